@@ -1,0 +1,121 @@
+"""`make bench`: every figure of the README, measured anew, printed and written to results.json."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from bench import core, indexing, memory
+from bench.ground import Ground, ground
+from trailhound.sample import SampleSummary
+
+RESULTS = Path(__file__).parent / "results.json"
+MB = 1_000_000
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+@dataclass(slots=True)
+class Bench:
+    """One whole run. Samples are written when first asked for."""
+
+    ground: Ground
+    events: int
+    rounds: int
+    results: dict[str, Any] = field(default_factory=dict)
+    _trails: dict[tuple[int, int | None], Path] = field(default_factory=dict)
+
+    def trail(self, events: int, events_per_file: int | None) -> Path:
+        """A sample; how many addresses and ARNs it has is printed, since caches live on them."""
+        key = (events, events_per_file)
+        if key not in self._trails:
+            path, made = self.ground.sample(events, events_per_file)
+            self._trails[key] = path
+            _tell_sample(made)
+        return self._trails[key]
+
+    def replay(self) -> None:
+        found = indexing.against_replay(self.ground, self.trail(self.events, 5_000), self.rounds)
+        self._note("replay", found, f"backfill ÷ raw replay: {found['ratio']:.2f} (≥ 0.85)")
+        console.print(f"bytes a document after force-merge: {found['bytes_a_document']:.0f}")
+
+    def core(self) -> None:
+        trail = self.trail(self.events, 5_000)
+        found = core.against_orjson(trail, self.ground.settings("core"), self.rounds)
+        self._note("core", found, f"one core ÷ orjson loads+dumps: {found['ratio']:.2f} (≥ 1.0)")
+        console.print(f"events a CPU second: {found['events_a_cpu_second']:,.0f}")
+
+    def dynamic(self) -> None:
+        found = indexing.against_dynamic(self.ground, self.trail(self.events, 5_000), 1)
+        line = (
+            f"backfill ÷ default dynamic mapping: {found['ratio']:.1f} (≥ 4); rejected: "
+            f"{found['rejected_ours']} ours, {found['rejected']} theirs"
+        )
+        self._note("dynamic", found, line)
+
+    def tiny(self) -> None:
+        tiny, big = self.trail(self.events, 10), self.trail(self.events, 5_000)
+        found = indexing.tiny_against_big(self.ground, tiny, big, self.rounds)
+        self._note(
+            "tiny", found, f"files of 10 ÷ files of 5,000, time: {found['ratio']:.2f} (≤ 1.3)"
+        )
+
+    def memory(self) -> None:
+        small, large = self.trail(50_000, None), self.trail(500_000, None)
+        one = memory.big_file(large, self.ground.folder / "one-file", 500 * MB)
+        trails = {"50,000 events": small, "500,000 events": large, "one file of 500 MB": one}
+        found = memory.flatness(self.ground, trails)
+        peaks = ", ".join(f"{name} {peak:.0f} MB" for name, peak in found["peak_mb"].items())
+        self._note("memory", found, f"peak memory: {peaks}; ratio {found['ratio']:.2f} (≤ 1.15)")
+
+    def _note(self, name: str, found: dict[str, Any], line: str) -> None:
+        self.results[name] = found
+        console.print(line, style="bold")
+        if "ratios" in found:
+            console.print("  each: " + ", ".join(f"{ratio:.2f}" for ratio in found["ratios"]))
+
+
+def _tell_sample(made: SampleSummary) -> None:
+    console.print(
+        f"sample: {made.events:,} events in {made.files:,} files, {made.bytes / MB:.0f} MB; "
+        f"{made.distinct_addresses:,} distinct addresses, {made.distinct_arns:,} distinct ARNs"
+    )
+
+
+PARTS: dict[str, Callable[[Bench], None]] = {
+    "core": Bench.core,
+    "replay": Bench.replay,
+    "tiny": Bench.tiny,
+    "dynamic": Bench.dynamic,
+    "memory": Bench.memory,
+}
+
+
+def main() -> None:
+    """Run the parts named, or all."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
+    parser.add_argument("--events", type=int, default=200_000)
+    parser.add_argument("--rounds", type=int, default=3, help="the median of so many is quoted")
+    wanted = parser.parse_args()
+    with ground() as where:
+        bench = Bench(where, wanted.events, wanted.rounds)
+        console.print(
+            f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+        )
+        for name in wanted.parts or PARTS:
+            PARTS[name](bench)
+    RESULTS.write_text(json.dumps(bench.results, indent=1) + "\n")
+    console.print(f"written to {RESULTS}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""What the benchmarks stand on: an engine of their own, sample trails, finished bulk bodies."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from opensearchpy import OpenSearch
+
+from enrich.enricher import Enricher
+from ingest.assemble import Assembler
+from ingest.batch import Batch
+from ingest.objectrun import ObjectRun
+from ingest.objects import Selection
+from ingest.reading import ReadLimits, TrailReader
+from ingest.sources import open_source
+from trailhound.cluster import machine, templates
+from trailhound.cluster.client import connect
+from trailhound.cluster.engine import LocalEngine
+from trailhound.enrichment import enricher_from
+from trailhound.sample import SampleSpec, SampleSummary, write_sample
+from trailhound.settings import Settings, load
+
+HEAP_MB = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """An engine's address, and a folder for samples and homes."""
+
+    url: str
+    folder: Path
+
+    def settings(self, namespace: str) -> Settings:
+        """The shipped defaults, on this engine."""
+        flags = {
+            "cluster": {"hosts": [self.url]},
+            "namespace": namespace,
+            "home": str(self.folder / "home"),
+        }
+        return load(None, flags)
+
+    def sample(self, events: int, events_per_file: int | None) -> tuple[Path, SampleSummary]:
+        """A sample trail and what is in it, written anew."""
+        path = self.folder / f"trail-{events}-{events_per_file}"
+        spec = SampleSpec(events=events, events_per_file=events_per_file, days=5)
+        return path, write_sample(path, spec)
+
+
+@contextmanager
+def ground() -> Iterator[Ground]:
+    """An engine that nothing else uses, with a folder; both gone at the end."""
+    with tempfile.TemporaryDirectory(prefix="trailhound-bench-") as name:
+        folder = Path(name)
+        engine = LocalEngine(
+            folder / "engine", machine.free_port(), heap_mb=HEAP_MB, start_timeout=180
+        )
+        engine.start()
+        try:
+            yield Ground(engine.url, folder)
+        finally:
+            engine.stop()
+
+
+@contextmanager
+def fresh_namespace(ground: Ground, name: str) -> Iterator[tuple[OpenSearch, Settings]]:
+    """Templates put, no index yet; everything removed afterwards."""
+    settings = ground.settings(name)
+    client = connect(settings)
+    templates.init(client, settings)
+    try:
+        yield client, settings
+    finally:
+        client.indices.delete(index=f"{name}-*", params={"expand_wildcards": "all"})
+        client.transport.perform_request("DELETE", f"/_index_template/{name}-*")
+
+
+def quiet_enricher(settings: Settings) -> Enricher:
+    """The enricher in force; what it lacks is the benchmark's business."""
+    return enricher_from(settings, print)
+
+
+def bodies(settings: Settings, trail: Path) -> list[tuple[bytes, int]]:
+    """Finished bulk bodies of a trail, of the writer's size, with the number of documents."""
+    assembler = Assembler(
+        quiet_enricher(settings), lambda day: f"{settings.prefix}cloudtrail-{day}"
+    )
+    source = open_source(str(trail), settings)
+    made: list[tuple[bytes, int]] = []
+    batch = Batch()
+    for item in source.objects(Selection()):
+        run = ObjectRun(item, lambda _: None)
+        with source.open(item) as stream:
+            for chunk in TrailReader(stream, ReadLimits(), name=item.uri).chunks():
+                for part in assembler.assemble(chunk, run):
+                    batch.heads += part.batch.heads
+                    batch.size += part.batch.size
+                    if batch.size >= settings.ingest.batch_bytes:
+                        made.append((batch.body("2025-01-01T00:00:00.000Z"), len(batch)))
+                        batch = Batch()
+    if batch.heads:
+        made.append((batch.body("2025-01-01T00:00:00.000Z"), len(batch)))
+    return made

@@ -1,0 +1,54 @@
+"""Peak memory of a backfill process: the same however much there is to read."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from bench.ground import Ground, fresh_namespace
+
+
+def peak_mb(ground: Ground, trail: Path, name: str) -> float:
+    """The largest resident size, in MB, of `trailhound backfill` on a trail."""
+    with fresh_namespace(ground, name):
+        command = [sys.executable, "-m", "trailhound.cli.main", "backfill", str(trail), "--json"]
+        command += ["--url", ground.url, "--namespace", name]
+        environment = os.environ | {"TRAILHOUND_HOME": str(ground.folder / "home")}
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            raise RuntimeError(f"the backfill of {trail} ended with {process.returncode}")
+    return usage.ru_maxrss / 1024
+
+
+def big_file(source: Path, target: Path, size: int) -> Path:
+    """One uncompressed trail file of at least `size` bytes, its records all distinct."""
+    target.mkdir()
+    path = target / "big.json"
+    written = 0
+    with path.open("wb") as out:
+        out.write(b'{"Records":[')
+        comma = b""
+        for file in sorted(source.rglob("*.json.gz")):
+            content = gzip.decompress(file.read_bytes())
+            inner = content[content.index(b"[") + 1 : content.rindex(b"]")]
+            out.write(comma + inner)
+            comma = b","
+            written += len(inner)
+            if written >= size:
+                break
+        out.write(b"]}")
+    return path
+
+
+def flatness(ground: Ground, trails: dict[str, Path]) -> dict[str, Any]:
+    """Peaks by trail, and the largest ÷ the smallest."""
+    peaks = {
+        name: peak_mb(ground, trail, f"mem{n}") for n, (name, trail) in enumerate(trails.items())
+    }
+    return {"peak_mb": peaks, "ratio": max(peaks.values()) / min(peaks.values())}

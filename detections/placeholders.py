@@ -1,0 +1,67 @@
+"""Sigma's `expand`: `%name%` in a rule stands for each of a list of values given with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+
+from sigma.types import (
+    Placeholder,
+    SigmaExpansion,
+    SigmaRegularExpression,
+    SigmaString,
+    SigmaType,
+    SpecialChars,
+)
+
+from trailhound.errors import RuleError
+
+MOST_VALUES = 100_000
+"""One value may expand to this many; more is a mistake, or two long lists multiplied."""
+
+
+def expanded(value: SigmaType, placeholders: Mapping[str, Sequence[str]]) -> SigmaType:
+    """`value` with its placeholders replaced, as a `SigmaExpansion` where it had any.
+
+    The values given may hold wildcards; in a regular expression they are taken as they stand.
+    Raises `RuleError` for a name that isn't given.
+    """
+    if isinstance(value, SigmaExpansion):
+        return SigmaExpansion([expanded(each, placeholders) for each in value.values])
+    if isinstance(value, SigmaRegularExpression) and value.contains_placeholder():
+        return SigmaExpansion(
+            [
+                SigmaRegularExpression(each.to_plain_regex(), set(value.flags), value.policy)
+                for each in _strings(value.regexp, placeholders)
+            ]
+        )
+    if isinstance(value, SigmaString) and value.contains_placeholder():
+        return SigmaExpansion(list(_strings(value, placeholders)))
+    return value
+
+
+def _strings(
+    value: SigmaString, placeholders: Mapping[str, Sequence[str]]
+) -> Iterator[SigmaString]:
+    choices: list[list[list[str | SpecialChars | Placeholder]]] = []
+    total = 1
+    for part in value.s:
+        if isinstance(part, Placeholder):
+            if part.name not in placeholders:
+                raise RuleError(
+                    f"placeholder %{part.name}% has no values",
+                    hint="give it a list of values, or leave out the `expand` modifier",
+                )
+            choices.append([SigmaString(str(given)).s for given in placeholders[part.name]])
+        else:
+            choices.append([[part]])
+        total *= len(choices[-1])
+    if total > MOST_VALUES:
+        raise RuleError(
+            f"placeholders of one value expand to {total} values, more than {MOST_VALUES}",
+            hint="match one list at a time",
+        )
+    for parts in product(*choices):
+        made = type(value)()
+        made.s = [part for group in parts for part in group]
+        yield made

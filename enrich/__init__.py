@@ -1,0 +1,1 @@
+"""One record in, added fields out. Pure: no network, no cluster, no clock."""

@@ -1,0 +1,233 @@
+"""Threat lists: addresses, networks and domains to mark events by, from local files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from ipaddress import IPv4Network, IPv6Network, ip_network, summarize_address_range
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from enrich import address
+from trailhound.errors import ThreatListError
+
+_WORD = re.compile(r"[\s,;|]+")
+_DATE = re.compile(
+    r"\b(20[0-9]{2}-[01][0-9]-[0-3][0-9])(?:[T ]([0-2][0-9]:[0-5][0-9]:[0-5][0-9]))?"
+)
+_DOMAIN = re.compile(
+    r"(?:\*?\.)?((?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9])\.?"
+)
+_STIX = re.compile(
+    r"(?:ipv4-addr|ipv6-addr|domain-name):value\s*(?:=|ISSUBSET)\s*'((?:[^'\\]|\\.)*)'"
+)
+_STIX_COMPLEX = re.compile(r"\b(?:AND|NOT|FOLLOWEDBY|LIKE|MATCHES|ISSUPERSET)\b|!=")
+_SINKS = {"0.0.0.0", "127.0.0.1", "::", "::1"}  # noqa: S104 - what hosts files point domains to
+_WIDEST = {4: 8, 6: 16}
+"""The shortest prefix taken: anything wider is a slip that would mark half the internet."""
+
+Network = IPv4Network | IPv6Network
+
+
+class ThreatList(NamedTuple):
+    """One list as loaded. `modified` is ISO 8601 in UTC; `skipped` counts lines not understood."""
+
+    name: str
+    path: Path
+    modified: str
+    entries: int
+    skipped: int
+
+
+class Match(NamedTuple):
+    """An entry of a list that an event's source fell under: `name` as the list has it."""
+
+    name: str
+    source: ThreatList
+
+
+@dataclass(slots=True)
+class ThreatLists:
+    """All lists, in tables that cost one look-up for each prefix length in use."""
+
+    lists: list[ThreatList] = field(default_factory=list)
+    problems: list[ThreatListError] = field(default_factory=list)
+    """Files that could not be read: a warning each; the other lists work."""
+    _networks: dict[tuple[int, int], dict[int, list[Match]]] = field(default_factory=dict)
+    _domains: dict[str, list[Match]] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, lists: Iterable[tuple[Path | str, str | None]]) -> ThreatLists:
+        """The lists in files, each with its name (default: the file's).
+
+        A file is text, with an address, CIDR, range `a-b` or domain first on each line and `#`,
+        `;` or `//` before a comment; or a STIX 2 bundle, whose indicators' patterns are read.
+        A list's date is its own (one in its leading comments; the newest `modified`), else the
+        file's.
+        """
+        loaded = cls()
+        for path, name in lists:
+            try:
+                loaded._add(Path(path), name or Path(path).stem)
+            except ThreatListError as error:
+                loaded.problems.append(error)
+        return loaded
+
+    def of_address(self, ip: str) -> list[Match]:
+        """The entries that hold an address, the narrowest first."""
+        parsed = address.parse(ip)
+        if parsed is None:
+            return []
+        number, width = int(parsed), parsed.max_prefixlen
+        found: list[Match] = []
+        for version, length in sorted(self._networks, reverse=True):
+            if version == parsed.version:
+                table = self._networks[version, length]
+                found += table.get(number >> (width - length), ())
+        return found
+
+    def of_host(self, host: str) -> list[Match]:
+        """The entries that are a host's name or a domain above it, the narrowest first."""
+        found: list[Match] = []
+        labels = host.lower().rstrip(".").split(".")
+        for start in range(len(labels) - 1):
+            found += self._domains.get(".".join(labels[start:]), ())
+        return found
+
+    def _add(self, path: Path, name: str) -> None:
+        try:
+            data = path.read_bytes()
+            changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        except OSError as error:
+            raise ThreatListError(
+                f"the threat list {path} cannot be read: {error.strerror}",
+                hint="check enrich.threat_lists in the settings",
+            ) from None
+        texts, own_date = _read(path, data)
+        networks: list[tuple[str, Network]] = []
+        domains: list[str] = []
+        skipped = 0
+        for text in texts:
+            entry = _networks_of(text)
+            domain = None if entry else _DOMAIN.fullmatch(text.lower())
+            if entry:
+                networks += ((text, network) for network in entry)
+            elif domain:
+                domains.append(domain[1])
+            else:
+                skipped += 1
+        modified = own_date or f"{changed:%Y-%m-%dT%H:%M:%SZ}"
+        source = ThreatList(name, path, modified, len(networks) + len(domains), skipped)
+        self.lists.append(source)
+        for text, network in networks:
+            bits = network.max_prefixlen - network.prefixlen
+            table = self._networks.setdefault((network.version, network.prefixlen), {})
+            table.setdefault(int(network.network_address) >> bits, []).append(Match(text, source))
+        for domain_name in domains:
+            self._domains.setdefault(domain_name, []).append(Match(domain_name, source))
+
+
+def indicator(matches: list[Match], ip: str) -> dict[str, Any]:
+    """`threat.indicator` for a source, named as ECS has it: `name` and `provider` are lists, since
+    several lists may hold it; `modified_at` is the date of the list of the narrowest entry.
+    """
+    kind = ("ipv6-addr" if ":" in ip else "ipv4-addr") if ip else "domain-name"
+    found: dict[str, Any] = {"type": kind}
+    if ip:
+        found["ip"] = ip
+    found["name"] = list(dict.fromkeys(match.name for match in matches))[:100]
+    found["provider"] = list(dict.fromkeys(match.source.name for match in matches))
+    found["modified_at"] = matches[0].source.modified
+    return found
+
+
+def _read(path: Path, data: bytes) -> tuple[Iterable[str], str]:
+    """The entries of a file as texts, and the list's own date if it has one."""
+    if data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in {b"{", b"["}:
+        return _read_stix(path, data.removeprefix(b"\xef\xbb\xbf"))
+    text = data.decode("utf-8-sig", "replace")
+    return _lines(text), _own_date(text)
+
+
+def _lines(text: str) -> Iterator[str]:
+    for line in text.splitlines():
+        for mark in ("#", ";", "//"):
+            line = line.partition(mark)[0]
+        words = [word.strip('"') for word in _WORD.split(line.strip()) if word]
+        if not words:
+            continue
+        yield words[1] if len(words) > 1 and words[0] in _SINKS else words[0]
+
+
+def _own_date(text: str) -> str:
+    """The first date in the comments before the first entry."""
+    for line in text.splitlines()[:100]:
+        if line.strip() and not line.lstrip().startswith(("#", ";", "//")):
+            return ""
+        date = _date(line)
+        if date:
+            return date
+    return ""
+
+
+def _date(text: str) -> str:
+    """The first date in a text, as ISO 8601 in UTC; `""` if none is on the calendar."""
+    found = _DATE.search(text)
+    if found is None:
+        return ""
+    try:
+        moment = datetime.fromisoformat(f"{found[1]}T{found[2] or '00:00:00'}")
+    except ValueError:
+        return ""
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _read_stix(path: Path, data: bytes) -> tuple[list[str], str]:
+    try:
+        bundle = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise ThreatListError(
+            f"the threat list {path} is broken JSON: {error}", hint="download it again"
+        ) from None
+    objects = bundle.get("objects") if isinstance(bundle, dict) else bundle
+    if not isinstance(objects, list):
+        raise ThreatListError(
+            f"the threat list {path} is JSON but no STIX 2 bundle",
+            hint="give a bundle with `objects`, or a text file with an entry a line",
+        )
+    texts: list[str] = []
+    newest = ""
+    for item in objects:
+        if not isinstance(item, dict) or item.get("type") != "indicator" or item.get("revoked"):
+            continue
+        pattern = item.get("pattern")
+        if not isinstance(pattern, str) or item.get("pattern_type", "stix") != "stix":
+            continue
+        bare = _STIX.sub("", pattern)
+        if _STIX_COMPLEX.search(bare):
+            texts.append("")  # counted as skipped: half of a condition would mark the innocent
+            continue
+        texts += _STIX.findall(pattern)
+        newest = max(newest, _date(str(item.get("modified", ""))))
+    return texts, newest
+
+
+def _networks_of(text: str) -> list[Network]:
+    """The networks a text spells: an address, a CIDR, a range; none otherwise or if too wide."""
+    try:
+        first, dash, last = text.partition("-")
+        if dash:
+            low, high = address.parse(first), address.parse(last)
+            if low is None or high is None or low.version != high.version:
+                return []
+            found: list[Network] = list(summarize_address_range(low, high))
+        else:
+            single = address.parse(text)
+            found = [ip_network(single if single is not None else text, strict=False)]
+    except (ValueError, TypeError):
+        return []
+    return found if all(net.prefixlen >= _WIDEST[net.version] for net in found) else []

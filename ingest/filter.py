@@ -1,0 +1,118 @@
+"""The `filter:` setting: events that are dropped before indexing, and counted as filtered.
+
+Each block is Sigma. The short form is one selection; the long form has a name and a whole
+detection:
+
+    filter:
+      - {eventSource: kms.amazonaws.com, eventName: [Decrypt, GenerateDataKey]}
+      - name: config-recorder
+        detection:
+          reader: {eventName|startswith: [Describe, List, Get]}
+          recorder: {userIdentity.arn|contains: AWSServiceRoleForConfig}
+          failed: {errorCode|exists: true}
+          condition: reader and recorder and not failed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from detections.matcher import SigmaMatcher
+from trailhound.errors import RuleError, SettingsError
+
+
+class NoiseFilter:
+    """The compiled setting; an event that any block matches is dropped.
+
+    Raises `SettingsError` that names every faulty block at once.
+
+    >>> noise = NoiseFilter([{"eventSource": "kms.amazonaws.com", "eventName": ["Decrypt"]}])
+    >>> noise.drops({"eventSource": "kms.amazonaws.com", "eventName": "Decrypt"})
+    'filter.0'
+    >>> noise.drops({"eventSource": "kms.amazonaws.com", "eventName": "DisableKey"})
+    """
+
+    def __init__(self, blocks: Sequence[Mapping[str, Any]]) -> None:
+        matchers: list[tuple[str, SigmaMatcher]] = []
+        faults: list[str] = []
+        for position, block in enumerate(blocks):
+            setting = f"filter.{position}"
+            try:
+                name, detection = _parts(setting, block)
+                matchers.append((name, SigmaMatcher.from_detection(detection)))
+            except RuleError as error:
+                faults.append(f"  {setting}: {error}" + (f" ({error.hint})" if error.hint else ""))
+        if faults:
+            raise SettingsError(
+                "\n".join(["the filter setting cannot be used:", *faults]),
+                hint="each block is a Sigma selection, or a name with a detection; "
+                "see the settings table in README.md",
+            )
+        self._tests = tuple((name, matcher.matches) for name, matcher in matchers)
+        self._any = SigmaMatcher.any_of([matcher for _, matcher in matchers])
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to drop by."""
+        return bool(self._tests)
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The paths that the blocks read; a keyword search adds none, and reads all."""
+        return self._any.fields
+
+    def drops(self, record: Mapping[str, Any]) -> str | None:
+        """The name of the first block that matches the record (`filter.N` if it has none)."""
+        for name, matches in self._tests:
+            if matches(record):
+                return name
+        return None
+
+    def precheck(self, known: Collection[str]) -> Callable[[Mapping[str, Any]], bool] | None:
+        """A cheap test on some fields of the record itself, before the rest is decoded.
+
+        `known` names those fields, as CloudTrail does (`eventSource`, `eventName`, `errorCode`).
+        The test takes a mapping that holds them (absent or None where the record has none), and
+        is false only if `drops` would be None. None if `known` can rule nothing out.
+        """
+        return self._any.precheck(known)
+
+
+def _parts(setting: str, block: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """The block's name and its detection, from either form."""
+    if not isinstance(block, Mapping) or not block:
+        raise RuleError("it holds no fields", hint="write `{eventName: Decrypt}`, or the like")
+    if "detection" not in block:
+        if "name" in block or "condition" in block:
+            raise RuleError(
+                "`name` and `condition` belong to a block with `detection`",
+                hint="write `{name: …, detection: {selection: {…}, condition: selection}}`",
+            )
+        return setting, {"selection": block}
+    unknown = sorted(str(key) for key in block if key not in ("name", "detection"))
+    if unknown:
+        raise RuleError(
+            f"unknown beside `detection`: {', '.join(unknown)}", hint="only `name` may stand there"
+        )
+    detection = block["detection"]
+    if not isinstance(detection, Mapping):
+        raise RuleError("`detection` is not a mapping", hint="give it named selections")
+    bare = [
+        str(name)
+        for name, selection in detection.items()
+        if name != "condition" and not _names_fields(selection)
+    ]
+    if bare and "condition" not in detection:
+        # `detection: {eventName: Decrypt}` would be Sigma for "Decrypt anywhere in the event".
+        raise RuleError(
+            f"{', '.join(bare)} under `detection` name no field",
+            hint="put the fields in a selection, or give a condition if keywords are meant",
+        )
+    return str(block.get("name") or setting), detection
+
+
+def _names_fields(selection: Any) -> bool:
+    """Whether it is a mapping of fields, or a list of such mappings."""
+    if isinstance(selection, list):
+        return bool(selection) and all(isinstance(each, Mapping) for each in selection)
+    return isinstance(selection, Mapping)

@@ -1,0 +1,79 @@
+"""What the sources hand to the reader: objects to read, and what a user selected of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import BinaryIO, Final, Protocol
+
+WHOLE_BYTES: Final = 16 * 1024 * 1024
+"""Objects up to this size, as stored, are fetched whole; larger ones are streamed."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrailObject:
+    """One file of a trail, before it is read.
+
+    `uri` is `s3://bucket/key`, a file's absolute path, or `-` for standard input; it is the
+    object's name in the ledger and in `trail.object`. `etag` changes when the content does
+    (S3's etag without quotes; for files, size and mtime in nanoseconds). `size` is in bytes as
+    stored, so compressed where the object is.
+    """
+
+    uri: str
+    etag: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What of a source is wanted. Days are UTC and inclusive; empty sets mean all.
+
+    Days are of the events. A source knows a file's day folder only, which is the day CloudTrail
+    delivered it, so an event of 23:58 lies in the next day's folder: sources hand out the folders
+    from `since` to the day after `until`, and whoever reads the events drops those that `covers`
+    does not hold.
+
+    >>> week = Selection(since=date(2024, 3, 1), until=date(2024, 3, 7))
+    >>> week.covers(date(2024, 3, 8)), week.last_folder
+    (False, datetime.date(2024, 3, 8))
+    """
+
+    since: date | None = None
+    until: date | None = None
+    accounts: frozenset[str] = frozenset()
+    regions: frozenset[str] = frozenset()
+
+    @property
+    def everything(self) -> bool:
+        """Whether nothing is left out."""
+        return not (self.since or self.until or self.accounts or self.regions)
+
+    @property
+    def last_folder(self) -> date | None:
+        """The last day folder that can hold wanted events: the day after `until`."""
+        if self.until is None or self.until == date.max:
+            return self.until
+        return self.until + timedelta(days=1)
+
+    def covers(self, day: date) -> bool:
+        """Whether events of this UTC day are wanted."""
+        return not (
+            (self.since is not None and day < self.since)
+            or (self.until is not None and day > self.until)
+        )
+
+
+class Source(Protocol):
+    """A place that trail files come from."""
+
+    @property
+    def ignored(self) -> int:
+        """Objects seen so far that aren't trail files (digests, other keys): no errors."""
+
+    def objects(self, selection: Selection) -> Iterator[TrailObject]:
+        """The trail objects selected, listed lazily. Raises `SourceUnreachable`."""
+
+    def open(self, item: TrailObject) -> BinaryIO:
+        """The object's bytes as stored. Raises `ObjectGone`, `ObjectDenied`, `ObjectUnreadable`."""

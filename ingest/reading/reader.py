@@ -1,0 +1,137 @@
+"""Reading one trail file: bytes as stored in, chunks of record slices out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import msgspec
+
+from ingest.reading.chunk import Chunk, ReadLimits
+from ingest.reading.content import UTF8_BOM, Content, lead, refuse_other_formats
+from ingest.reading.gathering import Gathering
+from ingest.reading.scan import Scan
+from ingest.reading.window import Window
+from trailhound.errors import CorruptFile, NotATrail
+
+
+class _TrailFile(msgspec.Struct):
+    Records: list[msgspec.Raw]
+
+
+_TRAIL_FILE = msgspec.json.Decoder(_TrailFile)
+_HEAD = re.compile(rb'[ \t\r\n]*+\{[ \t\r\n]*+"Records"[ \t\r\n]*+:[ \t\r\n]*+\[(?=\{)')
+_TAIL = re.compile(rb"(?<=\})\][ \t\r\n]*+\}[ \t\r\n]*+\Z")
+_TAIL_ROOM = 256
+
+
+class TrailReader:
+    """The records of one object, whatever of CloudTrail's formats it is in.
+
+    `stream` gives the bytes as stored; `name` stands in the errors. Read once:
+
+        reader = TrailReader(stream, ReadLimits(), name="s3://trails/AWSLogs/…json.gz")
+        for chunk in reader.chunks():
+            ...
+
+    `kind` is the format recognised first (`records`, `array`, `objects`, `lookup_events`,
+    `cloudwatch_logs`, `eventbridge`), `bytes_in` counts bytes as stored and `bytes_out` bytes
+    uncompressed.
+    """
+
+    def __init__(self, stream: BinaryIO, limits: ReadLimits, *, name: str) -> None:
+        self._content = Content(stream, limits, name=name)
+        self._limits = limits
+        self._name = name
+        self._gathering = Gathering()
+
+    @property
+    def kind(self) -> str | None:
+        """The format recognised, once there was something to recognise it by."""
+        return self._gathering.kind
+
+    @property
+    def bytes_in(self) -> int:
+        """Bytes read so far, as stored."""
+        return self._content.bytes_in
+
+    @property
+    def bytes_out(self) -> int:
+        """Bytes of content so far, uncompressed."""
+        return self._content.bytes_out
+
+    def chunks(self) -> Iterator[Chunk]:
+        """The file's records and faults, in order.
+
+        Raises, after all that could be read was yielded: `CorruptFile`, `FileTooLarge`, or
+        `NotATrail` where nothing was recognised; and whatever the stream's `read` raises.
+        """
+        window = self._window()
+        start = window.buffer[:16]
+        refuse_other_formats(start, name=self._name)
+        if start.startswith(UTF8_BOM):
+            window.at = len(UTF8_BOM)
+        self._gathering.doubtful = not self._content.proven
+        if window.ended and (raws := _slices(window.buffer)):
+            self._gathering.recognise("records")
+            yield from self._gathering.group(raws, window.buffer)
+            yield from self._gathering.flush()
+            if self._content.damage is not None:  # a wrong checksum after it all
+                raise self._content.damage
+            return
+        scan = Scan(window, self._gathering, self._limits, self._is_damaged)
+        yield from scan.chunks()
+        self._raise_what_is_wrong(scan)
+
+    def _window(self) -> Window:
+        whole = self._content.whole()
+        if whole is not None:
+            return Window(whole)
+        pieces = self._content.pieces()
+        return Window(lead(pieces), pieces, step=self._limits.window)
+
+    def _is_damaged(self) -> bool:
+        return self._content.damage is not None
+
+    def _raise_what_is_wrong(self, scan: Scan) -> None:
+        if self._content.damage is not None:
+            raise self._content.damage
+        count = f"{self._gathering.count:,} records"
+        if scan.breaks_off:
+            raise CorruptFile(
+                f"{self._name}: the JSON breaks off after {count}",
+                hint="what came before was read; fetch the object again, or restore another "
+                "version of it",
+            )
+        if self.kind is None:
+            why = self._gathering.refusal or scan.damage
+            what = f"no CloudTrail records in it ({why})" if why else "it is empty"
+            raise NotATrail(
+                f"{self._name}: {what}",
+                hint="check what wrote this object, or leave it out of the source",
+            )
+        if scan.damage:
+            raise CorruptFile(
+                f"{self._name}: the JSON is damaged ({scan.damage})",
+                hint=f"{count} and faults were read round the damage; compare with another copy",
+            )
+
+
+def _slices(content: bytes) -> list[msgspec.Raw]:
+    """The records of `{"Records":[…]}` as CloudTrail writes it, or none where it isn't just that.
+
+    msgspec takes the last of several `Records` keys and passes over all other keys. So the
+    lengths are added up: where nothing but head, records, commas and tail is in the content,
+    nothing was passed over.
+    """
+    head = _HEAD.match(content)
+    tail = _TAIL.search(content, max(0, len(content) - _TAIL_ROOM))
+    if not head or not tail:
+        return []
+    try:
+        raws = _TRAIL_FILE.decode(content).Records
+    except (msgspec.MsgspecError, RecursionError):
+        return []
+    written = head.end() + sum(map(len, raws)) + len(raws) - 1 + len(content) - tail.start()
+    return raws if written == len(content) else []

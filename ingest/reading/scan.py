@@ -1,0 +1,352 @@
+"""Following a trail file's structure value by value, in a window, through damage.
+
+Three ways to take a value, the cheapest first:
+
+- a *group*: the text between here and a later `,{"eventVersion"` (the separator and first key as
+  this file writes them) is decoded as one list. If `[` + text + `]` is valid JSON, the grammar
+  leaves no other reading of the text, so nothing can be cut in the wrong place.
+- a *single* value, whose end msgspec finds.
+- a *broken* value: if its brackets balance it alone is lost (or mended); if not, the scan drifts:
+  it looks for the next object that is surely a record, and what lies between is one fault.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from ingest.reading.chunk import FAULT_RAW, Chunk, ReadLimits
+from ingest.reading.drift import Drift
+from ingest.reading.gathering import Gathering
+from ingest.reading.groups import Groups, ListGroup
+from ingest.reading.items import CONTROL_MESSAGE, Items, is_control_message
+from ingest.reading.shapes import CONTAINERS, probe
+from ingest.reading.values import (
+    BLANK,
+    SPACE,
+    Broken,
+    Cut,
+    Follower,
+    balanced_end,
+    end_of_value,
+    key_at,
+    skip_space,
+)
+from ingest.reading.window import Window
+
+_OPEN, _CLOSE, _LIST, _LIST_END, _COMMA = b"{}[],"
+_END = -1
+_HINT = re.compile(rb'[ \t\r\n]*+,[ \t\r\n]*+\{[ \t\r\n]*+"[^"\\]{1,100}+"')
+_HELD_BACK = 8 * 1024 * 1024  # bytes of nothing recognisable, before a file counts as no trail
+_SEPARATORS = b" \t\r\n\0,[]{}"
+
+
+class _Adrift(Exception):
+    """The structure can't be followed from here on; the cursor is on the broken value."""
+
+
+class _BreaksOff(Exception):
+    """The content ends within a value."""
+
+
+class Scan:
+    """One pass over a window's content, into a gathering.
+
+    Afterwards `breaks_off` says that the content ended early, and `damage` where structure was
+    lost on the way.
+    `already_damaged` is asked at the end: whether the content's own end is explained otherwise.
+    """
+
+    def __init__(
+        self,
+        window: Window,
+        gathering: Gathering,
+        limits: ReadLimits,
+        already_damaged: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.breaks_off = False
+        self.damage = ""
+        self._window = window
+        self._gathering = gathering
+        self._items = Items(gathering)
+        self._groups = Groups(window, limits.window)
+        self._limits = limits
+        self._already_damaged = already_damaged
+        self._hint = b""
+        self._lines = False
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Everything that can be read. Raises nothing of its own."""
+        while True:
+            try:
+                yield from self._documents()
+                break
+            except _BreaksOff:
+                self.breaks_off = True
+                break
+            except _Adrift as lost:
+                self._items.strict = True
+                if not self._drift(str(lost)):
+                    break
+        if self._gathering.kind:
+            yield from self._gathering.flush()
+
+    def _drift(self, reason: str) -> bool:
+        """Go on to the next sure record; what was passed over is one fault."""
+        gathering = self._gathering
+        self.damage = self.damage or f"{reason}, near byte {self._window.offset:,} of the content"
+        drift = Drift(self._window, self._limits)
+        found = drift.to_record(None if gathering.kind else _HELD_BACK)
+        if drift.passed.strip(_SEPARATORS) and (found or not self._already_damaged()):
+            raw = drift.passed.rstrip(BLANK + b",")
+            gathering.fault(raw, reason, size=drift.size if drift.size > FAULT_RAW else 0)
+        return found
+
+    def _documents(self) -> Iterator[Chunk]:
+        """The values at the top, one after another, with or without line breaks between."""
+        window = self._window
+        while (byte := self._next_document()) != _END:
+            yield from self._gathering.ready()
+            if self._gathering.held_back > _HELD_BACK:
+                return
+            if byte == _LIST:
+                window.at += 1
+                yield from self._elements("array")
+            elif byte != _OPEN:
+                self._single("objects")
+            elif self._lines and (lines := self._groups.of_lines()):
+                for text, found in lines:
+                    self._items.take("objects", text, found)
+            else:
+                yield from self._object("objects")
+
+    def _next_document(self) -> int:
+        window = self._window
+        byte = window.peek()
+        # After damage the lists and objects that a record stood in are closed somewhere, and
+        # their other members follow.
+        while self._items.strict and byte != _END:
+            key, at = key_at(window.buffer, window.at)
+            if key is not None and window.buffer[at : at + 1] not in (b"{", b"["):
+                window.at = at
+                self._single("")
+            elif byte in b",]}":
+                window.at += 1
+            else:
+                break
+            byte = window.peek()
+        return byte
+
+    def _object(self, form: str) -> Iterator[Chunk]:
+        """An object at the top or in a bare list: a container to follow into, or an item."""
+        window = self._window
+        while True:
+            try:
+                end = end_of_value(window.buffer, window.at)
+            except Cut:
+                if self._leads_to_records():
+                    yield from self._container()
+                    return
+                if window.left <= self._limits.max_record and window.more():
+                    continue
+                self._single(form)
+                return
+            except Broken as error:
+                if self._leads_to_records():
+                    yield from self._container()
+                else:
+                    self._broken(form, error)
+                return
+            text = window.buffer[window.at : end]
+            found = probe(text)
+            if not found.is_surely_a_record and self._leads_to_records():
+                if is_control_message(found):
+                    self._gathering.recognise("cloudwatch_logs")
+                    window.at = end
+                else:
+                    yield from self._container()
+            else:
+                window.at = end
+                self._items.take(form, text, found)
+            rest = SPACE.match(window.buffer, window.at)
+            self._lines = rest is not None and b"\n" in rest[0]
+            return
+
+    def _leads_to_records(self) -> bool:
+        """Whether the object at the cursor has a container's key with a list, as far as is seen."""
+        buffer, at = self._window.buffer, self._window.at + 1
+        while True:
+            key, at = key_at(buffer, at)
+            if key is None or at == len(buffer):
+                return False
+            if key in CONTAINERS and buffer[at] == _LIST:
+                return True
+            try:
+                at = skip_space(buffer, end_of_value(buffer, at))
+            except (Cut, Broken):
+                return False
+            if buffer[at : at + 1] != b",":
+                return False
+            at += 1
+
+    def _container(self) -> Iterator[Chunk]:
+        """The members of the object at the cursor; all lists under a container's key are read."""
+        window = self._window
+        window.at += 1
+        probing = False
+        while (byte := window.peek()) != _CLOSE:
+            if byte == _END:
+                raise _BreaksOff
+            if byte == _COMMA:
+                window.at += 1
+            key, at = key_at(window.buffer, window.at)
+            while window.left < self._limits.window and (
+                key is None or len(window.buffer) - at < len(CONTROL_MESSAGE)
+            ):
+                if not window.more():
+                    break
+                key, at = key_at(window.buffer, window.at)
+            if key is None:
+                if window.ended and window.left < self._limits.window:
+                    raise _BreaksOff
+                raise _Adrift("broken_json: a key was expected")
+            window.at = at
+            form = CONTAINERS.get(key, "")
+            if key == "messageType":
+                probing = probing or window.buffer.startswith(CONTROL_MESSAGE, at)
+            if form and not probing and window.peek() == _LIST:
+                self._gathering.recognise(form)
+                window.at += 1
+                yield from self._elements(form)
+            else:
+                self._single("")
+        window.at += 1
+
+    def _elements(self, form: str) -> Iterator[Chunk]:
+        """The rest of a list, from after its bracket or one of its commas."""
+        window = self._window
+        first = True
+        while (byte := window.peek()) != _LIST_END:
+            yield from self._gathering.ready()
+            if byte == _END:
+                raise _BreaksOff
+            if not first:
+                if byte != _COMMA:
+                    raise _Adrift("broken_json: a comma was expected between records")
+                window.at += 1
+                if window.peek() == _END:
+                    raise _BreaksOff
+            first = False
+            if self._hint and (group := self._groups.of_list(self._hint)):
+                yield from self._take_group(form, group)
+                continue
+            if form == "array" and window.peek() == _OPEN:
+                yield from self._object(form)
+            else:
+                self._single(form)
+            hint = _HINT.match(window.buffer, window.at)
+            self._hint = hint[0] if hint else self._hint
+        window.at += 1
+
+    def _take_group(self, form: str, group: ListGroup) -> Iterator[Chunk]:
+        if form == "records" and not self._items.strict:
+            yield from self._gathering.group(group.raws, group.source)
+            return
+        for raw, found in zip(group.raws, group.probes(), strict=True):
+            text = bytes(raw)
+            if form == "array" and found and found.is_container and not found.is_surely_a_record:
+                yield from Scan(Window(text), self._gathering, self._limits).chunks()
+            else:
+                self._items.take(form, text, found)
+            yield from self._gathering.ready()
+
+    def _single(self, form: str) -> None:
+        """The value at the cursor. Without a form it is passed over."""
+        window = self._window
+        if window.peek() == _END:
+            raise _BreaksOff
+        while True:
+            try:
+                end = end_of_value(window.buffer, window.at)
+            except Cut:
+                if window.left > self._limits.max_record and not window.ended:
+                    self._pass_over_too_large(form)
+                    return
+                if window.more():
+                    continue
+                if not balanced_end(window.buffer, window.at):
+                    raise _BreaksOff from None
+                error = Broken("broken_json", "half of a surrogate pair")
+                self._broken(form, error)
+                return
+            except Broken as error:
+                self._broken(form, error)
+                return
+            # A number at the end of the window may go on.
+            if end == len(window.buffer) and window.more():
+                continue
+            text = window.buffer[window.at : end]
+            window.at = end
+            if form:
+                self._items.take(form, text)
+            return
+
+    def _broken(self, form: str, error: Broken) -> None:
+        """The value at the cursor isn't JSON: mended or a fault if its end is clear."""
+        window = self._window
+        while (end := balanced_end(window.buffer, window.at)) == 0:
+            if window.left > self._limits.max_record or not window.more():
+                break
+        if end and self._may_follow(form, end):
+            text = window.buffer[window.at : end]
+        elif form == "objects" and (end := self._end_of_bad_line()):
+            text = window.buffer[window.at : end].rstrip()
+        else:
+            raise _Adrift(str(error)) from None
+        window.at = end
+        if form:
+            self._items.take(form, text, broken=str(error))
+
+    def _may_follow(self, form: str, end: int) -> bool:
+        """Whether what comes after a value is what should."""
+        buffer = self._window.buffer
+        at = skip_space(buffer, end)
+        if at == len(buffer):
+            return not self._window.ended or form == "objects"
+        due = {"objects": b"{[", "": b",}"}.get(form, b",]")
+        return buffer[at] in (b"{[,]}" if self._items.strict else due)
+
+    def _end_of_bad_line(self) -> int:
+        """In JSON Lines a broken line ends where it ends, if the next begins an object."""
+        window = self._window
+        while (end := window.buffer.find(b"\n", window.at)) < 0:
+            if window.left > self._limits.max_record or not window.more():
+                return 0
+        at = skip_space(window.buffer, end)
+        if window.buffer[at : at + 1] != b"{":
+            return 0
+        try:
+            text = window.buffer[at : end_of_value(window.buffer, at)]
+        except Cut:
+            return 0 if window.ended else end
+        except Broken:
+            return 0
+        found = probe(text)
+        return end if found.is_surely_a_record or found.is_envelope or found.is_container else 0
+
+    def _pass_over_too_large(self, form: str) -> None:
+        window = self._window
+        kept = window.buffer[window.at : window.at + FAULT_RAW]
+        start = window.offset
+        follower = Follower()
+        while (end := follower.feed(window.buffer, window.at)) < 0:
+            window.at = len(window.buffer)
+            if not window.more():
+                raise _BreaksOff
+        window.at = end
+        if form:
+            self._gathering.fault(
+                kept,
+                f"record_too_large: longer than {self._limits.max_record:,} bytes",
+                size=window.offset - start,
+            )

@@ -1,0 +1,166 @@
+"""What a JSON object in a trail file is, by its keys: a record, an envelope, or neither."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from ingest.reading.values import REFUSED
+
+CONTAINERS = {
+    "Records": "records",
+    "Events": "lookup_events",
+    "logEvents": "cloudwatch_logs",
+}
+"""The keys whose lists hold records or envelopes, and the format's name by each."""
+
+# `detail-type` of the EventBridge events that carry a CloudTrail record, which all end so:
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html
+_VIA_CLOUDTRAIL = "via CloudTrail"
+
+
+class Probe(msgspec.Struct, rename={"detail_type": "detail-type", "log_events": "logEvents"}):
+    """The keys that tell shapes apart; values are kept as text, so that no type is wrong."""
+
+    eventVersion: Raw | UnsetType = UNSET  # noqa: N815
+    eventTime: Raw | UnsetType = UNSET  # noqa: N815
+    eventID: Raw | UnsetType = UNSET  # noqa: N815
+    eventName: Raw | UnsetType = UNSET  # noqa: N815
+    eventSource: Raw | UnsetType = UNSET  # noqa: N815
+    CloudTrailEvent: Raw | UnsetType = UNSET
+    EventId: Raw | UnsetType = UNSET
+    detail: Raw | UnsetType = UNSET
+    detail_type: Raw | UnsetType = UNSET
+    message: Raw | UnsetType = UNSET
+    messageType: Raw | UnsetType = UNSET  # noqa: N815
+    digestStartTime: Raw | UnsetType = UNSET  # noqa: N815
+    Records: Raw | UnsetType = UNSET
+    Events: Raw | UnsetType = UNSET
+    log_events: Raw | UnsetType = UNSET
+
+    @property
+    def is_record(self) -> bool:
+        """Whether it has any key that a CloudTrail record has."""
+        return not (
+            self.eventVersion is UNSET
+            and self.eventTime is UNSET
+            and self.eventID is UNSET
+            and self.eventName is UNSET
+            and self.eventSource is UNSET
+        )
+
+    @property
+    def is_surely_a_record(self) -> bool:
+        """The stricter test, for objects found after damage, which might be parts of a record.
+
+        No harm is done: a record without `eventTime` couldn't be indexed by day anyway.
+        """
+        return self.eventTime is not UNSET and not (
+            self.eventVersion is UNSET and self.eventID is UNSET
+        )
+
+    @property
+    def is_envelope(self) -> bool:
+        """Whether a record is wrapped in it."""
+        return self.CloudTrailEvent is not UNSET or (
+            self.detail is not UNSET and self.detail_type is not UNSET
+        )
+
+    @property
+    def is_container(self) -> bool:
+        """Whether it has a key under which records are listed."""
+        return not (self.Records is UNSET and self.Events is UNSET and self.log_events is UNSET)
+
+
+class NoRecord(Exception):
+    """The object holds no record; the message is a code and a sentence."""
+
+    def __init__(self, code: str, sentence: str, raw: bytes = b"") -> None:
+        super().__init__(f"{code}: {sentence}")
+        self.code = code
+        self.raw = raw
+
+
+_PROBE = msgspec.json.Decoder(Probe)
+_STRING = msgspec.json.Decoder(str)
+
+
+def probe(text: bytes | Raw) -> Probe:
+    """The telling keys of an object that is known to be valid JSON.
+
+    A key with invalid UTF-8 in it makes msgspec refuse the object: the text is then read with
+    such bytes replaced, and the values are those of the replaced text.
+    """
+    try:
+        return _PROBE.decode(text)
+    except REFUSED:
+        return _PROBE.decode(bytes(text).decode("utf-8", "replace").encode())
+
+
+def lookup_event(found: Probe) -> bytes:
+    """The record in one of `lookup-events`' events, which carry it as a string.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_Event.html
+    """
+    return _embedded(found.CloudTrailEvent, "CloudTrailEvent")
+
+
+def log_event(found: Probe) -> bytes:
+    """The record in a log event of a CloudWatch Logs subscription: its message, a string.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html
+    """
+    return _embedded(found.message, "message")
+
+
+def bridge_event(found: Probe) -> bytes:
+    """The record in an EventBridge envelope: its `detail`, an object."""
+    kind = text_of(found.detail_type)
+    detail = b"" if found.detail is UNSET else bytes(found.detail)
+    if not kind.endswith(_VIA_CLOUDTRAIL) and not (
+        detail.startswith(b"{") and probe(detail).is_record
+    ):
+        raise NoRecord("not_a_record", f"an EventBridge event of type {kind[:80]!r}")
+    return detail
+
+
+def text_of(value: Raw | UnsetType) -> str:
+    """A JSON string's text; empty for what is absent or no string."""
+    if value is UNSET:
+        return ""
+    try:
+        return _STRING.decode(value)
+    except REFUSED:
+        return ""
+
+
+def name_of(text: bytes) -> str:
+    """What a JSON value is, for a sentence: `a list`, `null`, …"""
+    names = {
+        b"{": "an object",
+        b"[": "a list",
+        b'"': "a string",
+        b"n": "null",
+        b"t": "a boolean",
+        b"f": "a boolean",
+    }
+    return names.get(text[:1], "a number")
+
+
+def _embedded(value: Raw | UnsetType, key: str) -> bytes:
+    """The text in a JSON string, with bytes in it that aren't UTF-8 as they were."""
+    if value is UNSET:
+        raise NoRecord("no_record_inside", f"{key} is missing")
+    raw = bytes(value)
+    if not raw.startswith(b'"'):
+        raise NoRecord("no_record_inside", f"{key} is {name_of(raw)}, not a string")
+    try:
+        return _STRING.decode(raw).encode()
+    except REFUSED:
+        text = json.loads(raw.decode("utf-8", "surrogateescape"))
+    try:
+        return bytes(text.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:
+        return bytes(text.encode("utf-8", "surrogatepass"))

@@ -1,0 +1,77 @@
+"""What a run did, for people, for programs, and summed over workers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ingest.counts import Counts
+
+FAILURES_KEPT = 1_000
+
+
+@dataclass(slots=True)
+class Report:
+    """What a run did. `failures` names the first thousand objects that were not read to the end."""
+
+    objects: int = 0
+    skipped_objects: int = 0
+    failed_objects: int = 0
+    ignored_objects: int = 0
+    counts: Counts = field(default_factory=Counts)
+    bytes: int = 0
+    seconds: float = 0.0
+    interrupted: bool = False
+    repaired: int = 0
+    conflicts: int = 0
+    retries: int = 0
+    spooled: int = 0
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    dead_letter_codes: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Everything that was found is in."""
+        return not (self.failed_objects or self.counts.dead_lettered or self.interrupted)
+
+    def add(self, other: Report) -> None:
+        """Another worker's report on other objects of the same run; `seconds` is left alone."""
+        self.counts.add(other.counts)
+        for name in _SUMMED:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.interrupted = self.interrupted or other.interrupted
+        self.failures = (self.failures + other.failures)[:FAILURES_KEPT]
+        for code, number in other.dead_letter_codes.items():
+            self.dead_letter_codes[code] = self.dead_letter_codes.get(code, 0) + number
+
+    def as_dict(self) -> dict[str, Any]:
+        """The object that `--json` prints; sizes in bytes, time in seconds."""
+        return {
+            "objects": self.objects,
+            "skipped_objects": self.skipped_objects,
+            "failed_objects": self.failed_objects,
+            "ignored_objects": self.ignored_objects,
+            **self.counts.as_dict(),
+            "bytes": self.bytes,
+            "seconds": round(self.seconds, 3),
+            "interrupted": self.interrupted,
+            "repaired": self.repaired,
+            "conflicts": self.conflicts,
+            "retries": self.retries,
+            "spooled": self.spooled,
+            "dead_letter_codes": self.dead_letter_codes,
+            "failures": [{"object": uri, "reason": reason} for uri, reason in self.failures],
+        }
+
+
+_SUMMED = (
+    "objects",
+    "skipped_objects",
+    "failed_objects",
+    "ignored_objects",
+    "bytes",
+    "repaired",
+    "conflicts",
+    "retries",
+    "spooled",
+)

@@ -1,0 +1,201 @@
+"""Trail files in an S3 bucket, or in a store that speaks S3."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import re
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
+
+import smart_open.s3
+from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
+
+from ingest.objects import WHOLE_BYTES, Selection, TrailObject
+from ingest.sources.layout import Tally, sift
+from ingest.sources.s3_errors import object_error
+from ingest.sources.s3_listing import AHEAD, Entry, Listing
+from ingest.sources.session import s3_client
+from trailhound.errors import SettingsError, UsageError
+from trailhound.settings import AwsSettings, Settings
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
+
+_SOURCE = re.compile(r"^s3://(arn:[^/]+:accesspoint[/:][^/]+|[^/]+)(?:/(.*))?$", re.DOTALL)
+_STREAM_BUFFER: Final = 1024 * 1024
+_PAUSES: Final = (0.2, 1.0, 5.0)
+"""Seconds before another try of a body that broke off; the client itself retries requests only."""
+_KEY_BYTES: Final = 32
+_BROKEN: Final = (BotoCoreError, HTTPError, OSError)
+
+
+class S3Source:
+    """The trail files under `s3://bucket/prefix`; the prefix may end anywhere in a key.
+
+    One instance serves as many threads as `ingest.prefetch_threads`. Versions are left aside: the
+    current one is read.
+    """
+
+    def __init__(self, text: str, settings: Settings) -> None:
+        """Makes no request. Raises `UsageError`, `SettingsError`, `SourceUnreachable`."""
+        found = _SOURCE.match(text)
+        if found is None:
+            raise UsageError(f"{text} names no bucket", hint="write s3://bucket/prefix")
+        self.bucket: str = found[1]
+        self.prefix: str = found[2] or ""
+        if re.search(r"[*?]", self.prefix):
+            raise UsageError(
+                f"{text}: wildcards are for files",
+                hint="give the prefix before it, and --account, --region, --since, --until",
+            )
+        connections = settings.ingest.prefetch_threads + AHEAD + 2
+        self._client: S3Client = s3_client(settings.aws, connections=connections)
+        self._payer: dict[str, Any] = (
+            {"RequestPayer": "requester"} if settings.aws.requester_pays else {}
+        )
+        self._get: dict[str, Any] = self._payer | _customer_key(settings.aws)
+        self._root = f"s3://{self.bucket}/"
+        self._tally = Tally()
+
+    @property
+    def client(self) -> S3Client:
+        """The client in use."""
+        return self._client
+
+    @property
+    def ignored(self) -> int:
+        """Keys listed so far that are no trail files: digests, other services' logs, markers."""
+        return self._tally.ignored
+
+    def objects(self, selection: Selection) -> Iterator[TrailObject]:
+        """The trail files selected, lazily. Raises `SourceUnreachable`.
+
+        A source that is one key's full name is read whatever that name looks like.
+        """
+        listing = Listing(self._client, self.bucket, self.prefix, self._payer)
+        entries = listing.entries(selection, self._tally.roots.add)
+        return self._selected(entries, selection)
+
+    def _selected(self, entries: Iterator[Entry], selection: Selection) -> Iterator[TrailObject]:
+        def others() -> Iterator[Entry]:
+            for entry in entries:
+                if entry.key == self.prefix and not entry.key.endswith("/"):
+                    named.append(self._made(entry))
+                else:
+                    yield entry
+
+        named: list[TrailObject] = []
+        for item in sift(
+            others(), selection, self._tally, path=lambda entry: entry.key, made=self._made
+        ):
+            yield from named
+            named.clear()
+            yield item
+        yield from named
+
+    def _made(self, entry: Entry) -> TrailObject:
+        return TrailObject(self._root + entry.key, entry.etag, entry.size)
+
+    def open(self, item: TrailObject) -> BinaryIO:
+        """The object's bytes as stored: whole to 16 MiB, above it as a stream that reconnects.
+
+        Raises `ObjectGone`, `ObjectDenied`, `ObjectUnreadable`, and `SourceUnreachable` for what
+        ails every object alike. A stream's `read` raises the same.
+        """
+        for pause in (*_PAUSES, None):
+            if item.size > WHOLE_BYTES:
+                break
+            answer = self._answer(item)
+            if answer["ContentLength"] > WHOLE_BYTES:  # it has grown since it was listed
+                answer["Body"].close()
+                break
+            try:
+                with answer["Body"] as body:
+                    return io.BytesIO(body.read())
+            except _BROKEN as error:
+                if pause is None:
+                    raise object_error(error, item.uri) from error
+                time.sleep(pause)
+        return self._stream(item)
+
+    def _answer(self, item: TrailObject) -> GetObjectOutputTypeDef:
+        try:
+            return self._client.get_object(Bucket=self.bucket, Key=self._key(item), **self._get)
+        except (BotoCoreError, ClientError) as error:
+            raise object_error(error, item.uri) from error
+
+    def _stream(self, item: TrailObject) -> BinaryIO:
+        """A reader that picks up where a connection broke off, of this very content only."""
+        same = {"IfMatch": f'"{item.etag}"'} if item.etag else {}
+        try:
+            reader = smart_open.s3.open(
+                self.bucket,
+                self._key(item),
+                "rb",
+                buffer_size=_STREAM_BUFFER,
+                client=self._client,
+                client_kwargs={"S3.Client.get_object": self._get | same},
+            )
+        except (BotoCoreError, HTTPError, OSError) as error:
+            raise object_error(_cause(error), item.uri) from error
+        return cast(BinaryIO, io.BufferedReader(_Stream(reader, item.uri), _STREAM_BUFFER))
+
+    def _key(self, item: TrailObject) -> str:
+        return item.uri.removeprefix(self._root)
+
+
+class _Stream(io.RawIOBase):
+    """A stream whose faults are Trailhound's."""
+
+    def __init__(self, reader: io.BufferedIOBase, uri: str) -> None:
+        self._reader = reader
+        self._uri = uri
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        try:
+            return int(self._reader.readinto(buffer))
+        except (BotoCoreError, HTTPError, OSError) as error:
+            raise object_error(_cause(error), self._uri) from error
+
+    def close(self) -> None:
+        if not self.closed:
+            self._reader.close()
+        super().close()
+
+
+def _cause(error: Exception) -> Exception:
+    """What the client raised, where smart-open has wrapped it in an OSError."""
+    cause = getattr(error, "backend_error", error)
+    return cause if isinstance(cause, Exception) else error
+
+
+def _customer_key(aws: AwsSettings) -> dict[str, Any]:
+    """Parameters of SSE-C: the file holds 32 bytes, as they are or in base64."""
+    if aws.sse_customer_key_file is None:
+        return {}
+    try:
+        key = aws.sse_customer_key_file.read_bytes()
+    except OSError as error:
+        raise SettingsError(
+            f"aws.sse_customer_key_file cannot be read ({error.strerror})", hint="check the path"
+        ) from None
+    if len(key) != _KEY_BYTES:
+        try:
+            key = base64.b64decode(key.strip(), validate=True)
+        except (ValueError, binascii.Error):
+            key = b""
+    if len(key) != _KEY_BYTES:
+        raise SettingsError(
+            "aws.sse_customer_key_file holds no AES-256 key",
+            hint="put 32 bytes into it, as they are or in base64",
+        )
+    return {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": key}

@@ -1,0 +1,146 @@
+"""What S3 and the AWS client say when something is wrong, as Trailhound's errors.
+
+Whole sentences are ours: the client's own can hold a signed URL or an endpoint's password.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from botocore.exceptions import (
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    SSOError,
+    TokenRetrievalError,
+)
+
+from ingest.sources.session import NO_CREDENTIALS
+from trailhound.errors import (
+    ObjectDenied,
+    ObjectGone,
+    ObjectUnreadable,
+    SourceError,
+    SourceUnreachable,
+)
+
+_NO_CREDENTIALS: Final = (
+    NoCredentialsError,
+    PartialCredentialsError,
+    CredentialRetrievalError,
+    TokenRetrievalError,
+    SSOError,
+)
+
+_EVERYWHERE: Final = {
+    "ExpiredToken": "renew the credentials, and run again: what is done is skipped",
+    "ExpiredTokenException": "renew the credentials, and run again: what is done is skipped",
+    "TokenRefreshRequired": "renew the credentials, and run again: what is done is skipped",
+    "InvalidAccessKeyId": "this endpoint does not know the access key: check the profile",
+    "InvalidToken": "check AWS_SESSION_TOKEN: it does not belong to the access key",
+    "InvalidClientTokenId": "this endpoint does not know the access key: check the profile",
+    "SignatureDoesNotMatch": "check the secret key, and aws.endpoint_url where one is set",
+    "RequestTimeTooSkewed": "set the machine's clock",
+    "AccountProblem": "the account cannot use S3: ask AWS Support",
+    "NotSignedUp": "the account cannot use S3",
+    "NoSuchBucket": "check the bucket's name, and aws.endpoint_url where one is set",
+    "InvalidBucketName": "check the bucket's name",
+    "PermanentRedirect": "the bucket is in another region: set aws.region to it",
+    "AuthorizationHeaderMalformed": "the bucket is in another region: set aws.region to it",
+    "IllegalLocationConstraintException": "the bucket is in another region: set aws.region to it",
+}
+"""Codes that every further request would get too, and what to do."""
+
+_DENIED: Final = frozenset(
+    {"AccessDenied", "AccessDeniedException", "AllAccessDisabled", "Forbidden", "403", "401"}
+)
+_GONE: Final = frozenset({"NoSuchKey", "NoSuchVersion", "NotFound", "404", "MethodNotAllowed"})
+_CHANGED: Final = frozenset({"PreconditionFailed", "412"})
+_RESTORE: Final = "restore it from Glacier (aws s3api restore-object), and run again"
+_KMS: Final = "grant kms:Decrypt on the key that encrypts the bucket, and see that it is enabled"
+_READ: Final = "grant s3:GetObject on it; a bucket where the reader pays needs aws.requester_pays"
+_LIST: Final = (
+    "grant s3:ListBucket on the bucket; one where the reader pays needs aws.requester_pays"
+)
+_SSE_C: Final = "if it is encrypted with a customer's key, set aws.sse_customer_key_file"
+_AGAIN: Final = "run again: what is done is skipped"
+
+
+def listing_error(error: Exception, place: str) -> SourceUnreachable:
+    """Why a bucket could not be listed. `place` is `s3://bucket/prefix`."""
+    if isinstance(error, ClientError):
+        code = _code(error)
+        if _assuming(error):
+            return _role_refused(code)
+        if code in _EVERYWHERE:
+            return SourceUnreachable(f"{place}: {code}", hint=_EVERYWHERE[code])
+        if code in _DENIED:
+            return SourceUnreachable(f"{place}: listing is denied ({_reason(error)})", hint=_LIST)
+        if code in _GONE:
+            return SourceUnreachable(
+                f"{place}: no such bucket ({code})", hint=_EVERYWHERE["NoSuchBucket"]
+            )
+        return SourceUnreachable(f"{place}: cannot be listed ({_reason(error)})", hint=_AGAIN)
+    if isinstance(error, _NO_CREDENTIALS):
+        return SourceUnreachable(f"{place}: no usable AWS credentials", hint=NO_CREDENTIALS)
+    return SourceUnreachable(
+        f"{place}: cannot be listed ({type(error).__name__})",
+        hint="check the network and aws.endpoint_url",
+    )
+
+
+def object_error(error: Exception, uri: str) -> SourceError:
+    """Why one object could not be fetched.
+
+    `SourceUnreachable` where the next object would fare no better (credentials, bucket, role).
+    """
+    if not isinstance(error, ClientError):
+        if isinstance(error, _NO_CREDENTIALS):
+            return SourceUnreachable(f"{uri}: no usable AWS credentials", hint=NO_CREDENTIALS)
+        return ObjectUnreadable(f"{uri}: fetching failed ({type(error).__name__})", hint=_AGAIN)
+    code = _code(error)
+    if _assuming(error):
+        return _role_refused(code)
+    if code in _EVERYWHERE:
+        return SourceUnreachable(f"{uri}: {code}", hint=_EVERYWHERE[code])
+    reason = _reason(error)
+    if code == "InvalidObjectState":
+        return ObjectDenied(f"{uri}: archived, not readable as it is", hint=_RESTORE)
+    if code.startswith("KMS.") or (code in _DENIED and "kms:" in reason.lower()):
+        return ObjectDenied(f"{uri}: its key is denied ({reason})", hint=_KMS)
+    if code in _DENIED:
+        return ObjectDenied(f"{uri}: reading is denied ({reason})", hint=_READ)
+    if code in _GONE:
+        return ObjectGone(f"{uri}: deleted since it was listed", hint="nothing can be read of it")
+    if code in _CHANGED:
+        return ObjectUnreadable(f"{uri}: changed while it was being read", hint=_AGAIN)
+    if code in {"InvalidRequest", "InvalidArgument", "400"}:
+        return ObjectDenied(f"{uri}: S3 refuses the request ({reason})", hint=_SSE_C)
+    return ObjectUnreadable(f"{uri}: fetching failed ({reason})", hint=_AGAIN)
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code") or "unknown")
+
+
+def _assuming(error: ClientError) -> bool:
+    """Whether it was not S3 that refused, but STS while the role was assumed."""
+    return error.operation_name.startswith("AssumeRole")
+
+
+def _role_refused(code: str) -> SourceUnreachable:
+    return SourceUnreachable(
+        f"aws.role_arn: the role cannot be assumed ({code})",
+        hint="check the role's trust policy, aws.external_id and the caller's sts:AssumeRole",
+    )
+
+
+def _reason(error: ClientError) -> str:
+    """Code and S3's own words, on one line, without URLs' credentials and queries."""
+    words = str(error.response.get("Error", {}).get("Message") or "")
+    words = re.sub(r"://[^/@\s]*@", "://", words)
+    words = re.sub(r"\?[^\s\"']*", "", words)
+    words = re.sub(r"[\x00-\x1f\x7f\s]+", " ", words)[:300].strip()
+    return f"{_code(error)}: {words}" if words else _code(error)

@@ -1,0 +1,257 @@
+"""Listing of a bucket: all of a prefix, or only the day folders that a selection needs.
+
+Without a selection one flat listing is the fewest requests: a request for 1,000 keys. With one,
+the folders are descended by `CommonPrefixes` (accounts, kinds, regions), left out where they are
+not selected, and each region is listed flat from its first day (`StartAfter`) until a key passes
+its last. So days cost nothing to find, and the most that is listed in vain is a page's rest.
+Folders are listed some ahead, in parallel, since an organisation has thousands of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ingest.objects import Selection
+from ingest.sources.layout import INGESTED
+from ingest.sources.lookahead import Lookahead
+from ingest.sources.s3_errors import listing_error
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef
+
+AHEAD: Final = 8
+"""Listing requests under way at once."""
+_FOREIGN_DEPTH: Final = 4
+"""Folders outside the layout are descended this deep in search of `AWSLogs/`, then listed flat."""
+_LEVELS: Final = _FOREIGN_DEPTH + 5
+"""Levels of folders at most: foreign ones, then AWSLogs, organisation, account, kind, region."""
+
+_ROOT = re.compile(r"(?:^|/)AWSLogs/(?:[oO]-[A-Za-z0-9]+/)?$")
+_ACCOUNT = re.compile(r"(?:^|/)AWSLogs/(?:[oO]-[A-Za-z0-9]+/)?(\d{12})/$")
+_KIND = re.compile(r"(?:^|/)(\d{12})/(CloudTrail(?:-[A-Za-z]+)?)/$")
+_REGION = re.compile(r"(?:^|/)(\d{12})/(CloudTrail(?:-[A-Za-z]+)?)/([^/]+)/")
+_BELOW_ROOT = re.compile(r"^(?:[oO]-[A-Za-z0-9]+|\d{12})$")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One listed key: its etag without quotes, its size in bytes."""
+
+    key: str
+    etag: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A prefix to descend. `probe`: it is outside the layout, and perhaps small: look first."""
+
+    prefix: str
+    depth: int = 0
+    probe: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A prefix to list flat: the keys after `after` and before `before`; empty means no limit."""
+
+    prefix: str
+    after: str = ""
+    before: str = ""
+
+
+Step = Entry | Folder | Span
+
+
+class Listing:
+    """Lists one prefix of one bucket. `extra` goes with every request (`RequestPayer`, say)."""
+
+    def __init__(
+        self, client: S3Client, bucket: str, prefix: str, extra: dict[str, Any] | None = None
+    ) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._prefix = prefix
+        self._extra = extra or {}
+
+    def entries(
+        self, selection: Selection, note_root: Callable[[str], None] = lambda _: None
+    ) -> Iterator[Entry]:
+        """The keys that can matter to the selection, by ascending key within a folder.
+
+        More than the selection may come, never less. `note_root` is told of each folder that is
+        found to hold `AWSLogs/`. Raises `SourceUnreachable`.
+        """
+        if selection.everything:
+            yield from self._flat(Span(self._prefix))
+            return
+        with Lookahead(AHEAD) as ahead:
+            steps: Iterator[Step] = iter([Folder(self._prefix)])
+            for _ in range(_LEVELS):
+                steps = self._descend(ahead, steps, selection, note_root)
+            for step, page in ahead.map(
+                self._first_page, steps, only=lambda step: not isinstance(step, Entry)
+            ):
+                if isinstance(step, Entry):
+                    yield step
+                else:
+                    yield from self._flat(_flat(step), page)
+
+    def _descend(
+        self,
+        ahead: Lookahead,
+        steps: Iterator[Step],
+        selection: Selection,
+        note_root: Callable[[str], None],
+    ) -> Iterator[Step]:
+        """One level further down: each folder replaced by what it holds, the rest as it is."""
+
+        def children(step: Step) -> list[Step]:
+            return self._children(step, selection) if isinstance(step, Folder) else [step]
+
+        for step, found in ahead.map(children, steps, only=lambda step: isinstance(step, Folder)):
+            for child in [step] if found is None else found:
+                if isinstance(child, Folder) and child.prefix.endswith("AWSLogs/"):
+                    note_root(child.prefix.removesuffix("AWSLogs/"))
+                yield child
+
+    def _children(self, folder: Folder, selection: Selection) -> list[Step]:
+        """What of a folder matters. At most two requests."""
+        path = folder.prefix[: folder.prefix.rfind("/") + 1]
+        if found := _REGION.search(path):
+            account, _, region = found.groups()
+            if not (_in(account, selection.accounts) and _in(region, selection.regions)):
+                return []
+            return [_days(folder.prefix, path[: found.end()], selection)]
+        if found := _KIND.search(path):
+            if not _in(found[1], selection.accounts):
+                return []
+            return self._inside(folder, lambda name: _in(name, selection.regions))
+        if found := _ACCOUNT.search(path):
+            if not _in(found[1], selection.accounts):
+                return []
+            return self._inside(folder, INGESTED.__contains__)
+        if _ROOT.search(path):
+            return self._inside(
+                folder,
+                lambda name: (
+                    bool(_BELOW_ROOT.match(name))
+                    and (not name.isdigit() or _in(name, selection.accounts))
+                ),
+            )
+        return self._foreign(folder)
+
+    def _inside(self, folder: Folder, keep: Callable[[str], bool]) -> list[Step]:
+        """The keys and the folders right inside, of the folders only those whose name is kept."""
+        steps: list[Step] = []
+        page = self._page(folder.prefix, delimiter=True)
+        while True:
+            steps += _entries(page)
+            steps += [
+                Folder(prefix) for prefix in _prefixes(page) if keep(prefix[:-1].rsplit("/", 1)[-1])
+            ]
+            if not (token := _next(page)):
+                return steps
+            page = self._page(folder.prefix, delimiter=True, token=token)
+
+    def _foreign(self, folder: Folder) -> list[Step]:
+        """A folder above `AWSLogs/`, or one that has nothing to do with trails.
+
+        A small one costs one request. A large one is descended in search of `AWSLogs/`, but not
+        where it holds over a page of folders, or lies deep: flat is cheaper there.
+        """
+        if folder.probe:
+            page = self._page(folder.prefix)
+            if not _next(page):
+                return list(_entries(page))
+            if folder.depth >= _FOREIGN_DEPTH:
+                return [Span(folder.prefix)]
+        page = self._page(folder.prefix, delimiter=True)
+        if _next(page):
+            return [Span(folder.prefix)]
+        steps: list[Step] = list(_entries(page))
+        for prefix in _prefixes(page):
+            known = _ROOT.search(prefix) or _KIND.search(prefix)
+            steps.append(Folder(prefix, folder.depth + 1, probe=not known))
+        return steps
+
+    def _first_page(self, step: Step) -> ListObjectsV2OutputTypeDef:
+        assert not isinstance(step, Entry)  # noqa: S101 - narrows the type; `only` sees to it
+        span = _flat(step)
+        return self._page(span.prefix, after=span.after)
+
+    def _flat(self, span: Span, page: ListObjectsV2OutputTypeDef | None = None) -> Iterator[Entry]:
+        """All keys of a span, a page at a time; `page` is its first where it is there already."""
+        page = page or self._page(span.prefix, after=span.after)
+        while True:
+            for entry in _entries(page):
+                if span.before and entry.key >= span.before:
+                    return
+                yield entry
+            if not (token := _next(page)):
+                return
+            page = self._page(span.prefix, token=token)
+
+    def _page(
+        self, prefix: str, *, delimiter: bool = False, after: str = "", token: str = ""
+    ) -> ListObjectsV2OutputTypeDef:
+        wanted = dict(self._extra, Bucket=self._bucket, Prefix=prefix)
+        if delimiter:
+            wanted["Delimiter"] = "/"
+        if token:
+            wanted["ContinuationToken"] = token
+        elif after:
+            wanted["StartAfter"] = after
+        try:
+            return self._client.list_objects_v2(**wanted)
+        except (BotoCoreError, ClientError) as error:
+            raise listing_error(error, f"s3://{self._bucket}/{prefix}") from error
+
+
+def _in(name: str, chosen: frozenset[str]) -> bool:
+    return not chosen or name in chosen
+
+
+def _flat(step: Folder | Span) -> Span:
+    """A folder that is left after the last level is listed flat: nothing is ever left out."""
+    return step if isinstance(step, Span) else Span(step.prefix)
+
+
+def _days(prefix: str, region: str, selection: Selection) -> Span:
+    """The span of a region's folder that holds the selected days; `prefix` may lie deeper.
+
+    Keys compare as text, and `0` is the character after `/`, so `…/2024/03/080` is right behind
+    the folder of that day.
+    """
+    last = selection.last_folder
+    return Span(
+        prefix,
+        after=f"{region}{_folder(selection.since)}/" if selection.since else "",
+        before=f"{region}{_folder(last)}0" if last else "",
+    )
+
+
+def _folder(day: date) -> str:
+    return day.isoformat().replace("-", "/")
+
+
+def _entries(page: ListObjectsV2OutputTypeDef) -> Iterator[Entry]:
+    for item in page.get("Contents", ()):
+        yield Entry(item["Key"], item.get("ETag", "").strip('"'), item.get("Size", 0))
+
+
+def _prefixes(page: ListObjectsV2OutputTypeDef) -> Iterator[str]:
+    for item in page.get("CommonPrefixes", ()):
+        yield item["Prefix"]
+
+
+def _next(page: ListObjectsV2OutputTypeDef) -> str:
+    """The token of the next page; empty on the last."""
+    return page.get("NextContinuationToken", "") if page.get("IsTruncated") else ""

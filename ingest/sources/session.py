@@ -1,0 +1,117 @@
+"""An AWS session from settings: profile, region, assumed role; and an S3 client made of it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+import botocore
+import botocore.session
+from botocore.config import Config
+from botocore.credentials import (
+    AssumeRoleCredentialFetcher,
+    CredentialProvider,
+    Credentials,
+    DeferredRefreshableCredentials,
+)
+from botocore.exceptions import BotoCoreError, ProfileNotFound
+
+from trailhound import __version__
+from trailhound.errors import SettingsError, SourceUnreachable
+from trailhound.settings import AwsSettings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+NO_CREDENTIALS: Final = (
+    "give AWS credentials: aws.profile, AWS_* variables, `aws sso login`, or an instance role; "
+    "for a public bucket set aws.signature to unsigned"
+)
+_SIGNATURES: Final[dict[str, Any]] = {"v4": "s3v4", "v2": "s3", "unsigned": botocore.UNSIGNED}
+_ATTEMPTS: Final = 6
+
+
+class _AssumedRole(CredentialProvider):
+    """Credentials of a role, fetched anew before they expire: a backfill may run for hours."""
+
+    METHOD = "trailhound-assume-role"
+    CANONICAL_NAME = "TrailhoundAssumeRole"
+
+    def __init__(self, fetcher: AssumeRoleCredentialFetcher) -> None:
+        super().__init__()
+        self._fetcher = fetcher
+
+    def load(self) -> Credentials:
+        return DeferredRefreshableCredentials(
+            method=self.METHOD, refresh_using=self._fetcher.fetch_credentials
+        )
+
+
+def aws_session(aws: AwsSettings) -> boto3.Session:
+    """The session that settings describe; no request is made yet.
+
+    The role is assumed at the endpoint of the session's region, or at `AWS_ENDPOINT_URL_STS`.
+    Raises `SettingsError` for an unknown profile, `SourceUnreachable` where a role is to be
+    assumed and there are no credentials to assume it with.
+    """
+    try:
+        core = botocore.session.Session(profile=aws.profile)
+        session = boto3.Session(botocore_session=core, region_name=aws.region)
+        if aws.role_arn is None:
+            return session
+        credentials = core.get_credentials()
+    except ProfileNotFound:
+        raise SettingsError(
+            f"aws.profile: there is no profile {aws.profile!r}",
+            hint="see `aws configure list-profiles`",
+        ) from None
+    except BotoCoreError as error:
+        raise SourceUnreachable(
+            f"AWS credentials cannot be read ({type(error).__name__})", hint=NO_CREDENTIALS
+        ) from None
+    if credentials is None:
+        raise SourceUnreachable(
+            f"no AWS credentials to assume {aws.role_arn} with", hint=NO_CREDENTIALS
+        )
+    region = session.region_name or "us-east-1"
+    fetcher = AssumeRoleCredentialFetcher(
+        client_creator=partial(core.create_client, region_name=region),
+        source_credentials=credentials,
+        role_arn=aws.role_arn,
+        extra_args={"RoleSessionName": aws.role_session_name}
+        | ({"ExternalId": aws.external_id.get_secret_value()} if aws.external_id else {}),
+    )
+    assumed = botocore.session.Session(profile=aws.profile)
+    assumed.get_component("credential_provider").providers.insert(0, _AssumedRole(fetcher))
+    return boto3.Session(botocore_session=assumed, region_name=session.region_name)
+
+
+def s3_client(aws: AwsSettings, *, connections: int) -> S3Client:
+    """An S3 client that `connections` threads can use at once. Raises as `aws_session` does."""
+    options: dict[str, Any] = {}
+    if aws.signature is not None:
+        options["signature_version"] = _SIGNATURES[aws.signature]
+    try:
+        return aws_session(aws).client(
+            "s3",
+            endpoint_url=aws.endpoint_url,
+            config=Config(
+                max_pool_connections=connections,
+                retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+                connect_timeout=10,
+                read_timeout=60,
+                tcp_keepalive=True,
+                user_agent_extra=f"trailhound/{__version__}",
+                **options,
+            ),
+        )
+    except ValueError:  # botocore's sentence would repeat the URL, with a password in it, say
+        raise SettingsError(
+            "aws.endpoint_url is not a URL", hint="write it as https://host:port"
+        ) from None
+    except BotoCoreError as error:
+        raise SettingsError(
+            f"AWS settings do not fit ({type(error).__name__})",
+            hint="check aws.region and the AWS configuration file",
+        ) from None

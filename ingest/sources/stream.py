@@ -1,0 +1,112 @@
+"""Trail files from standard input or a pipe: a stream that can be read only once."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
+
+from ingest.objects import Selection, TrailObject
+from trailhound.errors import ObjectUnreadable, SourceUnreachable, UsageError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+STDIN: Final = "-"
+_CHUNK: Final = 1024 * 1024
+
+
+class StreamSource:
+    """One stream as one object, named `-` (or as the pipe is).
+
+    The stream is put into a temporary file first (in `TMPDIR`, unlinked, at most `limit` bytes):
+    only then is its etag known, the SHA-256 of its bytes, by which the same stream, given again,
+    is recognised as done. Days, accounts and regions select nothing here: they are in the events.
+    """
+
+    ignored = 0
+
+    def __init__(self, name: str, opened: Callable[[], BinaryIO], *, limit: int) -> None:
+        """`opened` gives the stream; `limit` is in bytes, as they come."""
+        self._name = name
+        self._opened = opened
+        self._limit = limit
+        self._spool: BinaryIO | None = None
+        self._etag = ""
+
+    def objects(self, selection: Selection) -> Iterator[TrailObject]:  # noqa: ARG002
+        """The one object, once the stream has ended. Raises `SourceUnreachable`."""
+        if self._spool is None:
+            self._spool = self._spooled()
+        yield TrailObject(self._name, self._etag, os.fstat(self._spool.fileno()).st_size)
+
+    def open(self, item: TrailObject) -> BinaryIO:
+        """The stream's bytes, from the start. Raises `ObjectUnreadable` before `objects` is run."""
+        if self._spool is None or item.etag != self._etag:
+            raise ObjectUnreadable(
+                f"{item.uri}: a stream can be read only once",
+                hint="give it again, or put it into a file",
+            )
+        return cast(BinaryIO, io.BufferedReader(_View(self._spool), _CHUNK))
+
+    def _spooled(self) -> BinaryIO:
+        digest = hashlib.sha256()
+        spool = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - lives as the source does
+        size = 0
+        try:
+            with self._opened() as stream:
+                while chunk := stream.read(_CHUNK):
+                    size += len(chunk)
+                    if size > self._limit:
+                        raise SourceUnreachable(
+                            f"{self._name}: the stream is longer than {self._limit:,} bytes",
+                            hint="put it into files, or raise ingest.max_uncompressed_bytes",
+                        )
+                    digest.update(chunk)
+                    spool.write(chunk)
+            spool.flush()
+        except OSError as error:
+            spool.close()
+            raise SourceUnreachable(
+                f"{self._name}: the stream cannot be read ({error.strerror})",
+                hint=f"check the pipe, and the room in {tempfile.gettempdir()}",
+            ) from error
+        except SourceUnreachable:
+            spool.close()
+            raise
+        self._etag = digest.hexdigest()
+        return spool
+
+
+class _View(io.RawIOBase):
+    """The spool from its start, apart from any other view of it."""
+
+    def __init__(self, spool: BinaryIO) -> None:
+        self._descriptor = os.dup(spool.fileno())
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        read = os.preadv(self._descriptor, [buffer], self._at)
+        self._at += read
+        return read
+
+    def close(self) -> None:
+        if not self.closed:
+            os.close(self._descriptor)
+        super().close()
+
+
+def standard_input(limit: int) -> StreamSource:
+    """Standard input as a source. Raises `UsageError` where nothing is piped into it."""
+    if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
+        raise UsageError(
+            "nothing is piped into standard input", hint="zcat file.json.gz | trailhound backfill -"
+        )
+    return StreamSource(STDIN, lambda: open(sys.stdin.fileno(), "rb", closefd=False), limit=limit)

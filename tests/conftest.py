@@ -1,0 +1,73 @@
+"""Fixtures that all tests share: engines, a namespace of one's own, the recorded data."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.engines import HEAP_MB, remove_namespace, running_engine, session_engine
+from tests.secured import SecuredEngine, running_secured_engine
+
+pytest_plugins = ["tests.fixtures_s3"]
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+ORDER = ("unit", "integration", "faults")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Unit tests first, then integration, then faults: the cheapest tells first."""
+    tests = Path(__file__).parent
+
+    def rank(item: pytest.Item) -> int:
+        kind = item.path.relative_to(tests).parts[0] if item.path.is_relative_to(tests) else ""
+        return ORDER.index(kind) if kind in ORDER else len(ORDER)
+
+    items.sort(key=rank)
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[str]:
+    """The address of a real OpenSearch 3.8.0 (or of `TRAILHOUND_TEST_ENGINE`)."""
+    with session_engine() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def engine_2_19() -> Iterator[str]:
+    """The address of a real OpenSearch 2.19.1."""
+    with running_engine("2.19.1") as started:
+        yield started.url
+
+
+@pytest.fixture(scope="session", params=["3.8", "2.19"])
+def each_engine(request: pytest.FixtureRequest) -> str:
+    """The address of each generation that is supported, one after the other."""
+    name = {"3.8": "engine", "2.19": "engine_2_19"}[request.param]
+    return str(request.getfixturevalue(name))
+
+
+@pytest.fixture(scope="session")
+def secured_engine() -> Iterator[SecuredEngine]:
+    """A real OpenSearch with the security plugin: TLS, users, roles."""
+    with running_secured_engine(HEAP_MB) as started:
+        yield started
+
+
+@pytest.fixture
+def namespace(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A prefix of this test's own; what it made under it on an engine is removed at the end."""
+    name = f"t{uuid.uuid4().hex[:10]}"
+    yield name
+    for fixture in ("engine", "engine_2_19", "each_engine"):
+        if fixture in request.fixturenames:
+            remove_namespace(request.getfixturevalue(fixture), name)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of recorded events beside the checkout; skips the test where it is absent."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"recorded data is not there: {SHARED_DATA}")
+    return SHARED_DATA

@@ -1,0 +1,255 @@
+"""Killed at any moment, stopped, doubled, or left without its cluster: the index ends the same."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engines import remove_namespace, running_engine
+from tests.faults.proxy import Delay, Proxy
+from tests.processes import identity_holds, printed, run, start
+from tests.trails import (
+    dead_letters,
+    documents,
+    ledger,
+    own_settings,
+    prepared,
+    record,
+    write_trail,
+)
+from trailhound.cluster.client import connect
+from trailhound.settings import Settings
+
+FILES, EACH = 120, 60
+SMALL = {
+    "TRAILHOUND_INGEST__BATCH_BYTES": "131072",
+    "TRAILHOUND_INGEST__CLAIM_SECONDS": "20",
+}
+
+
+@pytest.fixture(scope="module")
+def trail(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """7,200 deliveries of some 6,900 events over three days; some hostile, some without a day."""
+    folder = tmp_path_factory.mktemp("killed") / "trail"
+    dice = random.Random(7)
+    before: list[dict[str, Any]] = []
+    for number in range(FILES):
+        records = [
+            record(
+                eventTime=f"2025-03-0{1 + number % 3}T12:{second:02}:00Z",
+                requestParameters={"note": "n" * dice.randrange(900)},
+            )
+            for second in range(EACH)
+        ]
+        if before:
+            records[3:5] = before[10:12]
+        records[7]["requestParameters"] = "text"
+        if number % 10 == 0:
+            records[20]["eventTime"] = "never"
+            records[21]["eventID"] = "redacted"
+        write_trail(folder, records, f"{number:04}")
+        before = records
+    return folder
+
+
+Content = tuple[dict[str, dict[str, Any]], list[tuple[str, int, str]]]
+
+
+def content(settings: Settings) -> Content:
+    """Documents without the moment and the copy they came from, and the dead letters."""
+    client = connect(settings)
+    found = documents(client, settings)
+    for source in found.values():
+        source["event"].pop("ingested")
+        # Of an event delivered twice, the copy that came first is the document.
+        del source["trail"]["object"], source["trail"]["position"]
+    letters = dead_letters(client, settings)
+    return found, sorted((each["object"], each["position"], each["raw"]) for each in letters)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(engine: str, trail: Path, tmp_path_factory: pytest.TempPathFactory) -> Content:
+    """What a run in peace makes of the trail."""
+    settings = own_settings(engine, f"calm{os.getpid()}", tmp_path_factory.mktemp("home"))
+    try:
+        prepared(settings)
+        ended = run(settings, "backfill", trail, "--json")
+        report = printed(ended.stdout)
+        assert (report["objects"], report["read"]) == (FILES, FILES * EACH)
+        assert identity_holds(report)
+        return content(settings)
+    finally:
+        remove_namespace(engine, settings.namespace)
+
+
+@pytest.fixture
+def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
+    made = own_settings(engine, namespace, tmp_path / "home")
+    prepared(made)
+    return made
+
+
+def ended(process: subprocess.Popen[bytes]) -> tuple[int, bytes, str]:
+    """Exit code, stdout and stderr of a process that is about to end."""
+    out, err = process.communicate(timeout=240)
+    return process.returncode, out, err.decode()
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    """Until it holds, or the process has ended by itself."""
+    for _ in range(24_000):
+        if condition() or process.poll() is not None:
+            return
+        time.sleep(0.01)
+    pytest.fail("it never came to that")
+
+
+def events_indexed(settings: Settings, number: int) -> Callable[[], bool]:
+    """Whether the engine has taken so many events by now, searchable or not."""
+    client = connect(settings)
+
+    def enough() -> bool:
+        stats = client.indices.stats(index=f"{settings.prefix}cloudtrail-*", metric="indexing")
+        total = stats["_all"].get("primaries", {}).get("indexing", {}).get("index_total", 0)
+        return bool(total >= number)
+
+    return enough
+
+
+def check_ledger(settings: Settings) -> None:
+    entries = ledger(connect(settings), settings)
+    assert len(entries) == FILES
+    assert {entry["state"] for entry in entries} == {"done"}
+    assert all(identity_holds(entry) for entry in entries)
+    assert sum(entry["read"] for entry in entries) == FILES * EACH
+
+
+def test_killed_at_many_moments_it_ends_like_an_undisturbed_run(
+    settings: Settings, trail: Path, undisturbed: Content
+) -> None:
+    dice = random.Random()
+    killed = 0
+    for number in (1, 1_000, 2_500, 4_500):
+        process = start(settings, "backfill", trail, "--json", env=SMALL)
+        wait_for(events_indexed(settings, number), process)
+        time.sleep(dice.random() * 0.2)
+        process.send_signal(signal.SIGKILL)
+        code, _, _ = ended(process)
+        killed += code == -signal.SIGKILL
+    assert killed >= 2, "too fast to be killed"
+    last = run(settings, "backfill", trail, "--json", env=SMALL)
+    report = printed(last.stdout)
+    assert last.returncode in (0, 1), last.stderr.decode()
+    assert identity_holds(report)
+    assert report["failed_objects"] == 0
+    assert content(settings) == undisturbed
+    check_ledger(settings)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_run_finishes_what_it_has_begun(
+    number: signal.Signals, settings: Settings, trail: Path, undisturbed: Content
+) -> None:
+    process = start(settings, "backfill", trail, "--json", env=SMALL)
+    wait_for(events_indexed(settings, 300), process)
+    process.send_signal(number)
+    code, out, err = ended(process)
+    assert code == 1, err
+    report = printed(out)
+    assert report["interrupted"] is True
+    assert identity_holds(report)
+    assert 0 < report["objects"] < FILES
+    entries = ledger(connect(settings), settings)
+    states = [entry["state"] for entry in entries]
+    assert states.count("done") == report["objects"]
+    assert set(states) <= {"done", "released"}
+    found = documents(connect(settings), settings)
+    assert len(found) == report["indexed"]
+    rest = printed(run(settings, "backfill", trail, "--json", env=SMALL).stdout)
+    assert rest["skipped_objects"] == report["objects"]
+    assert rest["objects"] == FILES - report["objects"]
+    assert content(settings) == undisturbed
+    check_ledger(settings)
+
+
+def test_two_workers_share_a_folder(settings: Settings, trail: Path, undisturbed: Content) -> None:
+    pair = [start(settings, "backfill", trail, "--json", env=SMALL) for _ in range(2)]
+    reports = []
+    for process in pair:
+        code, out, err = ended(process)
+        assert code in (0, 1), err
+        reports.append(printed(out))
+    assert all(identity_holds(report) for report in reports)
+    assert content(settings) == undisturbed
+    check_ledger(settings)
+    assert sum(report["objects"] for report in reports) <= FILES * 1.1
+    assert sum(report["indexed"] for report in reports) == len(undisturbed[0])
+    assert sum(report["objects"] + report["skipped_objects"] for report in reports) >= 2 * FILES
+
+
+def test_a_worker_takes_over_from_one_that_was_killed(
+    settings: Settings, trail: Path, undisturbed: Content
+) -> None:
+    first = start(settings, "backfill", trail, "--json", env=SMALL)
+    wait_for(events_indexed(settings, 200), first)
+    second = start(settings, "backfill", trail, "--json", env=SMALL)
+    first.send_signal(signal.SIGKILL)
+    ended(first)
+    code, out, err = ended(second)
+    assert code in (0, 1), err
+    assert identity_holds(printed(out))
+    assert content(settings) == undisturbed
+    check_ledger(settings)
+
+
+def test_a_worker_that_waits_for_another_can_be_stopped(settings: Settings, trail: Path) -> None:
+    patient = SMALL | {"TRAILHOUND_INGEST__CLAIM_SECONDS": "3600"}
+    holder = start(settings, "backfill", trail, "--json", env=patient)
+    try:
+        wait_for(events_indexed(settings, 100), holder)
+        holder.send_signal(signal.SIGSTOP)
+        waiting = start(settings, "backfill", trail, "--json", env=patient)
+        time.sleep(4)
+        waiting.send_signal(signal.SIGTERM)
+        code, out, err = ended(waiting)
+        assert code == 1, err
+        assert printed(out)["interrupted"] is True
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
+def test_an_engine_that_goes_and_comes_back_is_waited_for(
+    trail: Path, tmp_path: Path, undisturbed: Content
+) -> None:
+    with running_engine() as engine:
+        settings = own_settings(engine.url, "", tmp_path / "home")
+        prepared(settings)
+        # A slow road to the engine, so that the run is not over before the engine is.
+        with Proxy(engine.url, lambda request: Delay(0.1) if request.of_events else None) as road:
+            far = own_settings(road.url, "", tmp_path / "home")
+            process = start(far, "backfill", trail, "--json", env=SMALL)
+            wait_for(events_indexed(settings, 500), process)
+            # Killed: told to stop, it would go on answering for longer than the run takes.
+            pid = engine._read_run()["pid"]
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            assert process.poll() is None, ended(process)
+            engine.start()
+            code, out, err = ended(process)
+        assert code in (0, 1), err
+        report = printed(out)
+        assert "waiting" in err
+        assert report["retries"] > 0
+        assert (report["objects"], report["read"]) == (FILES, FILES * EACH)
+        assert content(settings) == undisturbed
+        assert report["indexed"] == len(undisturbed[0])
+        check_ledger(settings)

@@ -1,0 +1,163 @@
+"""`trailhound backfill` as a process: its flags, what it prints, how it exits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.processes import identity_holds, printed, run
+from tests.trails import documents, ledger, own_settings, prepared, record, write_trail
+from trailhound.cluster import machine
+from trailhound.cluster.client import connect
+from trailhound.settings import Settings
+
+KEYS = {
+    "objects",
+    "skipped_objects",
+    "failed_objects",
+    "read",
+    "indexed",
+    "duplicates",
+    "dead_lettered",
+    "filtered",
+    "bytes",
+    "seconds",
+}
+
+
+@pytest.fixture
+def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
+    made = own_settings(engine, namespace, tmp_path / "home")
+    prepared(made)
+    return made
+
+
+@pytest.fixture
+def trail(tmp_path: Path) -> Path:
+    return tmp_path / "trail"
+
+
+def refused(settings: Settings, arguments: Sequence[str | Path], *, code: int) -> str:
+    """What a command that fails says: a sentence on stderr, no traceback, nothing on stdout."""
+    ended = run(settings, *arguments)
+    said = ended.stderr.decode()
+    assert ended.returncode == code, said
+    assert ended.stdout == b""
+    assert "Traceback" not in said
+    assert said.strip()
+    return said
+
+
+def test_all_in_is_exit_code_0(settings: Settings, trail: Path) -> None:
+    write_trail(trail, [record(), record()])
+    ended = run(settings, "backfill", trail, "--json")
+    assert ended.returncode == 0, ended.stderr.decode()
+    report = printed(ended.stdout)
+    assert report.keys() >= KEYS
+    assert (report["objects"], report["read"], report["indexed"]) == (1, 2, 2)
+    assert identity_holds(report)
+    again = run(settings, "backfill", trail)
+    assert again.returncode == 0
+    assert "1 already done" in again.stdout.decode()
+
+
+def test_something_left_out_is_exit_code_1(settings: Settings, trail: Path) -> None:
+    write_trail(trail, [record(), record(eventTime="never")])
+    (trail / "b.json.gz").write_bytes(b"\x1f\x8b broken")
+    ended = run(settings, "backfill", trail, "--json")
+    assert ended.returncode == 1
+    report = printed(ended.stdout)
+    assert identity_holds(report)
+    assert (report["indexed"], report["dead_lettered"], report["failed_objects"]) == (1, 1, 1)
+    assert report["failures"][0]["object"] == str(trail / "b.json.gz")
+    people = run(settings, "backfill", trail)
+    assert people.returncode == 1
+    assert "b.json.gz" in people.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["backfill"], "SOURCE"),
+        (["backfill", ".", "--since", "2025-02-02", "--until", "2025-02-01"], "--since"),
+        (["backfill", ".", "--since", "soon"], "since"),
+        (["backfill", ".", "--limit", "0"], "limit"),
+        (["backfill", ".", "--config", "/nowhere.yaml"], "/nowhere.yaml"),
+        (["backfill", ".", "--namespace", "Not Allowed"], "namespace"),
+    ],
+)
+def test_wrong_use_is_exit_code_2(
+    arguments: list[str], word: str, engine: str, tmp_path: Path
+) -> None:
+    settings = own_settings(engine, "unused", tmp_path / "home")
+    assert word in refused(settings, arguments, code=2)
+
+
+def test_a_source_that_is_not_there_is_exit_code_1(settings: Settings, trail: Path) -> None:
+    assert str(trail) in refused(settings, ["backfill", trail, "--json"], code=1)
+
+
+def test_a_cluster_that_does_not_answer_is_exit_code_3(tmp_path: Path, trail: Path) -> None:
+    write_trail(trail, [record()])
+    url = f"http://127.0.0.1:{machine.free_port()}"
+    settings = own_settings(url, "", tmp_path / "home")
+    said = refused(settings, ["backfill", trail, "--json"], code=3)
+    assert url in said
+    assert "trailhound up" in said
+
+
+def test_a_cluster_without_our_templates_is_refused(
+    engine: str, namespace: str, tmp_path: Path, trail: Path
+) -> None:
+    write_trail(trail, [record()])
+    settings = own_settings(engine, namespace, tmp_path / "home")
+    assert "trailhound init" in refused(settings, ["backfill", trail, "--json"], code=3)
+    assert connect(settings).cat.indices(index=f"{namespace}-*") == ""
+
+
+def test_standard_input_is_a_source(settings: Settings) -> None:
+    events = [record(), record()]
+    content = "\n".join(json.dumps(event) for event in events).encode()
+    ended = run(settings, "backfill", "-", "--json", stdin=content)
+    assert ended.returncode == 0, ended.stderr.decode()
+    assert printed(ended.stdout)["indexed"] == 2
+    client = connect(settings)
+    found = documents(client, settings)
+    assert found.keys() == {event["eventID"] for event in events}
+    assert {source["trail"]["object"] for source in found.values()} == {"-"}
+    assert [entry["uri"] for entry in ledger(client, settings)] == ["-"]
+    again = run(settings, "backfill", "-", "--json", stdin=content)
+    assert printed(again.stdout)["skipped_objects"] == 1
+    other = run(settings, "backfill", "-", "--json", stdin=json.dumps(record()).encode())
+    assert printed(other.stdout)["indexed"] == 1
+
+
+def test_flags_select_limit_force_and_plan(settings: Settings, trail: Path) -> None:
+    for day in (1, 2, 3):
+        write_trail(
+            trail,
+            [
+                record(eventTime=f"2025-03-0{day}T00:00:00Z"),
+                record(
+                    eventTime=f"2025-03-0{day}T00:00:00Z",
+                    recipientAccountId="222233334444",
+                    awsRegion="eu-west-1",
+                ),
+            ],
+            f"{day}",
+        )
+    dry = printed(run(settings, "backfill", trail, "--dry-run", "--json").stdout)
+    assert (dry["objects"], dry["read"], dry["dry_run"]) == (3, 0, True)
+    assert ledger(connect(settings), settings) == []
+    limit = printed(run(settings, "backfill", trail, "--limit", "1", "--json").stdout)
+    assert (limit["objects"], limit["indexed"]) == (1, 2)
+    flags = [
+        *("--since", "2025-03-02", "--until", "2025-03-02"),
+        *("--account", "222233334444", "--region", "eu-west-1"),
+    ]
+    chosen = printed(run(settings, "backfill", trail, "--force", *flags, "--json").stdout)
+    assert (chosen["objects"], chosen["read"]) == (3, 6)
+    assert (chosen["indexed"], chosen["filtered"]) == (1, 5)

@@ -1,0 +1,281 @@
+"""The local engine as a user meets it: started, found, shared by two, stopped, refused."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opensearchpy import OpenSearch
+
+from trailhound.cluster import artifacts, machine
+from trailhound.cluster.engine import LocalEngine
+from trailhound.errors import DiskFull, EngineFailed, PortTaken
+
+ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+NOBODY = 65534
+LISTENING = "0A"
+"""A socket's state in `/proc/net/tcp`."""
+
+
+@dataclass
+class Home:
+    """A home folder of its own, and the commands run in it without anything on the PATH."""
+
+    folder: Path
+    port: int = field(default_factory=machine.free_port)
+    environment: dict[str, str] = field(default_factory=dict)
+    wrapper: tuple[str, ...] = ()
+
+    @property
+    def engine(self) -> LocalEngine:
+        return LocalEngine(self.folder / "engine", self.port, heap_mb=512)
+
+    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+        """`trailhound ARGUMENTS`, under way."""
+        ours = {
+            "TRAILHOUND_HOME": str(self.folder),
+            "TRAILHOUND_ENGINE__PORT": str(self.port),
+            "TRAILHOUND_ENGINE__HEAP_MB": "512",
+            "PATH": "/nonexistent",
+        }
+        return subprocess.Popen(
+            [*self.wrapper, sys.executable, "-m", "trailhound.cli.main", *arguments],
+            env={**os.environ, **ours, **self.environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str) -> tuple[int, str, str]:
+        """`trailhound ARGUMENTS` to its end: exit code, stdout, stderr."""
+        return _finish(self.begin(*arguments))
+
+    def run_file(self) -> dict[str, Any]:
+        """What is kept of the running engine."""
+        content: dict[str, Any] = json.loads((self.folder / "engine" / "engine.json").read_text())
+        return content
+
+
+def _finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=240)
+    return process.returncode, out, err
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    """A home without an engine; one that is left is stopped."""
+    made = Home(tmp_path / "home")
+    yield made
+    made.engine.stop()
+
+
+@pytest.fixture(params=["engine", "engine_2_19"])
+def address(request: pytest.FixtureRequest) -> str:
+    """Each generation's engine in turn."""
+    return str(request.getfixturevalue(request.param))
+
+
+def test_takes_documents_and_finds_them(address: str, namespace: str) -> None:
+    client = OpenSearch(address)
+    index = f"{namespace}-cloudtrail-2024.01.01"
+    body = {"properties": {"requestParameters": {"type": "flat_object"}}}
+    client.indices.create(index=index, body={"mappings": body})
+    client.index(index=index, body={"requestParameters": {"a": {"b": "c"}}}, refresh=True)
+    found = client.search(index=index, body={"query": {"term": {"requestParameters.a.b": "c"}}})
+    assert found["hits"]["total"] == {"value": 1, "relation": "eq"}
+
+
+def test_up_twice_at_once_down_and_up_again(home: Home) -> None:
+    code, out, _ = home.run("status", "--json")
+    assert (code, json.loads(out)["state"]) == (3, "stopped")
+
+    both = [home.begin("up"), home.begin("up")]
+    ends = [_finish(process) for process in both]
+    assert [code for code, _, _ in ends] == [0, 0], ends
+    said = sorted(out for _, out, _ in ends)
+    assert "is ready at" in said[0]
+    assert "is running already at" in said[1]
+
+    client = OpenSearch(home.engine.url)
+    client.index(index="kept", body={"a": 1}, refresh=True)
+    limit = client.cluster.get_settings(include_defaults=True, flat_settings=True)
+    assert int(limit["defaults"]["cluster.max_shards_per_node"]) >= 5000
+    code, out, _ = home.run("status", "--json")
+    status = json.loads(out)
+    assert (code, status["state"], status["version"]) == (0, "running", "3.8.0")
+    assert status["process"] == home.run_file()["pid"]
+
+    code, out, _ = home.run("down")
+    assert (code, "stopped" in out) == (0, True)
+    machine.require_port(home.port)
+    code, out, _ = home.run("down")
+    assert (code, "was not running" in out) == (0, True)
+
+    assert home.run("up")[0] == 0
+    assert OpenSearch(home.engine.url).count(index="kept")["count"] == 1
+
+
+@ON_LINUX
+def test_listens_on_the_loopback_address_alone(home: Home) -> None:
+    assert home.engine.start()
+    pid = home.run_file()["pid"]
+    sockets = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed since it was listed
+            sockets.add(str(descriptor.readlink()))
+    listening = [
+        columns[1].split(":")
+        for table in ("tcp", "tcp6")
+        for columns in map(str.split, Path(f"/proc/{pid}/net/{table}").read_text().splitlines())
+        if columns[3] == LISTENING and f"socket:[{columns[9]}]" in sockets
+    ]
+    ports = {int(port, 16) for _, port in listening}
+    assert home.port in ports
+    assert len(ports) == 2  # HTTP, and transport, which a node can't do without
+    assert {_family_and_address(address) for address, _ in listening} == {"127.0.0.1"}
+
+
+def _family_and_address(packed: str) -> str:
+    """An address of `/proc/net/tcp`: words of 32 bits, each in the machine's byte order."""
+    words = [bytes.fromhex(packed[at : at + 8])[::-1] for at in range(0, len(packed), 8)]
+    raw = b"".join(words)
+    mapped = raw[:12] == b"\0" * 10 + b"\xff\xff"
+    return (
+        socket.inet_ntop(socket.AF_INET, raw[12:])
+        if mapped
+        else socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw)
+    )
+
+
+def test_a_taken_port_is_an_error_of_one_sentence(home: Home) -> None:
+    with socket.create_server((machine.LOOPBACK, home.port)):
+        code, _, err = home.run("up")
+    assert code == 3
+    assert f"port {home.port} on 127.0.0.1 is taken" in err
+    assert "TRAILHOUND_ENGINE__PORT" in err
+    assert "Traceback" not in err
+
+
+def test_a_port_taken_since_the_look_is_one_too(home: Home) -> None:
+    """The runner would take the next port without a word."""
+    engine = home.engine
+    with contextlib.ExitStack() as taken:
+
+        def take(_config: Path) -> None:
+            taken.enter_context(socket.create_server((machine.LOOPBACK, home.port)))
+
+        engine.prepare = take
+        with pytest.raises(PortTaken, match=str(home.port)):
+            engine.start()
+    assert not engine.is_running
+
+
+def test_jars_that_cannot_be_fetched_are_an_error_of_one_sentence(
+    home: Home, tmp_path: Path
+) -> None:
+    nobody = f"http://127.0.0.1:{machine.free_port()}"
+    (tmp_path / "jgo.conf").write_text(f"[repositories]\ncentral = {nobody}\n")
+    home.environment = {
+        "M2_REPO": str(tmp_path / "empty"),
+        "JGO_CONFIG_FILE": str(tmp_path / "jgo.conf"),
+    }
+    code, _, err = home.run("up")
+    assert code == 3
+    assert "cannot fetch" in err
+    assert "--url" in err
+    assert "Traceback" not in err
+    assert not home.engine.is_running
+
+
+def test_an_engine_that_ends_is_told_with_its_last_words(home: Home) -> None:
+    engine = home.engine
+    engine.settings = {"no.such.setting": 1}
+    with pytest.raises(EngineFailed, match=r"unknown setting \[no\.such\.setting\]"):
+        engine.start()
+    assert not engine.is_running
+    engine.settings = {}
+    assert engine.start()
+
+
+def test_another_programs_process_is_never_stopped(home: Home) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        engine = home.engine
+        stale = {"pid": other.pid, "port": home.port, "version": "3.8.0"}
+        engine.folder.mkdir(parents=True)
+        (engine.folder / "engine.lock").touch()
+        (engine.folder / "engine.json").write_text(json.dumps(stale))
+        assert not engine.is_running
+        assert not engine.stop()
+
+        engine.start()
+        ours = home.run_file()
+        (engine.folder / "engine.json").write_text(json.dumps({**ours, "pid": other.pid}))
+        with pytest.raises(EngineFailed, match="does not name it"):
+            engine.stop()
+        assert other.poll() is None
+        (engine.folder / "engine.json").write_text(json.dumps(ours))
+        other.communicate(b"\n")
+
+
+def test_an_interrupted_start_leaves_no_engine(home: Home) -> None:
+    starting = home.begin("up")
+    while not (home.folder / "engine" / "engine.json").exists():
+        assert starting.poll() is None
+        time.sleep(0.02)
+    starting.send_signal(signal.SIGINT)
+    assert _finish(starting)[0] != 0
+    assert not home.engine.is_running
+    machine.require_port(home.port)
+
+
+def test_a_full_disk_is_told_before_the_start(tmp_path: Path) -> None:
+    """On a disk of 64 MiB, which takes root to make."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    made = mount and subprocess.run(
+        [mount, "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], check=False, capture_output=True
+    )
+    if not made or made.returncode:
+        pytest.skip("a small disk cannot be mounted here: that takes root")
+    try:
+        with pytest.raises(DiskFull, match="64 MiB free") as caught:
+            LocalEngine(folder / "engine", machine.free_port()).start()
+        assert "TRAILHOUND_HOME" in caught.value.hint
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def test_works_for_a_user_without_privileges() -> None:
+    """As `nobody`, who may read the interpreter and the jars but writes to the home alone."""
+    setpriv = shutil.which("setpriv")
+    if os.getuid() != 0 or setpriv is None:
+        pytest.skip("to become another user takes root and setpriv")
+    with tempfile.TemporaryDirectory(prefix="trailhound-nobody-") as folder:
+        os.chown(folder, NOBODY, NOBODY)
+        home = Home(Path(folder))
+        home.environment = {"HOME": "/nonexistent", "M2_REPO": str(artifacts.local_repository())}
+        home.wrapper = (
+            *(setpriv, f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"),
+            *("--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"),
+            "--bounding-set=-all,+dac_read_search",
+        )
+        try:
+            code, _, err = home.run("up")
+            assert code == 0, err
+            assert Path(f"/proc/{home.run_file()['pid']}").stat().st_uid == NOBODY
+        finally:
+            assert home.run("down")[0] == 0

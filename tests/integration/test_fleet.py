@@ -1,0 +1,45 @@
+"""Several workers on one backfill: the same index and the same counts as one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.processes import identity_holds, printed, run
+from tests.trails import documents, ledger, own_settings, prepared
+from trailhound.sample import SampleSpec, write_sample
+
+
+def test_three_workers_do_what_one_does(engine: str, namespace: str, tmp_path: Path) -> None:
+    trail = tmp_path / "trail"
+    write_sample(trail, SampleSpec(events=3_000, days=2, duplicates=0.1))
+    settings = own_settings(engine, namespace, tmp_path / "home")
+    client = prepared(settings)
+
+    first = printed(run(settings, "backfill", str(trail), "--workers", "3", "--json").stdout)
+    assert identity_holds(first)
+    assert (first["indexed"], first["duplicates"]) == (3_000, 300)
+    assert first["ignored_objects"] == 1  # labels.json, told once and not three times
+    assert len(documents(client, settings)) == 3_000
+    entries = ledger(client, settings)
+    assert len(entries) == first["objects"]
+    assert {entry["state"] for entry in entries} == {"done"}
+
+    second = printed(run(settings, "backfill", str(trail), "--workers", "2", "--json").stdout)
+    assert (second["objects"], second["skipped_objects"]) == (0, first["objects"])
+
+    forced = run(settings, "backfill", str(trail), "--workers", "2", "--force", "--json")
+    assert printed(forced.stdout)["duplicates"] == 3_300
+
+
+def test_what_a_worker_meets_is_told_as_by_one_process(tmp_path: Path) -> None:
+    trail = tmp_path / "trail"
+    write_sample(trail, SampleSpec(events=100, days=1))
+    settings = own_settings("http://127.0.0.1:9", "nobody", tmp_path / "home")
+    ended = run(settings, "backfill", str(trail), "--workers", "2")
+    assert ended.returncode == 3
+    assert b"http://127.0.0.1:9 cannot be reached" in ended.stderr
+    assert b"Traceback" not in ended.stderr
+
+    stream = run(settings, "backfill", "-", "--workers", "2", stdin=b"{}")
+    assert stream.returncode == 2
+    assert b"one stream" in stream.stderr

@@ -1,0 +1,160 @@
+"""What the engine would refuse is indexed all the same, and nothing of it is lost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingest import canonical
+from ingest.repair import restore
+from tests.trails import (
+    backfill,
+    dead_letters,
+    own_settings,
+    prepared,
+    record,
+    sources,
+    write_trail,
+)
+
+LONG = "x" * 40_000
+
+
+def text(changes: dict[str, str]) -> bytes:
+    """A record with members spliced in as text, for what `json.dumps` would not write."""
+    inner = ",".join(f"{json.dumps(key)}:{value}" for key, value in changes.items())
+    return json.dumps(record()).encode()[:-1] + b"," + inner.encode() + b"}"
+
+
+HOSTILE: dict[str, dict[str, Any] | bytes] = {
+    "request is a string": record(requestParameters="none"),
+    "request is empty text": record(requestParameters=""),
+    "request is a number": record(requestParameters=5),
+    "request is a list": record(requestParameters=[{"a": 1}]),
+    "response is a boolean": record(responseElements=True),
+    "identity is text": record(userIdentity="root"),
+    "identity is a list of texts": record(userIdentity=["a"]),
+    "session context is text": record(userIdentity={"type": "Root", "sessionContext": ""}),
+    "resources is an object": record(resources={"ARN": "arn:aws:s3:::b"}),
+    "resources is text": record(resources="none"),
+    "resources holds text": record(resources=["arn:aws:s3:::b"]),
+    "tls details is text": record(tlsDetails=""),
+    "object in a keyword": record(errorMessage={"code": 1}),
+    "list in a keyword": record(errorMessage=["a", "b"]),
+    "read only is yes": record(readOnly="yes"),
+    "read only is text": record(readOnly="true"),
+    "managementEvent is a number": record(managementEvent=7),
+    "long policy": record(requestParameters={"policyDocument": LONG, "roleName": "r"}),
+    "long text in a list": record(requestParameters={"items": ["short", LONG]}),
+    "long error message": record(errorMessage=LONG),
+    "long user agent": record(userAgent=LONG),
+    "long key": record(requestParameters={"k" * 33_000: 1}),
+    "long path": record(requestParameters={"a" * 9000: {"b" * 9000: {"c" * 9000: "d" * 9000}}}),
+    "keys with dots": record(requestParameters={"a.b": 1, "a": {"b": 2}, "*": 3, "x@y:z": 4}),
+    "empty key": record(requestParameters={"": 1}),
+    "key is a dot": record(requestParameters={".": 1}),
+    "key with an empty part": record(requestParameters={"a..b": 1}),
+    "empty key at the top": record(**{"": 1}),
+    "dot at the top": record(**{".": 1, "a..b": 2}),
+    "empty key in the identity": record(userIdentity={"type": "Root", "": 1, ".x": 2}),
+    "repeated key at the top": text({"readOnly": "true", "readOnly ": "1"}),
+    "repeated key below": text({"serviceEventDetails": '{"a":1,"a":2}'}),
+    "repeated key at top level": text({"eventName": '"Other"'}),
+    "long number": text({"additionalEventData": '{"n":' + "9" * 1500 + "}"}),
+    "long number in a keyword": text({"errorMessage": "9" * 1500}),
+    "big exponent": text({"additionalEventData": '{"n":1e400}'}),
+    "long decimals": text({"additionalEventData": '{"n":0.1234567890123456789}'}),
+    "deep": text({"additionalEventData": '{"a":' * 300 + "1" + "}" * 300}),
+    "deeper": text({"additionalEventData": '{"a":' * 1500 + "1" + "}" * 1500}),
+    "deep enough to nest calls too deep": text(
+        {"additionalEventData": '{"a":' * 700 + '"t"' + "}" * 700}
+    ),
+    "deep and repeated": text(
+        {"additionalEventData": '{"a":' * 1500 + "1" + "}" * 1500, "eventName": '"Twice"'}
+    ),
+    "deep list": text({"additionalEventData": '{"a":' + "[" * 1200 + "]" * 1200 + "}"}),
+    "deep at an unknown name": text({"somethingNew": "[" * 1200 + "]" * 1200}),
+    "lone surrogate": text({"errorMessage": '"\\ud800"'}),
+    "lone surrogate in a request": text({"serviceEventDetails": '{"\\udfff":"\\ud800x"}'}),
+    "nul": record(errorMessage="a\x00b", requestParameters={"k\x00": "v\x00"}),
+    "not a number": text({"additionalEventData": '{"n":NaN,"m":-Infinity}'}),
+    "our name": record(risk_score=10, event_category="forged", source={"ip": "192.0.2.1"}),
+    "our name, not an object": record(source="x", user=5, event=[1], trail="y", geolocation="z"),
+    "our names, dotted": record(**{"source.ip": "192.0.2.1", "event.action": "x", "user.name": 1}),
+    "their names, dotted": record(**{"userIdentity.type": "Root", "requestParameters.a": 1}),
+    "timestamp": record(**{"@timestamp": "yesterday"}),
+    "alias names": record(cloud={"region": "x"}, error={"code": "y"}),
+    "new name": record(somethingNew={"a": [1, {"b": None}]}),
+    "nulls": record(userIdentity=None, requestParameters=None, resources=None, errorMessage=None),
+    "nested arrays": record(requestParameters={"a": [[1, [2, {"b": None}]], None, [None]]}),
+    "event name is an object": record(eventName={"a": 1}),
+    "address is a list": record(sourceIPAddress=["192.0.2.1"]),
+    "space time": record(eventTime="2025-03-01 12:00:00"),
+    "nine digits": record(eventTime="2025-03-01T12:00:00.123456789Z"),
+    "bulk lines": json.dumps(record(errorMessage="m"), indent=1).encode() + b"",
+    "bulk action as a line": json.dumps(record()).encode()[:-1]
+    + b',"somethingNew":\n{"delete":{"_index":"x","_id":"y"}}\n}',
+    "ten megabytes": record(requestParameters={"document": "y" * 10_000_000}),
+    "many long leaves": record(requestParameters={f"k{n}": "z" * 33_000 for n in range(20)}),
+    "invalid UTF-8": json.dumps(record(errorMessage="MARK"))
+    .encode()
+    .replace(b"MARK", b"a\xff\xfeb"),
+    "truncated by AWS": record(
+        requestParameters={
+            "reason": "requestParameters too large",
+            "omitted": "true",
+            "originalSize": "149893",
+        }
+    ),
+}
+
+
+def check(url: str, namespace: str, tmp_path: Path) -> None:
+    settings = own_settings(url, namespace, tmp_path / "home")
+    client = prepared(settings)
+    raws = {}
+    for number, (name, item) in enumerate(HOSTILE.items()):
+        raw = item if isinstance(item, bytes) else json.dumps(item).encode()
+        path = write_trail(tmp_path / "trail", [raw], f"{number:03d}")
+        raws[str(path)] = (name, raw)
+    report = backfill(settings, tmp_path / "trail")
+    letters = {
+        raws[letter["object"]][0]: letter["reason"] for letter in dead_letters(client, settings)
+    }
+    assert letters == {}
+    assert report.counts.indexed == len(HOSTILE), report.as_dict()
+    assert report.failed_objects == 0, report.failures
+    found = sources(client, settings)
+    assert len(found) == len(HOSTILE)
+    for source in found.values():
+        document = canonical.loads(source)
+        name, raw = raws[document["trail"]["object"]]
+        assert restore(document) == canonical.canonical(raw), name
+        assert document["event_category"] != "forged"
+    again = backfill(settings, tmp_path / "trail", force=True)
+    assert again.counts.duplicates == len(HOSTILE), again.as_dict()
+
+
+def test_every_hostile_record_is_indexed_whole(
+    each_engine: str, namespace: str, tmp_path: Path
+) -> None:
+    check(each_engine, namespace, tmp_path)
+
+
+@pytest.mark.parametrize("path", ["requestParameters.policyDocument", "errorMessage"])
+def test_a_long_text_is_found_on_its_own_path(
+    path: str, each_engine: str, namespace: str, tmp_path: Path
+) -> None:
+    settings = own_settings(each_engine, namespace, tmp_path / "home")
+    client = prepared(settings)
+    needle = "a" * 35_000 + "Needle" + "b" * 35_000
+    changes = {"errorMessage": needle, "requestParameters": {"policyDocument": needle}}
+    write_trail(tmp_path / "trail", [record(**changes)])
+    backfill(settings, tmp_path / "trail")
+    client.indices.refresh(index=f"{namespace}-cloudtrail-*")
+    query = {"wildcard": {"trail.text": {"value": f"{path}=*needle*", "case_insensitive": True}}}
+    reply = client.search(index=f"{namespace}-cloudtrail", body={"query": query})
+    assert reply["hits"]["total"]["value"] == 1

@@ -1,0 +1,154 @@
+"""Dead letters tried again: what can be indexed now is, and every count is put right."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from ingest.counts import Counts
+from ingest.deadletter import SPOOL_FILE, DeadLetter
+from ingest.ledger import object_id
+from ingest.objectrun import ObjectRun
+from ingest.objects import TrailObject
+from ingest.retry import Retry
+from tests.processes import printed, run
+from tests.trails import (
+    backfill,
+    dead_letters,
+    documents,
+    ledger,
+    own_settings,
+    prepared,
+    record,
+    write_trail,
+)
+from trailhound.cluster.client import connect
+from trailhound.cluster.templates import Names
+from trailhound.enrichment import enricher_from
+from trailhound.settings import Settings
+
+
+@pytest.fixture
+def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
+    made = own_settings(engine, namespace, tmp_path / "home")
+    prepared(made)
+    return made
+
+
+def retry(settings: Settings) -> Counts:
+    enricher = enricher_from(settings, lambda _: None)
+    return Retry(connect(settings), settings, enricher).run().counts
+
+
+def letter(raw: bytes, uri: str, position: int = 0) -> tuple[str, dict[str, Any]]:
+    """A letter as an earlier version, that could not index it, would have stored it."""
+    owner = ObjectRun(TrailObject(uri, "etag", 1), lambda _: None)
+    made = DeadLetter(owner, position, raw, "mapper_parsing_exception", "it was refused")
+    return made.id, made.document(datetime.now(UTC))
+
+
+def store(settings: Settings, raw: bytes, uri: str, position: int = 0) -> None:
+    identifier, document = letter(raw, uri, position)
+    connect(settings).index(
+        index=Names(settings.prefix).deadletter, id=identifier, body=document, refresh=True
+    )
+
+
+def test_what_can_be_indexed_now_leaves_the_dead_letters(
+    settings: Settings, tmp_path: Path
+) -> None:
+    client = connect(settings)
+    there, lost, hostile = record(), record(), record(requestParameters="text", risk_score=9)
+    never = record(eventTime="never")
+    path = write_trail(tmp_path / "trail", [there, never])
+    backfill(settings, path)
+    # As if three more records of it had been refused: one that is indexed, and two that are not.
+    for position, each in enumerate((there, lost, hostile), start=2):
+        store(settings, json.dumps(each).encode(), str(path), position)
+    name = Names(settings.prefix).ledger
+    client.update(
+        index=name,
+        id=object_id(str(path)),
+        body={"doc": {"read": 5, "dead_lettered": 4}},
+        refresh=True,
+    )
+    assert retry(settings) == Counts(read=4, indexed=2, duplicates=1, dead_lettered=1, filtered=0)
+    found = documents(client, settings)
+    assert found.keys() == {each["eventID"] for each in (there, lost, hostile)}
+    assert found[lost["eventID"]]["trail"]["object"] == str(path)
+    assert found[lost["eventID"]]["trail"]["position"] == 3
+    (left,) = dead_letters(client, settings)
+    assert left["code"] == "bad_event_time"
+    (entry,) = ledger(client, settings)
+    terms = {term: entry[term] for term in Counts().as_dict()}
+    assert terms == Counts(read=5, indexed=3, duplicates=1, dead_lettered=1).as_dict()
+    # Nothing changes by trying once more.
+    assert retry(settings) == Counts(read=1, dead_lettered=1)
+    assert len(dead_letters(client, settings)) == 1
+    (entry,) = ledger(client, settings)
+    assert entry["dead_lettered"] == 1
+
+
+def test_many_letters_are_tried_page_by_page(settings: Settings) -> None:
+    for number in range(3):
+        store(settings, json.dumps(record(eventTime=None)).encode(), "gone", number)
+    client = connect(settings)
+    lines = []
+    for number in range(450):
+        identifier, document = letter(json.dumps(record()).encode(), "many", number)
+        lines += [{"create": {"_id": identifier}}, document]
+    client.bulk(index=Names(settings.prefix).deadletter, body=lines, refresh=True)
+    assert retry(settings) == Counts(read=453, indexed=450, dead_lettered=3)
+    assert len(documents(client, settings)) == 450
+    assert len(dead_letters(client, settings)) == 3
+
+
+def spool(settings: Settings, name: str, *raws: bytes) -> Path:
+    """A spool file with these letters."""
+    settings.spool.mkdir(parents=True, exist_ok=True)
+    path = settings.spool / name
+    with path.open("ab") as file:
+        for number, raw in enumerate(raws):
+            identifier, document = letter(raw, "spooled", number)
+            file.write(msgspec.json.encode(document | {"id": identifier, "refused": "413"}) + b"\n")
+    return path
+
+
+def test_the_spool_file_is_tried_too(settings: Settings) -> None:
+    event, never = record(), record(eventTime="never")
+    file = spool(settings, SPOOL_FILE, json.dumps(event).encode(), json.dumps(never).encode())
+    with file.open("ab") as torn:
+        torn.write(b'{"object":"spooled","position":7,"raw":"brok')  # a write that a crash cut off
+    client = connect(settings)
+    assert retry(settings) == Counts(read=2, indexed=1, dead_lettered=1)
+    assert documents(client, settings).keys() == {event["eventID"]}
+    assert [each["raw"] for each in dead_letters(client, settings)] == [json.dumps(never)]
+    left = [path.read_bytes() for path in settings.spool.iterdir()]
+    assert left == [b'{"object":"spooled","position":7,"raw":"brok\n']
+
+
+def test_a_spool_file_whose_retry_was_cut_short_is_tried_again(settings: Settings) -> None:
+    first, second = record(), record()
+    spool(settings, "deadletters.retrying", json.dumps(first).encode())
+    assert retry(settings) == Counts(read=1, indexed=1)
+    spool(settings, "deadletters.retrying", json.dumps(first).encode())
+    spool(settings, SPOOL_FILE, json.dumps(second).encode())
+    assert retry(settings) == Counts(read=2, indexed=1, duplicates=1)
+    assert documents(connect(settings), settings).keys() == {first["eventID"], second["eventID"]}
+    assert list(settings.spool.iterdir()) == []
+
+
+def test_the_command_tells_what_came_of_them(settings: Settings) -> None:
+    store(settings, json.dumps(record()).encode(), "gone")
+    ended = run(settings, "retry-deadletters", "--json")
+    assert ended.returncode == 0, ended.stderr.decode()
+    assert printed(ended.stdout) == Counts(read=1, indexed=1).as_dict()
+    store(settings, b"no record at all", "gone")
+    left = run(settings, "retry-deadletters")
+    assert left.returncode == 1
+    assert "1 remain" in left.stdout.decode()

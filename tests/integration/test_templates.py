@@ -1,0 +1,326 @@
+"""Templates and indices on a real cluster: made once, upgraded in place, kept from others'."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opensearchpy import OpenSearch
+
+from ingest.backfill import Backfill
+from ingest.days import Days, shard_room
+from ingest.objects import Selection
+from ingest.patience import Patience
+from ingest.report import Report
+from ingest.sources import open_source
+from tests.faults.proxy import Fault, Proxy, Request
+from tests.processes import run
+from tests.trails import (
+    backfill,
+    dead_letters,
+    documents,
+    ledger,
+    own_settings,
+    prepared,
+    record,
+    write_trail,
+)
+from trailhound.cluster import mappings, templates
+from trailhound.cluster.client import connect
+from trailhound.cluster.templates import Change, Names
+from trailhound.enrichment import enricher_from
+from trailhound.errors import ClusterBlocked, ForeignTemplate
+from trailhound.settings import Settings
+
+KINDS: tuple[templates.Kind, ...] = ("events", "ledger", "deadletter", "alerts")
+
+
+@pytest.fixture
+def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
+    return own_settings(engine, namespace, tmp_path / "home")
+
+
+@pytest.fixture
+def trail(tmp_path: Path) -> Path:
+    """Two days of events, ten files each."""
+    folder = tmp_path / "trail"
+    for number in range(20):
+        day = 1 + number // 10
+        write_trail(
+            folder,
+            [record(eventTime=f"2025-03-0{day}T00:00:{second:02}Z") for second in range(10)],
+            f"{number:03}",
+        )
+    return folder
+
+
+def actions(changes: list[Change]) -> dict[str, str]:
+    return {change.name: change.action for change in changes}
+
+
+def get_template(client: OpenSearch, name: str) -> dict[str, Any]:
+    found = client.indices.get_index_template(name=name)["index_templates"]
+    body: dict[str, Any] = found[0]["index_template"]
+    return body
+
+
+def test_init_creates_then_changes_nothing(
+    each_engine: str, namespace: str, tmp_path: Path, trail: Path
+) -> None:
+    settings = own_settings(each_engine, namespace, tmp_path / "home")
+    client = connect(settings)
+    names = Names(settings.prefix)
+    made = actions(templates.init(client, settings))
+    assert set(made.values()) == {"created"}
+    assert made.keys() == {names.template(kind) for kind in KINDS} | {
+        names.ledger,
+        names.deadletter,
+        names.alerts,
+    }
+    backfill(settings, trail)
+    again = actions(templates.init(client, settings))
+    assert again.keys() == made.keys()
+    assert set(again.values()) == {"unchanged"}
+
+
+def test_every_field_of_the_mapping_stands_in_the_index(
+    each_engine: str, namespace: str, tmp_path: Path, trail: Path
+) -> None:
+    settings = own_settings(each_engine, namespace, tmp_path / "home")
+    client = prepared(settings)
+    backfill(settings, trail)
+    found = client.indices.get_mapping(index=f"{namespace}-*")
+    names = Names(settings.prefix)
+    expected = {
+        names.day("2025.03.01"): mappings.EVENT,
+        names.day("2025.03.02"): mappings.EVENT,
+        names.ledger: mappings.LEDGER,
+        names.deadletter: mappings.DEADLETTER,
+        names.alerts: mappings.ALERT,
+    }
+    assert found.keys() == expected.keys()
+    for index, wanted in expected.items():
+        there = dict(leaves(found[index]["mappings"]["properties"]))
+        assert there == dict(leaves(wanted["properties"])), index
+        assert str(found[index]["mappings"]["dynamic"]).lower() == str(wanted["dynamic"]).lower()
+
+
+def leaves(properties: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    """Every field's path and type."""
+    for name, field in properties.items():
+        if "properties" in field:
+            yield from leaves(field["properties"], f"{path}{name}.")
+        else:
+            yield f"{path}{name}", field.get("type", "object")
+
+
+def test_an_older_version_is_upgraded_in_place(
+    each_engine: str, namespace: str, tmp_path: Path, trail: Path
+) -> None:
+    settings = own_settings(each_engine, namespace, tmp_path / "home")
+    client = prepared(settings)
+    names = Names(settings.prefix)
+    backfill(settings, trail)
+    # As an older version would have left it: one field fewer, and its own fingerprint.
+    old = get_template(client, names.template("events"))
+    old["template"]["mappings"]["properties"].pop("risk_reasons")
+    old["template"]["mappings"]["_meta"]["trailhound"]["fingerprint"] = "0" * 16
+    old["_meta"]["trailhound"]["fingerprint"] = "0" * 16
+    client.indices.put_index_template(name=names.template("events"), body=old)
+    day = names.day("2025.03.01")
+    client.indices.delete(index=day)
+    client.indices.create(index=day)
+    assert "risk_reasons" not in mapped(client, day)
+
+    with pytest.raises(ForeignTemplate, match="another version"):
+        backfill(settings, trail)
+    changed = actions(templates.init(client, settings))
+    assert changed.pop(names.template("events")) == "upgraded"
+    assert changed.pop(day) == "upgraded"
+    assert set(changed.values()) == {"unchanged"}
+    assert "risk_reasons" in mapped(client, day)
+    assert set(actions(templates.init(client, settings)).values()) == {"unchanged"}
+    assert backfill(settings, trail, force=True).counts.indexed == 100
+
+
+def mapped(client: OpenSearch, index: str) -> dict[str, Any]:
+    found: dict[str, Any] = client.indices.get_mapping(index=index)[index]["mappings"]["properties"]
+    return found
+
+
+def test_a_changed_setting_upgrades_the_template(settings: Settings) -> None:
+    client = prepared(settings)
+    name = Names(settings.prefix).template("events")
+    more = settings.model_copy(
+        update={"index": settings.index.model_copy(update={"refresh_interval": "5s"})}
+    )
+    assert actions(templates.init(client, more))[name] == "upgraded"
+    index = get_template(client, name)["template"]["settings"]["index"]
+    assert index["refresh_interval"] == "5s"
+
+
+def test_a_mapping_that_cannot_change_is_kept_and_said(settings: Settings, trail: Path) -> None:
+    client = prepared(settings)
+    name = Names(settings.prefix).template("events")
+    old = get_template(client, name)
+    old["template"]["mappings"]["properties"]["risk_score"] = {"type": "keyword"}
+    old["template"]["mappings"]["_meta"]["trailhound"]["fingerprint"] = "0" * 16
+    client.indices.put_index_template(name=name, body=old)
+    day = Names(settings.prefix).day("2025.03.01")
+    client.indices.create(index=day)
+    (kept,) = [change for change in templates.init(client, settings) if change.name == day]
+    assert kept.action == "kept"
+    assert "risk_score" in kept.detail
+
+
+def foreign(client: OpenSearch, name: str, pattern: str, priority: int) -> None:
+    body = {
+        "index_patterns": [pattern],
+        "priority": priority,
+        "template": {"mappings": {"properties": {"eventName": {"type": "text"}}}},
+    }
+    client.indices.put_index_template(name=name, body=body)
+
+
+def test_a_foreign_template_above_ours_is_refused_before_anything_is_written(
+    settings: Settings, trail: Path
+) -> None:
+    client = prepared(settings)
+    foreign(client, f"{settings.prefix}other", f"{settings.prefix}cloudtrail-*", 900)
+    with pytest.raises(ForeignTemplate) as refusal:
+        backfill(settings, trail)
+    assert "priority" in refusal.value.hint
+    with pytest.raises(ForeignTemplate):
+        templates.init(client, settings)
+    ended = run(settings, "backfill", trail, "--json")
+    assert ended.returncode == 3
+    assert b"Traceback" not in ended.stderr
+    assert client.cat.indices(index=f"{settings.prefix}cloudtrail-*") == ""
+    assert ledger(client, settings) == []
+
+
+def test_a_foreign_template_under_our_name_is_left_alone(settings: Settings) -> None:
+    client = connect(settings)
+    name = Names(settings.prefix).template("events")
+    foreign(client, name, f"{settings.prefix}cloudtrail-*", 500)
+    with pytest.raises(ForeignTemplate, match="not made by Trailhound"):
+        templates.init(client, settings)
+    assert "_meta" not in get_template(client, name)
+
+
+@pytest.mark.parametrize("kind", ["ledger", "deadletter", "events"])
+def test_a_foreign_index_of_our_name_is_refused(
+    kind: templates.Kind, settings: Settings, trail: Path
+) -> None:
+    client = connect(settings)
+    names = Names(settings.prefix)
+    index = names.day("2025.03.01") if kind == "events" else names.single(kind)
+    client.indices.create(index=index, body={"mappings": {"properties": {"a": {"type": "text"}}}})
+    if kind == "events":
+        templates.init(client, settings)
+    else:
+        with pytest.raises(ForeignTemplate, match=index):
+            templates.init(client, settings)
+    with pytest.raises(ForeignTemplate, match=index):
+        backfill(settings, trail)
+    assert client.count(index=index)["count"] == 0
+    assert mapped(client, index) == {"a": {"type": "text"}}
+
+
+BLOCKS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "read-only": (
+        {"index.blocks.write": True},
+        {"index.blocks.write": None},
+    ),
+    "read-only for want of disk": (
+        {"index.blocks.read_only": True},
+        {"index.blocks.read_only": None},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ["closed", *BLOCKS])
+def test_a_blocked_index_stops_the_run_and_dead_letters_nothing(
+    name: str, settings: Settings, trail: Path
+) -> None:
+    client = prepared(settings)
+    day = Names(settings.prefix).day("2025.03.02")
+    client.indices.create(index=day)
+    if name == "closed":
+        client.indices.close(index=day)
+    else:
+        client.indices.put_settings(index=day, body=BLOCKS[name][0])
+    with pytest.raises(ClusterBlocked) as refusal:
+        backfill(settings, trail)
+    assert day in refusal.value.message
+    assert "run the same command again" in refusal.value.hint
+    assert dead_letters(client, settings) == []
+    assert "done" not in {
+        entry["state"]
+        for entry in ledger(client, settings)
+        if int(Path(entry["uri"]).name[:3]) >= 10
+    }
+    if name == "closed":
+        client.indices.open(index=day)
+    else:
+        client.indices.put_settings(index=day, body=BLOCKS[name][1])
+    report = backfill(settings, trail)
+    assert report.complete
+    assert len(documents(client, settings)) == 200
+    assert dead_letters(client, settings) == []
+    assert {entry["state"] for entry in ledger(client, settings)} == {"done"}
+
+
+def test_days_that_would_pass_the_shard_limit_are_refused(
+    engine: str, namespace: str, tmp_path: Path, trail: Path
+) -> None:
+    settings = own_settings(engine, namespace, tmp_path / "home")
+    client = prepared(settings)
+    room = shard_room(client)
+    assert room is not None
+    assert room > 0
+    greedy = own_settings(engine, namespace, tmp_path / "home", index={"shards": room + 1})
+    days = Days(client, greedy, Patience())
+    with pytest.raises(ClusterBlocked, match="shards"):
+        days.expect("2025.03.01")
+    with pytest.raises(ClusterBlocked, match="shards") as refusal:
+        days.ensure("2025.03.01")
+    assert "cluster.max_shards_per_node" in refusal.value.hint
+    assert client.cat.indices(index=f"{namespace}-cloudtrail-*") == ""
+    modest = Days(client, settings, Patience())
+    modest.require_room(room - 50)
+    with pytest.raises(ClusterBlocked):
+        modest.require_room(room + 50)
+    before = shard_room(client)
+    assert before is not None
+    modest.ensure("2025.03.01")
+
+
+def through(url: str, settings: Settings, trail: Path) -> Report:
+    far = own_settings(url, settings.namespace, settings.home, ingest={"batch_bytes": 64 * 1024})
+    job = Backfill(connect(far), far, enricher_from(far, lambda _: None), selection=Selection())
+    return job.run([open_source(str(trail), far)])
+
+
+def test_an_index_that_goes_away_under_way_is_made_again(settings: Settings, trail: Path) -> None:
+    client = prepared(settings)
+    day = Names(settings.prefix).day("2025.03.02")
+    gone = threading.Event()
+
+    def script(request: Request) -> Fault | None:
+        # Before the first batch of its events arrives, retention or somebody removes the index.
+        if request.of_events and day.encode() in request.body and not gone.is_set():
+            gone.set()
+            client.indices.delete(index=day)
+        return None
+
+    with Proxy(settings.hosts[0], script) as proxy:
+        report = through(proxy.url, settings, trail)
+    assert gone.is_set()
+    assert (report.counts.read, report.counts.indexed) == (200, 200)
+    assert len(documents(client, settings)) == 200
+    assert templates.marks(client, day)[day]["kind"] == "events"
+    assert str(client.indices.get_mapping(index=day)[day]["mappings"]["dynamic"]) == "false"

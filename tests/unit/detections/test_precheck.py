@@ -1,0 +1,54 @@
+"""What can be ruled out from a few fields of the record itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from detections.matcher import SigmaMatcher
+
+PRECHECKS: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
+    ({"a": {"eventName": "X", "userAgent": "y"}}, {"eventName": "x"}, True),
+    ({"a": {"eventName": "X", "userAgent": "y"}}, {"eventName": "z"}, False),
+    ({"a": {"eventName": "X"}, "b": {"userAgent": "y"}, "condition": "a and not b"}, {}, False),
+    (
+        {"a": {"eventName": "X"}, "b": {"userAgent": "y"}, "condition": "a and not b"},
+        {"eventName": "x"},
+        True,
+    ),
+    (
+        {"a": {"eventName": "X"}, "b": {"userAgent": "y"}, "condition": "not (a or b)"},
+        {"eventName": "x"},
+        False,
+    ),
+    (
+        {"a": {"eventName|re": "^X"}, "b": ["word"], "condition": "a and b"},
+        {"eventName": "Y"},
+        False,
+    ),
+]
+
+
+@pytest.mark.parametrize(("detection", "view", "expected"), PRECHECKS)
+def test_precheck_rules_out_by_the_fields_known(
+    detection: dict[str, Any], view: dict[str, Any], expected: bool
+) -> None:
+    precheck = SigmaMatcher.from_detection(detection).precheck({"eventName"})
+    assert precheck is not None
+    assert precheck(view) is expected
+
+
+def test_precheck_is_none_where_the_fields_settle_nothing() -> None:
+    either = {"a": {"eventName": "x"}, "b": {"userAgent": "y"}, "condition": "a or b"}
+    assert SigmaMatcher.from_detection(either).precheck({"eventName"}) is None
+    two = {"a": {"eventName|fieldref": "userAgent"}}
+    assert SigmaMatcher.from_detection(two).precheck({"eventName"}) is None
+
+
+def test_no_matchers_match_nothing() -> None:
+    nothing = SigmaMatcher.any_of([])
+    assert not nothing.matches({})
+    precheck = nothing.precheck(set())
+    assert precheck is not None
+    assert not precheck({})

@@ -1,0 +1,250 @@
+"""Damage at any place: what lies wholly before it is read, and nothing that wasn't there."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest.reading import ReadLimits
+from tests.unit.ingest.reading.formats import FORMATS, TINY, Reading, Record, compact, gzipped
+from tests.unit.ingest.reading.test_formats import events
+from trailhound.errors import CorruptFile, NotATrail, TrailFileError
+
+LIMITS = pytest.mark.parametrize("limits", [ReadLimits(), TINY], ids=["whole", "window"])
+WRITTEN_AS_TEXT = ["records", "records spaced", "records pretty", "lines", "array", "concatenated"]
+_records = st.lists(events, min_size=1, max_size=6)
+
+
+def _canonical(record: Any) -> str:
+    return json.dumps(record, sort_keys=True)
+
+
+def _spans(text: bytes, records: list[Record]) -> list[tuple[int, int]]:
+    """Where each record begins and ends, found by the standard library's decoder."""
+    decoder = json.JSONDecoder()
+    whole = text.decode()
+    at = whole.find("[") + 1 if whole.startswith(('{"Records"', '{\n  "Records"', "[")) else 0
+    spans = []
+    for _ in records:
+        start = whole.index("{", at)
+        _, at = decoder.raw_decode(whole, start)
+        spans.append((len(whole[:start].encode()), len(whole[:at].encode())))
+    return spans
+
+
+@LIMITS
+@pytest.mark.parametrize("name", WRITTEN_AS_TEXT)
+@settings(max_examples=30, deadline=None)
+@given(records=_records, data=st.data())
+def test_a_text_cut_off_gives_all_records_before_the_cut(
+    name: str, limits: ReadLimits, records: list[Record], data: st.DataObject
+) -> None:
+    text = FORMATS[name][1](records).encode()
+    cut = data.draw(st.integers(0, len(text)), label="cut")
+    whole = [
+        record
+        for record, (_, end) in zip(records, _spans(text, records), strict=True)
+        if end <= cut
+    ]
+
+    reading = Reading(text[:cut], limits)
+
+    assert reading.records == whole
+    assert reading.faults == []
+
+
+@LIMITS
+@pytest.mark.parametrize("name", WRITTEN_AS_TEXT)
+@settings(max_examples=50, deadline=None)
+@given(records=_records, data=st.data())
+def test_a_byte_changed_costs_the_record_it_is_in_at_most(
+    name: str, limits: ReadLimits, records: list[Record], data: st.DataObject
+) -> None:
+    text = FORMATS[name][1](records).encode()
+    spans = _spans(text, records)
+    place = data.draw(st.integers(spans[0][0], len(text) - 1), label="place")
+    byte = data.draw(st.sampled_from(list(b'{}[]",:\\ \n0x\x00\xff')) | st.integers(0, 255))
+    damaged = text[:place] + bytes([byte]) + text[place + 1 :]
+
+    reading = Reading(damaged, limits)
+
+    before = [record for record, (_, end) in zip(records, spans, strict=True) if end <= place]
+    read = reading.texts
+    known = {_canonical(record) for record in records}
+    assert [json.loads(one) for one in read[: len(before)]] == before
+    suspect = [one for one, _ in reading.suspects]
+    foreign = [one for one in read if one in suspect or _canonical(json.loads(one)) not in known]
+    # One byte can turn 1 into 2, and nobody can tell: but that record holds the byte.
+    assert len(foreign) <= 1
+    for one in foreign:
+        around = [text[start:end] for start, end in spans if start <= place < end]
+        assert around
+        assert len(one) <= len(around[0])
+
+
+@settings(max_examples=50, deadline=None)
+@given(records=_records, data=st.data())
+@LIMITS
+def test_gzip_cut_off_gives_all_records_that_still_inflate(
+    limits: ReadLimits, records: list[Record], data: st.DataObject
+) -> None:
+    stored = gzipped(compact({"Records": records}))
+    cut = data.draw(st.integers(2, len(stored) - 1))
+    left = zlib.decompressobj(31).decompress(stored[:cut])
+    text = compact({"Records": records}).encode()
+    whole = [
+        record
+        for record, (_, end) in zip(records, _spans(text, records), strict=True)
+        if end <= len(left)
+    ]
+
+    reading = Reading(stored[:cut], limits, most=data.draw(st.sampled_from([1, 50, 1 << 20])))
+
+    assert isinstance(reading.error, CorruptFile)
+    assert reading.records == whole
+    assert reading.faults == []
+
+
+@LIMITS
+@settings(max_examples=80, deadline=None)
+@given(records=_records, data=st.data())
+def test_gzip_with_a_byte_changed_keeps_what_lies_before_and_says_so(
+    limits: ReadLimits, records: list[Record], data: st.DataObject
+) -> None:
+    text = compact({"Records": records}).encode()
+    first, rest = gzipped(text[: len(text) // 2]), gzipped(text[len(text) // 2 :])
+    place = data.draw(st.integers(len(first), len(first + rest) - 1))
+    byte = data.draw(st.integers(0, 255))
+    stored = (first + rest)[:place] + bytes([byte]) + (first + rest)[place + 1 :]
+
+    reading = Reading(stored, limits)
+
+    if reading.error is None:
+        # Header fields such as the time, or no change at all.
+        assert reading.records == records
+        return
+    assert isinstance(reading.error, TrailFileError)
+    before = [
+        record
+        for record, (_, end) in zip(records, _spans(text, records), strict=True)
+        if end <= len(text) // 2
+    ]
+    assert [json.loads(one) for one in reading.texts[: len(before)]] == before
+    if limits is not TINY:
+        assert all(chunk.doubtful for chunk in reading.chunks)
+
+
+@LIMITS
+@settings(max_examples=150, deadline=None)
+@given(
+    st.binary(max_size=200)
+    | st.builds(gzipped, st.binary(max_size=200))
+    | st.builds(b"\x1f\x8b\x08".__add__, st.binary(max_size=100))
+    | st.lists(
+        st.sampled_from(
+            [
+                b'{"Records":[',
+                b"{",
+                b"}",
+                b"[",
+                b"]",
+                b",",
+                b'"',
+                b"\\",
+                b"1",
+                b"NaN",
+                b"\n",
+                b"\xff",
+                b'{"eventVersion":"1","eventTime":"t"}',
+                b'"logEvents":[',
+                b'"message":',
+                b'"Events":',
+                b'"CloudTrailEvent":"{}"',
+                b'"detail":{}',
+                b'"detail-type":',
+                b":",
+                b"\\u12",
+                b"\\ud800",
+            ]
+        ),
+        max_size=30,
+    ).map(b"".join)
+)
+def test_any_bytes_end_in_records_or_in_an_error_of_ours(limits: ReadLimits, data: bytes) -> None:
+    reading = Reading(data, limits)
+
+    for text in reading.texts:
+        assert text.startswith(b"{")
+        assert b"\n" not in text
+        assert b"\r" not in text
+    positions = sorted([*reading.positions, *(fault.position for fault in reading.faults)])
+    assert positions == list(range(len(positions)))
+    if reading.error is not None:
+        assert "a-file" in str(reading.error)
+        assert reading.error.hint
+
+
+@LIMITS
+def test_after_a_broken_record_the_rest_is_read(limits: ReadLimits) -> None:
+    good = [{"eventVersion": "1", "eventTime": "t", "eventID": str(n)} for n in range(6)]
+    texts = [compact(one) for one in good]
+    texts[1] = texts[1][:-1] + ',"x":01}'
+    texts[3] = texts[3][:-1]  # its closing brace is missing
+    for write in ('{"Records":[%s]}', "[%s]", '{"a":[{}],"Records":[%s],"b":2}'):
+        reading = Reading((write % ",".join(texts)).encode(), limits)
+        assert reading.records == [good[0], good[2], good[4], good[5]]
+        assert reading.reasons == ["broken_json", "broken_json"]
+        assert [fault.raw.decode() for fault in reading.faults] == [texts[1], texts[3]]
+        assert reading.positions == [0, 2, 4, 5]
+        assert isinstance(reading.error, CorruptFile)
+
+
+@LIMITS
+def test_a_bad_line_costs_that_line(limits: ReadLimits) -> None:
+    good = [{"eventVersion": "1", "eventTime": "t", "eventID": str(n)} for n in range(5)]
+    lines = [compact(one) for one in good]
+    lines[1] = lines[1][:-9]
+    lines[3] = "a line of a log"
+    reading = Reading("\n".join(lines).encode(), limits)
+    assert reading.records == [good[0], good[2], good[4]]
+    assert [fault.raw.decode() for fault in reading.faults] == [lines[1], lines[3]]
+
+
+@LIMITS
+def test_parts_of_a_broken_record_are_no_records(limits: ReadLimits) -> None:
+    inner = {"items": [{"eventName": "x"}, {"eventTime": "x"}, {"eventID": "x"}, {}]}
+    good = {"eventVersion": "1", "eventTime": "t", "eventID": "1"}
+    broken = '{"eventVersion":"1",,"requestParameters":' + compact(inner)
+    broken += ',"eventTime":"t"'
+    reading = Reading(f'{{"Records":[{broken},{compact(good)}]}}'.encode(), limits)
+    assert reading.records == [good]
+    assert reading.reasons == ["broken_json"]
+
+
+def test_a_wrong_checksum_is_told_with_the_records() -> None:
+    good = {"eventVersion": "1", "eventTime": "t", "eventID": "1"}
+    stored = bytearray(gzipped(compact({"Records": [good]})))
+    stored[-6] ^= 1
+    reading = Reading(bytes(stored))
+    assert reading.records == [good]
+    assert isinstance(reading.error, CorruptFile)
+    assert [chunk.doubtful for chunk in reading.chunks] == [True]
+
+
+def test_a_second_member_that_is_none_is_told() -> None:
+    good = {"eventVersion": "1", "eventTime": "t", "eventID": "1"}
+    reading = Reading(gzipped(compact({"Records": [good]})) + b"\x1e\x8b" + b"x" * 40)
+    assert reading.records == [good]
+    assert isinstance(reading.error, CorruptFile)
+
+
+def test_hostile_nesting_of_candidates_takes_linear_work() -> None:
+    text = b'{"Records":[{"eventVersion"' + b',{"a":[{"b":1}' * 200_000
+    reading = Reading(text)
+    assert reading.records == []
+    assert isinstance(reading.error, CorruptFile | NotATrail)

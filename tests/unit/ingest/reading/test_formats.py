@@ -1,0 +1,141 @@
+"""Each format gives the records that went into it, whole or through the window, gzipped or not."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest.reading import ReadLimits
+from tests.unit.ingest.reading.formats import FORMATS, TINY, Reading, Record, compact, gzipped
+
+_scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+    | st.sampled_from(['{"delete":{}}', "},{", ']}"', "\\", '\\"', "\r\n", "{", "]"])
+)
+_json = st.recursive(
+    _scalars,
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+events = st.builds(
+    lambda some, last: {
+        "eventVersion": "1.08",
+        **some,
+        "eventTime": "2024-01-01T00:00:00Z",
+        **last,
+    },
+    st.dictionaries(st.text(max_size=8), _json, max_size=4),
+    st.dictionaries(st.sampled_from(["eventID", "eventName"]), st.text(max_size=4), max_size=2),
+)
+
+
+def _bag(records: list[Record]) -> Counter[str]:
+    return Counter(json.dumps(record, sort_keys=True) for record in records)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_the_records_read_are_those_written(name: str, data: st.DataObject) -> None:
+    kind, write = FORMATS[name]
+    records = data.draw(st.lists(events, max_size=6))
+    text = write(records)
+    whole = data.draw(st.booleans(), label="whole")
+    stored = gzipped(text) if data.draw(st.booleans(), label="gzipped") else text.encode()
+    most = data.draw(st.sampled_from([1, 7, 100, 1 << 20]), label="read size")
+
+    reading = Reading(stored, None if whole else TINY, most=most)
+
+    assert _bag(reading.records) == _bag(records)
+    assert reading.faults == []
+    assert reading.positions == list(range(len(records)))
+    assert all(b"\n" not in text and b"\r" not in text for text in reading.texts)
+    assert reading.reader.bytes_in == len(stored)
+    if records:
+        assert reading.error is None
+        assert reading.reader.kind == kind
+
+
+@pytest.mark.parametrize("limits", [ReadLimits(), TINY], ids=["whole", "window"])
+@settings(max_examples=60, deadline=None)
+@given(st.lists(_json, max_size=8))
+def test_records_holds_any_json_and_what_is_no_object_is_a_fault(
+    limits: ReadLimits, values: list[Any]
+) -> None:
+    reading = Reading(compact({"Records": values}).encode(), limits)
+
+    assert reading.error is None
+    assert reading.records == [value for value in values if isinstance(value, dict)]
+    places = {fault.position: json.loads(fault.raw) for fault in reading.faults}
+    assert places == {
+        place: value for place, value in enumerate(values) if not isinstance(value, dict)
+    }
+    assert sorted([*places, *reading.positions]) == list(range(len(values)))
+    assert set(reading.reasons) <= {"not_an_object"}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_views_are_the_records_one_to_one(name: str) -> None:
+    _, write = FORMATS[name]
+    records = [{"eventVersion": "1", "eventID": str(n), "eventTime": "t"} for n in range(300)]
+    for limits in (ReadLimits(), ReadLimits(slice_whole=10, window=4096)):
+        for chunk in Reading(write(records).encode(), limits).chunks:
+            if chunk.views_source is not None:
+                views = msgspec.json.decode(chunk.views_source)["Records"]
+                assert views == [msgspec.json.decode(text) for text in chunk.records]
+
+
+def test_the_usual_file_comes_with_views() -> None:
+    records = [{"eventVersion": "1", "eventID": str(n)} for n in range(3)]
+    (chunk,) = Reading(gzipped(compact({"Records": records}))).chunks
+    assert chunk.views_source is not None
+    assert chunk.positions == range(3)
+
+
+def _mixed(records: list[Record]) -> bytes:
+    first, second, third, fourth = records
+    parts: list[object] = [
+        first,
+        {"Records": [second]},
+        {"detail-type": "AWS Service Event via CloudTrail", "detail": third},
+        {"CloudTrailEvent": json.dumps(fourth, indent=1)},
+    ]
+    return "\n".join(map(compact, parts)).encode()
+
+
+@pytest.mark.parametrize("limits", [ReadLimits(), TINY], ids=["whole", "window"])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda data: data,
+        lambda data: b"\xef\xbb\xbf" + data,
+        lambda data: b"\n \t\r\n" + data + b"\n\n",
+        lambda data: gzipped(b"\xef\xbb\xbf" + data),
+        lambda data: gzipped(data[:50]) + gzipped(data[50:]),
+        lambda data: gzipped(data) + bytes(700),
+        lambda data: gzipped(data[:50]) + bytes(9) + gzipped(data[50:]) + bytes(3),
+        lambda data: gzipped(data) + b"padding",
+        lambda data: gzipped(b"") + gzipped(data) + gzipped(b""),
+    ],
+)
+def test_lines_of_several_shapes_in_several_wrappings(
+    wrap: Callable[[bytes], bytes], limits: ReadLimits
+) -> None:
+    records = [{"eventVersion": "1", "eventID": str(n), "eventTime": "t"} for n in range(4)]
+    for most in (1, 13, 1 << 20):
+        reading = Reading(wrap(_mixed(records)), limits, most=most)
+        assert reading.error is None
+        assert reading.records == records

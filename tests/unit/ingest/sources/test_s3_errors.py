@@ -1,0 +1,107 @@
+"""What S3 answers, and what a user is told of it."""
+
+from __future__ import annotations
+
+import pytest
+from botocore.exceptions import (
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ReadTimeoutError,
+    SSOTokenLoadError,
+)
+
+from ingest.sources.s3_errors import listing_error, object_error
+from trailhound.errors import (
+    ObjectDenied,
+    ObjectGone,
+    ObjectUnreadable,
+    SourceError,
+    SourceUnreachable,
+)
+
+URI = "s3://bucket/key.json.gz"
+SECRET_URL = "https://user:hunter2@s3.example/bucket?X-Amz-Signature=abc&X-Amz-Credential=AKIA"
+
+
+def refusal(code: str, message: str = "", operation: str = "GetObject") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, operation)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "hint"),
+    [
+        (refusal("NoSuchKey"), ObjectGone, "nothing"),
+        (refusal("404"), ObjectGone, "nothing"),
+        (refusal("MethodNotAllowed"), ObjectGone, "nothing"),
+        (refusal("AccessDenied"), ObjectDenied, "s3:GetObject"),
+        (refusal("403"), ObjectDenied, "s3:GetObject"),
+        (
+            refusal("AccessDenied", "not authorized to perform: kms:Decrypt on this key"),
+            ObjectDenied,
+            "kms:Decrypt",
+        ),
+        (refusal("KMS.DisabledException"), ObjectDenied, "enabled"),
+        (refusal("InvalidObjectState"), ObjectDenied, "Glacier"),
+        (refusal("InvalidRequest"), ObjectDenied, "sse_customer_key_file"),
+        (refusal("PreconditionFailed"), ObjectUnreadable, "run again"),
+        (refusal("SlowDown"), ObjectUnreadable, "run again"),
+        (refusal("InternalError"), ObjectUnreadable, "run again"),
+        (ReadTimeoutError(endpoint_url=SECRET_URL), ObjectUnreadable, "run again"),
+        (EndpointConnectionError(endpoint_url=SECRET_URL), ObjectUnreadable, "run again"),
+        (OSError(104, "Connection reset by peer"), ObjectUnreadable, "run again"),
+        (refusal("ExpiredToken"), SourceUnreachable, "renew"),
+        (refusal("NoSuchBucket"), SourceUnreachable, "bucket's name"),
+        (refusal("InvalidAccessKeyId"), SourceUnreachable, "profile"),
+        (NoCredentialsError(), SourceUnreachable, "credentials"),
+        (refusal("AccessDenied", operation="AssumeRole"), SourceUnreachable, "trust policy"),
+    ],
+)
+def test_object_errors(error: Exception, kind: type[SourceError], hint: str) -> None:
+    found = object_error(error, URI)
+    assert type(found) is kind
+    assert hint in found.hint
+    assert URI in found.message or "aws.role_arn" in found.message
+
+
+@pytest.mark.parametrize(
+    ("error", "words", "hint"),
+    [
+        (refusal("NoSuchBucket"), "NoSuchBucket", "name"),
+        (refusal("404"), "no such bucket", "name"),
+        (refusal("AccessDenied"), "denied", "s3:ListBucket"),
+        (refusal("ExpiredToken"), "ExpiredToken", "renew"),
+        (refusal("PermanentRedirect"), "PermanentRedirect", "aws.region"),
+        (refusal("AuthorizationHeaderMalformed"), "Malformed", "aws.region"),
+        (refusal("RequestTimeTooSkewed"), "Skewed", "clock"),
+        (NoCredentialsError(), "no usable AWS credentials", "aws.profile"),
+        (SSOTokenLoadError(error_msg="x"), "no usable AWS credentials", "aws sso login"),
+        (EndpointConnectionError(endpoint_url=SECRET_URL), "EndpointConnectionError", "network"),
+        (refusal("AccessDenied", operation="AssumeRole"), "aws.role_arn", "external_id"),
+        (refusal("Odd", "a new thing"), "Odd: a new thing", "run again"),
+    ],
+)
+def test_listing_errors(error: Exception, words: str, hint: str) -> None:
+    found = listing_error(error, "s3://bucket/AWSLogs/")
+    assert words in found.message
+    assert hint in found.hint
+
+
+@pytest.mark.parametrize("error_of", [object_error, listing_error])
+@pytest.mark.parametrize(
+    "error",
+    [
+        refusal("AccessDenied", f"see {SECRET_URL}\nand more"),
+        refusal("Odd", SECRET_URL),
+        EndpointConnectionError(endpoint_url=SECRET_URL),
+        ReadTimeoutError(endpoint_url=SECRET_URL),
+    ],
+)
+def test_no_secret_is_shown(error_of, error: Exception) -> None:  # type: ignore[no-untyped-def]
+    message = error_of(error, URI).message
+    for secret in ("hunter2", "Signature", "AKIA", "\n"):
+        assert secret not in message
+
+
+def test_a_long_answer_is_cut() -> None:
+    assert len(object_error(refusal("Odd", "x" * 10_000), URI).message) < 500

@@ -1,0 +1,77 @@
+"""What the cluster says of a document, and what that means for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ingest.replies import INDEXED, Fate, read
+
+ITEMS: list[tuple[int, str, str, Fate]] = [
+    (201, "", "", Fate.INDEXED),
+    (200, "", "", Fate.INDEXED),
+    (409, "version_conflict_engine_exception", "document already exists", Fate.TAKEN),
+    (429, "rejected_execution_exception", "queue", Fate.AGAIN),
+    (
+        429,
+        "cluster_block_exception",
+        "index [x] blocked by: [TOO_MANY_REQUESTS/12/disk]",
+        Fate.AGAIN,
+    ),
+    (503, "unavailable_shards_exception", "primary shard is not active", Fate.AGAIN),
+    (500, "null_pointer_exception", "", Fate.AGAIN),
+    (400, "mapper_parsing_exception", "failed to parse", Fate.REJECTED),
+    (400, "illegal_argument_exception", "immense term", Fate.REJECTED),
+    (400, "strict_dynamic_mapping_exception", "", Fate.REJECTED),
+    (413, "", "", Fate.REJECTED),
+    (404, "index_not_found_exception", "no such index [x]", Fate.MISSING_INDEX),
+    (400, "index_closed_exception", "closed", Fate.BLOCKED),
+    (403, "cluster_block_exception", "index read-only", Fate.BLOCKED),
+    (403, "security_exception", "no permissions", Fate.BLOCKED),
+    (401, "security_exception", "", Fate.BLOCKED),
+    (400, "validation_exception", "maximum shards open", Fate.BLOCKED),
+    (
+        400,
+        "illegal_argument_exception",
+        "number of documents in the index cannot exceed 2147483519",
+        Fate.BLOCKED,
+    ),
+]
+
+
+@pytest.mark.parametrize(("status", "kind", "reason", "fate"), ITEMS)
+def test_each_kind_of_reply_has_its_fate(status: int, kind: str, reason: str, fate: Fate) -> None:
+    item: dict[str, Any] = {"status": status}
+    if kind:
+        item["error"] = {"type": kind, "reason": reason}
+    (reply,) = read({"errors": status > 299, "items": [{"create": item}]}, 1)
+    assert reply.fate is fate
+    if fate not in (Fate.INDEXED, Fate.TAKEN):
+        assert (reply.status, reply.kind) == (status, kind)
+
+
+def test_replies_keep_the_order_of_the_documents() -> None:
+    statuses = [201, 409, 400, 201, 429]
+    items = [{"create": {"status": status}} for status in statuses]
+    found = [reply.fate for reply in read({"errors": True, "items": items}, 5)]
+    assert found == [Fate.INDEXED, Fate.TAKEN, Fate.REJECTED, Fate.INDEXED, Fate.AGAIN]
+    fine = read({"errors": False, "items": items[:1] * 3}, 3)
+    assert all(reply is INDEXED for reply in fine)
+
+
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_a_reply_for_another_number_of_documents_is_an_error(number: int) -> None:
+    with pytest.raises(ValueError, match=f"{number} documents"):
+        read({"errors": False, "items": [{"create": {"status": 201}}] * 2}, number)
+
+
+def test_the_innermost_cause_is_told() -> None:
+    error = {
+        "type": "mapper_parsing_exception",
+        "reason": "failed to parse",
+        "caused_by": {"reason": "middle", "caused_by": {"reason": "field [x] is at fault"}},
+    }
+    item = {"create": {"status": 400, "error": error}}
+    (reply,) = read({"errors": True, "items": [item]}, 1)
+    assert reply.reason == "failed to parse: middle: field [x] is at fault"

@@ -1,0 +1,85 @@
+"""Whether a stored document was made from a record: believed neither by id nor by luck."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from ingest.batch import Batch, make_head
+from ingest.conflicts import same_record
+from ingest.objectrun import ObjectRun
+from ingest.objects import TrailObject
+from ingest.repair import repair
+from tests.unit.ingest.test_canonical import records, typed
+
+
+def source_of(raw: bytes) -> bytes:
+    """The `_source` as the engine keeps it, of a record that was sent repaired."""
+    fixed = repair(raw)
+    trail = {"object": "a", "position": 1, "integrity": "unverified"} | fixed.trail()
+    members = {"trail": trail, "risk_score": 3, "event": {"outcome": "success"}}
+    batch = Batch()
+    batch.append(
+        *make_head("i", "x", fixed.record, members),
+        ObjectRun(TrailObject("a", "", 1), lambda _: None),
+        1,
+    )
+    return batch.body("now").splitlines()[1]
+
+
+@pytest.mark.parametrize(
+    ("stored", "record", "same"),
+    [
+        (b'{"a":1}', b'{"a":1}', True),
+        (b'{"a":1}', b'{ "a": 1.0 }', True),
+        (b'{"a":1}', b'{"a":true}', False),
+        (b'{"a":true}', b'{"a":1}', False),
+        (b'{"a":0}', b'{"a":false}', False),
+        (b'{"a":null}', b"{}", False),
+        (b'{"a":1,"b":2}', b'{"b":2,"a":1}', True),
+        (b'{"a":12345678901234567890123}', b'{"a":12345678901234567890123}', True),
+        (b'{"a":12345678901234567890123}', b'{"a":12345678901234567890124}', False),
+        (b'{"a":9007199254740993}', b'{"a":9007199254740992}', False),
+        (b'{"a":18446744073709551617}', b'{"a":18446744073709551616}', False),
+        (b'{"a":1,"a":2}', b'{"a":1,"a":2}', True),
+        (b'{"a":1,"a":2}', b'{"a":2}', False),
+        (b'{"a":2}', b'{"a":1,"a":2}', False),
+        (b'{"a":"\xff"}', b'{"a":"\xff"}', True),
+        (b'{"a":"\xff"}', b'{"a":"\xfe"}', False),
+        (b'{"requestParameters":""}', b'{"requestParameters":""}', True),
+        (b'{"requestParameters":""}', b"{}", False),
+        (b'{"a":1,"requestParameters":""}', b'{"a":1}', False),
+        (b'{"a":1}', b'{"a":1,"requestParameters":""}', False),
+        (b'{"a":1,"trail":{"object":"a"}}', b'{"a":1}', False),
+        (b'{"a":1}', b'{"a":1,"trail":{"object":"a"}}', False),
+        (b'{"risk_score":9}', b'{"risk_score":9}', True),
+        (b'{"risk_score":9}', b'{"risk_score":8}', False),
+        (b'{"risk_score":9}', b"{}", False),
+        (b"{}", b'{"risk_score":3}', False),
+        (b'{"a":"\\ud800"}', b'{"a":"\\ud800"}', True),
+        (b'{"a":"\\ud800"}', b'{"a":"\\ud801"}', False),
+        (b'{"a":1e400}', b'{"a":1e400}', True),
+        (b'{"a":1e400}', b'{"a":null}', False),
+        (b'{"a":null}', b'{"a":1e400}', False),
+        (b'{"a":NaN}', b'{"a":NaN}', True),
+        (b'{"a":NaN}', b'{"a":null}', False),
+    ],
+)
+def test_the_same_and_nearly_the_same(stored: bytes, record: bytes, same: bool) -> None:
+    assert same_record(source_of(stored), record) is same
+
+
+@given(records)
+def test_every_record_is_known_again(record: dict[str, Any]) -> None:
+    raw = json.dumps(record).encode()
+    assert same_record(source_of(raw), raw)
+
+
+@given(records, records)
+def test_no_other_record_is_taken_for_it(one: dict[str, Any], two: dict[str, Any]) -> None:
+    raw = json.dumps(two).encode()
+    same = typed(one) == typed(two)
+    assert same_record(source_of(json.dumps(one).encode()), raw) is same

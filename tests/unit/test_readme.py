@@ -1,0 +1,120 @@
+"""What the README says of settings, exit codes and permissions is what the code says."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from ingest.filter import NoiseFilter
+from trailhound import errors
+from trailhound.settings import Settings, load
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+ROW = re.compile(
+    r"^\| `(?P<path>[a-z_.]+)` \| (?P<default>`[^`]*`|–) \| (?P<says>.*)\|$", re.MULTILINE
+)
+
+
+def leaves(model: type[BaseModel], before: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """(dotted path, field) of every setting of the tree."""
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from leaves(kind, f"{before}{name}.")
+        else:
+            yield before + name, field
+
+
+def shown(path: str, default: Any) -> str:
+    """A default as the table writes it."""
+    match default:
+        case _ if path == "home":
+            return "`~/.trailhound`"
+        case None:
+            return "–"
+        case bool():
+            return f"`{str(default).lower()}`"
+        case frozenset():
+            return f"`{', '.join(sorted(default))}`"
+        case "":
+            return '`""`'
+        case _:
+            return f"`{default}`"
+
+
+def table() -> dict[str, str]:
+    """The settings table: path to default."""
+    text = README.split("| setting | default |")[1].split("\n\n")[0]
+    return {row["path"]: row["default"] for row in ROW.finditer(text)}
+
+
+def test_every_setting_is_in_the_table_with_its_default() -> None:
+    tree = {path: shown(path, field.get_default()) for path, field in leaves(Settings)}
+    assert table() == tree
+
+
+def test_the_default_home_is_as_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TRAILHOUND_HOME", raising=False)
+    assert Settings().home == Path("~/.trailhound").expanduser()
+
+
+def test_the_yaml_examples_are_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("TRAILHOUND_")]:
+        monkeypatch.delenv(name)
+    examples = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    assert len(examples) == 2
+    for number, example in enumerate(examples):
+        file = tmp_path / f"{number}.yaml"
+        file.write_text(example, "utf-8")
+        settings = load(file)
+        assert settings.model_dump(exclude_unset=True).keys() == yaml.safe_load(example).keys()
+        NoiseFilter(settings.filter)
+
+
+def test_the_filter_example_drops_what_it_says() -> None:
+    examples = map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", README, re.DOTALL))
+    noise = NoiseFilter(next(example["filter"] for example in examples if "filter" in example))
+    recorder = {"userIdentity": {"arn": "arn:aws:sts::1:assumed-role/AWSServiceRoleForConfig/x"}}
+    assert noise.drops({"eventSource": "kms.amazonaws.com", "eventName": "Decrypt"}) == "filter.0"
+    assert noise.drops({"eventName": "ListRoles", **recorder}) == "config-recorder"
+    assert noise.drops({"eventName": "ListRoles", "errorCode": "AccessDenied", **recorder}) is None
+
+
+def test_every_exit_code_is_explained() -> None:
+    codes = {
+        kind.exit_code
+        for _, kind in inspect.getmembers(errors, inspect.isclass)
+        if issubclass(kind, errors.TrailhoundError)
+    }
+    explained = README.split("| exit code | means |")[1].split("\n\n")[0]
+    assert {int(code) for code in re.findall(r"^\| (\d) \|", explained, re.MULTILINE)} == codes | {
+        0
+    }
+
+
+def test_the_policy_is_read_only_and_names_what_it_allows() -> None:
+    found = re.search(r"```json\n(.*?)```", README, re.DOTALL)
+    assert found is not None
+    statements = json.loads(found[1])["Statement"]
+    allowed = {statement["Action"]: statement["Resource"] for statement in statements}
+    assert set(allowed) == {"s3:ListBucket", "s3:GetObject", "kms:Decrypt"}
+    assert allowed["s3:GetObject"] == f"{allowed['s3:ListBucket']}/AWSLogs/*"
+    assert all(not resource.endswith(":*") for resource in allowed.values())
+
+
+def test_files_that_are_linked_exist() -> None:
+    links = re.findall(r"\]\(([^):]+)\)", README)
+    assert links
+    for link in links:
+        assert (ROOT / link).is_file(), link

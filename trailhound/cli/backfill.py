@@ -1,0 +1,249 @@
+"""`trailhound backfill`."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import Annotated, Any
+
+import typer
+
+from ingest.backfill import Backfill
+from ingest.fleet import Fleet, Job
+from ingest.objects import Selection
+from ingest.patience import Patience
+from ingest.plan import Plan, plan
+from ingest.report import Report
+from ingest.sources import is_stream, open_source
+from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
+from trailhound.cli.progress import show_progress
+from trailhound.cli.screen import emit, err, out, plural, safe, say, size, table, warn
+from trailhound.cluster.client import connect
+from trailhound.cluster.refusals import cluster_errors
+from trailhound.enrichment import enricher_from
+from trailhound.errors import UsageError
+from trailhound.settings import Settings
+
+_DAY = ["%Y-%m-%d"]
+
+
+def backfill(
+    source: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE",
+            show_default=False,
+            help="s3://bucket/prefix, a folder, a file, a glob or -",
+        ),
+    ],
+    since: Annotated[
+        datetime | None,
+        typer.Option(formats=_DAY, metavar="YYYY-MM-DD", help="First UTC day of events."),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(formats=_DAY, metavar="YYYY-MM-DD", help="Last UTC day, included."),
+    ] = None,
+    account: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Only this account; may be repeated.")
+    ] = None,
+    region: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this region; may be repeated.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, metavar="N", help="Processes that read and enrich.")
+    ] = 1,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List what would be read; write nothing.")
+    ] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Read so many objects at most.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Read objects again that the ledger has as done.")
+    ] = False,
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Read CloudTrail files, enrich every event, index it by day.
+
+    Run it again whenever you like: objects that are done are skipped, and an event that is
+    there already is counted, not indexed twice. Interrupted or killed, it resumes.
+
+    Examples:
+
+    `trailhound backfill s3://my-trail-bucket --since 2025-01-01`
+
+    `trailhound backfill ./AWSLogs 'exports/**/*.json.gz'`
+
+    `aws cloudtrail lookup-events | trailhound backfill -`
+    """
+    selection = Selection(
+        since=_date(since),
+        until=_date(until),
+        accounts=frozenset(account or ()),
+        regions=frozenset(region or ()),
+    )
+    if selection.since and selection.until and selection.since > selection.until:
+        raise UsageError("--since is after --until", hint="swap the two dates")
+    settings = settings_from(config, url, namespace)
+    with cluster_errors(settings.hosts[0]):
+        if dry_run:
+            _show_plan(_plan(settings, source, selection, force=force, limit=limit), json=json)
+            return
+        report = run_backfill(
+            settings,
+            source,
+            selection,
+            force=force,
+            limit=limit,
+            workers=workers,
+            quiet=json,
+        )
+    if json:
+        emit(report.as_dict())
+    else:
+        show_report(report)
+    if not report.complete:
+        raise typer.Exit(1)
+
+
+def _date(moment: datetime | None) -> date | None:
+    return moment.date() if moment else None
+
+
+def run_backfill(
+    settings: Settings,
+    sources: list[str],
+    selection: Selection,
+    *,
+    force: bool = False,
+    limit: int | None = None,
+    workers: int = 1,
+    quiet: bool = False,
+) -> Report:
+    """A backfill with a progress bar (none with `quiet`) that Ctrl-C ends gracefully."""
+    if workers > 1:
+        if any(is_stream(text) for text in sources):
+            raise UsageError(
+                "several workers cannot share one stream",
+                hint="give a bucket, folder, file or glob, or leave out --workers",
+            )
+        job = Job(settings, tuple(sources), selection, enricher_from, warn, force, limit)
+        fleet = Fleet(job, workers)
+        with _stopped_by_signals(fleet), show_progress(fleet, quiet=quiet):
+            return fleet.run()
+    opened = [open_source(text, settings) for text in sources]
+    backfill = Backfill(
+        connect(settings),
+        settings,
+        enricher_from(settings, warn),
+        selection=selection,
+        force=force,
+        limit=limit,
+        patience=Patience(settings.ingest.give_up_after, on_wait=_waiting),
+    )
+    with _stopped_by_signals(backfill), show_progress(backfill, quiet=quiet):
+        return backfill.run(opened)
+
+
+def _waiting(seconds: float, reason: str) -> None:
+    if seconds >= 1:
+        warn(f"waiting {seconds:.0f} s for the cluster: {reason}")
+
+
+@contextmanager
+def _stopped_by_signals(job: Backfill | Fleet) -> Iterator[None]:
+    """The first SIGINT or SIGTERM finishes what is under way; the second one stops at once."""
+
+    def first(number: int, _frame: Any) -> None:
+        err.print("stopping: finishing what is under way (once more to stop at once)")
+        signal.signal(number, signal.default_int_handler)
+        job.stop()
+
+    before = {number: signal.signal(number, first) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def show_report(report: Report) -> None:
+    """The summary for people."""
+    counts = report.counts
+    rate = counts.read / report.seconds if report.seconds else 0
+    say(
+        f"{plural(report.objects, 'object')} read ({size(report.bytes)}), "
+        f"{report.skipped_objects:,} already done, in {report.seconds:.1f} s"
+        + (f", {rate:,.0f} events/s" if counts.read else "")
+    )
+    out.print(
+        table(
+            ["#read", "=", "#indexed", "+", "#duplicates", "+", "#dead-lettered", "+", "#filtered"],
+            [
+                (
+                    counts.read,
+                    "=",
+                    counts.indexed,
+                    "+",
+                    counts.duplicates,
+                    "+",
+                    counts.dead_lettered,
+                    "+",
+                    counts.filtered,
+                )
+            ],
+        )
+    )
+    if report.ignored_objects:
+        say(f"{plural(report.ignored_objects, 'object')} passed over: no trail files")
+    if report.repaired:
+        say(f"{plural(report.repaired, 'record')} repaired to be indexed (trail.repaired)")
+    if report.conflicts:
+        warn(
+            f"{plural(report.conflicts, 'record')} bore the eventID of a different one; "
+            "both are kept (trail.conflict)"
+        )
+    if report.dead_letter_codes:
+        rows = sorted(report.dead_letter_codes.items(), key=lambda row: -row[1])
+        err.print(table(["dead letters", "#records"], rows))
+    if report.spooled:
+        warn(f"{plural(report.spooled, 'dead letter')} in the spool folder, not in the index")
+    if report.failures:
+        # Lines, not a table: a long key would be cut to the width of a terminal.
+        shown = report.failures[:10]
+        warn(f"{plural(report.failed_objects, 'object')} not read to the end:")
+        for uri, reason in shown:
+            err.print("  ", safe(reason if uri in reason else f"{uri}: {reason}"), sep="")
+        if report.failed_objects > len(shown):
+            err.print(f"  … and {report.failed_objects - len(shown):,} more; see the ledger")
+    if report.interrupted:
+        warn("interrupted: run the same command again, and it resumes")
+
+
+def _plan(
+    settings: Settings,
+    sources: list[str],
+    selection: Selection,
+    *,
+    force: bool,
+    limit: int | None,
+) -> Plan:
+    opened = [open_source(text, settings) for text in sources]
+    return plan(connect(settings), settings, opened, selection, force=force, limit=limit)
+
+
+def _show_plan(found: Plan, *, json: bool) -> None:
+    if json:
+        emit(found.as_dict())
+        return
+    say(
+        f"{plural(found.objects, 'object')} to read ({size(found.bytes)}), "
+        f"{found.skipped_objects:,} already done, {found.ignored_objects:,} that are no trail files"
+    )
+    say("nothing was read or written (--dry-run)")

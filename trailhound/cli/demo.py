@@ -1,0 +1,104 @@
+"""`trailhound demo`: the main job on a sample trail, from nothing to an index to look at."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ingest.objects import Selection
+from trailhound.cli.backfill import run_backfill, show_report
+from trailhound.cli.engine import start_engine
+from trailhound.cli.options import settings_from
+from trailhound.cli.screen import out, plural, say, size, table
+from trailhound.cluster import templates
+from trailhound.cluster.client import connect
+from trailhound.cluster.refusals import cluster_errors
+from trailhound.sample import SampleSpec, write_sample
+from trailhound.settings import Settings
+from trailhound.summary import Summary, summarize
+
+NAMESPACE = "demo"
+"""So that the sample never stands among your own events."""
+
+
+def demo(
+    events: Annotated[int, typer.Option(min=1_000, help="Events in the sample.")] = 50_000,
+    force: Annotated[
+        bool, typer.Option("--force", help="Read the files again: every event is a duplicate.")
+    ] = False,
+) -> None:
+    """Start the local engine, write a sample trail, backfill it, say what is in it.
+
+    Run twice, the second run finds every object done.
+
+    Example: `trailhound demo`
+    """
+    settings = settings_from(namespace=NAMESPACE)
+    start_engine(settings)
+    trail = settings.home / f"demo-trail-{events}"
+    _write_trail(trail, events)
+    with cluster_errors(settings.hosts[0]):
+        client = connect(settings)
+        templates.init(client, settings)
+        report = run_backfill(settings, [str(trail)], Selection(), force=force)
+        out.rule("backfill", align="left")
+        show_report(report)
+        show_summary(summarize(client, settings.prefix))
+    _say_where(settings, trail)
+    if not report.complete:
+        raise typer.Exit(1)
+
+
+def _write_trail(trail: Path, events: int) -> None:
+    """The sample, once; a half-written one of an earlier, interrupted run is made anew."""
+    if trail.exists():
+        say(f"the sample trail is in {trail}")
+        return
+    unfinished = trail.with_name(trail.name + ".part")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    made = write_sample(unfinished, SampleSpec(events=events))
+    unfinished.rename(trail)
+    say(
+        f"wrote a sample trail: {plural(made.events, 'event')} in {plural(made.files, 'file')} "
+        f"({size(made.bytes)}), {len(made.attacks)} attacks among them: {trail}"
+    )
+
+
+def show_summary(found: Summary) -> None:
+    """What the index holds."""
+    out.rule("in the index", align="left")
+    say(
+        f"{plural(found.events, 'event')} on {plural(found.days, 'day')}, "
+        f"{found.high_risk:,} of them with a risk score of 8 or more"
+    )
+    rows = [(row.risk, row.events, row.what) for row in found.top_risks]
+    out.print(table(["#risk", "#events", "top risks"], rows))
+    out.print(
+        table(
+            ["#events", "top source countries"], [(r.events, r.what) for r in found.top_countries]
+        )
+    )
+
+
+def _say_where(settings: Settings, trail: Path) -> None:
+    names = templates.Names(settings.prefix)
+    url = settings.hosts[0]
+    out.rule("next", align="left")
+    say(f"the data is in {settings.home / 'engine'}, and searchable at {url}/{names.alias}")
+    say(f"the attacks in the sample are listed in {trail / 'labels.json'}")
+    command = _command()
+    say(f"  {command} status --namespace {settings.namespace}")
+    say(f"  curl '{url}/{names.alias}/_search?q=risk_score:%3E=9&size=1&pretty'")
+    say(f"  {command} init && {command} backfill s3://YOUR-TRAIL-BUCKET --limit 100")
+
+
+def _command() -> str:
+    """How this Trailhound is called from here: by name, or by path where that isn't on PATH."""
+    if shutil.which("trailhound"):
+        return "trailhound"
+    own = Path(sys.argv[0])
+    return str(own.relative_to(Path.cwd()) if own.is_relative_to(Path.cwd()) else own)

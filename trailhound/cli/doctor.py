@@ -1,0 +1,61 @@
+"""`trailhound doctor`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
+from trailhound.cli.screen import emit, out, safe
+from trailhound.cluster.client import connect
+from trailhound.diagnosis import Finding, Verdict, diagnose
+
+_MARKS: dict[Verdict, Text] = {
+    "ok": Text("ok     ", style="green"),
+    "warning": Text("warning", style="yellow"),
+    "failed": Text("failed ", style="bold red"),
+}
+
+
+def doctor(
+    source: Annotated[
+        str | None, typer.Argument(metavar="[SOURCE]", help="Also see whether this can be read.")
+    ] = None,
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Look at the cluster, the templates, GeoIP, disk, clocks, and with SOURCE at AWS.
+
+    Examples: `trailhound doctor`, `trailhound doctor s3://my-trail-bucket`
+    """
+    settings = settings_from(config, url, namespace)
+    findings: list[Finding] = []
+    for finding in diagnose(connect(settings), settings, source):
+        findings.append(finding)
+        if not json:
+            _show(finding)
+    if json:
+        emit({"findings": [_row(finding) for finding in findings]})
+    failed = [finding for finding in findings if finding.verdict == "failed"]
+    if failed:
+        raise typer.Exit(3 if failed[0].what == "cluster" else 1)
+
+
+def _show(finding: Finding) -> None:
+    out.print(_MARKS[finding.verdict], Text(f" {finding.what}: ", style="bold"), end="")
+    out.print(safe(finding.fact))
+    if finding.advice:
+        out.print(Text("          try: ", style="cyan"), safe(finding.advice))
+
+
+def _row(finding: Finding) -> dict[str, str]:
+    return {
+        "what": finding.what,
+        "verdict": finding.verdict,
+        "fact": finding.fact,
+        "advice": finding.advice,
+    }

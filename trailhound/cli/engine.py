@@ -1,0 +1,145 @@
+"""`trailhound up`, `trailhound down` and `trailhound status`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
+from trailhound.cli.screen import emit, err, out, safe, say, size
+from trailhound.cluster.artifacts import Progress as Fetching
+from trailhound.cluster.client import cluster_errors, connect, shown
+from trailhound.cluster.engine import engine_status, local_engine
+from trailhound.settings import Settings
+
+STOPPED = 3
+
+
+def up(config: Config = None) -> None:
+    """Start the local OpenSearch and wait until it is ready.
+
+    The first time it fetches OpenSearch itself, about 75 MB. It listens on this machine's
+    loopback address alone, goes on in the background, and keeps its data in the home folder.
+    Where it runs already, nothing happens.
+
+    Example: `trailhound up`
+    """
+    start_engine(settings_from(config))
+
+
+def start_engine(settings: Settings) -> bool:
+    """Start the local engine with a bar and a spinner on stderr; `False` where it ran already."""
+    engine = local_engine(settings)
+    with _fetching() as progress, err.status("starting OpenSearch …") as spinner:
+        spinner.stop()
+        started = engine.start(progress, waiting=spinner.start)
+    status = engine.status()
+    if started:
+        say(f"OpenSearch {status.version} is ready at {status.url}, its data in {status.folder}")
+    else:
+        say(f"OpenSearch {status.version} is running already at {status.url}")
+    return started
+
+
+def down(config: Config = None) -> None:
+    """Stop the local OpenSearch. Its data stays.
+
+    Example: `trailhound down`
+    """
+    engine = local_engine(settings_from(config))
+    with err.status("stopping OpenSearch …"):
+        stopped = engine.stop()
+    said = "stopped" if stopped else "was not running"
+    say(f"OpenSearch {said}; its data is in {engine.folder}")
+
+
+def status(
+    url: Url = None, namespace: Namespace = None, config: Config = None, json: Json = False
+) -> None:
+    """Show whether OpenSearch runs, how it is, and how many events it holds.
+
+    The exit code is 3 where the local OpenSearch is not running or another can't be reached.
+
+    Example: `trailhound status --json`
+    """
+    settings = settings_from(config, url, namespace)
+    report: dict[str, Any] = {}
+    if not settings.cluster.hosts:
+        local = engine_status(settings)
+        report = {
+            "state": local.state,
+            "url": local.url,
+            "data": str(local.folder),
+            "log": str(local.log),
+            "process": local.pid,
+        }
+    if report.get("state", "running") == "running":
+        report |= _cluster(settings)
+    if json:
+        emit(report)
+    else:
+        for name, value in report.items():
+            if value is not None:
+                out.print(safe(f"{name:<9}{_for_people(name, value)}"))
+    if report["state"] == "stopped":
+        if not json:
+            say("start it with `trailhound up`")
+        raise typer.Exit(STOPPED)
+
+
+def _cluster(settings: Settings) -> dict[str, Any]:
+    """Version, health and what is stored of our events."""
+    pattern = f"{settings.prefix}cloudtrail-*"
+    with cluster_errors(settings):
+        client = connect(settings, timeout=10)
+        version = client.info()["version"]["number"]
+        health = client.cluster.health()
+        stored = client.indices.stats(index=pattern, metric="docs,store", level="cluster")
+    totals = stored["_all"]["primaries"]
+    return {
+        "state": "running",
+        "url": shown(settings.hosts[0]),
+        "version": version,
+        "health": health["status"],
+        "events": totals.get("docs", {}).get("count", 0),
+        "bytes": totals.get("store", {}).get("size_in_bytes", 0),
+    }
+
+
+def _for_people(name: str, value: object) -> object:
+    if not isinstance(value, int):
+        return value
+    return {"events": f"{value:,}", "bytes": size(value)}.get(name, value)
+
+
+@contextmanager
+def _fetching() -> Iterator[Fetching]:
+    """A bar for the download, shown once there is one, and gone when it is over."""
+    bar = Progress(
+        TextColumn("fetching OpenSearch"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+        console=err,
+        transient=True,
+        disable=not err.is_terminal,
+    )
+    task = bar.add_task("", total=None)
+
+    def report(done: int, total: int) -> None:
+        if done == 0:
+            if not err.is_terminal:
+                err.print(f"fetching OpenSearch ({size(total)}) …")
+            bar.start()
+        bar.update(task, completed=done, total=total)
+        if done >= total:
+            bar.stop()
+
+    try:
+        yield report
+    finally:
+        bar.stop()

@@ -1,0 +1,56 @@
+"""Options that every command takes, and the settings they make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from trailhound.settings import Settings, load
+
+_CLUSTER = "Cluster"
+
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        metavar="URL",
+        help="OpenSearch's address. Without it: the setting, else the local engine.",
+        rich_help_panel=_CLUSTER,
+    ),
+]
+Namespace = Annotated[
+    str | None,
+    typer.Option(
+        "--namespace",
+        metavar="NAME",
+        help="Put NAME- before every index and template.",
+        rich_help_panel=_CLUSTER,
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="Settings file. Default: trailhound.yaml, where it exists.",
+        rich_help_panel=_CLUSTER,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, for programs.")]
+
+
+def settings_from(
+    config: Path | None = None,
+    url: str | None = None,
+    namespace: str | None = None,
+    **more: dict[str, Any],
+) -> Settings:
+    """Settings with the common flags on top; `more` holds flags of a section, by its name."""
+    flags: dict[str, Any] = {section: values for section, values in more.items() if values}
+    if url:
+        flags["cluster"] = {"hosts": [url]}
+    if namespace is not None:
+        flags["namespace"] = namespace
+    return load(config, flags)

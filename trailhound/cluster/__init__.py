@@ -1,0 +1,1 @@
+"""OpenSearch: client and authentication, index templates, the local engine."""

@@ -1,0 +1,228 @@
+"""The OpenSearch client, made from settings: addresses, login, TLS, signature.
+
+It tries a request once: whoever calls decides what is worth trying again. It logs nothing, since
+opensearch-py would log whole bodies.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import re
+import ssl
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
+
+import boto3
+import certifi
+from botocore.exceptions import BotoCoreError
+from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth, Urllib3HttpConnection
+from opensearchpy.exceptions import TransportError
+
+from trailhound import __version__
+from trailhound.cluster.refusals import cluster_errors, shown, translate
+from trailhound.errors import SettingsError
+from trailhound.settings import ClusterSettings, Settings
+
+__all__ = ["cluster_errors", "connect", "shown", "translate"]
+
+_AWS_REGION = re.compile(r"\.([a-z]{2}(?:-[a-z]+)+-\d)\.(?:es|aoss)\.amazonaws\.com")
+
+# botocore logs the request it signs, session token included, at DEBUG.
+logging.getLogger("botocore.auth").setLevel(logging.INFO)
+
+
+class _Connection(Urllib3HttpConnection):
+    """One node. Its errors carry the node's address as `url`; it keeps no log."""
+
+    def perform_request(self, *arguments: Any, **named: Any) -> Any:
+        try:
+            return super().perform_request(*arguments, **named)
+        except TransportError as error:
+            error.url = self.host  # type: ignore[attr-defined]
+            raise
+
+    def log_request_success(self, *arguments: Any, **named: Any) -> None:
+        """Nothing: the body may hold events."""
+
+    def log_request_fail(self, *arguments: Any, **named: Any) -> None:
+        """Nothing: whoever catches the error shows it."""
+
+
+def connect(
+    settings: Settings, *, pool_maxsize: int = 10, timeout: float | None = None
+) -> OpenSearch:
+    """A client of the cluster that `settings` name; no request is made yet.
+
+    `pool_maxsize` is how many connections to a node are kept open: one for each thread that uses
+    the client. `timeout` (seconds) overrides `cluster.timeout`.
+    Raises `SettingsError` for a login or a file that can't be used.
+    """
+    cluster = settings.cluster
+    addresses = [_address(host) for host in settings.hosts]
+    return OpenSearch(
+        hosts=[_node(address) for address in addresses],
+        connection_class=_Connection,
+        headers=_headers(cluster, addresses),
+        http_compress=cluster.compress,
+        timeout=timeout or cluster.timeout,
+        pool_maxsize=pool_maxsize,
+        max_retries=0,
+        retry_on_timeout=False,
+        retry_on_status=(),
+        **_signature(settings, addresses),
+        **(_tls(cluster) if any(each.scheme == "https" for each in addresses) else {}),
+    )
+
+
+def raw_request(client: OpenSearch, method: str, path: str, body: bytes) -> bytes:
+    """The text of a reply, as the cluster wrote it.
+
+    The client's own decoding turns numbers into floats, and 1e400 into infinity: no ground for
+    comparing records. Raises opensearch-py's exceptions, as any request does.
+    """
+    headers = {"content-type": "application/json"}
+    _, _, text = client.transport.get_connection().perform_request(
+        method, path, None, body, headers=headers
+    )
+    return str(text).encode("utf-8", "surrogatepass")
+
+
+def _address(host: str) -> SplitResult:
+    """A host of the settings, taken apart: `https://user:pass@name:port/prefix` or `name:port`."""
+    try:
+        address = urlsplit(host if "://" in host else f"http://{host}")
+        fits = address.scheme in ("http", "https") and address.hostname and address.port != 0
+    except ValueError:
+        fits = False
+    if not fits:
+        raise SettingsError(
+            f"cluster.hosts: {_unless_secret(host)} is no address",
+            hint="write it as https://host:port",
+        )
+    return address
+
+
+def _unless_secret(host: str) -> str:
+    """The host for a message, or nothing of it where it can't be told from a password."""
+    return "what is given" if "@" in host else repr(host)
+
+
+def _node(address: SplitResult) -> dict[str, Any]:
+    """The arguments of one node's connection, without its login: they show in `repr`."""
+    https = address.scheme == "https"
+    return {
+        "host": address.hostname,
+        "port": address.port or (443 if https else 80),
+        "use_ssl": https,
+        "url_prefix": address.path.strip("/"),
+    }
+
+
+def _headers(cluster: ClusterSettings, addresses: list[SplitResult]) -> dict[str, str]:
+    headers = {"user-agent": f"trailhound/{__version__}"}
+    username, password = cluster.username, _password(cluster)
+    for address in addresses:
+        if username is None and address.username is not None:
+            username, password = unquote(address.username), unquote(address.password or "")
+    if cluster.auth in ("none", "sigv4") or (cluster.auth is None and username is None):
+        return headers
+    if username is None or password is None:
+        missing = "cluster.username" if username is None else "cluster.password"
+        raise SettingsError(
+            f"basic auth needs {missing}",
+            hint="set TRAILHOUND_CLUSTER__USERNAME, and TRAILHOUND_CLUSTER__PASSWORD or "
+            "cluster.password_file",
+        )
+    # By hand: urllib3 would take a password for Latin-1.
+    login = base64.b64encode(f"{username}:{password}".encode()).decode()
+    return {**headers, "authorization": f"Basic {login}"}
+
+
+def _password(cluster: ClusterSettings) -> str | None:
+    if cluster.password is not None:
+        return cluster.password.get_secret_value()
+    if cluster.password_file is None:
+        return None
+    try:
+        return cluster.password_file.expanduser().read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"cluster.password_file {cluster.password_file} cannot be read: "
+            f"{getattr(error, 'strerror', None) or 'it is not UTF-8'}",
+            hint="it holds the password and nothing else",
+        ) from None
+
+
+def _tls(cluster: ClusterSettings) -> dict[str, Any]:
+    """The TLS context: the CA bundle, else the system's and certifi's; the client's certificate."""
+    context = ssl.create_default_context(cafile=_file("ca_bundle", cluster.ca_bundle))
+    if cluster.ca_bundle is None:
+        context.load_verify_locations(certifi.where())
+    if not cluster.verify_certs:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    certificate = _file("client_cert", cluster.client_cert)
+    key = _file("client_key", cluster.client_key)
+    if certificate is None:
+        return {"ssl_context": context}
+    try:
+        context.load_cert_chain(certificate, key)
+    except ssl.SSLError as error:
+        raise SettingsError(
+            f"cluster.client_cert {certificate} and its key cannot be used: {error.reason}",
+            hint="both are PEM files; the key is cluster.client_key, or in the certificate's file",
+        ) from None
+    return {"ssl_context": context}
+
+
+def _file(name: str, path: Path | None) -> str | None:
+    """The path of a PEM file that is there; `None` where none is set."""
+    if path is None:
+        return None
+    try:
+        content = path.expanduser().read_bytes()
+    except OSError as error:
+        raise SettingsError(
+            f"cluster.{name} {path} cannot be read: {error.strerror}", hint="check the path"
+        ) from None
+    if b"-----BEGIN" not in content:
+        raise SettingsError(
+            f"cluster.{name} {path} holds nothing in PEM form",
+            hint="convert it with `openssl x509` or `openssl pkcs12`",
+        )
+    return str(path.expanduser())
+
+
+def _signature(settings: Settings, addresses: list[SplitResult]) -> dict[str, Any]:
+    """The signer of requests to a managed domain (`es`) or a serverless collection (`aoss`).
+
+    It signs as `aws.profile` or the default chain says. `aws.role_arn` is not assumed: that role
+    is for reading the bucket, often of another account than the domain's.
+    """
+    if settings.cluster.auth != "sigv4":
+        return {}
+    try:
+        session = boto3.Session(profile_name=settings.aws.profile)
+        credentials = session.get_credentials()
+    except BotoCoreError as error:
+        raise SettingsError(
+            f"AWS credentials cannot be read: {error}",
+            hint="check aws.profile and the AWS configuration file",
+        ) from None
+    of_host = _AWS_REGION.search(addresses[0].hostname or "")
+    region = (
+        settings.cluster.region
+        or (of_host[1] if of_host else None)
+        or settings.aws.region
+        or session.region_name
+    )
+    if credentials is None or region is None:
+        missing = "AWS credentials" if credentials is None else "cluster.region"
+        raise SettingsError(
+            f"cluster.auth is sigv4, which needs {missing}",
+            hint="give AWS credentials (aws.profile, AWS_* variables, an instance role) and "
+            "cluster.region",
+        )
+    return {"http_auth": Urllib3AWSV4SignerAuth(credentials, region, settings.cluster.service)}

@@ -1,0 +1,252 @@
+"""What an event looks like to OpenSearch: every field of a daily index and its type.
+
+`dynamic: false` keeps the mapping as it stands whatever a record holds, so a record can never
+grow it, and a field that is not named here is stored but not searched. The raw half is every
+scalar of CloudTrail's record reference ("CloudTrail record contents", AWS CloudTrail User Guide)
+as a keyword, and the free-form objects as `flat_object`. The added half is the data model's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Mapping = dict[str, Any]
+
+KEYWORD: Mapping = {"type": "keyword"}
+FLAT: Mapping = {"type": "flat_object"}
+STORED: Mapping = {"type": "object", "enabled": False}
+DATE: Mapping = {"type": "date"}
+LONG: Mapping = {"type": "long"}
+IP: Mapping = {"type": "ip"}
+LONG_TEXT: Mapping = {"type": "wildcard", "doc_values": False}
+
+IMMENSE_TERM = 32_766
+"""Lucene's limit on one term, in UTF-8 bytes (IndexWriter.MAX_TERM_LENGTH)."""
+
+
+def fields(*names: str, kind: Mapping = KEYWORD) -> Mapping:
+    """`properties` for several names of one type.
+
+    >>> fields("a", "b")["b"]
+    {'type': 'keyword'}
+    """
+    return {name: dict(kind) for name in names}
+
+
+def tree(properties: Mapping) -> Mapping:
+    """An object with these properties."""
+    return {"properties": properties}
+
+
+_SESSION_ISSUER = fields("type", "userName", "principalId", "arn", "accountId")
+
+_USER_IDENTITY = {
+    **fields(
+        "type",
+        "userName",
+        "principalId",
+        "arn",
+        "accountId",
+        "accessKeyId",
+        "invokedBy",
+        "identityProvider",
+        "credentialId",
+    ),
+    "sessionContext": tree(
+        {
+            "sessionIssuer": tree(_SESSION_ISSUER),
+            "webIdFederationData": tree(
+                {**fields("federatedProvider"), "attributes": dict(FLAT)},
+            ),
+            "attributes": tree(fields("creationDate", "mfaAuthenticated")),
+            **fields("sourceIdentity", "ec2RoleDelivery", "assumedRoot", "credentialType"),
+        }
+    ),
+    "inScopeOf": tree(fields("sourceArn", "sourceAccount", "issuerType", "credentialsIssuedTo")),
+    "onBehalfOf": tree(fields("userId", "identityStoreArn")),
+}
+
+RAW: Mapping = {
+    **fields(
+        "eventVersion",
+        "eventTime",
+        "eventSource",
+        "eventName",
+        "awsRegion",
+        "sourceIPAddress",
+        "userAgent",
+        "errorCode",
+        "errorMessage",
+        "requestID",
+        "eventID",
+        "eventType",
+        "apiVersion",
+        "managementEvent",
+        "readOnly",
+        "recipientAccountId",
+        "sharedEventID",
+        "vpcEndpointId",
+        "vpcEndpointAccountId",
+        "eventCategory",
+        "sessionCredentialFromConsole",
+    ),
+    "userIdentity": tree(_USER_IDENTITY),
+    **fields(
+        "requestParameters",
+        "responseElements",
+        "additionalEventData",
+        "serviceEventDetails",
+        "edgeDeviceDetails",
+        "eventContext",
+        kind=FLAT,
+    ),
+    "resources": tree(fields("ARN", "ARNPrefix", "accountId", "type")),
+    "tlsDetails": tree(
+        fields("tlsVersion", "cipherSuite", "clientProvidedHostHeader", "keyExchange")
+    ),
+    "addendum": tree(fields("reason", "updatedFields", "originalRequestID", "originalEventID")),
+    "insightDetails": tree(
+        {
+            **fields("state", "eventSource", "eventName", "insightType", "errorCode"),
+            "insightContext": dict(FLAT),
+        }
+    ),
+}
+"""CloudTrail's own fields, under CloudTrail's own names."""
+
+RESOURCE_LEAVES = (
+    "arn",
+    "id",
+    "bucket",
+    "object_key",
+    "user",
+    "group",
+    "role",
+    "policy",
+    "access_key",
+    "instance",
+    "image",
+    "volume",
+    "snapshot",
+    "vpc",
+    "security_group",
+    "function",
+    "kms_key",
+    "secret",
+    "parameter",
+    "trail",
+    "log_group",
+    "database",
+    "cluster",
+    "repository",
+    "hosted_zone",
+    "account",
+)
+
+
+def alias(path: str) -> Mapping:
+    """An ECS name for a raw field; it costs nothing on disk."""
+    return {"type": "alias", "path": path}
+
+
+ADDED: Mapping = {
+    "@timestamp": dict(DATE),
+    "risk_score": {"type": "byte"},
+    **fields("risk_reasons", "event_category", "user_type"),
+    "geolocation": tree(
+        {
+            **fields("country", "country_code", "city", "as_org"),
+            **fields("latitude", "longitude", kind={"type": "float"}),
+            "location": {"type": "geo_point"},
+            "asn": dict(LONG),
+        }
+    ),
+    "source": tree({"ip": dict(IP), "address": alias("sourceIPAddress")}),
+    "user": tree({"name": dict(KEYWORD), "id": alias("userIdentity.principalId")}),
+    "user_agent": tree({**fields("name", "version", "kind"), "original": alias("userAgent")}),
+    "event": tree(
+        {
+            "outcome": dict(KEYWORD),
+            "ingested": dict(DATE),
+            "id": alias("eventID"),
+            "action": alias("eventName"),
+            "provider": alias("eventSource"),
+        }
+    ),
+    "cloud": tree(
+        {
+            "region": alias("awsRegion"),
+            "account": tree({"id": alias("recipientAccountId")}),
+        }
+    ),
+    "error": tree({"code": alias("errorCode"), "message": alias("errorMessage")}),
+    "resource": tree(fields(*RESOURCE_LEAVES)),
+    "threat": tree(
+        {
+            "indicator": tree(
+                {
+                    **fields("type", "provider", "name", "cidr", "domain"),
+                    "ip": dict(IP),
+                    "modified_at": dict(DATE),
+                }
+            )
+        }
+    ),
+    "trail": tree(
+        {
+            **fields("object", "integrity", "repaired", "conflict"),
+            "position": {"type": "integer"},
+            # What a repair moved out of its place: kept whole, searched nowhere.
+            "original": dict(STORED),
+            # Texts too long for a term, as `path=value`: where a rule on that path looks as well.
+            "text": dict(LONG_TEXT),
+        }
+    ),
+}
+"""What Trailhound adds. A record that brings such a name has it moved to `trail.original`."""
+
+EVENT: Mapping = {"dynamic": False, "properties": {**RAW, **ADDED}}
+"""The mapping of a daily index."""
+
+LEDGER: Mapping = {
+    "dynamic": False,
+    "properties": {
+        **fields("uri", "etag", "state", "worker", "reason"),
+        **fields("claimed_at", "finished_at", "heartbeat", kind=DATE),
+        **fields(
+            "size", "bytes", "read", "indexed", "duplicates", "dead_lettered", "filtered", kind=LONG
+        ),
+    },
+}
+"""One document an S3 object, and one a living worker (`state: worker`)."""
+
+DEADLETTER: Mapping = {
+    "dynamic": False,
+    "properties": {
+        **fields("object", "etag", "code", "reason", "encoding"),
+        "position": dict(LONG),
+        "at": dict(DATE),
+        # The record as it was read; never parsed again by the engine.
+        "raw": {"type": "keyword", "index": False, "doc_values": False},
+    },
+}
+"""One document a record that could not be indexed."""
+
+ALERT: Mapping = {
+    "dynamic": False,
+    "properties": {
+        "@timestamp": dict(DATE),
+        "rule": tree(fields("id", "name")),
+        **fields("level", "state", "state_by", "group"),
+        "state_at": dict(DATE),
+        "attack": tree(fields("technique", "tactic")),
+        "entity": tree(
+            {**fields("principal", "account", "region", "resource"), "address": dict(IP)}
+        ),
+        "evidence": tree(fields("event_id", "url")),
+        **fields("first_seen", "last_seen", kind=DATE),
+        **fields("count", "severity", kind=LONG),
+        "response": {"type": "text"},
+    },
+}
+"""One document an alert."""

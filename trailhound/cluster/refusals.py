@@ -1,0 +1,223 @@
+"""What a cluster's refusal means: opensearch-py's exceptions as errors of our own tree.
+
+A message never holds a credential: addresses are shown without user and password, and of a request
+nothing but the address is repeated.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from botocore.exceptions import BotoCoreError
+from opensearchpy.exceptions import (
+    ConnectionError as NoConnection,
+)
+from opensearchpy.exceptions import (
+    ConnectionTimeout,
+    OpenSearchException,
+    SSLError,
+    TransportError,
+)
+
+from trailhound.errors import (
+    AccessRefused,
+    ClusterBlocked,
+    ClusterError,
+    ClusterUnreachable,
+    RequestFailed,
+)
+from trailhound.settings import Settings
+
+ROLE_HINT = "give it the permissions of the role shipped as trailhound/cluster/role.json"
+UP_HINT = "start the local engine with `trailhound up`, or name a cluster with --url"
+LONGEST_REASON = 500
+
+_NO_PERMISSION = re.compile(r"no permissions for \[(.+?)\](?: and |$)")
+_AWS_NO_PERMISSION = re.compile(r"not authorized to perform: ([a-z]+:\w+)")
+_USER = re.compile(r"User \[name=([^,\]]+)")
+_WHICH_CONNECTION = re.compile(r"^\(?<?HTTPS?Connection(?:Pool)?\(.*?\)[^:]*: ")
+_SECRETS = re.compile(r"//[^/@\s]+@")
+
+_BLOCKS: tuple[tuple[str, str, str], ...] = (
+    (
+        "flood-stage|FORBIDDEN/12/|TOO_MANY_REQUESTS/12/",
+        "its disk is too full, so it lets nothing be written",
+        "free some disk on the cluster's nodes; the block goes away by itself a minute later",
+    ),
+    (
+        "maximum shards open|maximum normal shards open",
+        "it holds as many shards as it may",
+        "raise cluster.max_shards_per_node, or delete old days' indices",
+    ),
+    (
+        "create-index blocked",
+        "it lets no index be created (often for want of disk)",
+        "free some disk on the cluster's nodes, or lift cluster.blocks.create_index",
+    ),
+    ("index_closed_exception|closed", "an index is closed", "open it, or leave its days out"),
+    (
+        "number of documents in the",
+        "an index's shard holds as many documents as Lucene allows",
+        "set index.shards higher for the days to come",
+    ),
+    ("", "an index or the cluster is read-only", "lift the block, then run the same command again"),
+)
+"""Pattern in the reason → what is wrong, what to do. The first that fits; the last always does."""
+
+_TLS: tuple[tuple[str, str], ...] = (
+    ("Hostname mismatch|doesn't match|IP address mismatch", "use the name the certificate is for"),
+    ("CERTIFICATE_VERIFY_FAILED|certificate verify", "name its CA: cluster.ca_bundle"),
+    ("WRONG_VERSION_NUMBER|record layer", "it seems to speak plain HTTP: write http://"),
+    (
+        "CERTIFICATE_REQUIRED|BAD_CERTIFICATE|bad certificate|certificate required|UNKNOWN_CA",
+        "it wants a client certificate it trusts: cluster.client_cert and cluster.client_key",
+    ),
+    ("", "check cluster.ca_bundle, cluster.client_cert and cluster.client_key"),
+)
+
+
+def shown(url: str) -> str:
+    """An address without user, password and query, fit for a message.
+
+    >>> shown("https://admin:secret@search.example:9200/x?a=b")
+    'https://search.example:9200/x'
+    """
+    parts = urlsplit(url if "://" in url else f"http://{url}")
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
+
+
+def translate(error: OpenSearchException, url: str = "") -> ClusterError:
+    """What opensearch-py raised, as an error that says what happened and what to do.
+
+    `url` is the cluster's address; a client made by `connect` knows it by itself.
+    """
+    where = shown(getattr(error, "url", "") or url) if getattr(error, "url", "") or url else ""
+    place = f"OpenSearch at {where}" if where else "OpenSearch"
+    if isinstance(error, NoConnection):
+        return _unreachable(error, place)
+    if not isinstance(error, TransportError):
+        return RequestFailed(
+            f"what answers as {place} is no OpenSearch: {_tidy(str(error))}",
+            hint="check the address: --url or cluster.hosts",
+        )
+    status = error.status_code if isinstance(error.status_code, int) else 0
+    kind, reason = _said(error)
+    reason = reason or "without a reason"
+    for applies, make in _REPLIES:
+        if applies(status, kind, reason):
+            return make(place, status, reason)
+    return RequestFailed(f"{place} refused: {reason} (status {status})", status=status)
+
+
+@contextmanager
+def cluster_errors(where: Settings | str = "") -> Iterator[None]:
+    """Within, opensearch-py's exceptions become `ClusterError`s about the cluster `where`."""
+    try:
+        yield
+    except OpenSearchException as error:
+        url = where.hosts[0] if isinstance(where, Settings) else where
+        raise translate(error, url) from error
+
+
+def _unreachable(error: NoConnection, place: str) -> ClusterError:
+    cause = error.info
+    said = _tidy(_WHICH_CONNECTION.sub("", str(error.error)))
+    if isinstance(cause, BotoCoreError):
+        return AccessRefused(
+            f"the request to {place} cannot be signed: {_tidy(str(cause))}",
+            hint="check the AWS credentials: aws.profile, AWS_* variables, `aws sso login`",
+        )
+    if isinstance(error, SSLError):
+        hint = next(hint for pattern, hint in _TLS if re.search(pattern, said, re.IGNORECASE))
+        return ClusterUnreachable(f"{place}: no TLS connection: {said}", hint=hint)
+    if isinstance(error, ConnectionTimeout):
+        return ClusterUnreachable(
+            f"{place} did not answer in time: {said}",
+            hint="see how busy it is, or raise cluster.timeout",
+        )
+    return ClusterUnreachable(f"{place} cannot be reached: {said}", hint=UP_HINT)
+
+
+def _wrong_user(place: str, _status: int, reason: str) -> ClusterError:
+    return AccessRefused(
+        f"{place} refused the login: wrong or missing user and password"
+        + (f" ({reason})" if reason and reason != "Unauthorized" else ""),
+        hint="check cluster.username and TRAILHOUND_CLUSTER__PASSWORD (or cluster.password_file)",
+    )
+
+
+def _blocked(place: str, _status: int, reason: str) -> ClusterError:
+    what, hint = next((what, hint) for pattern, what, hint in _BLOCKS if re.search(pattern, reason))
+    return ClusterBlocked(f"{place} cannot write: {what} ({reason})", hint=hint)
+
+
+def _no_permission(place: str, _status: int, reason: str) -> ClusterError:
+    missing = _NO_PERMISSION.search(reason) or _AWS_NO_PERMISSION.search(reason)
+    user = _USER.search(reason)
+    who = f"user {user[1]}" if user else "this login"
+    if missing:
+        return AccessRefused(f"{place}: {who} lacks the permission {missing[1]}", hint=ROLE_HINT)
+    return AccessRefused(f"{place} refused {who}: {reason}", hint=ROLE_HINT)
+
+
+def _not_now(place: str, status: int, reason: str) -> ClusterError:
+    return ClusterUnreachable(
+        f"{place} is there but not ready (status {status}): {reason}",
+        hint="wait until its health is yellow or green, then run the same command again",
+    )
+
+
+def _too_busy(place: str, status: int, reason: str) -> ClusterError:
+    return RequestFailed(
+        f"{place} is too busy: {reason}", hint="try again a little later", status=status
+    )
+
+
+_Applies = Callable[[int, str, str], bool]
+_Make = Callable[[str, int, str], ClusterError]
+_BLOCK_KINDS = {"cluster_block_exception", "index_closed_exception"}
+
+_REPLIES: tuple[tuple[_Applies, _Make], ...] = (
+    (lambda status, _kind, _reason: status == 401, _wrong_user),
+    (lambda _status, kind, _reason: kind in _BLOCK_KINDS, _blocked),
+    (lambda _status, _kind, reason: "shards open" in reason, _blocked),
+    (lambda status, _kind, _reason: status == 403, _no_permission),
+    (lambda status, _kind, _reason: status in {502, 503, 504}, _not_now),
+    (lambda status, _kind, _reason: status == 429, _too_busy),
+)
+"""Which replies mean what, by status, error type and reason. The first that applies."""
+
+
+def _said(error: TransportError) -> tuple[str, str]:
+    """Type and reason of a reply: OpenSearch's, a cloud gateway's, or its bare text."""
+    info = error.args[2] if len(error.args) > 2 else None  # where `.info` would raise
+    reply: Any = info if isinstance(info, Mapping) else {}
+    fault: Any = reply.get("error", reply)
+    if not isinstance(fault, Mapping):
+        return "", _tidy(str(fault))
+    roots = fault.get("root_cause") or [fault]
+    root = roots[0] if isinstance(roots, list) and isinstance(roots[0], Mapping) else fault
+    cause: Any = fault
+    while isinstance(cause.get("caused_by"), Mapping):
+        cause = cause["caused_by"]
+    said = [
+        str(each)
+        for each in (
+            root.get("reason"),
+            cause.get("reason"),
+            reply.get("message") or reply.get("Message"),
+        )
+        if each
+    ]
+    kind = str(root.get("type") or "")
+    return kind, _tidy(": ".join(dict.fromkeys(said)) or kind or str(error.error))
+
+
+def _tidy(text: str) -> str:
+    """One line, no control characters, no credentials of an address, of bounded length."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return _SECRETS.sub("//", line)[:LONGEST_REASON]

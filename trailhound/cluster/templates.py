@@ -1,0 +1,261 @@
+"""Index templates and the indices that stand on them: made once, upgraded in place.
+
+Every template and every mapping carries a `_meta.trailhound` with the kind of index and a
+fingerprint of its mapping. That is how a writer tells our index from another tool's of the same
+name, and how `init` tells what has to be upgraded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import NotFoundError, RequestError
+
+from trailhound.cluster import mappings
+from trailhound.cluster.refusals import translate
+from trailhound.errors import ForeignTemplate
+from trailhound.settings import Settings
+
+PRIORITY = 500
+"""Above a catch-all template (commonly 0 to 200); a higher one than ours is found and refused."""
+
+Kind = Literal["events", "ledger", "deadletter", "alerts"]
+
+MAPPINGS: dict[Kind, mappings.Mapping] = {
+    "events": mappings.EVENT,
+    "ledger": mappings.LEDGER,
+    "deadletter": mappings.DEADLETTER,
+    "alerts": mappings.ALERT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Every name that Trailhound uses in a cluster, for one namespace.
+
+    >>> Names("team-").day("2025.03.01"), Names("").ledger
+    ('team-cloudtrail-2025.03.01', 'trailhound-ledger')
+    """
+
+    prefix: str = ""
+
+    @property
+    def alias(self) -> str:
+        """All days at once."""
+        return f"{self.prefix}cloudtrail"
+
+    @property
+    def days(self) -> str:
+        """The pattern of the daily indices."""
+        return f"{self.prefix}cloudtrail-*"
+
+    def day(self, day: str) -> str:
+        """The index of one UTC day, given as `YYYY.MM.DD`."""
+        return f"{self.prefix}cloudtrail-{day}"
+
+    @property
+    def ledger(self) -> str:
+        return f"{self.prefix}trailhound-ledger"
+
+    @property
+    def deadletter(self) -> str:
+        return f"{self.prefix}trailhound-deadletter"
+
+    @property
+    def alerts(self) -> str:
+        return f"{self.prefix}trailhound-alerts"
+
+    def template(self, kind: Kind) -> str:
+        return f"{self.prefix}trailhound-{kind}"
+
+    def single(self, kind: Kind) -> str:
+        """The one index of a kind that isn't split by day."""
+        return {"ledger": self.ledger, "deadletter": self.deadletter, "alerts": self.alerts}[kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that `init` looked at: its name, and what it did to it."""
+
+    name: str
+    action: Literal["created", "upgraded", "unchanged", "kept"]
+    """`kept`: an old index whose fields have other types; only a reindex could change them."""
+    detail: str = ""
+
+
+def fingerprint(kind: Kind) -> str:
+    """Changes when the mapping of this kind does."""
+    text = orjson.dumps(MAPPINGS[kind], option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
+def mapping(kind: Kind) -> mappings.Mapping:
+    """The mapping with the mark that says whose it is."""
+    return {
+        "_meta": {"trailhound": {"kind": kind, "fingerprint": fingerprint(kind)}},
+        **MAPPINGS[kind],
+    }
+
+
+def template(kind: Kind, settings: Settings) -> dict[str, Any]:
+    """The body of the index template of this kind."""
+    names = Names(settings.prefix)
+    copies = settings.index.replicas
+    index: dict[str, Any] = (
+        {"auto_expand_replicas": "0-1"} if copies is None else {"number_of_replicas": copies}
+    )
+    body: dict[str, Any] = {"mappings": mapping(kind)}
+    if kind == "events":
+        index |= {
+            "number_of_shards": settings.index.shards,
+            "refresh_interval": settings.index.refresh_interval,
+            "codec": settings.index.codec,
+        }
+        body["aliases"] = {names.alias: {}}
+    else:
+        index |= {"number_of_shards": 1}
+    body["settings"] = {"index": index}
+    return {
+        "index_patterns": [names.days if kind == "events" else names.single(kind)],
+        "priority": PRIORITY,
+        "template": body,
+        "_meta": {"trailhound": {"kind": kind, "fingerprint": _digest(body)}},
+    }
+
+
+def _digest(body: dict[str, Any]) -> str:
+    return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+
+def _owner(meta_holder: dict[str, Any]) -> dict[str, Any]:
+    """What `_meta.trailhound` says of a template or mapping; empty where it isn't ours."""
+    mark = (meta_holder.get("_meta") or {}).get("trailhound")
+    return mark if isinstance(mark, dict) else {}
+
+
+def init(client: OpenSearch, settings: Settings) -> list[Change]:
+    """Create or upgrade templates and indices; idempotent.
+
+    Raises `ForeignTemplate` where a name of ours is taken by something that isn't ours.
+    """
+    changes = [_init_template(client, settings, kind) for kind in MAPPINGS]
+    check(client, settings)
+    changes += [_init_index(client, settings, kind) for kind in MAPPINGS if kind != "events"]
+    return changes + _upgrade(client, settings)
+
+
+def _init_template(client: OpenSearch, settings: Settings, kind: Kind) -> Change:
+    name = Names(settings.prefix).template(kind)
+    wanted = template(kind, settings)
+    try:
+        found = client.indices.get_index_template(name=name)["index_templates"][0]
+    except NotFoundError:
+        client.indices.put_index_template(name=name, body=wanted)
+        return Change(name, "created", "index template")
+    mark = _owner(found["index_template"])
+    if not mark:
+        raise ForeignTemplate(
+            f"the index template {name} was not made by Trailhound",
+            hint="rename or delete it, or set a namespace",
+        )
+    # Both marks: a mapping that somebody edited by hand bears another one than its template.
+    inside = _owner((found["index_template"].get("template") or {}).get("mappings") or {})
+    expected = wanted["_meta"]["trailhound"], _owner(wanted["template"]["mappings"])
+    if (mark, inside) == expected:
+        return Change(name, "unchanged", "index template")
+    client.indices.put_index_template(name=name, body=wanted)
+    return Change(name, "upgraded", "index template")
+
+
+def _init_index(client: OpenSearch, settings: Settings, kind: Kind) -> Change:
+    name = Names(settings.prefix).single(kind)
+    try:
+        client.indices.create(index=name)
+    except RequestError as error:
+        if "resource_already_exists" not in str(error.error):
+            raise
+        _check_single(client, settings)
+        return Change(name, "unchanged", "index")
+    return Change(name, "created", "index")
+
+
+def _upgrade(client: OpenSearch, settings: Settings) -> list[Change]:
+    """Bring the mappings of existing indices up to date. New fields only: types stay."""
+    names = Names(settings.prefix)
+    found = marks(client, f"{names.days},{names.prefix}trailhound-*")
+    changes = []
+    for index, mark in sorted(found.items()):
+        kind = mark.get("kind")
+        if kind not in MAPPINGS or mark.get("fingerprint") == fingerprint(kind):
+            continue
+        try:
+            client.indices.put_mapping(index=index, body=mapping(kind))
+            changes.append(Change(index, "upgraded", "fields added to its mapping"))
+        except RequestError as error:
+            changes.append(Change(index, "kept", translate(error).message))
+    return changes
+
+
+def marks(client: OpenSearch, pattern: str) -> dict[str, dict[str, Any]]:
+    """Index name → what `_meta.trailhound` of its mapping says.
+
+    A foreign index stands there with nothing, or is left out.
+    """
+    reply = client.transport.perform_request(
+        "GET",
+        f"/{pattern}/_mapping",
+        params={
+            "filter_path": "*.mappings._meta,*.mappings.dynamic",
+            "expand_wildcards": "all",
+            "ignore_unavailable": "true",
+            "allow_no_indices": "true",
+        },
+    )
+    return {index: _owner(body["mappings"]) for index, body in (reply or {}).items()}
+
+
+def _check_single(client: OpenSearch, settings: Settings) -> None:
+    names = Names(settings.prefix)
+    singles = [names.single(kind) for kind in MAPPINGS if kind != "events"]
+    # The whole of each: of an index without a mark `marks` says nothing at all.
+    found = client.indices.get_mapping(
+        index=",".join(singles), params={"ignore_unavailable": "true", "allow_no_indices": "true"}
+    )
+    for index, body in found.items():
+        if not _owner(body["mappings"]):
+            raise ForeignTemplate(
+                f"the index {index} was not made by Trailhound",
+                hint="reindex or rename it, or set a namespace",
+            )
+
+
+def check(client: OpenSearch, settings: Settings) -> None:
+    """Refuse to write where the template that would apply isn't ours, or isn't today's.
+
+    Auto-creation under another template would bring dynamic mapping: rejected events and a
+    thousand fields. Asks the cluster to resolve the template for a day that never was.
+    Nor may the ledger and its like be indices of somebody else. Raises `ForeignTemplate`.
+    """
+    names = Names(settings.prefix)
+    _check_single(client, settings)
+    for kind in MAPPINGS:
+        index = names.day("1970.01.01") if kind == "events" else names.single(kind)
+        reply = client.transport.perform_request(
+            "POST", f"/_index_template/_simulate_index/{index}"
+        )
+        mark = _owner((reply.get("template") or {}).get("mappings") or {})
+        if not mark:
+            raise ForeignTemplate(
+                f"the index template that applies to {index} is not Trailhound's",
+                hint="run `trailhound init`; if it is refused, another template has a "
+                f"priority over {PRIORITY}: lower it, or set a namespace",
+            )
+        if mark.get("fingerprint") != fingerprint(kind):
+            raise ForeignTemplate(
+                f"the index template that applies to {index} is of another version of Trailhound",
+                hint="run `trailhound init`: it upgrades in place",
+            )

@@ -1,0 +1,179 @@
+"""Everything that can go wrong, as one tree.
+
+Each error says what happened and to which object (`message`), and what to do next (`hint`).
+Whoever catches one shows both; a traceback is shown by `--debug` alone.
+
+    TrailhoundError
+    ├── UsageError              wrong use: a flag, a path, a combination           exit 2
+    │   └── SettingsError       a setting that is missing, unknown or malformed
+    ├── RuleError               a Sigma rule: malformed, or not supported          exit 2
+    ├── ClusterError            OpenSearch would not do what was asked             exit 3
+    │   ├── ClusterUnreachable  no answer: wrong address, down, TLS, time-out
+    │   ├── AccessRefused       401 or 403: names the permission that is missing
+    │   ├── ClusterBlocked      it answers but cannot write: full disk, shard limit, closed index
+    │   ├── ForeignTemplate     the template that applies is not Trailhound's, or is out of date
+    │   └── RequestFailed       any other refusal, with the cluster's own reason
+    ├── EngineError             the local engine                                   exit 3
+    │   ├── PortTaken
+    │   ├── ArtifactsUnavailable
+    │   ├── DiskFull
+    │   └── EngineFailed        it started and stopped, or never became ready
+    ├── SourceError             a place trail files come from                      exit 1
+    │   ├── SourceUnreachable   the bucket or folder as a whole
+    │   ├── ObjectDenied        one object, permission
+    │   ├── ObjectGone          one object, deleted between list and get
+    │   └── ObjectUnreadable    one object, any other fault of fetching it
+    ├── TrailFileError          the bytes of one file                              exit 1
+    │   ├── NotATrail           not JSON of any shape that holds CloudTrail records
+    │   ├── CorruptFile         gzip or JSON that breaks off or breaks in the middle
+    │   └── FileTooLarge        over the limit on uncompressed size
+    ├── RecordError             one record that cannot become a document           exit 1
+    ├── GeoDatabaseError        a GeoIP database that cannot be read (a warning)
+    ├── ThreatListError         a threat list that cannot be read (a warning)
+    └── AccountingError         read ≠ indexed + duplicates + dead-lettered + filtered   exit 1
+"""
+
+from __future__ import annotations
+
+
+class TrailhoundError(Exception):
+    """The root: a sentence on what happened, and one on what to do.
+
+    >>> error = UsageError("--since is after --until", hint="swap the two dates")
+    >>> str(error), error.hint, error.exit_code
+    ('--since is after --until', 'swap the two dates', 2)
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(TrailhoundError):
+    """Wrong use of a command: a flag, a path, a combination."""
+
+    exit_code = 2
+
+
+class SettingsError(UsageError):
+    """A setting that is missing, unknown or malformed."""
+
+
+class RuleError(TrailhoundError):
+    """A Sigma rule that is malformed, or asks for something that is not supported."""
+
+    exit_code = 2
+
+
+class ClusterError(TrailhoundError):
+    """OpenSearch would not do what was asked."""
+
+    exit_code = 3
+
+
+class ClusterUnreachable(ClusterError):
+    """No answer: wrong address, cluster down, TLS refused, time-out."""
+
+
+class AccessRefused(ClusterError):
+    """401 or 403. The message names the missing permission where the cluster does."""
+
+
+class ClusterBlocked(ClusterError):
+    """The cluster answers but cannot write: full disk, shard limit, closed or read-only index."""
+
+
+class ForeignTemplate(ClusterError):
+    """The index template that would apply is not Trailhound's, or is out of date."""
+
+
+class RequestFailed(ClusterError):
+    """Any other refusal, with the cluster's own reason. `status` is the HTTP status."""
+
+    def __init__(self, message: str, *, hint: str = "", status: int = 0) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+
+class EngineError(TrailhoundError):
+    """The local engine."""
+
+    exit_code = 3
+
+
+class PortTaken(EngineError):
+    """Something else listens where the engine would."""
+
+
+class ArtifactsUnavailable(EngineError):
+    """The engine's jars or its JVM cannot be had."""
+
+
+class DiskFull(EngineError):
+    """Too little room for the engine's data."""
+
+
+class EngineFailed(EngineError):
+    """The engine stopped by itself, or never became ready."""
+
+
+class SourceError(TrailhoundError):
+    """A place that trail files come from."""
+
+
+class SourceUnreachable(SourceError):
+    """A bucket or folder as a whole: missing, denied, wrong region."""
+
+
+class ObjectDenied(SourceError):
+    """One object that may not be read."""
+
+
+class ObjectGone(SourceError):
+    """One object that was deleted between listing and fetching."""
+
+
+class ObjectUnreadable(SourceError):
+    """One object that could not be fetched for any other reason."""
+
+
+class TrailFileError(TrailhoundError):
+    """The bytes of one file."""
+
+
+class NotATrail(TrailFileError):
+    """Not JSON of any shape that holds CloudTrail records."""
+
+
+class CorruptFile(TrailFileError):
+    """Gzip or JSON that breaks off, or breaks in the middle."""
+
+
+class FileTooLarge(TrailFileError):
+    """Over the limit on uncompressed size."""
+
+
+class RecordError(TrailhoundError):
+    """One record that cannot become a document; it goes to the dead letters.
+
+    `reason` is a short code to count by, such as `bad_event_time`.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", reason: str = "record") -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
+
+
+class GeoDatabaseError(TrailhoundError):
+    """A GeoIP database that cannot be read: a warning, events go on without geolocation."""
+
+
+class ThreatListError(TrailhoundError):
+    """A threat list that cannot be read: a warning, events go on without it."""
+
+
+class AccountingError(TrailhoundError):
+    """The counting identity does not hold: a bug, or a count that was lost."""

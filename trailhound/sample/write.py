@@ -1,0 +1,170 @@
+"""A whole sample: plan, attacks, records, duplicates, files, labels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
+from operator import itemgetter
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from trailhound.errors import UsageError
+from trailhound.sample.attacks import ATTACKS
+from trailhound.sample.estate import Estate, build
+from trailhound.sample.incident import Incident
+from trailhound.sample.layout import Shelf
+from trailhound.sample.plan import Bucket, apportion, file_sizes, quotas, region_weights
+from trailhound.sample.records import Record, Recorder
+from trailhound.sample.spec import AttackLabel, SampleSpec, SampleSummary
+
+LABELS = "labels.json"
+_ROOM = 0.5
+"""How much of a day, account and region an attack may take up."""
+_BULK = 150
+"""Most objects that an attack takes."""
+_EVENTS_PER_BULK = 160
+
+
+def write_sample(
+    directory: Path, spec: SampleSpec, progress: Callable[[int], None] | None = None
+) -> SampleSummary:
+    """Write the sample of a spec into a folder, and its labels beside `AWSLogs` as `labels.json`.
+
+    `progress` is called after each file with the number of records in it. A folder that holds the
+    same sample is written over with the same bytes; raises `UsageError` where it holds anything
+    else, or can't be written to.
+
+    >>> from tempfile import mkdtemp
+    >>> summary = write_sample(Path(mkdtemp()) / "trail", SampleSpec(events=10))
+    >>> summary.events, summary.records
+    (10, 10)
+    """
+    estate = build(spec)
+    planned = quotas(spec, estate)
+    hidden, labels, dropped = _hide_attacks(spec, estate, planned)
+    _claim(directory, spec, labels, dropped)
+    recorder = Recorder(spec, estate, region_weights(spec)[spec.home_region])
+    shelf = Shelf(directory, spec, estate)
+    duplicates = _duplicates(spec, planned)
+    records = 0
+    for bucket, count in planned.items():
+        if count == 0:
+            continue
+        attack = hidden.get(bucket, [])
+        lines = recorder.write(bucket, count - len(attack))
+        if attack:
+            lines = sorted(lines + attack, key=itemgetter(0))
+        rng = Random(f"files {spec.seed} {bucket}")
+        owner = estate.accounts[bucket.account].id
+        twice = sorted(_sample(rng, lines, duplicates[bucket]), key=itemgetter(0))
+        for batch in (lines, twice):
+            at = 0
+            for size in file_sizes(spec, rng, len(batch)):
+                part = batch[at : at + size]
+                at += size
+                delivered = _delivered(bucket, part[-1][0], rng)
+                shelf.put(owner, bucket.region, delivered, rng, [line for _, line in part])
+                records += size
+                if progress:
+                    progress(size)
+    for label in labels:
+        recorder.addresses.update(label.addresses)
+        recorder.arns.update(label.principals)
+    return SampleSummary(
+        directory=directory,
+        events=spec.events,
+        records=records,
+        files=shelf.files,
+        bytes=shelf.bytes,
+        uncompressed_bytes=shelf.uncompressed_bytes,
+        distinct_addresses=len(recorder.addresses),
+        distinct_arns=len(recorder.arns),
+        attacks=labels,
+        dropped_attacks=dropped,
+    )
+
+
+def _hide_attacks(
+    spec: SampleSpec, estate: Estate, planned: dict[Bucket, int]
+) -> tuple[dict[Bucket, list[Record]], tuple[AttackLabel, ...], tuple[str, ...]]:
+    """Records of attacks by bucket, their labels, and the names of those without room.
+
+    Each goes to the first day and account, from a place of its own in their order, whose quota
+    leaves it room.
+    """
+    hidden: dict[Bucket, list[Record]] = {}
+    labels: list[AttackLabel] = []
+    dropped: list[str] = []
+    room = {bucket: int(count * _ROOM) for bucket, count in planned.items()}
+    homes = [bucket for bucket in planned if bucket.region == spec.home_region]
+    homes.sort(key=lambda bucket: (bucket.account, bucket.day))
+    for number, (name, attack) in enumerate(ATTACKS.items() if spec.attacks else ()):
+        turn = (number * 2) % spec.days
+        for bucket in homes[turn:] + homes[:turn]:
+            rng = Random(f"attack {spec.seed} {name} {bucket}")
+            incident = Incident(
+                rng=rng,
+                estate=estate,
+                account=estate.accounts[bucket.account],
+                bucket=bucket,
+                second=int(rng.random() * 18 * 3600),
+                bulk=min(_BULK, spec.events // _EVENTS_PER_BULK),
+            )
+            attack(incident)
+            if len(incident.steps) <= room[bucket]:
+                room[bucket] -= len(incident.steps)
+                hidden.setdefault(bucket, []).extend(incident.records)
+                labels.append(incident.label(name))
+                break
+        else:
+            dropped.append(name)
+    return hidden, tuple(labels), tuple(dropped)
+
+
+def _duplicates(spec: SampleSpec, planned: dict[Bucket, int]) -> dict[Bucket, int]:
+    """How many records of each bucket are delivered twice."""
+    weights: dict[Bucket, float] = {bucket: float(count) for bucket, count in planned.items()}
+    return apportion(round(spec.events * spec.duplicates), weights)
+
+
+def _sample(rng: Random, lines: list[Record], count: int) -> list[Record]:
+    """So many of the lines, none of them twice."""
+    lines = list(lines)
+    count = min(count, len(lines))
+    for place in range(count):
+        other = place + int(rng.random() * (len(lines) - place))
+        lines[place], lines[other] = lines[other], lines[place]
+    return lines[:count]
+
+
+def _delivered(bucket: Bucket, second: int, rng: Random) -> datetime:
+    """When a file is delivered: three to eight minutes after its last event."""
+    midnight = datetime.combine(bucket.day, time(), UTC)
+    return midnight + timedelta(seconds=second + 180 + int(rng.random() * 300))
+
+
+def _claim(
+    directory: Path, spec: SampleSpec, labels: tuple[AttackLabel, ...], dropped: tuple[str, ...]
+) -> None:
+    """Make the folder this sample's: the labels are there before the first file is."""
+    document: dict[str, Any] = {
+        "spec": spec.as_json(),
+        "attacks": [label.as_json() for label in labels],
+        "dropped_attacks": list(dropped),
+    }
+    text = json.dumps(document, indent=2) + "\n"
+    path = directory / LABELS
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if any(directory.iterdir()) and not (path.is_file() and path.read_text("utf-8") == text):
+            raise UsageError(
+                f"{directory} is not empty and holds something other than this sample",
+                hint="give an empty folder, or one that is not there yet",
+            )
+        path.write_text(text, "utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"cannot write a sample to {directory}: {error}", hint="give a folder of your own"
+        ) from None

@@ -1,0 +1,82 @@
+"""What an index holds, in a few figures: for the end of the demo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from opensearchpy import OpenSearch
+
+from trailhound.cluster.templates import Names
+
+HIGH_RISK = 8
+"""From here a score is high (definitions: high ≥ 8)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of a table: what, how many, and the highest risk score among them."""
+
+    what: str
+    events: int
+    risk: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Exact totals, and the first rows of two tables."""
+
+    events: int
+    days: int
+    high_risk: int
+    top_risks: list[Row]
+    top_countries: list[Row]
+
+
+def summarize(client: OpenSearch, prefix: str, rows: int = 5) -> Summary:
+    """Figures over all days of a namespace. Refreshes first, so that all is counted."""
+    names = Names(prefix)
+    client.indices.refresh(index=names.days)
+    body = {
+        "size": 0,
+        "track_total_hits": True,
+        "aggs": {
+            "high": {
+                "filter": {"range": {"risk_score": {"gte": HIGH_RISK}}},
+                "aggs": {
+                    "calls": {
+                        "terms": {
+                            "field": "eventName",
+                            "size": rows,
+                            "order": [{"risk": "desc"}, {"_count": "desc"}],
+                        },
+                        "aggs": {
+                            "risk": {"max": {"field": "risk_score"}},
+                            "who": {"terms": {"field": "user.name", "size": 1}},
+                        },
+                    }
+                },
+            },
+            "countries": {"terms": {"field": "geolocation.country", "size": rows}},
+        },
+    }
+    reply = client.search(index=names.alias, body=body)
+    days = client.cat.indices(index=names.days, params={"format": "json", "h": "index"})
+    high = reply["aggregations"]["high"]
+    return Summary(
+        events=reply["hits"]["total"]["value"],
+        days=len(days),
+        high_risk=high["doc_count"],
+        top_risks=[
+            Row(_risk_label(bucket), bucket["doc_count"], int(bucket["risk"]["value"]))
+            for bucket in high["calls"]["buckets"]
+        ],
+        top_countries=[
+            Row(bucket["key"], bucket["doc_count"])
+            for bucket in reply["aggregations"]["countries"]["buckets"]
+        ],
+    )
+
+
+def _risk_label(bucket: dict[str, object]) -> str:
+    who = bucket["who"]["buckets"]  # type: ignore[index]
+    return f"{bucket['key']}, mostly by {who[0]['key']}" if who else str(bucket["key"])
