@@ -14,7 +14,9 @@ from ingest import replies
 from ingest.batch import Batch, stamp
 from ingest.gate import Gate
 from ingest.patience import Patience, is_transient, may_have_arrived
+from ingest.repair import DEEPEST
 from ingest.replies import Fate, Reply
+from ingest.shallow import nesting
 from trailhound.cluster.refusals import translate
 
 _REFUSED_WHOLE = {400, 413}
@@ -64,6 +66,8 @@ class Sender:
                 self.stats.retries += 1
                 self._patience.wait(attempt, since, translate(error).message)
                 attempt += 1
+                if batch.lost_reply and (deep := _too_deep(batch)):
+                    return self._without(batch, deep)
                 continue
             self.gate.accepted()
             self.stats.requests += 1
@@ -80,13 +84,30 @@ class Sender:
         )
         return reply
 
+    def _without(self, batch: Batch, deep: set[int]) -> list[Reply]:
+        """The rest is sent, and what is nested deep is to be repaired: it may be why none replied.
+
+        A few hundred levels overflow the stack of the engine's thread, which dies without a word.
+        """
+        rest = [item for item in range(len(batch)) if item not in deep]
+        said = iter(self._send_part(batch, batch.pick(rest)) if rest else [])
+        reason = f"nested more than {DEEPEST} levels deep, and the cluster gave no reply"
+        refused = Reply(Fate.REJECTED, 400, reason, "too_deep")
+        return [refused if item in deep else next(said) for item in range(len(batch))]
+
+    def _send_part(self, batch: Batch, part: Batch) -> list[Reply]:
+        said = self.send(part)
+        batch.lost_reply = batch.lost_reply or part.lost_reply
+        return said
+
     def _halve(self, batch: Batch, error: TransportError) -> list[Reply]:
         """400 and 413 are said of the whole request; only a document alone can be blamed."""
         if len(batch) == 1:
             reason = translate(error).message
             return [Reply(Fate.REJECTED, int(error.status_code), reason, "request_refused")]
-        said: list[Reply] = []
-        for half in batch.halves():
-            said += self.send(half)
-            batch.lost_reply = batch.lost_reply or half.lost_reply
-        return said
+        first, second = batch.halves()
+        return self._send_part(batch, first) + self._send_part(batch, second)
+
+
+def _too_deep(batch: Batch) -> set[int]:
+    return {item for item in range(len(batch)) if nesting(batch.spliced(item)) > DEEPEST}

@@ -13,6 +13,7 @@ from ingest.reading.values import KEY, SPACE, balanced_end
 from trailhound.errors import RecordError
 
 _COLON = re.compile(rb"[ \t\r\n]*+:[ \t\r\n]*+")
+_BRACKET = re.compile(rb'[{}\[\]]|"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _COMMA = re.compile(rb"[ \t\r\n]*+(,|\})[ \t\r\n]*+")
 
 
@@ -46,6 +47,22 @@ def members(record: bytes) -> list[tuple[str, bytes]]:
         if mark[1] == b"}":
             return found
         at = mark.end()
+
+
+def nesting(record: bytes) -> int:
+    """Levels of brackets in a JSON text, those within its strings left out.
+
+    >>> nesting(b'{"a": [[1]], "b": "}{{"}')
+    3
+    """
+    level = deepest = 0
+    for mark in _BRACKET.findall(record):
+        if mark in b"{[":
+            level += 1
+            deepest = max(deepest, level)
+        elif mark in b"}]":
+            level -= 1
+    return deepest
 
 
 def _after(pattern: re.Pattern[bytes], record: bytes, at: int) -> int:

@@ -179,6 +179,27 @@ def test_one_event_that_is_too_large_for_the_gateway_is_kept_in_the_spool(
     assert json.loads(json.loads(line)["raw"]) == big
 
 
+def test_an_event_that_is_nested_deep_costs_no_other_where_it_gets_no_reply(
+    client: OpenSearch, straight: Settings, namespace: str, tmp_path: Path
+) -> None:
+    """An engine whose thread dies of a few hundred levels never answers the request."""
+    levels = b'{"a":' * 300
+    inner: dict[str, Any] = {}
+    for _ in range(300):
+        inner = {"a": inner}
+    deep = record(requestParameters=inner)
+    sent = trail_of(tmp_path / "trail", [[*events(3), deep, *events(3)], [deep], events(3)])
+
+    def script(request: Request) -> Fault | None:
+        # Repaired, they are text within text: their quotes are escaped.
+        return DROP if levels in request.body.replace(b" ", b"") else None
+
+    with Proxy(straight.hosts[0], script) as proxy:
+        report = backfill(through(proxy, namespace, tmp_path), tmp_path / "trail")
+    assert terms(report) == (11, 10, 1, 0), report.as_dict()
+    assert documents(client, straight).keys() == {each["eventID"] for each in sent}
+
+
 def test_a_request_refused_for_one_event_costs_that_event_alone(
     client: OpenSearch, straight: Settings, namespace: str, tmp_path: Path
 ) -> None:

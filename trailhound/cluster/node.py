@@ -29,6 +29,10 @@ Absolute, so that a large disk that is 95 % full (the default's limit) still tak
 SHARDS = 20_000
 """Ten years of days are 3,653 shards; OpenSearch's own limit is 1,000 a node."""
 
+STACK_MB = 4
+"""A JVM's own default of 1 overflows at a few hundred levels of JSON in the engine's code while it
+is not compiled yet, and the thread dies without an answer."""
+
 MODULES = (
     "geo.Geo",
     "index.mapper.MapperExtras",
@@ -126,6 +130,7 @@ def command(
     return [
         str(java),
         f"-Xmx{heap_mb}m",
+        f"-Xss{STACK_MB}m",
         "-XX:+ExitOnOutOfMemoryError",
         "--enable-native-access=ALL-UNNAMED",
         f"-Djava.io.tmpdir={folder / 'tmp'}",
