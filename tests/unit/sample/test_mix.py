@@ -6,7 +6,9 @@ import ipaddress
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -203,3 +205,25 @@ def test_distinct_addresses_grow_with_the_sample(tmp_path: Path) -> None:
     large = write_sample(tmp_path / "large", SampleSpec(events=40_000))
     assert large.distinct_addresses > 2 * small.distinct_addresses
     assert large.distinct_arns > 1.5 * small.distinct_arns
+
+
+def test_the_tail_has_as_many_paths_and_services_as_a_real_trail(sample: list[Event]) -> None:
+    """It is what a dynamic mapping of the fields has to make a field of, each."""
+    blocks = ("requestParameters", "responseElements", "additionalEventData", "serviceEventDetails")
+    paths = {
+        path for event in sample for block in blocks for path in _paths(event.get(block), block)
+    }
+    assert len(paths) >= 1_200
+    assert len({event["eventSource"] for event in sample}) >= 60
+
+
+def _paths(value: Any, path: str) -> Iterator[str]:
+    """The dotted path of each scalar below a value."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _paths(item, f"{path}.{key}")
+    elif isinstance(value, list):
+        for item in value:
+            yield from _paths(item, path)
+    else:
+        yield path
