@@ -23,6 +23,7 @@ from pydantic_settings import (
     SettingsError as PydanticSettingsError,
 )
 
+from enrich.risk import DEFAULT_RISK
 from trailhound.errors import SettingsError
 
 DEFAULT_FILE = "trailhound.yaml"
@@ -126,25 +127,13 @@ class IngestSettings(Section):
 class RiskSettings(Section):
     """The risk table. Defaults are the definitions: change them here, without code."""
 
-    base: int = 1
-    high_risk_call: int = 5
-    root: int = 8
-    external: int = 2
-    error: int = 3
-    cap: int = 10
-    high_risk_calls: frozenset[str] = frozenset(
-        {
-            "CreateRole",
-            "AttachRolePolicy",
-            "PutRolePolicy",
-            "CreateUser",
-            "AttachUserPolicy",
-            "PutUserPolicy",
-            "CreateAccessKey",
-            "DeleteTrail",
-            "StopLogging",
-        }
-    )
+    base: int = DEFAULT_RISK.base
+    high_risk_call: int = DEFAULT_RISK.high_risk_call
+    root: int = DEFAULT_RISK.root
+    external: int = DEFAULT_RISK.external
+    error: int = DEFAULT_RISK.error
+    cap: int = DEFAULT_RISK.cap
+    high_risk_calls: frozenset[str] = DEFAULT_RISK.high_risk_calls
 
 
 class ThreatListSettings(Section):

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from enrich.resources import LEAVES
+
 Mapping = dict[str, Any]
 
 KEYWORD: Mapping = {"type": "keyword"}
@@ -114,35 +116,6 @@ RAW: Mapping = {
 }
 """CloudTrail's own fields, under CloudTrail's own names."""
 
-RESOURCE_LEAVES = (
-    "arn",
-    "id",
-    "bucket",
-    "object_key",
-    "user",
-    "group",
-    "role",
-    "policy",
-    "access_key",
-    "instance",
-    "image",
-    "volume",
-    "snapshot",
-    "vpc",
-    "security_group",
-    "function",
-    "kms_key",
-    "secret",
-    "parameter",
-    "trail",
-    "log_group",
-    "database",
-    "cluster",
-    "repository",
-    "hosted_zone",
-    "account",
-)
-
 
 def alias(path: str) -> Mapping:
     """An ECS name for a raw field; it costs nothing on disk."""
@@ -180,12 +153,13 @@ ADDED: Mapping = {
         }
     ),
     "error": tree({"code": alias("errorCode"), "message": alias("errorMessage")}),
-    "resource": tree(fields(*RESOURCE_LEAVES)),
+    "resource": tree(fields(*sorted(LEAVES))),
+    "resource_incomplete": dict(KEYWORD),
     "threat": tree(
         {
             "indicator": tree(
                 {
-                    **fields("type", "provider", "name", "cidr", "domain"),
+                    **fields("type", "provider", "name"),
                     "ip": dict(IP),
                     "modified_at": dict(DATE),
                 }
