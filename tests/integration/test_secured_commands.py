@@ -1,0 +1,77 @@
+"""The commands themselves, over TLS, as a user who has the shipped role and no other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.processes import identity_holds, printed, run
+from tests.secured import SecuredEngine
+from tests.trails import record, write_trail
+from trailhound.cluster.role import least_privilege_role
+from trailhound.settings import Settings
+
+NAMESPACE = "night"
+PASSWORD = "c0rrect-Horse-battery"
+
+
+@pytest.fixture
+def settings(secured_engine: SecuredEngine, tmp_path: Path) -> Settings:
+    return secured_engine.settings(NAMESPACE).model_copy(update={"home": tmp_path / "home"})
+
+
+@pytest.fixture
+def login(secured_engine: SecuredEngine) -> Mapping[str, str]:
+    """The environment of a user with the shipped role."""
+    secured_engine.create_user("keeper", PASSWORD)
+    secured_engine.create_role("keeper", least_privilege_role(NAMESPACE), ["keeper"])
+    return {
+        "TRAILHOUND_CLUSTER__CA_BUNDLE": str(secured_engine.authority.bundle),
+        "TRAILHOUND_CLUSTER__USERNAME": "keeper",
+        "TRAILHOUND_CLUSTER__PASSWORD": PASSWORD,
+    }
+
+
+def test_every_command_works_with_the_shipped_role(
+    settings: Settings, login: Mapping[str, str], tmp_path: Path
+) -> None:
+    kept = record()
+    forged = kept | {"eventName": "DeleteUser"}
+    repaired = record(requestParameters={"policyDocument": "x" * 40_000})
+    trail = write_trail(tmp_path / "trail", [kept, forged, repaired, record(eventTime="never")])
+
+    def command(*arguments: str | Path, code: int = 0) -> dict[str, Any]:
+        done = run(settings, *arguments, "--json", env=login)
+        said = done.stderr.decode()
+        assert done.returncode == code, said + done.stdout.decode()
+        assert PASSWORD not in said
+        return printed(done.stdout)
+
+    assert run(settings, "init", env=login).returncode == 0
+    first = command("backfill", trail, code=1)  # one dead letter
+    assert (first["indexed"], first["dead_lettered"]) == (3, 1), first
+    assert command("backfill", trail)["skipped_objects"] == 1
+    forced = command("backfill", trail, "--force", "--workers", "2", code=1)
+    assert forced["duplicates"] == 3, forced
+    assert identity_holds(forced)
+    assert command("retry-deadletters", code=1)["dead_lettered"] >= 1
+    assert {each["verdict"] for each in command("doctor")["findings"]} == {"ok"}
+    assert command("status")
+
+
+def test_without_a_role_a_command_says_what_is_missing(
+    settings: Settings, login: Mapping[str, str], secured_engine: SecuredEngine, tmp_path: Path
+) -> None:
+    secured_engine.create_user("stranger", PASSWORD)
+    trail = write_trail(tmp_path / "trail", [record()])
+    done = run(
+        settings, "backfill", trail, env={**login, "TRAILHOUND_CLUSTER__USERNAME": "stranger"}
+    )
+    said = done.stderr.decode()
+    assert done.returncode != 0
+    assert "stranger lacks the permission" in said
+    assert "Traceback" not in said
+    assert PASSWORD not in said
