@@ -8,11 +8,20 @@ Secrets are `SecretStr`, so no log, error or `repr` shows them.
 from __future__ import annotations
 
 import os
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -98,9 +107,13 @@ class IndexSettings(Section):
 
 
 class RetentionSettings(Section):
-    """Events older than this many days are counted as filtered, not indexed. Off by default."""
+    """Events older than this many days are counted as filtered, not indexed. Off by default.
+
+    The daemon closes or deletes the daily indices behind it.
+    """
 
     days: Annotated[int, Field(ge=1)] | None = None
+    action: Literal["delete", "close"] = "delete"
 
 
 class IngestSettings(Section):
@@ -122,6 +135,52 @@ class IngestSettings(Section):
     """A claim on an object older than this is taken over by another worker."""
     spool: Path | None = None
     """Where records go that even the dead-letter index refuses. Default: `<home>/spool`."""
+
+
+class FeedSettings(Section):
+    """Where the daemon's files come from: exactly one of `queue`, `poll` and `watch`."""
+
+    queue: str | None = None
+    """An SQS queue: its URL, ARN or name."""
+    poll: Annotated[str, Field(pattern="^s3://")] | None = None
+    """`s3://bucket/prefix`, listed again and again."""
+    watch: Path | None = None
+    """A folder, looked through again and again."""
+    every: Annotated[float, Field(gt=0)] | None = None
+    """Seconds between two looks. Default: 60 for `poll`, 5 for `watch`."""
+    since: date | None = None
+    """First UTC day that `poll` lists when it starts without a mark. Default: yesterday."""
+    overlap_minutes: Annotated[float, Field(ge=0)] = 120.0
+    """How far behind the newest file of a prefix `poll` looks for late ones."""
+    role_arn: str | None = None
+    external_id: SecretStr | None = None
+    region: str | None = None
+    """These three stand for those of `aws` for this source alone."""
+
+    @model_validator(mode="after")
+    def _one_of_three(self) -> FeedSettings:
+        if sum(place is not None for place in (self.queue, self.poll, self.watch)) != 1:
+            raise ValueError("give one of `queue`, `poll` and `watch`")
+        return self
+
+
+class RunSettings(Section):
+    """The daemon."""
+
+    sources: list[FeedSettings] = []
+    objects_in_flight: Annotated[int, Field(ge=1, le=10_000)] = 64
+    """Objects announced and not yet done, at once."""
+    visibility_seconds: Annotated[int, Field(ge=30, le=43_200)] = 300
+    """How long a message is hidden from other consumers; extended while it is worked on."""
+    stop_seconds: Annotated[float, Field(gt=0)] = 25.0
+    """From the signal to the end: what is not finished by then is handed back."""
+    listen: Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$")] | None = (
+        "127.0.0.1:9464"
+    )
+    """Address of /healthz, /readyz and /metrics; null for none."""
+    log: Literal["console", "json"] | None = None
+    """Default: console on a terminal, else json."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
 class RiskSettings(Section):
@@ -171,6 +230,7 @@ class Settings(BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     ingest: IngestSettings = IngestSettings()
     enrich: EnrichSettings = EnrichSettings()
+    run: RunSettings = RunSettings()
     filter: list[dict[str, Any]] = []
     """Sigma `detection` blocks; an event that matches any of them is counted, not indexed."""
 

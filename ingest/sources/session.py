@@ -1,4 +1,4 @@
-"""An AWS session from settings: profile, region, assumed role; and an S3 client made of it."""
+"""An AWS session from settings: profile, region, assumed role; and the clients made of it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from trailhound.settings import AwsSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
 
 NO_CREDENTIALS: Final = (
     "give AWS credentials: aws.profile, AWS_* variables, `aws sso login`, or an instance role; "
@@ -92,9 +93,20 @@ def s3_client(aws: AwsSettings, *, connections: int) -> S3Client:
     options: dict[str, Any] = {}
     if aws.signature is not None:
         options["signature_version"] = _SIGNATURES[aws.signature]
+    made: S3Client = _client(aws, "s3", connections, options)
+    return made
+
+
+def sqs_client(aws: AwsSettings, *, connections: int) -> SQSClient:
+    """An SQS client that `connections` threads can use at once. Raises as `aws_session` does."""
+    made: SQSClient = _client(aws, "sqs", connections, {})
+    return made
+
+
+def _client(aws: AwsSettings, service: Any, connections: int, options: dict[str, Any]) -> Any:
     try:
         return aws_session(aws).client(
-            "s3",
+            service,
             endpoint_url=aws.endpoint_url,
             config=Config(
                 max_pool_connections=connections,

@@ -1,0 +1,1 @@
+"""Feeds of the daemon: an SQS queue, S3 polling, folder watching."""
