@@ -9,32 +9,20 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from itertools import islice
 
 from opensearchpy import OpenSearch
 
 from enrich.enricher import Enricher
-from ingest.assemble import Assembler
-from ingest.conflicts import Conflicts
 from ingest.counts import Counts
-from ingest.days import Days
-from ingest.deadletter import DeadLetters
-from ingest.gate import Gate
-from ingest.keep import Keeper
-from ingest.ledger import Ledger
 from ingest.objectrun import ObjectRun
 from ingest.objects import Selection, Source, TrailObject
 from ingest.patience import Patience, Stopped
+from ingest.pipeline import Pipeline
 from ingest.prefetch import Prefetcher
-from ingest.reading import ReadLimits, TrailReader
 from ingest.report import FAILURES_KEPT, Report
-from ingest.sender import Sender
-from ingest.settlement import Settlement
 from ingest.sources.layout import place_of
-from ingest.writer import BulkWriter
-from trailhound.cluster import templates
-from trailhound.errors import AccountingError, SourceError, TrailFileError, TrailhoundError
+from trailhound.errors import AccountingError, SourceError
 from trailhound.settings import Settings
 
 _STOPPING_SECONDS = 30.0
@@ -59,26 +47,8 @@ class Backfill:
         self._force = force
         self._limit = limit
         self._patience = patience or Patience(settings.ingest.give_up_after)
-        names = templates.Names(settings.prefix)
-        templates.check(client, settings)
-        self.days = Days(client, settings, self._patience)
-        self.ledger = Ledger(
-            client, names.ledger, self._patience, claim_seconds=settings.ingest.claim_seconds
-        )
-        self.deadletters = DeadLetters(client, names.deadletter, settings.spool, self._patience)
-        self._sender = Sender(client, self._patience, Gate(settings.ingest.in_flight))
-        conflicts = Conflicts(client, self._patience)
-        self.settlement = Settlement(
-            self._sender, conflicts, self.days, self.deadletters, self._patience
-        )
-        keeper = Keeper(settings, selection)
-        self._assembler = Assembler(
-            enricher, self.days.ensure, keep=keeper.wants if keeper.choosy else None
-        )
-        self._limits = ReadLimits(
-            max_uncompressed=settings.ingest.max_uncompressed_bytes,
-            slice_whole=settings.ingest.slice_whole_bytes,
-        )
+        self.pipeline = Pipeline(client, settings, enricher, self._patience, selection=selection)
+        self.ledger = self.pipeline.ledger
         self._report = Report()
         self._lock = threading.Lock()
         self._active: dict[str, ObjectRun] = {}
@@ -109,34 +79,24 @@ class Backfill:
     def run(self, sources: Sequence[Source]) -> Report:
         """Read everything. Raises `ClusterError` and `SourceUnreachable`; what is in stays in."""
         started = time.monotonic()
-        writer = BulkWriter(
-            self._settings.ingest, patience=self._patience, settlement=self.settlement
-        )
-        self.ledger.start()
+        self.pipeline.start()
         try:
             for source in sources:
                 if not self._stopping.is_set():
-                    self._read_source(source, writer)
-            writer.close()
+                    self._read_source(source)
+            self.pipeline.writer.close()
         except SourceError:
             # The source as a whole is gone: what was read of it is still settled.
-            writer.close()
-            self.ledger.close()
+            self.pipeline.finish()
             raise
         except BaseException as error:
-            self._patience.stop.set()
-            writer.abandon()
-            self._close_quietly()
-            if isinstance(error, Stopped) and writer.error is not None:
-                raise writer.error from None
+            self.pipeline.abandon()
+            met = self.pipeline.writer.error
+            if isinstance(error, Stopped) and met is not None:
+                raise met from None
             raise
         self.ledger.close()
         return self._finish(sources, time.monotonic() - started)
-
-    def _close_quietly(self) -> None:
-        """Give claims back if the cluster still listens; the first error is the one to show."""
-        with suppress(TrailhoundError, Stopped):
-            self.ledger.close()
 
     def _finish(self, sources: Sequence[Source], seconds: float) -> Report:
         report = self._report
@@ -144,11 +104,11 @@ class Backfill:
         report.skipped_objects = self.ledger.skipped
         report.ignored_objects = sum(source.ignored for source in sources)
         report.interrupted = self._stopping.is_set()
-        report.repaired = self.settlement.stats.repaired
-        report.conflicts = self.settlement.stats.conflicts
-        report.retries = self._sender.stats.retries
-        report.spooled = self.deadletters.spooled
-        report.dead_letter_codes = dict(self.deadletters.codes)
+        report.repaired = self.pipeline.settlement.stats.repaired
+        report.conflicts = self.pipeline.settlement.stats.conflicts
+        report.retries = self.pipeline.sender.stats.retries
+        report.spooled = self.pipeline.deadletters.spooled
+        report.dead_letter_codes = dict(self.pipeline.deadletters.codes)
         report.counts.check("the run")
         if self._active:
             raise AccountingError(
@@ -158,7 +118,7 @@ class Backfill:
             )
         return report
 
-    def _read_source(self, source: Source, writer: BulkWriter) -> None:
+    def _read_source(self, source: Source) -> None:
         listed = self._with_room(source.objects(self._selection))
         claimed = self.ledger.claim(listed, force=self._force)
         items: Iterator[TrailObject] = claimed
@@ -178,9 +138,7 @@ class Backfill:
                 if isinstance(stream, SourceError):
                     run.finish_reading(stream.message)
                     continue
-                with stream:
-                    reader = TrailReader(stream, self._limits, name=item.uri)
-                    self._read_object(reader, run, writer)
+                self.pipeline.read(stream, run)
         finally:
             fetched.close()
 
@@ -189,7 +147,7 @@ class Backfill:
         for item in items:
             place = place_of(item.uri)
             if place is not None and place.day is not None:
-                self.days.expect(place.day.strftime("%Y.%m.%d"))
+                self.pipeline.days.expect(place.day.strftime("%Y.%m.%d"))
             yield item
 
     def _within_limit(self, items: Iterator[TrailObject], limit: int) -> Iterator[TrailObject]:
@@ -197,28 +155,6 @@ class Backfill:
         for item in islice(items, limit - self._handed_out):
             self._handed_out += 1
             yield item
-
-    def _read_object(self, reader: TrailReader, run: ObjectRun, writer: BulkWriter) -> None:
-        fault = ""
-        try:
-            for chunk in reader.chunks():
-                run.bytes = reader.bytes_in
-                run.read(len(chunk.records) + len(chunk.faults))
-                for made in self._assembler.assemble(chunk, run):
-                    if made.filtered:
-                        run.settle("filtered", made.filtered)
-                    if made.dead:
-                        self.deadletters.put(made.dead)
-                    if made.batch.heads:
-                        writer.add(made.batch)
-                    if made.repaired.heads:
-                        writer.submit(made.repaired)
-        except (TrailFileError, SourceError) as error:
-            fault = error.message
-        except OSError as error:
-            fault = f"reading broke off: {error}"
-        run.bytes = reader.bytes_in
-        run.finish_reading(fault)
 
     def _done(self, run: ObjectRun) -> None:
         """An object's last record is settled: into the report, into the ledger."""

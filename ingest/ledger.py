@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -89,7 +89,7 @@ class Ledger:
         self.no_more = threading.Event()
         """Set when the run is to end: other workers' objects are not waited for any longer."""
         self._held: set[str] = set()
-        self._finished: list[dict[str, Any]] = []
+        self._finished: list[tuple[dict[str, Any], Callable[[], None] | None]] = []
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._pulse: threading.Thread | None = None
@@ -112,10 +112,7 @@ class Ledger:
             held, self._held = list(self._held), set()
         actions: list[dict[str, Any]] = []
         for identifier in held:
-            actions += [
-                {"update": {"_id": identifier}},
-                {"doc": {"state": "released", "worker": ""}},
-            ]
+            actions += _released(identifier)
         actions.append({"delete": {"_id": f"worker-{self.worker.id}"}})
         self._bulk(actions)
 
@@ -155,7 +152,7 @@ class Ledger:
         waiting: list[TrailObject] = []
         items = iter(items)
         while group := list(islice(items, _AT_ONCE)):
-            taken, busy = self._claim(group, force=force)
+            taken, busy = self.take(group, force=force)
             waiting += busy
             yield from taken
         attempt = 0
@@ -166,7 +163,7 @@ class Ledger:
             busy_now: list[TrailObject] = []
             for start in range(0, len(waiting), _AT_ONCE):
                 # Whoever had it has read it in this run's time: not again, even with `force`.
-                taken, busy = self._claim(waiting[start : start + _AT_ONCE], force=False)
+                taken, busy = self.take(waiting[start : start + _AT_ONCE], force=False)
                 busy_now += busy
                 yield from taken
             waiting = busy_now
@@ -178,10 +175,13 @@ class Ledger:
                 return True
         return False
 
-    def _claim(
-        self, group: list[TrailObject], *, force: bool
+    def take(
+        self, group: list[TrailObject], *, force: bool = False
     ) -> tuple[list[TrailObject], list[TrailObject]]:
-        """The objects that are ours now, and those that another worker has."""
+        """The objects that are ours now, and those that another worker has; the rest are done.
+
+        At most some hundreds at once.
+        """
         entries = self._get([object_id(item.uri) for item in group])
         alive = self._living({entry["_source"].get("worker", "") for entry in entries.values()})
         wanted: list[TrailObject] = []
@@ -239,6 +239,13 @@ class Ledger:
                 alive.add(identifier.removeprefix("worker-"))
         return alive
 
+    def release(self, item: TrailObject) -> None:
+        """Give up one claim, so that another worker may take it at once."""
+        identifier = object_id(item.uri)
+        with self._lock:
+            self._held.discard(identifier)
+        self._bulk(_released(identifier))
+
     def done(self, group: list[TrailObject]) -> set[str]:
         """Of these objects, the `uri`s of those that are done with the same etag. Only reads."""
         entries = self._get([object_id(item.uri) for item in group])
@@ -252,13 +259,16 @@ class Ledger:
 
     # What became of an object.
 
-    def finish(self, run: ObjectRun, state: State) -> None:
-        """Note an object as done or failed; written with the next batch of entries."""
+    def finish(self, run: ObjectRun, state: State, then: Callable[[], None] | None = None) -> None:
+        """Note an object as done or failed; written with the next batch of entries.
+
+        `then()` is called once it is written.
+        """
         counts = run.counts.as_dict() | {"bytes": run.bytes}
         entry = self._entry(run.item, state) | counts
         entry |= {"finished_at": datetime.now(UTC).isoformat(), "reason": run.fault}
         with self._lock:
-            self._finished.append(entry)
+            self._finished.append((entry, then))
             self._held.discard(object_id(run.item.uri))
             full = len(self._finished) >= _AT_ONCE
         if full:
@@ -269,7 +279,7 @@ class Ledger:
         with self._lock:
             entries, self._finished = self._finished, []
         actions: list[dict[str, Any]] = []
-        for entry in entries:
+        for entry, _ in entries:
             actions += [{"index": {"_id": object_id(entry["uri"])}}, entry]
         try:
             self._bulk(actions)
@@ -277,6 +287,9 @@ class Ledger:
             with self._lock:
                 self._finished = entries + self._finished
             raise
+        for _, then in entries:
+            if then is not None:
+                then()
 
     def _entry(self, item: TrailObject, state: str) -> dict[str, Any]:
         return {
@@ -331,3 +344,7 @@ class Ledger:
 
 
 _ACTIONS = {"index", "create", "update", "delete"}
+
+
+def _released(identifier: str) -> list[dict[str, Any]]:
+    return [{"update": {"_id": identifier}}, {"doc": {"state": "released", "worker": ""}}]

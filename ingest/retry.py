@@ -17,12 +17,13 @@ from opensearchpy import OpenSearch
 
 from enrich.enricher import Enricher
 from ingest.assemble import Assembler
-from ingest.backfill import Backfill
 from ingest.counts import Counts
 from ingest.deadletter import raw_of
 from ingest.ledger import object_id
 from ingest.objectrun import ObjectRun
 from ingest.objects import Selection, TrailObject
+from ingest.patience import Patience
+from ingest.pipeline import Pipeline
 from ingest.reading import Chunk
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
@@ -50,7 +51,8 @@ class Retry:
     def __init__(self, client: OpenSearch, settings: Settings, enricher: Enricher) -> None:
         self._client = client
         self._names = Names(settings.prefix)
-        self._job = Backfill(client, settings, enricher, selection=Selection())
+        patience = Patience(settings.ingest.give_up_after)
+        self._job = Pipeline(client, settings, enricher, patience, selection=Selection())
         self._assembler = Assembler(enricher, self._job.days.ensure)
 
     def run(self) -> Retried:

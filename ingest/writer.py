@@ -83,10 +83,14 @@ class BulkWriter:
                 thread.join()
         self._raise_error()
 
-    def abandon(self) -> None:
-        """Stop sending; what is not settled stays unsettled. After an error."""
+    def halt(self) -> None:
+        """Take no more: the reader's next `add` raises `Stopped`. From any thread."""
         self._error = self._error or Stopped()
         self._closing.set()
+
+    def abandon(self) -> None:
+        """Stop sending; what is not settled stays unsettled. After an error."""
+        self.halt()
         for thread in (*self._threads, self._clock):
             thread.join()
 

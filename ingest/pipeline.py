@@ -1,0 +1,122 @@
+"""The way of one object through a process: read, assembled, sent, settled.
+
+A backfill and the daemon each drive one; they differ in where the objects come from and in what
+they do once an object is settled.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import BinaryIO
+
+from opensearchpy import OpenSearch
+
+from enrich.enricher import Enricher
+from ingest.assemble import Assembler
+from ingest.conflicts import Conflicts
+from ingest.days import Days
+from ingest.deadletter import DeadLetters
+from ingest.gate import Gate
+from ingest.keep import Keeper
+from ingest.ledger import Ledger
+from ingest.objectrun import ObjectRun
+from ingest.objects import Selection
+from ingest.patience import Patience, Stopped
+from ingest.reading import ReadLimits, TrailReader
+from ingest.sender import Sender
+from ingest.settlement import Settlement
+from ingest.writer import BulkWriter
+from trailhound.cluster import templates
+from trailhound.errors import SourceError, TrailFileError, TrailhoundError
+from trailhound.settings import Settings
+
+
+class Pipeline:
+    """The parts between a stream of bytes and the index, and the ledger beside them.
+
+    Raises `ForeignTemplate` where the templates in force are not ours.
+    """
+
+    def __init__(
+        self,
+        client: OpenSearch,
+        settings: Settings,
+        enricher: Enricher,
+        patience: Patience,
+        *,
+        selection: Selection,
+    ) -> None:
+        self._settings = settings
+        self._patience = patience
+        names = templates.Names(settings.prefix)
+        templates.check(client, settings)
+        self.days = Days(client, settings, patience)
+        self.ledger = Ledger(
+            client, names.ledger, patience, claim_seconds=settings.ingest.claim_seconds
+        )
+        self.deadletters = DeadLetters(client, names.deadletter, settings.spool, patience)
+        self.sender = Sender(client, patience, Gate(settings.ingest.in_flight))
+        conflicts = Conflicts(client, patience)
+        self.settlement = Settlement(self.sender, conflicts, self.days, self.deadletters, patience)
+        self._selection = selection
+        self._limits = ReadLimits(
+            max_uncompressed=settings.ingest.max_uncompressed_bytes,
+            slice_whole=settings.ingest.slice_whole_bytes,
+        )
+        self.enrich_with(enricher, settings)
+        self._writer: BulkWriter | None = None
+
+    def enrich_with(self, enricher: Enricher, settings: Settings) -> None:
+        """From the next object on, these rules of enriching and filtering hold."""
+        keeper = Keeper(settings, self._selection)
+        keep = keeper.wants if keeper.choosy else None
+        self._assembler = Assembler(enricher, self.days.ensure, keep=keep)
+
+    def start(self) -> None:
+        """Senders ready, this worker known to the others."""
+        self._writer = BulkWriter(
+            self._settings.ingest, patience=self._patience, settlement=self.settlement
+        )
+        self.ledger.start()
+
+    @property
+    def writer(self) -> BulkWriter:
+        assert self._writer is not None  # noqa: S101 - `start` was called
+        return self._writer
+
+    def read(self, stream: BinaryIO, run: ObjectRun) -> None:
+        """Read one object to its end; its documents may still be under way afterwards."""
+        with stream:
+            reader = TrailReader(stream, self._limits, name=run.item.uri)
+            fault = ""
+            try:
+                for chunk in reader.chunks():
+                    run.bytes = reader.bytes_in
+                    run.read(len(chunk.records) + len(chunk.faults))
+                    for made in self._assembler.assemble(chunk, run):
+                        if made.filtered:
+                            run.settle("filtered", made.filtered)
+                        if made.dead:
+                            self.deadletters.put(made.dead)
+                        if made.batch.heads:
+                            self.writer.add(made.batch)
+                        if made.repaired.heads:
+                            self.writer.submit(made.repaired)
+            except (TrailFileError, SourceError) as error:
+                fault = error.message
+            except OSError as error:
+                fault = f"reading broke off: {error}"
+            run.bytes = reader.bytes_in
+            run.finish_reading(fault)
+
+    def finish(self) -> None:
+        """Wait until everything is settled, and write it down. Raises a sender's error."""
+        self.writer.close()
+        self.ledger.close()
+
+    def abandon(self) -> None:
+        """After an error: stop sending, and give claims back if the cluster still listens."""
+        self._patience.stop.set()
+        self.writer.abandon()
+        with suppress(TrailhoundError, Stopped):
+            self.ledger.close()
