@@ -9,6 +9,8 @@ from typing import Any
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ingest.presence import living
+from trailhound.cli.daemons import show_daemons
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, err, out, safe, say, size
 from trailhound.cluster.artifacts import Progress as Fetching
@@ -60,7 +62,7 @@ def down(config: Config = None) -> None:
 def status(
     url: Url = None, namespace: Namespace = None, config: Config = None, json: Json = False
 ) -> None:
-    """Show whether OpenSearch runs, how it is, and how many events it holds.
+    """Show whether OpenSearch runs, how many events it holds, and how the daemons do.
 
     The exit code is 3 where the local OpenSearch is not running or another can't be reached.
 
@@ -82,9 +84,11 @@ def status(
     if json:
         emit(report)
     else:
+        daemons = report.pop("daemons", [])
         for name, value in report.items():
             if value is not None:
                 out.print(safe(f"{name:<9}{_for_people(name, value)}"))
+        show_daemons(daemons)
     if report["state"] == "stopped":
         if not json:
             say("start it with `trailhound up`")
@@ -99,6 +103,7 @@ def _cluster(settings: Settings) -> dict[str, Any]:
         version = client.info()["version"]["number"]
         health = client.cluster.health()
         stored = client.indices.stats(index=pattern, metric="docs,store", level="cluster")
+        daemons = living(client, settings)
     totals = stored["_all"]["primaries"]
     return {
         "state": "running",
@@ -107,6 +112,7 @@ def _cluster(settings: Settings) -> dict[str, Any]:
         "health": health["status"],
         "events": totals.get("docs", {}).get("count", 0),
         "bytes": totals.get("store", {}).get("size_in_bytes", 0),
+        "daemons": daemons,
     }
 
 

@@ -12,6 +12,7 @@ from typer.exceptions import TyperException
 
 from trailhound import __version__
 from trailhound.cli import backfill, deadletters, demo, doctor, engine, sample, setup
+from trailhound.cli import run as daemon
 from trailhound.cli.screen import err, fail, safe
 from trailhound.errors import TrailhoundError
 
@@ -58,6 +59,7 @@ app.command(rich_help_panel=_ENGINE)(engine.down)
 app.command(rich_help_panel=_ENGINE)(engine.status)
 app.command(rich_help_panel=_EVENTS)(setup.init)
 app.command(rich_help_panel=_EVENTS)(backfill.backfill)
+app.command(rich_help_panel=_EVENTS)(daemon.run)
 app.command(rich_help_panel=_EVENTS)(sample.sample)
 app.command(rich_help_panel=_EVENTS)(demo.demo)
 app.command("retry-deadletters", rich_help_panel=_CARE)(deadletters.retry_deadletters)

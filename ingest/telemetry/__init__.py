@@ -1,0 +1,1 @@
+"""What a running daemon tells monitoring: metrics and health over HTTP."""

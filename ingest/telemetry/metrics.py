@@ -1,0 +1,123 @@
+"""The daemon's metrics, for Prometheus.
+
+What other parts keep (counts, queues' depths) is read from them at a scrape, so that nothing is
+counted twice; only what is seen once, such as a delay, is observed as it happens.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from ingest.daemon import DaemonStatus
+
+PREFIX = "trailhound"
+_DELAYS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 21_600, 86_400)
+"""Seconds: from a quiet queue's couple of seconds to a day's outage."""
+
+
+class Metrics:
+    """A registry of its own. `status` tells how the daemon does; None before it began."""
+
+    def __init__(
+        self, status: Callable[[], DaemonStatus | None], ready: Callable[[], bool]
+    ) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._delay = Histogram(
+            "delivery_to_indexed_seconds",
+            "From an object's delivery to the acknowledgement of its last document.",
+            namespace=PREFIX,
+            buckets=_DELAYS,
+            registry=self.registry,
+        )
+        self.newest_event: float | None = None
+        """`eventTime` of the newest searchable event, in seconds since the epoch."""
+        self.registry.register(_Mirror(self, status, ready))
+
+    def delivered(self, moment: float) -> None:
+        """An object that was delivered at this moment (seconds since the epoch) is indexed now."""
+        if moment:
+            self._delay.observe(max(0.0, time.time() - moment))
+
+    def exposition(self) -> bytes:
+        """The text that Prometheus scrapes."""
+        return generate_latest(self.registry)
+
+
+class _Mirror(Collector):
+    def __init__(
+        self,
+        metrics: Metrics,
+        status: Callable[[], DaemonStatus | None],
+        ready: Callable[[], bool],
+    ) -> None:
+        self._metrics = metrics
+        self._status = status
+        self._ready = ready
+
+    def describe(self) -> list[Metric]:
+        """Nothing ahead: what there is depends on the sources."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        yield _gauge("ready", "Whether the daemon works: 1, or 0.", float(self._ready()))
+        if (newest := self._metrics.newest_event) is not None:
+            lag = max(0.0, time.time() - newest)
+            yield _gauge(
+                "event_lag_seconds", "From the newest searchable event's time to now.", lag
+            )
+        status = self._status()
+        if status is None:
+            return
+        objects = _counter("objects", "Objects announced and settled, by outcome.", "outcome")
+        for outcome, number in status.objects.items():
+            objects.add_metric([outcome], number)
+        yield objects
+        events = _counter("events", "Records, by what became of them.", "fate")
+        for fate in ("indexed", "duplicates", "dead_lettered", "filtered"):
+            events.add_metric([fate], getattr(status.counts, fate))
+        yield events
+        yield _total("events_read", "Records read.", status.counts.read)
+        yield _total("read_bytes", "Bytes of objects read, as stored.", status.bytes)
+        yield _total("bulk_requests", "Bulk requests that were answered.", status.requests)
+        yield _total("bulk_retries", "Bulk requests that had to be sent again.", status.retries)
+        yield _gauge("in_flight_objects", "Objects claimed and not settled.", status.in_flight)
+        yield from _feeds(status)
+
+
+def _feeds(status: DaemonStatus) -> Iterator[Metric]:
+    depth = GaugeMetricFamily(f"{PREFIX}_feed_depth", "What waits at a source.", labels=["feed"])
+    last = GaugeMetricFamily(
+        f"{PREFIX}_feed_last_arrival_timestamp_seconds",
+        "When a source last announced an object.",
+        labels=["feed"],
+    )
+    counts = CounterMetricFamily(
+        f"{PREFIX}_feed", "A source's own counts, by kind.", labels=["feed", "kind"]
+    )
+    for feed in status.feeds:
+        if feed.depth is not None:
+            depth.add_metric([feed.name], feed.depth)
+        if feed.last_arrival:
+            last.add_metric([feed.name], feed.last_arrival)
+        for kind, number in feed.counters.items():
+            counts.add_metric([feed.name, kind], number)
+    yield from (depth, last, counts)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"{PREFIX}_{name}", text, value=value)
+
+
+def _counter(name: str, text: str, label: str) -> CounterMetricFamily:
+    return CounterMetricFamily(f"{PREFIX}_{name}", text, labels=[label])
+
+
+def _total(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(f"{PREFIX}_{name}", text, value=value)

@@ -1,0 +1,60 @@
+"""How the daemons do, as `trailhound status` shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from trailhound.cli.screen import out, plural, safe, table
+
+
+def show_daemons(daemons: list[dict[str, Any]]) -> None:
+    """A line a daemon, and a table of what they follow."""
+    for each in daemons:
+        rate = f"{each['events_per_second']:,.0f} events/s"
+        done = plural(each["objects"].get("done", 0), "object")
+        out.print(
+            safe(
+                f"daemon   {each['host']} {each['pid']}, since {_ago(each['started'])}: {rate}, "
+                f"{done}, {each['in_flight']} in flight"
+            )
+        )
+        if each["last_error"]:
+            out.print(safe(f"         {_ago(each['last_error_at'])} ago: {each['last_error']}"))
+    rows = list(_sources(daemons))
+    if rows:
+        out.print(table(["source", "kind", "#waiting", "last arrival", "last error"], rows))
+
+
+def _sources(daemons: list[dict[str, Any]]) -> Iterator[tuple[object, ...]]:
+    """Each source once, as the daemon sees it that heard of it last."""
+    latest: dict[str, dict[str, Any]] = {}
+    for source in (source for each in daemons for source in each["sources"]):
+        known = latest.get(source["name"])
+        if known is None or (source["last_arrival"] or "") > (known["last_arrival"] or ""):
+            latest[source["name"]] = source
+    for name, source in sorted(latest.items()):
+        error = f"{_ago(source['last_error_at'])} ago: {source['last_error']}"
+        yield (
+            name,
+            source["kind"],
+            "?" if source["depth"] is None else source["depth"],
+            f"{_ago(source['last_arrival'])} ago" if source["last_arrival"] else "none yet",
+            error if source["last_error"] else "",
+        )
+
+
+def _ago(moment: str | None) -> str:
+    """The time since a moment, in its largest unit.
+
+    >>> _ago(None)
+    'never'
+    """
+    if not moment:
+        return "never"
+    seconds = int((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{max(0, seconds)} s"

@@ -1,0 +1,89 @@
+"""`trailhound run`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from enrich.enricher import Enricher
+from trailhound import logs
+from trailhound.cli.options import Config, Namespace, Url, settings_from
+from trailhound.cli.screen import warn
+from trailhound.enrichment import enricher_from
+from trailhound.service import Service
+from trailhound.settings import Settings
+
+_GRACE = 5.0
+"""Seconds after `run.stop_seconds`; a request that hangs is not waited for any longer."""
+
+
+def run(
+    queue: Annotated[
+        list[str] | None,
+        typer.Option(metavar="QUEUE", help="An SQS queue that S3 notifies: URL, ARN or name."),
+    ] = None,
+    poll: Annotated[
+        list[str] | None,
+        typer.Option(metavar="s3://…", help="A bucket to list again and again."),
+    ] = None,
+    watch: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="A folder to look through again and again."),
+    ] = None,
+    listen: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Where /healthz, /readyz and /metrics are."),
+    ] = None,
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+) -> None:
+    """Follow new trail files for as long as it runs: from a queue, a bucket or a folder.
+
+    Start as many as you like, on one machine or many: they share the work. SIGTERM and Ctrl-C
+    finish or hand back what is under way, a second one stops at once; SIGHUP reads the settings
+    for enrich, filter and retention anew.
+
+    Example: `trailhound run --queue trail-notifications`
+    """
+    sources: list[dict[str, Any]] = [{"queue": name} for name in queue or ()]
+    sources += [{"poll": place} for place in poll or ()]
+    sources += [{"watch": str(folder)} for folder in watch or ()]
+    given: dict[str, Any] = {}
+    if sources:
+        given["sources"] = sources
+    if listen is not None:
+        given["listen"] = listen
+
+    def load() -> tuple[Settings, Enricher]:
+        settings = settings_from(config, url, namespace, run=given)
+        return settings, enricher_from(settings, warn)
+
+    settings, enricher = load()
+    style = settings.run.log or ("console" if sys.stderr.isatty() else "json")
+    logs.set_up(style, settings.run.log_level)
+    service = Service(settings, enricher, load)
+    _obey_signals(service, settings.run.stop_seconds)
+    service.run()
+
+
+def _obey_signals(service: Service, stop_seconds: float) -> None:
+    def stop(number: int, _frame: Any) -> None:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, lambda number, _: os._exit(128 + number))
+        last = threading.Timer(stop_seconds + _GRACE, os._exit, args=(128 + number,))
+        last.daemon = True
+        last.start()
+        # Not in the handler: it may have interrupted a thread that holds the very lock.
+        threading.Thread(target=service.stop, name="stop", daemon=True).start()
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, lambda *_: service.reload())

@@ -1,0 +1,60 @@
+"""The daemon's log on stderr: a line an object, for people or as JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+
+
+def set_up(style: Literal["console", "json"], level: str) -> None:
+    """Everything of Trailhound's goes to stderr in this style. Calling it again replaces it."""
+    logger = logging.getLogger("trailhound")
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Lines() if style == "json" else Console())
+    logger.addHandler(handler)
+    logger.setLevel(level.upper())
+    logger.propagate = False
+
+
+class Lines(logging.Formatter):
+    """One JSON object a line: `time` (UTC), `level`, `logger`, `message`, and what was given."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": _when(record).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_fields(record),
+        }
+        return json.dumps(line, default=str)
+
+
+class Console(logging.Formatter):
+    """`HH:MM:SS level message name=value …`; control characters, as in keys, made visible."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        words = [
+            f"{_when(record):%H:%M:%S}",
+            f"{record.levelname.lower():<7}",
+            record.getMessage(),
+            *(f"{name}={value}" for name, value in _fields(record).items()),
+        ]
+        return " ".join(words).translate(_CONTROLS)
+
+
+def _when(record: logging.LogRecord) -> datetime:
+    return datetime.fromtimestamp(record.created, UTC)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    """What the caller gave as `extra={"fields": {…}}`."""
+    fields: dict[str, Any] = getattr(record, "fields", {})
+    return fields

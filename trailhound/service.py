@@ -1,0 +1,180 @@
+"""`trailhound run`, put together: feeds, daemon, metrics, health and presence."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import OpenSearchException
+
+from enrich.enricher import Enricher
+from ingest.daemon import Daemon, DaemonStatus
+from ingest.feeds.feed import Arrival, Feed, Outcome
+from ingest.feeds.sqs import SqsFeed
+from ingest.feeds.watch import WatchFeed
+from ingest.objectrun import ObjectRun
+from ingest.presence import RENEWED_SECONDS, Presence
+from ingest.telemetry.endpoint import Endpoint, Health
+from ingest.telemetry.metrics import Metrics
+from trailhound.cluster import templates
+from trailhound.cluster.client import connect
+from trailhound.cluster.refusals import cluster_errors
+from trailhound.errors import ClusterUnreachable, UsageError
+from trailhound.settings import FeedSettings, Settings
+
+LOG = logging.getLogger("trailhound.service")
+_WAIT = 5.0
+
+Load = Callable[[], tuple[Settings, Enricher]]
+"""Reads the settings anew, for SIGHUP. Raises `SettingsError`."""
+
+
+class Service:
+    """One daemon process. `stop` and `reload` may be called from signal handlers."""
+
+    def __init__(self, settings: Settings, enricher: Enricher, load: Load) -> None:
+        """Raises `UsageError` where there is nothing to follow, or the address cannot be had."""
+        if not settings.run.sources:
+            raise UsageError(
+                "there is no source to follow",
+                hint="give --queue, --poll or --watch, or `run.sources` in the settings",
+            )
+        self._settings = settings
+        self._load = load
+        self._enricher = enricher
+        self._id = uuid.uuid4().hex
+        self._stopping = threading.Event()
+        self._cluster_answers = False
+        self._daemon: Daemon | None = None
+        self.metrics = Metrics(self._status, lambda: self._health().ready)
+        self.endpoint = None
+        if settings.run.listen is not None:
+            self.endpoint = Endpoint(settings.run.listen, self.metrics, self._health)
+
+    def stop(self) -> None:
+        """Gracefully, within `run.stop_seconds`."""
+        self._stopping.set()
+        if self._daemon is not None:
+            self._daemon.stop()
+
+    def reload(self) -> None:
+        """Take new rules of enriching and filtering from the settings file."""
+        threading.Thread(target=self._reload, name="reload", daemon=True).start()
+
+    def run(self) -> DaemonStatus | None:
+        """Until stopped. Raises `ClusterError` for what waiting would not mend."""
+        if self.endpoint is not None:
+            self.endpoint.start()
+            LOG.info("listening", extra={"fields": {"address": self.endpoint.url}})
+        client = connect(self._settings)
+        try:
+            if not self._cluster_is_ready(client):
+                return None
+            return self._follow(client)
+        finally:
+            client.close()
+            if self.endpoint is not None:
+                self.endpoint.close()
+
+    def _cluster_is_ready(self, client: OpenSearch) -> bool:
+        """Wait for a cluster that is away; False when stopped before it came."""
+        while not self._stopping.is_set():
+            try:
+                with cluster_errors(self._settings):
+                    templates.check(client, self._settings)
+            except ClusterUnreachable as error:
+                LOG.warning("waiting for the cluster: %s", error.message)
+                self._stopping.wait(_WAIT)
+            else:
+                return True
+        return False
+
+    def _follow(self, client: OpenSearch) -> DaemonStatus:
+        feeds = [_feed(self._settings, each) for each in self._settings.run.sources]
+        self._daemon = Daemon(
+            connect, self._settings, self._enricher, feeds, on_object=self._observe
+        )
+        if self._stopping.is_set():
+            self._daemon.stop()
+        side = threading.Thread(
+            target=self._keep_present, args=(client, self._daemon), name="presence", daemon=True
+        )
+        side.start()
+        names = [feed.name for feed in feeds]
+        LOG.info("following", extra={"fields": {"sources": names, "daemon": self._id}})
+        try:
+            return self._daemon.run()
+        finally:
+            self._stopping.set()
+            side.join(_WAIT)
+            LOG.info("stopped", extra={"fields": self._daemon.status().counts.as_dict()})
+
+    def _keep_present(self, client: OpenSearch, daemon: Daemon) -> None:
+        """Tell the cluster that this daemon lives, and learn whether the cluster does."""
+        presence = Presence(self._settings, self._id)
+        while True:
+            try:
+                presence.renew(client, daemon.status())
+                self.metrics.newest_event = _newest_event(client, self._settings)
+                self._cluster_answers = True
+            except OpenSearchException:
+                self._cluster_answers = False
+            if self._stopping.wait(RENEWED_SECONDS):
+                break
+        with suppress(OpenSearchException):
+            presence.leave(client)
+
+    def _observe(self, _run: ObjectRun, arrival: Arrival, outcome: Outcome) -> None:
+        if outcome is Outcome.DONE:
+            self.metrics.delivered(arrival.delivered)
+
+    def _status(self) -> DaemonStatus | None:
+        return self._daemon.status() if self._daemon is not None else None
+
+    def _health(self) -> Health:
+        reasons = []
+        status = self._status()
+        if self._stopping.is_set():
+            reasons.append("stopping")
+        if not self._cluster_answers:
+            reasons.append("the cluster has not answered lately")
+        if status is not None and status.waiting_for:
+            reasons.append(f"waiting for the cluster: {status.waiting_for}")
+        return Health(not reasons, tuple(reasons))
+
+    def _reload(self) -> None:
+        try:
+            settings, enricher = self._load()
+        except Exception as error:  # noqa: BLE001 - told, and the old settings hold on
+            LOG.error("settings not reloaded: %s", error)
+            return
+        kept = {name: getattr(settings, name) for name in ("enrich", "filter", "retention")}
+        self._settings = self._settings.model_copy(update=kept)
+        self._enricher = enricher
+        if self._daemon is not None:
+            self._daemon.reload(self._settings, enricher)
+        LOG.info("settings reloaded: enrich, filter, retention")
+
+
+def _feed(settings: Settings, source: FeedSettings) -> Feed:
+    if source.queue is not None:
+        return SqsFeed(settings, source)
+    return WatchFeed(source)
+
+
+def _newest_event(client: OpenSearch, settings: Settings) -> float | None:
+    """`eventTime` of the newest searchable event of two days, as seconds since the epoch."""
+    body: dict[str, Any] = {
+        "size": 0,
+        "query": {"range": {"@timestamp": {"gte": "now-2d", "lte": "now"}}},
+        "aggs": {"newest": {"max": {"field": "@timestamp"}}},
+    }
+    index = templates.Names(settings.prefix).days
+    reply = client.search(index=index, body=body, params={"ignore_unavailable": "true"})
+    value = reply.get("aggregations", {}).get("newest", {}).get("value")
+    return value / 1000 if value else None
