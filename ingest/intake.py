@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -19,6 +20,7 @@ from trailhound.errors import ObjectUnreadable, SourceUnreachable
 
 _AT_ONCE = 256
 _LOOK_UP = 0.2
+_PARKED_SECONDS = 2.0
 
 
 class Intake:
@@ -35,6 +37,8 @@ class Intake:
         self._lock = threading.Lock()
         self._open: dict[str, Arrival] = {}
         """By `uri`: claimed here and not settled."""
+        self._parked: list[tuple[float, Arrival]] = []
+        """Those that are under way elsewhere, and when (monotonic) to look again."""
         self._outcomes: Counter[str] = Counter()
         self._closed = threading.Event()
 
@@ -56,8 +60,9 @@ class Intake:
     def give_back(self) -> int:
         """Return whatever is not settled; how many there were."""
         with self._lock:
-            left = list(self._open.values())
+            left = [*self._open.values(), *(arrival for _, arrival in self._parked)]
             self._open.clear()
+            self._parked.clear()
         while True:
             try:
                 left.append(self._waiting.get_nowait())
@@ -80,36 +85,52 @@ class Intake:
             first: dict[str, Arrival] = {}
             for arrival in group:
                 if arrival.item.uri in first or arrival.item.uri in self._open:
-                    # Under way right now: by the time it is announced again, its fate is known.
-                    self._end(arrival, Outcome.RETURNED)
+                    self._park(arrival)
                 else:
                     first[arrival.item.uri] = arrival
             with self._lock:
                 self._open |= first
             taken, busy = ledger.take([arrival.item for arrival in first.values()])
             for item in busy:
-                self.settle(item, Outcome.RETURNED)
+                with self._lock:
+                    self._open.pop(item.uri, None)
+                self._park(first.pop(item.uri))
             wanted = {item.uri for item in taken}
-            elsewhere = {item.uri for item in busy}
             for uri, arrival in first.items():
-                if uri not in wanted and uri not in elsewhere:
+                if uri not in wanted:
                     self.settle(arrival.item, Outcome.SKIPPED)
             yield from taken
+
+    def _park(self, arrival: Arrival) -> None:
+        """Under way already, here or at another worker: looked at again when its fate is known.
+
+        It keeps its place, and its message stays hidden: handed back, it would soon have been
+        received too often for its queue's redrive policy.
+        """
+        with self._lock:
+            self._parked.append((time.monotonic() + _PARKED_SECONDS, arrival))
 
     def _next(self, ended: threading.Event) -> list[Arrival]:
         """What has been announced, as soon as there is any; empty at the end."""
         while not (self._closed.is_set() or ended.is_set()):
+            group = self._due()
             try:
-                group = [self._waiting.get(timeout=_LOOK_UP)]
+                while len(group) < _AT_ONCE:
+                    group.append(self._waiting.get(timeout=0 if group else _LOOK_UP))
             except queue.Empty:
-                continue
-            while len(group) < _AT_ONCE:
-                try:
-                    group.append(self._waiting.get_nowait())
-                except queue.Empty:
-                    break
-            return group
+                pass
+            if group:
+                return group
         return []
+
+    def _due(self) -> list[Arrival]:
+        """Parked arrivals whose time has come."""
+        now = time.monotonic()
+        with self._lock:
+            due = [arrival for moment, arrival in self._parked if moment <= now][:_AT_ONCE]
+            left = set(map(id, due))
+            self._parked = [each for each in self._parked if id(each[1]) not in left]
+        return due
 
     @property
     def outcomes(self) -> dict[str, int]:

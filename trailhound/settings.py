@@ -170,7 +170,7 @@ class RunSettings(Section):
     sources: list[FeedSettings] = []
     objects_in_flight: Annotated[int, Field(ge=1, le=10_000)] = 64
     """Objects announced and not yet done, at once."""
-    visibility_seconds: Annotated[int, Field(ge=30, le=43_200)] = 300
+    visibility_seconds: Annotated[int, Field(ge=10, le=43_200)] = 300
     """How long a message is hidden from other consumers; extended while it is worked on."""
     stop_seconds: Annotated[float, Field(gt=0)] = 25.0
     """From the signal to the end: what is not finished by then is handed back."""

@@ -36,7 +36,7 @@ _AT_ONCE: Final = 10
 _POLL_SECONDS: Final = 20
 _DEPTH_EVERY: Final = 30.0
 _RETURN_SECONDS: Final = 15
-"""A message whose object another worker has comes back after so long."""
+"""A message whose bucket cannot be reached, say, comes back after so long."""
 _TICK: Final = 0.25
 _REGION: Final = re.compile(r"(?:arn:[^:]+:sqs:([^:]+):|https://sqs\.([^.]+)\.amazonaws\.)")
 """A queue is asked in its own region, whatever the session's is."""

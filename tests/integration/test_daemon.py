@@ -11,7 +11,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from ingest.daemon import Daemon
-from ingest.feeds.feed import Outcome
+from ingest.feeds.feed import Feed, Outcome
 from tests.faults.proxy import Answer, Fault, Proxy, Request
 from tests.hand_feed import HandFeed
 from tests.trails import documents, ledger, own_settings, prepared, record, write_trail
@@ -38,7 +38,7 @@ def client(settings: Settings) -> OpenSearch:
 
 
 @contextmanager
-def running(settings: Settings, feed: HandFeed) -> Iterator[Daemon]:
+def running(settings: Settings, feed: Feed) -> Iterator[Daemon]:
     """A daemon that follows a feed; stopped at the end, and its error raised."""
     daemon = Daemon(connect, settings, enricher_from(settings, lambda _: None), [feed])
     failures: list[BaseException] = []

@@ -1,0 +1,173 @@
+"""Daemons that are killed, doubled or left without their cluster: every event is in, once."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ingest.feeds import notifications
+from ingest.objects import TrailObject
+from tests.engines import running_engine
+from tests.processes import start
+from tests.queues import Queue, until
+from tests.trails import (
+    dead_letters,
+    documents,
+    ledger,
+    own_settings,
+    prepared,
+    record,
+    trail_bytes,
+)
+from trailhound.cluster.client import connect
+from trailhound.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+OBJECTS, EACH = 100, 40
+KILLS = 20
+FOLDER = "AWSLogs/111122223333/CloudTrail/us-east-1/2025/03/01"
+
+
+@pytest.fixture
+def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
+    made = own_settings(engine, namespace, tmp_path / "home")
+    prepared(made)
+    return made
+
+
+@pytest.fixture
+def queue(s3_endpoint: str) -> Queue:
+    return Queue(s3_endpoint, receives=1000)
+
+
+def environment(endpoint: str) -> dict[str, str]:
+    """Small batches and a short visibility, so that much is under way at any moment."""
+    return {
+        "TRAILHOUND_AWS__ENDPOINT_URL": endpoint,
+        "TRAILHOUND_INGEST__BATCH_BYTES": "65536",
+        "TRAILHOUND_INGEST__BATCH_SECONDS": "0.3",
+        "TRAILHOUND_RUN__VISIBILITY_SECONDS": "10",
+        "TRAILHOUND_RUN__OBJECTS_IN_FLIGHT": "12",
+        "TRAILHOUND_RUN__LISTEN": "127.0.0.1:0",
+    }
+
+
+@contextmanager
+def daemon(settings: Settings, queue: Queue, endpoint: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A daemon on a queue, which is told to stop at the end, and stops cleanly."""
+    process = start(settings, "run", "--queue", queue.name, env=environment(endpoint))
+    try:
+        yield process
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode in (0, -signal.SIGKILL), said.decode()[-2000:]
+        assert b"Traceback" not in said
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+def filled(s3: S3Client, bucket: str, queue: Queue, dice: random.Random) -> set[str]:
+    """Objects in the bucket and their messages: out of order, some twice, some later.
+
+    The eventIDs are returned.
+    """
+    ids: set[str] = set()
+    messages: list[str] = []
+    before: list[dict[str, Any]] = []
+    for number in range(OBJECTS):
+        records = [record() for _ in range(EACH)]
+        if before:
+            records[:2] = before[:2]  # delivered twice, in different files
+        before = records[2:]
+        ids |= {each["eventID"] for each in records}
+        key = f"{FOLDER}/111122223333_CloudTrail_us-east-1_20250301T1200Z_{number:04}.json.gz"
+        body = trail_bytes(records)
+        etag = s3.put_object(Bucket=bucket, Key=key, Body=body)["ETag"].strip('"')
+        item = TrailObject(f"s3://{bucket}/{key}", etag, len(body))
+        message = next(notifications.messages(iter([item]), 1))
+        messages += [message] * (2 if number % 7 == 0 else 1)
+    dice.shuffle(messages)
+    for number, message in enumerate(messages):
+        queue.send(message, delay=3 if number % 11 == 0 else 0)
+    return ids
+
+
+def everything_is_in(settings: Settings, ids: set[str]) -> None:
+    """Each event once, and nothing else; each object done, its own counts adding up."""
+    client = connect(settings)
+    assert documents(client, settings).keys() == ids
+    assert dead_letters(client, settings) == []
+    entries = [entry for entry in ledger(client, settings) if "uri" in entry]
+    done = [entry for entry in entries if entry["state"] == "done"]
+    assert Counter(entry["state"] for entry in entries) == {"done": OBJECTS}
+    for entry in done:
+        assert entry["read"] == entry["indexed"] + entry["duplicates"] == EACH
+
+
+def test_killed_at_twenty_moments_under_load(
+    s3: S3Client, bucket: str, s3_endpoint: str, queue: Queue, settings: Settings
+) -> None:
+    """Two daemons on one queue, one after the other killed; the last one ends the work."""
+    dice = random.Random(11)
+    ids = filled(s3, bucket, queue, dice)
+    env = environment(s3_endpoint)
+    living: list[subprocess.Popen[bytes]] = []
+    for _ in range(KILLS):
+        while len(living) < 2:
+            living.append(start(settings, "run", "--queue", queue.name, env=env))
+        time.sleep(dice.uniform(0.2, 1.3))
+        victim = living.pop(0)
+        victim.kill()
+        victim.communicate()
+    for victim in living:
+        victim.kill()
+        victim.communicate()
+    with daemon(settings, queue, s3_endpoint):
+        until(lambda: queue.left() == 0, "an empty queue")
+    everything_is_in(settings, ids)
+
+
+def test_two_daemons_share_a_queue_and_stop_in_the_middle(
+    s3: S3Client, bucket: str, s3_endpoint: str, queue: Queue, settings: Settings
+) -> None:
+    ids = filled(s3, bucket, queue, random.Random(3))
+    total = queue.left()
+    with daemon(settings, queue, s3_endpoint):
+        until(lambda: queue.left() < total * 0.8, "some of it done")
+    with daemon(settings, queue, s3_endpoint), daemon(settings, queue, s3_endpoint):
+        until(lambda: queue.left() == 0, "an empty queue")
+    everything_is_in(settings, ids)
+
+
+def test_an_engine_killed_under_load_is_waited_for(
+    s3: S3Client, bucket: str, s3_endpoint: str, queue: Queue, tmp_path: Path
+) -> None:
+    with running_engine() as engine:
+        settings = own_settings(engine.url, "gone", tmp_path / "home")
+        prepared(settings)
+        ids = filled(s3, bucket, queue, random.Random(5))
+        total = queue.left()
+        with daemon(settings, queue, s3_endpoint) as process:
+            until(lambda: queue.left() < total * 0.7, "some of it done")
+            engine.stop()
+            left = queue.left()
+            time.sleep(4)
+            assert process.poll() is None
+            assert queue.left() == left > 0
+            engine.start()
+            until(lambda: queue.left() == 0, "an empty queue")
+        everything_is_in(settings, ids)

@@ -1,0 +1,164 @@
+"""A queue that is followed: what is done leaves it, what fails stays for its redrive policy."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from opensearchpy import OpenSearch
+
+from ingest.feeds import notifications
+from ingest.feeds.feed import Arrival, Outcome
+from ingest.feeds.sqs import SqsFeed
+from ingest.objects import TrailObject
+from tests.queues import Queue, until
+from tests.trails import documents, own_settings, prepared, record, trail_bytes
+from trailhound.settings import FeedSettings, Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+from tests.integration.test_daemon import running
+
+EVENTS = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
+KEY = "AWSLogs/111122223333/CloudTrail/us-east-1/2025/03/01/111122223333_CloudTrail_{}.json.gz"
+
+
+@pytest.fixture
+def queue(s3_endpoint: str) -> Queue:
+    return Queue(s3_endpoint)
+
+
+@pytest.fixture
+def settings(engine: str, namespace: str, tmp_path: Path, s3_endpoint: str) -> Settings:
+    return own_settings(
+        engine,
+        namespace,
+        tmp_path / "home",
+        aws={"endpoint_url": s3_endpoint},
+        ingest={"batch_seconds": 0.2},
+        run={"visibility_seconds": 10, "stop_seconds": 10},
+    )
+
+
+@pytest.fixture
+def client(settings: Settings) -> OpenSearch:
+    return prepared(settings)
+
+
+def put(s3: S3Client, bucket: str, name: str, body: bytes) -> TrailObject:
+    key = KEY.format(name)
+    etag = s3.put_object(Bucket=bucket, Key=key, Body=body)["ETag"].strip('"')
+    return TrailObject(f"s3://{bucket}/{key}", etag, len(body))
+
+
+def announce(*items: TrailObject) -> str:
+    return next(notifications.messages(iter(items), 100))
+
+
+@contextmanager
+def by_hand(feed: SqsFeed) -> Iterator[list[Arrival]]:
+    """A feed whose arrivals a test settles itself."""
+    arrivals: list[Arrival] = []
+
+    def take(arrival: Arrival) -> bool:
+        arrivals.append(arrival)
+        return True
+
+    feed.start(take)
+    try:
+        yield arrivals
+    finally:
+        feed.stop()
+        feed.close()
+
+
+def test_a_queue_is_worked_off(
+    s3: S3Client, bucket: str, queue: Queue, client: OpenSearch, settings: Settings
+) -> None:
+    """S3 itself notifies; odd keys, several records a message, deliveries that come twice."""
+    wanted: Any = {"QueueConfigurations": [{"QueueArn": queue.arn(queue.url), "Events": EVENTS}]}
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=wanted)
+    names = ["plain", "with space+plus", "ünï%41", "a=b&c"]
+    items = [put(s3, bucket, name, trail_bytes([record(), record()])) for name in names]
+    s3.delete_object(Bucket=bucket, Key=KEY.format("plain"))
+    items[0] = put(s3, bucket, "plain", trail_bytes([record(), record()]))
+    queue.send(announce(*items, *items))
+    queue.send(announce(items[1]))
+    queue.send(json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent"}))
+    feed = SqsFeed(settings, FeedSettings(queue=queue.name))
+    with running(settings, feed) as daemon:
+        until(lambda: queue.left() == 0, "an empty queue")
+        counters = feed.status().counters
+        assert daemon.status().objects["done"] >= len(items)
+    assert counters["failed_messages"] == counters["returned_messages"] == 0
+    assert counters["ignored_records"] >= 1
+    assert 8 <= len(documents(client, settings)) <= 10
+
+
+def test_what_cannot_be_read_is_left_to_the_redrive_policy(
+    s3: S3Client, bucket: str, queue: Queue, client: OpenSearch, settings: Settings
+) -> None:
+    good = put(s3, bucket, "good", trail_bytes([record()]))
+    bad = put(s3, bucket, "bad", b"\x1f\x8b not gzip")
+    gone = TrailObject(f"s3://{bucket}/{KEY.format('gone')}", "x", 5)
+    for body in (announce(good, bad), announce(gone), "hello", announce(good)):
+        queue.send(body)
+    feed = SqsFeed(settings, FeedSettings(queue=queue.url))
+    with running(settings, feed):
+        until(lambda: feed.status().counters.get("failed_messages", 0) >= 3, "three that failed")
+        until(lambda: feed.status().counters.get("done_messages", 0) >= 1, "one that is done")
+    assert queue.left() == 3
+    assert feed.status().counters["unknown_messages"] >= 1
+    assert len(documents(client, settings)) == 1
+
+
+def test_a_message_stays_hidden_while_it_is_worked_on(
+    s3: S3Client, bucket: str, queue: Queue, settings: Settings
+) -> None:
+    """Longer than its visibility; and it is deleted only when its last object is settled."""
+    items = [TrailObject(f"s3://{bucket}/{KEY.format(n)}", "e", 1) for n in range(2)]
+    queue.send(announce(*items))
+    brief = settings.model_copy(
+        update={"run": settings.run.model_copy(update={"visibility_seconds": 2})}
+    )
+    feed = SqsFeed(brief, FeedSettings(queue=queue.arn(queue.url)))
+    with by_hand(feed) as arrivals:
+        until(lambda: len(arrivals) == 2, "two arrivals")
+        arrivals[0].settle(Outcome.DONE)
+        assert not threading.Event().wait(5)
+        assert (len(arrivals), queue.visible(), queue.left()) == (2, 0, 1)
+        arrivals[1].settle(Outcome.SKIPPED)
+        until(lambda: queue.left() == 0, "an empty queue")
+    assert feed.status().counters["messages"] == 1
+
+
+def test_what_is_not_finished_is_handed_back_at_once(
+    s3: S3Client, bucket: str, queue: Queue, settings: Settings
+) -> None:
+    queue.send(announce(TrailObject(f"s3://{bucket}/{KEY.format(1)}", "e", 1)))
+    feed = SqsFeed(settings, FeedSettings(queue=queue.name))
+    with by_hand(feed) as arrivals:
+        until(lambda: len(arrivals) == 1, "an arrival")
+        feed.stop()
+        arrivals[0].settle(Outcome.RETURNED)
+    assert queue.visible() == 1
+
+
+def test_a_queue_that_is_not_there_yet_is_waited_for(
+    s3_endpoint: str, bucket: str, settings: Settings
+) -> None:
+    later = Queue(s3_endpoint)
+    later.client.delete_queue(QueueUrl=later.url)
+    feed = SqsFeed(settings, FeedSettings(queue=later.name))
+    with by_hand(feed) as arrivals:
+        until(lambda: "NonExistentQueue" in feed.status().last_error, "an error that says so")
+        later.client.create_queue(QueueName=later.name)
+        later.send(announce(TrailObject(f"s3://{bucket}/{KEY.format(1)}", "e", 1)))
+        until(lambda: len(arrivals) == 1, "an arrival")
+        arrivals[0].settle(Outcome.DONE)

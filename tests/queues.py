@@ -1,0 +1,62 @@
+"""A queue of S3 notifications (moto in server mode), and daemons that follow it."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import boto3
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+PATIENCE = 120.0
+
+
+class Queue:
+    """A queue of a test's own, with a queue for what fails twice."""
+
+    def __init__(self, endpoint: str, receives: int = 2) -> None:
+        self.client: SQSClient = boto3.client("sqs", endpoint_url=endpoint)
+        self.name = f"trail-{uuid.uuid4().hex[:12]}"
+        self.failed = self.client.create_queue(QueueName=f"{self.name}-failed")["QueueUrl"]
+        policy = {
+            "deadLetterTargetArn": self.arn(self.failed),
+            "maxReceiveCount": str(receives),
+        }
+        self.url = self.client.create_queue(
+            QueueName=self.name, Attributes={"RedrivePolicy": json.dumps(policy)}
+        )["QueueUrl"]
+
+    def arn(self, url: str) -> str:
+        """A queue's ARN."""
+        return self._attribute(url, "QueueArn")
+
+    def send(self, body: str, delay: int = 0) -> None:
+        self.client.send_message(QueueUrl=self.url, MessageBody=body, DelaySeconds=delay)
+
+    def left(self) -> int:
+        """Messages that are there, hidden or delayed ones included."""
+        kinds = ("", "NotVisible", "Delayed")
+        return sum(
+            int(self._attribute(self.url, f"ApproximateNumberOfMessages{kind}")) for kind in kinds
+        )
+
+    def visible(self) -> int:
+        return int(self._attribute(self.url, "ApproximateNumberOfMessages"))
+
+    def _attribute(self, url: str, name: str) -> str:
+        wanted: list[str] = [name]
+        found = self.client.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)  # type: ignore[arg-type]
+        return found["Attributes"][name]  # type: ignore[index]
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    """Wait for it."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, f"it never came to that: {what}"
+        time.sleep(0.1)

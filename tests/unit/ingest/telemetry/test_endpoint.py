@@ -1,0 +1,74 @@
+"""Health and metrics as monitoring asks for them."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from urllib.error import HTTPError
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from ingest.counts import Counts
+from ingest.daemon import DaemonStatus
+from ingest.feeds.feed import FeedStatus
+from ingest.telemetry.endpoint import Endpoint, Health
+from ingest.telemetry.metrics import Metrics
+from trailhound.errors import UsageError
+
+STATUS = DaemonStatus(
+    started=1.0,
+    counts=Counts(read=7, indexed=4, duplicates=1, dead_lettered=1, filtered=1),
+    objects={"done": 2, "failed": 1},
+    bytes=99,
+    feeds=[FeedStatus('q"\n', "sqs", 5, 1.5, counters={"messages": 3})],
+)
+
+
+def get(url: str, method: str = "GET") -> tuple[int, bytes]:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, method=method)) as reply:
+            return reply.status, reply.read()
+    except HTTPError as error:
+        return error.code, error.read()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:0", "[::1]:0"])
+def test_health_and_metrics(address: str) -> None:
+    health = [Health(ready=False, reasons=("the cluster is away",))]
+    metrics = Metrics(lambda: STATUS, lambda: health[0].ready)
+    endpoint = Endpoint(address, metrics, lambda: health[0])
+    endpoint.start()
+    try:
+        assert get(endpoint.url + "/healthz")[0] == 200
+        status, body = get(endpoint.url + "/readyz")
+        assert (status, json.loads(body)["reasons"]) == (503, ["the cluster is away"])
+        health[0] = Health(ready=True)
+        assert get(endpoint.url + "/readyz?x=1")[0] == 200
+        assert get(endpoint.url + "/")[0] == 404
+        assert get(endpoint.url + "/metrics", "HEAD") == (200, b"")
+        metrics.delivered(1.0)
+        values = {
+            (sample.name, *sample.labels.values()): sample.value
+            for family in text_string_to_metric_families(get(endpoint.url + "/metrics")[1].decode())
+            for sample in family.samples
+        }
+    finally:
+        endpoint.close()
+    assert values["trailhound_events_total", "dead_lettered"] == 1
+    assert values["trailhound_objects_total", "done"] == 2
+    assert values["trailhound_feed_depth", 'q"\n'] == 5
+    assert values["trailhound_feed_total", 'q"\n', "messages"] == 3
+    assert values["trailhound_ready",] == 1
+    assert values["trailhound_delivery_to_indexed_seconds_count",] == 1
+
+
+def test_a_taken_address_is_a_sentence() -> None:
+    metrics = Metrics(lambda: None, lambda: False)
+    first = Endpoint("127.0.0.1:0", metrics, lambda: Health(ready=True))
+    try:
+        with pytest.raises(UsageError, match=r"cannot listen at 127\.0") as caught:
+            Endpoint(first.url.removeprefix("http://"), metrics, lambda: Health(ready=True))
+        assert "--listen" in caught.value.hint
+    finally:
+        first.close()
