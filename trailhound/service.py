@@ -15,6 +15,8 @@ from opensearchpy.exceptions import OpenSearchException
 from enrich.enricher import Enricher
 from ingest.daemon import Daemon, DaemonStatus
 from ingest.feeds.feed import Arrival, Feed, Outcome
+from ingest.feeds.marks import Marks
+from ingest.feeds.poll import PollFeed
 from ingest.feeds.sqs import SqsFeed
 from ingest.feeds.watch import WatchFeed
 from ingest.objectrun import ObjectRun
@@ -95,7 +97,7 @@ class Service:
         return False
 
     def _follow(self, client: OpenSearch) -> DaemonStatus:
-        feeds = [_feed(self._settings, each) for each in self._settings.run.sources]
+        feeds = [_feed(self._settings, each, client) for each in self._settings.run.sources]
         self._daemon = Daemon(
             connect, self._settings, self._enricher, feeds, on_object=self._observe
         )
@@ -161,9 +163,11 @@ class Service:
         LOG.info("settings reloaded: enrich, filter, retention")
 
 
-def _feed(settings: Settings, source: FeedSettings) -> Feed:
+def _feed(settings: Settings, source: FeedSettings, client: OpenSearch) -> Feed:
     if source.queue is not None:
         return SqsFeed(settings, source)
+    if source.poll is not None:
+        return PollFeed(settings, source, Marks(client, settings))
     return WatchFeed(source)
 
 

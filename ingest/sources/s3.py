@@ -7,7 +7,7 @@ import binascii
 import io
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 import smart_open.s3
@@ -73,12 +73,15 @@ class S3Source:
         """Keys listed so far that are no trail files: digests, other services' logs, markers."""
         return self._tally.ignored
 
-    def objects(self, selection: Selection) -> Iterator[TrailObject]:
+    def objects(
+        self, selection: Selection, after: Callable[[str], str] = lambda _: ""
+    ) -> Iterator[TrailObject]:
         """The trail files selected, lazily. Raises `SourceUnreachable`.
 
-        A source that is one key's full name is read whatever that name looks like.
+        A source that is one key's full name is read whatever that name looks like. `after` may
+        name, for a region's folder, the key behind which its files matter.
         """
-        listing = Listing(self._client, self.bucket, self.prefix, self._payer)
+        listing = Listing(self._client, self.bucket, self.prefix, self._payer, after=after)
         entries = listing.entries(selection, self._tally.roots.add)
         return self._selected(entries, selection)
 

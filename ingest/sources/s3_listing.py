@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
@@ -71,11 +71,21 @@ Step = Entry | Folder | Span
 
 
 class Listing:
-    """Lists one prefix of one bucket. `extra` goes with every request (`RequestPayer`, say)."""
+    """Lists one prefix of one bucket. `extra` goes with every request (`RequestPayer`, say).
+
+    `after` may name, for a region's folder, the key behind which its files matter.
+    """
 
     def __init__(
-        self, client: S3Client, bucket: str, prefix: str, extra: dict[str, Any] | None = None
+        self,
+        client: S3Client,
+        bucket: str,
+        prefix: str,
+        extra: dict[str, Any] | None = None,
+        *,
+        after: Callable[[str], str] = lambda _: "",
     ) -> None:
+        self._after = after
         self._client = client
         self._bucket = bucket
         self._prefix = prefix
@@ -129,7 +139,9 @@ class Listing:
             account, _, region = found.groups()
             if not (_in(account, selection.accounts) and _in(region, selection.regions)):
                 return []
-            return [_days(folder.prefix, path[: found.end()], selection)]
+            span = _days(folder.prefix, path[: found.end()], selection)
+            known = self._after(path[: found.end()])
+            return [replace(span, after=known) if known else span]
         if found := _KIND.search(path):
             if not _in(found[1], selection.accounts):
                 return []

@@ -1,0 +1,211 @@
+"""A bucket that is listed again and again: for accounts without a queue.
+
+Accounts and regions are found at every look, and of each region's folder only what was delivered
+since its mark is listed, and an overlap before it for files that come late. A file's name says
+when it was delivered ("CloudTrail log file name format", CloudTrail user guide).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+
+from ingest.feeds.feed import Announce, Arrival, FeedStatus, Outcome
+from ingest.feeds.marks import Marks
+from ingest.feeds.sqs import aws_of
+from ingest.feeds.trouble import Trouble
+from ingest.objects import Selection, TrailObject
+from ingest.sources.s3 import S3Source
+from trailhound.errors import ClusterError, SourceError
+from trailhound.settings import FeedSettings, Settings
+
+LOG = logging.getLogger("trailhound.poll")
+_EVERY = 60.0
+_TRIES = 5
+_PLACE = re.compile(
+    r"^(?P<folder>s3://.*?(?P<account>\d{12})/(?P<kind>CloudTrail(?:-[A-Za-z]+)?)/(?P<region>[^/]+)/)"
+    r"\d{4}/\d{2}/\d{2}/[^/]*?_(?P<time>\d{8}T\d{4})\d{0,2}Z"
+)
+_FOLDER = re.compile(r"(\d{12})/(CloudTrail(?:-[A-Za-z]+)?)/([^/]+)/$")
+
+
+class _State(Enum):
+    OPEN = "announced, and not settled"
+    AGAIN = "to be announced at the next look"
+    DONE = "settled"
+
+
+@dataclass(slots=True)
+class _File:
+    etag: str
+    folder: str
+    delivered: datetime
+    state: _State
+    tries: int = 0
+
+
+class PollFeed:
+    """Announces the new objects of a bucket."""
+
+    def __init__(self, settings: Settings, feed: FeedSettings, marks: Marks) -> None:
+        """Makes no request. Raises `UsageError`, `SettingsError`, `SourceUnreachable`."""
+        assert feed.poll is not None  # noqa: S101 - a feed of another kind is not made here
+        self.name = feed.poll
+        aws = aws_of(settings.aws, feed)
+        self.source = S3Source(feed.poll, settings.model_copy(update={"aws": aws}))
+        self._root = f"s3://{self.source.bucket}/"
+        self._every = feed.every or _EVERY
+        self._since = feed.since
+        self._overlap = timedelta(minutes=feed.overlap_minutes)
+        self._store = marks
+        self._marks: dict[str, datetime] = {}
+        self._files: dict[str, _File] = {}
+        self._lock = threading.Lock()
+        self._counters: Counter[str] = Counter()
+        self._last_arrival = 0.0
+        self._stopping = threading.Event()
+        self._trouble = Trouble(f"bucket {self.name}", LOG, self._stopping)
+        self._announce: Announce = lambda _: False
+        self._thread = threading.Thread(target=self._poll, name="poll", daemon=True)
+
+    def start(self, announce: Announce) -> None:
+        self._announce = announce
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def close(self) -> None:
+        self._stopping.set()
+        self._thread.join(5)
+        if self._thread.is_alive():
+            return  # it hangs in a request; what it would have written, the next daemon finds
+        try:
+            self._move_marks()
+        except ClusterError as error:
+            self._trouble.note(error.message)
+
+    def status(self) -> FeedStatus:
+        with self._lock:
+            return FeedStatus(
+                self.name,
+                "s3",
+                sum(file.state is not _State.DONE for file in self._files.values()),
+                self._last_arrival,
+                self._trouble.last_error,
+                self._trouble.last_error_at,
+                dict(self._counters),
+            )
+
+    def _poll(self) -> None:
+        known = False
+        while not self._stopping.is_set():
+            try:
+                if not known:
+                    self._marks = self._store.get(self._root)
+                    known = True
+                self._look()
+                self._move_marks()
+                self._trouble.over()
+            except (SourceError, ClusterError) as error:
+                self._trouble.met(error.message)
+            self._stopping.wait(self._every)
+
+    def _look(self) -> None:
+        """List what may be new, and announce what is."""
+        since = self._since or datetime.now(UTC).date() - timedelta(days=1)
+        with self._lock:  # a folder that was followed last a month ago goes on from there
+            since = min([since, *(self._edge(mark).date() for mark in self._marks.values())])
+        for item in self.source.objects(Selection(since=since), self._after):
+            if self._stopping.is_set():
+                return
+            place = _PLACE.match(item.uri)
+            if place is None:
+                continue  # not in CloudTrail's layout: nothing says when it came
+            try:
+                delivered = datetime.strptime(place["time"], "%Y%m%dT%H%M").replace(tzinfo=UTC)
+            except ValueError:
+                continue
+            self._consider(item, place["folder"], delivered)
+
+    def _consider(self, item: TrailObject, folder: str, delivered: datetime) -> None:
+        with self._lock:
+            file = self._files.get(item.uri)
+            if file is None or file.etag != item.etag:
+                file = _File(item.etag, folder, delivered, _State.AGAIN)
+                self._files[item.uri] = file
+            if file.state is not _State.AGAIN:
+                return
+            file.state = _State.OPEN
+            file.tries += 1
+            self._last_arrival = time.time()
+        self._announce(
+            Arrival(
+                item,
+                self.source,
+                self.name,
+                delivered.timestamp(),
+                lambda outcome: self._settled(file, outcome),
+            )
+        )
+
+    def _settled(self, file: _File, outcome: Outcome) -> None:
+        with self._lock:
+            self._counters[f"{outcome.name.lower()}_objects"] += 1
+            if outcome is Outcome.RETURNED:
+                file.tries -= 1
+                file.state = _State.AGAIN
+            elif outcome is Outcome.FAILED and file.tries < _TRIES:
+                file.state = _State.AGAIN
+            else:
+                file.state = _State.DONE
+
+    # How far it has come.
+
+    def _edge(self, mark: datetime) -> datetime:
+        """What was delivered before is listed no more; to the minute, as names have it."""
+        return (mark - self._overlap).replace(second=0, microsecond=0)
+
+    def _after(self, folder: str) -> str:
+        """The key behind which a region's folder is listed; empty where it has no mark yet."""
+        with self._lock:
+            mark = self._marks.get(self._root + folder)
+        found = _FOLDER.search(folder)
+        if mark is None or found is None:
+            return ""
+        moment = self._edge(mark)
+        name = f"{found[1]}_{found[2]}_{found[3]}_{moment:%Y%m%dT%H%M}"
+        return f"{folder}{moment:%Y/%m/%d}/{name}"
+
+    def _move_marks(self) -> None:
+        """Each folder's mark moves up to its oldest file that is not settled, or its newest one."""
+        with self._lock:
+            moved: dict[str, datetime] = {}
+            unsettled: dict[str, datetime] = {}
+            for file in self._files.values():
+                newest = moved.get(file.folder, file.delivered)
+                moved[file.folder] = max(newest, file.delivered)
+                if file.state is not _State.DONE:
+                    oldest = unsettled.get(file.folder, file.delivered)
+                    unsettled[file.folder] = min(oldest, file.delivered)
+            moved |= unsettled
+            moved = {
+                folder: mark
+                for folder, mark in moved.items()
+                if folder not in self._marks or mark > self._marks[folder]
+            }
+        self._store.put(moved)
+        with self._lock:
+            self._marks |= moved
+            self._files = {
+                uri: file
+                for uri, file in self._files.items()
+                if file.state is not _State.DONE
+                or file.delivered >= self._edge(self._marks[file.folder])
+            }
