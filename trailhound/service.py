@@ -1,4 +1,4 @@
-"""`trailhound run`, put together: feeds, daemon, metrics, health and presence."""
+"""`trailhound run`, put together: feeds, daemon, metrics, presence, and the elected scheduler."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import threading
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
+from detections.scheduler import Job, Scheduler, Turn
 from enrich.enricher import Enricher
 from ingest.daemon import Daemon, DaemonStatus
 from ingest.feeds.feed import Arrival, Feed, Outcome
@@ -25,12 +27,15 @@ from ingest.telemetry.endpoint import Endpoint, Health
 from ingest.telemetry.metrics import Metrics
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
+from trailhound.cluster.lease import Lease
 from trailhound.cluster.refusals import cluster_errors
+from trailhound.cluster.retention import enforce
 from trailhound.errors import ClusterUnreachable, UsageError
 from trailhound.settings import FeedSettings, Settings
 
 LOG = logging.getLogger("trailhound.service")
 _WAIT = 5.0
+_RETENTION_EVERY = 3600.0
 
 Load = Callable[[], tuple[Settings, Enricher]]
 """Reads the settings anew, for SIGHUP. Raises `SettingsError`."""
@@ -53,7 +58,8 @@ class Service:
         self._stopping = threading.Event()
         self._cluster_answers = False
         self._daemon: Daemon | None = None
-        self.metrics = Metrics(self._status, lambda: self._health().ready)
+        self._scheduler: Scheduler | None = None
+        self.metrics = Metrics(self._status, lambda: self._health().ready, self._leads)
         self.endpoint = None
         if settings.run.listen is not None:
             self.endpoint = Endpoint(settings.run.listen, self.metrics, self._health)
@@ -65,7 +71,7 @@ class Service:
             self._daemon.stop()
 
     def reload(self) -> None:
-        """Take new rules of enriching and filtering from the settings file."""
+        """Take new rules of enriching, filtering and retention from the settings file."""
         threading.Thread(target=self._reload, name="reload", daemon=True).start()
 
     def run(self) -> DaemonStatus | None:
@@ -97,6 +103,9 @@ class Service:
         return False
 
     def _follow(self, client: OpenSearch) -> DaemonStatus:
+        ledger = templates.Names(self._settings.prefix).ledger
+        lease = Lease(client, ledger, "scheduler", owner=self._id)
+        self._scheduler = Scheduler(client, ledger, lease, self._jobs(client))
         feeds = [_feed(self._settings, each, client) for each in self._settings.run.sources]
         self._daemon = Daemon(
             connect, self._settings, self._enricher, feeds, on_object=self._observe
@@ -107,21 +116,36 @@ class Service:
             target=self._keep_present, args=(client, self._daemon), name="presence", daemon=True
         )
         side.start()
+        self._scheduler.start()
         names = [feed.name for feed in feeds]
         LOG.info("following", extra={"fields": {"sources": names, "daemon": self._id}})
         try:
             return self._daemon.run()
         finally:
             self._stopping.set()
+            self._scheduler.stop()
             side.join(_WAIT)
             LOG.info("stopped", extra={"fields": self._daemon.status().counts.as_dict()})
+
+    def _jobs(self, client: OpenSearch) -> list[Job]:
+        """What only one of all the daemons does. Scheduled detections belong here too."""
+
+        def retain(_: Turn) -> None:
+            report = enforce(client, self._settings, datetime.now(UTC).date())
+            for what, indices in (("deleted", report.deleted), ("closed", report.closed)):
+                for index in indices:
+                    LOG.info("behind the retention", extra={"fields": {what: index}})
+            for index in report.foreign:
+                LOG.warning("behind the retention, but not Trailhound's: %s", index)
+
+        return [Job("retention", _RETENTION_EVERY, retain)]
 
     def _keep_present(self, client: OpenSearch, daemon: Daemon) -> None:
         """Tell the cluster that this daemon lives, and learn whether the cluster does."""
         presence = Presence(self._settings, self._id)
         while True:
             try:
-                presence.renew(client, daemon.status())
+                presence.renew(client, daemon.status(), leads=self._leads())
                 self.metrics.newest_event = _newest_event(client, self._settings)
                 self._cluster_answers = True
             except OpenSearchException:
@@ -134,6 +158,9 @@ class Service:
     def _observe(self, _run: ObjectRun, arrival: Arrival, outcome: Outcome) -> None:
         if outcome is Outcome.DONE:
             self.metrics.delivered(arrival.delivered)
+
+    def _leads(self) -> bool:
+        return self._scheduler is not None and self._scheduler.leads
 
     def _status(self) -> DaemonStatus | None:
         return self._daemon.status() if self._daemon is not None else None

@@ -25,7 +25,10 @@ class Metrics:
     """A registry of its own. `status` tells how the daemon does; None before it began."""
 
     def __init__(
-        self, status: Callable[[], DaemonStatus | None], ready: Callable[[], bool]
+        self,
+        status: Callable[[], DaemonStatus | None],
+        ready: Callable[[], bool],
+        leads: Callable[[], bool],
     ) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
@@ -38,7 +41,7 @@ class Metrics:
         )
         self.newest_event: float | None = None
         """`eventTime` of the newest searchable event, in seconds since the epoch."""
-        self.registry.register(_Mirror(self, status, ready))
+        self.registry.register(_Mirror(self, status, ready, leads))
 
     def delivered(self, moment: float) -> None:
         """An object that was delivered at this moment (seconds since the epoch) is indexed now."""
@@ -56,7 +59,9 @@ class _Mirror(Collector):
         metrics: Metrics,
         status: Callable[[], DaemonStatus | None],
         ready: Callable[[], bool],
+        leads: Callable[[], bool],
     ) -> None:
+        self._leads = leads
         self._metrics = metrics
         self._status = status
         self._ready = ready
@@ -67,6 +72,7 @@ class _Mirror(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield _gauge("ready", "Whether the daemon works: 1, or 0.", float(self._ready()))
+        yield _gauge("leader", "Whether the scheduled jobs run here.", float(self._leads()))
         if (newest := self._metrics.newest_event) is not None:
             lag = max(0.0, time.time() - newest)
             yield _gauge(

@@ -124,6 +124,7 @@ OPERATIONS: dict[str, Callable[[OpenSearch], Any]] = {
     ),
     "describe": lambda client: client.indices.get(index=DAY),
     "alias": lambda client: client.indices.get_alias(index=f"{NAMESPACE}-cloudtrail-*"),
+    "retention, closing": lambda client: client.indices.close(index=DAY),
     "retention": lambda client: client.indices.delete(index=DAY),
 }
 """Every kind of request Trailhound makes, in an order in which they work."""

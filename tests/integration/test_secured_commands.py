@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.processes import identity_holds, printed, run
+from tests.processes import identity_holds, printed, run, start
+from tests.queues import until
 from tests.secured import SecuredEngine
 from tests.trails import record, write_trail
 from trailhound.cluster.role import least_privilege_role
@@ -61,6 +63,31 @@ def test_every_command_works_with_the_shipped_role(
     verdicts = {each["verdict"] for each in command("doctor")["findings"]}
     assert "failed" not in verdicts
     assert command("status")
+
+
+def test_the_daemon_works_with_the_shipped_role(
+    settings: Settings, login: Mapping[str, str], tmp_path: Path
+) -> None:
+    """Ledger, lease, jobs, presence and retention, none of them refused."""
+    write_trail(tmp_path / "trail", [record(eventTime=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")])
+    assert run(settings, "init", env=login).returncode == 0
+    more = {"TRAILHOUND_RUN__LISTEN": "127.0.0.1:0", "TRAILHOUND_RETENTION__DAYS": "30"}
+    process = start(settings, "run", "--watch", tmp_path / "trail", env={**login, **more})
+    try:
+
+        def works() -> bool:
+            assert process.poll() is None
+            daemons = printed(run(settings, "status", "--json", env=login).stdout)["daemons"]
+            return any(each["indexed"] == 1 and each["leads"] for each in daemons)
+
+        until(works, "an event indexed by a daemon that leads")
+    finally:
+        process.terminate()
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert b"permission" not in said, said.decode()
+    assert b"failed" not in said, said.decode()
+    assert PASSWORD.encode() not in said
 
 
 def test_without_a_role_a_command_says_what_is_missing(

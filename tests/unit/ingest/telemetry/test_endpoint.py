@@ -36,7 +36,7 @@ def get(url: str, method: str = "GET") -> tuple[int, bytes]:
 @pytest.mark.parametrize("address", ["127.0.0.1:0", "[::1]:0"])
 def test_health_and_metrics(address: str) -> None:
     health = [Health(ready=False, reasons=("the cluster is away",))]
-    metrics = Metrics(lambda: STATUS, lambda: health[0].ready)
+    metrics = Metrics(lambda: STATUS, lambda: health[0].ready, lambda: True)
     endpoint = Endpoint(address, metrics, lambda: health[0])
     endpoint.start()
     try:
@@ -59,12 +59,12 @@ def test_health_and_metrics(address: str) -> None:
     assert values["trailhound_objects_total", "done"] == 2
     assert values["trailhound_feed_depth", 'q"\n'] == 5
     assert values["trailhound_feed_total", 'q"\n', "messages"] == 3
-    assert values["trailhound_ready",] == 1
+    assert values["trailhound_ready",] == values["trailhound_leader",] == 1
     assert values["trailhound_delivery_to_indexed_seconds_count",] == 1
 
 
 def test_a_taken_address_is_a_sentence() -> None:
-    metrics = Metrics(lambda: None, lambda: False)
+    metrics = Metrics(lambda: None, lambda: False, lambda: False)
     first = Endpoint("127.0.0.1:0", metrics, lambda: Health(ready=True))
     try:
         with pytest.raises(UsageError, match=r"cannot listen at 127\.0") as caught:

@@ -1,0 +1,194 @@
+"""One holder at a time, and soon another when it is gone."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from opensearchpy import OpenSearch
+
+from detections.scheduler import Job, Scheduler, Turn
+from tests.faults.proxy import DROP, Fault, Proxy, Request
+from tests.queues import until
+from tests.trails import own_settings, prepared
+from trailhound.cluster import templates
+from trailhound.cluster.client import connect
+from trailhound.cluster.lease import Lease
+from trailhound.cluster.retention import enforce
+from trailhound.settings import RetentionSettings, Settings
+
+SECONDS = 1.5
+
+
+@pytest.fixture
+def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
+    return own_settings(engine, namespace, tmp_path / "home")
+
+
+@pytest.fixture
+def client(settings: Settings) -> OpenSearch:
+    return prepared(settings)
+
+
+def lease(settings: Settings, owner: str, url: str = "") -> Lease:
+    if url:
+        cluster = settings.cluster.model_copy(update={"hosts": [url]})
+        settings = settings.model_copy(update={"cluster": cluster})
+    ledger = templates.Names(settings.prefix).ledger
+    return Lease(connect(settings, timeout=5), ledger, "x", owner=owner, seconds=SECONDS)
+
+
+@contextmanager
+def watched(leases: list[Lease]) -> Iterator[list[int]]:
+    """How many held it, looked at all the time; the largest number is first at the end."""
+    most = [0]
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(0.002):
+            most[0] = max(most[0], sum(each.held for each in leases))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield most
+    finally:
+        ended.set()
+        thread.join()
+
+
+@pytest.mark.usefixtures("client")
+def test_one_of_three_holds_it_and_another_follows(settings: Settings) -> None:
+    leases = [lease(settings, f"owner-{number}") for number in range(3)]
+    terms = []
+    with watched(leases) as most:
+        for each in leases:
+            each.start()
+        left = list(leases)
+        while left:
+            until(lambda: any(each.held for each in left), "a holder")
+            (holder,) = [each for each in left if each.held]
+            terms.append(holder.term)
+            time.sleep(SECONDS * 1.5)  # renewed meanwhile
+            assert holder.held
+            holder.stop()
+            left.remove(holder)
+    assert most == [1]
+    assert terms == sorted(set(terms))
+
+
+@pytest.mark.usefixtures("client")
+def test_a_holder_that_is_cut_off_counts_itself_out_before_another_begins(
+    settings: Settings,
+) -> None:
+    cut = threading.Event()
+
+    def script(_: Request) -> Fault | None:
+        return DROP if cut.is_set() else None
+
+    with Proxy(settings.hosts[0], script) as proxy, ExitStack() as stack:
+        first, second = lease(settings, "first", proxy.url), lease(settings, "second")
+        first.start()
+        stack.callback(first.stop)
+        until(lambda: first.held, "the first to hold it")
+        second.start()
+        stack.callback(second.stop)
+        with watched([first, second]) as most:
+            time.sleep(SECONDS)
+            assert first.held
+            cut.set()
+            until(lambda: second.held, "the second to take over")
+            cut.clear()
+            time.sleep(SECONDS)
+            assert second.held
+            assert not first.held
+        assert most == [1]
+        assert second.term > first.term
+
+
+def scheduler(settings: Settings, owner: str, jobs: list[Job]) -> Scheduler:
+    ledger = templates.Names(settings.prefix).ledger
+    return Scheduler(connect(settings), ledger, lease(settings, owner), jobs)
+
+
+@pytest.mark.usefixtures("client")
+def test_a_job_that_fails_stops_no_other_and_the_next_one_elected_goes_on(
+    settings: Settings,
+) -> None:
+    runs: list[tuple[str, datetime | None]] = []
+
+    def broken(_: Turn) -> None:
+        raise ValueError("it does not work")
+
+    def jobs(who: str) -> list[Job]:
+        def work(turn: Turn) -> None:
+            assert turn.still_ours()
+            runs.append((who, turn.last_success))
+
+        return [Job("broken", 0.1, broken), Job("good", 0.1, work)]
+
+    one, two = scheduler(settings, "one", jobs("one")), scheduler(settings, "two", jobs("two"))
+    one.start()
+    until(lambda: len(runs) >= 3, "three runs")
+    two.start()
+    one.stop()
+    done = len(runs)
+    until(lambda: len(runs) >= done + 2, "runs of the other one")
+    two.stop()
+    assert {who for who, _ in runs[:done]} == {"one"}
+    assert {who for who, _ in runs[done:]} == {"two"}
+    assert runs[0][1] is None
+    times = [moment for _, moment in runs[1:] if moment is not None]
+    assert len(times) == len(runs) - 1
+    assert times == sorted(set(times))
+    entry = connect(settings).get(index=templates.Names(settings.prefix).ledger, id="job-broken")
+    assert entry["_source"]["failures"] >= 3
+    assert "it does not work" in entry["_source"]["last_error"]
+
+
+@pytest.mark.parametrize("action", ["delete", "close"])
+def test_days_behind_the_retention_go_and_nothing_else(
+    action: str, client: OpenSearch, settings: Settings
+) -> None:
+    names = templates.Names(settings.prefix)
+    today = date(2025, 3, 31)
+    days = [today - timedelta(days=number) for number in (0, 29, 30, 31, 400)]
+    for day in days:
+        client.indices.create(index=names.day(f"{day:%Y.%m.%d}"))
+    ours = {names.day(f"{day:%Y.%m.%d}") for day in days}
+    foreign = {
+        names.day("2020.01.01"),
+        f"{settings.prefix}cloudtrail-2020.13.99",
+        f"{settings.prefix}other",
+    }
+    client.indices.delete_index_template(name=f"{settings.prefix}trailhound-events")
+    for index in foreign:
+        client.indices.create(index=index)
+
+    def there() -> dict[str, str]:
+        rows = client.cat.indices(
+            index=f"{settings.prefix}*", format="json", params={"expand_wildcards": "all"}
+        )
+        return {row["index"]: row["status"] for row in rows}
+
+    assert enforce(client, settings, today).deleted == []
+    wanted = RetentionSettings.model_validate({"days": 30, "action": action})
+    kept = settings.model_copy(update={"retention": wanted})
+    behind = {names.day("2025.02.28"), names.day(f"{days[-1]:%Y.%m.%d}")}
+    report = enforce(client, kept, today)
+    assert set(report.deleted + report.closed) == behind
+    assert report.foreign == [names.day("2020.01.01")]
+    again = enforce(client, kept, today)
+    assert again.deleted == again.closed == []
+    left = there()
+    assert foreign <= left.keys()
+    assert ours - behind <= left.keys()
+    gone = {index for index in behind if left.get(index) != "close"}
+    assert gone == (behind if action == "delete" else set())
+    assert all(left[index] == "open" for index in (ours - behind) | foreign)
+    assert datetime.now(UTC).date() > today

@@ -1,0 +1,129 @@
+"""One of many: a lease that a single process holds, in one document of the ledger index.
+
+No clock of another machine is trusted. A contender takes over what it has seen unchanged for the
+lease's whole time by its own monotonic clock; the holder counts itself out earlier than that, by
+its own, when it could not renew. Writes are guarded by `if_seq_no` and `if_primary_term`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import ConflictError, NotFoundError, OpenSearchException
+
+LOG = logging.getLogger("trailhound.lease")
+_MARGIN = 0.2
+"""Of the lease's time: the holder stops so much earlier than another starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The document as it was, and since when (monotonic) it has been so."""
+
+    version: tuple[int, int]
+    since: float
+    owner: str
+    term: int
+
+
+class Lease:
+    """The lease `name`. Its thread tries to get and to keep it from `start` to `stop`."""
+
+    def __init__(
+        self, client: OpenSearch, index: str, name: str, *, owner: str, seconds: float = 30.0
+    ) -> None:
+        self._client = client
+        self._index = index
+        self._id = f"lease-{name}"
+        self._name = name
+        self._owner = owner
+        self._seconds = seconds
+        self._seen: _Seen | None = None
+        self._until = 0.0
+        self._term = 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name=f"lease-{name}", daemon=True)
+
+    @property
+    def held(self) -> bool:
+        """Whether it is ours right now."""
+        return time.monotonic() < self._until
+
+    @property
+    def term(self) -> int:
+        """Grows with each change of holder: a write of an earlier term comes from one deposed."""
+        return self._term
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Give it up, so that another takes it at once."""
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join(self._seconds)
+        held, self._until = self.held, 0.0
+        if held and self._seen is not None:
+            try:
+                self._write(self._seen, owner="", term=self._term)
+            except OpenSearchException as error:
+                LOG.warning("the lease %s could not be given up: %s", self._name, error)
+
+    def _keep(self) -> None:
+        while not self._ended.is_set():
+            try:
+                self._turn()
+            except ConflictError:
+                self._until = 0.0  # somebody else was quicker
+            except OpenSearchException as error:
+                LOG.debug("the lease %s: %s", self._name, error)
+            self._ended.wait(self._seconds / 6)
+
+    def _turn(self) -> None:
+        """Renew what is ours; take what is free, or has stood still for too long."""
+        before = self._seen
+        now = self._look()
+        if now is None:
+            self._write(None, owner=self._owner, term=1)
+            return
+        ours = now.owner == self._owner
+        if ours and self.held:
+            self._write(now, owner=self._owner, term=now.term)
+            return
+        self._until = 0.0
+        stood = before is not None and before.version == now.version
+        silent = stood and time.monotonic() - now.since > self._seconds
+        if not now.owner or ours or silent:
+            self._write(now, owner=self._owner, term=now.term + 1)
+
+    def _look(self) -> _Seen | None:
+        """The document as it stands; None where there is none yet."""
+        try:
+            found = self._client.get(index=self._index, id=self._id, params={"realtime": "true"})
+        except NotFoundError:
+            return None
+        version = (found["_seq_no"], found["_primary_term"])
+        if self._seen is None or self._seen.version != version:
+            source = found["_source"]
+            self._seen = _Seen(version, time.monotonic(), source["owner"], source["term"])
+        return self._seen
+
+    def _write(self, over: _Seen | None, *, owner: str, term: int) -> None:
+        """Write the document over the one that was seen; ours from the moment of asking."""
+        asked = time.monotonic()
+        params: dict[str, Any] = {"op_type": "create"}
+        if over is not None:
+            params = {"if_seq_no": over.version[0], "if_primary_term": over.version[1]}
+        body = {"state": "lease", "owner": owner, "term": term}
+        reply = self._client.index(index=self._index, id=self._id, body=body, params=params)
+        self._seen = _Seen((reply["_seq_no"], reply["_primary_term"]), asked, owner, term)
+        if owner:
+            if term != self._term:
+                LOG.info("holding the lease %s", self._name, extra={"fields": {"term": term}})
+            self._term = term
+            self._until = asked + self._seconds * (1 - _MARGIN)

@@ -1,0 +1,62 @@
+"""Days behind the retention: closed or deleted, and nothing else touched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+from opensearchpy import OpenSearch
+
+from trailhound.cluster import templates
+from trailhound.settings import Settings
+
+
+@dataclass(slots=True)
+class RetentionReport:
+    """Names of indices. `foreign` bear the name of a day, and are not Trailhound's."""
+
+    deleted: list[str] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+
+
+def enforce(client: OpenSearch, settings: Settings, today: date) -> RetentionReport:
+    """Close or delete each day more than `retention.days` before `today` (UTC).
+
+    Only an index that bears a day's name and our template's mark is touched. Nothing happens
+    while `retention.days` is not set. Raises opensearch-py's exceptions.
+    """
+    report = RetentionReport()
+    days = settings.retention.days
+    if days is None:
+        return report
+    names = templates.Names(settings.prefix)
+    oldest = today - timedelta(days=days)
+    states = {
+        row["index"]: row["status"]
+        for row in client.cat.indices(
+            index=names.days, format="json", params={"h": "index,status", "expand_wildcards": "all"}
+        )
+    }
+    behind = [index for index in sorted(states) if _before(index, names, oldest)]
+    if not behind:
+        return report
+    marks = templates.marks(client, names.days)
+    for index in behind:
+        if not marks.get(index):
+            report.foreign.append(index)
+        elif settings.retention.action == "delete":
+            client.indices.delete(index=index)
+            report.deleted.append(index)
+        elif states[index] == "open":
+            client.indices.close(index=index)
+            report.closed.append(index)
+    return report
+
+
+def _before(index: str, names: templates.Names, oldest: date) -> bool:
+    try:
+        day = datetime.strptime(index[-10:], "%Y.%m.%d").date()  # noqa: DTZ007 - a day alone
+    except ValueError:
+        return False
+    return index == names.day(index[-10:]) and day < oldest
