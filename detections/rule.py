@@ -1,0 +1,68 @@
+"""One rule, as everything but its parser sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+Level = Literal["informational", "low", "medium", "high", "critical"]
+LEVELS: tuple[Level, ...] = ("informational", "low", "medium", "high", "critical")
+"""Sigma's levels, the gravest last."""
+
+SEVERITIES: Mapping[Level, int] = MappingProxyType(
+    {"informational": 1, "low": 3, "medium": 5, "high": 8, "critical": 10}
+)
+"""The score (1 to 10) of a rule that gives none: the report's high begins at 8, medium at 5."""
+
+Kind = Literal["sigma", "correlation", "new_terms", "anomaly", "impossible_travel"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a rule stands: its file and the line (from 1) on which its document begins."""
+
+    path: Path
+    line: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """ATT&CK ids from a rule's tags: tactics as `persistence`, techniques as `T1098.001`."""
+
+    tactics: tuple[str, ...] = ()
+    techniques: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule that has been loaded.
+
+    `definition` is what it finds by: a `SigmaRule`, a `SigmaCorrelationRule`, or one of our own
+    kinds. A rule that serves only as part of a correlation has `alerts` false. `group_by` names
+    the fields by whose values a plain rule's events fall into one alert; `suppress` is how long
+    a further event of the same group joins that alert instead of raising another.
+    """
+
+    id: str
+    title: str
+    kind: Kind
+    level: Level
+    definition: Any
+    place: Place
+    severity: int = 5
+    description: str = ""
+    attack: Attack = Attack()
+    references: tuple[str, ...] = ()
+    falsepositives: tuple[str, ...] = ()
+    response: tuple[str, ...] = ()
+    alerts: bool = True
+    interval: timedelta = timedelta(minutes=5)
+    group_by: tuple[str, ...] = ()
+    suppress: timedelta = timedelta(0)
