@@ -134,8 +134,8 @@ class Recorder:
         stored = read_many(self._client, self._names.alerts, wanted)
         for plan in plans:
             plan.fold(stored)
-        heads = {_head(plan.batch): plan.head_write() for plan in plans if plan.head_changed}
-        written = write_many(self._client, self._names.ledger, heads)
+        writes = {_head(plan.batch): plan.head_write() for plan in plans if plan.head_changed}
+        written = write_many(self._client, self._names.ledger, writes)
         ours = [plan for plan in plans if not plan.head_changed or _head(plan.batch) in written]
         whole = self._write(ours, made)
         return [plan.batch for plan in plans if plan not in whole]
