@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -71,25 +73,34 @@ def revise(
     index: str,
     name: str,
     change: Callable[[dict[str, Any]], Mapping[str, Any] | None],
+    *,
+    start: Mapping[str, Any] | None = None,
 ) -> dict[str, Any] | None:
     """Change one document, reading it again whenever somebody else was quicker.
 
-    `change` gives the new document, or None where it is to stay. The document as it is at the
-    end; None where there is none. Raises `RequestFailed` when overtaken over and over.
+    `change` gives the new document, or None where it is to stay. Where there is none, it begins
+    with `start`. The document as it is at the end; None where there is none and no `start`.
+    Raises `RequestFailed` when overtaken over and over.
     """
-    for _ in range(TRIES):
+    for number in range(TRIES):
+        before: dict[str, Any]
+        params: dict[str, Any]
         try:
             found = client.get(index=index, id=name)
         except NotFoundError:
-            return None
-        before: dict[str, Any] = found["_source"]
+            if start is None:
+                return None
+            before, params = dict(start), {"op_type": "create"}
+        else:
+            before = found["_source"]
+            params = {"if_seq_no": found["_seq_no"], "if_primary_term": found["_primary_term"]}
         after = change(before)
         if after is None or after == before:
             return before
-        params = {"if_seq_no": found["_seq_no"], "if_primary_term": found["_primary_term"]}
         try:
             client.index(index=index, id=name, body=dict(after), params=params)
         except ConflictError:
+            time.sleep(random.uniform(0, 0.01 * (number + 1)))
             continue
         return dict(after)
     raise RequestFailed(

@@ -254,7 +254,11 @@ def test_hostile_events_reach_neither_the_terminal_nor_the_mapping(
     client: OpenSearch, settings: Settings, recorder: Recorder
 ) -> None:
     name = "\x1b[2J\x1b]0;x\x07evil" + "A" * 5_000
-    hostile = {"user": {"name": name}, "sourceIPAddress": "fe80::1%eth0", "source": {}}
+    hostile: dict[str, Any] = {
+        "user": {"name": name},
+        "sourceIPAddress": "fe80::1%eth0",
+        "source": {},
+    }
     put_events(client, settings, [1], **hostile)
     group = (("userIdentity.arn", name * 8),)
     made = recorder.record([single("grouped", 1, group), single(PLAIN.id, 1)])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import getpass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from enum import StrEnum
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
@@ -25,7 +26,15 @@ By = Annotated[
     str | None, typer.Option("--by", metavar="WHO", help="Who does it. Default: your login name.")
 ]
 Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why; kept with the alert.")]
-State = Literal["open", "acknowledged", "closed", "all"]
+
+
+class State(StrEnum):
+    """What `--state` takes."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    CLOSED = "closed"
+    ALL = "all"
 
 
 @app.command("list")
@@ -56,9 +65,9 @@ def list_alerts(
     Example: `trailhound alerts list --level high --since 2025-03-01`
     """
     settings = settings_from(config, url, namespace)
-    states: tuple[str, ...] = tuple(state or ("open", "acknowledged"))
+    states = tuple(state or (State.OPEN, State.ACKNOWLEDGED))
     wanted = Wanted(
-        () if "all" in states else states,
+        () if State.ALL in states else states,
         level,
         since.replace(tzinfo=since.tzinfo or UTC) if since else None,
         rule,

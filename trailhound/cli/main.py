@@ -11,7 +11,17 @@ import typer
 from typer.exceptions import TyperException
 
 from trailhound import __version__
-from trailhound.cli import alerts, backfill, deadletters, demo, doctor, engine, sample, setup
+from trailhound.cli import (
+    alerts,
+    backfill,
+    deadletters,
+    demo,
+    doctor,
+    engine,
+    notify,
+    sample,
+    setup,
+)
 from trailhound.cli import run as daemon
 from trailhound.cli.screen import err, fail, safe
 from trailhound.errors import TrailhoundError
@@ -64,6 +74,7 @@ app.command(rich_help_panel=_EVENTS)(daemon.run)
 app.command(rich_help_panel=_EVENTS)(sample.sample)
 app.command(rich_help_panel=_EVENTS)(demo.demo)
 app.add_typer(alerts.app, name="alerts", rich_help_panel=_FOUND)
+app.add_typer(notify.app, name="notify", rich_help_panel=_FOUND)
 app.command("retry-deadletters", rich_help_panel=_CARE)(deadletters.retry_deadletters)
 app.command(rich_help_panel=_CARE)(doctor.doctor)
 
