@@ -1,4 +1,4 @@
-"""Correlations by brute force: every window of every group as a set, in plain Python.
+"""Correlations by brute force: every window of every group as a list, in plain Python.
 
 It shares no code with what it judges. Slow on purpose: nothing here is clever.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import permutations, product
+from itertools import combinations, product
 from typing import Any
 
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -19,6 +19,7 @@ COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "eq": operator.eq,
     "neq": operator.ne,
 }
+Key = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -39,124 +40,176 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Member:
+    """What a window holds: an event, or a firing with the events behind it."""
+
+    time: int
+    events: frozenset[Event]
+    parts: frozenset[int]
+    values: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Found:
     """A burst: its group, its events in order."""
 
-    group: tuple[str, ...]
+    group: Key
     ids: tuple[str, ...]
     first: int
     last: int
 
 
-Rule = tuple[str, tuple[str, ...], str | None]
-"""An event name, the fields that it is grouped by, the field whose values count."""
+@dataclass(frozen=True)
+class Plain:
+    """A rule on an event name; `group_by` and `field` are its own fields."""
+
+    name: str
+    group_by: tuple[str, ...] = ()
+    field: str | None = None
 
 
-def bursts(
-    events: Sequence[Event],
-    *,
-    type_: str,
-    rules: Sequence[Rule],
-    timespan: int,
-    op: str = "gte",
-    limit: float = 1,
-    expression: Callable[[set[int]], bool] | None = None,
-    percentile: int = 50,
-) -> set[Found]:
-    """Every burst of a correlation of plain rules."""
-    groups: dict[tuple[str, ...], list[tuple[Event, frozenset[int]]]] = {}
-    for event in sorted(events, key=lambda each: (each.time, each.id)):
-        keys: dict[tuple[str, ...], set[int]] = {}
-        for position, (name, fields, _) in enumerate(rules):
-            if event.name == name:
-                for key in product(*(event.values(path) for path in fields)):
-                    keys.setdefault(key, set()).add(position)
-        for key, parts in keys.items():
-            groups.setdefault(key, []).append((event, frozenset(parts)))
+@dataclass(frozen=True)
+class Spec:
+    """A correlation. As a part of another one, `places` says which of its group-by values make
+    the other's group, and `place` which one is counted there."""
 
-    def holds(window: list[tuple[Event, frozenset[int]]]) -> bool:
-        values = [
-            (event.id, value)
-            for event, parts in window
-            for value in {
-                v for part in parts if rules[part][2] for v in event.values(rules[part][2] or "")
-            }
-        ]
-        present = {part for _, parts in window for part in parts}
-        if expression is not None:
-            return expression(present)
-        compare = COMPARE[op]
-        match type_:
-            case "event_count":
-                return compare(len(window), limit)
-            case "value_count":
-                return compare(len({value for _, value in values}), limit)
-            case "temporal":
-                return compare(len(present), limit)
-            case "temporal_ordered":
-                return compare(longest_chain(window, len(rules)), limit)
-        numbers = sorted(float(value) for _, value in values if is_number(value))
-        if not numbers:
-            return False
-        if type_ == "value_sum":
-            return compare(sum(numbers), limit)
-        if type_ == "value_avg":
-            return compare(sum(numbers) / len(numbers), limit)
-        return compare(interpolated(numbers, percentile), limit)
-
-    return {
-        Found(key, tuple(each.id for each in merged), merged[0].time, merged[-1].time)
-        for key, members in groups.items()
-        for merged in merge(windows(members, timespan, holds))
-    }
+    type: str
+    rules: tuple[Plain | Spec, ...]
+    timespan: int
+    op: str = "gte"
+    limit: float = 1
+    expression: Callable[[set[int]], bool] | None = None
+    percentile: int = 50
+    places: tuple[int, ...] = ()
+    place: int | None = None
 
 
-def is_number(text: str) -> bool:
-    return text.removeprefix("-").isdigit()
-
-
-def windows(
-    members: Sequence[tuple[Event, frozenset[int]]],
-    timespan: int,
-    holds: Callable[[list[tuple[Event, frozenset[int]]]], bool],
-) -> list[list[Event]]:
-    """The content of every window that ends at a member and meets the condition."""
-    found = []
-    for end in sorted({event.time for event, _ in members}):
-        window = [member for member in members if end - timespan <= member[0].time <= end]
-        if holds(window):
-            found.append([event for event, _ in window])
+def bursts(events: Sequence[Event], spec: Spec) -> set[Found]:
+    """Every burst of a correlation."""
+    found = set()
+    for key, windows in firings(events, spec).items():
+        for merged in merge(windows):
+            behind = {event for member in merged for event in member.events}
+            ordered = sorted(behind, key=lambda event: (event.time, event.id))
+            ids = tuple(event.id for event in ordered)
+            found.add(Found(key, ids, ordered[0].time, ordered[-1].time))
     return found
 
 
-def merge(found: Iterable[list[Event]]) -> list[list[Event]]:
-    """Windows that share an event, put together, until none share one."""
-    merged: list[dict[str, Event]] = []
-    for window in found:
-        new = {event.id: event for event in window}
+def firings(events: Sequence[Event], spec: Spec) -> dict[Key, list[list[Member]]]:
+    """By group, the content of every window that meets the condition, in time's order."""
+    found = {}
+    for key, members in grouped(events, spec).items():
+        windows = []
+        for end in sorted({member.time for member in members}):
+            window = [each for each in members if end - spec.timespan <= each.time <= end]
+            if holds(spec, window):
+                windows.append(window)
+        found[key] = windows
+    return found
+
+
+def grouped(events: Sequence[Event], spec: Spec) -> dict[Key, list[Member]]:
+    groups: dict[Key, dict[Any, Member]] = {}
+
+    def put(key: Key, mark: Any, member: Member) -> None:
+        group = groups.setdefault(key, {})
+        before = group.get(mark)
+        if before is not None:  # one event that several rules find is one member
+            member = Member(
+                member.time,
+                member.events,
+                member.parts | before.parts,
+                member.values | before.values,
+            )
+        group[mark] = member
+
+    for position, rule in enumerate(spec.rules):
+        parts = frozenset([position])
+        if isinstance(rule, Plain):
+            for event in events:
+                if event.name != rule.name:
+                    continue
+                values = frozenset(event.values(rule.field) if rule.field else ())
+                for key in product(*(event.values(path) for path in rule.group_by)):
+                    put(key, event.id, Member(event.time, frozenset([event]), parts, values))
+            continue
+        for inner, windows in firings(events, rule).items():
+            chosen = windows
+            if not spec.type.startswith("temporal"):
+                chosen = [
+                    window
+                    for place, window in enumerate(windows)
+                    if not any(set(window) & set(before) for before in windows[:place])
+                ]
+            for window in chosen:
+                time = max(member.time for member in window)
+                behind = frozenset(event for member in window for event in member.events)
+                values = frozenset() if rule.place is None else frozenset([inner[rule.place]])
+                key = tuple(inner[place] for place in rule.places)
+                put(key, (position, inner, time), Member(time, behind, parts, values))
+    return {key: list(group.values()) for key, group in groups.items()}
+
+
+def holds(spec: Spec, window: Sequence[Member]) -> bool:
+    present = {part for member in window for part in member.parts}
+    if spec.expression is not None:
+        return spec.expression(present)
+    compare = COMPARE[spec.op]
+    match spec.type:
+        case "event_count":
+            return compare(len(window), spec.limit)
+        case "value_count":
+            return compare(len({v for member in window for v in member.values}), spec.limit)
+        case "temporal":
+            return compare(len(present), spec.limit)
+        case "temporal_ordered":
+            return compare(longest_chain(window, len(spec.rules)), spec.limit)
+    numbers = sorted(float(v) for member in window for v in member.values if is_number(v))
+    if not numbers:
+        return False
+    if spec.type == "value_sum":
+        return compare(sum(numbers), spec.limit)
+    if spec.type == "value_avg":
+        return compare(sum(numbers) / len(numbers), spec.limit)
+    return compare(interpolated(numbers, spec.percentile), spec.limit)
+
+
+def merge(windows: Iterable[list[Member]]) -> list[set[Member]]:
+    """Windows that share a member, put together, until none share one."""
+    merged: list[set[Member]] = []
+    for window in windows:
+        new = set(window)
         apart = []
         for other in merged:
-            if other.keys() & new.keys():
+            if other & new:
                 new |= other
             else:
                 apart.append(other)
         merged = [*apart, new]
-    return [sorted(each.values(), key=lambda event: (event.time, event.id)) for each in merged]
+    return merged
 
 
-def longest_chain(window: Sequence[tuple[Event, frozenset[int]]], rules: int) -> int:
+def longest_chain(window: Sequence[Member], rules: int) -> int:
     """The most rules, in their order, that have events at times that don't decrease."""
-    best = 0
-    for size in range(1, rules + 1):
-        for chosen in permutations(range(rules), size):
-            if list(chosen) == sorted(chosen) and _chains(window, chosen):
-                best = size
-    return best
+    return max(
+        (
+            size
+            for size in range(1, rules + 1)
+            for chosen in combinations(range(rules), size)
+            if any(
+                list(taken) == sorted(taken)
+                for taken in product(
+                    *([each.time for each in window if part in each.parts] for part in chosen)
+                )
+            )
+        ),
+        default=0,
+    )
 
 
-def _chains(window: Sequence[tuple[Event, frozenset[int]]], chosen: Sequence[int]) -> bool:
-    times = [[event.time for event, parts in window if part in parts] for part in chosen]
-    return any(list(taken) == sorted(taken) for taken in product(*times))
+def is_number(text: str) -> bool:
+    return text.removeprefix("-").isdigit()
 
 
 def interpolated(numbers: Sequence[float], percentile: int) -> float:

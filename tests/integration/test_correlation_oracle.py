@@ -2,153 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from detections.correlator import Correlator
-from detections.event_index import EventIndex
-from detections.span import Clock, Span
-from tests import correlation_oracle as oracle
-from tests.correlation_oracle import Event, Found
-from tests.event_store import DAY, EventStore, at, event_store
-from tests.sigma_correlations import correlation, exactly, loaded, loosely, plain
-
-ARN = "userIdentity.arn"
-REGION = "awsRegion"
-FLAT = "requestParameters.bucketName"
-MANY = "resources.ARN"
-NUMBER = "requestParameters.size"
-NASTY = ['"', "'] OR [", "ünïcödé ☃", "", " ", "a\\b", "{}", "*"]
+from tests.correlation_oracle import Plain, Spec, bursts
+from tests.event_store import EventStore, event_store
+from tests.random_trails import (
+    ARN,
+    FLAT,
+    MANY,
+    NUMBER,
+    REGION,
+    answers,
+    in_span,
+    index_events,
+    spans,
+    trails,
+)
+from tests.sigma_correlations import correlation, plain
 
 OPERATORS = st.sampled_from(["gte", "gte", "gt", "eq", "lt", "lte", "neq"])
 GROUPINGS = st.sampled_from([[], [ARN], [ARN], [ARN, REGION], [FLAT], [MANY], [ARN, FLAT]])
-
-
-@pytest.fixture(scope="module")
-def store(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventStore]:
-    with event_store(engine, tmp_path_factory.mktemp("home")) as made:
-        yield made
-
-
-@st.composite
-def trails(draw: st.DrawFn) -> list[Event]:
-    """Up to 24 events in a minute, many at one instant, some without a field, some late."""
-    drawn = draw(
-        st.lists(
-            st.tuples(
-                st.integers(0, 45),
-                st.sampled_from("AABC"),
-                st.sampled_from([None, "ada", "bob", *NASTY]),
-                st.sampled_from(["eu", "us"]),
-                st.sampled_from([None, "b1", "b2"]),
-                st.sampled_from([None, "r1", ["r1", "r2"], ["r2", "r3", "r4"]]),
-                st.sampled_from([None, "1", "2", "3", "10", "-4", "many"]),
-                st.integers(0, 5),
-            ),
-            max_size=24,
-        )
-    )
-    return [
-        Event(
-            id=f"e{number:02}",
-            time=time,
-            name=name,
-            fields={
-                path: value
-                for path, value in {
-                    ARN: arn,
-                    REGION: region,
-                    FLAT: bucket,
-                    MANY: arns,
-                    NUMBER: size,
-                }.items()
-                if value is not None
-            },
-            ingested=100 + ingested,
-        )
-        for number, (time, name, arn, region, bucket, arns, size, ingested) in enumerate(drawn)
-    ]
-
-
-def spans() -> st.SearchStrategy[tuple[Clock, int, int]]:
-    """A clock and the two ends in seconds, the second left out."""
-    clocks: list[tuple[Clock, int, int, int]] = [
-        ("@timestamp", -5, 50, 60),
-        ("event.ingested", 99, 106, 4),
-    ]
-    return st.sampled_from(clocks).flatmap(
-        lambda each: st.tuples(
-            st.just(each[0]), st.integers(each[1], each[2]), st.integers(1, each[3])
-        ).map(lambda drawn: (drawn[0], drawn[1], drawn[1] + drawn[2]))
-    )
-
-
-def indexed(store: EventStore, mark: str, events: list[Event]) -> None:
-    documents = [
-        {
-            "id": event.id,
-            "time": event.time,
-            "ingested": event.ingested,
-            "fields": {"eventName": event.name, **event.fields},
-        }
-        for event in events
-    ]
-    store.add(mark, documents)
-
-
-def expected(found: set[Found], events: list[Event], span: tuple[Clock, int, int]) -> set[Found]:
-    """Those of all bursts that hold an event in the span."""
-    clock, since, until = span
-    inside = {
-        event.id
-        for event in events
-        if since <= (event.time if clock == "@timestamp" else event.ingested) < until
-    }
-    return {each for each in found if inside.intersection(each.ids)}
-
-
-def seconds(when: datetime) -> int:
-    return round((when - DAY).total_seconds())
-
-
-def evaluated(
-    store: EventStore,
-    mark: str,
-    documents: list[dict[str, Any]],
-    span: tuple[Clock, int, int],
-) -> list[set[Found]]:
-    """What the correlation finds: by reading all, by way of candidates, and by the matcher."""
-    rule = loaded(*documents)
-    clock, since, until = span
-    answers = []
-    for whole, compiled in ((10_000, exactly(mark)), (0, exactly(mark)), (0, loosely(mark))):
-        index = EventIndex(store.client, store.index, hits_page=7, groups_page=3)
-        findings = list(
-            Correlator(index, rule, compiled, whole=whole).findings(
-                "rule", Span(at(since), at(until), clock)
-            )
-        )
-        assert all(each.count == len(each.events) for each in findings)
-        answers.append(
-            {
-                Found(
-                    tuple(value for _, value in each.group),
-                    tuple(name.removeprefix(f"{mark}-") for name in each.events),
-                    seconds(each.first_seen),
-                    seconds(each.last_seen),
-                )
-                for each in findings
-            }
-        )
-        assert len(answers[-1]) == len(findings), "a burst was given twice"
-    return answers
-
-
+RANDOM = settings(
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 TYPES: dict[str, tuple[str | None, list[str]]] = {
     "event_count": (None, ["A"]),
     "value_count": (REGION, ["A", "B"]),
@@ -161,14 +44,16 @@ TYPES: dict[str, tuple[str | None, list[str]]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def store(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventStore]:
+    with event_store(engine, tmp_path_factory.mktemp("home")) as made:
+        yield made
+
+
 @pytest.mark.parametrize("type_", TYPES)
-@settings(
-    max_examples=15,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+@RANDOM
 @given(data=st.data())
-def test_finds_what_brute_force_finds(store: EventStore, type_: str, data: st.DataObject) -> None:
+def test_every_type(store: EventStore, type_: str, data: st.DataObject) -> None:
     field, names = TYPES[type_]
     if type_ == "value_count":
         field = data.draw(st.sampled_from([REGION, MANY, FLAT]), "field")
@@ -186,7 +71,7 @@ def test_finds_what_brute_force_finds(store: EventStore, type_: str, data: st.Da
     if type_ == "value_percentile":
         condition["percentile"] = data.draw(st.sampled_from([0, 25, 90, 100]), "percentile")
     mark = store.mark()
-    indexed(store, mark, events)
+    index_events(store, mark, events)
     documents = [
         *(plain(name, mark) for name in names),
         correlation(
@@ -197,18 +82,148 @@ def test_finds_what_brute_force_finds(store: EventStore, type_: str, data: st.Da
             condition=condition,
         ),
     ]
-    wanted = expected(
-        oracle.bursts(
-            events,
-            type_=type_,
-            rules=[(name, tuple(grouping), field) for name in names],
-            timespan=timespan,
-            op=op,
-            limit=limit,
-            percentile=condition.get("percentile", 50),
-        ),
-        events,
-        span,
+    spec = Spec(
+        type_,
+        tuple(Plain(name, tuple(grouping), field) for name in names),
+        timespan,
+        op,
+        limit,
+        percentile=condition.get("percentile", 50),
     )
-    for found in evaluated(store, mark, documents, span):
+    wanted = in_span(bursts(events, spec), events, span)
+    for found in answers(store, mark, documents, span):
+        assert found == wanted
+
+
+EXPRESSIONS: dict[str, Callable[[set[int]], bool]] = {
+    "A and B": lambda has: {0, 1} <= has,
+    "(A or B) and C": lambda has: bool({0, 1} & has) and 2 in has,
+    "A and not B": lambda has: 0 in has and 1 not in has,
+    "A or not C": lambda has: 0 in has or 2 not in has,
+    "not A": lambda has: 0 not in has,
+}
+
+
+@RANDOM
+@given(data=st.data())
+def test_boolean_expressions(store: EventStore, data: st.DataObject) -> None:
+    events = data.draw(trails(), "events")
+    text = data.draw(st.sampled_from(sorted(EXPRESSIONS)), "condition")
+    timespan = data.draw(st.integers(1, 12), "timespan")
+    span = data.draw(spans(), "span")
+    names = [name for name in "ABC" if name in text]
+    positions = {"ABC".index(name): place for place, name in enumerate(names)}
+    mark = store.mark()
+    index_events(store, mark, events)
+    documents = [
+        *(plain(name, mark) for name in names),
+        correlation(
+            type="temporal",
+            rules=names,
+            group_by=[ARN],
+            timespan=f"{timespan}s",
+            condition=text,
+        ),
+    ]
+    back = {place: letter for letter, place in positions.items()}
+    spec = Spec(
+        "temporal",
+        tuple(Plain(name, (ARN,)) for name in names),
+        timespan,
+        expression=lambda has: EXPRESSIONS[text]({back[each] for each in has}),
+    )
+    wanted = in_span(bursts(events, spec), events, span)
+    for found in answers(store, mark, documents, span):
+        assert found == wanted
+
+
+@pytest.mark.parametrize("type_", ["event_count", "value_count", "temporal", "temporal_ordered"])
+@RANDOM
+@given(data=st.data())
+def test_aliases(store: EventStore, type_: str, data: st.DataObject) -> None:
+    """The same thing is called `userIdentity.arn` by A and `resources.ARN` by B."""
+    events = data.draw(trails(), "events")
+    timespan = data.draw(st.integers(1, 12), "timespan")
+    limit = data.draw(st.integers(1, 3), "limit")
+    other = data.draw(st.sampled_from([MANY, FLAT]), "the other field")
+    span = data.draw(spans(), "span")
+    # Both fields hold the same names, or no group would meet.
+    renamed = {"r1": "ada", "r2": "bob", "b1": "ada", "b2": "bob"}
+    for event in events:
+        for path in (MANY, FLAT):
+            if path in event.fields:
+                found = event.fields[path]
+                one = renamed.get(found, found) if isinstance(found, str) else None
+                event.fields[path] = one or [renamed.get(each, each) for each in found]
+    mark = store.mark()
+    index_events(store, mark, events)
+    condition: dict[str, Any] = {"gte": limit}
+    if type_ == "value_count":
+        condition["field"] = REGION
+    documents = [
+        plain("A", mark),
+        plain("B", mark),
+        correlation(
+            type=type_,
+            rules=["A", "B"],
+            group_by=["who"],
+            aliases={"who": {"A": ARN, "B": other}},
+            timespan=f"{timespan}s",
+            condition=condition,
+        ),
+    ]
+    field = REGION if type_ == "value_count" else None
+    rules = (Plain("A", (ARN,), field), Plain("B", (other,), field))
+    spec = Spec(type_, rules, timespan, limit=limit)
+    wanted = in_span(bursts(events, spec), events, span)
+    for found in answers(store, mark, documents, span):
+        assert found == wanted
+
+
+@pytest.mark.parametrize("type_", ["event_count", "value_count", "temporal", "temporal_ordered"])
+@RANDOM
+@given(data=st.data())
+def test_correlations_of_correlations(store: EventStore, type_: str, data: st.DataObject) -> None:
+    events = data.draw(trails(), "events")
+    inner_span = data.draw(st.integers(1, 8), "inner timespan")
+    timespan = data.draw(st.integers(1, 12), "timespan")
+    inner_limit = data.draw(st.integers(1, 3), "inner limit")
+    limit = data.draw(st.integers(1, 2), "limit")
+    span = data.draw(spans(), "span")
+    mark = store.mark()
+    index_events(store, mark, events)
+    condition: dict[str, Any] = {"gte": limit}
+    if type_ == "value_count":
+        condition["field"] = REGION
+    documents = [
+        plain("A", mark),
+        plain("B", mark),
+        correlation(
+            "many",
+            type="event_count",
+            rules=["A"],
+            group_by=[ARN, REGION],
+            timespan=f"{inner_span}s",
+            condition={"gte": inner_limit},
+        ),
+        correlation(
+            type=type_,
+            rules=["many", "B"],
+            group_by=[ARN],
+            timespan=f"{timespan}s",
+            condition=condition,
+        ),
+    ]
+    inner = Spec(
+        "event_count",
+        (Plain("A", (ARN, REGION)),),
+        inner_span,
+        limit=inner_limit,
+        places=(0,),
+        place=1 if type_ == "value_count" else None,
+    )
+    other = Plain("B", (ARN,), REGION if type_ == "value_count" else None)
+    spec = Spec(type_, (inner, other), timespan, limit=limit)
+    wanted = in_span(bursts(events, spec), events, span)
+    for found in answers(store, mark, documents, span):
         assert found == wanted
