@@ -214,6 +214,30 @@ class EnrichSettings(Section):
     risk: RiskSettings = RiskSettings()
 
 
+class OverrideSettings(Section):
+    """What one rule is to be, whatever its file says."""
+
+    enabled: bool = True
+    level: Literal["informational", "low", "medium", "high", "critical"] | None = None
+    interval: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}[smhd]$")] | None = None
+    """As `5m` or `1h`."""
+
+
+class DetectionSettings(Section):
+    """Rules, and what is changed about them without touching their files."""
+
+    shipped: bool = True
+    """Whether the pack that comes with Trailhound is in force."""
+    rules: list[Path] = []
+    """More rules: files and folders."""
+    exceptions: list[Path] = []
+    """Sigma filter documents: files and folders."""
+    placeholders: dict[str, list[str]] = {}
+    """The values behind `%name%` where a rule uses `expand`."""
+    overrides: dict[str, OverrideSettings] = {}
+    """By rule id."""
+
+
 class Settings(BaseSettings):
     """The tree. `Settings()` reads the environment; `load()` reads a file beneath it."""
 
@@ -231,6 +255,7 @@ class Settings(BaseSettings):
     ingest: IngestSettings = IngestSettings()
     enrich: EnrichSettings = EnrichSettings()
     run: RunSettings = RunSettings()
+    detections: DetectionSettings = DetectionSettings()
     filter: list[dict[str, Any]] = []
     """Sigma `detection` blocks; an event that matches any of them is counted, not indexed."""
 
