@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 Clock = Literal["@timestamp", "event.ingested"]
 """When it happened (history), or when Trailhound sent it (schedules: late files are not missed)."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +33,17 @@ class Span:
             return asked
         young = {"range": {"@timestamp": {"gte": self.oldest.isoformat()}}}
         return {"bool": {"filter": [asked, young]}}
+
+    def milliseconds(self) -> tuple[int, int]:
+        """Both ends in whole milliseconds since 1970, which is how exact the index is.
+
+        >>> from datetime import UTC
+        >>> Span(datetime(1970, 1, 1, tzinfo=UTC), datetime(1970, 1, 2, tzinfo=UTC)).milliseconds()
+        (0, 86400000)
+        """
+        return _milliseconds(self.since), _milliseconds(self.until)
+
+
+def _milliseconds(moment: datetime) -> int:
+    """Rounded up: an event of that millisecond is then not before the moment."""
+    return -((_EPOCH - moment) // timedelta(milliseconds=1))
