@@ -22,7 +22,8 @@ _MOST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Where a rule stands. Times are UTC; `failures` counts since the last success."""
+    """Where a rule stands. Times are UTC; `ran_at` is when its last run began; `failures` counts
+    since the last success."""
 
     rule_id: str
     title: str

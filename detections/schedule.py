@@ -37,11 +37,12 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rules that are due for the same span; once it is looked through, all is seen to `mark`."""
+    """Rules that were due at `moment` for the same span; after it, all is seen to `mark`."""
 
     rules: tuple[Rule, ...]
     span: Span
     mark: datetime
+    moment: datetime
 
 
 def batches(
@@ -76,4 +77,5 @@ def _next(rule: Rule, mark: Mark, now: datetime, pace: Pace) -> datetime:
 def _batch(rules: tuple[Rule, ...], since: datetime, now: datetime, pace: Pace) -> Batch:
     end = since + pace.step
     until, mark = (end, end) if end <= now - pace.lookback else (now, now - pace.lookback)
-    return Batch(rules, Span(since, until, "event.ingested", oldest=since - pace.late), mark)
+    span = Span(since, until, "event.ingested", oldest=since - pace.late)
+    return Batch(rules, span, mark, now)

@@ -236,6 +236,12 @@ class DetectionSettings(Section):
     """The values behind `%name%` where a rule uses `expand`."""
     overrides: dict[str, OverrideSettings] = {}
     """By rule id."""
+    scheduled: bool = True
+    """Whether `trailhound run` runs the rules."""
+    lookback_minutes: Annotated[float, Field(ge=1)] = 5.0
+    """How long after its stamp an event may still become searchable, clock skew included."""
+    late_hours: Annotated[float, Field(gt=0)] = 24.0
+    """A schedule finds what comes in up to this long after it happened; older is a backfill's."""
     dashboards_url: Annotated[str, Field(pattern="^https?://")] | None = None
     """OpenSearch Dashboards' address, as a browser reaches it: alerts link to their events."""
 
