@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,7 +113,7 @@ def daemon(settings: Settings, where: Cloud, log: Path) -> Iterator[subprocess.P
                 process.wait()
 
 
-def _as_environment(settings: Settings, endpoint: str) -> Mapping[str, str]:
+def _as_environment(settings: Settings, endpoint: str) -> dict[str, str]:
     return {
         "TRAILHOUND_HOME": str(settings.home),
         "TRAILHOUND_NAMESPACE": settings.namespace,
