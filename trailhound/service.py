@@ -145,9 +145,12 @@ class Service:
 
         def retain(_: Turn) -> None:
             report = enforce(client, self._settings, datetime.now(UTC).date())
-            for what, indices in (("deleted", report.deleted), ("closed", report.closed)):
+            done = {"deleted": report.deleted, "closed": report.closed, "handed": report.handed}
+            for what, indices in done.items():
                 for index in indices:
                     LOG.info("behind the retention", extra={"fields": {what: index}})
+            for index in report.managed:
+                LOG.warning("behind the retention, but another ISM policy has it: %s", index)
             for index in report.foreign:
                 LOG.warning("behind the retention, but not Trailhound's: %s", index)
 

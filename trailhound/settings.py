@@ -117,6 +117,8 @@ class RetentionSettings(Section):
 
     days: Annotated[int, Field(ge=1)] | None = None
     action: Literal["delete", "close"] = "delete"
+    ism: bool = True
+    """Let the cluster's Index State Management do it, where the cluster has that plugin."""
 
 
 class IngestSettings(Section):
