@@ -112,7 +112,8 @@ class Service:
 
     def _follow(self, client: OpenSearch) -> DaemonStatus:
         ledger = templates.Names(self._settings.prefix).ledger
-        lease = Lease(client, ledger, "scheduler", owner=self._id)
+        seconds = self._settings.run.lease_seconds
+        lease = Lease(client, ledger, "scheduler", owner=self._id, seconds=seconds)
         self._scheduler = Scheduler(client, ledger, lease, self._jobs(client))
         feeds = [_feed(self._settings, each, client) for each in self._settings.run.sources]
         self._daemon = Daemon(

@@ -179,6 +179,8 @@ class RunSettings(Section):
     """How long a message is hidden from other consumers; extended while it is worked on."""
     stop_seconds: Annotated[float, Field(gt=0)] = 25.0
     """From the signal to the end: what is not finished by then is handed back."""
+    lease_seconds: Annotated[float, Field(ge=2, le=60)] = 30.0
+    """After so long without a sign of life, another daemon takes the scheduled jobs over."""
     listen: Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$")] | None = (
         "127.0.0.1:9464"
     )

@@ -146,10 +146,13 @@ def _feeds(status: DaemonStatus) -> Iterator[Metric]:
 
 
 def _job_runs(jobs: Mapping[str, JobRuns]) -> Iterator[Metric]:
-    """Scheduled jobs, detections among them; only the leader's counters move."""
-    runs = _counter("job_runs", "Scheduled jobs begun here, by job.", "job")
-    failures = _counter("job_failures", "Of these, those that failed.", "job")
-    seconds = _counter("job_seconds", "Seconds spent in scheduled jobs.", "job")
+    """Scheduled jobs, detections among them; only the leader's counters move.
+
+    Not labelled `job`: that is Prometheus's own name for who was scraped.
+    """
+    runs = _counter("job_runs", "Scheduled jobs begun here, by name.", "task")
+    failures = _counter("job_failures", "Of these, those that failed.", "task")
+    seconds = _counter("job_seconds", "Seconds spent in scheduled jobs.", "task")
     for name, each in jobs.items():
         runs.add_metric([name], each.runs)
         failures.add_metric([name], each.failures)
