@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import core, indexing, memory
+from bench import core, detections, indexing, memory
 from bench.ground import Ground, ground
 from trailhound.sample import SampleSummary
 
@@ -90,13 +90,14 @@ def _tell_sample(made: SampleSummary) -> None:
     )
 
 
-PARTS: dict[str, Callable[[Bench], None]] = {
+ON_AN_ENGINE: dict[str, Callable[[Bench], None]] = {
     "core": Bench.core,
     "replay": Bench.replay,
     "tiny": Bench.tiny,
     "dynamic": Bench.dynamic,
     "memory": Bench.memory,
 }
+PARTS = (*ON_AN_ENGINE, "detections")
 
 
 def main() -> None:
@@ -106,14 +107,20 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=3, help="the median of so many is quoted")
     wanted = parser.parse_args()
-    with ground() as where:
-        bench = Bench(where, wanted.events, wanted.rounds)
-        console.print(
-            f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-        )
-        for name in wanted.parts or PARTS:
-            PARTS[name](bench)
-    RESULTS.write_text(json.dumps(bench.results, indent=1) + "\n")
+    parts = wanted.parts or PARTS
+    console.print(
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    )
+    results: dict[str, Any] = {}
+    if any(name in ON_AN_ENGINE for name in parts):
+        with ground() as where:
+            bench = Bench(where, wanted.events, wanted.rounds, results)
+            for name in parts:
+                if name in ON_AN_ENGINE:
+                    ON_AN_ENGINE[name](bench)
+    if "detections" in parts:
+        results["detections"] = detections.measure(wanted.events, console.print)
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     console.print(f"written to {RESULTS}")
 
 
