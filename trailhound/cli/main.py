@@ -19,6 +19,7 @@ from trailhound.cli import (
     doctor,
     engine,
     notify,
+    rules,
     sample,
     setup,
 )
@@ -64,7 +65,7 @@ def _main(
 
 
 _ENGINE, _EVENTS, _CARE = "The local engine", "Events in", "Looking after it"
-_FOUND = "What was found"
+_DETECTIONS = "Detections"
 app.command(rich_help_panel=_ENGINE)(engine.up)
 app.command(rich_help_panel=_ENGINE)(engine.down)
 app.command(rich_help_panel=_ENGINE)(engine.status)
@@ -73,8 +74,9 @@ app.command(rich_help_panel=_EVENTS)(backfill.backfill)
 app.command(rich_help_panel=_EVENTS)(daemon.run)
 app.command(rich_help_panel=_EVENTS)(sample.sample)
 app.command(rich_help_panel=_EVENTS)(demo.demo)
-app.add_typer(alerts.app, name="alerts", rich_help_panel=_FOUND)
-app.add_typer(notify.app, name="notify", rich_help_panel=_FOUND)
+app.add_typer(rules.app, name="rules", rich_help_panel=_DETECTIONS)
+app.add_typer(alerts.app, name="alerts", rich_help_panel=_DETECTIONS)
+app.add_typer(notify.app, name="notify", rich_help_panel=_DETECTIONS)
 app.command("retry-deadletters", rich_help_panel=_CARE)(deadletters.retry_deadletters)
 app.command(rich_help_panel=_CARE)(doctor.doctor)
 
