@@ -11,9 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from click.testing import Result
 from opensearchpy import OpenSearch, helpers
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from detections.finding import Finding, Group
 from detections.rule import Attack, Place, Rule

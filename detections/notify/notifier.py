@@ -193,10 +193,16 @@ class _Sweep:
         stored = read_many(self._client, self._alerts, [name]).get(name)
         if stored is None or self._channel.name in _done(stored.document):
             return ""
-        message = self._wording.alert(shown(name, stored.document), self._channel.format)
+        error: NotifyError | None = None
         try:
+            message = self._wording.alert(shown(name, stored.document), self._channel.format)
             self._opened.send(message)
-        except NotifyError as error:
+        except NotifyError as refused:
+            error = refused
+        except Exception as fault:  # noqa: BLE001 - one message's fault is not the others'
+            # Not its own words: they may hold an address.
+            error = NotifyError(f"{self._channel.name}: {type(fault).__name__}")
+        if error is not None:
             fields = {"alert": name, "channel": self._channel.name}
             LOG.warning("an alert was not delivered: %s", error.message, extra={"fields": fields})
             self._report.failed[self._channel.name] += 1

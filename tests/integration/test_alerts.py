@@ -195,6 +195,44 @@ def test_two_writers_at_once_make_no_second_alert(
     assert len(spans(desk, PLAIN.id)) == 5
 
 
+def test_writers_and_whoever_closes_at_once_count_every_event_once(
+    client: OpenSearch, settings: Settings, desk: Desk
+) -> None:
+    seconds = range(0, 1200, 40)
+    put_events(client, settings, seconds)
+    done = threading.Event()
+    faults: list[BaseException] = []
+
+    def write(number: int) -> None:
+        own = Recorder(connect(settings), settings, RULES)
+        findings = [single("grouped", second, ADA) for second in seconds]
+        random.Random(number).shuffle(findings)
+        try:
+            for at_ in range(0, len(findings), 2):
+                own.record(findings[at_ : at_ + 2])
+        except BaseException as error:  # noqa: BLE001 - shown by the test
+            faults.append(error)
+
+    def close() -> None:
+        own = Desk(connect(settings), settings)
+        while not done.wait(0.05):
+            for alert in own.find(Wanted(states=("open",)), limit=3):
+                own.close(alert["id"], "ada")
+
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(3)]
+    closer = threading.Thread(target=close)
+    for thread in (*writers, closer):
+        thread.start()
+    for thread in writers:
+        thread.join()
+    done.set()
+    closer.join()
+    assert not faults
+    Recorder(client, settings, RULES).record([single("grouped", second, ADA) for second in seconds])
+    seen = [event for alert in desk.find(Wanted()) for event in alert["evidence"]["event_id"]]
+    assert sorted(seen) == sorted(map(event_id, seconds))
+
+
 def test_a_writer_that_dies_halfway_is_made_up_by_the_next_run(
     client: OpenSearch, settings: Settings, desk: Desk
 ) -> None:

@@ -26,7 +26,6 @@ from tests.receiver import Received, Receiver
 from tests.trails import own_settings, prepared
 from trailhound.cluster.client import connect
 from trailhound.errors import UsageError
-from trailhound.settings import Settings
 
 SECRET = "s3cr3t-t0ken"
 NOW = datetime.now(UTC).replace(second=30, microsecond=0)
@@ -65,7 +64,7 @@ class House:
 
     def with_channels(self, *channels: dict[str, Any], **limits: Any) -> Notifier:
         notify = {"channels": list(channels), **limits}
-        self.settings: Settings = own_settings(*self._place, notify=notify)
+        self.settings = own_settings(*self._place, notify=notify)
         return Notifier(self.client, self.settings, aws_session)
 
     def raise_alerts(self, rule_id: str, *seconds: int, start: datetime = RECENT) -> set[str]:
@@ -273,7 +272,7 @@ def test_sns_topics_reach_their_queues(house: House, s3_endpoint: str) -> None:
     report = notifier.deliver(NOW)
     assert report.sent == {"sns": 2, "snsfifo": 2}, report
     for queue in queues:
-        received = []
+        received: list[Any] = []
         while len(received) < 2:
             reply = sqs.receive_message(
                 QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=2, AttributeNames=["All"]
