@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 from isal import igzip
 from opensearchpy import OpenSearch
+from opensearchpy.exceptions import OpenSearchException
 
 from bench.following import Cloud, cloud, daemon
 from bench.ground import Ground, fresh_namespace
@@ -51,9 +52,12 @@ class Watcher:
             "query": {"terms": {"trail.object": uris}},
             "aggs": {"objects": {"terms": {"field": "trail.object", "size": len(uris)}}},
         }
-        reply = self._client.search(
-            index=self._index, body=body, params={"ignore_unavailable": "true"}
-        )
+        try:
+            reply = self._client.search(
+                index=self._index, body=body, params={"ignore_unavailable": "true"}
+            )
+        except OpenSearchException:
+            return len(waiting)  # a day that has only just been created has no shard yet
         now = time.monotonic()
         for bucket in reply.get("aggregations", {}).get("objects", {}).get("buckets", ()):
             at, events = waiting[bucket["key"]]

@@ -36,7 +36,7 @@ from trailhound.settings import Settings
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-ENGINE_KILLS = int(os.environ.get("TRAILHOUND_TEST_ENGINE_KILLS", "2"))
+ENGINE_KILLS = int(os.environ.get("TRAILHOUND_TEST_ENGINE_KILLS", "1"))
 """An engine takes seconds to come back: twenty of these are for a run by hand."""
 FAULTS = 24
 CLOCK = Path(__file__).parent / "clock"
