@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -74,7 +75,10 @@ def delays(ground: Ground, seconds: float, refresh: str) -> dict[str, Any]:
     for rate in RATES:
         objects = max(3, int(rate * seconds / 60))
         trail, _ = ground.sample(objects * EVENTS_AN_OBJECT, EVENTS_AN_OBJECT)
-        with fresh_namespace(ground, f"delay{rate}") as (client, settings), cloud() as where:
+        with (
+            fresh_namespace(ground, f"delay{rate}-{os.getpid()}") as (client, settings),
+            cloud() as where,
+        ):
             index = settings.index.model_copy(update={"refresh_interval": refresh})
             fast = settings.model_copy(update={"index": index})
             name = templates.Names(settings.prefix).template("events")
