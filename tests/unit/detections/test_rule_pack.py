@@ -150,9 +150,9 @@ def test_nothing_lies_about_without_a_rule() -> None:
 
 def test_own_kinds_have_their_keys() -> None:
     keys = {
-        "new_terms": {"field", "per", "days"},
+        "new_terms": {"field", "per", "days", "learn"},
         "impossible_travel": {"per", "max_kmh", "min_km"},
-        "anomaly": {"per", "measure", "baseline", "sigma", "window"},
+        "anomaly": {"per", "measure", "field", "baseline", "deviations", "minutes", "least"},
     }
     for rule in shipped():
         for kind in OWN_KINDS:
