@@ -18,9 +18,10 @@ from opensearchpy.exceptions import OpenSearchException
 from detections.alerts import group as group_module
 from detections.alerts.desk import Desk, Wanted
 from detections.alerts.recorder import Recorder
+from tests.commands import command
 from tests.engines import remove_namespace
 from tests.faults.proxy import DROP, Fault, Proxy, Request
-from tests.findings import ADA, at, burst, command, emptied, event_id, put_events, rule, single
+from tests.findings import ADA, at, burst, emptied, event_id, put_events, rule, single
 from tests.trails import own_settings, prepared
 from trailhound.cluster.client import connect
 from trailhound.errors import UsageError
