@@ -110,7 +110,7 @@ def answers(
     clock, since, until = span
     found = []
     for whole, compiled in ((10_000, exactly(mark)), (0, exactly(mark)), (0, loosely(mark))):
-        index = EventIndex(store.client, store.index, hits_page=7, groups_page=3)
+        index = EventIndex(store.client, store.index, hits_page=11, groups_page=4)
         correlator = Correlator(index, rule, compiled, whole=whole)
         findings = list(correlator.findings("rule", Span(at(since), at(until), clock)))
         assert all(each.count == len(each.events) for each in findings)
