@@ -16,6 +16,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from detections.alerts import group as group_module
+from detections.alerts import pages
 from detections.alerts.desk import Desk, Wanted
 from detections.alerts.recorder import Recorder
 from tests.commands import command
@@ -199,7 +200,7 @@ def test_two_writers_at_once_make_no_second_alert(
 def test_writers_and_whoever_closes_at_once_count_every_event_once(
     client: OpenSearch, settings: Settings, desk: Desk
 ) -> None:
-    seconds = range(0, 1200, 40)
+    seconds = range(0, 640, 40)
     put_events(client, settings, seconds)
     done = threading.Event()
     faults: list[BaseException] = []
@@ -220,7 +221,7 @@ def test_writers_and_whoever_closes_at_once_count_every_event_once(
             for alert in own.find(Wanted(states=("open",)), limit=3):
                 own.close(alert["id"], "ada")
 
-    writers = [threading.Thread(target=write, args=(number,)) for number in range(3)]
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(2)]
     closer = threading.Thread(target=close)
     for thread in (*writers, closer):
         thread.start()
@@ -278,9 +279,14 @@ def test_alerts_that_the_directory_let_go_of_are_found_again(
     assert sum(count for *_, count in spans(desk)) == 11
 
 
-def test_filters_find_what_they_name(
-    client: OpenSearch, settings: Settings, recorder: Recorder, desk: Desk
+def test_filters_find_what_they_name_on_every_page(
+    client: OpenSearch,
+    settings: Settings,
+    recorder: Recorder,
+    desk: Desk,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(pages, "PAGE", 2)
     put_events(client, settings, range(20))
     recorder.record([single(PLAIN.id, second) for second in range(3)])
     recorder.record([burst("burst", range(10, 15))])

@@ -324,3 +324,23 @@ def test_the_test_command(house: House, receiver: Receiver) -> None:
     assert isinstance(unknown.exception, UsageError)
     for each in (done, one, unknown):
         assert SECRET not in f"{each.output}{each.exception!r}"
+
+
+def test_an_older_cluster_does_as_well(
+    engine_2_19: str, receiver: Receiver, tmp_path: Path
+) -> None:
+    namespace = f"t{uuid.uuid4().hex[:10]}"
+    house = House(engine_2_19, namespace, tmp_path)
+    try:
+        prepared(house.settings)
+        near = rule("near", suppress=timedelta(minutes=1))
+        put_events(house.client, house.settings, [0, 30], RECENT)
+        recorder = Recorder(house.client, house.settings, {near.id: near})
+        for _ in range(2):
+            recorder.record(single("near", second, start=RECENT) for second in (30, 0))
+        (alert,) = Desk(house.client, house.settings).find(Wanted(principal="ADA"))
+        assert alert["count"] == 2
+        assert house.with_channels(hook(receiver)).deliver(NOW).sent == {"hook": 1}
+        assert keys(receiver) == [alert["id"]]
+    finally:
+        remove_namespace(engine_2_19, namespace)
