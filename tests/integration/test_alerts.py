@@ -140,6 +140,33 @@ def test_bursts_that_overlap_update_one_alert(
     assert desk.get(name) == before
 
 
+def test_the_same_findings_again_write_nothing_and_read_no_event(
+    client: OpenSearch, settings: Settings
+) -> None:
+    """A schedule finds what it has found again and again."""
+    put_events(client, settings, range(150))
+    findings = [
+        *(single(PLAIN.id, second) for second in (1, 2)),
+        *(single("grouped", second, ADA) for second in (3, 4)),
+        burst("burst", range(10, 20), detail="ten"),
+        burst("burst", range(20, 150), (("user.name", "bob"),)),
+    ]
+    asked: list[str] = []
+
+    def look(request: Request) -> None:
+        asked.append(request.path)
+
+    with Proxy(settings.hosts[0], look) as proxy:
+        cluster = settings.cluster.model_copy(update={"hosts": [proxy.url]})
+        own = settings.model_copy(update={"cluster": cluster})
+        recorder = Recorder(connect(own), own, RULES)
+        assert len(recorder.record(findings).created) == 5
+        asked.clear()
+        recorder.record(findings)
+    assert asked
+    assert all("/_mget" in path for path in asked), asked
+
+
 def test_a_closed_alert_stays_closed_and_new_activity_is_a_new_one(
     client: OpenSearch, settings: Settings, recorder: Recorder, desk: Desk
 ) -> None:
