@@ -12,7 +12,7 @@ from sigma.rule import SigmaRule
 from detections.backend import compile_rule
 from detections.compiled import Compiled
 from detections.correlator import Correlator
-from detections.event_index import EventIndex
+from detections.event_index import EventIndex, histogram
 from detections.finding import Finding
 from detections.span import Clock, Span
 from tests.event_store import EventStore, at, event_store
@@ -327,6 +327,20 @@ def test_no_index_is_no_finding(engine: str, namespace: str, tmp_path: Path) -> 
     client = prepared(own_settings(engine, namespace, tmp_path / "home"))
     store = EventStore(client, namespace)
     assert found(store, store.mark(), burst_of("none")) == []
+
+
+def test_times_are_paged_over_days(each_engine: str, tmp_path: Path) -> None:
+    """A page that begins after all of a day's events: an engine's own `after` fails there."""
+    with event_store(each_engine, tmp_path) as store:
+        mark = store.mark()
+        store.add(mark, [call(day, 86_400 * day, ingested=5_000_000) for day in range(7)])
+        index = EventIndex(store.client, store.index, groups_page=2)
+        query = {"term": {"recipientAccountId": mark}}
+        with index.snapshot() as snapshot:
+            buckets = list(snapshot.buckets(query, [histogram("time", 43_200_000)]))
+        assert [int(each["key"]["time"]) // 43_200_000 % 14 for each in buckets] == [
+            (int(at(86_400 * day).timestamp()) // 43_200) % 14 for day in range(7)
+        ]
 
 
 def test_a_shard_that_fails_is_an_error(engine: str, namespace: str, tmp_path: Path) -> None:
