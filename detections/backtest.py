@@ -9,7 +9,7 @@ from xml.etree import ElementTree as Xml
 from opensearchpy import OpenSearch
 
 from detections.compiled import Query
-from detections.evaluators import Evaluators, others, plain
+from detections.detector import Evaluate
 from detections.packs.pack import Pack
 from detections.replies import whole
 from detections.rule import Level, Rule
@@ -17,7 +17,7 @@ from detections.search import RuleOutcome, Search
 from detections.span import Span
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.templates import Names
-from trailhound.errors import ClusterError, RequestFailed, RuleError
+from trailhound.errors import ClusterUnreachable, TrailhoundError
 from trailhound.settings import Settings
 
 GRAVE: tuple[Level, ...] = ("high", "critical")
@@ -104,17 +104,22 @@ def backtest(
     settings: Settings,
     pack: Pack,
     span: Span,
+    evaluate: Evaluate,
     *,
     budget: Budget | None = None,
-    evaluators: Evaluators | None = None,
 ) -> Backtest:
-    """Every rule of the pack that alerts, over the span. Raises `ClusterError` if all is lost."""
+    """Every rule of the pack that alerts, over the span; `evaluate` does those that aren't plain.
+
+    Raises `ClusterError` where no rule can be tried.
+    """
     events = _events(client, settings, span)
     rules = pack.alerting
     outcomes: list[RuleOutcome] = list(
-        Search(client, settings).count(plain(rules), pack.compiled, span)
+        Search(client, settings).count(
+            [rule for rule in rules if rule.kind == "sigma"], pack.compiled, span
+        )
     )
-    outcomes += [_evaluated(each, pack, span, evaluators or {}) for each in others(rules)]
+    outcomes += [_evaluated(each, span, evaluate) for each in rules if each.kind != "sigma"]
     outcomes.sort(key=lambda each: (-each.hits, each.rule.title))
     allowed = budget or Budget()
     return Backtest(
@@ -122,22 +127,17 @@ def backtest(
     )
 
 
-def _evaluated(rule: Rule, pack: Pack, span: Span, evaluators: Evaluators) -> RuleOutcome:
+def _evaluated(rule: Rule, span: Span, evaluate: Evaluate) -> RuleOutcome:
+    """A rule of another kind: its bursts, counted."""
     started = monotonic()
-    evaluate = evaluators.get(rule.kind)
-    if evaluate is None:
-        error: ClusterError = RequestFailed(
-            f"rules of the kind {rule.kind} cannot be tried here", hint="leave it out"
-        )
-        return RuleOutcome(rule, error=error)
+    hits, error = 0, None
     try:
-        findings = tuple(evaluate(rule, pack, span))
-    except ClusterError as fault:
-        return RuleOutcome(rule, seconds=monotonic() - started, error=fault)
-    except RuleError as fault:
-        error = RequestFailed(fault.message, hint=fault.hint)
-        return RuleOutcome(rule, seconds=monotonic() - started, error=error)
-    return RuleOutcome(rule, len(findings), round(monotonic() - started, 3), findings)
+        hits = sum(1 for _ in evaluate(rule, span))
+    except ClusterUnreachable:
+        raise
+    except TrailhoundError as fault:
+        error = fault
+    return RuleOutcome(rule, hits, round(monotonic() - started, 3), error=error)
 
 
 def _events(client: OpenSearch, settings: Settings, span: Span) -> int:

@@ -1,44 +1,51 @@
-"""Rules against their samples, on a real engine: indexed as any event is, in a namespace that goes
-again afterwards."""
+"""Rules against the samples beside them, on a real engine: enriched as any event is, and indexed
+in a namespace that goes again afterwards."""
 
 from __future__ import annotations
 
-import json
-import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import Any
 
 from opensearchpy import OpenSearch
 
 from detections.compiled import Compiled, Query
-from detections.evaluators import Evaluators
-from detections.packs.documents import Fault
+from detections.evaluation import Evaluator
 from detections.packs.pack import Pack
-from detections.samples import Sample, read_samples
+from detections.rule import Rule
+from detections.samples import documents, read_samples, samples_file
 from detections.search import Search
 from detections.span import Span
 from enrich.enricher import Enricher
-from ingest.backfill import Backfill
-from ingest.objects import Selection
-from ingest.sources import open_source
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
-from trailhound.errors import RecordError, TrailhoundError
-from trailhound.settings import RetentionSettings, Settings
+from trailhound.errors import RequestFailed, RuleError, TrailhoundError
+from trailhound.settings import Settings
 
 ALL_TIME = Span(datetime(1990, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 
-MakeEvaluators = Callable[[OpenSearch, Settings], Evaluators]
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One entry of a rule's samples. `name` is its key and number, `ids` its documents'."""
+
+    rule: Rule
+    name: str
+    matches: bool
+    documents: tuple[dict[str, Any], ...]
+
+    @property
+    def ids(self) -> list[str]:
+        return [str(each["eventID"]) for each in self.documents]
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A sample, whether the rule fired on it, or the error that kept it from an answer."""
+    """Whether a rule fired on a sample, or the error that kept it from an answer."""
 
     sample: Sample
     fired: bool = False
@@ -51,121 +58,125 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class RuleTests:
-    """`bare` are the ids of rules without a sample that must match and one that must not."""
+    """`bare` have no samples, `faulty` have some that cannot be read: a rule and why."""
 
     verdicts: tuple[Verdict, ...]
-    faults: tuple[Fault, ...]
-    bare: tuple[str, ...]
+    bare: tuple[Rule, ...]
+    faulty: tuple[tuple[Rule, RuleError], ...]
 
     @property
     def passed(self) -> bool:
-        return not self.faults and all(each.passed for each in self.verdicts)
+        return not self.faulty and all(each.passed for each in self.verdicts)
 
 
-def run_samples(
-    settings: Settings,
-    pack: Pack,
-    enricher: Enricher,
-    make_evaluators: MakeEvaluators | None = None,
-) -> RuleTests:
+def run_samples(settings: Settings, pack: Pack, enricher: Enricher) -> RuleTests:
     """Every sample of the pack's rules. Raises `ClusterError` where nothing can be indexed."""
-    samples, faults = read_samples(pack.alerting)
-    has: dict[str, set[bool]] = {}
-    for sample in samples:
-        has.setdefault(sample.rule.id, set()).add(sample.matches)
-    bare = [rule.id for rule in pack.alerting if has.get(rule.id) != {True, False}]
+    samples: list[Sample] = []
+    bare: list[Rule] = []
+    faulty: list[tuple[Rule, RuleError]] = []
+    for rule in pack.alerting:
+        if not samples_file(rule.place.path).is_file():
+            bare.append(rule)
+            continue
+        try:
+            samples += _samples(rule, enricher)
+        except RuleError as error:
+            faulty.append((rule, error))
     verdicts: list[Verdict] = []
-    if samples and not faults:
-        with _indexed(settings, samples, enricher) as (client, own):
+    if samples:
+        with _indexed(settings, samples) as (client, own):
             verdicts += _plain(client, own, pack, samples)
-            evaluators = make_evaluators(client, own) if make_evaluators else {}
-            verdicts += _evaluated(evaluators, pack, samples)
-    return RuleTests(tuple(verdicts), tuple(faults), tuple(bare))
+            verdicts += _together(client, own, pack, samples)
+    return RuleTests(tuple(verdicts), tuple(bare), tuple(faulty))
+
+
+def _samples(rule: Rule, enricher: Enricher) -> list[Sample]:
+    """Each with ids of its own: the events of two samples are never the same event."""
+    read = read_samples(rule.place.path)
+    made = []
+    for key, trails in (("match", read.match), ("no_match", read.no_match)):
+        for number, trail in enumerate(trails, 1):
+            own = [{**event, "eventID": str(uuid.uuid4())} for event in trail]
+            indexed = tuple(documents(own, enricher))
+            made.append(Sample(rule, f"{key} {number}", key == "match", indexed))
+    return made
 
 
 @contextmanager
 def _indexed(
-    settings: Settings, samples: Sequence[Sample], enricher: Enricher
+    settings: Settings, samples: Sequence[Sample]
 ) -> Iterator[tuple[OpenSearch, Settings]]:
-    """All samples' events in a throw-away namespace. Raises `RecordError` if one isn't there."""
-    own = settings.model_copy(
-        update={
-            "namespace": f"{settings.prefix}ruletest{uuid.uuid4().hex[:10]}",
-            "filter": [],
-            "retention": RetentionSettings(),
-        }
-    )
-    client = connect(own)
+    """All samples' events in a throw-away namespace."""
+    name = f"{settings.prefix}ruletest{uuid.uuid4().hex[:10]}"
+    own = settings.model_copy(update={"namespace": name})
     names = templates.Names(own.prefix)
-    records = [event for sample in samples for event in sample.events]
+    client = connect(own)
     try:
-        with cluster_errors(own), tempfile.TemporaryDirectory(prefix="trailhound-") as folder:
+        with cluster_errors(own):
             templates.init(client, own)
-            file = Path(folder) / "samples.json"
-            file.write_text(json.dumps({"Records": records}), encoding="utf-8")
-            report = Backfill(connect(own), own, enricher, selection=Selection()).run(
-                [open_source(str(file), own)]
-            )
-            if report.counts.indexed != len(records):
-                raise RecordError(
-                    f"of {len(records)} sample events {report.counts.indexed} could be indexed",
-                    hint="an eventTime may be malformed",
-                )
-            client.indices.refresh(index=names.days)
+            _index(client, names, [each for sample in samples for each in sample.documents])
         yield client, own
     finally:
         _remove(client, names)
         client.close()
 
 
+def _index(client: OpenSearch, names: templates.Names, events: Sequence[dict[str, Any]]) -> None:
+    lines: list[dict[str, Any]] = []
+    for event in events:
+        day = str(event["@timestamp"])[:10].replace("-", ".")
+        lines.append({"create": {"_index": names.day(day), "_id": event["eventID"]}})
+        moment = {"ingested": datetime.now(UTC).isoformat(timespec="milliseconds")}
+        lines.append({**event, "event": {**event.get("event", {}), **moment}})
+    reply = client.bulk(body=lines, params={"refresh": "true"})
+    for item in reply["items"]:
+        if item["create"]["status"] != 201:
+            reason = item["create"].get("error", {}).get("reason", "no reason given")
+            raise RequestFailed(f"a sample event is refused: {reason}", hint="mend the sample")
+
+
 def _remove(client: OpenSearch, names: templates.Names) -> None:
-    """All that `init` and the backfill made in the namespace."""
-    made = client.cat.indices(index=f"{names.prefix}*", format="json")
-    if made:
-        client.indices.delete(index=",".join(each["index"] for each in made))
-    for kind in templates.MAPPINGS:
-        client.indices.delete_index_template(name=names.template(kind))
+    """All that was made in the namespace."""
+    with cluster_errors():
+        made = client.cat.indices(index=f"{names.prefix}*", format="json")
+        if made:
+            client.indices.delete(index=",".join(each["index"] for each in made))
+        for kind in templates.MAPPINGS:
+            client.indices.delete_index_template(name=names.template(kind))
 
 
 def _plain(
     client: OpenSearch, settings: Settings, pack: Pack, samples: Sequence[Sample]
 ) -> Iterator[Verdict]:
-    """Plain rules, all together: each over its own samples, and nobody else's."""
+    """Plain rules by the dozen, each over its own samples' events."""
     own: dict[str, list[Sample]] = {}
     for sample in samples:
         if sample.rule.kind == "sigma":
             own.setdefault(sample.rule.id, []).append(sample)
     rules = [rule for rule in pack.rules if rule.id in own]
-    narrowed = {
-        rule.id: _only(pack.compiled[rule.id], [i for each in own[rule.id] for i in each.ids])
-        for rule in rules
-    }
-    for outcome in Search(client, settings).find(rules, narrowed, ALL_TIME):
+    among = {rule.id: [each for sample in own[rule.id] for each in sample.ids] for rule in rules}
+    compiled = {rule.id: _only(pack.compiled[rule.id], among[rule.id]) for rule in rules}
+    for outcome in Search(client, settings).find(rules, compiled, ALL_TIME):
         hits = {finding.events[0] for finding in outcome.findings}
         for sample in own[outcome.rule.id]:
             yield Verdict(sample, not hits.isdisjoint(sample.ids), outcome.error)
 
 
-def _evaluated(
-    evaluators: Evaluators, pack: Pack, samples: Sequence[Sample]
+def _together(
+    client: OpenSearch, settings: Settings, pack: Pack, samples: Sequence[Sample]
 ) -> Iterator[Verdict]:
-    """Rules of the other kinds, a sample at a time, each seeing that sample's events alone."""
+    """Rules that look at several events: a sample at a time, and nothing but its events."""
     for sample in samples:
         if sample.rule.kind == "sigma":
             continue
-        evaluate = evaluators.get(sample.rule.kind)
-        if evaluate is None:
-            continue
         compiled = {name: _only(each, sample.ids) for name, each in pack.compiled.items()}
+        evaluator = Evaluator(client, settings, compiled)
         try:
-            found = any(
-                True
-                for _ in evaluate(sample.rule, replace(pack, compiled=compiled), ALL_TIME)
-            )
+            fired = any(True for _ in evaluator.evaluate(sample.rule, ALL_TIME))
         except TrailhoundError as error:
             yield Verdict(sample, error=error)
         else:
-            yield Verdict(sample, found)
+            yield Verdict(sample, fired)
 
 
 def _only(compiled: Compiled, ids: Sequence[str]) -> Compiled:
@@ -173,8 +184,7 @@ def _only(compiled: Compiled, ids: Sequence[str]) -> Compiled:
     among: Query = {"terms": {"eventID": list(ids)}}
 
     def narrowed(query: Query) -> Query:
-        return {"bool": {"filter": [query, among]}}
+        return {"bool": {"filter": [among, query]}}
 
-    return replace(
-        compiled, query=narrowed(compiled.query), plain=narrowed(compiled.plain or compiled.query)
-    )
+    plain = narrowed(compiled.plain or compiled.query)
+    return replace(compiled, query=narrowed(compiled.query), plain=plain)
