@@ -134,6 +134,8 @@ def present(field: Field) -> Query:
 
 def regexp(field: Field, expression: str) -> Query:
     """A regular expression on a keyword or inside a flat_object, its path taken as it is."""
+    if field.below and "|" in expression:  # the engine sets `path=` before it
+        expression = f"({expression})"
     body: dict[str, object] = {"value": expression, "flags": "NONE"}
     if len(expression) > SHORT:
         body["max_determinized_states"] = 100_000
