@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import core, delay, indexing, memory, soak
+from bench import core, delay, detections, indexing, memory, soak
 from bench.capacity import NODE_CORES, capacity
 from bench.ground import Ground, ground
 from bench.plan import Assumed, tables
@@ -126,7 +126,7 @@ def _tell_sample(made: SampleSummary) -> None:
     )
 
 
-PARTS: dict[str, Callable[[Bench], None]] = {
+ON_AN_ENGINE: dict[str, Callable[[Bench], None]] = {
     "core": Bench.core,
     "replay": Bench.replay,
     "tiny": Bench.tiny,
@@ -139,6 +139,9 @@ NAMED: dict[str, Callable[[Bench], None]] = {
     "plan": Bench.plan,
 }
 """Only when they are named; soak and delay take `--minutes`."""
+RULES = "detections"
+"""Needs no engine."""
+USUAL = (*ON_AN_ENGINE, RULES)
 
 
 def main() -> None:
@@ -147,7 +150,7 @@ def main() -> None:
     parser.add_argument(
         "parts",
         nargs="*",
-        choices=[*PARTS, *NAMED, []],
+        choices=[*USUAL, *NAMED, []],
         help="default: all but soak, delay and plan",
     )
     parser.add_argument("--events", type=int, default=200_000)
@@ -156,15 +159,20 @@ def main() -> None:
     parser.add_argument("--refresh", default="30s", help="index.refresh_interval of delay")
     parser.add_argument("--url", help="an engine that runs; default: one of their own")
     wanted = parser.parse_args()
-    with ground(wanted.url) as where:
-        bench = Bench(where, wanted.events, wanted.rounds, wanted.minutes, wanted.refresh)
-        console.print(
-            f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-        )
-        for name in wanted.parts or PARTS:
-            (PARTS | NAMED)[name](bench)
-    earlier = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    RESULTS.write_text(json.dumps(earlier | bench.results, indent=1) + "\n")
+    console.print(
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    )
+    parts = wanted.parts or USUAL
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    if on_an_engine := [name for name in parts if name != RULES]:
+        with ground(wanted.url) as where:
+            bench = Bench(where, wanted.events, wanted.rounds, wanted.minutes, wanted.refresh)
+            for name in on_an_engine:
+                (ON_AN_ENGINE | NAMED)[name](bench)
+        results |= bench.results
+    if RULES in parts:
+        results[RULES] = detections.measure(wanted.events, console.print)
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     console.print(f"written to {RESULTS}")
 
 
