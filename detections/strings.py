@@ -113,6 +113,9 @@ def present(field: Field) -> Query:
 
 def regexp(field: Field, expression: str) -> Query:
     """A regular expression on a keyword or inside a flat_object, its path taken as it is."""
+    if field.below and "|" in expression:
+        # The engine writes the path before it, and so only before the first alternative.
+        expression = f"({expression})"
     body: dict[str, object] = {"value": expression, "flags": "NONE"}
     if len(expression) > SHORT:
         body["max_determinized_states"] = 100_000
