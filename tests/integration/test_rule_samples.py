@@ -7,7 +7,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 from detections.matcher import SigmaMatcher
 from detections.packs.pack import load_paths
-from detections.samples import DEFAULTS, read_samples
+from detections.samples import DEFAULTS, OVERLAID, read_samples
 from tests.trails import backfill, own_settings, prepared, write_trail
 from tests.unit.detections.packs import RULES, shipped
 from trailhound.cluster.templates import Names
@@ -22,12 +22,15 @@ def test_the_engine_finds_what_the_matcher_finds(
     engine: str, namespace: str, tmp_path: Path
 ) -> None:
     events = {
-        str(event): event
+        str(event): dict(event)
         for rule in shipped()
         for trails in (read_samples(rule.file).match, read_samples(rule.file).no_match)
         for trail in trails
-        for event in trail
+        for event in trail[:10]
     }
+    for event in events.values():  # what databases would have added is no part of a record
+        for name in OVERLAID:
+            event.pop(name, None)
     trail = [
         # All on one day: no query asks for the time.
         {
@@ -67,4 +70,4 @@ def test_the_engine_finds_what_the_matcher_finds(
             matcher = SigmaMatcher.from_rule(rule.events)
             if found != {each for each, event in stored.items() if matcher.matches(event)}:
                 different.append(rule.title)
-    assert different == []
+    assert different == [], different
