@@ -62,8 +62,9 @@ def show_rules(marks: list[Mark]) -> None:
     slowest = max(marks, key=lambda mark: mark.seconds)
     out.print(
         safe(
-            f"rules    {len(marks):,}, all run on what came in until "
-            f"{oldest.seen_until:%F %T} UTC; the slowest takes {slowest.seconds:.1f} s: {slowest.title}"
+            f"rules    {len(marks):,}, all have seen what came in until "
+            f"{oldest.seen_until:%F %T} UTC; the slowest, {slowest.title}, "
+            f"takes {slowest.seconds:.1f} s"
         )
     )
     behind = sorted((mark for mark in marks if mark.failures), key=lambda mark: mark.seen_until)
