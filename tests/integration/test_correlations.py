@@ -253,6 +253,38 @@ def test_a_burst_of_bursts_counts_once(store: EventStore) -> None:
     assert found(store, mark, twice) == []
 
 
+def test_a_burst_under_way_does_not_begin_where_the_look_begins(store: EventStore) -> None:
+    """Of two bursts within ten seconds of each other, one began long before."""
+    mark = store.mark()
+    times = [*range(0, 53, 2), 58, 59, 60]
+    store.add(mark, [call(n, time, userIdentity__arn="ada") for n, time in enumerate(times)])
+
+    def bursts(timespan: str, **condition: int) -> int:
+        documents = [
+            plain("A", mark),
+            correlation(
+                "many",
+                type="event_count",
+                rules=["A"],
+                group_by=[ARN],
+                timespan="5s",
+                condition={"gte": 3},
+            ),
+            correlation(
+                type="event_count",
+                rules=["many"],
+                group_by=[ARN],
+                timespan=timespan,
+                condition=condition,
+            ),
+        ]
+        return len(found(store, mark, documents, 60, 61))
+
+    assert bursts("10s", gte=2) == 0
+    assert bursts("10s", lt=2) == 1
+    assert bursts("60s", gte=2) == 1
+
+
 def test_failed_logins_then_a_success(store: EventStore) -> None:
     """In order, over a correlation: the success has to come after the burst began."""
     mark = store.mark()
