@@ -152,6 +152,21 @@ def test_late_files_of_many_days_are_looked_at_where_they_lie(store: EventStore)
     assert [numbers(each) for each in bursts] == [[0, 1, 2], [10, 11, 12], [20, 21, 22]]
 
 
+def test_a_backfill_of_many_bursts_in_one_interval(store: EventStore) -> None:
+    """More stretches than are looked at one by one; between them bursts that came earlier."""
+    mark = store.mark()
+    events = [
+        call(
+            10 * hour + n, 3600 * hour + 4 * n, userIdentity__arn="ada", ingested=500_000 - hour % 2
+        )
+        for hour in range(40)
+        for n in range(3)
+    ]
+    store.add(mark, events)
+    bursts = found(store, mark, burst_of(mark), 500_000, 500_001, "event.ingested")
+    assert [numbers(each)[0] for each in bursts] == [10 * hour for hour in range(0, 40, 2)]
+
+
 HOSTILE = [
     "",
     " ",
