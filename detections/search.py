@@ -28,7 +28,7 @@ from trailhound.cluster.templates import Names
 from trailhound.errors import ClusterError, ClusterUnreachable, TrailhoundError
 from trailhound.settings import Settings
 
-RULES_A_REQUEST = 50
+RULES_A_REQUEST = 100
 REQUEST_BYTES = 4 * 1024 * 1024
 FIRST_PAGE = 200
 PAGE = 5_000
