@@ -127,9 +127,17 @@ def test_a_query_that_the_engine_refuses_fails_its_rule_alone(
     assert [each.error is None for each in found] == [True, False, True]
 
 
-@pytest.mark.parametrize("page", [1, 2])
-def test_hits_are_read_to_the_last_page(
-    page: int, engine: str, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("page", "paths"),
+    [(1, ("user.name", "event.action")), (2, ("user.name", "requestParameters.userName"))],
+)
+def test_hits_are_read_to_the_last_page_with_the_fields_they_are_grouped_by(
+    page: int,
+    paths: tuple[str, ...],
+    engine: str,
+    namespace: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("detections.search.FIRST_PAGE", page)
     monkeypatch.setattr("detections.search.PAGE", page)
@@ -137,12 +145,11 @@ def test_hits_are_read_to_the_last_page(
     client = prepared(settings)
     backfill(settings, write_trail(tmp_path, [record() for _ in range(5)]))
     client.indices.refresh(index=Names(settings.prefix).days)
-    one = Rule(
-        "a", "", "sigma", "low", None, Place(Path()), group_by=("user.name", "resource.user")
-    )
+    one = Rule("a", "", "sigma", "low", None, Place(Path()), group_by=paths)
     compiled = {"a": compile_detection({"s": {"eventName": "CreateUser"}})}
     (found,) = Search(client, settings).find([one], compiled, ALL_TIME)
     assert found.error is None
     assert len({each.events for each in found.findings}) == found.hits == 5
     groups = {each.group for each in found.findings}
-    assert groups == {(("user.name", "ada"), ("resource.user", "bob"))}
+    second = {"event.action": "CreateUser", "requestParameters.userName": "bob"}[paths[1]]
+    assert groups == {(("user.name", "ada"), (paths[1], second))}
