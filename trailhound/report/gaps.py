@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from opensearchpy import OpenSearch
 
 from dashboards.report.value import Coverage, Gap, Integrity, Totals
+from dashboards.report.words import count, listed, share, when
 from trailhound.report.ask import Index, Tally, moment
 from trailhound.report.coverage import BEFORE_THE_TRAIL
-from trailhound.report.words import count, listed, share, when
 
 _SILENT = timedelta(days=1)
 _FEW_PLACES = 0.05

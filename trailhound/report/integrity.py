@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dashboards.report.value import Integrity
+from dashboards.report.words import count, share
 from trailhound.report.ask import Index
-from trailhound.report.words import count, share
 
 
 def integrity(index: Index) -> Integrity:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dashboards.report.value import Finding, Findings, Integrity, Ranking, Scope, Totals
+from dashboards.report.words import count, listed, share, when
 from trailhound.report.alerts import top_findings
 from trailhound.report.ask import Index, Query
-from trailhound.report.words import count, listed, share, when
 
 _TRAIL_CHANGES = ("DeleteTrail", "StopLogging", "UpdateTrail", "PutEventSelectors")
 
