@@ -51,6 +51,7 @@ _CONFIG: Spec = {
 _ALIGNED = {"minExtent": 44, "maxExtent": 44}
 """So that charts of the same time, one above the other, stand at the same place."""
 
+_FEW = 5
 _DAY = timedelta(days=1)
 
 
@@ -177,8 +178,9 @@ def world_map(spots: Sequence[Spot]) -> Markup:
     }
     spec = {
         "width": 620,
-        "height": 330,
-        "projection": {"type": "naturalEarth1"},
+        "height": 285,
+        # Set by hand: the shapes from Cape Horn to Greenland fill the whole width.
+        "projection": {"type": "naturalEarth1", "scale": 113, "translate": [310, 165]},
         "layer": [land, circles],
     }
     told = listed([f"{spot.country} {spot.events:,}" for spot in spots], 12) if spots else "none"
@@ -227,19 +229,21 @@ def _over_time(
             "y": {
                 "field": "bottom",
                 "type": "quantitative",
-                "axis": {
-                    "title": f"{noun}s",
-                    "tickCount": 4,
-                    "format": "~s",
-                    "tickMinStep": 1,
-                    **_ALIGNED,
-                },
+                "axis": {"title": f"{noun}s", **_steps(values), **_ALIGNED},
             },
             "y2": {"field": "top"},
             "color": _colours(shown or dict(colours), field="part", legend=len(parts) > 1),
         },
     }
     return _draw(spec, name, title, _told(timeline, parts, noun, total))
+
+
+def _steps(values: Iterable[Mapping[str, Any]]) -> Spec:
+    """How the axis of counts is marked: where they are few, at each whole number."""
+    top = max((each["top"] for each in values), default=0)
+    if top <= _FEW:
+        return {"values": list(range(top + 1)), "format": "d"}
+    return {"tickCount": 4, "format": "~s"}
 
 
 def _stacked(

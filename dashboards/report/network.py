@@ -9,10 +9,10 @@ from dashboards.report.value import Edge, Graph, Node
 
 WIDTH = 960
 LANES = (0, 360, 640)
-BOXES = (250, 190, 320)
+BOXES = (250, 200, 320)
 """Where each lane begins, and how wide its boxes are."""
 HEIGHT, GAP, TOP = 34, 12, 30
-_LETTERS = (34, 25, 44)
+_LETTERS = (31, 24, 42)
 """Characters that fit in a box of each lane."""
 _SWEEPS = 6
 

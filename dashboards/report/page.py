@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from dashboards.report import charts, network
 from dashboards.report.strip import strip
-from dashboards.report.value import Report, band_of
+from dashboards.report.value import Event, Report, band_of
 from dashboards.report.visible import visible
 from dashboards.report.words import count, listed, share, when
 
 _HERE = Path(__file__).parent
+_TICKS = re.compile(r"`([^`]+)`")
 SHOWN_EVENTS = 8
 """Events of a finding that are shown; the JSON has all that are known."""
 
@@ -44,6 +47,16 @@ def as_html(report: Report) -> str:
             shown_events=SHOWN_EVENTS,
         )
     )
+
+
+def telling(evidence: Sequence[Event], most: int) -> list[Event]:
+    """So many of the events: the first of each call and outcome, then the earliest, by time."""
+    firsts: dict[tuple[str, str, str], Event] = {}
+    for event in evidence:
+        firsts.setdefault((event.source, event.call, event.outcome), event)
+    chosen = list(firsts.values())[:most]
+    chosen += [event for event in evidence if event not in chosen][: most - len(chosen)]
+    return sorted(chosen, key=lambda event: (event.time, event.id))
 
 
 def _charts(report: Report) -> dict[str, Markup]:
@@ -74,12 +87,14 @@ def _environment() -> Environment:
         "moment": _moment,
         "iso": lambda value: value.astimezone(UTC).isoformat(timespec="seconds"),
         "band": band_of,
+        "ticks": _ticks,
     }
     made.globals |= {
         "count": count,
         "listed": listed,
         "share": share,
         "strip": strip,
+        "telling": telling,
         "when": when,
     }
     return made
@@ -94,13 +109,19 @@ def _fit_to_be_seen(value: Any) -> Any:
     return visible(str(value), 1_000) if isinstance(value, str) else value
 
 
-def _moment(value: datetime | None) -> Markup:
+def _ticks(text: str) -> Markup:
+    """A sentence in which `names` stand between ticks, as code. It is escaped first."""
+    return Markup(_TICKS.sub(r"<code>\1</code>", str(escape(visible(text, 1_000)))))  # noqa: S704
+
+
+def _moment(value: datetime | None, between: str = " ") -> Markup:
     """A time as the tables show it, to the second, in UTC."""
     if value is None:
         return Markup()
     utc = value.astimezone(UTC)
-    return Markup('<time datetime="{}">{}</time>').format(
-        utc.isoformat(timespec="seconds"), f"{utc:%Y-%m-%d %H:%M:%S}"
+    gap = Markup("<br>") if between == "<br>" else " "
+    return Markup('<time datetime="{}">{}{}{}</time>').format(
+        utc.isoformat(timespec="seconds"), f"{utc:%Y-%m-%d}", gap, f"{utc:%H:%M:%S}"
     )
 
 

@@ -11,7 +11,7 @@ from opensearchpy import OpenSearch
 from dashboards.report.value import Coverage, Gap, Integrity, Totals
 from dashboards.report.words import count, listed, share, when
 from trailhound.report.ask import Index, Tally, moment
-from trailhound.report.coverage import BEFORE_THE_TRAIL
+from trailhound.report.attack import BEFORE_THE_TRAIL
 
 _SILENT = timedelta(days=1)
 _FEW_PLACES = 0.05

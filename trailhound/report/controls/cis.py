@@ -28,7 +28,7 @@ CIS = Framework(
             "1.5",
             "Root signs in with MFA",
             ("root_login",),
-            "Sign-ins by root, to be compared with their MFA (`additionalEventData.MFAUsed`).",
+            "Sign-ins by root, to be compared with their MFA (additionalEventData.MFAUsed).",
             "Whether a device is registered stands in the credential report.",
         ),
         Row(

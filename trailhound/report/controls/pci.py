@@ -105,7 +105,7 @@ PCI = Framework(
             "Access to audit logs is recorded",
             ("data_read",),
             "Reads of objects, those of the trail's own bucket among them if it is recorded.",
-            "Narrow it to the trail's bucket: `resource.bucket`.",
+            "Narrow it to the trail's bucket: resource.bucket.",
             "evidence",
         ),
         Row(
