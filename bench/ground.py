@@ -51,10 +51,16 @@ class Ground:
 
 
 @contextmanager
-def ground() -> Iterator[Ground]:
-    """An engine that nothing else uses, with a folder; both gone at the end."""
+def ground(url: str | None = None) -> Iterator[Ground]:
+    """An engine that nothing else uses, with a folder; both gone at the end.
+
+    Or the engine at `url`, on which only the benchmarks' own namespaces are touched.
+    """
     with tempfile.TemporaryDirectory(prefix="trailhound-bench-") as name:
         folder = Path(name)
+        if url is not None:
+            yield Ground(url, folder)
+            return
         engine = LocalEngine(
             folder / "engine", machine.free_port(), heap_mb=HEAP_MB, start_timeout=180
         )

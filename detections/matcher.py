@@ -7,7 +7,8 @@ The meaning is Sigma's, with what it leaves to the backend settled so:
 - a path that lands on an object or array matches if any value below it does;
 - `all` asks each value of any element, not all of one element;
 - a regular expression is searched for, not anchored;
-- a keyword is a substring of any value, anywhere in the record, as in a whole log line.
+- a keyword is a substring of any value, anywhere in the record as CloudTrail wrote it, as in a
+  whole log line: the fields that Trailhound adds are no part of it.
 """
 
 from __future__ import annotations
@@ -47,9 +48,10 @@ from sigma.types import (
 
 from detections.event_values import Record, RecordTest, any_at, leaves, text, values_at
 from detections.placeholders import expanded
-from detections.predicate import Every, Node, Not, Some, Test, bounds, closure, paths
+from detections.predicate import Every, Node, Not, Some, Sought, Test, bounds, closure, paths
 from detections.sigma_values import value_test
-from detections.wildcards import one_of
+from detections.wildcards import lowered, one_of
+from trailhound.cluster.mappings import ADDED
 from trailhound.errors import RuleError
 
 NO_PLACEHOLDERS: Mapping[str, Sequence[str]] = {}
@@ -68,14 +70,16 @@ class SigmaMatcher:
     False
     """
 
-    __slots__ = ("_root", "fields", "matches")
+    __slots__ = ("fields", "matches", "root")
 
     fields: frozenset[str]
     matches: RecordTest
     """matches(record) -> bool"""
+    root: Node
+    """The logic itself, for whoever compiles it to something else than a function."""
 
     def __init__(self, root: Node) -> None:
-        self._root = root
+        self.root = root
         self.fields = paths(root)
         self.matches = closure(root)
 
@@ -122,9 +126,21 @@ class SigmaMatcher:
             ) from None
 
     @classmethod
+    def from_detections(
+        cls,
+        detections: SigmaDetections,
+        placeholders: Mapping[str, Sequence[str]] = NO_PLACEHOLDERS,
+    ) -> SigmaMatcher:
+        """From parsed detections with their conditions, as a Sigma filter holds them.
+
+        Raises `RuleError`, or pySigma's own errors.
+        """
+        return cls(_conditions(detections, placeholders))
+
+    @classmethod
     def any_of(cls, matchers: Sequence[SigmaMatcher]) -> SigmaMatcher:
         """One matcher for what any of `matchers` matches; none match nothing."""
-        return cls(Some(tuple(matcher._root for matcher in matchers)))  # noqa: SLF001
+        return cls(Some(tuple(matcher.root for matcher in matchers)))
 
     def precheck(self, known: Collection[str]) -> RecordTest | None:
         """A cheap test on some fields of the record itself: if false, `matches` would be too.
@@ -132,7 +148,7 @@ class SigmaMatcher:
         `known` names those fields; the test takes a mapping that holds them. None where they
         settle nothing.
         """
-        possible, _ = bounds(self._root, frozenset(known))
+        possible, _ = bounds(self.root, frozenset(known))
         if isinstance(possible, bool):
             return None if possible else _never
         return possible
@@ -226,9 +242,9 @@ def _values(values: Sequence[SigmaType], item: SigmaDetectionItem) -> Node:
         elif isinstance(value, SigmaNull | SigmaExists | SigmaFieldReference):
             nodes.append(_of_field(value, item))
         else:
-            nodes.append(_tested(field, value_test(value, item.modifiers)))
+            nodes.append(_tested(item, (value,), value_test(value, item.modifiers)))
     if strings or not nodes:  # neither: a placeholder with an empty list, which nothing matches
-        nodes.insert(0, _tested(field, one_of(strings)))
+        nodes.insert(0, _tested(item, tuple(strings), one_of(strings)))
     return nodes[0] if len(nodes) == 1 else Some(tuple(nodes))
 
 
@@ -240,10 +256,18 @@ def _flat(values: Sequence[SigmaType]) -> list[SigmaType]:
     return flat
 
 
-def _tested(field: str | None, test: Callable[[Any], bool]) -> Test:
-    if field is None:
-        return Test(None, lambda record: any(map(test, leaves(record))))
-    return Test(frozenset([field]), any_at(field, test))
+def _tested(
+    item: SigmaDetectionItem, values: tuple[SigmaType, ...], test: Callable[[Any], bool]
+) -> Test:
+    sought = Sought(item.field, values, frozenset(item.modifiers))
+    if item.field is None:
+        return Test(None, lambda record: any(map(test, _words(record))), sought)
+    return Test(frozenset([item.field]), any_at(item.field, test), sought)
+
+
+def _words(record: Record) -> list[Any]:
+    """Every value of CloudTrail's own fields."""
+    return leaves([value for name, value in record.items() if name not in ADDED])
 
 
 def _keyword(
@@ -266,7 +290,11 @@ def _of_field(
         )
     if isinstance(value, SigmaFieldReference):
         return _reference(item.field, value, cased=SigmaCaseSensitiveModifier in item.modifiers)
-    present = Test(frozenset([item.field]), any_at(item.field, lambda _: True))
+    present = Test(
+        frozenset([item.field]),
+        any_at(item.field, lambda _: True),
+        Sought(item.field, (SigmaExists(True),)),
+    )
     return present if isinstance(value, SigmaExists) and value.exists else Not(present)
 
 
@@ -276,11 +304,12 @@ def _reference(field: str, other: SigmaFieldReference, *, cased: bool) -> Test:
     compare = REFERENCES[other.starts_with, other.ends_with]
 
     def texts(values: list[Any]) -> set[str]:
-        return {text(value) if cased else text(value).lower() for value in values}
+        return {text(value) if cased else lowered(text(value)) for value in values}
 
     return Test(
         frozenset([field, other.field]),
         lambda record: compare(texts(ours(record)), texts(theirs(record))),
+        Sought(field, (other,)),
     )
 
 

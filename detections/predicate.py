@@ -9,15 +9,33 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from sigma.types import SigmaType
+
 from detections.event_values import Record, RecordTest
 
 
 @dataclass(frozen=True, slots=True)
+class Sought:
+    """What a test seeks, in Sigma's own words: any of `values` at `field` (None: anywhere).
+
+    `modifiers` are pySigma's classes. No values means that nothing matches.
+    """
+
+    field: str | None
+    values: tuple[SigmaType, ...]
+    modifiers: frozenset[type] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Test:
-    """One test of a record. `fields` are the paths it reads; None means all of the record."""
+    """One test of a record. `fields` are the paths it reads; None means all of the record.
+
+    `sought` says the same to whoever compiles it to something else than a function.
+    """
 
     fields: frozenset[str] | None
     matches: RecordTest
+    sought: Sought | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,6 +40,15 @@ class Job:
     run: Callable[[Turn], None]
 
 
+@dataclass(slots=True)
+class JobRuns:
+    """Of one job, in this process since its start: how often it ran and failed, seconds spent."""
+
+    runs: int = 0
+    failures: int = 0
+    seconds: float = 0.0
+
+
 class Scheduler:
     """Runs jobs in one thread, only while the lease is held."""
 
@@ -50,6 +59,7 @@ class Scheduler:
         self._jobs = list(jobs)
         self._due: dict[str, float] = {}
         self._term = 0
+        self._runs = {job.name: JobRuns() for job in jobs}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._work, name="scheduler", daemon=True)
 
@@ -69,6 +79,10 @@ class Scheduler:
     def leads(self) -> bool:
         """Whether it is this one that runs the jobs."""
         return self._lease.held
+
+    def runs(self) -> dict[str, JobRuns]:
+        """By job; a copy."""
+        return {name: replace(each) for name, each in self._runs.items()}
 
     def _work(self) -> None:
         while not self._ended.wait(_TICK):
@@ -94,10 +108,13 @@ class Scheduler:
                 if left > 0:
                     self._due[job.name] = began + min(left, job.every)
                     return
+            self._runs[job.name].runs += 1
             job.run(Turn(since, lambda: self._lease.held and not self._ended.is_set()))
             self._write(job, stood | {"last_success": _now(), "last_error": ""})
         except Exception as error:  # noqa: BLE001 - one job's fault is not the others'
+            self._runs[job.name].failures += 1
             self._failed(job, error)
+        self._runs[job.name].seconds += time.monotonic() - began
         self._due[job.name] = began + job.every
 
     def _failed(self, job: Job, error: Exception) -> None:

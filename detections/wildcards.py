@@ -1,7 +1,7 @@
 """Sigma strings as tests of a text: exact, prefix, suffix, substring, or any mix of `*` and `?`.
 
-Sigma compares without regard to case unless `cased` says so; both sides are lowered as
-`str.lower` does. No wildcard pattern backtracks: the pieces between the `*` are sought from left
+Sigma compares without regard to case unless `cased` says so; both sides are lowered by
+`lowered`. No wildcard pattern backtracks: the pieces between the `*` are sought from left
 to right, so the work grows with the text and never faster, whatever an event holds.
 """
 
@@ -18,6 +18,23 @@ from detections.event_values import ValueTest, text
 TextTest = Callable[[str], bool]
 ANY_RUN = SpecialChars.WILDCARD_MULTI
 ANY_CHARACTER = SpecialChars.WILDCARD_SINGLE
+
+
+_LOWER_TO_ASCII = "\u212a\u0130"  # the Kelvin sign, and I with a dot
+
+
+def lowered(value: str) -> str:
+    """`value` as `str.lower` gives it, except that no other letter becomes an ASCII one.
+
+    So a text keeps its length, and an index, which folds ASCII alone, finds an ASCII text
+    wherever this does.
+
+    >>> lowered("ÉTÉ A"), lowered("\u212a") == "k"
+    ('été a', False)
+    """
+    if value.isascii() or not any(letter in value for letter in _LOWER_TO_ASCII):
+        return value.lower()
+    return "".join(each if each in _LOWER_TO_ASCII else each.lower() for each in value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +68,14 @@ class Piece:
         return found.start() if found else -1
 
 
-def pieces(value: SigmaString, *, lowered: bool) -> list[Piece]:
+def pieces(value: SigmaString, *, fold: bool) -> list[Piece]:
     """`value` cut at its `*`: one piece has none, `a*b` has two, `*a*` has three, two empty."""
     cut: list[list[str | SpecialChars]] = [[]]
     for part in value.s:
         if part is ANY_RUN:
             cut.append([])
         elif isinstance(part, str):
-            cut[-1].append(part.lower() if lowered else part)
+            cut[-1].append(lowered(part) if fold else part)
         else:
             assert isinstance(part, SpecialChars)  # noqa: S101  placeholders are replaced before
             cut[-1].append(part)
@@ -71,7 +88,7 @@ def one_of(values: Iterable[SigmaString]) -> ValueTest:
     cased: list[list[Piece]] = []
     for value in values:
         exact_case = isinstance(value, SigmaCasedString)
-        (cased if exact_case else folded).append(pieces(value, lowered=not exact_case))
+        (cased if exact_case else folded).append(pieces(value, fold=not exact_case))
     if not cased:
         return _folded(_any_text(folded))
     if not folded:
@@ -82,7 +99,7 @@ def one_of(values: Iterable[SigmaString]) -> ValueTest:
 
 def _folded(test: TextTest) -> ValueTest:
     def match(value: object) -> bool:
-        return test((value if value.__class__ is str else text(value)).lower())
+        return test(lowered(value if value.__class__ is str else text(value)))
 
     return match
 

@@ -8,6 +8,7 @@ Secrets are `SecretStr`, so no log, error or `repr` shows them.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,6 +25,7 @@ from pydantic import (
 )
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -34,6 +36,7 @@ from pydantic_settings import (
 
 from enrich.risk import DEFAULT_RISK
 from trailhound.errors import SettingsError
+from trailhound.settings_origin import Location, Origins
 
 DEFAULT_FILE = "trailhound.yaml"
 MIB = 1024 * 1024
@@ -114,6 +117,8 @@ class RetentionSettings(Section):
 
     days: Annotated[int, Field(ge=1)] | None = None
     action: Literal["delete", "close"] = "delete"
+    ism: bool = True
+    """Let the cluster's Index State Management do it, where the cluster has that plugin."""
 
 
 class IngestSettings(Section):
@@ -174,6 +179,8 @@ class RunSettings(Section):
     """How long a message is hidden from other consumers; extended while it is worked on."""
     stop_seconds: Annotated[float, Field(gt=0)] = 25.0
     """From the signal to the end: what is not finished by then is handed back."""
+    lease_seconds: Annotated[float, Field(ge=2, le=60)] = 30.0
+    """After so long without a sign of life, another daemon takes the scheduled jobs over."""
     listen: Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$")] | None = (
         "127.0.0.1:9464"
     )
@@ -241,6 +248,111 @@ class EnrichSettings(Section):
     risk: RiskSettings = RiskSettings()
 
 
+class OverrideSettings(Section):
+    """What one rule is to be, whatever its file says."""
+
+    enabled: bool = True
+    level: Literal["informational", "low", "medium", "high", "critical"] | None = None
+    interval: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}[smhd]$")] | None = None
+    """As `5m` or `1h`."""
+
+
+class DetectionSettings(Section):
+    """Rules, and what is changed about them without touching their files."""
+
+    shipped: bool = True
+    """Whether the pack that comes with Trailhound is in force."""
+    rules: list[Path] = []
+    """More rules: files and folders."""
+    exceptions: list[Path] = []
+    """Sigma filter documents: files and folders."""
+    placeholders: dict[str, list[str]] = {}
+    """The values behind `%name%` where a rule uses `expand`."""
+    overrides: dict[str, OverrideSettings] = {}
+    """By rule id."""
+    scheduled: bool = True
+    """Whether `trailhound run` runs the rules."""
+    lookback_minutes: Annotated[float, Field(ge=1)] = 5.0
+    """How long after its stamp an event may still become searchable, clock skew included."""
+    late_hours: Annotated[float, Field(gt=0)] = 24.0
+    """A schedule finds what comes in up to this long after it happened; older is a backfill's."""
+    dashboards_url: Annotated[str, Field(pattern="^https?://")] | None = None
+    """OpenSearch Dashboards' address, as a browser reaches it: alerts link to their events."""
+
+
+class ChannelSettings(Section):
+    """Where alerts are sent, and which. What each kind needs stands behind its name."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+    kind: Literal["sns", "apprise", "webhook", "command"]
+    level: Literal["informational", "low", "medium", "high", "critical"] = "medium"
+    """This level and graver ones."""
+    tactics: list[str] = []
+    """ATT&CK tactics, as `persistence`; empty for all, and for rules that name none."""
+    topic: Annotated[str, Field(pattern="^arn:")] | None = None
+    """sns: the topic's ARN."""
+    url: SecretStr | None = None
+    """apprise, webhook: the address. It is a secret: whoever has it can post."""
+    url_file: Path | None = None
+    """apprise, webhook: a file that holds the address and nothing else."""
+    secret: SecretStr | None = None
+    """webhook: what the signature is made with."""
+    secret_file: Path | None = None
+    ca_bundle: Path | None = None
+    """webhook: PEM file of the authorities to trust, instead of the usual ones."""
+    command: list[str] = []
+    """command: the program and its arguments; there is no shell."""
+    timeout: Annotated[float, Field(gt=0, le=300)] = 10.0
+    """Seconds for one message."""
+    format: Literal["text", "html", "markdown"] = "text"
+    """apprise: which template the message is made from."""
+
+    @field_validator("tactics")
+    @classmethod
+    def _as_tagged(cls, value: list[str]) -> list[str]:
+        return [tactic.lower().replace("_", "-").replace(" ", "-") for tactic in value]
+
+    @model_validator(mode="after")
+    def _what_its_kind_needs(self) -> ChannelSettings:
+        urls = sum(each is not None for each in (self.url, self.url_file))
+        secrets = sum(each is not None for each in (self.secret, self.secret_file))
+        needs = {
+            "sns": (self.topic is not None, "`topic`"),
+            "apprise": (urls == 1, "one of `url` and `url_file`"),
+            "webhook": (
+                urls == 1 and secrets == 1,
+                "one of `url` and `url_file`, and one of `secret` and `secret_file`",
+            ),
+            "command": (bool(self.command), "`command`"),
+        }
+        there, what = needs[self.kind]
+        if not there:
+            raise ValueError(f"a channel of kind {self.kind} needs {what}")
+        return self
+
+
+class NotifySettings(Section):
+    """Telling people of alerts."""
+
+    channels: list[ChannelSettings] = []
+    max_age_hours: Annotated[float, Field(gt=0)] = 24.0
+    """Alerts whose last event is older than this when they are first looked at are not sent."""
+    per_minute: Annotated[int, Field(ge=1, le=10_000)] = 20
+    """Messages a minute to one channel; the others wait, and one message says how many."""
+    give_up_after_hours: Annotated[float, Field(gt=0)] = 72.0
+    """A message that cannot be delivered is tried for so long."""
+    templates: Path | None = None
+    """A folder of Jinja templates that stand before the shipped ones."""
+
+    @field_validator("channels")
+    @classmethod
+    def _told_apart(cls, value: list[ChannelSettings]) -> list[ChannelSettings]:
+        names = [channel.name for channel in value]
+        if len(set(names)) < len(names):
+            raise ValueError("two channels have the same name")
+        return value
+
+
 class Settings(BaseSettings):
     """The tree. `Settings()` reads the environment; `load()` reads a file beneath it."""
 
@@ -258,6 +370,8 @@ class Settings(BaseSettings):
     ingest: IngestSettings = IngestSettings()
     enrich: EnrichSettings = EnrichSettings()
     run: RunSettings = RunSettings()
+    detections: DetectionSettings = DetectionSettings()
+    notify: NotifySettings = NotifySettings()
     report: ReportSettings = ReportSettings()
     filter: list[dict[str, Any]] = []
     """Sigma `detection` blocks; an event that matches any of them is counted, not indexed."""
@@ -290,15 +404,25 @@ class Settings(BaseSettings):
         return self.ingest.spool or self.home / "spool"
 
 
-def load(file: Path | None = None, flags: dict[str, Any] | None = None) -> Settings:
+Check = Callable[["Settings"], Iterable[tuple[Location, str]]]
+"""Finds what no type can tell, such as a filter that is no Sigma: (the setting's path, a fault)."""
+
+
+def load(
+    file: Path | None = None, flags: dict[str, Any] | None = None, check: Check | None = None
+) -> Settings:
     """The settings in force: `file` (default `trailhound.yaml`, if there), environment, flags.
 
     `flags` is a nested mapping shaped like the file, holding only what was given.
-    Raises `SettingsError` with every fault at once.
+    Raises `SettingsError` with every fault at once, each with its place: file and line,
+    environment variable, or the command line. `check` looks at settings that fit so far.
     """
     path = file or Path(os.environ.get("TRAILHOUND_CONFIG") or DEFAULT_FILE)
     explicit = file is not None or "TRAILHOUND_CONFIG" in os.environ
     content = _read(path, explicit=explicit)
+    origins = Origins(path, flags or {})
+    faults = [f"  {name}: it stands twice ({place})" for name, place in origins.twice()]
+    unreadable: list[str] = []
 
     class Layered(Settings):
         @classmethod
@@ -310,17 +434,53 @@ def load(file: Path | None = None, flags: dict[str, Any] | None = None) -> Setti
             dotenv_settings: PydanticBaseSettingsSource,
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
+            if isinstance(env_settings, EnvSettingsSource):
+                unreadable.extend(_leave_out_unreadable(env_settings))
             return init_settings, env_settings, InitSettingsSource(settings_cls, content)
 
+    made: Settings | None = None
     try:
         made = Layered(**(flags or {}))
-    except (ValidationError, PydanticSettingsError) as error:
+    except ValidationError as error:
+        faults += [
+            _fault(origins, fault["loc"], fault["msg"])
+            for fault in error.errors(include_input=False, include_url=False)
+        ]
+    except PydanticSettingsError as error:
+        faults.append(f"  {error}")
+    faults = [f"  {name.upper()}: it is not JSON" for name in unreadable] + faults
+    if made is not None and check is not None:
+        faults += [_fault(origins, location, said) for location, said in check(made)]
+    if made is None or faults:
         raise SettingsError(
-            _sentence(path, error), hint="see the settings table in README.md"
-        ) from None
+            "\n".join(["settings do not fit:", *faults]),
+            hint="see the settings table in README.md",
+        )
     # A plain instance: the class above cannot be found again by another process.
     values = {name: getattr(made, name) for name in Settings.model_fields}
     return Settings.model_construct(_fields_set=made.model_fields_set, **values)
+
+
+def _leave_out_unreadable(source: EnvSettingsSource) -> list[str]:
+    """Variables that should hold JSON and do not: one of them would hide all other faults."""
+    everything = dict(source.env_vars)
+    unreadable = []
+    for name, value in everything.items():
+        if name.startswith("trailhound_"):
+            source.env_vars = {name: value}
+            try:
+                source()
+            except PydanticSettingsError:
+                unreadable.append(name)
+    source.env_vars = {name: each for name, each in everything.items() if name not in unreadable}
+    return unreadable
+
+
+def _fault(origins: Origins, location: Location, said: str) -> str:
+    """A line: the setting's name, what is wrong, and where. Never its value: maybe a secret."""
+    name = ".".join(str(part) for part in location)
+    place = origins.of(location)
+    return f"  {name}: {said}" + (f" ({place})" if place else "")
 
 
 def _read(path: Path, *, explicit: bool) -> dict[str, Any]:
@@ -334,7 +494,7 @@ def _read(path: Path, *, explicit: bool) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"cannot read {path}: {error}", hint="check the file") from None
     except yaml.YAMLError as error:
-        raise SettingsError(f"{path} is not YAML: {error}", hint="mend the line it names") from None
+        raise SettingsError(_not_yaml(path, error), hint="mend that line") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -342,12 +502,8 @@ def _read(path: Path, *, explicit: bool) -> dict[str, Any]:
     return content
 
 
-def _sentence(path: Path, error: ValidationError | PydanticSettingsError) -> str:
-    """Every fault, one a line, by the setting's name. Never its value: it may be a secret."""
-    if not isinstance(error, ValidationError):
-        return f"settings cannot be read: {error}"
-    faults = [
-        f"  {'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
-        for fault in error.errors(include_input=False, include_url=False)
-    ]
-    return "\n".join([f"settings do not fit ({path}, TRAILHOUND_* and flags together):", *faults])
+def _not_yaml(path: Path, error: yaml.YAMLError) -> str:
+    """Where and why; not the line itself, which the parser would quote."""
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or "it cannot be read"
+    return f"{path}:{mark.line + 1} is not YAML: {problem}" if mark else f"{path} is not YAML"

@@ -18,13 +18,37 @@ def show_daemons(daemons: list[dict[str, Any]]) -> None:
             safe(
                 f"daemon   {each['host']} {each['pid']}, since {_ago(each['started'])}: {rate}, "
                 f"{done}, {each['in_flight']} in flight"
+                + (", runs the scheduled jobs" if each.get("leads") else "")
             )
         )
         if each["last_error"]:
             out.print(safe(f"         {_ago(each['last_error_at'])} ago: {each['last_error']}"))
+    lags = [each for each in daemons if each.get("event_lag_seconds") is not None]
+    if lags:
+        newest = max(lags, key=lambda each: str(each["heartbeat"]))
+        line = f"lag      newest event {_span(newest['event_lag_seconds'])} ago"
+        measured = [each["searchable_seconds"] for each in daemons if each["searchable_seconds"]]
+        if measured:
+            line += f", {_span(max(measured))} from delivered to searchable"
+        out.print(safe(line))
     rows = list(_sources(daemons))
     if rows:
         out.print(table(["source", "kind", "#waiting", "last arrival", "last error"], rows))
+
+
+def show_jobs(jobs: list[dict[str, Any]]) -> None:
+    """What one of the daemons runs for all: a line a job."""
+    rows = [
+        (
+            job["name"],
+            f"{_ago(job.get('last_success'))} ago" if job.get("last_success") else "never",
+            job.get("failures", 0),
+            job.get("last_error") or "",
+        )
+        for job in jobs
+    ]
+    if rows:
+        out.print(table(["job", "last success", "#failures", "last error"], rows))
 
 
 def _sources(daemons: list[dict[str, Any]]) -> Iterator[tuple[object, ...]]:
@@ -53,7 +77,15 @@ def _ago(moment: str | None) -> str:
     """
     if not moment:
         return "never"
-    seconds = int((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())
+    return _span((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())
+
+
+def _span(seconds: float) -> str:
+    """
+    >>> _span(7300.5)
+    '2 h'
+    """
+    seconds = int(seconds)
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds // size} {unit}"

@@ -9,8 +9,8 @@ from typing import Any
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ingest.presence import living
-from trailhound.cli.daemons import show_daemons
+from ingest.presence import jobs, living
+from trailhound.cli.daemons import show_daemons, show_jobs
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, err, out, safe, say, size
 from trailhound.cluster.artifacts import Progress as Fetching
@@ -84,11 +84,12 @@ def status(
     if json:
         emit(report)
     else:
-        daemons = report.pop("daemons", [])
+        daemons, scheduled = report.pop("daemons", []), report.pop("jobs", [])
         for name, value in report.items():
             if value is not None:
                 out.print(safe(f"{name:<9}{_for_people(name, value)}"))
         show_daemons(daemons)
+        show_jobs(scheduled)
     if report["state"] == "stopped":
         if not json:
             say("start it with `trailhound up`")
@@ -103,7 +104,7 @@ def _cluster(settings: Settings) -> dict[str, Any]:
         version = client.info()["version"]["number"]
         health = client.cluster.health()
         stored = client.indices.stats(index=pattern, metric="docs,store", level="cluster")
-        daemons = living(client, settings)
+        daemons, scheduled = living(client, settings), jobs(client, settings)
     totals = stored["_all"]["primaries"]
     return {
         "state": "running",
@@ -113,6 +114,7 @@ def _cluster(settings: Settings) -> dict[str, Any]:
         "events": totals.get("docs", {}).get("count", 0),
         "bytes": totals.get("store", {}).get("size_in_bytes", 0),
         "daemons": daemons,
+        "jobs": scheduled,
     }
 
 

@@ -11,7 +11,19 @@ import typer
 from typer.exceptions import TyperException
 
 from trailhound import __version__
-from trailhound.cli import backfill, deadletters, demo, doctor, engine, report, sample, setup
+from trailhound.cli import (
+    alerts,
+    backfill,
+    deadletters,
+    demo,
+    doctor,
+    engine,
+    notify,
+    report,
+    rules,
+    sample,
+    setup,
+)
 from trailhound.cli import run as daemon
 from trailhound.cli.screen import err, fail, safe
 from trailhound.errors import TrailhoundError
@@ -53,8 +65,8 @@ def _main(
     """The options before a command."""
 
 
-_ENGINE, _EVENTS = "The local engine", "Events in"
-_OUT, _CARE = "What they say", "Looking after it"
+_ENGINE, _EVENTS, _CARE = "The local engine", "Events in", "Looking after it"
+_DETECTIONS = "Detections"
 app.command(rich_help_panel=_ENGINE)(engine.up)
 app.command(rich_help_panel=_ENGINE)(engine.down)
 app.command(rich_help_panel=_ENGINE)(engine.status)
@@ -63,7 +75,10 @@ app.command(rich_help_panel=_EVENTS)(backfill.backfill)
 app.command(rich_help_panel=_EVENTS)(daemon.run)
 app.command(rich_help_panel=_EVENTS)(sample.sample)
 app.command(rich_help_panel=_EVENTS)(demo.demo)
-app.command(rich_help_panel=_OUT)(report.report)
+app.add_typer(rules.app, name="rules", rich_help_panel=_DETECTIONS)
+app.add_typer(alerts.app, name="alerts", rich_help_panel=_DETECTIONS)
+app.add_typer(notify.app, name="notify", rich_help_panel=_DETECTIONS)
+app.command(rich_help_panel=_DETECTIONS)(report.report)
 app.command("retry-deadletters", rich_help_panel=_CARE)(deadletters.retry_deadletters)
 app.command(rich_help_panel=_CARE)(doctor.doctor)
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from detections.packs.pack import load
 from trailhound.cli.options import Config, Namespace, Url, settings_from
 from trailhound.cli.screen import say
 from trailhound.cluster.client import connect
@@ -75,7 +76,13 @@ def report(
         framework(name)
     files.check(paths, settings)
     with cluster_errors(settings):
-        made = compose(connect(settings), settings, window, frameworks=compliance or ())
+        made = compose(
+            connect(settings),
+            settings,
+            window,
+            rules=load(settings.detections).rules,
+            frameworks=compliance or (),
+        )
     files.write(made, paths, settings)
     for path in paths:
         say(f"the report is in {path}")

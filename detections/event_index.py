@@ -1,0 +1,210 @@
+"""Reading the events exactly: all of them or an error, never a silent part.
+
+A snapshot is a point in time, so that counting and fetching see the same events. Hits are paged
+by `search_after` in the order of their time, groups by composite aggregations; both in flat
+memory. An answer that timed out, or that a shard failed to give, is an error: the interval that
+was asked for is not done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from detections.compiled import Query
+from trailhound.cluster.client import cluster_errors
+from trailhound.errors import RequestFailed
+
+HITS_PAGE = 5_000
+GROUPS_PAGE = 5_000
+"""A page of groups with the longest of keys (32 KB) is 160 MB; with ordinary ones, 1 MB."""
+KEEP_ALIVE = "5m"
+ORDER: tuple[str, ...] = ("eventID", "trail.object", "trail.position")
+"""What orders events of one instant, and tells any two apart: a record's place does."""
+
+
+class EventIndex:
+    """The events of one namespace: an alias or a pattern of their daily indices."""
+
+    def __init__(
+        self,
+        client: OpenSearch,
+        index: str,
+        *,
+        hits_page: int = HITS_PAGE,
+        groups_page: int = GROUPS_PAGE,
+    ) -> None:
+        self._client = client
+        self._index = index
+        self._hits_page = hits_page
+        self._groups_page = groups_page
+
+    def count(self, query: Query) -> int:
+        """How many events match; 0 where there is no index yet."""
+        body = {"size": 0, "track_total_hits": True, "query": query}
+        with cluster_errors():
+            reply = self._client.search(
+                index=self._index,
+                body=body,
+                params={"ignore_unavailable": "true", "allow_partial_search_results": "false"},
+            )
+        return int(checked(reply)["hits"]["total"]["value"])
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """The events as they are now, until the end of the block.
+
+        Raises `RequestFailed` where there is no index: ask `count` first.
+        """
+        with cluster_errors():
+            made = self._client.create_pit(
+                index=self._index,
+                params={
+                    "keep_alive": KEEP_ALIVE,
+                    "ignore_unavailable": "true",
+                    "allow_partial_pit_creation": "false",
+                },
+            )
+        snapshot = Snapshot(self._client, made["pit_id"], self._hits_page, self._groups_page)
+        try:
+            _whole(made["_shards"])
+            yield snapshot
+        finally:
+            with cluster_errors():
+                self._client.delete_pit(body={"pit_id": [snapshot.pit]})
+
+
+class Snapshot:
+    """The events at one point in time."""
+
+    def __init__(self, client: OpenSearch, pit: str, hits_page: int, groups_page: int) -> None:
+        self._client = client
+        self.pit = pit
+        self._hits_page = hits_page
+        self._groups_page = groups_page
+
+    def count(self, query: Query) -> int:
+        """How many events match."""
+        return int(self.search(query, track_total_hits=True)["hits"]["total"]["value"])
+
+    def search(self, query: Query, *, size: int = 0, **body: Any) -> Mapping[str, Any]:
+        """One search; `body` is laid beside the query. Raises `ClusterError`."""
+        whole = self._body({"size": size, "query": query, **body})
+        with cluster_errors():
+            reply = self._client.search(
+                body=whole, params={"allow_partial_search_results": "false"}
+            )
+        self.pit = reply.get("pit_id", self.pit)
+        return checked(reply)
+
+    def searches(self, bodies: Sequence[dict[str, Any]]) -> list[Mapping[str, Any]]:
+        """Several searches in one request, answered in their order."""
+        if not bodies:
+            return []
+        lines: list[dict[str, Any]] = []
+        for body in bodies:
+            lines += [{"allow_partial_search_results": False}, self._body(body)]
+        with cluster_errors():
+            reply = self._client.msearch(body=lines)
+        return [checked(each) for each in reply["responses"]]
+
+    def hits(
+        self, query: Query, request: Mapping[str, Any], *, newest_first: bool = False
+    ) -> Iterator[Mapping[str, Any]]:
+        """Every hit, in the order of time (`sort[0]`, in milliseconds) and then of `ORDER`.
+
+        `request` is laid over the search's body: what is to be brought of each.
+        """
+        order = "desc" if newest_first else "asc"
+        sort = [{name: order} for name in ("@timestamp", *ORDER)]
+        after: dict[str, Any] = {}
+        total = seen = 0
+        while True:
+            first = not after
+            reply = self.search(
+                query,
+                size=self._hits_page,
+                sort=sort,
+                track_total_hits=first,
+                **request,
+                **after,
+            )
+            hits = reply["hits"]["hits"]
+            if first:
+                total = reply["hits"]["total"]["value"]
+            seen += len(hits)
+            yield from hits
+            if len(hits) < self._hits_page:
+                break
+            after = {"search_after": hits[-1]["sort"]}
+        if seen != total:
+            raise RequestFailed(
+                f"OpenSearch gave {seen} events of {total}", hint="see the health of its shards"
+            )
+
+    def buckets(
+        self,
+        query: Query,
+        sources: Sequence[dict[str, Any]],
+        aggregations: Mapping[str, Any] | None = None,
+    ) -> Iterator[Mapping[str, Any]]:
+        """Every bucket of a composite aggregation, in the order of its keys."""
+        composite: dict[str, Any] = {"size": self._groups_page, "sources": list(sources)}
+        while True:
+            grouped: dict[str, Any] = {"composite": composite}
+            if aggregations:
+                grouped["aggs"] = dict(aggregations)
+            reply = self.search(query, aggs={"groups": grouped}, track_total_hits=False)
+            found = reply["aggregations"]["groups"]
+            yield from found["buckets"]
+            if len(found["buckets"]) < self._groups_page or "after_key" not in found:
+                return
+            composite = composite | {"after": found["after_key"]}
+
+    def _body(self, body: dict[str, Any]) -> dict[str, Any]:
+        return {**body, "pit": {"id": self.pit, "keep_alive": KEEP_ALIVE}}
+
+
+def terms(name: str, field: str) -> dict[str, Any]:
+    """A source of a composite aggregation: a field's values."""
+    return {name: {"terms": {"field": field}}}
+
+
+def histogram(name: str, milliseconds: int) -> dict[str, Any]:
+    """A source of a composite aggregation: event times in buckets of a fixed length."""
+    return {
+        name: {"date_histogram": {"field": "@timestamp", "fixed_interval": f"{milliseconds}ms"}}
+    }
+
+
+def checked(reply: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The reply, if it is the whole answer. Raises `RequestFailed`."""
+    if "error" in reply:
+        fault = reply["error"]
+        reason = fault.get("reason", fault) if isinstance(fault, Mapping) else fault
+        raise RequestFailed(
+            f"OpenSearch refused: {str(reason)[:500]} (status {reply.get('status')})",
+            hint="see what the search asks for, and the health of the cluster",
+            status=int(reply.get("status") or 0),
+        )
+    if reply.get("timed_out"):
+        raise RequestFailed(
+            "OpenSearch gave up a search for want of time",
+            hint="see how busy it is; what was asked for is tried again",
+        )
+    _whole(reply["_shards"])
+    return reply
+
+
+def _whole(shards: Mapping[str, Any]) -> None:
+    if not shards.get("failed"):
+        return
+    faults = shards.get("failures") or [{}]
+    reason = (faults[0].get("reason") or {}).get("reason", "no reason given")
+    raise RequestFailed(
+        f"{shards['failed']} of {shards['total']} shards failed: {str(reason)[:500]}",
+        hint="see the health of the cluster; what was asked for is tried again",
+    )
