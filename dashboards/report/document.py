@@ -50,7 +50,7 @@ def _texts_mended(value: Any) -> Any:
     match value:
         case str():
             return _SURROGATE.sub("\ufffd", value)
-        case list():
+        case list() | tuple():
             return [_texts_mended(each) for each in value]
         case dict():
             return {key: _texts_mended(each) for key, each in value.items()}
