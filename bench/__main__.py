@@ -7,14 +7,16 @@ import json
 import os
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from bench import core, delay, detections, indexing, memory, soak
+from bench.capacity import NODE_CORES, capacity
 from bench.ground import Ground, ground
+from bench.plan import Assumed, tables
 from trailhound.sample import SampleSummary
 
 RESULTS = Path(__file__).parent / "results.json"
@@ -88,6 +90,17 @@ class Bench:
         self._note("soak", found, line)
         console.print("  memory in MB; medians of the second and of the last fifth of the time")
 
+    def plan(self) -> None:
+        measured = capacity(self.ground, self.trail(self.events, 200), self.rounds)
+        console.print(
+            f"events a processor second: {measured.events_a_core:,.0f} ours; a data node of "
+            f"{NODE_CORES} cores: {measured.events_a_node:,.0f} events/s; "
+            f"{measured.bytes_a_document:.0f} bytes a document",
+            style="bold",
+        )
+        console.print(tables(measured, Assumed()), markup=False)
+        self.results["plan"] = asdict(measured)
+
     def delay(self) -> None:
         found = delay.delays(self.ground, self.minutes * 60 / len(delay.RATES), self.refresh)
         console.print(f"created → searchable, refreshed every {self.refresh}", style="bold")
@@ -120,8 +133,12 @@ ON_AN_ENGINE: dict[str, Callable[[Bench], None]] = {
     "dynamic": Bench.dynamic,
     "memory": Bench.memory,
 }
-LONG: dict[str, Callable[[Bench], None]] = {"soak": Bench.soak, "delay": Bench.delay}
-"""Only when they are named: they take `--minutes`."""
+NAMED: dict[str, Callable[[Bench], None]] = {
+    "soak": Bench.soak,
+    "delay": Bench.delay,
+    "plan": Bench.plan,
+}
+"""Only when they are named; soak and delay take `--minutes`."""
 RULES = "detections"
 """Needs no engine."""
 USUAL = (*ON_AN_ENGINE, RULES)
@@ -131,7 +148,10 @@ def main() -> None:
     """Run the parts named, or all."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
-        "parts", nargs="*", choices=[*USUAL, *LONG, []], help="default: all but soak and delay"
+        "parts",
+        nargs="*",
+        choices=[*USUAL, *NAMED, []],
+        help="default: all but soak, delay and plan",
     )
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=3, help="the median of so many is quoted")
@@ -148,7 +168,7 @@ def main() -> None:
         with ground(wanted.url) as where:
             bench = Bench(where, wanted.events, wanted.rounds, wanted.minutes, wanted.refresh)
             for name in on_an_engine:
-                (ON_AN_ENGINE | LONG)[name](bench)
+                (ON_AN_ENGINE | NAMED)[name](bench)
         results |= bench.results
     if RULES in parts:
         results[RULES] = detections.measure(wanted.events, console.print)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import orjson
 from isal import igzip
 from opensearchpy import OpenSearch
+from opensearchpy.exceptions import OpenSearchException
 
 from bench.following import Cloud, cloud, daemon
 from bench.ground import Ground, fresh_namespace
@@ -51,9 +53,12 @@ class Watcher:
             "query": {"terms": {"trail.object": uris}},
             "aggs": {"objects": {"terms": {"field": "trail.object", "size": len(uris)}}},
         }
-        reply = self._client.search(
-            index=self._index, body=body, params={"ignore_unavailable": "true"}
-        )
+        try:
+            reply = self._client.search(
+                index=self._index, body=body, params={"ignore_unavailable": "true"}
+            )
+        except OpenSearchException:
+            return len(waiting)  # a day that has only just been created has no shard yet
         now = time.monotonic()
         for bucket in reply.get("aggregations", {}).get("objects", {}).get("buckets", ()):
             at, events = waiting[bucket["key"]]
@@ -70,7 +75,10 @@ def delays(ground: Ground, seconds: float, refresh: str) -> dict[str, Any]:
     for rate in RATES:
         objects = max(3, int(rate * seconds / 60))
         trail, _ = ground.sample(objects * EVENTS_AN_OBJECT, EVENTS_AN_OBJECT)
-        with fresh_namespace(ground, f"delay{rate}") as (client, settings), cloud() as where:
+        with (
+            fresh_namespace(ground, f"delay{rate}-{os.getpid()}") as (client, settings),
+            cloud() as where,
+        ):
             index = settings.index.model_copy(update={"refresh_interval": refresh})
             fast = settings.model_copy(update={"index": index})
             name = templates.Names(settings.prefix).template("events")

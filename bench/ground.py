@@ -29,10 +29,11 @@ HEAP_MB = 2048
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """An engine's address, and a folder for samples and homes."""
+    """An engine's address, a folder for samples and homes; the engine's process, if it is ours."""
 
     url: str
     folder: Path
+    pid: int | None = None
 
     def settings(self, namespace: str) -> Settings:
         """The shipped defaults, on this engine."""
@@ -66,7 +67,7 @@ def ground(url: str | None = None) -> Iterator[Ground]:
         )
         engine.start()
         try:
-            yield Ground(engine.url, folder)
+            yield Ground(engine.url, folder, engine.status().pid)
         finally:
             engine.stop()
 

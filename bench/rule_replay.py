@@ -2,8 +2,9 @@
 
 For the benchmark of a pack, where many packs meet many events. It is written to be plainly right,
 not fast at scale: every window of every group is looked at. Sigma rules, and the correlations
-`event_count`, `value_count`, `temporal` and `temporal_ordered`; kinds of rule that look back for
-days (`trailhound:` with `new_terms`, `anomaly`, `impossible_travel`) are left out and named.
+`event_count`, `value_count`, `temporal` and `temporal_ordered`, of each other too; kinds of rule
+that look back for days (`trailhound:` with `new_terms`, `anomaly`, `impossible_travel`) are left
+out and named.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
@@ -23,7 +24,7 @@ from sigma.correlations import SigmaCorrelationCondition, SigmaCorrelationRule
 from sigma.policy.profiles import TrustedPolicy
 from sigma.rule import SigmaRule
 
-from detections.event_values import Record, RecordTest, text, values_at
+from detections.event_values import Record, text, values_at
 from detections.matcher import SigmaMatcher
 
 Group = tuple[str, ...]
@@ -54,21 +55,29 @@ class Alert:
     events: tuple[int, ...]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class Correlated:
+    """A correlation. `least` and `counted` are of `event_count` and `value_count`."""
+
+    type: str
+    parts: tuple[SigmaMatcher | Correlated, ...]
+    group_by: tuple[str, ...]
+    timespan: timedelta
+    least: int = 1
+    counted: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ReplayedRule:
-    """A rule as the replay runs it. `matchers` are one for a plain rule, one a part otherwise."""
+    """A rule as the replay runs it."""
 
     id: str
     title: str
     level: str
     folder: str
-    matchers: tuple[SigmaMatcher, ...]
-    group_by: tuple[str, ...] = ()
-    suppress: timedelta = timedelta(0)
-    type: str = "sigma"
-    timespan: timedelta = timedelta(0)
-    least: int = 1
-    counted: str = ""
+    finds: SigmaMatcher | Correlated
+    group_by: tuple[str, ...]
+    suppress: timedelta
 
 
 @dataclass(slots=True)
@@ -77,6 +86,19 @@ class ReplayedPack:
 
     rules: list[ReplayedRule] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Occurrence:
+    """What a correlation counts: an event, or a window in which another correlation fired.
+
+    `record` is the event's, or the fields and values of the group that fired.
+    """
+
+    time: datetime
+    events: tuple[int, ...]
+    record: Record
+    part: int = 0
 
 
 def seconds(written: object) -> int:
@@ -104,7 +126,6 @@ def _load(path: Path, folder: Path, pack: ReplayedPack) -> None:
     documents = [each for each in yaml.safe_load_all(path.read_text("utf-8")) if each]
     collection = SigmaCollection.from_dicts(documents, collect_errors=False, policy=TrustedPolicy)
     collection.resolve_rule_references()
-    place = path.relative_to(folder).parts[0] if path.parent != folder else ""
     parts = {
         id(reference.rule)
         for rule in collection.rules
@@ -118,73 +139,93 @@ def _load(path: Path, folder: Path, pack: ReplayedPack) -> None:
         if any(kind in ours for kind in LOOKING_BACK):
             pack.left_out.append(rule.title)
             continue
-        made = ReplayedRule(
-            id=str(rule.id),
-            title=rule.title,
-            level=str(rule.level or "medium").lower(),
-            folder=place,
-            matchers=(),
-            suppress=timedelta(seconds=seconds(ours.get("suppress", 0))),
+        finds = _node(rule)
+        pack.rules.append(
+            ReplayedRule(
+                id=str(rule.id),
+                title=rule.title,
+                level=str(rule.level or "medium").lower(),
+                folder=path.relative_to(folder).parts[0] if path.parent != folder else "",
+                finds=finds,
+                group_by=finds.group_by
+                if isinstance(finds, Correlated)
+                else tuple(ours.get("group_by", ())),
+                suppress=timedelta(seconds=seconds(ours.get("suppress", 0))),
+            )
         )
-        if isinstance(rule, SigmaCorrelationRule):
-            _correlation(made, rule)
-        elif isinstance(rule, SigmaRule):
-            made.matchers = (SigmaMatcher.from_rule(rule),)
-            made.group_by = tuple(ours.get("group_by", ()))
-        pack.rules.append(made)
 
 
-def _correlation(made: ReplayedRule, rule: SigmaCorrelationRule) -> None:
-    made.type = rule.type.name.lower()
-    made.matchers = tuple(
-        SigmaMatcher.from_rule(reference.rule)
-        for reference in rule.referenced_rules
-        if isinstance(reference.rule, SigmaRule)
-    )
-    if len(made.matchers) < len(rule.referenced_rules):
-        raise ValueError(f"{rule.title}: correlations of correlations are not replayed")
-    made.group_by = tuple(rule.group_by or ())
-    made.timespan = timedelta(seconds=rule.timespan.seconds)
+def _node(rule: SigmaRule | SigmaCorrelationRule) -> SigmaMatcher | Correlated:
+    if isinstance(rule, SigmaRule):
+        return SigmaMatcher.from_rule(rule)
+    type_ = rule.type.name.lower()
+    least, counted = 1, ""
     condition = rule.condition
-    if isinstance(condition, SigmaCorrelationCondition) and made.type.endswith("_count"):
-        made.least = int(condition.count) + (condition.op.name == "GT")
+    if isinstance(condition, SigmaCorrelationCondition) and type_.endswith("_count"):
+        if condition.op.name not in ("GTE", "GT"):
+            raise ValueError(f"{rule.title}: only counts that are reached are replayed")
+        least = int(condition.count) + (condition.op.name == "GT")
         named = condition.fieldref
-        made.counted = (named[0] if isinstance(named, list) else named) or ""
+        counted = (named[0] if isinstance(named, list) else named) or ""
+    return Correlated(
+        type=type_,
+        parts=tuple(_node(reference.rule) for reference in rule.referenced_rules),
+        group_by=tuple(rule.group_by or ()),
+        timespan=timedelta(seconds=rule.timespan.seconds),
+        least=least,
+        counted=counted,
+    )
 
 
 def replay(rules: Sequence[ReplayedRule], events: Sequence[Event]) -> dict[str, list[Alert]]:
     """Alerts by rule id, for events in any order; indices are those of `events`."""
-    order = sorted(range(len(events)), key=lambda index: events[index].time)
-    hits = _hits(rules, events, order)
-    return {rule.id: _alerts(rule, events, hits[rule.id]) for rule in rules}
+    hits = _hits([leaf for rule in rules for leaf in _leaves(rule.finds)], events)
+    found = {}
+    for rule in rules:
+        if isinstance(rule.finds, Correlated):
+            bursts = _correlated(rule.finds, hits, events).bursts
+        else:
+            bursts = defaultdict(list)
+            for index in hits[rule.finds]:
+                # An event is never lost for want of a field to group by.
+                for group in list(groups(events[index].record, rule.group_by)) or [()]:
+                    bursts[group].append((index,))
+        found[rule.id] = [
+            Alert(group, burst)
+            for group, held in bursts.items()
+            for burst in _joined(held, rule.suppress, events)
+        ]
+    return found
+
+
+def _leaves(node: SigmaMatcher | Correlated) -> Iterator[SigmaMatcher]:
+    if isinstance(node, SigmaMatcher):
+        yield node
+        return
+    for part in node.parts:
+        yield from _leaves(part)
 
 
 def _hits(
-    rules: Sequence[ReplayedRule], events: Sequence[Event], order: Sequence[int]
-) -> dict[str, list[tuple[int, int]]]:
-    """(event, part) of every match, by rule id, in time's order.
+    matchers: Sequence[SigmaMatcher], events: Sequence[Event]
+) -> dict[SigmaMatcher, list[int]]:
+    """Indices of the events that each matches, in time's order.
 
     Most rules name the calls they look at, so which ones to ask is worked out once a call.
     """
-    tests: list[tuple[str, int, RecordTest, RecordTest | None]] = [
-        (rule.id, part, matcher.matches, matcher.precheck(KNOWN))
-        for rule in rules
-        for part, matcher in enumerate(rule.matchers)
-    ]
-    by_call: dict[tuple[Any, ...], list[tuple[str, int, RecordTest]]] = {}
-    found: dict[str, list[tuple[int, int]]] = {rule.id: [] for rule in rules}
-    for index in order:
+    tests = [(matcher, matcher.precheck(KNOWN)) for matcher in matchers]
+    by_call: dict[tuple[str, ...], list[SigmaMatcher]] = {}
+    found: dict[SigmaMatcher, list[int]] = {matcher: [] for matcher in matchers}
+    for index in sorted(range(len(events)), key=lambda index: events[index].time):
         record = events[index].record
         call = tuple(text(record.get(name) or "") for name in KNOWN)
         if call not in by_call:
             by_call[call] = [
-                (rule, part, matches)
-                for rule, part, matches, possible in tests
-                if possible is None or possible(record)
+                matcher for matcher, possible in tests if possible is None or possible(record)
             ]
-        for rule, part, matches in by_call[call]:
-            if matches(record):
-                found[rule].append((index, part))
+        for matcher in by_call[call]:
+            if matcher.matches(record):
+                found[matcher].append(index)
     return found
 
 
@@ -194,81 +235,96 @@ def groups(record: Record, fields: Iterable[str]) -> Iterator[Group]:
     return product(*values)
 
 
-def _alerts(
-    rule: ReplayedRule, events: Sequence[Event], hits: Sequence[tuple[int, int]]
-) -> list[Alert]:
-    grouped: dict[Group, list[tuple[int, int]]] = defaultdict(list)
-    for index, part in hits:
-        found = list(groups(events[index].record, rule.group_by))
-        if not found and rule.type == "sigma":
-            found = [()]  # an event of a plain rule is never lost for want of a field to group by
-        for group in found:
-            grouped[group].append((index, part))
-    alerts = []
-    for group, held in grouped.items():
-        bursts = (
-            [[each] for each, _ in held] if rule.type == "sigma" else _bursts(rule, events, held)
-        )
-        alerts += [Alert(group, tuple(burst)) for burst in _joined(rule, events, bursts)]
-    return alerts
+@dataclass(slots=True)
+class _Fired:
+    """What a correlation found: its bursts by group, and every window that met its condition."""
+
+    bursts: dict[Group, list[tuple[int, ...]]] = field(default_factory=dict)
+    windows: list[_Occurrence] = field(default_factory=list)
 
 
-def _joined(
-    rule: ReplayedRule, events: Sequence[Event], bursts: Iterable[list[int]]
-) -> list[list[int]]:
-    """Bursts that follow within `suppress` join the alert before."""
-    joined: list[list[int]] = []
-    for burst in bursts:
-        if (
-            joined
-            and rule.suppress
-            and events[burst[0]].time - events[joined[-1][-1]].time <= rule.suppress
-        ):
-            joined[-1] += burst
+def _correlated(
+    node: Correlated, hits: Mapping[SigmaMatcher, Sequence[int]], events: Sequence[Event]
+) -> _Fired:
+    fired = _Fired()
+    grouped: dict[Group, list[_Occurrence]] = defaultdict(list)
+    for number, part in enumerate(node.parts):
+        if isinstance(part, Correlated):
+            found = _correlated(part, hits, events).windows
         else:
-            joined.append(list(burst))
-    return joined
+            found = [_Occurrence(events[i].time, (i,), events[i].record) for i in hits[part]]
+        for each in found:
+            for group in groups(each.record, node.group_by):
+                grouped[group].append(replace(each, part=number))
+    for group, held in grouped.items():
+        held.sort(key=lambda each: (each.time, each.part))
+        named = dict(zip(node.group_by, group, strict=True))
+        spans = list(_windows(node, held))
+        for start, end in spans:
+            fired.windows.append(_Occurrence(held[end].time, _events(held[start : end + 1]), named))
+        bursts = [_events(held[start : end + 1]) for start, end in _merged(spans)]
+        if bursts:
+            fired.bursts[group] = bursts
+    return fired
 
 
-def _bursts(
-    rule: ReplayedRule, events: Sequence[Event], held: Sequence[tuple[int, int]]
-) -> list[list[int]]:
-    """Windows that meet the condition, merged where they share an event.
+def _events(held: Iterable[_Occurrence]) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(index for each in held for index in each.events))
+
+
+def _windows(node: Correlated, held: Sequence[_Occurrence]) -> Iterator[tuple[int, int]]:
+    """First and last place of every window that meets the condition.
 
     A window ends at an event and reaches one timespan back, both ends included.
     """
-    found: list[tuple[int, int]] = []
     start = 0
-    for end, (index, _) in enumerate(held):
-        now = events[index].time
-        if end + 1 < len(held) and events[held[end + 1][0]].time == now:
+    for end, each in enumerate(held):
+        if end + 1 < len(held) and held[end + 1].time == each.time:
             continue  # all events of an instant enter together
-        while events[held[start][0]].time < now - rule.timespan:
+        while held[start].time < each.time - node.timespan:
             start += 1
-        if _holds(rule, events, held[start : end + 1]):
-            if found and found[-1][1] >= start:
-                found[-1] = (found[-1][0], end)
-            else:
-                found.append((start, end))
-    return [list(dict.fromkeys(each for each, _ in held[a : b + 1])) for a, b in found]
+        if _holds(node, held[start : end + 1]):
+            yield start, end
 
 
-def _holds(rule: ReplayedRule, events: Sequence[Event], window: Sequence[tuple[int, int]]) -> bool:
-    match rule.type:
+def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Windows that share an event are one burst."""
+    found: list[tuple[int, int]] = []
+    for start, end in spans:
+        if found and found[-1][1] >= start:
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((start, end))
+    return found
+
+
+def _holds(node: Correlated, window: Sequence[_Occurrence]) -> bool:
+    match node.type:
         case "event_count":
-            return len({index for index, _ in window}) >= rule.least
+            return len({each.events for each in window}) >= node.least
         case "value_count":
-            values = values_at(rule.counted)
-            return (
-                len({text(v) for index, _ in window for v in values(events[index].record)})
-                >= rule.least
-            )
+            values = values_at(node.counted)
+            return len({text(v) for each in window for v in values(each.record)}) >= node.least
         case "temporal":
-            return len({part for _, part in window}) == len(rule.matchers)
+            return len({each.part for each in window}) == len(node.parts)
         case "temporal_ordered":
             wanted = 0
-            for _, part in sorted(window, key=lambda hit: (events[hit[0]].time, hit[1])):
-                wanted += part == wanted
-            return wanted == len(rule.matchers)
+            for each in window:  # by time, and those of an instant by part
+                wanted += each.part == wanted
+            return wanted == len(node.parts)
         case _:
-            raise ValueError(f"{rule.title}: correlations of type {rule.type} are not replayed")
+            raise ValueError(f"correlations of type {node.type} are not replayed")
+
+
+def _joined(
+    bursts: Iterable[tuple[int, ...]], suppress: timedelta, events: Sequence[Event]
+) -> list[tuple[int, ...]]:
+    """Bursts that follow within `suppress` join the alert before."""
+    joined: list[tuple[int, ...]] = []
+    for burst in bursts:
+        near = joined and events[burst[0]].time - events[joined[-1][-1]].time <= suppress
+        if near and suppress:
+            joined[-1] += burst
+        else:
+            joined.append(burst)
+    return joined

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +48,7 @@ def soak(ground: Ground, minutes: float) -> dict[str, Any]:
     trail, made = ground.sample(objects * EVENTS_AN_OBJECT, EVENTS_AN_OBJECT)
     files = sorted(trail.rglob("*.json.gz"))
     looks: list[Look] = []
-    with fresh_namespace(ground, "soak") as (client, settings), cloud() as where:
+    with fresh_namespace(ground, f"soak-{os.getpid()}") as (client, settings), cloud() as where:
         log = ground.folder / "soak.log"
         with daemon(settings, where, log) as process:
             began = time.monotonic()

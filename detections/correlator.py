@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 
+from detections.anchors import Anchor, anchors
 from detections.candidates import batches, candidates
 from detections.compiled import Query
 from detections.correlation import Correlation
-from detections.event_index import EventIndex, Snapshot, histogram
+from detections.event_index import EventIndex, Snapshot
 from detections.finding import Finding
 from detections.occurrences import Counted, Firing, GroupKey
 from detections.parts import Compile, Interval, PlainParts, Some, Touch, any_of
-from detections.span import Span
+from detections.span import Span, moment
 from detections.windows import Burst, Windows
 from trailhound.errors import RuleError
 
@@ -31,15 +32,6 @@ MOST_HELD = 3_000_000
 FOLLOWED = 6
 """How often a burst is followed, twice as far each time: 1 + 2 + … + 32 timespans a side."""
 PENDING = 200
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Anchor:
-    """Event times that hold touched events, and the ends of the windows that can hold those."""
-
-    since: int
-    until: int
 
 
 class Correlator:
@@ -72,32 +64,9 @@ class Correlator:
             return
         with self._index.snapshot() as snapshot:
             search = _Search(self, snapshot, span)
-            for anchor in self._anchors(snapshot, span, touched):
+            for anchor in anchors(snapshot, span, touched, self._correlation.reach):
                 for key, burst in search.bursts(anchor):
                     yield self._finding(rule_id, key, burst)
-
-    def _anchors(self, snapshot: Snapshot, span: Span, touched: Query) -> Iterator[Anchor]:
-        """The stretches to look at; what lies around one doesn't reach into the next."""
-        reach = self._correlation.reach
-        if span.clock == "@timestamp":
-            since, until = span.milliseconds()
-            yield Anchor(since, until - 1 + reach)
-            return
-        times = {
-            "first": {"min": {"field": "@timestamp"}},
-            "last": {"max": {"field": "@timestamp"}},
-        }
-        open_: Anchor | None = None
-        for bucket in snapshot.buckets(touched, [histogram("time", reach)], times):
-            first, last = int(bucket["first"]["value"]), int(bucket["last"]["value"])
-            if open_ is not None and first - reach <= open_.until:
-                open_ = Anchor(open_.since, last + reach)
-                continue
-            if open_ is not None:
-                yield open_
-            open_ = Anchor(first, last + reach)
-        if open_ is not None:
-            yield open_
 
     def _finding(self, rule_id: str, key: GroupKey, burst: Burst) -> Finding:
         took = timedelta(milliseconds=burst.last - burst.first)
@@ -110,15 +79,6 @@ class Correlator:
             group=tuple(zip(self._correlation.group_by, key, strict=True)),
             detail=f"{burst.count} events within {took}" if burst.count > 1 else "",
         )
-
-
-def moment(milliseconds: int) -> datetime:
-    """A time of the index, in UTC.
-
-    >>> moment(1500).isoformat()
-    '1970-01-01T00:00:01.500000+00:00'
-    """
-    return _EPOCH + timedelta(milliseconds=milliseconds)
 
 
 class _Search:

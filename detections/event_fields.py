@@ -18,6 +18,7 @@ GROUPED = frozenset({"keyword", "ip", "byte", "integer", "long", "float"})
 """Types whose doc values read as the text that a group is named by."""
 
 Hit = Mapping[str, Any]
+_REPAIRED = "trail.repaired"
 
 
 @lru_cache(maxsize=1024)
@@ -67,7 +68,16 @@ class FieldReader:
         if not source and self._read:
             # The first name alone: a key may hold the dots of a path.
             source = sorted({path.split(".", 1)[0] + "*" for path in self._read})
-        return {"_source": source, "docvalue_fields": self._stored}
+        return {"_source": source, "docvalue_fields": [*self._stored, _REPAIRED]}
+
+    def must_be_entire(self, hit: Hit) -> bool:
+        """Whether a matcher has to see all of the event, and it wasn't asked for in full: it had
+        values moved out of their places."""
+        return not self._decided and self.must_be_decided(hit)
+
+    def must_be_decided(self, hit: Hit) -> bool:
+        """Whether a query alone doesn't settle that a rule matches the event."""
+        return self._decided or _REPAIRED in hit.get("fields", {})
 
     def values(self, hit: Hit, path: str) -> tuple[str, ...]:
         """The different values of a field in one event, as text; none where it has none."""

@@ -8,13 +8,14 @@ was asked for is not done.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from opensearchpy import OpenSearch
 
 from detections.compiled import Query
+from detections.replies import whole
 from trailhound.cluster.client import cluster_errors
 from trailhound.errors import RequestFailed
 
@@ -22,6 +23,8 @@ HITS_PAGE = 5_000
 GROUPS_PAGE = 5_000
 """A page of groups with the longest of keys (32 KB) is 160 MB; with ordinary ones, 1 MB."""
 KEEP_ALIVE = "5m"
+_ENTIRE = 100
+"""Whole events a request; each is up to 256 KB."""
 ORDER: tuple[str, ...] = ("eventID", "trail.object", "trail.position")
 """What orders events of one instant, and tells any two apart: a record's place does."""
 
@@ -51,7 +54,7 @@ class EventIndex:
                 body=body,
                 params={"ignore_unavailable": "true", "allow_partial_search_results": "false"},
             )
-        return int(checked(reply)["hits"]["total"]["value"])
+        return int(whole(reply)["hits"]["total"]["value"])
 
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
@@ -70,7 +73,7 @@ class EventIndex:
             )
         snapshot = Snapshot(self._client, made["pit_id"], self._hits_page, self._groups_page)
         try:
-            _whole(made["_shards"])
+            whole(made)
             yield snapshot
         finally:
             with cluster_errors():
@@ -92,13 +95,13 @@ class Snapshot:
 
     def search(self, query: Query, *, size: int = 0, **body: Any) -> Mapping[str, Any]:
         """One search; `body` is laid beside the query. Raises `ClusterError`."""
-        whole = self._body({"size": size, "query": query, **body})
+        request = self._body({"size": size, "query": query, **body})
         with cluster_errors():
             reply = self._client.search(
-                body=whole, params={"allow_partial_search_results": "false"}
+                body=request, params={"allow_partial_search_results": "false"}
             )
         self.pit = reply.get("pit_id", self.pit)
-        return checked(reply)
+        return whole(reply)
 
     def searches(self, bodies: Sequence[dict[str, Any]]) -> list[Mapping[str, Any]]:
         """Several searches in one request, answered in their order."""
@@ -109,24 +112,31 @@ class Snapshot:
             lines += [{"allow_partial_search_results": False}, self._body(body)]
         with cluster_errors():
             reply = self._client.msearch(body=lines)
-        return [checked(each) for each in reply["responses"]]
+        return [whole(each) for each in reply["responses"]]
 
     def hits(
-        self, query: Query, request: Mapping[str, Any], *, newest_first: bool = False
+        self,
+        query: Query,
+        request: Mapping[str, Any],
+        *,
+        entire: Callable[[Mapping[str, Any]], bool] | None = None,
+        page: int | None = None,
     ) -> Iterator[Mapping[str, Any]]:
         """Every hit, in the order of time (`sort[0]`, in milliseconds) and then of `ORDER`.
 
-        `request` is laid over the search's body: what is to be brought of each.
+        `request` is laid over the search's body: what is to be brought of each. Those for which
+        `entire` is true come with the whole of their `_source` all the same. `page` is how many to
+        fetch at once, where few of them may be taken.
         """
-        order = "desc" if newest_first else "asc"
-        sort = [{name: order} for name in ("@timestamp", *ORDER)]
+        page = page or self._hits_page
+        sort = [{name: "asc"} for name in ("@timestamp", *ORDER)]
         after: dict[str, Any] = {}
         total = seen = 0
         while True:
             first = not after
             reply = self.search(
                 query,
-                size=self._hits_page,
+                size=page,
                 sort=sort,
                 track_total_hits=first,
                 **request,
@@ -136,8 +146,10 @@ class Snapshot:
             if first:
                 total = reply["hits"]["total"]["value"]
             seen += len(hits)
+            if entire is not None:
+                hits = self._with_sources(hits, entire)
             yield from hits
-            if len(hits) < self._hits_page:
+            if len(hits) < page:
                 break
             after = {"search_after": hits[-1]["sort"]}
         if seen != total:
@@ -164,6 +176,26 @@ class Snapshot:
                 return
             composite = composite | {"after": found["after_key"]}
 
+    def _with_sources(
+        self,
+        hits: Sequence[Mapping[str, Any]],
+        entire: Callable[[Mapping[str, Any]], bool],
+    ) -> list[Mapping[str, Any]]:
+        """The hits, some with the whole of their `_source`."""
+        chosen = [hit["_id"] for hit in hits if entire(hit)]
+        sources: dict[tuple[str, str], Any] = {}
+        for start in range(0, len(chosen), _ENTIRE):
+            query = {"ids": {"values": chosen[start : start + _ENTIRE]}}
+            # An id is unique in one index; the same one may stand in several days'.
+            for found in self.search(query, size=10_000)["hits"]["hits"]:
+                sources[found["_index"], found["_id"]] = found["_source"]
+        if not sources:
+            return list(hits)
+        return [
+            {**hit, "_source": sources[hit["_index"], hit["_id"]]} if entire(hit) else hit
+            for hit in hits
+        ]
+
     def _body(self, body: dict[str, Any]) -> dict[str, Any]:
         return {**body, "pit": {"id": self.pit, "keep_alive": KEEP_ALIVE}}
 
@@ -178,33 +210,3 @@ def histogram(name: str, milliseconds: int) -> dict[str, Any]:
     return {
         name: {"date_histogram": {"field": "@timestamp", "fixed_interval": f"{milliseconds}ms"}}
     }
-
-
-def checked(reply: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The reply, if it is the whole answer. Raises `RequestFailed`."""
-    if "error" in reply:
-        fault = reply["error"]
-        reason = fault.get("reason", fault) if isinstance(fault, Mapping) else fault
-        raise RequestFailed(
-            f"OpenSearch refused: {str(reason)[:500]} (status {reply.get('status')})",
-            hint="see what the search asks for, and the health of the cluster",
-            status=int(reply.get("status") or 0),
-        )
-    if reply.get("timed_out"):
-        raise RequestFailed(
-            "OpenSearch gave up a search for want of time",
-            hint="see how busy it is; what was asked for is tried again",
-        )
-    _whole(reply["_shards"])
-    return reply
-
-
-def _whole(shards: Mapping[str, Any]) -> None:
-    if not shards.get("failed"):
-        return
-    faults = shards.get("failures") or [{}]
-    reason = (faults[0].get("reason") or {}).get("reason", "no reason given")
-    raise RequestFailed(
-        f"{shards['failed']} of {shards['total']} shards failed: {str(reason)[:500]}",
-        hint="see the health of the cluster; what was asked for is tried again",
-    )

@@ -34,6 +34,11 @@ class Mark:
     failures: int = 0
     last_error: str = ""
 
+    def as_dict(self) -> dict[str, Any]:
+        """As it is stored and printed; times in ISO 8601."""
+        times = {"seen_until": self.seen_until.isoformat(), "ran_at": self.ran_at.isoformat()}
+        return asdict(self) | times
+
 
 class Marks:
     """All marks of a namespace."""
@@ -48,9 +53,10 @@ class Marks:
         Raises opensearch-py's exceptions; `RequestFailed` where a shard did not answer, since a
         mark that is merely not seen would be begun anew, and leave a gap.
         """
-        self._client.indices.refresh(index=self._index)
+        found_or_not = {"ignore_unavailable": "true"}
+        self._client.indices.refresh(index=self._index, params=found_or_not)
         body = {"size": _MOST, "query": {"term": {"state": "mark"}}}
-        reply = self._client.search(index=self._index, body=body)
+        reply = self._client.search(index=self._index, body=body, params=found_or_not)
         if reply["timed_out"] or reply["_shards"]["failed"]:
             raise RequestFailed("the marks of the rules could not be read whole")
         return {each.rule_id: each for each in map(_parsed, reply["hits"]["hits"])}
@@ -60,11 +66,7 @@ class Marks:
         lines: list[Mapping[str, Any]] = []
         for mark in marks:
             lines.append({"index": {"_id": f"mark-{mark.rule_id}"}})
-            times = {
-                "seen_until": mark.seen_until.isoformat(),
-                "ran_at": mark.ran_at.isoformat(),
-            }
-            lines.append({"state": "mark", **asdict(mark), **times})
+            lines.append({"state": "mark", **mark.as_dict()})
         if not lines:
             return
         reply = self._client.bulk(body=lines, index=self._index)

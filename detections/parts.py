@@ -120,7 +120,8 @@ class PlainParts:
         if groups is not None:
             wanted = {key: each.intervals for each in groups for key in each.keys}
         request = self._reader.request()
-        for hit in snapshot.hits(self._query(interval, groups), request):
+        entire = self._reader.must_be_entire
+        for hit in snapshot.hits(self._query(interval, groups), request, entire=entire):
             time = int(hit["sort"][0])
             for key, occurrence in self._occurrences(hit, time):
                 if wanted is None or _within(time, wanted.get(key, ())):
@@ -160,8 +161,9 @@ class PlainParts:
     def _matches(self, hit: Hit, leaf: Leaf) -> bool:
         if self._named and leaf.name not in hit.get("matched_queries", ()):
             return False
-        decide = leaf.compiled.decide
-        return decide is None or decide.matches(hit["_source"])
+        if not self._reader.must_be_decided(hit):
+            return True
+        return leaf.compiled.holds(hit["_source"])
 
 
 def any_of(queries: Sequence[Query]) -> Query:

@@ -47,3 +47,12 @@ class Span:
 def _milliseconds(moment: datetime) -> int:
     """Rounded up: an event of that millisecond is then not before the moment."""
     return -((_EPOCH - moment) // timedelta(milliseconds=1))
+
+
+def moment(milliseconds: int) -> datetime:
+    """A time of the index, in UTC.
+
+    >>> moment(1500).isoformat()
+    '1970-01-01T00:00:01.500000+00:00'
+    """
+    return _EPOCH + timedelta(milliseconds=milliseconds)

@@ -15,6 +15,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 from pydantic import BaseModel
 
+from detections.detector import RuleRun
 from detections.scheduler import Job, JobRuns, Scheduler, Turn
 from enrich.enricher import Enricher
 from ingest.daemon import Daemon, DaemonStatus
@@ -35,11 +36,12 @@ from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.retention import enforce
 from trailhound.errors import ClusterUnreachable, UsageError
 from trailhound.settings import FeedSettings, Settings
+from trailhound.watching import ScheduledDetections
 
 LOG = logging.getLogger("trailhound.service")
 _WAIT = 5.0
 _RETENTION_EVERY = 3600.0
-RELOADED = ("enrich", "filter", "retention")
+RELOADED = ("enrich", "filter", "retention", "detections", "notify")
 """Sections that SIGHUP takes, and `run.log_level`; all else needs a restart, and is told."""
 
 Load = Callable[[], tuple[Settings, Enricher]]
@@ -64,6 +66,7 @@ class Service:
         self._cluster_answers = False
         self._daemon: Daemon | None = None
         self._scheduler: Scheduler | None = None
+        self._detections: ScheduledDetections | None = None
         self.metrics = Metrics(
             self._status, lambda: self._health().ready, self._leads, self._job_runs
         )
@@ -79,7 +82,7 @@ class Service:
             self._daemon.stop()
 
     def reload(self) -> None:
-        """Take new rules of enriching, filtering and retention from the settings file."""
+        """Take from the settings file what can be taken while it runs: see `RELOADED`."""
         threading.Thread(target=self._reload, name="reload", daemon=True).start()
 
     def run(self) -> DaemonStatus | None:
@@ -142,7 +145,7 @@ class Service:
             LOG.info("stopped", extra={"fields": self._daemon.status().counts.as_dict()})
 
     def _jobs(self, client: OpenSearch) -> list[Job]:
-        """What only one of all the daemons does. Scheduled detections belong here too."""
+        """What only one of all the daemons does."""
 
         def retain(_: Turn) -> None:
             report = enforce(client, self._settings, datetime.now(UTC).date())
@@ -155,7 +158,11 @@ class Service:
             for index in report.foreign:
                 LOG.warning("behind the retention, but not Trailhound's: %s", index)
 
-        return [Job("retention", _RETENTION_EVERY, retain)]
+        jobs = [Job("retention", _RETENTION_EVERY, retain)]
+        if self._settings.detections.scheduled:
+            self._detections = ScheduledDetections(client, self._settings, self._ran)
+            jobs.append(self._detections.job())
+        return jobs
 
     def _keep_present(self, client: OpenSearch, daemon: Daemon) -> None:
         """Tell the cluster that this daemon lives, and learn whether the cluster does."""
@@ -183,6 +190,10 @@ class Service:
         if outcome is Outcome.DONE:
             self.metrics.delivered(arrival.delivered)
             self._probe.indexed(run.item.uri, arrival.delivered, run.counts.indexed)
+
+    def _ran(self, run: RuleRun) -> None:
+        alerts, failed = len(run.recorded.created), run.error is not None
+        self.metrics.detected(run.seconds, run.rule.level, alerts, failed=failed)
 
     def _leads(self) -> bool:
         return self._scheduler is not None and self._scheduler.leads
@@ -212,6 +223,8 @@ class Service:
             taken = before.model_copy(update=kept)
             if self._daemon is not None:
                 self._daemon.reload(taken, enricher)
+            if self._detections is not None:
+                self._detections.take(taken)
             self._settings, self._enricher = taken, enricher
         except Exception as error:  # noqa: BLE001 - told, and the old settings hold on
             LOG.error("settings not reloaded: %s", error)

@@ -32,4 +32,7 @@ def check(settings: Settings) -> Iterator[tuple[Location, str]]:
 def _files(settings: Settings) -> Iterator[tuple[Location, Path | None]]:
     for name in ("password_file", "ca_bundle", "client_cert", "client_key"):
         yield ("cluster", name), getattr(settings.cluster, name)
+    for position, channel in enumerate(settings.notify.channels):
+        for name in ("url_file", "secret_file", "ca_bundle"):
+            yield ("notify", "channels", position, name), getattr(channel, name)
     yield ("aws", "sse_customer_key_file"), settings.aws.sse_customer_key_file

@@ -160,6 +160,13 @@ def union(one: Burst, other: Burst) -> Burst:
     )
 
 
+def holds(whole: Burst, part: Burst) -> bool:
+    """Whether one burst has counted all that another has, as far as can be known."""
+    if whole.complete and part.complete:
+        return part.known <= whole.known
+    return whole.covers(part) and whole.count >= part.count
+
+
 def beyond(burst: Burst, counted: Burst, facts: Mapping[str, Fact]) -> Burst | None:
     """What of a burst `counted` does not hold: None where there is nothing more."""
     apart = burst.last < counted.first or counted.last < burst.first

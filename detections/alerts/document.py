@@ -93,8 +93,8 @@ def known(document: Mapping[str, Any], *, full: int | None) -> Known:
         document["reason"],
         document["count_relation"] == "eq",
     )
-    closed = document["state"] == "closed"
-    return Known(burst, closed or (full is not None and burst.count >= full), closed)
+    frozen = document["state"] == "closed" or (full is not None and burst.count >= full)
+    return Known(burst, frozen, "merged_into" in document)
 
 
 def changed_state(document: Document, state: str, by: str, now: datetime, note: str) -> Document:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from detections.alerts.burst import COUNTED, FULL, Burst, Fact, beyond, combined, union
+from detections.alerts.burst import COUNTED, FULL, Burst, Fact, beyond, combined, holds, union
 from detections.finding import Group
 
 ENTRIES = 500
@@ -52,11 +52,12 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An alert as it is stored. A frozen one (closed, or full) takes in nothing more."""
+    """An alert as it is stored. A frozen one (closed, or full) takes in nothing more; a merged one
+    bears the mark of the alert that took it in."""
 
     burst: Burst
     frozen: bool = False
-    closed: bool = False
+    merged: bool = False
 
 
 @dataclass(slots=True)
@@ -153,13 +154,21 @@ class Folding:
         self._grow(target, burst)
 
     def settle(self) -> None:
-        """Finish what a writer that died left: an alert taken in by another, and not yet marked."""
+        """Finish what a writer left that died, or was overtaken, half-way through a merger.
+
+        The directory says that an alert was taken in, and it bears no mark of that yet. Where
+        the other was closed before it had taken it in, the merger is called off.
+        """
         for name, entry in list(self.directory.entries.items()):
-            if entry.into and name in self.alerts and self.alerts.get(entry.into) is not None:
-                left = self.alerts[name]
-                if left is not None and not left.closed:
-                    self._grow(entry.into, left.burst)
-                    self.absorbed.add(name)
+            left, target = self.alerts.get(name), self.alerts.get(entry.into)
+            if not entry.into or left is None or left.merged:
+                continue
+            if target is not None and target.frozen and not holds(target.burst, left.burst):
+                self.directory.entries[name] = Entry(entry.first, entry.last)
+                continue
+            if target is None or not target.frozen:
+                self._grow(entry.into, left.burst)
+            self.absorbed.add(name)
 
     def _near(self, burst: Burst, *, frozen: bool) -> list[str]:
         """Alerts near a burst, the earliest first."""

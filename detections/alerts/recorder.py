@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from opensearchpy import OpenSearch
@@ -31,6 +32,8 @@ from trailhound.cluster.templates import Names
 from trailhound.errors import RequestFailed
 from trailhound.settings import Settings
 
+AT_ONCE = 5_000
+"""So many findings are worked on together."""
 GROUPS_AT_ONCE = 100
 ROUNDS = 100
 """So often a group is tried again while others write to it; more is a fault, not a race."""
@@ -67,13 +70,20 @@ class Recorder:
         self._rules = rules
         self._dashboards = settings.detections.dashboards_url or ""
 
-    def record(self, findings: Sequence[Finding]) -> Recorded:
+    def record(self, findings: Iterable[Finding]) -> Recorded:
         """Write them down; again with the same findings changes nothing.
 
-        Raises opensearch-py's exceptions, and `RequestFailed`; what was not written by then is
-        written by another call with the same findings.
+        So many as `AT_ONCE` are held in memory. Raises opensearch-py's exceptions, and
+        `RequestFailed`; what was not written by then is written by another call with the same
+        findings.
         """
         made = Recorded()
+        waiting = iter(findings)
+        while part := list(islice(waiting, AT_ONCE)):
+            self._record(part, made)
+        return made
+
+    def _record(self, findings: Sequence[Finding], made: Recorded) -> None:
         facts = read_facts(self._client, self._names, findings)
         alone: list[Finding] = []
         groups: dict[tuple[str, Group], list[Finding]] = {}
@@ -90,7 +100,6 @@ class Recorder:
         ]
         for at in range(0, len(batches), GROUPS_AT_ONCE):
             self._record_groups(batches[at : at + GROUPS_AT_ONCE], facts, made)
-        return made
 
     def _create(
         self, findings: Sequence[Finding], facts: Mapping[str, Fact], made: Recorded
@@ -183,9 +192,11 @@ class Recorder:
         if before is None:
             return None
         into = plan.folding.directory.entries[name].into
-        note = f"taken in by {into}"
-        closed = changed_state(before.document, "closed", "trailhound", now, note)
-        return Write(closed | {"merged_into": into}, before)
+        document = before.document
+        if document["state"] != "closed":
+            note = f"taken in by {into}"
+            document = changed_state(document, "closed", "trailhound", now, note)
+        return Write(document | {"merged_into": into}, before)
 
     def _counting(self, burst: Burst) -> dict[str, Any]:
         return counting(burst, self._dashboards, self._names.days)

@@ -26,7 +26,7 @@ class Message:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def document(self) -> bytes:
-        """For programs: `id`, `kind`, `subject`, `text`, `level`, `alert` and what else there is."""
+        """For programs: `id`, `kind`, `subject`, `text`, `level`, `alert`, and the facts."""
         return orjson.dumps(
             {
                 "id": self.key,

@@ -83,16 +83,21 @@ class Notifier:
         self.client.indices.refresh(index=self.names.alerts)
         for channel in self.settings.notify.channels:
             try:
-                opened = self._open.get(channel.name)
-                if opened is None:
-                    opened = open_channel(channel, self.settings.aws, self._session)
-                    self._open[channel.name] = opened
+                opened = self.channel(channel)
             except TrailhoundError as error:
                 LOG.error("the channel %s cannot be used: %s", channel.name, error.message)
                 report.broken[channel.name] = error.message
                 continue
             _Sweep(self, channel, opened, now, still_ours, report).run()
         return report
+
+    def channel(self, channel: ChannelSettings) -> Channel:
+        """The channel, opened once. Raises `SettingsError` where it can't work."""
+        opened = self._open.get(channel.name)
+        if opened is None:
+            opened = open_channel(channel, self.settings.aws, self._session)
+            self._open[channel.name] = opened
+        return opened
 
 
 class _Sweep:
@@ -137,9 +142,9 @@ class _Sweep:
         if granted < len(due):
             held = due[granted:]
             self._report.held[name] = len(held)
-            self._enrol(held)
             if in_a_row < _IN_A_ROW and self._still_ours():
                 self._say_how_many(held, more=more)
+        self._enrol(due[tried:])
         facts: dict[str, Any] = {"waiting": len(due) - tried}
         if self._report.sent[name]:
             facts |= {"last_delivery": stamp(self._now)}
@@ -188,10 +193,16 @@ class _Sweep:
         stored = read_many(self._client, self._alerts, [name]).get(name)
         if stored is None or self._channel.name in _done(stored.document):
             return ""
-        message = self._wording.alert(shown(name, stored.document), self._channel.format)
+        error: NotifyError | None = None
         try:
+            message = self._wording.alert(shown(name, stored.document), self._channel.format)
             self._opened.send(message)
-        except NotifyError as error:
+        except NotifyError as refused:
+            error = refused
+        except Exception as fault:  # noqa: BLE001 - one message's fault is not the others'
+            # Not its own words: they may hold an address.
+            error = NotifyError(f"{self._channel.name}: {type(fault).__name__}")
+        if error is not None:
             fields = {"alert": name, "channel": self._channel.name}
             LOG.warning("an alert was not delivered: %s", error.message, extra={"fields": fields})
             self._report.failed[self._channel.name] += 1
@@ -229,15 +240,14 @@ class _Sweep:
         return _with(document, self._channel.name, entry, done=False)
 
     def _log(self, document: Document) -> dict[str, Any]:
-        log: dict[str, Any] = (
-            document.get("delivery", {}).get("log", {}).get(self._channel.name, {})
-        )
-        return log
+        log = document.get("delivery", {}).get("log", {})
+        entry: dict[str, Any] = log.get(self._channel.name, {})
+        return entry
 
-    def _enrol(self, held: Sequence[_Due]) -> None:
+    def _enrol(self, waiting: Sequence[_Due]) -> None:
         """Mark what waits, before it is so old that it would be taken for history."""
         old = self._now - timedelta(hours=self._limits.max_age_hours / 2)
-        names = [each.name for each in held if not each.enrolled and each.last_seen < old]
+        names = [each.name for each in waiting if not each.enrolled and each.last_seen < old]
         entry = {"state": "pending", "at": stamp(self._now), "attempts": 0}
         stored = read_many(self._client, self._alerts, names)
         writes = {

@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 
 import certifi
 import urllib3
-from urllib3.exceptions import HTTPError, NewConnectionError, SSLError, TimeoutError
+from urllib3.exceptions import HTTPError, NewConnectionError, SSLError
+from urllib3.exceptions import TimeoutError as NoAnswer
 
 from detections.notify.channel import Message
 from detections.notify.secret import revealed
@@ -111,7 +112,7 @@ class Webhook:
 def _what_happened(error: Exception) -> str:
     if isinstance(error, SSLError):
         return "has a certificate that is not trusted, or speaks no TLS"
-    if isinstance(error, TimeoutError) and not isinstance(error, NewConnectionError):
+    if isinstance(error, NoAnswer) and not isinstance(error, NewConnectionError):
         return "did not answer in time"
     if isinstance(error, NewConnectionError):
         return "cannot be reached"

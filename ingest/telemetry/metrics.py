@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
@@ -20,6 +20,7 @@ from ingest.daemon import DaemonStatus
 PREFIX = "trailhound"
 _DELAYS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 21_600, 86_400)
 """Seconds: from a quiet queue's couple of seconds to a day's outage."""
+_RULE_SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60)
 
 
 class JobRuns(Protocol):
@@ -60,6 +61,27 @@ class Metrics:
             buckets=_DELAYS,
             registry=self.registry,
         )
+        self._rule_runs = Counter(
+            "rule_runs",
+            "Runs of detection rules, by outcome; only the leader's counters move.",
+            ["outcome"],
+            namespace=PREFIX,
+            registry=self.registry,
+        )
+        self._rule_seconds = Histogram(
+            "rule_run_seconds",
+            "How long one rule took over one span.",
+            namespace=PREFIX,
+            buckets=_RULE_SECONDS,
+            registry=self.registry,
+        )
+        self._alerts = Counter(
+            "alerts_raised",
+            "Alerts raised, by level.",
+            ["level"],
+            namespace=PREFIX,
+            registry=self.registry,
+        )
         self.newest_event: float | None = None
         """`eventTime` of the newest searchable event, in seconds since the epoch."""
         self.registry.register(_Mirror(self, status, ready, leads, jobs))
@@ -72,6 +94,12 @@ class Metrics:
     def searchable(self, seconds: float) -> None:
         """The events of an object that was delivered so long ago have just been found."""
         self._searchable.observe(max(0.0, seconds))
+
+    def detected(self, seconds: float, level: str, alerts: int, *, failed: bool) -> None:
+        """A rule of this level has run for so long and raised so many alerts."""
+        self._rule_runs.labels("failed" if failed else "done").inc()
+        self._rule_seconds.observe(seconds)
+        self._alerts.labels(level).inc(alerts)
 
     def exposition(self) -> bytes:
         """The text that Prometheus scrapes."""

@@ -36,7 +36,7 @@ from trailhound.settings import Settings
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-ENGINE_KILLS = int(os.environ.get("TRAILHOUND_TEST_ENGINE_KILLS", "2"))
+ENGINE_KILLS = int(os.environ.get("TRAILHOUND_TEST_ENGINE_KILLS", "1"))
 """An engine takes seconds to come back: twenty of these are for a run by hand."""
 FAULTS = 24
 CLOCK = Path(__file__).parent / "clock"
@@ -163,17 +163,17 @@ def test_the_holder_of_the_lease_is_killed(settings: Settings, tmp_path: Path) -
     env = {"TRAILHOUND_RUN__LISTEN": "127.0.0.1:0", "TRAILHOUND_RUN__LEASE_SECONDS": "4"}
 
     def lease() -> dict[str, Any]:
-        found = client.get(index=index, id="lease-scheduler", params={"ignore": "404"})
+        found = client.get(index=index, id="lease-scheduler", params={"ignore": 404})
         source: dict[str, Any] = found.get("_source", {})
         return source
 
     def holder() -> int:
         owner = lease().get("owner") or "nobody"
-        found = client.get(index=index, id=f"daemon-{owner}", params={"ignore": "404"})
+        found = client.get(index=index, id=f"daemon-{owner}", params={"ignore": 404})
         return int(found.get("_source", {}).get("pid", 0))
 
     def job() -> dict[str, Any]:
-        found = client.get(index=index, id="job-retention", params={"ignore": "404"})
+        found = client.get(index=index, id="job-retention", params={"ignore": 404})
         source: dict[str, Any] = found.get("_source", {})
         return source
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import random
 import threading
+import uuid
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +18,9 @@ from opensearchpy.exceptions import OpenSearchException
 from detections.alerts import group as group_module
 from detections.alerts.desk import Desk, Wanted
 from detections.alerts.recorder import Recorder
+from tests.engines import remove_namespace
 from tests.faults.proxy import DROP, Fault, Proxy, Request
-from tests.findings import ADA, at, burst, event_id, put_events, rule, single
-from tests.processes import run
+from tests.findings import ADA, at, burst, command, emptied, event_id, put_events, rule, single
 from tests.trails import own_settings, prepared
 from trailhound.cluster.client import connect
 from trailhound.errors import UsageError
@@ -31,19 +32,23 @@ BURST = rule("burst", kind="correlation", level="medium", severity=5)
 RULES = {each.id: each for each in (PLAIN, GROUPED, BURST)}
 
 
-@pytest.fixture
-def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
-    return own_settings(
+@pytest.fixture(scope="module")
+def settings(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    namespace = f"t{uuid.uuid4().hex[:10]}"
+    made = own_settings(
         engine,
         namespace,
-        tmp_path / "home",
+        tmp_path_factory.mktemp("home"),
         detections={"dashboards_url": "https://dashboards.example/"},
     )
+    prepared(made)
+    yield made
+    remove_namespace(engine, namespace)
 
 
 @pytest.fixture
 def client(settings: Settings) -> OpenSearch:
-    return prepared(settings)
+    return emptied(connect(settings), settings)
 
 
 @pytest.fixture
@@ -190,6 +195,44 @@ def test_two_writers_at_once_make_no_second_alert(
     assert len(spans(desk, PLAIN.id)) == 5
 
 
+def test_writers_and_whoever_closes_at_once_count_every_event_once(
+    client: OpenSearch, settings: Settings, desk: Desk
+) -> None:
+    seconds = range(0, 1200, 40)
+    put_events(client, settings, seconds)
+    done = threading.Event()
+    faults: list[BaseException] = []
+
+    def write(number: int) -> None:
+        own = Recorder(connect(settings), settings, RULES)
+        findings = [single("grouped", second, ADA) for second in seconds]
+        random.Random(number).shuffle(findings)
+        try:
+            for at_ in range(0, len(findings), 2):
+                own.record(findings[at_ : at_ + 2])
+        except BaseException as error:  # noqa: BLE001 - shown by the test
+            faults.append(error)
+
+    def close() -> None:
+        own = Desk(connect(settings), settings)
+        while not done.wait(0.05):
+            for alert in own.find(Wanted(states=("open",)), limit=3):
+                own.close(alert["id"], "ada")
+
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(3)]
+    closer = threading.Thread(target=close)
+    for thread in (*writers, closer):
+        thread.start()
+    for thread in writers:
+        thread.join()
+    done.set()
+    closer.join()
+    assert not faults
+    Recorder(client, settings, RULES).record([single("grouped", second, ADA) for second in seconds])
+    seen = [event for alert in desk.find(Wanted()) for event in alert["evidence"]["event_id"]]
+    assert sorted(seen) == sorted(map(event_id, seconds))
+
+
 def test_a_writer_that_dies_halfway_is_made_up_by_the_next_run(
     client: OpenSearch, settings: Settings, desk: Desk
 ) -> None:
@@ -264,33 +307,34 @@ def test_hostile_events_reach_neither_the_terminal_nor_the_mapping(
     made = recorder.record([single("grouped", 1, group), single(PLAIN.id, 1)])
     assert len(made.created) == 2
     for arguments in (("list",), *(("show", each) for each in sorted(made.created))):
-        shown = run(settings, "alerts", *arguments)
-        assert shown.returncode == 0, shown.stderr
-        assert b"\x1b" not in shown.stdout
-        assert b"evil" in shown.stdout
+        shown = command(settings, "alerts", *arguments)
+        assert shown.exit_code == 0, shown.output
+        assert "\x1b" not in shown.stdout
+        assert "evil" in shown.stdout
 
 
 def test_the_commands(client: OpenSearch, settings: Settings, recorder: Recorder) -> None:
     put_events(client, settings, range(5))
     recorder.record([single(PLAIN.id, second) for second in range(3)])
 
-    def command(*arguments: str) -> dict[str, Any]:
-        done = run(settings, "alerts", *arguments, "--json")
-        assert done.returncode == 0, done.stderr
+    def told(*arguments: str) -> dict[str, Any]:
+        done = command(settings, "alerts", *arguments, "--json")
+        assert done.exit_code == 0, done.output
         made: dict[str, Any] = json.loads(done.stdout)
         return made
 
-    listed = command("list", "--level", "high", "--limit", "2")
+    listed = told("list", "--level", "high", "--limit", "2")
     assert (len(listed["alerts"]), listed["more"]) == (2, True)
     first, second = (each["id"] for each in listed["alerts"])
-    (taken,) = command("ack", first, "--by", "ada", "--note", "mine")["alerts"]
+    (taken,) = told("ack", first, "--by", "ada", "--note", "mine")["alerts"]
     assert (taken["state"], taken["state_by"]) == ("acknowledged", "ada")
-    assert len(command("close", first, second, "--by", "bob")["alerts"]) == 2
-    assert [each["id"] for each in command("list")["alerts"]] != [first]
-    assert len(command("list", "--state", "closed")["alerts"]) == 2
-    assert len(command("list", "--state", "all", "--since", "2025-03-01")["alerts"]) == 3
-    shown = command("show", first)
+    assert len(told("close", first, second, "--by", "bob")["alerts"]) == 2
+    assert [each["id"] for each in told("list")["alerts"]] != [first]
+    assert len(told("list", "--state", "closed")["alerts"]) == 2
+    assert len(told("list", "--state", "all", "--since", "2025-03-01")["alerts"]) == 3
+    shown = told("show", first)
     assert shown["history"][1]["note"] == "mine"
     assert not {"counted", "group_key"} & set(shown)
-    unknown = run(settings, "alerts", "show", "nothing")
-    assert (unknown.returncode, b"there is no alert" in unknown.stderr) == (2, True)
+    unknown = command(settings, "alerts", "show", "nothing").exception
+    assert isinstance(unknown, UsageError)
+    assert "there is no alert nothing" in unknown.message

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated
 
 import typer
@@ -15,6 +15,7 @@ from ingest.patience import Patience
 from ingest.plan import Plan, plan
 from ingest.report import Report
 from ingest.sources import is_stream, open_source
+from trailhound.cli.detect import detect_ingested, new_alerts
 from trailhound.cli.enqueue import put_on_queue
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.progress import show_progress
@@ -63,6 +64,12 @@ def backfill(
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Read objects again that the ledger has as done.")
+    ] = False,
+    detect: Annotated[
+        bool,
+        typer.Option(
+            "--detect", help="Run the rules over what was indexed, however old, and raise alerts."
+        ),
     ] = False,
     enqueue: Annotated[
         str | None,
@@ -123,6 +130,7 @@ def backfill(
         if dry_run:
             _show_plan(_plan(settings, source, selection, force=force, limit=limit), json=json)
             return
+        started = datetime.now(UTC)
         report = run_backfill(
             settings,
             source,
@@ -132,11 +140,12 @@ def backfill(
             workers=workers,
             quiet=json,
         )
+        if not json:
+            show_report(report)
+        found = detect_ingested(connect(settings), settings, started, json=json) if detect else {}
     if json:
-        emit(report.as_dict())
-    else:
-        show_report(report)
-    if not report.complete:
+        emit(report.as_dict() | ({"alerts": new_alerts(found)} if detect else {}))
+    if not report.complete or any(each.errors for each in found.values()):
         raise typer.Exit(1)
 
 

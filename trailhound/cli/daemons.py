@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from detections.marks import Mark
 from trailhound.cli.screen import out, plural, safe, table
+
+_MOST_BEHIND = 20
 
 
 def show_daemons(daemons: list[dict[str, Any]]) -> None:
@@ -49,6 +52,30 @@ def show_jobs(jobs: list[dict[str, Any]]) -> None:
     ]
     if rows:
         out.print(table(["job", "last success", "#failures", "last error"], rows))
+
+
+def show_rules(marks: list[Mark]) -> None:
+    """How far the detections have run without a gap, and the rules that are behind or failing."""
+    if not marks:
+        return
+    oldest = min(marks, key=lambda mark: mark.seen_until)
+    slowest = max(marks, key=lambda mark: mark.seconds)
+    out.print(
+        safe(
+            f"rules    {len(marks):,}, all have seen what came in until "
+            f"{oldest.seen_until:%F %T} UTC; the slowest, {slowest.title}, "
+            f"takes {slowest.seconds:.1f} s"
+        )
+    )
+    behind = sorted((mark for mark in marks if mark.failures), key=lambda mark: mark.seen_until)
+    rows = [
+        (mark.title, f"{mark.seen_until:%F %T}", mark.failures, mark.last_error)
+        for mark in behind[:_MOST_BEHIND]
+    ]
+    if rows:
+        out.print(table(["rule", "seen until", "#failures", "last error"], rows))
+    if len(behind) > len(rows):
+        out.print(f"         … and {len(behind) - len(rows):,} more rules that fail")
 
 
 def _sources(daemons: list[dict[str, Any]]) -> Iterator[tuple[object, ...]]:

@@ -9,8 +9,9 @@ from typing import Any
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from detections.marks import Mark, Marks
 from ingest.presence import jobs, living
-from trailhound.cli.daemons import show_daemons, show_jobs
+from trailhound.cli.daemons import show_daemons, show_jobs, show_rules
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, err, out, safe, say, size
 from trailhound.cluster.artifacts import Progress as Fetching
@@ -70,6 +71,7 @@ def status(
     """
     settings = settings_from(config, url, namespace)
     report: dict[str, Any] = {}
+    rules: list[Mark] = []
     if not settings.cluster.hosts:
         local = engine_status(settings)
         report = {
@@ -81,8 +83,9 @@ def status(
         }
     if report.get("state", "running") == "running":
         report |= _cluster(settings)
+        rules = _rules(settings)
     if json:
-        emit(report)
+        emit(report | {"rules": [each.as_dict() for each in rules]})
     else:
         daemons, scheduled = report.pop("daemons", []), report.pop("jobs", [])
         for name, value in report.items():
@@ -90,6 +93,7 @@ def status(
                 out.print(safe(f"{name:<9}{_for_people(name, value)}"))
         show_daemons(daemons)
         show_jobs(scheduled)
+        show_rules(rules)
     if report["state"] == "stopped":
         if not json:
             say("start it with `trailhound up`")
@@ -116,6 +120,12 @@ def _cluster(settings: Settings) -> dict[str, Any]:
         "daemons": daemons,
         "jobs": scheduled,
     }
+
+
+def _rules(settings: Settings) -> list[Mark]:
+    """How far each rule has run; none before `trailhound init`."""
+    with cluster_errors(settings):
+        return list(Marks(connect(settings, timeout=10), settings).read().values())
 
 
 def _for_people(name: str, value: object) -> object:

@@ -16,6 +16,7 @@ from trailhound.cli import (
     backfill,
     deadletters,
     demo,
+    detect,
     doctor,
     engine,
     notify,
@@ -75,6 +76,7 @@ app.command(rich_help_panel=_EVENTS)(backfill.backfill)
 app.command(rich_help_panel=_EVENTS)(daemon.run)
 app.command(rich_help_panel=_EVENTS)(sample.sample)
 app.command(rich_help_panel=_EVENTS)(demo.demo)
+app.command(rich_help_panel=_DETECTIONS)(detect.detect)
 app.add_typer(rules.app, name="rules", rich_help_panel=_DETECTIONS)
 app.add_typer(alerts.app, name="alerts", rich_help_panel=_DETECTIONS)
 app.add_typer(notify.app, name="notify", rich_help_panel=_DETECTIONS)

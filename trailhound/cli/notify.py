@@ -18,8 +18,8 @@ def _main() -> None:
     """Channels that alerts are sent to."""
 
 
-@app.command()
-def test(
+@app.command("test")
+def send_test(
     channel: Annotated[
         str | None, typer.Argument(metavar="[CHANNEL]", help="Its name. Default: all of them.")
     ] = None,

@@ -11,7 +11,8 @@ import datetime
 import os
 import time
 
-_real_time, _real_time_ns, _Real = time.time, time.time_ns, datetime.datetime
+_real_time, _real_time_ns = time.time, time.time_ns
+_Real = datetime.datetime
 
 
 def _offset() -> float:

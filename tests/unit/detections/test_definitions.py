@@ -163,8 +163,8 @@ def test_an_anomaly_is_two_deviations_above_the_mean_of_all() -> None:
         "per": ["recipientAccountId", "userIdentity.arn"],
         "measure": "count",
         "baseline": "population",
-        "sigma": 2,
-        "window": "1d",
+        "deviations": 2,
+        "minutes": 1440,
     }
 
 

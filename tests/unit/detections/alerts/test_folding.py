@@ -90,7 +90,7 @@ class Shelf:
             return None
         closed = name in self.closed
         full = self.plain and self.alerts[name].count >= self.full
-        return Known(self.alerts[name], closed or full, closed)
+        return Known(self.alerts[name], closed or full, name in self.merged)
 
     def close(self, number: int) -> None:
         open_ones = sorted(set(self.alerts) - self.closed)
