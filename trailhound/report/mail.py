@@ -28,6 +28,7 @@ LOG = logging.getLogger("trailhound.report")
 _LOOK_EVERY = 300.0
 """Seconds between two looks at the clock; a mail that failed is tried again so much later."""
 _MONDAY = 0
+_LONGEST_LINE = 1_000
 
 
 def message(report: Report, mail: MailSettings) -> EmailMessage:
@@ -58,21 +59,21 @@ def message(report: Report, mail: MailSettings) -> EmailMessage:
 def summary(report: Report) -> str:
     """The report in plain text: its story, and the titles of its high findings."""
     lines = [_subject(report), ""]
-    lines += [f"- {visible(sentence, 1_000)}" for sentence in report.story]
+    lines += [f"- {sentence}" for sentence in report.story]
     high = report.findings.bands[0] if report.findings.bands else None
     if high is not None and high.top:
         lines += ["", "High findings:"]
         lines += [
-            f"- {finding.severity}/10 {visible(finding.title)}: {count(finding.count, 'event')}, "
+            f"- {finding.severity}/10 {finding.title}: {count(finding.count, 'event')}, "
             f"first {when(finding.first)}"
             for finding in high.top
         ]
     grave = [gap for gap in report.gaps if gap.grave]
     if grave:
         lines += ["", "What this report can't see:"]
-        lines += [f"- {gap.title}: {visible(gap.detail, 1_000)}" for gap in grave]
+        lines += [f"- {gap.title}: {gap.detail}" for gap in grave]
     lines += ["", "The whole report is attached. It opens in any browser, without a network."]
-    return "\n".join(lines) + "\n"
+    return "\n".join(visible(line, _LONGEST_LINE) for line in lines) + "\n"
 
 
 def _subject(report: Report) -> str:

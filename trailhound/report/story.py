@@ -114,7 +114,7 @@ def _about(finding: Finding) -> str:
     by = f" by {listed(finding.principals, 2)}" if finding.principals else ""
     at = f" from {listed(finding.addresses, 2)}" if finding.addresses else ""
     least = "" if finding.exact else "at least "
-    told = f" {finding.detail}" if finding.detail else ""
+    told = f" {finding.detail.rstrip('.')}." if finding.detail else ""
     return (
         f"“{finding.title}”, {finding.severity} of 10: {least}{count(finding.count, 'event')}"
         f"{by}{at}, the first on {when(finding.first)}.{told}"
