@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import smtplib
 import ssl
@@ -28,6 +29,7 @@ LOG = logging.getLogger("trailhound.report")
 _LOOK_EVERY = 300.0
 """Seconds between two looks at the clock; a mail that failed is tried again so much later."""
 _MONDAY = 0
+_LOGGED_IN = 235
 _LONGEST_LINE = 1_000
 
 
@@ -97,7 +99,7 @@ def send(mail: EmailMessage, settings: MailSettings) -> tuple[str, ...]:
     try:
         with _connected(settings) as server:
             if settings.username is not None:
-                server.login(settings.username, password)
+                _log_in(server, settings.username, password)
             return tuple(server.send_message(mail))
     except smtplib.SMTPAuthenticationError:
         raise MailFailed(
@@ -119,6 +121,18 @@ def send(mail: EmailMessage, settings: MailSettings) -> tuple[str, ...]:
             f"the mail server {place} did not take the mail: {visible(str(error))}",
             hint="check report.mail.host, port and tls",
         ) from None
+
+
+def _log_in(server: smtplib.SMTP, username: str, password: str) -> None:
+    """By whatever the server offers; in UTF-8 (RFC 4616) where `smtplib` would know ASCII alone."""
+    if (username + password).isascii():
+        server.login(username, password)
+        return
+    server.ehlo_or_helo_if_needed()
+    given = base64.b64encode(f"\0{username}\0{password}".encode()).decode()
+    code, said = server.docmd("AUTH", f"PLAIN {given}")
+    if code != _LOGGED_IN:
+        raise smtplib.SMTPAuthenticationError(code, said)
 
 
 def _connected(settings: MailSettings) -> smtplib.SMTP:
