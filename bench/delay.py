@@ -81,9 +81,9 @@ def delays(ground: Ground, seconds: float, refresh: str) -> dict[str, Any]:
         ):
             index = settings.index.model_copy(update={"refresh_interval": refresh})
             fast = settings.model_copy(update={"index": index})
-            name = templates.Names(settings.prefix).template("events")
+            theirs = templates.Names(settings.prefix).template("events")
             body = templates.template("events", fast)
-            client.indices.put_index_template(name=name, body=body)
+            client.indices.put_index_template(name=theirs, body=body)
             with daemon(fast, where, ground.folder / f"delay{rate}.log"):
                 found[str(rate)] = _measure(client, fast, where, trail, seconds)
     return found

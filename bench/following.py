@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -21,7 +22,6 @@ import boto3
 
 from ingest.feeds import notifications
 from ingest.objects import TrailObject
-from trailhound.cluster import machine
 from trailhound.settings import Settings
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Cloud:
 @contextmanager
 def cloud() -> Iterator[Cloud]:
     """Started, and gone at the end."""
-    port = machine.free_port()
+    port = _free_port()
     endpoint = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     process = subprocess.Popen(
@@ -95,7 +95,7 @@ def cloud() -> Iterator[Cloud]:
 @contextmanager
 def daemon(settings: Settings, where: Cloud, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """`trailhound run` on the queue, ready; told to stop at the end, and stopped cleanly."""
-    listen = f"127.0.0.1:{machine.free_port()}"
+    listen = f"127.0.0.1:{_free_port()}"
     environment = os.environ | _CREDENTIALS | _as_environment(settings, where.endpoint)
     with log.open("wb") as out:
         command = [sys.executable, "-m", "trailhound.cli.main", "run"]
@@ -121,6 +121,13 @@ def _as_environment(settings: Settings, endpoint: str) -> dict[str, str]:
         "TRAILHOUND_INDEX__REFRESH_INTERVAL": settings.index.refresh_interval,
         "TRAILHOUND_AWS__ENDPOINT_URL": endpoint,
     }
+
+
+def _free_port() -> int:
+    """Of the kernel's own range: those that engines may have are few."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes] | None = None) -> None:

@@ -11,11 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sigma.rule import SigmaRule
-from sigma.rule.detection import SigmaDetection, SigmaDetectionItem
-from sigma.types import SigmaExpansion, SigmaFieldReference, SigmaString, SigmaType
+from sigma.types import SigmaFieldReference, SigmaString
 
 from detections.clause import EVERYTHING, Clause, any_of, every, leaves, negated, some
-from detections.compiled import Compiled, Query
+from detections.compiled import REPAIRED, Compiled, Query
 from detections.fields import RAW_LEAVES, Field, around, fields_at, named, unsearchable
 from detections.matcher import NO_PLACEHOLDERS, SigmaMatcher
 from detections.predicate import Every, Node, Not, Some, Sought, Test
@@ -32,12 +31,8 @@ def compile_rule(
 ) -> Compiled:
     """The query of a parsed rule, and who decides where it is not exact.
 
-    ECS names in the rule are replaced by the raw fields they stand for, in place.
     Raises `RuleError` for a rule that is faulty, too large, or on nothing that is searched.
     """
-    if rule.detection is not None:
-        for detection in rule.detection.detections.values():
-            _name_raw_fields(detection)
     return compile_matcher(SigmaMatcher.from_rule(rule, placeholders), f"rule {rule.title!r}")
 
 
@@ -58,7 +53,7 @@ def compile_matcher(matcher: SigmaMatcher, name: str = "the rule") -> Compiled:
     clause = _clause(matcher.root, unsearched)
     if clause.may == EVERYTHING and unsearched:
         raise unsearchable(unsearched[0])
-    moved = _moved(matcher.fields)
+    moved = REPAIRED if _has_keyword(matcher.root) else _moved(matcher.fields)
     query = any_of([clause.may, moved]) if moved else clause.may
     if leaves(query) > MOST_CLAUSES:
         raise RuleError(
@@ -114,6 +109,17 @@ def _at(place: Field, sought: Sought) -> Clause:
     return some(clauses)
 
 
+def _has_keyword(node: Node) -> bool:
+    """Whether anything is sought anywhere, and so among what repairs moved as well."""
+    match node:
+        case Every(parts) | Some(parts):
+            return any(map(_has_keyword, parts))
+        case Not(part):
+            return _has_keyword(part)
+        case Test(fields):
+            return fields is None
+
+
 def _moved(paths: frozenset[str]) -> Query | None:
     """Events of which a repair moved something that a rule on these paths would look at."""
     if not paths:
@@ -129,22 +135,3 @@ def _moved(paths: frozenset[str]) -> Query | None:
     return any_of(
         [{"terms": {field: list(at)}}, *({"prefix": {field: {"value": each}}} for each in below)]
     )
-
-
-def _name_raw_fields(detection: SigmaDetection | SigmaDetectionItem) -> None:
-    if isinstance(detection, SigmaDetection):
-        for each in detection.detection_items:
-            _name_raw_fields(each)
-        return
-    if detection.field is not None:
-        detection.field = named(detection.field)
-    for value in detection.value:
-        _name_raw_reference(value)
-
-
-def _name_raw_reference(value: SigmaType) -> None:
-    if isinstance(value, SigmaFieldReference):
-        value.field = named(value.field)
-    elif isinstance(value, SigmaExpansion):
-        for each in value.values:
-            _name_raw_reference(each)

@@ -53,7 +53,7 @@ def candidates(
 
 
 def batches(
-    found: Iterable[tuple[GroupKey, tuple[Interval, ...]]],
+    found: Iterable[tuple[GroupKey, tuple[Interval, ...]]], most: int = BATCH_GROUPS
 ) -> Iterator[list[Some]]:
     """Groups in batches, each small enough for one query; those with the same times together."""
     batch: dict[tuple[Interval, ...], list[GroupKey]] = {}
@@ -62,7 +62,7 @@ def batches(
         fresh = 0 if intervals in batch else len(intervals) + len(key)
         size = sum(map(len, key))
         full = (
-            groups >= BATCH_GROUPS
+            groups >= most
             or clauses + fresh > BATCH_CLAUSES
             or characters + size > BATCH_CHARACTERS
         )

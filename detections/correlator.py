@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from detections.anchors import Anchor, anchors
-from detections.candidates import batches, candidates
+from detections.candidates import BATCH_GROUPS, batches, candidates
 from detections.compiled import Query
 from detections.correlation import Correlation
 from detections.event_index import EventIndex, Snapshot
@@ -35,7 +35,11 @@ PENDING = 200
 
 
 class Correlator:
-    """One correlation over one index. `whole` is a measure of memory, and changes no result."""
+    """One correlation over one index.
+
+    `whole`, `batch` (groups read together) and `most_held` (events in windows) are measures of
+    memory; the first two change no result.
+    """
 
     def __init__(
         self,
@@ -44,12 +48,14 @@ class Correlator:
         compile_rule: Compile,
         *,
         whole: int = WHOLE,
+        batch: int = BATCH_GROUPS,
         most_held: int = MOST_HELD,
     ) -> None:
         self._index = index
         self._correlation = correlation
         self._compile = compile_rule
         self._whole = whole
+        self._batch = batch
         self._most_held = most_held
 
     def findings(self, rule_id: str, span: Span) -> Iterator[Finding]:
@@ -88,6 +94,7 @@ class _Search:
         self._correlation = correlator._correlation  # noqa: SLF001
         self._compile = correlator._compile  # noqa: SLF001
         self._whole = correlator._whole  # noqa: SLF001
+        self._batch = correlator._batch  # noqa: SLF001
         self._most_held = correlator._most_held  # noqa: SLF001
         self._snapshot = snapshot
         self._touch = Touch(span)
@@ -171,7 +178,7 @@ class _Search:
             yield from self._scan(correlation, anchor, None)
             return
         found = candidates(self._snapshot, correlation, parts, interval)
-        for groups in batches(found):
+        for groups in batches(found, self._batch):
             yield from self._scan(correlation, anchor, groups)
 
     def _scan(

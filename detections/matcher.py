@@ -3,6 +3,7 @@
 No network, no cluster, no clock. pySigma parses; what it parsed is compiled once to closures.
 The meaning is Sigma's, with what it leaves to the backend settled so:
 
+- an ECS name that is an alias in the index (`event.action`) is the raw field it stands for;
 - a field that is null, `{}` or `[]` counts as absent: it is `null`, and doesn't `exists`;
 - a path that lands on an object or array matches if any value below it does;
 - `all` asks each value of any element, not all of one element;
@@ -47,6 +48,7 @@ from sigma.types import (
 )
 
 from detections.event_values import Record, RecordTest, any_at, leaves, text, values_at
+from detections.fields import named
 from detections.placeholders import expanded
 from detections.predicate import Every, Node, Not, Some, Sought, Test, bounds, closure, paths
 from detections.sigma_values import value_test
@@ -231,7 +233,7 @@ def _item(item: SigmaDetectionItem, placeholders: Mapping[str, Sequence[str]]) -
 
 def _values(values: Sequence[SigmaType], item: SigmaDetectionItem) -> Node:
     """Any of `values`; the strings among them in one test."""
-    field = item.field
+    field = _field(item)
     strings: list[SigmaString] = []
     nodes: list[Node] = []
     for value in _flat(values):
@@ -259,10 +261,15 @@ def _flat(values: Sequence[SigmaType]) -> list[SigmaType]:
 def _tested(
     item: SigmaDetectionItem, values: tuple[SigmaType, ...], test: Callable[[Any], bool]
 ) -> Test:
-    sought = Sought(item.field, values, frozenset(item.modifiers))
-    if item.field is None:
+    field = _field(item)
+    sought = Sought(field, values, frozenset(item.modifiers))
+    if field is None:
         return Test(None, lambda record: any(map(test, _words(record))), sought)
-    return Test(frozenset([item.field]), any_at(item.field, test), sought)
+    return Test(frozenset([field]), any_at(field, test), sought)
+
+
+def _field(item: SigmaDetectionItem) -> str | None:
+    return None if item.field is None else named(item.field)
 
 
 def _words(record: Record) -> list[Any]:
@@ -284,30 +291,32 @@ def _of_field(
     value: SigmaNull | SigmaExists | SigmaFieldReference, item: SigmaDetectionItem
 ) -> Node:
     """What asks for a field rather than for a value in it."""
-    if item.field is None:
+    field = _field(item)
+    if field is None:
         raise RuleError(
             f"a keyword cannot be {type(value).__name__}", hint="name the field it is meant for"
         )
     if isinstance(value, SigmaFieldReference):
-        return _reference(item.field, value, cased=SigmaCaseSensitiveModifier in item.modifiers)
+        return _reference(field, value, cased=SigmaCaseSensitiveModifier in item.modifiers)
     present = Test(
-        frozenset([item.field]),
-        any_at(item.field, lambda _: True),
-        Sought(item.field, (SigmaExists(True),)),
+        frozenset([field]),
+        any_at(field, lambda _: True),
+        Sought(field, (SigmaExists(True),)),
     )
     return present if isinstance(value, SigmaExists) and value.exists else Not(present)
 
 
 def _reference(field: str, other: SigmaFieldReference, *, cased: bool) -> Test:
     """Two fields compared as text, any value of one with any of the other; absent equals none."""
-    ours, theirs = values_at(field), values_at(other.field)
+    second = named(other.field)
+    ours, theirs = values_at(field), values_at(second)
     compare = REFERENCES[other.starts_with, other.ends_with]
 
     def texts(values: list[Any]) -> set[str]:
         return {text(value) if cased else lowered(text(value)) for value in values}
 
     return Test(
-        frozenset([field, other.field]),
+        frozenset([field, second]),
         lambda record: compare(texts(ours(record)), texts(theirs(record))),
         Sought(field, (other,)),
     )

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from detections.compiled import Compiled
+from detections.compiled import Compiled, Query
 from detections.event_index import EventIndex, Snapshot, histogram, terms
 from detections.event_values import text
 from detections.finding import Finding
 from detections.kind_options import Options
 from detections.matching import Matching, of_group, of_groups
 from detections.occurrences import GroupKey
-from detections.parts import during
+from detections.parts import Interval, during
 from detections.span import Span, moment
 
 DAY = 86_400_000
@@ -85,59 +85,85 @@ class _Search:
         the span can be new, since the others come after it."""
         piece = max(DAY // 24, self._memory // 4)
         touched = self._matching.where(self._span)
-        sources = [terms(f"by{place}", name) for place, name in enumerate(self._fields)]
         first = {"first": {"min": {"field": "@timestamp"}}}
         for bucket in self._snapshot.buckets(touched, [histogram("piece", piece)]):
             since = int(bucket["key"]["piece"])
             interval = since, since + piece - 1
             query = self._matching.where(self._span, during(interval))
             pairs = (
-                (
-                    tuple(text(each["key"][f"by{place}"]) for place in range(len(self._fields))),
-                    int(each["first"]["value"]),
-                )
-                for each in self._snapshot.buckets(query, sources, first)
+                (self._key(each), int(each["first"]["value"]))
+                for each in self._snapshot.buckets(query, self._by(), first)
             )
+            # Where a matcher decides, the first time that the engine tells may be too early.
+            exact = self._matching.counted_by_engine(self._span, during(interval))
             while batch := dict(islice(pairs, PAGE)):
-                for key in self._unseen(batch):
+                for key in self._unseen(batch, interval, exact=exact):
                     yield from self._first(key, interval)
 
-    def _unseen(self, batch: Mapping[GroupKey, int]) -> list[GroupKey]:
+    def _unseen(
+        self, batch: Mapping[GroupKey, int], interval: Interval, *, exact: bool
+    ) -> list[GroupKey]:
         """Those of the pairs that may be new: most aren't, which few requests can tell."""
         compiled = self._matching.compiled
-        if compiled.decide is not None:
-            return list(batch)
         left = dict(batch)
-        # What all of the batch remember, in one look.
-        shared = max(left.values()) - self._memory, min(left.values()) - 1
-        if shared[0] <= shared[1]:
-            filters = [compiled.exact, during(shared), of_groups(self._fields, left)]
-            sources = [terms(f"by{place}", name) for place, name in enumerate(self._fields)]
-            for bucket in self._snapshot.buckets({"bool": {"filter": filters}}, sources):
-                seen = tuple(
-                    text(bucket["key"][f"by{place}"]) for place in range(len(self._fields))
-                )
-                left.pop(seen, None)
-        # Then each pair's own memory.
+        if exact:
+            # What all of the batch remember, in one look; then each pair's own memory.
+            shared = max(left.values()) - self._memory, min(left.values()) - 1
+            if shared[0] <= shared[1]:
+                filters = [compiled.exact, during(shared), of_groups(self._fields, left)]
+                for bucket in self._snapshot.buckets({"bool": {"filter": filters}}, self._by()):
+                    left.pop(self._key(bucket), None)
+            seen = [
+                [compiled.exact, of_group(self._fields, key), during(self._remembered(first))]
+                for key, first in left.items()
+            ]
+            left = self._kept(left, seen, found=False)
+        if self._new_terms.learn:
+            known = []
+            for key, first in left.items():
+                times = self._learnt(first)
+                if not exact:
+                    times = times[0], self._learnt(interval[1])[1]
+                known.append([compiled.query, self._who(key), during(times)])
+            left = self._kept(left, known, found=True)
+        return list(left)
+
+    def _kept(
+        self, pairs: Mapping[GroupKey, int], filters: Sequence[list[Query]], *, found: bool
+    ) -> dict[GroupKey, int]:
+        """The pairs for which there is an event that passes the filters, or there is none."""
         bodies = [
             {
                 "size": 1,
                 "_source": False,
                 "track_total_hits": False,
-                "query": {
-                    "bool": {
-                        "filter": [
-                            compiled.exact,
-                            during((first - self._memory, first - 1)),
-                            of_group(self._fields, key),
-                        ]
-                    }
-                },
+                "query": {"bool": {"filter": each}},
             }
-            for key, first in left.items()
+            for each in filters
         ]
         replies = self._snapshot.searches(bodies)
-        return [key for key, reply in zip(left, replies, strict=True) if not reply["hits"]["hits"]]
+        return {
+            key: first
+            for (key, first), reply in zip(pairs.items(), replies, strict=True)
+            if bool(reply["hits"]["hits"]) is found
+        }
+
+    def _remembered(self, time: int) -> Interval:
+        """The times in which an event at `time` may have a forerunner."""
+        return time - self._memory, time - 1
+
+    def _learnt(self, time: int) -> Interval:
+        """The times in which a principal has to be seen to be known at `time`."""
+        return time - self._memory, time - self._new_terms.learn * DAY
+
+    def _who(self, key: GroupKey) -> Query:
+        return of_group(self._new_terms.per, key[:-1])
+
+    def _by(self) -> list[dict[str, Any]]:
+        return [terms(f"by{place}", name) for place, name in enumerate(self._fields)]
+
+    def _key(self, bucket: Mapping[str, Any]) -> GroupKey:
+        return tuple(text(bucket["key"][f"by{place}"]) for place in range(len(self._fields)))
 
     def _first(self, key: GroupKey, interval: tuple[int, int]) -> Iterator[Finding]:
         """The finding of a pair's first event in an interval, if it is new."""
@@ -146,11 +172,10 @@ class _Search:
         if hit is None:
             return
         time = int(hit["sort"][0])
-        if self._matching.any(pair, during((time - self._memory, time - 1))):
+        if self._matching.any(pair, during(self._remembered(time))):
             return
-        who = of_group(self._new_terms.per, key[:-1])
-        known = time - self._memory, time - max(1, self._new_terms.learn * DAY)
-        if self._new_terms.learn and not self._matching.any(who, during(known)):
+        learnt = during(self._learnt(time))
+        if self._new_terms.learn and not self._matching.any(self._who(key), learnt):
             return
         yield Finding(
             rule_id=self._rule_id,

@@ -25,7 +25,7 @@ from detections.rule import Rule
 from detections.span import Span
 from trailhound.cluster.refusals import cluster_errors, translate
 from trailhound.cluster.templates import Names
-from trailhound.errors import ClusterError, ClusterUnreachable
+from trailhound.errors import ClusterError, ClusterUnreachable, TrailhoundError
 from trailhound.settings import Settings
 
 RULES_A_REQUEST = 50
@@ -58,7 +58,7 @@ class RuleOutcome:
     hits: int = 0
     seconds: float = 0.0
     findings: tuple[Finding, ...] = ()
-    error: ClusterError | None = None
+    error: TrailhoundError | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from sigma.types import SigmaCasedString, SigmaString
 
-from detections.clause import EVERYTHING, Clause, any_of, some
+from detections.clause import EVERYTHING, NOTHING, Clause, any_of, some
 from detections.compiled import Query
 from detections.fields import Field
 from detections.lucene import LONGEST, common_starts, literal, packed
@@ -28,8 +28,12 @@ MOST_PACKED = 64
 """Packed expressions for one field; beyond, only how the strings begin is asked for."""
 SHORT = 100
 """Characters of an expression that stays under the engine's limit of states by any means."""
-BELOW = r"(\..*)?"
-"""What may follow a path in a flat_object: it also stands for all that lies below it."""
+BELOW = r"(\.[^=]*)?"
+"""What may follow a path in a flat_object: it also stands for all that lies below it.
+
+To the index a key `a.b` is a `b` in an `a`, and nothing tells a `=` of a key from the one before
+the value: there, and there alone, it can differ from the matcher.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,23 @@ class Pattern:
             )
         )
 
+    def shape(self) -> tuple[str, str, str]:
+        """For Lucene: what stands before, the text itself, what stands after.
+
+        Alternatives between the same two are packed as `.*(a|b).*`: as `.*a.*|.*b.*` they would
+        double the automaton's states with every one. A pattern with wildcards inside is all
+        before, so that it stands by itself.
+        """
+        inner = self.parts
+        before = after = ""
+        if inner and inner[0] is ANY_RUN:
+            before, inner = ".*", inner[1:]
+        if inner and inner[-1] is ANY_RUN:
+            after, inner = ".*", inner[:-1]
+        if all(isinstance(part, str) for part in inner) and inner:
+            return before, Pattern(inner, self.fold).regexp(), after
+        return self.regexp(), "", ""
+
     def regexp(self) -> str:
         """For Lucene, matching a whole text."""
         return "".join(
@@ -113,6 +134,8 @@ def present(field: Field) -> Query:
 
 def regexp(field: Field, expression: str) -> Query:
     """A regular expression on a keyword or inside a flat_object, its path taken as it is."""
+    if field.below and "|" in expression:  # the engine sets `path=` before it
+        expression = f"({expression})"
     body: dict[str, object] = {"value": expression, "flags": "NONE"}
     if len(expression) > SHORT:
         body["max_determinized_states"] = 100_000
@@ -170,20 +193,25 @@ def _readable(field: Field, pattern: Pattern) -> Clause:
 
 def _packed(field: Field, patterns: Sequence[Pattern]) -> list[Clause]:
     """Many strings in few regular expressions; too many, by how they begin."""
-    written = {pattern: pattern.regexp() for pattern in patterns}
-    long = [each for each in patterns if len(written[each]) > LONGEST]
-    clauses: list[Clause] = []
+    shaped: dict[tuple[str, str, bool], list[str]] = {}
+    long: list[Pattern] = []
+    for pattern in patterns:
+        before, core, after = pattern.shape()
+        if len(before + core) > LONGEST:
+            long.append(pattern)
+        else:
+            shaped.setdefault((before, after, pattern.exact), []).append(core)
+    groups = [
+        (exact, f"{before}({body}){after}" if body and (before or after) else before + body)
+        for (before, after, exact), cores in shaped.items()
+        for body in packed(dict.fromkeys(cores))
+    ]
+    if len(groups) > MOST_PACKED:
+        groups, long = [], list(patterns)
+    clauses = []
     for exact in (True, False):
-        expressions = [
-            written[each] for each in patterns if each not in long and each.exact is exact
-        ]
-        groups = list(packed(expressions))
-        if len(groups) > MOST_PACKED:
-            long = list(patterns)
-            clauses = []
-            break
-        query = any_of(regexp(field, each) for each in groups)
-        if groups:
+        query = any_of(regexp(field, each) for made, each in groups if made is exact)
+        if query != NOTHING:
             clauses.append(Clause.exactly(query) if exact else Clause.at_most(query))
     for fold in (True, False):
         starts = [each.prefix for each in long if each.fold is fold]

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from opensearchpy import OpenSearch, helpers
-from typer.testing import CliRunner, Result
 
 from detections.finding import Finding, Group
 from detections.rule import Attack, Place, Rule
-from trailhound.cli.main import app
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 
@@ -62,19 +57,6 @@ def emptied(client: OpenSearch, settings: Settings) -> OpenSearch:
         params={"refresh": "true", "conflicts": "proceed"},
     )
     return client
-
-
-def command(
-    settings: Settings, *arguments: str, env: Mapping[str, str] = MappingProxyType({})
-) -> Result:
-    """A command, run within this process: what it prints, and the error that it would show."""
-    given = {name: None for name in os.environ if name.startswith("TRAILHOUND")} | {
-        "TRAILHOUND_HOME": str(settings.home),
-        "TRAILHOUND_NAMESPACE": settings.namespace,
-        "TRAILHOUND_CLUSTER__HOSTS": json.dumps(settings.hosts),
-        **env,
-    }
-    return CliRunner().invoke(app, arguments, env=given)
 
 
 def put_events(

@@ -111,7 +111,7 @@ def answers(
     found = []
     for whole, compiled in ((10_000, exactly(mark)), (0, exactly(mark)), (0, loosely(mark))):
         index = EventIndex(store.client, store.index, hits_page=11, groups_page=4)
-        correlator = Correlator(index, rule, compiled, whole=whole)
+        correlator = Correlator(index, rule, compiled, whole=whole, batch=2)
         findings = list(correlator.findings("rule", Span(at(since), at(until), clock)))
         assert all(each.count == len(each.events) for each in findings)
         found.append(

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from detections.evaluation import Evaluator
 from opensearchpy import OpenSearch
 
 from detections.detector import Detector, RuleRun
+from detections.evaluation import Evaluator
 from detections.packs.pack import Pack, load
 from detections.rule import LEVELS, Rule
 from detections.span import Span

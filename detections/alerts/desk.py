@@ -81,6 +81,8 @@ class Desk:
 
     def get(self, name: str) -> Document:
         """One alert, with what became of its messages. Raises `UsageError` where there is none."""
+        if not name:
+            raise _unknown(name)
         try:
             found = self._client.get(
                 index=self._index, id=name, params={"_source_excludes": "counted"}
@@ -100,6 +102,8 @@ class Desk:
 
     def _change(self, name: str, state: str, by: str, note: str) -> Document:
         now = datetime.now(UTC)
+        if not name:
+            raise _unknown(name)
 
         def change(document: Document) -> Document | None:
             if document["state"] == "closed":

@@ -200,7 +200,10 @@ class Folding:
         first, last = min(entry.first, burst.first), max(entry.last, burst.last)
         self.directory.entries[name] = Entry(first, last, entry.into)
         known = self.alerts.get(name)
-        self._hold(name, burst if known is None else union(known.burst, burst))
+        if known is None:
+            self._hold(name, burst)
+        elif not _told_before(known.burst, burst):
+            self._hold(name, union(known.burst, burst))
 
     def _absorb(self, target: str, other: str) -> None:
         entry = self.directory.entries[other]
@@ -222,6 +225,14 @@ class Folding:
             return
         self.alerts[name] = Known(burst, frozen=self.plain and burst.count >= FULL)
         self.changed.add(name)
+
+
+def _told_before(known: Burst, burst: Burst) -> bool:
+    """Whether a burst says nothing that is not known, whatever was read of its events."""
+    if known.complete and burst.complete:
+        return burst.known <= known.known
+    same = (known.first, known.last, known.count) == (burst.first, burst.last, burst.count)
+    return same and burst.known <= known.known
 
 
 def stretches(bursts: Iterable[Burst], gap: timedelta) -> list[tuple[datetime, datetime]]:

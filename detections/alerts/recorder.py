@@ -25,7 +25,7 @@ from detections.alerts.document import changed_state, counting, known, raised
 from detections.alerts.facts import read_facts
 from detections.alerts.group import Directory, Entry, Folding, alert_id, group_key, stretches
 from detections.alerts.pages import every
-from detections.alerts.versions import Stored, Write, read_many, write_many
+from detections.alerts.versions import Stored, Write, existing, read_many, write_many
 from detections.finding import Finding, Group
 from detections.rule import Kind, Rule
 from trailhound.cluster.templates import Names
@@ -84,7 +84,6 @@ class Recorder:
         return made
 
     def _record(self, findings: Sequence[Finding], made: Recorded) -> None:
-        facts = read_facts(self._client, self._names, findings)
         alone: list[Finding] = []
         groups: dict[tuple[str, Group], list[Finding]] = {}
         for finding in findings:
@@ -93,47 +92,44 @@ class Recorder:
                 groups.setdefault((rule.id, finding.group), []).append(finding)
             else:
                 alone.append(finding)
-        self._create(alone, facts, made)
+        self._create(alone, made)
         batches = [
             _Batch(self._rules[rule_id], group, several, group_key(rule_id, group))
             for (rule_id, group), several in groups.items()
         ]
         for at in range(0, len(batches), GROUPS_AT_ONCE):
-            self._record_groups(batches[at : at + GROUPS_AT_ONCE], facts, made)
+            self._record_groups(batches[at : at + GROUPS_AT_ONCE], made)
 
-    def _create(
-        self, findings: Sequence[Finding], facts: Mapping[str, Fact], made: Recorded
-    ) -> None:
+    def _create(self, findings: Sequence[Finding], made: Recorded) -> None:
         """Alerts of one event each: created, or there already."""
+        named = {alert_id(each.rule_id, (), each.events[0]): each for each in findings}
+        for name in existing(self._client, self._names.alerts, named):
+            del named[name]
+        facts = read_facts(self._client, self._names, list(named.values()))
         now = datetime.now(UTC)
-        for at in range(0, len(findings), 1000):
-            writes = {}
-            for finding in findings[at : at + 1000]:
-                rule = self._rules[finding.rule_id]
-                burst = burst_of(finding, facts)
-                name = alert_id(rule.id, (), finding.events[0])
-                document = raised(rule, (), group_key(rule.id, ()), now)
-                writes[name] = Write(document | self._counting(burst), None)
-            made.created |= write_many(self._client, self._names.alerts, writes)
+        writes = {}
+        for name, finding in named.items():
+            rule = self._rules[finding.rule_id]
+            document = raised(rule, (), group_key(rule.id, ()), now)
+            writes[name] = Write(document | self._counting(burst_of(finding, facts)), None)
+        made.created |= write_many(self._client, self._names.alerts, writes)
 
-    def _record_groups(
-        self, batches: Sequence[_Batch], facts: Mapping[str, Fact], made: Recorded
-    ) -> None:
-        left = list(batches)
+    def _record_groups(self, batches: Sequence[_Batch], made: Recorded) -> None:
+        # A schedule finds the same again and again: events are read for what is new alone.
+        left = [plan.batch for plan in self._plans(batches, {}) if plan.changes]
+        facts = read_facts(self._client, self._names, [f for each in left for f in each.findings])
         for number in range(ROUNDS):
-            left = self._round(left, facts, made)
             if not left:
                 return
-            time.sleep(random.uniform(0, 0.02 * min(number + 1, 10)))
+            left = self._round(left, facts, made)
+            time.sleep(random.uniform(0, 0.02 * min(number + 1, 10)) if left else 0)
         raise RequestFailed(
             f"alerts of {len(left)} groups could not be written: others write to them all the time",
             hint="see how many daemons and `detect` commands run at once; the next run makes it up",
         )
 
-    def _round(
-        self, batches: list[_Batch], facts: Mapping[str, Fact], made: Recorded
-    ) -> list[_Batch]:
-        """One try for each group; those that were overtaken come back."""
+    def _plans(self, batches: Sequence[_Batch], facts: Mapping[str, Fact]) -> list[_Plan]:
+        """What becomes of each group, from what is stored now."""
         heads = read_many(self._client, self._names.ledger, [_head(each) for each in batches])
         plans = [
             _Plan(batch, facts, heads.get(_head(batch)), self._client, self._names.alerts)
@@ -143,6 +139,13 @@ class Recorder:
         stored = read_many(self._client, self._names.alerts, wanted)
         for plan in plans:
             plan.fold(stored)
+        return plans
+
+    def _round(
+        self, batches: list[_Batch], facts: Mapping[str, Fact], made: Recorded
+    ) -> list[_Batch]:
+        """One try for each group; those that were overtaken come back."""
+        plans = self._plans(batches, facts)
         writes = {_head(plan.batch): plan.head_write() for plan in plans if plan.head_changed}
         written = write_many(self._client, self._names.ledger, writes)
         ours = [plan for plan in plans if not plan.head_changed or _head(plan.batch) in written]
@@ -237,6 +240,11 @@ class _Plan:
         }
         self.folding.settle()
         self.folding.fold(self._bursts)
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything is to be written."""
+        return bool(self.head_changed or self.folding.changed or self.folding.absorbed)
 
     @property
     def head_changed(self) -> bool:

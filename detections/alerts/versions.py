@@ -15,6 +15,7 @@ from opensearchpy.exceptions import ConflictError, NotFoundError
 from trailhound.errors import RequestFailed
 
 READ_AT_ONCE = 100
+LOOK_AT_ONCE = 1_000
 WRITE_BYTES = 4 * 1024 * 1024
 TRIES = 20
 
@@ -48,6 +49,21 @@ def read_many(client: OpenSearch, index: str, names: Iterable[str]) -> dict[str,
                 raise _failed(index, each["error"])
             if each["found"]:
                 found[each["_id"]] = Stored(each["_source"], each["_seq_no"], each["_primary_term"])
+    return found
+
+
+def existing(client: OpenSearch, index: str, names: Iterable[str]) -> set[str]:
+    """Which of these documents exist, as last written."""
+    wanted = sorted(set(names))
+    found: set[str] = set()
+    for at in range(0, len(wanted), LOOK_AT_ONCE):
+        ids = wanted[at : at + LOOK_AT_ONCE]
+        reply = client.mget(index=index, body={"ids": ids}, params={"_source": "false"})
+        for each in reply["docs"]:
+            if "error" in each:
+                raise _failed(index, each["error"])
+            if each["found"]:
+                found.add(each["_id"])
     return found
 
 

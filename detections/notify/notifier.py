@@ -1,9 +1,9 @@
 """Alerts that nobody was told of yet are told of, channel by channel.
 
 What a channel has, stands in the alert's document, and is written after the message was taken: who
-dies in between sends it again, under the same key. A channel that fails is tried again later and
-later; three failures in a row, and it is left alone until the next sweep. What is over the rate
-waits, and one message a minute says how many do.
+dies in between sends it again, under the same key. A message that fails is tried again later and
+later; after three in a row its channel rests, so that one that is down holds up neither the others
+nor the detections. What is over the rate waits, and one message a minute says how many do.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ LOG = logging.getLogger("trailhound.notify")
 LOOKED_AT = 5_000
 """So many waiting alerts of a channel are looked at in one sweep, the gravest first."""
 _IN_A_ROW = 3
+_REST = timedelta(minutes=1)
 _FIRST_WAIT = timedelta(seconds=30)
 _LONGEST_WAIT = timedelta(hours=1)
 
@@ -71,6 +72,8 @@ class Notifier:
         self._session = session
         self.wording = Wording(settings.notify.templates)
         self._open: dict[str, Channel] = {}
+        self._broken: dict[str, str] = {}
+        self._rests: dict[str, datetime] = {}
 
     def deliver(self, now: datetime, still_ours: Callable[[], bool] = lambda: True) -> Delivered:
         """One sweep over all channels; one that fails does not hold the others up.
@@ -85,10 +88,14 @@ class Notifier:
             try:
                 opened = self.channel(channel)
             except TrailhoundError as error:
-                LOG.error("the channel %s cannot be used: %s", channel.name, error.message)
-                report.broken[channel.name] = error.message
+                if self._broken.get(channel.name) != error.message:
+                    LOG.error("the channel %s cannot be used: %s", channel.name, error.message)
+                self._broken[channel.name] = report.broken[channel.name] = error.message
                 continue
-            _Sweep(self, channel, opened, now, still_ours, report).run()
+            if now < self._rests.get(channel.name, now):
+                continue
+            if _Sweep(self, channel, opened, now, still_ours, report).run():
+                self._rests[channel.name] = now + _REST
         return report
 
     def channel(self, channel: ChannelSettings) -> Channel:
@@ -125,11 +132,12 @@ class _Sweep:
             self._client, notifier.names.ledger, channel.name, self._limits.per_minute
         )
 
-    def run(self) -> None:
+    def run(self) -> bool:
+        """Deliver; whether the channel seems to be down."""
         name = self._channel.name
         due, more = self._due()
         if not due:
-            return
+            return False
         granted = self._pace.take(len(due), self._now)
         in_a_row, tried, last_error = 0, 0, ""
         for each in due[:granted]:
@@ -151,6 +159,7 @@ class _Sweep:
         if last_error:
             facts |= {"last_error": last_error, "last_error_at": stamp(self._now)}
         self._pace.note(**facts)
+        return in_a_row == _IN_A_ROW
 
     def _due(self) -> tuple[list[_Due], bool]:
         """What the channel wants and hasn't, the gravest first; whether there is even more."""

@@ -64,7 +64,7 @@ class Reach:
                 body=_MENTION.sub(lambda found: f"{found[0]}\u200b", text),
                 title=_MENTION.sub(lambda found: f"{found[0]}\u200b", message.subject),
                 notify_type=_KINDS.get(message.level, "failure"),
-                body_format=self._format,
+                body_format=self._format if message.markup else "text",
                 timeout=self._timeout,
             )
         except Exception as error:  # noqa: BLE001 - of a hundred plugins; its words may be secret

@@ -16,6 +16,7 @@ from typing import Any, Final
 from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from detections.alerts.text import one_line
 from detections.notify.channel import Message
 from detections.rule import LEVELS
 
@@ -51,7 +52,7 @@ class Wording:
         return Message(
             key=alert["id"],
             kind="alert",
-            subject=self._render("subject.txt.j2", alert=brief).strip(),
+            subject=one_line(self._render("subject.txt.j2", alert=brief).strip(), LONGEST_VALUE),
             text=self._render(_ALERT["text"], alert=brief),
             level=alert["level"],
             markup=self._render(_ALERT[style], alert=brief) if style != "text" else "",

@@ -20,6 +20,7 @@ from sigma.rule import SigmaRule
 
 from detections.backend import compile_rule
 from detections.compiled import Compiled
+from detections.correlation import Correlation
 from detections.matcher import SigmaMatcher
 from detections.packs.documents import Document, Fault, documents, rule_files
 from detections.packs.reading import duration, read, rule_id
@@ -198,6 +199,8 @@ class _Loading:
         for each in self._sigma:
             try:
                 rule = read(each, self._places[id(each)])
+                if isinstance(each, SigmaCorrelationRule):
+                    Correlation.of(each)  # refuses, by name, what is not supported
                 if rule.events is not None:
                     compiled[rule.id] = compile_rule(rule.events, self._settings.placeholders)
                     self._warn_unsearched(each, compiled[rule.id])

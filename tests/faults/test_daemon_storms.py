@@ -106,7 +106,10 @@ def test_an_engine_killed_at_random_moments_under_load(
             with daemon(far, queue, s3_endpoint) as process:
                 for number in range(ENGINE_KILLS):
                     left = total * (1 - (number + dice.uniform(0.2, 0.8)) / (ENGINE_KILLS + 1))
-                    until(lambda left=left: queue.left() <= left, "some more of it done")  # type: ignore[misc]
+                    until(
+                        lambda left=left: queue.left() <= left or process.poll() is not None,  # type: ignore[misc]
+                        "some more of it done",
+                    )
                     assert queue.left() > 0, "there is no load left"
                     pid = engine._read_run()["pid"]
                     os.kill(pid, signal.SIGKILL)

@@ -16,11 +16,13 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from detections.alerts import group as group_module
+from detections.alerts import pages
 from detections.alerts.desk import Desk, Wanted
 from detections.alerts.recorder import Recorder
+from tests.commands import command
 from tests.engines import remove_namespace
 from tests.faults.proxy import DROP, Fault, Proxy, Request
-from tests.findings import ADA, at, burst, command, emptied, event_id, put_events, rule, single
+from tests.findings import ADA, at, burst, emptied, event_id, put_events, rule, single
 from tests.trails import own_settings, prepared
 from trailhound.cluster.client import connect
 from trailhound.errors import UsageError
@@ -138,6 +140,33 @@ def test_bursts_that_overlap_update_one_alert(
     assert desk.get(name) == before
 
 
+def test_the_same_findings_again_write_nothing_and_read_no_event(
+    client: OpenSearch, settings: Settings
+) -> None:
+    """A schedule finds what it has found again and again."""
+    put_events(client, settings, range(150))
+    findings = [
+        *(single(PLAIN.id, second) for second in (1, 2)),
+        *(single("grouped", second, ADA) for second in (3, 4)),
+        burst("burst", range(10, 20), detail="ten"),
+        burst("burst", range(20, 150), (("user.name", "bob"),)),
+    ]
+    asked: list[str] = []
+
+    def look(request: Request) -> None:
+        asked.append(request.path)
+
+    with Proxy(settings.hosts[0], look) as proxy:
+        cluster = settings.cluster.model_copy(update={"hosts": [proxy.url]})
+        own = settings.model_copy(update={"cluster": cluster})
+        recorder = Recorder(connect(own), own, RULES)
+        assert len(recorder.record(findings).created) == 5
+        asked.clear()
+        recorder.record(findings)
+    assert asked
+    assert all("/_mget" in path for path in asked), asked
+
+
 def test_a_closed_alert_stays_closed_and_new_activity_is_a_new_one(
     client: OpenSearch, settings: Settings, recorder: Recorder, desk: Desk
 ) -> None:
@@ -198,7 +227,7 @@ def test_two_writers_at_once_make_no_second_alert(
 def test_writers_and_whoever_closes_at_once_count_every_event_once(
     client: OpenSearch, settings: Settings, desk: Desk
 ) -> None:
-    seconds = range(0, 1200, 40)
+    seconds = range(0, 640, 40)
     put_events(client, settings, seconds)
     done = threading.Event()
     faults: list[BaseException] = []
@@ -219,7 +248,7 @@ def test_writers_and_whoever_closes_at_once_count_every_event_once(
             for alert in own.find(Wanted(states=("open",)), limit=3):
                 own.close(alert["id"], "ada")
 
-    writers = [threading.Thread(target=write, args=(number,)) for number in range(3)]
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(2)]
     closer = threading.Thread(target=close)
     for thread in (*writers, closer):
         thread.start()
@@ -277,9 +306,14 @@ def test_alerts_that_the_directory_let_go_of_are_found_again(
     assert sum(count for *_, count in spans(desk)) == 11
 
 
-def test_filters_find_what_they_name(
-    client: OpenSearch, settings: Settings, recorder: Recorder, desk: Desk
+def test_filters_find_what_they_name_on_every_page(
+    client: OpenSearch,
+    settings: Settings,
+    recorder: Recorder,
+    desk: Desk,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(pages, "PAGE", 2)
     put_events(client, settings, range(20))
     recorder.record([single(PLAIN.id, second) for second in range(3)])
     recorder.record([burst("burst", range(10, 15))])

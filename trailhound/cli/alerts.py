@@ -16,6 +16,7 @@ from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, out, plural, safe, say, table
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
+from trailhound.errors import UsageError
 
 app = typer.Typer(no_args_is_help=True, help="Alerts: list them, read one, take it on, close it.")
 
@@ -126,7 +127,7 @@ def ack(
     settings = settings_from(config, url, namespace)
     with cluster_errors(settings.hosts[0]):
         desk = Desk(connect(settings), settings)
-        _report([desk.acknowledge(name, by or getpass.getuser(), note) for name in ids], json)
+        _report([desk.acknowledge(name, _who(by), note) for name in ids], json)
 
 
 @app.command()
@@ -146,7 +147,15 @@ def close(
     settings = settings_from(config, url, namespace)
     with cluster_errors(settings.hosts[0]):
         desk = Desk(connect(settings), settings)
-        _report([desk.close(name, by or getpass.getuser(), note) for name in ids], json)
+        _report([desk.close(name, _who(by), note) for name in ids], json)
+
+
+def _who(by: str | None) -> str:
+    """Who acts: as given, else the login name. Raises `UsageError` where there is none."""
+    try:
+        return by or getpass.getuser()
+    except (KeyError, OSError):
+        raise UsageError("it is not known who does this", hint="say it: --by NAME") from None
 
 
 def _report(alerts: list[dict[str, Any]], json: bool) -> None:

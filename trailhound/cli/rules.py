@@ -12,7 +12,9 @@ import typer
 from detections.packs.pack import Pack, load, load_paths
 from detections.packs.telling import explained, listed, shown
 from detections.rule import LEVELS
+from trailhound.cli import rule_runs
 from trailhound.cli.options import Config, Json, settings_from
+from trailhound.cli.rule_runs import Rules
 from trailhound.cli.screen import emit, out, plural, say, table, warn
 from trailhound.settings import Settings
 
@@ -20,11 +22,10 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Detection rules: list, check, explain, test and try them over history.",
 )
-
-Rules = Annotated[
-    list[Path] | None,
-    typer.Option("--rules", metavar="PATH", help="More rules: a file or folder. May be repeated."),
-]
+app.command("backtest")(rule_runs.try_rules)
+app.command("test")(rule_runs.run_tests)
+app.command()(rule_runs.fields)
+app.command()(rule_runs.coverage)
 RuleName = Annotated[str, typer.Argument(metavar="RULE", help="An id or title, or its beginning.")]
 
 

@@ -1,0 +1,88 @@
+"""What any rule finds in a span, whatever its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from opensearchpy import OpenSearch
+from sigma.rule import SigmaRule
+
+from detections import baselines, new_terms, travel
+from detections.anomaly import Anomaly
+from detections.compiled import Compiled
+from detections.correlation import Correlation
+from detections.correlator import Correlator
+from detections.event_index import EventIndex
+from detections.finding import Finding
+from detections.new_terms import NewTerms
+from detections.packs.reading import rule_id
+from detections.rule import Rule
+from detections.search import Search
+from detections.span import Span
+from detections.travel import ImpossibleTravel
+from trailhound.cluster.templates import Names
+from trailhound.errors import RuleError
+from trailhound.settings import Settings
+
+
+class Evaluator:
+    """Evaluates rules over the events of the settings' namespace.
+
+    `compiled` holds the query of every rule that has a `detection`, by the rule's id: those that
+    only serve a correlation as well.
+    """
+
+    def __init__(
+        self, client: OpenSearch, settings: Settings, compiled: Mapping[str, Compiled]
+    ) -> None:
+        self._search = Search(client, settings)
+        self._index = EventIndex(client, Names(settings.prefix).days)
+        self._compiled = compiled
+        self._correlations: dict[str, Correlation] = {}
+
+    def evaluate(self, rule: Rule, span: Span) -> Iterator[Finding]:
+        """Every finding of a rule in a span, in no particular order.
+
+        An answer that is not whole (a shard that failed, a search cut off) is an error and not a
+        shorter answer: what came before it is right, and the span is to be asked for again.
+        Raises `ClusterError`, and `RuleError` for a rule that can't be evaluated.
+        """
+        match rule.definition:
+            case NewTerms() as definition:
+                return new_terms.findings(
+                    self._index, rule.id, definition, self._events(rule), span
+                )
+            case Anomaly() as definition:
+                return baselines.findings(
+                    self._index, rule.id, definition, self._events(rule), span
+                )
+            case ImpossibleTravel() as definition:
+                return travel.findings(self._index, rule.id, definition, self._events(rule), span)
+        if rule.kind == "correlation":
+            correlator = Correlator(self._index, self._correlation(rule), self._of)
+            return correlator.findings(rule.id, span)
+        return self._plain(rule, span)
+
+    def _plain(self, rule: Rule, span: Span) -> Iterator[Finding]:
+        for outcome in self._search.find([rule], self._compiled, span):
+            if outcome.error is not None:
+                raise outcome.error
+            yield from outcome.findings
+
+    def _correlation(self, rule: Rule) -> Correlation:
+        if rule.id not in self._correlations:
+            self._correlations[rule.id] = Correlation.of(rule.definition)
+        return self._correlations[rule.id]
+
+    def _events(self, rule: Rule) -> Compiled:
+        """What finds the events that a rule of our own kinds looks at."""
+        return self._at(rule.id, rule.title)
+
+    def _of(self, sigma: SigmaRule) -> Compiled:
+        return self._at(rule_id(sigma), sigma.title)
+
+    def _at(self, key: str, title: str) -> Compiled:
+        compiled = self._compiled.get(key)
+        if compiled is None:
+            raise RuleError(f"the rule {title!r} ({key}) has no query", hint="load its pack again")
+        return compiled
