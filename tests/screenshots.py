@@ -33,10 +33,10 @@ LARGEST = 300_000
 SPEC = SampleSpec(events=6_000, seed=1, start=date(2025, 3, 3), days=3)
 MADE = datetime(2025, 3, 6, 6, tzinfo=UTC)
 PICTURES = (
-    ("report-overview", 1600, 1000, "what-happened"),
+    ("report-overview", 1600, 1560, "what-happened"),
     ("report-places", 1600, 620, "risk-and-places"),
     ("report-finding", 1280, 980, "findings"),
-    ("report-graph", 1280, 760, "attack-graph"),
+    ("report-graph", 1280, 900, "attack-graph"),
     ("report-compliance", 1280, 760, "compliance-1"),
 )
 """Name, width and height of the window, the section that it begins with."""
@@ -72,7 +72,7 @@ def shoot(driver: Chrome, file: Path) -> None:
         target = driver.find_element(By.ID, section)
         top = "arguments[0].scrollIntoView({block: 'start', behavior: 'instant'})"
         if section != "what-happened":
-            driver.execute_script(top, target)  # type: ignore[no-untyped-call]
+            driver.execute_script(top, target)
         path = IMAGES / f"{name}.png"
         driver.save_screenshot(str(path))
         size = path.stat().st_size

@@ -241,7 +241,7 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """Someone, a call, or something: `lane` 0, 1 or 2. `bad` marks whom a high finding names."""
+    """Who, a call, or something: `lane` 0, 1 or 2. `bad` marks those with events of high risk."""
 
     id: str
     lane: int

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from dashboards.report.value import Edge, Event, Finding, Graph, Node
+from dashboards.report.value import HIGH, Edge, Event, Finding, Graph, Node
 from trailhound.report.alerts import is_high
 
 _ROOM = (7, 12, 12)
@@ -19,16 +19,14 @@ _Name = tuple[int, str, str]
 
 
 def attack_graph(findings: Sequence[Finding], events: Iterable[Event] = ()) -> Graph:
-    """Of the findings, the gravest first; of bare events where there are none."""
-    bad: set[str] = set()
+    """Of the high findings, or of all where none is high; of bare events where there are none."""
     seen: dict[str, Event] = {}
-    for finding in findings:
+    for finding in [each for each in findings if is_high(each)] or findings:
         for event in finding.evidence:
             seen.setdefault(event.id, event)
-            if is_high(finding):
-                bad.add(event.principal or "unknown")
     for event in events:
         seen.setdefault(event.id, event)
+    bad = {each.principal or "unknown" for each in seen.values() if each.risk >= HIGH}
     weight: Counter[_Name] = Counter()
     flow: Counter[tuple[_Name, _Name]] = Counter()
     failed: Counter[tuple[_Name, _Name]] = Counter()
@@ -65,7 +63,7 @@ def _most_telling(
 ) -> list[_Name]:
     """Of each lane as many as there is room for, and none that nothing kept leads to.
 
-    Those whom high findings name come first, then the busiest.
+    Those with events of high risk come first, then the busiest.
     """
     kept: list[_Name] = []
     for lane, room in enumerate(_ROOM):

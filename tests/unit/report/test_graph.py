@@ -11,7 +11,9 @@ from trailhound.report.graph import attack_graph
 AT = datetime(2025, 3, 1, tzinfo=UTC)
 
 
-def event(name: str, who: str, call: str, *touched: str, outcome: str = "success") -> Event:
+def event(
+    name: str, who: str, call: str, *touched: str, outcome: str = "success", risk: int = 3
+) -> Event:
     resources = tuple(Resource("bucket", each) for each in touched)
     return Event(
         name,
@@ -20,6 +22,7 @@ def event(name: str, who: str, call: str, *touched: str, outcome: str = "success
         source="s3.amazonaws.com",
         call=call,
         outcome=outcome,
+        risk=risk,
         resources=resources,
     )
 
@@ -29,10 +32,10 @@ def finding(severity: int, *events: Event) -> Finding:
 
 
 def test_events_join_who_call_and_resource() -> None:
-    one = event("1", "ada", "GetObject", "pay")
+    one = event("1", "ada", "GetObject", "pay", risk=8)
     again = event("2", "ada", "GetObject", "pay", outcome="failure")
     other = event("3", "bob", "PutObject")
-    made = attack_graph([finding(9, one, again), finding(5, other, one)])
+    made = attack_graph([finding(9, one, again, other)])
     labels = {node.id: node.label for node in made.nodes}
     assert {(node.lane, node.label, node.events, node.bad) for node in made.nodes} == {
         (0, "ada", 2, True),
@@ -60,6 +63,13 @@ def test_a_large_one_keeps_the_busiest_and_tells_what_it_left_out() -> None:
     assert lanes[1] == [f"Call{who}" for who in range(29, 22, -1)]
     assert lanes[2] == [f"bucket-{who}" for who in range(29, 22, -1)]
     assert made.left_out == 90 - 21
+
+
+def test_it_is_of_the_high_findings_where_there_are_any() -> None:
+    high, medium = event("1", "ada", "StopLogging"), event("2", "bob", "ListUsers")
+    both = attack_graph([finding(9, high), finding(5, medium)])
+    assert [node.label for node in both.nodes] == ["ada", "StopLogging"]
+    assert "bob" in [node.label for node in attack_graph([finding(5, medium)]).nodes]
 
 
 def test_without_findings_it_is_of_the_events() -> None:
