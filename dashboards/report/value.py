@@ -302,7 +302,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """One kind of evidence for a control: how many events, the last one, who made the most."""
+    """One kind of evidence for a control: how many events, the last one, who made most of them."""
 
     what: str
     events: int
