@@ -21,7 +21,7 @@ from dashboards.report import charts, network
 from dashboards.report.strip import strip
 from dashboards.report.value import Event, Report, band_of
 from dashboards.report.visible import visible
-from dashboards.report.words import count, listed, share, when
+from dashboards.report.words import count, listed, share, when, without_alerts
 
 _HERE = Path(__file__).parent
 _TICKS = re.compile(r"`([^`]+)`")
@@ -97,6 +97,7 @@ def _environment() -> Environment:
         "strip": strip,
         "telling": telling,
         "when": when,
+        "without_alerts": without_alerts,
     }
     return made
 

@@ -201,11 +201,16 @@ class FindingBand:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Alerts of the time, by severity. `open` are those that nobody has closed."""
+    """Alerts of the time, by severity. `open` are those that nobody has closed.
+
+    `watched` is when rules last ran on schedule; null where they never did. Whether they were run
+    over history by hand is not recorded.
+    """
 
     total: int
     open: int
     bands: tuple[FindingBand, ...] = ()
+    watched: Moment | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from dashboards.report.value import Findings
+
 
 def count(number: int, one: str, many: str = "") -> str:
     """>>> count(1, "event"), count(2000, "event"), count(2, "country", "countries")
@@ -43,3 +45,16 @@ def listed(names: Sequence[str], most: int = 5) -> str:
     if len(names) > most:
         shown.append(f"{len(names) - most:,} more")
     return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " and " + shown[-1]
+
+
+def without_alerts(findings: Findings) -> str:
+    """What it means that there are none."""
+    if findings.watched is None:
+        return (
+            "There is no alert for this time: rules never ran on schedule here, and whether they "
+            "were run over it by hand is not recorded."
+        )
+    return (
+        "There is no alert for this time. Rules run on schedule, last on "
+        f"{when(findings.watched)}; they look at what is new, not at what was there before them."
+    )

@@ -22,6 +22,7 @@ from dashboards.report.value import Ranking, Report
 from detections.alerts.burst import Fact, burst_of
 from detections.alerts.document import counting, raised
 from detections.finding import Finding
+from detections.marks import Mark
 from detections.rule import Attack, Place, Rule
 from tests.engines import remove_namespace
 from tests.processes import run
@@ -94,7 +95,7 @@ def stand(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sta
     namespace = f"t{uuid.uuid4().hex[:10]}"
     settings = own_settings(engine, namespace, folder / "home")
     client = prepared(settings)
-    write_sample(folder / "trail", SampleSpec(events=1_500, seed=3, days=4))
+    write_sample(folder / "trail", SampleSpec(events=1_500, seed=3, days=2, events_per_file=200))
     write_trail(folder / "own", [*hand_made(), record(eventTime="never")])
     backfill(settings, folder / "trail", folder / "own")
     yield Stand(settings, client, documents(client, settings))
@@ -213,6 +214,23 @@ def test_facts_that_a_reader_asks_for_are_told(report: Report) -> None:
     assert "The trail itself was to be changed or stopped" in story
     assert "Nothing was verified" in story
     assert "There is no alert for this time" in story
+
+
+def test_when_rules_last_ran_is_told(stand: Stand) -> None:
+    ran = datetime(2025, 3, 19, 12, tzinfo=UTC)
+    index = templates.Names(stand.settings.prefix).ledger
+    for name, failures in (("a", 0), ("b", 2)):
+        mark = Mark(name, f"Rule {name}", ran, ran - timedelta(hours=failures), failures=failures)
+        stand.client.index(index=index, id=f"mark-{name}", body=mark.as_dict() | {"state": "mark"})
+    try:
+        found = compose(stand.client, stand.settings, Window(), now=NOW)
+    finally:
+        for name in ("a", "b"):
+            stand.client.delete(index=index, id=f"mark-{name}", params={"refresh": "true"})
+    assert found.findings.watched == ran
+    assert "last on 19 March 2025, 12:00 UTC" in " ".join(found.story)
+    (failing,) = [gap for gap in found.gaps if gap.title == "Rules that fail"]
+    assert "1 rule failed when last run on schedule: Rule b" in failing.detail
 
 
 def test_gaps_are_found(report: Report) -> None:

@@ -135,7 +135,9 @@ def alert_times(
     return found
 
 
-def findings(index: Index, count: Counted, rules: Sequence[Rule]) -> Findings:
+def findings(
+    index: Index, count: Counted, rules: Sequence[Rule], watched: datetime | None
+) -> Findings:
     """The gravest of each band, with the events that prove them."""
     known = {rule.id: rule for rule in rules}
     tops = {name: [_finding(hit, known) for hit in _top(index, name)] for name in BANDS}
@@ -149,7 +151,7 @@ def findings(index: Index, count: Counted, rules: Sequence[Rule]) -> Findings:
         )
         for name in BANDS
     )
-    return Findings(count.total, count.total - count.closed, bands)
+    return Findings(count.total, count.total - count.closed, bands, watched)
 
 
 def _top(index: Index, band: Band) -> list[dict[str, Any]]:

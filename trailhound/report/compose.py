@@ -10,6 +10,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from dashboards.report.value import Event, Gap, Report, Scope, Timeline
+from detections.marks import Marks
 from detections.rule import Rule
 from trailhound import __version__
 from trailhound.errors import UsageError
@@ -74,7 +75,9 @@ def compose(
     until = window.until or (totals.last + timedelta(milliseconds=1) if totals.last else None)
     scope = Scope(since, until, window.accounts, settings.namespace)
     count = alerts.counted(index)
-    found = alerts.findings(index, count, rules)
+    marks = Marks(client, settings).read().values()
+    watched = max((mark.ran_at for mark in marks), default=None)
+    found = alerts.findings(index, count, rules, watched)
     covered = coverage(rules, count)
     proof = integrity(index)
     timeline = Timeline(86_400)
@@ -83,7 +86,8 @@ def compose(
         seconds = figures.step(since, until)
         raised = alerts.alert_times(index, since, until, seconds)
         timeline = figures.timeline(index, since, until, raised)
-        seen = Seen(totals, since, until, accounts, regions, count.total, covered, proof, now)
+        failing = tuple(sorted(mark.title for mark in marks if mark.failures))
+        seen = Seen(totals, since, until, accounts, regions, found, failing, covered, proof, now)
         holes = gaps(index, client, seen)
     errors = figures.ranked(index, "errorCode", _ROWS)
     calls = figures.ranking(

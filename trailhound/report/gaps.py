@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 from opensearchpy import OpenSearch
 
-from dashboards.report.value import Coverage, Gap, Integrity, Totals
-from dashboards.report.words import count, listed, share, when
+from dashboards.report.value import Coverage, Findings, Gap, Integrity, Totals
+from dashboards.report.words import count, listed, share, when, without_alerts
 from trailhound.report.ask import Index, Tally, moment
 from trailhound.report.attack import BEFORE_THE_TRAIL
 
@@ -20,14 +20,16 @@ _FEW_PLACES = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What gaps are told by, beside the index itself. `now` is when the report was made."""
+    """What gaps are told by, beside the index itself. `failing` are titles of rules whose last run
+    on schedule failed; `now` is when the report was made."""
 
     totals: Totals
     since: datetime
     until: datetime
     accounts: Tally
     regions: Tally
-    alerts: int
+    findings: Findings
+    failing: tuple[str, ...]
     coverage: Coverage
     integrity: Integrity
     now: datetime
@@ -47,11 +49,19 @@ def gaps(index: Index, client: OpenSearch, seen: Seen) -> tuple[Gap, ...]:
 
 
 def _detections(seen: Seen) -> Iterator[Gap]:
-    if not seen.alerts:
+    if not seen.findings.total:
         yield Gap(
             "No alerts",
-            "There is no alert for this time: the detections never ran over it, or found nothing.",
+            without_alerts(seen.findings),
             "run `trailhound detect` over this time, or let `trailhound run` do so on schedule",
+            grave=seen.findings.watched is None,
+        )
+    if seen.failing:
+        yield Gap(
+            "Rules that fail",
+            f"{count(len(seen.failing), 'rule')} failed when last run on schedule: "
+            f"{listed(seen.failing)}.",
+            "see `trailhound status` for the reason",
             grave=True,
         )
     if not seen.coverage.rules:

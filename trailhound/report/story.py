@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dashboards.report.value import Finding, Findings, Integrity, Ranking, Scope, Totals
-from dashboards.report.words import count, listed, share, when
+from dashboards.report.words import count, listed, share, when, without_alerts
 from trailhound.report.alerts import top_findings
 from trailhound.report.ask import Index, Query
 
@@ -92,10 +92,7 @@ def _whole(scope: Scope, totals: Totals) -> str:
 
 def _alerts(findings: Findings) -> Iterator[str]:
     if not findings.total:
-        yield (
-            "There is no alert for this time: the detections never ran over it, or they found "
-            "nothing. The riskiest events stand where findings would."
-        )
+        yield f"{without_alerts(findings)} The riskiest events stand where findings would."
         return
     bands = [f"{band.total:,} {band.band}" for band in findings.bands]
     yield (
