@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.secured import Certificate
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Receiver:
 
     answer: Callable[[Received], int | tuple[int, str]] = lambda _: 200
     received: list[Received] = field(default_factory=list)
+    tls: Certificate | None = None
 
     def __enter__(self) -> Receiver:
         receiver = self
@@ -51,6 +55,10 @@ class Receiver:
                 """Nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if self.tls is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(self.tls.certificate, self.tls.key)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self.port = self._server.server_address[1]
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.02,), daemon=True

@@ -18,6 +18,7 @@ from detections.notify.channel import Message
 from detections.notify.kinds import open_channel
 from detections.notify.webhook import signature
 from tests.receiver import Received, Receiver
+from tests.secured import Authority
 from trailhound.errors import NotifyError, SettingsError, TrailhoundError
 from trailhound.settings import AwsSettings, ChannelSettings, load
 
@@ -96,6 +97,22 @@ def test_a_webhook_trusts_no_unknown_certificate(tmp_path: Path) -> None:
     with Receiver() as receiver, pytest.raises(NotifyError, match="TLS"):
         send(webhook(receiver.port, url=f"https://127.0.0.1:{receiver.port}/{SECRET}"))
     assert not receiver.received
+
+
+def test_a_webhook_trusts_the_authority_that_is_named_and_the_name_must_fit(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    with Receiver(tls=authority.issue("receiver")) as receiver:
+
+        def over(host: str, bundle: Path | None) -> ChannelSettings:
+            url = f"https://{host}:{receiver.port}/{SECRET}"
+            return webhook(receiver.port, url=url, ca_bundle=bundle)
+
+        send(over("127.0.0.1", authority.bundle))
+        for host, bundle in (("127.0.0.1", None), ("localhost", authority.bundle)):
+            with pytest.raises(NotifyError, match="certificate") as caught:
+                send(over(host, bundle))
+            assert SECRET not in str(caught.value)
+    assert len(receiver.received) == 1
 
 
 @pytest.mark.parametrize(
