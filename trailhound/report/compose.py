@@ -47,16 +47,9 @@ def compose(
     """
     now = now or datetime.now(UTC)
     index = Index(client, settings, window)
-    if not client.indices.exists_alias(name=index.names.alias):
-        raise UsageError(
-            f"there are no events: the index {index.names.alias} does not exist",
-            hint="run `trailhound backfill` first, or check --namespace",
-        )
     index.refresh()
     if not index.ask()["_shards"]["total"]:
-        raise UsageError(
-            f"every day of {index.names.alias} is closed", hint="open the days of the report"
-        )
+        raise _nothing_to_search(client, index)
     totals = figures.totals(index)
     accounts = index.tally("recipientAccountId", {}, 1_000)
     regions = index.tally("awsRegion", {}, 1_000)
@@ -125,6 +118,19 @@ def compose(
         integrity=proof,
         gaps=holes,
         compliance=tuple(compliance(index, name, count) for name in frameworks),
+    )
+
+
+def _nothing_to_search(client: OpenSearch, index: Index) -> UsageError:
+    """No day is open: because there are none, or all are closed."""
+    params = {"h": "index", "expand_wildcards": "all"}
+    if client.cat.indices(index=index.names.days, format="json", params=params):
+        return UsageError(
+            f"every day of {index.names.alias} is closed", hint="open the days of the report"
+        )
+    return UsageError(
+        f"there are no events: the index {index.names.alias} does not exist",
+        hint="run `trailhound backfill` first, or check --namespace",
     )
 
 
