@@ -278,7 +278,9 @@ def _told(timeline: Timeline, parts: Mapping[str, str], noun: str, total: int) -
 
 
 def _width(seconds: int) -> str:
-    """>>> _width(10800), _width(86400)
+    """How wide a bar is, in words.
+
+    >>> _width(10800), _width(86400)
     ('3 hours', '1 day')
     """
     for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):

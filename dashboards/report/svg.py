@@ -55,7 +55,7 @@ def admitted(drawing: str, name: str, title: str, description: str) -> Markup:
     `name` makes its ids unique in the page. Raises `ValueError` for what is no SVG.
 
     >>> str(admitted('<svg xmlns="http://www.w3.org/2000/svg" onload="x()"><script/></svg>',
-    ...     "a", "T", "D"))[-60:]
+    ...     "a", "T", "D"))[-61:]
     '<title id="a-title">T</title><desc id="a-desc">D</desc></svg>'
     """
     try:

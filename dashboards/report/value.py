@@ -25,7 +25,9 @@ HIGH, MEDIUM = 8, 5
 
 
 def band_of(score: int) -> Band:
-    """>>> band_of(8), band_of(5), band_of(4)
+    """The band of a score.
+
+    >>> band_of(8), band_of(5), band_of(4)
     ('high', 'medium', 'low')
     """
     return "high" if score >= HIGH else "medium" if score >= MEDIUM else "low"

@@ -9,7 +9,9 @@ from dashboards.report.value import Findings
 
 
 def count(number: int, one: str, many: str = "") -> str:
-    """>>> count(1, "event"), count(2000, "event"), count(2, "country", "countries")
+    """A number and its noun.
+
+    >>> count(1, "event"), count(2000, "event"), count(2, "country", "countries")
     ('1 event', '2,000 events', '2 countries')
     """
     return f"{number:,} {one if number == 1 else many or one + 's'}"
@@ -30,7 +32,9 @@ def share(part: int, whole: int) -> str:
 
 
 def when(moment: datetime) -> str:
-    """>>> when(datetime(2025, 3, 1, 4, 5, tzinfo=UTC))
+    """A time, to the minute.
+
+    >>> when(datetime(2025, 3, 1, 4, 5, tzinfo=UTC))
     '1 March 2025, 04:05 UTC'
     """
     utc = moment.astimezone(UTC)
@@ -38,7 +42,9 @@ def when(moment: datetime) -> str:
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:
-    """>>> listed(["a"]), listed(["a", "b", "c"]), listed(["a", "b", "c"], most=2)
+    """Names in a row; of many, the first and how many more.
+
+    >>> listed(["a"]), listed(["a", "b", "c"]), listed(["a", "b", "c"], most=2)
     ('a', 'a, b and c', 'a, b and 1 more')
     """
     shown = list(names[:most])
