@@ -87,6 +87,7 @@ def _environment() -> Environment:
         "moment": _moment,
         "iso": lambda value: value.astimezone(UTC).isoformat(timespec="seconds"),
         "band": band_of,
+        "cut": _cut,
         "ticks": _ticks,
     }
     made.filters |= filters
@@ -109,6 +110,11 @@ def _fit_to_be_seen(value: Any) -> Any:
     if value is None:
         return ""
     return visible(str(value), 1_000) if isinstance(value, str) else value
+
+
+def _cut(text: str, longest: int = 120) -> str:
+    """A name short enough for a cell. The JSON has all of it."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _ticks(text: str) -> Markup:
