@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from detections.compiled import Query
 from detections.event_index import Snapshot, histogram
 from detections.span import Span
+
+MOST = 16
+"""Stretches; each costs a few requests, what lies between two that are joined a longer look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,21 +28,32 @@ def anchors(snapshot: Snapshot, span: Span, touched: Query, reach: int) -> Itera
     """The stretches, in order, so far apart that what lies within `reach` of one meets no other.
 
     `touched` finds the events in the span. By `@timestamp` there is one stretch, the span itself;
-    by `event.ingested` there is one for each time that files came late for.
+    by `event.ingested` there is one for each time that files came late for, and a few wider ones
+    where that would be many, as after a backfill.
     """
     if span.clock == "@timestamp":
         since, until = span.milliseconds()
         yield Anchor(since, until - 1 + reach)
         return
     times = {"first": {"min": {"field": "@timestamp"}}, "last": {"max": {"field": "@timestamp"}}}
-    open_: Anchor | None = None
-    for bucket in snapshot.buckets(touched, [histogram("time", reach)], times):
-        first, last = int(bucket["first"]["value"]), int(bucket["last"]["value"])
-        if open_ is not None and first - reach <= open_.until:
-            open_ = Anchor(open_.since, last + reach)
-            continue
-        if open_ is not None:
-            yield open_
-        open_ = Anchor(first, last + reach)
-    if open_ is not None:
-        yield open_
+    found = [
+        Anchor(int(bucket["first"]["value"]), int(bucket["last"]["value"]) + reach)
+        for bucket in snapshot.buckets(touched, [histogram("time", reach)], times)
+    ]
+    gap = reach
+    joined = _joined(found, gap)
+    while len(joined) > MOST:
+        gap *= 2
+        joined = _joined(joined, gap)
+    yield from joined
+
+
+def _joined(apart: Sequence[Anchor], gap: int) -> list[Anchor]:
+    """Neighbours no more than `gap` apart as one."""
+    joined: list[Anchor] = []
+    for each in apart:
+        if joined and each.since - gap <= joined[-1].until:
+            joined[-1] = Anchor(joined[-1].since, max(joined[-1].until, each.until))
+        else:
+            joined.append(each)
+    return joined

@@ -17,7 +17,7 @@ from opensearchpy import OpenSearch
 from detections.compiled import Query
 from detections.replies import whole
 from trailhound.cluster.client import cluster_errors
-from trailhound.errors import RequestFailed
+from trailhound.errors import ClusterError, RequestFailed
 
 HITS_PAGE = 5_000
 GROUPS_PAGE = 5_000
@@ -55,6 +55,21 @@ class EventIndex:
                 params={"ignore_unavailable": "true", "allow_partial_search_results": "false"},
             )
         return int(whole(reply)["hits"]["total"]["value"])
+
+    def none_match(self, queries: Sequence[Query]) -> list[bool]:
+        """For each query, in one request, whether it certainly matches nothing.
+
+        False where something matches, and where the engine could not say: whoever asks for it on
+        its own is told why.
+        """
+        lines: list[dict[str, Any]] = []
+        for query in queries:
+            header = {"index": self._index, "ignore_unavailable": True, "allow_no_indices": True}
+            lines.append({**header, "allow_partial_search_results": False})
+            lines.append({"size": 0, "track_total_hits": 1, "query": query})
+        with cluster_errors():
+            replies = self._client.msearch(body=lines)["responses"]
+        return [_nothing(reply) for reply in replies]
 
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
@@ -209,6 +224,13 @@ class Snapshot:
 
     def _body(self, body: dict[str, Any]) -> dict[str, Any]:
         return {**body, "pit": {"id": self.pit, "keep_alive": KEEP_ALIVE}}
+
+
+def _nothing(reply: Mapping[str, Any]) -> bool:
+    try:
+        return bool(whole(reply)["hits"]["total"]["value"] == 0)
+    except ClusterError:
+        return False
 
 
 def _interval_of(sources: Sequence[dict[str, Any]]) -> int | None:

@@ -121,7 +121,7 @@ class _Translation:
         return kind is op.AT_END_STRING or (kind is op.AT_END and not self._lines)
 
     def _sequence(self, items: Iterable[Any]) -> str:
-        return "".join(self._item(kind, value) for kind, value in items)
+        return "".join(self._item(kind, value) for kind, value in items) or "()"
 
     def _item(self, kind: Any, value: Any) -> str:
         if kind is op.LITERAL:

@@ -37,11 +37,16 @@ class Span:
     def milliseconds(self) -> tuple[int, int]:
         """Both ends in whole milliseconds since 1970, which is how exact the index is.
 
+        By `@timestamp` nothing before `oldest` is in it.
+
         >>> from datetime import UTC
         >>> Span(datetime(1970, 1, 1, tzinfo=UTC), datetime(1970, 1, 2, tzinfo=UTC)).milliseconds()
         (0, 86400000)
         """
-        return _milliseconds(self.since), _milliseconds(self.until)
+        since = self.since
+        if self.clock == "@timestamp" and self.oldest is not None:
+            since = max(since, self.oldest)
+        return _milliseconds(since), _milliseconds(self.until)
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -97,17 +97,15 @@ class Pattern:
         return self.regexp(), "", ""
 
     def regexp(self) -> str:
-        """For Lucene, matching a whole text."""
+        """For Lucene, matching a whole text; `()` is its empty one."""
+        return "".join(map(self._expression, self.parts)) or "()"
+
+    def _expression(self, part: object) -> str:
+        if not isinstance(part, str):
+            return ".*" if part is ANY_RUN else "."
         return "".join(
-            "".join(
-                "." if self.fold and not each.isascii() else literal(each, fold=self.fold)
-                for each in part
-            )
-            if isinstance(part, str)
-            else ".*"
-            if part is ANY_RUN
-            else "."
-            for part in self.parts
+            "." if self.fold and not each.isascii() else literal(each, fold=self.fold)
+            for each in part
         )
 
     def wildcard(self) -> str:

@@ -77,7 +77,8 @@ def _present(client: OpenSearch, index: str, paths: set[str]) -> set[str]:
         some = ordered[start : start + A_REQUEST]
         lines: list[dict[str, Any]] = []
         for path in some:
-            query = any_of(present(field) for field in fields_at(path))
+            moved = {"term": {"trail.repaired": {"value": path}}}  # by a repair, from there
+            query = any_of([moved, *(present(field) for field in fields_at(path))])
             lines += [
                 {"index": index, "ignore_unavailable": True, "allow_no_indices": True},
                 {"size": 0, "terminate_after": 1, "track_total_hits": 1, "query": query},

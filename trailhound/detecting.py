@@ -57,7 +57,8 @@ class Tally:
 
 def detector(client: OpenSearch, settings: Settings, pack: Pack) -> Detector:
     """What runs the rules of a pack on the settings' cluster."""
-    return Detector(client, settings, pack, Evaluator(client, settings, pack.compiled).evaluate)
+    evaluator = Evaluator(client, settings, pack.compiled)
+    return Detector(client, settings, pack, evaluator.evaluate, evaluator.idle)
 
 
 def rules_in_force(settings: Settings, more: Sequence[Path] = ()) -> Pack:

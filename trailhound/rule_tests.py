@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from opensearchpy import OpenSearch
+from sigma.correlations import SigmaCorrelationRule
 
 from detections.compiled import Compiled, Query
 from detections.evaluation import Evaluator
 from detections.packs.pack import Pack
+from detections.packs.reading import rule_id
 from detections.rule import Rule
 from detections.samples import documents, read_samples, samples_file
 from detections.search import Search
@@ -169,7 +171,8 @@ def _together(
     for sample in samples:
         if sample.rule.kind == "sigma":
             continue
-        compiled = {name: _only(each, sample.ids) for name, each in pack.compiled.items()}
+        needed = [name for name in _needed(sample.rule) if name in pack.compiled]
+        compiled = {name: _only(pack.compiled[name], sample.ids) for name in needed}
         evaluator = Evaluator(client, settings, compiled)
         try:
             fired = any(True for _ in evaluator.evaluate(sample.rule, ALL_TIME))
@@ -177,6 +180,13 @@ def _together(
             yield Verdict(sample, error=error)
         else:
             yield Verdict(sample, fired)
+
+
+def _needed(rule: Rule) -> list[str]:
+    """The rule, and all that a correlation stands on."""
+    if isinstance(rule.definition, SigmaCorrelationRule):
+        return [rule.id, *(rule_id(each) for each in rule.definition.flatten_rules())]
+    return [rule.id]
 
 
 def _only(compiled: Compiled, ids: Sequence[str]) -> Compiled:

@@ -7,6 +7,7 @@ asked of the record as it was written, with the added fields beside it.
 from __future__ import annotations
 
 import random
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -222,7 +223,7 @@ def indexed(
 ) -> Iterator[tuple[Settings, OpenSearch, dict[str, dict[str, Any]]]]:
     """An engine with 250 random events on it, and each as the matcher should see it, by `_id`."""
     folder = tmp_path_factory.mktemp("laws")
-    namespace = f"laws{random.randrange(10**9)}"
+    namespace = f"laws{uuid.uuid4().hex[:10]}"
     own = own_settings(each_engine, namespace, folder)
     try:
         client = prepared(own)

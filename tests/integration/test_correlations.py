@@ -152,6 +152,21 @@ def test_late_files_of_many_days_are_looked_at_where_they_lie(store: EventStore)
     assert [numbers(each) for each in bursts] == [[0, 1, 2], [10, 11, 12], [20, 21, 22]]
 
 
+def test_a_backfill_of_many_bursts_in_one_interval(store: EventStore) -> None:
+    """More stretches than are looked at one by one; between them bursts that came earlier."""
+    mark = store.mark()
+    events = [
+        call(
+            10 * hour + n, 3600 * hour + 4 * n, userIdentity__arn="ada", ingested=500_000 - hour % 2
+        )
+        for hour in range(40)
+        for n in range(3)
+    ]
+    store.add(mark, events)
+    bursts = found(store, mark, burst_of(mark), 500_000, 500_001, "event.ingested")
+    assert [numbers(each)[0] for each in bursts] == [10 * hour for hour in range(0, 40, 2)]
+
+
 HOSTILE = [
     "",
     " ",
@@ -251,6 +266,38 @@ def test_a_burst_of_bursts_counts_once(store: EventStore) -> None:
         ),
     ]
     assert found(store, mark, twice) == []
+
+
+def test_a_burst_under_way_does_not_begin_where_the_look_begins(store: EventStore) -> None:
+    """Of two bursts within ten seconds of each other, one began long before."""
+    mark = store.mark()
+    times = [*range(0, 53, 2), 58, 59, 60]
+    store.add(mark, [call(n, time, userIdentity__arn="ada") for n, time in enumerate(times)])
+
+    def bursts(timespan: str, **condition: int) -> int:
+        documents = [
+            plain("A", mark),
+            correlation(
+                "many",
+                type="event_count",
+                rules=["A"],
+                group_by=[ARN],
+                timespan="5s",
+                condition={"gte": 3},
+            ),
+            correlation(
+                type="event_count",
+                rules=["many"],
+                group_by=[ARN],
+                timespan=timespan,
+                condition=condition,
+            ),
+        ]
+        return len(found(store, mark, documents, 60, 61))
+
+    assert bursts("10s", gte=2) == 0
+    assert bursts("10s", lt=2) == 1
+    assert bursts("60s", gte=2) == 1
 
 
 def test_failed_logins_then_a_success(store: EventStore) -> None:

@@ -170,3 +170,10 @@ def test_every_kind_from_yaml_to_findings(
             "Loud": [(40, "loud")],
             "Travel": [(2, "ada")],
         }
+        others = [rule for rule in pack.rules if rule.kind != "sigma"]
+        assert evaluator.idle(others, span) == frozenset()
+    # Two minutes in which somebody listed roles, and nothing else happened.
+    quiet = Span(START - timedelta(days=2, minutes=1), START - timedelta(days=2, minutes=-1))
+    assert {rule.title for rule in others if rule.id not in evaluator.idle(others, quiet)} == {
+        "New region"
+    }
