@@ -31,6 +31,9 @@ Whoever catches one shows both; a traceback is shown by `--debug` alone.
     ├── NotifyError             a message that a channel did not take              exit 1
     ├── GeoDatabaseError        a GeoIP database that cannot be read (a warning)
     ├── ThreatListError         a threat list that cannot be read (a warning)
+    ├── ReportError             a report that can't be made                        exit 1
+    │   ├── BrowserMissing      no Chromium to print a PDF with
+    │   └── MailFailed          the mail server can't be reached, or refused
     └── AccountingError         read ≠ indexed + duplicates + dead-lettered + filtered   exit 1
 """
 
@@ -178,6 +181,18 @@ class GeoDatabaseError(TrailhoundError):
 
 class ThreatListError(TrailhoundError):
     """A threat list that cannot be read: a warning, events go on without it."""
+
+
+class ReportError(TrailhoundError):
+    """A report that can't be made, or not sent."""
+
+
+class BrowserMissing(ReportError):
+    """No Chromium to print a PDF with."""
+
+
+class MailFailed(ReportError):
+    """The mail server can't be reached, or refused the mail."""
 
 
 class AccountingError(TrailhoundError):

@@ -190,6 +190,33 @@ class RunSettings(Section):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
+class MailSettings(Section):
+    """The scheduled report. Nothing is sent while `to` is empty."""
+
+    to: list[str] = []
+    sender: str | None = None
+    every: Literal["daily", "weekly"] = "daily"
+    """`weekly` is on Monday."""
+    hour: Annotated[int, Field(ge=0, le=23)] = 6
+    """In UTC. The report is of the whole days before."""
+    compliance: list[Literal["cis", "pci", "soc2", "nist"]] = []
+    host: str | None = None
+    port: Annotated[int, Field(ge=1, le=65_535)] = 587
+    tls: Literal["starttls", "implicit", "none"] = "starttls"
+    ca_bundle: Path | None = None
+    username: str | None = None
+    password_file: Path | None = None
+    timeout: Annotated[float, Field(gt=0)] = 30.0
+
+
+class ReportSettings(Section):
+    """The report."""
+
+    browser: Path | None = None
+    """Chromium, to print PDF with. Default: the first that is found."""
+    mail: MailSettings = MailSettings()
+
+
 class RiskSettings(Section):
     """The risk table. Defaults are the definitions: change them here, without code."""
 
@@ -345,6 +372,7 @@ class Settings(BaseSettings):
     run: RunSettings = RunSettings()
     detections: DetectionSettings = DetectionSettings()
     notify: NotifySettings = NotifySettings()
+    report: ReportSettings = ReportSettings()
     filter: list[dict[str, Any]] = []
     """Sigma `detection` blocks; an event that matches any of them is counted, not indexed."""
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from opensearchpy import OpenSearch
 
+from detections.packs.pack import load
 from ingest.objects import Selection
 from trailhound.cli.backfill import run_backfill, show_report
 from trailhound.cli.engine import start_engine
@@ -17,6 +19,9 @@ from trailhound.cli.screen import out, plural, say, size, table
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
+from trailhound.report import files
+from trailhound.report.ask import Window
+from trailhound.report.compose import compose
 from trailhound.sample import SampleSpec, write_sample
 from trailhound.settings import Settings
 from trailhound.summary import Summary, summarize
@@ -31,7 +36,7 @@ def demo(
         bool, typer.Option("--force", help="Read the files again: every event is a duplicate.")
     ] = False,
 ) -> None:
-    """Start the local engine, write a sample trail, backfill it, say what is in it.
+    """Start the local engine, write a sample trail, backfill it, say what is in it, write a report.
 
     Run twice, the second run finds every object done.
 
@@ -48,7 +53,9 @@ def demo(
         out.rule("backfill", align="left")
         show_report(report)
         show_summary(summarize(client, settings.prefix))
-    _say_where(settings, trail)
+        page = settings.home / "demo-report.html"
+        write_report(client, settings, page)
+    _say_where(settings, trail, page)
     if not report.complete:
         raise typer.Exit(1)
 
@@ -84,7 +91,14 @@ def show_summary(found: Summary) -> None:
     )
 
 
-def _say_where(settings: Settings, trail: Path) -> None:
+def write_report(client: OpenSearch, settings: Settings, page: Path) -> None:
+    """The report of all that the index holds."""
+    files.check([page], settings)
+    rules = load(settings.detections).rules
+    files.write(compose(client, settings, Window(), rules=rules), [page], settings)
+
+
+def _say_where(settings: Settings, trail: Path, page: Path) -> None:
     names = templates.Names(settings.prefix)
     url = settings.hosts[0]
     out.rule("next", align="left")
@@ -94,6 +108,7 @@ def _say_where(settings: Settings, trail: Path) -> None:
     say(f"  {command} status --namespace {settings.namespace}")
     say(f"  curl '{url}/{names.alias}/_search?q=risk_score:%3E=9&size=1&pretty'")
     say(f"  {command} init && {command} backfill s3://YOUR-TRAIL-BUCKET --limit 100")
+    say(f"the report of it all, to be opened in a browser, is {page}")
 
 
 def _command() -> str:

@@ -20,6 +20,7 @@ from trailhound.cli import (
     doctor,
     engine,
     notify,
+    report,
     rules,
     sample,
     setup,
@@ -79,6 +80,7 @@ app.command(rich_help_panel=_DETECTIONS)(detect.detect)
 app.add_typer(rules.app, name="rules", rich_help_panel=_DETECTIONS)
 app.add_typer(alerts.app, name="alerts", rich_help_panel=_DETECTIONS)
 app.add_typer(notify.app, name="notify", rich_help_panel=_DETECTIONS)
+app.command(rich_help_panel=_DETECTIONS)(report.report)
 app.command("retry-deadletters", rich_help_panel=_CARE)(deadletters.retry_deadletters)
 app.command(rich_help_panel=_CARE)(doctor.doctor)
 
