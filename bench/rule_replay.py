@@ -24,8 +24,8 @@ from sigma.correlations import SigmaCorrelationCondition, SigmaCorrelationRule
 from sigma.policy.profiles import TrustedPolicy
 from sigma.rule import SigmaRule
 
-from detections.event_values import Record, text, values_at
 from detections.matcher import SigmaMatcher
+from detections.matcher.event_values import Record, text, values_at
 
 Group = tuple[str, ...]
 KNOWN = ("eventSource", "eventName")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from detections.moved import put_back
+from detections.matcher.moved import put_back
 
 if TYPE_CHECKING:
     from detections.matcher import SigmaMatcher

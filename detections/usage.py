@@ -8,12 +8,12 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from detections.clause import any_of
-from detections.fields import LEAVES, fields_at
+from detections.backend.clause import any_of
+from detections.backend.fields import LEAVES, fields_at
+from detections.backend.strings import present
+from detections.events.replies import whole
 from detections.packs.pack import Pack
-from detections.replies import whole
 from detections.rule import Rule
-from detections.strings import present
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings

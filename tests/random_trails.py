@@ -9,8 +9,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from detections.correlator import Correlator
-from detections.event_index import EventIndex
+from detections.correlations.correlator import Correlator
+from detections.events.index import EventIndex
 from detections.span import Clock, Span
 from tests.correlation_oracle import Event, Found
 from tests.event_store import DAY, EventStore, at

@@ -12,7 +12,7 @@ from sigma.policy.profiles import TrustedPolicy
 from sigma.rule import SigmaRule
 
 from detections.compiled import Compiled
-from detections.correlation import Correlation
+from detections.correlations.correlation import Correlation
 from detections.matcher import SigmaMatcher
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from detections.detector import Detector, RuleRun
-from detections.evaluation import Evaluator
 from detections.packs.pack import Pack, load
 from detections.rule import LEVELS, Rule
+from detections.running.detector import Detector, RuleRun
+from detections.running.evaluation import Evaluator
 from detections.span import Span
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings

@@ -14,12 +14,12 @@ from opensearchpy import OpenSearch
 from sigma.correlations import SigmaCorrelationRule
 
 from detections.compiled import Compiled, Query
-from detections.evaluation import Evaluator
+from detections.events.search import Search
 from detections.packs.pack import Pack
 from detections.packs.reading import rule_id
 from detections.rule import Rule
+from detections.running.evaluation import Evaluator
 from detections.samples import documents, read_samples, samples_file
-from detections.search import Search
 from detections.span import Span
 from enrich.enricher import Enricher
 from trailhound.cluster import templates

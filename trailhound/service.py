@@ -15,8 +15,8 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 from pydantic import BaseModel
 
-from detections.detector import RuleRun
-from detections.scheduler import Job, JobRuns, Scheduler, Turn
+from detections.running.detector import RuleRun
+from detections.running.scheduler import Job, JobRuns, Scheduler, Turn
 from enrich.enricher import Enricher
 from ingest.daemon import Daemon, DaemonStatus
 from ingest.feeds.feed import Arrival, Feed, Outcome

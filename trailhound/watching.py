@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from opensearchpy import OpenSearch
 
 from detections.notify.notifier import Notifier
-from detections.scheduler import Job, Turn
-from detections.watch import Ran, Watch
+from detections.running.scheduler import Job, Turn
+from detections.running.watch import Ran, Watch
 from ingest.sources.session import aws_session
 from trailhound.detecting import detector, rules_in_force
 from trailhound.settings import Settings

@@ -11,8 +11,8 @@ from opensearchpy import OpenSearch
 
 from detections.alerts.burst import Fact, moment
 from detections.alerts.text import one_line
-from detections.event_values import leaves
 from detections.finding import Finding
+from detections.matcher.event_values import leaves
 from trailhound.cluster.templates import Names
 from trailhound.errors import RequestFailed
 

@@ -18,9 +18,9 @@ from sigma.filters import SigmaFilter
 from sigma.policy.profiles import TrustedPolicy
 from sigma.rule import SigmaRule
 
-from detections.backend import compile_rule
+from detections.backend.compiler import compile_rule
 from detections.compiled import Compiled
-from detections.correlation import Correlation
+from detections.correlations.correlation import Correlation
 from detections.matcher import SigmaMatcher
 from detections.packs.documents import Document, Fault, documents, rule_files
 from detections.packs.reading import duration, read, rule_id

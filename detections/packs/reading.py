@@ -12,7 +12,7 @@ from sigma.correlations import SigmaCorrelationRule, SigmaCorrelationTimespan
 from sigma.exceptions import SigmaError
 from sigma.rule import SigmaRule
 
-from detections.packs.kinds import KINDS, parsed
+from detections.packs.kinds import KINDS
 from detections.rule import LEVELS, SEVERITIES, Attack, Kind, Level, Place, Rule
 from trailhound.errors import RuleError
 
@@ -71,7 +71,8 @@ def read(sigma: SigmaRule | SigmaCorrelationRule, place: Place) -> Rule:
                 f"`trailhound: {own[0]}` cannot stand in a correlation",
                 hint="write a rule with `detection:`, which says what events it looks at",
             )
-        kind, definition = parsed(*own)
+        kind, content = own
+        definition = KINDS[kind](content)
     return Rule(
         id=rule_id(sigma),
         title=sigma.title,
@@ -110,7 +111,7 @@ def _texts(values: object) -> tuple[str, ...]:
 
 def _extension(
     sigma: SigmaRule | SigmaCorrelationRule,
-) -> tuple[Extension, tuple[str, Mapping[str, Any]] | None]:
+) -> tuple[Extension, tuple[Kind, Mapping[str, Any]] | None]:
     """What stands under `trailhound:`: the keys of any rule, and the kind's own."""
     content = sigma.custom_attributes.get("trailhound", {})
     if not isinstance(content, Mapping):

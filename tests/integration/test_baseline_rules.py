@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detections import anomaly, baselines, new_terms, travel
 from detections.compiled import Compiled
-from detections.event_index import EventIndex
+from detections.events.index import EventIndex
 from detections.finding import Finding
+from detections.kinds import anomaly, baselines, new_terms, travel
 from detections.matcher import SigmaMatcher
 from detections.span import Clock, Span
 from tests.event_store import EventStore, at, event_store

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from sigma.rule import SigmaRule
 
-from detections.backend import compile_rule
+from detections.backend.compiler import compile_rule
 from detections.compiled import Compiled
-from detections.correlator import Correlator
-from detections.event_index import EventIndex, histogram
+from detections.correlations.correlator import Correlator
+from detections.events.index import EventIndex, histogram
 from detections.finding import Finding
 from detections.span import Clock, Span
 from tests.event_store import EventStore, at, event_store

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from detections.evaluation import Evaluator
 from detections.packs.pack import load
+from detections.running.evaluation import Evaluator
 from detections.span import Span
 from tests.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.cluster.templates import Names

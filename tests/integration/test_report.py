@@ -19,8 +19,8 @@ from dashboards.report.value import Ranking, Report
 from detections.alerts.burst import Fact, burst_of
 from detections.alerts.document import counting, raised
 from detections.finding import Finding
-from detections.marks import Mark
 from detections.rule import Attack, Place, Rule
+from detections.running.marks import Mark
 from tests.engines import remove_namespace
 from tests.reports import HOSTILE
 from tests.trails import backfill, documents, own_settings, prepared, record, write_trail

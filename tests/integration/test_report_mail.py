@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from dashboards.report.value import Report
-from detections.scheduler import Turn
+from detections.running.scheduler import Turn
 from tests.reports import HOSTILE, report_of
 from tests.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.errors import MailFailed, SettingsError

@@ -11,9 +11,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from detections.backend import compile_detection
+from detections.backend.compiler import compile_detection
+from detections.events.search import Search
 from detections.rule import Place, Rule
-from detections.search import Search
 from tests.integration.test_search_oracle import ALL_TIME
 from tests.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.cli.main import app
@@ -139,8 +139,8 @@ def test_hits_are_read_to_the_last_page_with_the_fields_they_are_grouped_by(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("detections.search.FIRST_PAGE", page)
-    monkeypatch.setattr("detections.search.PAGE", page)
+    monkeypatch.setattr("detections.events.search.FIRST_PAGE", page)
+    monkeypatch.setattr("detections.events.search.PAGE", page)
     settings = own_settings(engine, namespace, tmp_path)
     client = prepared(settings)
     backfill(settings, write_trail(tmp_path, [record() for _ in range(5)]))

@@ -11,9 +11,9 @@ import pytest
 from opensearchpy import OpenSearch
 
 from detections.alerts.desk import Desk, Wanted
-from detections.marks import Marks
-from detections.scheduler import Turn
-from detections.watch import Watch
+from detections.running.marks import Marks
+from detections.running.scheduler import Turn
+from detections.running.watch import Watch
 from tests.detection_rules import BURST, DELETED, write_rules
 from tests.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.cluster import templates

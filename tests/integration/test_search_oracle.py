@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from detections.events.search import Search
 from detections.packs.pack import load_paths
-from detections.search import Search
 from detections.span import Span
 from tests.recorded import READERS, recorded
 from tests.trails import backfill, own_settings, prepared, write_trail

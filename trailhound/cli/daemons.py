@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from detections.marks import Mark
+from detections.running.marks import Mark
 from trailhound.cli.screen import out, plural, safe, table
 
 _MOST_BEHIND = 20

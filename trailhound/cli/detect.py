@@ -11,8 +11,8 @@ import typer
 from opensearchpy import OpenSearch
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from detections.detector import RuleRun
 from detections.packs.pack import Pack
+from detections.running.detector import RuleRun
 from detections.span import Span
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, err, out, plural, say, table, warn

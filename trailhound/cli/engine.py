@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from detections.marks import Mark, Marks
+from detections.running.marks import Mark, Marks
 from ingest.presence import jobs, living
 from trailhound.cli.daemons import show_daemons, show_jobs, show_rules
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from

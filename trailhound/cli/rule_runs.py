@@ -12,8 +12,8 @@ import typer
 
 from detections import coverage as attack
 from detections.backtest import Backtest, Budget, backtest
-from detections.evaluation import Evaluator
 from detections.packs.pack import Pack, load
+from detections.running.evaluation import Evaluator
 from detections.span import Span
 from detections.usage import usage
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from

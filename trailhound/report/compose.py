@@ -10,8 +10,8 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from dashboards.report.value import Event, Gap, Report, Scope, Timeline
-from detections.marks import Marks
 from detections.rule import Rule
+from detections.running.marks import Marks
 from trailhound import __version__
 from trailhound.errors import UsageError
 from trailhound.report import alerts, figures

@@ -18,7 +18,7 @@ from dashboards.report.value import Report
 from dashboards.report.visible import visible
 from dashboards.report.words import count, when
 from detections.rule import Rule
-from detections.scheduler import Job, Turn
+from detections.running.scheduler import Job, Turn
 from trailhound.errors import MailFailed, SettingsError
 from trailhound.report.ask import Window
 from trailhound.report.compose import compose

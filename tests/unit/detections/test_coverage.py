@@ -9,8 +9,8 @@ import pytest
 
 from detections.backtest import Backtest, Budget, Tried
 from detections.coverage import gaps, layer, wanted
+from detections.events.search import RuleOutcome
 from detections.rule import Attack, Level, Place, Rule
-from detections.search import RuleOutcome
 from trailhound.errors import RequestFailed, UsageError
 
 

@@ -11,8 +11,8 @@ from sigma.modifiers import SigmaEndswithModifier, SigmaStartswithModifier
 from sigma.policy.profiles import TrustedPolicy
 from sigma.types import SigmaRegularExpression, SigmaRegularExpressionFlag
 
-from detections.regexes import translated
-from detections.sigma_values import value_test
+from detections.backend.regexes import translated
+from detections.matcher.sigma_values import value_test
 
 EXPRESSIONS = [
     "a", "^a", "a$", "^a$", "^$", "", "a|b", "^a|b$", "(a|b)c", "^(a|b)$", "a.c", "(?s)a.c",

@@ -9,9 +9,9 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detections.marks import Mark
 from detections.rule import Place, Rule
-from detections.schedule import Pace, batches
+from detections.running.marks import Mark
+from detections.running.schedule import Pace, batches
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PACE = Pace()

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detections.occurrences import Firing, Occurrence
-from detections.tallies import EventCount, Threshold
-from detections.windows import Burst, Windows
+from detections.correlations.occurrences import Firing, Occurrence
+from detections.correlations.tallies import EventCount, Threshold
+from detections.correlations.windows import Burst, Windows
 from tests.correlation_oracle import Plain, Spec, grouped
 from tests.correlation_oracle import bursts as by_force
 from tests.correlation_oracle import firings as firings_by_force
