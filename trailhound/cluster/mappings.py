@@ -206,6 +206,14 @@ DEADLETTER: Mapping = {
 }
 """One document a record that could not be indexed."""
 
+ALERT_AS_EVENT: Mapping = {
+    "user": tree({"name": alias("entity.principal")}),
+    "source": tree({"ip": alias("entity.address")}),
+    "recipientAccountId": alias("entity.account"),
+    "awsRegion": alias("entity.region"),
+}
+"""Names of events for what an alert is about, so that one filter of a dashboard fits both."""
+
 ALERT: Mapping = {
     "dynamic": False,
     "properties": {
@@ -221,6 +229,7 @@ ALERT: Mapping = {
         **fields("first_seen", "last_seen", kind=DATE),
         **fields("count", "severity", kind=LONG),
         "response": {"type": "text"},
+        **ALERT_AS_EVENT,
     },
 }
 """One document an alert."""
