@@ -41,10 +41,7 @@ DESTROYED = calls(
     "DeleteTable",
     "DeleteRecoveryPoint",
 )
-SECRETS = both(
-    services("secretsmanager", "ssm"),
-    calls("GetSecretValue", "BatchGetSecretValue", "GetParameter", "GetParameters*"),
-)
+SECRETS = calls("GetSecretValue", "BatchGetSecretValue")
 
 CONTROLS = Controls(
     id="data-controls",
@@ -141,13 +138,13 @@ KEYS = Chart(
 
 SECRET_READERS = Chart(
     id="data-secrets",
-    title="Secrets and parameters read",
+    title="Secrets read",
     question="Who reads which secret, and who is refused?",
     kind="table",
     query=SECRETS,
     by=(
         terms("user.name", 20, "Principal"),
-        terms("resource.id", 10, "Secret or parameter"),
+        terms("resource.secret", 10, "Secret"),
         terms("event.outcome", 2, "Outcome"),
     ),
 )

@@ -11,7 +11,7 @@ import typer
 from typer.exceptions import TyperException
 
 from trailhound import __version__
-from trailhound.cli import backfill, deadletters, demo, doctor, engine, sample, setup
+from trailhound.cli import backfill, dashboards, deadletters, demo, doctor, engine, sample, setup
 from trailhound.cli import run as daemon
 from trailhound.cli.screen import err, fail, safe
 from trailhound.errors import TrailhoundError
@@ -64,6 +64,7 @@ app.command(rich_help_panel=_EVENTS)(sample.sample)
 app.command(rich_help_panel=_EVENTS)(demo.demo)
 app.command("retry-deadletters", rich_help_panel=_CARE)(deadletters.retry_deadletters)
 app.command(rich_help_panel=_CARE)(doctor.doctor)
+app.add_typer(dashboards.app, name="dashboards", rich_help_panel="Looking at it")
 
 
 def run() -> None:
