@@ -174,6 +174,11 @@ def _unreachable(where: str, error: Exception) -> DashboardsUnreachable:
 def _refused(where: str, reply: urllib3.BaseHTTPResponse) -> DashboardsRefused:
     """Every reply other than 200, in words."""
     status, reason = reply.status, _reason(reply)
+    if missing := _missing(reply):
+        return DashboardsRefused(
+            f"{where} does not have {missing}",
+            hint="see what is there with --all, or in Dashboards under Saved objects",
+        )
     if status in (301, 302, 303, 307, 308):
         return DashboardsRefused(
             f"{where} sends us elsewhere: {shown(reply.headers.get('location', '/'))}",
@@ -200,13 +205,24 @@ def _refused(where: str, reply: urllib3.BaseHTTPResponse) -> DashboardsRefused:
     return DashboardsRefused(f"{where} refused: {reason} (status {status})")
 
 
-def _reason(reply: urllib3.BaseHTTPResponse) -> str:
-    """What Dashboards says, with the objects that it names; the page's start if it is no JSON."""
+def _said(reply: urllib3.BaseHTTPResponse) -> dict[str, Any]:
+    """The reply's JSON; empty where it is none."""
     try:
         said = json.loads(reply.data)
-        text = str(said["message"])
-        named = (said.get("attributes") or {}).get("objects") or []
-        missing = ", ".join(f"{each['type']} {each['id']}" for each in named)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return " ".join(reply.data.decode(errors="replace").split())[:_LONGEST] or "without a word"
-    return f"{text}: {missing}" if missing else text
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _missing(reply: urllib3.BaseHTTPResponse) -> str:
+    """The objects that a refused export names as missing."""
+    attributes = _said(reply).get("attributes")
+    objects = attributes.get("objects") if isinstance(attributes, dict) else None
+    return ", ".join(f"{each['type']} {each['id']}" for each in objects or ())
+
+
+def _reason(reply: urllib3.BaseHTTPResponse) -> str:
+    """What Dashboards says; the page's start if it is no JSON."""
+    if said := str(_said(reply).get("message") or ""):
+        return said
+    return " ".join(reply.data.decode(errors="replace").split())[:_LONGEST] or "without a word"
