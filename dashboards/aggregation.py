@@ -76,17 +76,17 @@ def by_time(field: str = "@timestamp", label: str = "Time") -> Grouping:
     )
 
 
-def steps(field: str, width: int, label: str) -> Grouping:
-    """Steps of a number, each `width` wide."""
+def steps(field: str, width: int, label: str, *, low: int, high: int) -> Grouping:
+    """Steps of a number, each `width` wide; those from `low` to `high` show even if empty."""
     return Grouping(
         "histogram",
         label,
         {
             "field": field,
             "interval": width,
-            "min_doc_count": False,
-            "has_extended_bounds": False,
-            "extended_bounds": {"min": "", "max": ""},
+            "min_doc_count": True,
+            "has_extended_bounds": True,
+            "extended_bounds": {"min": low, "max": high},
         },
     )
 
@@ -126,6 +126,12 @@ def cases(**queries: str) -> Grouping:
             ]
         },
     )
+
+
+def levels() -> Grouping:
+    """Alerts by level, always in this order."""
+    names = ("critical", "high", "medium", "low", "informational")
+    return cases(**{name: f"level:{name}" for name in names})
 
 
 def numbered(measures: Sequence[Measure], groupings: Sequence[tuple[str, Grouping]]) -> list[Any]:

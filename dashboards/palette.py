@@ -38,7 +38,12 @@ CATEGORIES = {
     "network": "#4E9E9E",
     "monitoring": "#8CA252",
     "serverless": "#C49C94",
+    "database": "#5B6FB5",
+    "containers": "#B9A888",
+    "organization": "#E0A3C2",
+    "ai": "#6B5B95",
     "other": GREY,
+    "others": "#C9CFDA",
 }
 
 INTEGRITY = {"verified": GREEN, "unverified": GREY, "tampered": RED}

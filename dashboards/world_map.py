@@ -88,12 +88,12 @@ def specification(view: DataView) -> dict[str, Any]:
                 "on": [{"events": {"signal": "picked"}, "update": f"picked ? {pick} : null"}],
             },
         ],
-        "data": [_events(view), _countries()],
+        "data": [_shapes_alone(), _events(view), _countries()],
         "projections": [
             {
                 "name": "world",
                 "type": "equalEarth",
-                "fit": {"signal": "data('countries')"},
+                "fit": {"signal": "data('shapes')"},
                 "size": {"signal": "[width, height]"},
             }
         ],
@@ -148,11 +148,19 @@ def _events(view: DataView) -> dict[str, Any]:
     }
 
 
+def _shapes_alone() -> dict[str, Any]:
+    """What the projection is fitted to; it must not depend on what the projection places."""
+    return {
+        "name": "shapes",
+        "values": world.topology(),
+        "format": {"type": "topojson", "feature": "countries"},
+    }
+
+
 def _countries() -> dict[str, Any]:
     return {
         "name": "countries",
-        "values": world.topology(),
-        "format": {"type": "topojson", "feature": "countries"},
+        "source": "shapes",
         "transform": [
             {
                 "type": "lookup",

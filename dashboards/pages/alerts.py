@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboards.aggregation import by_time, cases, count, highest, lowest, terms, total
+from dashboards.aggregation import by_time, count, highest, levels, lowest, terms, total
 from dashboards.controls import Controls
 from dashboards.dashboard import Dashboard, row
 from dashboards.data_view import ALERTS
@@ -34,15 +34,7 @@ NUMBERS = Chart(
     view=ALERTS,
     measure=(ALERT,),
     query="state:open",
-    by=(
-        cases(
-            critical="level:critical",
-            high="level:high",
-            medium="level:medium",
-            low="level:low",
-            informational="level:informational",
-        ),
-    ),
+    by=(levels(),),
 )
 
 BY_STATE = Chart(
@@ -75,7 +67,7 @@ OVER_TIME = Chart(
     view=ALERTS,
     measure=(ALERT,),
     by=(by_time(),),
-    split=(terms("level", 5, "Level"),),
+    split=(levels(),),
     colours=LEVELS,
 )
 
@@ -87,7 +79,7 @@ TECHNIQUES = Chart(
     view=ALERTS,
     measure=(ALERT,),
     by=(terms("attack.technique", 12, "Technique"),),
-    split=(terms("level", 5, "Level"),),
+    split=(levels(),),
     colours=LEVELS,
 )
 

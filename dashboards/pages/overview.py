@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboards.aggregation import by_time, cases, count, highest, steps, terms, unique
+from dashboards.aggregation import by_time, cases, count, highest, levels, steps, terms, unique
 from dashboards.controls import Controls
 from dashboards.dashboard import Dashboard, row
 from dashboards.data_view import ALERTS
@@ -66,7 +66,7 @@ RISK = Chart(
     question="How many events reach a risk score of 7 or more, and how high do they go?",
     kind="bars",
     query="risk_score:>=7",
-    by=(steps("risk_score", 1, "Risk score"),),
+    by=(steps("risk_score", 1, "Risk score", low=7, high=10),),
     colours={"Events": ORANGE},
 )
 
@@ -98,7 +98,7 @@ ALERTS_BY_LEVEL = Chart(
     view=ALERTS,
     measure=(count("Alerts"),),
     by=(by_time(),),
-    split=(terms("level", 5, "Level"),),
+    split=(levels(),),
     colours=LEVELS,
 )
 
@@ -164,7 +164,7 @@ PAGE = Dashboard(
         row(12, (BY_OUTCOME, 24), (ALERTS_BY_LEVEL, 24)),
         row(12, (RISK, 16), (LOGINS, 32)),
         row(18, (MAP, 30), (TOP_ADDRESSES, 18)),
-        row(16, (PRINCIPALS, 20), (ERRORS, 16), (CATEGORY, 12)),
+        row(18, (PRINCIPALS, 20), (ERRORS, 16), (CATEGORY, 12)),
         row(20, (HIGH_RISK, 48)),
     ),
 )

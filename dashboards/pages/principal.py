@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboards.aggregation import by_time, count, highest, lowest, terms, unique
+from dashboards.aggregation import by_time, count, highest, levels, lowest, terms, unique
 from dashboards.controls import Controls
 from dashboards.dashboard import Dashboard, row
 from dashboards.data_view import ALERTS
@@ -129,7 +129,7 @@ RAISED = Chart(
     view=ALERTS,
     measure=(count("Alerts"),),
     by=(terms("rule.name", 10, "Rule"),),
-    split=(terms("level", 5, "Level"),),
+    split=(levels(),),
     colours=LEVELS,
 )
 
