@@ -46,6 +46,19 @@ CATEGORIES = {
     "others": "#C9CFDA",
 }
 
+USER_TYPES = {
+    "root_user": RED,
+    "assumed_role": BLUE,
+    "aws_service": GREY,
+    "iam_user": ORANGE,
+    "aws_account": PURPLE,
+    "federated_user": YELLOW,
+    "identity_center_user": GREEN,
+    "web_identity_user": SKY,
+    "saml_user": BROWN,
+    "unknown": "#6B5B95",
+}
+
 INTEGRITY = {"verified": GREEN, "unverified": GREY, "tampered": RED}
 STATES = {"open": ORANGE, "acknowledged": SKY, "closed": GREY}
 OBJECT_STATES = {"done": BLUE, "claimed": GREY, "failed": RED}

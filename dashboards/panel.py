@@ -57,7 +57,11 @@ class Chart:
 
     def saved_object(self) -> SavedObject:
         along, across = chart_params.SCHEMAS[self.kind]
-        groupings = [(along, each) for each in self.by] + [(across, each) for each in self.split]
+        by = [(along, each) for each in self.by]
+        split = [(across, each) for each in self.split]
+        # Over time the series come first: the greatest of all, not of each step of time.
+        series_first = self.kind in ("bars", "line", "area", "heatmap")
+        groupings = split + by if series_first else by + split
         return visualization(
             self.id,
             self.title,

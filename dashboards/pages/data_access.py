@@ -167,7 +167,7 @@ REFUSED = Chart(
     kind="rows",
     query=both(STORED, "event.outcome:failure"),
     by=(terms("user.name", 10, "Principal"),),
-    split=(terms("errorCode", 4, "Error code"),),
+    colours={"Events": RED},
 )
 
 EVENTS = Search(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboards.aggregation import by_time, cases, count, highest, terms, unique
 from dashboards.controls import Controls
 from dashboards.dashboard import Dashboard, row
-from dashboards.palette import OUTCOMES
+from dashboards.palette import OUTCOMES, USER_TYPES
 from dashboards.panel import Chart
 from dashboards.query import both, calls
 from dashboards.saved_search import Search
@@ -76,6 +76,20 @@ SIGN_INS = Chart(
     ),
 )
 
+SECOND_FACTORS = Chart(
+    id="identity-mfa",
+    title="Second factors",
+    question="Was a second factor set up, or taken away?",
+    kind="numbers",
+    by=(
+        cases(
+            Set_up=calls("EnableMFADevice", "CreateVirtualMFADevice"),
+            Switched_off=calls("DeactivateMFADevice"),
+            Deleted=calls("DeleteVirtualMFADevice"),
+        ),
+    ),
+)
+
 SIGN_INS_OVER_TIME = Chart(
     id="identity-sign-ins-time",
     title="Console sign-ins over time",
@@ -106,7 +120,8 @@ KINDS = Chart(
     question="Which kinds of identity act, and does root or a stranger appear among them?",
     kind="area",
     by=(by_time(),),
-    split=(terms("user_type", 6, "Kind of identity"),),
+    split=(terms("user_type", 8, "Kind of identity"),),
+    colours=USER_TYPES,
 )
 
 ROLES = Chart(
@@ -192,11 +207,11 @@ PAGE = Dashboard(
     question="Who signs in, who becomes whom, and who hands out rights?",
     rows=(
         row(5, CONTROLS),
-        row(10, (SIGN_INS, 18), (SIGN_INS_OVER_TIME, 30)),
-        row(14, (SIGN_INS_BY_USER, 24), (KINDS, 24)),
+        row(7, (SIGN_INS, 28), (SECOND_FACTORS, 20)),
+        row(12, (SIGN_INS_OVER_TIME, 24), (KINDS, 24)),
+        row(14, (SIGN_INS_BY_USER, 24), (ROLES, 24)),
         row(13, (NEW, 24), (NEW_WHO, 24)),
         row(13, (POLICIES_OVER_TIME, 24), (POLICIES, 24)),
-        row(14, ROLES),
         row(18, EVENTS),
     ),
 )
