@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from dashboards import palette
 from dashboards.aggregation import Measure
 
 Kind = Literal["bars", "rows", "line", "area", "ring", "table", "numbers", "heatmap", "cloud"]
@@ -107,10 +108,10 @@ _HEATMAP: dict[str, Any] = {
     "enableHover": False,
     "legendPosition": "right",
     "times": [],
-    "colorsNumber": 5,
+    "colorsNumber": len(palette.HEAT),
     "colorSchema": "Blues",
-    "setColorRange": False,
-    "colorsRange": [],
+    "setColorRange": True,
+    "colorsRange": [{"from": low, "to": high} for low, high, _ in palette.HEAT],
     "invertColors": False,
     "percentageMode": False,
     "valueAxes": [

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from dashboards import chart_params
 from dashboards.aggregation import Grouping, Measure, count, numbered
 from dashboards.data_view import EVENTS, DataView
-from dashboards.palette import BLUE
+from dashboards.palette import BLUE, HEAT
 from dashboards.saved_object import (
     VIEW_REFERENCE,
     Reference,
@@ -80,7 +80,7 @@ class Chart:
 
     def _ui_state(self) -> dict[str, Any]:
         if self.kind == "heatmap":
-            return {}
+            return {"vis": {"colors": {f"{low:,} - {high:,}": heat for low, high, heat in HEAT}}}
         one = {} if self.split or len(self.measure) > 1 else {self.measure[0].label: BLUE}
         colours = {**one, **self.colours}
         return {"vis": {"colors": colours}} if colours else {}

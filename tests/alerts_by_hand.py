@@ -42,7 +42,7 @@ def _alert(attack: AttackLabel, technique: str, steps: list[Step], number: int) 
         "state_at": raised.isoformat(),
         "attack": {"technique": [technique], "tactic": sorted({step.tactic for step in steps})},
         "entity": {
-            "principal": [arn.rsplit("/", 1)[-1]],
+            "principal": [arn.split("/", 1)[1]],
             "account": [attack.account],
             "address": [attack.addresses[number % len(attack.addresses)]],
             "region": ["us-east-1"],

@@ -132,10 +132,10 @@ PAGE = Dashboard(
     question="What did the detections raise, how far along an attack is it, what is still open?",
     rows=(
         row(5, CONTROLS),
-        row(9, (NUMBERS, 34), (BY_STATE, 14)),
+        row(8, (NUMBERS, 34), (BY_STATE, 14)),
         row(14, (HEATMAP, 28), (OVER_TIME, 20)),
         row(18, OPEN),
         row(15, (RULES, 24), (TECHNIQUES, 24)),
-        row(14, WHO),
+        row(12, WHO),
     ),
 )

@@ -30,9 +30,9 @@ NUMBERS = Chart(
     by=(
         cases(
             Root_calls=ROOT,
-            Root_sign_ins=both(ROOT, calls("ConsoleLogin")),
+            Root_logins=both(ROOT, calls("ConsoleLogin")),
             Root_failures=both(ROOT, "event.outcome:failure"),
-            Root_access_keys=both(ROOT, "_exists_:userIdentity.accessKeyId"),
+            Root_access_keys=both(ROOT, "userIdentity.accessKeyId:AKIA*"),
             Password_resets=RESET,
             Break_glass=BREAK_GLASS,
         ),
@@ -108,8 +108,8 @@ PAGE = Dashboard(
         row(5, CONTROLS),
         row(7, NUMBERS),
         row(11, (OVER_TIME, 32), (ACCOUNTS, 16)),
-        row(14, (DONE, 24), (WHERE, 24)),
-        row(18, EVENTS),
+        row(12, (DONE, 24), (WHERE, 24)),
+        row(14, EVENTS),
     ),
     since="now-30d",
 )
