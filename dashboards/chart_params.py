@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from dashboards import palette
 from dashboards.aggregation import Measure
 
-Kind = Literal["bars", "rows", "line", "area", "ring", "table", "numbers", "heatmap", "cloud"]
+Kind = Literal["bars", "rows", "line", "area", "ring", "table", "numbers"]
 
 VIS_TYPE: dict[Kind, str] = {
     "bars": "histogram",
@@ -21,8 +20,6 @@ VIS_TYPE: dict[Kind, str] = {
     "ring": "pie",
     "table": "table",
     "numbers": "metric",
-    "heatmap": "heatmap",
-    "cloud": "tagcloud",
 }
 """Our word for a kind → Dashboards' name of the visualization type."""
 
@@ -34,8 +31,6 @@ SCHEMAS: dict[Kind, tuple[str, str]] = {
     "ring": ("segment", "segment"),
     "table": ("bucket", "bucket"),
     "numbers": ("group", "group"),
-    "heatmap": ("segment", "group"),
-    "cloud": ("segment", "segment"),
 }
 """The roles that Dashboards gives to `by` and to `split`."""
 
@@ -46,16 +41,6 @@ def params(kind: Kind, measures: Sequence[Measure], *, split: bool, rows: int) -
         return _table(rows)
     if kind == "numbers":
         return _NUMBERS
-    if kind == "heatmap":
-        return _HEATMAP
-    if kind == "cloud":
-        return {
-            "scale": "linear",
-            "orientation": "single",
-            "minFontSize": 12,
-            "maxFontSize": 40,
-            "showLabel": False,
-        }
     if kind == "ring":
         return {
             "type": "pie",
@@ -99,30 +84,6 @@ _NUMBERS: dict[str, Any] = {
             "fontSize": 30,
         },
     },
-}
-
-_HEATMAP: dict[str, Any] = {
-    "type": "heatmap",
-    "addTooltip": True,
-    "addLegend": True,
-    "enableHover": False,
-    "legendPosition": "right",
-    "times": [],
-    "colorsNumber": len(palette.HEAT),
-    "colorSchema": "Blues",
-    "setColorRange": True,
-    "colorsRange": [{"from": low, "to": high} for low, high, _ in palette.HEAT],
-    "invertColors": False,
-    "percentageMode": False,
-    "valueAxes": [
-        {
-            "show": False,
-            "id": "ValueAxis-1",
-            "type": "value",
-            "scale": {"type": "linear", "defaultYExtents": False},
-            "labels": {"show": False, "rotate": 0, "overwriteColor": False, "color": "black"},
-        }
-    ],
 }
 
 

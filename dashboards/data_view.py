@@ -170,17 +170,14 @@ EVENTS = DataView(
         "risk_score": _RISK,
         "user.name": _PRINCIPAL_LINK,
         "source.ip": dashboard_link(PRINCIPAL, 'source.ip:"{{value}}"'),
-        "ingest_lag": {
-            "id": "duration",
-            "params": {"inputFormat": "seconds", "outputFormat": "humanizePrecise"},
-        },
+        "ingest_lag": _number("0,0.0"),
         "additionalEventData.bytesTransferredIn": _BYTES,
         "additionalEventData.bytesTransferredOut": _BYTES,
     },
     {
         "ingest_lag": "if (doc['event.ingested'].size() == 0 || doc['@timestamp'].size() == 0)"
         " { return 0.0 } return (doc['event.ingested'].value.toInstant().toEpochMilli()"
-        " - doc['@timestamp'].value.toInstant().toEpochMilli()) / 1000.0"
+        " - doc['@timestamp'].value.toInstant().toEpochMilli()) / 60000.0"
     },
 )
 

@@ -62,12 +62,3 @@ USER_TYPES = {
 INTEGRITY = {"verified": GREEN, "unverified": GREY, "tampered": RED}
 STATES = {"open": ORANGE, "acknowledged": SKY, "closed": GREY}
 OBJECT_STATES = {"done": BLUE, "claimed": GREY, "failed": RED}
-
-HEAT = (
-    (1, 2, "#A9CFEE"),
-    (2, 5, "#6FAEDD"),
-    (5, 20, "#3A87C8"),
-    (20, 100, "#1F5F99"),
-    (100, 100_000, "#123A61"),
-)
-"""A heatmap's steps: from, below, colour. Dashboards' own first step is all but white."""

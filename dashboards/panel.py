@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from dashboards import chart_params
 from dashboards.aggregation import Grouping, Measure, count, numbered
 from dashboards.data_view import EVENTS, DataView
-from dashboards.palette import BLUE, HEAT
+from dashboards.palette import BLUE
 from dashboards.saved_object import (
     VIEW_REFERENCE,
     Reference,
@@ -60,7 +60,7 @@ class Chart:
         by = [(along, each) for each in self.by]
         split = [(across, each) for each in self.split]
         # Over time the series come first: the greatest of all, not of each step of time.
-        series_first = self.kind in ("bars", "line", "area", "heatmap")
+        series_first = self.kind in ("bars", "line", "area")
         groupings = split + by if series_first else by + split
         return visualization(
             self.id,
@@ -79,8 +79,6 @@ class Chart:
         )
 
     def _ui_state(self) -> dict[str, Any]:
-        if self.kind == "heatmap":
-            return {"vis": {"colors": {f"{low:,} - {high:,}": heat for low, high, heat in HEAT}}}
         one = {} if self.split or len(self.measure) > 1 else {self.measure[0].label: BLUE}
         colours = {**one, **self.colours}
         return {"vis": {"colors": colours}} if colours else {}

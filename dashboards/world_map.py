@@ -13,8 +13,8 @@ from typing import Any
 from dashboards import world
 from dashboards.data_view import EVENTS, DataView
 from dashboards.palette import BLUE, RED
-from dashboards.panel import visualization
-from dashboards.saved_object import SavedObject, compact, search_source
+from dashboards.saved_object import SavedObject
+from dashboards.vega import add_filter, asked, vega_object
 
 _CODE, _NAME, _PLACE = "geolocation.country_code", "geolocation.country", "geolocation.location"
 _LINE = "rgba(128,128,128,0.5)"
@@ -50,27 +50,14 @@ class WorldMap:
         return (self.view,)
 
     def saved_object(self) -> SavedObject:
-        params = {"spec": compact(specification(self.view))}
-        return visualization(
-            self.id,
-            self.title,
-            self.question,
-            {"type": "vega", "aggs": [], "params": params},
-            {},
-            search_source("", "lucene", view=False),
-            (),
-        )
+        return vega_object(self.id, self.title, self.question, specification(self.view))
 
 
 def specification(view: DataView) -> dict[str, Any]:
-    """The Vega specification (version 5, which later Vegas read as well)."""
-    pick = f"opensearchDashboardsAddFilter({{match_phrase: {{'{_CODE}': picked}}}}, '{view.title}')"
+    """The Vega specification."""
+    pick = add_filter(view, _CODE, "picked")
     return {
-        "$schema": "https://vega.github.io/schema/vega/v5.json",
-        "usermeta": {"opensearchDashboards": {"hideWarnings": True}},
-        "config": {},
         "padding": 0,
-        "autosize": {"type": "fit", "contains": "padding"},
         "signals": [
             {
                 "name": "picked",
@@ -118,12 +105,7 @@ def specification(view: DataView) -> dict[str, Any]:
 def _events(view: DataView) -> dict[str, Any]:
     return {
         "name": "events",
-        "url": {
-            "%context%": True,
-            "%timefield%": view.time_field,
-            "index": view.title,
-            "body": {"size": 0, "aggs": aggregations()},
-        },
+        "url": asked(view, aggregations()),
         "format": {"property": "aggregations.countries.buckets"},
         "transform": [
             {"type": "formula", "as": "code", "expr": "datum.key"},

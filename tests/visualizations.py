@@ -90,10 +90,22 @@ def _vega(spec: dict[str, Any]) -> Iterator[Request]:
     for data in spec["data"]:
         if url := data.get("url"):
             assert url["%context%"] is True
-            body = {**url["body"], "query": {"match_all": {}}}
+            body = {**_filled(url["body"]), "query": {"match_all": {}}}
             yield Request(url["index"], body, tuple(body["aggs"]))
 
 
+def _filled(value: Any) -> Any:
+    """The request with an interval and a time range where Dashboards puts the chosen ones."""
+    if isinstance(value, dict):
+        if "%autointerval%" in value:
+            return _INTERVAL["fixed_interval"]
+        if bound := value.get("%timefilter%"):
+            return _RANGE[bound]
+        return {name: _filled(inner) for name, inner in value.items()}
+    return [_filled(inner) for inner in value] if isinstance(value, list) else value
+
+
+_RANGE = {"min": "2025-03-03", "max": "2025-03-05"}
 _INTERVAL = {"fixed_interval": "3h"}
 """What `auto` comes to over seven days."""
 

@@ -9,6 +9,7 @@ from dashboards.data_view import ALERTS
 from dashboards.palette import LEVELS, STATES
 from dashboards.panel import Chart
 from dashboards.saved_search import Search
+from dashboards.tactic_map import TacticMap
 
 ALERT = count("Alerts")
 
@@ -48,15 +49,10 @@ BY_STATE = Chart(
     colours=STATES,
 )
 
-HEATMAP = Chart(
+HEATMAP = TacticMap(
     id="alerts-heatmap",
     title="Tactics over time",
     question="Which ATT&CK tactics are seen when, and does an attack move along them?",
-    kind="heatmap",
-    view=ALERTS,
-    measure=(ALERT,),
-    by=(by_time(),),
-    split=(terms("attack.tactic", 14, "Tactic"),),
 )
 
 OVER_TIME = Chart(

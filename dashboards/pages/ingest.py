@@ -104,7 +104,7 @@ LAG = Chart(
     title="From the call to the index",
     question="How long until an event can be found? CloudTrail itself needs about five minutes.",
     kind="line",
-    measure=(percentiles("ingest_lag", "Seconds"),),
+    measure=(percentiles("ingest_lag", "Minutes"),),
     by=(by_time(),),
 )
 
@@ -166,10 +166,10 @@ PAGE = Dashboard(
     question="Did everything come in, in time, and whole?",
     rows=(
         row(5, HELP),
-        row(7, (RECORDS, 26), (STATES, 14), (DEAD, 8)),
+        row(7, (RECORDS, 23), (STATES, 17), (DEAD, 8)),
         row(12, OBJECTS_OVER_TIME, RECORDS_OVER_TIME),
         row(12, (LAG, 28), (GENUINE, 20)),
-        row(13, (FRESH, 28), (ODD, 20)),
+        row(12, (FRESH, 28), (ODD, 20)),
         row(18, OBJECTS_LIST),
     ),
 )

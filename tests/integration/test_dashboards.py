@@ -133,7 +133,7 @@ def test_a_filter_of_one_view_fits_the_other(cluster: OpenSearch) -> None:
     assert narrowed["hits"]["total"] == found["hits"]["total"]
 
 
-def test_the_lag_is_seconds_from_the_call_to_the_index(cluster: OpenSearch) -> None:
+def test_the_lag_is_minutes_from_the_call_to_the_index(cluster: OpenSearch) -> None:
     [lag] = [each for each in _objects("ingest").of("visualization") if "lag" in each["id"]]
     [request] = _objects("ingest").requests(lag)
     buckets = _asked(cluster, request)["aggregations"]["2"]["buckets"]
