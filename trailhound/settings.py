@@ -353,6 +353,23 @@ class NotifySettings(Section):
         return value
 
 
+class DashboardsSettings(Section):
+    """OpenSearch Dashboards, for importing, exporting and opening dashboards."""
+
+    url: Annotated[str, Field(pattern="^https?://", repr=False)] = "http://127.0.0.1:5601"
+    """As a browser opens it, with its base path if it has one."""
+    username: str | None = None
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    ca_bundle: Path | None = None
+    verify_certs: bool = True
+    tenant: str | None = None
+    """Of the security plugin: a name, `global` or `private`."""
+    workspace: str | None = None
+    """The id that stands in a workspace's address, after `/w/`."""
+    timeout: Annotated[float, Field(gt=0)] = 60.0
+
+
 class Settings(BaseSettings):
     """The tree. `Settings()` reads the environment; `load()` reads a file beneath it."""
 
@@ -373,6 +390,7 @@ class Settings(BaseSettings):
     detections: DetectionSettings = DetectionSettings()
     notify: NotifySettings = NotifySettings()
     report: ReportSettings = ReportSettings()
+    dashboards: DashboardsSettings = DashboardsSettings()
     filter: list[dict[str, Any]] = []
     """Sigma `detection` blocks; an event that matches any of them is counted, not indexed."""
 
