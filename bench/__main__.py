@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import core, delay, detections, indexing, memory, soak
+from bench import core, delay, detections, indexing, memory, rules, soak
 from bench.capacity import NODE_CORES, capacity
 from bench.ground import Ground, ground
 from bench.plan import Assumed, tables
@@ -112,6 +112,9 @@ class Bench:
             )
         self.results["delay"] = found
 
+    def rules(self) -> None:
+        self.results["rules"] = rules.costs(self.ground, self.events, self.rounds, console.print)
+
     def _note(self, name: str, found: dict[str, Any], line: str) -> None:
         self.results[name] = found
         console.print(line, style="bold")
@@ -137,8 +140,12 @@ NAMED: dict[str, Callable[[Bench], None]] = {
     "soak": Bench.soak,
     "delay": Bench.delay,
     "plan": Bench.plan,
+    "rules": Bench.rules,
 }
 """Only when they are named; soak and delay take `--minutes`."""
+EVENTS = 200_000
+EVENTS_OF = {"rules": 1_000_000}
+"""How many events a part takes, where `--events` doesn't say."""
 RULES = "detections"
 """Needs no engine."""
 USUAL = (*ON_AN_ENGINE, RULES)
@@ -151,9 +158,11 @@ def main() -> None:
         "parts",
         nargs="*",
         choices=[*USUAL, *NAMED, []],
-        help="default: all but soak, delay and plan",
+        help="default: all but soak, delay, plan and rules",
     )
-    parser.add_argument("--events", type=int, default=200_000)
+    parser.add_argument(
+        "--events", type=int, help=f"default: {EVENTS:,}; of rules, {EVENTS_OF['rules']:,}"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="the median of so many is quoted")
     parser.add_argument("--minutes", type=float, default=10.0, help="of soak, and of delay")
     parser.add_argument("--refresh", default="30s", help="index.refresh_interval of delay")
@@ -166,12 +175,13 @@ def main() -> None:
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     if on_an_engine := [name for name in parts if name != RULES]:
         with ground(wanted.url) as where:
-            bench = Bench(where, wanted.events, wanted.rounds, wanted.minutes, wanted.refresh)
+            bench = Bench(where, EVENTS, wanted.rounds, wanted.minutes, wanted.refresh)
             for name in on_an_engine:
+                bench.events = wanted.events or EVENTS_OF.get(name, EVENTS)
                 (ON_AN_ENGINE | NAMED)[name](bench)
         results |= bench.results
     if RULES in parts:
-        results[RULES] = detections.measure(wanted.events, console.print)
+        results[RULES] = detections.measure(wanted.events or EVENTS, console.print)
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     console.print(f"written to {RESULTS}")
 

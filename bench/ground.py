@@ -92,11 +92,17 @@ def quiet_enricher(settings: Settings) -> Enricher:
 
 def bodies(settings: Settings, trail: Path) -> list[tuple[bytes, int]]:
     """Finished bulk bodies of a trail, of the writer's size, with the number of documents."""
+    return [
+        (batch.body("2025-01-01T00:00:00.000Z"), len(batch)) for batch in finished(settings, trail)
+    ]
+
+
+def finished(settings: Settings, trail: Path) -> Iterator[Batch]:
+    """The documents of a trail, in batches of the writer's size."""
     assembler = Assembler(
         quiet_enricher(settings), lambda day: f"{settings.prefix}cloudtrail-{day}"
     )
     source = open_source(str(trail), settings)
-    made: list[tuple[bytes, int]] = []
     batch = Batch()
     for item in source.objects(Selection()):
         run = ObjectRun(item, lambda _: None)
@@ -106,8 +112,7 @@ def bodies(settings: Settings, trail: Path) -> list[tuple[bytes, int]]:
                     batch.heads += part.batch.heads
                     batch.size += part.batch.size
                     if batch.size >= settings.ingest.batch_bytes:
-                        made.append((batch.body("2025-01-01T00:00:00.000Z"), len(batch)))
+                        yield batch
                         batch = Batch()
     if batch.heads:
-        made.append((batch.body("2025-01-01T00:00:00.000Z"), len(batch)))
-    return made
+        yield batch

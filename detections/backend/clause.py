@@ -41,8 +41,8 @@ class Clause:
 def every(clauses: Sequence[Clause]) -> Clause:
     """All of them."""
     return Clause(
-        _and([each.may for each in clauses]),
-        _and([each.sure for each in clauses]),
+        all_of([each.may for each in clauses]),
+        all_of([each.sure for each in clauses]),
         all(each.exact for each in clauses),
     )
 
@@ -81,7 +81,8 @@ def any_of(queries: Iterable[Query]) -> Query:
     return {"bool": {"should": parts, "minimum_should_match": 1}}
 
 
-def _and(queries: Iterable[Query]) -> Query:
+def all_of(queries: Iterable[Query]) -> Query:
+    """A query for all of `queries`; nested ones are taken apart."""
     parts: list[Query] = []
     barred: list[Query] = []
     for query in queries:

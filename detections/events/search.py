@@ -7,8 +7,8 @@ shard, a query cut off) fails that rule's interval and no other's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
@@ -17,9 +17,11 @@ import orjson
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConnectionTimeout, TransportError
 
+from detections.backend.clause import NOTHING
 from detections.backend.fields import LEAVES, named
 from detections.compiled import REPAIRED, Compiled, Query, is_repaired
 from detections.events.replies import whole
+from detections.events.vocabulary import Vocabulary
 from detections.finding import Finding, Group
 from detections.matcher.event_values import text, values_at
 from detections.rule import Rule
@@ -30,6 +32,8 @@ from trailhound.errors import ClusterError, ClusterUnreachable, TrailhoundError
 from trailhound.settings import Settings
 
 RULES_A_REQUEST = 100
+WORTH_A_LOOK = 10
+"""From so many rules on, one look at what there is in the span spares more than it costs."""
 REQUEST_BYTES = 4 * 1024 * 1024
 FIRST_PAGE = 200
 PAGE = 5_000
@@ -89,17 +93,27 @@ class Search:
 
         Raises `ClusterUnreachable` where the cluster is away as a whole.
         """
-        for batch, replies in self._batches(rules, compiled, span, self._first_page):
-            for rule, reply in zip(batch, replies, strict=True):
-                yield self._outcome(rule, compiled[rule.id], span, reply)
+        left = self._narrowed(rules, compiled, span)
+        asked = [rule for rule in rules if rule.id in left]
+        replies = self._replies(asked, left, span, self._first_page)
+        for rule in rules:
+            if rule.id in left:
+                yield self._outcome(rule, left[rule.id], span, next(replies))
+            else:
+                yield RuleOutcome(rule)
 
     def count(
         self, rules: Sequence[Rule], compiled: Mapping[str, Compiled], span: Span
     ) -> Iterator[RuleOutcome]:
         """As `find`, without findings: only events that must be decided are read."""
-        for batch, replies in self._batches(rules, compiled, span, self._counting):
-            for rule, reply in zip(batch, replies, strict=True):
-                yield self._counted(rule, compiled[rule.id], span, reply)
+        left = self._narrowed(rules, compiled, span)
+        asked = [rule for rule in rules if rule.id in left]
+        replies = self._replies(asked, left, span, self._counting)
+        for rule in rules:
+            if rule.id in left:
+                yield self._counted(rule, left[rule.id], span, next(replies))
+            else:
+                yield RuleOutcome(rule)
 
     def hits(
         self,
@@ -123,26 +137,48 @@ class Search:
 
     # One request for many rules
 
-    def _batches(
+    def _narrowed(
+        self, rules: Sequence[Rule], compiled: Mapping[str, Compiled], span: Span
+    ) -> dict[str, Compiled]:
+        """The queries of the rules that can find anything in the span, by id, narrowed to it.
+
+        Where the span's vocabulary can't be told, all of them as they are: each says what is wrong.
+        """
+        own = {rule.id: compiled[rule.id] for rule in rules}
+        if len(rules) < WORTH_A_LOOK:
+            return own
+        body = Vocabulary.request(span) | {"timeout": f"{self._cut_off * 1000:.0f}ms"}
+        (reply,) = self._send([orjson.dumps(body)])
+        try:
+            known = Vocabulary.of(_answer(reply))
+        except ClusterError:
+            return own
+        return {
+            key: replace(each, query=query)
+            for key, each in own.items()
+            for query in [known.narrowed(each.query)]
+            if query != NOTHING
+        }
+
+    def _replies(
         self,
         rules: Sequence[Rule],
         compiled: Mapping[str, Compiled],
         span: Span,
-        body: Any,
-    ) -> Iterator[tuple[list[Rule], list[Mapping[str, Any] | ClusterError]]]:
-        batch: list[Rule] = []
+        body: Callable[[Rule, Compiled, Span], dict[str, Any]],
+    ) -> Iterator[Mapping[str, Any] | ClusterError]:
+        """One for each rule, in their order; asked for as they are taken, many at once."""
         lines: list[bytes] = []
         size = 0
         for rule in rules:
             line = orjson.dumps(body(rule, compiled[rule.id], span))
-            if batch and (len(batch) == RULES_A_REQUEST or size + len(line) > REQUEST_BYTES):
-                yield batch, self._send(lines)
-                batch, lines, size = [], [], 0
-            batch.append(rule)
+            if lines and (len(lines) == RULES_A_REQUEST or size + len(line) > REQUEST_BYTES):
+                yield from self._send(lines)
+                lines, size = [], 0
             lines.append(line)
             size += len(line)
-        if batch:
-            yield batch, self._send(lines)
+        if lines:
+            yield from self._send(lines)
 
     def _send(self, lines: list[bytes]) -> list[Mapping[str, Any] | ClusterError]:
         """A reply or an error for each line. A request that fails as a whole is halved."""

@@ -1,0 +1,170 @@
+"""Which values some fields have in a span, and what of many rules that leaves to be asked.
+
+Most rules name calls that nobody made in the span. The engine finds that out for every rule and
+shard anew, by an automaton for each case-insensitive text. One aggregation tells all the spellings
+that there are of the few fields that nearly every rule names; against these a clause is decided
+here: it becomes the plain terms that it stands for, or nothing, and with it often the whole rule.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from detections.backend.clause import NOTHING, all_of, any_of
+from detections.compiled import Query
+from detections.span import Span
+
+FIELDS = (
+    "eventName",
+    "eventSource",
+    "errorCode",
+    "userIdentity.type",
+    "user_agent.kind",
+    "trail.repaired",
+)
+"""Keywords of few values; without `trail.repaired`, no rule would be decided here."""
+MOST = 2_000
+"""Values of a field; one that has more is not narrowed. All together stay below the engine's
+65,535 buckets (`search.max_buckets`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Field → all of its values among the events of a span that were searchable at one moment.
+
+    A field that isn't in it may have any.
+    """
+
+    values: Mapping[str, frozenset[str]]
+
+    @classmethod
+    def request(cls, span: Span) -> dict[str, Any]:
+        """The body of the search that tells it."""
+        asked = {
+            path: {"terms": {"field": path, "size": MOST, "shard_size": MOST}} for path in FIELDS
+        }
+        return {"size": 0, "track_total_hits": False, "query": span.query(), "aggs": asked}
+
+    @classmethod
+    def of(cls, reply: Mapping[str, Any]) -> Vocabulary:
+        """From the reply; without the fields of which it doesn't tell all values."""
+        return cls(
+            {
+                path: frozenset(bucket["key"] for bucket in told["buckets"])
+                for path, told in reply.get("aggregations", {}).items()
+                if not told["sum_other_doc_count"]
+            }
+        )
+
+    def narrowed(self, query: Query) -> Query:
+        """What finds the same events of the span, as of that moment.
+
+        Of those that became searchable since, it may find fewer than `query` does and never others:
+        hence whatever stands under a `must_not` is left as it is.
+
+        >>> known = Vocabulary({"eventName": frozenset({"GetUser", "getuser"})})
+        >>> known.narrowed({"term": {"eventName": {"value": "GETUSER", "case_insensitive": True}}})
+        {'terms': {'eventName': ['GetUser', 'getuser']}}
+        >>> known.narrowed({"wildcard": {"eventName": {"value": "Put*"}}})
+        {'match_none': {}}
+        """
+        ((kind, asked),) = query.items()
+        if kind == "bool":
+            return self._bool(query)
+        test = _TESTS.get(kind)
+        if test is None or len(asked) != 1:
+            return query
+        ((path, wanted),) = asked.items()
+        if kind == "exists":
+            path = wanted
+        elif not isinstance(wanted, dict | list):  # the short form
+            wanted = {"value": wanted}
+        known = self.values.get(path)
+        if known is None:
+            return query
+        matches = test(wanted)
+        if matches is None:
+            return query
+        found = sorted(filter(matches, known))
+        if not found:
+            return NOTHING
+        return query if kind == "exists" else {"terms": {path: found}}
+
+    def _bool(self, query: Query) -> Query:
+        inner = query["bool"]
+        if set(inner) == {"should", "minimum_should_match"}:
+            if inner["minimum_should_match"] != 1:
+                return query
+            return any_of(map(self.narrowed, inner["should"]))
+        if set(inner) <= {"filter", "must_not"}:
+            barred = inner.get("must_not", [])
+            kept = [{"bool": {"must_not": barred}}] if barred else []
+            return all_of([*map(self.narrowed, inner.get("filter", [])), *kept])
+        return query
+
+
+Matches = Callable[[str], bool]
+
+_PLAIN = re.compile(r"(?:\[[a-z][A-Z]\]|\\[^A-Za-z0-9]|[A-Za-z0-9_ ]|\.\*?|[()|])*")
+"""Expressions that mean to Lucene what they mean here: those that many strings are packed into."""
+
+
+def _term(wanted: Mapping[str, Any]) -> Matches | None:
+    value = str(wanted["value"])
+    if not wanted.get("case_insensitive"):
+        return value.__eq__
+    low = value.lower()
+    # As ASCII folds: the Kelvin sign is no K.
+    return (lambda other: other.isascii() and other.lower() == low) if value.isascii() else None
+
+
+def _terms(wanted: Sequence[Any]) -> Matches:
+    return frozenset(map(str, wanted)).__contains__
+
+
+def _wildcard(wanted: Mapping[str, Any]) -> Matches | None:
+    parts = re.findall(r"\\.|.", wanted["value"], re.DOTALL)
+    return _full(
+        "".join(
+            ".*" if part == "*" else "." if part == "?" else re.escape(part[-1]) for part in parts
+        ),
+        fold=wanted.get("case_insensitive", False),
+    )
+
+
+def _prefix(wanted: Mapping[str, Any]) -> Matches | None:
+    fold = wanted.get("case_insensitive", False)
+    return _full(re.escape(wanted["value"]) + ".*", fold=fold)
+
+
+def _regexp(wanted: Mapping[str, Any]) -> Matches | None:
+    expression = wanted["value"]
+    if wanted.get("flags") != "NONE" or not _PLAIN.fullmatch(expression):
+        return None
+    return _full(expression, fold=False)
+
+
+def _full(expression: str, *, fold: bool) -> Matches | None:
+    """A whole text; only ASCII is folded. None where that can't be told as the engine would."""
+    if fold and not expression.isascii():
+        return None
+    flags = re.DOTALL | re.ASCII | (re.IGNORECASE if fold else 0)
+    try:
+        compiled = re.compile(expression, flags)
+    except re.error:
+        return None
+    return lambda value: compiled.fullmatch(value) is not None
+
+
+_TESTS: Mapping[str, Callable[[Any], Matches | None]] = {
+    "term": _term,
+    "terms": _terms,
+    "wildcard": _wildcard,
+    "prefix": _prefix,
+    "regexp": _regexp,
+    "exists": lambda _: lambda _: True,
+}
+"""How a clause is decided for a value; None where only the engine can."""
