@@ -24,8 +24,8 @@ from detections.correlations.correlation import Correlation
 from detections.matcher import SigmaMatcher
 from detections.packs.documents import Document, Fault, documents, rule_files
 from detections.packs.reading import duration, read, rule_id
-from detections.rule import Place, Rule
-from trailhound.errors import RuleError, UsageError
+from detections.rule import SEVERITIES, Place, Rule
+from trailhound.errors import UsageError
 from trailhound.settings import DetectionSettings, OverrideSettings
 
 SHIPPED = Path(__file__).parent.parent / "rules"
@@ -153,7 +153,7 @@ class _Loading:
         for exception, _ in self._filters:
             try:  # by itself first: a broken exception must not break the rules it is for
                 SigmaMatcher.from_detections(exception.filter, self._settings.placeholders)
-            except (RuleError, SigmaError) as error:
+            except Exception as error:  # noqa: BLE001  as above
                 self._fault(exception, _said(error), getattr(error, "hint", "mend the exception"))
                 continue
             touched = False
@@ -205,8 +205,8 @@ class _Loading:
                     compiled[rule.id] = compile_rule(rule.events, self._settings.placeholders)
                     self._warn_unsearched(each, compiled[rule.id])
                 rules.append(rule)
-            except (RuleError, SigmaError) as error:
-                self._fault(each, _said(error), getattr(error, "hint", ""))
+            except Exception as error:  # noqa: BLE001  one rule's fault must not stop the others
+                self._fault(each, _said(error), getattr(error, "hint", "mend the rule"))
         silent = self._only_for_others(rules)
         rules = [replace(rule, alerts=rule.id not in silent) for rule in rules]
         enabled, disabled = self._overridden(rules)
@@ -263,6 +263,8 @@ def _override(rule: Rule, override: OverrideSettings | None) -> tuple[Rule, bool
     changes: dict[str, Any] = {}
     if override.level is not None:
         changes["level"] = override.level
+        if rule.severity == SEVERITIES[rule.level]:  # it went by the level, and still does
+            changes["severity"] = SEVERITIES[override.level]
     if override.interval is not None:
         changes["interval"] = duration(override.interval)
     return replace(rule, **changes), override.enabled
