@@ -31,6 +31,9 @@ from trailhound.settings import DetectionSettings, OverrideSettings
 SHIPPED = Path(__file__).parent.parent / "rules"
 """The pack that comes with Trailhound."""
 
+_NAMED = 5
+"""So many of the rules that a beginning could mean are named."""
+
 Parsed = SigmaRule | SigmaCorrelationRule | SigmaFilter
 
 
@@ -53,7 +56,11 @@ class Pack:
         ]
         if len(found) == 1:
             return found[0]
-        what = f"{len(found)} rules begin so" if found else "no rule has this id or title"
+        what = "no rule has this id or title"
+        if found:
+            names = "; ".join(each.title for each in found[:_NAMED])
+            more = "; …" if len(found) > _NAMED else ""
+            what = f"{len(found)} rules begin so: {names}{more}"
         raise UsageError(f"{wanted!r}: {what}", hint="see `trailhound rules list`")
 
     @property

@@ -29,11 +29,19 @@ def safe(text: object) -> Text:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> Table:
-    """A plain table; a column whose name starts with `#` holds numbers and is set right."""
+    """A plain table; a column whose name starts with `#` holds numbers and is set right.
+
+    An `id` is for another command to be given: it is never cut, however narrow the terminal.
+    """
     made = Table(title=title or None, box=None, title_justify="left", pad_edge=False)
-    for column in columns:
+    rows = list(rows)
+    for place, column in enumerate(columns):
+        entire = max((len(str(row[place])) for row in rows), default=0) if column == "id" else None
         made.add_column(
-            column.removeprefix("#"), justify="right" if column.startswith("#") else "left"
+            column.removeprefix("#"),
+            justify="right" if column.startswith("#") else "left",
+            min_width=entire,
+            overflow="fold" if entire else "ellipsis",
         )
     for row in rows:
         made.add_row(*(safe(f"{cell:,}" if isinstance(cell, int) else cell) for cell in row))
