@@ -26,8 +26,9 @@ from trailhound.cli.daemons import show_rules
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
 from trailhound.detecting import History, detector, rules_in_force
-from trailhound.errors import ClusterUnreachable
+from trailhound.errors import ClusterUnreachable, UsageError
 from trailhound.settings import Settings
+from trailhound.watching import ScheduledDetections
 
 TURN = Turn(None, lambda: True)
 
@@ -252,3 +253,32 @@ def test_history_reaches_to_the_event_that_was_written_last(
     bounds = History(client, settings, rules_in_force(settings)).bounds()
     assert bounds is not None, "before any refresh of the index's own"
     assert bounds[1] == datetime(2025, 3, 1, 10, tzinfo=UTC)
+
+
+def test_rules_that_cannot_be_had_leave_the_old_ones_in_force(
+    client: OpenSearch, settings: Settings, tmp_path: Path, bring: Callable[..., None]
+) -> None:
+    heard: list[str] = []
+    scheduled = ScheduledDetections(client, settings, lambda run: heard.append(run.rule.id))
+    scheduled.turn(TURN)
+    gone = settings.detections.model_copy(update={"rules": [tmp_path / "gone"]})
+    scheduled.take(settings.model_copy(update={"detections": gone}))
+    bring(deleted())
+    due_again(client, settings, seconds=5)
+    heard.clear()
+    scheduled.turn(TURN)
+    assert set(heard) == {DELETED, BURST}
+    assert len(alerts(client, settings)) == 1
+    (tmp_path / "rules" / "rules.yml").write_text("title: broken\n")
+    write_rules(tmp_path / "others")
+    both = settings.detections.model_copy(
+        update={"rules": [tmp_path / "rules", tmp_path / "others"]}
+    )
+    scheduled.take(settings.model_copy(update={"detections": both}))
+    due_again(client, settings, seconds=5)
+    heard.clear()
+    scheduled.turn(TURN)
+    assert set(heard) == {DELETED, BURST}, "a broken file stops no other"
+    never = ScheduledDetections(client, settings.model_copy(update={"detections": gone}))
+    with pytest.raises(UsageError):
+        never.turn(TURN)
