@@ -7,14 +7,16 @@ import json
 import os
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from bench import core, indexing, memory
+from bench import core, delay, detections, indexing, memory, soak
+from bench.capacity import NODE_CORES, capacity
 from bench.ground import Ground, ground
+from bench.plan import Assumed, tables
 from trailhound.sample import SampleSummary
 
 RESULTS = Path(__file__).parent / "results.json"
@@ -30,6 +32,8 @@ class Bench:
     ground: Ground
     events: int
     rounds: int
+    minutes: float = 10.0
+    refresh: str = "30s"
     results: dict[str, Any] = field(default_factory=dict)
     _trails: dict[tuple[int, int | None], Path] = field(default_factory=dict)
 
@@ -76,6 +80,38 @@ class Bench:
         peaks = ", ".join(f"{name} {peak:.0f} MB" for name, peak in found["peak_mb"].items())
         self._note("memory", found, f"peak memory: {peaks}; ratio {found['ratio']:.2f} (≤ 1.15)")
 
+    def soak(self) -> None:
+        found = soak.soak(self.ground, self.minutes)
+        parts = ", ".join(
+            f"{name} {found[name]['second_fifth']:.0f} → {found[name]['last_fifth']:.0f}"
+            for name in ("memory", "threads", "files")
+        )
+        line = f"{self.minutes:g} minutes, {found['events']:,} events, all in once: {parts}"
+        self._note("soak", found, line)
+        console.print("  memory in MB; medians of the second and of the last fifth of the time")
+
+    def plan(self) -> None:
+        measured = capacity(self.ground, self.trail(self.events, 200), self.rounds)
+        console.print(
+            f"events a processor second: {measured.events_a_core:,.0f} ours; a data node of "
+            f"{NODE_CORES} cores: {measured.events_a_node:,.0f} events/s; "
+            f"{measured.bytes_a_document:.0f} bytes a document",
+            style="bold",
+        )
+        console.print(tables(measured, Assumed()), markup=False)
+        self.results["plan"] = asdict(measured)
+
+    def delay(self) -> None:
+        found = delay.delays(self.ground, self.minutes * 60 / len(delay.RATES), self.refresh)
+        console.print(f"created → searchable, refreshed every {self.refresh}", style="bold")
+        for rate in map(str, delay.RATES):
+            each = found[rate]
+            console.print(
+                f"  {rate:>5} objects/min: {each['events_a_second']:,.0f} events/s, "
+                f"p50 {each['p50']:.1f} s, p99 {each['p99']:.1f} s, {each['objects']} objects"
+            )
+        self.results["delay"] = found
+
     def _note(self, name: str, found: dict[str, Any], line: str) -> None:
         self.results[name] = found
         console.print(line, style="bold")
@@ -90,30 +126,53 @@ def _tell_sample(made: SampleSummary) -> None:
     )
 
 
-PARTS: dict[str, Callable[[Bench], None]] = {
+ON_AN_ENGINE: dict[str, Callable[[Bench], None]] = {
     "core": Bench.core,
     "replay": Bench.replay,
     "tiny": Bench.tiny,
     "dynamic": Bench.dynamic,
     "memory": Bench.memory,
 }
+NAMED: dict[str, Callable[[Bench], None]] = {
+    "soak": Bench.soak,
+    "delay": Bench.delay,
+    "plan": Bench.plan,
+}
+"""Only when they are named; soak and delay take `--minutes`."""
+RULES = "detections"
+"""Needs no engine."""
+USUAL = (*ON_AN_ENGINE, RULES)
 
 
 def main() -> None:
     """Run the parts named, or all."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
+    parser.add_argument(
+        "parts",
+        nargs="*",
+        choices=[*USUAL, *NAMED, []],
+        help="default: all but soak, delay and plan",
+    )
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=3, help="the median of so many is quoted")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of soak, and of delay")
+    parser.add_argument("--refresh", default="30s", help="index.refresh_interval of delay")
+    parser.add_argument("--url", help="an engine that runs; default: one of their own")
     wanted = parser.parse_args()
-    with ground() as where:
-        bench = Bench(where, wanted.events, wanted.rounds)
-        console.print(
-            f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-        )
-        for name in wanted.parts or PARTS:
-            PARTS[name](bench)
-    RESULTS.write_text(json.dumps(bench.results, indent=1) + "\n")
+    console.print(
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    )
+    parts = wanted.parts or USUAL
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    if on_an_engine := [name for name in parts if name != RULES]:
+        with ground(wanted.url) as where:
+            bench = Bench(where, wanted.events, wanted.rounds, wanted.minutes, wanted.refresh)
+            for name in on_an_engine:
+                (ON_AN_ENGINE | NAMED)[name](bench)
+        results |= bench.results
+    if RULES in parts:
+        results[RULES] = detections.measure(wanted.events, console.print)
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     console.print(f"written to {RESULTS}")
 
 

@@ -29,10 +29,11 @@ HEAP_MB = 2048
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """An engine's address, and a folder for samples and homes."""
+    """An engine's address, a folder for samples and homes; the engine's process, if it is ours."""
 
     url: str
     folder: Path
+    pid: int | None = None
 
     def settings(self, namespace: str) -> Settings:
         """The shipped defaults, on this engine."""
@@ -51,16 +52,22 @@ class Ground:
 
 
 @contextmanager
-def ground() -> Iterator[Ground]:
-    """An engine that nothing else uses, with a folder; both gone at the end."""
+def ground(url: str | None = None) -> Iterator[Ground]:
+    """An engine that nothing else uses, with a folder; both gone at the end.
+
+    Or the engine at `url`, on which only the benchmarks' own namespaces are touched.
+    """
     with tempfile.TemporaryDirectory(prefix="trailhound-bench-") as name:
         folder = Path(name)
+        if url is not None:
+            yield Ground(url, folder)
+            return
         engine = LocalEngine(
             folder / "engine", machine.free_port(), heap_mb=HEAP_MB, start_timeout=180
         )
         engine.start()
         try:
-            yield Ground(engine.url, folder)
+            yield Ground(engine.url, folder, engine.status().pid)
         finally:
             engine.stop()
 

@@ -108,6 +108,7 @@ def merged_bytes(client: OpenSearch, settings: Settings) -> float:
     pattern = f"{settings.prefix}cloudtrail-*"
     client.indices.forcemerge(index=pattern, params={"max_num_segments": 1}, request_timeout=600)
     client.indices.flush(index=pattern)
+    client.indices.refresh(index=pattern)  # else the segments merged away are counted too
     stats = client.indices.stats(index=pattern, metric="docs,store")["_all"]["primaries"]
     return float(stats["store"]["size_in_bytes"] / stats["docs"]["count"])
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from detections.matcher import SigmaMatcher
+from detections.matcher.moved import put_back
+
+if TYPE_CHECKING:
+    from detections.matcher import SigmaMatcher
 
 Query = dict[str, Any]
 """A clause of OpenSearch's query DSL."""
@@ -18,7 +22,42 @@ class Compiled:
     Where it may match more (a comparison of numbers inside a `flat_object`, a field reference, a
     regular expression beyond Lucene's), `decide` is asked of each hit's `_source`; it is None
     where the query is exact.
+
+    Exact, that is, for events that are indexed as they came. Where a repair moved a value (a text
+    too long for a term) from a field that the rule reads, the query lets the event through, and
+    `matcher` decides on the record put together again: ask `holds` of every hit that has
+    `trail.repaired`. `exact` is the query without those events, for whoever only counts;
+    `repaired` is the query of those alone.
     """
 
     query: Query
     decide: SigmaMatcher | None = None
+    matcher: SigmaMatcher | None = None
+    plain: Query = field(default_factory=dict)
+    """The query without its look at what repairs moved; it is what people should read."""
+    unsearched: tuple[str, ...] = ()
+    """Fields that the rule asks for and the index doesn't search: the matcher alone sees them."""
+
+    def holds(self, source: Mapping[str, Any]) -> bool:
+        """Whether the rule matches the event of a hit, given all of its `_source`."""
+        if self.matcher is not None and is_repaired(source):
+            return self.matcher.matches(put_back(source))
+        return self.decide is None or self.decide.matches(source)
+
+    @property
+    def exact(self) -> Query:
+        """What can be counted without a look at the events, if `decide` is None."""
+        return {"bool": {"filter": [self.plain or self.query], "must_not": [REPAIRED]}}
+
+    @property
+    def repaired(self) -> Query:
+        """What must be looked at by `holds` even if `decide` is None."""
+        return {"bool": {"filter": [self.query, REPAIRED]}}
+
+
+REPAIRED: Query = {"exists": {"field": "trail.repaired"}}
+
+
+def is_repaired(source: Mapping[str, Any]) -> bool:
+    """Whether an event had values moved out of their places."""
+    return bool((source.get("trail") or {}).get("repaired"))

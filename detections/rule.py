@@ -9,6 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from sigma.rule import SigmaRule
+
 Level = Literal["informational", "low", "medium", "high", "critical"]
 LEVELS: tuple[Level, ...] = ("informational", "low", "medium", "high", "critical")
 """Sigma's levels, the gravest last."""
@@ -45,9 +47,11 @@ class Rule:
     """A rule that has been loaded.
 
     `definition` is what it finds by: a `SigmaRule`, a `SigmaCorrelationRule`, or one of our own
-    kinds. A rule that serves only as part of a correlation has `alerts` false. `group_by` names
-    the fields by whose values a plain rule's events fall into one alert; `suppress` is how long
-    a further event of the same group joins that alert instead of raising another.
+    kinds; for these, `events` is the `SigmaRule` that says which events it looks at (of a plain
+    rule it is `definition` itself). A rule that serves only as part of a correlation has `alerts`
+    false. `group_by` names the fields by whose values a plain rule's events fall into one alert;
+    `suppress` is how long a further event of the same group joins that alert instead of raising
+    another.
     """
 
     id: str
@@ -66,3 +70,4 @@ class Rule:
     interval: timedelta = timedelta(minutes=5)
     group_by: tuple[str, ...] = ()
     suppress: timedelta = timedelta(0)
+    events: SigmaRule | None = None

@@ -3,22 +3,61 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 Clock = Literal["@timestamp", "event.ingested"]
 """When it happened (history), or when Trailhound sent it (schedules: late files are not missed)."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """From `since` (included) to `until` (left out), both in UTC with a time zone."""
+    """From `since` (included) to `until` (left out), both in UTC with a time zone.
+
+    Events that happened before `oldest` are left out: a schedule is not to raise alerts about
+    what a backfill of old files has just brought.
+    """
 
     since: datetime
     until: datetime
     clock: Clock = "@timestamp"
+    oldest: datetime | None = None
 
     def query(self) -> dict[str, Any]:
         """As a clause of the query DSL."""
         limits = {"gte": self.since.isoformat(), "lt": self.until.isoformat()}
-        return {"range": {self.clock: limits}}
+        asked: dict[str, Any] = {"range": {self.clock: limits}}
+        if self.oldest is None:
+            return asked
+        young = {"range": {"@timestamp": {"gte": self.oldest.isoformat()}}}
+        return {"bool": {"filter": [asked, young]}}
+
+    def milliseconds(self) -> tuple[int, int]:
+        """Both ends in whole milliseconds since 1970, which is how exact the index is.
+
+        By `@timestamp` nothing before `oldest` is in it.
+
+        >>> from datetime import UTC
+        >>> Span(datetime(1970, 1, 1, tzinfo=UTC), datetime(1970, 1, 2, tzinfo=UTC)).milliseconds()
+        (0, 86400000)
+        """
+        since = self.since
+        if self.clock == "@timestamp" and self.oldest is not None:
+            since = max(since, self.oldest)
+        return _milliseconds(since), _milliseconds(self.until)
+
+
+def _milliseconds(moment: datetime) -> int:
+    """Rounded up: an event of that millisecond is then not before the moment."""
+    return -((_EPOCH - moment) // timedelta(milliseconds=1))
+
+
+def moment(milliseconds: int) -> datetime:
+    """A time of the index, in UTC.
+
+    >>> moment(1500).isoformat()
+    '1970-01-01T00:00:01.500000+00:00'
+    """
+    return _EPOCH + timedelta(milliseconds=milliseconds)

@@ -107,6 +107,8 @@ class Daemon:
         cut.daemon = True
         cut.start()
         self._intake.close()
+        for feed in self._feeds:
+            feed.stop()
 
     def reload(self, settings: Settings, enricher: Enricher) -> None:
         """From the next object on, enrich and filter so; the rest of the settings needs a restart.

@@ -34,18 +34,11 @@ class NoiseFilter:
     """
 
     def __init__(self, blocks: Sequence[Mapping[str, Any]]) -> None:
-        matchers: list[tuple[str, SigmaMatcher]] = []
-        faults: list[str] = []
-        for position, block in enumerate(blocks):
-            setting = f"filter.{position}"
-            try:
-                name, detection = _parts(setting, block)
-                matchers.append((name, SigmaMatcher.from_detection(detection)))
-            except RuleError as error:
-                faults.append(f"  {setting}: {error}" + (f" ({error.hint})" if error.hint else ""))
+        matchers, faults = _compiled(blocks)
         if faults:
+            lines = [f"  filter.{position}: {said}" for position, said in faults]
             raise SettingsError(
-                "\n".join(["the filter setting cannot be used:", *faults]),
+                "\n".join(["the filter setting cannot be used:", *lines]),
                 hint="each block is a Sigma selection, or a name with a detection; "
                 "see the settings table in README.md",
             )
@@ -76,6 +69,29 @@ class NoiseFilter:
         is false only if `drops` would be None. None if `known` can rule nothing out.
         """
         return self._any.precheck(known)
+
+
+def filter_faults(blocks: Sequence[Mapping[str, Any]]) -> list[tuple[int, str]]:
+    """(the block's number, what is wrong with it) for each that cannot be used.
+
+    >>> filter_faults([{"eventName": "Decrypt"}, {}])[0][0]
+    1
+    """
+    return _compiled(blocks)[1]
+
+
+def _compiled(
+    blocks: Sequence[Mapping[str, Any]],
+) -> tuple[list[tuple[str, SigmaMatcher]], list[tuple[int, str]]]:
+    matchers: list[tuple[str, SigmaMatcher]] = []
+    faults: list[tuple[int, str]] = []
+    for position, block in enumerate(blocks):
+        try:
+            name, detection = _parts(f"filter.{position}", block)
+            matchers.append((name, SigmaMatcher.from_detection(detection)))
+        except RuleError as error:
+            faults.append((position, f"{error}" + (f" ({error.hint})" if error.hint else "")))
+    return matchers, faults
 
 
 def _parts(setting: str, block: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:

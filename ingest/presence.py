@@ -72,16 +72,25 @@ class Presence:
         client.delete(index=self._index, id=self._id, params={"ignore": 404})
 
 
-def living(client: OpenSearch, settings: Settings) -> list[dict[str, Any]]:
-    """The documents of the daemons that live, by host and process."""
+def jobs(client: OpenSearch, settings: Settings) -> list[dict[str, Any]]:
+    """The scheduled jobs by name: when each last ran and succeeded, its last error."""
+    return sorted(_in_state("job", client, settings), key=lambda each: str(each["name"]))
+
+
+def _in_state(state: str, client: OpenSearch, settings: Settings) -> list[dict[str, Any]]:
     index = Names(settings.prefix).ledger
     client.indices.refresh(index=index, params={"ignore_unavailable": "true"})
     reply = client.search(
         index=index,
-        body={"size": _MOST, "query": {"term": {"state": "daemon"}}},
+        body={"size": _MOST, "query": {"term": {"state": state}}},
         params={"ignore_unavailable": "true"},
     )
-    found = [hit["_source"] for hit in reply["hits"]["hits"]]
+    return [hit["_source"] for hit in reply["hits"]["hits"]]
+
+
+def living(client: OpenSearch, settings: Settings) -> list[dict[str, Any]]:
+    """The documents of the daemons that live, by host and process."""
+    found = _in_state("daemon", client, settings)
     now = datetime.now(UTC)
     alive = [
         each

@@ -31,8 +31,12 @@ Whoever catches one shows both; a traceback is shown by `--debug` alone.
     │   ├── CorruptFile         gzip or JSON that breaks off or breaks in the middle
     │   └── FileTooLarge        over the limit on uncompressed size
     ├── RecordError             one record that cannot become a document           exit 1
+    ├── NotifyError             a message that a channel did not take              exit 1
     ├── GeoDatabaseError        a GeoIP database that cannot be read (a warning)
     ├── ThreatListError         a threat list that cannot be read (a warning)
+    ├── ReportError             a report that can't be made                        exit 1
+    │   ├── BrowserMissing      no Chromium to print a PDF with
+    │   └── MailFailed          the mail server can't be reached, or refused
     └── AccountingError         read ≠ indexed + duplicates + dead-lettered + filtered   exit 1
 """
 
@@ -184,12 +188,28 @@ class RecordError(TrailhoundError):
         self.reason = reason
 
 
+class NotifyError(TrailhoundError):
+    """A message that a channel did not take. It names the channel, never its address."""
+
+
 class GeoDatabaseError(TrailhoundError):
     """A GeoIP database that cannot be read: a warning, events go on without geolocation."""
 
 
 class ThreatListError(TrailhoundError):
     """A threat list that cannot be read: a warning, events go on without it."""
+
+
+class ReportError(TrailhoundError):
+    """A report that can't be made, or not sent."""
+
+
+class BrowserMissing(ReportError):
+    """No Chromium to print a PDF with."""
+
+
+class MailFailed(ReportError):
+    """The mail server can't be reached, or refused the mail."""
 
 
 class AccountingError(TrailhoundError):

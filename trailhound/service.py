@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,8 +13,10 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
+from pydantic import BaseModel
 
-from detections.scheduler import Job, Scheduler, Turn
+from detections.running.detector import RuleRun
+from detections.running.scheduler import Job, JobRuns, Scheduler, Turn
 from enrich.enricher import Enricher
 from ingest.daemon import Daemon, DaemonStatus
 from ingest.feeds.feed import Arrival, Feed, Outcome
@@ -25,17 +28,23 @@ from ingest.objectrun import ObjectRun
 from ingest.presence import RENEWED_SECONDS, Presence
 from ingest.telemetry.endpoint import Endpoint, Health
 from ingest.telemetry.metrics import Metrics
+from ingest.telemetry.searchable import SearchProbe
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
 from trailhound.cluster.lease import Lease
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.retention import enforce
+from trailhound.detecting import rules_in_force
 from trailhound.errors import ClusterUnreachable, UsageError
+from trailhound.report.mail import mail_job
 from trailhound.settings import FeedSettings, Settings
+from trailhound.watching import ScheduledDetections
 
 LOG = logging.getLogger("trailhound.service")
 _WAIT = 5.0
 _RETENTION_EVERY = 3600.0
+RELOADED = ("enrich", "filter", "retention", "detections", "notify")
+"""Sections that SIGHUP takes, and `run.log_level`; all else needs a restart, and is told."""
 
 Load = Callable[[], tuple[Settings, Enricher]]
 """Reads the settings anew, for SIGHUP. Raises `SettingsError`."""
@@ -59,7 +68,11 @@ class Service:
         self._cluster_answers = False
         self._daemon: Daemon | None = None
         self._scheduler: Scheduler | None = None
-        self.metrics = Metrics(self._status, lambda: self._health().ready, self._leads)
+        self._detections: ScheduledDetections | None = None
+        self.metrics = Metrics(
+            self._status, lambda: self._health().ready, self._leads, self._job_runs
+        )
+        self._probe = SearchProbe(settings, self.metrics.searchable)
         self.endpoint = None
         if settings.run.listen is not None:
             self.endpoint = Endpoint(settings.run.listen, self.metrics, self._health)
@@ -71,7 +84,7 @@ class Service:
             self._daemon.stop()
 
     def reload(self) -> None:
-        """Take new rules of enriching, filtering and retention from the settings file."""
+        """Take from the settings file what can be taken while it runs: see `RELOADED`."""
         threading.Thread(target=self._reload, name="reload", daemon=True).start()
 
     def run(self) -> DaemonStatus | None:
@@ -104,7 +117,8 @@ class Service:
 
     def _follow(self, client: OpenSearch) -> DaemonStatus:
         ledger = templates.Names(self._settings.prefix).ledger
-        lease = Lease(client, ledger, "scheduler", owner=self._id)
+        seconds = self._settings.run.lease_seconds
+        lease = Lease(client, ledger, "scheduler", owner=self._id, seconds=seconds)
         self._scheduler = Scheduler(client, ledger, lease, self._jobs(client))
         feeds = [_feed(self._settings, each, client) for each in self._settings.run.sources]
         self._daemon = Daemon(
@@ -116,6 +130,10 @@ class Service:
             target=self._keep_present, args=(client, self._daemon), name="presence", daemon=True
         )
         side.start()
+        probing = threading.Thread(
+            target=self._probe.run, args=(client, self._stopping), name="searchable", daemon=True
+        )
+        probing.start()
         self._scheduler.start()
         names = [feed.name for feed in feeds]
         LOG.info("following", extra={"fields": {"sources": names, "daemon": self._id}})
@@ -125,28 +143,44 @@ class Service:
             self._stopping.set()
             self._scheduler.stop()
             side.join(_WAIT)
+            probing.join(_WAIT)
             LOG.info("stopped", extra={"fields": self._daemon.status().counts.as_dict()})
 
     def _jobs(self, client: OpenSearch) -> list[Job]:
-        """What only one of all the daemons does. Scheduled detections belong here too."""
+        """What only one of all the daemons does."""
 
         def retain(_: Turn) -> None:
             report = enforce(client, self._settings, datetime.now(UTC).date())
-            for what, indices in (("deleted", report.deleted), ("closed", report.closed)):
+            done = {"deleted": report.deleted, "closed": report.closed, "handed": report.handed}
+            for what, indices in done.items():
                 for index in indices:
                     LOG.info("behind the retention", extra={"fields": {what: index}})
+            for index in report.managed:
+                LOG.warning("behind the retention, but another ISM policy has it: %s", index)
             for index in report.foreign:
                 LOG.warning("behind the retention, but not Trailhound's: %s", index)
 
-        return [Job("retention", _RETENTION_EVERY, retain)]
+        jobs = [Job("retention", _RETENTION_EVERY, retain)]
+        if self._settings.detections.scheduled:
+            self._detections = ScheduledDetections(client, self._settings, self._ran)
+            jobs.append(self._detections.job())
+        mail = mail_job(client, self._settings, lambda: rules_in_force(self._settings).rules)
+        return jobs if mail is None else [*jobs, mail]
 
     def _keep_present(self, client: OpenSearch, daemon: Daemon) -> None:
         """Tell the cluster that this daemon lives, and learn whether the cluster does."""
         presence = Presence(self._settings, self._id)
         while True:
             try:
-                presence.renew(client, daemon.status(), leads=self._leads())
-                self.metrics.newest_event = _newest_event(client, self._settings)
+                newest = _newest_event(client, self._settings)
+                self.metrics.newest_event = newest
+                presence.renew(
+                    client,
+                    daemon.status(),
+                    leads=self._leads(),
+                    event_lag_seconds=None if newest is None else max(0.0, time.time() - newest),
+                    searchable_seconds=self._probe.last,
+                )
                 self._cluster_answers = True
             except OpenSearchException:
                 self._cluster_answers = False
@@ -155,12 +189,20 @@ class Service:
         with suppress(OpenSearchException):
             presence.leave(client)
 
-    def _observe(self, _run: ObjectRun, arrival: Arrival, outcome: Outcome) -> None:
+    def _observe(self, run: ObjectRun, arrival: Arrival, outcome: Outcome) -> None:
         if outcome is Outcome.DONE:
             self.metrics.delivered(arrival.delivered)
+            self._probe.indexed(run.item.uri, arrival.delivered, run.counts.indexed)
+
+    def _ran(self, run: RuleRun) -> None:
+        alerts, failed = len(run.recorded.created), run.error is not None
+        self.metrics.detected(run.seconds, run.rule.level, alerts, failed=failed)
 
     def _leads(self) -> bool:
         return self._scheduler is not None and self._scheduler.leads
+
+    def _job_runs(self) -> dict[str, JobRuns]:
+        return self._scheduler.runs() if self._scheduler is not None else {}
 
     def _status(self) -> DaemonStatus | None:
         return self._daemon.status() if self._daemon is not None else None
@@ -179,15 +221,33 @@ class Service:
     def _reload(self) -> None:
         try:
             settings, enricher = self._load()
+            before = self._settings
+            kept = {name: getattr(settings, name) for name in RELOADED}
+            taken = before.model_copy(update=kept)
+            if self._daemon is not None:
+                self._daemon.reload(taken, enricher)
+            if self._detections is not None:
+                self._detections.take(taken)
+            self._settings, self._enricher = taken, enricher
         except Exception as error:  # noqa: BLE001 - told, and the old settings hold on
             LOG.error("settings not reloaded: %s", error)
             return
-        kept = {name: getattr(settings, name) for name in ("enrich", "filter", "retention")}
-        self._settings = self._settings.model_copy(update=kept)
-        self._enricher = enricher
-        if self._daemon is not None:
-            self._daemon.reload(self._settings, enricher)
-        LOG.info("settings reloaded: enrich, filter, retention")
+        logging.getLogger("trailhound").setLevel(settings.run.log_level.upper())
+        LOG.info("settings reloaded: %s, run.log_level", ", ".join(RELOADED))
+        if waiting := sorted(changed(taken, settings) - {"run.log_level"}):
+            LOG.warning("changed, and taken only by a restart: %s", ", ".join(waiting))
+
+
+def changed(before: BaseModel, after: BaseModel, path: str = "") -> set[str]:
+    """The settings that differ, by their dotted names."""
+    names: set[str] = set()
+    for name in type(before).model_fields:
+        one, other = getattr(before, name), getattr(after, name)
+        if isinstance(one, BaseModel) and isinstance(other, BaseModel):
+            names |= changed(one, other, f"{path}{name}.")
+        elif one != other:
+            names.add(path + name)
+    return names
 
 
 def _feed(settings: Settings, source: FeedSettings, client: OpenSearch) -> Feed:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import threading
 import time
 from collections import Counter
@@ -21,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ingest.feeds import notifications
 from ingest.feeds.feed import Announce, Arrival, FeedStatus, Outcome
 from ingest.feeds.notifications import Announced, Notification
+from ingest.feeds.sqs_queue import in_its_region, queue_error, queue_url
 from ingest.feeds.trouble import Trouble
 from ingest.sources.s3 import S3Source
 from ingest.sources.session import sqs_client
@@ -33,13 +33,12 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("trailhound.sqs")
 _AT_ONCE: Final = 10
 """Messages a request, SQS's own limit."""
-_POLL_SECONDS: Final = 20
+_POLL_SECONDS: Final = 4
+"""A long poll; no longer, for a stop waits for it: what it brings would stay hidden for minutes."""
 _DEPTH_EVERY: Final = 30.0
 _RETURN_SECONDS: Final = 15
 """A message whose bucket cannot be reached, say, comes back after so long."""
 _TICK: Final = 0.25
-_REGION: Final = re.compile(r"(?:arn:[^:]+:sqs:([^:]+):|https://sqs\.([^.]+)\.amazonaws\.)")
-"""A queue is asked in its own region, whatever the session's is."""
 _AWS: Final = (BotoCoreError, ClientError)
 
 
@@ -62,8 +61,8 @@ class SqsFeed:
         assert feed.queue is not None  # noqa: S101 - a feed of another kind is not made here
         self.name = feed.queue
         aws = aws_of(settings.aws, feed)
-        if feed.region is None and (found := _REGION.match(feed.queue)):
-            aws = aws.model_copy(update={"region": found[1] or found[2]})
+        if feed.region is None:
+            aws = in_its_region(aws, feed.queue)
         self._settings = settings.model_copy(update={"aws": aws})
         self._visibility = settings.run.visibility_seconds
         self._client: SQSClient = sqs_client(self._settings.aws, connections=4)
@@ -94,8 +93,10 @@ class SqsFeed:
 
     def close(self) -> None:
         self._stopping.set()
+        receiver, keeper = self._threads
+        receiver.join(_POLL_SECONDS + 1)  # whatever it still receives is handed back
         self._closing.set()
-        self._threads[1].join(10)
+        keeper.join(10)
         self._client.close()
 
     def status(self) -> FeedStatus:
@@ -139,7 +140,7 @@ class SqsFeed:
                         self._hand_over(message, announced)
                     self._settled(message, None)
             except (*_AWS, SourceError, UsageError) as error:
-                self._trouble.met(_sentence(error))
+                self._trouble.met(self._said(error))
 
     def _take(
         self, identifier: str, receipt: str, body: str
@@ -164,6 +165,9 @@ class SqsFeed:
         return message, found
 
     def _hand_over(self, message: _Message, announced: Announced) -> None:
+        if self._stopping.is_set():
+            self._settled(message, Outcome.RETURNED)
+            return
         source = self._sources.get(announced.bucket)
         if source is None:
             source = S3Source(f"s3://{announced.bucket}/", self._settings)
@@ -203,7 +207,7 @@ class SqsFeed:
             except _AWS as error:
                 with self._lock:
                     self._ended = ended + self._ended
-                self._trouble.note(_sentence(error))
+                self._trouble.note(self._said(error))
                 if closing:
                     return
                 self._closing.wait(1.0)
@@ -262,6 +266,11 @@ class SqsFeed:
 
     # The queue itself.
 
+    def _said(self, error: Exception) -> str:
+        met = queue_error(error, self.name)
+        said = met.message.removeprefix(f"queue {self.name}: ")  # the log says it already
+        return f"{said}; {met.hint}" if met.hint else said
+
     def _measure(self) -> None:
         names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         reply = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=names)
@@ -288,27 +297,5 @@ def aws_of(aws: AwsSettings, feed: FeedSettings) -> AwsSettings:
     return aws.model_copy(update={name: value for name, value in own.items() if value is not None})
 
 
-def queue_url(client: SQSClient, queue: str) -> str:
-    """The URL of a queue that is given as URL, ARN or name. Raises botocore's exceptions."""
-    if queue.startswith(("https://", "http://")):
-        return queue
-    if not queue.startswith("arn:"):
-        return client.get_queue_url(QueueName=queue)["QueueUrl"]
-    parts = queue.split(":")
-    if len(parts) != 6:
-        raise UsageError(f"{queue} is no queue's ARN", hint="write arn:aws:sqs:REGION:ACCOUNT:NAME")
-    return client.get_queue_url(QueueName=parts[5], QueueOwnerAWSAccountId=parts[4])["QueueUrl"]
-
-
 def _tens(group: list[_Message]) -> Iterable[list[_Message]]:
     return (group[start : start + _AT_ONCE] for start in range(0, len(group), _AT_ONCE))
-
-
-def _sentence(error: Exception) -> str:
-    """What to tell of a fault: AWS's code and message, never a request."""
-    if isinstance(error, ClientError):
-        said = error.response.get("Error", {})
-        return f"{error.operation_name}: {said.get('Code', '')}: {said.get('Message', '')}"
-    if isinstance(error, SourceError | UsageError):
-        return error.message
-    return f"{type(error).__name__}: {error}"

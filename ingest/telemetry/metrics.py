@@ -7,9 +7,10 @@ counted twice; only what is seen once, such as a delay, is observed as it happen
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
@@ -19,6 +20,19 @@ from ingest.daemon import DaemonStatus
 PREFIX = "trailhound"
 _DELAYS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 21_600, 86_400)
 """Seconds: from a quiet queue's couple of seconds to a day's outage."""
+_RULE_SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60)
+
+
+class JobRuns(Protocol):
+    """Of one scheduled job: how often it ran and failed here, and the seconds spent."""
+
+    runs: int
+    failures: int
+    seconds: float
+
+
+def _no_jobs() -> Mapping[str, JobRuns]:
+    return {}
 
 
 class Metrics:
@@ -29,6 +43,7 @@ class Metrics:
         status: Callable[[], DaemonStatus | None],
         ready: Callable[[], bool],
         leads: Callable[[], bool],
+        jobs: Callable[[], Mapping[str, JobRuns]] = _no_jobs,
     ) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
@@ -39,14 +54,52 @@ class Metrics:
             buckets=_DELAYS,
             registry=self.registry,
         )
+        self._searchable = Histogram(
+            "delivery_to_searchable_seconds",
+            "From an object's delivery until a search finds its events, of some objects.",
+            namespace=PREFIX,
+            buckets=_DELAYS,
+            registry=self.registry,
+        )
+        self._rule_runs = Counter(
+            "rule_runs",
+            "Runs of detection rules, by outcome; only the leader's counters move.",
+            ["outcome"],
+            namespace=PREFIX,
+            registry=self.registry,
+        )
+        self._rule_seconds = Histogram(
+            "rule_run_seconds",
+            "How long one rule took over one span.",
+            namespace=PREFIX,
+            buckets=_RULE_SECONDS,
+            registry=self.registry,
+        )
+        self._alerts = Counter(
+            "alerts_raised",
+            "Alerts raised, by level.",
+            ["level"],
+            namespace=PREFIX,
+            registry=self.registry,
+        )
         self.newest_event: float | None = None
         """`eventTime` of the newest searchable event, in seconds since the epoch."""
-        self.registry.register(_Mirror(self, status, ready, leads))
+        self.registry.register(_Mirror(self, status, ready, leads, jobs))
 
     def delivered(self, moment: float) -> None:
         """An object that was delivered at this moment (seconds since the epoch) is indexed now."""
         if moment:
             self._delay.observe(max(0.0, time.time() - moment))
+
+    def searchable(self, seconds: float) -> None:
+        """The events of an object that was delivered so long ago have just been found."""
+        self._searchable.observe(max(0.0, seconds))
+
+    def detected(self, seconds: float, level: str, alerts: int, *, failed: bool) -> None:
+        """A rule of this level has run for so long and raised so many alerts."""
+        self._rule_runs.labels("failed" if failed else "done").inc()
+        self._rule_seconds.observe(seconds)
+        self._alerts.labels(level).inc(alerts)
 
     def exposition(self) -> bytes:
         """The text that Prometheus scrapes."""
@@ -60,8 +113,10 @@ class _Mirror(Collector):
         status: Callable[[], DaemonStatus | None],
         ready: Callable[[], bool],
         leads: Callable[[], bool],
+        jobs: Callable[[], Mapping[str, JobRuns]],
     ) -> None:
         self._leads = leads
+        self._jobs = jobs
         self._metrics = metrics
         self._status = status
         self._ready = ready
@@ -78,6 +133,7 @@ class _Mirror(Collector):
             yield _gauge(
                 "event_lag_seconds", "From the newest searchable event's time to now.", lag
             )
+        yield from _job_runs(self._jobs())
         status = self._status()
         if status is None:
             return
@@ -115,6 +171,21 @@ def _feeds(status: DaemonStatus) -> Iterator[Metric]:
         for kind, number in feed.counters.items():
             counts.add_metric([feed.name, kind], number)
     yield from (depth, last, counts)
+
+
+def _job_runs(jobs: Mapping[str, JobRuns]) -> Iterator[Metric]:
+    """Scheduled jobs, detections among them; only the leader's counters move.
+
+    Not labelled `job`: that is Prometheus's own name for who was scraped.
+    """
+    runs = _counter("job_runs", "Scheduled jobs begun here, by name.", "task")
+    failures = _counter("job_failures", "Of these, those that failed.", "task")
+    seconds = _counter("job_seconds", "Seconds spent in scheduled jobs.", "task")
+    for name, each in jobs.items():
+        runs.add_metric([name], each.runs)
+        failures.add_metric([name], each.failures)
+        seconds.add_metric([name], each.seconds)
+    yield from (runs, failures, seconds)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

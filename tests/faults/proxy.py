@@ -48,6 +48,14 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Say:
+    """Not forwarded: this JSON instead, as a plugin that the engine does not have would say."""
+
+    status: int
+    content: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Drop:
     """The connection ends without a reply; `forwarded`: after the engine has done the work."""
 
@@ -82,7 +90,7 @@ class LyingItems:
     every: int
 
 
-Fault = Answer | Drop | Replace | Delay | BusyItems | LyingItems
+Fault = Answer | Say | Drop | Replace | Delay | BusyItems | LyingItems
 Script = Callable[[Request], Fault | None]
 
 DROP = Drop(forwarded=False)
@@ -169,6 +177,8 @@ class _Handler(BaseHTTPRequestHandler):
         match fault:
             case Answer(status, reason):
                 self._reply(status, _refusal(status, reason))
+            case Say(status, content):
+                self._reply(status, json.dumps(content).encode())
             case Drop(forwarded):
                 if forwarded:
                     self._forward(body)

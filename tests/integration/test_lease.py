@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from opensearchpy import OpenSearch
 
-from detections.scheduler import Job, Scheduler, Turn
+from detections.running.scheduler import Job, Scheduler, Turn
 from tests.faults.proxy import DROP, Fault, Proxy, Request
 from tests.queues import until
 from tests.trails import own_settings, prepared

@@ -5,17 +5,23 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from opensearchpy import OpenSearch
 
+from detections.alerts.desk import Desk, Wanted
+from detections.alerts.recorder import Recorder
+from detections.notify.notifier import Notifier
+from ingest.sources.session import aws_session
+from tests.findings import at, put_events, rule, single
 from tests.secured import SecuredEngine
 from trailhound.cluster import templates
 from trailhound.cluster.client import cluster_errors, connect
 from trailhound.cluster.role import least_privilege_role
 from trailhound.errors import AccessRefused, ClusterError, ClusterUnreachable
-from trailhound.settings import Settings
+from trailhound.settings import ChannelSettings, NotifySettings, Settings
 
 NAMESPACE = "team"
 PASSWORD = "c0rrect-Horse-battery"
@@ -158,6 +164,25 @@ def _refusals(client: OpenSearch) -> Iterator[str]:
 
 def test_the_shipped_role_is_enough(cluster: SecuredEngine) -> None:
     assert list(_refusals(_client(cluster, "loader"))) == []
+
+
+def test_alerts_are_raised_handled_and_told_of_with_the_shipped_role(
+    cluster: SecuredEngine,
+) -> None:
+    client = _client(cluster, "loader")
+    templates.init(client, SETTINGS)
+    put_events(client, SETTINGS, [1, 2])
+    rules = {each.id: each for each in (rule("plain"), rule("near", suppress=timedelta(minutes=1)))}
+    recorder = Recorder(client, SETTINGS, rules)
+    recorder.record([single("near", 1), single("near", 2), single("plain", 1)])
+    desk = Desk(client, SETTINGS)
+    near, plain = (desk.find(Wanted(rule=name))[0]["id"] for name in ("near", "plain"))
+    desk.close(plain, "ada")
+    channel = ChannelSettings(name="true", kind="command", command=["true"])
+    settings = SETTINGS.model_copy(update={"notify": NotifySettings(channels=[channel])})
+    assert Notifier(client, settings, aws_session).deliver(at(60)).sent == {"true": 1}
+    assert desk.get(near)["delivery"]["true"]["state"] == "sent"
+    client.indices.delete(index=f"{NAMESPACE}-cloudtrail-{at(1):%Y.%m.%d}")
 
 
 def test_no_permission_of_the_shipped_role_is_too_much(cluster: SecuredEngine) -> None:

@@ -25,8 +25,27 @@ def services() -> dict[str, Any]:
     return found
 
 
-def test_the_three_parts_are_there(services: dict[str, Any]) -> None:
-    assert set(services) == {"opensearch", "dashboards", "trailhound"}
+def test_the_parts_are_there_and_the_daemon_only_when_asked_for(services: dict[str, Any]) -> None:
+    assert set(services) == {"opensearch", "dashboards", "trailhound", "daemon"}
+    assert [name for name, service in services.items() if "profiles" in service] == ["daemon"]
+
+
+@pytest.mark.parametrize("name", ["trailhound", "daemon"])
+def test_ours_are_read_only_and_without_privileges(name: str, services: dict[str, Any]) -> None:
+    service = services[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["tmpfs"] == ["/tmp"]
+
+
+def test_the_daemon_follows_a_queue_or_the_folder(services: dict[str, Any]) -> None:
+    command = services["daemon"]["command"]
+    assert command == ["run", "${TRAILHOUND_QUEUE:+--queue=}${TRAILHOUND_QUEUE:---watch=/logs}"]
+    assert any(volume.endswith(":/logs:ro") for volume in services["daemon"]["volumes"])
+    assert (
+        services["daemon"]["environment"].items() >= services["trailhound"]["environment"].items()
+    )
 
 
 def test_every_port_is_bound_to_the_loopback_address(services: dict[str, Any]) -> None:
@@ -43,7 +62,7 @@ def test_every_password_comes_from_the_environment(services: dict[str, Any]) -> 
         if "PASSWORD" in name or "SECRET" in name or "TOKEN" in name
     ]
     given = [value for value in passwords if value is not None]
-    assert len(given) == 3
+    assert len(given) == 4
     # `:?` makes compose stop where it is not set; no default stands in for it.
     assert all(value.startswith("${OPENSEARCH_INITIAL_ADMIN_PASSWORD:?") for value in given)
 

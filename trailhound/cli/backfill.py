@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import date, datetime
-from typing import Annotated, Any
+from datetime import UTC, date, datetime
+from typing import Annotated
 
 import typer
 
 from ingest.backfill import Backfill
+from ingest.enqueue import Enqueue
 from ingest.fleet import Fleet, Job
 from ingest.objects import Selection
 from ingest.patience import Patience
 from ingest.plan import Plan, plan
 from ingest.report import Report
 from ingest.sources import is_stream, open_source
+from trailhound.cli.detect import detect_ingested, new_alerts
+from trailhound.cli.enqueue import put_on_queue
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.progress import show_progress
 from trailhound.cli.screen import emit, err, out, plural, safe, say, size, table, warn
+from trailhound.cli.stopping import stopped_by_signals
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.enrichment import enricher_from
@@ -64,6 +65,19 @@ def backfill(
     force: Annotated[
         bool, typer.Option("--force", help="Read objects again that the ledger has as done.")
     ] = False,
+    detect: Annotated[
+        bool,
+        typer.Option(
+            "--detect", help="Run the rules over what was indexed, however old, and raise alerts."
+        ),
+    ] = False,
+    enqueue: Annotated[
+        str | None,
+        typer.Option(
+            metavar="QUEUE",
+            help="Read nothing: put the objects on this SQS queue, for the daemons that follow it.",
+        ),
+    ] = None,
     url: Url = None,
     namespace: Namespace = None,
     config: Config = None,
@@ -81,6 +95,8 @@ def backfill(
     `trailhound backfill ./AWSLogs 'exports/**/*.json.gz'`
 
     `aws cloudtrail lookup-events | trailhound backfill -`
+
+    `trailhound backfill s3://my-trail-bucket --since 2020-01-01 --enqueue trail-notifications`
     """
     selection = Selection(
         since=_date(since),
@@ -91,10 +107,30 @@ def backfill(
     if selection.since and selection.until and selection.since > selection.until:
         raise UsageError("--since is after --until", hint="swap the two dates")
     settings = settings_from(config, url, namespace)
+    if enqueue is not None and workers > 1:
+        raise UsageError(
+            "--workers reads, and --enqueue does not", hint="start more daemons instead"
+        )
     with cluster_errors(settings.hosts[0]):
+        if enqueue is not None:
+            put_on_queue(
+                Enqueue(
+                    connect(settings),
+                    settings,
+                    enqueue,
+                    selection=selection,
+                    force=force,
+                    limit=limit,
+                    dry_run=dry_run,
+                ),
+                source,
+                json=json,
+            )
+            return
         if dry_run:
             _show_plan(_plan(settings, source, selection, force=force, limit=limit), json=json)
             return
+        started = datetime.now(UTC)
         report = run_backfill(
             settings,
             source,
@@ -104,11 +140,12 @@ def backfill(
             workers=workers,
             quiet=json,
         )
+        if not json:
+            show_report(report)
+        found = detect_ingested(connect(settings), settings, started, json=json) if detect else {}
     if json:
-        emit(report.as_dict())
-    else:
-        show_report(report)
-    if not report.complete:
+        emit(report.as_dict() | ({"alerts": new_alerts(found)} if detect else {}))
+    if not report.complete or any(each.errors for each in found.values()):
         raise typer.Exit(1)
 
 
@@ -135,7 +172,7 @@ def run_backfill(
             )
         job = Job(settings, tuple(sources), selection, enricher_from, warn, force, limit)
         fleet = Fleet(job, workers)
-        with _stopped_by_signals(fleet), show_progress(fleet, quiet=quiet):
+        with stopped_by_signals(fleet), show_progress(fleet, quiet=quiet):
             return fleet.run()
     opened = [open_source(text, settings) for text in sources]
     backfill = Backfill(
@@ -147,30 +184,13 @@ def run_backfill(
         limit=limit,
         patience=Patience(settings.ingest.give_up_after, on_wait=_waiting),
     )
-    with _stopped_by_signals(backfill), show_progress(backfill, quiet=quiet):
+    with stopped_by_signals(backfill), show_progress(backfill, quiet=quiet):
         return backfill.run(opened)
 
 
 def _waiting(seconds: float, reason: str) -> None:
     if seconds >= 1:
         warn(f"waiting {seconds:.0f} s for the cluster: {reason}")
-
-
-@contextmanager
-def _stopped_by_signals(job: Backfill | Fleet) -> Iterator[None]:
-    """The first SIGINT or SIGTERM finishes what is under way; the second one stops at once."""
-
-    def first(number: int, _frame: Any) -> None:
-        err.print("stopping: finishing what is under way (once more to stop at once)")
-        signal.signal(number, signal.default_int_handler)
-        job.stop()
-
-    before = {number: signal.signal(number, first) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def show_report(report: Report) -> None:

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from detections.running.marks import Mark
 from trailhound.cli.screen import out, plural, safe, table
+
+_MOST_BEHIND = 20
 
 
 def show_daemons(daemons: list[dict[str, Any]]) -> None:
@@ -18,13 +21,61 @@ def show_daemons(daemons: list[dict[str, Any]]) -> None:
             safe(
                 f"daemon   {each['host']} {each['pid']}, since {_ago(each['started'])}: {rate}, "
                 f"{done}, {each['in_flight']} in flight"
+                + (", runs the scheduled jobs" if each.get("leads") else "")
             )
         )
         if each["last_error"]:
             out.print(safe(f"         {_ago(each['last_error_at'])} ago: {each['last_error']}"))
+    lags = [each for each in daemons if each.get("event_lag_seconds") is not None]
+    if lags:
+        newest = max(lags, key=lambda each: str(each["heartbeat"]))
+        line = f"lag      newest event {_span(newest['event_lag_seconds'])} ago"
+        measured = [each["searchable_seconds"] for each in daemons if each["searchable_seconds"]]
+        if measured:
+            line += f", {_span(max(measured))} from delivered to searchable"
+        out.print(safe(line))
     rows = list(_sources(daemons))
     if rows:
         out.print(table(["source", "kind", "#waiting", "last arrival", "last error"], rows))
+
+
+def show_jobs(jobs: list[dict[str, Any]]) -> None:
+    """What one of the daemons runs for all: a line a job."""
+    rows = [
+        (
+            job["name"],
+            f"{_ago(job.get('last_success'))} ago" if job.get("last_success") else "never",
+            job.get("failures", 0),
+            job.get("last_error") or "",
+        )
+        for job in jobs
+    ]
+    if rows:
+        out.print(table(["job", "last success", "#failures", "last error"], rows))
+
+
+def show_rules(marks: list[Mark]) -> None:
+    """How far the detections have run without a gap, and the rules that are behind or failing."""
+    if not marks:
+        return
+    oldest = min(marks, key=lambda mark: mark.seen_until)
+    slowest = max(marks, key=lambda mark: mark.seconds)
+    out.print(
+        safe(
+            f"rules    {len(marks):,}, all have seen what came in until "
+            f"{oldest.seen_until:%F %T} UTC; the slowest, {slowest.title}, "
+            f"takes {slowest.seconds:.1f} s"
+        )
+    )
+    behind = sorted((mark for mark in marks if mark.failures), key=lambda mark: mark.seen_until)
+    rows = [
+        (mark.title, f"{mark.seen_until:%F %T}", mark.failures, mark.last_error)
+        for mark in behind[:_MOST_BEHIND]
+    ]
+    if rows:
+        out.print(table(["rule", "seen until", "#failures", "last error"], rows))
+    if len(behind) > len(rows):
+        out.print(f"         … and {len(behind) - len(rows):,} more rules that fail")
 
 
 def _sources(daemons: list[dict[str, Any]]) -> Iterator[tuple[object, ...]]:
@@ -53,7 +104,15 @@ def _ago(moment: str | None) -> str:
     """
     if not moment:
         return "never"
-    seconds = int((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())
+    return _span((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())
+
+
+def _span(seconds: float) -> str:
+    """
+    >>> _span(7300.5)
+    '2 h'
+    """
+    seconds = int(seconds)
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds // size} {unit}"

@@ -9,8 +9,9 @@ from typing import Any
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ingest.presence import living
-from trailhound.cli.daemons import show_daemons
+from detections.running.marks import Mark, Marks
+from ingest.presence import jobs, living
+from trailhound.cli.daemons import show_daemons, show_jobs, show_rules
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, err, out, safe, say, size
 from trailhound.cluster.artifacts import Progress as Fetching
@@ -70,6 +71,7 @@ def status(
     """
     settings = settings_from(config, url, namespace)
     report: dict[str, Any] = {}
+    rules: list[Mark] = []
     if not settings.cluster.hosts:
         local = engine_status(settings)
         report = {
@@ -81,14 +83,17 @@ def status(
         }
     if report.get("state", "running") == "running":
         report |= _cluster(settings)
+        rules = _rules(settings)
     if json:
-        emit(report)
+        emit(report | {"rules": [each.as_dict() for each in rules]})
     else:
-        daemons = report.pop("daemons", [])
+        daemons, scheduled = report.pop("daemons", []), report.pop("jobs", [])
         for name, value in report.items():
             if value is not None:
                 out.print(safe(f"{name:<9}{_for_people(name, value)}"))
         show_daemons(daemons)
+        show_jobs(scheduled)
+        show_rules(rules)
     if report["state"] == "stopped":
         if not json:
             say("start it with `trailhound up`")
@@ -103,7 +108,7 @@ def _cluster(settings: Settings) -> dict[str, Any]:
         version = client.info()["version"]["number"]
         health = client.cluster.health()
         stored = client.indices.stats(index=pattern, metric="docs,store", level="cluster")
-        daemons = living(client, settings)
+        daemons, scheduled = living(client, settings), jobs(client, settings)
     totals = stored["_all"]["primaries"]
     return {
         "state": "running",
@@ -113,7 +118,14 @@ def _cluster(settings: Settings) -> dict[str, Any]:
         "events": totals.get("docs", {}).get("count", 0),
         "bytes": totals.get("store", {}).get("size_in_bytes", 0),
         "daemons": daemons,
+        "jobs": scheduled,
     }
+
+
+def _rules(settings: Settings) -> list[Mark]:
+    """How far each rule has run; none before `trailhound init`."""
+    with cluster_errors(settings):
+        return list(Marks(connect(settings, timeout=10), settings).read().values())
 
 
 def _for_people(name: str, value: object) -> object:

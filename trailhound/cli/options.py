@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trailhound.settings import Settings, load
+from trailhound.settings import Check, Settings, load
 
 _CLUSTER = "Cluster"
 
@@ -45,6 +45,7 @@ def settings_from(
     config: Path | None = None,
     url: str | None = None,
     namespace: str | None = None,
+    check: Check | None = None,
     **more: dict[str, Any],
 ) -> Settings:
     """Settings with the common flags on top; `more` holds flags of a section, by its name."""
@@ -53,4 +54,4 @@ def settings_from(
         flags["cluster"] = {"hosts": [url]}
     if namespace is not None:
         flags["namespace"] = namespace
-    return load(config, flags)
+    return load(config, flags, check)

@@ -18,6 +18,7 @@ from trailhound.cli.screen import warn
 from trailhound.enrichment import enricher_from
 from trailhound.service import Service
 from trailhound.settings import Settings
+from trailhound.settings_check import check
 
 _GRACE = 5.0
 """Seconds after `run.stop_seconds`; a request that hangs is not waited for any longer."""
@@ -62,7 +63,7 @@ def run(
         given["listen"] = listen
 
     def load() -> tuple[Settings, Enricher]:
-        settings = settings_from(config, url, namespace, run=given)
+        settings = settings_from(config, url, namespace, check, run=given)
         return settings, enricher_from(settings, warn)
 
     settings, enricher = load()

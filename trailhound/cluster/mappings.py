@@ -218,17 +218,29 @@ ALERT: Mapping = {
     "dynamic": False,
     "properties": {
         "@timestamp": dict(DATE),
-        "rule": tree(fields("id", "name")),
-        **fields("level", "state", "state_by", "group"),
+        "rule": tree(fields("id", "name", "kind")),
+        **fields("level", "state", "state_by", "group", "group_key", "count_relation"),
+        **fields("merged_into"),
         "state_at": dict(DATE),
         "attack": tree(fields("technique", "tactic")),
         "entity": tree(
-            {**fields("principal", "account", "region", "resource"), "address": dict(IP)}
+            {**fields("principal", "arn", "account", "region", "resource"), "address": dict(IP)}
         ),
-        "evidence": tree(fields("event_id", "url")),
+        "evidence": tree(
+            {**fields("event_id", "url"), "time": {"type": "date", "index": False}},
+        ),
         **fields("first_seen", "last_seen", kind=DATE),
         **fields("count", "severity", kind=LONG),
-        "response": {"type": "text"},
+        **fields("reason", "description", "response", "falsepositives", kind={"type": "text"}),
+        **fields("references", kind={"type": "keyword", "index": False, "doc_values": False}),
+        # Who, when and why, of each change of state.
+        "history": dict(STORED),
+        # Digests of the events that were counted: what makes a second count change nothing.
+        "counted": dict(STORED),
+        "delivery": tree(
+            # Channels that have it, or never will; channels that were tried, or held back.
+            {**fields("done", "pending"), "log": dict(STORED)}
+        ),
         **ALERT_AS_EVENT,
     },
 }

@@ -1,4 +1,7 @@
-"""Days behind the retention: closed or deleted, and nothing else touched."""
+"""Days behind the retention: closed or deleted, and nothing else touched.
+
+Where the cluster has the ISM plugin, it does that; elsewhere we do.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,23 @@ from datetime import date, datetime, timedelta
 
 from opensearchpy import OpenSearch
 
-from trailhound.cluster import templates
+from trailhound.cluster import ism, templates
 from trailhound.settings import Settings
 
 
 @dataclass(slots=True)
 class RetentionReport:
-    """Names of indices. `foreign` bear the name of a day, and are not Trailhound's."""
+    """Names of indices. `foreign` bear the name of a day, and are not Trailhound's.
+
+    `handed` were given to the ISM plugin now; `managed` bear an ISM policy of somebody else's and
+    are left to it.
+    """
 
     deleted: list[str] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
+    handed: list[str] = field(default_factory=list)
+    managed: list[str] = field(default_factory=list)
 
 
 def enforce(client: OpenSearch, settings: Settings, today: date) -> RetentionReport:
@@ -42,13 +51,17 @@ def enforce(client: OpenSearch, settings: Settings, today: date) -> RetentionRep
     if not behind:
         return report
     marks = templates.marks(client, names.days)
-    for index in behind:
-        if not marks.get(index):
-            report.foreign.append(index)
-        elif settings.retention.action == "delete":
+    report.foreign = [index for index in behind if not marks.get(index)]
+    delete = settings.retention.action == "delete"
+    ours = [index for index in behind if marks.get(index) and (delete or states[index] == "open")]
+    if ours and settings.retention.ism and ism.available(client):
+        report.handed, report.managed = ism.hand_over(client, settings, ours)
+        return report
+    for index in ours:
+        if delete:
             client.indices.delete(index=index)
             report.deleted.append(index)
-        elif states[index] == "open":
+        else:
             client.indices.close(index=index)
             report.closed.append(index)
     return report

@@ -9,7 +9,7 @@ from itertools import product
 import pytest
 from sigma.types import SigmaString
 
-from detections.wildcards import one_of
+from detections.matcher.wildcards import one_of
 
 
 def words(letters: str, longest: int) -> list[str]:

@@ -1,0 +1,126 @@
+"""What alerts want of their events, read from the daily indices many at a time."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from detections.alerts.burst import Fact, moment
+from detections.alerts.text import one_line
+from detections.finding import Finding
+from detections.matcher.event_values import leaves
+from trailhound.cluster.templates import Names
+from trailhound.errors import RequestFailed
+
+_AT_ONCE = 1_000
+LONGEST_VALUE = 1_000
+"""Characters kept of an entity: a name of thousands is an attack on the reader."""
+
+_FIELDS = (
+    "@timestamp",
+    "user.name",
+    "userIdentity.arn",
+    "userIdentity.accountId",
+    "source.ip",
+    "sourceIPAddress",
+    "recipientAccountId",
+    "awsRegion",
+    "resource",
+)
+
+
+def read_facts(client: OpenSearch, names: Names, findings: Sequence[Finding]) -> dict[str, Fact]:
+    """The facts of every event that findings name, by `_id`.
+
+    An event that is gone (its day was deleted) is left out. Raises opensearch-py's exceptions,
+    and `RequestFailed` where not every shard answered.
+    """
+    facts: dict[str, Fact] = {}
+    for part in _parts(findings):
+        events = sorted({event for finding in part for event in finding.events})
+        since = min(finding.first_seen for finding in part)
+        until = max(finding.last_seen for finding in part)
+        for at in range(0, len(events), _AT_ONCE):
+            facts |= _read(client, names.days, events[at : at + _AT_ONCE], since, until)
+    return facts
+
+
+def _parts(findings: Sequence[Finding]) -> Iterator[list[Finding]]:
+    """Findings of about one request each, neighbours in time together: fewer days to look in."""
+    part: list[Finding] = []
+    events = 0
+    for finding in sorted(findings, key=lambda each: each.first_seen):
+        if part and events + len(finding.events) > _AT_ONCE:
+            yield part
+            part, events = [], 0
+        part.append(finding)
+        events += len(finding.events)
+    if part:
+        yield part
+
+
+def _read(
+    client: OpenSearch, index: str, events: list[str], since: datetime, until: datetime
+) -> dict[str, Fact]:
+    when = {"gte": moment(since).isoformat(), "lte": until.isoformat()}
+    body = {
+        # The same `_id` may stand in two days: one is forged, and in one of them outside the time.
+        "size": 2 * len(events),
+        "track_total_hits": False,
+        "_source": list(_FIELDS),
+        "query": {
+            "bool": {"filter": [{"ids": {"values": events}}, {"range": {"@timestamp": when}}]}
+        },
+        "sort": [{"@timestamp": "desc"}],
+    }
+    reply = client.search(
+        index=index, body=body, params={"ignore_unavailable": "true", "allow_no_indices": "true"}
+    )
+    if reply["timed_out"] or reply["_shards"]["failed"]:
+        raise RequestFailed(
+            "the evidence of alerts could not be read from every shard",
+            hint="see the cluster's health; what was found is tried again",
+        )
+    return {hit["_id"]: _fact(hit["_source"]) for hit in reply["hits"]["hits"]}
+
+
+def _fact(source: Mapping[str, Any]) -> Fact:
+    address = _at(source, "source.ip") or _at(source, "sourceIPAddress")
+    entities = {
+        "principal": _texts([_at(source, "user.name")]),
+        "arn": _texts([_at(source, "userIdentity.arn")]),
+        "address": frozenset(text for text in _texts([address]) if _is_address(text)),
+        "account": _texts(
+            [_at(source, "recipientAccountId") or _at(source, "userIdentity.accountId")]
+        ),
+        "region": _texts([_at(source, "awsRegion")]),
+        "resource": _texts(leaves(source.get("resource"))),
+    }
+    time = datetime.fromisoformat(str(source["@timestamp"]))
+    return Fact(moment(time), {kind: values for kind, values in entities.items() if values})
+
+
+def _at(source: Mapping[str, Any], path: str) -> Any:
+    found: Any = source
+    for step in path.split("."):
+        found = found.get(step) if isinstance(found, Mapping) else None
+    return found
+
+
+def _texts(values: Iterable[Any]) -> frozenset[str]:
+    return frozenset(
+        one_line(value, LONGEST_VALUE) for value in values if isinstance(value, str) and value
+    )
+
+
+def _is_address(text: str) -> bool:
+    """Whether a field of type `ip` takes it."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return "%" not in text

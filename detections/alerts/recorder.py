@@ -1,0 +1,283 @@
+"""Findings written down as alerts: exactly one for each, whoever finds it and however often.
+
+A finding of a plain rule without a group has an `_id` of its own, and is created or there already.
+All others go by groups. A round reads the group's directory and the alerts that could be
+concerned, folds the findings in, and writes the directory, guarded by its version; only who could
+write it writes the alerts, guarded by theirs. Who was overtaken starts again from what the other
+wrote. The directory goes first, so an alert that two writers decide on bears one name; who dies in
+between leaves a name without an alert, which the next run of the same findings writes.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from detections.alerts.burst import FULL, Burst, Fact, burst_of
+from detections.alerts.document import changed_state, counting, known, raised
+from detections.alerts.facts import read_facts
+from detections.alerts.group import Directory, Entry, Folding, alert_id, group_key, stretches
+from detections.alerts.pages import every
+from detections.alerts.versions import Stored, Write, existing, read_many, write_many
+from detections.finding import Finding, Group
+from detections.rule import Kind, Rule
+from trailhound.cluster.templates import Names
+from trailhound.errors import RequestFailed
+from trailhound.settings import Settings
+
+AT_ONCE = 5_000
+"""So many findings are worked on together."""
+GROUPS_AT_ONCE = 100
+ROUNDS = 100
+"""So often a group is tried again while others write to it; more is a fault, not a race."""
+
+_SINGLES: frozenset[Kind] = frozenset({"sigma", "new_terms"})
+"""Kinds whose findings are one event each."""
+
+
+@dataclass(slots=True)
+class Recorded:
+    """What became of findings: `_id`s of alerts. `merged` are closed, since others took them in."""
+
+    created: set[str] = field(default_factory=set)
+    updated: set[str] = field(default_factory=set)
+    merged: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """The findings of one rule about one group."""
+
+    rule: Rule
+    group: Group
+    findings: Sequence[Finding]
+    key: str
+
+
+class Recorder:
+    """Turns findings into alerts. `rules` by id; a finding of an unknown rule is a `KeyError`."""
+
+    def __init__(self, client: OpenSearch, settings: Settings, rules: Mapping[str, Rule]) -> None:
+        self._client = client
+        self._names = Names(settings.prefix)
+        self._rules = rules
+        self._dashboards = settings.detections.dashboards_url or ""
+
+    def record(self, findings: Iterable[Finding]) -> Recorded:
+        """Write them down; again with the same findings changes nothing.
+
+        So many as `AT_ONCE` are held in memory. Raises opensearch-py's exceptions, and
+        `RequestFailed`; what was not written by then is written by another call with the same
+        findings.
+        """
+        made = Recorded()
+        waiting = iter(findings)
+        while part := list(islice(waiting, AT_ONCE)):
+            self._record(part, made)
+        return made
+
+    def _record(self, findings: Sequence[Finding], made: Recorded) -> None:
+        alone: list[Finding] = []
+        groups: dict[tuple[str, Group], list[Finding]] = {}
+        for finding in findings:
+            rule = self._rules[finding.rule_id]
+            if finding.group or rule.suppress or rule.kind not in _SINGLES:
+                groups.setdefault((rule.id, finding.group), []).append(finding)
+            else:
+                alone.append(finding)
+        self._create(alone, made)
+        batches = [
+            _Batch(self._rules[rule_id], group, several, group_key(rule_id, group))
+            for (rule_id, group), several in groups.items()
+        ]
+        for at in range(0, len(batches), GROUPS_AT_ONCE):
+            self._record_groups(batches[at : at + GROUPS_AT_ONCE], made)
+
+    def _create(self, findings: Sequence[Finding], made: Recorded) -> None:
+        """Alerts of one event each: created, or there already."""
+        named = {alert_id(each.rule_id, (), each.events[0]): each for each in findings}
+        for name in existing(self._client, self._names.alerts, named):
+            del named[name]
+        facts = read_facts(self._client, self._names, list(named.values()))
+        now = datetime.now(UTC)
+        writes = {}
+        for name, finding in named.items():
+            rule = self._rules[finding.rule_id]
+            document = raised(rule, (), group_key(rule.id, ()), now)
+            writes[name] = Write(document | self._counting(burst_of(finding, facts)), None)
+        made.created |= write_many(self._client, self._names.alerts, writes)
+
+    def _record_groups(self, batches: Sequence[_Batch], made: Recorded) -> None:
+        # A schedule finds the same again and again: events are read for what is new alone.
+        left = [plan.batch for plan in self._plans(batches, {}) if plan.changes]
+        facts = read_facts(self._client, self._names, [f for each in left for f in each.findings])
+        for number in range(ROUNDS):
+            if not left:
+                return
+            left = self._round(left, facts, made)
+            time.sleep(random.uniform(0, 0.02 * min(number + 1, 10)) if left else 0)
+        raise RequestFailed(
+            f"alerts of {len(left)} groups could not be written: others write to them all the time",
+            hint="see how many daemons and `detect` commands run at once; the next run makes it up",
+        )
+
+    def _plans(self, batches: Sequence[_Batch], facts: Mapping[str, Fact]) -> list[_Plan]:
+        """What becomes of each group, from what is stored now."""
+        heads = read_many(self._client, self._names.ledger, [_head(each) for each in batches])
+        plans = [
+            _Plan(batch, facts, heads.get(_head(batch)), self._client, self._names.alerts)
+            for batch in batches
+        ]
+        wanted = {name for plan in plans for name in plan.wanted}
+        stored = read_many(self._client, self._names.alerts, wanted)
+        for plan in plans:
+            plan.fold(stored)
+        return plans
+
+    def _round(
+        self, batches: list[_Batch], facts: Mapping[str, Fact], made: Recorded
+    ) -> list[_Batch]:
+        """One try for each group; those that were overtaken come back."""
+        plans = self._plans(batches, facts)
+        writes = {_head(plan.batch): plan.head_write() for plan in plans if plan.head_changed}
+        written = write_many(self._client, self._names.ledger, writes)
+        ours = [plan for plan in plans if not plan.head_changed or _head(plan.batch) in written]
+        whole = self._write(ours, made)
+        return [plan.batch for plan in plans if plan not in whole]
+
+    def _write(self, plans: list[_Plan], made: Recorded) -> list[_Plan]:
+        """Write the groups' alerts. Gives the groups that nobody came in between of."""
+        now = datetime.now(UTC)
+        whole = plans
+        # What took another alert in is written before that one is closed.
+        for absorbed in (False, True):
+            writes: dict[str, Write] = {}
+            owners: dict[str, _Plan] = {}
+            for plan in whole:
+                for name in plan.folding.absorbed if absorbed else plan.folding.changed:
+                    write = (
+                        self._closing(plan, name, now) if absorbed else self._text(plan, name, now)
+                    )
+                    if write is not None:
+                        writes[name], owners[name] = write, plan
+            done = write_many(self._client, self._names.alerts, writes)
+            if absorbed:
+                made.merged |= done
+            else:
+                made.created |= {name for name in done if writes[name].over is None}
+                made.updated |= {name for name in done if writes[name].over is not None}
+            behind = [owners[name] for name in writes if name not in done]
+            whole = [plan for plan in whole if plan not in behind]
+        return whole
+
+    def _text(self, plan: _Plan, name: str, now: datetime) -> Write:
+        before = plan.stored.get(name)
+        held = plan.folding.alerts[name]
+        assert held is not None, "what changed is held"  # noqa: S101
+        batch = plan.batch
+        document = (
+            before.document
+            if before is not None
+            else raised(batch.rule, batch.group, batch.key, now)
+        )
+        return Write(document | self._counting(held.burst), before)
+
+    def _closing(self, plan: _Plan, name: str, now: datetime) -> Write | None:
+        """An alert that another took in; None where it was never written."""
+        before = plan.stored.get(name)
+        if before is None:
+            return None
+        into = plan.folding.directory.entries[name].into
+        document = before.document
+        if document["state"] != "closed":
+            note = f"taken in by {into}"
+            document = changed_state(document, "closed", "trailhound", now, note)
+        return Write(document | {"merged_into": into}, before)
+
+    def _counting(self, burst: Burst) -> dict[str, Any]:
+        return counting(burst, self._dashboards, self._names.days)
+
+
+class _Plan:
+    """One round of one group: what is read, what it becomes."""
+
+    def __init__(
+        self,
+        batch: _Batch,
+        facts: Mapping[str, Fact],
+        head: Stored | None,
+        client: OpenSearch,
+        index: str,
+    ) -> None:
+        self.batch = batch
+        self._head = head
+        self._bursts = [burst_of(finding, facts) for finding in batch.findings]
+        directory = Directory.read(head.document if head else {})
+        gap = batch.rule.suppress
+        self.plain = batch.rule.kind in _SINGLES
+        self.stored: dict[str, Stored] = {}
+        spans = stretches(self._bursts, gap)
+        if directory.forgotten is not None and spans[0][0] - gap <= directory.forgotten:
+            since, until = spans[0][0] - gap, min(spans[-1][1] + gap, directory.forgotten)
+            for name, entry in forgotten(client, index, batch.key, since, until):
+                directory.entries.setdefault(name, entry)
+        self.wanted = {name for since, until in spans for name in directory.near(since, until, gap)}
+        self.folding = Folding(batch.rule.id, batch.group, gap, self.plain, directory, {}, facts)
+
+    def fold(self, stored: Mapping[str, Stored]) -> None:
+        self.stored = {name: stored[name] for name in self.wanted if name in stored}
+        full = FULL if self.plain else None
+        self.folding.alerts = {
+            name: known(self.stored[name].document, full=full) if name in self.stored else None
+            for name in self.wanted
+        }
+        self.folding.settle()
+        self.folding.fold(self._bursts)
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything is to be written."""
+        return bool(self.head_changed or self.folding.changed or self.folding.absorbed)
+
+    @property
+    def head_changed(self) -> bool:
+        return self._head is None or any(
+            self._head.document.get(key) != value
+            for key, value in self.folding.directory.document().items()
+        )
+
+    def head_write(self) -> Write:
+        batch = self.batch
+        body = self.folding.directory.document()
+        return Write({"state": "alert-group", "rule": batch.rule.id} | body, self._head)
+
+
+def forgotten(
+    client: OpenSearch, index: str, key: str, since: datetime, until: datetime
+) -> Iterator[tuple[str, Entry]]:
+    """A group's alerts that overlap a stretch, searched for: its directory has let go of them."""
+    client.indices.refresh(index=index)
+    asked: list[dict[str, Any]] = [
+        {"term": {"group_key": key}},
+        {"range": {"last_seen": {"gte": since.isoformat()}}},
+        {"range": {"first_seen": {"lte": until.isoformat()}}},
+    ]
+    for name, document in every(
+        client, index, asked, fields=("first_seen", "last_seen", "merged_into")
+    ):
+        first, last = (
+            datetime.fromisoformat(document[name]) for name in ("first_seen", "last_seen")
+        )
+        yield name, Entry(first, last, document.get("merged_into", ""))
+
+
+def _head(batch: _Batch) -> str:
+    """The `_id` of a group's directory, in the ledger index."""
+    return f"alert-group-{batch.key}"

@@ -1,0 +1,150 @@
+"""Documents read with their versions, and written only where nobody wrote in between."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import ConflictError, NotFoundError
+
+from trailhound.errors import RequestFailed
+
+READ_AT_ONCE = 100
+LOOK_AT_ONCE = 1_000
+WRITE_BYTES = 4 * 1024 * 1024
+TRIES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A document as it was read."""
+
+    document: dict[str, Any]
+    seq_no: int
+    primary_term: int
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A document to write over the one that was read; where `over` is None there is none yet."""
+
+    document: Mapping[str, Any]
+    over: Stored | None
+
+
+def read_many(client: OpenSearch, index: str, names: Iterable[str]) -> dict[str, Stored]:
+    """The documents that exist, as last written: no refresh is waited for."""
+    wanted = sorted(set(names))
+    found: dict[str, Stored] = {}
+    for at in range(0, len(wanted), READ_AT_ONCE):
+        ids = wanted[at : at + READ_AT_ONCE]
+        reply = client.mget(index=index, body={"ids": ids}, params={"realtime": "true"})
+        for each in reply["docs"]:
+            if "error" in each:
+                raise _failed(index, each["error"])
+            if each["found"]:
+                found[each["_id"]] = Stored(each["_source"], each["_seq_no"], each["_primary_term"])
+    return found
+
+
+def existing(client: OpenSearch, index: str, names: Iterable[str]) -> set[str]:
+    """Which of these documents exist, as last written."""
+    wanted = sorted(set(names))
+    found: set[str] = set()
+    for at in range(0, len(wanted), LOOK_AT_ONCE):
+        ids = wanted[at : at + LOOK_AT_ONCE]
+        reply = client.mget(index=index, body={"ids": ids}, params={"_source": "false"})
+        for each in reply["docs"]:
+            if "error" in each:
+                raise _failed(index, each["error"])
+            if each["found"]:
+                found.add(each["_id"])
+    return found
+
+
+def write_many(client: OpenSearch, index: str, writes: Mapping[str, Write]) -> set[str]:
+    """Which were written; the others were overtaken. Raises `RequestFailed` for any other fault."""
+    written: set[str] = set()
+    for body in _bodies(index, writes):
+        reply = client.bulk(
+            body=body, params={"filter_path": "items.*._id,items.*.status,items.*.error"}
+        )
+        for item in reply["items"]:
+            (each,) = item.values()
+            if each["status"] == 409:
+                continue
+            if each["status"] >= 300:
+                raise _failed(index, each.get("error"))
+            written.add(each["_id"])
+    return written
+
+
+def revise(
+    client: OpenSearch,
+    index: str,
+    name: str,
+    change: Callable[[dict[str, Any]], Mapping[str, Any] | None],
+    *,
+    start: Mapping[str, Any] | None = None,
+) -> dict[str, Any] | None:
+    """Change one document, reading it again whenever somebody else was quicker.
+
+    `change` gives the new document, or None where it is to stay. Where there is none, it begins
+    with `start`. The document as it is at the end; None where there is none and no `start`.
+    Raises `RequestFailed` when overtaken over and over.
+    """
+    for number in range(TRIES):
+        before: dict[str, Any]
+        params: dict[str, Any]
+        try:
+            found = client.get(index=index, id=name)
+        except NotFoundError:
+            if start is None:
+                return None
+            before, params = dict(start), {"op_type": "create"}
+        else:
+            before = found["_source"]
+            params = {"if_seq_no": found["_seq_no"], "if_primary_term": found["_primary_term"]}
+        after = change(before)
+        if after is None or after == before:
+            return before
+        try:
+            client.index(index=index, id=name, body=dict(after), params=params)
+        except ConflictError:
+            time.sleep(random.uniform(0, 0.01 * (number + 1)))
+            continue
+        return dict(after)
+    raise RequestFailed(
+        f"{name} in {index} could not be changed: others write to it all the time",
+        hint="run the same command again",
+    )
+
+
+def _bodies(index: str, writes: Mapping[str, Write]) -> Iterator[bytes]:
+    """Bulk bodies of a few megabytes at most each."""
+    body = bytearray()
+    for name, write in writes.items():
+        meta: dict[str, Any] = {"_index": index, "_id": name}
+        action = "create"
+        if write.over is not None:
+            action = "index"
+            meta |= {"if_seq_no": write.over.seq_no, "if_primary_term": write.over.primary_term}
+        body += orjson.dumps({action: meta}) + b"\n" + orjson.dumps(write.document) + b"\n"
+        if len(body) > WRITE_BYTES:
+            yield bytes(body)
+            body.clear()
+    if body:
+        yield bytes(body)
+
+
+def _failed(index: str, error: Any) -> RequestFailed:
+    reason = error.get("reason") if isinstance(error, Mapping) else error
+    return RequestFailed(
+        f"documents of {index} could not be read or written: {str(reason)[:300]}",
+        hint="run `trailhound doctor`",
+    )

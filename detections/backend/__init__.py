@@ -1,0 +1,1 @@
+"""Sigma detections as OpenSearch query DSL."""

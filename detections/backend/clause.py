@@ -1,0 +1,115 @@
+"""Two queries for one piece of logic: what it may match, and what it surely does.
+
+Where the query DSL can say a thing exactly, both are the same. Where it can't, `may` lets more
+through and `sure` less; under a `not` they change places, so that the whole never misses an event
+that the rule matches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from detections.compiled import Query
+
+EVERYTHING: Query = {"match_all": {}}
+NOTHING: Query = {"match_none": {}}
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """`sure` matches a part of the events that are meant, `may` those and perhaps more.
+
+    `exact` where the two differ by nothing that CloudTrail writes.
+    """
+
+    may: Query
+    sure: Query
+    exact: bool
+
+    @classmethod
+    def exactly(cls, query: Query) -> Clause:
+        """For what the query DSL says as it is meant."""
+        return cls(query, query, exact=True)
+
+    @classmethod
+    def at_most(cls, query: Query) -> Clause:
+        """For what can only be narrowed down."""
+        return cls(query, NOTHING, exact=query == NOTHING)
+
+
+def every(clauses: Sequence[Clause]) -> Clause:
+    """All of them."""
+    return Clause(
+        _and([each.may for each in clauses]),
+        _and([each.sure for each in clauses]),
+        all(each.exact for each in clauses),
+    )
+
+
+def some(clauses: Sequence[Clause]) -> Clause:
+    """Any of them."""
+    return Clause(
+        any_of([each.may for each in clauses]),
+        any_of([each.sure for each in clauses]),
+        all(each.exact for each in clauses),
+    )
+
+
+def negated(clause: Clause) -> Clause:
+    """None of it."""
+    return Clause(_not(clause.sure), _not(clause.may), clause.exact)
+
+
+def any_of(queries: Iterable[Query]) -> Query:
+    """A query for any of `queries`; nested ones are taken apart.
+
+    >>> any_of([NOTHING, {"term": {"a": 1}}])
+    {'term': {'a': 1}}
+    """
+    parts: list[Query] = []
+    for query in queries:
+        inner = query.get("bool", {})
+        if query == EVERYTHING:
+            return EVERYTHING
+        if set(inner) == {"should", "minimum_should_match"}:
+            parts.extend(inner["should"])
+        elif query != NOTHING:
+            parts.append(query)
+    if len(parts) < 2:
+        return parts[0] if parts else NOTHING
+    return {"bool": {"should": parts, "minimum_should_match": 1}}
+
+
+def _and(queries: Iterable[Query]) -> Query:
+    parts: list[Query] = []
+    barred: list[Query] = []
+    for query in queries:
+        inner = query.get("bool", {})
+        if query == NOTHING:
+            return NOTHING
+        if inner and set(inner) <= {"filter", "must_not"}:
+            parts.extend(inner.get("filter", []))
+            barred.extend(inner.get("must_not", []))
+        elif query != EVERYTHING:
+            parts.append(query)
+    if not barred and len(parts) < 2:
+        return parts[0] if parts else EVERYTHING
+    made = {"filter": parts} if parts else {}
+    return {"bool": made | ({"must_not": barred} if barred else {})}
+
+
+def _not(query: Query) -> Query:
+    if query in (EVERYTHING, NOTHING):
+        return NOTHING if query == EVERYTHING else EVERYTHING
+    return {"bool": {"must_not": [query]}}
+
+
+def leaves(query: Query) -> int:
+    """How many clauses the engine counts: it takes 1,024 (`max_clause_count`)."""
+    inner = query.get("bool")
+    if inner is None:
+        return 1
+    return sum(
+        leaves(each) for kind in ("filter", "must_not", "should") for each in inner.get(kind, [])
+    )

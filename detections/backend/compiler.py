@@ -1,0 +1,137 @@
+"""Sigma to OpenSearch's query DSL.
+
+pySigma parses; `matcher` makes of it the tree that defines what a rule means; this compiles the
+same tree to a query. So the two cannot disagree on structure, and where a leaf of the tree is
+more than the query DSL can say, the query lets more through and the matcher decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sigma.rule import SigmaRule
+from sigma.types import SigmaFieldReference, SigmaString
+
+from detections.backend.clause import EVERYTHING, Clause, any_of, every, leaves, negated, some
+from detections.backend.fields import RAW_LEAVES, Field, around, fields_at, named, unsearchable
+from detections.backend.strings import one_of, present
+from detections.backend.values import value_clause
+from detections.compiled import REPAIRED, Compiled, Query
+from detections.matcher import NO_PLACEHOLDERS, SigmaMatcher
+from detections.matcher.predicate import Every, Node, Not, Some, Sought, Test
+from trailhound.errors import RuleError
+
+MOST_CLAUSES = 1_000
+"""Of one rule; the engine stops at 1,024 (`indices.query.bool.max_clause_count`)."""
+
+
+def compile_rule(
+    rule: SigmaRule, placeholders: Mapping[str, Sequence[str]] = NO_PLACEHOLDERS
+) -> Compiled:
+    """The query of a parsed rule, and who decides where it is not exact.
+
+    Raises `RuleError` for a rule that is faulty, too large, or on nothing that is searched.
+    """
+    return compile_matcher(SigmaMatcher.from_rule(rule, placeholders), f"rule {rule.title!r}")
+
+
+def compile_detection(
+    detection: Mapping[str, Any], placeholders: Mapping[str, Sequence[str]] = NO_PLACEHOLDERS
+) -> Compiled:
+    """The query of a bare `detection:` mapping.
+
+    >>> compile_detection({"s": {"eventName": "DeleteTrail"}}).plain
+    {'term': {'eventName': {'value': 'DeleteTrail', 'case_insensitive': True}}}
+    """
+    return compile_matcher(SigmaMatcher.from_detection(detection, placeholders), "the detection")
+
+
+def compile_matcher(matcher: SigmaMatcher, name: str = "the rule") -> Compiled:
+    """The query of what `matcher` matches. Raises `RuleError`."""
+    unsearched: list[str] = []
+    clause = _clause(matcher.root, unsearched)
+    if clause.may == EVERYTHING and unsearched:
+        raise unsearchable(unsearched[0])
+    moved = REPAIRED if _has_keyword(matcher.root) else _moved(matcher.fields)
+    query = any_of([clause.may, moved]) if moved else clause.may
+    if leaves(query) > MOST_CLAUSES:
+        raise RuleError(
+            f"{name} becomes a query of {leaves(query):,} clauses; OpenSearch takes 1,024",
+            hint="split the rule in two, or match what its many values have in common",
+        )
+    return Compiled(
+        query,
+        None if clause.exact else matcher,
+        matcher,
+        clause.may,
+        tuple(dict.fromkeys(unsearched)),
+    )
+
+
+def _clause(node: Node, unsearched: list[str]) -> Clause:
+    match node:
+        case Every(parts):
+            return every([_clause(part, unsearched) for part in parts])
+        case Some(parts):
+            return some([_clause(part, unsearched) for part in parts])
+        case Not(part):
+            return negated(_clause(part, unsearched))
+        case Test(_, _, sought):
+            if sought is None:
+                raise RuleError("a test of the matcher cannot be told to the index")
+            return _sought(sought, unsearched)
+
+
+def _sought(sought: Sought, unsearched: list[str]) -> Clause:
+    """Any of the values, at any of the places where the field may stand.
+
+    A field that the index doesn't search narrows nothing: the matcher decides, from the event.
+    """
+    read = [sought.field, *(v.field for v in sought.values if isinstance(v, SigmaFieldReference))]
+    missing = [path for path in read if path is not None and not fields_at(path)]
+    if missing:
+        unsearched += missing
+        return Clause.at_most(EVERYTHING)
+    places = RAW_LEAVES if sought.field is None else fields_at(sought.field)
+    return some([_at(place, sought) for place in places])
+
+
+def _at(place: Field, sought: Sought) -> Clause:
+    strings = [value for value in sought.values if isinstance(value, SigmaString)]
+    clauses = [one_of(place, strings)] if strings else []
+    for value in sought.values:
+        if isinstance(value, SigmaFieldReference):
+            other = any_of(present(each) for each in fields_at(value.field))
+            clauses.append(every([Clause.at_most(present(place)), Clause.at_most(other)]))
+        elif not isinstance(value, SigmaString):
+            clauses.append(value_clause(place, value, sought.modifiers))
+    return some(clauses)
+
+
+def _has_keyword(node: Node) -> bool:
+    """Whether anything is sought anywhere, and so among what repairs moved as well."""
+    match node:
+        case Every(parts) | Some(parts):
+            return any(map(_has_keyword, parts))
+        case Not(part):
+            return _has_keyword(part)
+        case Test(fields):
+            return fields is None
+
+
+def _moved(paths: frozenset[str]) -> Query | None:
+    """Events of which a repair moved something that a rule on these paths would look at."""
+    if not paths:
+        return None
+    at: dict[str, None] = {}
+    below: dict[str, None] = {}
+    for path in sorted(paths):
+        upward, open_below = around(path)
+        at |= dict.fromkeys(upward)
+        if open_below:
+            below[f"{named(path)}."] = None
+    field = "trail.repaired"
+    return any_of(
+        [{"terms": {field: list(at)}}, *({"prefix": {field: {"value": each}}} for each in below)]
+    )

@@ -1,0 +1,158 @@
+"""Rules over history: how often each would have fired, against a budget of noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import monotonic
+from xml.etree import ElementTree as Xml
+
+from opensearchpy import OpenSearch
+
+from detections.compiled import Query
+from detections.events.replies import whole
+from detections.events.search import RuleOutcome, Search
+from detections.packs.pack import Pack
+from detections.rule import Level, Rule
+from detections.running.detector import Evaluate
+from detections.span import Span
+from trailhound.cluster.refusals import cluster_errors
+from trailhound.cluster.templates import Names
+from trailhound.errors import ClusterUnreachable, TrailhoundError
+from trailhound.settings import Settings
+
+GRAVE: tuple[Level, ...] = ("high", "critical")
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Hits that a rule may have, for each 1,000 events; None for any number."""
+
+    each: float | None = None
+    grave: float | None = None
+    """Of rules of level high and critical."""
+
+    def allowed(self, level: Level, events: int) -> float | None:
+        """Hits allowed among `events`; one is always allowed."""
+        rate = self.grave if level in GRAVE and self.grave is not None else self.each
+        return None if rate is None else max(1.0, rate * events / 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One rule over the span; `allowed` is its budget in hits."""
+
+    outcome: RuleOutcome
+    allowed: float | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether it fired more often than it may."""
+        return self.allowed is not None and self.outcome.hits > self.allowed
+
+    @property
+    def passed(self) -> bool:
+        return self.outcome.error is None and not self.over
+
+
+@dataclass(frozen=True, slots=True)
+class Backtest:
+    """All rules over the span, the noisiest first, and the number of events in it."""
+
+    events: int
+    tried: tuple[Tried, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(each.passed for each in self.tried)
+
+    def hits(self) -> dict[str, int]:
+        """Rule id → hits, of the rules that had any."""
+        return {each.outcome.rule.id: each.outcome.hits for each in self.tried if each.outcome.hits}
+
+    def junit(self) -> str:
+        """As JUnit XML, one case a rule, for CI."""
+        failed = sum(each.over for each in self.tried)
+        errors = sum(each.outcome.error is not None for each in self.tried)
+        suite = Xml.Element(
+            "testsuite",
+            name="trailhound rules backtest",
+            tests=str(len(self.tried)),
+            failures=str(failed),
+            errors=str(errors),
+            time=f"{sum(each.outcome.seconds for each in self.tried):.3f}",
+        )
+        for each in self.tried:
+            rule, outcome = each.outcome.rule, each.outcome
+            case = Xml.SubElement(
+                suite,
+                "testcase",
+                classname=f"rules.{rule.level}",
+                name=_printable(f"{rule.title} ({rule.id})"),
+                time=f"{outcome.seconds:.3f}",
+            )
+            if outcome.error is not None:
+                Xml.SubElement(case, "error", message=_printable(outcome.error.message))
+            elif each.over:
+                text = f"{outcome.hits} hits in {self.events} events, {each.allowed:.1f} allowed"
+                Xml.SubElement(case, "failure", message=text)
+            Xml.SubElement(case, "system-out").text = f"{outcome.hits} hits"
+        return Xml.tostring(suite, encoding="unicode", xml_declaration=True)
+
+
+def backtest(
+    client: OpenSearch,
+    settings: Settings,
+    pack: Pack,
+    span: Span,
+    evaluate: Evaluate,
+    *,
+    budget: Budget | None = None,
+) -> Backtest:
+    """Every rule of the pack that alerts, over the span; `evaluate` does those that aren't plain.
+
+    Raises `ClusterError` where no rule can be tried.
+    """
+    events = _events(client, settings, span)
+    rules = pack.alerting
+    outcomes: list[RuleOutcome] = list(
+        Search(client, settings).count(
+            [rule for rule in rules if rule.kind == "sigma"], pack.compiled, span
+        )
+    )
+    outcomes += [_evaluated(each, span, evaluate) for each in rules if each.kind != "sigma"]
+    outcomes.sort(key=lambda each: (-each.hits, each.rule.title))
+    allowed = budget or Budget()
+    return Backtest(
+        events, tuple(Tried(each, allowed.allowed(each.rule.level, events)) for each in outcomes)
+    )
+
+
+def _evaluated(rule: Rule, span: Span, evaluate: Evaluate) -> RuleOutcome:
+    """A rule of another kind: its bursts, counted."""
+    started = monotonic()
+    hits, error = 0, None
+    try:
+        hits = sum(1 for _ in evaluate(rule, span))
+    except ClusterUnreachable:
+        raise
+    except TrailhoundError as fault:
+        error = fault
+    return RuleOutcome(rule, hits, round(monotonic() - started, 3), error=error)
+
+
+def _events(client: OpenSearch, settings: Settings, span: Span) -> int:
+    query: Query = span.query()
+    with cluster_errors(settings):
+        reply = whole(
+            client.search(
+                index=Names(settings.prefix).days,
+                body={"size": 0, "track_total_hits": True, "query": query},
+                params={"ignore_unavailable": "true", "allow_no_indices": "true"},
+            )
+        )
+    return int(reply["hits"]["total"]["value"])
+
+
+def _printable(text: str) -> str:
+    """Without what XML cannot hold."""
+    return "".join(each if each.isprintable() else " " for each in text)[:500]

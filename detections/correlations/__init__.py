@@ -1,0 +1,1 @@
+"""Sigma correlations: exact sliding windows over candidate groups."""

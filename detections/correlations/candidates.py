@@ -1,0 +1,187 @@
+"""Which groups can meet a correlation's condition at all, and when: found in the engine.
+
+Time is cut into buckets of one timespan. A window that ends at an event and reaches one timespan
+back, both ends included, lies in two neighbouring buckets, so what two neighbours hold together
+bounds what any window over their edge holds. Only groups whose bound is high enough are fetched,
+and only there. The groups come out of composite aggregations page by page, in flat memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from detections.correlations.correlation import Correlation
+from detections.correlations.occurrences import GroupKey
+from detections.correlations.parts import Interval, Leaf, PlainParts, Some
+from detections.events.fields import groupable
+from detections.events.index import Snapshot, histogram, terms
+from detections.matcher.event_values import text
+
+BATCH_GROUPS = 500
+BATCH_CLAUSES = 200
+"""Of the 1,024 that a query may have; the rules need some as well."""
+BATCH_CHARACTERS = 4_000_000
+_TIME = "time"
+_VALUE = "value"
+
+
+def candidates(
+    snapshot: Snapshot, correlation: Correlation, parts: PlainParts, interval: Interval
+) -> Iterator[tuple[GroupKey, tuple[Interval, ...]]]:
+    """Groups that may meet the condition, each once, with the times to be read of it.
+
+    Asks that all parts be plain rules, and the engine can group by all of their fields.
+    """
+    groupings = list(parts.groupings.items())
+    if correlation.type in ("event_count", "value_count") and len(groupings) == 1:
+        (fields, leaves) = groupings[0]
+        if correlation.threshold.least > 1:
+            yield from _crowded(snapshot, correlation, parts, fields, leaves, interval)
+            return
+    cover = _cover(snapshot, correlation, parts, interval)
+    earlier: list[tuple[tuple[str, ...], list[Leaf]]] = []
+    for fields, leaves in groupings:
+        chosen = [leaf for leaf in leaves if leaf.position in cover]
+        if not chosen:
+            continue
+        for key in _groups(snapshot, parts, fields, chosen, interval):
+            if not _any_seen(snapshot, parts, earlier, key, interval):
+                yield key, (interval,)
+        earlier.append((fields, chosen))
+
+
+def batches(
+    found: Iterable[tuple[GroupKey, tuple[Interval, ...]]], most: int = BATCH_GROUPS
+) -> Iterator[list[Some]]:
+    """Groups in batches, each small enough for one query; those with the same times together."""
+    batch: dict[tuple[Interval, ...], list[GroupKey]] = {}
+    groups = clauses = characters = 0
+    for key, intervals in found:
+        fresh = 0 if intervals in batch else len(intervals) + len(key)
+        size = sum(map(len, key))
+        full = (
+            groups >= most
+            or clauses + fresh > BATCH_CLAUSES
+            or characters + size > BATCH_CHARACTERS
+        )
+        if full and batch:
+            yield [Some(times, keys) for times, keys in batch.items()]
+            batch, groups, clauses, characters = {}, 0, 0, 0
+            fresh = len(intervals) + len(key)
+        batch.setdefault(intervals, []).append(key)
+        groups, clauses, characters = groups + 1, clauses + fresh, characters + size
+    if batch:
+        yield [Some(times, keys) for times, keys in batch.items()]
+
+
+def _crowded(
+    snapshot: Snapshot,
+    correlation: Correlation,
+    parts: PlainParts,
+    fields: tuple[str, ...],
+    leaves: Sequence[Leaf],
+    interval: Interval,
+) -> Iterator[tuple[GroupKey, tuple[Interval, ...]]]:
+    """Groups of which two neighbouring buckets hold at least the threshold."""
+    least, timespan = correlation.threshold.least, correlation.timespan
+    sources = [terms(f"by{place}", name) for place, name in enumerate(fields)]
+    sources.append(histogram(_TIME, timespan))
+    valued = {leaf.field for leaf in leaves} if correlation.type == "value_count" else set()
+    by_value = len(valued) == 1 and all(name and groupable(name) for name in valued)
+    if by_value:
+        sources.append(terms(_VALUE, str(next(iter(valued)))))
+    elif valued:
+        for key in _groups(snapshot, parts, fields, leaves, interval):
+            yield key, (interval,)
+        return
+    buckets = snapshot.buckets(parts.found_by(leaves, interval), sources)
+    for key, of_group in groupby(buckets, key=lambda bucket: _key(bucket["key"], len(fields))):
+        crowded = _crowded_times(of_group, least, timespan, by_value=by_value)
+        found = tuple(_clipped(crowded, interval))
+        if found:
+            yield key, found if len(found) <= BATCH_CLAUSES // 2 else ((found[0][0], found[-1][1]),)
+
+
+def _crowded_times(
+    buckets: Iterable[Mapping[str, Any]], least: int, timespan: int, *, by_value: bool
+) -> Iterator[Interval]:
+    """Runs of neighbouring buckets of one group in which a window may hold `least` events, or
+    `least` different values. `buckets` come in the order of time."""
+    run: Interval | None = None
+    before, before_values, before_count = None, frozenset[str](), 0
+    for start, of_time in groupby(buckets, key=lambda bucket: int(bucket["key"][_TIME])):
+        count, values = 0, set()
+        for bucket in of_time:
+            count += bucket["doc_count"]
+            if by_value:
+                values.add(bucket["key"][_VALUE])
+        neighbours = before is not None and start - before == timespan
+        bound = count + (before_count if neighbours else 0)
+        if by_value:
+            bound = len(values | before_values) if neighbours else len(values)
+        if bound >= least:
+            since = before if neighbours and before is not None else start
+            until = start + timespan - 1
+            if run is not None and since <= run[1] + 1:
+                run = run[0], until
+            else:
+                if run is not None:
+                    yield run
+                run = since, until
+        before, before_values, before_count = start, frozenset(values), count
+    if run is not None:
+        yield run
+
+
+def _clipped(runs: Iterable[Interval], interval: Interval) -> Iterator[Interval]:
+    """Runs of buckets cut to what is looked at; buckets begin before it and end after it."""
+    for since, until in runs:
+        yield max(since, interval[0]), min(until, interval[1])
+
+
+def _cover(
+    snapshot: Snapshot, correlation: Correlation, parts: PlainParts, interval: Interval
+) -> frozenset[int]:
+    """The positions of the rarest rules without one of which nothing can be found."""
+    named = {leaf.name: {"filter": leaf.compiled.query} for leaf in parts.leaves}
+    reply = snapshot.search(parts.found_by(parts.leaves, interval), aggs=named)
+    found = reply["aggregations"]
+    return correlation.cover([found[leaf.name]["doc_count"] for leaf in parts.leaves])
+
+
+def _groups(
+    snapshot: Snapshot,
+    parts: PlainParts,
+    fields: tuple[str, ...],
+    leaves: Sequence[Leaf],
+    interval: Interval,
+) -> Iterator[GroupKey]:
+    """Every group in which one of the leaves occurs."""
+    if not fields:
+        yield ()
+        return
+    sources = [terms(f"by{place}", name) for place, name in enumerate(fields)]
+    for bucket in snapshot.buckets(parts.found_by(leaves, interval), sources):
+        yield _key(bucket["key"], len(fields))
+
+
+def _any_seen(
+    snapshot: Snapshot,
+    parts: PlainParts,
+    earlier: Sequence[tuple[tuple[str, ...], list[Leaf]]],
+    key: GroupKey,
+    interval: Interval,
+) -> bool:
+    """Whether the group was given before, by rules that group by other fields."""
+    for fields, leaves in earlier:
+        held = [{"term": {name: value}} for name, value in zip(fields, key, strict=True)]
+        query = {"bool": {"filter": [parts.found_by(leaves, interval), *held]}}
+        if snapshot.search(query, size=1, _source=False, track_total_hits=False)["hits"]["hits"]:
+            return True
+    return False
+
+
+def _key(key: Mapping[str, Any], fields: int) -> GroupKey:
+    return tuple(text(key[f"by{place}"]) for place in range(fields))

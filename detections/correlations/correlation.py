@@ -1,0 +1,312 @@
+"""A Sigma correlation, taken from pySigma's parse: checked, its references and aliases resolved.
+
+What Sigma leaves open is settled in docs/correlations.md. What is not supported is refused here,
+by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sigma.correlations import (
+    CorrelationConditionAND,
+    CorrelationConditionItem,
+    CorrelationConditionNOT,
+    CorrelationConditionOR,
+    SigmaCorrelationCondition,
+    SigmaCorrelationRule,
+    SigmaExtendedCorrelationCondition,
+    SigmaRuleReference,
+)
+from sigma.rule import SigmaRule
+
+from detections.correlations.tallies import (
+    EventCount,
+    InOrder,
+    Measure,
+    Operator,
+    Tally,
+    Threshold,
+    Together,
+    ValueCount,
+)
+from trailhound.errors import RuleError
+
+Type = Literal[
+    "event_count",
+    "value_count",
+    "temporal",
+    "temporal_ordered",
+    "value_sum",
+    "value_avg",
+    "value_percentile",
+    "value_median",
+]
+COUNTED: frozenset[Type] = frozenset({"event_count", "value_count"})
+DEEPEST = 8
+"""Correlations of correlations of …; a rule that refers to itself is found by it, too."""
+
+Parsed = CorrelationConditionItem | SigmaRuleReference
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of the rules that are correlated.
+
+    `group_by` are the fields of its own events that stand for the correlation's group-by names,
+    in their order, and `field` the one for the condition's: aliases are resolved.
+    """
+
+    name: str
+    rule: SigmaRule | Correlation
+    group_by: tuple[str, ...]
+    field: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Correlation:
+    """`timespan` is in milliseconds. `expression` is an extended condition; else `threshold`."""
+
+    title: str
+    type: Type
+    parts: tuple[Part, ...]
+    group_by: tuple[str, ...]
+    timespan: int
+    threshold: Threshold
+    percentile: int = 50
+    expression: Parsed | None = None
+
+    @classmethod
+    def of(cls, rule: SigmaCorrelationRule, depth: int = 0) -> Correlation:
+        """From a rule whose references pySigma has resolved.
+
+        Raises `RuleError`, naming the rule, for what is malformed or not supported.
+        """
+        try:
+            return _correlation(rule, depth)
+        except _Refused as refused:
+            raise RuleError(
+                f"correlation {rule.title!r} ({rule.id}): {refused}", hint=refused.hint
+            ) from None
+
+    @property
+    def nested(self) -> bool:
+        """Whether any of its parts is a correlation itself."""
+        return any(isinstance(part.rule, Correlation) for part in self.parts)
+
+    @property
+    def reach(self) -> int:
+        """Milliseconds between two events of one burst's window at the most, all levels added."""
+        below = [part.rule.reach for part in self.parts if isinstance(part.rule, Correlation)]
+        return self.timespan + max(below, default=0)
+
+    def leaves(self) -> list[SigmaRule]:
+        """Every plain rule below, once."""
+        found: dict[int, SigmaRule] = {}
+        for part in self.parts:
+            rules = part.rule.leaves() if isinstance(part.rule, Correlation) else [part.rule]
+            found.update((id(rule), rule) for rule in rules)
+        return list(found.values())
+
+    def tally(self) -> Tally:
+        """A fresh tally for one group."""
+        match self.type:
+            case "event_count":
+                return EventCount(self.threshold)
+            case "value_count":
+                return ValueCount(self.threshold)
+            case "temporal":
+                return Together(self.enough)
+            case "temporal_ordered":
+                return InOrder(self.threshold, len(self.parts))
+            case "value_sum":
+                return Measure(self.threshold, "sum")
+            case "value_avg":
+                return Measure(self.threshold, "avg")
+            case "value_percentile" | "value_median":
+                return Measure(self.threshold, "percentile", self.percentile)
+
+    def enough(self, present: frozenset[int]) -> bool:
+        """Whether the condition of a temporal correlation holds where these parts have events."""
+        if self.expression is None:
+            return self.threshold.holds(len(present))
+        return _evaluated(self.expression, self._positions(), present)
+
+    def cover(self, costs: Sequence[int]) -> frozenset[int]:
+        """Parts of which every window that can meet the condition holds at least one's event.
+
+        Of all such sets about the cheapest; `costs` are the parts' numbers of events. So it is
+        enough to look at groups in which those occur.
+        """
+        every = frozenset(range(len(self.parts)))
+        if self.type not in ("temporal", "temporal_ordered"):
+            return every
+        if self.expression is not None and self.type == "temporal":
+            found = _cover(self.expression, self._positions(), costs)
+            return every if found is None else found
+        least = self.threshold.least
+        if least > len(self.parts):
+            return frozenset()
+        cheapest = sorted(every, key=lambda part: costs[part])
+        return frozenset(cheapest[: len(self.parts) - least + 1]) if least else every
+
+    def _positions(self) -> dict[str, int]:
+        return {part.name: position for position, part in enumerate(self.parts)}
+
+
+class _Refused(Exception):
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def _correlation(rule: SigmaCorrelationRule, depth: int) -> Correlation:
+    if rule.errors:
+        raise _Refused(str(rule.errors[0]), "mend the rule")
+    if depth > DEEPEST:
+        raise _Refused("its references go round in a circle", "let no rule refer to itself")
+    type_: Type = rule.type.name.lower()  # type: ignore[assignment]
+    condition = rule.condition
+    names = tuple(rule.group_by or ())
+    field = _field(rule, condition)
+    parts = tuple(
+        _part(rule, reference, names, field, depth) for reference in rule.referenced_rules
+    )
+    if not parts:
+        raise _Refused(
+            "its references are not resolved, or there are none", "name the rules it correlates"
+        )
+    expression: Parsed | None = None
+    percentile = 50
+    if isinstance(condition, SigmaExtendedCorrelationCondition):
+        expression = condition.parsed
+        threshold = Threshold("gte", len(parts))
+        if type_ == "temporal_ordered":
+            _check_ordered(expression)
+    else:
+        op: Operator = condition.op.name.lower()  # type: ignore[assignment]
+        threshold = Threshold(op, condition.count)
+        if type_ == "value_percentile":
+            percentile = _percentile(condition)
+    return Correlation(
+        title=rule.title,
+        type=type_,
+        parts=parts,
+        group_by=names,
+        timespan=rule.timespan.seconds * 1000,
+        threshold=threshold,
+        percentile=percentile,
+        expression=expression,
+    )
+
+
+def _field(
+    rule: SigmaCorrelationRule,
+    condition: SigmaCorrelationCondition | SigmaExtendedCorrelationCondition,
+) -> str | None:
+    if not rule.type.name.startswith("VALUE_"):
+        return None
+    named = getattr(condition, "fieldref", None)
+    if isinstance(named, list):
+        if len(named) == 1:
+            return str(named[0])
+        raise _Refused(
+            f"a condition on several fields ({', '.join(map(str, named))}) is not supported",
+            "count the values of one field",
+        )
+    return None if named is None else str(named)
+
+
+def _percentile(condition: SigmaCorrelationCondition) -> int:
+    if condition.percentile is None or not 0 <= condition.percentile <= 100:
+        raise _Refused(
+            f"value_percentile needs a percentile from 0 to 100, not {condition.percentile}",
+            "write `percentile: 95` into its condition",
+        )
+    return condition.percentile
+
+
+def _part(
+    rule: SigmaCorrelationRule,
+    reference: SigmaRuleReference,
+    names: tuple[str, ...],
+    field: str | None,
+    depth: int,
+) -> Part:
+    target = getattr(reference, "rule", None)
+    if target is None:
+        raise _Refused(
+            f"the rule {reference.reference!r} is not there", "load the pack that defines it"
+        )
+    group_by = tuple(_resolved(rule, name, reference, target) for name in names)
+    own_field = None if field is None else _resolved(rule, field, reference, target)
+    if not isinstance(target, SigmaCorrelationRule):
+        return Part(reference.reference, target, group_by, own_field)
+    below = Correlation.of(target, depth + 1)
+    for name in (*group_by, *([own_field] if own_field else [])):
+        if name not in below.group_by:
+            raise _Refused(
+                f"it asks for {name!r} of the correlation {target.title!r}, which groups by "
+                f"{', '.join(below.group_by) or 'nothing'}",
+                "group the inner correlation by that field, or name another one as its alias",
+            )
+    return Part(reference.reference, below, group_by, own_field)
+
+
+def _resolved(
+    rule: SigmaCorrelationRule,
+    name: str,
+    reference: SigmaRuleReference,
+    target: SigmaRule | SigmaCorrelationRule,
+) -> str:
+    """The field that `name` stands for in the events of one rule."""
+    alias = rule.aliases.aliases.get(name)
+    if alias is None:
+        return name
+    for each, field in alias.mapping.items():
+        if each.reference == reference.reference or getattr(each, "rule", None) is target:
+            return field
+    raise _Refused(
+        f"its alias {name!r} names no field for the rule {reference.reference!r}",
+        "name one for each of the rules",
+    )
+
+
+def _check_ordered(expression: Parsed) -> None:
+    """Of boolean expressions, an order is only known of rules joined by `and`."""
+    if isinstance(expression, SigmaRuleReference):
+        return
+    if not isinstance(expression, CorrelationConditionAND):
+        raise _Refused(
+            "temporal_ordered with `or` or `not` in its condition is not supported",
+            "join the rules with `and`, or use temporal",
+        )
+    for each in expression.args:
+        _check_ordered(each)
+
+
+def _evaluated(node: Parsed, positions: dict[str, int], present: frozenset[int]) -> bool:
+    if isinstance(node, SigmaRuleReference):
+        return positions[node.reference] in present
+    held = (_evaluated(each, positions, present) for each in node.args)
+    if isinstance(node, CorrelationConditionNOT):
+        return not next(held)
+    return any(held) if isinstance(node, CorrelationConditionOR) else all(held)
+
+
+def _cover(node: Parsed, positions: dict[str, int], costs: Sequence[int]) -> frozenset[int] | None:
+    """Parts one of which occurs wherever `node` holds; None where it may hold without any."""
+    if isinstance(node, SigmaRuleReference):
+        return frozenset([positions[node.reference]])
+    if isinstance(node, CorrelationConditionNOT):
+        return None
+    found = [_cover(each, positions, costs) for each in node.args]
+    if isinstance(node, CorrelationConditionAND):
+        known = [each for each in found if each is not None]
+        cost: Callable[[frozenset[int]], int] = lambda parts: sum(costs[part] for part in parts)  # noqa: E731
+        return min(known, key=cost, default=None)
+    if any(each is None for each in found):
+        return None
+    return frozenset().union(*(each for each in found if each is not None))

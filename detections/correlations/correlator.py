@@ -1,0 +1,299 @@
+"""Finds the bursts of a correlation in a span, exactly.
+
+First the stretches of event time are found that the span touches: itself, by `@timestamp`, or the
+times of the events that were ingested in it. Around them, one timespan to each side, the groups
+are found that can meet the condition, and their events are read in time's order through sliding
+windows. A burst that goes on at an edge is followed beyond it.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from detections.compiled import Query
+from detections.correlations.candidates import BATCH_GROUPS, batches, candidates
+from detections.correlations.correlation import Correlation
+from detections.correlations.occurrences import Counted, Firing, GroupKey
+from detections.correlations.parts import Compile, Interval, PlainParts, Some, Touch, any_of
+from detections.correlations.windows import Burst, Windows
+from detections.events.anchors import Anchor, anchors
+from detections.events.index import EventIndex, Snapshot
+from detections.finding import Finding
+from detections.span import Span, moment
+from trailhound.errors import RuleError
+
+WHOLE = 10_000
+"""So many events are read and grouped here, rather than asked the engine which groups matter."""
+MOST_HELD = 3_000_000
+"""Events in the windows of all groups at once; more would be gigabytes of memory."""
+FOLLOWED = 6
+"""How often a burst is followed, twice as far each time: 1 + 2 + … + 32 timespans a side."""
+PENDING = 200
+
+
+class Correlator:
+    """One correlation over one index.
+
+    `whole`, `batch` (groups read together) and `most_held` (events in windows) are measures of
+    memory; the first two change no result.
+    """
+
+    def __init__(
+        self,
+        index: EventIndex,
+        correlation: Correlation,
+        compile_rule: Compile,
+        *,
+        whole: int = WHOLE,
+        batch: int = BATCH_GROUPS,
+        most_held: int = MOST_HELD,
+    ) -> None:
+        self._index = index
+        self._correlation = correlation
+        self._compile = compile_rule
+        self._whole = whole
+        self._batch = batch
+        self._most_held = most_held
+
+    def findings(self, rule_id: str, span: Span) -> Iterator[Finding]:
+        """Every burst with at least one event in the span, in no particular order.
+
+        Raises `ClusterError` where the index can't answer in full, and `RuleError` where the
+        correlation holds more in its windows than memory is given to it.
+        """
+        leaves = any_of([self._compile(rule).query for rule in self._correlation.leaves()])
+        touched: Query = {"bool": {"filter": [leaves, span.query()]}}
+        if not self._index.count(touched):
+            return
+        with self._index.snapshot() as snapshot:
+            search = _Search(self, snapshot, span)
+            for anchor in anchors(snapshot, span, touched, self._correlation.reach):
+                for key, burst in search.bursts(anchor):
+                    yield self._finding(rule_id, key, burst)
+
+    def _finding(self, rule_id: str, key: GroupKey, burst: Burst) -> Finding:
+        took = timedelta(milliseconds=burst.last - burst.first)
+        return Finding(
+            rule_id=rule_id,
+            events=tuple(burst.ids),
+            count=burst.count,
+            first_seen=moment(burst.first),
+            last_seen=moment(burst.last),
+            group=tuple(zip(self._correlation.group_by, key, strict=True)),
+            detail=f"{burst.count} events within {took}" if burst.count > 1 else "",
+        )
+
+
+class _Search:
+    """One evaluation: a correlation, a snapshot, a span."""
+
+    def __init__(self, correlator: Correlator, snapshot: Snapshot, span: Span) -> None:
+        self._correlation = correlator._correlation  # noqa: SLF001
+        self._compile = correlator._compile  # noqa: SLF001
+        self._whole = correlator._whole  # noqa: SLF001
+        self._batch = correlator._batch  # noqa: SLF001
+        self._most_held = correlator._most_held  # noqa: SLF001
+        self._snapshot = snapshot
+        self._touch = Touch(span)
+        self._parts: dict[int, PlainParts] = {}
+        self._given: set[tuple[GroupKey, int, str]] = set()
+
+    def bursts(self, anchor: Anchor) -> Iterator[tuple[GroupKey, Burst]]:
+        """The bursts of the anchor's windows that hold a touched event, each whole."""
+        pending: list[tuple[GroupKey, Burst]] = []
+        for key, burst in self._near(self._correlation, anchor):
+            if self._open(burst, anchor):
+                pending.append((key, burst))
+            elif burst.touched:
+                yield key, burst
+            if len(pending) >= PENDING:
+                yield from self._once(self._followed(pending, anchor))
+                pending = []
+        yield from self._once(self._followed(pending, anchor))
+
+    def _once(self, followed: Iterator[tuple[GroupKey, Burst]]) -> Iterator[tuple[GroupKey, Burst]]:
+        """Bursts less those given before: one may have been met at two edges."""
+        for key, burst in followed:
+            mark = key, burst.first, burst.ids[0]
+            if mark not in self._given:
+                self._given.add(mark)
+                yield key, burst
+
+    def _open(self, burst: Burst, anchor: Anchor) -> bool:
+        """Whether a window that was not looked at may belong to the burst as well."""
+        return burst.touched and (self._before(burst, anchor) or self._after(burst, anchor))
+
+    def _before(self, burst: Burst, anchor: Anchor) -> bool:
+        return burst.start < anchor.since
+
+    def _after(self, burst: Burst, anchor: Anchor) -> bool:
+        return burst.fired + self._correlation.timespan > anchor.until
+
+    def _followed(
+        self, pending: list[tuple[GroupKey, Burst]], anchor: Anchor
+    ) -> Iterator[tuple[GroupKey, Burst]]:
+        """Bursts that go on at an edge, from wider and wider looks at their groups.
+
+        A burst that goes on for more than is looked at in the end is given as it is then.
+        """
+        step = self._correlation.timespan
+        for _ in range(FOLLOWED):
+            if not pending:
+                return
+            since, until = anchor.since, anchor.until
+            if any(self._before(burst, anchor) for _, burst in pending):
+                since -= step
+            if any(self._after(burst, anchor) for _, burst in pending):
+                until += step
+            anchor = Anchor(since, until)
+            step *= 2
+            known: dict[GroupKey, list[Burst]] = {}
+            for key, burst in pending:
+                known.setdefault(key, []).append(burst)
+            pending = []
+            window = since - self._correlation.timespan, until
+            groups = [Some((window,), list(known))]
+            for key, burst in self._scan(self._correlation, anchor, groups):
+                if not any(_holds(burst, each) for each in known.get(key, ())):
+                    continue
+                if self._open(burst, anchor):
+                    pending.append((key, burst))
+                else:
+                    yield key, burst
+        yield from pending
+
+    def _near(self, correlation: Correlation, anchor: Anchor) -> Iterator[tuple[GroupKey, Burst]]:
+        """The bursts of the anchor's windows, by whichever way is cheaper."""
+        parts = self._plain(correlation)
+        interval = anchor.since - correlation.timespan, anchor.until
+        if (
+            correlation.nested
+            or not parts.grouped_by_engine
+            or self._snapshot.count(parts.found_by(parts.leaves, interval)) <= self._whole
+            or (not correlation.group_by and correlation.threshold.least <= 1)
+        ):
+            yield from self._scan(correlation, anchor, None)
+            return
+        found = candidates(self._snapshot, correlation, parts, interval)
+        for groups in batches(found, self._batch):
+            yield from self._scan(correlation, anchor, groups)
+
+    def _scan(
+        self,
+        correlation: Correlation,
+        anchor: Anchor,
+        groups: Sequence[Some] | None,
+        on_fire: Callable[[GroupKey, Firing, bool], None] | None = None,
+    ) -> Iterator[tuple[GroupKey, Burst]]:
+        """Read the events of all groups, or of some, through their windows."""
+        states: dict[GroupKey, Windows] = {}
+        swept = fed = 0
+        for key, counted in self._counted(correlation, anchor, groups):
+            windows = states.get(key)
+            if windows is None:
+                told = None if on_fire is None else _to(on_fire, key)
+                windows = states[key] = Windows(
+                    correlation.timespan,
+                    correlation.tally(),
+                    anchor.since,
+                    nested=correlation.nested,
+                    on_fire=told,
+                )
+            for burst in windows.feed(counted):
+                yield key, burst
+            fed += 1
+            if counted.time - swept > correlation.timespan:
+                swept = counted.time
+                for quiet in [each for each in states if states[each].quiet_from <= swept]:
+                    for burst in states.pop(quiet).end():
+                        yield quiet, burst
+                fed = sum(each.held for each in states.values())
+            if fed > self._most_held:
+                fed = sum(each.held for each in states.values())
+                if fed > self._most_held:
+                    raise self._too_much()
+        for key, windows in states.items():
+            for burst in windows.end():
+                yield key, burst
+
+    def _counted(
+        self, correlation: Correlation, anchor: Anchor, groups: Sequence[Some] | None
+    ) -> Iterator[tuple[GroupKey, Counted]]:
+        """What the windows of a correlation are made of, in time's order."""
+        interval = anchor.since - correlation.timespan, anchor.until
+        plain = self._plain(correlation).read(self._snapshot, interval, groups)
+        if not correlation.nested:
+            yield from plain
+            return
+        wanted = None if groups is None else {key for each in groups for key in each.keys}
+        fired = [
+            (key, firing)
+            for position in range(len(correlation.parts))
+            for key, firing in self._firings(correlation, position, interval)
+            if wanted is None or key in wanted
+        ]
+        fired.sort(key=_time)
+        yield from heapq.merge(plain, fired, key=_time)
+
+    def _firings(
+        self, correlation: Correlation, position: int, interval: Interval
+    ) -> Iterator[tuple[GroupKey, Counted]]:
+        """The firings in an interval of a part that is a correlation, as the outer one has them.
+
+        Where events are counted, only the first firing of each burst counts.
+        """
+        part = correlation.parts[position]
+        below = part.rule
+        if not isinstance(below, Correlation):
+            return
+        places = [below.group_by.index(name) for name in part.group_by]
+        counting = not correlation.type.startswith("temporal")
+        found: list[tuple[GroupKey, Firing, bool]] = []
+
+        def keep(key: GroupKey, firing: Firing, first: bool) -> None:
+            if firing.time >= interval[0] and (first or not counting):
+                found.append((key, firing, first))
+                if len(found) > self._most_held:
+                    raise self._too_much()
+
+        # One timespan more: whether a firing is its burst's first depends on the windows before.
+        anchor = Anchor(interval[0] - below.timespan, interval[1])
+        for _ in self._scan(below, anchor, None, keep):
+            pass
+        for key, firing, _first in found:
+            values = (key[below.group_by.index(part.field)],) if part.field else ()
+            outer = tuple(key[place] for place in places)
+            yield outer, replace(firing, parts=frozenset([position]), values=values)
+
+    def _plain(self, correlation: Correlation) -> PlainParts:
+        parts = self._parts.get(id(correlation))
+        if parts is None:
+            parts = PlainParts(correlation, self._compile, self._touch)
+            self._parts[id(correlation)] = parts
+        return parts
+
+    def _too_much(self) -> RuleError:
+        return RuleError(
+            f"correlation {self._correlation.title!r}: its windows hold more than "
+            f"{self._most_held:,} events at once",
+            hint="narrow its rules, shorten its timespan, or group by fields outside "
+            "requestParameters and its like",
+        )
+
+
+def _time(item: tuple[GroupKey, Counted]) -> int:
+    return item[1].time
+
+
+def _to(
+    on_fire: Callable[[GroupKey, Firing, bool], None], key: GroupKey
+) -> Callable[[Firing, bool], None]:
+    return lambda firing, first: on_fire(key, firing, first)
+
+
+def _holds(burst: Burst, part: Burst) -> bool:
+    """Whether `part` is what an earlier, narrower look saw of `burst`."""
+    return burst.first_fired <= part.first_fired <= burst.fired

@@ -1,0 +1,192 @@
+"""The plain rules of a correlation as one stream of occurrences, by group, in time's order.
+
+One query finds the events of all of them; the engine says which rule found which event (by named
+clauses), and a rule's matcher decides where its query is only a superset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice, product
+from typing import Any
+
+from sigma.rule import SigmaRule
+
+from detections.compiled import Compiled, Query
+from detections.correlations.correlation import Correlation
+from detections.correlations.occurrences import GroupKey, Occurrence
+from detections.events.fields import FieldReader, Hit, groupable
+from detections.events.index import Snapshot
+from detections.span import Span
+
+Compile = Callable[[SigmaRule], Compiled]
+Interval = tuple[int, int]
+"""Event times in milliseconds, both ends included."""
+
+MOST_KEYS = 10_000
+"""An event whose group-by fields hold many values is in a group for each; so many at the most."""
+_TOUCHED = "touched"
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    """Groups, each with the same event times to be read."""
+
+    intervals: tuple[Interval, ...]
+    keys: Collection[GroupKey]
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A plain rule, compiled, at its position in the correlation."""
+
+    position: int
+    compiled: Compiled
+    group_by: tuple[str, ...]
+    field: str | None
+
+    @property
+    def name(self) -> str:
+        """Of its clause in the query."""
+        return f"part{self.position}"
+
+
+class Touch:
+    """Which events lie in the span that is asked for."""
+
+    def __init__(self, span: Span) -> None:
+        self.query = span.query()
+        self.by_time: Interval | None = None
+        if span.clock == "@timestamp":
+            since, until = span.milliseconds()
+            self.by_time = since, until - 1
+
+    def of(self, hit: Hit, time: int) -> bool:
+        """Whether a hit does."""
+        if self.by_time is not None:
+            return self.by_time[0] <= time <= self.by_time[1]
+        return _TOUCHED in hit.get("matched_queries", ())
+
+    def clause(self) -> dict[str, Any]:
+        """What a bool query has beside its filters, for `of` to know."""
+        if self.by_time is not None:
+            return {}
+        return {"should": [{"bool": {"_name": _TOUCHED, "filter": [self.query]}}]}
+
+
+class PlainParts:
+    """The parts of a correlation that are plain rules; there may be none."""
+
+    def __init__(self, correlation: Correlation, compile_rule: Compile, touch: Touch) -> None:
+        self.leaves = [
+            Leaf(position, compile_rule(part.rule), part.group_by, part.field)
+            for position, part in enumerate(correlation.parts)
+            if isinstance(part.rule, SigmaRule)
+        ]
+        self._touch = touch
+        fields = [name for leaf in self.leaves for name in leaf.group_by]
+        fields += [leaf.field for leaf in self.leaves if leaf.field]
+        decided = any(leaf.compiled.decide for leaf in self.leaves)
+        self._reader = FieldReader(dict.fromkeys(fields), decided=decided)
+        self._named = len(self.leaves) > 1
+
+    @property
+    def groupings(self) -> dict[tuple[str, ...], list[Leaf]]:
+        """The leaves by the fields that they group by: one entry unless there are aliases."""
+        found: dict[tuple[str, ...], list[Leaf]] = {}
+        for leaf in self.leaves:
+            found.setdefault(leaf.group_by, []).append(leaf)
+        return found
+
+    @property
+    def grouped_by_engine(self) -> bool:
+        """Whether the engine can group by all of the fields."""
+        return all(groupable(name) for leaf in self.leaves for name in leaf.group_by)
+
+    def found_by(self, leaves: Sequence[Leaf], interval: Interval) -> Query:
+        """Every event of some leaves in an interval."""
+        return {
+            "bool": {"filter": [during(interval), any_of([each.compiled.query for each in leaves])]}
+        }
+
+    def read(
+        self, snapshot: Snapshot, interval: Interval, groups: Sequence[Some] | None
+    ) -> Iterator[tuple[GroupKey, Occurrence]]:
+        """The occurrences in an interval, of all groups or of some."""
+        if not self.leaves or groups == []:
+            return
+        wanted: dict[GroupKey, tuple[Interval, ...]] | None = None
+        if groups is not None:
+            wanted = {key: each.intervals for each in groups for key in each.keys}
+        request = self._reader.request()
+        entire = self._reader.must_be_entire
+        for hit in snapshot.hits(self._query(interval, groups), request, entire=entire):
+            time = int(hit["sort"][0])
+            for key, occurrence in self._occurrences(hit, time):
+                if wanted is None or _within(time, wanted.get(key, ())):
+                    yield key, occurrence
+
+    def _query(self, interval: Interval, groups: Sequence[Some] | None) -> Query:
+        clauses = []
+        for leaf in self.leaves:
+            filters = [leaf.compiled.query]
+            if groups is not None:
+                filters.append(any_of([_restricted(each, leaf.group_by) for each in groups]))
+            name = {"_name": leaf.name} if self._named else {}
+            clauses.append({"bool": {**name, "filter": filters}})
+        return {
+            "bool": {"filter": [during(interval), any_of(clauses)], **self._touch.clause()},
+        }
+
+    def _occurrences(self, hit: Hit, time: int) -> Iterator[tuple[GroupKey, Occurrence]]:
+        touched = self._touch.of(hit, time)
+        matched = [leaf for leaf in self.leaves if self._matches(hit, leaf)]
+        for fields in dict.fromkeys(leaf.group_by for leaf in matched):
+            leaves = [leaf for leaf in matched if leaf.group_by == fields]
+            values = tuple(
+                dict.fromkeys(
+                    value
+                    for leaf in leaves
+                    if leaf.field
+                    for value in self._reader.values(hit, leaf.field)
+                )
+            )
+            parts = frozenset(leaf.position for leaf in leaves)
+            occurrence = Occurrence(time, hit["_id"], parts, values, touched)
+            keys = product(*(self._reader.values(hit, name) for name in fields))
+            for key in islice(keys, MOST_KEYS):
+                yield key, occurrence
+
+    def _matches(self, hit: Hit, leaf: Leaf) -> bool:
+        if self._named and leaf.name not in hit.get("matched_queries", ()):
+            return False
+        if not self._reader.must_be_decided(hit):
+            return True
+        return leaf.compiled.holds(hit["_source"])
+
+
+def any_of(queries: Sequence[Query]) -> Query:
+    """What any of `queries` finds."""
+    if len(queries) == 1:
+        return queries[0]
+    return {"bool": {"should": list(queries), "minimum_should_match": 1}}
+
+
+def during(interval: Interval) -> Query:
+    """Events of an interval."""
+    limits = {"gte": interval[0], "lte": interval[1], "format": "epoch_millis"}
+    return {"range": {"@timestamp": limits}}
+
+
+def _restricted(groups: Some, fields: tuple[str, ...]) -> Query:
+    """A superset of the groups' events, as far as the engine can tell them."""
+    filters: list[Query] = [any_of([during(each) for each in groups.intervals])]
+    for place, name in enumerate(fields):
+        if groupable(name):
+            filters.append({"terms": {name: sorted({key[place] for key in groups.keys})}})
+    return {"bool": {"filter": filters}}
+
+
+def _within(time: int, intervals: Sequence[Interval]) -> bool:
+    return any(since <= time <= until for since, until in intervals)

@@ -1,0 +1,214 @@
+"""What a window holds, kept up to date as events enter and leave it, and when that is enough.
+
+`enter` is called with all the events of one instant at once, since nobody can tell in which
+order they happened; `leave` with one event that has become older than the window.
+"""
+
+from __future__ import annotations
+
+import operator
+from bisect import bisect_left, insort
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal, Protocol
+
+from detections.correlations.occurrences import Counted
+from detections.matcher.sigma_values import number
+
+Operator = Literal["gte", "gt", "lte", "lt", "eq", "neq"]
+Metric = Literal["sum", "avg", "percentile"]
+OPERATORS: Mapping[Operator, Callable[[Fraction, Fraction], bool]] = {
+    "gte": operator.ge,
+    "gt": operator.gt,
+    "lte": operator.le,
+    "lt": operator.lt,
+    "eq": operator.eq,
+    "neq": operator.ne,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A number compared with: `Threshold("gte", 5)`."""
+
+    op: Operator
+    limit: float
+
+    def holds(self, found: int | Fraction) -> bool:
+        """
+        >>> Threshold("gte", 5).holds(5), Threshold("lt", 5).holds(5)
+        (True, False)
+        """
+        return OPERATORS[self.op](Fraction(found), Fraction(self.limit))
+
+    @property
+    def least(self) -> int:
+        """No whole number below it passes; 0 where small numbers do.
+
+        >>> Threshold("gt", 2.5).least, Threshold("gt", 3).least, Threshold("lt", 9).least
+        (3, 4, 0)
+        """
+        match self.op:
+            case "gte" | "eq":
+                return max(0, -int(-self.limit // 1))
+            case "gt":
+                return max(0, int(self.limit // 1) + 1)
+            case _:
+                return 0
+
+
+class Tally(Protocol):
+    """A window's content, as far as its condition asks for it."""
+
+    def enter(self, time: int, events: Sequence[Counted]) -> None:
+        """`events` are all of those of the instant `time`, which is later than any before."""
+
+    def leave(self, event: Counted) -> None:
+        """`event` has fallen out of the window."""
+
+    def holds(self, since: int) -> bool:
+        """Whether the window that begins at `since` meets the condition."""
+
+
+class EventCount:
+    """How many events there are."""
+
+    def __init__(self, threshold: Threshold) -> None:
+        self._threshold = threshold
+        self._count = 0
+
+    def enter(self, time: int, events: Sequence[Counted]) -> None:  # noqa: ARG002
+        self._count += len(events)
+
+    def leave(self, event: Counted) -> None:  # noqa: ARG002
+        self._count -= 1
+
+    def holds(self, since: int) -> bool:  # noqa: ARG002
+        return self._threshold.holds(self._count)
+
+
+class ValueCount:
+    """How many different values there are in a field."""
+
+    def __init__(self, threshold: Threshold) -> None:
+        self._threshold = threshold
+        self._values: Counter[str] = Counter()
+
+    def enter(self, time: int, events: Sequence[Counted]) -> None:  # noqa: ARG002
+        for event in events:
+            self._values.update(event.values)
+
+    def leave(self, event: Counted) -> None:
+        for value in event.values:
+            self._values[value] -= 1
+            if not self._values[value]:
+                del self._values[value]
+
+    def holds(self, since: int) -> bool:  # noqa: ARG002
+        return self._threshold.holds(len(self._values))
+
+
+class Measure:
+    """The sum, mean or percentile of the numbers in a field; texts that are no number are passed.
+
+    A window without a number meets no condition. A percentile between two values is interpolated
+    between them (the median of 1 and 2 is 1.5). Sums are exact: they don't drift as values leave.
+    """
+
+    def __init__(self, threshold: Threshold, metric: Metric, percentile: int = 50) -> None:
+        self._threshold = threshold
+        self._metric = metric
+        self._percentile = percentile
+        self._sum = Fraction(0)
+        self._count = 0
+        self._sorted: list[Fraction] = []
+
+    def enter(self, time: int, events: Sequence[Counted]) -> None:  # noqa: ARG002
+        for value in (value for event in events for value in _numbers(event)):
+            self._sum += value
+            self._count += 1
+            if self._metric == "percentile":
+                insort(self._sorted, value)
+
+    def leave(self, event: Counted) -> None:
+        for value in _numbers(event):
+            self._sum -= value
+            self._count -= 1
+            if self._metric == "percentile":
+                del self._sorted[bisect_left(self._sorted, value)]
+
+    def holds(self, since: int) -> bool:  # noqa: ARG002
+        if not self._count:
+            return False
+        match self._metric:
+            case "sum":
+                return self._threshold.holds(self._sum)
+            case "avg":
+                return self._threshold.holds(self._sum / self._count)
+            case "percentile":
+                place = Fraction(self._percentile * (self._count - 1), 100)
+                below = int(place)
+                above = min(below + 1, self._count - 1)
+                step = self._sorted[above] - self._sorted[below]
+                return self._threshold.holds(self._sorted[below] + (place - below) * step)
+
+
+def _numbers(event: Counted) -> list[Fraction]:
+    found = (number(value) for value in event.values)
+    return [Fraction(value) for value in found if value is not None]
+
+
+class Together:
+    """Which rules have an event in the window; `enough` decides on the set of their positions."""
+
+    def __init__(self, enough: Callable[[frozenset[int]], bool]) -> None:
+        self._enough = enough
+        self._parts: Counter[int] = Counter()
+
+    def enter(self, time: int, events: Sequence[Counted]) -> None:  # noqa: ARG002
+        for event in events:
+            self._parts.update(event.parts)
+
+    def leave(self, event: Counted) -> None:
+        self._parts.subtract(event.parts)
+
+    def holds(self, since: int) -> bool:  # noqa: ARG002
+        return self._enough(frozenset(part for part, count in self._parts.items() if count > 0))
+
+
+class InOrder:
+    """How many of the rules have events in the order in which the rules are listed.
+
+    Events of one instant stand in whatever order fits, and one event may stand for several
+    rules. For every length and every rule, the latest start of a chain of that length which ends
+    in that rule is kept: a chain lies in a window if it starts in it, so nothing has to leave.
+    """
+
+    def __init__(self, threshold: Threshold, parts: int) -> None:
+        self._threshold = threshold
+        self._parts = parts
+        # _starts[length - 1][part]: None where there is no such chain.
+        self._starts: list[list[int | None]] = [[None] * parts for _ in range(parts)]
+
+    def enter(self, time: int, events: Sequence[Counted]) -> None:
+        seen = frozenset[int]().union(*(event.parts for event in events))
+        for part in range(self._parts):  # in the rules' order: so those of one instant chain up
+            if part not in seen:
+                continue
+            self._starts[0][part] = time
+            for length in range(1, part + 1):
+                before = [start for start in self._starts[length - 1][:part] if start is not None]
+                if before:
+                    self._starts[length][part] = max(before)
+
+    def leave(self, event: Counted) -> None:
+        """Nothing: a chain that starts before the window is not asked for."""
+
+    def holds(self, since: int) -> bool:
+        longest = 0
+        for length, starts in enumerate(self._starts, 1):
+            if any(start is not None and start >= since for start in starts):
+                longest = length
+        return self._threshold.holds(longest)

@@ -1,0 +1,78 @@
+"""The events that a plain rule matches, read one by one or asked for, with its matcher's say."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from detections.compiled import Compiled, Query
+from detections.correlations.occurrences import GroupKey
+from detections.events.fields import FieldReader, Hit
+from detections.events.index import Snapshot
+
+
+class Matching:
+    """One rule's events in one snapshot. `fields` are what is read of each."""
+
+    def __init__(
+        self, snapshot: Snapshot, compiled: Compiled, fields: Collection[str] = ()
+    ) -> None:
+        self.snapshot = snapshot
+        self.compiled = compiled
+        self.reader = FieldReader(fields, decided=compiled.decide is not None)
+
+    def where(self, *filters: Query) -> Query:
+        """A query that finds every event of the rule that passes the filters, and maybe more."""
+        return _every(self.compiled.query, *filters)
+
+    def hits(self, *filters: Query, page: int | None = None) -> Iterator[Hit]:
+        """Every event that passes the filters, in time's order; `sort[0]` is its time."""
+        return self._decided(self.where(*filters), page)
+
+    def any(self, *filters: Query) -> bool:
+        """Whether there is such an event."""
+        if self.compiled.decide is not None:
+            return next(self.hits(*filters, page=_FEW), None) is not None
+        exact = _every(self.compiled.exact, *filters)
+        reply = self.snapshot.search(exact, size=1, _source=False, track_total_hits=False)
+        if reply["hits"]["hits"]:
+            return True
+        repaired = _every(self.compiled.repaired, *filters)
+        return next(self._decided(repaired, _FEW), None) is not None
+
+    def counted_by_engine(self, *filters: Query) -> bool:
+        """Whether aggregations over `where` are exact: no event of these has to be decided."""
+        if self.compiled.decide is not None:
+            return False
+        repaired = _every(self.compiled.repaired, *filters)
+        reply = self.snapshot.search(repaired, size=1, _source=False, track_total_hits=False)
+        return not reply["hits"]["hits"]
+
+    def _decided(self, query: Query, page: int | None) -> Iterator[Hit]:
+        hits = self.snapshot.hits(
+            query, self.reader.request(), entire=self.reader.must_be_entire, page=page
+        )
+        for hit in hits:
+            if not self.reader.must_be_decided(hit) or self.compiled.holds(hit["_source"]):
+                yield hit
+
+
+_FEW = 100
+
+
+def _every(*filters: Query) -> Query:
+    return {"bool": {"filter": list(filters)}}
+
+
+def of_group(fields: Sequence[str], key: GroupKey) -> Query:
+    """The events of one group."""
+    return _every(*({"term": {name: value}} for name, value in zip(fields, key, strict=True)))
+
+
+def of_groups(fields: Sequence[str], keys: Collection[GroupKey]) -> Query:
+    """The events of some groups, and of those that mix their values."""
+    return _every(
+        *(
+            {"terms": {name: sorted({key[place] for key in keys})}}
+            for place, name in enumerate(fields)
+        )
+    )

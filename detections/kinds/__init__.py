@@ -1,0 +1,1 @@
+"""The kinds of rule that Sigma lacks: first times, anomalies, impossible journeys."""

@@ -1,0 +1,194 @@
+"""First times: a principal uses a region, a country, a tool, a call or a key it never used before.
+
+An event is new if no event of the rule has the same value for the same principal in the `days`
+before it. Where there is no history, everything would be new: so a principal has to be known,
+which it is by an event of the rule that is at least `learn` days older.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from detections.compiled import Compiled, Query
+from detections.correlations.occurrences import GroupKey
+from detections.correlations.parts import Interval, during
+from detections.events.index import EventIndex, Snapshot, histogram, terms
+from detections.events.matching import Matching, of_group, of_groups
+from detections.finding import Finding
+from detections.kinds.options import Options
+from detections.matcher.event_values import text
+from detections.span import Span, moment
+
+DAY = 86_400_000
+LEARN = 7
+PAGE = 200
+"""Pairs of principal and value that are looked up together."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewTerms:
+    """`field` by the values of `per`; `days` of memory, `learn` days before anything is new."""
+
+    field: str
+    per: tuple[str, ...] = ()
+    days: int = 30
+    learn: int = LEARN
+
+
+def parse(content: Mapping[str, Any]) -> NewTerms:
+    """From what stands under `new_terms:`. Raises `RuleError`.
+
+    >>> parse({"field": "awsRegion", "per": ["userIdentity.arn"]}).days
+    30
+    """
+    options = Options("new_terms", content)
+    field, per = options.field("field"), options.fields("per")
+    days = options.whole("days", 30, 1, 3650)
+    learn = options.whole("learn", min(LEARN, days), 0, days)
+    options.done()
+    return NewTerms(field, per, days, learn)
+
+
+def findings(
+    index: EventIndex, rule_id: str, new_terms: NewTerms, compiled: Compiled, span: Span
+) -> Iterator[Finding]:
+    """Every first time in the span, one finding each. Raises `ClusterError`."""
+    touched = {"bool": {"filter": [compiled.query, span.query()]}}
+    if not index.count(touched):
+        return
+    with index.snapshot() as snapshot:
+        yield from _Search(snapshot, rule_id, new_terms, compiled, span).findings()
+
+
+class _Search:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        rule_id: str,
+        new_terms: NewTerms,
+        compiled: Compiled,
+        span: Span,
+    ) -> None:
+        self._rule_id = rule_id
+        self._new_terms = new_terms
+        self._fields = (*new_terms.per, new_terms.field)
+        self._memory = new_terms.days * DAY
+        self._matching = Matching(snapshot, compiled)
+        self._snapshot = snapshot
+        self._span = span.query()
+
+    def findings(self) -> Iterator[Finding]:
+        """Piece by piece, each shorter than the memory: within one, only a pair's first event in
+        the span can be new, since the others come after it."""
+        piece = max(DAY // 24, self._memory // 4)
+        touched = self._matching.where(self._span)
+        first = {"first": {"min": {"field": "@timestamp"}}}
+        for bucket in self._snapshot.buckets(touched, [histogram("piece", piece)]):
+            since = int(bucket["key"]["piece"])
+            interval = since, since + piece - 1
+            query = self._matching.where(self._span, during(interval))
+            pairs = (
+                (self._key(each), int(each["first"]["value"]))
+                for each in self._snapshot.buckets(query, self._by(), first)
+            )
+            # Where a matcher decides, the first time that the engine tells may be too early.
+            exact = self._matching.counted_by_engine(self._span, during(interval))
+            while batch := dict(islice(pairs, PAGE)):
+                for key in self._unseen(batch, interval, exact=exact):
+                    yield from self._first(key, interval)
+
+    def _unseen(
+        self, batch: Mapping[GroupKey, int], interval: Interval, *, exact: bool
+    ) -> list[GroupKey]:
+        """Those of the pairs that may be new: most aren't, which few requests can tell."""
+        compiled = self._matching.compiled
+        left = dict(batch)
+        if exact:
+            # What all of the batch remember, in one look; then each pair's own memory.
+            shared = max(left.values()) - self._memory, min(left.values()) - 1
+            if shared[0] <= shared[1]:
+                filters = [compiled.exact, during(shared), of_groups(self._fields, left)]
+                for bucket in self._snapshot.buckets({"bool": {"filter": filters}}, self._by()):
+                    left.pop(self._key(bucket), None)
+            seen = [
+                [compiled.exact, of_group(self._fields, key), during(self._remembered(first))]
+                for key, first in left.items()
+            ]
+            left = self._kept(left, seen, found=False)
+        if self._new_terms.learn:
+            known = []
+            for key, first in left.items():
+                times = self._learnt(first)
+                if not exact:
+                    times = times[0], self._learnt(interval[1])[1]
+                known.append([compiled.query, self._who(key), during(times)])
+            left = self._kept(left, known, found=True)
+        return list(left)
+
+    def _kept(
+        self, pairs: Mapping[GroupKey, int], filters: Sequence[list[Query]], *, found: bool
+    ) -> dict[GroupKey, int]:
+        """The pairs for which there is an event that passes the filters, or there is none."""
+        bodies = [
+            {
+                "size": 1,
+                "_source": False,
+                "track_total_hits": False,
+                "query": {"bool": {"filter": each}},
+            }
+            for each in filters
+        ]
+        replies = self._snapshot.searches(bodies)
+        return {
+            key: first
+            for (key, first), reply in zip(pairs.items(), replies, strict=True)
+            if bool(reply["hits"]["hits"]) is found
+        }
+
+    def _remembered(self, time: int) -> Interval:
+        """The times in which an event at `time` may have a forerunner."""
+        return time - self._memory, time - 1
+
+    def _learnt(self, time: int) -> Interval:
+        """The times in which a principal has to be seen to be known at `time`."""
+        return time - self._memory, time - self._new_terms.learn * DAY
+
+    def _who(self, key: GroupKey) -> Query:
+        return of_group(self._new_terms.per, key[:-1])
+
+    def _by(self) -> list[dict[str, Any]]:
+        return [terms(f"by{place}", name) for place, name in enumerate(self._fields)]
+
+    def _key(self, bucket: Mapping[str, Any]) -> GroupKey:
+        return tuple(text(bucket["key"][f"by{place}"]) for place in range(len(self._fields)))
+
+    def _first(self, key: GroupKey, interval: tuple[int, int]) -> Iterator[Finding]:
+        """The finding of a pair's first event in an interval, if it is new."""
+        pair = of_group(self._fields, key)
+        hit = next(self._matching.hits(self._span, during(interval), pair, page=10), None)
+        if hit is None:
+            return
+        time = int(hit["sort"][0])
+        if self._matching.any(pair, during(self._remembered(time))):
+            return
+        learnt = during(self._learnt(time))
+        if self._new_terms.learn and not self._matching.any(self._who(key), learnt):
+            return
+        yield Finding(
+            rule_id=self._rule_id,
+            events=(hit["_id"],),
+            count=1,
+            first_seen=moment(time),
+            last_seen=moment(time),
+            group=tuple(zip(self._fields, key, strict=True)),
+            detail=_sentence(self._new_terms, key),
+        )
+
+
+def _sentence(new_terms: NewTerms, key: Sequence[str]) -> str:
+    who = ", ".join(key[:-1])
+    by = f" by {who}" if who else ""
+    return f"first {new_terms.field} {key[-1]!r}{by} in {new_terms.days} days"

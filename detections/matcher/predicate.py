@@ -1,0 +1,166 @@
+"""A rule's logic as a small tree of tests, and what can be made of it.
+
+`closure` gives the function that decides. `bounds` gives what can be decided when only some of
+the record's own fields are known, as before a record is fully decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sigma.types import SigmaType
+
+from detections.matcher.event_values import Record, RecordTest
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What a test seeks, in Sigma's own words: any of `values` at `field` (None: anywhere).
+
+    `modifiers` are pySigma's classes. No values means that nothing matches.
+    """
+
+    field: str | None
+    values: tuple[SigmaType, ...]
+    modifiers: frozenset[type] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """One test of a record. `fields` are the paths it reads; None means all of the record.
+
+    `sought` says the same to whoever compiles it to something else than a function.
+    """
+
+    fields: frozenset[str] | None
+    matches: RecordTest
+    sought: Sought | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """True where all of `parts` are."""
+
+    parts: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    """True where one of `parts` is."""
+
+    parts: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """True where `part` is not."""
+
+    part: Node
+
+
+Node = Test | Every | Some | Not
+Bound = RecordTest | bool
+"""A test, or what it always gives."""
+
+
+def paths(node: Node) -> frozenset[str]:
+    """Every path the tree reads. A keyword search reads all of the record and adds none."""
+    match node:
+        case Test(fields):
+            return fields or frozenset()
+        case Not(part):
+            return paths(part)
+        case Every(parts) | Some(parts):
+            return frozenset().union(*map(paths, parts))
+
+
+def closure(node: Node) -> RecordTest:
+    """The function that decides."""
+    match node:
+        case Test(_, matches):
+            return matches
+        case Not(part):
+            return _negated(closure(part))
+        case Every(parts):
+            return all_of([closure(part) for part in parts])
+        case Some(parts):
+            return any_of([closure(part) for part in parts])
+
+
+def bounds(node: Node, known: frozenset[str]) -> tuple[Bound, Bound]:
+    """(possible, certain): the tree's upper and lower bound from the fields `known` alone.
+
+    For every record that agrees on those fields: if `possible` is false the tree is, if `certain`
+    is true the tree is. `known` names fields of the record itself, not nested ones.
+    """
+    match node:
+        case Test(fields, matches):
+            if fields is not None and fields <= known:
+                return matches, matches
+            return True, False
+        case Not(part):
+            possible, certain = bounds(part, known)
+            return _opposite(certain), _opposite(possible)
+        case Every(parts):
+            pairs = [bounds(part, known) for part in parts]
+            return _joined(pairs, 0, all_of, False), _joined(pairs, 1, all_of, False)
+        case Some(parts):
+            pairs = [bounds(part, known) for part in parts]
+            return _joined(pairs, 0, any_of, True), _joined(pairs, 1, any_of, True)
+
+
+def _joined(
+    pairs: Sequence[tuple[Bound, Bound]],
+    side: int,
+    join: Callable[[Sequence[RecordTest]], RecordTest],
+    decisive: bool,
+) -> Bound:
+    """`join` of one side of the pairs; `decisive` is the constant that settles it alone."""
+    sides = [pair[side] for pair in pairs]
+    if any(bound is decisive for bound in sides):
+        return decisive
+    tests = [bound for bound in sides if not isinstance(bound, bool)]
+    return join(tests) if tests else not decisive
+
+
+def _opposite(bound: Bound) -> Bound:
+    return not bound if isinstance(bound, bool) else _negated(bound)
+
+
+def _negated(test: RecordTest) -> RecordTest:
+    return lambda record: not test(record)
+
+
+def all_of(tests: Sequence[RecordTest]) -> RecordTest:
+    """One test that passes where all of `tests` do."""
+    if len(tests) == 1:
+        return tests[0]
+    if len(tests) == 2:
+        first, second = tests
+        return lambda record: first(record) and second(record)
+
+    def match(record: Record) -> bool:
+        for test in tests:  # noqa: SIM110  a generator costs as much again as the tests
+            if not test(record):
+                return False
+        return True
+
+    return match
+
+
+def any_of(tests: Sequence[RecordTest]) -> RecordTest:
+    """One test that passes where any of `tests` does."""
+    if len(tests) == 1:
+        return tests[0]
+    if len(tests) == 2:
+        first, second = tests
+        return lambda record: first(record) or second(record)
+
+    def match(record: Record) -> bool:
+        for test in tests:  # noqa: SIM110  a generator costs as much again as the tests
+            if test(record):
+                return True
+        return False
+
+    return match

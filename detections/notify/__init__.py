@@ -1,0 +1,1 @@
+"""Alerts put before people: channels, what is written to them, and what was delivered."""

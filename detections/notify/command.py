@@ -1,0 +1,60 @@
+"""A program to run: the message as JSON on its standard input, and nothing of it elsewhere.
+
+There is no shell, and the arguments are those of the settings: what an event says never becomes
+part of a command line. Of the environment it gets all but Trailhound's own variables, which may
+hold passwords.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from contextlib import suppress
+
+from detections.notify.channel import Message
+from trailhound.errors import NotifyError
+from trailhound.settings import ChannelSettings
+
+
+class Command:
+    """A channel: exit code 0 is a delivery."""
+
+    def __init__(self, channel: ChannelSettings) -> None:
+        self._name = channel.name
+        self._command = channel.command
+        self._timeout = channel.timeout
+
+    def send(self, message: Message) -> None:
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith("TRAILHOUND_")
+        }
+        try:
+            process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=kept | {"TRAILHOUND_ALERT_ID": message.key},
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise NotifyError(
+                f"{self._name}: the command cannot be run: {error.strerror}",
+                hint="give the whole path of a program that may be executed",
+            ) from None
+        try:
+            process.communicate(message.document(), timeout=self._timeout)
+        except subprocess.TimeoutExpired:
+            # It and all that it started.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise NotifyError(
+                f"{self._name}: the command did not end within {self._timeout:g} s",
+                hint="raise the channel's timeout, or let it work in the background",
+            ) from None
+        except BrokenPipeError:
+            process.wait()
+        if process.returncode:
+            raise NotifyError(f"{self._name}: the command ended with code {process.returncode}")

@@ -1,0 +1,54 @@
+"""A message to every channel, to see whether it arrives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from detections.notify.channel import Message
+from detections.notify.kinds import open_channel
+from detections.notify.topic import Session
+from trailhound.errors import TrailhoundError, UsageError
+from trailhound.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A channel, and what went wrong; `error` is None where the message was taken."""
+
+    channel: str
+    kind: str
+    error: TrailhoundError | None = None
+
+
+def try_channels(
+    settings: Settings, session: Session, now: datetime, only: str | None = None
+) -> Sequence[Tried]:
+    """Send a test message to each channel, or to the one named `only`.
+
+    Raises `UsageError` where there is none, or none of that name.
+    """
+    channels = [
+        channel for channel in settings.notify.channels if only is None or channel.name == only
+    ]
+    if not channels:
+        named = f" named {only}" if only else ""
+        raise UsageError(
+            f"there is no channel{named}", hint="add it to `notify.channels` in the settings"
+        )
+    message = Message(
+        key=f"test-{int(now.timestamp())}",
+        kind="test",
+        subject="Trailhound: a test",
+        text="Alerts of Trailhound arrive here. Nothing has happened: this is a test.",
+    )
+    tried = []
+    for channel in channels:
+        try:
+            open_channel(channel, settings.aws, session).send(message)
+        except TrailhoundError as error:
+            tried.append(Tried(channel.name, channel.kind, error))
+        else:
+            tried.append(Tried(channel.name, channel.kind))
+    return tried

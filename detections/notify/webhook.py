@@ -1,0 +1,119 @@
+"""A signed POST to an address of one's own.
+
+    POST /path
+    Content-Type: application/json
+    Idempotency-Key: 5f1c0a…                      the alert's id
+    X-Trailhound-Timestamp: 1740830400            seconds since 1970, when this try was made
+    X-Trailhound-Signature: v1=4d1b…              hex HMAC-SHA256 of "TIMESTAMP.BODY"
+
+Any status of 200 to 299 is a delivery. Redirects are not followed: they would carry the alert to
+an address that nobody named.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from typing import Final
+from urllib.parse import urlsplit
+
+import certifi
+import urllib3
+from urllib3.exceptions import HTTPError, NewConnectionError, SSLError
+from urllib3.exceptions import TimeoutError as NoAnswer
+
+from detections.notify.channel import Message
+from detections.notify.secret import revealed
+from trailhound import __version__
+from trailhound.errors import NotifyError, SettingsError
+from trailhound.settings import ChannelSettings
+
+TIMESTAMP: Final = "X-Trailhound-Timestamp"
+SIGNATURE: Final = "X-Trailhound-Signature"
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def signature(secret: str, timestamp: int, body: bytes) -> str:
+    """The value of the signature header."""
+    signed = f"{timestamp}.".encode() + body
+    return "v1=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
+
+
+class Webhook:
+    """A channel. Raises `SettingsError` where its settings can't work."""
+
+    def __init__(self, channel: ChannelSettings) -> None:
+        self._name = channel.name
+        self._url = revealed(channel.url, channel.url_file, f"{channel.name}: url")
+        self._secret = revealed(channel.secret, channel.secret_file, f"{channel.name}: secret")
+        try:
+            parts = urlsplit(self._url)
+            fits = bool(parts.hostname) and (parts.port or 1) > 0
+        except ValueError:
+            fits = False
+        if not fits or parts.scheme not in ("https", "http"):
+            raise SettingsError(
+                f"{channel.name}: url is no address", hint="write it as https://host/path"
+            )
+        if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+            raise SettingsError(
+                f"{channel.name}: url is not encrypted",
+                hint="use https://; http:// is for this machine alone",
+            )
+        self._host = parts.hostname
+        authorities = channel.ca_bundle.expanduser() if channel.ca_bundle else certifi.where()
+        try:
+            self._pool = urllib3.PoolManager(
+                num_pools=1,
+                cert_reqs="CERT_REQUIRED",
+                ca_certs=str(authorities),
+                timeout=urllib3.Timeout(total=channel.timeout),
+                retries=False,
+            )
+        except (OSError, ValueError) as error:
+            raise SettingsError(
+                f"{channel.name}: ca_bundle cannot be used ({type(error).__name__})",
+                hint="it is a PEM file",
+            ) from None
+
+    def send(self, message: Message) -> None:
+        body = message.document()
+        now = int(time.time())
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": f"trailhound/{__version__}",
+            "Idempotency-Key": message.key,
+            TIMESTAMP: str(now),
+            SIGNATURE: signature(self._secret, now, body),
+        }
+        try:
+            reply = self._pool.request(
+                "POST", self._url, body=body, headers=headers, redirect=False, preload_content=False
+            )
+            status = reply.status
+            reply.read(64 * 1024)  # what it says is of no use, and may be endless
+            reply.close()
+        except (HTTPError, OSError, ValueError) as error:
+            # Not the error's own words: they repeat the address, path and all.
+            raise NotifyError(
+                f"{self._name}: {self._host} {_what_happened(error)}",
+                hint="see that the receiver runs, and that its certificate is of a known authority",
+            ) from None
+        if 300 <= status < 400:
+            raise NotifyError(
+                f"{self._name}: {self._host} answered with a redirect ({status})",
+                hint="give the address it leads to: redirects are not followed",
+            )
+        if not 200 <= status < 300:
+            raise NotifyError(f"{self._name}: {self._host} answered with status {status}")
+
+
+def _what_happened(error: Exception) -> str:
+    if isinstance(error, SSLError):
+        return "has a certificate that is not trusted, or speaks no TLS"
+    if isinstance(error, NoAnswer) and not isinstance(error, NewConnectionError):
+        return "did not answer in time"
+    if isinstance(error, NewConnectionError):
+        return "cannot be reached"
+    return f"broke the connection off ({type(error).__name__})"

@@ -1,0 +1,1 @@
+"""Rule packs: files of Sigma documents, and what settings change about their rules."""

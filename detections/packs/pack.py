@@ -1,0 +1,313 @@
+"""A pack: all rules that are in force, compiled, and every fault on the way.
+
+A broken rule, exception or file is a fault with its place and reason; the others load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from sigma.collection import SigmaCollection
+from sigma.correlations import SigmaCorrelationRule
+from sigma.exceptions import SigmaError
+from sigma.filters import SigmaFilter
+from sigma.policy.profiles import TrustedPolicy
+from sigma.rule import SigmaRule
+
+from detections.backend.compiler import compile_rule
+from detections.compiled import Compiled
+from detections.correlations.correlation import Correlation
+from detections.matcher import SigmaMatcher
+from detections.packs.documents import Document, Fault, documents, rule_files
+from detections.packs.reading import duration, read, rule_id
+from detections.rule import Place, Rule
+from trailhound.errors import RuleError, UsageError
+from trailhound.settings import DetectionSettings, OverrideSettings
+
+SHIPPED = Path(__file__).parent.parent / "rules"
+"""The pack that comes with Trailhound."""
+
+Parsed = SigmaRule | SigmaCorrelationRule | SigmaFilter
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """`rules` are in force; `compiled` holds the query of each that has a `detection`, by id."""
+
+    rules: tuple[Rule, ...] = ()
+    compiled: Mapping[str, Compiled] = field(default_factory=dict)
+    faults: tuple[Fault, ...] = ()
+    disabled: tuple[Rule, ...] = ()
+
+    def rule(self, wanted: str) -> Rule:
+        """The rule of this id, or whose id or title begins so. Raises `UsageError`."""
+        known = [*self.rules, *self.disabled]
+        exact = [each for each in known if wanted in (each.id, each.title)]
+        low = wanted.lower()
+        found = exact or [
+            each for each in known if each.id.startswith(low) or each.title.lower().startswith(low)
+        ]
+        if len(found) == 1:
+            return found[0]
+        what = f"{len(found)} rules begin so" if found else "no rule has this id or title"
+        raise UsageError(f"{wanted!r}: {what}", hint="see `trailhound rules list`")
+
+    @property
+    def alerting(self) -> tuple[Rule, ...]:
+        """The rules that raise alerts themselves."""
+        return tuple(rule for rule in self.rules if rule.alerts)
+
+
+def load(settings: DetectionSettings, more: Sequence[Path] = ()) -> Pack:
+    """The shipped pack, those of the settings, and `more`, with exceptions and overrides.
+
+    Raises `UsageError` for a path that isn't there; all that is wrong inside one is a fault.
+    """
+    shipped = [SHIPPED] if settings.shipped and SHIPPED.is_dir() else []
+    return load_paths([*shipped, *settings.rules, *more], settings)
+
+
+def load_paths(paths: Iterable[Path], settings: DetectionSettings) -> Pack:
+    """The rules at `paths` alone, with the settings' exceptions, placeholders and overrides."""
+    return _Loading(settings).run(list(paths))
+
+
+class _Loading:
+    def __init__(self, settings: DetectionSettings) -> None:
+        self._settings = settings
+        self._faults: list[Fault] = []
+        self._places: dict[int, Place] = {}
+        self._sigma: list[SigmaRule | SigmaCorrelationRule] = []
+        self._filters: list[tuple[SigmaFilter, Place]] = []
+
+    def run(self, paths: list[Path]) -> Pack:
+        for path in [*paths, *self._settings.exceptions]:
+            if not path.expanduser().exists():
+                raise UsageError(f"no rules at {path}", hint="check the path")
+        self._read_all(path.expanduser() for path in paths)
+        rules_only = len(self._sigma)
+        self._read_all(path.expanduser() for path in self._settings.exceptions)
+        for each in self._sigma[rules_only:]:
+            self._fault(each, "a rule stands among the exceptions", "move it to a rules folder")
+        del self._sigma[rules_only:]
+        self._drop_repeated()
+        self._apply_filters()
+        self._resolve()
+        return self._finish()
+
+    def _fault(self, sigma: Parsed, reason: str, hint: str = "", *, stops: bool = True) -> None:
+        name = "" if isinstance(sigma, SigmaFilter) else rule_id(sigma)
+        self._faults.append(Fault(self._places[id(sigma)], reason, hint, name, stops))
+
+    # Reading
+
+    def _read_all(self, paths: Iterable[Path]) -> None:
+        seen: set[Path] = set()
+        for path in paths:
+            for file in rule_files(path):
+                if file.resolve() not in seen:
+                    seen.add(file.resolve())
+                    self._read_file(file)
+
+    def _read_file(self, file: Path) -> None:
+        actions = _Actions()
+        for document in documents(file):
+            if isinstance(document, Fault):
+                self._faults.append(document)
+                continue
+            try:
+                parsed = actions.parse(document)
+            except Exception as error:  # noqa: BLE001  pySigma meets hostile YAML with any of them
+                self._faults.append(Fault(document.place, _said(error), "mend the rule"))
+                continue
+            if parsed is not None:
+                self._take(parsed, document.place)
+
+    def _take(self, parsed: Parsed, place: Place) -> None:
+        self._places[id(parsed)] = place
+        if isinstance(parsed, SigmaFilter):
+            self._filters.append((parsed, place))
+        elif isinstance(parsed, SigmaRule) and (foreign := _foreign(parsed)):
+            self._fault(parsed, f"its log source is {foreign}, not CloudTrail", "leave it out")
+        else:
+            self._sigma.append(parsed)
+
+    def _drop_repeated(self) -> None:
+        first: dict[str, SigmaRule | SigmaCorrelationRule] = {}
+        for each in self._sigma:
+            before = first.setdefault(rule_id(each), each)
+            if before is not each:
+                where = self._places[id(before)]
+                self._fault(
+                    each, f"the id {rule_id(each)} is taken by {where}", "give it one of its own"
+                )
+        self._sigma = list(first.values())
+
+    # What rules say of each other
+
+    def _apply_filters(self) -> None:
+        for exception, _ in self._filters:
+            try:  # by itself first: a broken exception must not break the rules it is for
+                SigmaMatcher.from_detections(exception.filter, self._settings.placeholders)
+            except (RuleError, SigmaError) as error:
+                self._fault(exception, _said(error), getattr(error, "hint", "mend the exception"))
+                continue
+            touched = False
+            for index, rule in enumerate(self._sigma):
+                if not isinstance(rule, SigmaRule):
+                    continue
+                before = list(rule.detection.condition)
+                try:
+                    self._sigma[index] = exception.apply_on_rule(deepcopy(rule))
+                except Exception as error:  # noqa: BLE001  as above
+                    self._fault(exception, _said(error), "mend the exception")
+                    touched = True
+                    break
+                self._places[id(self._sigma[index])] = self._places[id(rule)]
+                touched |= self._sigma[index].detection.condition != before  # type: ignore[union-attr]
+            if not touched:
+                self._fault(
+                    exception,
+                    f"the exception {exception.title!r} fits no rule",
+                    "check its `rules` and its `logsource`",
+                    stops=False,
+                )
+
+    def _resolve(self) -> None:
+        """Correlations know the rules they stand on; one that stands on nothing is a fault."""
+        while True:
+            collection = SigmaCollection(list(self._sigma), resolve_references=False)
+            broken = []
+            for each in self._sigma:
+                if isinstance(each, SigmaCorrelationRule):
+                    try:
+                        each.resolve_rule_references(collection)
+                    except SigmaError as error:
+                        broken.append(each)
+                        self._fault(each, _said(error), "name rules by id or `name`")
+            if not broken:
+                return
+            self._sigma = [each for each in self._sigma if each not in broken]
+
+    def _finish(self) -> Pack:
+        rules: list[Rule] = []
+        compiled: dict[str, Compiled] = {}
+        for each in self._sigma:
+            try:
+                rule = read(each, self._places[id(each)])
+                if isinstance(each, SigmaCorrelationRule):
+                    Correlation.of(each)  # refuses, by name, what is not supported
+                if rule.events is not None:
+                    compiled[rule.id] = compile_rule(rule.events, self._settings.placeholders)
+                    self._warn_unsearched(each, compiled[rule.id])
+                rules.append(rule)
+            except (RuleError, SigmaError) as error:
+                self._fault(each, _said(error), getattr(error, "hint", ""))
+        silent = self._only_for_others(rules)
+        rules = [replace(rule, alerts=rule.id not in silent) for rule in rules]
+        enabled, disabled = self._overridden(rules)
+        return Pack(tuple(enabled), compiled, tuple(self._faults), tuple(disabled))
+
+    def _warn_unsearched(self, sigma: SigmaRule | SigmaCorrelationRule, made: Compiled) -> None:
+        for path in made.unsearched:
+            self._fault(
+                sigma,
+                f"the index does not search the field {path!r}: hits are decided one by one",
+                "see `trailhound rules fields`",
+                stops=False,
+            )
+
+    def _only_for_others(self, rules: list[Rule]) -> set[str]:
+        """Ids of rules that serve a correlation alone. A correlation on a broken rule is broken."""
+        silent: set[str] = set()
+        alive = {rule.id for rule in rules}
+        while True:
+            fallen = [
+                rule
+                for rule in rules
+                if isinstance(rule.definition, SigmaCorrelationRule)
+                and any(rule_id(ref.rule) not in alive for ref in rule.definition.referenced_rules)
+            ]
+            if not fallen:
+                break
+            for rule in fallen:
+                self._fault(rule.definition, "it stands on a rule that is broken", "mend that rule")
+                rules.remove(rule)
+                alive.discard(rule.id)
+        for rule in rules:
+            if isinstance(rule.definition, SigmaCorrelationRule) and not rule.definition.generate:
+                silent |= {rule_id(ref.rule) for ref in rule.definition.referenced_rules}
+        return silent
+
+    def _overridden(self, rules: list[Rule]) -> tuple[list[Rule], list[Rule]]:
+        overrides = {key.lower(): each for key, each in self._settings.overrides.items()}
+        for key in overrides.keys() - {rule.id for rule in rules}:
+            place = Place(Path("settings"))
+            reason = f"detections.overrides: no rule has the id {key!r}"
+            self._faults.append(Fault(place, reason, "see `trailhound rules list`", stops=False))
+        enabled: list[Rule] = []
+        disabled: list[Rule] = []
+        for rule in rules:
+            made, runs = _override(rule, overrides.get(rule.id))
+            (enabled if runs else disabled).append(made)
+        return enabled, disabled
+
+
+def _override(rule: Rule, override: OverrideSettings | None) -> tuple[Rule, bool]:
+    if override is None:
+        return rule, True
+    changes: dict[str, Any] = {}
+    if override.level is not None:
+        changes["level"] = override.level
+    if override.interval is not None:
+        changes["interval"] = duration(override.interval)
+    return replace(rule, **changes), override.enabled
+
+
+class _Actions:
+    """Sigma's `action: global`, `reset` and `repeat`, within one file."""
+
+    def __init__(self) -> None:
+        self._template: dict[str, Any] | None = None
+        self._previous: dict[str, Any] | None = None
+
+    def parse(self, document: Document) -> Parsed | None:
+        """The rule of a document; None for one that only sets or ends a template."""
+        content = document.content
+        action = content.get("action")
+        if action == "global":
+            self._template = self._previous = content
+            return None
+        if action == "reset":
+            self._template = None
+            return None
+        before = [each for each in (self._template,) if each is not None]
+        if action == "repeat" and self._previous is not None:
+            before.append({k: v for k, v in self._previous.items() if k != "action"})
+        elif action is None:
+            self._previous = content
+        collection = SigmaCollection.from_dicts(
+            deepcopy([*before, content]),
+            collect_filters=True,
+            resolve_references=False,
+            policy=TrustedPolicy,
+        )
+        parsed: list[Parsed] = [*collection.rules, *collection.filters]
+        return parsed[-1]
+
+
+def _foreign(rule: SigmaRule) -> str:
+    """The log source of a rule that is not for CloudTrail; empty for one that is."""
+    source = rule.logsource
+    if source.product not in (None, "aws"):
+        return f"product {source.product!r}"
+    return f"service {source.service!r}" if source.service not in (None, "cloudtrail") else ""
+
+
+def _said(error: Exception) -> str:
+    text = str(error).replace(" in None", "").strip()
+    return text or type(error).__name__

@@ -1,0 +1,159 @@
+"""A parsed Sigma rule, with what stands under `trailhound:`, as a `Rule`."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sigma.correlations import SigmaCorrelationRule, SigmaCorrelationTimespan
+from sigma.exceptions import SigmaError
+from sigma.rule import SigmaRule
+
+from detections.packs.kinds import KINDS
+from detections.rule import LEVELS, SEVERITIES, Attack, Kind, Level, Place, Rule
+from trailhound.errors import RuleError
+
+DEFAULT_LEVEL: Level = "medium"
+"""Of a rule that gives none; Sigma leaves it open."""
+
+_NAMELESS = uuid.UUID("6b1c7bd0-3d0e-5a86-9f34-6d4a3a3a6a11")
+_MOST_SECONDS = 366 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """What may stand under `trailhound:` of any rule; None where it isn't given."""
+
+    severity: int | None = None
+    interval: timedelta | None = None
+    suppress: timedelta | None = None
+    response: tuple[str, ...] = ()
+    group_by: tuple[str, ...] = ()
+
+
+def rule_id(sigma: SigmaRule | SigmaCorrelationRule) -> str:
+    """The rule's UUID; made of name or title, and so the same each time, where it has none."""
+    if sigma.id is not None:
+        return str(sigma.id)
+    return str(uuid.uuid5(_NAMELESS, sigma.name or sigma.title))
+
+
+def duration(value: object) -> timedelta:
+    """`30s`, `5m`, `1h`, `7d`, as in Sigma's `timespan`. Raises `RuleError`.
+
+    >>> duration("90m")
+    datetime.timedelta(seconds=5400)
+    """
+    try:
+        seconds = SigmaCorrelationTimespan(str(value)).seconds
+    except (SigmaError, ValueError):
+        seconds = 0
+    if not 0 < seconds <= _MOST_SECONDS:
+        raise RuleError(
+            f"{value!r} is no stretch of time", hint="write 30s, 5m, 1h or 7d; a year at the most"
+        )
+    return timedelta(seconds=seconds)
+
+
+def read(sigma: SigmaRule | SigmaCorrelationRule, place: Place) -> Rule:
+    """The `Rule` of a parsed rule that has no errors. Raises `RuleError`."""
+    extension, own = _extension(sigma)
+    level = _level(sigma)
+    kind: Kind = "correlation" if isinstance(sigma, SigmaCorrelationRule) else "sigma"
+    definition: Any = sigma
+    events = sigma if isinstance(sigma, SigmaRule) else None
+    if own is not None:
+        if events is None:
+            raise RuleError(
+                f"`trailhound: {own[0]}` cannot stand in a correlation",
+                hint="write a rule with `detection:`, which says what events it looks at",
+            )
+        kind, content = own
+        definition = KINDS[kind](content)
+    return Rule(
+        id=rule_id(sigma),
+        title=sigma.title,
+        kind=kind,
+        level=level,
+        definition=definition,
+        place=place,
+        severity=extension.severity or SEVERITIES[level],
+        description=(sigma.description or "").strip(),
+        attack=_attack(sigma),
+        references=_texts(sigma.references),
+        falsepositives=_texts(sigma.falsepositives),
+        response=extension.response,
+        interval=extension.interval or timedelta(minutes=5),
+        group_by=extension.group_by,
+        suppress=extension.suppress or timedelta(0),
+        events=events,
+    )
+
+
+def _level(sigma: SigmaRule | SigmaCorrelationRule) -> Level:
+    given = sigma.level.name.lower() if sigma.level is not None else DEFAULT_LEVEL
+    return next((level for level in LEVELS if level == given), DEFAULT_LEVEL)
+
+
+def _attack(sigma: SigmaRule | SigmaCorrelationRule) -> Attack:
+    names = [tag.name.replace("_", "-") for tag in sigma.tags if tag.namespace == "attack"]
+    techniques = tuple(name.upper() for name in names if name[:1] == "t" and name[1:2].isdigit())
+    tactics = tuple(name for name in names if not any(each.isdigit() for each in name))
+    return Attack(tactics, techniques)
+
+
+def _texts(values: object) -> tuple[str, ...]:
+    return tuple(str(each) for each in values) if isinstance(values, list) else ()
+
+
+def _extension(
+    sigma: SigmaRule | SigmaCorrelationRule,
+) -> tuple[Extension, tuple[Kind, Mapping[str, Any]] | None]:
+    """What stands under `trailhound:`: the keys of any rule, and the kind's own."""
+    content = sigma.custom_attributes.get("trailhound", {})
+    if not isinstance(content, Mapping):
+        raise RuleError("`trailhound:` is no mapping", hint="indent its keys below it")
+    unknown = [str(key) for key in content if key not in _READERS and key not in KINDS]
+    if unknown:
+        raise RuleError(
+            f"`trailhound:` has no key {unknown[0]!r}",
+            hint=f"it takes {', '.join([*KINDS, *_READERS])}",
+        )
+    kinds = [key for key in KINDS if key in content]
+    if len(kinds) > 1:
+        raise RuleError(
+            f"a rule is of one kind, not of {' and '.join(kinds)}", hint="make two rules of it"
+        )
+    given = {key: read(key, content[key]) for key, read in _READERS.items() if key in content}
+    own = None
+    if kinds:
+        inner = content[kinds[0]]
+        if not isinstance(inner, Mapping):
+            raise RuleError(f"`trailhound: {kinds[0]}` is no mapping", hint="see docs/rules.md")
+        own = kinds[0], inner
+    return Extension(**given), own
+
+
+def _severity(key: str, value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 10:
+        return value
+    raise RuleError(f"`{key}` is {value!r}", hint="it is a whole number from 1 to 10")
+
+
+def _list(key: str, value: object) -> tuple[str, ...]:
+    values = value if isinstance(value, list) else [value]
+    if values and all(isinstance(each, str) and each.strip() for each in values):
+        return tuple(values)
+    raise RuleError(f"`{key}` holds something else than texts", hint="write a list of texts")
+
+
+_READERS: Mapping[str, Callable[[str, object], Any]] = {
+    "severity": _severity,
+    "interval": lambda _, value: duration(value),
+    "suppress": lambda _, value: duration(value),
+    "response": _list,
+    "group_by": _list,
+}

@@ -1,0 +1,77 @@
+"""A pack and its rules in words: lists, one rule whole, the query behind one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sigma.correlations import SigmaCorrelationRule
+
+from detections.packs.pack import Pack
+from detections.packs.reading import rule_id
+from detections.rule import LEVELS, Rule
+
+
+def listed(pack: Pack) -> list[dict[str, Any]]:
+    """Every rule in a line, the gravest first: `level`, `kind`, `title`, `id`, `state`."""
+    states = [(rule, "on" if rule.alerts else "part of another") for rule in pack.rules]
+    states += [(rule, "off") for rule in pack.disabled]
+    states.sort(key=lambda each: (-LEVELS.index(each[0].level), each[0].title))
+    return [
+        {
+            "id": rule.id,
+            "title": rule.title,
+            "level": rule.level,
+            "kind": rule.kind,
+            "state": state,
+            "tactics": list(rule.attack.tactics),
+            "techniques": list(rule.attack.techniques),
+            "interval": rule.interval.total_seconds(),
+            "place": str(rule.place),
+        }
+        for rule, state in states
+    ]
+
+
+def shown(pack: Pack, rule: Rule) -> dict[str, Any]:
+    """All that a person may want to know of a rule."""
+    compiled = pack.compiled.get(rule.id)
+    return {
+        "title": rule.title,
+        "id": rule.id,
+        "kind": rule.kind,
+        "level": rule.level,
+        "severity": rule.severity,
+        "description": rule.description,
+        "tactics": list(rule.attack.tactics),
+        "techniques": list(rule.attack.techniques),
+        "file": str(rule.place),
+        "alerts": rule.alerts,
+        "enabled": rule in pack.rules,
+        "interval": f"{rule.interval.total_seconds():.0f} s",
+        "group_by": list(rule.group_by),
+        "suppress": f"{rule.suppress.total_seconds():.0f} s" if rule.suppress else "",
+        "fields": sorted(compiled.matcher.fields) if compiled and compiled.matcher else [],
+        "false positives": list(rule.falsepositives),
+        "response": list(rule.response),
+        "references": list(rule.references),
+    }
+
+
+def explained(pack: Pack, rule: Rule) -> tuple[dict[str, Any], list[str]]:
+    """The query of a rule, or of each rule that a correlation stands on, and notes on it."""
+    if isinstance(rule.definition, SigmaCorrelationRule):
+        parts = [pack.rule(rule_id(each.rule)) for each in rule.definition.referenced_rules]
+        told = {
+            "correlation": rule.definition.to_dict()["correlation"],
+            "rules": {part.id: explained(pack, part)[0] for part in parts},
+        }
+        return told, [note for part in parts for note in explained(pack, part)[1]]
+    compiled = pack.compiled[rule.id]
+    notes = []
+    if compiled.decide is not None:
+        notes.append("the query lets more through than the rule means: each hit is then decided")
+    notes += [
+        f"the index does not search {path!r}: it narrows nothing, and is read from each hit"
+        for path in compiled.unsearched
+    ]
+    return {"query": compiled.plain}, notes

@@ -1,0 +1,1 @@
+"""Rules run: over a span, over history, on schedule by one of many daemons."""

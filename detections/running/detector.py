@@ -1,0 +1,104 @@
+"""Rules over a span, whatever their kind: found, and written down as alerts.
+
+A rule that fails fails alone. Only a cluster that is away as a whole stops the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from time import monotonic
+
+from opensearchpy import OpenSearch
+
+from detections.alerts.recorder import Recorded, Recorder
+from detections.events.search import Search
+from detections.finding import Finding
+from detections.packs.pack import Pack
+from detections.rule import Rule
+from detections.span import Span
+from trailhound.cluster.refusals import cluster_errors
+from trailhound.errors import ClusterUnreachable, TrailhoundError
+from trailhound.settings import Settings
+
+RECORDED_AT_ONCE = 1_000
+
+Evaluate = Callable[[Rule, Span], Iterator[Finding]]
+"""Finds by a rule of any kind but the plain one. Raises errors of the tree."""
+Idle = Callable[[Sequence[Rule], Span], Collection[str]]
+"""The ids of those rules that certainly find nothing in a span: asked for many rules at once."""
+
+
+@dataclass(slots=True)
+class RuleRun:
+    """What one rule did in one span.
+
+    `findings` counts events of a plain rule, bursts of the other kinds; `recorded` says which
+    alerts came of them, as far as `error` let it come.
+    """
+
+    rule: Rule
+    findings: int = 0
+    seconds: float = 0.0
+    recorded: Recorded = field(default_factory=Recorded)
+    error: TrailhoundError | None = None
+
+
+class Detector:
+    """Runs the rules of a pack."""
+
+    def __init__(
+        self,
+        client: OpenSearch,
+        settings: Settings,
+        pack: Pack,
+        evaluate: Evaluate,
+        idle: Idle | None = None,
+    ) -> None:
+        self._where = settings.hosts[0]
+        self._pack = pack
+        self._search = Search(client, settings)
+        self._evaluate = evaluate
+        self._idle = idle
+        rules = {rule.id: rule for rule in (*pack.rules, *pack.disabled)}
+        self._recorder = Recorder(client, settings, rules)
+
+    def run(self, rules: Sequence[Rule], span: Span, *, record: bool = True) -> Iterator[RuleRun]:
+        """Each rule's run as it ends, plain rules first; without `record` no alert is written.
+
+        Raises `ClusterUnreachable` where no rule can go on.
+        """
+        plain = [rule for rule in rules if rule.kind == "sigma"]
+        for outcome in self._search.find(plain, self._pack.compiled, span):
+            run = RuleRun(outcome.rule, seconds=outcome.seconds, error=outcome.error)
+            self._take(run, outcome.findings, record=record)
+            yield run
+        others = [rule for rule in rules if rule.kind != "sigma"]
+        idle = self._idle(others, span) if self._idle and others else ()
+        for rule in others:
+            run = RuleRun(rule)
+            if rule.id not in idle:
+                self._take(run, self._evaluate(rule, span), record=record)
+            yield run
+
+    def _take(self, run: RuleRun, findings: Iterable[Finding], *, record: bool) -> None:
+        began = monotonic()
+        waiting = iter(findings)
+        try:
+            while chunk := list(islice(waiting, RECORDED_AT_ONCE)):
+                run.findings += len(chunk)
+                if record:
+                    self._record(run.recorded, chunk)
+        except ClusterUnreachable:
+            raise
+        except TrailhoundError as error:
+            run.error = error
+        run.seconds += monotonic() - began
+
+    def _record(self, recorded: Recorded, findings: list[Finding]) -> None:
+        with cluster_errors(self._where):
+            made = self._recorder.record(findings)
+        recorded.created |= made.created
+        recorded.updated |= made.updated
+        recorded.merged |= made.merged

@@ -1,0 +1,123 @@
+"""What any rule finds in a span, whatever its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from opensearchpy import OpenSearch
+from sigma.rule import SigmaRule
+
+from detections.compiled import Compiled, Query
+from detections.correlations.correlation import Correlation
+from detections.correlations.correlator import Correlator
+from detections.correlations.parts import any_of
+from detections.events.index import EventIndex
+from detections.events.search import RULES_A_REQUEST, Search
+from detections.finding import Finding
+from detections.kinds import baselines, new_terms, travel
+from detections.kinds.anomaly import Anomaly
+from detections.kinds.new_terms import NewTerms
+from detections.kinds.travel import ImpossibleTravel
+from detections.packs.reading import rule_id
+from detections.rule import Rule
+from detections.span import Span
+from trailhound.cluster.templates import Names
+from trailhound.errors import ClusterError, ClusterUnreachable, RuleError
+from trailhound.settings import Settings
+
+
+class Evaluator:
+    """Evaluates rules over the events of the settings' namespace.
+
+    `compiled` holds the query of every rule that has a `detection`, by the rule's id: those that
+    only serve a correlation as well.
+    """
+
+    def __init__(
+        self, client: OpenSearch, settings: Settings, compiled: Mapping[str, Compiled]
+    ) -> None:
+        self._search = Search(client, settings)
+        self._index = EventIndex(client, Names(settings.prefix).days)
+        self._compiled = compiled
+        self._correlations: dict[str, Correlation] = {}
+
+    def evaluate(self, rule: Rule, span: Span) -> Iterator[Finding]:
+        """Every finding of a rule in a span, in no particular order.
+
+        An answer that is not whole (a shard that failed, a search cut off) is an error and not a
+        shorter answer: what came before it is right, and the span is to be asked for again.
+        Raises `ClusterError`, and `RuleError` for a rule that can't be evaluated.
+        """
+        match rule.definition:
+            case NewTerms() as definition:
+                return new_terms.findings(
+                    self._index, rule.id, definition, self._events(rule), span
+                )
+            case Anomaly() as definition:
+                return baselines.findings(
+                    self._index, rule.id, definition, self._events(rule), span
+                )
+            case ImpossibleTravel() as definition:
+                return travel.findings(self._index, rule.id, definition, self._events(rule), span)
+        if rule.kind == "correlation":
+            correlator = Correlator(self._index, self._correlation(rule), self._of)
+            return correlator.findings(rule.id, span)
+        return self._plain(rule, span)
+
+    def idle(self, rules: Sequence[Rule], span: Span) -> frozenset[str]:
+        """The ids of those rules that can find nothing, since the span has none of their events.
+
+        One request for fifty rules: most have nothing to do in most intervals, and are spared
+        requests of their own. Raises `ClusterUnreachable`; a rule whose query fails is not idle.
+        """
+        found: set[str] = set()
+        for start in range(0, len(rules), RULES_A_REQUEST):
+            asked = [
+                (rule.id, query)
+                for rule in rules[start : start + RULES_A_REQUEST]
+                for query in [self._events_of(rule)]
+                if query is not None
+            ]
+            touched = [{"bool": {"filter": [query, span.query()]}} for _, query in asked]
+            try:
+                none = self._index.none_match(touched) if touched else []
+            except ClusterUnreachable:
+                raise
+            except ClusterError:
+                continue  # each by itself says more
+            found.update(key for (key, _), nothing in zip(asked, none, strict=True) if nothing)
+        return frozenset(found)
+
+    def _events_of(self, rule: Rule) -> Query | None:
+        """What finds every event that a rule is about; None where that is not known."""
+        try:
+            if rule.kind == "correlation":
+                leaves = self._correlation(rule).leaves()
+                return any_of([self._of(leaf).query for leaf in leaves])
+            return self._events(rule).query
+        except RuleError:
+            return None
+
+    def _plain(self, rule: Rule, span: Span) -> Iterator[Finding]:
+        for outcome in self._search.find([rule], self._compiled, span):
+            if outcome.error is not None:
+                raise outcome.error
+            yield from outcome.findings
+
+    def _correlation(self, rule: Rule) -> Correlation:
+        if rule.id not in self._correlations:
+            self._correlations[rule.id] = Correlation.of(rule.definition)
+        return self._correlations[rule.id]
+
+    def _events(self, rule: Rule) -> Compiled:
+        """What finds the events that a rule of our own kinds looks at."""
+        return self._at(rule.id, rule.title)
+
+    def _of(self, sigma: SigmaRule) -> Compiled:
+        return self._at(rule_id(sigma), sigma.title)
+
+    def _at(self, key: str, title: str) -> Compiled:
+        compiled = self._compiled.get(key)
+        if compiled is None:
+            raise RuleError(f"the rule {title!r} ({key}) has no query", hint="load its pack again")
+        return compiled

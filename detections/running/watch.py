@@ -1,0 +1,113 @@
+"""The scheduled detections: what one of the daemons does every few seconds.
+
+Each rule runs at its interval over what came in since its mark. Its mark goes on only when its
+alerts are written, so what fails, or is killed in between, is run again; the same findings make
+the same alerts.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from detections.rule import Rule
+from detections.running.detector import Detector, RuleRun
+from detections.running.marks import Mark, Marks
+from detections.running.schedule import Batch, Pace, batches
+from detections.running.scheduler import Turn
+from trailhound.settings import Settings
+
+LOG = logging.getLogger("trailhound.detections")
+SLOW_SECONDS = 10.0
+"""A rule that takes longer is told of by name."""
+
+Ran = Callable[[RuleRun], None]
+
+
+def pace_of(settings: Settings) -> Pace:
+    """The schedule's pace that settings give."""
+    chosen = settings.detections
+    return Pace(
+        lookback=timedelta(minutes=chosen.lookback_minutes),
+        late=timedelta(hours=chosen.late_hours),
+    )
+
+
+class Watch:
+    """Runs what is due, and keeps the marks. `ran` hears of each rule's run, for metrics."""
+
+    def __init__(
+        self,
+        client: OpenSearch,
+        settings: Settings,
+        detector: Detector,
+        rules: tuple[Rule, ...],
+        ran: Ran = lambda _: None,
+    ) -> None:
+        self._marks = Marks(client, settings)
+        self._pace = pace_of(settings)
+        self._detector = detector
+        self._rules = rules
+        self._ran = ran
+
+    def turn(self, turn: Turn) -> None:
+        """Run every rule that is due, and go on where one is far behind.
+
+        Raises errors of the tree and opensearch-py's where nothing could be run.
+        """
+        while turn.still_ours():
+            marks = self._marks.read()
+            due = batches(self._rules, marks, datetime.now(UTC), self._pace)
+            if not due:
+                return
+            for batch in due:
+                if not turn.still_ours():
+                    return
+                self._run(batch, marks)
+
+    def _run(self, batch: Batch, marks: Mapping[str, Mark]) -> None:
+        """One batch; its marks are written even when the cluster goes away half-way."""
+        done: list[Mark] = []
+        try:
+            for run in self._detector.run(batch.rules, batch.span):
+                done.append(_mark(run, batch, marks.get(run.rule.id)))
+                self._ran(run)
+                _tell(run)
+        finally:
+            self._marks.write(done)
+
+
+def _mark(run: RuleRun, batch: Batch, before: Mark | None) -> Mark:
+    about: dict[str, Any] = {
+        "rule_id": run.rule.id,
+        "title": run.rule.title,
+        "ran_at": batch.moment,
+        "seconds": round(run.seconds, 3),
+        "found": run.findings,
+    }
+    if run.error is None:
+        return Mark(**about, seen_until=batch.mark)
+    stood = before.seen_until if before is not None else batch.span.since
+    failures = before.failures if before is not None else 0
+    return Mark(
+        **about,
+        seen_until=min(stood, batch.span.since),
+        failures=failures + 1,
+        last_error=run.error.message,
+    )
+
+
+def _tell(run: RuleRun) -> None:
+    fields = {"rule": run.rule.title, "id": run.rule.id, "seconds": round(run.seconds, 2)}
+    if run.error is not None:
+        LOG.error("a rule failed: %s", run.error.message, extra={"fields": fields})
+    elif run.recorded.created or run.recorded.updated:
+        new, known = len(run.recorded.created), len(run.recorded.updated)
+        said = {**fields, "level": run.rule.level, "alerts": new, "updated": known}
+        LOG.info("a rule fired", extra={"fields": said})
+    elif run.seconds > SLOW_SECONDS:
+        LOG.warning("a rule is slow", extra={"fields": fields})

@@ -1,0 +1,115 @@
+"""Fields that rules ask for and no event has, and fields that events have and no rule asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from detections.backend.clause import any_of
+from detections.backend.fields import LEAVES, fields_at
+from detections.backend.strings import present
+from detections.events.replies import whole
+from detections.packs.pack import Pack
+from detections.rule import Rule
+from trailhound.cluster.refusals import cluster_errors
+from trailhound.cluster.templates import Names
+from trailhound.settings import Settings
+
+SAMPLE = 1_000
+"""Newest events that are looked through for fields inside free-form objects."""
+A_REQUEST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """`unsearched`: not in the index's mapping; `unseen`: in it, and in no event; both field →
+    titles of the rules that ask. `unasked`: in events, and in no rule."""
+
+    unsearched: Mapping[str, tuple[str, ...]]
+    unseen: Mapping[str, tuple[str, ...]]
+    unasked: tuple[str, ...]
+
+
+def usage(client: OpenSearch, settings: Settings, pack: Pack) -> Usage:
+    """Of every rule in force, against all events of the index. Raises `ClusterError`."""
+    asked = _asked(pack)
+    searched = {path: titles for path, titles in asked.items() if fields_at(path)}
+    index = Names(settings.prefix).days
+    with cluster_errors(settings):
+        seen = _present(client, index, {*searched, *LEAVES})
+        inside = _inside(client, index)
+    return Usage(
+        {path: titles for path, titles in asked.items() if path not in searched},
+        {path: titles for path, titles in searched.items() if path not in seen},
+        tuple(sorted(path for path in (seen & set(LEAVES)) | inside if not _is_asked(path, asked))),
+    )
+
+
+def _asked(pack: Pack) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for rule in pack.rules:
+        for path in _fields(pack, rule):
+            found.setdefault(path, []).append(rule.title)
+    return {path: tuple(titles) for path, titles in sorted(found.items())}
+
+
+def _fields(pack: Pack, rule: Rule) -> Iterable[str]:
+    compiled = pack.compiled.get(rule.id)
+    read = compiled.matcher.fields if compiled and compiled.matcher else frozenset()
+    return sorted(read | set(rule.group_by))
+
+
+def _is_asked(path: str, asked: Iterable[str]) -> bool:
+    """Whether a rule asks for the field, for what it lies in, or for what lies in it."""
+    return any(
+        path == each or path.startswith(f"{each}.") or each.startswith(f"{path}.") for each in asked
+    )
+
+
+def _present(client: OpenSearch, index: str, paths: set[str]) -> set[str]:
+    """Those of `paths` that any event has a value at."""
+    found: set[str] = set()
+    ordered = sorted(paths)
+    for start in range(0, len(ordered), A_REQUEST):
+        some = ordered[start : start + A_REQUEST]
+        lines: list[dict[str, Any]] = []
+        for path in some:
+            moved = {"term": {"trail.repaired": {"value": path}}}  # by a repair, from there
+            query = any_of([moved, *(present(field) for field in fields_at(path))])
+            lines += [
+                {"index": index, "ignore_unavailable": True, "allow_no_indices": True},
+                {"size": 0, "terminate_after": 1, "track_total_hits": 1, "query": query},
+            ]
+        replies = client.msearch(body=lines)["responses"]
+        found |= {
+            path
+            for path, reply in zip(some, replies, strict=True)
+            if whole(reply)["hits"]["total"]["value"]
+        }
+    return found
+
+
+def _inside(client: OpenSearch, index: str) -> set[str]:
+    """Paths inside free-form objects, of the newest events."""
+    roots = [path for path, kind in LEAVES.items() if kind == "flat"]
+    reply = whole(
+        client.search(
+            index=index,
+            body={"size": SAMPLE, "sort": [{"@timestamp": "desc"}], "_source": roots},
+            params={"ignore_unavailable": "true", "allow_no_indices": "true"},
+        )
+    )
+    found: set[str] = set()
+    waiting = [("", hit["_source"]) for hit in reply["hits"]["hits"]]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [(f"{path}.{key}" if path else key, each) for key, each in value.items()]
+        elif isinstance(value, list):
+            waiting += [(path, each) for each in value]
+        elif value is not None:
+            found.add(path)
+    return found

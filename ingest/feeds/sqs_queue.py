@@ -1,0 +1,97 @@
+"""An SQS queue as users name it: its client, its URL, and what SQS refuses, in our words."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
+
+from ingest.sources.session import NO_CREDENTIALS, sqs_client
+from trailhound.errors import SourceError, SourceUnreachable, UsageError
+from trailhound.settings import AwsSettings
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+_REGION: Final = re.compile(r"(?:arn:[^:]+:sqs:([^:]+):|https://sqs\.([^.]+)\.amazonaws\.)")
+"""A queue is asked in its own region, whatever the session's is."""
+_HINTS: Final = {
+    "NonExistentQueue": "check the name, the region and the account",
+    "QueueDoesNotExist": "check the name, the region and the account",
+    "InvalidAddress": "write the queue's URL, ARN or name",
+    "InvalidClientTokenId": "this endpoint does not know the access key: check the profile",
+    "SignatureDoesNotMatch": "check the secret key",
+    "ExpiredToken": "renew the credentials",
+    "ExpiredTokenException": "renew the credentials",
+    "OverLimit": "too many messages are in flight: more of them wait until some are done",
+}
+_DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+
+
+def in_its_region(aws: AwsSettings, queue: str) -> AwsSettings:
+    """`aws` with the region that the queue's ARN or URL names.
+
+    >>> in_its_region(AwsSettings(), "arn:aws:sqs:eu-west-1:111122223333:trail").region
+    'eu-west-1'
+    """
+    found = _REGION.match(queue)
+    return aws.model_copy(update={"region": found[1] or found[2]}) if found else aws
+
+
+def queue_url(client: SQSClient, queue: str) -> str:
+    """The URL of a queue that is given as URL, ARN or name.
+
+    Raises botocore's exceptions, and `UsageError` for what is no ARN.
+    """
+    if queue.startswith(("https://", "http://")):
+        return queue
+    if not queue.startswith("arn:"):
+        return client.get_queue_url(QueueName=queue)["QueueUrl"]
+    parts = queue.split(":")
+    if len(parts) != 6:
+        raise UsageError(f"{queue} is no queue's ARN", hint="write arn:aws:sqs:REGION:ACCOUNT:NAME")
+    return client.get_queue_url(QueueName=parts[5], QueueOwnerAWSAccountId=parts[4])["QueueUrl"]
+
+
+def open_queue(aws: AwsSettings, queue: str, *, connections: int) -> tuple[SQSClient, str]:
+    """A client and the URL to use it with. Raises `SourceUnreachable`, `UsageError`."""
+    client = sqs_client(in_its_region(aws, queue), connections=connections)
+    try:
+        return client, queue_url(client, queue)
+    except UsageError:
+        raise
+    except Exception as error:
+        raise queue_error(error, queue) from error
+
+
+def queue_error(error: Exception, queue: str) -> SourceError | UsageError:
+    """What SQS, the role or the network said, as an error of ours; never a request's text."""
+    if isinstance(error, SourceError | UsageError):
+        return error
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return SourceUnreachable(f"queue {queue}: no usable AWS credentials", hint=NO_CREDENTIALS)
+    if not isinstance(error, ClientError):
+        return SourceUnreachable(
+            f"queue {queue}: SQS does not answer ({type(error).__name__})",
+            hint="check the network, the region and aws.endpoint_url",
+        )
+    code = str(error.response.get("Error", {}).get("Code") or "unknown").rpartition(".")[2]
+    operation = error.operation_name.removesuffix("Batch")
+    if operation.startswith("AssumeRole"):
+        return SourceUnreachable(
+            f"queue {queue}: the role cannot be assumed ({code})",
+            hint="check role_arn, the role's trust policy and external_id",
+        )
+    if code in _DENIED:
+        return SourceUnreachable(
+            f"queue {queue}: {operation} is denied ({code})",
+            hint=f"grant sqs:{operation} on it, and kms:Decrypt where it is encrypted",
+        )
+    if code in ("NonExistentQueue", "QueueDoesNotExist"):
+        return SourceUnreachable(f"queue {queue}: there is none ({code})", hint=_HINTS[code])
+    said = str(error.response.get("Error", {}).get("Message") or "")[:300]
+    return SourceUnreachable(
+        f"queue {queue}: {operation}: {code}: {said}",
+        hint=_HINTS.get(code, "try again; what was asked already does no harm"),
+    )

@@ -1,0 +1,76 @@
+"""How long it takes until a search finds what was delivered: measured, on one object at a time.
+
+An acknowledged document is searchable after the next refresh, and when that was nobody tells. So
+one object is picked, looked for each second until all of its events are found, and then the next.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import OpenSearchException
+
+from trailhound.cluster.templates import Names
+from trailhound.settings import Settings
+
+_LOOK_EVERY = 1.0
+_PATIENCE = 900.0
+"""Seconds after which an object is given up: its days were deleted, say."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    uri: str
+    delivered: float
+    events: int
+    since: float
+
+
+class SearchProbe:
+    """Calls `found(seconds)` with the time from delivery to searchable, of some objects."""
+
+    def __init__(self, settings: Settings, found: Callable[[float], None]) -> None:
+        self._index = Names(settings.prefix).days
+        self._found = found
+        self._sample: _Sample | None = None
+        self.last: float | None = None
+        """The last measured time, in seconds."""
+
+    def indexed(self, uri: str, delivered: float, events: int) -> None:
+        """An object is acknowledged, `events` of it new; taken where none is looked for now.
+
+        `delivered` in seconds since the epoch, 0 where it is not known.
+        """
+        if self._sample is None and delivered and events:
+            self._sample = _Sample(uri, delivered, events, time.monotonic())
+
+    def run(self, client: OpenSearch, ended: threading.Event) -> None:
+        """Look, until `ended`. A cluster that does not answer is asked again."""
+        while not ended.wait(_LOOK_EVERY):
+            sample = self._sample
+            if sample is None:
+                continue
+            if self._is_there(client, sample):
+                self.last = max(0.0, time.time() - sample.delivered)
+                self._found(self.last)
+                self._sample = None
+            elif time.monotonic() - sample.since > _PATIENCE:
+                self._sample = None
+
+    def _is_there(self, client: OpenSearch, sample: _Sample) -> bool:
+        body = {
+            "size": 0,
+            "track_total_hits": sample.events,
+            "query": {"term": {"trail.object": sample.uri}},
+        }
+        try:
+            reply = client.search(
+                index=self._index, body=body, params={"ignore_unavailable": "true"}
+            )
+        except OpenSearchException:
+            return False
+        return bool(reply["hits"]["total"]["value"] >= sample.events)

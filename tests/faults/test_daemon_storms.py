@@ -1,0 +1,203 @@
+"""Daemons under storms, wrong clocks and dying neighbours: every event is in, once."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.engines import running_engine
+from tests.faults.proxy import (
+    DROP,
+    LOSE_REPLY,
+    Answer,
+    BusyItems,
+    Delay,
+    Fault,
+    LyingItems,
+    Proxy,
+    Replace,
+    Request,
+)
+from tests.faults.test_daemon_faults import daemon, environment, everything_is_in, filled
+from tests.processes import CHECKOUT, start
+from tests.queues import Queue, until
+from tests.trails import own_settings, prepared
+from trailhound.cluster import templates
+from trailhound.cluster.client import connect
+from trailhound.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+ENGINE_KILLS = int(os.environ.get("TRAILHOUND_TEST_ENGINE_KILLS", "1"))
+"""An engine takes seconds to come back: twenty of these are for a run by hand."""
+FAULTS = 24
+CLOCK = Path(__file__).parent / "clock"
+
+
+@pytest.fixture
+def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
+    made = own_settings(engine, namespace, tmp_path / "home")
+    prepared(made)
+    return made
+
+
+@pytest.fixture
+def queue(s3_endpoint: str) -> Queue:
+    return Queue(s3_endpoint, receives=1000)
+
+
+def test_a_storm_of_refusals_and_slow_replies(
+    s3: S3Client,
+    bucket: str,
+    s3_endpoint: str,
+    queue: Queue,
+    settings: Settings,
+    tmp_path: Path,
+) -> None:
+    """A third of the requests that write, of events and of the ledger, until the storm is over."""
+    dice = random.Random(23)
+    ids = filled(s3, bucket, queue, dice)
+    faults: list[Fault] = [
+        *[Answer(429)] * 4,
+        *[Delay(0.3)] * 3,
+        Answer(503),
+        Replace(502),
+        DROP,
+        LOSE_REPLY,
+    ]
+    of_documents: list[Fault] = [BusyItems(3), LyingItems(4)]
+    met: list[Fault] = []
+
+    def script(request: Request) -> Fault | None:
+        if "_bulk" not in request.path or len(met) >= FAULTS or dice.random() < 0.66:
+            return None
+        met.append(dice.choice(faults + of_documents if request.of_events else faults))
+        return met[-1]
+
+    with Proxy(settings.hosts[0], script) as proxy:
+        far = own_settings(proxy.url, settings.namespace, tmp_path / "home")
+        with daemon(far, queue, s3_endpoint):
+            until(lambda: queue.left() == 0, "an empty queue")
+    assert len(met) >= FAULTS / 2
+    everything_is_in(settings, ids)
+
+
+def test_an_engine_killed_at_random_moments_under_load(
+    s3: S3Client, bucket: str, s3_endpoint: str, queue: Queue, tmp_path: Path
+) -> None:
+    dice = random.Random()
+    with running_engine() as engine:
+        settings = own_settings(engine.url, "", tmp_path / "home")
+        prepared(settings)
+        ids = filled(s3, bucket, queue, dice)
+        total = queue.left()
+        # A slow road, so that there is load at every one of the moments.
+        lag = 0.05 * ENGINE_KILLS
+        with Proxy(engine.url, lambda request: Delay(lag) if request.number else None) as road:
+            far = own_settings(road.url, "", tmp_path / "home")
+            with daemon(far, queue, s3_endpoint) as process:
+                for number in range(ENGINE_KILLS):
+                    left = total * (1 - (number + dice.uniform(0.2, 0.8)) / (ENGINE_KILLS + 1))
+                    until(
+                        lambda left=left: queue.left() <= left or process.poll() is not None,  # type: ignore[misc]
+                        "some more of it done",
+                    )
+                    assert queue.left() > 0, "there is no load left"
+                    pid = engine._read_run()["pid"]
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
+                    engine.start()
+                    assert process.poll() is None
+                until(lambda: queue.left() == 0, "an empty queue")
+        everything_is_in(settings, ids)
+
+
+def test_clocks_that_are_wrong_and_step(
+    s3: S3Client,
+    bucket: str,
+    s3_endpoint: str,
+    queue: Queue,
+    settings: Settings,
+    tmp_path: Path,
+) -> None:
+    """One is two hours ahead and falls back, one behind and jumps ahead, in the middle."""
+    ids = filled(s3, bucket, queue, random.Random(29))
+    total = queue.left()
+    clocks = [tmp_path / "ahead", tmp_path / "behind"]
+    living: list[subprocess.Popen[bytes]] = []
+    try:
+        for clock, offset in zip(clocks, (7200, -7200), strict=True):
+            clock.write_text(str(offset))
+            env = environment(s3_endpoint) | {
+                "TRAILHOUND_TEST_CLOCK": str(clock),
+                "PYTHONPATH": f"{CLOCK}{os.pathsep}{CHECKOUT}",
+            }
+            living.append(start(settings, "run", "--queue", queue.name, env=env))
+        until(lambda: queue.left() < total * 0.7, "some of it done")
+        for clock, offset in zip(clocks, (-3600, 86_400), strict=True):
+            clock.write_text(str(offset))
+        until(lambda: queue.left() == 0, "an empty queue")
+        said = []
+        for process in living:
+            process.send_signal(signal.SIGTERM)
+            said.append(process.communicate(timeout=60)[1])
+            assert process.returncode == 0, said[-1].decode()[-2000:]
+    finally:
+        for process in living:
+            process.kill()
+    # They did live by those clocks: the first lines are two hours apart from each other's.
+    hours = sorted(int(each.split(b'"time": "')[1][11:13]) for each in said)
+    assert (hours[1] - hours[0]) % 24 in (4, 20), hours
+    everything_is_in(settings, ids)
+
+
+def test_the_holder_of_the_lease_is_killed(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "trail").mkdir()
+    client = connect(settings)
+    index = templates.Names(settings.prefix).ledger
+    env = {"TRAILHOUND_RUN__LISTEN": "127.0.0.1:0", "TRAILHOUND_RUN__LEASE_SECONDS": "4"}
+
+    def lease() -> dict[str, Any]:
+        found = client.get(index=index, id="lease-scheduler", params={"ignore": 404})
+        source: dict[str, Any] = found.get("_source", {})
+        return source
+
+    def holder() -> int:
+        owner = lease().get("owner") or "nobody"
+        found = client.get(index=index, id=f"daemon-{owner}", params={"ignore": 404})
+        return int(found.get("_source", {}).get("pid", 0))
+
+    def job() -> dict[str, Any]:
+        found = client.get(index=index, id="job-retention", params={"ignore": 404})
+        source: dict[str, Any] = found.get("_source", {})
+        return source
+
+    living = {}
+    try:
+        for _ in range(2):
+            process = start(settings, "run", "--watch", tmp_path / "trail", env=env)
+            living[process.pid] = process
+        until(lambda: holder() in living and bool(job()), "a leader that has run its job")
+        first = holder()
+        term = lease()["term"]
+        living[first].kill()
+        living.pop(first).communicate()
+        # Whoever comes next finds the job undone, and does it.
+        client.delete(index=index, id="job-retention")
+        killed = time.monotonic()
+        until(lambda: holder() in living, "another leader")
+        until(lambda: bool(job()), "the job done by the other one")
+        assert time.monotonic() - killed < 60
+        assert lease()["term"] > term
+    finally:
+        for process in living.values():
+            process.terminate()
+            process.communicate(timeout=60)

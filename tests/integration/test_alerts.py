@@ -1,0 +1,374 @@
+"""Findings become alerts on a real cluster: once each, whoever finds them and however often."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import OpenSearchException
+
+from detections.alerts import group as group_module
+from detections.alerts import pages
+from detections.alerts.desk import Desk, Wanted
+from detections.alerts.recorder import Recorder
+from tests.commands import command
+from tests.engines import remove_namespace
+from tests.faults.proxy import DROP, Fault, Proxy, Request
+from tests.findings import ADA, at, burst, emptied, event_id, put_events, rule, single
+from tests.trails import own_settings, prepared
+from trailhound.cluster.client import connect
+from trailhound.errors import UsageError
+from trailhound.settings import Settings
+
+PLAIN = rule()
+GROUPED = rule("grouped", group_by=("userIdentity.arn",), suppress=timedelta(seconds=60))
+BURST = rule("burst", kind="correlation", level="medium", severity=5)
+RULES = {each.id: each for each in (PLAIN, GROUPED, BURST)}
+
+
+@pytest.fixture(scope="module")
+def settings(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    namespace = f"t{uuid.uuid4().hex[:10]}"
+    made = own_settings(
+        engine,
+        namespace,
+        tmp_path_factory.mktemp("home"),
+        detections={"dashboards_url": "https://dashboards.example/"},
+    )
+    prepared(made)
+    yield made
+    remove_namespace(engine, namespace)
+
+
+@pytest.fixture
+def client(settings: Settings) -> OpenSearch:
+    return emptied(connect(settings), settings)
+
+
+@pytest.fixture
+def recorder(client: OpenSearch, settings: Settings) -> Recorder:
+    return Recorder(client, settings, RULES)
+
+
+@pytest.fixture
+def desk(client: OpenSearch, settings: Settings) -> Desk:
+    return Desk(client, settings)
+
+
+def spans(desk: Desk, rule_id: str = "") -> list[tuple[str, str, int]]:
+    """When, till when and how often, of every alert, by time."""
+    return sorted(
+        (each["first_seen"][14:19], each["last_seen"][14:19], each["count"])
+        for each in desk.find(Wanted(rule=rule_id or None))
+    )
+
+
+def test_an_event_of_a_plain_rule_is_one_alert_with_all_that_a_person_asks(
+    client: OpenSearch, settings: Settings, recorder: Recorder, desk: Desk
+) -> None:
+    put_events(client, settings, [5])
+    made = recorder.record([single(PLAIN.id, 5)])
+    again = recorder.record([single(PLAIN.id, 5), single(PLAIN.id, 5)])
+    assert (len(made.created), again.created, again.updated) == (1, set(), set())
+    (alert,) = desk.find(Wanted())
+    assert alert["id"] in made.created
+    assert alert["rule"] == {"id": PLAIN.id, "name": PLAIN.title, "kind": "sigma"}
+    assert (alert["level"], alert["severity"], alert["count"], alert["state"]) == (
+        "high",
+        8,
+        1,
+        "open",
+    )
+    assert alert["attack"] == {"tactic": ["persistence"], "technique": ["T1098.001"]}
+    assert alert["first_seen"] == alert["last_seen"] == "2025-03-01T12:00:05.000Z"
+    assert alert["entity"] == {
+        "account": ["111122223333"],
+        "address": ["198.51.100.7"],
+        "arn": ["arn:aws:iam::111122223333:user/ada"],
+        "principal": ["ada"],
+        "region": ["eu-west-1"],
+        "resource": ["b", "role-5"],
+    }
+    assert alert["evidence"]["event_id"] == [event_id(5)]
+    assert alert["evidence"]["url"].startswith("https://dashboards.example/app/data-explorer/")
+    assert event_id(5) in alert["evidence"]["url"]
+    assert alert["response"] == ["ask ada", "revoke the key"]
+
+
+def test_events_of_a_group_join_an_alert_while_they_are_near(
+    client: OpenSearch, settings: Settings, recorder: Recorder, desk: Desk
+) -> None:
+    put_events(client, settings, range(0, 400, 10))
+    findings = [single("grouped", second, ADA) for second in (0, 50, 100, 200, 250)]
+    other = single("grouped", 60, (("userIdentity.arn", "bob"),))
+    random.Random(3).shuffle(findings)
+    for finding in (*findings, other, *findings):
+        recorder.record([finding])
+    assert spans(desk) == [("00:00", "01:40", 3), ("01:00", "01:00", 1), ("03:20", "04:10", 2)]
+    made = recorder.record([single("grouped", 150, ADA)])
+    assert len(made.merged) == 1
+    assert spans(desk) == [("00:00", "04:10", 6), ("01:00", "01:00", 1)]
+    (merged,) = [desk.get(name) for name in made.merged]
+    assert (merged["state"], merged["merged_into"]) == ("closed", min(made.updated))
+
+
+def test_bursts_that_overlap_update_one_alert(
+    client: OpenSearch, settings: Settings, recorder: Recorder, desk: Desk
+) -> None:
+    put_events(client, settings, range(200))
+    (name,) = recorder.record([burst("burst", range(20, 30), detail="10 calls")]).created
+    recorder.record([burst("burst", range(25, 40), detail="15 calls")])
+    late = recorder.record([burst("burst", range(10, 40), detail="30 calls")])
+    assert late.updated == {name}
+    assert spans(desk) == [("00:10", "00:39", 30)]
+    alert = desk.get(name)
+    assert alert["reason"] == "30 calls"
+    assert alert["evidence"]["event_id"] == [event_id(second) for second in range(10, 40)]
+    recorder.record([burst("burst", range(10, 160))])
+    assert spans(desk) == [("00:10", "02:39", 150)]
+    assert len(desk.get(name)["evidence"]["event_id"]) == 100
+    before = desk.get(name)
+    assert not recorder.record([burst("burst", range(10, 160))]).updated
+    assert desk.get(name) == before
+
+
+def test_the_same_findings_again_write_nothing_and_read_no_event(
+    client: OpenSearch, settings: Settings
+) -> None:
+    """A schedule finds what it has found again and again."""
+    put_events(client, settings, range(150))
+    findings = [
+        *(single(PLAIN.id, second) for second in (1, 2)),
+        *(single("grouped", second, ADA) for second in (3, 4)),
+        burst("burst", range(10, 20), detail="ten"),
+        burst("burst", range(20, 150), (("user.name", "bob"),)),
+    ]
+    asked: list[str] = []
+
+    def look(request: Request) -> None:
+        asked.append(request.path)
+
+    with Proxy(settings.hosts[0], look) as proxy:
+        cluster = settings.cluster.model_copy(update={"hosts": [proxy.url]})
+        own = settings.model_copy(update={"cluster": cluster})
+        recorder = Recorder(connect(own), own, RULES)
+        assert len(recorder.record(findings).created) == 5
+        asked.clear()
+        recorder.record(findings)
+    assert asked
+    assert all("/_mget" in path for path in asked), asked
+
+
+def test_a_closed_alert_stays_closed_and_new_activity_is_a_new_one(
+    client: OpenSearch, settings: Settings, recorder: Recorder, desk: Desk
+) -> None:
+    put_events(client, settings, range(100))
+    (name,) = recorder.record([burst("burst", range(5))]).created
+    desk.acknowledge(name, "ada", "looking")
+    closed = desk.close(name, "ada", "a drill\x1b[2J")
+    assert [each["state"] for each in closed["history"]] == ["open", "acknowledged", "closed"]
+    assert "\x1b" not in closed["history"][-1]["note"]
+    for _ in range(2):
+        recorder.record([burst("burst", range(5))])
+    assert not desk.find(Wanted(states=("open",)))
+    for _ in range(2):
+        recorder.record([burst("burst", range(8))])
+    (new,) = desk.find(Wanted(states=("open",)))
+    assert (new["count"], new["first_seen"]) == (3, "2025-03-01T12:00:05.000Z")
+    assert new["entity"]["resource"] == ["b", "role-5", "role-6", "role-7"]
+    with pytest.raises(UsageError, match="is closed"):
+        desk.acknowledge(name, "bob")
+    with pytest.raises(UsageError, match="no alert"):
+        desk.close("nothing", "bob")
+
+
+def test_two_writers_at_once_make_no_second_alert(
+    client: OpenSearch, settings: Settings, desk: Desk
+) -> None:
+    """Each sees the events in another order, and other bursts of the same activity."""
+    seconds = list(range(0, 60, 2))
+    put_events(client, settings, range(60))
+    started = threading.Barrier(4)
+    faults: list[BaseException] = []
+
+    def write(number: int) -> None:
+        chance = random.Random(number)
+        own = Recorder(connect(settings), settings, RULES)
+        findings = [single("grouped", second, ADA) for second in seconds]
+        findings += [burst("burst", range(each, each + 12)) for each in range(0, 48, 4)]
+        findings += [single(PLAIN.id, second) for second in seconds[:5]]
+        chance.shuffle(findings)
+        started.wait()
+        try:
+            for at_ in range(0, len(findings), 8):
+                own.record(findings[at_ : at_ + 8])
+        except BaseException as error:  # noqa: BLE001 - shown by the test
+            faults.append(error)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not faults
+    assert spans(desk, "grouped") == [("00:00", "00:58", 30)]
+    assert spans(desk, "burst") == [("00:00", "00:55", 56)]
+    assert len(spans(desk, PLAIN.id)) == 5
+
+
+def test_writers_and_whoever_closes_at_once_count_every_event_once(
+    client: OpenSearch, settings: Settings, desk: Desk
+) -> None:
+    seconds = range(0, 640, 40)
+    put_events(client, settings, seconds)
+    done = threading.Event()
+    faults: list[BaseException] = []
+
+    def write(number: int) -> None:
+        own = Recorder(connect(settings), settings, RULES)
+        findings = [single("grouped", second, ADA) for second in seconds]
+        random.Random(number).shuffle(findings)
+        try:
+            for at_ in range(0, len(findings), 2):
+                own.record(findings[at_ : at_ + 2])
+        except BaseException as error:  # noqa: BLE001 - shown by the test
+            faults.append(error)
+
+    def close() -> None:
+        own = Desk(connect(settings), settings)
+        while not done.wait(0.05):
+            for alert in own.find(Wanted(states=("open",)), limit=3):
+                own.close(alert["id"], "ada")
+
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(2)]
+    closer = threading.Thread(target=close)
+    for thread in (*writers, closer):
+        thread.start()
+    for thread in writers:
+        thread.join()
+    done.set()
+    closer.join()
+    assert not faults
+    Recorder(client, settings, RULES).record([single("grouped", second, ADA) for second in seconds])
+    seen = [event for alert in desk.find(Wanted()) for event in alert["evidence"]["event_id"]]
+    assert sorted(seen) == sorted(map(event_id, seconds))
+
+
+def test_a_writer_that_dies_halfway_is_made_up_by_the_next_run(
+    client: OpenSearch, settings: Settings, desk: Desk
+) -> None:
+    """Every request after the first, the second, … fails once; the findings are recorded again."""
+    put_events(client, settings, range(100))
+    first = [single("grouped", second, ADA) for second in (0, 90)]
+    second = [single("grouped", second, ADA) for second in (40, 50, 60)]  # joins the two
+    for allowed in range(8):
+        seen = [0]
+
+        def cut(request: Request, seen: list[int] = seen, allowed: int = allowed) -> Fault | None:
+            seen[0] += 1
+            return DROP if seen[0] > allowed else None
+
+        with Proxy(settings.hosts[0], cut) as proxy:
+            cluster = settings.cluster.model_copy(update={"hosts": [proxy.url]})
+            cut_off = settings.model_copy(update={"cluster": cluster})
+            weak = Recorder(connect(cut_off, timeout=5), cut_off, RULES)
+            for findings in (first, second):
+                seen[0] = 0
+                with suppress(OpenSearchException):
+                    weak.record(findings)
+    Recorder(client, settings, RULES).record([*second, *first])
+    assert spans(desk) == [("00:00", "01:30", 5)]
+
+
+def test_alerts_that_the_directory_let_go_of_are_found_again(
+    client: OpenSearch,
+    settings: Settings,
+    recorder: Recorder,
+    desk: Desk,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(group_module, "ENTRIES", 2)
+    seconds = range(0, 1000, 100)
+    put_events(client, settings, range(0, 1000, 50))
+    findings = [single("grouped", second, ADA) for second in seconds]
+    recorder.record(findings)
+    made = recorder.record([*findings, single("grouped", 150, ADA)])
+    assert not made.created
+    assert len(spans(desk)) == 9
+    assert sum(count for *_, count in spans(desk)) == 11
+
+
+def test_filters_find_what_they_name_on_every_page(
+    client: OpenSearch,
+    settings: Settings,
+    recorder: Recorder,
+    desk: Desk,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pages, "PAGE", 2)
+    put_events(client, settings, range(20))
+    recorder.record([single(PLAIN.id, second) for second in range(3)])
+    recorder.record([burst("burst", range(10, 15))])
+    assert len(desk.find(Wanted(level="high"))) == 3
+    assert len(desk.find(Wanted(rule="burst"))) == 1
+    assert len(desk.find(Wanted(rule="title of BURST"))) == 1
+    assert len(desk.find(Wanted(principal="ADA"))) == 4
+    assert len(desk.find(Wanted(principal="arn:aws:iam::111122223333:user/ada"))) == 4
+    assert desk.find(Wanted(principal="a*")) == []
+    assert len(desk.find(Wanted(since=at(2)))) == 2
+    assert [each["count"] for each in desk.find(Wanted(), limit=1)] == [5]
+
+
+def test_hostile_events_reach_neither_the_terminal_nor_the_mapping(
+    client: OpenSearch, settings: Settings, recorder: Recorder
+) -> None:
+    name = "\x1b[2J\x1b]0;x\x07evil" + "A" * 5_000
+    hostile: dict[str, Any] = {
+        "user": {"name": name},
+        "sourceIPAddress": "fe80::1%eth0",
+        "source": {},
+    }
+    put_events(client, settings, [1], **hostile)
+    group = (("userIdentity.arn", name * 8),)
+    made = recorder.record([single("grouped", 1, group), single(PLAIN.id, 1)])
+    assert len(made.created) == 2
+    for arguments in (("list",), *(("show", each) for each in sorted(made.created))):
+        shown = command(settings, "alerts", *arguments)
+        assert shown.exit_code == 0, shown.output
+        assert "\x1b" not in shown.stdout
+        assert "evil" in shown.stdout
+
+
+def test_the_commands(client: OpenSearch, settings: Settings, recorder: Recorder) -> None:
+    put_events(client, settings, range(5))
+    recorder.record([single(PLAIN.id, second) for second in range(3)])
+
+    def told(*arguments: str) -> dict[str, Any]:
+        done = command(settings, "alerts", *arguments, "--json")
+        assert done.exit_code == 0, done.output
+        made: dict[str, Any] = json.loads(done.stdout)
+        return made
+
+    listed = told("list", "--level", "high", "--limit", "2")
+    assert (len(listed["alerts"]), listed["more"]) == (2, True)
+    first, second = (each["id"] for each in listed["alerts"])
+    (taken,) = told("ack", first, "--by", "ada", "--note", "mine")["alerts"]
+    assert (taken["state"], taken["state_by"]) == ("acknowledged", "ada")
+    assert len(told("close", first, second, "--by", "bob")["alerts"]) == 2
+    assert [each["id"] for each in told("list")["alerts"]] != [first]
+    assert len(told("list", "--state", "closed")["alerts"]) == 2
+    assert len(told("list", "--state", "all", "--since", "2025-03-01")["alerts"]) == 3
+    shown = told("show", first)
+    assert shown["history"][1]["note"] == "mine"
+    assert not {"counted", "group_key"} & set(shown)
+    unknown = command(settings, "alerts", "show", "nothing").exception
+    assert isinstance(unknown, UsageError)
+    assert "there is no alert nothing" in unknown.message

@@ -1,0 +1,510 @@
+"""Correlations at their edges: buckets, ties, late files, hostile keys, many groups, faults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sigma.rule import SigmaRule
+
+from detections.backend.compiler import compile_rule
+from detections.compiled import Compiled
+from detections.correlations.correlator import Correlator
+from detections.events.index import EventIndex, histogram
+from detections.finding import Finding
+from detections.span import Clock, Span
+from tests.event_store import EventStore, at, event_store
+from tests.sigma_correlations import correlation, exactly, loaded, plain
+from tests.trails import own_settings, prepared
+from trailhound.errors import ClusterError, RuleError
+
+ARN = "userIdentity.arn"
+Documents = Sequence[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def store(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventStore]:
+    with event_store(engine, tmp_path_factory.mktemp("home")) as made:
+        yield made
+
+
+def call(number: int, time: float, name: str = "A", **fields: Any) -> dict[str, Any]:
+    """An event; a field's dots are written as double underscores."""
+    ingested = fields.pop("ingested", time)
+    named = {path.replace("__", "."): value for path, value in fields.items()}
+    return {
+        "id": f"e{number:06}",
+        "time": time,
+        "ingested": ingested,
+        "fields": {"eventName": name, **named},
+    }
+
+
+def found(
+    store: EventStore,
+    mark: str,
+    documents: Documents,
+    since: float = -1000,
+    until: float = 100_000,
+    clock: Clock = "@timestamp",
+    *,
+    whole: int = 0,
+    compiled: Callable[[SigmaRule], Compiled] | None = None,
+) -> list[Finding]:
+    """By way of candidates, unless `whole` says otherwise; the earliest first."""
+    correlator = Correlator(
+        EventIndex(store.client, store.index),
+        loaded(*documents),
+        compiled or exactly(mark),
+        whole=whole,
+    )
+    findings = correlator.findings("rule", Span(at(since), at(until), clock))
+    return sorted(findings, key=lambda each: (each.first_seen, each.group))
+
+
+def groups(findings: Sequence[Finding]) -> list[str]:
+    return [each.group[0][1] for each in findings]
+
+
+def numbers(finding: Finding) -> list[int]:
+    return [int(name.rpartition("-e")[2]) for name in finding.events]
+
+
+def burst_of(mark: str, type_: str = "event_count", **changes: Any) -> list[dict[str, Any]]:
+    """Three A of one principal within ten seconds."""
+    body: dict[str, Any] = {
+        "type": type_,
+        "rules": ["A"],
+        "group_by": [ARN],
+        "timespan": "10s",
+        "condition": {"gte": 3},
+    }
+    return [plain("A", mark), plain("B", mark), correlation(**body | changes)]
+
+
+@pytest.mark.parametrize("type_", ["event_count", "value_count", "temporal", "temporal_ordered"])
+def test_no_burst_is_missed_over_a_buckets_edge(store: EventStore, type_: str) -> None:
+    """Wherever a burst lies against the buckets of ten seconds; and one that is too long."""
+    mark = store.mark()
+    events: list[dict[str, Any]] = []
+    for offset in range(11):
+        for who, length in (("fits", 10), ("long", 10.001)):
+            for step, name in zip((0, 4, length), "ABC", strict=True):
+                events.append(
+                    call(
+                        len(events),
+                        100 * offset + offset + step,
+                        "A" if type_.endswith("count") else name,
+                        userIdentity__arn=f"{who} {offset:02}",
+                        awsRegion=name,
+                    )
+                )
+    store.add(mark, events)
+    changes: dict[str, Any] = {}
+    if type_ == "value_count":
+        changes = {"condition": {"gte": 3, "field": "awsRegion"}}
+    documents = burst_of(mark, type_, **changes)
+    if type_.startswith("temporal"):
+        documents = [plain("C", mark), *burst_of(mark, type_, rules=["A", "B", "C"])]
+    assert groups(found(store, mark, documents)) == [f"fits {offset:02}" for offset in range(11)]
+
+
+def test_a_span_that_only_touches_a_burst_finds_all_of_it(store: EventStore) -> None:
+    mark = store.mark()
+    # 0, 5, … 295: one burst that is 30 timespans long, and then quiet.
+    store.add(mark, [call(number, 5 * number, userIdentity__arn="ada") for number in range(60)])
+    for since, until in ((0, 1), (150, 151), (295, 296), (100, 120), (-1000, 1000)):
+        (burst,) = found(store, mark, burst_of(mark), since, until)
+        assert (burst.count, numbers(burst)) == (60, list(range(60)))
+        assert (burst.first_seen, burst.last_seen) == (at(0), at(295))
+    for since, until in ((-50, 0), (151, 155), (296, 500)):
+        assert found(store, mark, burst_of(mark), since, until) == []
+
+
+def test_a_late_event_completes_a_burst(store: EventStore) -> None:
+    """Two events were there; the one between them comes a day later."""
+    mark = store.mark()
+    store.add(mark, [call(0, 0, userIdentity__arn="ada"), call(2, 8, userIdentity__arn="ada")])
+    clock: Clock = "event.ingested"
+    assert found(store, mark, burst_of(mark), -10, 60, clock) == []
+    store.add(mark, [call(1, 4, userIdentity__arn="ada", ingested=86_400)])
+    assert found(store, mark, burst_of(mark), -10, 60, clock) != []  # asked again, it is there
+    (burst,) = found(store, mark, burst_of(mark), 86_400, 86_401, clock)
+    assert numbers(burst) == [0, 1, 2]
+    assert found(store, mark, burst_of(mark), 60, 86_400, clock) == []
+    assert found(store, mark, burst_of(mark), 86_401, 90_000, clock) == []
+
+
+def test_late_files_of_many_days_are_looked_at_where_they_lie(store: EventStore) -> None:
+    mark = store.mark()
+    events = [
+        call(
+            10 * day + number, 90_000 * day + 4 * number, userIdentity__arn="ada", ingested=500_000
+        )
+        for day in range(3)
+        for number in range(3)
+    ]
+    events += [call(90 + n, 45_000 + 4 * n, userIdentity__arn="ada", ingested=1) for n in range(3)]
+    store.add(mark, events)
+    bursts = found(store, mark, burst_of(mark), 500_000, 500_001, "event.ingested")
+    assert [numbers(each) for each in bursts] == [[0, 1, 2], [10, 11, 12], [20, 21, 22]]
+
+
+def test_a_backfill_of_many_bursts_in_one_interval(store: EventStore) -> None:
+    """More stretches than are looked at one by one; between them bursts that came earlier."""
+    mark = store.mark()
+    events = [
+        call(
+            10 * hour + n, 3600 * hour + 4 * n, userIdentity__arn="ada", ingested=500_000 - hour % 2
+        )
+        for hour in range(40)
+        for n in range(3)
+    ]
+    store.add(mark, events)
+    bursts = found(store, mark, burst_of(mark), 500_000, 500_001, "event.ingested")
+    assert [numbers(each)[0] for each in bursts] == [10 * hour for hour in range(0, 40, 2)]
+
+
+HOSTILE = [
+    "",
+    " ",
+    '"',
+    "'; DROP TABLE",
+    '"}},{"match_all":{}}',
+    "*",
+    "\\",
+    "ünï ☃ 𝔘𝔫𝔦",
+    "‮evil",
+    "a\nb",
+    "\x1b[31m",
+    "k" * 32_000,
+    "k" * 32_001,
+]
+
+
+@pytest.mark.parametrize("whole", [0, 10_000])
+def test_hostile_group_keys(store: EventStore, whole: int) -> None:
+    mark = store.mark()
+    events = [
+        call(3 * place + step, step, userIdentity__arn=key, awsRegion=key)
+        for place, key in enumerate(HOSTILE)
+        for step in range(3)
+    ]
+    # As many events without the field: they belong to no group.
+    events += [call(900 + step, step, awsRegion="us") for step in range(3)]
+    store.add(mark, events)
+    documents = burst_of(mark, group_by=[ARN, "awsRegion"])
+    bursts = found(store, mark, documents, whole=whole)
+    assert {each.group for each in bursts} == {((ARN, key), ("awsRegion", key)) for key in HOSTILE}
+    assert all(each.count == 3 for each in bursts)
+
+
+def test_tens_of_thousands_of_groups(store: EventStore) -> None:
+    mark = store.mark()
+    events = [
+        call(number, number % 600, userIdentity__arn=f"u{number}") for number in range(20_000)
+    ]
+    # Of them one in a hundred is in a burst: two more events each.
+    loud = range(0, 20_000, 100)
+    events += [
+        call(30_000 + 2 * number + more, number % 600 + more, userIdentity__arn=f"u{number}")
+        for number in loud
+        for more in (1, 2)
+    ]
+    store.add(mark, events)
+    bursts = found(store, mark, burst_of(mark), 0, 1000)
+    assert sorted(groups(bursts)) == sorted(f"u{number}" for number in loud)
+    assert all(each.count == 3 for each in bursts)
+
+
+def test_thousands_of_groups_that_must_all_be_looked_at(store: EventStore) -> None:
+    """No condition on a sum lets the engine rule a group out."""
+    mark = store.mark()
+    events = [
+        call(n, n % 600, userIdentity__arn=f"u{n}", requestParameters__size=str(n))
+        for n in range(3000)
+    ]
+    store.add(mark, events)
+    documents = burst_of(
+        mark, "value_sum", condition={"gte": 1500, "field": "requestParameters.size"}
+    )
+    bursts = found(store, mark, documents, 0, 1000, whole=1000)
+    assert sorted(groups(bursts)) == sorted(f"u{n}" for n in range(1500, 3000))
+
+
+def test_a_burst_of_bursts_counts_once(store: EventStore) -> None:
+    """One long burst is one, however many windows it has; it is met where it begins."""
+    mark = store.mark()
+    store.add(mark, [call(n, 2 * n, userIdentity__arn="ada") for n in range(40)])
+    documents = [
+        plain("A", mark),
+        correlation(
+            "many",
+            type="event_count",
+            rules=["A"],
+            group_by=[ARN],
+            timespan="5s",
+            condition={"gte": 3},
+        ),
+        correlation(
+            type="event_count",
+            rules=["many"],
+            group_by=[ARN],
+            timespan="60s",
+            condition={"gte": 1},
+        ),
+    ]
+    (burst,) = found(store, mark, documents, 0, 1)
+    assert numbers(burst) == [0, 1, 2]
+    assert found(store, mark, documents, 40, 41) == []
+    twice = [
+        *documents[:2],
+        correlation(
+            type="event_count", rules=["many"], group_by=[ARN], timespan="60s", condition={"gte": 2}
+        ),
+    ]
+    assert found(store, mark, twice) == []
+
+
+def test_a_burst_under_way_does_not_begin_where_the_look_begins(store: EventStore) -> None:
+    """Of two bursts within ten seconds of each other, one began long before."""
+    mark = store.mark()
+    times = [*range(0, 53, 2), 58, 59, 60]
+    store.add(mark, [call(n, time, userIdentity__arn="ada") for n, time in enumerate(times)])
+
+    def bursts(timespan: str, **condition: int) -> int:
+        documents = [
+            plain("A", mark),
+            correlation(
+                "many",
+                type="event_count",
+                rules=["A"],
+                group_by=[ARN],
+                timespan="5s",
+                condition={"gte": 3},
+            ),
+            correlation(
+                type="event_count",
+                rules=["many"],
+                group_by=[ARN],
+                timespan=timespan,
+                condition=condition,
+            ),
+        ]
+        return len(found(store, mark, documents, 60, 61))
+
+    assert bursts("10s", gte=2) == 0
+    assert bursts("10s", lt=2) == 1
+    assert bursts("60s", gte=2) == 1
+
+
+def test_failed_logins_then_a_success(store: EventStore) -> None:
+    """In order, over a correlation: the success has to come after the burst began."""
+    mark = store.mark()
+    events = [call(n, n, userIdentity__arn="guessed") for n in range(5)]
+    events += [call(10, 50, "B", userIdentity__arn="guessed")]
+    events += [call(20, 0, "B", userIdentity__arn="forgot")]
+    events += [call(21 + n, 1 + n, userIdentity__arn="forgot") for n in range(5)]
+    store.add(mark, events)
+    documents = [
+        plain("A", mark),
+        plain("B", mark),
+        correlation(
+            "failed",
+            type="event_count",
+            rules=["A"],
+            group_by=[ARN],
+            timespan="10s",
+            condition={"gte": 5},
+        ),
+        correlation(type="temporal_ordered", rules=["failed", "B"], group_by=[ARN], timespan="60s"),
+    ]
+    (burst,) = found(store, mark, documents)
+    assert (burst.group, numbers(burst)) == (((ARN, "guessed"),), [0, 1, 2, 3, 4, 10])
+    assert burst.count == 6
+
+
+def test_a_repaired_event_is_decided_as_it_was_sent(store: EventStore) -> None:
+    """What a repair moved out of its place is put back before the matcher decides."""
+    mark = store.mark()
+    moved = {
+        "repaired": ["errorMessage"],
+        "original": [{"pointer": "/errorMessage", "json": '"denied ' + "x" * 40_000 + '"'}],
+    }
+    harmless = {**moved, "original": [{"pointer": "/errorMessage", "json": '"fine"'}]}
+    events = [
+        call(number, number, userIdentity__arn="ada", trail=moved if number < 3 else harmless)
+        for number in range(6)
+    ]
+    store.add(mark, events)
+    denied = plain("A", mark)
+    denied["detection"]["call"]["errorMessage|startswith"] = "denied"
+    documents = [denied, *burst_of(mark)[1:]]
+    for whole in (0, 10_000):
+        (burst,) = found(store, mark, documents, whole=whole, compiled=compile_rule)
+        assert numbers(burst) == [0, 1, 2]
+
+
+def test_both_generations(each_engine: str, tmp_path: Path) -> None:
+    with event_store(each_engine, tmp_path) as store:
+        mark = store.mark()
+        events = [
+            call(n, 4 * n, "AB"[n % 2], userIdentity__arn="ada", awsRegion=f"r{n % 3}")
+            for n in range(6)
+        ]
+        events += [call(10 + n, 100 * n, userIdentity__arn="slow", awsRegion="r") for n in range(6)]
+        store.add(mark, events)
+        conditions: dict[str, dict[str, Any]] = {
+            "event_count": {"condition": {"gte": 3}},
+            "value_count": {"condition": {"gte": 3, "field": "awsRegion"}},
+            "temporal": {"condition": "A and B"},
+            "temporal_ordered": {"condition": {"gte": 2}},
+        }
+        for type_, condition in conditions.items():
+            documents = burst_of(mark, type_, rules=["A", "B"], **condition)
+            for whole in (0, 10_000):
+                for clock in ("@timestamp", "event.ingested"):
+                    (burst,) = found(store, mark, documents, 8, 9, clock, whole=whole)
+                    assert (groups([burst]), numbers(burst)) == (["ada"], [0, 1, 2, 3, 4, 5])
+
+
+def test_no_index_is_no_finding(engine: str, namespace: str, tmp_path: Path) -> None:
+    client = prepared(own_settings(engine, namespace, tmp_path / "home"))
+    store = EventStore(client, namespace)
+    assert found(store, store.mark(), burst_of("none")) == []
+
+
+def test_times_are_paged_over_days(each_engine: str, tmp_path: Path) -> None:
+    """A page that begins after all of a day's events: an engine's own `after` fails there."""
+    with event_store(each_engine, tmp_path) as store:
+        mark = store.mark()
+        store.add(mark, [call(day, 86_400 * day, ingested=5_000_000) for day in range(7)])
+        index = EventIndex(store.client, store.index, groups_page=2)
+        query = {"term": {"recipientAccountId": mark}}
+        with index.snapshot() as snapshot:
+            buckets = list(snapshot.buckets(query, [histogram("time", 43_200_000)]))
+        assert [int(each["key"]["time"]) // 43_200_000 % 14 for each in buckets] == [
+            (int(at(86_400 * day).timestamp()) // 43_200) % 14 for day in range(7)
+        ]
+
+
+def test_a_shard_that_fails_is_an_error(engine: str, namespace: str, tmp_path: Path) -> None:
+    """An index of another shape among the days: what it would have held is not known."""
+    store = EventStore(prepared(own_settings(engine, namespace, tmp_path / "home")), namespace)
+    mark = store.mark()
+    store.add(mark, [call(number, number, userIdentity__arn="ada") for number in range(3)])
+    assert found(store, mark, burst_of(mark)) != []
+    store.client.indices.create(
+        index=store.index.replace("*", "odd"),
+        body={
+            "mappings": {
+                "properties": {
+                    "@timestamp": {"type": "date"},
+                    "eventID": {"type": "text"},
+                    "userIdentity": {"properties": {"arn": {"type": "text"}}},
+                }
+            }
+        },
+    )
+    body = {"@timestamp": "2025-03-01T12:00:00Z", "eventName": "A", "eventID": "x"}
+    store.client.index(
+        index=store.index.replace("*", "odd"),
+        body={**body, "recipientAccountId": mark, "userIdentity": {"arn": "x"}},
+        params={"refresh": "true"},
+    )
+    for whole in (0, 10_000):
+        with pytest.raises(ClusterError):
+            found(store, mark, burst_of(mark), whole=whole)
+
+
+def test_more_than_memory_holds_is_an_error(store: EventStore) -> None:
+    mark = store.mark()
+    store.add(mark, [call(number, number, userIdentity__arn="ada") for number in range(50)])
+    rule = loaded(*burst_of(mark, timespan="1h", group_by=["requestParameters.x"], rules=["A"]))
+    store.add(mark, [call(100 + n, n, requestParameters={"x": "y"}) for n in range(50)])
+    correlator = Correlator(
+        EventIndex(store.client, store.index), rule, exactly(mark), whole=0, most_held=20
+    )
+    with pytest.raises(RuleError, match="more than 20 events"):
+        list(correlator.findings("rule", Span(at(0), at(100))))
+
+
+@pytest.mark.parametrize(
+    ("documents", "said"),
+    [
+        (
+            [
+                plain("A", "m"),
+                correlation(type="temporal_ordered", rules=["A"], timespan="1m", condition="not A"),
+            ],
+            "`or` or `not`",
+        ),
+        (
+            [
+                plain("A", "m"),
+                correlation(
+                    type="value_count",
+                    rules=["A"],
+                    timespan="1m",
+                    condition={"gte": 2, "field": ["awsRegion", "eventName"]},
+                ),
+            ],
+            "several fields",
+        ),
+        (
+            [
+                plain("A", "m"),
+                correlation(
+                    type="value_percentile",
+                    rules=["A"],
+                    timespan="1m",
+                    condition={"gte": 2, "field": "awsRegion"},
+                ),
+            ],
+            "percentile from 0 to 100",
+        ),
+        (
+            [
+                plain("A", "m"),
+                plain("B", "m"),
+                correlation(
+                    type="event_count",
+                    rules=["A", "B"],
+                    timespan="1m",
+                    group_by=["who"],
+                    aliases={"who": {"A": ARN}},
+                    condition={"gte": 2},
+                ),
+            ],
+            "no field for the rule 'B'",
+        ),
+        (
+            [
+                plain("A", "m"),
+                correlation(
+                    "many",
+                    type="event_count",
+                    rules=["A"],
+                    timespan="1m",
+                    group_by=[ARN],
+                    condition={"gte": 2},
+                ),
+                correlation(
+                    type="event_count",
+                    rules=["many"],
+                    timespan="1m",
+                    group_by=["awsRegion"],
+                    condition={"gte": 2},
+                ),
+            ],
+            "groups by userIdentity.arn",
+        ),
+    ],
+)
+def test_refuses_by_name(documents: Documents, said: str) -> None:
+    with pytest.raises(RuleError, match=said) as refused:
+        loaded(*documents)
+    assert "correlation 'found'" in str(refused.value)
+    assert refused.value.hint

@@ -1,0 +1,346 @@
+"""Alerts reach people: once, at least once across a crash, at a bearable rate, and no old ones."""
+
+from __future__ import annotations
+
+import json
+import logging
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from opensearchpy import OpenSearch
+
+from detections.alerts.desk import Desk, Wanted
+from detections.alerts.recorder import Recorder
+from detections.notify.notifier import Notifier
+from detections.rule import Attack
+from ingest.sources.session import aws_session
+from tests.commands import command
+from tests.engines import remove_namespace
+from tests.findings import emptied, event_id, put_events, rule, single
+from tests.receiver import Received, Receiver
+from tests.trails import own_settings, prepared
+from trailhound.cluster.client import connect
+from trailhound.errors import UsageError
+
+SECRET = "s3cr3t-t0ken"
+NOW = datetime.now(UTC).replace(second=30, microsecond=0)
+RECENT = NOW - timedelta(minutes=10)
+RULES = {
+    each.id: each
+    for each in (
+        rule("grave", level="critical", severity=10, attack=Attack(("defense-evasion",))),
+        rule("high"),
+        rule("medium", level="medium", severity=5, attack=Attack(("credential_access",))),
+        rule("low", level="low", severity=3),
+    )
+}
+
+
+@pytest.fixture(autouse=True)
+def logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    caplog.set_level(logging.DEBUG)
+    yield
+    assert SECRET not in caplog.text
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as made:
+        yield made
+
+
+class House:
+    """Alerts of a namespace and what tells of them."""
+
+    def __init__(self, engine: str, namespace: str, home: Path) -> None:
+        self._place = engine, namespace, home
+        self.settings = own_settings(engine, namespace, home)
+        self.client: OpenSearch = connect(self.settings)
+
+    def with_channels(self, *channels: dict[str, Any], **limits: Any) -> Notifier:
+        notify = {"channels": list(channels), **limits}
+        self.settings = own_settings(*self._place, notify=notify)
+        return Notifier(self.client, self.settings, aws_session)
+
+    def raise_alerts(self, rule_id: str, *seconds: int, start: datetime = RECENT) -> set[str]:
+        put_events(self.client, self.settings, seconds, start)
+        findings = [single(rule_id, second, start=start) for second in seconds]
+        return Recorder(self.client, self.settings, RULES).record(findings).created
+
+    def told(self, name: str) -> dict[str, Any]:
+        told: dict[str, Any] = Desk(self.client, self.settings).get(name)["delivery"]
+        return told
+
+
+@pytest.fixture(scope="module")
+def one_house(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    namespace = f"t{uuid.uuid4().hex[:10]}"
+    made = House(engine, namespace, tmp_path_factory.mktemp("home"))
+    prepared(made.settings)
+    yield made
+    remove_namespace(engine, namespace)
+
+
+@pytest.fixture
+def house(one_house: House) -> House:
+    emptied(one_house.client, one_house.settings)
+    one_house.with_channels()
+    return one_house
+
+
+def hook(receiver: Receiver, **given: Any) -> dict[str, Any]:
+    url = f"http://127.0.0.1:{receiver.port}/{SECRET}"
+    return {"name": "hook", "kind": "webhook", "url": url, "secret": SECRET, "timeout": 5} | given
+
+
+def keys(receiver: Receiver, kind: str = "alert") -> list[str]:
+    return [each.json["id"] for each in receiver.received if each.json["kind"] == kind]
+
+
+def test_each_alert_once_by_level_and_tactic(house: House, receiver: Receiver) -> None:
+    grave, high = house.raise_alerts("grave", 1), house.raise_alerts("high", 2)
+    medium, low = house.raise_alerts("medium", 3), house.raise_alerts("low", 4)
+    with Receiver() as other:
+        notifier = house.with_channels(
+            hook(receiver),
+            hook(other, name="tactics", level="low", tactics=["Credential Access"]),
+        )
+        report = notifier.deliver(NOW)
+        assert report.sent == {"hook": 3, "tactics": 1}
+        assert not notifier.deliver(NOW).sent
+        assert not house.with_channels(hook(receiver)).deliver(NOW).sent
+        assert keys(receiver) == [*grave, *high, *medium], "the gravest first"
+        assert keys(other) == [*medium]
+    (name,) = medium
+    assert {channel: each["state"] for channel, each in house.told(name).items()} == {
+        "hook": "sent",
+        "tactics": "sent",
+    }
+    (unsent,) = low
+    assert house.told(unsent) == {}
+    (alert,) = [each.json["alert"] for each in receiver.received if each.json["id"] == name]
+    assert alert["evidence"]["event_id"] == [event_id(3)]
+    assert not {"counted", "delivery", "group_key", "history"} & set(alert)
+
+
+def test_an_alert_that_grows_or_is_closed_is_not_told_again(
+    house: House, receiver: Receiver
+) -> None:
+    (first,) = house.raise_alerts("high", 1)
+    (closed,) = house.raise_alerts("high", 2)
+    Desk(house.client, house.settings).close(closed, "ada")
+    notifier = house.with_channels(hook(receiver))
+    notifier.deliver(NOW)
+    Desk(house.client, house.settings).acknowledge(first, "ada")
+    notifier.deliver(NOW)
+    assert keys(receiver) == [first]
+
+
+def test_a_crash_between_sending_and_marking_sends_again_under_the_same_key(
+    house: House, receiver: Receiver
+) -> None:
+    """The receiver takes the message; whoever sent it dies before it can write that down."""
+
+    class Killed(BaseException):
+        pass
+
+    (name,) = house.raise_alerts("high", 1)
+    notifier = house.with_channels(hook(receiver))
+    opened = notifier.channel(house.settings.notify.channels[0])
+    send = opened.send
+
+    def send_and_die(message: Any) -> None:
+        send(message)
+        raise Killed
+
+    opened.send = send_and_die  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        notifier.deliver(NOW)
+    assert house.with_channels(hook(receiver)).deliver(NOW).sent == {"hook": 1}
+    assert keys(receiver) == [name, name]
+    assert not house.with_channels(hook(receiver)).deliver(NOW).sent
+
+
+def test_a_channel_that_fails_is_tried_later_and_holds_no_other_up(house: House) -> None:
+    down = [True]
+
+    def answer(_: Received) -> int:
+        return 503 if down[0] else 200
+
+    names = house.raise_alerts("high", *range(5))
+    with Receiver(answer) as weak, Receiver() as well:
+        notifier = house.with_channels(hook(weak), hook(well, name="well"))
+        report = notifier.deliver(NOW)
+        assert report.failed == {"hook": 3}, "three in a row, and it is left alone"
+        assert report.sent == {"well": 5}
+        assert not notifier.deliver(NOW + timedelta(seconds=59)).failed, "it rests"
+        again = house.with_channels(hook(weak)).deliver(NOW + timedelta(seconds=1))
+        assert again.failed == {"hook": 2}, "no other before its time"
+        (waiting,) = {
+            json.dumps(house.told(name)["hook"]) for name in names if name in keys(weak)[:1]
+        }
+        assert json.loads(waiting)["state"] == "pending"
+        assert "503" in json.loads(waiting)["error"]
+        down[0] = False
+        before = len(weak.received)
+        # A day and more later: what was once tried is not taken for history.
+        report = notifier.deliver(NOW + timedelta(hours=30))
+        assert report.sent == {"hook": 5}
+        assert set(keys(weak)[before:]) == names
+
+
+def test_a_message_is_given_up_on_in_the_end_and_that_stays_written(house: House) -> None:
+    (name,) = house.raise_alerts("high", 1)
+    with Receiver(lambda _: 400) as receiver:
+        notifier = house.with_channels(hook(receiver), give_up_after_hours=1)
+        assert notifier.deliver(NOW).failed == {"hook": 1}
+        report = notifier.deliver(NOW + timedelta(hours=2))
+        assert report.given_up == {"hook": 1}
+        assert not notifier.deliver(NOW + timedelta(hours=4)).failed
+    told = house.told(name)["hook"]
+    assert (told["state"], told["attempts"]) == ("failed", 2)
+
+
+def test_what_is_over_the_rate_waits_and_is_counted_and_nothing_is_lost(
+    house: House, receiver: Receiver
+) -> None:
+    grave = house.raise_alerts("grave", 100, 101)
+    names = house.raise_alerts("high", *range(10)) | grave
+    notifier = house.with_channels(hook(receiver), per_minute=5)
+    report = notifier.deliver(NOW)
+    assert (report.sent["hook"], report.held["hook"]) == (5, 7)
+    assert set(keys(receiver)[:2]) == grave, "the gravest first"
+    again = house.with_channels(hook(receiver), per_minute=5).deliver(NOW + timedelta(seconds=20))
+    assert (again.sent["hook"], again.held["hook"]) == (0, 7), "the minute is everybody's"
+    (digest,) = [each.json for each in receiver.received if each.json["kind"] == "digest"]
+    assert (digest["held_back"], digest["levels"]) == (7, {"high": 7})
+    for minute in (1, 2, 3):
+        notifier.deliver(NOW + timedelta(minutes=minute))
+    assert Counter(keys(receiver)) == dict.fromkeys(names, 1)
+    assert len(keys(receiver, "digest")) == 2
+
+
+def test_history_is_not_told(house: House, receiver: Receiver) -> None:
+    house.raise_alerts("grave", 1, start=NOW - timedelta(hours=25))
+    (new,) = house.raise_alerts("grave", 2)
+    house.with_channels(hook(receiver), max_age_hours=24).deliver(NOW)
+    assert keys(receiver) == [new]
+    house.with_channels(hook(receiver, name="later"), max_age_hours=26).deliver(NOW)
+    assert len(keys(receiver)) == 3
+
+
+def test_what_waits_is_not_taken_for_history(house: House, receiver: Receiver) -> None:
+    names = house.raise_alerts("grave", 1, 2, start=NOW - timedelta(hours=23))
+    notifier = house.with_channels(hook(receiver), per_minute=1)
+    notifier.deliver(NOW)
+    notifier.deliver(NOW + timedelta(hours=10))
+    assert set(keys(receiver)) == names
+
+
+def test_a_broken_channel_holds_no_other_up(house: House, receiver: Receiver) -> None:
+    house.raise_alerts("high", 1)
+    broken = {"name": "broken", "kind": "apprise", "url": f"pigeon://{SECRET}"}
+    report = house.with_channels(broken, hook(receiver)).deliver(NOW)
+    assert "apprise" in report.broken["broken"]
+    assert report.sent == {"hook": 1}
+
+
+def test_sns_topics_reach_their_queues(house: House, s3_endpoint: str) -> None:
+    """Standard and FIFO topics of another region than the settings', with what programs need."""
+    names = house.raise_alerts("medium", 1) | house.raise_alerts("grave", 2)
+    sns = boto3.client("sns", endpoint_url=s3_endpoint, region_name="eu-west-1")
+    sqs = boto3.client("sqs", endpoint_url=s3_endpoint, region_name="eu-west-1")
+    channels, queues = [], []
+    for suffix, attributes in (("", {}), (".fifo", {"FifoQueue": "true"})):
+        name = f"alerts-{uuid.uuid4().hex[:8]}{suffix}"
+        fifo = {"FifoTopic": "true"} if suffix else {}
+        topic = sns.create_topic(Name=name, Attributes=fifo)["TopicArn"]
+        queue = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]  # type: ignore[arg-type]
+        arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["Attributes"]["QueueArn"])
+        channels.append({"name": f"sns{suffix.strip('.')}", "kind": "sns", "topic": topic})
+        queues.append(queue)
+    notifier = house.with_channels(*channels)
+    house.settings = house.settings.model_copy(
+        update={"aws": house.settings.aws.model_copy(update={"endpoint_url": s3_endpoint})}
+    )
+    notifier = Notifier(house.client, house.settings, aws_session)
+    report = notifier.deliver(NOW)
+    assert report.sent == {"sns": 2, "snsfifo": 2}, report
+    for queue in queues:
+        received: list[Any] = []
+        while len(received) < 2:
+            reply = sqs.receive_message(
+                QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=2, AttributeNames=["All"]
+            )
+            assert reply.get("Messages"), "a message is missing"
+            received += reply["Messages"]
+        envelopes = [json.loads(each["Body"]) for each in received]
+        documents = [json.loads(each["Message"]) for each in envelopes]
+        assert {each["id"] for each in documents} == names
+        for envelope, document in zip(envelopes, documents, strict=True):
+            assert envelope["MessageAttributes"]["alert_id"]["Value"] == document["id"]
+            assert envelope["MessageAttributes"]["level"]["Value"] == document["level"]
+            assert envelope["Subject"].startswith(f"[{document['level']}]")
+        if queue.endswith(".fifo"):
+            ids = {each["Attributes"].get("MessageDeduplicationId") for each in received}
+            assert ids == names
+
+
+def test_a_topic_that_is_gone_is_a_failure(house: House, s3_endpoint: str) -> None:
+    house.raise_alerts("high", 1)
+    topic = "arn:aws:sns:us-east-1:123456789012:no-such-topic"
+    house.with_channels({"name": "sns", "kind": "sns", "topic": topic})
+    aws = house.settings.aws.model_copy(update={"endpoint_url": s3_endpoint})
+    settings = house.settings.model_copy(update={"aws": aws})
+    report = Notifier(house.client, settings, aws_session).deliver(NOW)
+    assert report.failed == {"sns": 1}
+    (alert,) = Desk(house.client, settings).find(Wanted())
+    assert "SNS refused: NotFound" in house.told(alert["id"])["sns"]["error"]
+
+
+def test_the_test_command(house: House, receiver: Receiver) -> None:
+    channels = [
+        hook(receiver),
+        {"name": "post", "kind": "apprise", "url": f"json://127.0.0.1:{receiver.port}/{SECRET}"},
+        {"name": "broken", "kind": "command", "command": ["/nowhere"]},
+    ]
+    env = {"TRAILHOUND_NOTIFY__CHANNELS": json.dumps(channels)}
+    done = command(house.settings, "notify", "test", "--json", env=env)
+    assert done.exit_code == 1
+    rows = {each["channel"]: each for each in json.loads(done.stdout)["channels"]}
+    assert (rows["hook"]["delivered"], rows["post"]["delivered"]) == (True, True)
+    assert "cannot be run" in rows["broken"]["error"]
+    one = command(house.settings, "notify", "test", "hook", env=env)
+    assert (one.exit_code, one.stdout) == (0, "hook: delivered\n")
+    assert len(receiver.received) == 3
+    unknown = command(house.settings, "notify", "test", "nobody", env=env)
+    assert isinstance(unknown.exception, UsageError)
+    for each in (done, one, unknown):
+        assert SECRET not in f"{each.output}{each.exception!r}"
+
+
+def test_an_older_cluster_does_as_well(
+    engine_2_19: str, receiver: Receiver, tmp_path: Path
+) -> None:
+    namespace = f"t{uuid.uuid4().hex[:10]}"
+    house = House(engine_2_19, namespace, tmp_path)
+    try:
+        prepared(house.settings)
+        near = rule("near", suppress=timedelta(minutes=1))
+        put_events(house.client, house.settings, [0, 30], RECENT)
+        recorder = Recorder(house.client, house.settings, {near.id: near})
+        for _ in range(2):
+            recorder.record(single("near", second, start=RECENT) for second in (30, 0))
+        (alert,) = Desk(house.client, house.settings).find(Wanted(principal="ADA"))
+        assert alert["count"] == 2
+        assert house.with_channels(hook(receiver)).deliver(NOW).sent == {"hook": 1}
+        assert keys(receiver) == [alert["id"]]
+    finally:
+        remove_namespace(engine_2_19, namespace)

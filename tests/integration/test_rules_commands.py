@@ -1,0 +1,155 @@
+"""`trailhound rules` on a real engine: history, fields, and rules that ask much of the engine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as Xml
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from detections.backend.compiler import compile_detection
+from detections.events.search import Search
+from detections.rule import Place, Rule
+from tests.integration.test_search_oracle import ALL_TIME
+from tests.trails import backfill, own_settings, prepared, record, write_trail
+from trailhound.cli.main import app
+from trailhound.cluster.templates import Names
+
+LONG = "x" * 40_000
+EVENTS = [
+    record(eventName="CreateUser"),
+    record(eventName="createuser", sourceIPAddress="10.1.2.3, 8.8.8.8"),
+    record(eventName="PutRolePolicy", requestParameters={"policyDocument": f'{LONG}"*"'}),
+    record(eventName="GetObject", requestParameters={"a": {"b": ["Name7", "z"]}}),
+]
+
+
+def rule(number: int, selection: dict[str, Any], **more: Any) -> str:
+    content = {
+        "title": f"Rule {number}",
+        "id": f"00000000-0000-4000-8000-{number:012d}",
+        "logsource": {"product": "aws", "service": "cloudtrail"},
+        "detection": {"s": selection, "condition": "s"},
+        "level": "low",
+    }
+    return yaml.safe_dump(content | more, sort_keys=False)
+
+
+def test_history_is_counted_against_a_budget_and_fields_are_told(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    settings = own_settings(engine, namespace, tmp_path)
+    client = prepared(settings)
+    assert backfill(settings, write_trail(tmp_path / "trail", EVENTS)).counts.indexed == 4
+    client.indices.refresh(index=Names(settings.prefix).days)
+    pack = tmp_path / "pack"
+    pack.mkdir()
+    documents = [
+        rule(1, {"eventName": "CreateUser"}),
+        rule(2, {"requestParameters.policyDocument|contains": r'"\*"'}),
+        rule(3, {"eventName": "Nothing", "requestParameters.never": "x", "status": "ok"}),
+        rule(4, {"eventName|unknown": "x"}),
+    ]
+    (pack / "a.yml").write_text("---\n".join(documents), encoding="utf-8")
+    common = ["--rules", str(pack), "--only", "--url", engine, "--namespace", namespace]
+
+    junit = tmp_path / "junit.xml"
+    command = ["rules", "backtest", *common, "--json", "--budget", "1", "--junit", str(junit)]
+    done = CliRunner().invoke(app, [*command, "--until", "2025-03-01"])
+    assert json.loads(done.stdout) == {
+        "00000000-0000-4000-8000-000000000001": 2,
+        "00000000-0000-4000-8000-000000000002": 1,
+    }
+    assert done.exit_code == 1, "two hits in four events are over the budget"
+    assert "a.yml" in done.stderr
+    suite = Xml.fromstring(junit.read_text("utf-8"))  # noqa: S314  our own
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "1", "0")
+    done = CliRunner().invoke(
+        app, ["rules", "backtest", *common, "--json", "--since", "2025-03-02"]
+    )
+    assert (json.loads(done.stdout), done.exit_code) == ({}, 0)
+
+    told = json.loads(CliRunner().invoke(app, ["rules", "fields", *common, "--json"]).stdout)
+    assert told["unsearched"] == {"status": ["Rule 3"]}
+    assert told["unseen"] == {"requestParameters.never": ["Rule 3"]}
+    assert {"eventSource", "requestParameters.a.b"} <= set(told["unasked"])
+    assert "eventName" not in told["unasked"]
+
+
+WIDE: list[tuple[dict[str, Any], int]] = [
+    ({"eventName": [f"Name{n}" for n in range(70_000)] + ["GetObject"]}, 1),
+    ({"eventName|contains": [f"ame{n}" for n in range(5_000)] + ["eatew", "tObj"]}, 1),
+    (
+        {"sourceIPAddress": [f"10.1.{n >> 8}.{n & 255}" for n in range(70_000)] + ["198.51.100.7"]},
+        3,
+    ),
+    ({"requestParameters.a": [f"NAME{n}" for n in range(5_000)]}, 1),
+    ({"requestParameters.a.b|endswith": [f"e{n}" for n in range(500)]}, 1),
+    ({"requestParameters|contains": [f"ame{n}" for n in range(300)]}, 1),
+    ({"userAgent|startswith": ["x" * 5_000, "AWS-"]}, 4),
+    ({"requestParameters.policyDocument|endswith": f'{LONG}"\\*"'}, 1),
+    ({"eventName|re": '^(?=Get).*[~@#&<>"]?t$'}, 1),
+    ({"eventName|re": "(a?){50}(G|g)et" + "." * 6 + "$"}, 1),
+    ({"eventName": 'Get"Object" OR *:\\* ) {'}, 0),
+]
+
+
+def test_rules_that_ask_much_are_answered(each_engine: str, namespace: str, tmp_path: Path) -> None:
+    settings = own_settings(each_engine, namespace, tmp_path)
+    client = prepared(settings)
+    backfill(settings, write_trail(tmp_path, EVENTS))
+    client.indices.refresh(index=Names(settings.prefix).days)
+    compiled = {str(n): compile_detection({"s": each}) for n, (each, _) in enumerate(WIDE)}
+    rules = [Rule(name, "", "sigma", "low", None, Place(Path())) for name in compiled]
+    search = Search(client, settings)
+    for ask in (search.find, search.count):
+        outcomes = list(ask(rules, compiled, ALL_TIME))
+        assert [each.error for each in outcomes] == [None] * len(WIDE)
+        assert [each.hits for each in outcomes] == [hits for _, hits in WIDE]
+
+
+def test_a_query_that_the_engine_refuses_fails_its_rule_alone(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    settings = own_settings(engine, namespace, tmp_path)
+    client = prepared(settings)
+    backfill(settings, write_trail(tmp_path, EVENTS))
+    client.indices.refresh(index=Names(settings.prefix).days)
+    good = compile_detection({"s": {"eventName": "CreateUser"}})
+    bad = type(good)({"regexp": {"eventName": "(" * 10}}, None, good.matcher)
+    rules = [Rule(name, "", "sigma", "low", None, Place(Path())) for name in ("a", "b", "c")]
+    found = list(Search(client, settings).find(rules, {"a": good, "b": bad, "c": good}, ALL_TIME))
+    assert [each.hits for each in found] == [2, 0, 2]
+    assert [each.error is None for each in found] == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("page", "paths"),
+    [(1, ("user.name", "event.action")), (2, ("user.name", "requestParameters.userName"))],
+)
+def test_hits_are_read_to_the_last_page_with_the_fields_they_are_grouped_by(
+    page: int,
+    paths: tuple[str, ...],
+    engine: str,
+    namespace: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("detections.events.search.FIRST_PAGE", page)
+    monkeypatch.setattr("detections.events.search.PAGE", page)
+    settings = own_settings(engine, namespace, tmp_path)
+    client = prepared(settings)
+    backfill(settings, write_trail(tmp_path, [record() for _ in range(5)]))
+    client.indices.refresh(index=Names(settings.prefix).days)
+    one = Rule("a", "", "sigma", "low", None, Place(Path()), group_by=paths)
+    compiled = {"a": compile_detection({"s": {"eventName": "CreateUser"}})}
+    (found,) = Search(client, settings).find([one], compiled, ALL_TIME)
+    assert found.error is None
+    assert len({each.events for each in found.findings}) == found.hits == 5
+    groups = {each.group for each in found.findings}
+    second = {"event.action": "CreateUser", "requestParameters.userName": "bob"}[paths[1]]
+    assert groups == {(("user.name", "ada"), (paths[1], second))}

@@ -1,0 +1,46 @@
+"""SigmaHQ's rules over recorded events in the index: as many hits as an independent engine's."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from detections.events.search import Search
+from detections.packs.pack import load_paths
+from detections.span import Span
+from tests.recorded import READERS, recorded
+from tests.trails import backfill, own_settings, prepared, write_trail
+from trailhound.cluster.templates import Names
+from trailhound.settings import DetectionSettings
+
+ALL_TIME = Span(datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+
+NOON = "2025-03-01T12:00:00Z"
+
+
+@pytest.mark.parametrize("folder", READERS)
+def test_hits_equal_the_oracle(
+    folder: str, shared_data: Path, each_engine: str, namespace: str, tmp_path: Path
+) -> None:
+    oracle = json.loads((shared_data / "oracle.json").read_bytes())[folder]
+    settings = own_settings(each_engine, namespace, tmp_path)
+    client = prepared(settings)
+    # All on one day: no rule asks for the time, and an index for each day would cost a minute.
+    events = [each | {"eventTime": NOON} for each in recorded(shared_data, folder)]
+    report = backfill(settings, write_trail(tmp_path, events))
+    assert report.counts.indexed == oracle["distinct_events"]
+    client.indices.refresh(index=Names(settings.prefix).days)
+    pack = load_paths([shared_data / "sigmahq"], DetectionSettings())
+    assert len(pack.rules) == len(pack.compiled) == 57
+
+    search = Search(client, settings)
+    for ask in (search.count, search.find):
+        outcomes = list(ask(pack.rules, pack.compiled, ALL_TIME))
+        assert [outcome.error for outcome in outcomes] == [None] * 57
+        assert {each.rule.id: each.hits for each in outcomes if each.hits} == oracle["hits"]
+    for outcome in outcomes:
+        assert len(outcome.findings) == outcome.hits
+        assert len({finding.events for finding in outcome.findings}) == outcome.hits

@@ -1,0 +1,71 @@
+"""Sigma correlations for tests: plain rules A, B, C by event name, and what they compile to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import yaml
+from sigma.collection import SigmaCollection
+from sigma.correlations import SigmaCorrelationRule
+from sigma.policy.profiles import TrustedPolicy
+from sigma.rule import SigmaRule
+
+from detections.compiled import Compiled
+from detections.correlations.correlation import Correlation
+from detections.matcher import SigmaMatcher
+
+
+def plain(name: str, mark: str) -> dict[str, Any]:
+    """A rule on one event name, among the events of one mark."""
+    return {
+        "title": name,
+        "name": name,
+        "logsource": {"product": "aws"},
+        "detection": {
+            "call": {"eventName": name, "recipientAccountId": mark},
+            "condition": "call",
+        },
+    }
+
+
+def correlation(name: str = "found", **body: Any) -> dict[str, Any]:
+    """A correlation; underscores in `body`'s names stand for Sigma's hyphens."""
+    return {
+        "title": name,
+        "name": name,
+        "correlation": {key.replace("group_by", "group-by"): each for key, each in body.items()},
+    }
+
+
+def parsed(*documents: dict[str, Any], name: str = "found") -> SigmaCorrelationRule:
+    """The rule `name` of a pack, its references resolved."""
+    text = "\n---\n".join(yaml.safe_dump(each, allow_unicode=True) for each in documents)
+    rule = SigmaCollection.from_yaml(text, policy=TrustedPolicy)[name]
+    assert isinstance(rule, SigmaCorrelationRule)
+    return rule
+
+
+def loaded(*documents: dict[str, Any], name: str = "found") -> Correlation:
+    return Correlation.of(parsed(*documents, name=name))
+
+
+def exactly(mark: str) -> Callable[[SigmaRule], Compiled]:
+    """A compiler whose queries are exact."""
+    return lambda rule: Compiled(
+        {
+            "bool": {
+                "filter": [
+                    {"term": {"eventName": rule.title}},
+                    {"term": {"recipientAccountId": mark}},
+                ]
+            }
+        }
+    )
+
+
+def loosely(mark: str) -> Callable[[SigmaRule], Compiled]:
+    """A compiler whose queries find all events of the mark, and leave the rest to the matcher."""
+    return lambda rule: Compiled(
+        {"term": {"recipientAccountId": mark}}, decide=SigmaMatcher.from_rule(rule)
+    )

@@ -1,0 +1,34 @@
+"""The rules that ship, measured: each recorded technique found, little said of ordinary days."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.detections import BUDGET, GRAVE_BUDGET, OURS, enricher, noise, recall
+from bench.recordings import enriched, ordinary, techniques, unmarked
+from bench.rule_replay import ReplayedPack, load_pack
+
+
+@pytest.fixture(scope="module")
+def pack() -> ReplayedPack:
+    return load_pack(OURS)
+
+
+def test_every_recorded_technique_is_found(pack: ReplayedPack, shared_data: Path) -> None:
+    """Without the marks of the tool, and without the rules that were given by name."""
+    shared = enricher()
+    attacks = {
+        name: list(enriched(map(unmarked, records), shared))
+        for name, records in techniques(shared_data).items()
+    }
+    assert len(attacks) == 18
+    assert [name for name, found in recall(pack, attacks).items() if not found] == []
+
+
+def test_ordinary_days_keep_within_the_budget(pack: ReplayedPack) -> None:
+    found = noise(pack, list(enriched(ordinary(20_000, seed=3), enricher())))
+    assert found.events == 20_000
+    assert found.rate() <= BUDGET
+    assert found.rate(grave=True) <= GRAVE_BUDGET

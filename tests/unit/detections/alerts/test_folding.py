@@ -1,0 +1,273 @@
+"""Findings in any order, in any batches, again and again: what is counted stays the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detections.alerts import group as group_module
+from detections.alerts.burst import (
+    FULL,
+    Burst,
+    Fact,
+    beyond,
+    burst_of,
+    digest,
+    pack,
+    union,
+    unpack,
+)
+from detections.alerts.group import Directory, Folding, Known, alert_id, stretches
+from detections.finding import EVIDENCE, Finding
+
+START = datetime(2025, 3, 1, tzinfo=UTC)
+GROUP = (("user.name", "ada"),)
+
+
+def at(second: float) -> datetime:
+    return START + timedelta(seconds=second)
+
+
+def event(second: int, name: str = "") -> Finding:
+    return Finding("r", (name or f"e{second}",), 1, at(second), at(second), GROUP)
+
+
+def burst(seconds: Iterable[int], *, shown: int = EVIDENCE) -> Finding:
+    times = sorted(seconds)
+    names = tuple(f"e{second}" for second in times)
+    return Finding("r", names[:shown], len(names), at(times[0]), at(times[-1]), GROUP)
+
+
+class Shelf:
+    """Alerts of one rule and group, kept in memory as the index would keep them."""
+
+    def __init__(self, gap: int, *, plain: bool = True, full: int = FULL) -> None:
+        self.gap = timedelta(seconds=gap)
+        self.plain = plain
+        self.full = full
+        self.head: Mapping[str, object] = {}
+        self.alerts: dict[str, Burst] = {}
+        self.closed: set[str] = set()
+        self.merged: set[str] = set()
+
+    def record(self, *findings: Finding, lose: bool = False) -> None:
+        """With `lose`, its writer dies after the directory was written."""
+        facts = {
+            name: Fact(at(int(name[1:].partition(".")[0])), {"principal": frozenset({name})})
+            for finding in findings
+            for name in finding.events
+        }
+        bursts = [burst_of(finding, facts) for finding in findings]
+        directory = Directory.read(self.head)
+        wanted = {
+            name
+            for since, until in stretches(bursts, self.gap)
+            for name in directory.near(since, until, self.gap)
+        }
+        folding = Folding("r", GROUP, self.gap, self.plain, directory, {}, facts)
+        folding.alerts = {name: self._known(name) for name in wanted}
+        folding.settle()
+        folding.fold(bursts)
+        self.head = directory.document()
+        if lose:
+            return
+        for name in folding.changed:
+            assert name not in self.closed, "a closed alert changes no more"
+            known = folding.alerts[name]
+            assert known is not None
+            self.alerts[name] = known.burst
+        for name in folding.absorbed:
+            if name in self.alerts:
+                self.closed.add(name)
+                self.merged.add(name)
+
+    def _known(self, name: str) -> Known | None:
+        if name not in self.alerts:
+            return None
+        closed = name in self.closed
+        full = self.plain and self.alerts[name].count >= self.full
+        return Known(self.alerts[name], closed or full, name in self.merged)
+
+    def close(self, number: int) -> None:
+        open_ones = sorted(set(self.alerts) - self.closed)
+        if open_ones:
+            self.closed.add(open_ones[number % len(open_ones)])
+
+    @property
+    def standing(self) -> dict[str, Burst]:
+        return {name: each for name, each in self.alerts.items() if name not in self.merged}
+
+    def spans(self) -> list[tuple[float, float, int]]:
+        return sorted(
+            (
+                (each.first - START).total_seconds(),
+                (each.last - START).total_seconds(),
+                each.count,
+            )
+            for each in self.standing.values()
+        )
+
+
+def components(seconds: Iterable[int], gap: int) -> list[tuple[float, float, int]]:
+    """The model: events in order, cut where the next is further away than the gap."""
+    runs: list[list[int]] = []
+    for second in sorted(set(seconds)):
+        if runs and second - runs[-1][-1] <= gap:
+            runs[-1].append(second)
+        else:
+            runs.append([second])
+    return [(run[0], run[-1], len(run)) for run in runs]
+
+
+batches = st.lists(st.lists(st.integers(0, 120), min_size=1, max_size=8), min_size=1, max_size=10)
+
+
+@settings(max_examples=150, deadline=None)
+@given(batches, st.integers(0, 20), st.data())
+def test_single_events_fall_into_runs_whatever_their_order(
+    several: list[list[int]], gap: int, data: st.DataObject
+) -> None:
+    shelf = Shelf(gap)
+    for seconds in several:
+        lost = data.draw(st.booleans())
+        if lost:
+            shelf.record(*map(event, seconds), lose=True)
+        shelf.record(*map(event, seconds))
+    seen = {second for seconds in several for second in seconds}
+    assert shelf.spans() == components(seen, gap)
+    before = dict(shelf.alerts)
+    shelf.record(*map(event, sorted(seen)))
+    assert shelf.alerts == before, "once more, and nothing changes"
+    for each in shelf.standing.values():
+        names = [name for _, name in each.evidence]
+        assert len(names) == each.count
+        assert each.entities["principal"] == frozenset(names)
+
+
+@settings(max_examples=150, deadline=None)
+@given(batches, st.data())
+def test_bursts_that_overlap_are_one_and_count_each_event_once(
+    several: list[list[int]], data: st.DataObject
+) -> None:
+    shelf = Shelf(0, plain=False)
+    for seconds in several:
+        shelf.record(burst(set(seconds)))
+        if data.draw(st.booleans()):
+            shelf.record(burst(set(data.draw(st.sampled_from(several)))))
+    joined: list[set[int]] = []
+    for seconds in (*several, *several):
+        own = set(seconds)
+        apart = [each for each in joined if max(each) < min(own) or max(own) < min(each)]
+        joined = [*apart, own.union(*(each for each in joined if each not in apart))]
+    seen = set().union(*joined)
+    shelf.record(*(burst(set(seconds)) for seconds in several))
+    expected = sorted((min(each), max(each), len(each)) for each in joined)
+    assert shelf.spans() == expected
+    assert sum(count for *_, count in expected) == len(seen)
+
+
+@settings(max_examples=150, deadline=None)
+@given(batches, st.integers(0, 20), st.lists(st.integers(0, 5), max_size=10))
+def test_a_closed_alert_stays_and_every_event_is_counted_once(
+    several: list[list[int]], gap: int, closings: list[int]
+) -> None:
+    shelf = Shelf(gap)
+    for number, seconds in enumerate(several):
+        shelf.record(*map(event, seconds))
+        if number < len(closings):
+            shelf.close(closings[number])
+    seen = {f"e{second}" for seconds in several for second in seconds}
+    for _ in range(2):
+        shelf.record(*(event(int(name[1:])) for name in sorted(seen)))
+        known = [each for burst in shelf.standing.values() for each in burst.known]
+        assert sorted(known) == sorted(map(digest, seen))
+        assert all(each.complete for each in shelf.standing.values())
+
+
+def test_an_event_between_two_alerts_makes_them_one_that_keeps_the_earlier_name() -> None:
+    shelf = Shelf(10)
+    shelf.record(event(0), event(20))
+    earlier, later = (alert_id("r", GROUP, name) for name in ("e0", "e20"))
+    assert set(shelf.alerts) == {earlier, later}
+    shelf.record(event(10))
+    assert set(shelf.standing) == {earlier}
+    assert shelf.merged == {later}
+    shelf.record(event(30), event(20))
+    assert shelf.spans() == [(0, 30, 4)]
+
+
+def test_a_late_event_that_came_earlier_keeps_the_name() -> None:
+    shelf = Shelf(10)
+    shelf.record(event(20))
+    shelf.record(event(12))
+    assert set(shelf.alerts) == {alert_id("r", GROUP, "e20")}
+    assert shelf.spans() == [(12, 20, 2)]
+
+
+def test_new_activity_after_closing_is_a_new_alert_of_what_is_new() -> None:
+    shelf = Shelf(0, plain=False)
+    shelf.record(burst(range(0, 50, 10)))
+    shelf.close(0)
+    shelf.record(burst(range(0, 50, 10)))
+    assert shelf.spans() == [(0, 40, 5)]
+    shelf.record(burst(range(0, 80, 10)))
+    shelf.record(burst(range(0, 80, 10)))
+    assert shelf.spans() == [(0, 40, 5), (50, 70, 3)]
+
+
+def test_a_full_alert_is_followed_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_module, "FULL", 10)
+    monkeypatch.setattr(group_module, "COUNTED", 14)
+    shelf = Shelf(5, full=10)
+    for _ in range(2):
+        shelf.record(*map(event, range(30)))
+        counts = [count for *_, count in shelf.spans()]
+        assert sum(counts) == 30
+        assert max(counts) <= 14
+    shelf.record(event(30))
+    assert sum(count for *_, count in shelf.spans()) == 31
+
+
+def test_a_burst_of_more_events_than_are_named_is_counted_by_what_it_covers() -> None:
+    shelf = Shelf(0, plain=False)
+    shelf.record(burst(range(300)))
+    shelf.record(burst(range(500)))
+    shelf.record(burst(range(100, 200)))
+    (alert,) = shelf.alerts.values()
+    assert (alert.count, alert.exact, len(alert.evidence)) == (500, True, EVIDENCE)
+    shelf.record(burst(range(400, 600)))
+    (alert,) = shelf.alerts.values()
+    assert (alert.count, alert.exact) == (500, False), "at least so many"
+    shelf.close(0)
+    shelf.record(burst(range(700)))
+    assert shelf.spans()[1][2] == 200
+    shelf.record(burst(range(300)))
+    assert len(shelf.alerts) == 2
+
+
+@given(st.sets(st.integers(0, 500)), st.sets(st.integers(0, 500)))
+def test_the_union_of_what_is_known_is_a_union_of_sets(one: set[int], other: set[int]) -> None:
+    both = [burst_of(burst(each, shown=1000), {}) for each in (one, other) if each]
+    if len(both) < 2:
+        return
+    made = union(*both)
+    assert (made.count, made.exact) == (len(one | other), True)
+    rest = beyond(both[0], both[1], {})
+    assert (rest.count if rest else 0) == len(one - other)
+    assert unpack(pack(made.known)) == made.known
+
+
+def test_a_directory_lets_go_of_the_oldest_and_says_up_to_when(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(group_module, "ENTRIES", 3)
+    shelf = Shelf(1)
+    for second in range(0, 100, 10):
+        shelf.record(event(second))
+    kept = Directory.read(shelf.head)
+    assert len(kept.entries) == 3
+    assert kept.forgotten == at(60)

@@ -1,0 +1,90 @@
+"""Messages: whole, bounded, escaped, in the user's own words where there are any."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from detections.notify.wording import Wording
+
+ALERT: dict[str, Any] = {
+    "id": "5f1c",
+    "rule": {"id": "r", "name": "Key made"},
+    "level": "high",
+    "severity": 8,
+    "reason": "",
+    "count": 3,
+    "count_relation": "eq",
+    "first_seen": "2025-03-01T12:00:00.000Z",
+    "last_seen": "2025-03-01T12:05:00.000Z",
+    "entity": {"principal": ["ada"], "address": [f"10.0.0.{number}" for number in range(50)]},
+    "attack": {"tactic": ["persistence"], "technique": ["T1098.001"]},
+    "description": "A key was made.",
+    "response": ["ask ada", "revoke it"],
+    "evidence": {"event_id": ["e1"], "url": "https://dashboards.example/x"},
+}
+
+
+def test_the_text_says_what_a_person_asks_first() -> None:
+    message = Wording().alert(ALERT)
+    assert message.key == "5f1c"
+    assert message.subject == "[high] Key made: ada"
+    for part in ("HIGH: Key made", "3 times", "Principal: ada", "T1098.001", "- revoke it"):
+        assert part in message.text
+    assert "10.0.0.4 and 15 more" in message.text, "of what fits into a message"
+    assert message.alert is not None
+    assert len(message.alert["entity"]["address"]) == 20
+    assert not message.markup
+
+
+def test_html_is_escaped() -> None:
+    hostile = ALERT | {"entity": {"principal": ["<script>alert(1)</script>"]}}
+    message = Wording().alert(hostile, "html")
+    assert "<script>" not in message.markup
+    assert "&lt;script&gt;" in message.markup
+    assert "<script>" in message.text
+
+
+def test_markdown_is_escaped() -> None:
+    hostile = ALERT | {"entity": {"principal": ["[x](https://evil.example) **b**"]}}
+    message = Wording().alert(hostile, "markdown")
+    assert "[x](https://evil" not in message.markup
+    assert "**b**" not in message.markup
+
+
+def test_own_templates_go_first_and_a_broken_one_holds_nothing_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "subject.txt.j2").write_text("mine: {{ alert.rule.name }}")
+    (tmp_path / "alert.txt.j2").write_text("{{ alert.nothing.at.all }}")
+    message = Wording(tmp_path).alert(ALERT)
+    assert message.subject == "mine: Key made"
+    assert "HIGH: Key made" in message.text
+    assert "alert.txt.j2 fails" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+        "{{ alert.update({'id': 'x'}) }}",
+        "{{ range(10**9) | list }}",
+        "{% include '/etc/passwd' %}",
+    ],
+)
+def test_templates_run_in_a_sandbox(tmp_path: Path, attack: str) -> None:
+    (tmp_path / "alert.txt.j2").write_text(attack)
+    assert "HIGH: Key made" in Wording(tmp_path).alert(ALERT).text
+
+
+def test_an_event_is_no_template() -> None:
+    hostile = ALERT | {"reason": "{{ 7 * 7 }}"}
+    assert "{{ 7 * 7 }}" in Wording().alert(hostile).text
+
+
+def test_a_digest_says_how_many_of_what() -> None:
+    message = Wording().digest("slack", "k", {"low": 2, "critical": 1}, 20, more=False)
+    assert message.text.splitlines()[-2:] == ["1 critical", "2 low"]
+    assert "3 alerts are held back: 20 messages a minute may be sent to slack" in message.text

@@ -1,0 +1,253 @@
+"""Loading packs: every fault with its place, and the other rules in force all the same."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sigma.correlations import SigmaCorrelationRule
+
+from detections.packs.pack import Pack, load, load_paths
+from detections.packs.telling import explained, listed, shown
+from trailhound.errors import UsageError
+from trailhound.settings import DetectionSettings
+
+IDS = [f"00000000-0000-4000-8000-{number:012d}" for number in range(10)]
+
+
+def text(number: int = 1, **changes: str) -> str:
+    parts = {
+        "title": f"Rule {number}",
+        "id": IDS[number],
+        "logsource": "{product: aws, service: cloudtrail}",
+        "detection": "{s: {eventName: DeleteTrail}, condition: s}",
+        "level": "high",
+    }
+    return "".join(f"{key}: {value}\n" for key, value in (parts | changes).items() if value)
+
+
+def pack(tmp_path: Path, *documents: str, **settings: Any) -> Pack:
+    (tmp_path / "rules").mkdir(exist_ok=True)
+    (tmp_path / "rules" / "a.yml").write_text("---\n".join(documents), encoding="utf-8")
+    return load_paths([tmp_path / "rules"], DetectionSettings(**settings))
+
+
+def test_a_rule_has_all_that_its_file_says(tmp_path: Path) -> None:
+    made = pack(
+        tmp_path,
+        text(
+            tags="[attack.defense_evasion, attack.t1562.008, cve.2020-1]",
+            references="[https://a.example]",
+            falsepositives="[admins]",
+            trailhound="{response: [Call Ada.], severity: 9, interval: 10m, group_by: [user.name],"
+            " suppress: 1h}",
+        ),
+    )
+    (rule,) = made.rules
+    assert (rule.id, rule.title, rule.level, rule.kind) == (IDS[1], "Rule 1", "high", "sigma")
+    assert (rule.attack.tactics, rule.attack.techniques) == (("defense-evasion",), ("T1562.008",))
+    assert (rule.severity, rule.response, rule.group_by) == (9, ("Call Ada.",), ("user.name",))
+    assert (rule.interval, rule.suppress) == (timedelta(minutes=10), timedelta(hours=1))
+    assert (rule.references, rule.falsepositives) == (("https://a.example",), ("admins",))
+    assert made.faults == ()
+    assert shown(made, rule)["fields"] == ["eventName"]
+    assert listed(made)[0]["state"] == "on"
+    assert explained(made, rule)[0] == {"query": made.compiled[rule.id].plain}
+
+
+@pytest.mark.parametrize(
+    ("document", "says"),
+    [
+        (text(2, detection="{s: {eventName|unknown: x}, condition: s}"), "unknown"),
+        (text(2, detection="{s: {eventName: x}, condition: t}"), "'t'"),
+        (text(2, detection="{s: {eventname: x}, condition: s}"), "does not search"),
+        (text(2, detection=""), "detection"),
+        (text(2, id="no-uuid"), "UUID"),
+        (text(2, level="grave"), "grave"),
+        (text(2, title="[a"), "YAML"),
+        (text(2) + "level: low\n", "twice"),
+        ("- a\n- b\n", "no mapping"),
+        (text(2, trailhound="{nothing: 1}"), "'nothing'"),
+        (text(2, trailhound="{severity: 11}"), "severity"),
+        (text(2, trailhound="{interval: soon}"), "stretch of time"),
+        (text(2, trailhound="[a]"), "no mapping"),
+        (text(2, detection="{s: {eventName|expand: '%x%'}, condition: s}"), "%x%"),
+        (text(2, logsource="{product: windows}"), "windows"),
+        (text(1), "is taken by"),
+        (text(2, detection="{s: {eventName|re: '('}, condition: s}"), "egular expression"),
+    ],
+)
+def test_a_broken_rule_is_told_with_its_line_and_the_others_run(
+    document: str, says: str, tmp_path: Path
+) -> None:
+    made = pack(tmp_path, text(1), document)
+    assert [rule.id for rule in made.rules] == [IDS[1]]
+    (fault,) = made.faults
+    assert fault.stops
+    assert says in fault.reason
+    assert fault.hint or "UUID" in fault.reason or "level" in fault.reason
+    assert fault.place.path.name == "a.yml"
+    assert fault.place.line >= 6
+
+
+def test_a_rule_on_a_field_that_is_not_searched_runs_and_is_told(tmp_path: Path) -> None:
+    made = pack(tmp_path, text(detection="{s: {eventName: x, status: ok}, condition: s}"))
+    assert len(made.rules) == 1
+    (fault,) = made.faults
+    assert not fault.stops
+    assert "'status'" in fault.reason
+    assert fault.rule_id == IDS[1]
+
+
+CORRELATION = """title: Many
+id: {id}
+correlation:
+  type: event_count
+  rules: [{rule}]
+  group-by: [userIdentity.arn]
+  timespan: 5m
+  condition: {{gte: 5}}
+{more}"""
+
+
+def test_a_rule_that_only_serves_a_correlation_raises_no_alert(tmp_path: Path) -> None:
+    made = pack(tmp_path, CORRELATION.format(id=IDS[2], rule=IDS[1], more=""), text(1))
+    by_id = {rule.id: rule for rule in made.rules}
+    assert [rule.id for rule in made.alerting] == [IDS[2]]
+    assert by_id[IDS[2]].kind == "correlation"
+    assert isinstance(by_id[IDS[2]].definition, SigmaCorrelationRule)
+    assert set(made.compiled) == {IDS[1]}
+    told, _ = explained(made, by_id[IDS[2]])
+    assert set(told["rules"]) == {IDS[1]}
+    kept = pack(
+        tmp_path, CORRELATION.format(id=IDS[2], rule=IDS[1], more="  generate: true\n"), text(1)
+    )
+    assert len(kept.alerting) == 2
+
+
+def test_a_correlation_on_a_rule_that_is_missing_or_broken_is_a_fault(tmp_path: Path) -> None:
+    made = pack(tmp_path, CORRELATION.format(id=IDS[2], rule=IDS[5], more=""), text(1))
+    assert [rule.id for rule in made.rules] == [IDS[1]]
+    assert IDS[5] in made.faults[0].reason
+    broken = text(1, detection="{s: {nosuchfield: x}, condition: s}")
+    made = pack(tmp_path, CORRELATION.format(id=IDS[2], rule=IDS[1], more=""), broken)
+    assert made.rules == ()
+    assert len(made.faults) == 2
+
+
+EXCEPTION = """title: Not by the pipeline
+logsource: {{product: aws, service: cloudtrail}}
+filter:
+  rules: [{rule}]
+  ours: {{userIdentity.arn|{modifier}: deploy}}
+  condition: not ours
+"""
+
+
+def exception(tmp_path: Path, rule: str, modifier: str = "contains") -> Path:
+    file = tmp_path / "exceptions.yml"
+    file.write_text(EXCEPTION.format(rule=rule, modifier=modifier), encoding="utf-8")
+    return file
+
+
+def test_an_exception_narrows_its_rule_alone(tmp_path: Path) -> None:
+    file = exception(tmp_path, IDS[1])
+    made = pack(tmp_path, text(1), text(2), exceptions=[file])
+    assert made.faults == ()
+    event = {"eventName": "DeleteTrail", "userIdentity": {"arn": "arn:…:role/deploy"}}
+    answers = {
+        name: each.matcher.matches(event) for name, each in made.compiled.items() if each.matcher
+    }
+    assert answers == {IDS[1]: False, IDS[2]: True}
+    assert "must_not" in str(made.compiled[IDS[1]].query)
+
+
+@pytest.mark.parametrize(
+    ("rule", "modifier", "stops"), [(IDS[7], "contains", False), (IDS[1], "expand", True)]
+)
+def test_a_faulty_exception_breaks_no_rule(
+    rule: str, modifier: str, stops: bool, tmp_path: Path
+) -> None:
+    file = exception(tmp_path, rule, modifier)
+    if modifier == "expand":
+        file.write_text(file.read_text().replace("deploy", "'%nobody%'"), encoding="utf-8")
+    made = pack(tmp_path, text(1), exceptions=[file])
+    assert [each.id for each in made.rules] == [IDS[1]]
+    (fault,) = made.faults
+    assert (fault.place.path, fault.stops) == (file, stops)
+
+
+def test_settings_override_a_rule_without_touching_it(tmp_path: Path) -> None:
+    overrides = {
+        IDS[1]: {"level": "low", "interval": "1h"},
+        IDS[2]: {"enabled": False},
+        IDS[9]: {"enabled": False},
+    }
+    made = pack(tmp_path, text(1), text(2), overrides=overrides)
+    (rule,) = made.rules
+    assert (rule.level, rule.interval) == ("low", timedelta(hours=1))
+    assert [each.id for each in made.disabled] == [IDS[2]]
+    (fault,) = made.faults
+    assert not fault.stops
+    assert IDS[9] in fault.reason
+
+
+def test_placeholders_come_from_the_settings(tmp_path: Path) -> None:
+    document = text(detection="{s: {eventName|expand: '%calls%'}, condition: s}")
+    made = pack(tmp_path, document, placeholders={"calls": ["StopLogging"]})
+    assert "StopLogging" in str(made.compiled[IDS[1]].query)
+
+
+def test_a_rule_is_named_by_the_beginning_of_its_id_or_title(tmp_path: Path) -> None:
+    made = pack(tmp_path, text(1), text(2))
+    assert made.rule("rule 2").id == IDS[2]
+    assert made.rule(IDS[1]).title == "Rule 1"
+    for name in ("Rule", "nothing"):
+        with pytest.raises(UsageError):
+            made.rule(name)
+
+
+def test_global_and_repeated_documents_are_templates(tmp_path: Path) -> None:
+    template = "action: global\nlogsource: {product: aws, service: cloudtrail}\nlevel: low\n"
+    repeat = f"action: repeat\ntitle: Again\nid: {IDS[3]}\n"
+    made = pack(tmp_path, template, text(1, logsource="", level=""), repeat)
+    assert [(rule.title, rule.level) for rule in made.rules] == [
+        ("Rule 1", "low"),
+        ("Again", "low"),
+    ]
+
+
+def test_a_missing_path_is_wrong_use_and_samples_are_no_rules(tmp_path: Path) -> None:
+    with pytest.raises(UsageError):
+        load_paths([tmp_path / "nothing"], DetectionSettings())
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "a.samples.yml").write_text("match: []\n", encoding="utf-8")
+    assert pack(tmp_path, text(1)).faults == ()
+
+
+def test_hostile_yaml_is_a_fault_and_no_more(tmp_path: Path) -> None:
+    laughs = "a: &a [x, x]\n" + "".join(
+        f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 9)}]\n" for n in range(8)
+    )
+    deep = "a: " + "[" * 2_000 + "]" * 2_000 + "\n"
+    for hostile in (laughs, deep, "title: !!python/object:os.system x\n", "title: \x00\n"):
+        (tmp_path / "rules").mkdir(exist_ok=True)
+        (tmp_path / "rules" / "b.yml").write_text(hostile, encoding="utf-8")
+        made = pack(tmp_path, text(1))
+        assert [rule.id for rule in made.rules] == [IDS[1]]
+        assert len(made.faults) == 1
+
+
+def test_the_shipped_pack_loads_without_a_fault() -> None:
+    made = load(DetectionSettings())
+    assert [str(fault) for fault in made.faults] == []
+    assert len(made.alerting) >= 98
+    assert load(DetectionSettings(shipped=False)).rules == ()
+
+
+def test_all_rules_of_sigmahq_load(shared_data: Path) -> None:
+    made = load_paths([shared_data / "sigmahq"], DetectionSettings())
+    assert len(made.rules) == len(made.compiled) == 57
+    assert not any(fault.stops for fault in made.faults)

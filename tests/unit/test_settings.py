@@ -1,0 +1,109 @@
+"""Every fault of the settings at once, each with the place to mend it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from trailhound.errors import SettingsError
+from trailhound.settings import load
+from trailhound.settings_check import check
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("TRAILHOUND_")]:
+        monkeypatch.delenv(name)
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "trailhound.yaml"
+    file.write_text(text, "utf-8")
+    return file
+
+
+FAULTY = """\
+cluster:
+  hosts: [https://a:9200]
+  timeout: -1
+  colour: blue
+retention:
+  days: soon
+run:
+  sources:
+    - queue: q
+      poll: s3://b
+    - {poll: "http://b"}
+"""
+
+
+def test_every_fault_is_told_at_once_with_file_and_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = written(tmp_path, FAULTY)
+    monkeypatch.setenv("TRAILHOUND_ENGINE__PORT", "80")
+    monkeypatch.setenv("TRAILHOUND_FILTER", "[not json")
+    monkeypatch.setenv("TRAILHOUND_CLUSTER__PASSWORD", "hunter2")
+    with pytest.raises(SettingsError) as caught:
+        load(file, {"index": {"shards": 0}})
+    lines = caught.value.message.splitlines()[1:]
+
+    def told(setting: str) -> str:
+        (line,) = [line for line in lines if line.startswith(f"  {setting}: ")]
+        return line.rpartition("(")[2].rstrip(")")
+
+    assert told("cluster.timeout") == f"{file}:3"
+    assert told("cluster.colour") == f"{file}:4"
+    assert told("retention.days") == f"{file}:6"
+    assert told("run.sources.0") == f"{file}:9"
+    assert told("run.sources.1.poll") == f"{file}:11"
+    assert told("engine.port") == "TRAILHOUND_ENGINE__PORT"
+    assert told("index.shards") == "the command line"
+    assert "  TRAILHOUND_FILTER: it is not JSON" in lines
+    assert len(lines) == 8
+    assert "hunter2" not in caught.value.message
+    assert "soon" not in caught.value.message
+
+
+def test_the_environment_is_named_where_it_overrules_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = written(tmp_path, "retention:\n  days: 30\n")
+    monkeypatch.setenv("TRAILHOUND_RETENTION__DAYS", "-4")
+    with pytest.raises(SettingsError, match=r"retention\.days: .*\(TRAILHOUND_RETENTION__DAYS\)"):
+        load(file)
+
+
+def test_names_that_stand_twice_are_a_fault(tmp_path: Path) -> None:
+    file = written(tmp_path, "run:\n  log: json\ncluster: {timeout: 5}\nrun:\n  listen: null\n")
+    with pytest.raises(SettingsError, match=r"run: it stands twice \(.*yaml:4\)"):
+        load(file)
+
+
+def test_what_is_no_yaml_is_told_with_its_line_and_without_its_text(tmp_path: Path) -> None:
+    file = written(tmp_path, "cluster:\n  password: 'hunter2\n  hosts: [\n")
+    with pytest.raises(SettingsError) as caught:
+        load(file)
+    assert f"{file}:" in caught.value.message
+    assert "hunter2" not in caught.value.message
+
+
+def test_what_no_type_can_tell_is_found_before_a_daemon_starts(tmp_path: Path) -> None:
+    text = (
+        "cluster:\n  password_file: /nowhere/password\n"
+        "run:\n  sources:\n    - queue: q\n    - queue: q\n"
+        "filter:\n  - {eventName: Decrypt}\n  - {eventName|nonsense: Decrypt}\n"
+    )
+    file = written(tmp_path, text)
+    assert load(file).filter  # the other commands are not the worse for it
+    with pytest.raises(SettingsError) as caught:
+        load(file, check=check)
+    lines = caught.value.message.splitlines()[1:]
+    assert len(lines) == 3
+    for setting, number in (("filter.1", 9), ("cluster.password_file", 2), ("run.sources.1", 6)):
+        assert any(
+            line.startswith(f"  {setting}: ") and line.endswith(f"({file}:{number})")
+            for line in lines
+        ), lines

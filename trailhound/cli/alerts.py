@@ -1,0 +1,219 @@
+"""`trailhound alerts`."""
+
+from __future__ import annotations
+
+import getpass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from detections.alerts.desk import Desk, Wanted
+from detections.rule import Level
+from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
+from trailhound.cli.screen import emit, out, plural, safe, say, table
+from trailhound.cluster.client import connect
+from trailhound.cluster.refusals import cluster_errors
+from trailhound.errors import UsageError
+
+app = typer.Typer(no_args_is_help=True, help="Alerts: list them, read one, take it on, close it.")
+
+_COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow"}
+
+Ids = Annotated[list[str], typer.Argument(metavar="ID…", help="From `trailhound alerts list`.")]
+By = Annotated[
+    str | None, typer.Option("--by", metavar="WHO", help="Who does it. Default: your login name.")
+]
+Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why; kept with the alert.")]
+
+
+class State(StrEnum):
+    """What `--state` takes."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    CLOSED = "closed"
+    ALL = "all"
+
+
+@app.command("list")
+def list_alerts(
+    state: Annotated[
+        list[State] | None,
+        typer.Option("--state", help="open, acknowledged, closed or all. Default: not closed."),
+    ] = None,
+    level: Annotated[
+        Level, typer.Option("--level", help="This level and graver ones.")
+    ] = "informational",
+    since: Annotated[
+        datetime | None,
+        typer.Option("--since", metavar="TIME", help="Last seen at or after this time, UTC."),
+    ] = None,
+    rule: Annotated[str | None, typer.Option("--rule", help="The rule's id or title.")] = None,
+    principal: Annotated[
+        str | None, typer.Option("--principal", metavar="NAME", help="A user's name or ARN.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 100,
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """The latest alerts first.
+
+    Example: `trailhound alerts list --level high --since 2025-03-01`
+    """
+    settings = settings_from(config, url, namespace)
+    states = tuple(state or (State.OPEN, State.ACKNOWLEDGED))
+    wanted = Wanted(
+        () if State.ALL in states else states,
+        level,
+        since.replace(tzinfo=since.tzinfo or UTC) if since else None,
+        rule,
+        principal,
+    )
+    with cluster_errors(settings.hosts[0]):
+        found = Desk(connect(settings), settings).find(wanted, limit + 1)
+    more, found = len(found) > limit, found[:limit]
+    if json:
+        emit({"alerts": found, "more": more})
+        return
+    columns = ["id", "level", "state", "last seen", "#count", "rule", "who", "from"]
+    out.print(table(columns, map(_row, found)))
+    if more:
+        say(f"there are more than {plural(limit, 'alert')}: raise --limit, or ask for fewer")
+
+
+@app.command()
+def show(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="From `trailhound alerts list`.")],
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """All of one alert: what was seen, by whom, what to do, who was told.
+
+    Example: `trailhound alerts show 5f1c0a…`
+    """
+    settings = settings_from(config, url, namespace)
+    with cluster_errors(settings.hosts[0]):
+        alert = Desk(connect(settings), settings).get(id_)
+    if json:
+        emit(alert)
+        return
+    out.print(Text(alert["level"], style=_COLOURS.get(alert["level"], "")), safe(_title(alert)))
+    for name, value in _lines(alert):
+        if value:
+            out.print(Text(f"{name:<12}", style="dim"), safe(value))
+
+
+@app.command()
+def ack(
+    ids: Ids,
+    by: By = None,
+    note: Note = "",
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Acknowledge alerts: somebody works on them.
+
+    Example: `trailhound alerts ack 5f1c0a… --by ada --note "asking the team"`
+    """
+    settings = settings_from(config, url, namespace)
+    with cluster_errors(settings.hosts[0]):
+        desk = Desk(connect(settings), settings)
+        _report([desk.acknowledge(name, _who(by), note) for name in ids], json)
+
+
+@app.command()
+def close(
+    ids: Ids,
+    by: By = None,
+    note: Note = "",
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Close alerts. The same events don't raise them again; new ones raise new alerts.
+
+    Example: `trailhound alerts close 5f1c0a… --note "a drill"`
+    """
+    settings = settings_from(config, url, namespace)
+    with cluster_errors(settings.hosts[0]):
+        desk = Desk(connect(settings), settings)
+        _report([desk.close(name, _who(by), note) for name in ids], json)
+
+
+def _who(by: str | None) -> str:
+    """Who acts: as given, else the login name. Raises `UsageError` where there is none."""
+    try:
+        return by or getpass.getuser()
+    except (KeyError, OSError):
+        raise UsageError("it is not known who does this", hint="say it: --by NAME") from None
+
+
+def _report(alerts: list[dict[str, Any]], json: bool) -> None:
+    if json:
+        emit({"alerts": alerts})
+        return
+    for alert in alerts:
+        say(f"{alert['id']} {alert['state']}, by {alert['state_by']}")
+
+
+def _row(alert: dict[str, Any]) -> tuple[object, ...]:
+    entity = alert["entity"]
+    return (
+        alert["id"],
+        alert["level"],
+        alert["state"],
+        alert["last_seen"][:19].replace("T", " "),
+        alert["count"],
+        alert["rule"]["name"],
+        _some(entity.get("principal", ())),
+        _some(entity.get("address", ())),
+    )
+
+
+def _some(values: Any) -> str:
+    """The first of several, and how many more."""
+    several = list(values)
+    more = f" +{len(several) - 1}" if len(several) > 1 else ""
+    return f"{several[0]}{more}" if several else ""
+
+
+def _title(alert: dict[str, Any]) -> str:
+    return f"{alert['rule']['name']} ({alert['rule']['id']})"
+
+
+def _lines(alert: dict[str, Any]) -> list[tuple[str, object]]:
+    entity = alert["entity"]
+    relation = "at least " if alert["count_relation"] == "gte" else ""
+    lines: list[tuple[str, object]] = [
+        ("id", alert["id"]),
+        ("reason", alert["reason"]),
+        ("state", f"{alert['state']}, by {alert['state_by']} at {alert['state_at']}"),
+        (
+            "seen",
+            f"{relation}{alert['count']:,} from {alert['first_seen']} to {alert['last_seen']}",
+        ),
+        ("ATT&CK", " ".join([*alert["attack"]["tactic"], *alert["attack"]["technique"]])),
+        ("group", ", ".join(alert["group"])),
+    ]
+    lines += [(kind, ", ".join(values)) for kind, values in entity.items()]
+    lines += [("what it is", alert["description"])]
+    lines += [("to do", step) for step in alert["response"]]
+    lines += [("maybe only", each) for each in alert["falsepositives"]]
+    lines += [("event", each) for each in alert["evidence"]["event_id"][:10]]
+    lines += [("events at", alert["evidence"]["url"])]
+    for entry in alert["history"]:
+        note = f": {entry['note']}" if entry.get("note") else ""
+        lines.append(("history", f"{entry['at']} {entry['state']}, by {entry['by']}{note}"))
+    for channel, told in alert["delivery"].items():
+        lines.append(("told", f"{channel}: {told['state']} {told['at']} {told.get('error', '')}"))
+    return lines

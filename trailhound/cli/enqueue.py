@@ -1,0 +1,50 @@
+"""What `trailhound backfill --enqueue` shows."""
+
+from __future__ import annotations
+
+import threading
+
+import typer
+
+from ingest.enqueue import Enqueue, Enqueued
+from trailhound.cli.screen import emit, err, plural, say, size, warn
+from trailhound.cli.stopping import stopped_by_signals
+
+
+def put_on_queue(job: Enqueue, places: list[str], *, json: bool) -> None:
+    """Run it with a line of progress; exits with 1 where it was interrupted."""
+    ended = threading.Event()
+    with stopped_by_signals(job), err.status("looking for objects …") as line:
+        if json:
+            line.stop()
+
+        def tell() -> None:
+            while not ended.wait(0.25):
+                line.update(_sentence(job.report))
+
+        teller = threading.Thread(target=tell, daemon=True)
+        teller.start()
+        try:
+            report = job.run(places)
+        finally:
+            ended.set()
+            teller.join()
+    if json:
+        emit(report.as_dict())
+    else:
+        say(_sentence(report) + f", in {report.seconds:.1f} s")
+        if report.ignored_objects:
+            say(f"{plural(report.ignored_objects, 'object')} passed over: no trail files")
+        if report.dry_run:
+            say("nothing was sent (--dry-run)")
+    if report.interrupted:
+        warn("interrupted: run the same command again; what is done by then is left out")
+        raise typer.Exit(1)
+
+
+def _sentence(report: Enqueued) -> str:
+    verb = "to put on the queue" if report.dry_run else "put on the queue"
+    return (
+        f"{plural(report.objects, 'object')} {verb} ({size(report.bytes)}), "
+        f"{report.skipped_objects:,} already done"
+    )

@@ -1,0 +1,259 @@
+"""`trailhound rules backtest | test | fields | coverage`: rules over events, and over ATT&CK."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from detections import coverage as attack
+from detections.backtest import Backtest, Budget, backtest
+from detections.packs.pack import Pack, load
+from detections.running.evaluation import Evaluator
+from detections.span import Span
+from detections.usage import usage
+from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
+from trailhound.cli.screen import emit, out, plural, say, table, warn
+from trailhound.cluster.client import connect
+from trailhound.cluster.refusals import cluster_errors
+from trailhound.enrichment import enricher_from
+from trailhound.errors import UsageError
+from trailhound.rule_tests import RuleTests, run_samples
+from trailhound.settings import Settings
+
+Rules = Annotated[
+    list[Path] | None,
+    typer.Option("--rules", metavar="PATH", help="More rules: a file or folder. May be repeated."),
+]
+Only = Annotated[
+    bool, typer.Option("--only", help="The rules of --rules alone, without the shipped ones.")
+]
+_TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
+_DAY = timedelta(days=1)
+
+
+def try_rules(
+    since: Annotated[
+        datetime | None,
+        typer.Option("--since", formats=_TIMES, metavar="TIME", help="From this UTC day or time."),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(
+            "--until", formats=_TIMES, metavar="TIME", help="To the end of this UTC day, or time."
+        ),
+    ] = None,
+    rules: Rules = None,
+    only: Only = False,
+    budget: Annotated[
+        float | None,
+        typer.Option("--budget", min=0, help="Hits that a rule may have in 1,000 events."),
+    ] = None,
+    grave_budget: Annotated[
+        float | None,
+        typer.Option("--grave-budget", min=0, help="The same for high and critical rules."),
+    ] = None,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML for CI.")
+    ] = None,
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """How often every rule would have fired over history, before any grouping. Raises no alert.
+
+    `--json` prints `{rule id: hits}`, of the rules that had any. Exits with 1 where a rule failed
+    or fired more often than its budget allows.
+
+    Example: `trailhound rules backtest --since 2025-03-01 --until 2025-03-31 --budget 1`
+    """
+    settings = settings_from(config, url, namespace)
+    pack = _pack(settings, rules, only=only)
+    span = _span(since, until)
+    client = connect(settings)
+    with cluster_errors(settings):
+        evaluate = Evaluator(client, settings, pack.compiled).evaluate
+        done = backtest(client, settings, pack, span, evaluate, budget=Budget(budget, grave_budget))
+    if junit is not None:
+        _write(junit, done.junit())
+    if json:
+        emit(dict(done.hits()))
+    else:
+        _tell_backtest(done)
+    for each in done.tried:
+        if each.outcome.error is not None:
+            warn(f"{each.outcome.rule.title}: {each.outcome.error.message}")
+    if not done.passed:
+        raise typer.Exit(1)
+
+
+def _tell_backtest(done: Backtest) -> None:
+    rows = [
+        (
+            each.outcome.hits,
+            f"{each.outcome.seconds:.2f}",
+            each.outcome.rule.level,
+            each.outcome.rule.title,
+            "failed" if each.outcome.error else "over budget" if each.over else "",
+        )
+        for each in done.tried
+        if each.outcome.hits or not each.passed
+    ]
+    out.print(table(("#hits", "#seconds", "level", "rule", ""), rows))
+    total = sum(each.outcome.hits for each in done.tried)
+    say(
+        f"{plural(len(done.tried), 'rule')} over {plural(done.events, 'event')}: "
+        f"{plural(total, 'hit')} of {plural(len(done.hits()), 'rule')}"
+    )
+
+
+def run_tests(
+    rules: Rules = None,
+    only: Only = False,
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Run every rule's samples on a real engine: those that must match, and those that must not.
+
+    They lie beside `x.yml` in `x.samples.yml`, and are indexed in a namespace that goes again.
+
+    Example: `trailhound rules test --rules ./my-rules --only`
+    """
+    settings = settings_from(config, url, namespace)
+    pack = _pack(settings, rules, only=only)
+    with cluster_errors(settings):
+        done = run_samples(settings, pack, enricher_from(settings, warn))
+    failed = [each for each in done.verdicts if not each.passed]
+    if json:
+        emit(_tests(done))
+    else:
+        for rule, error in done.faulty:
+            warn(f"{rule.title}: {error.message}")
+        for each in failed:
+            wanted = "should fire" if each.sample.matches else "should not fire"
+            said = each.error.message if each.error else wanted
+            warn(f"{each.sample.rule.title}: sample {each.sample.name}: {said}")
+        for rule in done.bare:
+            warn(f"{rule.title}: no samples beside {rule.place.path}")
+        say(f"{plural(len(done.verdicts), 'sample')}, {len(failed)} failed")
+    if not done.passed:
+        raise typer.Exit(1)
+
+
+def _tests(done: RuleTests) -> dict[str, object]:
+    return {
+        "samples": len(done.verdicts),
+        "failed": [
+            {
+                "rule": each.sample.rule.id,
+                "sample": each.sample.name,
+                "fired": each.fired,
+                "error": each.error.message if each.error else None,
+            }
+            for each in done.verdicts
+            if not each.passed
+        ],
+        "without_samples": [rule.id for rule in done.bare],
+        "faulty": [{"rule": rule.id, "reason": error.message} for rule, error in done.faulty],
+    }
+
+
+def fields(
+    rules: Rules = None,
+    only: Only = False,
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Fields that rules ask for and no event has, and fields that events have and no rule asks for.
+
+    Example: `trailhound rules fields`
+    """
+    settings = settings_from(config, url, namespace)
+    pack = _pack(settings, rules, only=only)
+    found = usage(connect(settings), settings, pack)
+    if json:
+        emit(
+            {
+                "unsearched": found.unsearched,
+                "unseen": found.unseen,
+                "unasked": list(found.unasked),
+            }
+        )
+        return
+    rows = [(path, "is not in the index", ", ".join(who)) for path, who in found.unsearched.items()]
+    rows += [(path, "is in no event", ", ".join(who)) for path, who in found.unseen.items()]
+    out.print(table(("field", "", "rules that ask for it"), rows))
+    say(f"in events, and in no rule: {', '.join(found.unasked) or 'nothing'}")
+
+
+def coverage(
+    techniques: Annotated[
+        Path | None,
+        typer.Option("--techniques", metavar="FILE", help="A list of technique ids to cover."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="Where the layer goes.")
+    ] = None,
+    rules: Rules = None,
+    only: Only = False,
+    config: Config = None,
+) -> None:
+    """The ATT&CK techniques that the rules are tagged with, as a layer for ATT&CK Navigator.
+
+    With `--techniques`, the gaps are told on stderr, and there is exit code 1 if there are any.
+
+    Example: `trailhound rules coverage --output layer.json --techniques ours.txt`
+    """
+    pack = _pack(settings_from(config), rules, only=only)
+    text = jsonlib.dumps(attack.layer(pack.alerting), indent=2) + "\n"
+    if output is not None:
+        _write(output, text)
+    else:
+        sys.stdout.write(text)
+    if techniques is not None:
+        wanted = attack.wanted(techniques)
+        missing = attack.gaps(pack.alerting, wanted)
+        for technique in missing:
+            warn(f"no rule for {technique}")
+        if missing:
+            raise typer.Exit(1)
+
+
+def _pack(settings: Settings, rules: list[Path] | None, *, only: bool) -> Pack:
+    """The pack in force. What is broken in it is told, and the rest goes on."""
+    wanted = settings.detections
+    if only:
+        if not rules:
+            raise UsageError("--only without --rules leaves no rule", hint="give --rules PATH")
+        wanted = wanted.model_copy(update={"shipped": False, "rules": []})
+    pack = load(wanted, rules or [])
+    for fault in pack.faults:
+        if fault.stops:
+            warn(f"{fault}" + (f" ({fault.hint})" if fault.hint else ""))
+    return pack
+
+
+def _span(since: datetime | None, until: datetime | None) -> Span:
+    begin = since.replace(tzinfo=UTC) if since else datetime(1990, 1, 1, tzinfo=UTC)
+    end = until.replace(tzinfo=UTC) if until else datetime.now(UTC) + _DAY
+    if until is not None and (end.hour, end.minute, end.second) == (0, 0, 0):
+        end += _DAY
+    if begin >= end:
+        raise UsageError("--since is not before --until", hint="swap the two")
+    return Span(begin, end)
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {file}: {error.strerror}", hint="check the path") from None

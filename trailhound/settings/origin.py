@@ -1,0 +1,110 @@
+"""Where a setting was written: a line of the file, an environment variable, a flag.
+
+So that every fault can be told with the place to mend it, and never with its value.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Location = Sequence[str | int]
+"""A setting's path as pydantic gives it: `("run", "sources", 0, "queue")`."""
+
+_ENV = "TRAILHOUND_"
+
+
+class Origins:
+    """The layers of settings, the strongest first: flags, environment, file."""
+
+    def __init__(self, file: Path, flags: Mapping[str, Any]) -> None:
+        self._file = file
+        self._flags = flags
+        self._root = _compose(file)
+        self._env = {
+            tuple(name.upper().removeprefix(_ENV).lower().split("__")): name
+            for name in os.environ
+            if name.upper().startswith(_ENV)
+        }
+
+    def of(self, location: Location) -> str:
+        """The place: `trailhound.yaml:7`, an environment variable, `the command line`.
+
+        The strongest layer that has the setting; of a setting that is missing, the one that has
+        most of the way to it. Empty where none has anything of it.
+        """
+        reached = [
+            (_depth(self._flags, location), "the command line"),
+            self._in_environment(location),
+            self._in_file(location),
+        ]
+        depth, place = max(reached, key=lambda each: each[0])
+        return place if depth else ""
+
+    def twice(self) -> Iterator[tuple[str, str]]:
+        """Names that stand twice in one mapping of the file, which YAML would let pass."""
+        yield from _twice(self._root, "", self._file)
+
+    def _in_environment(self, location: Location) -> tuple[int, str]:
+        path = tuple(str(part).lower() for part in location)
+        for length in range(len(path), 0, -1):
+            if name := self._env.get(path[:length]):
+                # JSON in a variable may hold the rest of the way.
+                return len(path), name
+        return 0, ""
+
+    def _in_file(self, location: Location) -> tuple[int, str]:
+        node, mark, depth = self._root, None, 0
+        for part in location:
+            step = _step(node, part)
+            if step is None:
+                break
+            mark, node = step
+            depth += 1
+        return (depth, f"{self._file}:{mark.line + 1}") if mark is not None else (0, "")
+
+
+def _compose(file: Path) -> yaml.Node | None:
+    try:
+        return yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return None
+
+
+def _step(node: yaml.Node | None, part: str | int) -> tuple[yaml.Mark, yaml.Node] | None:
+    """The mark of a key or an item, and what stands there."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == str(part):
+                return key.start_mark, value
+    elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part].start_mark, node.value[part]
+    return None
+
+
+def _depth(content: Any, location: Location) -> int:
+    """How many steps of the way a nested mapping has."""
+    for depth, part in enumerate(location):
+        try:
+            content = content[part]
+        except (KeyError, IndexError, TypeError):
+            return depth
+    return len(location)
+
+
+def _twice(node: yaml.Node | None, before: str, file: Path) -> Iterator[tuple[str, str]]:
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            name = f"{before}{key.value}"
+            if key.value in seen:
+                yield name, f"{file}:{key.start_mark.line + 1}"
+            seen.add(key.value)
+            yield from _twice(value, f"{name}.", file)
+    elif isinstance(node, yaml.SequenceNode):
+        for number, value in enumerate(node.value):
+            yield from _twice(value, f"{before}{number}.", file)

@@ -1,0 +1,67 @@
+"""The scheduled detections as the daemon's job: rules run, alerts written, people told."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import UTC, datetime
+
+from opensearchpy import OpenSearch
+
+from detections.notify.notifier import Notifier
+from detections.running.scheduler import Job, Turn
+from detections.running.watch import Ran, Watch
+from ingest.sources.session import aws_session
+from trailhound.detecting import detector, rules_in_force
+from trailhound.settings import Settings
+
+LOG = logging.getLogger("trailhound.detections")
+EVERY = 5.0
+"""Seconds between two looks at which rules are due."""
+
+
+class ScheduledDetections:
+    """Rules and channels of the settings, read anew after `take`."""
+
+    def __init__(self, client: OpenSearch, settings: Settings, ran: Ran = lambda _: None) -> None:
+        self._client = client
+        self._ran = ran
+        self._lock = threading.Lock()
+        self._settings = settings
+        self._watch: Watch | None = None
+        self._notifier: Notifier | None = None
+
+    def job(self) -> Job:
+        """For the scheduler that the daemons elect."""
+        return Job("detections", EVERY, self.turn)
+
+    def take(self, settings: Settings) -> None:
+        """Work by these settings from the next turn on."""
+        with self._lock:
+            self._settings, self._watch, self._notifier = settings, None, None
+
+    def turn(self, turn: Turn) -> None:
+        """Run what is due, then deliver what is not delivered; the one does not wait for the other.
+
+        Raises errors of the tree and opensearch-py's.
+        """
+        watch, notifier = self._made()
+        try:
+            watch.turn(turn)
+        finally:
+            if turn.still_ours():
+                notifier.deliver(datetime.now(UTC), turn.still_ours)
+
+    def _made(self) -> tuple[Watch, Notifier]:
+        with self._lock:
+            if self._watch is None or self._notifier is None:
+                settings = self._settings
+                pack = rules_in_force(settings)
+                for fault in pack.faults:
+                    LOG.log(logging.ERROR if fault.stops else logging.INFO, "%s", fault)
+                made = detector(self._client, settings, pack)
+                self._watch = Watch(self._client, settings, made, pack.alerting, self._ran)
+                self._notifier = Notifier(self._client, settings, aws_session)
+                said = {"rules": len(pack.alerting), "faults": len(pack.faults)}
+                LOG.info("rules in force", extra={"fields": said})
+            return self._watch, self._notifier
