@@ -25,7 +25,7 @@ CONTROLS = Controls(
 NUMBERS = Chart(
     id="root-numbers",
     title="Root in short",
-    question="How often was root used, was its password reset, was a break-glass identity used? All of these should be 0.",
+    question="Was root or a break-glass identity used, or reset? All of these should be 0.",
     kind="numbers",
     by=(
         cases(
