@@ -97,7 +97,7 @@ ALERTS_BY_LEVEL = Chart(
     kind="bars",
     view=ALERTS,
     measure=(count("Alerts"),),
-    by=(by_time(),),
+    by=(by_time("last_seen"),),
     split=(levels(),),
     colours=LEVELS,
 )
