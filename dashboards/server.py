@@ -34,7 +34,7 @@ class DashboardsServer:
     """One OpenSearch Dashboards. Raises `SettingsError` for settings that cannot be used."""
 
     def __init__(self, settings: DashboardsSettings) -> None:
-        address = urlsplit(settings.url)
+        address = urlsplit(settings.address)
         if address.username is not None or not address.hostname:
             raise SettingsError(
                 "dashboards.url is no plain address",
@@ -43,7 +43,7 @@ class DashboardsServer:
             )
         self._settings = settings
         workspace = f"/w/{quote(settings.workspace, safe='')}" if settings.workspace else ""
-        self.base = settings.url.rstrip("/") + workspace
+        self.base = settings.address.rstrip("/") + workspace
         self._headers = _headers(settings)
         tls: dict[str, Any] = {"ssl_context": _tls(settings)} if address.scheme == "https" else {}
         self._pool = urllib3.PoolManager(timeout=settings.timeout, retries=False, **tls)

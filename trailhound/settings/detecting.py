@@ -38,8 +38,6 @@ class DetectionSettings(Section):
     """How long after its stamp an event may still become searchable, clock skew included."""
     late_hours: Annotated[float, Field(gt=0)] = 24.0
     """A schedule finds what comes in up to this long after it happened; older is a backfill's."""
-    dashboards_url: Annotated[str, Field(pattern="^https?://")] | None = None
-    """OpenSearch Dashboards' address, as a browser reaches it: alerts link to their events."""
 
 
 class ChannelSettings(Section):

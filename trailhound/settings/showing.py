@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, SecretStr
 
@@ -38,10 +38,13 @@ class ReportSettings(Section):
 
 
 class DashboardsSettings(Section):
-    """OpenSearch Dashboards, for importing, exporting and opening dashboards."""
+    """OpenSearch Dashboards: for importing, exporting and opening dashboards, and for links."""
 
-    url: Annotated[str, Field(pattern="^https?://", repr=False)] = "http://127.0.0.1:5601"
-    """As a browser opens it, with its base path if it has one."""
+    LOCAL: ClassVar[str] = "http://127.0.0.1:5601"
+
+    url: Annotated[str | None, Field(pattern="^https?://", repr=False)] = None
+    """As a browser opens it, with its base path if it has one. Where it is set, alerts link to
+    their events; the commands try `LOCAL` without it."""
     username: str | None = None
     password: SecretStr | None = None
     password_file: Path | None = None
@@ -52,3 +55,8 @@ class DashboardsSettings(Section):
     workspace: str | None = None
     """The id that stands in a workspace's address, after `/w/`."""
     timeout: Annotated[float, Field(gt=0)] = 60.0
+
+    @property
+    def address(self) -> str:
+        """Where the commands find it."""
+        return self.url or self.LOCAL
