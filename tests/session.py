@@ -18,6 +18,9 @@ from trailhound.cluster.engine import LocalEngine
 from trailhound.errors import EngineFailed
 
 MARK = "PYTEST_SESSION_FOLDER"
+JVM = "-XX:TieredStopAtLevel=1"
+"""An engine that lives for minutes at the most spends half its time on optimising its own code:
+without the optimising compiler it starts with half the work."""
 
 
 def folder() -> Path | None:
@@ -29,6 +32,7 @@ def folder() -> Path | None:
 def begin() -> None:
     """Make the folder. A request to end (SIGTERM) ends the session as Ctrl-C does."""
     os.environ[MARK] = tempfile.mkdtemp(prefix="trailhound-tests-")
+    os.environ.setdefault("JAVA_TOOL_OPTIONS", JVM)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
