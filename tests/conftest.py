@@ -30,6 +30,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         session.end()
 
 
+@pytest.hookimpl(tryfirst=True)  # before the workers read the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Unit tests first, then integration, then faults: the cheapest tells first.
 
