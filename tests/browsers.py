@@ -19,15 +19,15 @@ from trailhound.errors import BrowserMissing
 HOW = "install Debian's `chromium` and `chromium-driver`, as .ci/run does"
 
 
-def browser_paths() -> tuple[Path, str]:
-    """Chromium and its driver. Skips the test where either is missing."""
+def browser_paths(test: str = "pictures") -> tuple[Path, str]:
+    """Chromium and its driver. Skips the test, by its name, where either is missing."""
     try:
         browser = find_browser()
     except BrowserMissing:
-        pytest.skip(f"there is no Chromium on this machine: {HOW}")
+        pytest.skip(f"{test}: there is no Chromium on this machine: {HOW}")
     driver = shutil.which("chromedriver")
     if driver is None:
-        pytest.skip(f"there is no chromedriver on this machine: {HOW}")
+        pytest.skip(f"{test}: there is no chromedriver on this machine: {HOW}")
     return browser, driver
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,9 +23,16 @@ from trailhound.errors import BrowserMissing, ReportError
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Chrome]:
-    with chromium() as started:
-        yield started
+def opened() -> Iterator[Callable[[], Chrome]]:
+    """Opens one browser for all tests, when the first of them wants it."""
+    with ExitStack() as stack:
+        yield cache(lambda: stack.enter_context(chromium()))
+
+
+@pytest.fixture
+def browser(opened: Callable[[], Chrome], request: pytest.FixtureRequest) -> Chrome:
+    browser_paths(request.node.name)
+    return opened()
 
 
 @pytest.fixture(scope="module")
@@ -169,8 +178,8 @@ def test_heads_of_tables_are_plain_text_while_it_prints(page: Chrome) -> None:
     assert page.execute_script(texts) == words
 
 
-def test_a_pdf_is_printed(file: Path) -> None:
-    browser, _ = browser_paths()
+def test_a_pdf_is_printed(file: Path, request: pytest.FixtureRequest) -> None:
+    browser, _ = browser_paths(request.node.name)
     made = as_pdf(file.read_text("utf-8"), browser)
     assert made.startswith(b"%PDF-")
     assert len(re.findall(rb"/Type\s*/Page\b", made)) > 3

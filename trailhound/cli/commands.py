@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 _ENGINE, _EVENTS, _CARE = "The local engine", "Events in", "Looking after it"
-_DETECTIONS = "Detections"
+_DETECTIONS, _SEEN = "Detections", "Looking at it"
 
 COMMANDS = {
     "up": (_ENGINE, "engine:up"),
@@ -28,7 +28,8 @@ COMMANDS = {
     "rules": (_DETECTIONS, "rules:app"),
     "alerts": (_DETECTIONS, "alerts:app"),
     "notify": (_DETECTIONS, "notify:app"),
-    "report": (_DETECTIONS, "report:report"),
+    "report": (_SEEN, "report:report"),
+    "dashboards": (_SEEN, "dashboards:app"),
     "retry-deadletters": (_CARE, "deadletters:retry_deadletters"),
     "doctor": (_CARE, "doctor:doctor"),
 }
