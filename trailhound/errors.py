@@ -13,6 +13,9 @@ Whoever catches one shows both; a traceback is shown by `--debug` alone.
     │   ├── ClusterBlocked      it answers but cannot write: full disk, shard limit, closed index
     │   ├── ForeignTemplate     the template that applies is not Trailhound's, or is out of date
     │   └── RequestFailed       any other refusal, with the cluster's own reason
+    ├── DashboardsError         OpenSearch Dashboards would not do what was asked  exit 3
+    │   ├── DashboardsUnreachable
+    │   └── DashboardsRefused   it answers, and says no: login, permission, what it does not know
     ├── EngineError             the local engine                                   exit 3
     │   ├── PortTaken
     │   ├── ArtifactsUnavailable
@@ -100,6 +103,20 @@ class RequestFailed(ClusterError):
     def __init__(self, message: str, *, hint: str = "", status: int = 0) -> None:
         super().__init__(message, hint=hint)
         self.status = status
+
+
+class DashboardsError(TrailhoundError):
+    """OpenSearch Dashboards would not do what was asked."""
+
+    exit_code = 3
+
+
+class DashboardsUnreachable(DashboardsError):
+    """No answer: wrong address, down, TLS refused, time-out."""
+
+
+class DashboardsRefused(DashboardsError):
+    """It answers, and says no: login, permission, an address or object that it does not know."""
 
 
 class EngineError(TrailhoundError):

@@ -14,6 +14,7 @@ from trailhound import __version__
 from trailhound.cli import (
     alerts,
     backfill,
+    dashboards,
     deadletters,
     demo,
     detect,
@@ -67,7 +68,7 @@ def _main(
 
 
 _ENGINE, _EVENTS, _CARE = "The local engine", "Events in", "Looking after it"
-_DETECTIONS = "Detections"
+_DETECTIONS, _SEEN = "Detections", "Looking at it"
 app.command(rich_help_panel=_ENGINE)(engine.up)
 app.command(rich_help_panel=_ENGINE)(engine.down)
 app.command(rich_help_panel=_ENGINE)(engine.status)
@@ -80,7 +81,8 @@ app.command(rich_help_panel=_DETECTIONS)(detect.detect)
 app.add_typer(rules.app, name="rules", rich_help_panel=_DETECTIONS)
 app.add_typer(alerts.app, name="alerts", rich_help_panel=_DETECTIONS)
 app.add_typer(notify.app, name="notify", rich_help_panel=_DETECTIONS)
-app.command(rich_help_panel=_DETECTIONS)(report.report)
+app.command(rich_help_panel=_SEEN)(report.report)
+app.add_typer(dashboards.app, name="dashboards", rich_help_panel=_SEEN)
 app.command("retry-deadletters", rich_help_panel=_CARE)(deadletters.retry_deadletters)
 app.command(rich_help_panel=_CARE)(doctor.doctor)
 

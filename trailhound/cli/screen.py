@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -13,7 +14,14 @@ from rich.text import Text
 
 from trailhound.errors import TrailhoundError
 
-out = Console(highlight=False, soft_wrap=True)
+_PIPED_WIDTH = 160
+"""Of tables that go into a file or another program: there is no edge to break them at."""
+
+out = Console(
+    highlight=False,
+    soft_wrap=True,
+    width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPED_WIDTH,
+)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
@@ -29,11 +37,14 @@ def safe(text: object) -> Text:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> Table:
-    """A plain table; a column whose name starts with `#` holds numbers and is set right."""
+    """A plain table. A column whose name starts with `#` holds numbers and is set right; one named
+    `id` holds what people copy, and is never cut."""
     made = Table(title=title or None, box=None, title_justify="left", pad_edge=False)
     for column in columns:
         made.add_column(
-            column.removeprefix("#"), justify="right" if column.startswith("#") else "left"
+            column.removeprefix("#"),
+            justify="right" if column.startswith("#") else "left",
+            no_wrap=column == "id",
         )
     for row in rows:
         made.add_row(*(safe(f"{cell:,}" if isinstance(cell, int) else cell) for cell in row))
