@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from datetime import UTC, datetime
 
 from opensearchpy import OpenSearch
@@ -18,6 +19,8 @@ from trailhound.settings import Settings
 LOG = logging.getLogger("trailhound.detections")
 EVERY = 5.0
 """Seconds between two looks at which rules are due."""
+LONGEST = 60.0
+"""Seconds after which a turn ends where more is due; the next one goes on from the marks."""
 
 
 class ScheduledDetections:
@@ -41,16 +44,20 @@ class ScheduledDetections:
             self._settings, self._watch, self._notifier = settings, None, None
 
     def turn(self, turn: Turn) -> None:
-        """Run what is due, then deliver what is not delivered; the one does not wait for the other.
+        """Run what is due, and deliver what is not delivered; the one does not wait for the other.
 
-        Raises errors of the tree and opensearch-py's.
+        Where days have to be made up, people are told and new settings taken in between, and the
+        daemon's other jobs have their turn after `LONGEST`. Raises errors of the tree and
+        opensearch-py's.
         """
-        watch, notifier = self._made()
-        try:
-            watch.turn(turn)
-        finally:
-            if turn.still_ours():
-                notifier.deliver(datetime.now(UTC), turn.still_ours)
+        more, ends = True, time.monotonic() + LONGEST
+        while more and time.monotonic() < ends:
+            watch, notifier = self._made()
+            try:
+                more = watch.round(turn)
+            finally:
+                if turn.still_ours():
+                    notifier.deliver(datetime.now(UTC), turn.still_ours)
 
     def _made(self) -> tuple[Watch, Notifier]:
         with self._lock:

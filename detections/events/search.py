@@ -26,7 +26,7 @@ from detections.rule import Rule
 from detections.span import Span
 from trailhound.cluster.refusals import cluster_errors, translate
 from trailhound.cluster.templates import Names
-from trailhound.errors import ClusterError, ClusterUnreachable, TrailhoundError
+from trailhound.errors import ClusterError, ClusterUnreachable, RequestFailed, TrailhoundError
 from trailhound.settings import Settings
 
 RULES_A_REQUEST = 100
@@ -290,8 +290,12 @@ class Search:
         for start in range(0, len(wanted), 100):
             reply = self._client.mget(body={"docs": wanted[start : start + 100]})
             for each in reply["docs"]:
-                if each.get("found"):
-                    found[each["_index"], each["_id"]] = each["_source"]
+                if not each.get("found"):  # its day was closed or deleted a moment ago
+                    raise RequestFailed(
+                        f"an event that a rule may match could not be read: {each['_id']}",
+                        hint="it is tried again",
+                    )
+                found[each["_index"], each["_id"]] = each["_source"]
         return found
 
 
