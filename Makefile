@@ -2,9 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The tests' processes, one a core of the smallest machine that we have in mind.
+WORKERS ?= 2
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check unit bench lock clean
+.PHONY: demo test check unit bench screenshots lock clean
 
 $(VENV)/run.stamp: requirements/run.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Trailhound needs Python 3.11 or newer; {sys.executable} is {v[0]}.{v[1]}. Try: make $(MAKECMDGOALS) PYTHON=python3.12")'
@@ -27,13 +30,16 @@ check: $(VENV)/dev.stamp
 	$(BIN)/lint-imports
 
 test: check
-	$(BIN)/pytest
+	$(PYTEST)
 
 unit: $(VENV)/dev.stamp
-	$(BIN)/pytest tests/unit
+	$(PYTEST) tests/unit
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m bench
+
+screenshots: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.screenshots
 
 lock:
 	requirements/lock.sh

@@ -13,6 +13,9 @@ Whoever catches one shows both; a traceback is shown by `--debug` alone.
     │   ├── ClusterBlocked      it answers but cannot write: full disk, shard limit, closed index
     │   ├── ForeignTemplate     the template that applies is not Trailhound's, or is out of date
     │   └── RequestFailed       any other refusal, with the cluster's own reason
+    ├── DashboardsError         OpenSearch Dashboards would not do what was asked  exit 3
+    │   ├── DashboardsUnreachable
+    │   └── DashboardsRefused   it answers, and says no: login, permission, what it does not know
     ├── EngineError             the local engine                                   exit 3
     │   ├── PortTaken
     │   ├── ArtifactsUnavailable
@@ -31,6 +34,9 @@ Whoever catches one shows both; a traceback is shown by `--debug` alone.
     ├── NotifyError             a message that a channel did not take              exit 1
     ├── GeoDatabaseError        a GeoIP database that cannot be read (a warning)
     ├── ThreatListError         a threat list that cannot be read (a warning)
+    ├── ReportError             a report that can't be made                        exit 1
+    │   ├── BrowserMissing      no Chromium to print a PDF with
+    │   └── MailFailed          the mail server can't be reached, or refused
     └── AccountingError         read ≠ indexed + duplicates + dead-lettered + filtered   exit 1
 """
 
@@ -97,6 +103,20 @@ class RequestFailed(ClusterError):
     def __init__(self, message: str, *, hint: str = "", status: int = 0) -> None:
         super().__init__(message, hint=hint)
         self.status = status
+
+
+class DashboardsError(TrailhoundError):
+    """OpenSearch Dashboards would not do what was asked."""
+
+    exit_code = 3
+
+
+class DashboardsUnreachable(DashboardsError):
+    """No answer: wrong address, down, TLS refused, time-out."""
+
+
+class DashboardsRefused(DashboardsError):
+    """It answers, and says no: login, permission, an address or object that it does not know."""
 
 
 class EngineError(TrailhoundError):
@@ -178,6 +198,18 @@ class GeoDatabaseError(TrailhoundError):
 
 class ThreatListError(TrailhoundError):
     """A threat list that cannot be read: a warning, events go on without it."""
+
+
+class ReportError(TrailhoundError):
+    """A report that can't be made, or not sent."""
+
+
+class BrowserMissing(ReportError):
+    """No Chromium to print a PDF with."""
+
+
+class MailFailed(ReportError):
+    """The mail server can't be reached, or refused the mail."""
 
 
 class AccountingError(TrailhoundError):

@@ -34,7 +34,9 @@ from trailhound.cluster.client import connect
 from trailhound.cluster.lease import Lease
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.retention import enforce
+from trailhound.detecting import rules_in_force
 from trailhound.errors import ClusterUnreachable, UsageError
+from trailhound.report.mail import mail_job
 from trailhound.settings import FeedSettings, Settings
 from trailhound.watching import ScheduledDetections
 
@@ -162,7 +164,8 @@ class Service:
         if self._settings.detections.scheduled:
             self._detections = ScheduledDetections(client, self._settings, self._ran)
             jobs.append(self._detections.job())
-        return jobs
+        mail = mail_job(client, self._settings, lambda: rules_in_force(self._settings).rules)
+        return jobs if mail is None else [*jobs, mail]
 
     def _keep_present(self, client: OpenSearch, daemon: Daemon) -> None:
         """Tell the cluster that this daemon lives, and learn whether the cluster does."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ingest.filter import filter_faults
 from trailhound.settings import Settings
-from trailhound.settings_origin import Location
+from trailhound.settings.origin import Location
 
 
 def check(settings: Settings) -> Iterator[tuple[Location, str]]:

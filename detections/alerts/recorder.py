@@ -68,7 +68,7 @@ class Recorder:
         self._client = client
         self._names = Names(settings.prefix)
         self._rules = rules
-        self._dashboards = settings.detections.dashboards_url or ""
+        self._dashboards = settings.dashboards.url or ""
 
     def record(self, findings: Iterable[Finding]) -> Recorded:
         """Write them down; again with the same findings changes nothing.

@@ -41,7 +41,7 @@ def settings(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         engine,
         namespace,
         tmp_path_factory.mktemp("home"),
-        detections={"dashboards_url": "https://dashboards.example/"},
+        dashboards={"url": "https://dashboards.example/"},
     )
     prepared(made)
     yield made

@@ -64,6 +64,10 @@ def test_every_command_works_with_the_shipped_role(
     verdicts = {each["verdict"] for each in command("doctor")["findings"]}
     assert "failed" not in verdicts
     assert command("status")
+    page = tmp_path / "report.html"
+    written = run(settings, "report", "--compliance", "cis", "-o", page, env=login)
+    assert written.returncode == 0, written.stderr.decode()
+    assert page.is_file()
 
 
 def test_the_daemon_works_with_the_shipped_role(

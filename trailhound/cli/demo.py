@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from opensearchpy import OpenSearch
 
+from detections.packs.pack import Pack
 from ingest.objects import Selection
 from trailhound.cli.backfill import run_backfill, show_report
+from trailhound.cli.detect import asked, run_history, show
 from trailhound.cli.engine import start_engine
 from trailhound.cli.options import settings_from
 from trailhound.cli.screen import out, plural, say, size, table
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
+from trailhound.detecting import History, rules_in_force
+from trailhound.report import files
+from trailhound.report.ask import Window
+from trailhound.report.compose import compose
 from trailhound.sample import SampleSpec, write_sample
 from trailhound.settings import Settings
 from trailhound.summary import Summary, summarize
@@ -31,9 +40,9 @@ def demo(
         bool, typer.Option("--force", help="Read the files again: every event is a duplicate.")
     ] = False,
 ) -> None:
-    """Start the local engine, write a sample trail, backfill it, say what is in it.
+    """Start the local engine, backfill a sample trail, run the rules over it, write a report.
 
-    Run twice, the second run finds every object done.
+    Run twice, the second run finds every object done, and no new alert.
 
     Example: `trailhound demo`
     """
@@ -48,7 +57,12 @@ def demo(
         out.rule("backfill", align="left")
         show_report(report)
         show_summary(summarize(client, settings.prefix))
-    _say_where(settings, trail)
+        pack = rules_in_force(settings)
+        out.rule("detections", align="left")
+        detect_all(client, settings, pack)
+        page = settings.home / "demo-report.html"
+        write_report(client, settings, pack, page)
+    _say_where(settings, trail, page)
     if not report.complete:
         raise typer.Exit(1)
 
@@ -60,7 +74,10 @@ def _write_trail(trail: Path, events: int) -> None:
         return
     unfinished = trail.with_name(trail.name + ".part")
     shutil.rmtree(unfinished, ignore_errors=True)
-    made = write_sample(unfinished, SampleSpec(events=events))
+    spec = SampleSpec(events=events)
+    # The seven days before today, since dashboards open on the last seven days.
+    first = datetime.now(UTC).date() - timedelta(days=spec.days)
+    made = write_sample(unfinished, replace(spec, start=first))
     unfinished.rename(trail)
     say(
         f"wrote a sample trail: {plural(made.events, 'event')} in {plural(made.files, 'file')} "
@@ -84,7 +101,20 @@ def show_summary(found: Summary) -> None:
     )
 
 
-def _say_where(settings: Settings, trail: Path) -> None:
+def detect_all(client: OpenSearch, settings: Settings, pack: Pack) -> None:
+    """Run the rules over all that the index holds."""
+    history = History(client, settings, pack)
+    span = asked(history, None, None)
+    show(pack, run_history(history, span) if span else {})
+
+
+def write_report(client: OpenSearch, settings: Settings, pack: Pack, page: Path) -> None:
+    """The report of all that the index holds."""
+    files.check([page], settings)
+    files.write(compose(client, settings, Window(), rules=pack.rules), [page], settings)
+
+
+def _say_where(settings: Settings, trail: Path, page: Path) -> None:
     names = templates.Names(settings.prefix)
     url = settings.hosts[0]
     out.rule("next", align="left")
@@ -92,8 +122,11 @@ def _say_where(settings: Settings, trail: Path) -> None:
     say(f"the attacks in the sample are listed in {trail / 'labels.json'}")
     command = _command()
     say(f"  {command} status --namespace {settings.namespace}")
+    say(f"  {command} alerts list --namespace {settings.namespace} --level high")
     say(f"  curl '{url}/{names.alias}/_search?q=risk_score:%3E=9&size=1&pretty'")
     say(f"  {command} init && {command} backfill s3://YOUR-TRAIL-BUCKET --limit 100")
+    say(f"  {command} dashboards import --namespace {settings.namespace}")
+    say(f"the report of it all, to be opened in a browser, is {page}")
 
 
 def _command() -> str:

@@ -61,7 +61,7 @@ def detect(
     with cluster_errors(settings.hosts[0]):
         client = connect(settings)
         history = History(client, settings, pack)
-        span = _span(history, since, until)
+        span = asked(history, since, until)
         found = run_history(history, span, record=not dry_run, quiet=json) if span else {}
     show(pack, found, dry_run=dry_run, json=json)
     if history.stopped or any(each.errors for each in found.values()):
@@ -108,7 +108,7 @@ def _with_bar(
             yield piece, several
 
 
-def _span(history: History, since: datetime | None, until: datetime | None) -> Span | None:
+def asked(history: History, since: datetime | None, until: datetime | None) -> Span | None:
     """What is asked for; where it is open, up to the first or the last event. None for nothing."""
     begin = since.replace(tzinfo=UTC) if since else None
     end = until.replace(tzinfo=UTC) if until else None

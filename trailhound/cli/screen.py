@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -13,7 +14,14 @@ from rich.text import Text
 
 from trailhound.errors import TrailhoundError
 
-out = Console(highlight=False, soft_wrap=True)
+_PIPED_WIDTH = 160
+"""Of tables that go into a file or another program: there is no edge to break them at."""
+
+out = Console(
+    highlight=False,
+    soft_wrap=True,
+    width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPED_WIDTH,
+)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
@@ -29,19 +37,14 @@ def safe(text: object) -> Text:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> Table:
-    """A plain table; a column whose name starts with `#` holds numbers and is set right.
-
-    An `id` is for another command to be given: it is never cut, however narrow the terminal.
-    """
+    """A plain table. A column whose name starts with `#` holds numbers and is set right; one named
+    `id` holds what people copy, and is never cut."""
     made = Table(title=title or None, box=None, title_justify="left", pad_edge=False)
-    rows = list(rows)
-    for place, column in enumerate(columns):
-        entire = max((len(str(row[place])) for row in rows), default=0) if column == "id" else None
+    for column in columns:
         made.add_column(
             column.removeprefix("#"),
             justify="right" if column.startswith("#") else "left",
-            min_width=entire,
-            overflow="fold" if entire else "ellipsis",
+            no_wrap=column == "id",
         )
     for row in rows:
         made.add_row(*(safe(f"{cell:,}" if isinstance(cell, int) else cell) for cell in row))

@@ -206,6 +206,14 @@ DEADLETTER: Mapping = {
 }
 """One document a record that could not be indexed."""
 
+ALERT_AS_EVENT: Mapping = {
+    "user": tree({"name": alias("entity.principal")}),
+    "source": tree({"ip": alias("entity.address")}),
+    "recipientAccountId": alias("entity.account"),
+    "awsRegion": alias("entity.region"),
+}
+"""Names of events for what an alert is about, so that one filter of a dashboard fits both."""
+
 ALERT: Mapping = {
     "dynamic": False,
     "properties": {
@@ -233,6 +241,7 @@ ALERT: Mapping = {
             # Channels that have it, or never will; channels that were tried, or held back.
             {**fields("done", "pending"), "log": dict(STORED)}
         ),
+        **ALERT_AS_EVENT,
     },
 }
 """One document an alert."""

@@ -1,0 +1,153 @@
+"""What a panel counts, and by what: the aggregations of OpenSearch under Dashboards' names.
+
+A measure is a number for each group (`count`, `unique`, `total`, …); a grouping makes the groups
+(`by_time`, `terms`, `steps`, `cases`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A number for each group."""
+
+    kind: str
+    label: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """How documents fall into groups. `by` is the place of the measure that sorts terms."""
+
+    kind: str
+    label: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+def count(label: str = "Events") -> Measure:
+    """How many documents."""
+    return Measure("count", label)
+
+
+def unique(field: str, label: str) -> Measure:
+    """About how many different values."""
+    return Measure("cardinality", label, {"field": field})
+
+
+def total(field: str, label: str) -> Measure:
+    """The sum of a number."""
+    return Measure("sum", label, {"field": field})
+
+
+def highest(field: str, label: str) -> Measure:
+    """The greatest number, or the latest date."""
+    return Measure("max", label, {"field": field})
+
+
+def lowest(field: str, label: str) -> Measure:
+    """The least number, or the earliest date."""
+    return Measure("min", label, {"field": field})
+
+
+def percentiles(field: str, label: str, percents: Sequence[int] = (50, 95)) -> Measure:
+    """The values below which so many of 100 lie."""
+    return Measure("percentiles", label, {"field": field, "percents": list(percents)})
+
+
+def by_time(field: str = "@timestamp", label: str = "Time") -> Grouping:
+    """Steps of time, as wide as the chosen range makes sensible."""
+    return Grouping(
+        "date_histogram",
+        label,
+        {
+            "field": field,
+            "useNormalizedOpenSearchInterval": True,
+            "scaleMetricValues": False,
+            "interval": "auto",
+            "drop_partials": False,
+            "min_doc_count": 1,
+            "extended_bounds": {},
+        },
+    )
+
+
+def steps(field: str, width: int, label: str, *, low: int, high: int) -> Grouping:
+    """Steps of a number, each `width` wide; those from `low` to `high` show even if empty."""
+    return Grouping(
+        "histogram",
+        label,
+        {
+            "field": field,
+            "interval": width,
+            "min_doc_count": True,
+            "has_extended_bounds": True,
+            "extended_bounds": {"min": low, "max": high},
+        },
+    )
+
+
+def terms(
+    field: str, size: int, label: str, *, by: int = 0, ascending: bool = False, rest: bool = False
+) -> Grouping:
+    """The `size` values with the most, by the measure at place `by`; `rest` adds all others."""
+    return Grouping(
+        "terms",
+        label,
+        {
+            "field": field,
+            "orderBy": str(by + 1),
+            "order": "asc" if ascending else "desc",
+            "size": size,
+            "otherBucket": rest,
+            "otherBucketLabel": "others",
+            "missingBucket": False,
+            "missingBucketLabel": "none",
+        },
+    )
+
+
+def cases(**queries: str) -> Grouping:
+    """Groups of one's own: label → Lucene query. A group without documents shows 0.
+
+    Underscores in a label become spaces.
+    """
+    return Grouping(
+        "filters",
+        "",
+        {
+            "filters": [
+                {"label": name.replace("_", " "), "input": {"query": query, "language": "lucene"}}
+                for name, query in queries.items()
+            ]
+        },
+    )
+
+
+def levels() -> Grouping:
+    """Alerts by level, always in this order."""
+    names = ("critical", "high", "medium", "low", "informational")
+    return cases(**{name: f"level:{name}" for name in names})
+
+
+def numbered(measures: Sequence[Measure], groupings: Sequence[tuple[str, Grouping]]) -> list[Any]:
+    """`aggs` of a visState: ids from 1, measures first; groupings come with their schema."""
+    made: list[dict[str, Any]] = [
+        _entry(str(number), measure.kind, "metric", measure.label, measure.params)
+        for number, measure in enumerate(measures, 1)
+    ]
+    for number, (schema, grouping) in enumerate(groupings, len(measures) + 1):
+        params = grouping.params
+        made.append(_entry(str(number), grouping.kind, schema, grouping.label, params))
+    return made
+
+
+def _entry(
+    number: str, kind: str, schema: str, label: str, params: Mapping[str, Any]
+) -> dict[str, Any]:
+    named = {**params, "customLabel": label} if label else dict(params)
+    return {"id": number, "enabled": True, "type": kind, "schema": schema, "params": named}

@@ -1,0 +1,28 @@
+"""Every dashboard that Trailhound ships, in the order they are read."""
+
+from __future__ import annotations
+
+from dashboards.dashboard import Dashboard
+from dashboards.pages import (
+    alerts,
+    data_access,
+    evasion,
+    identity,
+    ingest,
+    network,
+    overview,
+    principal,
+    root,
+)
+
+DASHBOARDS: tuple[Dashboard, ...] = (
+    overview.PAGE,
+    identity.PAGE,
+    data_access.PAGE,
+    network.PAGE,
+    root.PAGE,
+    evasion.PAGE,
+    alerts.PAGE,
+    principal.PAGE,
+    ingest.PAGE,
+)

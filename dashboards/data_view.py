@@ -1,0 +1,216 @@
+"""Data views: which indices a panel searches, their fields, and how values are shown.
+
+The fields are written into the object, from the same mappings that `trailhound init` puts into
+the cluster: a view works at once, by whoever may not write, and where no event has come in yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dashboards.palette import ORANGE, RED
+from dashboards.saved_object import SavedObject, compact
+from trailhound.cluster import mappings
+from trailhound.cluster.templates import MAPPINGS, Kind, Names
+
+_TYPES = {
+    "keyword": "string",
+    "text": "string",
+    "wildcard": "string",
+    "byte": "number",
+    "integer": "number",
+    "long": "number",
+    "float": "number",
+    "date": "date",
+    "ip": "ip",
+    "geo_point": "geo_point",
+    "boolean": "boolean",
+}
+
+_META = (("_id", "string", True), ("_index", "string", True), ("_source", "_source", False))
+
+FLAT_LEAVES = (
+    "additionalEventData.MFAUsed",
+    "additionalEventData.bytesTransferredIn",
+    "additionalEventData.bytesTransferredOut",
+    "additionalEventData.LoginTo",
+    "requestParameters.bucketName",
+    "requestParameters.key",
+    "requestParameters.roleArn",
+    "requestParameters.userName",
+    "requestParameters.policyArn",
+    "responseElements.ConsoleLogin",
+)
+"""Leaves of free-form objects that are worth a column: searchable, but not to aggregate on. The
+objects themselves are left out, so that Discover shows every leaf of them by its own path."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataView:
+    """A view of one kind of index. Its id is its title, so that any link can name it."""
+
+    kind: Kind
+    time_field: str
+    formats: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    scripted: Mapping[str, str] = field(default_factory=dict)
+    """Numbers worked out as they are asked for: name → Painless."""
+
+    @property
+    def title(self) -> str:
+        names = Names()
+        return names.days if self.kind == "events" else names.single(self.kind)
+
+    def fields(self) -> list[dict[str, Any]]:
+        """Every field that can be searched or shown, by name."""
+        made = [_field(name, kind, None, aggregatable=agg) for name, kind, agg in _META]
+        made += [
+            _field(
+                name,
+                _TYPES[mapping["type"]],
+                mapping["type"],
+                searchable=mapping.get("index", True),
+                aggregatable=mapping["type"] != "text" and mapping.get("doc_values", True),
+            )
+            for name, mapping in self.mapped()
+            if mapping["type"] in _TYPES
+        ]
+        if self.kind == "events":
+            made += [_field(name, "string", None, aggregatable=False) for name in FLAT_LEAVES]
+        made += [
+            _field(name, "number", None) | {"scripted": True, "script": script, "lang": "painless"}
+            for name, script in self.scripted.items()
+        ]
+        return sorted(made, key=lambda each: str(each["name"]))
+
+    def mapped(self) -> Iterator[tuple[str, mappings.Mapping]]:
+        """Every leaf of the mapping by its path; an alias as what it stands for."""
+        leaves = dict(_leaves(MAPPINGS[self.kind]["properties"], ""))
+        for name, mapping in leaves.items():
+            yield name, leaves[mapping["path"]] if mapping["type"] == "alias" else mapping
+
+    def saved_object(self) -> SavedObject:
+        return SavedObject(
+            "index-pattern",
+            self.title,
+            {
+                "title": self.title,
+                "timeFieldName": self.time_field,
+                "fields": compact(self.fields()),
+                "fieldFormatMap": compact(self.formats),
+            },
+        )
+
+
+def _leaves(properties: Mapping[str, Any], path: str) -> Iterator[tuple[str, mappings.Mapping]]:
+    for name, mapping in properties.items():
+        if "properties" in mapping:
+            yield from _leaves(mapping["properties"], f"{path}{name}.")
+        elif mapping.get("enabled", True):
+            yield f"{path}{name}", mapping
+
+
+def _field(
+    name: str, kind: str, es_type: str | None, *, searchable: bool = True, aggregatable: bool = True
+) -> dict[str, Any]:
+    made = {
+        "count": 0,
+        "name": name,
+        "type": kind,
+        "scripted": False,
+        "searchable": searchable,
+        "aggregatable": aggregatable,
+        "readFromDocValues": aggregatable and not name.startswith("_"),
+    }
+    return made | ({"esTypes": [es_type]} if es_type else {})
+
+
+def dashboard_link(dashboard: str, query: str) -> Mapping[str, Any]:
+    """A value that opens a dashboard with a query on it; `{{value}}` stands for the value.
+
+    The address begins with `../app` because only that is right with and without a base path.
+    """
+    state = f"(query:(language:lucene,query:'{query}'))"
+    return {
+        "id": "url",
+        "params": {
+            "urlTemplate": f"../app/dashboards#/view/{dashboard}?_a={state}",
+            "labelTemplate": "{{value}}",
+            "openLinkInCurrentTab": True,
+        },
+    }
+
+
+def _number(pattern: str) -> Mapping[str, Any]:
+    return {"id": "number", "params": {"pattern": pattern}}
+
+
+_RISK = {
+    "id": "color",
+    "params": {
+        "fieldType": "number",
+        "colors": [
+            {"range": "7:8", "regex": "<insert regex>", "text": "#000000", "background": ORANGE},
+            {"range": "9:10", "regex": "<insert regex>", "text": "#FFFFFF", "background": RED},
+        ],
+    },
+}
+
+PRINCIPAL = "trailhound-principal"
+"""Id of the dashboard that a principal's name opens."""
+
+_PRINCIPAL_LINK = dashboard_link(PRINCIPAL, 'user.name:"{{value}}"')
+_BYTES = {"id": "bytes", "params": {}}
+
+EVENTS = DataView(
+    "events",
+    "@timestamp",
+    {
+        "risk_score": _RISK,
+        "user.name": _PRINCIPAL_LINK,
+        "source.ip": dashboard_link(PRINCIPAL, 'source.ip:"{{value}}"'),
+        "ingest_lag": _number("0,0.0"),
+        "additionalEventData.bytesTransferredIn": _BYTES,
+        "additionalEventData.bytesTransferredOut": _BYTES,
+    },
+    {
+        "ingest_lag": "if (doc['event.ingested'].size() == 0 || doc['@timestamp'].size() == 0)"
+        " { return 0.0 } return (doc['event.ingested'].value.toInstant().toEpochMilli()"
+        " - doc['@timestamp'].value.toInstant().toEpochMilli()) / 60000.0"
+    },
+)
+
+ALERTS = DataView(
+    "alerts",
+    # When it happened, as events have it: an alert's `@timestamp` is when it was raised.
+    "last_seen",
+    {
+        "entity.principal": _PRINCIPAL_LINK,
+        "user.name": _PRINCIPAL_LINK,
+        "entity.address": dashboard_link(PRINCIPAL, 'source.ip:"{{value}}"'),
+        "evidence.event_id": dashboard_link(PRINCIPAL, 'eventID:"{{value}}"'),
+        "evidence.url": {
+            "id": "url",
+            "params": {"urlTemplate": "{{rawValue}}", "labelTemplate": "events"},
+        },
+        "severity": _RISK,
+    },
+)
+
+LEDGER = DataView(
+    "ledger",
+    "claimed_at",
+    {
+        "bytes": _BYTES,
+        "size": _BYTES,
+        **{
+            name: _number("0,0")
+            for name in ("read", "indexed", "duplicates", "dead_lettered", "filtered")
+        },
+    },
+)
+
+DEADLETTERS = DataView("deadletter", "at")
+
+VIEWS = (EVENTS, ALERTS, LEDGER, DEADLETTERS)

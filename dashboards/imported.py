@@ -1,0 +1,61 @@
+"""What became of each object of an import, from what Dashboards answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from dashboards.ndjson import Line
+
+Outcome = Literal["imported", "replaced", "kept", "failed"]
+
+_CONFLICTS = ("conflict", "ambiguous_conflict")
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """One object. `kept`: it exists already, and was not to be overwritten."""
+
+    kind: str
+    id: str
+    title: str
+    outcome: Outcome
+    detail: str = ""
+
+
+def outcomes(lines: Sequence[Line], reply: Mapping[str, Any]) -> list[Imported]:
+    """One for each object that was sent, in that order.
+
+    One that the reply names neither among its results nor among its errors was not written: where
+    an object fails for more than a conflict, Dashboards writes none of the others either.
+    """
+    errors = {(each["type"], each["id"]): each["error"] for each in reply.get("errors") or ()}
+    done = {(each["type"], each["id"]): each for each in reply.get("successResults") or ()}
+    all_done = reply.get("success") is True and not errors
+    made = []
+    for line in lines:
+        key = (line["type"], line["id"])
+        title = str(line["attributes"].get("title", ""))
+        outcome: Outcome
+        if error := errors.get(key):
+            outcome = "kept" if error.get("type") in _CONFLICTS else "failed"
+            detail = "exists already" if outcome == "kept" else _why(error)
+        elif key in done or all_done:
+            outcome = "replaced" if done.get(key, {}).get("overwrite") else "imported"
+            detail = ""
+        else:
+            outcome, detail = "failed", "not written, because others failed"
+        made.append(Imported(*key, title, outcome, detail))
+    return made
+
+
+def _why(error: Mapping[str, Any]) -> str:
+    """An object's error in words."""
+    kind = str(error.get("type", "unknown"))
+    if kind == "missing_references":
+        missing = (f"{each['type']} {each['id']}" for each in error.get("references") or ())
+        return f"refers to what is not there: {', '.join(missing)}"
+    if kind == "unsupported_type":
+        return "this Dashboards knows no such kind of object"
+    return str(error.get("message") or error.get("reason") or kind.replace("_", " "))

@@ -1,0 +1,1 @@
+"""The dashboards that Trailhound ships, one a module."""

@@ -1,0 +1,137 @@
+"""Alerts & ATT&CK: what the detections raised, and how far along an attack it is."""
+
+from __future__ import annotations
+
+from dashboards.aggregation import by_time, count, highest, levels, lowest, terms, total
+from dashboards.controls import Controls
+from dashboards.dashboard import Dashboard, row
+from dashboards.data_view import ALERTS
+from dashboards.palette import LEVELS, STATES
+from dashboards.panel import Chart
+from dashboards.saved_search import Search
+from dashboards.tactic_map import TacticMap
+
+ALERT = count("Alerts")
+
+CONTROLS = Controls(
+    id="alerts-controls",
+    title="Narrow down",
+    question="Which state, level, tactic and principal do you want to look at?",
+    fields=(
+        ("state", "State"),
+        ("level", "Level"),
+        ("attack.tactic", "Tactic"),
+        ("entity.principal", "Principal"),
+        ("entity.account", "Account"),
+    ),
+    view=ALERTS,
+)
+
+NUMBERS = Chart(
+    id="alerts-numbers",
+    title="Still open, by level",
+    question="How much is waiting for somebody, and how grave is it?",
+    kind="numbers",
+    view=ALERTS,
+    measure=(ALERT,),
+    query="state:open",
+    by=(levels(),),
+)
+
+BY_STATE = Chart(
+    id="alerts-state",
+    title="State of all alerts",
+    question="Does somebody look at them?",
+    kind="ring",
+    view=ALERTS,
+    measure=(ALERT,),
+    by=(terms("state", 5, "State"),),
+    colours=STATES,
+)
+
+HEATMAP = TacticMap(
+    id="alerts-heatmap",
+    title="Tactics over time",
+    question="Which ATT&CK tactics are seen when, and does an attack move along them?",
+)
+
+OVER_TIME = Chart(
+    id="alerts-time",
+    title="Alerts over time by level",
+    question="Is it a burst or a steady drip?",
+    kind="bars",
+    view=ALERTS,
+    measure=(ALERT,),
+    by=(by_time("last_seen"),),
+    split=(levels(),),
+    colours=LEVELS,
+)
+
+TECHNIQUES = Chart(
+    id="alerts-techniques",
+    title="Techniques",
+    question="Which ATT&CK techniques are seen most?",
+    kind="rows",
+    view=ALERTS,
+    measure=(ALERT,),
+    by=(terms("attack.technique", 12, "Technique"),),
+    split=(levels(),),
+    colours=LEVELS,
+)
+
+RULES = Chart(
+    id="alerts-rules",
+    title="Rules",
+    question="Which rules raise most, and is one of them only noise?",
+    kind="table",
+    view=ALERTS,
+    measure=(ALERT, total("count", "Events"), highest("last_seen", "Last")),
+    by=(terms("rule.name", 50, "Rule"), terms("level", 1, "Level")),
+)
+
+WHO = Chart(
+    id="alerts-who",
+    title="Principals with alerts",
+    question="Whom are most rules pointing at? Click a name to follow it.",
+    kind="table",
+    view=ALERTS,
+    measure=(
+        ALERT,
+        highest("severity", "Highest severity"),
+        lowest("first_seen", "First"),
+        highest("last_seen", "Last"),
+    ),
+    by=(terms("entity.principal", 50, "Principal"),),
+)
+
+OPEN = Search(
+    id="alerts-open",
+    title="Open alerts",
+    question="What has to be looked at now? The last column opens an alert's events.",
+    query="state:open",
+    view=ALERTS,
+    columns=(
+        "level",
+        "rule.name",
+        "entity.principal",
+        "entity.address",
+        "entity.account",
+        "attack.technique",
+        "count",
+        "evidence.url",
+    ),
+)
+
+PAGE = Dashboard(
+    id="alerts",
+    title="Alerts & ATT&CK",
+    question="What did the detections raise, how far along an attack is it, what is still open?",
+    rows=(
+        row(5, CONTROLS),
+        row(8, (NUMBERS, 34), (BY_STATE, 14)),
+        row(14, (HEATMAP, 28), (OVER_TIME, 20)),
+        row(18, OPEN),
+        row(15, (RULES, 24), (TECHNIQUES, 24)),
+        row(12, WHO),
+    ),
+)

@@ -1,0 +1,182 @@
+"""Defence evasion & trail health: is anybody putting out the lights?"""
+
+from __future__ import annotations
+
+from dashboards.aggregation import by_time, cases, count, highest, terms, unique
+from dashboards.controls import Controls
+from dashboards.dashboard import Dashboard, row
+from dashboards.palette import INTEGRITY, ORANGE, OUTCOMES, PURPLE, RED
+from dashboards.panel import Chart
+from dashboards.query import both, calls, either, services
+from dashboards.saved_search import Search
+
+TRAIL = calls(
+    "StopLogging",
+    "DeleteTrail",
+    "UpdateTrail",
+    "PutEventSelectors",
+    "PutInsightSelectors",
+    "CreateTrail",
+    "StartLogging",
+    "DeleteEventDataStore",
+    "StopEventDataStoreIngestion",
+)
+WATCHERS = calls(
+    "DeleteDetector",
+    "UpdateDetector",
+    "DisassociateFromMasterAccount",
+    "DisassociateFromAdministratorAccount",
+    "CreateFilter",
+    "CreateIPSet",
+    "DisableSecurityHub",
+    "BatchDisableStandards",
+    "DeleteConfigRule",
+    "DeleteConfigurationRecorder",
+    "StopConfigurationRecorder",
+    "DeleteDeliveryChannel",
+    "DeleteFlowLogs",
+    "DeleteAlarms",
+    "DisableAlarmActions",
+    "DeleteRule",
+    "DisableRule",
+    "DeleteLogGroup",
+    "DeleteLogStream",
+    "PutRetentionPolicy",
+    "DeleteWebACL",
+    "DisableMacie",
+)
+SNAGS = calls("LeaveOrganization", "CloseAccount", "DetachPolicy", "DeletePolicy", "UpdatePolicy")
+GUARD_RAILS = both(services("organizations", "account", "controltower"), SNAGS)
+ALL = either(TRAIL, WATCHERS, GUARD_RAILS)
+
+CONTROLS = Controls(
+    id="evasion-controls",
+    title="Narrow down",
+    question="Which account, region and principal do you want to look at?",
+    fields=(
+        ("recipientAccountId", "Account"),
+        ("awsRegion", "Region"),
+        ("user.name", "Principal"),
+    ),
+)
+
+NUMBERS = Chart(
+    id="evasion-numbers",
+    title="In short",
+    question="Was logging stopped, a trail, detector or guard rail changed, a file tampered with?",
+    kind="numbers",
+    by=(
+        cases(
+            Stopped=calls("StopLogging", "DeleteTrail"),
+            Trails=TRAIL,
+            Detectors=WATCHERS,
+            Guard_rails=GUARD_RAILS,
+            Tampered="trail.integrity:tampered",
+            Conflicts="_exists_:trail.conflict",
+        ),
+    ),
+)
+
+OVER_TIME = Chart(
+    id="evasion-time",
+    title="Changes to what watches over the accounts",
+    question="When were trails, detectors and guard rails changed?",
+    kind="bars",
+    query=ALL,
+    by=(by_time(),),
+    split=(cases(Trails=TRAIL, Detectors=WATCHERS, Guard_rails=GUARD_RAILS),),
+    colours={"Trails": RED, "Detectors": ORANGE, "Guard rails": PURPLE},
+)
+
+WHO = Chart(
+    id="evasion-who",
+    title="Who changed what",
+    question="Who touches trails and detectors, and does it work?",
+    kind="table",
+    query=ALL,
+    measure=(count(), highest("risk_score", "Highest risk")),
+    by=(
+        terms("user.name", 20, "Principal"),
+        terms("eventName", 8, "Call"),
+        terms("event.outcome", 2, "Outcome"),
+    ),
+)
+
+TRAILS = Chart(
+    id="evasion-trails",
+    title="Trails touched",
+    question="Which trail was it?",
+    kind="table",
+    query=TRAIL,
+    by=(terms("resource.trail", 20, "Trail"), terms("eventName", 6, "Call")),
+)
+
+COVERAGE = Chart(
+    id="evasion-coverage",
+    title="Events by account",
+    question="Does every account report all the time, or does one fall silent?",
+    kind="line",
+    by=(by_time(),),
+    split=(terms("recipientAccountId", 6, "Account"),),
+)
+
+REGIONS = Chart(
+    id="evasion-regions",
+    title="Accounts and regions that report",
+    question="Is an account or a region missing, and when was it heard last?",
+    kind="table",
+    measure=(count(), highest("@timestamp", "Last event"), unique("eventSource", "Services")),
+    by=(terms("recipientAccountId", 20, "Account"), terms("awsRegion", 20, "Region")),
+)
+
+GENUINE = Chart(
+    id="evasion-integrity",
+    title="Proved genuine",
+    question="How many events come from files whose digest proved them genuine?",
+    kind="ring",
+    by=(terms("trail.integrity", 3, "Integrity"),),
+    colours=INTEGRITY,
+)
+
+REFUSED = Chart(
+    id="evasion-refused",
+    title="Outcome of these calls",
+    question="Was it tried in vain?",
+    kind="rows",
+    query=ALL,
+    by=(terms("eventName", 10, "Call"),),
+    split=(terms("event.outcome", 2, "Outcome"),),
+    colours=OUTCOMES,
+)
+
+EVENTS = Search(
+    id="evasion-events",
+    title="Every such call",
+    question="What exactly was switched off?",
+    query=either(ALL, "trail.integrity:tampered", "_exists_:trail.conflict"),
+    columns=(
+        "user.name",
+        "eventName",
+        "resource.trail",
+        "recipientAccountId",
+        "awsRegion",
+        "source.ip",
+        "errorCode",
+        "risk_score",
+    ),
+)
+
+PAGE = Dashboard(
+    id="evasion",
+    title="Defence evasion & trail health",
+    question="Is anybody putting out the lights, and can what is recorded be trusted?",
+    rows=(
+        row(5, CONTROLS),
+        row(7, NUMBERS),
+        row(12, (OVER_TIME, 28), (REFUSED, 20)),
+        row(14, (WHO, 28), (TRAILS, 20)),
+        row(13, (COVERAGE, 34), (GENUINE, 14)),
+        row(12, REGIONS),
+        row(18, EVENTS),
+    ),
+)

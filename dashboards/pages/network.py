@@ -1,0 +1,189 @@
+"""Network & compute: what runs, where, and what reaches it."""
+
+from __future__ import annotations
+
+from dashboards.aggregation import by_time, cases, count, highest, terms, unique
+from dashboards.controls import Controls
+from dashboards.dashboard import Dashboard, row
+from dashboards.palette import BLUE, GREEN, ORANGE, OUTCOMES, RED
+from dashboards.panel import Chart
+from dashboards.query import CHANGES, both, calls, either, services
+from dashboards.saved_search import Search
+
+COMPUTE = services("ec2", "lambda", "ecs", "eks", "autoscaling", "states")
+STARTED = calls("RunInstances", "StartInstances")
+STOPPED = calls("StopInstances", "TerminateInstances")
+GROUPS = calls(
+    "AuthorizeSecurityGroupIngress",
+    "AuthorizeSecurityGroupEgress",
+    "RevokeSecurityGroupIngress",
+    "RevokeSecurityGroupEgress",
+    "CreateSecurityGroup",
+    "DeleteSecurityGroup",
+    "ModifySecurityGroupRules",
+)
+ROUTES = calls(
+    "CreateNetworkAcl*",
+    "DeleteNetworkAcl*",
+    "ReplaceNetworkAcl*",
+    "CreateRoute*",
+    "DeleteRoute*",
+    "ReplaceRoute*",
+    "*InternetGateway",
+    "*VpcPeeringConnection",
+    "*NatGateway",
+    "DeleteFlowLogs",
+)
+REMOTE = calls("SendCommand", "StartSession", "CreateKeyPair", "ImportKeyPair", "GetPasswordData")
+
+CONTROLS = Controls(
+    id="network-controls",
+    title="Narrow down",
+    question="Which account, region and principal do you want to look at?",
+    fields=(
+        ("recipientAccountId", "Account"),
+        ("awsRegion", "Region"),
+        ("user.name", "Principal"),
+    ),
+)
+
+NUMBERS = Chart(
+    id="network-numbers",
+    title="In short",
+    question="How often were machines started, doors changed and machines entered?",
+    kind="numbers",
+    by=(
+        cases(
+            Machines_started=STARTED,
+            Machines_stopped=STOPPED,
+            Security_groups=GROUPS,
+            Routes_and_ACLs=ROUTES,
+            Remote_access=REMOTE,
+        ),
+    ),
+)
+
+MACHINES = Chart(
+    id="network-machines",
+    title="Machines started and stopped",
+    question="Is somebody starting machines that nobody asked for?",
+    kind="bars",
+    query=either(STARTED, STOPPED),
+    by=(by_time(),),
+    split=(cases(Started=STARTED, Stopped=STOPPED),),
+    colours={"Started": BLUE, "Stopped": ORANGE},
+)
+
+MACHINES_WHO = Chart(
+    id="network-machines-who",
+    title="Who starts machines, and where",
+    question="Which principal starts machines in which region, and how many are refused?",
+    kind="table",
+    query=STARTED,
+    measure=(count("Calls"), unique("resource.instance", "Instances")),
+    by=(
+        terms("user.name", 20, "Principal"),
+        terms("awsRegion", 8, "Region"),
+        terms("event.outcome", 2, "Outcome"),
+    ),
+)
+
+REGIONS = Chart(
+    id="network-regions",
+    title="Changes by region",
+    question="Is a region in use that should not be?",
+    kind="rows",
+    query=both(COMPUTE, CHANGES),
+    by=(terms("awsRegion", 12, "Region"),),
+    split=(terms("event.outcome", 2, "Outcome"),),
+    colours=OUTCOMES,
+)
+
+DOORS = Chart(
+    id="network-doors",
+    title="Doors opened and closed",
+    question="When do security groups, routes and network ACLs change?",
+    kind="bars",
+    query=either(GROUPS, ROUTES),
+    by=(by_time(),),
+    split=(cases(Security_groups=GROUPS, Routes_and_ACLs=ROUTES),),
+    colours={"Security groups": ORANGE, "Routes and ACLs": GREEN},
+)
+
+DOORS_WHO = Chart(
+    id="network-doors-who",
+    title="Who changes security groups",
+    question="Which group was changed, by whom, how?",
+    kind="table",
+    query=GROUPS,
+    measure=(count("Calls"), highest("risk_score", "Highest risk")),
+    by=(
+        terms("resource.security_group", 20, "Security group"),
+        terms("eventName", 5, "Call"),
+        terms("user.name", 5, "Principal"),
+    ),
+)
+
+ENTERED = Chart(
+    id="network-remote",
+    title="Machines entered from AWS",
+    question="Who runs commands or opens sessions on machines, or makes keys to them?",
+    kind="table",
+    query=REMOTE,
+    by=(
+        terms("user.name", 20, "Principal"),
+        terms("eventName", 5, "Call"),
+        terms("source.ip", 5, "Address"),
+    ),
+)
+
+FUNCTIONS_CHANGED = Chart(
+    id="network-functions",
+    title="Changes to code that runs by itself",
+    question="Who changes functions, tasks, clusters and state machines?",
+    kind="table",
+    query=both(services("lambda", "ecs", "eks", "states", "autoscaling"), CHANGES),
+    by=(terms("eventName", 15, "Call"), terms("user.name", 5, "Principal")),
+)
+
+REFUSED = Chart(
+    id="network-refused",
+    title="Refused calls",
+    question="What is tried and refused?",
+    kind="rows",
+    query=both(COMPUTE, "event.outcome:failure"),
+    by=(terms("eventName", 10, "Call"),),
+    colours={"Events": RED},
+)
+
+EVENTS = Search(
+    id="network-events",
+    title="Changes to machines and doors",
+    question="What exactly was started, opened or closed?",
+    query=either(STARTED, GROUPS, ROUTES, REMOTE),
+    columns=(
+        "user.name",
+        "eventName",
+        "awsRegion",
+        "resource.instance",
+        "resource.security_group",
+        "source.ip",
+        "errorCode",
+        "risk_score",
+    ),
+)
+
+PAGE = Dashboard(
+    id="network",
+    title="Network & compute",
+    question="What runs in the accounts, where, and who opens doors to it?",
+    rows=(
+        row(5, CONTROLS),
+        row(7, NUMBERS),
+        row(12, (MACHINES, 24), (DOORS, 24)),
+        row(14, (MACHINES_WHO, 24), (DOORS_WHO, 24)),
+        row(14, (REGIONS, 24), (REFUSED, 24)),
+        row(14, (ENTERED, 24), (FUNCTIONS_CHANGED, 24)),
+        row(18, EVENTS),
+    ),
+)

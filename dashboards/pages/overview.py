@@ -1,0 +1,170 @@
+"""CloudTrail Security Overview: the page to open in the morning."""
+
+from __future__ import annotations
+
+from dashboards.aggregation import by_time, cases, count, highest, levels, steps, terms, unique
+from dashboards.controls import Controls
+from dashboards.dashboard import Dashboard, row
+from dashboards.data_view import ALERTS
+from dashboards.palette import CATEGORIES, LEVELS, ORANGE, OUTCOMES, RED
+from dashboards.panel import Chart
+from dashboards.saved_search import Search
+from dashboards.world_map import WorldMap
+
+CONTROLS = Controls(
+    id="overview-controls",
+    title="Narrow down",
+    question="Which account, region and principal do you want to look at?",
+    fields=(
+        ("recipientAccountId", "Account"),
+        ("awsRegion", "Region"),
+        ("user.name", "Principal"),
+    ),
+)
+
+IN_SHORT = Chart(
+    id="overview-numbers",
+    title="In short",
+    question="How much happened, by how many, from how many places?",
+    kind="numbers",
+    measure=(
+        count(),
+        unique("user.name", "Principals"),
+        unique("source.ip", "Addresses"),
+        unique("recipientAccountId", "Accounts"),
+    ),
+)
+
+NOTEWORTHY = Chart(
+    id="overview-noteworthy",
+    title="Worth a look",
+    question="How many events are risky (7 or more), failed, of root, or from a listed address?",
+    kind="numbers",
+    by=(
+        cases(
+            Risky="risk_score:>=7",
+            Failed="event.outcome:failure",
+            Root="user_type:root_user",
+            Listed="_exists_:threat.indicator.ip OR _exists_:threat.indicator.name",
+        ),
+    ),
+)
+
+BY_OUTCOME = Chart(
+    id="overview-outcome",
+    title="Events over time by outcome",
+    question="Does activity, or failure, stand out at some hour?",
+    kind="bars",
+    by=(by_time(),),
+    split=(terms("event.outcome", 2, "Outcome"),),
+    colours=OUTCOMES,
+)
+
+RISK = Chart(
+    id="overview-risk",
+    title="Events by Risk Score",
+    question="How many events reach a risk score of 7 or more, and how high do they go?",
+    kind="bars",
+    query="risk_score:>=7",
+    by=(steps("risk_score", 1, "Risk score", low=7, high=10),),
+    colours={"Events": ORANGE},
+)
+
+TOP_ADDRESSES = Chart(
+    id="overview-addresses",
+    title="Top Source IPs",
+    question="Which addresses call most, how many identities use them, how risky is it?",
+    kind="table",
+    measure=(count(), unique("user.name", "Principals"), highest("risk_score", "Highest risk")),
+    by=(terms("source.ip", 50, "Address"),),
+)
+
+LOGINS = Chart(
+    id="overview-authentication",
+    title="Authentication Events Timeline",
+    question="When do people and roles sign in, and when does it fail?",
+    kind="line",
+    query="event_category:authentication",
+    by=(by_time(),),
+    split=(terms("event.outcome", 2, "Outcome"),),
+    colours=OUTCOMES,
+)
+
+ALERTS_BY_LEVEL = Chart(
+    id="overview-alerts",
+    title="Alerts by level",
+    question="What did the detections raise, and how grave is it?",
+    kind="bars",
+    view=ALERTS,
+    measure=(count("Alerts"),),
+    by=(by_time("last_seen"),),
+    split=(levels(),),
+    colours=LEVELS,
+)
+
+MAP = WorldMap(
+    id="overview-map",
+    title="Where calls come from",
+    question="From which countries is the account used? Click one to see it alone.",
+)
+
+PRINCIPALS = Chart(
+    id="overview-principals",
+    title="Top principals",
+    question="Who acts most, and who of them does something risky? Click a name to follow it.",
+    kind="table",
+    measure=(count(), highest("risk_score", "Highest risk"), unique("eventName", "Calls")),
+    by=(terms("user.name", 50, "Principal"),),
+)
+
+ERRORS = Chart(
+    id="overview-errors",
+    title="Failed calls by error code",
+    question="What is refused, and is somebody trying doors?",
+    kind="rows",
+    query="_exists_:errorCode",
+    by=(terms("errorCode", 10, "Error code"),),
+    colours={"Events": RED},
+)
+
+CATEGORY = Chart(
+    id="overview-categories",
+    title="Events by category",
+    question="Which parts of the account are in use?",
+    kind="ring",
+    by=(terms("event_category", 10, "Category", rest=True),),
+    colours=CATEGORIES,
+)
+
+HIGH_RISK = Search(
+    id="overview-high-risk",
+    title="High-risk events",
+    question="What exactly scored 7 or more? Open a row for the whole event.",
+    query="risk_score:>=7",
+    columns=(
+        "risk_score",
+        "user.name",
+        "eventName",
+        "source.ip",
+        "geolocation.country",
+        "recipientAccountId",
+        "awsRegion",
+        "errorCode",
+        "risk_reasons",
+    ),
+)
+
+PAGE = Dashboard(
+    id="overview",
+    title="CloudTrail Security Overview",
+    question="What happened in the accounts, is any of it bad, and where should I look first?",
+    rows=(
+        row(5, (CONTROLS, 48)),
+        row(7, IN_SHORT, NOTEWORTHY),
+        row(12, (BY_OUTCOME, 24), (ALERTS_BY_LEVEL, 24)),
+        row(12, (RISK, 16), (LOGINS, 32)),
+        row(18, (MAP, 30), (TOP_ADDRESSES, 18)),
+        row(18, (PRINCIPALS, 20), (ERRORS, 16), (CATEGORY, 12)),
+        row(20, (HIGH_RISK, 48)),
+    ),
+)

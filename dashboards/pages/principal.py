@@ -1,0 +1,168 @@
+"""Investigate a principal: one identity, where, when, what, and what is new about it."""
+
+from __future__ import annotations
+
+from dashboards.aggregation import by_time, count, highest, levels, lowest, terms, unique
+from dashboards.controls import Controls
+from dashboards.dashboard import Dashboard, row
+from dashboards.data_view import ALERTS
+from dashboards.palette import CATEGORIES, LEVELS, OUTCOMES
+from dashboards.panel import Chart
+from dashboards.query import CHANGES
+from dashboards.saved_search import Search
+from dashboards.world_map import WorldMap
+
+CONTROLS = Controls(
+    id="principal-controls",
+    title="Choose an identity",
+    question="Whom do you want to follow: a name, an ARN, an access key or an address?",
+    fields=(
+        ("user.name", "Principal"),
+        ("userIdentity.arn", "ARN"),
+        ("userIdentity.accessKeyId", "Access key"),
+        ("source.ip", "Address"),
+    ),
+)
+
+NUMBERS = Chart(
+    id="principal-numbers",
+    title="In short",
+    question="How much, since when, until when, from how many places, how risky?",
+    kind="numbers",
+    measure=(
+        count(),
+        unique("eventName", "Calls"),
+        unique("source.ip", "Addresses"),
+        unique("awsRegion", "Regions"),
+        highest("risk_score", "Highest risk"),
+    ),
+)
+
+FIRST_AND_LAST = Chart(
+    id="principal-first-last",
+    title="First and last seen",
+    question="Since when is it active, with which kind of identity and keys?",
+    kind="table",
+    measure=(count(), lowest("@timestamp", "First seen"), highest("@timestamp", "Last seen")),
+    by=(
+        terms("user.name", 20, "Principal"),
+        terms("user_type", 2, "Kind"),
+        terms("userIdentity.accessKeyId", 5, "Access key"),
+    ),
+)
+
+WHEN = Chart(
+    id="principal-when",
+    title="When",
+    question="Is it active at its usual hours, and with what?",
+    kind="bars",
+    by=(by_time(),),
+    split=(terms("event_category", 8, "Category"),),
+    colours=CATEGORIES,
+)
+
+OUTCOME = Chart(
+    id="principal-outcome",
+    title="Worked or refused",
+    question="Is it trying what it may not do?",
+    kind="line",
+    by=(by_time(),),
+    split=(terms("event.outcome", 2, "Outcome"),),
+    colours=OUTCOMES,
+)
+
+WHERE = WorldMap(
+    id="principal-where",
+    title="Where",
+    question="From which countries does it call?",
+)
+
+PLACES = Chart(
+    id="principal-places",
+    title="Addresses, newest first",
+    question="Which addresses are new, and where are they?",
+    kind="table",
+    measure=(lowest("@timestamp", "First seen"), highest("@timestamp", "Last seen"), count()),
+    by=(terms("source.ip", 50, "Address"), terms("geolocation.country", 1, "Country")),
+)
+
+NEW_CALLS = Chart(
+    id="principal-new-calls",
+    title="Calls, newest first",
+    question="What does it do that it did not do before?",
+    kind="table",
+    measure=(lowest("@timestamp", "First seen"), highest("@timestamp", "Last seen"), count()),
+    by=(terms("eventName", 50, "Call"), terms("eventSource", 1, "Service")),
+)
+
+TOUCHED = Chart(
+    id="principal-resources",
+    title="Resources changed",
+    question="What has it changed?",
+    kind="table",
+    query=CHANGES,
+    by=(terms("resource.arn", 50, "Resource"), terms("eventName", 5, "Call")),
+)
+
+PROGRAMS = Chart(
+    id="principal-programs",
+    title="Programs",
+    question="With which programs, and is one of them an attacker's tool?",
+    kind="rows",
+    by=(terms("user_agent.name", 10, "Program"),),
+)
+
+ROLES = Chart(
+    id="principal-roles",
+    title="Roles taken on",
+    question="As whom does it go on?",
+    kind="table",
+    query="eventName:AssumeRole*",
+    by=(terms("resource.role", 20, "Role"), terms("event.outcome", 2, "Outcome")),
+)
+
+RAISED = Chart(
+    id="principal-alerts",
+    title="Alerts about it",
+    question="What have the detections to say about it?",
+    kind="rows",
+    view=ALERTS,
+    measure=(count("Alerts"),),
+    by=(terms("rule.name", 10, "Rule"),),
+    split=(levels(),),
+    colours=LEVELS,
+)
+
+EVENTS = Search(
+    id="principal-events",
+    title="Event by event",
+    question="What exactly did it do?",
+    columns=(
+        "user.name",
+        "eventName",
+        "eventSource",
+        "source.ip",
+        "awsRegion",
+        "errorCode",
+        "risk_score",
+        "userAgent",
+    ),
+)
+
+PAGE = Dashboard(
+    id="principal",
+    title="Investigate a principal",
+    question="One identity: where, when and what, and what about it is new?",
+    rows=(
+        row(5, CONTROLS),
+        row(7, NUMBERS),
+        row(12, (WHEN, 28), (OUTCOME, 20)),
+        row(12, FIRST_AND_LAST),
+        row(15, (NEW_CALLS, 24), (PLACES, 24)),
+        row(16, (WHERE, 28), (PROGRAMS, 20)),
+        row(13, (TOUCHED, 28), (ROLES, 20)),
+        row(12, RAISED),
+        row(20, EVENTS),
+    ),
+    since="now-30d",
+)

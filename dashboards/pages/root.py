@@ -1,0 +1,115 @@
+"""Root and break-glass: the identities that should be silent."""
+
+from __future__ import annotations
+
+from dashboards.aggregation import by_time, cases, count, highest, terms
+from dashboards.controls import Controls
+from dashboards.dashboard import Dashboard, row
+from dashboards.palette import OUTCOMES, RED
+from dashboards.panel import Chart
+from dashboards.query import both, calls, either
+from dashboards.saved_search import Search
+
+ROOT = "user_type:root_user"
+BREAK_GLASS = "user.name:(*break-glass* OR *breakglass* OR *BreakGlass* OR *mergency*)"
+EITHER = either(ROOT, BREAK_GLASS)
+RESET = calls("PasswordRecoveryRequested", "PasswordRecoveryCompleted", "PasswordUpdated")
+
+CONTROLS = Controls(
+    id="root-controls",
+    title="Narrow down",
+    question="Which account do you want to look at?",
+    fields=(("recipientAccountId", "Account"), ("source.ip", "Address")),
+)
+
+NUMBERS = Chart(
+    id="root-numbers",
+    title="Root in short",
+    question="Was root or a break-glass identity used, or reset? All of these should be 0.",
+    kind="numbers",
+    by=(
+        cases(
+            Calls=ROOT,
+            Logins=both(ROOT, calls("ConsoleLogin")),
+            Failures=both(ROOT, "event.outcome:failure"),
+            Access_keys=both(ROOT, "userIdentity.accessKeyId:AKIA*"),
+            Resets=RESET,
+            Break_glass=BREAK_GLASS,
+        ),
+    ),
+)
+
+OVER_TIME = Chart(
+    id="root-time",
+    title="Use over time",
+    question="When was root or a break-glass identity used, and did it work?",
+    kind="bars",
+    query=EITHER,
+    by=(by_time(),),
+    split=(terms("event.outcome", 2, "Outcome"),),
+    colours=OUTCOMES,
+)
+
+DONE = Chart(
+    id="root-calls",
+    title="What it was used for",
+    question="Was it a task that only root can do?",
+    kind="table",
+    query=EITHER,
+    measure=(count(), highest("@timestamp", "Last")),
+    by=(terms("eventName", 30, "Call"), terms("eventSource", 3, "Service")),
+)
+
+WHERE = Chart(
+    id="root-where",
+    title="From where, with what",
+    question="Is it your network and your kind of browser?",
+    kind="table",
+    query=EITHER,
+    by=(
+        terms("source.ip", 20, "Address"),
+        terms("geolocation.country", 3, "Country"),
+        terms("user_agent.name", 3, "Program"),
+    ),
+)
+
+ACCOUNTS = Chart(
+    id="root-accounts",
+    title="By account",
+    question="In which accounts?",
+    kind="rows",
+    query=EITHER,
+    by=(terms("recipientAccountId", 10, "Account"),),
+    colours={"Events": RED},
+)
+
+EVENTS = Search(
+    id="root-events",
+    title="Every call of root and break-glass identities",
+    question="What exactly was done?",
+    query=EITHER,
+    columns=(
+        "user.name",
+        "eventName",
+        "eventSource",
+        "recipientAccountId",
+        "source.ip",
+        "geolocation.country",
+        "additionalEventData.MFAUsed",
+        "errorCode",
+    ),
+)
+
+PAGE = Dashboard(
+    id="root",
+    title="Root and break-glass",
+    question="Was an identity used that should be silent, and was it the owner?",
+    rows=(
+        row(5, CONTROLS),
+        row(7, NUMBERS),
+        row(11, (OVER_TIME, 32), (ACCOUNTS, 16)),
+        row(12, (DONE, 24), (WHERE, 24)),
+        row(14, EVENTS),
+    ),
+    since="now-30d",
+)

@@ -1,0 +1,109 @@
+"""A panel in a few lines: a title, the question it answers, a kind, what it counts, by what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from dashboards import chart_params
+from dashboards.aggregation import Grouping, Measure, count, numbered
+from dashboards.data_view import EVENTS, DataView
+from dashboards.palette import BLUE
+from dashboards.saved_object import (
+    VIEW_REFERENCE,
+    Reference,
+    SavedObject,
+    compact,
+    search_source,
+)
+
+
+class Panel(Protocol):
+    """What a dashboard can hold: a title, the views it searches, and itself as an object."""
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def views(self) -> tuple[DataView, ...]: ...
+
+    def saved_object(self) -> SavedObject: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """A chart, a table or numbers, over one data view.
+
+    `query` is Lucene (ranges such as `risk_score:>=7` are Lucene, not DQL). `by` groups along the
+    axis or into rows, `split` into series. `colours` go by label; a chart of one series is blue.
+    """
+
+    id: str
+    title: str
+    question: str
+    kind: chart_params.Kind
+    view: DataView = EVENTS
+    query: str = ""
+    measure: tuple[Measure, ...] = field(default_factory=lambda: (count(),))
+    by: tuple[Grouping, ...] = ()
+    split: tuple[Grouping, ...] = ()
+    colours: Mapping[str, str] = field(default_factory=dict)
+    rows: int = 10
+
+    @property
+    def views(self) -> tuple[DataView, ...]:
+        return (self.view,)
+
+    def saved_object(self) -> SavedObject:
+        along, across = chart_params.SCHEMAS[self.kind]
+        by = [(along, each) for each in self.by]
+        split = [(across, each) for each in self.split]
+        # Over time the series come first: the greatest of all, not of each step of time.
+        series_first = self.kind in ("bars", "line", "area")
+        groupings = split + by if series_first else by + split
+        return visualization(
+            self.id,
+            self.title,
+            self.question,
+            {
+                "type": chart_params.VIS_TYPE[self.kind],
+                "aggs": numbered(self.measure, groupings),
+                "params": chart_params.params(
+                    self.kind, self.measure, split=bool(self.split), rows=self.rows
+                ),
+            },
+            self._ui_state(),
+            search_source(self.query, "lucene"),
+            (Reference(VIEW_REFERENCE, "index-pattern", self.view.title),),
+        )
+
+    def _ui_state(self) -> dict[str, Any]:
+        one = {} if self.split or len(self.measure) > 1 else {self.measure[0].label: BLUE}
+        colours = {**one, **self.colours}
+        return {"vis": {"colors": colours}} if colours else {}
+
+
+def visualization(
+    name: str,
+    title: str,
+    question: str,
+    state: Mapping[str, Any],
+    ui_state: Mapping[str, Any],
+    source: str,
+    references: tuple[Reference, ...],
+) -> SavedObject:
+    """A saved object of kind `visualization`; `state` is its visState without the title."""
+    return SavedObject(
+        "visualization",
+        f"trailhound-{name}",
+        {
+            "title": title,
+            "description": question,
+            "version": 1,
+            "visState": compact({"title": title, **state}),
+            "uiStateJSON": compact(ui_state),
+            "kibanaSavedObjectMeta": {"searchSourceJSON": source},
+        },
+        references,
+    )

@@ -1,0 +1,33 @@
+"""Text that strangers wrote, made fit to be seen: what would act or hide becomes a visible mark."""
+
+from __future__ import annotations
+
+import unicodedata
+
+LONGEST = 400
+"""Characters of a text that are shown; the rest is told of by its number."""
+
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+"""Controls, format and bidirectional marks, surrogates, unassigned ones, line separators."""
+
+
+def visible(text: str, longest: int = LONGEST) -> str:
+    """The text in one line without control, bidirectional or invisible characters.
+
+    >>> visible("a\\x00b\\u202ec\\n"), visible("é ✓ 日本")
+    ('a⟨U+0000⟩b⟨U+202E⟩c⟨U+000A⟩', 'é ✓ 日本')
+    >>> visible("a" * 500).endswith("a… (100 more characters)")
+    True
+    """
+    kept = text[:longest]
+    if not kept.isprintable():
+        kept = "".join(map(_mark, kept))
+    if len(text) > longest:
+        kept += f"… ({len(text) - longest:,} more characters)"
+    return kept
+
+
+def _mark(character: str) -> str:
+    if unicodedata.category(character) in _HIDDEN:
+        return f"⟨U+{ord(character):04X}⟩"
+    return character

@@ -1,0 +1,81 @@
+"""A saved object of OpenSearch Dashboards, and the lines of an `.ndjson` file that hold some."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Kind = Literal["index-pattern", "visualization", "search", "dashboard"]
+
+MIGRATION_VERSION: dict[Kind, str] = {
+    "index-pattern": "7.6.0",
+    "visualization": "7.10.0",
+    "search": "7.9.3",
+    "dashboard": "7.9.3",
+}
+"""The format each kind is written in: the latest that any Dashboards from 1.0 to 3.x knows. A
+server refuses an object of a format later than its own, and migrates an earlier one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """That an object needs another, under a name that its attributes use."""
+
+    name: str
+    kind: Kind
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SavedObject:
+    """One object; two of the same kind and id are the same object."""
+
+    kind: Kind
+    id: str
+    attributes: dict[str, Any]
+    references: tuple[Reference, ...] = field(default=())
+
+    def as_json(self) -> dict[str, Any]:
+        """As the import API takes it, and `_export` gives it."""
+        return {
+            "type": self.kind,
+            "id": self.id,
+            "attributes": self.attributes,
+            "references": [
+                {"name": each.name, "type": each.kind, "id": each.id} for each in self.references
+            ],
+            "migrationVersion": {self.kind: MIGRATION_VERSION[self.kind]},
+        }
+
+
+def compact(value: Any) -> str:
+    """JSON on one line: for the attributes that are JSON in a string.
+
+    >>> compact({"a": [1, "é"]})
+    '{"a":[1,"é"]}'
+    """
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def ndjson(objects: Iterable[SavedObject]) -> str:
+    """The file: an object a line, each before those that refer to it."""
+    return "".join(compact(each.as_json()) + "\n" for each in objects)
+
+
+def search_source(
+    query: str, language: str, filters: Sequence[dict[str, Any]] = (), *, view: bool = True
+) -> str:
+    """`searchSourceJSON`. The data view stands in it by the name of a reference."""
+    source: dict[str, Any] = {
+        "query": {"query": query, "language": language},
+        "filter": list(filters),
+    }
+    if view:
+        source["indexRefName"] = VIEW_REFERENCE
+    return compact(source)
+
+
+VIEW_REFERENCE = "kibanaSavedObjectMeta.searchSourceJSON.index"
+"""What Dashboards calls the reference from an object to the data view it searches."""

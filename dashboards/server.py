@@ -1,0 +1,228 @@
+"""The client of OpenSearch Dashboards: import and export of saved objects over its HTTP API.
+
+`POST /api/saved_objects/_import` takes an `.ndjson` file as a form and answers object by object;
+`POST /api/saved_objects/_export` gives one back. A workspace is a prefix of the path
+(`/w/<id>`), a tenant of the security plugin a header (`securitytenant`).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import ssl
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import certifi
+import urllib3
+from urllib3.exceptions import HTTPError, InsecureRequestWarning, LocationParseError
+
+from dashboards.imported import Imported, outcomes
+from dashboards.ndjson import Line, written
+from trailhound import __version__
+from trailhound.cluster.refusals import shown
+from trailhound.errors import DashboardsRefused, DashboardsUnreachable, SettingsError
+from trailhound.settings import DashboardsSettings
+
+_CHECK = "check dashboards.url: it is the address that a browser opens, with its base path"
+_LONGEST = 300
+
+
+class DashboardsServer:
+    """One OpenSearch Dashboards. Raises `SettingsError` for settings that cannot be used."""
+
+    def __init__(self, settings: DashboardsSettings) -> None:
+        address = urlsplit(settings.address)
+        if address.username is not None or not address.hostname:
+            raise SettingsError(
+                "dashboards.url is no plain address",
+                hint="write it as https://host:port/base-path; the login goes to "
+                "dashboards.username and dashboards.password",
+            )
+        self._settings = settings
+        workspace = f"/w/{quote(settings.workspace, safe='')}" if settings.workspace else ""
+        self.base = settings.address.rstrip("/") + workspace
+        self._headers = _headers(settings)
+        tls: dict[str, Any] = {"ssl_context": _tls(settings)} if address.scheme == "https" else {}
+        self._pool = urllib3.PoolManager(timeout=settings.timeout, retries=False, **tls)
+
+    def import_objects(self, lines: Sequence[Line], *, overwrite: bool) -> list[Imported]:
+        """What became of each object. Without `overwrite`, one that exists is kept as it is."""
+        path = "/api/saved_objects/_import" + ("?overwrite=true" if overwrite else "")
+        file = ("trailhound.ndjson", written(lines).encode(), "application/ndjson")
+        reply = self._request("POST", path, fields={"file": file})
+        return outcomes(lines, self._json(reply))
+
+    def export_objects(self, wanted: Sequence[tuple[str, str]]) -> bytes:
+        """`.ndjson` of these (kind, id) with all that they refer to; of every dashboard if empty.
+
+        Raises `DashboardsRefused` where one of them does not exist.
+        """
+        body: dict[str, Any] = {"includeReferencesDeep": True, "excludeExportDetails": True}
+        if wanted:
+            body["objects"] = [{"type": kind, "id": name} for kind, name in wanted]
+        else:
+            body["type"] = ["dashboard"]
+        reply = self._request(
+            "POST",
+            "/api/saved_objects/_export",
+            body=json.dumps(body).encode(),
+            headers={"content-type": "application/json"},
+        )
+        return reply.data
+
+    def address_of(self, dashboard: str, since: str = "", until: str = "") -> str:
+        """Where a browser opens a dashboard; `since` and `until` override its own time range."""
+        tenant = self._settings.tenant
+        query = f"?{urlencode({'security_tenant': tenant})}" if tenant else ""
+        address = f"{self.base}/app/dashboards{query}#/view/{quote(dashboard, safe='*')}"
+        if since or until:
+            time = f"(from:'{since or 'now-7d'}',to:'{until or 'now'}')"
+            address += f"?_g=(time:{time})"
+        return address
+
+    def _request(self, method: str, path: str, **more: Any) -> urllib3.BaseHTTPResponse:
+        headers = {**self._headers, **more.pop("headers", {})}
+        where = f"OpenSearch Dashboards at {shown(self.base)}"
+        try:
+            reply = self._pool.request(
+                method, self.base + path, headers=headers, redirect=False, **more
+            )
+        except (HTTPError, LocationParseError) as error:
+            raise _unreachable(where, error) from None
+        if reply.status == 200:
+            return reply
+        raise _refused(where, reply)
+
+    def _json(self, reply: urllib3.BaseHTTPResponse) -> dict[str, Any]:
+        try:
+            said = json.loads(reply.data)
+        except ValueError:
+            said = None
+        if not isinstance(said, dict) or "success" not in said:
+            raise DashboardsRefused(
+                f"what answers at {shown(self.base)} is no OpenSearch Dashboards", hint=_CHECK
+            )
+        return said
+
+
+def _headers(settings: DashboardsSettings) -> dict[str, str]:
+    # Dashboards refuses a request that writes without `osd-xsrf`; any value does.
+    headers = {"osd-xsrf": "trailhound", "user-agent": f"trailhound/{__version__}"}
+    if settings.tenant:
+        headers["securitytenant"] = settings.tenant
+    password = _password(settings)
+    if settings.username is None and password is None:
+        return headers
+    if settings.username is None or password is None:
+        missing = "dashboards.username" if settings.username is None else "dashboards.password"
+        raise SettingsError(
+            f"a login needs {missing} as well",
+            hint="set TRAILHOUND_DASHBOARDS__USERNAME, and TRAILHOUND_DASHBOARDS__PASSWORD or "
+            "dashboards.password_file",
+        )
+    login = base64.b64encode(f"{settings.username}:{password}".encode()).decode()
+    return {**headers, "authorization": f"Basic {login}"}
+
+
+def _password(settings: DashboardsSettings) -> str | None:
+    if settings.password is not None:
+        return settings.password.get_secret_value()
+    if settings.password_file is None:
+        return None
+    try:
+        return settings.password_file.expanduser().read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"dashboards.password_file {settings.password_file} cannot be read: "
+            f"{getattr(error, 'strerror', None) or 'it is not UTF-8'}",
+            hint="it holds the password and nothing else",
+        ) from None
+
+
+def _tls(settings: DashboardsSettings) -> ssl.SSLContext:
+    bundle: Path | None = settings.ca_bundle
+    try:
+        context = ssl.create_default_context(cafile=bundle.expanduser() if bundle else None)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(
+            f"dashboards.ca_bundle {bundle} cannot be used: {error.strerror or error}",
+            hint="it is a PEM file of the authorities to trust",
+        ) from None
+    if bundle is None:
+        context.load_verify_locations(certifi.where())
+    if not settings.verify_certs:
+        # It was asked for by name: no need to warn at every request.
+        urllib3.disable_warnings(InsecureRequestWarning)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _unreachable(where: str, error: Exception) -> DashboardsUnreachable:
+    said = str(error)
+    hint = "start it, or check dashboards.url"
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        hint = "name its CA: dashboards.ca_bundle"
+    elif "WRONG_VERSION_NUMBER" in said or "record layer" in said:
+        hint = "it seems to speak plain HTTP: write http://"
+    return DashboardsUnreachable(f"{where} cannot be reached: {said[:_LONGEST]}", hint=hint)
+
+
+def _refused(where: str, reply: urllib3.BaseHTTPResponse) -> DashboardsRefused:
+    """Every reply other than 200, in words."""
+    status, reason = reply.status, _reason(reply)
+    if missing := _missing(reply):
+        return DashboardsRefused(
+            f"{where} does not have {missing}",
+            hint="see what is there with --all, or in Dashboards under Saved objects",
+        )
+    if status in (301, 302, 303, 307, 308):
+        return DashboardsRefused(
+            f"{where} sends us elsewhere: {shown(reply.headers.get('location', '/'))}",
+            hint=_CHECK + ", or it wants a login: dashboards.username and password",
+        )
+    if status == 401:
+        return DashboardsRefused(
+            f"{where} refused the login: wrong or missing user and password",
+            hint="check dashboards.username and TRAILHOUND_DASHBOARDS__PASSWORD",
+        )
+    if status == 403:
+        return DashboardsRefused(
+            f"{where} does not let this user do that: {reason}",
+            hint="the user needs to write to the tenant or workspace: see dashboards.tenant and "
+            "dashboards.workspace",
+        )
+    if status == 404:
+        return DashboardsRefused(f"{where} knows no such place: {reason}", hint=_CHECK)
+    if status == 413:
+        return DashboardsRefused(
+            f"{where} takes no file so large",
+            hint="import one dashboard at a time, or raise savedObjects.maxImportPayloadBytes",
+        )
+    return DashboardsRefused(f"{where} refused: {reason} (status {status})")
+
+
+def _said(reply: urllib3.BaseHTTPResponse) -> dict[str, Any]:
+    """The reply's JSON; empty where it is none."""
+    try:
+        said = json.loads(reply.data)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _missing(reply: urllib3.BaseHTTPResponse) -> str:
+    """The objects that a refused export names as missing."""
+    attributes = _said(reply).get("attributes")
+    objects = attributes.get("objects") if isinstance(attributes, dict) else None
+    return ", ".join(f"{each['type']} {each['id']}" for each in objects or ())
+
+
+def _reason(reply: urllib3.BaseHTTPResponse) -> str:
+    """What Dashboards says; the page's start if it is no JSON."""
+    if said := str(_said(reply).get("message") or ""):
+        return said
+    return " ".join(reply.data.decode(errors="replace").split())[:_LONGEST] or "without a word"

@@ -1,0 +1,167 @@
+"""Every shipped panel asks a real engine what Dashboards would, of a sample's events and alerts."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opensearchpy import OpenSearch
+
+from dashboards import ndjson, shipped
+from tests.alerts_by_hand import write_alerts
+from tests.engines import remove_namespace
+from tests.trails import backfill, own_settings, prepared, record, write_trail
+from tests.visualizations import Object, Objects, Request
+from trailhound.cluster.templates import Names
+from trailhound.sample import SampleSpec, write_sample
+
+NAMESPACE = "tdashboards"
+EVENTS = 8_000
+
+
+@pytest.fixture(scope="module")
+def cluster(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenSearch]:
+    """A sample trail with one record that cannot be indexed, and alerts on its attacks."""
+    folder = tmp_path_factory.mktemp("dashboards")
+    settings = own_settings(engine, NAMESPACE, folder / "home")
+    remove_namespace(engine, NAMESPACE)
+    client = prepared(settings)
+    sample = write_sample(folder / "trail", SampleSpec(events=EVENTS, days=2))
+    broken = record() | {"eventTime": "not a time"}
+    signed_in = record(
+        userIdentity={"type": "Root", "arn": "arn:aws:iam::111122223333:root"},
+        eventName="ConsoleLogin",
+        eventSource="signin.amazonaws.com",
+        eventTime="2025-03-03T12:00:00Z",
+        sourceIPAddress="81.2.69.142",
+        additionalEventData={"MFAUsed": "No"},
+    )
+    denied = signed_in | {"eventID": str(uuid.uuid4()), "errorCode": "AccessDenied"}
+    write_trail(folder / "odd", [broken, signed_in, denied])
+    report = backfill(settings, folder / "trail", folder / "odd")
+    assert report.counts.dead_lettered == 1
+    write_alerts(client, Names(settings.prefix), sample.attacks)
+    client.indices.refresh(index=f"{NAMESPACE}-*")
+    yield client
+    remove_namespace(engine, NAMESPACE)
+
+
+def _objects(name: str) -> Objects:
+    return Objects(ndjson.namespaced(shipped.chosen([name]), f"{NAMESPACE}-"))
+
+
+def _searches(kind: str) -> list[tuple[str, str]]:
+    return [(name, each["id"]) for name in shipped.NAMES for each in _objects(name).of(kind)]
+
+
+def _asked(client: OpenSearch, request: Request) -> dict[str, Any]:
+    reply: dict[str, Any] = client.search(
+        index=request.index, body={**request.body, "track_total_hits": True}
+    )
+    assert reply["_shards"]["failed"] == 0, reply["_shards"]
+    assert reply["_shards"]["total"] > 0, request.index
+    assert not reply["timed_out"]
+    return reply
+
+
+def _groups(reply: dict[str, Any], path: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The innermost groups of a reply; those of `cases` (by name) only where one holds any."""
+    level = [reply.get("aggregations", {})]
+    for name in path:
+        found: list[dict[str, Any]] = []
+        for group in level:
+            buckets = group[name]["buckets"]
+            found += buckets.values() if isinstance(buckets, dict) else buckets
+        level = [group for group in found if group["doc_count"]]
+    return level
+
+
+def test_every_visualization_finds_something(cluster: OpenSearch) -> None:
+    empty = []
+    for name in shipped.NAMES:
+        objects = _objects(name)
+        for each in objects.of("visualization"):
+            for request in objects.requests(each):
+                reply = _asked(cluster, request)
+                groups = _groups(reply, request.paths)
+                if not reply["hits"]["total"]["value"] or (request.paths and not groups):
+                    empty.append(each["id"])
+    # Of these the sample has nothing by design: no event of it was repaired or is in conflict.
+    assert empty == [f"{NAMESPACE}-trailhound-ingest-odd"]
+
+
+def test_every_saved_search_finds_documents_with_its_columns(cluster: OpenSearch) -> None:
+    bare: dict[str, list[str]] = {}
+    for name in shipped.NAMES:
+        objects = _objects(name)
+        for each in objects.of("search"):
+            [request] = objects.requests(each)
+            hits = [hit["_source"] for hit in _asked(cluster, request)["hits"]["hits"]]
+            assert hits, each["id"]
+            missing = [
+                column
+                for column in each["attributes"]["columns"]
+                if not any(_has(hit, column) for hit in hits)
+            ]
+            if missing:
+                bare[each["id"].removeprefix(f"{NAMESPACE}-trailhound-")] = missing
+    assert bare == {}
+
+
+def _has(document: Object, path: str) -> bool:
+    value: Any = document
+    for name in path.split("."):
+        if not isinstance(value, dict) or name not in value:
+            return False
+        value = value[name]
+    return value is not None
+
+
+def test_a_filter_of_one_view_fits_the_other(cluster: OpenSearch) -> None:
+    """A control on events narrows alerts as well: an alert answers to the events' names."""
+    query = {"query": {"exists": {"field": "user.name"}}}
+    found = cluster.search(index=f"{NAMESPACE}-trailhound-alerts", body=query)
+    assert found["hits"]["total"]["value"] > 0
+    fields = [{"exists": {"field": f}} for f in ("source.ip", "recipientAccountId", "awsRegion")]
+    narrowed = cluster.search(
+        index=f"{NAMESPACE}-trailhound-alerts", body={"query": {"bool": {"filter": fields}}}
+    )
+    assert narrowed["hits"]["total"] == found["hits"]["total"]
+
+
+def test_the_lag_is_minutes_from_the_call_to_the_index(cluster: OpenSearch) -> None:
+    [lag] = [each for each in _objects("ingest").of("visualization") if "lag" in each["id"]]
+    [request] = _objects("ingest").requests(lag)
+    buckets = _asked(cluster, request)["aggregations"]["2"]["buckets"]
+    values = [value for bucket in buckets for value in bucket["1"]["values"].values()]
+    assert values
+    assert min(values) > 0
+
+
+def test_the_fields_are_those_that_the_cluster_reports(cluster: OpenSearch) -> None:
+    """Types and searchability as `_field_caps` has them: a refresh in Dashboards changes none."""
+    for name in ("overview", "alerts", "ingest"):
+        for view in _objects(name).of("index-pattern"):
+            said = cluster.field_caps(index=view["attributes"]["title"], fields="*")["fields"]
+            for field in json.loads(view["attributes"]["fields"]):
+                if field["scripted"] or not field.get("esTypes"):
+                    continue
+                caps = said[field["name"]]
+                assert set(caps) == set(field["esTypes"]), field["name"]
+                [one] = caps.values()
+                assert one["aggregatable"] == field["aggregatable"], field["name"]
+                assert one["searchable"] == field["searchable"], field["name"]
+
+
+def test_the_map_holds_the_shape_of_most_countries_seen(cluster: OpenSearch) -> None:
+    body = {"size": 0, "aggs": {"c": {"terms": {"field": "geolocation.country_code", "size": 99}}}}
+    buckets = cluster.search(index=f"{NAMESPACE}-cloudtrail-*", body=body)["aggregations"]["c"]
+    seen = {bucket["key"] for bucket in buckets["buckets"]}
+    topology = json.loads((Path(shipped.__file__).parent / "world.json").read_text("utf-8"))
+    shapes = {each.get("id") for each in topology["objects"]["countries"]["geometries"]}
+    assert seen
+    assert len(seen & shapes) > len(seen) * 0.8

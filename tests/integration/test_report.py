@@ -1,0 +1,455 @@
+"""A report on a real engine: every figure against plain counting over the same documents."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opensearchpy import OpenSearch
+
+from dashboards.report.page import as_html
+from dashboards.report.value import Ranking, Report
+from detections.alerts.burst import Fact, burst_of
+from detections.alerts.document import counting, raised
+from detections.finding import Finding
+from detections.rule import Attack, Place, Rule
+from detections.running.marks import Mark
+from tests.engines import remove_namespace
+from tests.reports import HOSTILE
+from tests.trails import backfill, documents, own_settings, prepared, record, write_trail
+from trailhound.cluster import templates
+from trailhound.errors import RequestFailed, UsageError
+from trailhound.report import ask
+from trailhound.report.ask import Window
+from trailhound.report.compose import compose
+from trailhound.sample import SampleSpec, write_sample
+from trailhound.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+NOW = datetime(2025, 3, 20, tzinfo=UTC)
+OWN_ACCOUNT = "111122223333"
+TEXT = HOSTILE.replace("\x00", "").replace("\ud800", "")
+"""What a JSON file can hold of it, and an index keep as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    settings: Settings
+    client: OpenSearch
+    events: dict[str, dict[str, Any]]
+
+
+def hand_made() -> list[dict[str, Any]]:
+    """A hostile user, root, a sign-in without MFA, a stopped trail, a group open to the world."""
+    at = "2025-03-12T10:00:0{}Z"
+    who = {"type": "IAMUser", "arn": f"arn:aws:iam::1:user/{TEXT}", "userName": TEXT}
+    login = {"eventSource": "signin.amazonaws.com", "eventName": "ConsoleLogin"}
+    opened = {"ipPermissions": {"items": [{"ipRanges": {"items": [{"cidrIp": "0.0.0.0/0"}]}}]}}
+    return [
+        record(
+            eventTime=at.format(0),
+            userIdentity=who,
+            userAgent=TEXT,
+            errorCode=TEXT,
+            eventName=TEXT,
+            requestParameters={"userName": TEXT, "bucketName": TEXT},
+        ),
+        record(
+            eventTime=at.format(1),
+            userIdentity={"type": "Root", "arn": f"arn:aws:iam::{OWN_ACCOUNT}:root"},
+            eventName="CreateAccessKey",
+        ),
+        record(
+            eventTime=at.format(2),
+            responseElements={"ConsoleLogin": "Success"},
+            additionalEventData={"MFAUsed": "No"},
+            **login,
+        ),
+        record(
+            eventTime=at.format(3), eventSource="cloudtrail.amazonaws.com", eventName="StopLogging"
+        ),
+        record(
+            eventTime=at.format(4),
+            eventSource="ec2.amazonaws.com",
+            eventName="AuthorizeSecurityGroupIngress",
+            requestParameters=opened,
+        ),
+    ]
+
+
+@pytest.fixture(scope="module")
+def stand(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    folder = tmp_path_factory.mktemp("report")
+    namespace = f"t{uuid.uuid4().hex[:10]}"
+    settings = own_settings(engine, namespace, folder / "home")
+    client = prepared(settings)
+    write_sample(folder / "trail", SampleSpec(events=1_500, seed=3, days=2, events_per_file=200))
+    write_trail(folder / "own", [*hand_made(), record(eventTime="never")])
+    backfill(settings, folder / "trail", folder / "own")
+    client.indices.refresh(index=f"{namespace}-*")
+    yield Stand(settings, client, documents(client, settings))
+    remove_namespace(engine, namespace)
+
+
+@pytest.fixture(scope="module")
+def report(stand: Stand) -> Report:
+    frameworks = ("cis", "pci", "soc2", "nist")
+    return compose(stand.client, stand.settings, Window(), frameworks=frameworks, now=NOW)
+
+
+def field(source: dict[str, Any], path: str) -> Any:
+    value: Any = source
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def counted(events: dict[str, dict[str, Any]], path: str) -> Counter[str]:
+    return Counter(str(value) for each in events.values() if (value := field(each, path)))
+
+
+RANKINGS = {
+    "principals": "user.name",
+    "addresses": "source.ip",
+    "countries": "geolocation.country",
+    "errors": "errorCode",
+}
+
+
+def check(found: Ranking, events: dict[str, dict[str, Any]], path: str) -> None:
+    """Values, counts, their order, and what is told beside, by plain counting."""
+    counts = counted(events, path)
+    assert found.distinct == len(counts)
+    assert found.events == sum(counts.values())
+    expected = sorted(counts.items(), key=lambda each: (-each[1], each[0]))[:15]
+    assert [(row.value, row.events) for row in found.rows] == expected
+    for row in found.rows:
+        of = [each for each in events.values() if str(field(each, path)) == row.value]
+        assert row.failed == sum(field(each, "event.outcome") == "failure" for each in of)
+        assert row.high_risk == sum(each["risk_score"] >= 8 for each in of)
+        assert row.last == max(datetime.fromisoformat(each["@timestamp"]) for each in of)
+
+
+def test_every_figure_is_what_counting_gives(stand: Stand, report: Report) -> None:
+    events = stand.events
+    totals = report.totals
+    assert totals.events == len(events) == 1_505
+    assert totals.failed == sum(
+        field(each, "event.outcome") == "failure" for each in events.values()
+    )
+    assert totals.high_risk == sum(each["risk_score"] >= 8 for each in events.values())
+    assert totals.accounts == len(counted(events, "recipientAccountId"))
+    assert totals.regions == len(counted(events, "awsRegion"))
+    for name, path in RANKINGS.items():
+        check(getattr(report, name), events, path)
+        assert getattr(totals, name, 0) in (0, getattr(report, name).distinct)
+    scores = Counter(each["risk_score"] for each in events.values())
+    assert {bar.score: bar.events for bar in report.risk if bar.events} == scores
+    slots = report.timeline.slots
+    assert sum(slot.success + slot.failure + slot.other for slot in slots) == len(events)
+    assert sum(slot.failure for slot in slots) == totals.failed
+    wide = timedelta(seconds=report.timeline.seconds)
+    assert all(after.start - before.start == wide for before, after in pairwise(slots))
+    by_country = counted(events, "geolocation.country")
+    assert {spot.country: spot.events for spot in report.spots} == by_country
+    assert [event.risk for event in report.riskiest] == sorted(
+        (each["risk_score"] for each in events.values()), reverse=True
+    )[: len(report.riskiest)]
+
+
+def test_more_values_than_a_request_holds_are_counted_as_well(
+    stand: Stand, report: Report, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ask, "PAGE", 7)
+    small = compose(stand.client, stand.settings, Window(), now=NOW)
+    for name in RANKINGS:
+        assert getattr(small, name) == getattr(report, name)
+    assert small.totals == report.totals
+
+
+def test_a_window_and_accounts_narrow_everything(stand: Stand) -> None:
+    since, until = datetime(2025, 3, 4, tzinfo=UTC), datetime(2025, 3, 5, tzinfo=UTC)
+    (account, _), *_ = counted(stand.events, "recipientAccountId").most_common()
+    window = Window(since, until, (account,))
+    found = compose(stand.client, stand.settings, window, now=NOW)
+    inside = {
+        name: each
+        for name, each in stand.events.items()
+        if since <= datetime.fromisoformat(each["@timestamp"]) < until
+        and each["recipientAccountId"] == account
+    }
+    assert 0 < found.totals.events == len(inside) < len(stand.events)
+    assert found.totals.accounts == 1
+    check(found.principals, inside, "user.name")
+    assert (found.scope.since, found.scope.until) == (since, until)
+    assert found.timeline.slots[0].start == since
+    with pytest.raises(UsageError):
+        Window(until, since)
+
+
+def test_a_time_without_events_is_a_report_that_says_so(stand: Stand) -> None:
+    window = Window(datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 2, tzinfo=UTC))
+    found = compose(stand.client, stand.settings, window, frameworks=["cis"], now=NOW)
+    assert found.totals.events == 0
+    assert "There are no events" in found.story[0]
+    assert {control.verdict for control in found.compliance[0].controls} == {"none"}
+    assert "There are no events" in as_html(found)
+
+
+def test_facts_that_a_reader_asks_for_are_told(report: Report) -> None:
+    story = " ".join(report.story)
+    assert "Root made" in story
+    assert "without MFA" in story
+    assert "The trail itself was to be changed or stopped" in story
+    assert "Nothing was verified" in story
+    assert "There is no alert for this time" in story
+
+
+def test_when_rules_last_ran_is_told(stand: Stand) -> None:
+    ran = datetime(2025, 3, 19, 12, tzinfo=UTC)
+    index = templates.Names(stand.settings.prefix).ledger
+    for name, failures in (("a", 0), ("b", 2)):
+        mark = Mark(name, f"Rule {name}", ran, ran - timedelta(hours=failures), failures=failures)
+        stand.client.index(index=index, id=f"mark-{name}", body=mark.as_dict() | {"state": "mark"})
+    try:
+        found = compose(stand.client, stand.settings, Window(), now=NOW)
+    finally:
+        for name in ("a", "b"):
+            stand.client.delete(index=index, id=f"mark-{name}", params={"refresh": "true"})
+    assert found.findings.watched == ran
+    assert "last on 19 March 2025, 12:00 UTC" in " ".join(found.story)
+    (failing,) = [gap for gap in found.gaps if gap.title == "Rules that fail"]
+    assert "1 rule failed when last run on schedule: Rule b" in failing.detail
+
+
+def test_gaps_are_found(report: Report) -> None:
+    titles = {gap.title for gap in report.gaps}
+    assert {"No alerts", "No rules", "Days without events", "Dead letters"} <= titles
+    (days,) = [gap for gap in report.gaps if gap.title == "Days without events"]
+    assert "2025-03-08" in days.detail
+    (letters,) = [gap for gap in report.gaps if gap.title == "Dead letters"]
+    assert letters.detail.startswith("1 record ")
+    graves = [gap.grave for gap in report.gaps]
+    assert graves == sorted(graves, reverse=True)
+
+
+def test_controls_count_what_is_there(stand: Stand, report: Report) -> None:
+    proofs = {
+        (framework.framework, control.id, proof.what): proof.events
+        for framework in report.compliance
+        for control in framework.controls
+        for proof in control.proofs
+    }
+    events = stand.events.values()
+    root = sum(field(each, "userIdentity.type") == "Root" for each in events)
+    assert proofs["cis", "1.7", "calls by root"] == root >= 1
+    assert proofs["nist", "AU-3", "events that name who acted"] == sum(
+        bool(field(each, "user.name")) for each in events
+    )
+    assert proofs["cis", "1.4", "access keys that root made for itself"] == 1
+    assert proofs["cis", "5.2, 5.3", "security groups opened to every address"] >= 1
+    no_mfa = [
+        each
+        for each in events
+        if each["eventName"] == "ConsoleLogin"
+        and field(each, "event.outcome") == "success"
+        and field(each, "additionalEventData.MFAUsed") == "No"
+    ]
+    assert proofs["cis", "4.2", "console sign-ins without MFA"] == len(no_mfa) >= 1
+    assert proofs["pci", "10.4.1", "alerts raised"] == 0
+
+
+def test_hostile_text_of_events_stays_text(stand: Stand) -> None:
+    window = Window(datetime(2025, 3, 12, tzinfo=UTC), datetime(2025, 3, 13, tzinfo=UTC))
+    found = compose(stand.client, stand.settings, window, now=NOW)
+    assert any(event.agent == event.call == event.principal == TEXT for event in found.riskiest)
+    assert TEXT in {row.value for row in found.errors.rows}
+    page = as_html(found)
+    assert page.count("<script") == 1
+    assert "&lt;script&gt;alert(1)" in page
+    assert "\u202e" not in page
+
+
+RULE = Rule(
+    id="r-1",
+    title=TEXT,
+    kind="sigma",
+    level="critical",
+    definition=None,
+    place=Place(Path("r.yml")),
+    severity=10,
+    description="What it means.",
+    attack=Attack(("persistence", "defense-evasion"), ("T1098.001", "T1562.008")),
+    response=("Disable the key.",),
+)
+
+
+def raise_alert(stand: Stand, rule: Rule, events: list[str], count: int = 0, **more: Any) -> None:
+    """An alert as the recorder would write it."""
+    facts = {
+        name: Fact(
+            datetime.fromisoformat(stand.events[name]["@timestamp"]),
+            {"principal": frozenset({field(stand.events[name], "user.name")})},
+        )
+        for name in events
+        if name in stand.events
+    }
+    times = [fact.time for fact in facts.values()]
+    finding = Finding(
+        rule.id, tuple(events), count or len(events), min(times), max(times), (), "In a sentence."
+    )
+    document = raised(rule, (), "key", NOW) | counting(burst_of(finding, facts), "", "") | more
+    index = templates.Names(stand.settings.prefix).alerts
+    stand.client.index(index=index, body=document, params={"refresh": "true"})
+
+
+@pytest.fixture
+def alerts(stand: Stand) -> Iterator[list[str]]:
+    """Nine alerts: six high ones, one medium and closed, one low, one that another took in."""
+    names = sorted(stand.events, key=lambda name: stand.events[name]["@timestamp"])
+    for number in range(6):
+        rule = Rule(
+            **{
+                name: getattr(RULE, name)
+                for name in RULE.__dataclass_fields__
+                if name not in ("id", "severity")
+            },
+            id=f"r-{number}",
+            severity=10 - number % 3,
+        )
+        raise_alert(stand, rule, names[number * 10 : number * 10 + 5 + number])
+    low = Rule("r-l", "low", "sigma", "low", None, Place(Path("l.yml")), severity=3)
+    medium = Rule("r-m", "medium", "sigma", "medium", None, Place(Path("m.yml")), severity=5)
+    raise_alert(stand, medium, [names[0], "gone"], state="closed")
+    raise_alert(stand, low, names[-3:], count=500)
+    raise_alert(stand, low, names[:2], merged_into="other")
+    yield names
+    index = templates.Names(stand.settings.prefix).alerts
+    stand.client.delete_by_query(
+        index=index, body={"query": {"match_all": {}}}, params={"refresh": "true"}
+    )
+
+
+def test_findings_are_the_gravest_of_each_band(stand: Stand, alerts: list[str]) -> None:
+    rules = [RULE, Rule("u", "unused", "sigma", "low", None, Place(Path("u.yml")), alerts=False)]
+    found = compose(stand.client, stand.settings, Window(), rules=rules, now=NOW)
+    assert (found.findings.total, found.findings.open) == (8, 7)
+    high, medium, low = found.findings.bands
+    assert [band.total for band in (high, medium, low)] == [6, 1, 1]
+    assert [(each.severity, each.count) for each in high.top] == [
+        (10, 8),
+        (10, 5),
+        (9, 9),
+        (9, 6),
+        (8, 10),
+    ]
+    first = high.top[0]
+    assert [event.id for event in first.evidence] == alerts[30:38]
+    assert first.title == TEXT
+    assert first.response == ("Disable the key.",)
+    assert first.detail == "In a sentence."
+    assert (medium.top[0].state, medium.top[0].held, medium.top[0].missing) == ("closed", 2, 1)
+    assert low.top[0].count == 500
+    slots = found.timeline.slots
+    assert sum(slot.high for slot in slots) == 6
+    assert sum(slot.medium for slot in slots) == sum(slot.low for slot in slots) == 1
+    assert (found.coverage.rules, found.coverage.fired) == (1, 1)
+    tactics = {tactic.id: tactic for tactic in found.coverage.tactics}
+    assert (tactics["persistence"].rules, tactics["persistence"].alerts) == (1, 6)
+    assert [each.id for each in tactics["persistence"].techniques] == ["T1098.001"]
+    assert [each.id for each in tactics["defense-evasion"].techniques] == ["T1562.008"]
+    assert tactics["impact"].rules == 0
+    assert "The detections raised 8 alerts: 6 high, 1 medium and 1 low" in " ".join(found.story)
+    assert "No alerts" not in {gap.title for gap in found.gaps}
+    principals = {field(stand.events[name], "user.name") for name in alerts}
+    assert {node.label for node in found.graph.nodes if node.lane == 0} <= principals
+    assert sum(event.failed for event in found.graph.edges) <= sum(
+        event.events for event in found.graph.edges
+    )
+    as_html(found)
+
+
+def test_an_alert_belongs_to_the_times_that_its_events_overlap(
+    stand: Stand, alerts: list[str]
+) -> None:
+    last = datetime.fromisoformat(stand.events[alerts[-1]]["@timestamp"])
+    window = Window(last, last + timedelta(days=1))
+    found = compose(stand.client, stand.settings, window, now=NOW)
+    assert found.findings.total == 1
+    # It began before: it stands in the first stretch.
+    assert found.timeline.slots[0].low == 1
+
+
+def test_integrity_is_what_the_events_say(stand: Stand) -> None:
+    first, second = sorted(stand.events)[:2]
+    names = templates.Names(stand.settings.prefix)
+    for name, value in ((first, "verified"), (second, "tampered")):
+        day = stand.events[name]["@timestamp"][:10].replace("-", ".")
+        stand.client.update(
+            index=names.day(day),
+            id=name,
+            body={"doc": {"trail": {"integrity": value}}},
+            params={"refresh": "true"},
+        )
+    try:
+        found = compose(stand.client, stand.settings, Window(), now=NOW).integrity
+        assert (found.verified, found.tampered) == (1, 1)
+        assert found.unverified == len(stand.events) - 2
+        assert "changed after delivery" in found.sentence
+    finally:
+        for name in (first, second):
+            day = stand.events[name]["@timestamp"][:10].replace("-", ".")
+            stand.client.update(
+                index=names.day(day),
+                id=name,
+                body={"doc": {"trail": {"integrity": "unverified"}}},
+                params={"refresh": "true"},
+            )
+
+
+def test_without_an_index_there_is_an_error_that_says_what_to_do(
+    engine: str, tmp_path: Path
+) -> None:
+    settings = own_settings(engine, f"t{uuid.uuid4().hex[:10]}", tmp_path)
+    with pytest.raises(UsageError, match="there are no events"):
+        compose(prepared(settings), settings, Window())
+    remove_namespace(engine, settings.namespace)
+
+
+def test_a_shard_that_does_not_answer_makes_no_report(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    settings = own_settings(engine, namespace, tmp_path / "home")
+    client = prepared(settings)
+    write_trail(tmp_path / "trail", [record()])
+    backfill(settings, tmp_path / "trail")
+    # A day on which one field has another type: that shard alone will fail.
+    day = templates.Names(settings.prefix).day("2025.03.02")
+    client.indices.create(
+        index=day, body={"mappings": {"properties": {"awsRegion": {"type": "text"}}}}
+    )
+    client.index(index=day, body={"awsRegion": "x"}, params={"refresh": "true"})
+    with pytest.raises(RequestFailed, match="did not answer"):
+        compose(client, settings, Window())
+
+
+def test_a_closed_day_is_a_gap(each_engine: str, namespace: str, tmp_path: Path) -> None:
+    settings = own_settings(each_engine, namespace, tmp_path / "home")
+    client = prepared(settings)
+    days = [record(eventTime=f"2025-03-0{day}T12:00:00Z") for day in (1, 2)]
+    write_trail(tmp_path / "trail", days)
+    backfill(settings, tmp_path / "trail")
+    client.indices.close(index=templates.Names(settings.prefix).day("2025.03.01"))
+    found = compose(client, settings, Window(), frameworks=["cis", "nist"], now=NOW)
+    assert found.totals.events == 1
+    assert "Closed days" in {gap.title for gap in found.gaps}
+    client.indices.close(index=templates.Names(settings.prefix).day("2025.03.02"))
+    with pytest.raises(UsageError, match="closed"):
+        compose(client, settings, Window(), now=NOW)

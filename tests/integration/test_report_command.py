@@ -1,0 +1,73 @@
+"""`trailhound report` as a process: what it writes, and how it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from dashboards.report.document import SCHEMA_FILE
+from tests.processes import run
+from tests.trails import backfill, own_settings, prepared, record, write_trail
+from trailhound.errors import BrowserMissing, UsageError
+from trailhound.report import files
+from trailhound.report.controls import framework
+from trailhound.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
+    made = own_settings(engine, namespace, tmp_path / "home")
+    prepared(made)
+    days = [record(eventTime=f"2025-03-0{day}T12:00:00Z") for day in (3, 5)]
+    write_trail(tmp_path / "trail", days)
+    backfill(made, tmp_path / "trail")
+    return made
+
+
+def test_the_command_writes_what_the_names_say(settings: Settings, tmp_path: Path) -> None:
+    html, document = tmp_path / "r.html", tmp_path / "r.json"
+    ended = run(
+        settings,
+        *("report", "--since", "2025-03-03", "--until", "2025-03-04", "--compliance", "cis"),
+        *("-o", html, "-o", document),
+    )
+    assert ended.returncode == 0, ended.stderr.decode()
+    assert str(html) in ended.stdout.decode()
+    found = json.loads(document.read_text("utf-8"))
+    jsonschema.validate(found, json.loads((ROOT / SCHEMA_FILE).read_text("utf-8")))
+    assert found["scope"]["until"] == "2025-03-05T00:00:00Z"
+    assert found["totals"]["events"] == 1
+    assert found["coverage"]["rules"] > 50  # those that Trailhound ships
+    assert found["compliance"][0]["framework"] == "cis"
+    assert html.read_text("utf-8").startswith("<!DOCTYPE html>")
+    assert html.stat().st_mode & 0o077 == 0  # names and addresses are nobody else's business
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [(["--since", "2025-03-02", "--until", "2025-03-01"], "begins after"), (["--mail"], "mail")],
+)
+def test_wrong_use_is_told(settings: Settings, arguments: list[str], word: str) -> None:
+    ended = run(settings, "report", *arguments)
+    said = ended.stderr.decode()
+    assert ended.returncode == 2, said
+    assert word in said
+    assert "Traceback" not in said
+
+
+def test_what_is_in_the_way_is_told_before_the_work(settings: Settings, tmp_path: Path) -> None:
+    for path in (Path("report.doc"), tmp_path / "none" / "report.html", tmp_path):
+        with pytest.raises(UsageError, match=str(path)):
+            files.check([path], settings)
+    with pytest.raises(UsageError, match="iso"):
+        framework("iso")
+    browser = {"report": {"browser": str(tmp_path / "none")}}
+    named = own_settings(settings.hosts[0], "x", tmp_path, **browser)
+    with pytest.raises(BrowserMissing, match=r"report\.browser"):
+        files.check([tmp_path / "r.pdf"], named)

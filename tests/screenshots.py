@@ -1,0 +1,93 @@
+"""`make screenshots`: the pictures of docs/, of the same sample each time.
+
+A sample trail is indexed and looked through by the shipped rules on a real engine, the report is
+made of it, and a real Chromium shows it.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import uuid
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+
+from dashboards.report.page import as_html
+from dashboards.report.value import Report
+from detections.span import Span
+from tests.browsers import chromium
+from tests.engines import remove_namespace, session_engine
+from tests.trails import backfill, own_settings, prepared
+from trailhound.detecting import History, rules_in_force
+from trailhound.report.ask import Window
+from trailhound.report.compose import compose
+from trailhound.sample import SampleSpec, write_sample
+
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
+LARGEST = 300_000
+"""Bytes of a picture."""
+SPEC = SampleSpec(events=6_000, seed=1, start=date(2025, 3, 3), days=3)
+MADE = datetime(2025, 3, 6, 6, tzinfo=UTC)
+PICTURES = (
+    ("report-overview", 1600, 1560, "what-happened"),
+    ("report-places", 1600, 620, "risk-and-places"),
+    ("report-finding", 1280, 980, "findings"),
+    ("report-graph", 1280, 900, "attack-graph"),
+    ("report-compliance", 1280, 760, "compliance-1"),
+)
+"""Name, width and height of the window, the section that it begins with."""
+
+
+def sample_report() -> Report:
+    """The report of the sample, with what the shipped rules find in it."""
+    namespace = f"shots{uuid.uuid4().hex[:8]}"
+    with session_engine() as url, tempfile.TemporaryDirectory() as folder:
+        settings = own_settings(url, namespace, Path(folder) / "home")
+        try:
+            client = prepared(settings)
+            write_sample(Path(folder) / "trail", SPEC)
+            backfill(settings, Path(folder) / "trail")
+            pack = rules_in_force(settings)
+            since = datetime(SPEC.start.year, SPEC.start.month, SPEC.start.day, tzinfo=UTC)
+            history = History(client, settings, pack)
+            for piece, _ in history.run(Span(since, MADE)):
+                print(f"detected on {piece.since:%Y-%m-%d}", flush=True)
+            made = compose(
+                client, settings, Window(), rules=pack.rules, frameworks=("cis",), now=MADE
+            )
+        finally:
+            remove_namespace(url, namespace)
+    return replace(made, scope=replace(made.scope, namespace=""))
+
+
+def shoot(driver: Chrome, file: Path) -> None:
+    """Each picture, from the section it begins with."""
+    for name, width, height, section in PICTURES:
+        driver.set_window_size(width, height)
+        driver.get(file.as_uri())
+        target = driver.find_element(By.ID, section)
+        top = "arguments[0].scrollIntoView({block: 'start', behavior: 'instant'})"
+        if section != "what-happened":
+            driver.execute_script(top, target)
+        path = IMAGES / f"{name}.png"
+        driver.save_screenshot(str(path))
+        size = path.stat().st_size
+        print(f"{path.name}: {size:,} bytes")
+        if size > LARGEST:
+            sys.exit(f"{path} is larger than {LARGEST:,} bytes: show less of the page")
+
+
+def main() -> None:
+    IMAGES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, chromium() as driver:
+        file = Path(folder) / "report.html"
+        file.write_text(as_html(sample_report()), "utf-8")
+        shoot(driver, file)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""The shipped saved objects: what the code makes, in the form that Dashboards takes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dashboards.build import FOLDER, files, write
+from dashboards.catalogue import DASHBOARDS
+from dashboards.data_view import FLAT_LEAVES, VIEWS
+from dashboards.palette import RED
+from dashboards.saved_object import MIGRATION_VERSION
+
+Object = dict[str, Any]
+
+NAMES = sorted(files())
+
+
+def objects(name: str) -> list[Object]:
+    return [json.loads(line) for line in (FOLDER / name).read_text("utf-8").splitlines()]
+
+
+def panels(name: str) -> list[Object]:
+    return [each for each in objects(name) if each["type"] in ("visualization", "search")]
+
+
+def fields_of(view: Object) -> dict[str, Object]:
+    return {each["name"]: each for each in json.loads(view["attributes"]["fields"])}
+
+
+def test_the_files_are_what_the_code_makes() -> None:
+    shipped = {path.name: path.read_text("utf-8") for path in FOLDER.iterdir()}
+    assert shipped == files(), "run `trailhound dashboards build`"
+
+
+def test_build_says_what_it_changed(tmp_path: Path) -> None:
+    (tmp_path / "gone.ndjson").write_text("{}")
+    assert {path.name for path in write(tmp_path)} == {*NAMES, "gone.ndjson"}
+    assert write(tmp_path) == []
+    assert not (tmp_path / "gone.ndjson").exists()
+
+
+def test_the_dashboards_asked_for_are_there() -> None:
+    assert [each.title for each in DASHBOARDS] == [
+        "CloudTrail Security Overview",
+        "Identity & access",
+        "Data access",
+        "Network & compute",
+        "Root and break-glass",
+        "Defence evasion & trail health",
+        "Alerts & ATT&CK",
+        "Investigate a principal",
+        "Ingest health",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("title", "kind", "query"),
+    [
+        ("Events by Risk Score", "histogram", "risk_score:>=7"),
+        ("Top Source IPs", "table", ""),
+        ("Authentication Events Timeline", "line", "event_category:authentication"),
+    ],
+)
+def test_the_panels_asked_for_by_name(title: str, kind: str, query: str) -> None:
+    [found] = [each for each in panels("overview.ndjson") if each["attributes"]["title"] == title]
+    source = json.loads(found["attributes"]["kibanaSavedObjectMeta"]["searchSourceJSON"])
+    assert json.loads(found["attributes"]["visState"])["type"] == kind
+    assert source["query"] == {"query": query, "language": "lucene"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_stands_alone(name: str) -> None:
+    """Every reference leads to an object of the same file, and every object is there once."""
+    held = Counter((each["type"], each["id"]) for each in objects(name))
+    assert set(held.values()) == {1}
+    for each in objects(name):
+        assert [ref for ref in each["references"] if (ref["type"], ref["id"]) not in held] == []
+    assert [each["type"] for each in objects(name)].count("dashboard") == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_object_has_the_form_of_its_kind(name: str) -> None:
+    for each in objects(name):
+        assert each["type"] in MIGRATION_VERSION
+        assert each["migrationVersion"] == {each["type"]: MIGRATION_VERSION[each["type"]]}
+        attributes = each["attributes"]
+        assert attributes["title"]
+        if each["type"] == "index-pattern":
+            assert json.loads(attributes["fields"])
+            assert set(json.loads(attributes["fieldFormatMap"])) <= set(fields_of(each))
+            assert attributes["timeFieldName"] in fields_of(each)
+            continue
+        assert attributes["description"].endswith((".", "?")), each["id"]
+        source = json.loads(attributes["kibanaSavedObjectMeta"]["searchSourceJSON"])
+        names = {reference["name"] for reference in each["references"]}
+        if "indexRefName" in source:
+            assert source["indexRefName"] in names
+        if each["type"] == "visualization":
+            assert json.loads(attributes["visState"])["title"] == attributes["title"]
+            json.loads(attributes["uiStateJSON"])
+        if each["type"] == "dashboard":
+            assert {p["panelRefName"] for p in json.loads(attributes["panelsJSON"])} == names
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_panels_fill_the_grid_without_overlap(name: str) -> None:
+    [dashboard] = [each for each in objects(name) if each["type"] == "dashboard"]
+    taken: set[tuple[int, int]] = set()
+    for panel in json.loads(dashboard["attributes"]["panelsJSON"]):
+        place = panel["gridData"]
+        assert place["x"] + place["w"] <= 48
+        assert place["w"] >= 8, "too narrow to read at 1280 pixels"
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not cells & taken
+        taken |= cells
+    depth = max(y for _, y in taken) + 1
+    assert len(taken) == 48 * depth, "a hole in the grid"
+
+
+def named_fields(value: Any) -> Iterator[str]:
+    """Every `field` in an aggregation, a control or a Vega request."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key in ("field", "fieldName") and isinstance(inner, str):
+                yield inner
+            else:
+                yield from named_fields(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from named_fields(inner)
+
+
+def queried_fields(query: str) -> set[str]:
+    """Names before a colon in a Lucene query, and after `_exists_:`."""
+    exists = set(re.findall(r"_exists_:([\w.@]+)", query))
+    return (set(re.findall(r"([\w.@]+):", query)) | exists) - {"_exists_"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_fields_are_those_of_the_index_templates(name: str) -> None:
+    views = {
+        each["id"]: fields_of(each) for each in objects(name) if each["type"] == "index-pattern"
+    }
+    for each in panels(name):
+        [view] = {ref["id"] for ref in each["references"]} or {None}
+        if each["type"] == "search":
+            columns, query = each["attributes"]["columns"], _query(each)
+            assert set(columns) <= set(views[view]), each["id"]
+            assert queried_fields(query) <= set(views[view]), each["id"]
+            continue
+        state = json.loads(each["attributes"]["visState"])
+        if state["type"] == "vega":
+            [url] = [d["url"] for d in json.loads(state["params"]["spec"])["data"] if "url" in d]
+            state, view = {"aggs": url["body"]}, url["index"]
+        if view is None:
+            assert state["type"] == "markdown"
+            continue
+        for field in named_fields(state):
+            assert views[view][field]["aggregatable"], (each["id"], field)
+        for text in [_query(each), *re.findall(r'"query": "([^"]*)"', json.dumps(state))]:
+            assert queried_fields(text) <= set(views[view]), (each["id"], text)
+
+
+def _query(saved: Object) -> str:
+    source = json.loads(saved["attributes"]["kibanaSavedObjectMeta"]["searchSourceJSON"])
+    return str(source["query"]["query"])
+
+
+def test_the_fields_of_a_view_are_its_mapping() -> None:
+    for view in VIEWS:
+        names = {each["name"] for each in view.fields()}
+        mapped = {name for name, mapping in view.mapped() if mapping["type"] != "flat_object"}
+        added = {"_id", "_index", "_source", *view.scripted}
+        assert names == mapped | added | (set(FLAT_LEAVES) if view.kind == "events" else set())
+
+
+def test_an_alias_has_the_type_of_what_it_stands_for() -> None:
+    fields = {each["name"]: each for view in VIEWS for each in view.fields()}
+    assert fields["event.action"]["type"] == "string"
+    assert fields["source.ip"]["type"] == "ip"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_red_is_for_what_is_bad(name: str) -> None:
+    bad = re.compile("fail|refused|critical|tampered|delet|dead|trails|root|error", re.IGNORECASE)
+    for each in panels(name):
+        if each["type"] == "search":
+            continue
+        colours = json.loads(each["attributes"]["uiStateJSON"]).get("vis", {}).get("colors", {})
+        for label, colour in colours.items():
+            if colour == RED:
+                title = each["attributes"]["title"]
+                assert bad.search(label) or bad.search(f"{each['id']} {title}"), (title, label)
+
+
+def test_a_panel_that_several_dashboards_hold_is_the_same_in_each() -> None:
+    seen: dict[tuple[str, str], Object] = {}
+    for name in NAMES:
+        for each in objects(name):
+            assert seen.setdefault((each["type"], each["id"]), each) == each

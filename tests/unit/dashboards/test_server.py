@@ -1,0 +1,244 @@
+"""The client over real HTTP, against a server of the API's shape; and the commands on top."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from dashboards import ndjson, shipped
+from dashboards.server import DashboardsServer
+from tests.dashboards_api import Api, serving
+from tests.secured import Authority
+from trailhound.cli.main import app
+from trailhound.errors import DashboardsRefused, DashboardsUnreachable, SettingsError, UsageError
+from trailhound.settings import DashboardsSettings
+
+VIEW = {
+    "type": "index-pattern",
+    "id": "cloudtrail-*",
+    "attributes": {"title": "cloudtrail-*"},
+    "references": [],
+}
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    with serving() as started:
+        yield started
+
+
+def server(api: Api, **settings: Any) -> DashboardsServer:
+    return DashboardsServer(DashboardsSettings(url=api.url, **settings))
+
+
+def run(*arguments: str) -> Any:
+    return CliRunner().invoke(app, ["dashboards", *arguments])
+
+
+def test_all_that_is_shipped_is_imported(api: Api) -> None:
+    lines = shipped.chosen([])
+    done = server(api).import_objects(lines, overwrite=False)
+    assert {each.outcome for each in done} == {"imported"}
+    assert set(api.stored["", ""]) == {(each["type"], each["id"]) for each in lines}
+
+
+def test_what_exists_is_kept_unless_it_is_to_be_replaced(api: Api) -> None:
+    lines = shipped.chosen(["overview"])
+    server(api).import_objects([lines[0]], overwrite=False)
+    again = server(api).import_objects(lines, overwrite=False)
+    assert (again[0].outcome, again[0].detail) == ("kept", "exists already")
+    assert {each.outcome for each in again[1:]} == {"imported"}
+    replaced = server(api).import_objects(lines, overwrite=True)
+    assert {each.outcome for each in replaced} == {"replaced"}
+
+
+def test_each_object_that_fails_says_why_and_takes_the_others_along(api: Api) -> None:
+    orphan = VIEW | {
+        "type": "search",
+        "id": "orphan",
+        "references": [{"name": "x", "type": "index-pattern", "id": "gone"}],
+    }
+    api.unknown_kinds = frozenset({"lens"})
+    strange = VIEW | {"type": "lens", "id": "strange"}
+    done = server(api).import_objects([VIEW, orphan, strange], overwrite=False)
+    assert [(each.id, each.outcome, each.detail) for each in done] == [
+        ("cloudtrail-*", "failed", "not written, because others failed"),
+        ("orphan", "failed", "refers to what is not there: index-pattern gone"),
+        ("strange", "failed", "this Dashboards knows no such kind of object"),
+    ]
+
+
+def test_login_tenant_workspace_and_base_path(tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("pässword\n", "utf-8")
+    with serving(base="/siem") as api:
+        api.login = "loader:pässword"
+        more = {"username": "loader", "password_file": secret}
+        server(api, tenant="red team", workspace="a1", **more).import_objects(
+            [VIEW], overwrite=True
+        )
+        assert list(api.stored) == [("a1", "red team")]
+        [(path, headers)] = api.requests
+        assert path == "/siem/w/a1/api/saved_objects/_import?overwrite=true"
+        assert headers["osd-xsrf"]
+        with pytest.raises(DashboardsRefused, match="refused the login"):
+            server(api).import_objects([VIEW], overwrite=True)
+
+
+def test_tls_with_a_ca_of_ones_own(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    own = authority.issue("dashboards")
+    with serving(tls=(str(own.certificate), str(own.key))) as api:
+        trusted = server(api, ca_bundle=authority.bundle)
+        assert trusted.import_objects([VIEW], overwrite=False)[0].outcome == "imported"
+        with pytest.raises(DashboardsUnreachable) as refused:
+            server(api).import_objects([VIEW], overwrite=False)
+        assert "dashboards.ca_bundle" in refused.value.hint
+        unverified = server(api, verify_certs=False)
+        assert unverified.import_objects([VIEW], overwrite=True)[0].outcome == "replaced"
+
+
+@pytest.mark.parametrize(
+    ("answer", "message", "hint"),
+    [
+        ((302, {"location": "/app/login"}, b""), "sends us elsewhere", "dashboards.username"),
+        ((403, {}, b'{"message":"no permissions"}'), "no permissions", "tenant"),
+        ((404, {}, b"<html>nginx</html>"), "knows no such place: <html>nginx", "base path"),
+        ((413, {}, b""), "no file so large", "one dashboard at a time"),
+        ((503, {}, b"not ready yet"), r"not ready yet \(status 503\)", ""),
+        ((200, {}, b"<html>hello</html>"), "is no OpenSearch Dashboards", "dashboards.url"),
+        ((200, {}, b"[]"), "is no OpenSearch Dashboards", "dashboards.url"),
+    ],
+)
+def test_every_other_answer_is_a_sentence(
+    api: Api, answer: tuple[int, dict[str, str], bytes], message: str, hint: str
+) -> None:
+    api.answer = answer
+    with pytest.raises(DashboardsRefused, match=message) as refused:
+        server(api).import_objects([VIEW], overwrite=False)
+    assert hint in refused.value.hint
+
+
+def test_nobody_there() -> None:
+    nobody = DashboardsServer(DashboardsSettings(url="http://127.0.0.1:9"))
+    with pytest.raises(DashboardsUnreachable, match=r"127\.0\.0\.1:9 cannot be reached"):
+        nobody.import_objects([VIEW], overwrite=False)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"url": "http://user:secret@127.0.0.1:5601"},
+        {"username": "somebody"},
+        {"password": "secret"},
+        {"username": "somebody", "password_file": "/nowhere"},
+        {"url": "https://127.0.0.1", "ca_bundle": "/nowhere"},
+    ],
+)
+def test_settings_that_cannot_be_used(settings: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError) as refused:
+        DashboardsServer(DashboardsSettings(**settings))
+    assert "secret" not in f"{refused.value.message} {refused.value.hint}"
+
+
+def test_export_gives_back_what_was_imported(api: Api) -> None:
+    lines = shipped.chosen(["alerts"])
+    server(api).import_objects(lines, overwrite=False)
+    server(api).import_objects(shipped.chosen(["ingest"]), overwrite=False)
+    content = server(api).export_objects([("dashboard", "trailhound-alerts")]).decode()
+    back = ndjson.parse(content, "export")
+    assert {(each["type"], each["id"]) for each in back} == {
+        (each["type"], each["id"]) for each in lines
+    }
+    every = ndjson.parse(server(api).export_objects([]).decode(), "export")
+    assert [each["id"] for each in every if each["type"] == "dashboard"] == [
+        "trailhound-alerts",
+        "trailhound-ingest",
+    ]
+    with pytest.raises(DashboardsRefused, match="dashboard no-such-thing"):
+        server(api).export_objects([("dashboard", "no-such-thing")])
+
+
+def test_a_namespace_renames_indices_ids_references_links_and_vega() -> None:
+    lines = ndjson.namespaced(shipped.chosen(["overview"]), "red-")
+    text = ndjson.written(lines)
+    assert "trailhound-" not in text.replace("red-trailhound-", "")
+    assert "cloudtrail-*" not in text.replace("red-cloudtrail-*", "")
+    assert ndjson.namespaced(lines, "") == lines
+    ids = {(each["type"], each["id"]) for each in lines}
+    assert all((r["type"], r["id"]) in ids for each in lines for r in each["references"])
+
+
+def test_the_import_command(api: Api, tmp_path: Path) -> None:
+    done = run("import", "overview", "--url", api.url, "--namespace", "red")
+    assert done.exit_code == 0, done.output
+    assert "CloudTrail Security Overview" in done.output
+    assert ("dashboard", "red-trailhound-overview") in api.stored["", ""]
+    again = run("import", "overview", "--url", api.url, "--namespace", "red", "--json")
+    assert {each["outcome"] for each in json.loads(again.output)["objects"]} == {"kept"}
+
+    run("import", "root", "--url", api.url, "--since", "2025-03-03", "--until", "2025-03-10")
+    attributes = api.stored["", ""]["dashboard", "trailhound-root"]["attributes"]
+    assert (attributes["timeFrom"], attributes["timeTo"]) == ("2025-03-03", "2025-03-10")
+
+    orphan = tmp_path / "mine.ndjson"
+    reference = {"name": "x", "type": "index-pattern", "id": "gone"}
+    orphan.write_text(json.dumps(VIEW | {"type": "search", "references": [reference]}))
+    failed = run("import", str(orphan), "--url", api.url)
+    assert failed.exit_code == 1
+    assert "refers to what is not there" in failed.output
+
+
+def test_the_export_command_makes_a_file_that_imports(api: Api, tmp_path: Path) -> None:
+    assert run("import", "ingest", "--url", api.url).exit_code == 0
+    file = tmp_path / "mine.ndjson"
+    assert run("export", "ingest", "-o", str(file), "--url", api.url).exit_code == 0
+    done = run("import", str(file), "--url", api.url, "--overwrite", "--json")
+    assert {each["outcome"] for each in json.loads(done.output)["objects"]} == {"replaced"}
+
+
+def test_the_open_command_prints_the_address() -> None:
+    plain = run("open", "--print", "--url", "https://siem.example/base/")
+    assert plain.output.strip() == (
+        "https://siem.example/base/app/dashboards#/view/trailhound-overview"
+    )
+    full = run(
+        *("open", "alerts", "--print", "--url", "https://siem.example", "--since", "now-30d"),
+        *("--tenant", "red team", "--workspace", "a1", "--namespace", "red"),
+    )
+    assert full.output.strip() == (
+        "https://siem.example/w/a1/app/dashboards?security_tenant=red+team"
+        "#/view/red-trailhound-alerts?_g=(time:(from:'now-30d',to:'now'))"
+    )
+
+
+def test_the_build_command(tmp_path: Path) -> None:
+    assert "9 files changed" in run("build", "-o", str(tmp_path)).output
+    assert "0 files changed" in run("build", "-o", str(tmp_path)).output
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("not json", ":1 is not JSON"),
+        ("[]", ":1 is no saved object"),
+        ("", "holds no saved object"),
+        ('{"exportedCount":0}', "holds no saved object"),
+    ],
+)
+def test_a_file_that_holds_something_else(tmp_path: Path, content: str, says: str) -> None:
+    file = tmp_path / "x.ndjson"
+    file.write_text(content)
+    with pytest.raises(UsageError, match=says):
+        shipped.chosen([str(file)])
+
+
+def test_a_name_that_nobody_knows() -> None:
+    with pytest.raises(UsageError, match="no dashboard is called 'overvew'") as refused:
+        shipped.chosen(["overvew"])
+    assert "overview" in refused.value.hint

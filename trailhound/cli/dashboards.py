@@ -1,0 +1,202 @@
+"""`trailhound dashboards build | import | export | open`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dashboards import build as files
+from dashboards import ndjson, shipped
+from dashboards.imported import Imported
+from dashboards.server import DashboardsServer
+from trailhound.cli.options import Config, Json, Namespace, settings_from
+from trailhound.cli.screen import emit, out, plural, say, table
+from trailhound.settings import Settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Dashboards for OpenSearch Dashboards: import them, take them out, open them.",
+)
+
+_SERVER = "OpenSearch Dashboards"
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url", metavar="URL", help="Its address. Else: dashboards.url.", rich_help_panel=_SERVER
+    ),
+]
+Username = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="The password comes from TRAILHOUND_DASHBOARDS__PASSWORD or dashboards.password_file.",
+        rich_help_panel=_SERVER,
+    ),
+]
+Tenant = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Of the security plugin.", rich_help_panel=_SERVER),
+]
+Workspace = Annotated[
+    str | None, typer.Option(metavar="ID", help="The id in `/w/ID`.", rich_help_panel=_SERVER)
+]
+Since = Annotated[
+    str, typer.Option(metavar="TIME", help="As Dashboards writes it: now-30d, 2025-03-03.")
+]
+Until = Annotated[str, typer.Option(metavar="TIME", help="As --since; now by default.")]
+
+
+def _settings(
+    config: Path | None, namespace: str | None, url: str | None, **more: str | None
+) -> Settings:
+    given: dict[str, Any] = {key: value for key, value in (("url", url), *more.items()) if value}
+    return settings_from(config, namespace=namespace, dashboards=given)
+
+
+@app.command("build")
+def build(
+    directory: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Where to write them.")
+    ] = files.FOLDER,
+) -> None:
+    """Write the `.ndjson` files from the code in `dashboards/`; says which changed.
+
+    Each holds one dashboard with all it needs, and imports by hand as well: in Dashboards, under
+    Dashboards Management, Saved objects, Import.
+
+    Example: `trailhound dashboards build -o /tmp/dashboards`
+    """
+    changed = files.write(directory)
+    for path in changed:
+        say(str(path))
+    say(f"{plural(len(changed), 'file')} changed in {directory}")
+
+
+@app.command("import")
+def import_(
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[WHAT]...", help="Shipped dashboards by name, or .ndjson files."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace objects that exist already.")
+    ] = False,
+    since: Since = "",
+    until: Until = "",
+    url: Url = None,
+    username: Username = None,
+    tenant: Tenant = None,
+    workspace: Workspace = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Import dashboards: all that are shipped, or those named.
+
+    With a namespace, the indices and the ids of the objects get its name in front. Objects that
+    exist are kept as they are, unless --overwrite.
+
+    Examples: `trailhound dashboards import`,
+    `trailhound dashboards import overview alerts --url https://dashboards.example --overwrite`
+    """
+    settings = _settings(
+        config, namespace, url, username=username, tenant=tenant, workspace=workspace
+    )
+    lines = ndjson.namespaced(shipped.chosen(what or []), settings.prefix)
+    server = DashboardsServer(settings.dashboards)
+    done = server.import_objects(ndjson.timed(lines, since, until), overwrite=overwrite)
+    failed = [each for each in done if each.outcome == "failed"]
+    if json:
+        emit({"objects": [_row(each) for each in done]})
+    else:
+        _show(done, server.base)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _show(done: list[Imported], where: str) -> None:
+    rows = [(each.outcome, each.kind, each.title, each.detail) for each in done]
+    notable = [row for row in rows if row[0] == "failed" or row[1] == "dashboard"]
+    out.print(table(["", "kind", "title", "why"], notable))
+    counts = Counter(each.outcome for each in done)
+    said = ", ".join(f"{number:,} {outcome}" for outcome, number in counts.items())
+    say(f"{plural(len(done), 'object')} to {where}: {said}")
+    if counts["kept"]:
+        say("what exists already was kept as it is: --overwrite replaces it")
+
+
+def _row(each: Imported) -> dict[str, str]:
+    return {
+        "type": each.kind,
+        "id": each.id,
+        "title": each.title,
+        "outcome": each.outcome,
+        "detail": each.detail,
+    }
+
+
+@app.command("export")
+def export(
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ID]...", help="Shipped dashboards by name, others by id."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Default: stdout.")
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every dashboard there, not only Trailhound's.")
+    ] = False,
+    url: Url = None,
+    username: Username = None,
+    tenant: Tenant = None,
+    workspace: Workspace = None,
+    namespace: Namespace = None,
+    config: Config = None,
+) -> None:
+    """Take dashboards out of Dashboards, with all they refer to, as `.ndjson`.
+
+    Example: `trailhound dashboards export overview -o mine.ndjson`
+    """
+    settings = _settings(
+        config, namespace, url, username=username, tenant=tenant, workspace=workspace
+    )
+    names = [] if every else [*(what or shipped.NAMES)]
+    wanted = [("dashboard", shipped.object_id(name, settings.prefix)) for name in names]
+    content = DashboardsServer(settings.dashboards).export_objects(wanted)
+    if output is None:
+        typer.echo(content, nl=not content.endswith(b"\n"))
+        return
+    output.write_bytes(content)
+    say(f"{plural(len(content.splitlines()), 'object')} in {output}")
+
+
+@app.command("open")
+def open_(
+    name: Annotated[
+        str, typer.Argument(metavar="[NAME]", help="A shipped dashboard, or an id.")
+    ] = "overview",
+    browser: Annotated[
+        bool, typer.Option("--browser/--print", help="Open a browser, or print alone.")
+    ] = True,
+    since: Since = "",
+    until: Until = "",
+    url: Url = None,
+    tenant: Tenant = None,
+    workspace: Workspace = None,
+    namespace: Namespace = None,
+    config: Config = None,
+) -> None:
+    """Print a dashboard's address, and open it in a browser.
+
+    Example: `trailhound dashboards open alerts --since now-30d`
+    """
+    settings = _settings(config, namespace, url, tenant=tenant, workspace=workspace)
+    server = DashboardsServer(settings.dashboards)
+    address = server.address_of(shipped.object_id(name, settings.prefix), since, until)
+    say(address)
+    if browser:
+        typer.launch(address)

@@ -1,0 +1,93 @@
+"""`trailhound report`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from detections.packs.pack import load
+from trailhound.cli.options import Config, Namespace, Url, settings_from
+from trailhound.cli.screen import say
+from trailhound.cluster.client import connect
+from trailhound.cluster.refusals import cluster_errors
+from trailhound.report import files
+from trailhound.report.ask import Window
+from trailhound.report.compose import compose
+from trailhound.report.controls import framework
+from trailhound.report.mail import send_report
+
+_DAY = ["%Y-%m-%d"]
+
+
+def report(
+    output: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Ends with .html, .json or .pdf; may be repeated. Default: report.html",
+        ),
+    ] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(formats=_DAY, metavar="YYYY-MM-DD", help="First UTC day of events."),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(formats=_DAY, metavar="YYYY-MM-DD", help="Last UTC day, included."),
+    ] = None,
+    account: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Only this account; may be repeated.")
+    ] = None,
+    compliance: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A section on cis, pci, soc2 or nist; may be repeated."),
+    ] = None,
+    mail: Annotated[
+        bool, typer.Option("--mail", help="Send it by `report.mail` now, and write no file.")
+    ] = False,
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+) -> None:
+    """Write a report of what the index holds: one file to read, to print, to send.
+
+    The HTML file needs no network and no other file. PDF is printed by a Chromium on this
+    machine; JSON keeps to docs/report.schema.json.
+
+    Examples:
+
+    `trailhound report --since 2025-03-01 --until 2025-03-07 -o week.html -o week.json`
+
+    `trailhound report --account 111122223333 --compliance cis -o cis.pdf`
+    """
+    settings = settings_from(config, url, namespace)
+    paths = output or ([] if mail else [Path("report.html")])
+    window = Window(
+        since.replace(tzinfo=UTC) if since else None,
+        until.replace(tzinfo=UTC) + timedelta(days=1) if until else None,
+        tuple(account or ()),
+    )
+    for name in compliance or ():
+        framework(name)
+    files.check(paths, settings)
+    with cluster_errors(settings):
+        made = compose(
+            connect(settings),
+            settings,
+            window,
+            rules=load(settings.detections).rules,
+            frameworks=compliance or (),
+        )
+    files.write(made, paths, settings)
+    for path in paths:
+        say(f"the report is in {path}")
+    if mail:
+        refused = send_report(made, settings.report.mail)
+        say(f"the report was sent to {', '.join(settings.report.mail.to)}")
+        for address in refused:
+            say(f"refused: {address}")

@@ -1,0 +1,65 @@
+"""A report written to files, each in the form that its name ends with."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from dashboards.report.document import as_json
+from dashboards.report.page import as_html
+from dashboards.report.pdf import as_pdf, find_browser
+from dashboards.report.value import Report
+from trailhound.errors import ReportError, UsageError
+from trailhound.settings import Settings
+
+FORMS = (".html", ".json", ".pdf")
+
+
+def check(paths: Sequence[Path], settings: Settings) -> None:
+    """What would go wrong after the work, before it. Raises `UsageError`, `BrowserMissing`."""
+    for path in paths:
+        if path.suffix.lower() not in FORMS:
+            raise UsageError(
+                f"{path} ends with none of {', '.join(FORMS)}",
+                hint="the form of a report is told by its file's name",
+            )
+        if path.is_dir() or not path.absolute().parent.is_dir():
+            raise UsageError(
+                f"{path} can't be written: there is no such folder", hint="make it first"
+            )
+    if any(path.suffix.lower() == ".pdf" for path in paths):
+        find_browser(settings.report.browser)
+
+
+def write(report: Report, paths: Sequence[Path], settings: Settings) -> None:
+    """Write each file whole or not at all. Raises `ReportError`."""
+    page = as_html(report) if any(path.suffix.lower() != ".json" for path in paths) else ""
+    for path in paths:
+        match path.suffix.lower():
+            case ".html":
+                _put(path, page.encode())
+            case ".pdf":
+                _put(path, as_pdf(page, find_browser(settings.report.browser)))
+            case _:
+                _put(path, as_json(report).encode())
+
+
+def _put(path: Path, content: bytes) -> None:
+    """By way of a file beside it, readable by its owner alone until it is whole."""
+    try:
+        handle, part = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            Path(part).replace(path)
+        except BaseException:
+            with suppress(OSError):
+                Path(part).unlink()
+            raise
+    except OSError as error:
+        raise ReportError(
+            f"{path} can't be written: {error.strerror}", hint="check the folder and the disk"
+        ) from None

@@ -1,0 +1,62 @@
+"""Where events are kept: the cluster, the local engine, the daily indices, how long."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr
+
+from trailhound.settings.section import Section
+
+
+class ClusterSettings(Section):
+    """How to reach OpenSearch. Empty `hosts` means the local engine's address."""
+
+    hosts: Annotated[list[str], Field(repr=False)] = []  # they may hold a login
+    username: str | None = None
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    ca_bundle: Path | None = None
+    client_cert: Path | None = None
+    client_key: Path | None = None
+    verify_certs: bool = True
+    auth: Literal["none", "basic", "sigv4"] | None = None
+    """Default: `basic` where a username is given, else `none`; a client certificate adds to both"""
+    service: Literal["es", "aoss"] = "es"
+    """SigV4 service: `es` a managed domain, `aoss` serverless."""
+    region: str | None = None
+    compress: bool = False
+    """Gzip request bodies: worth it over a network, a cost on one machine."""
+    timeout: Annotated[float, Field(gt=0)] = 60.0
+
+
+class EngineSettings(Section):
+    """The local engine. It binds the loopback address alone."""
+
+    port: Annotated[int, Field(ge=1024, le=9299)] = 9210
+    heap_mb: Annotated[int, Field(ge=256)] | None = None
+    """Default: a quarter of the machine's memory, between 512 MiB and 4 GiB."""
+    start_timeout: Annotated[float, Field(gt=0)] = 120.0
+
+
+class IndexSettings(Section):
+    """The daily indices."""
+
+    shards: Annotated[int, Field(ge=1)] = 1
+    replicas: Annotated[int, Field(ge=0)] | None = None
+    """Default: one where the cluster has a second node for it, else none."""
+    refresh_interval: str = "30s"
+    codec: Literal["default", "best_compression", "zstd", "zstd_no_dict"] = "best_compression"
+
+
+class RetentionSettings(Section):
+    """Events older than this many days are counted as filtered, not indexed. Off by default.
+
+    The daemon closes or deletes the daily indices behind it.
+    """
+
+    days: Annotated[int, Field(ge=1)] | None = None
+    action: Literal["delete", "close"] = "delete"
+    ism: bool = True
+    """Let the cluster's Index State Management do it, where the cluster has that plugin."""

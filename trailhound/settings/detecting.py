@@ -1,0 +1,113 @@
+"""Rules, and who is told of what they find."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from trailhound.settings.section import Section
+
+
+class OverrideSettings(Section):
+    """What one rule is to be, whatever its file says."""
+
+    enabled: bool = True
+    level: Literal["informational", "low", "medium", "high", "critical"] | None = None
+    interval: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}[smhd]$")] | None = None
+    """As `5m` or `1h`."""
+
+
+class DetectionSettings(Section):
+    """Rules, and what is changed about them without touching their files."""
+
+    shipped: bool = True
+    """Whether the pack that comes with Trailhound is in force."""
+    rules: list[Path] = []
+    """More rules: files and folders."""
+    exceptions: list[Path] = []
+    """Sigma filter documents: files and folders."""
+    placeholders: dict[str, list[str]] = {}
+    """The values behind `%name%` where a rule uses `expand`."""
+    overrides: dict[str, OverrideSettings] = {}
+    """By rule id."""
+    scheduled: bool = True
+    """Whether `trailhound run` runs the rules."""
+    lookback_minutes: Annotated[float, Field(ge=1)] = 5.0
+    """How long after its stamp an event may still become searchable, clock skew included."""
+    late_hours: Annotated[float, Field(gt=0)] = 24.0
+    """A schedule finds what comes in up to this long after it happened; older is a backfill's."""
+
+
+class ChannelSettings(Section):
+    """Where alerts are sent, and which. What each kind needs stands behind its name."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+    kind: Literal["sns", "apprise", "webhook", "command"]
+    level: Literal["informational", "low", "medium", "high", "critical"] = "medium"
+    """This level and graver ones."""
+    tactics: list[str] = []
+    """ATT&CK tactics, as `persistence`; empty for all, and for rules that name none."""
+    topic: Annotated[str, Field(pattern="^arn:")] | None = None
+    """sns: the topic's ARN."""
+    url: SecretStr | None = None
+    """apprise, webhook: the address. It is a secret: whoever has it can post."""
+    url_file: Path | None = None
+    """apprise, webhook: a file that holds the address and nothing else."""
+    secret: SecretStr | None = None
+    """webhook: what the signature is made with."""
+    secret_file: Path | None = None
+    ca_bundle: Path | None = None
+    """webhook: PEM file of the authorities to trust, instead of the usual ones."""
+    command: list[str] = []
+    """command: the program and its arguments; there is no shell."""
+    timeout: Annotated[float, Field(gt=0, le=300)] = 10.0
+    """Seconds for one message."""
+    format: Literal["text", "html", "markdown"] = "text"
+    """apprise: which template the message is made from."""
+
+    @field_validator("tactics")
+    @classmethod
+    def _as_tagged(cls, value: list[str]) -> list[str]:
+        return [tactic.lower().replace("_", "-").replace(" ", "-") for tactic in value]
+
+    @model_validator(mode="after")
+    def _what_its_kind_needs(self) -> ChannelSettings:
+        urls = sum(each is not None for each in (self.url, self.url_file))
+        secrets = sum(each is not None for each in (self.secret, self.secret_file))
+        needs = {
+            "sns": (self.topic is not None, "`topic`"),
+            "apprise": (urls == 1, "one of `url` and `url_file`"),
+            "webhook": (
+                urls == 1 and secrets == 1,
+                "one of `url` and `url_file`, and one of `secret` and `secret_file`",
+            ),
+            "command": (bool(self.command), "`command`"),
+        }
+        there, what = needs[self.kind]
+        if not there:
+            raise ValueError(f"a channel of kind {self.kind} needs {what}")
+        return self
+
+
+class NotifySettings(Section):
+    """Telling people of alerts."""
+
+    channels: list[ChannelSettings] = []
+    max_age_hours: Annotated[float, Field(gt=0)] = 26.0
+    """Alerts whose last event is older than this when they are first looked at are not sent."""
+    per_minute: Annotated[int, Field(ge=1, le=10_000)] = 20
+    """Messages a minute to one channel; the others wait, and one message says how many."""
+    give_up_after_hours: Annotated[float, Field(gt=0)] = 72.0
+    """A message that cannot be delivered is tried for so long."""
+    templates: Path | None = None
+    """A folder of Jinja templates that stand before the shipped ones."""
+
+    @field_validator("channels")
+    @classmethod
+    def _told_apart(cls, value: list[ChannelSettings]) -> list[ChannelSettings]:
+        names = [channel.name for channel in value]
+        if len(set(names)) < len(names):
+            raise ValueError("two channels have the same name")
+        return value

@@ -1,0 +1,96 @@
+"""Where files come from and how they are read: AWS, the pipeline, the daemon and its sources."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, model_validator
+
+from trailhound.settings.section import MIB, Section
+
+
+class AwsSettings(Section):
+    """How to reach S3. Credentials themselves come from the AWS chain, never from here."""
+
+    profile: str | None = None
+    region: str | None = None
+    endpoint_url: str | None = None
+    role_arn: str | None = None
+    external_id: SecretStr | None = None
+    role_session_name: str = "trailhound"
+    requester_pays: bool = False
+    signature: Literal["v4", "v2", "unsigned"] | None = None
+    """How S3 requests are signed. Default: v4; a public bucket can be read unsigned."""
+    sse_customer_key_file: Path | None = None
+    """SSE-C key file; SSE-S3 and SSE-KMS need no setting, only `kms:Decrypt`."""
+
+
+class IngestSettings(Section):
+    """Reading and the bulk writer."""
+
+    batch_bytes: Annotated[int, Field(ge=64 * 1024, le=90 * MIB)] = 5 * MIB
+    batch_seconds: Annotated[float, Field(gt=0)] = 2.0
+    in_flight: Annotated[int, Field(ge=1, le=64)] = 2
+    """Bulk requests under way at once, for each worker."""
+    give_up_after: Annotated[float, Field(gt=0)] | None = None
+    """Seconds to keep trying a cluster that does not answer. Default: without end."""
+    max_uncompressed_bytes: Annotated[int, Field(ge=MIB)] = 1024 * MIB
+    slice_whole_bytes: Annotated[int, Field(ge=64 * 1024)] = 64 * MIB
+    """Files up to this size are sliced in one go; larger ones are read incrementally."""
+    prefetch_bytes: Annotated[int, Field(ge=MIB)] = 32 * MIB
+    """Fetched but not yet read bytes held at once, for each worker."""
+    prefetch_threads: Annotated[int, Field(ge=1, le=256)] = 16
+    claim_seconds: Annotated[float, Field(gt=0)] = 300.0
+    """A claim on an object older than this is taken over by another worker."""
+    spool: Path | None = None
+    """Where records go that even the dead-letter index refuses. Default: `<home>/spool`."""
+
+
+class FeedSettings(Section):
+    """Where the daemon's files come from: exactly one of `queue`, `poll` and `watch`."""
+
+    queue: str | None = None
+    """An SQS queue: its URL, ARN or name."""
+    poll: Annotated[str, Field(pattern="^s3://")] | None = None
+    """`s3://bucket/prefix`, listed again and again."""
+    watch: Path | None = None
+    """A folder, looked through again and again."""
+    every: Annotated[float, Field(gt=0)] | None = None
+    """Seconds between two looks. Default: 60 for `poll`, 5 for `watch`."""
+    since: date | None = None
+    """First UTC day that `poll` lists when it starts without a mark. Default: yesterday."""
+    overlap_minutes: Annotated[float, Field(ge=0)] = 120.0
+    """How far behind the newest file of a prefix `poll` looks for late ones."""
+    role_arn: str | None = None
+    external_id: SecretStr | None = None
+    region: str | None = None
+    """These three stand for those of `aws` for this source alone."""
+
+    @model_validator(mode="after")
+    def _one_of_three(self) -> FeedSettings:
+        if sum(place is not None for place in (self.queue, self.poll, self.watch)) != 1:
+            raise ValueError("give one of `queue`, `poll` and `watch`")
+        return self
+
+
+class RunSettings(Section):
+    """The daemon."""
+
+    sources: list[FeedSettings] = []
+    objects_in_flight: Annotated[int, Field(ge=1, le=10_000)] = 64
+    """Objects announced and not yet done, at once."""
+    visibility_seconds: Annotated[int, Field(ge=10, le=43_200)] = 300
+    """How long a message is hidden from other consumers; extended while it is worked on."""
+    stop_seconds: Annotated[float, Field(gt=0)] = 25.0
+    """From the signal to the end: what is not finished by then is handed back."""
+    lease_seconds: Annotated[float, Field(ge=2, le=60)] = 30.0
+    """After so long without a sign of life, another daemon takes the scheduled jobs over."""
+    listen: Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$")] | None = (
+        "127.0.0.1:9464"
+    )
+    """Address of /healthz, /readyz and /metrics; null for none."""
+    log: Literal["console", "json"] | None = None
+    """Default: console on a terminal, else json."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -1,0 +1,128 @@
+"""Settings read from their layers: file, environment, flags; every fault told at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+)
+from pydantic_settings import SettingsError as PydanticSettingsError
+
+from trailhound.errors import SettingsError
+from trailhound.settings.origin import Location, Origins
+from trailhound.settings.tree import Settings
+
+DEFAULT_FILE = "trailhound.yaml"
+
+Check = Callable[["Settings"], Iterable[tuple[Location, str]]]
+"""Finds what no type can tell, such as a filter that is no Sigma: (the setting's path, a fault)."""
+
+
+def load(
+    file: Path | None = None, flags: dict[str, Any] | None = None, check: Check | None = None
+) -> Settings:
+    """The settings in force: `file` (default `trailhound.yaml`, if there), environment, flags.
+
+    `flags` is a nested mapping shaped like the file, holding only what was given.
+    Raises `SettingsError` with every fault at once, each with its place: file and line,
+    environment variable, or the command line. `check` looks at settings that fit so far.
+    """
+    path = file or Path(os.environ.get("TRAILHOUND_CONFIG") or DEFAULT_FILE)
+    explicit = file is not None or "TRAILHOUND_CONFIG" in os.environ
+    content = _read(path, explicit=explicit)
+    origins = Origins(path, flags or {})
+    faults = [f"  {name}: it stands twice ({place})" for name, place in origins.twice()]
+    unreadable: list[str] = []
+
+    class Layered(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            if isinstance(env_settings, EnvSettingsSource):
+                unreadable.extend(_leave_out_unreadable(env_settings))
+            return init_settings, env_settings, InitSettingsSource(settings_cls, content)
+
+    made: Settings | None = None
+    try:
+        made = Layered(**(flags or {}))
+    except ValidationError as error:
+        faults += [
+            _fault(origins, fault["loc"], fault["msg"])
+            for fault in error.errors(include_input=False, include_url=False)
+        ]
+    except PydanticSettingsError as error:
+        faults.append(f"  {error}")
+    faults = [f"  {name.upper()}: it is not JSON" for name in unreadable] + faults
+    if made is not None and check is not None:
+        faults += [_fault(origins, location, said) for location, said in check(made)]
+    if made is None or faults:
+        raise SettingsError(
+            "\n".join(["settings do not fit:", *faults]),
+            hint="see the settings table in README.md",
+        )
+    # A plain instance: the class above cannot be found again by another process.
+    values = {name: getattr(made, name) for name in Settings.model_fields}
+    return Settings.model_construct(_fields_set=made.model_fields_set, **values)
+
+
+def _leave_out_unreadable(source: EnvSettingsSource) -> list[str]:
+    """Variables that should hold JSON and do not: one of them would hide all other faults."""
+    everything = dict(source.env_vars)
+    unreadable = []
+    for name, value in everything.items():
+        if name.startswith("trailhound_"):
+            source.env_vars = {name: value}
+            try:
+                source()
+            except PydanticSettingsError:
+                unreadable.append(name)
+    source.env_vars = {name: each for name, each in everything.items() if name not in unreadable}
+    return unreadable
+
+
+def _fault(origins: Origins, location: Location, said: str) -> str:
+    """A line: the setting's name, what is wrong, and where. Never its value: maybe a secret."""
+    name = ".".join(str(part) for part in location)
+    place = origins.of(location)
+    return f"  {name}: {said}" + (f" ({place})" if place else "")
+
+
+def _read(path: Path, *, explicit: bool) -> dict[str, Any]:
+    """The file's mapping; empty where the default file does not exist."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if not explicit:
+            return {}
+        raise SettingsError(f"no settings file at {path}", hint="check --config") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"cannot read {path}: {error}", hint="check the file") from None
+    except yaml.YAMLError as error:
+        raise SettingsError(_not_yaml(path, error), hint="mend that line") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path} holds no mapping", hint="start it with `cluster:`") from None
+    return content
+
+
+def _not_yaml(path: Path, error: yaml.YAMLError) -> str:
+    """Where and why; not the line itself, which the parser would quote."""
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or "it cannot be read"
+    return f"{path}:{mark.line + 1} is not YAML: {problem}" if mark else f"{path} is not YAML"

@@ -1,0 +1,62 @@
+"""Reports and dashboards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, SecretStr
+
+from trailhound.settings.section import Section
+
+
+class MailSettings(Section):
+    """The scheduled report. Nothing is sent while `to` is empty."""
+
+    to: list[str] = []
+    sender: str | None = None
+    every: Literal["daily", "weekly"] = "daily"
+    """`weekly` is on Monday."""
+    hour: Annotated[int, Field(ge=0, le=23)] = 6
+    """In UTC. The report is of the whole days before."""
+    compliance: list[Literal["cis", "pci", "soc2", "nist"]] = []
+    host: str | None = None
+    port: Annotated[int, Field(ge=1, le=65_535)] = 587
+    tls: Literal["starttls", "implicit", "none"] = "starttls"
+    ca_bundle: Path | None = None
+    username: str | None = None
+    password_file: Path | None = None
+    timeout: Annotated[float, Field(gt=0)] = 30.0
+
+
+class ReportSettings(Section):
+    """The report."""
+
+    browser: Path | None = None
+    """Chromium, to print PDF with. Default: the first that is found."""
+    mail: MailSettings = MailSettings()
+
+
+class DashboardsSettings(Section):
+    """OpenSearch Dashboards: for importing, exporting and opening dashboards, and for links."""
+
+    LOCAL: ClassVar[str] = "http://127.0.0.1:5601"
+
+    url: Annotated[str | None, Field(pattern="^https?://", repr=False)] = None
+    """As a browser opens it, with its base path if it has one. Where it is set, alerts link to
+    their events; the commands try `LOCAL` without it."""
+    username: str | None = None
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    ca_bundle: Path | None = None
+    verify_certs: bool = True
+    tenant: str | None = None
+    """Of the security plugin: a name, `global` or `private`."""
+    workspace: str | None = None
+    """The id that stands in a workspace's address, after `/w/`."""
+    timeout: Annotated[float, Field(gt=0)] = 60.0
+
+    @property
+    def address(self) -> str:
+        """Where the commands find it."""
+        return self.url or self.LOCAL
