@@ -12,7 +12,7 @@ from itertools import islice
 from time import monotonic
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import OpenSearchException
+from opensearchpy.exceptions import OpenSearchException, TransportError
 
 from detections.alerts.recorder import Recorded, Recorder
 from detections.events.search import Search
@@ -100,6 +100,8 @@ class Detector:
         """Whether the cluster answers at all: what got no answer is then the rule's own fault."""
         try:
             self._client.info(params={"request_timeout": ANSWER_SECONDS})
+        except TransportError as error:
+            return error.status_code in {401, 403}
         except OpenSearchException:
             return False
         return True
