@@ -43,9 +43,8 @@ def test_history_is_counted_against_a_budget_and_fields_are_told(
     engine: str, namespace: str, tmp_path: Path
 ) -> None:
     settings = own_settings(engine, namespace, tmp_path)
-    client = prepared(settings)
+    prepared(settings)
     assert backfill(settings, write_trail(tmp_path / "trail", EVENTS)).counts.indexed == 4
-    client.indices.refresh(index=Names(settings.prefix).days)
     pack = tmp_path / "pack"
     pack.mkdir()
     documents = [
