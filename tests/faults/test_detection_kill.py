@@ -80,6 +80,7 @@ def test_killed_during_its_rules_it_raises_the_same_alerts(
         "TRAILHOUND_RUN__LISTEN": "127.0.0.1:0",
         "TRAILHOUND_RUN__LEASE_SECONDS": "2",
         "TRAILHOUND_INDEX__REFRESH_INTERVAL": "1s",
+        "TRAILHOUND_INGEST__BATCH_SECONDS": "0.3",
     }
     trail = tmp_path / "trail"
     trail.mkdir()
