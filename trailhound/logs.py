@@ -24,15 +24,16 @@ def set_up(style: Literal["console", "json"], level: str) -> None:
 
 
 class Lines(logging.Formatter):
-    """One JSON object a line: `time` (UTC), `level`, `logger`, `message`, and what was given."""
+    """One JSON object a line: what was given, and `time` (UTC), `level`, `logger`, `message`, which
+    nothing that is given can take the place of."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
+            **_fields(record),
             "time": _when(record).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            **_fields(record),
         }
         return json.dumps(line, default=str)
 

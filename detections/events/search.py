@@ -22,6 +22,7 @@ from detections.compiled import REPAIRED, Compiled, Query, is_repaired
 from detections.events.replies import whole
 from detections.finding import Finding, Group
 from detections.matcher.event_values import text, values_at
+from detections.matcher.moved import put_back
 from detections.rule import Rule
 from detections.span import Span
 from trailhound.cluster.refusals import cluster_errors, translate
@@ -273,9 +274,9 @@ class Search:
         for page in pages:
             entire = self._entire(compiled, page)
             for hit in page:
-                source = _held(hit)
-                if compiled.holds(entire.get((hit["_index"], hit["_id"]), source)):
-                    yield Hit(hit["_id"], source)
+                source = entire.get((hit["_index"], hit["_id"])) or _held(hit)
+                if compiled.holds(source):
+                    yield Hit(hit["_id"], put_back(source) if is_repaired(source) else source)
 
     def _entire(
         self, compiled: Compiled, page: list[dict[str, Any]]

@@ -177,6 +177,24 @@ def test_a_repaired_event_that_is_gone_before_it_is_read_fails_the_rule(
     assert "could not be read" in found.error.message
 
 
+def test_a_value_that_was_moved_groups_its_event(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    settings = own_settings(engine, namespace, tmp_path)
+    client = prepared(settings)
+    events = [record(requestParameters={"userName": LONG + end}) for end in "aab"]
+    backfill(settings, write_trail(tmp_path, [*events, record()]))
+    client.indices.refresh(index=Names(settings.prefix).days)
+    paths = ("user.name", "requestParameters.userName")
+    one = Rule("a", "", "sigma", "low", None, Place(Path()), group_by=paths)
+    compiled = {"a": compile_detection({"s": {"requestParameters.userName|exists": True}})}
+    (found,) = Search(client, settings).find([one], compiled, ALL_TIME)
+    assert found.error is None
+    groups = sorted(value for each in found.findings for _, value in each.group[1:])
+    assert groups == ["bob", LONG + "a", LONG + "a", LONG + "b"]
+    assert {each.group[0] for each in found.findings} == {("user.name", "ada")}
+
+
 def test_a_rule_is_shown_line_by_line(tmp_path: Path) -> None:
     steps = {"response": ["Call Ada.", "Call\x1b[2J Bob."]}
     (tmp_path / "a.yml").write_text(
