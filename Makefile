@@ -2,6 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The tests' processes, one a core of the smallest machine that we have in mind.
+WORKERS ?= 2
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: demo test check unit bench screenshots lock clean
@@ -27,10 +30,10 @@ check: $(VENV)/dev.stamp
 	$(BIN)/lint-imports
 
 test: check
-	$(BIN)/pytest
+	$(PYTEST)
 
 unit: $(VENV)/dev.stamp
-	$(BIN)/pytest tests/unit
+	$(PYTEST) tests/unit
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m bench

@@ -17,7 +17,7 @@ from bench.ground import Ground, finished, fresh_namespace
 from bench.indexing import replay
 from bench.recordings import DATA
 from detections.compiled import Compiled
-from detections.events.search import RuleOutcome, Search
+from detections.events.search import WORTH_A_LOOK, RuleOutcome, Search
 from detections.packs.pack import load
 from detections.rule import Rule
 from detections.span import Span
@@ -71,8 +71,9 @@ def measure(
 ) -> dict[str, Any]:
     """The runs, on a namespace that has been filled.
 
-    Findings over history are asked of the rules with at most one hit in 1,000 events: the time of
-    the others is that of reading their hits, and no answer about the search.
+    Those `_without` spare the look at the span's values. Findings over history are asked of the
+    rules with at most one hit in 1,000 events: the time of the others is that of reading their
+    hits, and no answer about the search.
     """
     first, last, events = _extent(client, settings)
     soon = last + timedelta(milliseconds=1)
@@ -85,11 +86,15 @@ def measure(
     runs = {
         "recent_find": (spread, recent, "find"),
         "history_count": (rules, history, "count"),
+        "recent_find_without": (spread, recent, "find"),
+        "history_count_without": (rules, history, "count"),
         "history_find_quiet": (quiet, history, "find"),
     }
     results: dict[str, Any] = {"events": events}
     for name, (asked, span, how) in runs.items():
-        each = [cost(ground, client, settings, asked, compiled, span, how) for _ in range(rounds)]
+        look = MANY + 1 if name.endswith("_without") else WORTH_A_LOOK
+        search = Search(client, settings, worth_a_look=look)
+        each = [cost(ground, client, search, asked, compiled, span, how) for _ in range(rounds)]
         middle = sorted(each, key=lambda made: made.seconds)[len(each) // 2]
         say(f"{name}: {middle}")
         results[name] = {key: getattr(middle, key) for key in Cost.__slots__}
@@ -150,14 +155,13 @@ def repeated(settings: Settings, count: int) -> tuple[list[Rule], dict[str, Comp
 def cost(
     ground: Ground,
     client: OpenSearch,
-    settings: Settings,
+    search: Search,
     rules: Sequence[Rule],
     compiled: dict[str, Compiled],
     span: Span,
     how: str,
 ) -> Cost:
     """One run of the rules: `how` is a method of `Search`."""
-    search = Search(client, settings)
     requests = _Counted(client)
     began, busy, ours = time.monotonic(), _processor(ground.pid), time.process_time()
     with requests:

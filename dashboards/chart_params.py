@@ -135,7 +135,7 @@ def _axes(kind: Kind, measures: Sequence[Measure], *, split: bool) -> dict[str, 
             for number, measure in enumerate(measures, 1)
         ],
         "addTooltip": True,
-        "addLegend": split or len(measures) > 1,
+        "addLegend": split or len(measures) > 1 or measures[0].kind == "percentiles",
         "legendPosition": "right",
         "times": [],
         "addTimeMarker": False,

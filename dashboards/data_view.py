@@ -183,7 +183,8 @@ EVENTS = DataView(
 
 ALERTS = DataView(
     "alerts",
-    "@timestamp",
+    # When it happened, as events have it: an alert's `@timestamp` is when it was raised.
+    "last_seen",
     {
         "entity.principal": _PRINCIPAL_LINK,
         "user.name": _PRINCIPAL_LINK,

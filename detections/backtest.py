@@ -141,11 +141,14 @@ def _evaluated(rule: Rule, span: Span, evaluate: Evaluate) -> RuleOutcome:
 
 
 def _events(client: OpenSearch, settings: Settings, span: Span) -> int:
+    """How many there are, those that were written a moment ago included."""
     query: Query = span.query()
+    index = Names(settings.prefix).days
     with cluster_errors(settings):
+        client.indices.refresh(index=index, params={"ignore_unavailable": "true"})
         reply = whole(
             client.search(
-                index=Names(settings.prefix).days,
+                index=index,
                 body={"size": 0, "track_total_hits": True, "query": query},
                 params={"ignore_unavailable": "true", "allow_no_indices": "true"},
             )

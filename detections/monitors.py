@@ -1,17 +1,19 @@
 """A rule as a monitor of OpenSearch's Alerting plugin, for clusters that have it.
 
 A monitor searches the last interval and knows neither late events nor what it alerted on before:
-it is for a cluster where Trailhound itself is not to run.
+it is for a cluster where Trailhound itself does not run its rules.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
 from detections.compiled import Query
+from detections.packs.pack import Pack
 from detections.rule import Level, Rule
 
 SEVERITY: Mapping[Level, str] = MappingProxyType(
@@ -20,6 +22,34 @@ SEVERITY: Mapping[Level, str] = MappingProxyType(
 """The plugin's severities: 1 is the gravest (Alerting API, `triggers.severity`)."""
 
 _LONGEST_MINUTES = 7 * 24 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """Monitors by rule id; `wider` are the titles of those that trigger on more than their rule
+    means, `left_out` those of the rules that no monitor can stand for."""
+
+    monitors: Mapping[str, dict[str, Any]]
+    wider: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+
+def exported(pack: Pack, index: str) -> Exported:
+    """A monitor for each plain rule of a pack that raises alerts.
+
+    Of events that a repair touched a monitor sees what was left in place: nothing puts it back.
+    """
+    plain = [rule for rule in pack.alerting if rule.kind == "sigma"]
+    compiled = {rule.id: pack.compiled[rule.id] for rule in plain}
+    return Exported(
+        {
+            rule.id: monitor(rule, made.plain or made.query, rule.interval, index)
+            for rule in plain
+            for made in [compiled[rule.id]]
+        },
+        tuple(rule.title for rule in plain if compiled[rule.id].decide is not None),
+        tuple(rule.title for rule in pack.alerting if rule.kind != "sigma"),
+    )
 
 
 def monitor(rule: Rule, query: Query, interval: timedelta, index: str) -> dict[str, Any]:

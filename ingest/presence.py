@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 import socket
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opensearchpy import OpenSearch
 
-from ingest.daemon import DaemonStatus
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
+
+if TYPE_CHECKING:
+    from ingest.daemon import DaemonStatus
 
 RENEWED_SECONDS = 10.0
 _SILENT_SECONDS = 60.0

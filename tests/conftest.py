@@ -8,23 +8,47 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines import HEAP_MB, remove_namespace, running_engine, session_engine
+from tests import session
+from tests.engines import remove_namespace, session_engine
 from tests.secured import SecuredEngine, running_secured_engine
 
 pytest_plugins = ["tests.fixtures_s3"]
+TESTS = Path(__file__).parent
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 ORDER = ("unit", "integration", "faults")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """The process that started the workers (or has none) owns the session."""
+    if not hasattr(config, "workerinput"):
+        session.begin()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Whatever happened, Ctrl-C included: no engine and no daemon outlives the session."""
+    if not hasattr(config, "workerinput"):
+        session.end()
+
+
+@pytest.hookimpl(tryfirst=True)  # before the workers read the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Unit tests first, then integration, then faults: the cheapest tells first."""
-    tests = Path(__file__).parent
+    """Unit tests first, then integration, then faults: the cheapest tells first.
 
-    def rank(item: pytest.Item) -> int:
-        kind = item.path.relative_to(tests).parts[0] if item.path.is_relative_to(tests) else ""
-        return ORDER.index(kind) if kind in ORDER else len(ORDER)
+    A file's tests stay with one worker, for what they share; those of faults, which are long and
+    share little, go to whoever is free, so that the workers end together.
+    """
+    items.sort(key=_rank)
+    for item in items:
+        if "secured_engine" in getattr(item, "fixturenames", ()):
+            # One worker has it: its authority, which issues more certificates, is a Python object.
+            item.add_marker(pytest.mark.xdist_group("secured"))
+        elif _rank(item) < ORDER.index("faults"):
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(TESTS))))
 
-    items.sort(key=rank)
+
+def _rank(item: pytest.Item) -> int:
+    kind = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
+    return ORDER.index(kind) if kind in ORDER else len(ORDER)
 
 
 @pytest.fixture(scope="session")
@@ -37,8 +61,8 @@ def engine() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def engine_2_19() -> Iterator[str]:
     """The address of a real OpenSearch 2.19.1."""
-    with running_engine("2.19.1") as started:
-        yield started.url
+    with session_engine("2.19.1") as url:
+        yield url
 
 
 @pytest.fixture(scope="session", params=["3.8", "2.19"])
@@ -51,7 +75,7 @@ def each_engine(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def secured_engine() -> Iterator[SecuredEngine]:
     """A real OpenSearch with the security plugin: TLS, users, roles."""
-    with running_secured_engine(HEAP_MB) as started:
+    with running_secured_engine() as started:
         yield started
 
 

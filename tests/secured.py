@@ -27,6 +27,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from tests import session
+from tests.engines import HEAP_MB, START_SECONDS, started
 from trailhound.cluster import artifacts, machine, node
 from trailhound.cluster.engine import LocalEngine
 from trailhound.settings import ClusterSettings, Settings
@@ -186,36 +188,44 @@ class SecuredEngine:
 
 
 @contextmanager
-def running_secured_engine(heap_mb: int) -> Iterator[SecuredEngine]:
+def running_secured_engine() -> Iterator[SecuredEngine]:
     """A fresh secured engine, stopped and removed at the end whatever happened."""
-    with tempfile.TemporaryDirectory(prefix="trailhound-secured-") as name:
+    with tempfile.TemporaryDirectory(prefix="secured-", dir=session.folder()) as name:
         folder = Path(name)
         authority = Authority(folder)
         authority.issue("node")
-        secured = SecuredEngine(machine.free_port(), authority, authority.issue("admin"))
-        lock = LOCKS / "opensearch-3.4.0.lock"
+        administrator = authority.issue("admin")
         plugin = _unpack_plugin(folder)
-        brought = {_artifact(jar.path) for jar in artifacts.read_lock(lock)}
-        engine = LocalEngine(
-            folder / "engine",
-            secured.port,
-            version="3.4.0",
-            lock=lock,
-            heap_mb=heap_mb,
-            start_timeout=180,
-            plugins=(PLUGIN,),
-            plugin_jars=tuple(
-                jar for jar in sorted(plugin.glob("*.jar")) if _artifact(jar) not in brought
-            ),
-            settings=_security_settings(),
-            prepare=lambda config: _configure(config, plugin, folder),
-            health=lambda: _health(secured),
-        )
-        engine.start()
-        try:
-            yield secured
-        finally:
-            engine.stop()
+
+        def secured(port: int) -> SecuredEngine:
+            return SecuredEngine(port, authority, administrator)
+
+        with started(lambda port: _engine(folder, plugin, secured(port))) as engine:
+            try:
+                yield secured(engine.port)
+            finally:
+                engine.stop()
+
+
+def _engine(folder: Path, plugin: Path, secured: SecuredEngine) -> LocalEngine:
+    """The node, with the plugin on its class path."""
+    lock = LOCKS / "opensearch-3.4.0.lock"
+    brought = {_artifact(jar.path) for jar in artifacts.read_lock(lock)}
+    return LocalEngine(
+        folder / "engine",
+        secured.port,
+        version="3.4.0",
+        lock=lock,
+        heap_mb=HEAP_MB,
+        start_timeout=START_SECONDS,
+        plugins=(PLUGIN,),
+        plugin_jars=tuple(
+            jar for jar in sorted(plugin.glob("*.jar")) if _artifact(jar) not in brought
+        ),
+        settings=_security_settings(),
+        prepare=lambda config: _configure(config, plugin, folder),
+        health=lambda: _health(secured),
+    )
 
 
 def _unpack_plugin(folder: Path) -> Path:

@@ -93,14 +93,15 @@ class History:
         A burst that lies across the edge of two pieces is found in both, and is one alert.
         Raises `ClusterError`.
         """
-        self._client.indices.refresh(index=self._index, params={"ignore_unavailable": "true"})
+        self._refresh()
         for piece in pieces(span):
             if self._stopped:
                 return
             yield piece, list(self._detector.run(self._rules, piece, record=record))
 
     def bounds(self) -> tuple[datetime, datetime] | None:
-        """The first and the last event's time; None where there is no event."""
+        """The first and the last event's time, the latest written included; None for no event."""
+        self._refresh()
         body = {
             "size": 0,
             "aggs": {
@@ -116,6 +117,9 @@ class History:
             return None
         first, last = (datetime.fromisoformat(str(end)) for end in ends)
         return first, last
+
+    def _refresh(self) -> None:
+        self._client.indices.refresh(index=self._index, params={"ignore_unavailable": "true"})
 
 
 def pieces(span: Span) -> Iterator[Span]:

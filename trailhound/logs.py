@@ -24,16 +24,17 @@ def set_up(style: Literal["console", "json"], level: str) -> None:
 
 
 class Lines(logging.Formatter):
-    """One JSON object a line: `time` (UTC), `level`, `logger`, `message`, and what was given."""
+    """One JSON object a line: `time` (UTC), `level`, `logger`, `message`, and what was given,
+    which takes the place of none of these."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = {
+        line: dict[str, Any] = {
             "time": _when(record).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            **_fields(record),
         }
+        line |= {name: value for name, value in _fields(record).items() if name not in line}
         return json.dumps(line, default=str)
 
 

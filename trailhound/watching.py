@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from datetime import UTC, datetime
 
 from opensearchpy import OpenSearch
@@ -13,11 +14,14 @@ from detections.running.scheduler import Job, Turn
 from detections.running.watch import Ran, Watch
 from ingest.sources.session import aws_session
 from trailhound.detecting import detector, rules_in_force
+from trailhound.errors import TrailhoundError
 from trailhound.settings import Settings
 
 LOG = logging.getLogger("trailhound.detections")
 EVERY = 5.0
 """Seconds between two looks at which rules are due."""
+LONGEST = 60.0
+"""Seconds after which a turn ends where more is due; the next one goes on from the marks."""
 
 
 class ScheduledDetections:
@@ -28,40 +32,58 @@ class ScheduledDetections:
         self._ran = ran
         self._lock = threading.Lock()
         self._settings = settings
-        self._watch: Watch | None = None
-        self._notifier: Notifier | None = None
+        self._stale = True
+        self._made_of: tuple[Watch, Notifier] | None = None
 
     def job(self) -> Job:
         """For the scheduler that the daemons elect."""
         return Job("detections", EVERY, self.turn)
 
     def take(self, settings: Settings) -> None:
-        """Work by these settings from the next turn on."""
+        """Work by these settings, and the rule files as they are, from the next round on.
+
+        Where no rules can be had by them (a folder is gone), that is told, and the old ones hold.
+        """
         with self._lock:
-            self._settings, self._watch, self._notifier = settings, None, None
+            self._settings, self._stale = settings, True
 
     def turn(self, turn: Turn) -> None:
-        """Run what is due, then deliver what is not delivered; the one does not wait for the other.
+        """Run what is due, and deliver what is not delivered; the one does not wait for the other.
 
-        Raises errors of the tree and opensearch-py's.
+        Where days have to be made up, people are told and new settings taken in between, and the
+        daemon's other jobs have their turn after `LONGEST`. Raises errors of the tree and
+        opensearch-py's.
         """
-        watch, notifier = self._made()
-        try:
-            watch.turn(turn)
-        finally:
-            if turn.still_ours():
-                notifier.deliver(datetime.now(UTC), turn.still_ours)
+        more, ends = True, time.monotonic() + LONGEST
+        while more and time.monotonic() < ends:
+            watch, notifier = self._made()
+            try:
+                more = watch.round(turn)
+            finally:
+                if turn.still_ours():
+                    notifier.deliver(datetime.now(UTC), turn.still_ours)
 
     def _made(self) -> tuple[Watch, Notifier]:
         with self._lock:
-            if self._watch is None or self._notifier is None:
-                settings = self._settings
-                pack = rules_in_force(settings)
-                for fault in pack.faults:
-                    LOG.log(logging.ERROR if fault.stops else logging.INFO, "%s", fault)
-                made = detector(self._client, settings, pack)
-                self._watch = Watch(self._client, settings, made, pack.alerting, self._ran)
-                self._notifier = Notifier(self._client, settings, aws_session)
-                said = {"rules": len(pack.alerting), "faults": len(pack.faults)}
-                LOG.info("rules in force", extra={"fields": said})
-            return self._watch, self._notifier
+            if self._made_of is None or self._stale:
+                try:
+                    self._made_of = self._make()
+                except TrailhoundError as error:
+                    if self._made_of is None:
+                        raise
+                    LOG.error("the rules are not taken, the old ones hold: %s", error)
+                self._stale = False
+            return self._made_of
+
+    def _make(self) -> tuple[Watch, Notifier]:
+        settings = self._settings
+        pack = rules_in_force(settings)
+        for fault in pack.faults:
+            LOG.log(logging.ERROR if fault.stops else logging.INFO, "%s", fault)
+        made = detector(self._client, settings, pack)
+        said = {"rules": len(pack.alerting), "faults": len(pack.faults)}
+        LOG.info("rules in force", extra={"fields": said})
+        return (
+            Watch(self._client, settings, made, pack.alerting, self._ran),
+            Notifier(self._client, settings, aws_session),
+        )

@@ -62,7 +62,7 @@ OVER_TIME = Chart(
     kind="bars",
     view=ALERTS,
     measure=(ALERT,),
-    by=(by_time(),),
+    by=(by_time("last_seen"),),
     split=(levels(),),
     colours=LEVELS,
 )
@@ -85,7 +85,7 @@ RULES = Chart(
     question="Which rules raise most, and is one of them only noise?",
     kind="table",
     view=ALERTS,
-    measure=(ALERT, total("count", "Events"), highest("@timestamp", "Last")),
+    measure=(ALERT, total("count", "Events"), highest("last_seen", "Last")),
     by=(terms("rule.name", 50, "Rule"), terms("level", 1, "Level")),
 )
 

@@ -63,16 +63,16 @@ CONTROLS = Controls(
 NUMBERS = Chart(
     id="evasion-numbers",
     title="In short",
-    question="Was a trail, a detector or a guard rail touched?",
+    question="Was logging stopped, a trail, detector or guard rail changed, a file tampered with?",
     kind="numbers",
     by=(
         cases(
-            Logging_stopped=calls("StopLogging", "DeleteTrail"),
-            Trails_changed=TRAIL,
-            Detectors_changed=WATCHERS,
+            Stopped=calls("StopLogging", "DeleteTrail"),
+            Trails=TRAIL,
+            Detectors=WATCHERS,
             Guard_rails=GUARD_RAILS,
-            Tampered_files="trail.integrity:tampered",
-            Conflicting_records="_exists_:trail.conflict",
+            Tampered="trail.integrity:tampered",
+            Conflicts="_exists_:trail.conflict",
         ),
     ),
 )

@@ -38,14 +38,14 @@ IN_SHORT = Chart(
 NOTEWORTHY = Chart(
     id="overview-noteworthy",
     title="Worth a look",
-    question="How many events are risky, failed, of root, or from a listed address?",
+    question="How many events are risky (7 or more), failed, of root, or from a listed address?",
     kind="numbers",
     by=(
         cases(
-            Risk_7_and_more="risk_score:>=7",
+            Risky="risk_score:>=7",
             Failed="event.outcome:failure",
             Root="user_type:root_user",
-            Threat_listed="_exists_:threat.indicator.ip OR _exists_:threat.indicator.name",
+            Listed="_exists_:threat.indicator.ip OR _exists_:threat.indicator.name",
         ),
     ),
 )
@@ -97,7 +97,7 @@ ALERTS_BY_LEVEL = Chart(
     kind="bars",
     view=ALERTS,
     measure=(count("Alerts"),),
-    by=(by_time(),),
+    by=(by_time("last_seen"),),
     split=(levels(),),
     colours=LEVELS,
 )

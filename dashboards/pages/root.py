@@ -24,16 +24,16 @@ CONTROLS = Controls(
 
 NUMBERS = Chart(
     id="root-numbers",
-    title="In short",
-    question="Was root or a break-glass identity used at all? All of these should be 0.",
+    title="Root in short",
+    question="Was root or a break-glass identity used, or reset? All of these should be 0.",
     kind="numbers",
     by=(
         cases(
-            Root_calls=ROOT,
-            Root_logins=both(ROOT, calls("ConsoleLogin")),
-            Root_failures=both(ROOT, "event.outcome:failure"),
-            Root_access_keys=both(ROOT, "userIdentity.accessKeyId:AKIA*"),
-            Password_resets=RESET,
+            Calls=ROOT,
+            Logins=both(ROOT, calls("ConsoleLogin")),
+            Failures=both(ROOT, "event.outcome:failure"),
+            Access_keys=both(ROOT, "userIdentity.accessKeyId:AKIA*"),
+            Resets=RESET,
             Break_glass=BREAK_GLASS,
         ),
     ),

@@ -61,6 +61,7 @@ def raised(rule: Rule, group: Group, key: str, now: datetime) -> Document:
 def counting(burst: Burst, dashboards_url: str, data_view: str) -> Document:
     """What of an alert's document follows from its burst."""
     events = [event for _, event in burst.evidence]
+    url = discover_url(dashboards_url, data_view, events, burst.first, burst.last)
     return {
         "first_seen": stamp(burst.first),
         "last_seen": stamp(burst.last),
@@ -70,7 +71,7 @@ def counting(burst: Burst, dashboards_url: str, data_view: str) -> Document:
         "evidence": {
             "event_id": events,
             "time": [stamp(time) for time, _ in burst.evidence],
-            "url": discover_url(dashboards_url, data_view, events, burst.first, burst.last),
+            **({"url": url} if url else {}),  # an empty one would be shown as a link to nowhere
         },
         "reason": burst.detail,
         "counted": {"events": pack(burst.known)},

@@ -11,7 +11,9 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any
 
+from detections.compiled import is_repaired
 from detections.matcher.event_values import text, values_at
+from detections.matcher.moved import put_back
 from trailhound.cluster.mappings import EVENT
 
 GROUPED = frozenset({"keyword", "ip", "byte", "integer", "long", "float"})
@@ -80,9 +82,13 @@ class FieldReader:
         return self._decided or _REPAIRED in hit.get("fields", {})
 
     def values(self, hit: Hit, path: str) -> tuple[str, ...]:
-        """The different values of a field in one event, as text; none where it has none."""
+        """The different values of a field in one event, as text; none where it has none.
+
+        Inside a free-form object, a value that a repair moved is where it was sent.
+        """
         if path in self._read:
-            found = self._read[path](hit.get("_source") or {})
+            source = hit.get("_source") or {}
+            found = self._read[path](put_back(source) if is_repaired(source) else source)
         else:
             found = hit.get("fields", {}).get(path, ())
         return tuple(dict.fromkeys(text(value) for value in found))

@@ -24,11 +24,12 @@ from detections.events.replies import whole
 from detections.events.vocabulary import Vocabulary
 from detections.finding import Finding, Group
 from detections.matcher.event_values import text, values_at
+from detections.matcher.moved import put_back
 from detections.rule import Rule
 from detections.span import Span
 from trailhound.cluster.refusals import cluster_errors, translate
 from trailhound.cluster.templates import Names
-from trailhound.errors import ClusterError, ClusterUnreachable, TrailhoundError
+from trailhound.errors import ClusterError, ClusterUnreachable, RequestFailed, TrailhoundError
 from trailhound.settings import Settings
 
 RULES_A_REQUEST = 100
@@ -78,9 +79,18 @@ class Search:
     """Searches the daily indices of the settings' namespace."""
 
     def __init__(
-        self, client: OpenSearch, settings: Settings, *, rule_seconds: float | None = None
+        self,
+        client: OpenSearch,
+        settings: Settings,
+        *,
+        rule_seconds: float | None = None,
+        worth_a_look: int = WORTH_A_LOOK,
     ) -> None:
-        """`rule_seconds`: when a query is cut off; by default, after half of `cluster.timeout`."""
+        """`rule_seconds`: when a query is cut off; by default, after half of `cluster.timeout`.
+
+        `worth_a_look`: from how many rules on their span is looked at before they are asked.
+        """
+        self._worth_a_look = worth_a_look
         self._client = client
         self._index = Names(settings.prefix).days
         self._where = settings.hosts[0]
@@ -145,7 +155,7 @@ class Search:
         Where the span's vocabulary can't be told, all of them as they are: each says what is wrong.
         """
         own = {rule.id: compiled[rule.id] for rule in rules}
-        if len(rules) < WORTH_A_LOOK:
+        if len(rules) < self._worth_a_look:
             return own
         body = Vocabulary.request(span) | {"timeout": f"{self._cut_off * 1000:.0f}ms"}
         (reply,) = self._send([orjson.dumps(body)])
@@ -309,9 +319,9 @@ class Search:
         for page in pages:
             entire = self._entire(compiled, page)
             for hit in page:
-                source = _held(hit)
-                if compiled.holds(entire.get((hit["_index"], hit["_id"]), source)):
-                    yield Hit(hit["_id"], source)
+                source = entire.get((hit["_index"], hit["_id"])) or _held(hit)
+                if compiled.holds(source):
+                    yield Hit(hit["_id"], put_back(source) if is_repaired(source) else source)
 
     def _entire(
         self, compiled: Compiled, page: list[dict[str, Any]]
@@ -326,8 +336,12 @@ class Search:
         for start in range(0, len(wanted), 100):
             reply = self._client.mget(body={"docs": wanted[start : start + 100]})
             for each in reply["docs"]:
-                if each.get("found"):
-                    found[each["_index"], each["_id"]] = each["_source"]
+                if not each.get("found"):  # its day was closed or deleted a moment ago
+                    raise RequestFailed(
+                        f"an event that a rule may match could not be read: {each['_id']}",
+                        hint="it is tried again",
+                    )
+                found[each["_index"], each["_id"]] = each["_source"]
         return found
 
 

@@ -166,6 +166,12 @@ class _Search:
 
     def _first_seen(self, filters: Sequence[Query]) -> dict[GroupKey, int]:
         """When each principal first shows, of what is asked for."""
+        if not self._matching.counted_by_engine(*filters):
+            shown: dict[GroupKey, int] = {}
+            for hit in self._matching.hits(*filters):
+                for key in self._keys(hit):
+                    shown.setdefault(key, int(hit["sort"][0]))
+            return shown
         first = {"first": {"min": {"field": "@timestamp"}}}
         found = self._snapshot.buckets(self._matching.where(*filters), self._by(), first)
         return {self._key(each["key"]): int(each["first"]["value"]) for each in found}

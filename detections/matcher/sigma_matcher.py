@@ -107,7 +107,7 @@ class SigmaMatcher:
         try:
             if rule.errors:
                 raise rule.errors[0]
-            return cls(_conditions(rule.detection, placeholders))
+            return cls.from_detections(rule.detection, placeholders)
         except (SigmaError, RuleError) as error:
             hint = error.hint if isinstance(error, RuleError) else "mend the rule"
             raise RuleError(f"rule {rule.title!r} ({rule.id}): {error}", hint=hint) from None
@@ -126,16 +126,15 @@ class SigmaMatcher:
             raise RuleError("the detection is empty", hint="name at least one field and its value")
         content = {"condition": "all of them", **detection}
         try:
-            return cls(
-                _conditions(SigmaDetections.from_dict(content, policy=TrustedPolicy), placeholders)
-            )
+            detections = SigmaDetections.from_dict(content, policy=TrustedPolicy)
         except SigmaError as error:
             raise RuleError(str(error), hint="mend the detection") from None
-        except (TypeError, AttributeError) as error:  # pySigma, of a value that is no Sigma at all
-            raise RuleError(
-                f"the detection is not Sigma: {error}",
-                hint="write selections as mappings of fields to values",
-            ) from None
+        except (TypeError, AttributeError) as error:  # as in from_detections
+            raise _no_sigma(error) from None
+        try:
+            return cls.from_detections(detections, placeholders)
+        except SigmaError as error:
+            raise RuleError(str(error), hint="mend the detection") from None
 
     @classmethod
     def from_detections(
@@ -147,7 +146,10 @@ class SigmaMatcher:
 
         Raises `RuleError`, or pySigma's own errors.
         """
-        return cls(_conditions(detections, placeholders))
+        try:
+            return cls(_conditions(detections, placeholders))
+        except (TypeError, AttributeError) as error:  # pySigma, of a value that is no Sigma at all
+            raise _no_sigma(error) from None
 
     @classmethod
     def any_of(cls, matchers: Sequence[SigmaMatcher]) -> SigmaMatcher:
@@ -170,8 +172,21 @@ def _never(record: Record) -> bool:  # noqa: ARG001
     return False
 
 
+def _no_sigma(error: Exception) -> RuleError:
+    return RuleError(
+        f"the detection is not Sigma: {error}",
+        hint="write selections as mappings of fields to values",
+    )
+
+
 def _conditions(detections: SigmaDetections, placeholders: Mapping[str, Sequence[str]]) -> Node:
     """The detections under their conditions; where a rule has several, any of them will do."""
+    for name in detections.detections:
+        if not isinstance(name, str):
+            raise RuleError(
+                f"a selection's name is read as {name!r}, which is no text",
+                hint="YAML takes on, off, yes, no and numbers for something else: rename it",
+            )
     compiled: dict[str, Node] = {}
 
     def named(identifier: str) -> Node:

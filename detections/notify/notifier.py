@@ -74,6 +74,8 @@ class Notifier:
         self._open: dict[str, Channel] = {}
         self._broken: dict[str, str] = {}
         self._rests: dict[str, datetime] = {}
+        self.waiting: dict[str, int] = {}
+        """By channel, as it was last written down."""
 
     def deliver(self, now: datetime, still_ours: Callable[[], bool] = lambda: True) -> Delivered:
         """One sweep over all channels; one that fails does not hold the others up.
@@ -90,6 +92,7 @@ class Notifier:
             except TrailhoundError as error:
                 if self._broken.get(channel.name) != error.message:
                     LOG.error("the channel %s cannot be used: %s", channel.name, error.message)
+                    self.pace(channel).note(last_error=error.message, last_error_at=stamp(now))
                 self._broken[channel.name] = report.broken[channel.name] = error.message
                 continue
             if now < self._rests.get(channel.name, now):
@@ -97,6 +100,11 @@ class Notifier:
             if _Sweep(self, channel, opened, now, still_ours, report).run():
                 self._rests[channel.name] = now + _REST
         return report
+
+    def pace(self, channel: ChannelSettings) -> Pace:
+        """What is counted and noted of a channel where all daemons see it."""
+        limit = self.settings.notify.per_minute
+        return Pace(self.client, self.names.ledger, channel.name, limit)
 
     def channel(self, channel: ChannelSettings) -> Channel:
         """The channel, opened once. Raises `SettingsError` where it can't work."""
@@ -128,24 +136,27 @@ class _Sweep:
         self._now = now
         self._still_ours = still_ours
         self._report = report
-        self._pace = Pace(
-            self._client, notifier.names.ledger, channel.name, self._limits.per_minute
-        )
+        self._pace = notifier.pace(channel)
+        self._noted = notifier.waiting
 
     def run(self) -> bool:
         """Deliver; whether the channel seems to be down."""
         name = self._channel.name
-        due, more = self._due()
+        due, resting, more = self._due()
         if not due:
+            if self._noted.get(name) != resting:
+                self._pace.note(waiting=resting)
+                self._noted[name] = resting
             return False
         granted = self._pace.take(len(due), self._now)
-        in_a_row, tried, last_error = 0, 0, ""
+        in_a_row, tried, failed, last_error = 0, 0, 0, ""
         for each in due[:granted]:
             if in_a_row == _IN_A_ROW or not self._still_ours():
                 break
             tried += 1
             error = self._tell(each.name)
             in_a_row = in_a_row + 1 if error else 0
+            failed += bool(error)
             last_error = error or last_error
         if granted < len(due):
             held = due[granted:]
@@ -153,7 +164,8 @@ class _Sweep:
             if in_a_row < _IN_A_ROW and self._still_ours():
                 self._say_how_many(held, more=more)
         self._enrol(due[tried:])
-        facts: dict[str, Any] = {"waiting": len(due) - tried}
+        self._noted[name] = len(due) - tried + failed + resting - self._report.given_up[name]
+        facts: dict[str, Any] = {"waiting": self._noted[name]}
         if self._report.sent[name]:
             facts |= {"last_delivery": stamp(self._now)}
         if last_error:
@@ -161,8 +173,9 @@ class _Sweep:
         self._pace.note(**facts)
         return in_a_row == _IN_A_ROW
 
-    def _due(self) -> tuple[list[_Due], bool]:
-        """What the channel wants and hasn't, the gravest first; whether there is even more."""
+    def _due(self) -> tuple[list[_Due], int, bool]:
+        """What the channel wants and hasn't, the gravest first; how many more wait for a time to
+        be tried again; whether there is even more."""
         name, oldest = self._channel.name, self._now - timedelta(hours=self._limits.max_age_hours)
         asked: list[dict[str, Any]] = [
             {"terms": {"level": list(levels_from(self._channel.level))}},
@@ -195,7 +208,7 @@ class _Sweep:
             if not log.get("next_at") or datetime.fromisoformat(log["next_at"]) <= self._now:
                 last_seen = datetime.fromisoformat(document["last_seen"])
                 due.append(_Due(alert, document["level"], last_seen, bool(log)))
-        return due, looked_at == LOOKED_AT
+        return due, looked_at - len(due), looked_at == LOOKED_AT
 
     def _tell(self, name: str) -> str:
         """Send one alert and write down what became of it; the error, or ""."""

@@ -24,12 +24,15 @@ from detections.correlations.correlation import Correlation
 from detections.matcher import SigmaMatcher
 from detections.packs.documents import Document, Fault, documents, rule_files
 from detections.packs.reading import duration, read, rule_id
-from detections.rule import Place, Rule
-from trailhound.errors import RuleError, UsageError
+from detections.rule import SEVERITIES, Place, Rule
+from trailhound.errors import UsageError
 from trailhound.settings import DetectionSettings, OverrideSettings
 
 SHIPPED = Path(__file__).parent.parent / "rules"
 """The pack that comes with Trailhound."""
+
+_NAMED = 5
+"""So many of the rules that a beginning could mean are named."""
 
 Parsed = SigmaRule | SigmaCorrelationRule | SigmaFilter
 
@@ -53,7 +56,11 @@ class Pack:
         ]
         if len(found) == 1:
             return found[0]
-        what = f"{len(found)} rules begin so" if found else "no rule has this id or title"
+        what = "no rule has this id or title"
+        if found:
+            names = "; ".join(each.title for each in found[:_NAMED])
+            more = "; …" if len(found) > _NAMED else ""
+            what = f"{len(found)} rules begin so: {names}{more}"
         raise UsageError(f"{wanted!r}: {what}", hint="see `trailhound rules list`")
 
     @property
@@ -153,7 +160,7 @@ class _Loading:
         for exception, _ in self._filters:
             try:  # by itself first: a broken exception must not break the rules it is for
                 SigmaMatcher.from_detections(exception.filter, self._settings.placeholders)
-            except (RuleError, SigmaError) as error:
+            except Exception as error:  # noqa: BLE001  as above
                 self._fault(exception, _said(error), getattr(error, "hint", "mend the exception"))
                 continue
             touched = False
@@ -205,8 +212,8 @@ class _Loading:
                     compiled[rule.id] = compile_rule(rule.events, self._settings.placeholders)
                     self._warn_unsearched(each, compiled[rule.id])
                 rules.append(rule)
-            except (RuleError, SigmaError) as error:
-                self._fault(each, _said(error), getattr(error, "hint", ""))
+            except Exception as error:  # noqa: BLE001  one rule's fault must not stop the others
+                self._fault(each, _said(error), getattr(error, "hint", "mend the rule"))
         silent = self._only_for_others(rules)
         rules = [replace(rule, alerts=rule.id not in silent) for rule in rules]
         enabled, disabled = self._overridden(rules)
@@ -263,6 +270,8 @@ def _override(rule: Rule, override: OverrideSettings | None) -> tuple[Rule, bool
     changes: dict[str, Any] = {}
     if override.level is not None:
         changes["level"] = override.level
+        if rule.severity == SEVERITIES[rule.level]:  # it went by the level, and still does
+            changes["severity"] = SEVERITIES[override.level]
     if override.interval is not None:
         changes["interval"] = duration(override.interval)
     return replace(rule, **changes), override.enabled

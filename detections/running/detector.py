@@ -1,6 +1,7 @@
 """Rules over a span, whatever their kind: found, and written down as alerts.
 
-A rule that fails fails alone. Only a cluster that is away as a whole stops the others.
+A rule that fails fails alone, one that gets no answer in time as well. Only a cluster that is away
+as a whole stops the others.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from itertools import islice
 from time import monotonic
 
 from opensearchpy import OpenSearch
+from opensearchpy.exceptions import OpenSearchException, TransportError
 
 from detections.alerts.recorder import Recorded, Recorder
 from detections.events.search import Search
@@ -23,6 +25,7 @@ from trailhound.errors import ClusterUnreachable, TrailhoundError
 from trailhound.settings import Settings
 
 RECORDED_AT_ONCE = 1_000
+ANSWER_SECONDS = 5
 
 Evaluate = Callable[[Rule, Span], Iterator[Finding]]
 """Finds by a rule of any kind but the plain one. Raises errors of the tree."""
@@ -56,6 +59,7 @@ class Detector:
         evaluate: Evaluate,
         idle: Idle | None = None,
     ) -> None:
+        self._client = client
         self._where = settings.hosts[0]
         self._pack = pack
         self._search = Search(client, settings)
@@ -75,12 +79,32 @@ class Detector:
             self._take(run, outcome.findings, record=record)
             yield run
         others = [rule for rule in rules if rule.kind != "sigma"]
-        idle = self._idle(others, span) if self._idle and others else ()
+        idle = self._idle_of(others, span)
         for rule in others:
             run = RuleRun(rule)
             if rule.id not in idle:
                 self._take(run, self._evaluate(rule, span), record=record)
             yield run
+
+    def _idle_of(self, rules: Sequence[Rule], span: Span) -> Collection[str]:
+        if self._idle is None or not rules:
+            return ()
+        try:
+            return self._idle(rules, span)
+        except ClusterUnreachable:
+            if not self._answers():
+                raise
+            return ()
+
+    def _answers(self) -> bool:
+        """Whether the cluster answers at all: what got no answer is then the rule's own fault."""
+        try:
+            self._client.info(params={"request_timeout": ANSWER_SECONDS})
+        except TransportError as error:
+            return error.status_code in {401, 403}
+        except OpenSearchException:
+            return False
+        return True
 
     def _take(self, run: RuleRun, findings: Iterable[Finding], *, record: bool) -> None:
         began = monotonic()
@@ -90,8 +114,10 @@ class Detector:
                 run.findings += len(chunk)
                 if record:
                     self._record(run.recorded, chunk)
-        except ClusterUnreachable:
-            raise
+        except ClusterUnreachable as error:
+            if not self._answers():
+                raise
+            run.error = error
         except TrailhoundError as error:
             run.error = error
         run.seconds += monotonic() - began

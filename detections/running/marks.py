@@ -23,7 +23,8 @@ _MOST = 10_000
 @dataclass(frozen=True, slots=True)
 class Mark:
     """Where a rule stands. Times are UTC; `ran_at` is when its last run began; `failures` counts
-    since the last success."""
+    since the last success. A `resting` rule is in force no more; should it be so again, it goes on
+    from here."""
 
     rule_id: str
     title: str
@@ -33,6 +34,7 @@ class Mark:
     found: int = 0
     failures: int = 0
     last_error: str = ""
+    resting: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """As it is stored and printed; times in ISO 8601."""

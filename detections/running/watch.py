@@ -8,7 +8,8 @@ the same alerts.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -59,15 +60,36 @@ class Watch:
 
         Raises errors of the tree and opensearch-py's where nothing could be run.
         """
-        while turn.still_ours():
-            marks = self._marks.read()
-            due = batches(self._rules, marks, datetime.now(UTC), self._pace)
-            if not due:
-                return
-            for batch in due:
-                if not turn.still_ours():
-                    return
-                self._run(batch, marks)
+        while self.round(turn):
+            pass
+
+    def round(self, turn: Turn) -> bool:
+        """Run each rule that is due over one piece of what it has to see; whether any was due.
+
+        Raises as `turn` does.
+        """
+        if not turn.still_ours():
+            return False
+        marks, now = self._marks.read(), datetime.now(UTC)
+        self._marks.write(self._unmarked(marks, now))
+        due = batches(self._rules, marks, now, self._pace)
+        for batch in due:
+            if not turn.still_ours():
+                return False
+            self._run(batch, marks)
+        return bool(due)
+
+    def _unmarked(self, marks: Mapping[str, Mark], now: datetime) -> Iterator[Mark]:
+        """Marks of rules that are new, set before they first run: should that be cut short, the
+        next run begins where it would have. And of those that are no longer in force."""
+        in_force = {rule.id for rule in self._rules}
+        for rule in self._rules:
+            if rule.id not in marks:
+                begin = now - self._pace.lookback
+                yield Mark(rule.id, rule.title, begin, ran_at=begin - rule.interval)
+        for mark in marks.values():
+            if mark.rule_id not in in_force and not mark.resting:
+                yield replace(mark, resting=True)
 
     def _run(self, batch: Batch, marks: Mapping[str, Mark]) -> None:
         """One batch; its marks are written even when the cluster goes away half-way."""
@@ -107,7 +129,7 @@ def _tell(run: RuleRun) -> None:
         LOG.error("a rule failed: %s", run.error.message, extra={"fields": fields})
     elif run.recorded.created or run.recorded.updated:
         new, known = len(run.recorded.created), len(run.recorded.updated)
-        said = {**fields, "level": run.rule.level, "alerts": new, "updated": known}
+        said = {**fields, "rule_level": run.rule.level, "alerts": new, "updated": known}
         LOG.info("a rule fired", extra={"fields": said})
     elif run.seconds > SLOW_SECONDS:
         LOG.warning("a rule is slow", extra={"fields": fields})

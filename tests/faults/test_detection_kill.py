@@ -71,7 +71,7 @@ def test_killed_during_its_rules_it_raises_the_same_alerts(
     engine: str, namespace: str, tmp_path: Path
 ) -> None:
     rng = random.Random(3)
-    settings = own_settings(engine, namespace, tmp_path / "home")
+    settings = own_settings(engine, namespace, tmp_path / "home", index={"refresh_interval": "1s"})
     prepared(settings)
     rules = write_rules(tmp_path / "rules")
     env = {
@@ -79,7 +79,7 @@ def test_killed_during_its_rules_it_raises_the_same_alerts(
         "TRAILHOUND_DETECTIONS__RULES": json.dumps([str(rules)]),
         "TRAILHOUND_RUN__LISTEN": "127.0.0.1:0",
         "TRAILHOUND_RUN__LEASE_SECONDS": "2",
-        "TRAILHOUND_INDEX__REFRESH_INTERVAL": "1s",
+        "TRAILHOUND_INGEST__BATCH_SECONDS": "0.3",
     }
     trail = tmp_path / "trail"
     trail.mkdir()

@@ -217,6 +217,10 @@ DETECTIONS = st.builds(
 )
 
 
+TOO_LONG = "OpenSearch takes 1,024"
+"""A rule that the matcher knows and no engine: the random ones have so many clauses at times."""
+
+
 @pytest.fixture(scope="module")
 def indexed(
     each_engine: str, tmp_path_factory: pytest.TempPathFactory
@@ -263,7 +267,9 @@ def test_query_and_matcher_agree(
     for number, detection in enumerate(detections):
         try:
             compiled[f"r{number}"] = compile_detection(detection)
-        except RuleError:
+        except RuleError as fault:
+            if TOO_LONG in fault.message:
+                continue
             with pytest.raises(RuleError):  # faulty for the matcher too, never for the query alone
                 SigmaMatcher.from_detection(detection)
     rules = [rule(int(name[1:])) for name in compiled]

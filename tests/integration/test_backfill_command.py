@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import own_port
 from tests.processes import identity_holds, printed, run
 from tests.trails import documents, ledger, own_settings, prepared, record, write_trail
-from trailhound.cluster import machine
 from trailhound.cluster.client import connect
 from trailhound.settings import Settings
 
@@ -102,9 +102,10 @@ def test_a_source_that_is_not_there_is_exit_code_1(settings: Settings, trail: Pa
 
 def test_a_cluster_that_does_not_answer_is_exit_code_3(tmp_path: Path, trail: Path) -> None:
     write_trail(trail, [record()])
-    url = f"http://127.0.0.1:{machine.free_port()}"
-    settings = own_settings(url, "", tmp_path / "home")
-    said = refused(settings, ["backfill", trail, "--json"], code=3)
+    with own_port() as nobody:
+        url = f"http://127.0.0.1:{nobody}"
+        settings = own_settings(url, "", tmp_path / "home")
+        said = refused(settings, ["backfill", trail, "--json"], code=3)
     assert url in said
     assert "trailhound up" in said
 

@@ -347,6 +347,30 @@ def test_a_repaired_event_is_decided_as_it_was_sent(store: EventStore) -> None:
         assert numbers(burst) == [0, 1, 2]
 
 
+def test_a_value_that_was_moved_counts_as_it_was_sent(store: EventStore) -> None:
+    """Both as what a burst is grouped by and as what is counted."""
+    mark = store.mark()
+
+    def moved(number: int, name: str) -> dict[str, Any]:
+        value = f'"{number % 3}' + "x" * 40_000 + '"'
+        trail = {
+            "repaired": [f"requestParameters.{name}"],
+            "original": [{"pointer": f"/requestParameters/{name}", "json": value}],
+        }
+        kept = {"a": "one", "b": "one"}
+        kept.pop(name)
+        return call(number, number, requestParameters=kept, trail=trail)
+
+    store.add(mark, [moved(number, "ab"[number // 9]) for number in range(18)])
+    for by, field, bursts in (("a", "b", 4), ("b", "a", 4)):
+        condition = {"gte": 1, "field": f"requestParameters.{field}"}
+        group = [f"requestParameters.{by}"]
+        documents = burst_of(mark, "value_count", group_by=group, condition=condition)
+        made = found(store, mark, documents, compiled=compile_rule)
+        assert len(made) == bursts, "three long names, and the short one"
+        assert sorted(burst.count for burst in made) == [3, 3, 3, 9]
+
+
 def test_both_generations(each_engine: str, tmp_path: Path) -> None:
     with event_store(each_engine, tmp_path) as store:
         mark = store.mark()

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
+from tests.ports import own_port
 from trailhound.cluster import artifacts, machine
 from trailhound.cluster.engine import LocalEngine
 from trailhound.errors import DiskFull, EngineFailed, PortTaken
@@ -35,7 +36,7 @@ class Home:
     """A home folder of its own, and the commands run in it without anything on the PATH."""
 
     folder: Path
-    port: int = field(default_factory=machine.free_port)
+    port: int
     environment: dict[str, str] = field(default_factory=dict)
     wrapper: tuple[str, ...] = ()
 
@@ -77,9 +78,10 @@ def _finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
     """A home without an engine; one that is left is stopped."""
-    made = Home(tmp_path / "home")
-    yield made
-    made.engine.stop()
+    with own_port() as port:
+        made = Home(tmp_path / "home", port)
+        yield made
+        made.engine.stop()
 
 
 @pytest.fixture(params=["engine", "engine_2_19"])
@@ -186,7 +188,7 @@ def test_a_port_taken_since_the_look_is_one_too(home: Home) -> None:
 def test_jars_that_cannot_be_fetched_are_an_error_of_one_sentence(
     home: Home, tmp_path: Path
 ) -> None:
-    nobody = f"http://127.0.0.1:{machine.free_port()}"
+    nobody = f"http://127.0.0.1:{home.port}"
     (tmp_path / "jgo.conf").write_text(f"[repositories]\ncentral = {nobody}\n")
     home.environment = {
         "M2_REPO": str(tmp_path / "empty"),
@@ -252,8 +254,8 @@ def test_a_full_disk_is_told_before_the_start(tmp_path: Path) -> None:
     if not made or made.returncode:
         pytest.skip("a small disk cannot be mounted here: that takes root")
     try:
-        with pytest.raises(DiskFull, match="64 MiB free") as caught:
-            LocalEngine(folder / "engine", machine.free_port()).start()
+        with own_port() as port, pytest.raises(DiskFull, match="64 MiB free") as caught:
+            LocalEngine(folder / "engine", port).start()
         assert "TRAILHOUND_HOME" in caught.value.hint
     finally:
         subprocess.run(["umount", folder], check=True)
@@ -264,9 +266,9 @@ def test_works_for_a_user_without_privileges() -> None:
     setpriv = shutil.which("setpriv")
     if os.getuid() != 0 or setpriv is None:
         pytest.skip("to become another user takes root and setpriv")
-    with tempfile.TemporaryDirectory(prefix="trailhound-nobody-") as folder:
+    with tempfile.TemporaryDirectory(prefix="trailhound-nobody-") as folder, own_port() as port:
         os.chown(folder, NOBODY, NOBODY)
-        home = Home(Path(folder))
+        home = Home(Path(folder), port)
         home.environment = {"HOME": "/nonexistent", "M2_REPO": str(artifacts.local_repository())}
         home.wrapper = (
             *(setpriv, f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"),

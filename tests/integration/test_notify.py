@@ -18,6 +18,7 @@ from opensearchpy import OpenSearch
 from detections.alerts.desk import Desk, Wanted
 from detections.alerts.recorder import Recorder
 from detections.notify.notifier import Notifier
+from detections.notify.standing import standings
 from detections.rule import Attack
 from ingest.sources.session import aws_session
 from tests.commands import command
@@ -344,3 +345,33 @@ def test_an_older_cluster_does_as_well(
         assert keys(receiver) == [alert["id"]]
     finally:
         remove_namespace(engine_2_19, namespace)
+
+
+def test_status_says_how_each_channel_stands(house: House, receiver: Receiver) -> None:
+    names = house.raise_alerts("high", *range(5))
+    broken = {"name": "unusable", "kind": "apprise", "url": f"pigeon://{SECRET}"}
+    with Receiver(lambda _: 503) as weak:
+        channels = hook(weak, name="weak"), hook(receiver, name="well"), broken
+        notifier = house.with_channels(*channels)
+        notifier.deliver(NOW)
+        stood = standings(house.client, house.settings)
+        assert [(each.name, each.waiting) for each in stood] == [
+            ("weak", 5),
+            ("well", 0),
+            ("unusable", 0),
+        ]
+        assert "503" in stood[0].last_error
+        assert (stood[0].last_delivery, stood[1].last_error) == ("", "")
+        assert datetime.fromisoformat(stood[1].last_delivery) == NOW
+        assert "apprise" in stood[2].last_error
+        for name in names:
+            Desk(house.client, house.settings).close(name, "ada")
+        notifier.deliver(NOW + timedelta(minutes=2))
+        assert standings(house.client, house.settings)[0].waiting == 0, "nobody has to be told"
+    told = command(house.settings, "status", "--json")
+    shown = {each["name"]: each for each in json.loads(told.stdout)["channels"]}
+    assert "503" in shown["weak"]["last_error"]
+    told = command(house.settings, "status", env={"COLUMNS": "200"})
+    (line,) = [line for line in told.stdout.splitlines() if line.startswith("weak ")]
+    assert "503" in line
+    assert SECRET not in told.stdout

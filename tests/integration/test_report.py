@@ -93,6 +93,7 @@ def stand(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sta
     write_sample(folder / "trail", SampleSpec(events=1_500, seed=3, days=2, events_per_file=200))
     write_trail(folder / "own", [*hand_made(), record(eventTime="never")])
     backfill(settings, folder / "trail", folder / "own")
+    client.indices.refresh(index=f"{namespace}-*")
     yield Stand(settings, client, documents(client, settings))
     remove_namespace(engine, namespace)
 

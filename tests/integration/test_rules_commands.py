@@ -43,9 +43,8 @@ def test_history_is_counted_against_a_budget_and_fields_are_told(
     engine: str, namespace: str, tmp_path: Path
 ) -> None:
     settings = own_settings(engine, namespace, tmp_path)
-    client = prepared(settings)
+    prepared(settings)
     assert backfill(settings, write_trail(tmp_path / "trail", EVENTS)).counts.indexed == 4
-    client.indices.refresh(index=Names(settings.prefix).days)
     pack = tmp_path / "pack"
     pack.mkdir()
     documents = [
@@ -153,3 +152,53 @@ def test_hits_are_read_to_the_last_page_with_the_fields_they_are_grouped_by(
     groups = {each.group for each in found.findings}
     second = {"event.action": "CreateUser", "requestParameters.userName": "bob"}[paths[1]]
     assert groups == {(("user.name", "ada"), (paths[1], second))}
+
+
+def test_a_repaired_event_that_is_gone_before_it_is_read_fails_the_rule(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    """Its day may be closed or deleted between the search and the look at the whole event."""
+    settings = own_settings(engine, namespace, tmp_path)
+    client = prepared(settings)
+    backfill(settings, write_trail(tmp_path, EVENTS))
+    client.indices.refresh(index=Names(settings.prefix).days)
+    one = Rule("a", "", "sigma", "low", None, Place(Path()))
+    compiled = {"a": compile_detection({"s": {"requestParameters.policyDocument|contains": "x*"}})}
+    mget = client.mget
+
+    def closed_before(**asked: Any) -> Any:
+        client.indices.close(index=Names(settings.prefix).days)
+        return mget(**asked)
+
+    client.mget = closed_before
+    (found,) = Search(client, settings).find([one], compiled, ALL_TIME)
+    assert found.error is not None
+    assert "could not be read" in found.error.message
+
+
+def test_a_value_that_was_moved_groups_its_event(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    settings = own_settings(engine, namespace, tmp_path)
+    client = prepared(settings)
+    events = [record(requestParameters={"userName": LONG + end}) for end in "aab"]
+    backfill(settings, write_trail(tmp_path, [*events, record()]))
+    client.indices.refresh(index=Names(settings.prefix).days)
+    paths = ("user.name", "requestParameters.userName")
+    one = Rule("a", "", "sigma", "low", None, Place(Path()), group_by=paths)
+    compiled = {"a": compile_detection({"s": {"requestParameters.userName|exists": True}})}
+    (found,) = Search(client, settings).find([one], compiled, ALL_TIME)
+    assert found.error is None
+    groups = sorted(value for each in found.findings for _, value in each.group[1:])
+    assert groups == ["bob", LONG + "a", LONG + "a", LONG + "b"]
+    assert {each.group[0] for each in found.findings} == {("user.name", "ada")}
+
+
+def test_a_rule_is_shown_line_by_line(tmp_path: Path) -> None:
+    steps = {"response": ["Call Ada.", "Call\x1b[2J Bob."]}
+    (tmp_path / "a.yml").write_text(
+        rule(1, {"eventName": "CreateUser"}, title="Only one", trailhound=steps), encoding="utf-8"
+    )
+    done = CliRunner().invoke(app, ["rules", "show", "Only one", "--rules", str(tmp_path)])
+    told = [line.split(maxsplit=1)[1] for line in done.stdout.splitlines() if "Call" in line]
+    assert told == ["Call Ada.", "Call\\x1b[2J Bob."]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,23 @@ import pytest
 from opensearchpy import OpenSearch
 
 from detections.alerts.desk import Desk, Wanted
+from detections.finding import Finding
+from detections.rule import Rule
+from detections.running.detector import Detector
 from detections.running.marks import Marks
+from detections.running.schedule import batches
 from detections.running.scheduler import Turn
-from detections.running.watch import Watch
+from detections.running.watch import Watch, pace_of
+from detections.span import Span
 from tests.detection_rules import BURST, DELETED, write_rules
 from tests.trails import backfill, own_settings, prepared, record, write_trail
+from trailhound.cli.daemons import show_rules
 from trailhound.cluster import templates
-from trailhound.detecting import detector, rules_in_force
+from trailhound.cluster.client import connect
+from trailhound.detecting import History, detector, rules_in_force
+from trailhound.errors import ClusterUnreachable, UsageError
 from trailhound.settings import Settings
+from trailhound.watching import ScheduledDetections
 
 TURN = Turn(None, lambda: True)
 
@@ -165,3 +175,110 @@ def test_a_rule_that_fails_leaves_its_mark_and_holds_up_no_other(
     assert marks[wrong.id].seen_until < marks[DELETED].seen_until
     assert marks[DELETED].failures == 0
     assert len(alerts(client, settings)) == 1
+
+
+def test_a_rule_that_gets_no_answer_in_time_holds_up_no_other(
+    client: OpenSearch, settings: Settings, bring: Callable[..., None]
+) -> None:
+    pack = rules_in_force(settings)
+    (slow,) = [rule for rule in pack.alerting if rule.id == BURST]
+    other = replace(slow, id="other", title="Another")
+
+    def evaluate(rule: Rule, _: Span) -> Iterator[Finding]:
+        if rule.id == BURST:
+            raise ClusterUnreachable("it did not answer in time")
+        yield from ()
+
+    def idle(*_: object) -> frozenset[str]:
+        raise ClusterUnreachable("it did not answer in time")
+
+    made = Detector(client, settings, pack, evaluate, idle)
+    Watch(client, settings, made, (*pack.alerting, other)).turn(TURN)
+    marks = Marks(client, settings).read()
+    assert {key: mark.failures for key, mark in marks.items()} == {DELETED: 0, BURST: 1, "other": 0}
+
+    nowhere = connect(settings.model_copy(update={"cluster": _nowhere(settings)}))
+    gone = Detector(nowhere, settings, pack, evaluate)
+    with pytest.raises(ClusterUnreachable):
+        list(gone.run([slow, other], Span(datetime.now(UTC), datetime.now(UTC))))
+
+
+def _nowhere(settings: Settings) -> Any:
+    return settings.cluster.model_copy(update={"hosts": ["http://127.0.0.1:9"]})
+
+
+def test_a_first_run_that_is_cut_short_leaves_no_gap(
+    client: OpenSearch, settings: Settings
+) -> None:
+    pack = rules_in_force(settings)
+
+    def killed(*_: object) -> Iterator[Finding]:
+        raise KeyboardInterrupt
+
+    before = datetime.now(UTC)
+    watch = Watch(client, settings, Detector(client, settings, pack, killed), pack.alerting)
+    with pytest.raises(KeyboardInterrupt):
+        watch.turn(TURN)
+    mark = Marks(client, settings).read()[BURST]
+    assert mark.seen_until <= before - pace_of(settings).lookback + timedelta(seconds=5)
+    due = batches(pack.alerting, {BURST: mark}, datetime.now(UTC), pace_of(settings))
+    assert BURST in {rule.id for batch in due for rule in batch.rules}
+
+
+def test_a_rule_that_is_taken_away_rests_and_goes_on_where_it_was(
+    watch: Watch, client: OpenSearch, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pack = rules_in_force(settings)
+    watch.turn(TURN)
+    due_again(client, settings, hours=2)
+    stood = Marks(client, settings).read()[BURST].seen_until
+    fewer = tuple(rule for rule in pack.alerting if rule.id != BURST)
+    Watch(client, settings, detector(client, settings, pack), fewer).turn(TURN)
+    marks = Marks(client, settings).read()
+    assert (marks[BURST].resting, marks[BURST].seen_until) == (True, stood)
+    assert not marks[DELETED].resting
+    show_rules(list(marks.values()))
+    said = capsys.readouterr().out
+    assert "1 that ran before are not in force: Many denied calls" in said
+    assert f"{marks[DELETED].seen_until:%F %T}" in said
+    watch.round(TURN)
+    mark = Marks(client, settings).read()[BURST]
+    assert (mark.resting, mark.seen_until) == (False, stood + timedelta(hours=1))
+
+
+def test_history_reaches_to_the_event_that_was_written_last(
+    client: OpenSearch, settings: Settings, tmp_path: Path
+) -> None:
+    backfill(settings, write_trail(tmp_path / "in", [deleted(eventTime="2025-03-01T10:00:00Z")]))
+    bounds = History(client, settings, rules_in_force(settings)).bounds()
+    assert bounds is not None, "before any refresh of the index's own"
+    assert bounds[1] == datetime(2025, 3, 1, 10, tzinfo=UTC)
+
+
+def test_rules_that_cannot_be_had_leave_the_old_ones_in_force(
+    client: OpenSearch, settings: Settings, tmp_path: Path, bring: Callable[..., None]
+) -> None:
+    heard: list[str] = []
+    scheduled = ScheduledDetections(client, settings, lambda run: heard.append(run.rule.id))
+    scheduled.turn(TURN)
+    gone = settings.detections.model_copy(update={"rules": [tmp_path / "gone"]})
+    scheduled.take(settings.model_copy(update={"detections": gone}))
+    bring(deleted())
+    due_again(client, settings, seconds=5)
+    heard.clear()
+    scheduled.turn(TURN)
+    assert set(heard) == {DELETED, BURST}
+    assert len(alerts(client, settings)) == 1
+    (tmp_path / "rules" / "rules.yml").write_text("title: broken\n")
+    write_rules(tmp_path / "others")
+    both = settings.detections.model_copy(
+        update={"rules": [tmp_path / "rules", tmp_path / "others"]}
+    )
+    scheduled.take(settings.model_copy(update={"detections": both}))
+    due_again(client, settings, seconds=5)
+    heard.clear()
+    scheduled.turn(TURN)
+    assert set(heard) == {DELETED, BURST}, "a broken file stops no other"
+    never = ScheduledDetections(client, settings.model_copy(update={"detections": gone}))
+    with pytest.raises(UsageError):
+        never.turn(TURN)

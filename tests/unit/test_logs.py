@@ -37,6 +37,15 @@ def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     }
 
 
+def test_what_is_given_takes_no_place_of_the_entrys_own(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up("json", "info")
+    given = {"level": "critical", "time": "then", "rule": "x"}
+    logging.getLogger("trailhound.detections").info("fired", extra={"fields": given})
+    entry = json.loads(capsys.readouterr().err)
+    assert (entry["level"], entry["rule"]) == ("info", "x")
+    assert entry["time"] != "then"
+
+
 def test_a_hostile_key_forges_no_line_and_moves_no_cursor(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -210,7 +210,7 @@ def _lines(alert: dict[str, Any]) -> list[tuple[str, object]]:
     lines += [("to do", step) for step in alert["response"]]
     lines += [("maybe only", each) for each in alert["falsepositives"]]
     lines += [("event", each) for each in alert["evidence"]["event_id"][:10]]
-    lines += [("events at", alert["evidence"]["url"])]
+    lines += [("events at", alert["evidence"].get("url", ""))]
     for entry in alert["history"]:
         note = f": {entry['note']}" if entry.get("note") else ""
         lines.append(("history", f"{entry['at']} {entry['state']}, by {entry['by']}{note}"))

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from detections.notify.standing import Standing
 from detections.running.marks import Mark
 from trailhound.cli.screen import out, plural, safe, table
 
 _MOST_BEHIND = 20
+_MOST_NAMED = 5
 
 
 def show_daemons(daemons: list[dict[str, Any]]) -> None:
@@ -56,6 +58,11 @@ def show_jobs(jobs: list[dict[str, Any]]) -> None:
 
 def show_rules(marks: list[Mark]) -> None:
     """How far the detections have run without a gap, and the rules that are behind or failing."""
+    resting = sorted(mark.title for mark in marks if mark.resting)
+    marks = [mark for mark in marks if not mark.resting]
+    if resting:
+        names = ", ".join(resting[:_MOST_NAMED]) + (", …" if len(resting) > _MOST_NAMED else "")
+        out.print(safe(f"rules    {len(resting):,} that ran before are not in force: {names}"))
     if not marks:
         return
     oldest = min(marks, key=lambda mark: mark.seen_until)
@@ -76,6 +83,21 @@ def show_rules(marks: list[Mark]) -> None:
         out.print(table(["rule", "seen until", "#failures", "last error"], rows))
     if len(behind) > len(rows):
         out.print(f"         … and {len(behind) - len(rows):,} more rules that fail")
+
+
+def show_channels(channels: list[Standing]) -> None:
+    """A line a channel that alerts are sent to."""
+    rows = [
+        (
+            each.name,
+            each.waiting,
+            f"{_ago(each.last_delivery)} ago" if each.last_delivery else "none yet",
+            f"{_ago(each.last_error_at)} ago: {each.last_error}" if each.last_error else "",
+        )
+        for each in channels
+    ]
+    if rows:
+        out.print(table(["channel", "#waiting", "last delivery", "last error"], rows))
 
 
 def _sources(daemons: list[dict[str, Any]]) -> Iterator[tuple[object, ...]]:

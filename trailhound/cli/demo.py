@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -72,7 +74,10 @@ def _write_trail(trail: Path, events: int) -> None:
         return
     unfinished = trail.with_name(trail.name + ".part")
     shutil.rmtree(unfinished, ignore_errors=True)
-    made = write_sample(unfinished, SampleSpec(events=events))
+    spec = SampleSpec(events=events)
+    # The seven days before today, since dashboards open on the last seven days.
+    first = datetime.now(UTC).date() - timedelta(days=spec.days)
+    made = write_sample(unfinished, replace(spec, start=first))
     unfinished.rename(trail)
     say(
         f"wrote a sample trail: {plural(made.events, 'event')} in {plural(made.files, 'file')} "
@@ -120,6 +125,7 @@ def _say_where(settings: Settings, trail: Path, page: Path) -> None:
     say(f"  {command} alerts list --namespace {settings.namespace} --level high")
     say(f"  curl '{url}/{names.alias}/_search?q=risk_score:%3E=9&size=1&pretty'")
     say(f"  {command} init && {command} backfill s3://YOUR-TRAIL-BUCKET --limit 100")
+    say(f"  {command} dashboards import --namespace {settings.namespace}")
     say(f"the report of it all, to be opened in a browser, is {page}")
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from detections.notify.standing import Standing, standings
 from detections.running.marks import Mark, Marks
 from ingest.presence import jobs, living
-from trailhound.cli.daemons import show_daemons, show_jobs, show_rules
+from trailhound.cli.daemons import show_channels, show_daemons, show_jobs, show_rules
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, err, out, safe, say, size
 from trailhound.cluster.artifacts import Progress as Fetching
@@ -72,6 +73,7 @@ def status(
     settings = settings_from(config, url, namespace)
     report: dict[str, Any] = {}
     rules: list[Mark] = []
+    channels: list[Standing] = []
     if not settings.cluster.hosts:
         local = engine_status(settings)
         report = {
@@ -83,9 +85,10 @@ def status(
         }
     if report.get("state", "running") == "running":
         report |= _cluster(settings)
-        rules = _rules(settings)
+        rules, channels = _detections(settings)
     if json:
-        emit(report | {"rules": [each.as_dict() for each in rules]})
+        told = {"rules": [each.as_dict() for each in rules]}
+        emit(report | told | {"channels": [each.as_dict() for each in channels]})
     else:
         daemons, scheduled = report.pop("daemons", []), report.pop("jobs", [])
         for name, value in report.items():
@@ -94,6 +97,7 @@ def status(
         show_daemons(daemons)
         show_jobs(scheduled)
         show_rules(rules)
+        show_channels(channels)
     if report["state"] == "stopped":
         if not json:
             say("start it with `trailhound up`")
@@ -122,10 +126,11 @@ def _cluster(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _rules(settings: Settings) -> list[Mark]:
-    """How far each rule has run; none before `trailhound init`."""
+def _detections(settings: Settings) -> tuple[list[Mark], list[Standing]]:
+    """How far each rule has run, and how each channel stands; none before `trailhound init`."""
     with cluster_errors(settings):
-        return list(Marks(connect(settings, timeout=10), settings).read().values())
+        client = connect(settings, timeout=10)
+        return list(Marks(client, settings).read().values()), standings(client, settings)
 
 
 def _for_people(name: str, value: object) -> object:

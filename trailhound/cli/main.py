@@ -11,27 +11,13 @@ import typer
 from typer.exceptions import TyperException
 
 from trailhound import __version__
-from trailhound.cli import (
-    alerts,
-    backfill,
-    dashboards,
-    deadletters,
-    demo,
-    detect,
-    doctor,
-    engine,
-    notify,
-    report,
-    rules,
-    sample,
-    setup,
-)
-from trailhound.cli import run as daemon
+from trailhound.cli.commands import Commands
 from trailhound.cli.screen import err, fail, safe
 from trailhound.errors import TrailhoundError
 
 app = typer.Typer(
     name="trailhound",
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
@@ -65,26 +51,6 @@ def _main(
     ] = False,
 ) -> None:
     """The options before a command."""
-
-
-_ENGINE, _EVENTS, _CARE = "The local engine", "Events in", "Looking after it"
-_DETECTIONS, _SEEN = "Detections", "Looking at it"
-app.command(rich_help_panel=_ENGINE)(engine.up)
-app.command(rich_help_panel=_ENGINE)(engine.down)
-app.command(rich_help_panel=_ENGINE)(engine.status)
-app.command(rich_help_panel=_EVENTS)(setup.init)
-app.command(rich_help_panel=_EVENTS)(backfill.backfill)
-app.command(rich_help_panel=_EVENTS)(daemon.run)
-app.command(rich_help_panel=_EVENTS)(sample.sample)
-app.command(rich_help_panel=_EVENTS)(demo.demo)
-app.command(rich_help_panel=_DETECTIONS)(detect.detect)
-app.add_typer(rules.app, name="rules", rich_help_panel=_DETECTIONS)
-app.add_typer(alerts.app, name="alerts", rich_help_panel=_DETECTIONS)
-app.add_typer(notify.app, name="notify", rich_help_panel=_DETECTIONS)
-app.command(rich_help_panel=_SEEN)(report.report)
-app.add_typer(dashboards.app, name="dashboards", rich_help_panel=_SEEN)
-app.command("retry-deadletters", rich_help_panel=_CARE)(deadletters.retry_deadletters)
-app.command(rich_help_panel=_CARE)(doctor.doctor)
 
 
 def run() -> None:

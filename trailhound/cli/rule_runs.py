@@ -1,4 +1,4 @@
-"""`trailhound rules backtest | test | fields | coverage`: rules over events, and over ATT&CK."""
+"""`trailhound rules backtest | test | fields | coverage | export`: rules put to use."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 
 from detections import coverage as attack
 from detections.backtest import Backtest, Budget, backtest
+from detections.monitors import exported
 from detections.packs.pack import Pack, load
 from detections.running.evaluation import Evaluator
 from detections.span import Span
@@ -20,6 +21,7 @@ from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, out, plural, say, table, warn
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
+from trailhound.cluster.templates import Names
 from trailhound.enrichment import enricher_from
 from trailhound.errors import UsageError
 from trailhound.rule_tests import RuleTests, run_samples
@@ -214,7 +216,7 @@ def coverage(
     Example: `trailhound rules coverage --output layer.json --techniques ours.txt`
     """
     pack = _pack(settings_from(config), rules, only=only)
-    text = jsonlib.dumps(attack.layer(pack.alerting), indent=2) + "\n"
+    text = _pretty(attack.layer(pack.alerting))
     if output is not None:
         _write(output, text)
     else:
@@ -226,6 +228,54 @@ def coverage(
             warn(f"no rule for {technique}")
         if missing:
             raise typer.Exit(1)
+
+
+def export(
+    monitors: Annotated[
+        bool, typer.Option("--monitors", help="As monitors of OpenSearch's Alerting plugin.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR|FILE",
+            help="A folder: a file a rule. A .json file: all in one. Default: stdout.",
+        ),
+    ] = None,
+    rules: Rules = None,
+    only: Only = False,
+    namespace: Namespace = None,
+    config: Config = None,
+) -> None:
+    """Write the plain rules for another system: a monitor for each, as JSON.
+
+    Rules that no monitor can stand for, and monitors that find more than their rule, are named on
+    stderr. A monitor has no actions, and doesn't see late events.
+
+    Example: `trailhound rules export --monitors -o monitors/`
+    """
+    if not monitors:
+        raise UsageError("it is not said what to export to", hint="say --monitors")
+    settings = settings_from(config, None, namespace)
+    made = exported(_pack(settings, rules, only=only), Names(settings.prefix).days)
+    if output is not None and output.suffix != ".json":
+        for key, each in made.monitors.items():
+            _write(output / f"{key}.json", _pretty(each))
+    elif output is not None:
+        _write(output, _pretty(list(made.monitors.values())))
+    else:
+        sys.stdout.write(_pretty(list(made.monitors.values())))
+    for title in made.wider:
+        warn(f"{title}: its monitor finds more than the rule means: nothing decides there")
+    for title in made.left_out:
+        warn(f"{title}: left out: no monitor can do what it does")
+    if output is not None:
+        say(f"{plural(len(made.monitors), 'monitor')} in {output}")
+
+
+def _pretty(value: object) -> str:
+    return jsonlib.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
 def _pack(settings: Settings, rules: list[Path] | None, *, only: bool) -> Pack:
@@ -254,6 +304,7 @@ def _span(since: datetime | None, until: datetime | None) -> Span:
 
 def _write(file: Path, text: str) -> None:
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot write {file}: {error.strerror}", hint="check the path") from None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from detections.packs.pack import Pack, load, load_paths
 from detections.packs.telling import explained, listed, shown
@@ -15,7 +16,7 @@ from detections.rule import LEVELS
 from trailhound.cli import rule_runs
 from trailhound.cli.options import Config, Json, settings_from
 from trailhound.cli.rule_runs import Rules
-from trailhound.cli.screen import emit, out, plural, say, table, warn
+from trailhound.cli.screen import emit, out, plural, safe, say, table, warn
 from trailhound.settings import Settings
 
 app = typer.Typer(
@@ -26,6 +27,7 @@ app.command("backtest")(rule_runs.try_rules)
 app.command("test")(rule_runs.run_tests)
 app.command()(rule_runs.fields)
 app.command()(rule_runs.coverage)
+app.command()(rule_runs.export)
 RuleName = Annotated[str, typer.Argument(metavar="RULE", help="An id or title, or its beginning.")]
 
 
@@ -65,9 +67,9 @@ def show(rule: RuleName, rules: Rules = None, config: Config = None, json: Json 
         emit(told)
         return
     for name, value in told.items():
-        text = "\n  ".join(map(str, value)) if isinstance(value, list) else value
-        if text not in ("", None):
-            say(f"{name}: {text}")
+        for text in value if isinstance(value, list) else [value]:
+            if text not in ("", None):
+                out.print(Text(f"{name:<15}", style="dim"), safe(" ".join(str(text).split())))
 
 
 @app.command()

@@ -48,8 +48,8 @@ def run(
     """Follow new trail files for as long as it runs: from a queue, a bucket or a folder.
 
     Start as many as you like, on one machine or many: they share the work. SIGTERM and Ctrl-C
-    finish or hand back what is under way, a second one stops at once; SIGHUP reads the settings
-    for enrich, filter and retention anew.
+    finish or hand back what is under way, a second one stops at once; SIGHUP reads the rules
+    and the settings for enrich, filter, retention, detections and notify anew.
 
     Example: `trailhound run --queue trail-notifications`
     """

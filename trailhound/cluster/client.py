@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
-import boto3
 import certifi
-from botocore.exceptions import BotoCoreError
 from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth, Urllib3HttpConnection
 from opensearchpy.exceptions import TransportError
 
@@ -203,6 +201,10 @@ def _signature(settings: Settings, addresses: list[SplitResult]) -> dict[str, An
     """
     if settings.cluster.auth != "sigv4":
         return {}
+    # Here, for every command would wait for it, and few need it.
+    import boto3
+    from botocore.exceptions import BotoCoreError
+
     try:
         session = boto3.Session(profile_name=settings.aws.profile)
         credentials = session.get_credentials()

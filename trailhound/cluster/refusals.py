@@ -177,6 +177,14 @@ def _too_busy(place: str, status: int, reason: str) -> ClusterError:
     )
 
 
+def _no_index(place: str, status: int, reason: str) -> ClusterError:
+    return RequestFailed(
+        f"{place}: {reason}",
+        hint="`trailhound init` makes Trailhound's own; check --namespace",
+        status=status,
+    )
+
+
 _Applies = Callable[[int, str, str], bool]
 _Make = Callable[[str, int, str], ClusterError]
 _BLOCK_KINDS = {"cluster_block_exception", "index_closed_exception"}
@@ -188,6 +196,7 @@ _REPLIES: tuple[tuple[_Applies, _Make], ...] = (
     (lambda status, _kind, _reason: status == 403, _no_permission),
     (lambda status, _kind, _reason: status in {502, 503, 504}, _not_now),
     (lambda status, _kind, _reason: status == 429, _too_busy),
+    (lambda _status, kind, _reason: kind == "index_not_found_exception", _no_index),
 )
 """Which replies mean what, by status, error type and reason. The first that applies."""
 

@@ -2,7 +2,8 @@
 
 An alert or a rule names tactics and techniques side by side, not which technique is meant for which
 tactic. So that none is shown where it does not belong, those that clouds know are listed here.
-Source: https://attack.mitre.org/matrices/enterprise/cloud/ (version 17)
+Source: https://attack.mitre.org/matrices/enterprise/cloud/ (version 18.1, the last that
+knows Defense Evasion: version 19 parts it into Stealth and Defense Impairment)
 """
 
 from __future__ import annotations
@@ -30,21 +31,26 @@ TACTICS: Mapping[str, str] = {
 _SERVE: Mapping[str, str] = {
     "initial-access": "T1078 T1133 T1189 T1190 T1195 T1199 T1566",
     "execution": "T1053 T1059 T1072 T1106 T1203 T1204 T1569 T1609 T1610 T1648 T1651",
-    "persistence": "T1053 T1078 T1098 T1133 T1136 T1505 T1525 T1543 T1546 T1547 T1556 T1671",
-    "privilege-escalation": ("T1053 T1068 T1078 T1098 T1134 T1484 T1543 T1546 T1547 T1548 T1611"),
+    "persistence": (
+        "T1037 T1053 T1078 T1098 T1133 T1136 T1505 T1525 T1543 T1546 T1547 T1554 T1556 T1574 T1671"
+    ),
+    "privilege-escalation": (
+        "T1037 T1053 T1068 T1078 T1098 T1134 T1484 T1543 T1546 T1547 T1548 T1574 T1611"
+    ),
     "defense-evasion": (
-        "T1036 T1070 T1078 T1134 T1211 T1484 T1535 T1548 T1550 T1556 T1562 T1564 T1578 T1599 "
-        "T1610 T1666 T1672"
+        "T1036 T1070 T1078 T1134 T1211 T1484 T1535 T1548 T1550 T1556 T1562 T1564 T1574 T1578 "
+        "T1599 T1610 T1666 T1672"
     ),
     "credential-access": (
-        "T1003 T1040 T1110 T1111 T1187 T1212 T1528 T1539 T1552 T1555 T1556 T1557 T1606 T1621 T1649"
+        "T1003 T1040 T1056 T1110 T1111 T1187 T1212 T1528 T1539 T1552 T1555 T1556 T1557 T1606 T1621 "
+        "T1649"
     ),
     "discovery": (
         "T1007 T1016 T1018 T1033 T1040 T1046 T1049 T1057 T1069 T1082 T1083 T1087 T1135 T1201 "
-        "T1482 T1518 T1526 T1538 T1580 T1613 T1614 T1615 T1619 T1654"
+        "T1482 T1518 T1526 T1538 T1580 T1613 T1614 T1615 T1619 T1654 T1680"
     ),
     "lateral-movement": "T1021 T1072 T1080 T1210 T1534 T1550 T1570",
-    "collection": "T1005 T1039 T1056 T1074 T1114 T1119 T1213 T1530 T1557 T1560",
+    "collection": "T1005 T1039 T1056 T1074 T1113 T1114 T1119 T1213 T1530 T1557 T1560",
     "command-and-control": "T1071 T1090 T1095 T1102 T1105 T1132 T1219 T1568 T1571 T1572 T1573",
     "exfiltration": "T1011 T1020 T1029 T1030 T1041 T1048 T1052 T1537 T1567",
     "impact": (
@@ -61,13 +67,21 @@ BEFORE_THE_TRAIL = frozenset({"reconnaissance", "resource-development"})
 """What an attacker does before the first call leaves no record in a trail."""
 
 
-def tactic_id(text: str) -> str:
-    """A tactic however it was written.
+_SINCE_19: Mapping[str, str] = {
+    "stealth": "defense-evasion",
+    "defense-impairment": "defense-evasion",
+}
+"""What version 19 made of Defense Evasion. Rules from elsewhere are tagged so."""
 
-    >>> tactic_id("Defense_Evasion"), tactic_id("attack.defense-evasion")
+
+def tactic_id(text: str) -> str:
+    """A tactic however it was written, by the names of version 18.
+
+    >>> tactic_id("Defense_Evasion"), tactic_id("attack.stealth")
     ('defense-evasion', 'defense-evasion')
     """
-    return text.lower().removeprefix("attack.").replace("_", "-").replace(" ", "-")
+    name = text.lower().removeprefix("attack.").replace("_", "-").replace(" ", "-")
+    return _SINCE_19.get(name, name)
 
 
 def serves(technique: str, tactic: str) -> bool:

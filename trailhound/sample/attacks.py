@@ -170,7 +170,7 @@ def stolen_key(at: Incident) -> None:
          resources=(("AWS::S3::Bucket", f"arn:aws:s3:::{loot}"),), data=True)  # fmt: skip
     for number in range(at.bulk):
         key = f"exports/customers/part-{number:05d}.parquet"
-        _object(at, ghost, EXFILTRATION, "T1530", "GetObject", loot, key)
+        _object(at, ghost, EXFILTRATION, "T1048", "GetObject", loot, key)
     call(ghost, EXFILTRATION, "T1537", "ec2", "ModifySnapshotAttribute",
          {"snapshotId": "snap-0<hex17>", "createVolumePermission": {
              "add": {"items": [{"userId": OUTSIDER}]}},
@@ -182,7 +182,7 @@ def crypto_mining(at: Incident) -> None:
     """An instance's credentials taken through its metadata service, used to rent machines."""
     miner = at.instance_session(at.hostile_address(), agents.ATTACK_SDK)
     call = at.call
-    call(miner, ACCESS, "T1552.005", "sts", "GetCallerIdentity", pause=(0, 0))
+    call(miner, ACCESS, "T1078.004", "sts", "GetCallerIdentity", pause=(0, 0))
     call(miner, DISCOVERY, "T1580", "ec2", "DescribeRegions", {"regionSet": {}},
          pause=_QUICK)  # fmt: skip
     call(miner, DISCOVERY, "T1580", "servicequotas", "GetServiceQuota",
@@ -221,7 +221,7 @@ def crypto_mining(at: Incident) -> None:
         }
         call(miner, IMPACT, "T1496", "ec2", "RunInstances", _machines(kind, 1 + number % 4),
              response, pause=(8, 25))  # fmt: skip
-    call(miner, EVASION, "T1578.002", "ec2", "ModifyInstanceAttribute",
+    call(miner, EVASION, "T1578.005", "ec2", "ModifyInstanceAttribute",
          {"instanceId": "i-0<hex17>", "disableApiTermination": {"value": True}},
          {"requestId": "<uuid>", "_return": True})  # fmt: skip
 
@@ -324,7 +324,7 @@ def s3_ransomware(at: Incident) -> None:
          **shown)  # fmt: skip
     keys = [f"curated/2025/ledger-{number:05d}.csv" for number in range(max(1, at.bulk // 3))]
     for key in keys:
-        _object(at, thief, EXFILTRATION, "T1530", "GetObject", hostage, key)
+        _object(at, thief, EXFILTRATION, "T1048", "GetObject", hostage, key)
     for key in keys:
         call(thief, IMPACT, "T1486", "s3", "CopyObject",
              {"bucketName": hostage, "Host": host, "key": key,

@@ -95,7 +95,7 @@ class NotifySettings(Section):
     """Telling people of alerts."""
 
     channels: list[ChannelSettings] = []
-    max_age_hours: Annotated[float, Field(gt=0)] = 24.0
+    max_age_hours: Annotated[float, Field(gt=0)] = 26.0
     """Alerts whose last event is older than this when they are first looked at are not sent."""
     per_minute: Annotated[int, Field(ge=1, le=10_000)] = 20
     """Messages a minute to one channel; the others wait, and one message says how many."""

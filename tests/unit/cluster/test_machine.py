@@ -43,9 +43,12 @@ def test_a_port_in_use_is_named() -> None:
 
 
 def test_free_port_steps_over_one_in_use() -> None:
-    first = machine.free_port()
-    with socket.create_server((machine.LOOPBACK, first)):
-        assert first < machine.free_port() <= 9299
+    with socket.create_server((machine.LOOPBACK, 0)) as server:
+        first = server.getsockname()[1]
+        assert first < machine.free_port(first, first + 20) <= first + 20
+        with pytest.raises(PortTaken, match=f"every port from {first} to {first}"):
+            machine.free_port(first, first)
+    assert 9220 <= machine.free_port() <= 9299
 
 
 def test_too_little_disk_is_named(tmp_path: Path) -> None:

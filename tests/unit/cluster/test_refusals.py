@@ -176,6 +176,7 @@ def test_the_status_is_kept() -> None:
     meant = translate(_reply(404, "index_not_found_exception", "no such index [x]"))
     assert isinstance(meant, RequestFailed)
     assert meant.status == 404
+    assert "trailhound init" in meant.hint
 
 
 def test_something_else_that_answers() -> None:

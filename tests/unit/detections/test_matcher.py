@@ -343,6 +343,14 @@ def test_a_rule_that_pysigma_found_faulty_is_refused() -> None:
         SigmaMatcher.from_rule(rule)
 
 
+@pytest.mark.parametrize("name", [True, False, 1])
+def test_a_selection_whose_name_is_no_text_is_refused(name: object) -> None:
+    detection = {name: {"eventName": "x"}, "s": {"eventName": "y"}}
+    for condition in ("s", "1 of them", "all of s*"):
+        with pytest.raises(RuleError, match="read as"):
+            SigmaMatcher.from_detection({**detection, "condition": condition})  # type: ignore[dict-item]
+
+
 def test_fields_are_the_paths_asked_for() -> None:
     matcher = SigmaMatcher.from_detection(
         {

@@ -19,6 +19,7 @@ from detections.samples import documents, read_samples, samples_file
 from enrich.agent import agent
 from enrich.enricher import Enricher
 from tests.unit.detections.packs import OWN_KINDS, RULES, Shipped, shipped
+from trailhound.report.attack import serves
 
 ENRICHER = Enricher()
 TACTICS = {
@@ -83,6 +84,26 @@ def test_a_rule_is_whole(rule: Shipped) -> None:
             "product": "aws",
             "service": "cloudtrail",
         }
+
+
+@every_rule
+def test_tactics_and_techniques_belong_together(rule: Shipped) -> None:
+    """Each technique is of a tactic that the rule names, and each of these has a technique."""
+    tags = [tag.removeprefix("attack.") for tag in rule.main["tags"]]
+    tactics = [tag for tag in tags if tag in TACTICS]
+    techniques = [tag for tag in tags if re.fullmatch(r"t\d{4}(\.\d{3})?", tag)]
+    assert sorted(tags) == sorted((*tactics, *techniques))
+    for technique in techniques:
+        # One that is not listed there would serve any tactic, even one that there is not.
+        assert not serves(technique, "none"), technique
+        assert any(serves(technique, tactic) for tactic in tactics), technique
+    for tactic in tactics:
+        assert any(serves(technique, tactic) for technique in techniques), tactic
+    links = {link for link in rule.main["references"] if "attack.mitre.org" in link}
+    assert links == {
+        f"https://attack.mitre.org/techniques/{technique.upper().replace('.', '/')}/"
+        for technique in techniques
+    }
 
 
 @every_rule

@@ -75,6 +75,9 @@ def test_a_rule_has_all_that_its_file_says(tmp_path: Path) -> None:
         (text(2, trailhound="[a]"), "no mapping"),
         (text(2, detection="{s: {eventName|expand: '%x%'}, condition: s}"), "%x%"),
         (text(2, logsource="{product: windows}"), "windows"),
+        (text(2, detection="{on: {eventName: x}, condition: 1 of them}"), "read as True"),
+        (text(2, detection="{1: {eventName: x}, condition: all of them}"), "read as 1"),
+        (text(2, detection="{s: {eventName|re: 5}, condition: s}"), "not Sigma"),
         (text(1), "is taken by"),
         (text(2, detection="{s: {eventName|re: '('}, condition: s}"), "egular expression"),
     ],
@@ -179,6 +182,20 @@ def test_a_faulty_exception_breaks_no_rule(
     assert (fault.place.path, fault.stops) == (file, stops)
 
 
+def test_an_exception_that_yaml_misreads_breaks_no_rule(tmp_path: Path) -> None:
+    file = exception(tmp_path, IDS[1], "contains")
+    file.write_text(file.read_text().replace("ours", "off"), encoding="utf-8")
+    made = pack(tmp_path, text(1), exceptions=[file])
+    assert [each.id for each in made.rules] == [IDS[1]]
+    assert ["read as False" in each.reason for each in made.faults] == [True]
+
+
+def test_a_severity_of_its_own_outlives_another_level(tmp_path: Path) -> None:
+    own = text(1, trailhound="{severity: 2}")
+    made = pack(tmp_path, own, overrides={IDS[1]: {"level": "critical"}})
+    assert [(each.level, each.severity) for each in made.rules] == [("critical", 2)]
+
+
 def test_settings_override_a_rule_without_touching_it(tmp_path: Path) -> None:
     overrides = {
         IDS[1]: {"level": "low", "interval": "1h"},
@@ -188,6 +205,7 @@ def test_settings_override_a_rule_without_touching_it(tmp_path: Path) -> None:
     made = pack(tmp_path, text(1), text(2), overrides=overrides)
     (rule,) = made.rules
     assert (rule.level, rule.interval) == ("low", timedelta(hours=1))
+    assert rule.severity == 3, "it gave none of its own"
     assert [each.id for each in made.disabled] == [IDS[2]]
     (fault,) = made.faults
     assert not fault.stops

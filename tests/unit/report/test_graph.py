@@ -84,3 +84,4 @@ def test_a_technique_stands_where_it_belongs() -> None:
     assert not serves("T1098.001", "impact")
     assert serves("T0000", "impact")  # one that is not listed may serve any
     assert tactic_id("attack.Defense_Evasion") == "defense-evasion"
+    assert tactic_id("defense-impairment") == "defense-evasion"  # its name since version 19

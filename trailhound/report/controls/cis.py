@@ -13,6 +13,8 @@ _ALARM = "Whether an alarm on them exists in CloudWatch is configuration, which 
 _STATE = (
     "A trail shows changes, not the present state: what was set up before this time is not in it."
 )
+_FEDERATED = "Federated sign-ins may have had MFA at the identity provider."
+_PORTS = "The ports are in each event; whether they serve administration is to be judged."
 
 CIS = Framework(
     "CIS AWS Foundations Benchmark 3.0.0",
@@ -39,12 +41,18 @@ CIS = Framework(
             "Some calls only root can make: the trail does not know which were meant.",
         ),
         Row(
+            "1.8, 1.9",
+            "Passwords are long and not used again",
+            ("password_policy",),
+            "Changes of the password policy, and its removal.",
+            _STATE,
+        ),
+        Row(
             "1.10",
             "Users with a password sign in with MFA",
             ("login_no_mfa", "mfa_removed"),
             "Sign-ins that succeeded without MFA, and devices that were removed.",
-            "Federated sign-ins may have had MFA at the identity provider. Users who did not sign "
-            "in are not seen.",
+            f"{_FEDERATED} Users who did not sign in are not seen.",
         ),
         Row(
             "1.14",
@@ -140,7 +148,7 @@ CIS = Framework(
             "Sign-ins without MFA are watched",
             ("login_no_mfa",),
             "Sign-ins to the console without MFA.",
-            _ALARM,
+            f"{_ALARM} {_FEDERATED}",
         ),
         Row("4.3", "Use of root is watched", ("root",), "Calls by root.", _ALARM),
         Row(
@@ -219,22 +227,22 @@ CIS = Framework(
             "4.16",
             "Security Hub is on",
             ("watch_off",),
-            "Security Hub and its like turned off or muted.",
+            "Security Hub and its like turned off, muted or changed.",
             _STATE,
         ),
         Row(
             "5.1",
-            "Network ACLs are closed to the world",
+            "Network ACLs keep the world off administration ports",
             ("acl_open",),
-            "Entries that were made for every address, allowing or denying.",
-            _STATE,
+            "Entries that were made to let every address in, on any port.",
+            f"{_STATE} {_PORTS}",
         ),
         Row(
             "5.2, 5.3",
-            "Security groups are closed to the world",
+            "Security groups keep the world off administration ports",
             ("open_to_world",),
             "Groups that were opened to every address, on any port.",
-            "The ports are in each event; whether they serve administration is to be judged.",
+            f"{_STATE} {_PORTS}",
         ),
         Row(
             "5.6",

@@ -193,13 +193,16 @@ EVIDENCE: Mapping[str, Evidence] = {
         ),
     ),
     "watch_off": Evidence(
-        "GuardDuty, Security Hub, Macie or Inspector turned off or muted",
+        "GuardDuty, Security Hub, Macie or Inspector turned off, muted or changed",
         both(
             source("guardduty", "securityhub", "macie2", "inspector2"),
             call(
                 "DeleteDetector",
                 "UpdateDetector",
                 "CreateFilter",
+                "DisassociateMembers",
+                "DeleteMembers",
+                "StopMonitoringMembers",
                 "DisassociateFromMasterAccount",
                 "DisassociateFromAdministratorAccount",
                 "DisableSecurityHub",
@@ -259,6 +262,19 @@ EVIDENCE: Mapping[str, Evidence] = {
     "ebs_default": Evidence(
         "encryption of new disks turned off", call("DisableEbsEncryptionByDefault")
     ),
+    "backups_gone": Evidence(
+        "backups and snapshots deleted",
+        call(
+            "DeleteBackupPlan",
+            "DeleteBackupVault",
+            "DeleteRecoveryPoint",
+            "DeleteBackup",
+            "DeleteSnapshot",
+            "DeleteDBSnapshot",
+            "DeleteDBClusterSnapshot",
+            "DeleteClusterSnapshot",
+        ),
+    ),
     "flow_logs_off": Evidence("VPC flow logs deleted", call("DeleteFlowLogs")),
     "log_groups_gone": Evidence(
         "log groups deleted, or their retention changed",
@@ -292,9 +308,11 @@ EVIDENCE: Mapping[str, Evidence] = {
         ),
     ),
     "acl_open": Evidence(
-        "network ACL entries for every address",
+        "network ACL entries that let every address in",
         both(
             call("CreateNetworkAclEntry", "ReplaceNetworkAclEntry"),
+            term("requestParameters.ruleAction", "allow"),
+            term("requestParameters.egress", "false"),
             either(
                 term("requestParameters.cidrBlock", "0.0.0.0/0"),
                 term("requestParameters.ipv6CidrBlock", "::/0"),

@@ -123,8 +123,15 @@ NIST = Framework(
             "A trail shows changes, not the present state.",
         ),
         Row(
-            "IA-2(1)",
-            "MFA for privileged accounts",
+            "CP-9",
+            "Backups are made and protected",
+            ("backups_gone",),
+            "Backups and snapshots deleted.",
+            "Old ones are deleted by schedule as well. Whether one can be restored no trail shows.",
+        ),
+        Row(
+            "IA-2(1), IA-2(2)",
+            "MFA for privileged accounts and others",
             ("login_no_mfa", "mfa_removed"),
             "Sign-ins that succeeded without MFA, and devices removed.",
             "Federated sign-ins may have had MFA at the identity provider.",

@@ -1,5 +1,6 @@
 """PCI DSS 4.0: requirements on which a trail can say anything, requirement 10 above all.
 
+Version 4.0.1, which replaced it at the end of 2024, has the same numbers.
 Source: https://www.pcisecuritystandards.org/document_library/ (PCI DSS v4.0.1)
 """
 
@@ -21,18 +22,18 @@ PCI = Framework(
             "Approval stands in your change records.",
         ),
         Row(
-            "1.4.1",
-            "Trusted and untrusted networks are kept apart",
+            "1.3.1, 1.4.2",
+            "No more traffic comes in than is needed",
             ("open_to_world",),
             "Security groups that were opened to every address.",
-            "What was open before this time is not in it.",
+            f"What was open before this time is not in it. {_CARDS}",
         ),
         Row(
             "3.7",
             "Keys are managed",
             ("kms_change", "kms_loss"),
             "Changes of KMS keys, and keys disabled or to be deleted.",
-            "Keys outside KMS, and who holds them, are not seen.",
+            "Which keys protect account data, keys outside KMS, and who holds them, are not seen.",
         ),
         Row(
             "7.2",
@@ -50,17 +51,17 @@ PCI = Framework(
         ),
         Row(
             "8.2.4",
-            "Identities are made and changed by approval",
-            ("accounts_changed",),
-            "Users, roles and groups made, changed or removed.",
+            "Identities and their credentials are changed by approval",
+            ("accounts_changed", "credentials"),
+            "Users, roles, groups, keys, passwords and MFA devices made, changed or removed.",
             "Approval stands in your change records.",
         ),
         Row(
             "8.3.4",
-            "Failed sign-ins are limited",
+            "Who fails to sign in is locked out",
             ("login_failed",),
             "Sign-ins to the console that failed.",
-            "AWS locks no account by itself: the identity provider may.",
+            "AWS locks out no IAM user by itself: an identity provider may, and logs it.",
         ),
         Row(
             "8.4",
@@ -130,6 +131,7 @@ PCI = Framework(
             ("trail_change", "log_groups_gone", "flow_logs_off"),
             "Changes of trails, log groups and flow logs.",
             _AWS,
+            "evidence",
         ),
         Row(
             "10.2.1.7",
@@ -171,6 +173,22 @@ PCI = Framework(
             "evidence",
         ),
         Row(
+            "10.4.1.1",
+            "Reviews of audit logs are automated",
+            ("alerts",),
+            "Alerts that the detections raised.",
+            "Whether rules ran at all stands in the gaps of this report.",
+            "evidence",
+        ),
+        Row(
+            "10.4.3",
+            "Anomalies that a review finds are dealt with",
+            ("alerts_closed",),
+            "Alerts that somebody closed.",
+            "How they were dealt with stands in your own records.",
+            "evidence",
+        ),
+        Row(
             "10.7.2",
             "Failures of security controls are noticed",
             ("trail_stop", "config_change", "watch_off"),
@@ -179,10 +197,17 @@ PCI = Framework(
         ),
         Row(
             "11.5.1",
-            "Intrusions are detected",
-            ("alerts", "high_risk", "threats"),
-            "Alerts, events of high risk, and matches of threat lists.",
-            "Traffic on the network is not in the trail.",
+            "Intrusions into the network are detected",
+            ("threats", "watch_off"),
+            "Calls from addresses on threat lists; GuardDuty and its like turned off or changed.",
+            "Traffic on the network is not in the trail: what watches it is another tool.",
+        ),
+        Row(
+            "12.10.5",
+            "Alerts of monitoring are responded to",
+            ("alerts", "alerts_closed"),
+            "Alerts, and those that somebody closed.",
+            "Only alerts of this trail: the plan has to name other monitoring too.",
             "evidence",
         ),
     ),

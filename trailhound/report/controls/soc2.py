@@ -48,9 +48,9 @@ SOC2 = Framework(
         Row(
             "CC6.8",
             "Unwanted software is kept out",
-            ("remote_shell", "objects_made"),
-            "Commands on machines, and resources made.",
-            "What runs on a machine is not in the trail.",
+            ("remote_shell",),
+            "Shells and commands on machines, by which software can come in.",
+            "What runs or is installed on a machine is not in the trail.",
         ),
         Row(
             "CC7.1",
@@ -94,9 +94,9 @@ SOC2 = Framework(
         Row(
             "A1.2",
             "Backups and recovery are protected",
-            ("kms_loss", "trail_stop"),
-            "Keys disabled or to be deleted, attempts to stop the trail.",
-            "Whether a backup can be restored no trail shows.",
+            ("backups_gone", "kms_loss"),
+            "Backups and snapshots deleted, keys disabled or to be deleted.",
+            "Old ones are deleted by schedule as well. Whether one can be restored no trail shows.",
         ),
     ),
 )
