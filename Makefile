@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The tests' processes, one a core of the smallest machine that we have in mind.
 WORKERS ?= 2
-PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: demo test check unit bench screenshots lock clean

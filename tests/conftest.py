@@ -30,20 +30,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         session.end()
 
 
-@pytest.hookimpl(tryfirst=True)  # before the workers read the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Unit tests first, then integration, then faults: the cheapest tells first.
 
-    A file's tests stay with one worker, for what they share; those of faults, which are long and
-    share little, go to whoever is free, so that the workers end together.
+    The workers take whole files (`--dist loadfile`), for what a file's tests share.
     """
     items.sort(key=_rank)
-    for item in items:
-        if "secured_engine" in getattr(item, "fixturenames", ()):
-            # One worker has it: its authority, which issues more certificates, is a Python object.
-            item.add_marker(pytest.mark.xdist_group("secured"))
-        elif _rank(item) < ORDER.index("faults"):
-            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(TESTS))))
 
 
 def _rank(item: pytest.Item) -> int:
