@@ -66,3 +66,17 @@ class Controls:
 
     def _reference(self, number: int) -> str:
         return f"control_{number}_index_pattern"
+
+
+def of_events(id_: str) -> Controls:
+    """The controls of a page on events: account, region and principal."""
+    return Controls(
+        id=id_,
+        title="Narrow down",
+        question="Which account, region and principal do you want to look at?",
+        fields=(
+            ("recipientAccountId", "Account"),
+            ("awsRegion", "Region"),
+            ("user.name", "Principal"),
+        ),
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.aggregation import by_time, cases, count, highest, terms, unique
-from dashboards.controls import Controls
+from dashboards.controls import of_events
 from dashboards.dashboard import Dashboard, row
 from dashboards.palette import INTEGRITY, ORANGE, OUTCOMES, PURPLE, RED
 from dashboards.panel import Chart
@@ -49,16 +49,7 @@ SNAGS = calls("LeaveOrganization", "CloseAccount", "DetachPolicy", "DeletePolicy
 GUARD_RAILS = both(services("organizations", "account", "controltower"), SNAGS)
 ALL = either(TRAIL, WATCHERS, GUARD_RAILS)
 
-CONTROLS = Controls(
-    id="evasion-controls",
-    title="Narrow down",
-    question="Which account, region and principal do you want to look at?",
-    fields=(
-        ("recipientAccountId", "Account"),
-        ("awsRegion", "Region"),
-        ("user.name", "Principal"),
-    ),
-)
+CONTROLS = of_events("evasion-controls")
 
 NUMBERS = Chart(
     id="evasion-numbers",

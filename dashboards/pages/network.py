@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.aggregation import by_time, cases, count, highest, terms, unique
-from dashboards.controls import Controls
+from dashboards.controls import of_events
 from dashboards.dashboard import Dashboard, row
 from dashboards.palette import BLUE, GREEN, ORANGE, OUTCOMES, RED
 from dashboards.panel import Chart
@@ -36,16 +36,7 @@ ROUTES = calls(
 )
 REMOTE = calls("SendCommand", "StartSession", "CreateKeyPair", "ImportKeyPair", "GetPasswordData")
 
-CONTROLS = Controls(
-    id="network-controls",
-    title="Narrow down",
-    question="Which account, region and principal do you want to look at?",
-    fields=(
-        ("recipientAccountId", "Account"),
-        ("awsRegion", "Region"),
-        ("user.name", "Principal"),
-    ),
-)
+CONTROLS = of_events("network-controls")
 
 NUMBERS = Chart(
     id="network-numbers",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.aggregation import by_time, cases, count, highest, levels, steps, terms, unique
-from dashboards.controls import Controls
+from dashboards.controls import of_events
 from dashboards.dashboard import Dashboard, row
 from dashboards.data_view import ALERTS
 from dashboards.palette import CATEGORIES, LEVELS, ORANGE, OUTCOMES, RED
@@ -11,16 +11,7 @@ from dashboards.panel import Chart
 from dashboards.saved_search import Search
 from dashboards.world_map import WorldMap
 
-CONTROLS = Controls(
-    id="overview-controls",
-    title="Narrow down",
-    question="Which account, region and principal do you want to look at?",
-    fields=(
-        ("recipientAccountId", "Account"),
-        ("awsRegion", "Region"),
-        ("user.name", "Principal"),
-    ),
-)
+CONTROLS = of_events("overview-controls")
 
 IN_SHORT = Chart(
     id="overview-numbers",
