@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
@@ -20,10 +19,10 @@ from opensearchpy.exceptions import ConnectionTimeout, TransportError
 from detections.backend.clause import NOTHING
 from detections.backend.fields import LEAVES, named
 from detections.compiled import REPAIRED, Compiled, Query, is_repaired
+from detections.events.found import Hit, findings
 from detections.events.replies import whole
 from detections.events.vocabulary import Vocabulary
-from detections.finding import Finding, Group
-from detections.matcher.event_values import text, values_at
+from detections.finding import Finding
 from detections.matcher.moved import put_back
 from detections.rule import Rule
 from detections.span import Span
@@ -65,14 +64,6 @@ class RuleOutcome:
     seconds: float = 0.0
     findings: tuple[Finding, ...] = ()
     error: TrailhoundError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One document that a rule matches."""
-
-    id: str
-    source: Mapping[str, Any]
 
 
 class Search:
@@ -241,8 +232,8 @@ class Search:
             hits = list(self._all(rule, compiled, span, _answer(reply)))
         except ClusterError as error:
             return RuleOutcome(rule, seconds=_seconds(reply, started), error=error)
-        findings = _findings(rule, hits)
-        return RuleOutcome(rule, len(hits), _seconds(reply, started), findings)
+        found = findings(rule, hits)
+        return RuleOutcome(rule, len(hits), _seconds(reply, started), found)
 
     def _all(
         self, rule: Rule, compiled: Compiled, span: Span, reply: Mapping[str, Any]
@@ -395,30 +386,3 @@ def _held(hit: Mapping[str, Any]) -> Mapping[str, Any]:
         return hit.get("_source") or {}
     repaired = columns.get("trail.repaired", [])
     return {**columns, "trail": {"repaired": repaired}, "@timestamp": columns["@timestamp"][0]}
-
-
-def _findings(rule: Rule, hits: Iterable[Hit]) -> tuple[Finding, ...]:
-    groups = [(path, values_at(named(path))) for path in rule.group_by]
-
-    def group(source: Mapping[str, Any]) -> Group:
-        return tuple((path, _joined(read(source))) for path, read in groups)
-
-    return tuple(
-        Finding(rule.id, (hit.id,), 1, at, at, group(hit.source))
-        for hit in hits
-        for at in [_time(hit.source)]
-    )
-
-
-def _joined(values: Iterable[Any]) -> str:
-    return ", ".join(dict.fromkeys(text(value) for value in values))
-
-
-def _time(source: Mapping[str, Any]) -> datetime:
-    """When the event happened, as the index has it."""
-    written = source.get("@timestamp")
-    try:
-        parsed = datetime.fromisoformat(str(written))
-    except ValueError:
-        return datetime.fromtimestamp(0, UTC)
-    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
