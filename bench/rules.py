@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,11 +17,12 @@ from bench.ground import Ground, finished, fresh_namespace
 from bench.indexing import replay
 from bench.recordings import DATA
 from detections.compiled import Compiled
-from detections.events.search import WORTH_A_LOOK, RuleOutcome, Search
+from detections.events.search import WORTH_A_LOOK, Found, RuleOutcome, Search
 from detections.packs.pack import load
 from detections.rule import Rule
 from detections.span import Span
 from ingest.batch import Batch, tail
+from trailhound.errors import ClusterError
 from trailhound.settings import Settings
 
 DISTINCT = 1_000_000
@@ -165,7 +166,11 @@ def cost(
     requests = _Counted(client)
     began, busy, ours = time.monotonic(), _processor(ground.pid), time.process_time()
     with requests:
-        outcomes: list[RuleOutcome] = list(getattr(search, how)(rules, compiled, span))
+        outcomes = list(
+            search.count(rules, compiled, span)
+            if how == "count"
+            else _taken(search.find(rules, compiled, span))
+        )
     slowest = max(outcomes, key=lambda each: each.seconds)
     return Cost(
         time.monotonic() - began,
@@ -177,6 +182,18 @@ def cost(
         sum(each.error is not None for each in outcomes),
         f"{slowest.rule.title} {slowest.seconds:.2f} s",
     )
+
+
+def _taken(found: Iterable[Found]) -> Iterator[RuleOutcome]:
+    """Each rule's findings taken and counted, before the next one's."""
+    for each in found:
+        began, hits, error = time.monotonic(), 0, None
+        try:
+            for _ in each.findings:
+                hits += 1
+        except ClusterError as fault:
+            error = fault
+        yield RuleOutcome(each.rule, hits, each.seconds + time.monotonic() - began, error)
 
 
 class _Counted:

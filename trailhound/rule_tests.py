@@ -25,7 +25,7 @@ from enrich.enricher import Enricher
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
-from trailhound.errors import RequestFailed, RuleError, TrailhoundError
+from trailhound.errors import ClusterError, RequestFailed, RuleError, TrailhoundError
 from trailhound.settings import Settings
 
 ALL_TIME = Span(datetime(1990, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
@@ -158,10 +158,15 @@ def _plain(
     rules = [rule for rule in pack.rules if rule.id in own]
     among = {rule.id: [each for sample in own[rule.id] for each in sample.ids] for rule in rules}
     compiled = {rule.id: _only(pack.compiled[rule.id], among[rule.id]) for rule in rules}
-    for outcome in Search(client, settings).find(rules, compiled, ALL_TIME):
-        hits = {finding.events[0] for finding in outcome.findings}
-        for sample in own[outcome.rule.id]:
-            yield Verdict(sample, not hits.isdisjoint(sample.ids), outcome.error)
+    for found in Search(client, settings).find(rules, compiled, ALL_TIME):
+        hits: set[str] = set()
+        error = None
+        try:
+            hits.update(each.events[0] for each in found.findings)
+        except ClusterError as fault:
+            error = fault
+        for sample in own[found.rule.id]:
+            yield Verdict(sample, not hits.isdisjoint(sample.ids), error)
 
 
 def _together(

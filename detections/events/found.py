@@ -2,48 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
-
 from detections.backend.fields import named
-from detections.finding import Finding, Group
-from detections.matcher.event_values import text, values_at
+from detections.events.fields import FieldReader, Hit
+from detections.finding import Finding
 from detections.rule import Rule
+from detections.span import moment
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One document that a rule matches."""
-
-    id: str
-    source: Mapping[str, Any]
+def grouping(rule: Rule) -> list[str]:
+    """The fields whose values put an event into its group, by their own names."""
+    return [named(path) for path in rule.group_by]
 
 
-def findings(rule: Rule, hits: Iterable[Hit]) -> tuple[Finding, ...]:
-    """A finding for each hit, in the group that the rule's `group_by` puts it in."""
-    groups = [(path, values_at(named(path))) for path in rule.group_by]
-
-    def group(source: Mapping[str, Any]) -> Group:
-        return tuple((path, _joined(read(source))) for path, read in groups)
-
-    return tuple(
-        Finding(rule.id, (hit.id,), 1, at, at, group(hit.source))
-        for hit in hits
-        for at in [_time(hit.source)]
-    )
-
-
-def _joined(values: Iterable[Any]) -> str:
-    return ", ".join(dict.fromkeys(text(value) for value in values))
-
-
-def _time(source: Mapping[str, Any]) -> datetime:
-    """When the event happened, as the index has it."""
-    written = source.get("@timestamp")
-    try:
-        parsed = datetime.fromisoformat(str(written))
-    except ValueError:
-        return datetime.fromtimestamp(0, UTC)
-    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+def finding(rule: Rule, reader: FieldReader, hit: Hit) -> Finding:
+    """One event, in the group that the rule's `group_by` puts it in. `sort[0]` is its time."""
+    at = moment(int(hit["sort"][0]))
+    values = (reader.values(hit, name) for name in grouping(rule))
+    group = tuple((path, ", ".join(each)) for path, each in zip(rule.group_by, values, strict=True))
+    return Finding(rule.id, (hit["_id"],), 1, at, at, group)

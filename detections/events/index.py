@@ -27,6 +27,7 @@ _ENTIRE = 100
 """Whole events a request; each is up to 256 KB."""
 ORDER: tuple[str, ...] = ("eventID", "trail.object", "trail.position")
 """What orders events of one instant, and tells any two apart: a record's place does."""
+SORT = [{name: "asc"} for name in ("@timestamp", *ORDER)]
 
 
 class EventIndex:
@@ -39,15 +40,18 @@ class EventIndex:
         *,
         hits_page: int = HITS_PAGE,
         groups_page: int = GROUPS_PAGE,
+        seconds: float | None = None,
     ) -> None:
+        """`seconds`: when the engine cuts a search off, which is then an error; None for never."""
         self._client = client
         self._index = index
         self._hits_page = hits_page
         self._groups_page = groups_page
+        self._limit = {} if seconds is None else {"timeout": f"{seconds * 1000:.0f}ms"}
 
     def count(self, query: Query) -> int:
         """How many events match; 0 where there is no index yet."""
-        body = {"size": 0, "track_total_hits": True, "query": query}
+        body = {"size": 0, "track_total_hits": True, "query": query, **self._limit}
         with cluster_errors():
             reply = self._client.search(
                 index=self._index,
@@ -66,7 +70,7 @@ class EventIndex:
         for query in queries:
             header = {"index": self._index, "ignore_unavailable": True, "allow_no_indices": True}
             lines.append({**header, "allow_partial_search_results": False})
-            lines.append({"size": 0, "track_total_hits": 1, "query": query})
+            lines.append({"size": 0, "track_total_hits": 1, "query": query, **self._limit})
         with cluster_errors():
             replies = self._client.msearch(body=lines)["responses"]
         return [_nothing(reply) for reply in replies]
@@ -86,7 +90,9 @@ class EventIndex:
                     "allow_partial_pit_creation": "false",
                 },
             )
-        snapshot = Snapshot(self._client, made["pit_id"], self._hits_page, self._groups_page)
+        snapshot = Snapshot(
+            self._client, made["pit_id"], self._hits_page, self._groups_page, self._limit
+        )
         try:
             whole(made)
             yield snapshot
@@ -98,11 +104,19 @@ class EventIndex:
 class Snapshot:
     """The events at one point in time."""
 
-    def __init__(self, client: OpenSearch, pit: str, hits_page: int, groups_page: int) -> None:
+    def __init__(
+        self,
+        client: OpenSearch,
+        pit: str,
+        hits_page: int,
+        groups_page: int,
+        limit: Mapping[str, Any],
+    ) -> None:
         self._client = client
         self.pit = pit
         self._hits_page = hits_page
         self._groups_page = groups_page
+        self._limit = limit
 
     def count(self, query: Query) -> int:
         """How many events match."""
@@ -143,8 +157,7 @@ class Snapshot:
         `entire` is true come with the whole of their `_source` all the same. `page` is how many to
         fetch at once, where few of them may be taken.
         """
-        page = page or self._hits_page
-        sort = [{name: "asc"} for name in ("@timestamp", *ORDER)]
+        page = min(page or self._hits_page, self._hits_page)
         after: dict[str, Any] = {}
         total = seen = 0
         while True:
@@ -152,7 +165,7 @@ class Snapshot:
             reply = self.search(
                 query,
                 size=page,
-                sort=sort,
+                sort=SORT,
                 track_total_hits=first,
                 **request,
                 **after,
@@ -223,7 +236,7 @@ class Snapshot:
         ]
 
     def _body(self, body: dict[str, Any]) -> dict[str, Any]:
-        return {**body, "pit": {"id": self.pit, "keep_alive": KEEP_ALIVE}}
+        return {**body, **self._limit, "pit": {"id": self.pit, "keep_alive": KEEP_ALIVE}}
 
 
 def _nothing(reply: Mapping[str, Any]) -> bool:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from detections.compiled import Compiled, Query
 from detections.correlations.occurrences import GroupKey
 from detections.events.fields import FieldReader, Hit
 from detections.events.index import Snapshot
+
+ENTIRE_PAGE = 1_000
+"""Hits of one reply where each brings its whole event."""
+
+
+def decided(compiled: Compiled, reader: FieldReader, hits: Iterable[Hit]) -> Iterator[Hit]:
+    """Those of a query's hits that the rule matches."""
+    for hit in hits:
+        if not reader.must_be_decided(hit) or compiled.holds(hit["_source"]):
+            yield hit
 
 
 class Matching:
@@ -48,12 +58,12 @@ class Matching:
         return not reply["hits"]["hits"]
 
     def _decided(self, query: Query, page: int | None) -> Iterator[Hit]:
+        if page is None and self.compiled.decide is not None:
+            page = ENTIRE_PAGE
         hits = self.snapshot.hits(
             query, self.reader.request(), entire=self.reader.must_be_entire, page=page
         )
-        for hit in hits:
-            if not self.reader.must_be_decided(hit) or self.compiled.holds(hit["_source"]):
-                yield hit
+        return decided(self.compiled, self.reader, hits)
 
 
 _FEW = 100

@@ -1,13 +1,13 @@
 """Plain rules over the index: many a request, all their hits, and each rule's faults its own.
 
 Rules go out together by `_msearch`. Most have few hits, which come with the first reply; a rule
-with more is read to its end on a point in time of its own. A reply that is not whole (a failed
-shard, a query cut off) fails that rule's interval and no other's.
+with more is read to its end on a point in time of its own, as its findings are taken. A reply that
+is not whole (a failed shard, a query cut off) fails that rule's interval and no other's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any
@@ -17,18 +17,19 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConnectionTimeout, TransportError
 
 from detections.backend.clause import NOTHING
-from detections.backend.fields import LEAVES, named
-from detections.compiled import REPAIRED, Compiled, Query, is_repaired
-from detections.events.found import Hit, findings
+from detections.compiled import REPAIRED, Compiled, Query
+from detections.events.fields import FieldReader, Hit
+from detections.events.found import finding, grouping
+from detections.events.index import HITS_PAGE, SORT, EventIndex
+from detections.events.matching import Matching, decided
 from detections.events.replies import whole
 from detections.events.vocabulary import Vocabulary
 from detections.finding import Finding
-from detections.matcher.moved import put_back
 from detections.rule import Rule
 from detections.span import Span
-from trailhound.cluster.refusals import cluster_errors, translate
+from trailhound.cluster.refusals import translate
 from trailhound.cluster.templates import Names
-from trailhound.errors import ClusterError, ClusterUnreachable, RequestFailed, TrailhoundError
+from trailhound.errors import ClusterError, ClusterUnreachable, TrailhoundError
 from trailhound.settings import Settings
 
 RULES_A_REQUEST = 100
@@ -36,25 +37,31 @@ WORTH_A_LOOK = 10
 """From so many rules on, one look at what there is in the span spares more than it costs."""
 REQUEST_BYTES = 4 * 1024 * 1024
 FIRST_PAGE = 200
-PAGE = 5_000
-"""Hits of one reply; of rules whose hits must be decided, each brings its whole event."""
-DECIDED_PAGE = 1_000
-KEEP_ALIVE = "5m"
-SORT = [
-    {"@timestamp": "asc"},
-    {"eventID": "asc"},
-    {"trail.object": "asc"},
-    {"trail.position": "asc"},
-]
-"""A total order: documents of the same event differ by where they stood."""
 
-_FIXED = ("@timestamp", "trail.repaired")
-_PARAMS = ("ignore_unavailable", "allow_no_indices")
+_HEADER = {
+    "ignore_unavailable": True,
+    "allow_no_indices": True,
+    "allow_partial_search_results": False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one rule finds in one span: a finding for each event, the earliest first.
+
+    They are read as they are taken, so memory stays flat, and taking them raises `ClusterError`
+    where the index has no whole answer: what came before it is right, and the span is to be asked
+    for again. `seconds` is the engine's time for the first of them.
+    """
+
+    rule: Rule
+    findings: Iterator[Finding]
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class RuleOutcome:
-    """What one rule did in one span: its findings, or the error that kept it from an answer.
+    """How often one rule hits in one span, or the error that kept it from an answer.
 
     `hits` counts the events that it matches, `seconds` is the engine's time for it.
     """
@@ -62,7 +69,6 @@ class RuleOutcome:
     rule: Rule
     hits: int = 0
     seconds: float = 0.0
-    findings: tuple[Finding, ...] = ()
     error: TrailhoundError | None = None
 
 
@@ -76,21 +82,26 @@ class Search:
         *,
         rule_seconds: float | None = None,
         worth_a_look: int = WORTH_A_LOOK,
+        first_page: int = FIRST_PAGE,
+        hits_page: int = HITS_PAGE,
     ) -> None:
         """`rule_seconds`: when a query is cut off; by default, after half of `cluster.timeout`.
 
         `worth_a_look`: from how many rules on their span is looked at before they are asked.
+        `first_page`, `hits_page`: hits that come at once, with the reply for many rules and of one.
         """
         self._worth_a_look = worth_a_look
+        self._first = first_page
         self._client = client
-        self._index = Names(settings.prefix).days
+        self._days = Names(settings.prefix).days
         self._where = settings.hosts[0]
         self._cut_off = rule_seconds or settings.cluster.timeout / 2
+        self._index = EventIndex(client, self._days, hits_page=hits_page, seconds=self._cut_off)
 
     def find(
         self, rules: Sequence[Rule], compiled: Mapping[str, Compiled], span: Span
-    ) -> Iterator[RuleOutcome]:
-        """Every plain rule's findings in the span: one for each event, the earliest first.
+    ) -> Iterator[Found]:
+        """Every plain rule's findings in the span.
 
         Raises `ClusterUnreachable` where the cluster is away as a whole.
         """
@@ -99,14 +110,19 @@ class Search:
         replies = self._replies(asked, left, span, self._first_page)
         for rule in rules:
             if rule.id in left:
-                yield self._outcome(rule, left[rule.id], span, next(replies))
+                reply = next(replies)
+                found = self._findings(rule, left[rule.id], span, reply)
+                yield Found(rule, found, _took(reply))
             else:
-                yield RuleOutcome(rule)
+                yield Found(rule, iter(()))
 
     def count(
         self, rules: Sequence[Rule], compiled: Mapping[str, Compiled], span: Span
     ) -> Iterator[RuleOutcome]:
-        """As `find`, without findings: only events that must be decided are read."""
+        """How often every plain rule hits: only events that must be decided are read.
+
+        Raises as `find` does.
+        """
         left = self._narrowed(rules, compiled, span)
         asked = [rule for rule in rules if rule.id in left]
         replies = self._replies(asked, left, span, self._counting)
@@ -115,26 +131,6 @@ class Search:
                 yield self._counted(rule, left[rule.id], span, next(replies))
             else:
                 yield RuleOutcome(rule)
-
-    def hits(
-        self,
-        compiled: Compiled,
-        span: Span,
-        fields: Iterable[str] = (),
-        *,
-        extra: Query | None = None,
-    ) -> Iterator[Hit]:
-        """Every event that the rule matches, in order, decided. Raises `ClusterError`.
-
-        `fields` are what each hit's `source` should hold; where the matcher has to decide, it is
-        the whole event. `extra` narrows the query further.
-        """
-        query = _within(compiled.query if extra is None else _both(compiled.query, extra), span)
-        body = {"query": query, **_wanted(compiled, fields), "sort": SORT}
-        with cluster_errors(self._where):
-            yield from self._decided(
-                compiled, self._pages(body, DECIDED_PAGE if compiled.decide else PAGE)
-            )
 
     # One request for many rules
 
@@ -148,7 +144,7 @@ class Search:
         own = {rule.id: compiled[rule.id] for rule in rules}
         if len(rules) < self._worth_a_look:
             return own
-        body = Vocabulary.request(span) | {"timeout": f"{self._cut_off * 1000:.0f}ms"}
+        body = Vocabulary.request(span) | self._limit()
         (reply,) = self._send([orjson.dumps(body)])
         try:
             known = Vocabulary.of(_answer(reply))
@@ -183,7 +179,7 @@ class Search:
 
     def _send(self, lines: list[bytes]) -> list[Mapping[str, Any] | ClusterError]:
         """A reply or an error for each line. A request that fails as a whole is halved."""
-        header = orjson.dumps({"index": self._index, **_HEADER})
+        header = orjson.dumps({"index": self._days, **_HEADER})
         body = b"".join(header + b"\n" + line + b"\n" for line in lines).decode()
         try:
             replies: list[Mapping[str, Any]] = self._client.msearch(
@@ -206,11 +202,11 @@ class Search:
     def _first_page(self, rule: Rule, compiled: Compiled, span: Span) -> dict[str, Any]:
         return {
             "query": _within(compiled.query, span),
-            "size": FIRST_PAGE,
+            "size": self._first,
             "track_total_hits": True,
             "sort": SORT,
-            **_wanted(compiled, rule.group_by),
-            "timeout": f"{self._cut_off * 1000:.0f}ms",
+            **_reader(rule, compiled).request(),
+            **self._limit(),
         }
 
     def _counting(self, _: Rule, compiled: Compiled, span: Span) -> dict[str, Any]:
@@ -219,125 +215,53 @@ class Search:
             "size": 0,
             "track_total_hits": True,
             "aggs": {"repaired": {"filter": REPAIRED}},
-            "timeout": f"{self._cut_off * 1000:.0f}ms",
+            **self._limit(),
         }
+
+    def _limit(self) -> dict[str, Any]:
+        return {"timeout": f"{self._cut_off * 1000:.0f}ms"}
 
     # One rule
 
-    def _outcome(
+    def _findings(
         self, rule: Rule, compiled: Compiled, span: Span, reply: Mapping[str, Any] | ClusterError
-    ) -> RuleOutcome:
-        started = monotonic()
-        try:
-            hits = list(self._all(rule, compiled, span, _answer(reply)))
-        except ClusterError as error:
-            return RuleOutcome(rule, seconds=_seconds(reply, started), error=error)
-        found = findings(rule, hits)
-        return RuleOutcome(rule, len(hits), _seconds(reply, started), found)
-
-    def _all(
-        self, rule: Rule, compiled: Compiled, span: Span, reply: Mapping[str, Any]
-    ) -> Iterator[Hit]:
-        found = reply["hits"]
-        if found["total"]["value"] > len(found["hits"]):
-            return self.hits(compiled, span, rule.group_by)
-        with cluster_errors(self._where):
-            return iter(list(self._decided(compiled, [found["hits"]])))
+    ) -> Iterator[Finding]:
+        reader = _reader(rule, compiled)
+        first = _answer(reply)["hits"]
+        hits: list[Hit] = first["hits"]
+        if first["total"]["value"] == len(hits) and not any(map(reader.must_be_entire, hits)):
+            for hit in decided(compiled, reader, hits):
+                yield finding(rule, reader, hit)
+            return
+        with self._index.snapshot() as snapshot:
+            for hit in Matching(snapshot, compiled, grouping(rule)).hits(span.query()):
+                yield finding(rule, reader, hit)
 
     def _counted(
         self, rule: Rule, compiled: Compiled, span: Span, reply: Mapping[str, Any] | ClusterError
     ) -> RuleOutcome:
         started = monotonic()
+        total = 0
+        error: ClusterError | None = None
         try:
             answer = _answer(reply)
             total = int(answer["hits"]["total"]["value"])
             repaired = int(answer.get("aggregations", {}).get("repaired", {}).get("doc_count", 0))
             if compiled.decide is not None and total:
-                total = sum(1 for _ in self.hits(compiled, span))
+                total = self._number(compiled, span.query())
             elif repaired:
-                total -= repaired
-                total += sum(1 for _ in self.hits(compiled, span, extra=REPAIRED))
-        except ClusterError as error:
-            return RuleOutcome(rule, seconds=_seconds(reply, started), error=error)
-        return RuleOutcome(rule, total, _seconds(reply, started))
+                total += self._number(compiled, span.query(), REPAIRED) - repaired
+        except ClusterError as fault:
+            total, error = 0, fault
+        return RuleOutcome(rule, total, round(_took(reply) + monotonic() - started, 3), error)
 
-    # All hits of one query
-
-    def _pages(self, body: dict[str, Any], size: int) -> Iterator[list[dict[str, Any]]]:
-        """Every hit, page by page, as of one point in time."""
-        try:
-            made = self._client.create_pit(
-                index=self._index,
-                params={
-                    "keep_alive": KEEP_ALIVE,
-                    "allow_partial_pit_creation": "false",
-                    "ignore_unavailable": "true",
-                },
-            )
-        except TransportError as error:
-            if error.status_code == 404:  # no day yet
-                return
-            raise
-        pit = made["pit_id"]
-        after: dict[str, Any] = {}
-        expected = seen = 0
-        try:
-            while True:
-                request = {
-                    **body,
-                    **after,
-                    "pit": {"id": pit, "keep_alive": KEEP_ALIVE},
-                    "size": size,
-                    "track_total_hits": not after,
-                    "timeout": f"{self._cut_off * 1000:.0f}ms",
-                }
-                reply = whole(self._client.search(body=request, params=_WHOLE))
-                hits = reply["hits"]["hits"]
-                expected = expected if after else int(reply["hits"]["total"]["value"])
-                seen += len(hits)
-                if hits:
-                    yield hits
-                if len(hits) < size:
-                    break
-                after = {"search_after": hits[-1]["sort"]}
-        finally:
-            self._client.delete_pit(body={"pit_id": [pit]})
-        if seen != expected:
-            raise _incomplete(seen, expected)
-
-    def _decided(self, compiled: Compiled, pages: Iterable[list[dict[str, Any]]]) -> Iterator[Hit]:
-        """The hits that the rule really matches."""
-        for page in pages:
-            entire = self._entire(compiled, page)
-            for hit in page:
-                source = entire.get((hit["_index"], hit["_id"])) or _held(hit)
-                if compiled.holds(source):
-                    yield Hit(hit["_id"], put_back(source) if is_repaired(source) else source)
-
-    def _entire(
-        self, compiled: Compiled, page: list[dict[str, Any]]
-    ) -> dict[tuple[str, str], Mapping[str, Any]]:
-        """The whole events of hits that were repaired, where a page holds only some fields."""
-        if compiled.decide is not None:
-            return {}
-        wanted = [
-            {"_index": hit["_index"], "_id": hit["_id"]} for hit in page if is_repaired(_held(hit))
-        ]
-        found: dict[tuple[str, str], Mapping[str, Any]] = {}
-        for start in range(0, len(wanted), 100):
-            reply = self._client.mget(body={"docs": wanted[start : start + 100]})
-            for each in reply["docs"]:
-                if not each.get("found"):  # its day was closed or deleted a moment ago
-                    raise RequestFailed(
-                        f"an event that a rule may match could not be read: {each['_id']}",
-                        hint="it is tried again",
-                    )
-                found[each["_index"], each["_id"]] = each["_source"]
-        return found
+    def _number(self, compiled: Compiled, *filters: Query) -> int:
+        with self._index.snapshot() as snapshot:
+            return sum(1 for _ in Matching(snapshot, compiled).hits(*filters))
 
 
-_HEADER = {**dict.fromkeys(_PARAMS, True), "allow_partial_search_results": False}
-_WHOLE = {"allow_partial_search_results": "false"}
+def _reader(rule: Rule, compiled: Compiled) -> FieldReader:
+    return FieldReader(grouping(rule), decided=compiled.decide is not None)
 
 
 def _answer(reply: Mapping[str, Any] | ClusterError) -> Mapping[str, Any]:
@@ -346,43 +270,10 @@ def _answer(reply: Mapping[str, Any] | ClusterError) -> Mapping[str, Any]:
     return whole(reply)
 
 
-def _incomplete(seen: int, expected: int) -> ClusterError:
-    return ClusterError(
-        f"OpenSearch gave {seen:,} hits of {expected:,}", hint="it is tried again; check its health"
-    )
-
-
-def _seconds(reply: Mapping[str, Any] | ClusterError, started: float) -> float:
-    took = reply.get("took", 0) / 1000 if isinstance(reply, Mapping) else 0.0
-    return round(took + monotonic() - started, 3)
+def _took(reply: Mapping[str, Any] | ClusterError) -> float:
+    """The engine's own seconds."""
+    return float(reply.get("took", 0)) / 1000 if isinstance(reply, Mapping) else 0.0
 
 
 def _within(query: Query, span: Span) -> Query:
     return {"bool": {"filter": [span.query(), query]}}
-
-
-def _both(query: Query, other: Query) -> Query:
-    return {"bool": {"filter": [query, other]}}
-
-
-def _wanted(compiled: Compiled, fields: Iterable[str]) -> dict[str, Any]:
-    """What a hit is to bring: all of its `_source` where the matcher decides, else a few fields.
-
-    Columns hold those of keywords, and are read several times faster than stored events are
-    unpacked.
-    """
-    if compiled.decide is not None:
-        return {"_source": True}
-    paths = list(dict.fromkeys((*_FIXED, *map(named, fields))))
-    if all(LEAVES.get(path) == "keyword" for path in paths if path != "@timestamp"):
-        return {"_source": False, "docvalue_fields": [{"field": path} for path in paths]}
-    return {"_source": paths}
-
-
-def _held(hit: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The fields that a hit brought, from its columns as from its `_source`."""
-    columns = hit.get("fields")
-    if columns is None:
-        return hit.get("_source") or {}
-    repaired = columns.get("trail.repaired", [])
-    return {**columns, "trail": {"repaired": repaired}, "@timestamp": columns["@timestamp"][0]}

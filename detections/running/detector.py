@@ -74,9 +74,9 @@ class Detector:
         Raises `ClusterUnreachable` where no rule can go on.
         """
         plain = [rule for rule in rules if rule.kind == "sigma"]
-        for outcome in self._search.find(plain, self._pack.compiled, span):
-            run = RuleRun(outcome.rule, seconds=outcome.seconds, error=outcome.error)
-            self._take(run, outcome.findings, record=record)
+        for found in self._search.find(plain, self._pack.compiled, span):
+            run = RuleRun(found.rule, seconds=found.seconds)
+            self._take(run, found.findings, record=record)
             yield run
         others = [rule for rule in rules if rule.kind != "sigma"]
         idle = self._idle_of(others, span)

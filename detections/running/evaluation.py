@@ -37,7 +37,9 @@ class Evaluator:
         self, client: OpenSearch, settings: Settings, compiled: Mapping[str, Compiled]
     ) -> None:
         self._search = Search(client, settings)
-        self._index = EventIndex(client, Names(settings.prefix).days)
+        self._index = EventIndex(
+            client, Names(settings.prefix).days, seconds=settings.cluster.timeout / 2
+        )
         self._compiled = compiled
         self._correlations: dict[str, Correlation] = {}
 
@@ -99,10 +101,8 @@ class Evaluator:
             return None
 
     def _plain(self, rule: Rule, span: Span) -> Iterator[Finding]:
-        for outcome in self._search.find([rule], self._compiled, span):
-            if outcome.error is not None:
-                raise outcome.error
-            yield from outcome.findings
+        for found in self._search.find([rule], self._compiled, span):
+            yield from found.findings
 
     def _correlation(self, rule: Rule) -> Correlation:
         if rule.id not in self._correlations:

@@ -18,6 +18,7 @@ from tests.integration.test_search_oracle import ALL_TIME
 from tests.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.cli.main import app
 from trailhound.cluster.templates import Names
+from trailhound.errors import ClusterError
 
 LONG = "x" * 40_000
 EVENTS = [
@@ -105,10 +106,11 @@ def test_rules_that_ask_much_are_answered(each_engine: str, namespace: str, tmp_
     compiled = {str(n): compile_detection({"s": each}) for n, (each, _) in enumerate(WIDE)}
     rules = [Rule(name, "", "sigma", "low", None, Place(Path())) for name in compiled]
     search = Search(client, settings)
-    for ask in (search.find, search.count):
-        outcomes = list(ask(rules, compiled, ALL_TIME))
-        assert [each.error for each in outcomes] == [None] * len(WIDE)
-        assert [each.hits for each in outcomes] == [hits for _, hits in WIDE]
+    found = [len(list(each.findings)) for each in search.find(rules, compiled, ALL_TIME)]
+    assert found == [hits for _, hits in WIDE]
+    counted = list(search.count(rules, compiled, ALL_TIME))
+    assert [each.error for each in counted] == [None] * len(WIDE)
+    assert [each.hits for each in counted] == [hits for _, hits in WIDE]
 
 
 def test_a_query_that_the_engine_refuses_fails_its_rule_alone(
@@ -121,9 +123,14 @@ def test_a_query_that_the_engine_refuses_fails_its_rule_alone(
     good = compile_detection({"s": {"eventName": "CreateUser"}})
     bad = type(good)({"regexp": {"eventName": "(" * 10}}, None, good.matcher)
     rules = [Rule(name, "", "sigma", "low", None, Place(Path())) for name in ("a", "b", "c")]
-    found = list(Search(client, settings).find(rules, {"a": good, "b": bad, "c": good}, ALL_TIME))
-    assert [each.hits for each in found] == [2, 0, 2]
-    assert [each.error is None for each in found] == [True, False, True]
+    search, compiled = Search(client, settings), {"a": good, "b": bad, "c": good}
+    first, second, third = search.find(rules, compiled, ALL_TIME)
+    assert [len(list(each.findings)) for each in (first, third)] == [2, 2]
+    with pytest.raises(ClusterError, match="refused the query"):
+        list(second.findings)
+    counted = list(search.count(rules, compiled, ALL_TIME))
+    assert [each.hits for each in counted] == [2, 0, 2]
+    assert [each.error is None for each in counted] == [True, False, True]
 
 
 @pytest.mark.parametrize(
@@ -136,44 +143,38 @@ def test_hits_are_read_to_the_last_page_with_the_fields_they_are_grouped_by(
     engine: str,
     namespace: str,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("detections.events.search.FIRST_PAGE", page)
-    monkeypatch.setattr("detections.events.search.PAGE", page)
     settings = own_settings(engine, namespace, tmp_path)
     client = prepared(settings)
     backfill(settings, write_trail(tmp_path, [record() for _ in range(5)]))
     client.indices.refresh(index=Names(settings.prefix).days)
     one = Rule("a", "", "sigma", "low", None, Place(Path()), group_by=paths)
     compiled = {"a": compile_detection({"s": {"eventName": "CreateUser"}})}
-    (found,) = Search(client, settings).find([one], compiled, ALL_TIME)
-    assert found.error is None
-    assert len({each.events for each in found.findings}) == found.hits == 5
-    groups = {each.group for each in found.findings}
+    search = Search(client, settings, first_page=page, hits_page=page)
+    (found,) = search.find([one], compiled, ALL_TIME)
+    findings = list(found.findings)
+    assert len({each.events for each in findings}) == len(findings) == 5
+    assert [each.first_seen for each in findings] == sorted(each.first_seen for each in findings)
+    groups = {each.group for each in findings}
     second = {"event.action": "CreateUser", "requestParameters.userName": "bob"}[paths[1]]
     assert groups == {(("user.name", "ada"), (paths[1], second))}
 
 
-def test_a_repaired_event_that_is_gone_before_it_is_read_fails_the_rule(
-    engine: str, namespace: str, tmp_path: Path
+@pytest.mark.parametrize("detection", [{"eventName": "CreateUser"}, {"eventName|re": "(?=C)."}])
+def test_a_day_that_is_gone_before_its_hits_are_read_fails_the_rule(
+    detection: dict[str, Any], engine: str, namespace: str, tmp_path: Path
 ) -> None:
-    """Its day may be closed or deleted between the search and the look at the whole event."""
     settings = own_settings(engine, namespace, tmp_path)
     client = prepared(settings)
-    backfill(settings, write_trail(tmp_path, EVENTS))
+    backfill(settings, write_trail(tmp_path, [record() for _ in range(5)]))
     client.indices.refresh(index=Names(settings.prefix).days)
     one = Rule("a", "", "sigma", "low", None, Place(Path()))
-    compiled = {"a": compile_detection({"s": {"requestParameters.policyDocument|contains": "x*"}})}
-    mget = client.mget
-
-    def closed_before(**asked: Any) -> Any:
-        client.indices.close(index=Names(settings.prefix).days)
-        return mget(**asked)
-
-    client.mget = closed_before
-    (found,) = Search(client, settings).find([one], compiled, ALL_TIME)
-    assert found.error is not None
-    assert "could not be read" in found.error.message
+    compiled = {"a": compile_detection({"s": detection})}
+    (found,) = Search(client, settings, first_page=1, hits_page=2).find([one], compiled, ALL_TIME)
+    assert next(found.findings).count == 1
+    client.indices.delete(index=Names(settings.prefix).days)
+    with pytest.raises(ClusterError):
+        list(found.findings)
 
 
 def test_a_value_that_was_moved_groups_its_event(
@@ -188,10 +189,10 @@ def test_a_value_that_was_moved_groups_its_event(
     one = Rule("a", "", "sigma", "low", None, Place(Path()), group_by=paths)
     compiled = {"a": compile_detection({"s": {"requestParameters.userName|exists": True}})}
     (found,) = Search(client, settings).find([one], compiled, ALL_TIME)
-    assert found.error is None
-    groups = sorted(value for each in found.findings for _, value in each.group[1:])
+    findings = list(found.findings)
+    groups = sorted(value for each in findings for _, value in each.group[1:])
     assert groups == ["bob", LONG + "a", LONG + "a", LONG + "b"]
-    assert {each.group[0] for each in found.findings} == {("user.name", "ada")}
+    assert {each.group[0] for each in findings} == {("user.name", "ada")}
 
 
 def test_a_rule_is_shown_line_by_line(tmp_path: Path) -> None:
