@@ -162,7 +162,7 @@ def cost(
     span: Span,
     how: str,
 ) -> Cost:
-    """One run of the rules: `how` is a method of `Search`."""
+    """One run of the rules, by `Search.count` or `Search.find`, as `how` says."""
     requests = _Counted(client)
     began, busy, ours = time.monotonic(), _processor(ground.pid), time.process_time()
     with requests:

@@ -47,7 +47,7 @@ class EventIndex:
         self._index = index
         self._hits_page = hits_page
         self._groups_page = groups_page
-        self._limit = {} if seconds is None else {"timeout": f"{seconds * 1000:.0f}ms"}
+        self._limit = {} if seconds is None else cut_off(seconds)
 
     def count(self, query: Query) -> int:
         """How many events match; 0 where there is no index yet."""
@@ -237,6 +237,11 @@ class Snapshot:
 
     def _body(self, body: dict[str, Any]) -> dict[str, Any]:
         return {**body, **self._limit, "pit": {"id": self.pit, "keep_alive": KEEP_ALIVE}}
+
+
+def cut_off(seconds: float) -> dict[str, Any]:
+    """What a search's body says for the engine to end it after so long."""
+    return {"timeout": f"{seconds * 1000:.0f}ms"}
 
 
 def _nothing(reply: Mapping[str, Any]) -> bool:

@@ -13,6 +13,11 @@ ENTIRE_PAGE = 1_000
 """Hits of one reply where each brings its whole event."""
 
 
+def reader_for(compiled: Compiled, fields: Collection[str] = ()) -> FieldReader:
+    """What reads some fields of a rule's hits, and what decides on these."""
+    return FieldReader(fields, decided=compiled.decide is not None)
+
+
 def decided(compiled: Compiled, reader: FieldReader, hits: Iterable[Hit]) -> Iterator[Hit]:
     """Those of a query's hits that the rule matches."""
     for hit in hits:
@@ -28,7 +33,7 @@ class Matching:
     ) -> None:
         self.snapshot = snapshot
         self.compiled = compiled
-        self.reader = FieldReader(fields, decided=compiled.decide is not None)
+        self.reader = reader_for(compiled, fields)
 
     def where(self, *filters: Query) -> Query:
         """A query that finds every event of the rule that passes the filters, and maybe more."""

@@ -18,10 +18,10 @@ from opensearchpy.exceptions import ConnectionTimeout, TransportError
 
 from detections.backend.clause import NOTHING
 from detections.compiled import REPAIRED, Compiled, Query
-from detections.events.fields import FieldReader, Hit
+from detections.events.fields import Hit
 from detections.events.found import finding, grouping
-from detections.events.index import HITS_PAGE, SORT, EventIndex
-from detections.events.matching import Matching, decided
+from detections.events.index import HITS_PAGE, SORT, EventIndex, cut_off
+from detections.events.matching import Matching, decided, reader_for
 from detections.events.replies import whole
 from detections.events.vocabulary import Vocabulary
 from detections.finding import Finding
@@ -38,6 +38,9 @@ WORTH_A_LOOK = 10
 REQUEST_BYTES = 4 * 1024 * 1024
 FIRST_PAGE = 200
 
+_Body = Callable[[Rule, Compiled, Span], dict[str, Any]]
+"""What is asked of the engine for one rule in a span."""
+_Reply = Mapping[str, Any] | ClusterError
 _HEADER = {
     "ignore_unavailable": True,
     "allow_no_indices": True,
@@ -105,16 +108,11 @@ class Search:
 
         Raises `ClusterUnreachable` where the cluster is away as a whole.
         """
-        left = self._narrowed(rules, compiled, span)
-        asked = [rule for rule in rules if rule.id in left]
-        replies = self._replies(asked, left, span, self._first_page)
-        for rule in rules:
-            if rule.id in left:
-                reply = next(replies)
-                found = self._findings(rule, left[rule.id], span, reply)
-                yield Found(rule, found, _took(reply))
-            else:
+        for rule, narrowed, reply in self._asked(rules, compiled, span, self._first_page):
+            if narrowed is None:
                 yield Found(rule, iter(()))
+            else:
+                yield Found(rule, self._findings(rule, narrowed, span, reply), _took(reply))
 
     def count(
         self, rules: Sequence[Rule], compiled: Mapping[str, Compiled], span: Span
@@ -123,16 +121,26 @@ class Search:
 
         Raises as `find` does.
         """
-        left = self._narrowed(rules, compiled, span)
-        asked = [rule for rule in rules if rule.id in left]
-        replies = self._replies(asked, left, span, self._counting)
-        for rule in rules:
-            if rule.id in left:
-                yield self._counted(rule, left[rule.id], span, next(replies))
-            else:
+        for rule, narrowed, reply in self._asked(rules, compiled, span, self._counting):
+            if narrowed is None:
                 yield RuleOutcome(rule)
+            else:
+                yield self._counted(rule, narrowed, span, reply)
 
     # One request for many rules
+
+    def _asked(
+        self,
+        rules: Sequence[Rule],
+        compiled: Mapping[str, Compiled],
+        span: Span,
+        body: _Body,
+    ) -> Iterator[tuple[Rule, Compiled | None, _Reply]]:
+        """Each rule, its query as it was asked for, the reply; no query where it can't hit."""
+        left = self._narrowed(rules, compiled, span)
+        replies = self._replies([rule for rule in rules if rule.id in left], left, span, body)
+        for rule in rules:
+            yield (rule, left[rule.id], next(replies)) if rule.id in left else (rule, None, {})
 
     def _narrowed(
         self, rules: Sequence[Rule], compiled: Mapping[str, Compiled], span: Span
@@ -144,7 +152,7 @@ class Search:
         own = {rule.id: compiled[rule.id] for rule in rules}
         if len(rules) < self._worth_a_look:
             return own
-        body = Vocabulary.request(span) | self._limit()
+        body = Vocabulary.request(span) | cut_off(self._cut_off)
         (reply,) = self._send([orjson.dumps(body)])
         try:
             known = Vocabulary.of(_answer(reply))
@@ -162,8 +170,8 @@ class Search:
         rules: Sequence[Rule],
         compiled: Mapping[str, Compiled],
         span: Span,
-        body: Callable[[Rule, Compiled, Span], dict[str, Any]],
-    ) -> Iterator[Mapping[str, Any] | ClusterError]:
+        body: _Body,
+    ) -> Iterator[_Reply]:
         """One for each rule, in their order; asked for as they are taken, many at once."""
         lines: list[bytes] = []
         size = 0
@@ -177,7 +185,7 @@ class Search:
         if lines:
             yield from self._send(lines)
 
-    def _send(self, lines: list[bytes]) -> list[Mapping[str, Any] | ClusterError]:
+    def _send(self, lines: list[bytes]) -> list[_Reply]:
         """A reply or an error for each line. A request that fails as a whole is halved."""
         header = orjson.dumps({"index": self._days, **_HEADER})
         body = b"".join(header + b"\n" + line + b"\n" for line in lines).decode()
@@ -205,8 +213,8 @@ class Search:
             "size": self._first,
             "track_total_hits": True,
             "sort": SORT,
-            **_reader(rule, compiled).request(),
-            **self._limit(),
+            **reader_for(compiled, grouping(rule)).request(),
+            **cut_off(self._cut_off),
         }
 
     def _counting(self, _: Rule, compiled: Compiled, span: Span) -> dict[str, Any]:
@@ -215,18 +223,15 @@ class Search:
             "size": 0,
             "track_total_hits": True,
             "aggs": {"repaired": {"filter": REPAIRED}},
-            **self._limit(),
+            **cut_off(self._cut_off),
         }
-
-    def _limit(self) -> dict[str, Any]:
-        return {"timeout": f"{self._cut_off * 1000:.0f}ms"}
 
     # One rule
 
     def _findings(
-        self, rule: Rule, compiled: Compiled, span: Span, reply: Mapping[str, Any] | ClusterError
+        self, rule: Rule, compiled: Compiled, span: Span, reply: _Reply
     ) -> Iterator[Finding]:
-        reader = _reader(rule, compiled)
+        reader = reader_for(compiled, grouping(rule))
         first = _answer(reply)["hits"]
         hits: list[Hit] = first["hits"]
         if first["total"]["value"] == len(hits) and not any(map(reader.must_be_entire, hits)):
@@ -237,9 +242,7 @@ class Search:
             for hit in Matching(snapshot, compiled, grouping(rule)).hits(span.query()):
                 yield finding(rule, reader, hit)
 
-    def _counted(
-        self, rule: Rule, compiled: Compiled, span: Span, reply: Mapping[str, Any] | ClusterError
-    ) -> RuleOutcome:
+    def _counted(self, rule: Rule, compiled: Compiled, span: Span, reply: _Reply) -> RuleOutcome:
         started = monotonic()
         total = 0
         error: ClusterError | None = None
@@ -260,17 +263,13 @@ class Search:
             return sum(1 for _ in Matching(snapshot, compiled).hits(*filters))
 
 
-def _reader(rule: Rule, compiled: Compiled) -> FieldReader:
-    return FieldReader(grouping(rule), decided=compiled.decide is not None)
-
-
-def _answer(reply: Mapping[str, Any] | ClusterError) -> Mapping[str, Any]:
+def _answer(reply: _Reply) -> Mapping[str, Any]:
     if isinstance(reply, ClusterError):
         raise reply
     return whole(reply)
 
 
-def _took(reply: Mapping[str, Any] | ClusterError) -> float:
+def _took(reply: _Reply) -> float:
     """The engine's own seconds."""
     return float(reply.get("took", 0)) / 1000 if isinstance(reply, Mapping) else 0.0
 
