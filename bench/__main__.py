@@ -15,7 +15,7 @@ from rich.console import Console
 
 from bench import core, delay, detections, indexing, memory, rules, soak
 from bench.capacity import NODE_CORES, capacity
-from bench.ground import Ground, ground
+from bench.ground import BenchEnvironment, ground
 from bench.plan import Assumed, tables
 from trailhound.sample import SampleSummary
 
@@ -29,7 +29,7 @@ console = Console(highlight=False, soft_wrap=True)
 class Bench:
     """One whole run. Samples are written when first asked for."""
 
-    ground: Ground
+    ground: BenchEnvironment
     events: int
     rounds: int
     minutes: float = 10.0

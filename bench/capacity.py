@@ -10,7 +10,7 @@ import os
 import time
 from pathlib import Path
 
-from bench.ground import Ground, fresh_namespace
+from bench.ground import BenchEnvironment, fresh_namespace
 from bench.indexing import backfill_seconds, merged_bytes, warm_up
 from bench.plan import Measured
 
@@ -23,7 +23,7 @@ def processor_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def capacity(ground: Ground, trail: Path, rounds: int) -> Measured:
+def capacity(ground: BenchEnvironment, trail: Path, rounds: int) -> Measured:
     """The best of some backfills, each into a fresh namespace; the engine is warm before."""
     if ground.pid is None:
         raise RuntimeError("the engine's processor time is needed: leave out --url")

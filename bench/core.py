@@ -12,9 +12,9 @@ import orjson
 from isal import igzip
 
 from bench.ground import quiet_enricher
-from ingest.assemble import Assembler
-from ingest.batch import Batch
-from ingest.objectrun import ObjectRun
+from ingest.bulk.batch import Batch
+from ingest.documents.assembler import Assembler
+from ingest.object_progress import ObjectProgress
 from ingest.objects import TrailObject
 from ingest.reading import ReadLimits, TrailReader
 from trailhound.settings import Settings
@@ -27,7 +27,7 @@ def pipeline(blobs: list[bytes], settings: Settings) -> tuple[float, int]:
     events = 0
     started = time.process_time()
     for number, blob in enumerate(blobs):
-        run = ObjectRun(TrailObject(f"s3://bench/{number}", "", len(blob)), lambda _: None)
+        run = ObjectProgress(TrailObject(f"s3://bench/{number}", "", len(blob)), lambda _: None)
         for chunk in TrailReader(io.BytesIO(blob), ReadLimits(), name="bench").chunks():
             for part in assembler.assemble(chunk, run):
                 batch.heads += part.batch.heads

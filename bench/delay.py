@@ -15,7 +15,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from bench.following import Cloud, cloud, daemon
-from bench.ground import Ground, fresh_namespace
+from bench.ground import BenchEnvironment, fresh_namespace
 from trailhound.cluster import templates
 from trailhound.settings import Settings
 
@@ -69,7 +69,7 @@ class Watcher:
         return len(self._waiting)
 
 
-def delays(ground: Ground, seconds: float, refresh: str) -> dict[str, Any]:
+def delays(ground: BenchEnvironment, seconds: float, refresh: str) -> dict[str, Any]:
     """By rate: p50 and p99 in seconds, events/s that came in, objects that were looked at."""
     found: dict[str, Any] = {"refresh_interval": refresh, "seconds_a_rate": seconds}
     for rate in RATES:

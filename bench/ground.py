@@ -11,16 +11,17 @@ from pathlib import Path
 from opensearchpy import OpenSearch
 
 from enrich.enricher import Enricher
-from ingest.assemble import Assembler
-from ingest.batch import Batch
-from ingest.objectrun import ObjectRun
+from ingest.bulk.batch import Batch
+from ingest.documents.assembler import Assembler
+from ingest.object_progress import ObjectProgress
 from ingest.objects import Selection
 from ingest.reading import ReadLimits, TrailReader
 from ingest.sources import open_source
-from trailhound.cluster import machine, templates
+from trailhound.app.enrichment import enricher_from
+from trailhound.cluster import templates
 from trailhound.cluster.client import connect
-from trailhound.cluster.engine import LocalEngine
-from trailhound.enrichment import enricher_from
+from trailhound.engine import machine
+from trailhound.engine.local_engine import LocalEngine
 from trailhound.sample import SampleSpec, SampleSummary, write_sample
 from trailhound.settings import Settings, load
 
@@ -28,7 +29,7 @@ HEAP_MB = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class BenchEnvironment:
     """An engine's address, a folder for samples and homes; the engine's process, if it is ours."""
 
     url: str
@@ -52,7 +53,7 @@ class Ground:
 
 
 @contextmanager
-def ground(url: str | None = None) -> Iterator[Ground]:
+def ground(url: str | None = None) -> Iterator[BenchEnvironment]:
     """An engine that nothing else uses, with a folder; both gone at the end.
 
     Or the engine at `url`, on which only the benchmarks' own namespaces are touched.
@@ -60,20 +61,20 @@ def ground(url: str | None = None) -> Iterator[Ground]:
     with tempfile.TemporaryDirectory(prefix="trailhound-bench-") as name:
         folder = Path(name)
         if url is not None:
-            yield Ground(url, folder)
+            yield BenchEnvironment(url, folder)
             return
         engine = LocalEngine(
             folder / "engine", machine.free_port(), heap_mb=HEAP_MB, start_timeout=180
         )
         engine.start()
         try:
-            yield Ground(engine.url, folder, engine.status().pid)
+            yield BenchEnvironment(engine.url, folder, engine.status().pid)
         finally:
             engine.stop()
 
 
 @contextmanager
-def fresh_namespace(ground: Ground, name: str) -> Iterator[tuple[OpenSearch, Settings]]:
+def fresh_namespace(ground: BenchEnvironment, name: str) -> Iterator[tuple[OpenSearch, Settings]]:
     """Templates put, no index yet; everything removed afterwards."""
     settings = ground.settings(name)
     client = connect(settings)
@@ -105,7 +106,7 @@ def finished(settings: Settings, trail: Path) -> Iterator[Batch]:
     source = open_source(str(trail), settings)
     batch = Batch()
     for item in source.objects(Selection()):
-        run = ObjectRun(item, lambda _: None)
+        run = ObjectProgress(item, lambda _: None)
         with source.open(item) as stream:
             for chunk in TrailReader(stream, ReadLimits(), name=item.uri).chunks():
                 for part in assembler.assemble(chunk, run):

@@ -12,9 +12,9 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from bench.ground import Ground, bodies, fresh_namespace, quiet_enricher
-from ingest import replies
-from ingest.backfill import Backfill
+from bench.ground import BenchEnvironment, bodies, fresh_namespace, quiet_enricher
+from ingest.backfill.backfill import Backfill
+from ingest.bulk import replies
 from ingest.objects import Selection
 from ingest.sources import open_source
 from trailhound.cluster.client import connect
@@ -50,7 +50,7 @@ def replay(client: OpenSearch, made: list[tuple[bytes, int]], in_flight: int) ->
                 body=body,
             )
             said = replies.read(reply, documents)
-            rejected[number] += sum(one.fate is replies.Fate.REJECTED for one in said)
+            rejected[number] += sum(one.fate is replies.Disposition.REJECTED for one in said)
 
     started = time.monotonic()
     threads = [threading.Thread(target=send, args=(number,)) for number in range(in_flight)]
@@ -72,13 +72,13 @@ def backfill_seconds(client: OpenSearch, settings: Settings, trail: Path) -> flo
     return seconds
 
 
-def warm_up(ground: Ground, trail: Path) -> None:
+def warm_up(ground: BenchEnvironment, trail: Path) -> None:
     """One replay that isn't counted: a JVM that has just started compiles while it works."""
     with fresh_namespace(ground, "warm") as (client, settings):
         replay(client, bodies(settings, trail), settings.ingest.in_flight)
 
 
-def against_replay(ground: Ground, trail: Path, rounds: int) -> dict[str, Any]:
+def against_replay(ground: BenchEnvironment, trail: Path, rounds: int) -> dict[str, Any]:
     """Backfill ÷ raw replay of its own bodies, in alternating order."""
     ratios, pairs = [], []
     bytes_a_document = 0.0
@@ -113,7 +113,7 @@ def merged_bytes(client: OpenSearch, settings: Settings) -> float:
     return float(stats["store"]["size_in_bytes"] / stats["docs"]["count"])
 
 
-def against_dynamic(ground: Ground, trail: Path, rounds: int) -> dict[str, Any]:
+def against_dynamic(ground: BenchEnvironment, trail: Path, rounds: int) -> dict[str, Any]:
     """Backfill ÷ the same events under the engine's default, dynamic mapping."""
     ratios = []
     refused = 0
@@ -142,7 +142,9 @@ def against_dynamic(ground: Ground, trail: Path, rounds: int) -> dict[str, Any]:
     return {"ratio": median(ratios), "ratios": ratios, "rejected": refused, "rejected_ours": 0}
 
 
-def tiny_against_big(ground: Ground, tiny: Path, big: Path, rounds: int) -> dict[str, Any]:
+def tiny_against_big(
+    ground: BenchEnvironment, tiny: Path, big: Path, rounds: int
+) -> dict[str, Any]:
     """Time of the same events in many tiny files ÷ in a few big ones."""
     ratios = []
     for number in range(rounds):

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench.ground import Ground, fresh_namespace
+from bench.ground import BenchEnvironment, fresh_namespace
 
 
-def peak_mb(ground: Ground, trail: Path, name: str) -> float:
+def peak_mb(ground: BenchEnvironment, trail: Path, name: str) -> float:
     """The largest resident size, in MB, of `trailhound backfill` on a trail."""
     with fresh_namespace(ground, name):
         command = [sys.executable, "-m", "trailhound.cli.main", "backfill", str(trail), "--json"]
@@ -46,7 +46,7 @@ def big_file(source: Path, target: Path, size: int) -> Path:
     return path
 
 
-def flatness(ground: Ground, trails: dict[str, Path]) -> dict[str, Any]:
+def flatness(ground: BenchEnvironment, trails: dict[str, Path]) -> dict[str, Any]:
     """Peaks by trail, and the largest ÷ the smallest."""
     peaks = {
         name: peak_mb(ground, trail, f"mem{n}") for n, (name, trail) in enumerate(trails.items())

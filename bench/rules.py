@@ -13,7 +13,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from bench.capacity import processor_seconds
-from bench.ground import Ground, finished, fresh_namespace
+from bench.ground import BenchEnvironment, finished, fresh_namespace
 from bench.indexing import replay
 from bench.recordings import DATA
 from detections.compiled import Compiled
@@ -21,7 +21,7 @@ from detections.events.search import WORTH_A_LOOK, Found, RuleOutcome, Search
 from detections.packs.pack import load
 from detections.rule import Rule
 from detections.span import Span
-from ingest.batch import Batch, tail
+from ingest.bulk.batch import Batch, tail
 from trailhound.errors import ClusterError
 from trailhound.settings import Settings
 
@@ -55,7 +55,7 @@ class Cost:
         )
 
 
-def costs(ground: Ground, events: int, rounds: int, say: Any) -> dict[str, Any]:
+def costs(ground: BenchEnvironment, events: int, rounds: int, say: Any) -> dict[str, Any]:
     """Every run `rounds` times, the median by seconds kept; prints as it goes.
 
     The engine's caches of queries and of answers are off: the pack of 800 is a smaller one
@@ -68,7 +68,7 @@ def costs(ground: Ground, events: int, rounds: int, say: Any) -> dict[str, Any]:
 
 
 def measure(
-    ground: Ground, client: OpenSearch, settings: Settings, rounds: int, say: Any
+    ground: BenchEnvironment, client: OpenSearch, settings: Settings, rounds: int, say: Any
 ) -> dict[str, Any]:
     """The runs, on a namespace that has been filled.
 
@@ -154,7 +154,7 @@ def repeated(settings: Settings, count: int) -> tuple[list[Rule], dict[str, Comp
 
 
 def cost(
-    ground: Ground,
+    ground: BenchEnvironment,
     client: OpenSearch,
     search: Search,
     rules: Sequence[Rule],

@@ -12,7 +12,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from bench.following import cloud, daemon
-from bench.ground import Ground, fresh_namespace
+from bench.ground import BenchEnvironment, fresh_namespace
 from trailhound.settings import Settings
 
 OBJECTS_A_MINUTE = 240
@@ -39,7 +39,7 @@ def look(pid: int, at: float) -> Look:
     return Look(at, int(status["VmRSS"].split()[0]) / 1024, int(status["Threads"]), files)
 
 
-def soak(ground: Ground, minutes: float) -> dict[str, Any]:
+def soak(ground: BenchEnvironment, minutes: float) -> dict[str, Any]:
     """Medians of the second and of the last fifth of the time, and last ÷ second.
 
     The first fifth is the warm-up: caches fill, connections open.

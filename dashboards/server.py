@@ -23,7 +23,7 @@ from dashboards.imported import Imported, outcomes
 from dashboards.ndjson import Line, written
 from trailhound import __version__
 from trailhound.cluster.refusals import shown
-from trailhound.errors import DashboardsRefused, DashboardsUnreachable, SettingsError
+from trailhound.errors import DashboardsRefusedError, DashboardsUnreachableError, SettingsError
 from trailhound.settings import DashboardsSettings
 
 _CHECK = "check dashboards.url: it is the address that a browser opens, with its base path"
@@ -58,7 +58,7 @@ class DashboardsServer:
     def export_objects(self, wanted: Sequence[tuple[str, str]]) -> bytes:
         """`.ndjson` of these (kind, id) with all that they refer to; of every dashboard if empty.
 
-        Raises `DashboardsRefused` where one of them does not exist.
+        Raises `DashboardsRefusedError` where one of them does not exist.
         """
         body: dict[str, Any] = {"includeReferencesDeep": True, "excludeExportDetails": True}
         if wanted:
@@ -102,7 +102,7 @@ class DashboardsServer:
         except ValueError:
             said = None
         if not isinstance(said, dict) or "success" not in said:
-            raise DashboardsRefused(
+            raise DashboardsRefusedError(
                 f"what answers at {shown(self.base)} is no OpenSearch Dashboards", hint=_CHECK
             )
         return said
@@ -161,48 +161,48 @@ def _tls(settings: DashboardsSettings) -> ssl.SSLContext:
     return context
 
 
-def _unreachable(where: str, error: Exception) -> DashboardsUnreachable:
+def _unreachable(where: str, error: Exception) -> DashboardsUnreachableError:
     said = str(error)
     hint = "start it, or check dashboards.url"
     if "CERTIFICATE_VERIFY_FAILED" in said:
         hint = "name its CA: dashboards.ca_bundle"
     elif "WRONG_VERSION_NUMBER" in said or "record layer" in said:
         hint = "it seems to speak plain HTTP: write http://"
-    return DashboardsUnreachable(f"{where} cannot be reached: {said[:_LONGEST]}", hint=hint)
+    return DashboardsUnreachableError(f"{where} cannot be reached: {said[:_LONGEST]}", hint=hint)
 
 
-def _refused(where: str, reply: urllib3.BaseHTTPResponse) -> DashboardsRefused:
+def _refused(where: str, reply: urllib3.BaseHTTPResponse) -> DashboardsRefusedError:
     """Every reply other than 200, in words."""
     status, reason = reply.status, _reason(reply)
     if missing := _missing(reply):
-        return DashboardsRefused(
+        return DashboardsRefusedError(
             f"{where} does not have {missing}",
             hint="see what is there with --all, or in Dashboards under Saved objects",
         )
     if status in (301, 302, 303, 307, 308):
-        return DashboardsRefused(
+        return DashboardsRefusedError(
             f"{where} sends us elsewhere: {shown(reply.headers.get('location', '/'))}",
             hint=_CHECK + ", or it wants a login: dashboards.username and password",
         )
     if status == 401:
-        return DashboardsRefused(
+        return DashboardsRefusedError(
             f"{where} refused the login: wrong or missing user and password",
             hint="check dashboards.username and TRAILHOUND_DASHBOARDS__PASSWORD",
         )
     if status == 403:
-        return DashboardsRefused(
+        return DashboardsRefusedError(
             f"{where} does not let this user do that: {reason}",
             hint="the user needs to write to the tenant or workspace: see dashboards.tenant and "
             "dashboards.workspace",
         )
     if status == 404:
-        return DashboardsRefused(f"{where} knows no such place: {reason}", hint=_CHECK)
+        return DashboardsRefusedError(f"{where} knows no such place: {reason}", hint=_CHECK)
     if status == 413:
-        return DashboardsRefused(
+        return DashboardsRefusedError(
             f"{where} takes no file so large",
             hint="import one dashboard at a time, or raise savedObjects.maxImportPayloadBytes",
         )
-    return DashboardsRefused(f"{where} refused: {reason} (status {status})")
+    return DashboardsRefusedError(f"{where} refused: {reason} (status {status})")
 
 
 def _said(reply: urllib3.BaseHTTPResponse) -> dict[str, Any]:

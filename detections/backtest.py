@@ -17,7 +17,7 @@ from detections.running.detector import Evaluate
 from detections.span import Span
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.templates import Names
-from trailhound.errors import ClusterUnreachable, TrailhoundError
+from trailhound.errors import ClusterUnreachableError, TrailhoundError
 from trailhound.settings import Settings
 
 GRAVE: tuple[Level, ...] = ("high", "critical")
@@ -133,7 +133,7 @@ def _evaluated(rule: Rule, span: Span, evaluate: Evaluate) -> RuleOutcome:
     hits, error = 0, None
     try:
         hits = sum(1 for _ in evaluate(rule, span))
-    except ClusterUnreachable:
+    except ClusterUnreachableError:
         raise
     except TrailhoundError as fault:
         error = fault

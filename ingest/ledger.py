@@ -24,11 +24,11 @@ from typing import Any, Literal
 import msgspec
 from opensearchpy import OpenSearch
 
-from ingest import replies
-from ingest.objectrun import ObjectRun
+from ingest.bulk import replies
+from ingest.object_progress import ObjectProgress
 from ingest.objects import TrailObject
-from ingest.patience import Patience
-from trailhound.errors import ClusterBlocked
+from trailhound.cluster.retry_policy import RetryPolicy
+from trailhound.errors import ClusterBlockedError
 
 _AT_ONCE = 256
 _NEVER = "1970-01-01T00:00:00+00:00"
@@ -78,7 +78,7 @@ class Ledger:
     """Claims objects, and writes down what became of them."""
 
     def __init__(
-        self, client: OpenSearch, index: str, patience: Patience, *, claim_seconds: float
+        self, client: OpenSearch, index: str, patience: RetryPolicy, *, claim_seconds: float
     ) -> None:
         self._client = client
         self._index = index
@@ -212,7 +212,7 @@ class Ledger:
         said = self._bulk(actions)
         taken = []
         for item, reply in zip(wanted, said, strict=True):
-            if reply.fate is replies.Fate.TAKEN and not self._is_ours(item):
+            if reply.fate is replies.Disposition.CONFLICT and not self._is_ours(item):
                 busy.append(item)
             else:
                 taken.append(item)
@@ -259,7 +259,9 @@ class Ledger:
 
     # What became of an object.
 
-    def finish(self, run: ObjectRun, state: State, then: Callable[[], None] | None = None) -> None:
+    def finish(
+        self, run: ObjectProgress, state: State, then: Callable[[], None] | None = None
+    ) -> None:
         """Note an object as done or failed; written with the next batch of entries.
 
         `then()` is called once it is written.
@@ -330,14 +332,14 @@ class Ledger:
             )
             said = replies.read(reply, number)
             for answer in said:
-                if answer.fate in (replies.Fate.BLOCKED, replies.Fate.REJECTED):
+                if answer.fate in (replies.Disposition.BLOCKED, replies.Disposition.REJECTED):
                     if answer.status == 404:  # releasing what is no longer there
                         continue
-                    raise ClusterBlocked(
+                    raise ClusterBlockedError(
                         f"{self._index} takes no writes: {answer.reason}",
                         hint="mend this, then run the same command again; it resumes",
                     )
-            if not any(answer.fate is replies.Fate.AGAIN for answer in said):
+            if not any(answer.fate is replies.Disposition.RETRY for answer in said):
                 return said
             self._patience.wait(attempt, since, f"{self._index} is too busy")
             attempt += 1

@@ -73,7 +73,9 @@ class Source(Protocol):
         """Objects seen so far that aren't trail files (digests, other keys): no errors."""
 
     def objects(self, selection: Selection) -> Iterator[TrailObject]:
-        """The trail objects selected, listed lazily. Raises `SourceUnreachable`."""
+        """The trail objects selected, listed lazily. Raises `SourceUnreachableError`."""
 
     def open(self, item: TrailObject) -> BinaryIO:
-        """The object's bytes as stored. Raises `ObjectGone`, `ObjectDenied`, `ObjectUnreadable`."""
+        """The object's bytes as stored. Raises `ObjectNotFoundError`,
+        `ObjectAccessDeniedError`, `ObjectUnreadableError`.
+        """

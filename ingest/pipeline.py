@@ -12,21 +12,21 @@ from typing import BinaryIO
 from opensearchpy import OpenSearch
 
 from enrich.enricher import Enricher
-from ingest.assemble import Assembler
-from ingest.conflicts import Conflicts
-from ingest.days import Days
-from ingest.deadletter import DeadLetters
-from ingest.gate import Gate
-from ingest.keep import Keeper
+from ingest.bulk.conflicts import Conflicts
+from ingest.bulk.days import Days
+from ingest.bulk.limiter import AdaptiveLimiter
+from ingest.bulk.result_handler import BulkResultHandler
+from ingest.bulk.sender import Sender
+from ingest.bulk.writer import BulkWriter
+from ingest.deadletters.store import DeadLetters
+from ingest.documents.assembler import Assembler
+from ingest.documents.record_filter import RecordFilter
 from ingest.ledger import Ledger
-from ingest.objectrun import ObjectRun
+from ingest.object_progress import ObjectProgress
 from ingest.objects import Selection
-from ingest.patience import Patience, Stopped
 from ingest.reading import ReadLimits, TrailReader
-from ingest.sender import Sender
-from ingest.settlement import Settlement
-from ingest.writer import BulkWriter
 from trailhound.cluster import templates
+from trailhound.cluster.retry_policy import RetryPolicy, Stopped
 from trailhound.errors import SourceError, TrailFileError, TrailhoundError
 from trailhound.settings import Settings
 
@@ -34,7 +34,7 @@ from trailhound.settings import Settings
 class Pipeline:
     """The parts between a stream of bytes and the index, and the ledger beside them.
 
-    Raises `ForeignTemplate` where the templates in force are not ours.
+    Raises `ForeignTemplateError` where the templates in force are not ours.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Pipeline:
         client: OpenSearch,
         settings: Settings,
         enricher: Enricher,
-        patience: Patience,
+        patience: RetryPolicy,
         *,
         selection: Selection,
     ) -> None:
@@ -55,9 +55,11 @@ class Pipeline:
             client, names.ledger, patience, claim_seconds=settings.ingest.claim_seconds
         )
         self.deadletters = DeadLetters(client, names.deadletter, settings.spool, patience)
-        self.sender = Sender(client, patience, Gate(settings.ingest.in_flight))
+        self.sender = Sender(client, patience, AdaptiveLimiter(settings.ingest.in_flight))
         conflicts = Conflicts(client, patience)
-        self.settlement = Settlement(self.sender, conflicts, self.days, self.deadletters, patience)
+        self.settlement = BulkResultHandler(
+            self.sender, conflicts, self.days, self.deadletters, patience
+        )
         self._selection = selection
         self._limits = ReadLimits(
             max_uncompressed=settings.ingest.max_uncompressed_bytes,
@@ -68,8 +70,8 @@ class Pipeline:
 
     def enrich_with(self, enricher: Enricher, settings: Settings) -> None:
         """From the next object on, these rules of enriching and filtering hold."""
-        keeper = Keeper(settings, self._selection)
-        keep = keeper.wants if keeper.choosy else None
+        keeper = RecordFilter(settings, self._selection)
+        keep = keeper.wants if keeper.is_active else None
         self._assembler = Assembler(enricher, self.days.ensure, keep=keep)
 
     def start(self) -> None:
@@ -84,7 +86,7 @@ class Pipeline:
         assert self._writer is not None  # noqa: S101 - `start` was called
         return self._writer
 
-    def read(self, stream: BinaryIO, run: ObjectRun) -> None:
+    def read(self, stream: BinaryIO, run: ObjectProgress) -> None:
         """Read one object to its end; its documents may still be under way afterwards."""
         with stream:
             reader = TrailReader(stream, self._limits, name=run.item.uri)

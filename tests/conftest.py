@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests import session
-from tests.engines import remove_namespace, session_engine
-from tests.secured import SecuredEngine, running_secured_engine
+from tests.helpers import session
+from tests.helpers.engines import remove_namespace, session_engine
+from tests.helpers.secured import SecuredEngine, running_secured_engine
 
-pytest_plugins = ["tests.fixtures_s3"]
+pytest_plugins = ["tests.helpers.fixtures_s3"]
 TESTS = Path(__file__).parent
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 ORDER = ("unit", "integration", "faults")

@@ -16,15 +16,15 @@ from pathlib import Path
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
-from dashboards.report.page import as_html
-from dashboards.report.value import Report
 from detections.span import Span
-from tests.browsers import chromium
-from tests.engines import remove_namespace, session_engine
-from tests.trails import backfill, own_settings, prepared
-from trailhound.detecting import History, rules_in_force
-from trailhound.report.ask import Window
-from trailhound.report.compose import compose
+from tests.helpers.browsers import chromium
+from tests.helpers.engines import remove_namespace, session_engine
+from tests.helpers.trails import backfill, own_settings, prepared
+from trailhound.app.detection import History, rules_in_force
+from trailhound.report.collect.compose import compose
+from trailhound.report.collect.query import Window
+from trailhound.report.render.page import as_html
+from trailhound.report.value import Report
 from trailhound.sample import SampleSpec, write_sample
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"

@@ -81,23 +81,23 @@ class ClusterError(TrailhoundError):
     exit_code = 3
 
 
-class ClusterUnreachable(ClusterError):
+class ClusterUnreachableError(ClusterError):
     """No answer: wrong address, cluster down, TLS refused, time-out."""
 
 
-class AccessRefused(ClusterError):
+class AccessDeniedError(ClusterError):
     """401 or 403. The message names the missing permission where the cluster does."""
 
 
-class ClusterBlocked(ClusterError):
+class ClusterBlockedError(ClusterError):
     """The cluster answers but cannot write: full disk, shard limit, closed or read-only index."""
 
 
-class ForeignTemplate(ClusterError):
+class ForeignTemplateError(ClusterError):
     """The index template that would apply is not Trailhound's, or is out of date."""
 
 
-class RequestFailed(ClusterError):
+class RequestFailedError(ClusterError):
     """Any other refusal, with the cluster's own reason. `status` is the HTTP status."""
 
     def __init__(self, message: str, *, hint: str = "", status: int = 0) -> None:
@@ -111,11 +111,11 @@ class DashboardsError(TrailhoundError):
     exit_code = 3
 
 
-class DashboardsUnreachable(DashboardsError):
+class DashboardsUnreachableError(DashboardsError):
     """No answer: wrong address, down, TLS refused, time-out."""
 
 
-class DashboardsRefused(DashboardsError):
+class DashboardsRefusedError(DashboardsError):
     """It answers, and says no: login, permission, an address or object that it does not know."""
 
 
@@ -125,19 +125,19 @@ class EngineError(TrailhoundError):
     exit_code = 3
 
 
-class PortTaken(EngineError):
+class PortInUseError(EngineError):
     """Something else listens where the engine would."""
 
 
-class ArtifactsUnavailable(EngineError):
+class ArtifactsUnavailableError(EngineError):
     """The engine's jars or its JVM cannot be had."""
 
 
-class DiskFull(EngineError):
+class DiskFullError(EngineError):
     """Too little room for the engine's data."""
 
 
-class EngineFailed(EngineError):
+class EngineStartError(EngineError):
     """The engine stopped by itself, or never became ready."""
 
 
@@ -145,19 +145,19 @@ class SourceError(TrailhoundError):
     """A place that trail files come from."""
 
 
-class SourceUnreachable(SourceError):
+class SourceUnreachableError(SourceError):
     """A bucket or folder as a whole: missing, denied, wrong region."""
 
 
-class ObjectDenied(SourceError):
+class ObjectAccessDeniedError(SourceError):
     """One object that may not be read."""
 
 
-class ObjectGone(SourceError):
+class ObjectNotFoundError(SourceError):
     """One object that was deleted between listing and fetching."""
 
 
-class ObjectUnreadable(SourceError):
+class ObjectUnreadableError(SourceError):
     """One object that could not be fetched for any other reason."""
 
 
@@ -165,15 +165,15 @@ class TrailFileError(TrailhoundError):
     """The bytes of one file."""
 
 
-class NotATrail(TrailFileError):
+class NotATrailFileError(TrailFileError):
     """Not JSON of any shape that holds CloudTrail records."""
 
 
-class CorruptFile(TrailFileError):
+class CorruptFileError(TrailFileError):
     """Gzip or JSON that breaks off, or breaks in the middle."""
 
 
-class FileTooLarge(TrailFileError):
+class FileTooLargeError(TrailFileError):
     """Over the limit on uncompressed size."""
 
 
@@ -204,11 +204,11 @@ class ReportError(TrailhoundError):
     """A report that can't be made, or not sent."""
 
 
-class BrowserMissing(ReportError):
+class BrowserNotFoundError(ReportError):
     """No Chromium to print a PDF with."""
 
 
-class MailFailed(ReportError):
+class MailError(ReportError):
     """The mail server can't be reached, or refused the mail."""
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from detections.alerts.burst import Burst, pack, unpack
 from detections.alerts.discover import discover_url
 from detections.alerts.facts import LONGEST_VALUE
-from detections.alerts.group import Known
+from detections.alerts.merging import Known
 from detections.alerts.text import one_line
 from detections.finding import Group
 from detections.rule import Rule

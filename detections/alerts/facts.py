@@ -14,7 +14,7 @@ from detections.alerts.text import one_line
 from detections.finding import Finding
 from detections.matcher.event_values import leaves
 from trailhound.cluster.templates import Names
-from trailhound.errors import RequestFailed
+from trailhound.errors import RequestFailedError
 
 _AT_ONCE = 1_000
 LONGEST_VALUE = 1_000
@@ -37,7 +37,7 @@ def read_facts(client: OpenSearch, names: Names, findings: Sequence[Finding]) ->
     """The facts of every event that findings name, by `_id`.
 
     An event that is gone (its day was deleted) is left out. Raises opensearch-py's exceptions,
-    and `RequestFailed` where not every shard answered.
+    and `RequestFailedError` where not every shard answered.
     """
     facts: dict[str, Fact] = {}
     for part in _parts(findings):
@@ -81,7 +81,7 @@ def _read(
         index=index, body=body, params={"ignore_unavailable": "true", "allow_no_indices": "true"}
     )
     if reply["timed_out"] or reply["_shards"]["failed"]:
-        raise RequestFailed(
+        raise RequestFailedError(
             "the evidence of alerts could not be read from every shard",
             hint="see the cluster's health; what was found is tried again",
         )

@@ -23,13 +23,13 @@ from opensearchpy import OpenSearch
 from detections.alerts.burst import FULL, Burst, Fact, burst_of
 from detections.alerts.document import changed_state, counting, known, raised
 from detections.alerts.facts import read_facts
-from detections.alerts.group import Directory, Entry, Folding, alert_id, group_key, stretches
-from detections.alerts.pages import every
+from detections.alerts.merging import AlertMerger, Directory, Entry, alert_id, group_key, stretches
+from detections.alerts.paging import every
 from detections.alerts.versions import Stored, Write, existing, read_many, write_many
 from detections.finding import Finding, Group
 from detections.rule import Kind, Rule
 from trailhound.cluster.templates import Names
-from trailhound.errors import RequestFailed
+from trailhound.errors import RequestFailedError
 from trailhound.settings import Settings
 
 AT_ONCE = 5_000
@@ -74,7 +74,7 @@ class Recorder:
         """Write them down; again with the same findings changes nothing.
 
         So many as `AT_ONCE` are held in memory. Raises opensearch-py's exceptions, and
-        `RequestFailed`; what was not written by then is written by another call with the same
+        `RequestFailedError`; what was not written by then is written by another call with the same
         findings.
         """
         made = Recorded()
@@ -123,7 +123,7 @@ class Recorder:
                 return
             left = self._round(left, facts, made)
             time.sleep(random.uniform(0, 0.02 * min(number + 1, 10)) if left else 0)
-        raise RequestFailed(
+        raise RequestFailedError(
             f"alerts of {len(left)} groups could not be written: others write to them all the time",
             hint="see how many daemons and `detect` commands run at once; the next run makes it up",
         )
@@ -229,7 +229,9 @@ class _Plan:
             for name, entry in forgotten(client, index, batch.key, since, until):
                 directory.entries.setdefault(name, entry)
         self.wanted = {name for since, until in spans for name in directory.near(since, until, gap)}
-        self.folding = Folding(batch.rule.id, batch.group, gap, self.plain, directory, {}, facts)
+        self.folding = AlertMerger(
+            batch.rule.id, batch.group, gap, self.plain, directory, {}, facts
+        )
 
     def fold(self, stored: Mapping[str, Stored]) -> None:
         self.stored = {name: stored[name] for name in self.wanted if name in stored}

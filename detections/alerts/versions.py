@@ -12,7 +12,7 @@ import orjson
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConflictError, NotFoundError
 
-from trailhound.errors import RequestFailed
+from trailhound.errors import RequestFailedError
 
 READ_AT_ONCE = 100
 LOOK_AT_ONCE = 1_000
@@ -68,7 +68,9 @@ def existing(client: OpenSearch, index: str, names: Iterable[str]) -> set[str]:
 
 
 def write_many(client: OpenSearch, index: str, writes: Mapping[str, Write]) -> set[str]:
-    """Which were written; the others were overtaken. Raises `RequestFailed` for any other fault."""
+    """Which were written; the others were overtaken. Raises `RequestFailedError` for any other
+    fault.
+    """
     written: set[str] = set()
     for body in _bodies(index, writes):
         reply = client.bulk(
@@ -96,7 +98,7 @@ def revise(
 
     `change` gives the new document, or None where it is to stay. Where there is none, it begins
     with `start`. The document as it is at the end; None where there is none and no `start`.
-    Raises `RequestFailed` when overtaken over and over.
+    Raises `RequestFailedError` when overtaken over and over.
     """
     for number in range(TRIES):
         before: dict[str, Any]
@@ -119,7 +121,7 @@ def revise(
             time.sleep(random.uniform(0, 0.01 * (number + 1)))
             continue
         return dict(after)
-    raise RequestFailed(
+    raise RequestFailedError(
         f"{name} in {index} could not be changed: others write to it all the time",
         hint="run the same command again",
     )
@@ -142,9 +144,9 @@ def _bodies(index: str, writes: Mapping[str, Write]) -> Iterator[bytes]:
         yield bytes(body)
 
 
-def _failed(index: str, error: Any) -> RequestFailed:
+def _failed(index: str, error: Any) -> RequestFailedError:
     reason = error.get("reason") if isinstance(error, Mapping) else error
-    return RequestFailed(
+    return RequestFailedError(
         f"documents of {index} could not be read or written: {str(reason)[:300]}",
         hint="run `trailhound doctor`",
     )

@@ -19,7 +19,7 @@ from detections.backend.strings import one_of, present
 from detections.backend.values import value_clause
 from detections.compiled import REPAIRED, Compiled, Query
 from detections.matcher import NO_PLACEHOLDERS, SigmaMatcher
-from detections.matcher.predicate import Every, Node, Not, Some, Sought, Test
+from detections.matcher.predicate import Every, FieldTest, Node, Not, Some, Test
 from trailhound.errors import RuleError
 
 MOST_CLAUSES = 1_000
@@ -83,7 +83,7 @@ def _clause(node: Node, unsearched: list[str]) -> Clause:
             return _sought(sought, unsearched)
 
 
-def _sought(sought: Sought, unsearched: list[str]) -> Clause:
+def _sought(sought: FieldTest, unsearched: list[str]) -> Clause:
     """Any of the values, at any of the places where the field may stand.
 
     A field that the index doesn't search narrows nothing: the matcher decides, from the event.
@@ -97,7 +97,7 @@ def _sought(sought: Sought, unsearched: list[str]) -> Clause:
     return some([_at(place, sought) for place in places])
 
 
-def _at(place: Field, sought: Sought) -> Clause:
+def _at(place: Field, sought: FieldTest) -> Clause:
     strings = [value for value in sought.values if isinstance(value, SigmaString)]
     clauses = [one_of(place, strings)] if strings else []
     for value in sought.values:

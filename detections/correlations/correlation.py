@@ -22,7 +22,7 @@ from sigma.correlations import (
 )
 from sigma.rule import SigmaRule
 
-from detections.correlations.tallies import (
+from detections.correlations.window_counts import (
     EventCount,
     InOrder,
     Measure,

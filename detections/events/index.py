@@ -17,7 +17,7 @@ from opensearchpy import OpenSearch
 from detections.compiled import Query
 from detections.events.replies import whole
 from trailhound.cluster.client import cluster_errors
-from trailhound.errors import ClusterError, RequestFailed
+from trailhound.errors import ClusterError, RequestFailedError
 
 HITS_PAGE = 5_000
 GROUPS_PAGE = 5_000
@@ -79,7 +79,7 @@ class EventIndex:
     def snapshot(self) -> Iterator[Snapshot]:
         """The events as they are now, until the end of the block.
 
-        Raises `RequestFailed` where there is no index: ask `count` first.
+        Raises `RequestFailedError` where there is no index: ask `count` first.
         """
         with cluster_errors():
             made = self._client.create_pit(
@@ -181,7 +181,7 @@ class Snapshot:
                 break
             after = {"search_after": hits[-1]["sort"]}
         if seen != total:
-            raise RequestFailed(
+            raise RequestFailedError(
                 f"OpenSearch gave {seen} events of {total}", hint="see the health of its shards"
             )
 

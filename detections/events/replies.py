@@ -5,28 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trailhound.errors import RequestFailed
+from trailhound.errors import RequestFailedError
 
 LONGEST_REASON = 500
 
 
 def whole(reply: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`reply`, if every shard answered in time. Raises `RequestFailed`: a part is no answer."""
+    """`reply`, if every shard answered in time. Raises `RequestFailedError`: a part is no
+    answer.
+    """
     if "error" in reply:
-        raise RequestFailed(
+        raise RequestFailedError(
             f"OpenSearch refused the query: {_reason(reply['error'])}",
             hint="`trailhound rules explain` shows the query",
             status=int(reply.get("status") or 0),
         )
     if reply.get("timed_out"):
-        raise RequestFailed(
+        raise RequestFailedError(
             "the query took too long and was cut off",
             hint="narrow the rule by eventSource or eventName; it is tried again",
         )
     shards = reply.get("_shards") or {}
     if shards.get("failed"):
         failures = shards.get("failures") or [{}]
-        raise RequestFailed(
+        raise RequestFailedError(
             f"{shards['failed']} of {shards['total']} shards failed: {_reason(failures[0])}",
             hint="check the cluster's health; it is tried again",
         )

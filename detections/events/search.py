@@ -29,7 +29,7 @@ from detections.rule import Rule
 from detections.span import Span
 from trailhound.cluster.refusals import translate
 from trailhound.cluster.templates import Names
-from trailhound.errors import ClusterError, ClusterUnreachable, TrailhoundError
+from trailhound.errors import ClusterError, ClusterUnreachableError, TrailhoundError
 from trailhound.settings import Settings
 
 RULES_A_REQUEST = 100
@@ -106,7 +106,7 @@ class Search:
     ) -> Iterator[Found]:
         """Every plain rule's findings in the span.
 
-        Raises `ClusterUnreachable` where the cluster is away as a whole.
+        Raises `ClusterUnreachableError` where the cluster is away as a whole.
         """
         for rule, narrowed, reply in self._asked(rules, compiled, span, self._first_page):
             if narrowed is None:
@@ -196,7 +196,7 @@ class Search:
             )["responses"]
         except TransportError as error:
             fault = translate(error, self._where)
-            gone = isinstance(fault, ClusterUnreachable) and not isinstance(
+            gone = isinstance(fault, ClusterUnreachableError) and not isinstance(
                 error, ConnectionTimeout
             )
             if gone:

@@ -15,7 +15,7 @@ from detections.matcher.event_values import Record, RecordTest
 
 
 @dataclass(frozen=True, slots=True)
-class Sought:
+class FieldTest:
     """What a test seeks, in Sigma's own words: any of `values` at `field` (None: anywhere).
 
     `modifiers` are pySigma's classes. No values means that nothing matches.
@@ -35,7 +35,7 @@ class Test:
 
     fields: frozenset[str] | None
     matches: RecordTest
-    sought: Sought | None = None
+    sought: FieldTest | None = None
 
 
 @dataclass(frozen=True, slots=True)

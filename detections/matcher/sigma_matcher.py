@@ -52,10 +52,10 @@ from detections.matcher.event_values import Record, RecordTest, any_at, leaves, 
 from detections.matcher.placeholders import expanded
 from detections.matcher.predicate import (
     Every,
+    FieldTest,
     Node,
     Not,
     Some,
-    Sought,
     Test,
     bounds,
     closure,
@@ -287,7 +287,7 @@ def _tested(
     item: SigmaDetectionItem, values: tuple[SigmaType, ...], test: Callable[[Any], bool]
 ) -> Test:
     field = _field(item)
-    sought = Sought(field, values, frozenset(item.modifiers))
+    sought = FieldTest(field, values, frozenset(item.modifiers))
     if field is None:
         return Test(None, lambda record: any(map(test, _words(record))), sought)
     return Test(frozenset([field]), any_at(field, test), sought)
@@ -326,7 +326,7 @@ def _of_field(
     present = Test(
         frozenset([field]),
         any_at(field, lambda _: True),
-        Sought(field, (SigmaExists(True),)),
+        FieldTest(field, (SigmaExists(True),)),
     )
     return present if isinstance(value, SigmaExists) and value.exists else Not(present)
 
@@ -343,7 +343,7 @@ def _reference(field: str, other: SigmaFieldReference, *, cased: bool) -> Test:
     return Test(
         frozenset([field, second]),
         lambda record: compare(texts(ours(record)), texts(theirs(record))),
-        Sought(field, (other,)),
+        FieldTest(field, (other,)),
     )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from detections.notify.apprise_channel import AppriseChannel
 from detections.notify.channel import Channel
 from detections.notify.command import Command
-from detections.notify.reach import Reach
-from detections.notify.topic import Session, Topic
+from detections.notify.sns_channel import Session, SnsChannel
 from detections.notify.webhook import Webhook
 from trailhound.settings import AwsSettings, ChannelSettings
 
@@ -14,9 +14,9 @@ def open_channel(channel: ChannelSettings, aws: AwsSettings, session: Session) -
     """The channel; nothing is sent yet. Raises `SettingsError` where it can't work."""
     match channel.kind:
         case "sns":
-            return Topic(channel, aws, session)
+            return SnsChannel(channel, aws, session)
         case "apprise":
-            return Reach(channel)
+            return AppriseChannel(channel)
         case "webhook":
             return Webhook(channel)
         case "command":

@@ -17,15 +17,15 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from detections.alerts.desk import levels_from
 from detections.alerts.document import Document, shown, stamp
-from detections.alerts.pages import every
+from detections.alerts.paging import every
+from detections.alerts.store import levels_from
 from detections.alerts.versions import Write, read_many, revise, write_many
 from detections.notify.channel import Channel
 from detections.notify.kinds import open_channel
-from detections.notify.pace import Pace
-from detections.notify.topic import Session
-from detections.notify.wording import Wording
+from detections.notify.rate_limiter import RateLimiter
+from detections.notify.renderer import MessageRenderer
+from detections.notify.sns_channel import Session
 from trailhound.cluster.templates import Names
 from trailhound.errors import NotifyError, TrailhoundError
 from trailhound.settings import ChannelSettings, Settings
@@ -70,17 +70,17 @@ class Notifier:
         self.settings = settings
         self.names = Names(settings.prefix)
         self._session = session
-        self.wording = Wording(settings.notify.templates)
+        self.wording = MessageRenderer(settings.notify.templates)
         self._open: dict[str, Channel] = {}
         self._broken: dict[str, str] = {}
         self._rests: dict[str, datetime] = {}
         self.waiting: dict[str, int] = {}
         """By channel, as it was last written down."""
 
-    def deliver(self, now: datetime, still_ours: Callable[[], bool] = lambda: True) -> Delivered:
+    def deliver(self, now: datetime, holds_lease: Callable[[], bool] = lambda: True) -> Delivered:
         """One sweep over all channels; one that fails does not hold the others up.
 
-        `still_ours` is asked before each message. Raises opensearch-py's exceptions.
+        `holds_lease` is asked before each message. Raises opensearch-py's exceptions.
         """
         report = Delivered()
         if not self.settings.notify.channels:
@@ -97,14 +97,14 @@ class Notifier:
                 continue
             if now < self._rests.get(channel.name, now):
                 continue
-            if _Sweep(self, channel, opened, now, still_ours, report).run():
+            if _Sweep(self, channel, opened, now, holds_lease, report).run():
                 self._rests[channel.name] = now + _REST
         return report
 
-    def pace(self, channel: ChannelSettings) -> Pace:
+    def pace(self, channel: ChannelSettings) -> RateLimiter:
         """What is counted and noted of a channel where all daemons see it."""
         limit = self.settings.notify.per_minute
-        return Pace(self.client, self.names.ledger, channel.name, limit)
+        return RateLimiter(self.client, self.names.ledger, channel.name, limit)
 
     def channel(self, channel: ChannelSettings) -> Channel:
         """The channel, opened once. Raises `SettingsError` where it can't work."""
@@ -124,7 +124,7 @@ class _Sweep:
         channel: ChannelSettings,
         opened: Channel,
         now: datetime,
-        still_ours: Callable[[], bool],
+        holds_lease: Callable[[], bool],
         report: Delivered,
     ) -> None:
         self._client = notifier.client
@@ -134,7 +134,7 @@ class _Sweep:
         self._channel = channel
         self._opened = opened
         self._now = now
-        self._still_ours = still_ours
+        self._still_ours = holds_lease
         self._report = report
         self._pace = notifier.pace(channel)
         self._noted = notifier.waiting
@@ -142,11 +142,11 @@ class _Sweep:
     def run(self) -> bool:
         """Deliver; whether the channel seems to be down."""
         name = self._channel.name
-        due, resting, more = self._due()
+        due, inactive, more = self._due()
         if not due:
-            if self._noted.get(name) != resting:
-                self._pace.note(waiting=resting)
-                self._noted[name] = resting
+            if self._noted.get(name) != inactive:
+                self._pace.note(waiting=inactive)
+                self._noted[name] = inactive
             return False
         granted = self._pace.take(len(due), self._now)
         in_a_row, tried, failed, last_error = 0, 0, 0, ""
@@ -164,7 +164,7 @@ class _Sweep:
             if in_a_row < _IN_A_ROW and self._still_ours():
                 self._say_how_many(held, more=more)
         self._enrol(due[tried:])
-        self._noted[name] = len(due) - tried + failed + resting - self._report.given_up[name]
+        self._noted[name] = len(due) - tried + failed + inactive - self._report.given_up[name]
         facts: dict[str, Any] = {"waiting": self._noted[name]}
         if self._report.sent[name]:
             facts |= {"last_delivery": stamp(self._now)}

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from trailhound.errors import SettingsError
 
 
-def revealed(given: SecretStr | None, file: Path | None, setting: str) -> str:
+def read_secret(given: SecretStr | None, file: Path | None, setting: str) -> str:
     """The secret. Raises `SettingsError`, which names the file and never what is in it."""
     if given is not None:
         secret = given.get_secret_value().strip()

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from detections.notify.channel import Message
 from detections.notify.kinds import open_channel
-from detections.notify.topic import Session
+from detections.notify.sns_channel import Session
 from trailhound.errors import TrailhoundError, UsageError
 from trailhound.settings import Settings
 

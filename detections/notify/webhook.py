@@ -24,7 +24,7 @@ from urllib3.exceptions import HTTPError, NewConnectionError, SSLError
 from urllib3.exceptions import TimeoutError as NoAnswer
 
 from detections.notify.channel import Message
-from detections.notify.secret import revealed
+from detections.notify.secret import read_secret
 from trailhound import __version__
 from trailhound.errors import NotifyError, SettingsError
 from trailhound.settings import ChannelSettings
@@ -45,8 +45,8 @@ class Webhook:
 
     def __init__(self, channel: ChannelSettings) -> None:
         self._name = channel.name
-        self._url = revealed(channel.url, channel.url_file, f"{channel.name}: url")
-        self._secret = revealed(channel.secret, channel.secret_file, f"{channel.name}: secret")
+        self._url = read_secret(channel.url, channel.url_file, f"{channel.name}: url")
+        self._secret = read_secret(channel.secret, channel.secret_file, f"{channel.name}: secret")
         try:
             parts = urlsplit(self._url)
             fits = bool(parts.hostname) and (parts.port or 1) > 0

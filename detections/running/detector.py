@@ -21,7 +21,7 @@ from detections.packs.pack import Pack
 from detections.rule import Rule
 from detections.span import Span
 from trailhound.cluster.refusals import cluster_errors
-from trailhound.errors import ClusterUnreachable, TrailhoundError
+from trailhound.errors import ClusterUnreachableError, TrailhoundError
 from trailhound.settings import Settings
 
 RECORDED_AT_ONCE = 1_000
@@ -71,7 +71,7 @@ class Detector:
     def run(self, rules: Sequence[Rule], span: Span, *, record: bool = True) -> Iterator[RuleRun]:
         """Each rule's run as it ends, plain rules first; without `record` no alert is written.
 
-        Raises `ClusterUnreachable` where no rule can go on.
+        Raises `ClusterUnreachableError` where no rule can go on.
         """
         plain = [rule for rule in rules if rule.kind == "sigma"]
         for found in self._search.find(plain, self._pack.compiled, span):
@@ -91,7 +91,7 @@ class Detector:
             return ()
         try:
             return self._idle(rules, span)
-        except ClusterUnreachable:
+        except ClusterUnreachableError:
             if not self._answers():
                 raise
             return ()
@@ -114,7 +114,7 @@ class Detector:
                 run.findings += len(chunk)
                 if record:
                     self._record(run.recorded, chunk)
-        except ClusterUnreachable as error:
+        except ClusterUnreachableError as error:
             if not self._answers():
                 raise
             run.error = error

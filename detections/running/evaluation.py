@@ -22,7 +22,7 @@ from detections.packs.reading import rule_id
 from detections.rule import Rule
 from detections.span import Span
 from trailhound.cluster.templates import Names
-from trailhound.errors import ClusterError, ClusterUnreachable, RuleError
+from trailhound.errors import ClusterError, ClusterUnreachableError, RuleError
 from trailhound.settings import Settings
 
 
@@ -70,7 +70,8 @@ class Evaluator:
         """The ids of those rules that can find nothing, since the span has none of their events.
 
         One request for fifty rules: most have nothing to do in most intervals, and are spared
-        requests of their own. Raises `ClusterUnreachable`; a rule whose query fails is not idle.
+        requests of their own. Raises `ClusterUnreachableError`; a rule whose query fails is not
+        idle.
         """
         found: set[str] = set()
         for start in range(0, len(rules), RULES_A_REQUEST):
@@ -83,7 +84,7 @@ class Evaluator:
             touched = [{"bool": {"filter": [query, span.query()]}} for _, query in asked]
             try:
                 none = self._index.none_match(touched) if touched else []
-            except ClusterUnreachable:
+            except ClusterUnreachableError:
                 raise
             except ClusterError:
                 continue  # each by itself says more

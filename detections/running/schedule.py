@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from detections.rule import Rule
-from detections.running.marks import Mark
+from detections.running.checkpoints import Mark
 from detections.span import Span
 
 RETRY = timedelta(seconds=30)
@@ -22,7 +22,7 @@ RETRY = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class RulePace:
     """How a schedule goes.
 
     `lookback` covers request timeout, refresh and clock skew. An event is still found when it
@@ -36,7 +36,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class RuleBatch:
     """Rules that were due at `moment` for the same span; after it, all is seen to `mark`."""
 
     rules: tuple[Rule, ...]
@@ -46,8 +46,8 @@ class Batch:
 
 
 def batches(
-    rules: Iterable[Rule], marks: Mapping[str, Mark], now: datetime, pace: Pace
-) -> list[Batch]:
+    rules: Iterable[Rule], marks: Mapping[str, Mark], now: datetime, pace: RulePace
+) -> list[RuleBatch]:
     """What is to be run at this moment, the furthest behind first.
 
     A rule without a mark begins `lookback` ago: history is for `trailhound detect`. A mark later
@@ -64,7 +64,7 @@ def batches(
     return [_batch(tuple(due[since]), since, now, pace) for since in sorted(due)]
 
 
-def _next(rule: Rule, mark: Mark, now: datetime, pace: Pace) -> datetime:
+def _next(rule: Rule, mark: Mark, now: datetime, pace: RulePace) -> datetime:
     """When a rule is to run again."""
     if mark.ran_at > now:  # a clock that has been set back
         return now
@@ -74,8 +74,8 @@ def _next(rule: Rule, mark: Mark, now: datetime, pace: Pace) -> datetime:
     return now if behind else mark.ran_at + rule.interval
 
 
-def _batch(rules: tuple[Rule, ...], since: datetime, now: datetime, pace: Pace) -> Batch:
+def _batch(rules: tuple[Rule, ...], since: datetime, now: datetime, pace: RulePace) -> RuleBatch:
     end = since + pace.step
     until, mark = (end, end) if end <= now - pace.lookback else (now, now - pace.lookback)
     span = Span(since, until, "event.ingested", oldest=since - pace.late)
-    return Batch(rules, span, mark, now)
+    return RuleBatch(rules, span, mark, now)

@@ -28,7 +28,7 @@ class Turn:
     """One run of a job: when it last succeeded (None: never), and whether it may still go on."""
 
     last_success: datetime | None
-    still_ours: Callable[[], bool]
+    holds_lease: Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ class Outcome(Enum):
 
 
 @dataclass(slots=True)
-class Arrival:
+class Delivery:
     """An object that is to be read.
 
     `delivered`: when it was put where it is, in seconds since the epoch; 0 where unknown.
@@ -55,7 +55,7 @@ class FeedStatus:
     counters: dict[str, int] = field(default_factory=dict)
 
 
-Announce = Callable[[Arrival], bool]
+Announce = Callable[[Delivery], bool]
 """Hands an arrival to the daemon; blocks while there is no room. False: the daemon stops, and the
 arrival has been settled as RETURNED."""
 

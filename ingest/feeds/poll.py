@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
-from ingest.feeds.feed import Announce, Arrival, FeedStatus, Outcome
-from ingest.feeds.marks import Marks
+from ingest.feeds.checkpoints import Marks
+from ingest.feeds.error_state import ErrorState
+from ingest.feeds.feed import Announce, Delivery, FeedStatus, Outcome
 from ingest.feeds.sqs import aws_of
-from ingest.feeds.trouble import Trouble
 from ingest.objects import Selection, TrailObject
 from ingest.sources.s3 import S3Source
 from trailhound.errors import ClusterError, SourceError
@@ -37,7 +37,7 @@ _FOLDER = re.compile(r"(\d{12})/(CloudTrail(?:-[A-Za-z]+)?)/([^/]+)/$")
 
 class _State(Enum):
     OPEN = "announced, and not settled"
-    AGAIN = "to be announced at the next look"
+    RETRY = "to be announced at the next look"
     DONE = "settled"
 
 
@@ -54,7 +54,7 @@ class PollFeed:
     """Announces the new objects of a bucket."""
 
     def __init__(self, settings: Settings, feed: FeedSettings, marks: Marks) -> None:
-        """Makes no request. Raises `UsageError`, `SettingsError`, `SourceUnreachable`."""
+        """Makes no request. Raises `UsageError`, `SettingsError`, `SourceUnreachableError`."""
         assert feed.poll is not None  # noqa: S101 - a feed of another kind is not made here
         self.name = feed.poll
         aws = aws_of(settings.aws, feed)
@@ -70,7 +70,7 @@ class PollFeed:
         self._counters: Counter[str] = Counter()
         self._last_arrival = 0.0
         self._stopping = threading.Event()
-        self._trouble = Trouble(f"bucket {self.name}", LOG, self._stopping)
+        self._trouble = ErrorState(f"bucket {self.name}", LOG, self._stopping)
         self._announce: Announce = lambda _: False
         self._thread = threading.Thread(target=self._poll, name="poll", daemon=True)
 
@@ -138,15 +138,15 @@ class PollFeed:
         with self._lock:
             file = self._files.get(item.uri)
             if file is None or file.etag != item.etag:
-                file = _File(item.etag, folder, delivered, _State.AGAIN)
+                file = _File(item.etag, folder, delivered, _State.RETRY)
                 self._files[item.uri] = file
-            if file.state is not _State.AGAIN:
+            if file.state is not _State.RETRY:
                 return
             file.state = _State.OPEN
             file.tries += 1
             self._last_arrival = time.time()
         self._announce(
-            Arrival(
+            Delivery(
                 item,
                 self.source,
                 self.name,
@@ -160,9 +160,9 @@ class PollFeed:
             self._counters[f"{outcome.name.lower()}_objects"] += 1
             if outcome is Outcome.RETURNED:
                 file.tries -= 1
-                file.state = _State.AGAIN
+                file.state = _State.RETRY
             elif outcome is Outcome.FAILED and file.tries < _TRIES:
-                file.state = _State.AGAIN
+                file.state = _State.RETRY
             else:
                 file.state = _State.DONE
 

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ingest.feeds import notifications
-from ingest.feeds.feed import Announce, Arrival, FeedStatus, Outcome
+from ingest.feeds.error_state import ErrorState
+from ingest.feeds.feed import Announce, Delivery, FeedStatus, Outcome
 from ingest.feeds.notifications import Announced, Notification
 from ingest.feeds.sqs_queue import in_its_region, queue_error, queue_url
-from ingest.feeds.trouble import Trouble
 from ingest.sources.s3 import S3Source
 from ingest.sources.session import sqs_client
 from trailhound.errors import SourceError, UsageError
@@ -57,7 +57,7 @@ class SqsFeed:
     """Announces the objects that a queue's messages name."""
 
     def __init__(self, settings: Settings, feed: FeedSettings) -> None:
-        """Makes no request. Raises `SettingsError`, `SourceUnreachable`."""
+        """Makes no request. Raises `SettingsError`, `SourceUnreachableError`."""
         assert feed.queue is not None  # noqa: S101 - a feed of another kind is not made here
         self.name = feed.queue
         aws = aws_of(settings.aws, feed)
@@ -76,7 +76,7 @@ class SqsFeed:
         self._last_arrival = 0.0
         self._stopping = threading.Event()
         self._closing = threading.Event()
-        self._trouble = Trouble(f"queue {self.name}", LOG, self._stopping)
+        self._trouble = ErrorState(f"queue {self.name}", LOG, self._stopping)
         self._announce: Announce = lambda _: False
         self._threads = [
             threading.Thread(target=self._receive, name="sqs-receive", daemon=True),
@@ -175,7 +175,7 @@ class SqsFeed:
         with self._lock:
             self._last_arrival = time.time()
         self._announce(
-            Arrival(
+            Delivery(
                 announced.item,
                 source,
                 self.name,

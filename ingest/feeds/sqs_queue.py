@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
 
 from ingest.sources.session import NO_CREDENTIALS, sqs_client
-from trailhound.errors import SourceError, SourceUnreachable, UsageError
+from trailhound.errors import SourceError, SourceUnreachableError, UsageError
 from trailhound.settings import AwsSettings
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def queue_url(client: SQSClient, queue: str) -> str:
 
 
 def open_queue(aws: AwsSettings, queue: str, *, connections: int) -> tuple[SQSClient, str]:
-    """A client and the URL to use it with. Raises `SourceUnreachable`, `UsageError`."""
+    """A client and the URL to use it with. Raises `SourceUnreachableError`, `UsageError`."""
     client = sqs_client(in_its_region(aws, queue), connections=connections)
     try:
         return client, queue_url(client, queue)
@@ -70,28 +70,30 @@ def queue_error(error: Exception, queue: str) -> SourceError | UsageError:
     if isinstance(error, SourceError | UsageError):
         return error
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
-        return SourceUnreachable(f"queue {queue}: no usable AWS credentials", hint=NO_CREDENTIALS)
+        return SourceUnreachableError(
+            f"queue {queue}: no usable AWS credentials", hint=NO_CREDENTIALS
+        )
     if not isinstance(error, ClientError):
-        return SourceUnreachable(
+        return SourceUnreachableError(
             f"queue {queue}: SQS does not answer ({type(error).__name__})",
             hint="check the network, the region and aws.endpoint_url",
         )
     code = str(error.response.get("Error", {}).get("Code") or "unknown").rpartition(".")[2]
     operation = error.operation_name.removesuffix("Batch")
     if operation.startswith("AssumeRole"):
-        return SourceUnreachable(
+        return SourceUnreachableError(
             f"queue {queue}: the role cannot be assumed ({code})",
             hint="check role_arn, the role's trust policy and external_id",
         )
     if code in _DENIED:
-        return SourceUnreachable(
+        return SourceUnreachableError(
             f"queue {queue}: {operation} is denied ({code})",
             hint=f"grant sqs:{operation} on it, and kms:Decrypt where it is encrypted",
         )
     if code in ("NonExistentQueue", "QueueDoesNotExist"):
-        return SourceUnreachable(f"queue {queue}: there is none ({code})", hint=_HINTS[code])
+        return SourceUnreachableError(f"queue {queue}: there is none ({code})", hint=_HINTS[code])
     said = str(error.response.get("Error", {}).get("Message") or "")[:300]
-    return SourceUnreachable(
+    return SourceUnreachableError(
         f"queue {queue}: {operation}: {code}: {said}",
         hint=_HINTS.get(code, "try again; what was asked already does no harm"),
     )

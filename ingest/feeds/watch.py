@@ -8,8 +8,8 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
-from ingest.feeds.feed import Announce, Arrival, FeedStatus, Outcome
-from ingest.feeds.trouble import Trouble
+from ingest.feeds.error_state import ErrorState
+from ingest.feeds.feed import Announce, Delivery, FeedStatus, Outcome
 from ingest.objects import Selection, TrailObject
 from ingest.sources.local import LocalSource
 from trailhound.errors import SourceError
@@ -44,7 +44,7 @@ class WatchFeed:
         self._counters: Counter[str] = Counter()
         self._last_arrival = 0.0
         self._stopping = threading.Event()
-        self._trouble = Trouble(f"folder {self.name}", LOG, self._stopping)
+        self._trouble = ErrorState(f"folder {self.name}", LOG, self._stopping)
         self._announce: Announce = lambda _: False
         self._thread = threading.Thread(target=self._watch, name="watch", daemon=True)
 
@@ -111,7 +111,7 @@ class WatchFeed:
             self._waiting.add(item.uri)
             self._last_arrival = time.time()
         changed = _changed(item)
-        return self._announce(Arrival(item, source, self.name, changed, settled))
+        return self._announce(Delivery(item, source, self.name, changed, settled))
 
 
 def _changed(item: TrailObject) -> float:

@@ -48,7 +48,7 @@ class Chunk:
     Each of `records` is the text of one complete JSON object without a raw CR or LF, so that it
     can be spliced into a bulk body, and `positions[i]` is its index in the file, faults included.
     `suspects` maps an index of `records` to why the engine would refuse that text as it stands:
-    `invalid_utf8`, `lone_surrogate` or `not_a_number`; `mend` makes it fit, every other record
+    `invalid_utf8`, `lone_surrogate` or `not_a_number`; `sanitize` makes it fit, every other record
     is valid UTF-8. `views_source`, where there is one, is `{"Records":[…]}` whose elements are
     `records` one to one (whitespace aside): decoding it with a typed list is one call in C.
     `doubtful`: the gzip checksum over these bytes is wrong or never came, so a record that

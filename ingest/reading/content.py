@@ -15,7 +15,12 @@ from typing import Any, BinaryIO
 from isal import igzip_lib, isal_zlib
 
 from ingest.reading.chunk import ReadLimits
-from trailhound.errors import CorruptFile, FileTooLarge, NotATrail, TrailFileError
+from trailhound.errors import (
+    CorruptFileError,
+    FileTooLargeError,
+    NotATrailFileError,
+    TrailFileError,
+)
 
 _GZIP = b"\x1f\x8b"
 _GZIP_WBITS = 31
@@ -128,25 +133,27 @@ class Content:
                 yield piece
         except _GzipDamage as error:
             self.proven = False
-            self.damage = CorruptFile(
+            self.damage = CorruptFileError(
                 f"{self._name}: {error}",
                 hint="what came before the damage was read; fetch the object again, or restore "
                 "another version of it",
             )
 
-    def _too_large(self) -> FileTooLarge:
+    def _too_large(self) -> FileTooLargeError:
         limit = self._limits.max_uncompressed
-        return FileTooLarge(
+        return FileTooLargeError(
             f"{self._name}: more than {limit:,} bytes uncompressed",
             hint="what came before the limit was read; if the file is genuine, raise the limit",
         )
 
 
 def refuse_other_formats(start: bytes, *, name: str) -> None:
-    """Raise `NotATrail` where content starts as something known that holds no readable JSON."""
+    """Raise `NotATrailFileError` where content starts as something known that holds no readable
+    JSON.
+    """
     for magic, what in _OTHER_FORMATS:
         if start.startswith(magic):
-            raise NotATrail(
+            raise NotATrailFileError(
                 f"{name}: the content is {what}",
                 hint="trail files are JSON in UTF-8, plain or gzipped: convert it first",
             )

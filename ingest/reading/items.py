@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from ingest.reading.gathering import Gathering
-from ingest.reading.mend import mend, suspicion
+from ingest.reading.chunk_builder import ChunkBuilder
+from ingest.reading.sanitize import diagnose, sanitize
 from ingest.reading.shapes import (
     NoRecord,
     Probe,
@@ -35,7 +35,7 @@ class Items:
     `strict` is set after damage: then only what is surely a record counts as one.
     """
 
-    def __init__(self, gathering: Gathering) -> None:
+    def __init__(self, gathering: ChunkBuilder) -> None:
         self.strict = False
         self._gathering = gathering
 
@@ -43,10 +43,10 @@ class Items:
         """One element of a list of this form: a container's name, or `array` or `objects`."""
         clean = text
         if broken:
-            if not text.startswith(b"{") or suspicion(text) == "unmendable":
+            if not text.startswith(b"{") or diagnose(text) == "unmendable":
                 self._gathering.fault(text, broken)
                 return
-            clean = mend(text)
+            clean = sanitize(text)
         if form == "records" and not self.strict:
             if broken:
                 self._gathering.suspect(text)
@@ -97,7 +97,7 @@ class Items:
             reason = str(error)
         if not reason:
             self._gathering.record(inner)
-        elif balanced_end(inner, 0) == len(inner) and suspicion(inner) != "unmendable":
+        elif balanced_end(inner, 0) == len(inner) and diagnose(inner) != "unmendable":
             self._gathering.suspect(inner)
         else:
             self._gathering.fault(inner, reason)

@@ -9,11 +9,11 @@ from typing import BinaryIO
 import msgspec
 
 from ingest.reading.chunk import Chunk, ReadLimits
+from ingest.reading.chunk_builder import ChunkBuilder
 from ingest.reading.content import UTF8_BOM, Content, lead, refuse_other_formats
-from ingest.reading.gathering import Gathering
 from ingest.reading.scan import Scan
 from ingest.reading.window import Window
-from trailhound.errors import CorruptFile, NotATrail
+from trailhound.errors import CorruptFileError, NotATrailFileError
 
 
 class _TrailFile(msgspec.Struct):
@@ -44,7 +44,7 @@ class TrailReader:
         self._content = Content(stream, limits, name=name)
         self._limits = limits
         self._name = name
-        self._gathering = Gathering()
+        self._gathering = ChunkBuilder()
 
     @property
     def kind(self) -> str | None:
@@ -64,8 +64,9 @@ class TrailReader:
     def chunks(self) -> Iterator[Chunk]:
         """The file's records and faults, in order.
 
-        Raises, after all that could be read was yielded: `CorruptFile`, `FileTooLarge`, or
-        `NotATrail` where nothing was recognised; and whatever the stream's `read` raises.
+        Raises, after all that could be read was yielded: `CorruptFileError`,
+        `FileTooLargeError`, or
+        `NotATrailFileError` where nothing was recognised; and whatever the stream's `read` raises.
         """
         window = self._window()
         start = window.buffer[:16]
@@ -99,7 +100,7 @@ class TrailReader:
             raise self._content.damage
         count = f"{self._gathering.count:,} records"
         if scan.breaks_off:
-            raise CorruptFile(
+            raise CorruptFileError(
                 f"{self._name}: the JSON breaks off after {count}",
                 hint="what came before was read; fetch the object again, or restore another "
                 "version of it",
@@ -107,12 +108,12 @@ class TrailReader:
         if self.kind is None:
             why = self._gathering.refusal or scan.damage
             what = f"no CloudTrail records in it ({why})" if why else "it is empty"
-            raise NotATrail(
+            raise NotATrailFileError(
                 f"{self._name}: {what}",
                 hint="check what wrote this object, or leave it out of the source",
             )
         if scan.damage:
-            raise CorruptFile(
+            raise CorruptFileError(
                 f"{self._name}: the JSON is damaged ({scan.damage})",
                 hint=f"{count} and faults were read round the damage; compare with another copy",
             )

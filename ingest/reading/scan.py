@@ -16,10 +16,10 @@ import re
 from collections.abc import Callable, Iterator
 
 from ingest.reading.chunk import FAULT_RAW, Chunk, ReadLimits
-from ingest.reading.drift import Drift
-from ingest.reading.gathering import Gathering
+from ingest.reading.chunk_builder import ChunkBuilder
 from ingest.reading.groups import Groups, ListGroup
 from ingest.reading.items import CONTROL_MESSAGE, Items, is_control_message
+from ingest.reading.resync import Resync
 from ingest.reading.shapes import CONTAINERS, probe
 from ingest.reading.values import (
     BLANK,
@@ -60,7 +60,7 @@ class Scan:
     def __init__(
         self,
         window: Window,
-        gathering: Gathering,
+        gathering: ChunkBuilder,
         limits: ReadLimits,
         already_damaged: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -95,7 +95,7 @@ class Scan:
         """Go on to the next sure record; what was passed over is one fault."""
         gathering = self._gathering
         self.damage = self.damage or f"{reason}, near byte {self._window.offset:,} of the content"
-        drift = Drift(self._window, self._limits)
+        drift = Resync(self._window, self._limits)
         found = drift.to_record(None if gathering.kind else _HELD_BACK)
         if drift.passed.strip(_SEPARATORS) and (found or not self._already_damaged()):
             raw = drift.passed.rstrip(BLANK + b",")

@@ -19,7 +19,7 @@ def open_source(text: str, settings: Settings, selection: Selection | None = Non
 
     A `selection` is only checked here: `objects` takes it. Nothing is listed yet.
     Raises `UsageError` for what names no source or selects nothing, `SettingsError`, and
-    `SourceUnreachable` where it is plain already that nothing can be read.
+    `SourceUnreachableError` where it is plain already that nothing can be read.
 
     >>> type(open_source("/", Settings())).__name__
     'LocalSource'

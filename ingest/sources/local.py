@@ -14,11 +14,11 @@ from ingest.objects import WHOLE_BYTES, Selection, TrailObject
 from ingest.sources.layout import EXTENSIONS, Tally, sift
 from ingest.sources.walk import Walk
 from trailhound.errors import (
-    ObjectDenied,
-    ObjectGone,
-    ObjectUnreadable,
+    ObjectAccessDeniedError,
+    ObjectNotFoundError,
+    ObjectUnreadableError,
     SourceError,
-    SourceUnreachable,
+    SourceUnreachableError,
 )
 
 _UNSEEN: Final = "unseen"
@@ -35,12 +35,12 @@ class LocalSource:
     """
 
     def __init__(self, text: str) -> None:
-        """Raises `SourceUnreachable` where nothing of that name is there."""
+        """Raises `SourceUnreachableError` where nothing of that name is there."""
         self._text = str(Path(text).expanduser())
         self._tally = Tally()
         exists = os.path.lexists(self._text)
         if not exists and not glob.has_magic(self._text):
-            raise SourceUnreachable(
+            raise SourceUnreachableError(
                 f"{text}: no such file or folder", hint="check the path; S3 is s3://bucket/prefix"
             )
         self._glob = not exists
@@ -51,7 +51,7 @@ class LocalSource:
         return self._tally.ignored
 
     def objects(self, selection: Selection) -> Iterator[TrailObject]:
-        """The trail files selected, lazily. Raises `SourceUnreachable`.
+        """The trail files selected, lazily. Raises `SourceUnreachableError`.
 
         A folder that may not be listed is handed out itself, so that opening it says so and the
         rest goes on.
@@ -66,7 +66,7 @@ class LocalSource:
     def open(self, item: TrailObject) -> BinaryIO:
         """The file, in memory up to 16 MiB.
 
-        Raises `ObjectGone`, `ObjectDenied`, `ObjectUnreadable`.
+        Raises `ObjectNotFoundError`, `ObjectAccessDeniedError`, `ObjectUnreadableError`.
         Bare system calls: for a small file they cost a third of what a file object does.
         """
         path = _path(item.uri)
@@ -81,7 +81,7 @@ class LocalSource:
         """What a pattern matches. Folders are walked too, unless `**` has been there already."""
         matches = sorted(glob.iglob(self._text, recursive=True))  # noqa: PTH207
         if not matches:
-            raise SourceUnreachable(f"{self._text}: nothing matches", hint="check the pattern")
+            raise SourceUnreachableError(f"{self._text}: nothing matches", hint="check the pattern")
         if _names_other_files(self._text):
             for match in matches:
                 if not Path(match).is_dir():
@@ -102,7 +102,7 @@ class LocalSource:
             try:
                 os.scandir(root).close()
             except OSError as error:
-                raise SourceUnreachable(
+                raise SourceUnreachableError(
                     f"{root}: cannot be listed ({error.strerror})", hint="check its permissions"
                 ) from error
         self._tally.roots = walk.trail_roots
@@ -144,11 +144,13 @@ def _whole(path: str | bytes, size: int) -> bytes | None:
 def file_error(error: Exception, uri: str) -> SourceError:
     """Why a file could not be read."""
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return ObjectGone(f"{uri}: deleted since it was listed", hint="nothing can be read of it")
+        return ObjectNotFoundError(
+            f"{uri}: deleted since it was listed", hint="nothing can be read of it"
+        )
     if isinstance(error, PermissionError):
-        return ObjectDenied(f"{uri}: may not be read", hint="check its permissions")
+        return ObjectAccessDeniedError(f"{uri}: may not be read", hint="check its permissions")
     reason = error.strerror if isinstance(error, OSError) else type(error).__name__
-    return ObjectUnreadable(f"{uri}: cannot be read ({reason})", hint="check the disk")
+    return ObjectUnreadableError(f"{uri}: cannot be read ({reason})", hint="check the disk")
 
 
 def _names_other_files(pattern: str) -> bool:

@@ -43,7 +43,7 @@ class S3Source:
     """
 
     def __init__(self, text: str, settings: Settings) -> None:
-        """Makes no request. Raises `UsageError`, `SettingsError`, `SourceUnreachable`."""
+        """Makes no request. Raises `UsageError`, `SettingsError`, `SourceUnreachableError`."""
         found = _SOURCE.match(text)
         if found is None:
             raise UsageError(f"{text} names no bucket", hint="write s3://bucket/prefix")
@@ -76,7 +76,7 @@ class S3Source:
     def objects(
         self, selection: Selection, after: Callable[[str], str] = lambda _: ""
     ) -> Iterator[TrailObject]:
-        """The trail files selected, lazily. Raises `SourceUnreachable`.
+        """The trail files selected, lazily. Raises `SourceUnreachableError`.
 
         A source that is one key's full name is read whatever that name looks like. `after` may
         name, for a region's folder, the key behind which its files matter.
@@ -108,7 +108,8 @@ class S3Source:
     def open(self, item: TrailObject) -> BinaryIO:
         """The object's bytes as stored: whole to 16 MiB, above it as a stream that reconnects.
 
-        Raises `ObjectGone`, `ObjectDenied`, `ObjectUnreadable`, and `SourceUnreachable` for what
+        Raises `ObjectNotFoundError`, `ObjectAccessDeniedError`, `ObjectUnreadableError`, and
+        `SourceUnreachableError` for what
         ails every object alike. A stream's `read` raises the same.
         """
         for pause in (*_PAUSES, None):

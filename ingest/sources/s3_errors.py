@@ -19,11 +19,11 @@ from botocore.exceptions import (
 
 from ingest.sources.session import NO_CREDENTIALS
 from trailhound.errors import (
-    ObjectDenied,
-    ObjectGone,
-    ObjectUnreadable,
+    ObjectAccessDeniedError,
+    ObjectNotFoundError,
+    ObjectUnreadableError,
     SourceError,
-    SourceUnreachable,
+    SourceUnreachableError,
 )
 
 _NO_CREDENTIALS: Final = (
@@ -68,24 +68,26 @@ _SSE_C: Final = "if it is encrypted with a customer's key, set aws.sse_customer_
 _AGAIN: Final = "run again: what is done is skipped"
 
 
-def listing_error(error: Exception, place: str) -> SourceUnreachable:
+def listing_error(error: Exception, place: str) -> SourceUnreachableError:
     """Why a bucket could not be listed. `place` is `s3://bucket/prefix`."""
     if isinstance(error, ClientError):
         code = _code(error)
         if _assuming(error):
             return _role_refused(code)
         if code in _EVERYWHERE:
-            return SourceUnreachable(f"{place}: {code}", hint=_EVERYWHERE[code])
+            return SourceUnreachableError(f"{place}: {code}", hint=_EVERYWHERE[code])
         if code in _DENIED:
-            return SourceUnreachable(f"{place}: listing is denied ({_reason(error)})", hint=_LIST)
+            return SourceUnreachableError(
+                f"{place}: listing is denied ({_reason(error)})", hint=_LIST
+            )
         if code in _GONE:
-            return SourceUnreachable(
+            return SourceUnreachableError(
                 f"{place}: no such bucket ({code})", hint=_EVERYWHERE["NoSuchBucket"]
             )
-        return SourceUnreachable(f"{place}: cannot be listed ({_reason(error)})", hint=_AGAIN)
+        return SourceUnreachableError(f"{place}: cannot be listed ({_reason(error)})", hint=_AGAIN)
     if isinstance(error, _NO_CREDENTIALS):
-        return SourceUnreachable(f"{place}: no usable AWS credentials", hint=NO_CREDENTIALS)
-    return SourceUnreachable(
+        return SourceUnreachableError(f"{place}: no usable AWS credentials", hint=NO_CREDENTIALS)
+    return SourceUnreachableError(
         f"{place}: cannot be listed ({type(error).__name__})",
         hint="check the network and aws.endpoint_url",
     )
@@ -94,31 +96,35 @@ def listing_error(error: Exception, place: str) -> SourceUnreachable:
 def object_error(error: Exception, uri: str) -> SourceError:
     """Why one object could not be fetched.
 
-    `SourceUnreachable` where the next object would fare no better (credentials, bucket, role).
+    `SourceUnreachableError` where the next object would fare no better (credentials, bucket, role).
     """
     if not isinstance(error, ClientError):
         if isinstance(error, _NO_CREDENTIALS):
-            return SourceUnreachable(f"{uri}: no usable AWS credentials", hint=NO_CREDENTIALS)
-        return ObjectUnreadable(f"{uri}: fetching failed ({type(error).__name__})", hint=_AGAIN)
+            return SourceUnreachableError(f"{uri}: no usable AWS credentials", hint=NO_CREDENTIALS)
+        return ObjectUnreadableError(
+            f"{uri}: fetching failed ({type(error).__name__})", hint=_AGAIN
+        )
     code = _code(error)
     if _assuming(error):
         return _role_refused(code)
     if code in _EVERYWHERE:
-        return SourceUnreachable(f"{uri}: {code}", hint=_EVERYWHERE[code])
+        return SourceUnreachableError(f"{uri}: {code}", hint=_EVERYWHERE[code])
     reason = _reason(error)
     if code == "InvalidObjectState":
-        return ObjectDenied(f"{uri}: archived, not readable as it is", hint=_RESTORE)
+        return ObjectAccessDeniedError(f"{uri}: archived, not readable as it is", hint=_RESTORE)
     if code.startswith("KMS.") or (code in _DENIED and "kms:" in reason.lower()):
-        return ObjectDenied(f"{uri}: its key is denied ({reason})", hint=_KMS)
+        return ObjectAccessDeniedError(f"{uri}: its key is denied ({reason})", hint=_KMS)
     if code in _DENIED:
-        return ObjectDenied(f"{uri}: reading is denied ({reason})", hint=_READ)
+        return ObjectAccessDeniedError(f"{uri}: reading is denied ({reason})", hint=_READ)
     if code in _GONE:
-        return ObjectGone(f"{uri}: deleted since it was listed", hint="nothing can be read of it")
+        return ObjectNotFoundError(
+            f"{uri}: deleted since it was listed", hint="nothing can be read of it"
+        )
     if code in _CHANGED:
-        return ObjectUnreadable(f"{uri}: changed while it was being read", hint=_AGAIN)
+        return ObjectUnreadableError(f"{uri}: changed while it was being read", hint=_AGAIN)
     if code in {"InvalidRequest", "InvalidArgument", "400"}:
-        return ObjectDenied(f"{uri}: S3 refuses the request ({reason})", hint=_SSE_C)
-    return ObjectUnreadable(f"{uri}: fetching failed ({reason})", hint=_AGAIN)
+        return ObjectAccessDeniedError(f"{uri}: S3 refuses the request ({reason})", hint=_SSE_C)
+    return ObjectUnreadableError(f"{uri}: fetching failed ({reason})", hint=_AGAIN)
 
 
 def _code(error: ClientError) -> str:
@@ -130,8 +136,8 @@ def _assuming(error: ClientError) -> bool:
     return error.operation_name.startswith("AssumeRole")
 
 
-def _role_refused(code: str) -> SourceUnreachable:
-    return SourceUnreachable(
+def _role_refused(code: str) -> SourceUnreachableError:
+    return SourceUnreachableError(
         f"aws.role_arn: the role cannot be assumed ({code})",
         hint="check the role's trust policy, aws.external_id and the caller's sts:AssumeRole",
     )

@@ -97,7 +97,7 @@ class Listing:
         """The keys that can matter to the selection, by ascending key within a folder.
 
         More than the selection may come, never less. `note_root` is told of each folder that is
-        found to hold `AWSLogs/`. Raises `SourceUnreachable`.
+        found to hold `AWSLogs/`. Raises `SourceUnreachableError`.
         """
         if selection.everything:
             yield from self._flat(Span(self._prefix))

@@ -18,7 +18,7 @@ from botocore.credentials import (
 from botocore.exceptions import BotoCoreError, ProfileNotFound
 
 from trailhound import __version__
-from trailhound.errors import SettingsError, SourceUnreachable
+from trailhound.errors import SettingsError, SourceUnreachableError
 from trailhound.settings import AwsSettings
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def aws_session(aws: AwsSettings) -> boto3.Session:
     """The session that settings describe; no request is made yet.
 
     The role is assumed at the endpoint of the session's region, or at `AWS_ENDPOINT_URL_STS`.
-    Raises `SettingsError` for an unknown profile, `SourceUnreachable` where a role is to be
+    Raises `SettingsError` for an unknown profile, `SourceUnreachableError` where a role is to be
     assumed and there are no credentials to assume it with.
     """
     try:
@@ -68,11 +68,11 @@ def aws_session(aws: AwsSettings) -> boto3.Session:
             hint="see `aws configure list-profiles`",
         ) from None
     except BotoCoreError as error:
-        raise SourceUnreachable(
+        raise SourceUnreachableError(
             f"AWS credentials cannot be read ({type(error).__name__})", hint=NO_CREDENTIALS
         ) from None
     if credentials is None:
-        raise SourceUnreachable(
+        raise SourceUnreachableError(
             f"no AWS credentials to assume {aws.role_arn} with", hint=NO_CREDENTIALS
         )
     region = session.region_name or "us-east-1"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from ingest.objects import Selection, TrailObject
-from trailhound.errors import ObjectUnreadable, SourceUnreachable, UsageError
+from trailhound.errors import ObjectUnreadableError, SourceUnreachableError, UsageError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -39,15 +39,17 @@ class StreamSource:
         self._etag = ""
 
     def objects(self, selection: Selection) -> Iterator[TrailObject]:  # noqa: ARG002
-        """The one object, once the stream has ended. Raises `SourceUnreachable`."""
+        """The one object, once the stream has ended. Raises `SourceUnreachableError`."""
         if self._spool is None:
             self._spool = self._spooled()
         yield TrailObject(self._name, self._etag, os.fstat(self._spool.fileno()).st_size)
 
     def open(self, item: TrailObject) -> BinaryIO:
-        """The stream's bytes, from the start. Raises `ObjectUnreadable` before `objects` is run."""
+        """The stream's bytes, from the start. Raises `ObjectUnreadableError` before `objects`
+        is run.
+        """
         if self._spool is None or item.etag != self._etag:
-            raise ObjectUnreadable(
+            raise ObjectUnreadableError(
                 f"{item.uri}: a stream can be read only once",
                 hint="give it again, or put it into a file",
             )
@@ -62,7 +64,7 @@ class StreamSource:
                 while chunk := stream.read(_CHUNK):
                     size += len(chunk)
                     if size > self._limit:
-                        raise SourceUnreachable(
+                        raise SourceUnreachableError(
                             f"{self._name}: the stream is longer than {self._limit:,} bytes",
                             hint="put it into files, or raise ingest.max_uncompressed_bytes",
                         )
@@ -71,11 +73,11 @@ class StreamSource:
             spool.flush()
         except OSError as error:
             spool.close()
-            raise SourceUnreachable(
+            raise SourceUnreachableError(
                 f"{self._name}: the stream cannot be read ({error.strerror})",
                 hint=f"check the pipe, and the room in {tempfile.gettempdir()}",
             ) from error
-        except SourceUnreachable:
+        except SourceUnreachableError:
             spool.close()
             raise
         self._etag = digest.hexdigest()

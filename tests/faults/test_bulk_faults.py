@@ -14,10 +14,10 @@ from typing import Any, BinaryIO
 import pytest
 from opensearchpy import OpenSearch
 
-from ingest.backfill import Backfill
-from ingest.deadletter import SPOOL_FILE
+from ingest.backfill.backfill import Backfill
+from ingest.deadletters.store import SPOOL_FILE
 from ingest.objects import Selection, Source, TrailObject
-from ingest.report import Report
+from ingest.run_report import Report
 from ingest.sources import open_source
 from tests.faults.proxy import (
     DROP,
@@ -33,8 +33,8 @@ from tests.faults.proxy import (
     Script,
     bulk,
 )
-from tests.processes import identity_holds, printed, run, start
-from tests.trails import (
+from tests.helpers.processes import identity_holds, printed, run, start
+from tests.helpers.trails import (
     backfill,
     dead_letters,
     documents,
@@ -44,8 +44,8 @@ from tests.trails import (
     record,
     write_trail,
 )
+from trailhound.app.enrichment import enricher_from
 from trailhound.cluster.client import connect
-from trailhound.enrichment import enricher_from
 from trailhound.settings import Settings
 
 FILES, EACH = 12, 25

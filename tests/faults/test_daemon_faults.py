@@ -16,10 +16,10 @@ import pytest
 
 from ingest.feeds import notifications
 from ingest.objects import TrailObject
-from tests.engines import running_engine
-from tests.processes import start
-from tests.queues import Queue, until
-from tests.trails import (
+from tests.helpers.engines import running_engine
+from tests.helpers.processes import start
+from tests.helpers.queues import Queue, until
+from tests.helpers.trails import (
     dead_letters,
     documents,
     ledger,

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.engines import running_engine
 from tests.faults.proxy import (
     DROP,
     LOSE_REPLY,
@@ -26,9 +25,10 @@ from tests.faults.proxy import (
     Request,
 )
 from tests.faults.test_daemon_faults import daemon, environment, everything_is_in, filled
-from tests.processes import CHECKOUT, start
-from tests.queues import Queue, until
-from tests.trails import own_settings, prepared
+from tests.helpers.engines import running_engine
+from tests.helpers.processes import CHECKOUT, start
+from tests.helpers.queues import Queue, until
+from tests.helpers.trails import own_settings, prepared
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
 from trailhound.settings import Settings

@@ -13,11 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from detections.alerts.desk import Desk, Wanted
-from tests.detection_rules import BURST, DELETED, write_rules
-from tests.processes import start
-from tests.queues import until
-from tests.trails import own_settings, prepared, record, write_trail
+from detections.alerts.store import AlertQuery, AlertStore
+from tests.helpers.detection_rules import BURST, DELETED, write_rules
+from tests.helpers.processes import start
+from tests.helpers.queues import until
+from tests.helpers.trails import own_settings, prepared, record, write_trail
 from trailhound.cluster.client import connect
 from trailhound.settings import Settings
 
@@ -45,7 +45,7 @@ def identity(person: int) -> dict[str, str]:
 
 def raised(settings: Settings) -> Mapping[tuple[str, str], int]:
     """Every alert: its rule, what it is about, how many events it counts."""
-    found = Desk(connect(settings), settings).find(Wanted())
+    found = AlertStore(connect(settings), settings).find(AlertQuery())
     return {
         (each["rule"]["id"], (each["group"] or each["evidence"]["event_id"])[0]): each["count"]
         for each in found

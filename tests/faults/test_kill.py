@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from tests.engines import remove_namespace, running_engine
 from tests.faults.proxy import Delay, Proxy
-from tests.processes import identity_holds, printed, run, start
-from tests.trails import (
+from tests.helpers.engines import remove_namespace, running_engine
+from tests.helpers.processes import identity_holds, printed, run, start
+from tests.helpers.trails import (
     dead_letters,
     documents,
     ledger,

@@ -15,15 +15,15 @@ import pytest
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
-from detections.alerts import group as group_module
-from detections.alerts import pages
-from detections.alerts.desk import Desk, Wanted
+from detections.alerts import merging as group_module
+from detections.alerts import paging
 from detections.alerts.recorder import Recorder
-from tests.commands import command
-from tests.engines import remove_namespace
+from detections.alerts.store import AlertQuery, AlertStore
 from tests.faults.proxy import DROP, Fault, Proxy, Request
-from tests.findings import ADA, at, burst, emptied, event_id, put_events, rule, single
-from tests.trails import own_settings, prepared
+from tests.helpers.commands import command
+from tests.helpers.engines import remove_namespace
+from tests.helpers.findings import ADA, at, burst, emptied, event_id, put_events, rule, single
+from tests.helpers.trails import own_settings, prepared
 from trailhound.cluster.client import connect
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
@@ -59,26 +59,26 @@ def recorder(client: OpenSearch, settings: Settings) -> Recorder:
 
 
 @pytest.fixture
-def desk(client: OpenSearch, settings: Settings) -> Desk:
-    return Desk(client, settings)
+def desk(client: OpenSearch, settings: Settings) -> AlertStore:
+    return AlertStore(client, settings)
 
 
-def spans(desk: Desk, rule_id: str = "") -> list[tuple[str, str, int]]:
+def spans(desk: AlertStore, rule_id: str = "") -> list[tuple[str, str, int]]:
     """When, till when and how often, of every alert, by time."""
     return sorted(
         (each["first_seen"][14:19], each["last_seen"][14:19], each["count"])
-        for each in desk.find(Wanted(rule=rule_id or None))
+        for each in desk.find(AlertQuery(rule=rule_id or None))
     )
 
 
 def test_an_event_of_a_plain_rule_is_one_alert_with_all_that_a_person_asks(
-    client: OpenSearch, settings: Settings, recorder: Recorder, desk: Desk
+    client: OpenSearch, settings: Settings, recorder: Recorder, desk: AlertStore
 ) -> None:
     put_events(client, settings, [5])
     made = recorder.record([single(PLAIN.id, 5)])
     again = recorder.record([single(PLAIN.id, 5), single(PLAIN.id, 5)])
     assert (len(made.created), again.created, again.updated) == (1, set(), set())
-    (alert,) = desk.find(Wanted())
+    (alert,) = desk.find(AlertQuery())
     assert alert["id"] in made.created
     assert alert["rule"] == {"id": PLAIN.id, "name": PLAIN.title, "kind": "sigma"}
     assert (alert["level"], alert["severity"], alert["count"], alert["state"]) == (
@@ -104,7 +104,7 @@ def test_an_event_of_a_plain_rule_is_one_alert_with_all_that_a_person_asks(
 
 
 def test_events_of_a_group_join_an_alert_while_they_are_near(
-    client: OpenSearch, settings: Settings, recorder: Recorder, desk: Desk
+    client: OpenSearch, settings: Settings, recorder: Recorder, desk: AlertStore
 ) -> None:
     put_events(client, settings, range(0, 400, 10))
     findings = [single("grouped", second, ADA) for second in (0, 50, 100, 200, 250)]
@@ -121,7 +121,7 @@ def test_events_of_a_group_join_an_alert_while_they_are_near(
 
 
 def test_bursts_that_overlap_update_one_alert(
-    client: OpenSearch, settings: Settings, recorder: Recorder, desk: Desk
+    client: OpenSearch, settings: Settings, recorder: Recorder, desk: AlertStore
 ) -> None:
     put_events(client, settings, range(200))
     (name,) = recorder.record([burst("burst", range(20, 30), detail="10 calls")]).created
@@ -168,7 +168,7 @@ def test_the_same_findings_again_write_nothing_and_read_no_event(
 
 
 def test_a_closed_alert_stays_closed_and_new_activity_is_a_new_one(
-    client: OpenSearch, settings: Settings, recorder: Recorder, desk: Desk
+    client: OpenSearch, settings: Settings, recorder: Recorder, desk: AlertStore
 ) -> None:
     put_events(client, settings, range(100))
     (name,) = recorder.record([burst("burst", range(5))]).created
@@ -178,10 +178,10 @@ def test_a_closed_alert_stays_closed_and_new_activity_is_a_new_one(
     assert "\x1b" not in closed["history"][-1]["note"]
     for _ in range(2):
         recorder.record([burst("burst", range(5))])
-    assert not desk.find(Wanted(states=("open",)))
+    assert not desk.find(AlertQuery(states=("open",)))
     for _ in range(2):
         recorder.record([burst("burst", range(8))])
-    (new,) = desk.find(Wanted(states=("open",)))
+    (new,) = desk.find(AlertQuery(states=("open",)))
     assert (new["count"], new["first_seen"]) == (3, "2025-03-01T12:00:05.000Z")
     assert new["entity"]["resource"] == ["b", "role-5", "role-6", "role-7"]
     with pytest.raises(UsageError, match="is closed"):
@@ -191,7 +191,7 @@ def test_a_closed_alert_stays_closed_and_new_activity_is_a_new_one(
 
 
 def test_two_writers_at_once_make_no_second_alert(
-    client: OpenSearch, settings: Settings, desk: Desk
+    client: OpenSearch, settings: Settings, desk: AlertStore
 ) -> None:
     """Each sees the events in another order, and other bursts of the same activity."""
     seconds = list(range(0, 60, 2))
@@ -225,7 +225,7 @@ def test_two_writers_at_once_make_no_second_alert(
 
 
 def test_writers_and_whoever_closes_at_once_count_every_event_once(
-    client: OpenSearch, settings: Settings, desk: Desk
+    client: OpenSearch, settings: Settings, desk: AlertStore
 ) -> None:
     seconds = range(0, 640, 40)
     put_events(client, settings, seconds)
@@ -243,9 +243,9 @@ def test_writers_and_whoever_closes_at_once_count_every_event_once(
             faults.append(error)
 
     def close() -> None:
-        own = Desk(connect(settings), settings)
+        own = AlertStore(connect(settings), settings)
         while not done.wait(0.05):
-            for alert in own.find(Wanted(states=("open",)), limit=3):
+            for alert in own.find(AlertQuery(states=("open",)), limit=3):
                 own.close(alert["id"], "ada")
 
     writers = [threading.Thread(target=write, args=(number,)) for number in range(2)]
@@ -258,12 +258,12 @@ def test_writers_and_whoever_closes_at_once_count_every_event_once(
     closer.join()
     assert not faults
     Recorder(client, settings, RULES).record([single("grouped", second, ADA) for second in seconds])
-    seen = [event for alert in desk.find(Wanted()) for event in alert["evidence"]["event_id"]]
+    seen = [event for alert in desk.find(AlertQuery()) for event in alert["evidence"]["event_id"]]
     assert sorted(seen) == sorted(map(event_id, seconds))
 
 
 def test_a_writer_that_dies_halfway_is_made_up_by_the_next_run(
-    client: OpenSearch, settings: Settings, desk: Desk
+    client: OpenSearch, settings: Settings, desk: AlertStore
 ) -> None:
     """Every request after the first, the second, … fails once; the findings are recorded again."""
     put_events(client, settings, range(100))
@@ -292,7 +292,7 @@ def test_alerts_that_the_directory_let_go_of_are_found_again(
     client: OpenSearch,
     settings: Settings,
     recorder: Recorder,
-    desk: Desk,
+    desk: AlertStore,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(group_module, "ENTRIES", 2)
@@ -310,21 +310,21 @@ def test_filters_find_what_they_name_on_every_page(
     client: OpenSearch,
     settings: Settings,
     recorder: Recorder,
-    desk: Desk,
+    desk: AlertStore,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pages, "PAGE", 2)
+    monkeypatch.setattr(paging, "PAGE", 2)
     put_events(client, settings, range(20))
     recorder.record([single(PLAIN.id, second) for second in range(3)])
     recorder.record([burst("burst", range(10, 15))])
-    assert len(desk.find(Wanted(level="high"))) == 3
-    assert len(desk.find(Wanted(rule="burst"))) == 1
-    assert len(desk.find(Wanted(rule="title of BURST"))) == 1
-    assert len(desk.find(Wanted(principal="ADA"))) == 4
-    assert len(desk.find(Wanted(principal="arn:aws:iam::111122223333:user/ada"))) == 4
-    assert desk.find(Wanted(principal="a*")) == []
-    assert len(desk.find(Wanted(since=at(2)))) == 2
-    assert [each["count"] for each in desk.find(Wanted(), limit=1)] == [5]
+    assert len(desk.find(AlertQuery(level="high"))) == 3
+    assert len(desk.find(AlertQuery(rule="burst"))) == 1
+    assert len(desk.find(AlertQuery(rule="title of BURST"))) == 1
+    assert len(desk.find(AlertQuery(principal="ADA"))) == 4
+    assert len(desk.find(AlertQuery(principal="arn:aws:iam::111122223333:user/ada"))) == 4
+    assert desk.find(AlertQuery(principal="a*")) == []
+    assert len(desk.find(AlertQuery(since=at(2)))) == 2
+    assert [each["count"] for each in desk.find(AlertQuery(), limit=1)] == [5]
 
 
 def test_hostile_events_reach_neither_the_terminal_nor_the_mapping(

@@ -21,9 +21,9 @@ from detections.backend.compiler import compile_detection
 from detections.events.search import Search
 from detections.matcher import SigmaMatcher
 from detections.rule import Place, Rule
-from tests.engines import remove_namespace
+from tests.helpers.engines import remove_namespace
+from tests.helpers.trails import backfill, documents, own_settings, prepared, record, write_trail
 from tests.integration.test_search_oracle import ALL_TIME
-from tests.trails import backfill, documents, own_settings, prepared, record, write_trail
 from trailhound.cluster.mappings import ADDED
 from trailhound.errors import RuleError
 from trailhound.settings import Settings

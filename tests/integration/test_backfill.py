@@ -12,15 +12,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from ingest import canonical
-from ingest.backfill import Backfill
+from ingest.backfill.backfill import Backfill
+from ingest.backfill.plan import plan
+from ingest.bulk import canonical
 from ingest.counts import Counts
 from ingest.objects import Selection
-from ingest.plan import plan
-from ingest.repair import OUR_NAMES, restore
-from ingest.report import Report
+from ingest.repair.record import OUR_NAMES, restore
+from ingest.run_report import Report
 from ingest.sources import open_source
-from tests.trails import (
+from tests.helpers.trails import (
     backfill,
     dead_letters,
     documents,
@@ -31,8 +31,8 @@ from tests.trails import (
     trail_bytes,
     write_trail,
 )
+from trailhound.app.enrichment import enricher_from
 from trailhound.cluster.client import connect
-from trailhound.enrichment import enricher_from
 from trailhound.settings import Settings
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.ports import own_port
-from tests.processes import identity_holds, printed, run
-from tests.trails import documents, ledger, own_settings, prepared, record, write_trail
+from tests.helpers.ports import own_port
+from tests.helpers.processes import identity_holds, printed, run
+from tests.helpers.trails import documents, ledger, own_settings, prepared, record, write_trail
 from trailhound.cluster.client import connect
 from trailhound.settings import Settings
 

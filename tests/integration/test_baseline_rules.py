@@ -19,7 +19,7 @@ from detections.finding import Finding
 from detections.kinds import anomaly, baselines, new_terms, travel
 from detections.matcher import SigmaMatcher
 from detections.span import Clock, Span
-from tests.event_store import EventStore, at, event_store
+from tests.helpers.event_store import EventStore, at, event_store
 from trailhound.errors import RuleError
 
 ARN = "userIdentity.arn"

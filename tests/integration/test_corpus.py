@@ -16,9 +16,9 @@ import msgspec
 import pytest
 from opensearchpy import OpenSearch
 
-from ingest.repair import restore
-from ingest.report import Report
-from tests.trails import backfill, dead_letters, ledger, own_settings, prepared
+from ingest.repair.record import restore
+from ingest.run_report import Report
+from tests.helpers.trails import backfill, dead_letters, ledger, own_settings, prepared
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 

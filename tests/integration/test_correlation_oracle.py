@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.correlation_oracle import Plain, Spec, bursts
-from tests.event_store import EventStore, event_store
-from tests.random_trails import (
+from tests.helpers.correlation_oracle import Plain, Spec, bursts
+from tests.helpers.event_store import EventStore, event_store
+from tests.helpers.random_trails import (
     ARN,
     FLAT,
     MANY,
@@ -23,7 +23,7 @@ from tests.random_trails import (
     spans,
     trails,
 )
-from tests.sigma_correlations import correlation, plain
+from tests.helpers.sigma_correlations import correlation, plain
 
 OPERATORS = st.sampled_from(["gte", "gte", "gt", "eq", "lt", "lte", "neq"])
 GROUPINGS = st.sampled_from([[], [ARN], [ARN], [ARN, REGION], [FLAT], [MANY], [ARN, FLAT]])

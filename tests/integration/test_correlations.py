@@ -15,9 +15,9 @@ from detections.correlations.correlator import Correlator
 from detections.events.index import EventIndex, histogram
 from detections.finding import Finding
 from detections.span import Clock, Span
-from tests.event_store import EventStore, at, event_store
-from tests.sigma_correlations import correlation, exactly, loaded, plain
-from tests.trails import own_settings, prepared
+from tests.helpers.event_store import EventStore, at, event_store
+from tests.helpers.sigma_correlations import correlation, exactly, loaded, plain
+from tests.helpers.trails import own_settings, prepared
 from trailhound.errors import ClusterError, RuleError
 
 ARN = "userIdentity.arn"

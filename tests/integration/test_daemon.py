@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from opensearchpy import OpenSearch
 
-from ingest.daemon import Daemon
+from ingest.daemon.daemon import Daemon
 from ingest.feeds.feed import Feed, Outcome
 from tests.faults.proxy import Answer, Fault, Proxy, Request
-from tests.hand_feed import HandFeed
-from tests.trails import documents, ledger, own_settings, prepared, record, write_trail
+from tests.helpers.hand_feed import HandFeed
+from tests.helpers.trails import documents, ledger, own_settings, prepared, record, write_trail
+from trailhound.app.enrichment import enricher_from
 from trailhound.cluster.client import connect
-from trailhound.enrichment import enricher_from
-from trailhound.errors import ForeignTemplate
+from trailhound.errors import ForeignTemplateError
 from trailhound.settings import Settings
 
 
@@ -149,7 +149,7 @@ def test_a_cluster_that_refuses_is_waited_for_with_bounded_room(
 
 def test_a_cluster_without_our_templates_is_an_error_at_the_start(settings: Settings) -> None:
     daemon = Daemon(connect, settings, enricher_from(settings, lambda _: None), [HandFeed()])
-    with pytest.raises(ForeignTemplate):
+    with pytest.raises(ForeignTemplateError):
         daemon.run()
 
 

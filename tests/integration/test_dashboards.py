@@ -12,10 +12,10 @@ import pytest
 from opensearchpy import OpenSearch
 
 from dashboards import ndjson, shipped
-from tests.alerts_by_hand import write_alerts
-from tests.engines import remove_namespace
-from tests.trails import backfill, own_settings, prepared, record, write_trail
-from tests.visualizations import Object, Objects, Request
+from tests.helpers.alerts_by_hand import write_alerts
+from tests.helpers.engines import remove_namespace
+from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
+from tests.helpers.visualizations import Object, Objects, Request
 from trailhound.cluster.templates import Names
 from trailhound.sample import SampleSpec, write_sample
 

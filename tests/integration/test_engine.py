@@ -20,10 +20,10 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from tests.ports import own_port
-from trailhound.cluster import artifacts, machine
-from trailhound.cluster.engine import LocalEngine
-from trailhound.errors import DiskFull, EngineFailed, PortTaken
+from tests.helpers.ports import own_port
+from trailhound.engine import artifacts, machine
+from trailhound.engine.local_engine import LocalEngine
+from trailhound.errors import DiskFullError, EngineStartError, PortInUseError
 
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 NOBODY = 65534
@@ -180,7 +180,7 @@ def test_a_port_taken_since_the_look_is_one_too(home: Home) -> None:
             taken.enter_context(socket.create_server((machine.LOOPBACK, home.port)))
 
         engine.prepare = take
-        with pytest.raises(PortTaken, match=str(home.port)):
+        with pytest.raises(PortInUseError, match=str(home.port)):
             engine.start()
     assert not engine.is_running
 
@@ -205,7 +205,7 @@ def test_jars_that_cannot_be_fetched_are_an_error_of_one_sentence(
 def test_an_engine_that_ends_is_told_with_its_last_words(home: Home) -> None:
     engine = home.engine
     engine.settings = {"no.such.setting": 1}
-    with pytest.raises(EngineFailed, match=r"unknown setting \[no\.such\.setting\]"):
+    with pytest.raises(EngineStartError, match=r"unknown setting \[no\.such\.setting\]"):
         engine.start()
     assert not engine.is_running
     engine.settings = {}
@@ -225,7 +225,7 @@ def test_another_programs_process_is_never_stopped(home: Home) -> None:
         engine.start()
         ours = home.run_file()
         (engine.folder / "engine.json").write_text(json.dumps({**ours, "pid": other.pid}))
-        with pytest.raises(EngineFailed, match="does not name it"):
+        with pytest.raises(EngineStartError, match="does not name it"):
             engine.stop()
         assert other.poll() is None
         (engine.folder / "engine.json").write_text(json.dumps(ours))
@@ -254,7 +254,7 @@ def test_a_full_disk_is_told_before_the_start(tmp_path: Path) -> None:
     if not made or made.returncode:
         pytest.skip("a small disk cannot be mounted here: that takes root")
     try:
-        with own_port() as port, pytest.raises(DiskFull, match="64 MiB free") as caught:
+        with own_port() as port, pytest.raises(DiskFullError, match="64 MiB free") as caught:
             LocalEngine(folder / "engine", port).start()
         assert "TRAILHOUND_HOME" in caught.value.hint
     finally:

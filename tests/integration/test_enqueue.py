@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from opensearchpy import OpenSearch
 
-from ingest.enqueue import Enqueue
+from ingest.backfill.enqueue import Enqueue
 from ingest.feeds import notifications
 from ingest.feeds.sqs import SqsFeed
 from ingest.objects import Selection
+from tests.helpers.processes import printed, run
+from tests.helpers.queues import Queue, until
+from tests.helpers.trails import documents, own_settings, prepared, record, trail_bytes
 from tests.integration.test_daemon import running
-from tests.processes import printed, run
-from tests.queues import Queue, until
-from tests.trails import documents, own_settings, prepared, record, trail_bytes
-from trailhound.errors import SourceUnreachable, UsageError
+from trailhound.errors import SourceUnreachableError, UsageError
 from trailhound.settings import FeedSettings, Settings
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def test_what_is_refused_is_a_sentence(
     selection = Selection(since=date(2025, 3, 1))
     with pytest.raises(UsageError, match="a daemon elsewhere could not read it"):
         Enqueue(client, settings, queue.url, selection=selection).run([str(tmp_path)])
-    with pytest.raises(SourceUnreachable, match="queue nobodys: there is none") as caught:
+    with pytest.raises(SourceUnreachableError, match="queue nobodys: there is none") as caught:
         Enqueue(client, settings, "nobodys", selection=selection).run([f"s3://{bucket}/"])
     assert "check the name" in caught.value.hint
     with pytest.raises(UsageError, match="no queue's ARN"):

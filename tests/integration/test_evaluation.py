@@ -9,7 +9,7 @@ from typing import Any
 from detections.packs.pack import load
 from detections.running.evaluation import Evaluator
 from detections.span import Span
-from tests.trails import backfill, own_settings, prepared, record, write_trail
+from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.cluster.templates import Names
 
 START = datetime(2025, 3, 3, 12, tzinfo=UTC)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.processes import identity_holds, printed, run
-from tests.trails import documents, ledger, own_settings, prepared
+from tests.helpers.processes import identity_holds, printed, run
+from tests.helpers.trails import documents, ledger, own_settings, prepared
 from trailhound.sample import SampleSpec, write_sample
 
 

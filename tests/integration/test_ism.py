@@ -11,7 +11,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from tests.faults.proxy import Fault, Proxy, Request, Say
-from tests.trails import own_settings, prepared
+from tests.helpers.trails import own_settings, prepared
 from trailhound.cluster import ism, templates
 from trailhound.cluster.client import connect
 from trailhound.cluster.retention import enforce

@@ -14,8 +14,8 @@ from opensearchpy import OpenSearch
 
 from detections.running.scheduler import Job, Scheduler, Turn
 from tests.faults.proxy import DROP, Fault, Proxy, Request
-from tests.queues import until
-from tests.trails import own_settings, prepared
+from tests.helpers.queues import until
+from tests.helpers.trails import own_settings, prepared
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
 from trailhound.cluster.lease import Lease
@@ -127,7 +127,7 @@ def test_a_job_that_fails_stops_no_other_and_the_next_one_elected_goes_on(
 
     def jobs(who: str) -> list[Job]:
         def work(turn: Turn) -> None:
-            assert turn.still_ours()
+            assert turn.holds_lease()
             runs.append((who, turn.last_success))
 
         return [Job("broken", 0.1, broken), Job("good", 0.1, work)]

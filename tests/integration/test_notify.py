@@ -15,18 +15,18 @@ import boto3
 import pytest
 from opensearchpy import OpenSearch
 
-from detections.alerts.desk import Desk, Wanted
 from detections.alerts.recorder import Recorder
+from detections.alerts.store import AlertQuery, AlertStore
+from detections.notify.channel_status import channel_statuses
 from detections.notify.notifier import Notifier
-from detections.notify.standing import standings
 from detections.rule import Attack
 from ingest.sources.session import aws_session
-from tests.commands import command
-from tests.engines import remove_namespace
-from tests.findings import emptied, event_id, put_events, rule, single
-from tests.processes import run
-from tests.receiver import Received, Receiver
-from tests.trails import own_settings, prepared
+from tests.helpers.commands import command
+from tests.helpers.engines import remove_namespace
+from tests.helpers.findings import emptied, event_id, put_events, rule, single
+from tests.helpers.processes import run
+from tests.helpers.receiver import Received, Receiver
+from tests.helpers.trails import own_settings, prepared
 from trailhound.cluster.client import connect
 from trailhound.errors import UsageError
 
@@ -76,7 +76,7 @@ class House:
         return Recorder(self.client, self.settings, RULES).record(findings).created
 
     def told(self, name: str) -> dict[str, Any]:
-        told: dict[str, Any] = Desk(self.client, self.settings).get(name)["delivery"]
+        told: dict[str, Any] = AlertStore(self.client, self.settings).get(name)["delivery"]
         return told
 
 
@@ -136,10 +136,10 @@ def test_an_alert_that_grows_or_is_closed_is_not_told_again(
 ) -> None:
     (first,) = house.raise_alerts("high", 1)
     (closed,) = house.raise_alerts("high", 2)
-    Desk(house.client, house.settings).close(closed, "ada")
+    AlertStore(house.client, house.settings).close(closed, "ada")
     notifier = house.with_channels(hook(receiver))
     notifier.deliver(NOW)
-    Desk(house.client, house.settings).acknowledge(first, "ada")
+    AlertStore(house.client, house.settings).acknowledge(first, "ada")
     notifier.deliver(NOW)
     assert keys(receiver) == [first]
 
@@ -303,7 +303,7 @@ def test_a_topic_that_is_gone_is_a_failure(house: House, s3_endpoint: str) -> No
     settings = house.settings.model_copy(update={"aws": aws})
     report = Notifier(house.client, settings, aws_session).deliver(NOW)
     assert report.failed == {"sns": 1}
-    (alert,) = Desk(house.client, settings).find(Wanted())
+    (alert,) = AlertStore(house.client, settings).find(AlertQuery())
     assert "SNS refused: NotFound" in house.told(alert["id"])["sns"]["error"]
 
 
@@ -340,7 +340,7 @@ def test_an_older_cluster_does_as_well(
         recorder = Recorder(house.client, house.settings, {near.id: near})
         for _ in range(2):
             recorder.record(single("near", second, start=RECENT) for second in (30, 0))
-        (alert,) = Desk(house.client, house.settings).find(Wanted(principal="ADA"))
+        (alert,) = AlertStore(house.client, house.settings).find(AlertQuery(principal="ADA"))
         assert alert["count"] == 2
         assert house.with_channels(hook(receiver)).deliver(NOW).sent == {"hook": 1}
         assert keys(receiver) == [alert["id"]]
@@ -355,7 +355,7 @@ def test_status_says_how_each_channel_stands(house: House, receiver: Receiver) -
         channels = hook(weak, name="weak"), hook(receiver, name="well"), broken
         notifier = house.with_channels(*channels)
         notifier.deliver(NOW)
-        stood = standings(house.client, house.settings)
+        stood = channel_statuses(house.client, house.settings)
         assert [(each.name, each.waiting) for each in stood] == [
             ("weak", 5),
             ("well", 0),
@@ -366,9 +366,11 @@ def test_status_says_how_each_channel_stands(house: House, receiver: Receiver) -
         assert datetime.fromisoformat(stood[1].last_delivery) == NOW
         assert "apprise" in stood[2].last_error
         for name in names:
-            Desk(house.client, house.settings).close(name, "ada")
+            AlertStore(house.client, house.settings).close(name, "ada")
         notifier.deliver(NOW + timedelta(minutes=2))
-        assert standings(house.client, house.settings)[0].waiting == 0, "nobody has to be told"
+        assert channel_statuses(house.client, house.settings)[0].waiting == 0, (
+            "nobody has to be told"
+        )
     told = command(house.settings, "status", "--json")
     shown = {each["name"]: each for each in json.loads(told.stdout)["channels"]}
     assert "503" in shown["weak"]["last_error"]

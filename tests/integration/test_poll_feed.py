@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from opensearchpy import OpenSearch
 
-from ingest.feeds.feed import Arrival, Outcome
-from ingest.feeds.marks import Marks
+from ingest.feeds.checkpoints import Marks
+from ingest.feeds.feed import Delivery, Outcome
 from ingest.feeds.poll import PollFeed
-from tests.queues import until
-from tests.trails import own_settings, prepared
+from tests.helpers.queues import until
+from tests.helpers.trails import own_settings, prepared
 from trailhound.settings import FeedSettings, Settings
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Polled:
 
     def __init__(self, feed: PollFeed) -> None:
         self.feed = feed
-        self.arrivals: list[Arrival] = []
+        self.arrivals: list[Delivery] = []
         self.listed: list[dict[str, Any]] = []
         events = feed.source.client.meta.events
         events.register("provide-client-params.s3.ListObjectsV2", self._note)
@@ -74,7 +74,7 @@ class Polled:
     def _note(self, params: dict[str, Any], **_: Any) -> None:
         self.listed.append(params)
 
-    def take(self, arrival: Arrival) -> bool:
+    def take(self, arrival: Delivery) -> bool:
         self.arrivals.append(arrival)
         return True
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from ingest import canonical
-from ingest.repair import restore
-from tests.trails import (
+from ingest.bulk import canonical
+from ingest.repair.record import restore
+from tests.helpers.trails import (
     backfill,
     dead_letters,
     own_settings,

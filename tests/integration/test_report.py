@@ -14,21 +14,21 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from dashboards.report.page import as_html
-from dashboards.report.value import Ranking, Report
 from detections.alerts.burst import Fact, burst_of
 from detections.alerts.document import counting, raised
 from detections.finding import Finding
 from detections.rule import Attack, Place, Rule
-from detections.running.marks import Mark
-from tests.engines import remove_namespace
-from tests.reports import HOSTILE
-from tests.trails import backfill, documents, own_settings, prepared, record, write_trail
+from detections.running.checkpoints import Mark
+from tests.helpers.engines import remove_namespace
+from tests.helpers.reports import HOSTILE
+from tests.helpers.trails import backfill, documents, own_settings, prepared, record, write_trail
 from trailhound.cluster import templates
-from trailhound.errors import RequestFailed, UsageError
-from trailhound.report import ask
-from trailhound.report.ask import Window
-from trailhound.report.compose import compose
+from trailhound.errors import RequestFailedError, UsageError
+from trailhound.report.collect import query
+from trailhound.report.collect.compose import compose
+from trailhound.report.collect.query import Window
+from trailhound.report.render.page import as_html
+from trailhound.report.value import Ranking, Report
 from trailhound.sample import SampleSpec, write_sample
 from trailhound.settings import Settings
 
@@ -167,7 +167,7 @@ def test_every_figure_is_what_counting_gives(stand: Stand, report: Report) -> No
 def test_more_values_than_a_request_holds_are_counted_as_well(
     stand: Stand, report: Report, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ask, "PAGE", 7)
+    monkeypatch.setattr(query, "PAGE", 7)
     small = compose(stand.client, stand.settings, Window(), now=NOW)
     for name in RANKINGS:
         assert getattr(small, name) == getattr(report, name)
@@ -436,7 +436,7 @@ def test_a_shard_that_does_not_answer_makes_no_report(
         index=day, body={"mappings": {"properties": {"awsRegion": {"type": "text"}}}}
     )
     client.index(index=day, body={"awsRegion": "x"}, params={"refresh": "true"})
-    with pytest.raises(RequestFailed, match="did not answer"):
+    with pytest.raises(RequestFailedError, match="did not answer"):
         compose(client, settings, Window())
 
 

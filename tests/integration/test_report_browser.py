@@ -15,11 +15,11 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
-from dashboards.report.page import as_html
-from dashboards.report.pdf import as_pdf, find_browser
-from tests.browsers import browser_paths, chromium, logged, requested
-from tests.reports import HOSTILE, report_of
-from trailhound.errors import BrowserMissing, ReportError
+from tests.helpers.browsers import browser_paths, chromium, logged, requested
+from tests.helpers.reports import HOSTILE, report_of
+from trailhound.errors import BrowserNotFoundError, ReportError
+from trailhound.report.render.page import as_html
+from trailhound.report.render.pdf import as_pdf, find_browser
 
 
 @pytest.fixture(scope="module")
@@ -188,10 +188,10 @@ def test_a_pdf_is_printed(file: Path, request: pytest.FixtureRequest) -> None:
 
 
 def test_a_browser_that_is_none_is_an_error_with_a_way_out(tmp_path: Path) -> None:
-    with pytest.raises(BrowserMissing) as missing:
+    with pytest.raises(BrowserNotFoundError) as missing:
         find_browser(names=("no-such-browser",))
     assert "chromium" in missing.value.hint
-    with pytest.raises(BrowserMissing):
+    with pytest.raises(BrowserNotFoundError):
         find_browser(tmp_path / "nothing")
     fake = tmp_path / "fake"
     fake.write_text("#!/bin/sh\necho no display >&2\nexit 3\n")

@@ -8,12 +8,12 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from dashboards.report.document import SCHEMA_FILE
-from tests.processes import run
-from tests.trails import backfill, own_settings, prepared, record, write_trail
-from trailhound.errors import BrowserMissing, UsageError
+from tests.helpers.processes import run
+from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
+from trailhound.errors import BrowserNotFoundError, UsageError
 from trailhound.report import files
-from trailhound.report.controls import framework
+from trailhound.report.compliance import framework
+from trailhound.report.render.document import SCHEMA_FILE
 from trailhound.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -69,5 +69,5 @@ def test_what_is_in_the_way_is_told_before_the_work(settings: Settings, tmp_path
         framework("iso")
     browser = {"report": {"browser": str(tmp_path / "none")}}
     named = own_settings(settings.hosts[0], "x", tmp_path, **browser)
-    with pytest.raises(BrowserMissing, match=r"report\.browser"):
+    with pytest.raises(BrowserNotFoundError, match=r"report\.browser"):
         files.check([tmp_path / "r.pdf"], named)

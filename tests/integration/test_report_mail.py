@@ -21,12 +21,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from dashboards.report.value import Report
 from detections.running.scheduler import Turn
-from tests.reports import HOSTILE, report_of
-from tests.trails import backfill, own_settings, prepared, record, write_trail
-from trailhound.errors import MailFailed, SettingsError
+from tests.helpers.reports import HOSTILE, report_of
+from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
+from trailhound.errors import MailError, SettingsError
 from trailhound.report.mail import last_due, mail_job, message, send, send_report, window_of
+from trailhound.report.value import Report
 from trailhound.settings import MailSettings
 
 TO, SENDER = "security@example.org", "Trailhound <trailhound@example.org>"
@@ -198,17 +198,17 @@ def test_what_the_server_refuses_is_told(report: Report, certificate: Path, secr
         assert send(made, settings_of(post, ca_bundle=certificate)) == ("second@example.org",)
         secret.write_text("wrong")
         login = {"username": LOGIN, "password_file": secret}
-        with pytest.raises(MailFailed, match="refused the login"):
+        with pytest.raises(MailError, match="refused the login"):
             send(made, settings_of(post, ca_bundle=certificate, **login))
-        with pytest.raises(MailFailed, match=r"(?i)certificate"):
+        with pytest.raises(MailError, match=r"(?i)certificate"):
             send(made, settings_of(post))  # whose authority nobody knows
         assert len(post.taken) == 1
     with post_office(refuses=("@",)) as post:
-        with pytest.raises(MailFailed, match="refused every address"):
+        with pytest.raises(MailError, match="refused every address"):
             send(made, settings_of(post, tls="none"))
-        with pytest.raises(MailFailed, match="can't do what is asked"):
+        with pytest.raises(MailError, match="can't do what is asked"):
             send(made, settings_of(post))  # STARTTLS is wanted, and never left out
-    with pytest.raises(MailFailed, match="did not take the mail"):
+    with pytest.raises(MailError, match="did not take the mail"):
         send(made, settings_of(post, tls="none"))
 
 
@@ -282,6 +282,6 @@ def test_the_job_mails_once_for_each_time_it_is_due(
         assert len(post.taken) == 1
         post.refuses = ("@",)
         now = at("2025-03-06T06:01")
-        with pytest.raises(MailFailed):  # so it is tried again at the next look
+        with pytest.raises(MailError):  # so it is tried again at the next look
             job.run(Turn(at("2025-03-06T05:59"), lambda: True))
     assert mail_job(client, own_settings(engine, namespace, tmp_path), lambda: ()) is None

@@ -11,13 +11,13 @@ import msgspec
 import pytest
 
 from ingest.counts import Counts
-from ingest.deadletter import SPOOL_FILE, DeadLetter
+from ingest.deadletters.retry import Retry
+from ingest.deadletters.store import SPOOL_FILE, DeadLetter
 from ingest.ledger import object_id
-from ingest.objectrun import ObjectRun
+from ingest.object_progress import ObjectProgress
 from ingest.objects import TrailObject
-from ingest.retry import Retry
-from tests.processes import printed, run
-from tests.trails import (
+from tests.helpers.processes import printed, run
+from tests.helpers.trails import (
     backfill,
     dead_letters,
     documents,
@@ -27,9 +27,9 @@ from tests.trails import (
     record,
     write_trail,
 )
+from trailhound.app.enrichment import enricher_from
 from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
-from trailhound.enrichment import enricher_from
 from trailhound.settings import Settings
 
 
@@ -47,7 +47,7 @@ def retry(settings: Settings) -> Counts:
 
 def letter(raw: bytes, uri: str, position: int = 0) -> tuple[str, dict[str, Any]]:
     """A letter as an earlier version, that could not index it, would have stored it."""
-    owner = ObjectRun(TrailObject(uri, "etag", 1), lambda _: None)
+    owner = ObjectProgress(TrailObject(uri, "etag", 1), lambda _: None)
     made = DeadLetter(owner, position, raw, "mapper_parsing_exception", "it was refused")
     return made.id, made.document(datetime.now(UTC))
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from detections.packs.pack import load
-from tests.trails import own_settings
+from tests.helpers.trails import own_settings
+from trailhound.app.enrichment import enricher_from
+from trailhound.app.rule_tests import run_samples
 from trailhound.cluster.client import connect
-from trailhound.enrichment import enricher_from
-from trailhound.rule_tests import run_samples
 
 
 def test_every_sample_is_decided_as_it_says(engine: str, namespace: str, tmp_path: Path) -> None:

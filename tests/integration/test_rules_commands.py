@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from detections.backend.compiler import compile_detection
 from detections.events.search import Search
 from detections.rule import Place, Rule
+from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from tests.integration.test_search_oracle import ALL_TIME
-from tests.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.cli.main import app
 from trailhound.cluster.templates import Names
 from trailhound.errors import ClusterError

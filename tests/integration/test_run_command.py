@@ -16,9 +16,9 @@ from opensearchpy import OpenSearch
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.faults.proxy import Answer, Fault, Proxy, Request
-from tests.processes import printed, run, start
-from tests.queues import until
-from tests.trails import documents, own_settings, prepared, record, write_trail
+from tests.helpers.processes import printed, run, start
+from tests.helpers.queues import until
+from tests.helpers.trails import documents, own_settings, prepared, record, write_trail
 from trailhound.settings import Settings
 
 

@@ -10,15 +10,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from ingest.backfill.prefetch import Prefetcher
 from ingest.objects import WHOLE_BYTES, Selection, TrailObject
-from ingest.prefetch import Prefetcher
 from ingest.sources import open_source
 from ingest.sources.s3 import S3Source
 from trailhound.errors import (
-    ObjectDenied,
-    ObjectUnreadable,
+    ObjectAccessDeniedError,
+    ObjectUnreadableError,
     SourceError,
-    SourceUnreachable,
+    SourceUnreachableError,
 )
 from trailhound.settings import AwsSettings, Settings
 
@@ -130,18 +130,26 @@ def item(key: str, size: int = len(BODY)) -> TrailObject:
 @pytest.mark.parametrize(
     ("answer", "kind", "hint"),
     [
-        (Answer(403, error="AccessDenied", message="Access Denied"), ObjectDenied, "s3:GetObject"),
+        (
+            Answer(403, error="AccessDenied", message="Access Denied"),
+            ObjectAccessDeniedError,
+            "s3:GetObject",
+        ),
         (
             Answer(403, error="AccessDenied", message="not authorized to perform: kms:Decrypt"),
-            ObjectDenied,
+            ObjectAccessDeniedError,
             "kms:Decrypt",
         ),
-        (Answer(400, error="KMS.DisabledException"), ObjectDenied, "enabled"),
-        (Answer(403, error="InvalidObjectState"), ObjectDenied, "Glacier"),
-        (Answer(400, error="InvalidRequest", message="SSE"), ObjectDenied, "customer_key"),
-        (Answer(501, error="NotImplemented"), ObjectUnreadable, "run again"),
-        (Answer(200, BODY, cut=5), ObjectUnreadable, "run again"),
-        (Answer(400, error="ExpiredToken"), SourceUnreachable, "renew"),
+        (Answer(400, error="KMS.DisabledException"), ObjectAccessDeniedError, "enabled"),
+        (Answer(403, error="InvalidObjectState"), ObjectAccessDeniedError, "Glacier"),
+        (
+            Answer(400, error="InvalidRequest", message="SSE"),
+            ObjectAccessDeniedError,
+            "customer_key",
+        ),
+        (Answer(501, error="NotImplemented"), ObjectUnreadableError, "run again"),
+        (Answer(200, BODY, cut=5), ObjectUnreadableError, "run again"),
+        (Answer(400, error="ExpiredToken"), SourceUnreachableError, "renew"),
     ],
 )
 def test_refusals(bad_day: BadDay, answer: Answer, kind: type[SourceError], hint: str) -> None:
@@ -180,7 +188,7 @@ def test_a_stream_that_is_denied_half_way(bad_day: BadDay) -> None:
     ]
     with (
         source(bad_day).open(item("large", len(LARGE))) as stream,
-        pytest.raises(ObjectDenied, match="s3://b/large"),
+        pytest.raises(ObjectAccessDeniedError, match="s3://b/large"),
     ):
         stream.read()
 
@@ -213,7 +221,7 @@ def test_listing_refused(
     bad_day: BadDay, answer: Answer, words: str, hint: str, selection: Selection
 ) -> None:
     bad_day.answers["/b"] = [answer]
-    with pytest.raises(SourceUnreachable, match=words) as caught:
+    with pytest.raises(SourceUnreachableError, match=words) as caught:
         list(source(bad_day).objects(selection))
     assert hint in caught.value.hint
 

@@ -14,11 +14,16 @@ import pytest
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
+from ingest.backfill.prefetch import Prefetcher
 from ingest.objects import WHOLE_BYTES, Selection, TrailObject
-from ingest.prefetch import Prefetcher
 from ingest.sources import open_source
 from ingest.sources.s3 import S3Source
-from trailhound.errors import ObjectGone, ObjectUnreadable, SettingsError, SourceUnreachable
+from trailhound.errors import (
+    ObjectNotFoundError,
+    ObjectUnreadableError,
+    SettingsError,
+    SourceUnreachableError,
+)
 from trailhound.settings import AwsSettings, Settings
 
 if TYPE_CHECKING:
@@ -310,7 +315,7 @@ def test_an_object_deleted_meanwhile_is_gone(
     s3.delete_object(Bucket=bucket, Key=trail()[3])
     with Prefetcher(source, iter(items), threads=8, max_bytes=1024) as ahead:
         failed = {item.uri: type(got) for item, got in ahead if isinstance(got, Exception)}
-    assert failed == {f"s3://{bucket}/{trail()[3]}": ObjectGone}
+    assert failed == {f"s3://{bucket}/{trail()[3]}": ObjectNotFoundError}
 
 
 def test_a_large_object_is_streamed_and_must_not_change_meanwhile(
@@ -325,7 +330,7 @@ def test_a_large_object_is_streamed_and_must_not_change_meanwhile(
         assert stream.read() == content[1000:]
     with source.open(TrailObject(item.uri, item.etag, 10)) as stream:  # listed while it was small
         assert stream.read() == content
-    with pytest.raises(ObjectUnreadable, match="changed"):
+    with pytest.raises(ObjectUnreadableError, match="changed"):
         source.open(TrailObject(item.uri, "0" * 32, item.size))
 
 
@@ -333,7 +338,7 @@ def test_a_large_object_is_streamed_and_must_not_change_meanwhile(
 def test_a_bucket_that_is_not_there(s3_endpoint: str, selection: Selection) -> None:
     settings = Settings(aws=AwsSettings(endpoint_url=s3_endpoint))
     source = open_source("s3://no-such-bucket-anywhere/AWSLogs/", settings)
-    with pytest.raises(SourceUnreachable, match="NoSuchBucket") as caught:
+    with pytest.raises(SourceUnreachableError, match="NoSuchBucket") as caught:
         list(source.objects(selection))
     assert "bucket's name" in caught.value.hint
 
@@ -341,16 +346,16 @@ def test_a_bucket_that_is_not_there(s3_endpoint: str, selection: Selection) -> N
 def test_no_credentials(opened: Callable[..., S3Source], monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name)
-    with pytest.raises(SourceUnreachable, match="no usable AWS credentials"):
+    with pytest.raises(SourceUnreachableError, match="no usable AWS credentials"):
         list(opened().objects(ALL))
     assert list(opened(signature="unsigned").objects(ALL)) == []
-    with pytest.raises(SourceUnreachable, match="no AWS credentials to assume"):
+    with pytest.raises(SourceUnreachableError, match="no AWS credentials to assume"):
         opened(role_arn=f"arn:aws:iam::{ONE}:role/reader")
 
 
 def test_an_endpoint_where_nothing_listens(s3_endpoint: str) -> None:
     aws = AwsSettings(endpoint_url="http://user:hunter2@127.0.0.1:1")
-    with pytest.raises(SourceUnreachable) as caught:
+    with pytest.raises(SourceUnreachableError) as caught:
         list(open_source("s3://bucket/x", Settings(aws=aws)).objects(ALL))
     assert "hunter2" not in f"{caught.value} {caught.value.hint}"
     assert "aws.endpoint_url" in caught.value.hint

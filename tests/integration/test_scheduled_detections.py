@@ -11,24 +11,24 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from detections.alerts.desk import Desk, Wanted
+from detections.alerts.store import AlertQuery, AlertStore
 from detections.finding import Finding
 from detections.rule import Rule
+from detections.running.checkpoints import Marks
 from detections.running.detector import Detector
-from detections.running.marks import Marks
+from detections.running.due_rules import DueRules, pace_of
 from detections.running.schedule import batches
 from detections.running.scheduler import Turn
-from detections.running.watch import Watch, pace_of
 from detections.span import Span
-from tests.detection_rules import BURST, DELETED, write_rules
-from tests.trails import backfill, own_settings, prepared, record, write_trail
+from tests.helpers.detection_rules import BURST, DELETED, write_rules
+from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
+from trailhound.app.detection import History, detector, rules_in_force
+from trailhound.app.scheduled_detections import ScheduledDetections
 from trailhound.cli.daemons import show_rules
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
-from trailhound.detecting import History, detector, rules_in_force
-from trailhound.errors import ClusterUnreachable, UsageError
+from trailhound.errors import ClusterUnreachableError, UsageError
 from trailhound.settings import Settings
-from trailhound.watching import ScheduledDetections
 
 TURN = Turn(None, lambda: True)
 
@@ -45,10 +45,10 @@ def client(settings: Settings) -> OpenSearch:
 
 
 @pytest.fixture
-def watch(client: OpenSearch, settings: Settings) -> Watch:
+def watch(client: OpenSearch, settings: Settings) -> DueRules:
     pack = rules_in_force(settings)
     assert not pack.faults
-    return Watch(client, settings, detector(client, settings, pack), pack.alerting)
+    return DueRules(client, settings, detector(client, settings, pack), pack.alerting)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def deleted(**changes: Any) -> dict[str, Any]:
 
 
 def alerts(client: OpenSearch, settings: Settings) -> list[dict[str, Any]]:
-    return Desk(client, settings).find(Wanted())
+    return AlertStore(client, settings).find(AlertQuery())
 
 
 def due_again(client: OpenSearch, settings: Settings, **back: float) -> None:
@@ -90,7 +90,7 @@ def due_again(client: OpenSearch, settings: Settings, **back: float) -> None:
 
 
 def test_what_comes_in_is_found_once_however_often_the_rules_run(
-    watch: Watch, bring: Callable[..., None], client: OpenSearch, settings: Settings
+    watch: DueRules, bring: Callable[..., None], client: OpenSearch, settings: Settings
 ) -> None:
     bring(deleted(), record(eventTime=ago(minutes=1)))
     for _ in range(3):
@@ -104,7 +104,7 @@ def test_what_comes_in_is_found_once_however_often_the_rules_run(
 
 
 def test_an_event_that_is_a_day_late_is_found_and_one_of_a_backfill_is_not(
-    watch: Watch, bring: Callable[..., None], client: OpenSearch, settings: Settings
+    watch: DueRules, bring: Callable[..., None], client: OpenSearch, settings: Settings
 ) -> None:
     late, old = deleted(eventTime=ago(hours=23)), deleted(eventTime=ago(days=40))
     bring(late, old)
@@ -114,7 +114,7 @@ def test_an_event_that_is_a_day_late_is_found_and_one_of_a_backfill_is_not(
 
 
 def test_a_late_event_completes_a_burst_and_another_joins_it(
-    watch: Watch, bring: Callable[..., None], client: OpenSearch, settings: Settings
+    watch: DueRules, bring: Callable[..., None], client: OpenSearch, settings: Settings
 ) -> None:
     def denied(minutes: float) -> dict[str, Any]:
         return record(eventTime=ago(minutes=minutes), errorCode="AccessDenied")
@@ -135,7 +135,7 @@ def test_a_late_event_completes_a_burst_and_another_joins_it(
 
 
 def test_a_gap_of_hours_is_made_up(
-    watch: Watch, bring: Callable[..., None], client: OpenSearch, settings: Settings
+    watch: DueRules, bring: Callable[..., None], client: OpenSearch, settings: Settings
 ) -> None:
     watch.turn(TURN)
     bring(deleted())
@@ -165,7 +165,7 @@ def test_a_rule_that_fails_leaves_its_mark_and_holds_up_no_other(
     refused = type(compiled)({"no_such_query": {}}, plain={"no_such_query": {}})
     pack = type(pack)(pack.rules, {**pack.compiled, wrong.id: refused}, pack.faults, pack.disabled)
     bring(deleted())
-    watch = Watch(client, settings, detector(client, settings, pack), pack.alerting)
+    watch = DueRules(client, settings, detector(client, settings, pack), pack.alerting)
     for _ in range(2):
         watch.turn(TURN)
         due_again(client, settings, minutes=2)
@@ -186,20 +186,20 @@ def test_a_rule_that_gets_no_answer_in_time_holds_up_no_other(
 
     def evaluate(rule: Rule, _: Span) -> Iterator[Finding]:
         if rule.id == BURST:
-            raise ClusterUnreachable("it did not answer in time")
+            raise ClusterUnreachableError("it did not answer in time")
         yield from ()
 
     def idle(*_: object) -> frozenset[str]:
-        raise ClusterUnreachable("it did not answer in time")
+        raise ClusterUnreachableError("it did not answer in time")
 
     made = Detector(client, settings, pack, evaluate, idle)
-    Watch(client, settings, made, (*pack.alerting, other)).turn(TURN)
+    DueRules(client, settings, made, (*pack.alerting, other)).turn(TURN)
     marks = Marks(client, settings).read()
     assert {key: mark.failures for key, mark in marks.items()} == {DELETED: 0, BURST: 1, "other": 0}
 
     nowhere = connect(settings.model_copy(update={"cluster": _nowhere(settings)}))
     gone = Detector(nowhere, settings, pack, evaluate)
-    with pytest.raises(ClusterUnreachable):
+    with pytest.raises(ClusterUnreachableError):
         list(gone.run([slow, other], Span(datetime.now(UTC), datetime.now(UTC))))
 
 
@@ -216,7 +216,7 @@ def test_a_first_run_that_is_cut_short_leaves_no_gap(
         raise KeyboardInterrupt
 
     before = datetime.now(UTC)
-    watch = Watch(client, settings, Detector(client, settings, pack, killed), pack.alerting)
+    watch = DueRules(client, settings, Detector(client, settings, pack, killed), pack.alerting)
     with pytest.raises(KeyboardInterrupt):
         watch.turn(TURN)
     mark = Marks(client, settings).read()[BURST]
@@ -226,24 +226,24 @@ def test_a_first_run_that_is_cut_short_leaves_no_gap(
 
 
 def test_a_rule_that_is_taken_away_rests_and_goes_on_where_it_was(
-    watch: Watch, client: OpenSearch, settings: Settings, capsys: pytest.CaptureFixture[str]
+    watch: DueRules, client: OpenSearch, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pack = rules_in_force(settings)
     watch.turn(TURN)
     due_again(client, settings, hours=2)
     stood = Marks(client, settings).read()[BURST].seen_until
     fewer = tuple(rule for rule in pack.alerting if rule.id != BURST)
-    Watch(client, settings, detector(client, settings, pack), fewer).turn(TURN)
+    DueRules(client, settings, detector(client, settings, pack), fewer).turn(TURN)
     marks = Marks(client, settings).read()
-    assert (marks[BURST].resting, marks[BURST].seen_until) == (True, stood)
-    assert not marks[DELETED].resting
+    assert (marks[BURST].inactive, marks[BURST].seen_until) == (True, stood)
+    assert not marks[DELETED].inactive
     show_rules(list(marks.values()))
     said = capsys.readouterr().out
     assert "1 that ran before are not in force: Many denied calls" in said
     assert f"{marks[DELETED].seen_until:%F %T}" in said
     watch.round(TURN)
     mark = Marks(client, settings).read()[BURST]
-    assert (mark.resting, mark.seen_until) == (False, stood + timedelta(hours=1))
+    assert (mark.inactive, mark.seen_until) == (False, stood + timedelta(hours=1))
 
 
 def test_history_reaches_to_the_event_that_was_written_last(

@@ -11,8 +11,8 @@ import pytest
 from detections.events.search import Search
 from detections.packs.pack import load_paths
 from detections.span import Span
-from tests.recorded import READERS, recorded
-from tests.trails import backfill, own_settings, prepared, write_trail
+from tests.helpers.recorded import READERS, recorded
+from tests.helpers.trails import backfill, own_settings, prepared, write_trail
 from trailhound.cluster.templates import Names
 from trailhound.settings import DetectionSettings
 

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from detections.alerts.desk import Desk, Wanted
 from detections.alerts.recorder import Recorder
+from detections.alerts.store import AlertQuery, AlertStore
 from detections.notify.notifier import Notifier
 from ingest.sources.session import aws_session
-from tests.findings import at, put_events, rule, single
-from tests.secured import SecuredEngine
+from tests.helpers.findings import at, put_events, rule, single
+from tests.helpers.secured import SecuredEngine
 from trailhound.cluster import templates
 from trailhound.cluster.client import cluster_errors, connect
 from trailhound.cluster.role import least_privilege_role
-from trailhound.errors import AccessRefused, ClusterError, ClusterUnreachable
+from trailhound.errors import AccessDeniedError, ClusterError, ClusterUnreachableError
 from trailhound.settings import ChannelSettings, NotifySettings, Settings
 
 NAMESPACE = "team"
@@ -68,7 +68,7 @@ def _bulk(client: OpenSearch) -> None:
         if each["status"] == 403
     ]
     if refused:
-        raise AccessRefused(refused[0])
+        raise AccessDeniedError(refused[0])
 
 
 def _mget(client: OpenSearch) -> None:
@@ -76,7 +76,7 @@ def _mget(client: OpenSearch) -> None:
     reply = client.mget(body={"docs": docs})
     for doc in reply["docs"]:
         if "error" in doc:
-            raise AccessRefused(doc["error"]["reason"])
+            raise AccessDeniedError(doc["error"]["reason"])
         assert doc["found"]
 
 
@@ -85,7 +85,7 @@ def _many(client: OpenSearch) -> None:
     reply = client.msearch(body=[{"index": ALIAS}, EVERYTHING])
     for each in reply["responses"]:
         if "error" in each:
-            raise AccessRefused(each["error"]["reason"])
+            raise AccessDeniedError(each["error"]["reason"])
 
 
 def _page(client: OpenSearch) -> None:
@@ -184,8 +184,8 @@ def test_alerts_are_raised_handled_and_told_of_with_the_shipped_role(
     rules = {each.id: each for each in (rule("plain"), rule("near", suppress=timedelta(minutes=1)))}
     recorder = Recorder(client, SETTINGS, rules)
     recorder.record([single("near", 1), single("near", 2), single("plain", 1)])
-    desk = Desk(client, SETTINGS)
-    near, plain = (desk.find(Wanted(rule=name))[0]["id"] for name in ("near", "plain"))
+    desk = AlertStore(client, SETTINGS)
+    near, plain = (desk.find(AlertQuery(rule=name))[0]["id"] for name in ("near", "plain"))
     desk.close(plain, "ada")
     channel = ChannelSettings(name="true", kind="command", command=["true"])
     settings = SETTINGS.model_copy(update={"notify": NotifySettings(channels=[channel])})
@@ -222,24 +222,27 @@ def _at(role: Any, place: tuple[str | int, ...]) -> list[str]:
 def test_other_indices_stay_out_of_reach(cluster: SecuredEngine) -> None:
     client = _client(cluster, "loader")
     for index in ("cloudtrail-2024.01.01", "other", f"{NAMESPACE}-other"):
-        with pytest.raises(AccessRefused, match="indices:admin/create"), cluster_errors():
+        with pytest.raises(AccessDeniedError, match="indices:admin/create"), cluster_errors():
             client.indices.create(index=index)
 
 
 def test_without_a_role_the_error_names_the_permission(cluster: SecuredEngine) -> None:
     client = _client(cluster, "nobody")
     with pytest.raises(
-        AccessRefused, match="nobody lacks the permission cluster:monitor/main"
+        AccessDeniedError, match="nobody lacks the permission cluster:monitor/main"
     ) as caught:
         _info(client)
     assert "role.json" in caught.value.hint
-    with pytest.raises(AccessRefused, match="indices:admin/index_template/get"), cluster_errors():
+    with (
+        pytest.raises(AccessDeniedError, match="indices:admin/index_template/get"),
+        cluster_errors(),
+    ):
         templates.init(client, SETTINGS)
 
 
 @pytest.mark.parametrize("login", [{"username": "loader", "password": "wrong-Horse"}, {}])
 def test_wrong_login(cluster: SecuredEngine, login: dict[str, str]) -> None:
-    with pytest.raises(AccessRefused, match="user and password") as caught, cluster_errors():
+    with pytest.raises(AccessDeniedError, match="user and password") as caught, cluster_errors():
         connect(cluster.settings(**login)).info()
     assert "wrong-Horse" not in f"{caught.value!r} {caught.value.__cause__!r}"
 
@@ -255,7 +258,7 @@ def test_a_client_certificate_is_a_login(cluster: SecuredEngine) -> None:
 
 def test_an_unknown_authority_is_no_connection(cluster: SecuredEngine) -> None:
     settings = cluster.settings(ca_bundle=None, username="loader", password=PASSWORD)
-    with pytest.raises(ClusterUnreachable, match="certificate verify failed") as caught:
+    with pytest.raises(ClusterUnreachableError, match="certificate verify failed") as caught:
         _info(connect(settings))
     assert "cluster.ca_bundle" in caught.value.hint
 
@@ -270,5 +273,5 @@ def test_verification_can_be_switched_off(cluster: SecuredEngine) -> None:
 
 def test_plain_http_to_a_tls_port_says_so(cluster: SecuredEngine) -> None:
     url = cluster.url.replace("https", "http")
-    with pytest.raises(ClusterUnreachable), cluster_errors():
+    with pytest.raises(ClusterUnreachableError), cluster_errors():
         connect(Settings(cluster={"hosts": [url]})).info()

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.processes import identity_holds, printed, run, start
-from tests.queues import until
-from tests.secured import SecuredEngine
-from tests.trails import record, write_trail
+from tests.helpers.processes import identity_holds, printed, run, start
+from tests.helpers.queues import until
+from tests.helpers.secured import SecuredEngine
+from tests.helpers.trails import record, write_trail
 from trailhound.cluster.role import least_privilege_role
 from trailhound.settings import Settings
 

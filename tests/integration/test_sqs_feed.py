@@ -13,11 +13,11 @@ import pytest
 from opensearchpy import OpenSearch
 
 from ingest.feeds import notifications
-from ingest.feeds.feed import Arrival, Outcome
+from ingest.feeds.feed import Delivery, Outcome
 from ingest.feeds.sqs import SqsFeed
 from ingest.objects import TrailObject
-from tests.queues import Queue, until
-from tests.trails import documents, own_settings, prepared, record, trail_bytes
+from tests.helpers.queues import Queue, until
+from tests.helpers.trails import documents, own_settings, prepared, record, trail_bytes
 from trailhound.settings import FeedSettings, Settings
 
 if TYPE_CHECKING:
@@ -62,11 +62,11 @@ def announce(*items: TrailObject) -> str:
 
 
 @contextmanager
-def by_hand(feed: SqsFeed) -> Iterator[list[Arrival]]:
+def by_hand(feed: SqsFeed) -> Iterator[list[Delivery]]:
     """A feed whose arrivals a test settles itself."""
-    arrivals: list[Arrival] = []
+    arrivals: list[Delivery] = []
 
-    def take(arrival: Arrival) -> bool:
+    def take(arrival: Delivery) -> bool:
         arrivals.append(arrival)
         return True
 

@@ -10,15 +10,14 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from ingest.backfill import Backfill
-from ingest.days import Days, shard_room
+from ingest.backfill.backfill import Backfill
+from ingest.bulk.days import Days, shard_room
 from ingest.objects import Selection
-from ingest.patience import Patience
-from ingest.report import Report
+from ingest.run_report import Report
 from ingest.sources import open_source
 from tests.faults.proxy import Fault, Proxy, Request
-from tests.processes import run
-from tests.trails import (
+from tests.helpers.processes import run
+from tests.helpers.trails import (
     backfill,
     dead_letters,
     documents,
@@ -28,11 +27,12 @@ from tests.trails import (
     record,
     write_trail,
 )
+from trailhound.app.enrichment import enricher_from
 from trailhound.cluster import mappings, templates
 from trailhound.cluster.client import connect
+from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.templates import Change, Names
-from trailhound.enrichment import enricher_from
-from trailhound.errors import ClusterBlocked, ForeignTemplate
+from trailhound.errors import ClusterBlockedError, ForeignTemplateError
 from trailhound.settings import Settings
 
 KINDS: tuple[templates.Kind, ...] = ("events", "ledger", "deadletter", "alerts")
@@ -135,7 +135,7 @@ def test_an_older_version_is_upgraded_in_place(
     client.indices.create(index=day)
     assert "risk_reasons" not in mapped(client, day)
 
-    with pytest.raises(ForeignTemplate, match="another version"):
+    with pytest.raises(ForeignTemplateError, match="another version"):
         backfill(settings, trail)
     changed = actions(templates.init(client, settings))
     assert changed.pop(names.template("events")) == "upgraded"
@@ -190,10 +190,10 @@ def test_a_foreign_template_above_ours_is_refused_before_anything_is_written(
 ) -> None:
     client = prepared(settings)
     foreign(client, f"{settings.prefix}other", f"{settings.prefix}cloudtrail-*", 900)
-    with pytest.raises(ForeignTemplate) as refusal:
+    with pytest.raises(ForeignTemplateError) as refusal:
         backfill(settings, trail)
     assert "priority" in refusal.value.hint
-    with pytest.raises(ForeignTemplate):
+    with pytest.raises(ForeignTemplateError):
         templates.init(client, settings)
     ended = run(settings, "backfill", trail, "--json")
     assert ended.returncode == 3
@@ -206,7 +206,7 @@ def test_a_foreign_template_under_our_name_is_left_alone(settings: Settings) -> 
     client = connect(settings)
     name = Names(settings.prefix).template("events")
     foreign(client, name, f"{settings.prefix}cloudtrail-*", 500)
-    with pytest.raises(ForeignTemplate, match="not made by Trailhound"):
+    with pytest.raises(ForeignTemplateError, match="not made by Trailhound"):
         templates.init(client, settings)
     assert "_meta" not in get_template(client, name)
 
@@ -222,9 +222,9 @@ def test_a_foreign_index_of_our_name_is_refused(
     if kind == "events":
         templates.init(client, settings)
     else:
-        with pytest.raises(ForeignTemplate, match=index):
+        with pytest.raises(ForeignTemplateError, match=index):
             templates.init(client, settings)
-    with pytest.raises(ForeignTemplate, match=index):
+    with pytest.raises(ForeignTemplateError, match=index):
         backfill(settings, trail)
     assert client.count(index=index)["count"] == 0
     assert mapped(client, index) == {"a": {"type": "text"}}
@@ -253,7 +253,7 @@ def test_a_blocked_index_stops_the_run_and_dead_letters_nothing(
         client.indices.close(index=day)
     else:
         client.indices.put_settings(index=day, body=BLOCKS[name][0])
-    with pytest.raises(ClusterBlocked) as refusal:
+    with pytest.raises(ClusterBlockedError) as refusal:
         backfill(settings, trail)
     assert day in refusal.value.message
     assert "run the same command again" in refusal.value.hint
@@ -283,17 +283,17 @@ def test_days_that_would_pass_the_shard_limit_are_refused(
     assert room is not None
     assert room > 0
     greedy = own_settings(engine, namespace, tmp_path / "home", index={"shards": room + 1})
-    days = Days(client, greedy, Patience())
-    with pytest.raises(ClusterBlocked, match="shards"):
+    days = Days(client, greedy, RetryPolicy())
+    with pytest.raises(ClusterBlockedError, match="shards"):
         days.expect("2025.03.01")
-    with pytest.raises(ClusterBlocked, match="shards") as refusal:
+    with pytest.raises(ClusterBlockedError, match="shards") as refusal:
         days.ensure("2025.03.01")
     assert "cluster.max_shards_per_node" in refusal.value.hint
     assert client.cat.indices(index=f"{namespace}-cloudtrail-*") == ""
-    modest = Days(client, settings, Patience())
-    modest.require_room(room - 50)
-    with pytest.raises(ClusterBlocked):
-        modest.require_room(room + 50)
+    modest = Days(client, settings, RetryPolicy())
+    modest.check_shard_limit(room - 50)
+    with pytest.raises(ClusterBlockedError):
+        modest.check_shard_limit(room + 50)
     before = shard_room(client)
     assert before is not None
     modest.ensure("2025.03.01")

@@ -12,20 +12,20 @@ from pathlib import Path
 
 import pytest
 
-from ingest.feeds.feed import Arrival, Outcome
+from ingest.feeds.feed import Delivery, Outcome
 from ingest.feeds.watch import WatchFeed
-from tests.processes import start
-from tests.queues import until
-from tests.trails import documents, own_settings, prepared, record, write_trail
+from tests.helpers.processes import start
+from tests.helpers.queues import until
+from tests.helpers.trails import documents, own_settings, prepared, record, write_trail
 from trailhound.settings import FeedSettings
 
 
 @contextmanager
-def watching(folder: Path) -> Iterator[tuple[WatchFeed, list[Arrival]]]:
+def watching(folder: Path) -> Iterator[tuple[WatchFeed, list[Delivery]]]:
     feed = WatchFeed(FeedSettings(watch=folder, every=0.2))
-    arrivals: list[Arrival] = []
+    arrivals: list[Delivery] = []
 
-    def take(arrival: Arrival) -> bool:
+    def take(arrival: Delivery) -> bool:
         arrivals.append(arrival)
         return True
 
@@ -37,7 +37,7 @@ def watching(folder: Path) -> Iterator[tuple[WatchFeed, list[Arrival]]]:
         feed.close()
 
 
-def names(arrivals: list[Arrival]) -> list[str]:
+def names(arrivals: list[Delivery]) -> list[str]:
     return [Path(each.item.uri).name for each in arrivals]
 
 

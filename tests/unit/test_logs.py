@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from trailhound import logs
+from trailhound.app import logs
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from ingest.daemon import DaemonStatus
+from ingest.daemon.daemon import DaemonStatus
 from ingest.feeds.feed import FeedStatus
 from ingest.telemetry.metrics import Metrics
 

@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from ingest.filter import NoiseFilter
+from ingest.documents.noise_filter import NoiseFilter
 from trailhound import errors
 from trailhound.settings import Settings, load
 

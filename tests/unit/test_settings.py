@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from trailhound.app.settings_check import check
 from trailhound.errors import SettingsError
 from trailhound.settings import load
-from trailhound.settings_check import check
 
 
 @pytest.fixture(autouse=True)

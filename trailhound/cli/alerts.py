@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from detections.alerts.desk import Desk, Wanted
+from detections.alerts.store import AlertQuery, AlertStore
 from detections.rule import Level
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, out, plural, safe, say, table
@@ -67,7 +67,7 @@ def list_alerts(
     """
     settings = settings_from(config, url, namespace)
     states = tuple(state or (State.OPEN, State.ACKNOWLEDGED))
-    wanted = Wanted(
+    wanted = AlertQuery(
         () if State.ALL in states else states,
         level,
         since.replace(tzinfo=since.tzinfo or UTC) if since else None,
@@ -75,7 +75,7 @@ def list_alerts(
         principal,
     )
     with cluster_errors(settings.hosts[0]):
-        found = Desk(connect(settings), settings).find(wanted, limit + 1)
+        found = AlertStore(connect(settings), settings).find(wanted, limit + 1)
     more, found = len(found) > limit, found[:limit]
     if json:
         emit({"alerts": found, "more": more})
@@ -100,7 +100,7 @@ def show(
     """
     settings = settings_from(config, url, namespace)
     with cluster_errors(settings.hosts[0]):
-        alert = Desk(connect(settings), settings).get(id_)
+        alert = AlertStore(connect(settings), settings).get(id_)
     if json:
         emit(alert)
         return
@@ -126,7 +126,7 @@ def ack(
     """
     settings = settings_from(config, url, namespace)
     with cluster_errors(settings.hosts[0]):
-        desk = Desk(connect(settings), settings)
+        desk = AlertStore(connect(settings), settings)
         _report([desk.acknowledge(name, _who(by), note) for name in ids], json)
 
 
@@ -146,7 +146,7 @@ def close(
     """
     settings = settings_from(config, url, namespace)
     with cluster_errors(settings.hosts[0]):
-        desk = Desk(connect(settings), settings)
+        desk = AlertStore(connect(settings), settings)
         _report([desk.close(name, _who(by), note) for name in ids], json)
 
 

@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from ingest.backfill import Backfill
-from ingest.enqueue import Enqueue
-from ingest.fleet import Fleet, Job
+from ingest.backfill.backfill import Backfill
+from ingest.backfill.enqueue import Enqueue
+from ingest.backfill.plan import Plan, plan
+from ingest.backfill.worker_pool import Job, WorkerPool
 from ingest.objects import Selection
-from ingest.patience import Patience
-from ingest.plan import Plan, plan
-from ingest.report import Report
+from ingest.run_report import Report
 from ingest.sources import is_stream, open_source
+from trailhound.app.enrichment import enricher_from
 from trailhound.cli.detect import detect_ingested, new_alerts
 from trailhound.cli.enqueue import put_on_queue
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
@@ -23,7 +23,7 @@ from trailhound.cli.screen import emit, err, out, plural, safe, say, size, table
 from trailhound.cli.stopping import stopped_by_signals
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
-from trailhound.enrichment import enricher_from
+from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
 
@@ -171,7 +171,7 @@ def run_backfill(
                 hint="give a bucket, folder, file or glob, or leave out --workers",
             )
         job = Job(settings, tuple(sources), selection, enricher_from, warn, force, limit)
-        fleet = Fleet(job, workers)
+        fleet = WorkerPool(job, workers)
         with stopped_by_signals(fleet), show_progress(fleet, quiet=quiet):
             return fleet.run()
     opened = [open_source(text, settings) for text in sources]
@@ -182,7 +182,7 @@ def run_backfill(
         selection=selection,
         force=force,
         limit=limit,
-        patience=Patience(settings.ingest.give_up_after, on_wait=_waiting),
+        patience=RetryPolicy(settings.ingest.give_up_after, on_wait=_waiting),
     )
     with stopped_by_signals(backfill), show_progress(backfill, quiet=quiet):
         return backfill.run(opened)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from detections.notify.standing import Standing
-from detections.running.marks import Mark
+from detections.notify.channel_status import ChannelStatus
+from detections.running.checkpoints import Mark
 from trailhound.cli.screen import out, plural, safe, table
 
 _MOST_BEHIND = 20
@@ -58,11 +58,11 @@ def show_jobs(jobs: list[dict[str, Any]]) -> None:
 
 def show_rules(marks: list[Mark]) -> None:
     """How far the detections have run without a gap, and the rules that are behind or failing."""
-    resting = sorted(mark.title for mark in marks if mark.resting)
-    marks = [mark for mark in marks if not mark.resting]
-    if resting:
-        names = ", ".join(resting[:_MOST_NAMED]) + (", …" if len(resting) > _MOST_NAMED else "")
-        out.print(safe(f"rules    {len(resting):,} that ran before are not in force: {names}"))
+    inactive = sorted(mark.title for mark in marks if mark.inactive)
+    marks = [mark for mark in marks if not mark.inactive]
+    if inactive:
+        names = ", ".join(inactive[:_MOST_NAMED]) + (", …" if len(inactive) > _MOST_NAMED else "")
+        out.print(safe(f"rules    {len(inactive):,} that ran before are not in force: {names}"))
     if not marks:
         return
     oldest = min(marks, key=lambda mark: mark.seen_until)
@@ -85,7 +85,7 @@ def show_rules(marks: list[Mark]) -> None:
         out.print(f"         … and {len(behind) - len(rows):,} more rules that fail")
 
 
-def show_channels(channels: list[Standing]) -> None:
+def show_channels(channels: list[ChannelStatus]) -> None:
     """A line a channel that alerts are sent to."""
     rows = [
         (

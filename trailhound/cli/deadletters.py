@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import typer
 
-from ingest.retry import Retry
+from ingest.deadletters.retry import Retry
+from trailhound.app.enrichment import enricher_from
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, plural, say, warn
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
-from trailhound.enrichment import enricher_from
 
 
 def retry_deadletters(

@@ -14,6 +14,8 @@ from opensearchpy import OpenSearch
 
 from detections.packs.pack import Pack
 from ingest.objects import Selection
+from trailhound.app.detection import History, rules_in_force
+from trailhound.app.index_summary import Summary, summarize
 from trailhound.cli.backfill import run_backfill, show_report
 from trailhound.cli.detect import asked, run_history, show
 from trailhound.cli.engine import start_engine
@@ -22,13 +24,11 @@ from trailhound.cli.screen import out, plural, say, size, table
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
-from trailhound.detecting import History, rules_in_force
 from trailhound.report import files
-from trailhound.report.ask import Window
-from trailhound.report.compose import compose
+from trailhound.report.collect.compose import compose
+from trailhound.report.collect.query import Window
 from trailhound.sample import SampleSpec, write_sample
 from trailhound.settings import Settings
-from trailhound.summary import Summary, summarize
 
 NAMESPACE = "demo"
 """So that the sample never stands among your own events."""

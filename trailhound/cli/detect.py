@@ -14,12 +14,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from detections.packs.pack import Pack
 from detections.running.detector import RuleRun
 from detections.span import Span
+from trailhound.app.detection import PIECE, DetectionTotals, History, rules_in_force, tallied
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, err, out, plural, say, table, warn
 from trailhound.cli.stopping import stopped_by_signals
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
-from trailhound.detecting import PIECE, History, Tally, rules_in_force, tallied
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
 
@@ -70,7 +70,7 @@ def detect(
 
 def detect_ingested(
     client: OpenSearch, settings: Settings, since: datetime, *, json: bool
-) -> dict[str, Tally]:
+) -> dict[str, DetectionTotals]:
     """Alerts of what a backfill brought since a moment, however long ago it happened."""
     pack = rules_in_force(settings)
     history = History(client, settings, pack)
@@ -82,14 +82,14 @@ def detect_ingested(
     return found
 
 
-def new_alerts(found: dict[str, Tally]) -> int:
+def new_alerts(found: dict[str, DetectionTotals]) -> int:
     """How many alerts were raised that were not there."""
     return sum(len(each.created) for each in found.values())
 
 
 def run_history(
     history: History, span: Span, *, record: bool = True, quiet: bool = False
-) -> dict[str, Tally]:
+) -> dict[str, DetectionTotals]:
     """A history with a bar on a terminal, that Ctrl-C ends after the piece under way."""
     with stopped_by_signals(history):
         return tallied(_with_bar(history.run(span, record=record), span, quiet=quiet))
@@ -125,7 +125,9 @@ def asked(history: History, since: datetime | None, until: datetime | None) -> S
     return Span(begin, end)
 
 
-def show(pack: Pack, found: dict[str, Tally], *, dry_run: bool = False, json: bool = False) -> None:
+def show(
+    pack: Pack, found: dict[str, DetectionTotals], *, dry_run: bool = False, json: bool = False
+) -> None:
     """What came of it, for people or for programs."""
     fired = [each for each in found.values() if each.findings or each.errors]
     new = new_alerts(found)

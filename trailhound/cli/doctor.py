@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from trailhound.app.diagnosis import Check, Verdict, diagnose
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, out, safe
 from trailhound.cluster.client import connect
-from trailhound.diagnosis import Finding, Verdict, diagnose
 
 _MARKS: dict[Verdict, Text] = {
     "ok": Text("ok     ", style="green"),
@@ -33,7 +33,7 @@ def doctor(
     Examples: `trailhound doctor`, `trailhound doctor s3://my-trail-bucket`
     """
     settings = settings_from(config, url, namespace)
-    findings: list[Finding] = []
+    findings: list[Check] = []
     for finding in diagnose(connect(settings), settings, source):
         findings.append(finding)
         if not json:
@@ -45,14 +45,14 @@ def doctor(
         raise typer.Exit(3 if failed[0].what == "cluster" else 1)
 
 
-def _show(finding: Finding) -> None:
+def _show(finding: Check) -> None:
     out.print(_MARKS[finding.verdict], Text(f" {finding.what}: ", style="bold"), end="")
     out.print(safe(finding.fact))
     if finding.advice:
         out.print(Text("          try: ", style="cyan"), safe(finding.advice))
 
 
-def _row(finding: Finding) -> dict[str, str]:
+def _row(finding: Check) -> dict[str, str]:
     return {
         "what": finding.what,
         "verdict": finding.verdict,

@@ -9,15 +9,15 @@ from typing import Any
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from detections.notify.standing import Standing, standings
-from detections.running.marks import Mark, Marks
-from ingest.presence import jobs, living
+from detections.notify.channel_status import ChannelStatus, channel_statuses
+from detections.running.checkpoints import Mark, Marks
+from ingest.daemon.registry import jobs, living
 from trailhound.cli.daemons import show_channels, show_daemons, show_jobs, show_rules
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, err, out, safe, say, size
-from trailhound.cluster.artifacts import Progress as Fetching
 from trailhound.cluster.client import cluster_errors, connect, shown
-from trailhound.cluster.engine import engine_status, local_engine
+from trailhound.engine.artifacts import Progress as Fetching
+from trailhound.engine.local_engine import engine_status, local_engine
 from trailhound.settings import Settings
 
 STOPPED = 3
@@ -73,7 +73,7 @@ def status(
     settings = settings_from(config, url, namespace)
     report: dict[str, Any] = {}
     rules: list[Mark] = []
-    channels: list[Standing] = []
+    channels: list[ChannelStatus] = []
     if not settings.cluster.hosts:
         local = engine_status(settings)
         report = {
@@ -126,11 +126,11 @@ def _cluster(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _detections(settings: Settings) -> tuple[list[Mark], list[Standing]]:
+def _detections(settings: Settings) -> tuple[list[Mark], list[ChannelStatus]]:
     """How far each rule has run, and how each channel stands; none before `trailhound init`."""
     with cluster_errors(settings):
         client = connect(settings, timeout=10)
-        return list(Marks(client, settings).read().values()), standings(client, settings)
+        return list(Marks(client, settings).read().values()), channel_statuses(client, settings)
 
 
 def _for_people(name: str, value: object) -> object:

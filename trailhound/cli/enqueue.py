@@ -6,7 +6,7 @@ import threading
 
 import typer
 
-from ingest.enqueue import Enqueue, Enqueued
+from ingest.backfill.enqueue import Enqueue, Enqueued
 from trailhound.cli.screen import emit, err, plural, say, size, warn
 from trailhound.cli.stopping import stopped_by_signals
 

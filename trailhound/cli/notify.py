@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from trailhound import notifying
+from trailhound.app import notifying
 from trailhound.cli.options import Config, Json, settings_from
 from trailhound.cli.screen import emit, fail, say
 

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from ingest.backfill import Backfill
-from ingest.fleet import Fleet
+from ingest.backfill.backfill import Backfill
+from ingest.backfill.worker_pool import WorkerPool
 from trailhound.cli.screen import err, size
 
 
 @contextmanager
-def show_progress(job: Backfill | Fleet, *, quiet: bool) -> Iterator[None]:
+def show_progress(job: Backfill | WorkerPool, *, quiet: bool) -> Iterator[None]:
     """Objects, events and the rate of the last seconds, four times a second."""
     if quiet or not err.is_terminal:
         yield

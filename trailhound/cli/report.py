@@ -14,9 +14,9 @@ from trailhound.cli.screen import say
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.report import files
-from trailhound.report.ask import Window
-from trailhound.report.compose import compose
-from trailhound.report.controls import framework
+from trailhound.report.collect.compose import compose
+from trailhound.report.collect.query import Window
+from trailhound.report.compliance import framework
 from trailhound.report.mail import send_report
 
 _DAY = ["%Y-%m-%d"]

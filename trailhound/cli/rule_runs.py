@@ -17,14 +17,14 @@ from detections.packs.pack import Pack, load
 from detections.running.evaluation import Evaluator
 from detections.span import Span
 from detections.usage import usage
+from trailhound.app.enrichment import enricher_from
+from trailhound.app.rule_tests import RuleTests, run_samples
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, out, plural, say, table, warn
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.templates import Names
-from trailhound.enrichment import enricher_from
 from trailhound.errors import UsageError
-from trailhound.rule_tests import RuleTests, run_samples
 from trailhound.settings import Settings
 
 Rules = Annotated[

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from detections.packs.describe import explained, listed, shown
 from detections.packs.pack import Pack, load, load_paths
-from detections.packs.telling import explained, listed, shown
 from detections.rule import LEVELS
 from trailhound.cli import rule_runs
 from trailhound.cli.options import Config, Json, settings_from

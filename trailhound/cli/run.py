@@ -12,13 +12,13 @@ from typing import Annotated, Any
 import typer
 
 from enrich.enricher import Enricher
-from trailhound import logs
+from trailhound.app import logs
+from trailhound.app.enrichment import enricher_from
+from trailhound.app.service import Service
+from trailhound.app.settings_check import check
 from trailhound.cli.options import Config, Namespace, Url, settings_from
 from trailhound.cli.screen import warn
-from trailhound.enrichment import enricher_from
-from trailhound.service import Service
 from trailhound.settings import Settings
-from trailhound.settings_check import check
 
 _GRACE = 5.0
 """Seconds after `run.stop_seconds`; a request that hangs is not waited for any longer."""

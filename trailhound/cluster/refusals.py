@@ -24,11 +24,11 @@ from opensearchpy.exceptions import (
 )
 
 from trailhound.errors import (
-    AccessRefused,
-    ClusterBlocked,
+    AccessDeniedError,
+    ClusterBlockedError,
     ClusterError,
-    ClusterUnreachable,
-    RequestFailed,
+    ClusterUnreachableError,
+    RequestFailedError,
 )
 from trailhound.settings import Settings
 
@@ -100,7 +100,7 @@ def translate(error: OpenSearchException, url: str = "") -> ClusterError:
     if isinstance(error, NoConnection):
         return _unreachable(error, place)
     if not isinstance(error, TransportError):
-        return RequestFailed(
+        return RequestFailedError(
             f"what answers as {place} is no OpenSearch: {_tidy(str(error))}",
             hint="check the address: --url or cluster.hosts",
         )
@@ -110,7 +110,7 @@ def translate(error: OpenSearchException, url: str = "") -> ClusterError:
     for applies, make in _REPLIES:
         if applies(status, kind, reason):
             return make(place, status, reason)
-    return RequestFailed(f"{place} refused: {reason} (status {status})", status=status)
+    return RequestFailedError(f"{place} refused: {reason} (status {status})", status=status)
 
 
 @contextmanager
@@ -127,23 +127,23 @@ def _unreachable(error: NoConnection, place: str) -> ClusterError:
     cause = error.info
     said = _tidy(_WHICH_CONNECTION.sub("", str(error.error)))
     if isinstance(cause, BotoCoreError):
-        return AccessRefused(
+        return AccessDeniedError(
             f"the request to {place} cannot be signed: {_tidy(str(cause))}",
             hint="check the AWS credentials: aws.profile, AWS_* variables, `aws sso login`",
         )
     if isinstance(error, SSLError):
         hint = next(hint for pattern, hint in _TLS if re.search(pattern, said, re.IGNORECASE))
-        return ClusterUnreachable(f"{place}: no TLS connection: {said}", hint=hint)
+        return ClusterUnreachableError(f"{place}: no TLS connection: {said}", hint=hint)
     if isinstance(error, ConnectionTimeout):
-        return ClusterUnreachable(
+        return ClusterUnreachableError(
             f"{place} did not answer in time: {said}",
             hint="see how busy it is, or raise cluster.timeout",
         )
-    return ClusterUnreachable(f"{place} cannot be reached: {said}", hint=UP_HINT)
+    return ClusterUnreachableError(f"{place} cannot be reached: {said}", hint=UP_HINT)
 
 
 def _wrong_user(place: str, _status: int, reason: str) -> ClusterError:
-    return AccessRefused(
+    return AccessDeniedError(
         f"{place} refused the login: wrong or missing user and password"
         + (f" ({reason})" if reason and reason != "Unauthorized" else ""),
         hint="check cluster.username and TRAILHOUND_CLUSTER__PASSWORD (or cluster.password_file)",
@@ -152,7 +152,7 @@ def _wrong_user(place: str, _status: int, reason: str) -> ClusterError:
 
 def _blocked(place: str, _status: int, reason: str) -> ClusterError:
     what, hint = next((what, hint) for pattern, what, hint in _BLOCKS if re.search(pattern, reason))
-    return ClusterBlocked(f"{place} cannot write: {what} ({reason})", hint=hint)
+    return ClusterBlockedError(f"{place} cannot write: {what} ({reason})", hint=hint)
 
 
 def _no_permission(place: str, _status: int, reason: str) -> ClusterError:
@@ -160,25 +160,27 @@ def _no_permission(place: str, _status: int, reason: str) -> ClusterError:
     user = _USER.search(reason)
     who = f"user {user[1]}" if user else "this login"
     if missing:
-        return AccessRefused(f"{place}: {who} lacks the permission {missing[1]}", hint=ROLE_HINT)
-    return AccessRefused(f"{place} refused {who}: {reason}", hint=ROLE_HINT)
+        return AccessDeniedError(
+            f"{place}: {who} lacks the permission {missing[1]}", hint=ROLE_HINT
+        )
+    return AccessDeniedError(f"{place} refused {who}: {reason}", hint=ROLE_HINT)
 
 
 def _not_now(place: str, status: int, reason: str) -> ClusterError:
-    return ClusterUnreachable(
+    return ClusterUnreachableError(
         f"{place} is there but not ready (status {status}): {reason}",
         hint="wait until its health is yellow or green, then run the same command again",
     )
 
 
 def _too_busy(place: str, status: int, reason: str) -> ClusterError:
-    return RequestFailed(
+    return RequestFailedError(
         f"{place} is too busy: {reason}", hint="try again a little later", status=status
     )
 
 
 def _no_index(place: str, status: int, reason: str) -> ClusterError:
-    return RequestFailed(
+    return RequestFailedError(
         f"{place}: {reason}",
         hint="`trailhound init` makes Trailhound's own; check --namespace",
         status=status,

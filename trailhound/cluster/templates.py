@@ -17,7 +17,7 @@ from opensearchpy.exceptions import NotFoundError, RequestError
 
 from trailhound.cluster import mappings
 from trailhound.cluster.refusals import translate
-from trailhound.errors import ForeignTemplate
+from trailhound.errors import ForeignTemplateError
 from trailhound.settings import Settings
 
 PRIORITY = 500
@@ -140,7 +140,7 @@ def _owner(meta_holder: dict[str, Any]) -> dict[str, Any]:
 def init(client: OpenSearch, settings: Settings) -> list[Change]:
     """Create or upgrade templates and indices; idempotent.
 
-    Raises `ForeignTemplate` where a name of ours is taken by something that isn't ours.
+    Raises `ForeignTemplateError` where a name of ours is taken by something that isn't ours.
     """
     changes = [_init_template(client, settings, kind) for kind in MAPPINGS]
     check(client, settings)
@@ -158,7 +158,7 @@ def _init_template(client: OpenSearch, settings: Settings, kind: Kind) -> Change
         return Change(name, "created", "index template")
     mark = _owner(found["index_template"])
     if not mark:
-        raise ForeignTemplate(
+        raise ForeignTemplateError(
             f"the index template {name} was not made by Trailhound",
             hint="rename or delete it, or set a namespace",
         )
@@ -227,7 +227,7 @@ def _check_single(client: OpenSearch, settings: Settings) -> None:
     )
     for index, body in found.items():
         if not _owner(body["mappings"]):
-            raise ForeignTemplate(
+            raise ForeignTemplateError(
                 f"the index {index} was not made by Trailhound",
                 hint="reindex or rename it, or set a namespace",
             )
@@ -238,7 +238,7 @@ def check(client: OpenSearch, settings: Settings) -> None:
 
     Auto-creation under another template would bring dynamic mapping: rejected events and a
     thousand fields. Asks the cluster to resolve the template for a day that never was.
-    Nor may the ledger and its like be indices of somebody else. Raises `ForeignTemplate`.
+    Nor may the ledger and its like be indices of somebody else. Raises `ForeignTemplateError`.
     """
     names = Names(settings.prefix)
     _check_single(client, settings)
@@ -249,13 +249,13 @@ def check(client: OpenSearch, settings: Settings) -> None:
         )
         mark = _owner((reply.get("template") or {}).get("mappings") or {})
         if not mark:
-            raise ForeignTemplate(
+            raise ForeignTemplateError(
                 f"the index template that applies to {index} is not Trailhound's",
                 hint="run `trailhound init`; if it is refused, another template has a "
                 f"priority over {PRIORITY}: lower it, or set a namespace",
             )
         if mark.get("fingerprint") != fingerprint(kind):
-            raise ForeignTemplate(
+            raise ForeignTemplateError(
                 f"the index template that applies to {index} is of another version of Trailhound",
                 hint="run `trailhound init`: it upgrades in place",
             )

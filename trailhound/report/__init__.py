@@ -1,1 +1,1 @@
-"""What a report says, asked of the index and the alerts; its rendering is `dashboards.report`."""
+"""The report: `collect` asks the index, `render` writes it, `compliance` maps it to controls."""

@@ -8,18 +8,20 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from dashboards.report.document import as_json
-from dashboards.report.page import as_html
-from dashboards.report.pdf import as_pdf, find_browser
-from dashboards.report.value import Report
 from trailhound.errors import ReportError, UsageError
+from trailhound.report.render.document import as_json
+from trailhound.report.render.page import as_html
+from trailhound.report.render.pdf import as_pdf, find_browser
+from trailhound.report.value import Report
 from trailhound.settings import Settings
 
 FORMS = (".html", ".json", ".pdf")
 
 
 def check(paths: Sequence[Path], settings: Settings) -> None:
-    """What would go wrong after the work, before it. Raises `UsageError`, `BrowserMissing`."""
+    """What would go wrong after the work, before it. Raises `UsageError`,
+    `BrowserNotFoundError`.
+    """
     for path in paths:
         if path.suffix.lower() not in FORMS:
             raise UsageError(

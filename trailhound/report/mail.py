@@ -13,15 +13,15 @@ from email.utils import format_datetime, make_msgid
 
 from opensearchpy import OpenSearch
 
-from dashboards.report.page import as_html
-from dashboards.report.value import Report
-from dashboards.report.visible import visible
-from dashboards.report.words import count, when
 from detections.rule import Rule
 from detections.running.scheduler import Job, Turn
-from trailhound.errors import MailFailed, SettingsError
-from trailhound.report.ask import Window
-from trailhound.report.compose import compose
+from trailhound.errors import MailError, SettingsError
+from trailhound.report.collect.compose import compose
+from trailhound.report.collect.query import Window
+from trailhound.report.render.page import as_html
+from trailhound.report.render.visible import visible
+from trailhound.report.render.words import count, when
+from trailhound.report.value import Report
 from trailhound.settings import MailSettings, Settings
 
 LOG = logging.getLogger("trailhound.report")
@@ -90,7 +90,7 @@ def _subject(report: Report) -> str:
 def send(mail: EmailMessage, settings: MailSettings) -> tuple[str, ...]:
     """Hand a mail to the server; the addresses that it refused, where it took others.
 
-    Raises `MailFailed` where it can't be reached or took none, `SettingsError` for what is not set.
+    Raises `MailError` where it can't be reached or took none, `SettingsError` for what is not set.
     """
     if settings.host is None:
         raise SettingsError("report.mail.host is not set", hint="name the mail server")
@@ -102,22 +102,22 @@ def send(mail: EmailMessage, settings: MailSettings) -> tuple[str, ...]:
                 _log_in(server, settings.username, password)
             return tuple(server.send_message(mail))
     except smtplib.SMTPAuthenticationError:
-        raise MailFailed(
+        raise MailError(
             f"the mail server {place} refused the login",
             hint="check report.mail.username and report.mail.password_file",
         ) from None
     except smtplib.SMTPNotSupportedError as error:
-        raise MailFailed(
+        raise MailError(
             f"the mail server {place} can't do what is asked: {error}",
             hint="check report.mail.tls and report.mail.port",
         ) from None
     except smtplib.SMTPRecipientsRefused as error:
-        raise MailFailed(
+        raise MailError(
             f"the mail server {place} refused every address: {', '.join(error.recipients)}",
             hint="check report.mail.to",
         ) from None
     except (smtplib.SMTPException, OSError) as error:
-        raise MailFailed(
+        raise MailError(
             f"the mail server {place} did not take the mail: {visible(str(error))}",
             hint="check report.mail.host, port and tls",
         ) from None
@@ -228,7 +228,7 @@ def mail_job(
     def look(turn: Turn) -> None:
         now = clock()
         due = last_due(mail, now)
-        if turn.last_success is None or turn.last_success >= due or not turn.still_ours():
+        if turn.last_success is None or turn.last_success >= due or not turn.holds_lease():
             return
         report = compose(
             client,

@@ -11,18 +11,18 @@ from trailhound.settings.cluster import (
     IndexSettings,
     RetentionSettings,
 )
-from trailhound.settings.detecting import (
+from trailhound.settings.detections import (
     ChannelSettings,
     DetectionSettings,
     NotifySettings,
     OverrideSettings,
 )
-from trailhound.settings.enriching import EnrichSettings, RiskSettings, ThreatListSettings
+from trailhound.settings.enrich import EnrichSettings, RiskSettings, ThreatListSettings
 from trailhound.settings.ingest import AwsSettings, FeedSettings, IngestSettings, RunSettings
 from trailhound.settings.loading import DEFAULT_FILE, Check, load
+from trailhound.settings.model import Settings, default_home
+from trailhound.settings.report import DashboardsSettings, MailSettings, ReportSettings
 from trailhound.settings.section import MIB, Section
-from trailhound.settings.showing import DashboardsSettings, MailSettings, ReportSettings
-from trailhound.settings.tree import Settings, default_home
 
 __all__ = [
     "DEFAULT_FILE",

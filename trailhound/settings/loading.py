@@ -18,8 +18,8 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as PydanticSettingsError
 
 from trailhound.errors import SettingsError
-from trailhound.settings.origin import Location, Origins
-from trailhound.settings.tree import Settings
+from trailhound.settings.model import Settings
+from trailhound.settings.provenance import Location, Origins
 
 DEFAULT_FILE = "trailhound.yaml"
 

@@ -17,7 +17,7 @@ import pytest
 from opensearchpy.exceptions import TransportError
 
 from trailhound.cluster.client import connect, translate
-from trailhound.errors import AccessRefused, SettingsError
+from trailhound.errors import AccessDeniedError, SettingsError
 from trailhound.settings import Settings
 
 PASSWORD = "pass-wörd:√"
@@ -178,7 +178,7 @@ def test_no_log_and_no_repr_holds_a_login_or_an_event(
     with pytest.raises(TransportError) as caught:
         _send(settings)
     meant = translate(caught.value)
-    assert isinstance(meant, AccessRefused)
+    assert isinstance(meant, AccessDeniedError)
     assert listener.url in meant.message
     seen = f"{caplog.text}{connect(settings)!r}{caught.value!r}{meant!r}"
     assert "hunter2" not in seen

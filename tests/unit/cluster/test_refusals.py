@@ -18,11 +18,11 @@ from opensearchpy.exceptions import ConnectionError as NoConnection
 
 from trailhound.cluster.refusals import cluster_errors, shown, translate
 from trailhound.errors import (
-    AccessRefused,
-    ClusterBlocked,
+    AccessDeniedError,
+    ClusterBlockedError,
     ClusterError,
-    ClusterUnreachable,
-    RequestFailed,
+    ClusterUnreachableError,
+    RequestFailedError,
 )
 from trailhound.settings import Settings
 
@@ -42,11 +42,16 @@ REPLIES: list[tuple[TransportError, type[ClusterError], str, str]] = [
             "no permissions for [indices:data/write/bulk[s]] and User [name=loader, "
             "backend_roles=[], requestedTenant=null]",
         ),
-        AccessRefused,
+        AccessDeniedError,
         "user loader lacks the permission indices:data/write/bulk[s]",
         "role.json",
     ),
-    (AuthenticationException(401, "Unauthorized"), AccessRefused, "user and password", "PASSWORD"),
+    (
+        AuthenticationException(401, "Unauthorized"),
+        AccessDeniedError,
+        "user and password",
+        "PASSWORD",
+    ),
     (
         AuthorizationException(
             403,
@@ -56,13 +61,13 @@ REPLIES: list[tuple[TransportError, type[ClusterError], str, str]] = [
                 "es:ESHttpPost with an explicit deny"
             },
         ),
-        AccessRefused,
+        AccessDeniedError,
         "lacks the permission es:ESHttpPost",
         "role.json",
     ),
     (
         AuthorizationException(403, "{}", {"message": "The request signature does not match"}),
-        AccessRefused,
+        AccessDeniedError,
         "signature does not match",
         "role.json",
     ),
@@ -73,7 +78,7 @@ REPLIES: list[tuple[TransportError, type[ClusterError], str, str]] = [
             "index [x] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage "
             "watermark, index has read-only-allow-delete block];",
         ),
-        ClusterBlocked,
+        ClusterBlockedError,
         "disk is too full",
         "free some disk",
     ),
@@ -83,13 +88,13 @@ REPLIES: list[tuple[TransportError, type[ClusterError], str, str]] = [
             "cluster_block_exception",
             "index [x] blocked by: [FORBIDDEN/5/index read-only (api)];",
         ),
-        ClusterBlocked,
+        ClusterBlockedError,
         "read-only",
         "lift the block",
     ),
     (
         _reply(400, "index_closed_exception", "closed"),
-        ClusterBlocked,
+        ClusterBlockedError,
         "an index is closed",
         "open it",
     ),
@@ -100,25 +105,25 @@ REPLIES: list[tuple[TransportError, type[ClusterError], str, str]] = [
             "Validation Failed: 1: this action would add [2] total shards, but this cluster "
             "currently has [1000]/[1000] maximum shards open;",
         ),
-        ClusterBlocked,
+        ClusterBlockedError,
         "as many shards as it may",
         "max_shards_per_node",
     ),
     (
         _reply(503, "cluster_manager_not_discovered_exception", "null"),
-        ClusterUnreachable,
+        ClusterUnreachableError,
         "not ready (status 503)",
         "yellow or green",
     ),
     (
         TransportError(502, "<html>\r\n<h1>502 Bad Gateway</h1>"),
-        ClusterUnreachable,
+        ClusterUnreachableError,
         "502 Bad Gateway",
         "yellow or green",
     ),
     (
         _reply(429, "rejected_execution_exception", "rejected execution of coordinating operation"),
-        RequestFailed,
+        RequestFailedError,
         "too busy",
         "later",
     ),
@@ -134,26 +139,26 @@ REPLIES: list[tuple[TransportError, type[ClusterError], str, str]] = [
                 }
             },
         ),
-        RequestFailed,
+        RequestFailedError,
         "failed to parse: no date (status 400)",
         "",
     ),
-    (TransportError(302, ""), RequestFailed, "without a reason (status 302)", ""),
+    (TransportError(302, ""), RequestFailedError, "without a reason (status 302)", ""),
     (
         NoConnection("N/A", "[Errno 111] Connection refused", OSError()),
-        ClusterUnreachable,
+        ClusterUnreachableError,
         "cannot be reached: [Errno 111] Connection refused",
         "trailhound up",
     ),
     (
         ConnectionTimeout("TIMEOUT", "Read timed out. (read timeout=3)", OSError()),
-        ClusterUnreachable,
+        ClusterUnreachableError,
         "did not answer in time",
         "cluster.timeout",
     ),
     (
         SSLError("N/A", "[SSL: CERTIFICATE_VERIFY_FAILED] Hostname mismatch", OSError()),
-        ClusterUnreachable,
+        ClusterUnreachableError,
         "no TLS connection",
         "the name the certificate is for",
     ),
@@ -174,7 +179,7 @@ def test_replies(error: TransportError, kind: type[ClusterError], message: str, 
 
 def test_the_status_is_kept() -> None:
     meant = translate(_reply(404, "index_not_found_exception", "no such index [x]"))
-    assert isinstance(meant, RequestFailed)
+    assert isinstance(meant, RequestFailedError)
     assert meant.status == 404
     assert "trailhound init" in meant.hint
 
@@ -188,7 +193,7 @@ def test_something_else_that_answers() -> None:
     "info", [None, [], "x", {"error": None}, {"error": {"root_cause": []}}, {"error": [1]}]
 )
 def test_odd_replies_make_an_error_all_the_same(info: Any) -> None:
-    assert isinstance(translate(TransportError(400, "odd", info)), RequestFailed)
+    assert isinstance(translate(TransportError(400, "odd", info)), RequestFailedError)
 
 
 def test_reasons_are_one_short_line_without_controls_and_logins() -> None:
@@ -201,7 +206,10 @@ def test_reasons_are_one_short_line_without_controls_and_logins() -> None:
 
 @pytest.mark.parametrize("where", [URL, Settings(cluster={"hosts": [URL]})])
 def test_cluster_errors_name_the_cluster(where: Settings | str) -> None:
-    with pytest.raises(AccessRefused, match=r"https://search\.example:9200"), cluster_errors(where):
+    with (
+        pytest.raises(AccessDeniedError, match=r"https://search\.example:9200"),
+        cluster_errors(where),
+    ):
         raise AuthenticationException(401, "Unauthorized")
 
 

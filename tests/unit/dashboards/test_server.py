@@ -12,10 +12,15 @@ from typer.testing import CliRunner
 
 from dashboards import ndjson, shipped
 from dashboards.server import DashboardsServer
-from tests.dashboards_api import Api, serving
-from tests.secured import Authority
+from tests.helpers.dashboards_api import Api, serving
+from tests.helpers.secured import Authority
 from trailhound.cli.main import app
-from trailhound.errors import DashboardsRefused, DashboardsUnreachable, SettingsError, UsageError
+from trailhound.errors import (
+    DashboardsRefusedError,
+    DashboardsUnreachableError,
+    SettingsError,
+    UsageError,
+)
 from trailhound.settings import DashboardsSettings
 
 VIEW = {
@@ -86,7 +91,7 @@ def test_login_tenant_workspace_and_base_path(tmp_path: Path) -> None:
         [(path, headers)] = api.requests
         assert path == "/siem/w/a1/api/saved_objects/_import?overwrite=true"
         assert headers["osd-xsrf"]
-        with pytest.raises(DashboardsRefused, match="refused the login"):
+        with pytest.raises(DashboardsRefusedError, match="refused the login"):
             server(api).import_objects([VIEW], overwrite=True)
 
 
@@ -96,7 +101,7 @@ def test_tls_with_a_ca_of_ones_own(tmp_path: Path) -> None:
     with serving(tls=(str(own.certificate), str(own.key))) as api:
         trusted = server(api, ca_bundle=authority.bundle)
         assert trusted.import_objects([VIEW], overwrite=False)[0].outcome == "imported"
-        with pytest.raises(DashboardsUnreachable) as refused:
+        with pytest.raises(DashboardsUnreachableError) as refused:
             server(api).import_objects([VIEW], overwrite=False)
         assert "dashboards.ca_bundle" in refused.value.hint
         unverified = server(api, verify_certs=False)
@@ -119,14 +124,14 @@ def test_every_other_answer_is_a_sentence(
     api: Api, answer: tuple[int, dict[str, str], bytes], message: str, hint: str
 ) -> None:
     api.answer = answer
-    with pytest.raises(DashboardsRefused, match=message) as refused:
+    with pytest.raises(DashboardsRefusedError, match=message) as refused:
         server(api).import_objects([VIEW], overwrite=False)
     assert hint in refused.value.hint
 
 
 def test_nobody_there() -> None:
     nobody = DashboardsServer(DashboardsSettings(url="http://127.0.0.1:9"))
-    with pytest.raises(DashboardsUnreachable, match=r"127\.0\.0\.1:9 cannot be reached"):
+    with pytest.raises(DashboardsUnreachableError, match=r"127\.0\.0\.1:9 cannot be reached"):
         nobody.import_objects([VIEW], overwrite=False)
 
 
@@ -160,7 +165,7 @@ def test_export_gives_back_what_was_imported(api: Api) -> None:
         "trailhound-alerts",
         "trailhound-ingest",
     ]
-    with pytest.raises(DashboardsRefused, match="dashboard no-such-thing"):
+    with pytest.raises(DashboardsRefusedError, match="dashboard no-such-thing"):
         server(api).export_objects([("dashboard", "no-such-thing")])
 
 

@@ -11,7 +11,7 @@ from detections.backtest import Backtest, Budget, Tried
 from detections.coverage import gaps, layer, wanted
 from detections.events.search import RuleOutcome
 from detections.rule import Attack, Level, Place, Rule
-from trailhound.errors import RequestFailed, UsageError
+from trailhound.errors import RequestFailedError, UsageError
 
 
 def rule(name: str, level: Level = "low", *techniques: str) -> Rule:
@@ -53,7 +53,7 @@ def test_junit_tells_failures_from_errors() -> None:
         (
             Tried(RuleOutcome(RULES[0], 11), 10.0),
             Tried(RuleOutcome(RULES[1], 1), 1.0),
-            Tried(RuleOutcome(rule("c\x1b"), 0, error=RequestFailed("no <answer>")), 10.0),
+            Tried(RuleOutcome(rule("c\x1b"), 0, error=RequestFailedError("no <answer>")), 10.0),
         ),
     )
     assert not done.passed

@@ -9,7 +9,7 @@ import pytest
 from sigma.rule import SigmaRule
 
 from detections.matcher import SigmaMatcher
-from tests.recorded import READERS, recorded
+from tests.helpers.recorded import READERS, recorded
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from detections.monitors import SEVERITY, monitor
 from detections.rule import LEVELS
-from tests.detection_rules import BURST, DELETED, write_rules
-from tests.findings import rule
+from tests.helpers.detection_rules import BURST, DELETED, write_rules
+from tests.helpers.findings import rule
 from trailhound.cli.main import app
 
 QUERY = {"term": {"eventName": "CreateAccessKey"}}

@@ -19,7 +19,7 @@ from detections.samples import documents, read_samples, samples_file
 from enrich.agent import agent
 from enrich.enricher import Enricher
 from tests.unit.detections.packs import OWN_KINDS, RULES, Shipped, shipped
-from trailhound.report.attack import serves
+from trailhound.report.collect.attack import serves
 
 ENRICHER = Enricher()
 TACTICS = {

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sigma.correlations import SigmaCorrelationRule
 
+from detections.packs.describe import explained, listed, shown
 from detections.packs.pack import Pack, load, load_paths
-from detections.packs.telling import explained, listed, shown
 from trailhound.errors import UsageError
 from trailhound.settings import DetectionSettings
 

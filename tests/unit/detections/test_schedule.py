@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detections.rule import Place, Rule
-from detections.running.marks import Mark
-from detections.running.schedule import Pace, batches
+from detections.running.checkpoints import Mark
+from detections.running.schedule import RulePace, batches
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-PACE = Pace()
+PACE = RulePace()
 MINUTE = timedelta(minutes=1)
 
 

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detections.correlations.occurrences import Firing, Occurrence
-from detections.correlations.tallies import EventCount, Threshold
+from detections.correlations.window_counts import EventCount, Threshold
 from detections.correlations.windows import Burst, Windows
-from tests.correlation_oracle import Plain, Spec, grouped
-from tests.correlation_oracle import bursts as by_force
-from tests.correlation_oracle import firings as firings_by_force
-from tests.random_trails import ARN, MANY, NUMBER, REGION, trails
-from tests.sigma_correlations import correlation, loaded, plain
+from tests.helpers.correlation_oracle import Plain, Spec, grouped
+from tests.helpers.correlation_oracle import bursts as by_force
+from tests.helpers.correlation_oracle import firings as firings_by_force
+from tests.helpers.random_trails import ARN, MANY, NUMBER, REGION, trails
+from tests.helpers.sigma_correlations import correlation, loaded, plain
 
 TYPES: dict[str, str | None] = {
     "event_count": None,

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.batch import Batch, make_head, stamp
-from ingest.objectrun import ObjectRun
+from ingest.bulk.batch import Batch, make_head, stamp
+from ingest.object_progress import ObjectProgress
 from ingest.objects import TrailObject
 
 SENT = "2025-03-01T12:00:00.000Z"
@@ -25,8 +25,8 @@ records = st.dictionaries(
 )
 
 
-def owner(name: str = "a") -> ObjectRun:
-    return ObjectRun(TrailObject(name, "etag", 1), lambda _: None)
+def owner(name: str = "a") -> ObjectProgress:
+    return ObjectProgress(TrailObject(name, "etag", 1), lambda _: None)
 
 
 def batch_of(documents: list[tuple[str, dict[str, Any]]]) -> Batch:

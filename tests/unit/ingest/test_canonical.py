@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.canonical import canonical, digest, loads
+from ingest.bulk.canonical import canonical, digest, loads
 
 scalars = (
     st.none()

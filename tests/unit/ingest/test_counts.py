@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.counts import Counts
-from ingest.objectrun import ObjectRun, Term
+from ingest.object_progress import ObjectProgress, Term
 from ingest.objects import TrailObject
 from trailhound.errors import AccountingError
 
@@ -40,8 +40,8 @@ def test_sums_of_what_holds_hold(each: list[tuple[int, int, int, int]]) -> None:
 
 
 def test_an_object_is_done_once_when_all_is_settled_and_read() -> None:
-    done: list[ObjectRun] = []
-    run = ObjectRun(TrailObject("a", "", 0), done.append)
+    done: list[ObjectProgress] = []
+    run = ObjectProgress(TrailObject("a", "", 0), done.append)
     run.read(3)
     run.settle("indexed", 3)
     assert done == []  # reading may go on
@@ -55,14 +55,14 @@ def test_an_object_is_done_once_when_all_is_settled_and_read() -> None:
 
 
 def test_an_empty_object_is_done_at_the_end_of_reading() -> None:
-    done: list[ObjectRun] = []
-    ObjectRun(TrailObject("a", "", 0), done.append).finish_reading()
+    done: list[ObjectProgress] = []
+    ObjectProgress(TrailObject("a", "", 0), done.append).finish_reading()
     assert len(done) == 1
 
 
 def test_many_threads_settle_one_object_once() -> None:
-    done: list[ObjectRun] = []
-    run = ObjectRun(TrailObject("a", "", 0), done.append)
+    done: list[ObjectProgress] = []
+    run = ObjectProgress(TrailObject("a", "", 0), done.append)
     run.read(8 * 500)
     run.finish_reading()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ingest.filter import NoiseFilter
+from ingest.documents.noise_filter import NoiseFilter
 from trailhound.errors import SettingsError
 from trailhound.settings import Settings
 

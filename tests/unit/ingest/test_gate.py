@@ -7,11 +7,11 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.gate import Gate
+from ingest.bulk.limiter import AdaptiveLimiter
 
 
 def test_a_refusal_halves_and_a_calm_stretch_adds_one() -> None:
-    gate = Gate(8)
+    gate = AdaptiveLimiter(8)
     gate.refused()
     assert gate.limit == 4
     for _ in range(7):
@@ -25,7 +25,7 @@ def test_a_refusal_halves_and_a_calm_stretch_adds_one() -> None:
 
 @given(st.integers(1, 64), st.lists(st.booleans(), max_size=200))
 def test_the_limit_stays_between_one_and_the_most(most: int, said: list[bool]) -> None:
-    gate = Gate(most)
+    gate = AdaptiveLimiter(most)
     for fine in said:
         before = gate.limit
         if fine:
@@ -38,7 +38,7 @@ def test_the_limit_stays_between_one_and_the_most(most: int, said: list[bool]) -
 
 
 def test_it_never_lets_more_in_than_its_limit() -> None:
-    gate = Gate(3)
+    gate = AdaptiveLimiter(3)
     lock = threading.Lock()
     inside, peak, rounds = 0, 0, 0
 
@@ -63,7 +63,7 @@ def test_it_never_lets_more_in_than_its_limit() -> None:
 
 
 def test_a_narrowed_gate_opens_again_for_who_waits() -> None:
-    gate = Gate(1)
+    gate = AdaptiveLimiter(1)
     entered = threading.Event()
 
     def second() -> None:

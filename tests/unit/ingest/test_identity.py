@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.identity import conflict_id, document_id
+from ingest.documents.document_id import conflict_id, document_id
 
 UUID = "3038ebd2-c98a-4c65-9b6e-e22506292313"
 LONGEST_ID = 512

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from enrich.view import view_of
-from ingest.keep import Keeper
+from ingest.documents.record_filter import RecordFilter
 from ingest.objects import Selection
 from trailhound.settings import Settings
 
@@ -37,10 +37,10 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], str, bool]] = [
 def test_an_event_is_wanted_or_not(
     selected: dict[str, Any], set_to: dict[str, Any], day: str, wanted: bool
 ) -> None:
-    keeper = Keeper(Settings(**set_to), Selection(**selected), today=TODAY)
-    assert keeper.choosy
+    keeper = RecordFilter(Settings(**set_to), Selection(**selected), today=TODAY)
+    assert keeper.is_active
     assert keeper.wants(view_of(RECORD), RECORD, day) is wanted
 
 
 def test_without_a_wish_nothing_is_asked() -> None:
-    assert not Keeper(Settings(), Selection(), today=TODAY).choosy
+    assert not RecordFilter(Settings(), Selection(), today=TODAY).is_active

@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enrich.enricher import Enricher
-from ingest.assemble import Assembler
-from ingest.batch import Batch
-from ingest.canonical import canonical, loads
-from ingest.deadletter import DeadLetter
-from ingest.objectrun import ObjectRun
+from ingest.bulk.batch import Batch
+from ingest.bulk.canonical import canonical, loads
+from ingest.deadletters.store import DeadLetter
+from ingest.documents.assembler import Assembler
+from ingest.object_progress import ObjectProgress
 from ingest.objects import TrailObject
 from ingest.reading import ReadLimits, TrailReader
-from ingest.repair import restore
+from ingest.repair.record import restore
 from tests.unit.ingest.test_canonical import records, values
 from tests.unit.ingest.test_identity import LONGEST_ID
 from trailhound.errors import TrailFileError
@@ -72,7 +72,9 @@ class Made:
     """Everything that became of a file's content."""
 
     def __init__(self, content: bytes, *, keep: bool = True) -> None:
-        self.run = ObjectRun(TrailObject("s3://b/k\"'\n", "etag", len(content)), lambda _: None)
+        self.run = ObjectProgress(
+            TrailObject("s3://b/k\"'\n", "etag", len(content)), lambda _: None
+        )
         self.batches: list[Batch] = []
         self.dead: list[DeadLetter] = []
         self.filtered = 0

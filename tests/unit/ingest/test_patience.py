@@ -15,15 +15,15 @@ from opensearchpy.exceptions import (
 )
 from opensearchpy.exceptions import ConnectionError as NoConnection
 
-from ingest.patience import (
+from trailhound.cluster.retry_policy import (
     FIRST_WAIT,
     LONGEST_WAIT,
-    Patience,
+    RetryPolicy,
     Stopped,
     is_transient,
     may_have_arrived,
 )
-from trailhound.errors import AccessRefused, ClusterUnreachable, RequestFailed
+from trailhound.errors import AccessDeniedError, ClusterUnreachableError, RequestFailedError
 
 ERRORS: list[tuple[TransportError, bool, bool]] = [
     (TransportError(429, "busy", {}), True, False),
@@ -51,7 +51,7 @@ def waits(attempts: int) -> list[float]:
     told: list[float] = []
     stop = threading.Event()
     stop.set()  # no test sleeps
-    patience = Patience(on_wait=lambda seconds, _: told.append(seconds), stop=stop)
+    patience = RetryPolicy(on_wait=lambda seconds, _: told.append(seconds), stop=stop)
     for attempt in range(attempts):
         with pytest.raises(Stopped):
             patience.wait(attempt, time.monotonic(), "busy")
@@ -67,9 +67,9 @@ def test_waits_grow_with_jitter_up_to_a_ceiling() -> None:
 
 
 def test_it_gives_up_after_its_time_with_the_reason() -> None:
-    patience = Patience(5)
+    patience = RetryPolicy(5)
     with pytest.raises(
-        ClusterUnreachable, match=r"gave up after 5 s: the queue is full"
+        ClusterUnreachableError, match=r"gave up after 5 s: the queue is full"
     ) as gave_up:
         patience.wait(3, time.monotonic() - 6, "the queue is full")
     assert "it resumes" in gave_up.value.hint
@@ -85,7 +85,7 @@ def test_a_call_is_tried_until_it_succeeds() -> None:
         return answer
 
     told: list[str] = []
-    assert Patience(on_wait=lambda _, reason: told.append(reason)).run(call) == "fine"
+    assert RetryPolicy(on_wait=lambda _, reason: told.append(reason)).run(call) == "fine"
     assert answers == []
     assert len(told) == 1
     assert "not ready" in told[0]
@@ -94,9 +94,9 @@ def test_a_call_is_tried_until_it_succeeds() -> None:
 @pytest.mark.parametrize(
     ("error", "raised"),
     [
-        (AuthorizationException(403, "no", {}), AccessRefused),
-        (RequestError(400, "parse", {}), RequestFailed),
-        (SSLError("N/A", "certificate", OSError()), ClusterUnreachable),
+        (AuthorizationException(403, "no", {}), AccessDeniedError),
+        (RequestError(400, "parse", {}), RequestFailedError),
+        (SSLError("N/A", "certificate", OSError()), ClusterUnreachableError),
     ],
 )
 def test_what_waiting_cannot_mend_is_raised_at_once(
@@ -110,5 +110,5 @@ def test_what_waiting_cannot_mend_is_raised_at_once(
         raise error
 
     with pytest.raises(raised):
-        Patience().run(call)
+        RetryPolicy().run(call)
     assert calls == 1

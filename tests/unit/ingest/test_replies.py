@@ -6,48 +6,50 @@ from typing import Any
 
 import pytest
 
-from ingest.replies import INDEXED, Fate, read
+from ingest.bulk.replies import INDEXED, Disposition, read
 
-ITEMS: list[tuple[int, str, str, Fate]] = [
-    (201, "", "", Fate.INDEXED),
-    (200, "", "", Fate.INDEXED),
-    (409, "version_conflict_engine_exception", "document already exists", Fate.TAKEN),
-    (429, "rejected_execution_exception", "queue", Fate.AGAIN),
+ITEMS: list[tuple[int, str, str, Disposition]] = [
+    (201, "", "", Disposition.INDEXED),
+    (200, "", "", Disposition.INDEXED),
+    (409, "version_conflict_engine_exception", "document already exists", Disposition.CONFLICT),
+    (429, "rejected_execution_exception", "queue", Disposition.RETRY),
     (
         429,
         "cluster_block_exception",
         "index [x] blocked by: [TOO_MANY_REQUESTS/12/disk]",
-        Fate.AGAIN,
+        Disposition.RETRY,
     ),
-    (503, "unavailable_shards_exception", "primary shard is not active", Fate.AGAIN),
-    (500, "null_pointer_exception", "", Fate.AGAIN),
-    (400, "mapper_parsing_exception", "failed to parse", Fate.REJECTED),
-    (400, "illegal_argument_exception", "immense term", Fate.REJECTED),
-    (400, "strict_dynamic_mapping_exception", "", Fate.REJECTED),
-    (413, "", "", Fate.REJECTED),
-    (404, "index_not_found_exception", "no such index [x]", Fate.MISSING_INDEX),
-    (400, "index_closed_exception", "closed", Fate.BLOCKED),
-    (403, "cluster_block_exception", "index read-only", Fate.BLOCKED),
-    (403, "security_exception", "no permissions", Fate.BLOCKED),
-    (401, "security_exception", "", Fate.BLOCKED),
-    (400, "validation_exception", "maximum shards open", Fate.BLOCKED),
+    (503, "unavailable_shards_exception", "primary shard is not active", Disposition.RETRY),
+    (500, "null_pointer_exception", "", Disposition.RETRY),
+    (400, "mapper_parsing_exception", "failed to parse", Disposition.REJECTED),
+    (400, "illegal_argument_exception", "immense term", Disposition.REJECTED),
+    (400, "strict_dynamic_mapping_exception", "", Disposition.REJECTED),
+    (413, "", "", Disposition.REJECTED),
+    (404, "index_not_found_exception", "no such index [x]", Disposition.MISSING_INDEX),
+    (400, "index_closed_exception", "closed", Disposition.BLOCKED),
+    (403, "cluster_block_exception", "index read-only", Disposition.BLOCKED),
+    (403, "security_exception", "no permissions", Disposition.BLOCKED),
+    (401, "security_exception", "", Disposition.BLOCKED),
+    (400, "validation_exception", "maximum shards open", Disposition.BLOCKED),
     (
         400,
         "illegal_argument_exception",
         "number of documents in the index cannot exceed 2147483519",
-        Fate.BLOCKED,
+        Disposition.BLOCKED,
     ),
 ]
 
 
 @pytest.mark.parametrize(("status", "kind", "reason", "fate"), ITEMS)
-def test_each_kind_of_reply_has_its_fate(status: int, kind: str, reason: str, fate: Fate) -> None:
+def test_each_kind_of_reply_has_its_fate(
+    status: int, kind: str, reason: str, fate: Disposition
+) -> None:
     item: dict[str, Any] = {"status": status}
     if kind:
         item["error"] = {"type": kind, "reason": reason}
     (reply,) = read({"errors": status > 299, "items": [{"create": item}]}, 1)
     assert reply.fate is fate
-    if fate not in (Fate.INDEXED, Fate.TAKEN):
+    if fate not in (Disposition.INDEXED, Disposition.CONFLICT):
         assert (reply.status, reply.kind) == (status, kind)
 
 
@@ -55,7 +57,13 @@ def test_replies_keep_the_order_of_the_documents() -> None:
     statuses = [201, 409, 400, 201, 429]
     items = [{"create": {"status": status}} for status in statuses]
     found = [reply.fate for reply in read({"errors": True, "items": items}, 5)]
-    assert found == [Fate.INDEXED, Fate.TAKEN, Fate.REJECTED, Fate.INDEXED, Fate.AGAIN]
+    assert found == [
+        Disposition.INDEXED,
+        Disposition.CONFLICT,
+        Disposition.REJECTED,
+        Disposition.INDEXED,
+        Disposition.RETRY,
+    ]
     fine = read({"errors": False, "items": items[:1] * 3}, 3)
     assert all(reply is INDEXED for reply in fine)
 

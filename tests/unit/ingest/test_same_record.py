@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from ingest.batch import Batch, make_head
-from ingest.conflicts import same_record
-from ingest.objectrun import ObjectRun
+from ingest.bulk.batch import Batch, make_head
+from ingest.bulk.conflicts import same_record
+from ingest.object_progress import ObjectProgress
 from ingest.objects import TrailObject
-from ingest.repair import repair
+from ingest.repair.record import repair
 from tests.unit.ingest.test_canonical import records, typed
 
 
@@ -24,7 +24,7 @@ def source_of(raw: bytes) -> bytes:
     batch = Batch()
     batch.append(
         *make_head("i", "x", fixed.record, members),
-        ObjectRun(TrailObject("a", "", 1), lambda _: None),
+        ObjectProgress(TrailObject("a", "", 1), lambda _: None),
         1,
     )
     return batch.body("now").splitlines()[1]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from trailhound.cluster.mappings import EVENT
-from trailhound.report.controls import FRAMEWORKS
-from trailhound.report.controls.evidence import EVIDENCE
+from trailhound.report.compliance import FRAMEWORKS
+from trailhound.report.compliance.evidence import EVIDENCE
 from trailhound.settings import MailSettings
 
 FLAT = "flat_object"

@@ -8,12 +8,12 @@ import pkgutil
 
 import pytest
 
-import dashboards.report
 import trailhound.report
+import trailhound.report.render
 
 NAMES = sorted(
     module.name
-    for package in (dashboards.report, trailhound.report)
+    for package in (trailhound.report.render, trailhound.report)
     for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
 )
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from dashboards.report.value import Event, Finding, Resource
-from trailhound.report.attack import serves, tactic_id
-from trailhound.report.graph import attack_graph
+from trailhound.report.collect.attack import serves, tactic_id
+from trailhound.report.collect.graph import attack_graph
+from trailhound.report.value import Event, Finding, Resource
 
 AT = datetime(2025, 3, 1, tzinfo=UTC)
 

@@ -102,8 +102,8 @@ def test_people_work_in_business_hours_and_rest_at_weekends(sample: list[Event])
     ]
     days = Counter(event["eventTime"][:10] for event in people)
     working = [days[f"2025-03-{day:02d}"] for day in range(3, 8)]
-    resting = [days[f"2025-03-{day:02d}"] for day in (8, 9)]
-    assert max(resting) < min(working) / 3
+    inactive = [days[f"2025-03-{day:02d}"] for day in (8, 9)]
+    assert max(inactive) < min(working) / 3
     hours = Counter(int(event["eventTime"][11:13]) for event in people)
     assert sum(hours[hour] for hour in range(7, 19)) > 0.75 * len(people)
 

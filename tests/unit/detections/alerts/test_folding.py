@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detections.alerts import group as group_module
+from detections.alerts import merging as group_module
 from detections.alerts.burst import (
     FULL,
     Burst,
@@ -21,7 +21,7 @@ from detections.alerts.burst import (
     union,
     unpack,
 )
-from detections.alerts.group import Directory, Folding, Known, alert_id, stretches
+from detections.alerts.merging import AlertMerger, Directory, Known, alert_id, stretches
 from detections.finding import EVIDENCE, Finding
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
@@ -68,7 +68,7 @@ class Shelf:
             for since, until in stretches(bursts, self.gap)
             for name in directory.near(since, until, self.gap)
         }
-        folding = Folding("r", GROUP, self.gap, self.plain, directory, {}, facts)
+        folding = AlertMerger("r", GROUP, self.gap, self.plain, directory, {}, facts)
         folding.alerts = {name: self._known(name) for name in wanted}
         folding.settle()
         folding.fold(bursts)

@@ -17,8 +17,8 @@ import pytest
 from detections.notify.channel import Message
 from detections.notify.kinds import open_channel
 from detections.notify.webhook import signature
-from tests.receiver import Received, Receiver
-from tests.secured import Authority
+from tests.helpers.receiver import Received, Receiver
+from tests.helpers.secured import Authority
 from trailhound.errors import NotifyError, SettingsError, TrailhoundError
 from trailhound.settings import AwsSettings, ChannelSettings, load
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
+from detections.notify.renderer import SHIPPED
 from detections.notify.webhook import signature
-from detections.notify.wording import SHIPPED
 from trailhound.settings import Settings
 
 DOCS = (Path(__file__).parents[4] / "docs" / "alerts.md").read_text("utf-8")

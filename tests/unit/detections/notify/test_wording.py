@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from detections.notify.wording import Wording
+from detections.notify.renderer import MessageRenderer
 
 ALERT: dict[str, Any] = {
     "id": "5f1c",
@@ -28,7 +28,7 @@ ALERT: dict[str, Any] = {
 
 
 def test_the_text_says_what_a_person_asks_first() -> None:
-    message = Wording().alert(ALERT)
+    message = MessageRenderer().alert(ALERT)
     assert message.key == "5f1c"
     assert message.subject == "[high] Key made: ada"
     for part in ("HIGH: Key made", "3 times", "Principal: ada", "T1098.001", "- revoke it"):
@@ -41,7 +41,7 @@ def test_the_text_says_what_a_person_asks_first() -> None:
 
 def test_html_is_escaped() -> None:
     hostile = ALERT | {"entity": {"principal": ["<script>alert(1)</script>"]}}
-    message = Wording().alert(hostile, "html")
+    message = MessageRenderer().alert(hostile, "html")
     assert "<script>" not in message.markup
     assert "&lt;script&gt;" in message.markup
     assert "<script>" in message.text
@@ -49,7 +49,7 @@ def test_html_is_escaped() -> None:
 
 def test_markdown_is_escaped() -> None:
     hostile = ALERT | {"entity": {"principal": ["[x](https://evil.example) **b**"]}}
-    message = Wording().alert(hostile, "markdown")
+    message = MessageRenderer().alert(hostile, "markdown")
     assert "[x](https://evil" not in message.markup
     assert "**b**" not in message.markup
 
@@ -59,7 +59,7 @@ def test_own_templates_go_first_and_a_broken_one_holds_nothing_back(
 ) -> None:
     (tmp_path / "subject.txt.j2").write_text("mine: {{ alert.rule.name }}")
     (tmp_path / "alert.txt.j2").write_text("{{ alert.nothing.at.all }}")
-    message = Wording(tmp_path).alert(ALERT)
+    message = MessageRenderer(tmp_path).alert(ALERT)
     assert message.subject == "mine: Key made"
     assert "HIGH: Key made" in message.text
     assert "alert.txt.j2 fails" in caplog.text
@@ -76,15 +76,15 @@ def test_own_templates_go_first_and_a_broken_one_holds_nothing_back(
 )
 def test_templates_run_in_a_sandbox(tmp_path: Path, attack: str) -> None:
     (tmp_path / "alert.txt.j2").write_text(attack)
-    assert "HIGH: Key made" in Wording(tmp_path).alert(ALERT).text
+    assert "HIGH: Key made" in MessageRenderer(tmp_path).alert(ALERT).text
 
 
 def test_an_event_is_no_template() -> None:
     hostile = ALERT | {"reason": "{{ 7 * 7 }}"}
-    assert "{{ 7 * 7 }}" in Wording().alert(hostile).text
+    assert "{{ 7 * 7 }}" in MessageRenderer().alert(hostile).text
 
 
 def test_a_digest_says_how_many_of_what() -> None:
-    message = Wording().digest("slack", "k", {"low": 2, "critical": 1}, 20, more=False)
+    message = MessageRenderer().digest("slack", "k", {"low": 2, "critical": 1}, 20, more=False)
     assert message.text.splitlines()[-2:] == ["1 critical", "2 low"]
     assert "3 alerts are held back: 20 messages a minute may be sent to slack" in message.text

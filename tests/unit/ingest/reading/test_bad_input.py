@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from ingest.reading import ReadLimits, TrailReader, mend
+from ingest.reading import ReadLimits, TrailReader, sanitize
 from ingest.reading.chunk import FAULT_RAW
 from tests.unit.ingest.reading.formats import TINY, Reading, compact, gzipped
-from trailhound.errors import CorruptFile, FileTooLarge, NotATrail
+from trailhound.errors import CorruptFileError, FileTooLargeError, NotATrailFileError
 
 LIMITS = pytest.mark.parametrize("limits", [ReadLimits(), TINY], ids=["whole", "window"])
 GOOD = {"eventVersion": "1", "eventTime": "t", "eventID": "1"}
@@ -45,7 +45,7 @@ NO_TRAILS = {
 def test_what_is_no_trail_is_refused_with_the_reason(name: str, limits: ReadLimits) -> None:
     data, reason = NO_TRAILS[name]
     reading = Reading(data, limits)
-    assert isinstance(reading.error, NotATrail)
+    assert isinstance(reading.error, NotATrailFileError)
     assert reason in str(reading.error)
     assert reading.error.hint
     assert reading.texts == []
@@ -65,7 +65,7 @@ def test_no_records_is_a_trail(limits: ReadLimits) -> None:
 def test_only_a_wrapper_breaks_off(limits: ReadLimits) -> None:
     for data in (b'{"Records":[', b'{"Records":[' + TEXT.encode(), b'{"Rec', b"[", b'{"Records"'):
         reading = Reading(data, limits)
-        assert isinstance(reading.error, CorruptFile)
+        assert isinstance(reading.error, CorruptFileError)
         assert len(reading.texts) == data.count(b"eventID")
 
 
@@ -126,9 +126,9 @@ def test_what_the_engine_would_refuse_is_a_suspect_with_its_bytes(
         assert reading.suspects == [(text, reason)]
         assert text in reading.texts
         assert all(chunk.views_source is None for chunk in reading.chunks if chunk.suspects)
-    json.loads(mend(text).decode(), parse_constant=pytest.fail)
+    json.loads(sanitize(text).decode(), parse_constant=pytest.fail)
     if mended:
-        assert mend(text) == mended.encode()
+        assert sanitize(text) == mended.encode()
 
 
 @LIMITS
@@ -234,7 +234,7 @@ def test_a_bomb_of_records_gives_those_within_the_limit() -> None:
         ReadLimits(max_uncompressed=100_000, slice_whole=1000, window=1000),
     ):
         reading = Reading(gzipped(text), limits)
-        assert isinstance(reading.error, FileTooLarge)
+        assert isinstance(reading.error, FileTooLargeError)
         assert len(reading.texts) == text[:100_000].count(TEXT)
         assert reading.reader.bytes_out == 100_000
 
@@ -257,7 +257,9 @@ class _Bomb(io.RawIOBase):
         return next((block for block in self._blocks if block), b"")
 
 
-@pytest.mark.parametrize(("byte", "error"), [(b" ", FileTooLarge), (b"\0", NotATrail)])
+@pytest.mark.parametrize(
+    ("byte", "error"), [(b" ", FileTooLargeError), (b"\0", NotATrailFileError)]
+)
 def test_a_bomb_takes_neither_memory_nor_its_full_size(byte: bytes, error: type) -> None:
     reader = TrailReader(
         _Bomb(byte),  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ingest.reading import ReadLimits
 from tests.unit.ingest.reading.formats import FORMATS, TINY, Reading, Record, compact, gzipped
 from tests.unit.ingest.reading.test_formats import events
-from trailhound.errors import CorruptFile, NotATrail, TrailFileError
+from trailhound.errors import CorruptFileError, NotATrailFileError, TrailFileError
 
 LIMITS = pytest.mark.parametrize("limits", [ReadLimits(), TINY], ids=["whole", "window"])
 WRITTEN_AS_TEXT = ["records", "records spaced", "records pretty", "lines", "array", "concatenated"]
@@ -105,7 +105,7 @@ def test_gzip_cut_off_gives_all_records_that_still_inflate(
 
     reading = Reading(stored[:cut], limits, most=data.draw(st.sampled_from([1, 50, 1 << 20])))
 
-    assert isinstance(reading.error, CorruptFile)
+    assert isinstance(reading.error, CorruptFileError)
     assert reading.records == whole
     assert reading.faults == []
 
@@ -201,7 +201,7 @@ def test_after_a_broken_record_the_rest_is_read(limits: ReadLimits) -> None:
         assert reading.reasons == ["broken_json", "broken_json"]
         assert [fault.raw.decode() for fault in reading.faults] == [texts[1], texts[3]]
         assert reading.positions == [0, 2, 4, 5]
-        assert isinstance(reading.error, CorruptFile)
+        assert isinstance(reading.error, CorruptFileError)
 
 
 @LIMITS
@@ -232,7 +232,7 @@ def test_a_wrong_checksum_is_told_with_the_records() -> None:
     stored[-6] ^= 1
     reading = Reading(bytes(stored))
     assert reading.records == [good]
-    assert isinstance(reading.error, CorruptFile)
+    assert isinstance(reading.error, CorruptFileError)
     assert [chunk.doubtful for chunk in reading.chunks] == [True]
 
 
@@ -240,11 +240,11 @@ def test_a_second_member_that_is_none_is_told() -> None:
     good = {"eventVersion": "1", "eventTime": "t", "eventID": "1"}
     reading = Reading(gzipped(compact({"Records": [good]})) + b"\x1e\x8b" + b"x" * 40)
     assert reading.records == [good]
-    assert isinstance(reading.error, CorruptFile)
+    assert isinstance(reading.error, CorruptFileError)
 
 
 def test_hostile_nesting_of_candidates_takes_linear_work() -> None:
     text = b'{"Records":[{"eventVersion"' + b',{"a":[{"b":1}' * 200_000
     reading = Reading(text)
     assert reading.records == []
-    assert isinstance(reading.error, CorruptFile | NotATrail)
+    assert isinstance(reading.error, CorruptFileError | NotATrailFileError)

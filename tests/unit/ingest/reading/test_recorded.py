@@ -11,7 +11,7 @@ import pytest
 
 from ingest.reading import ReadLimits
 from tests.unit.ingest.reading.formats import TINY, Reading
-from trailhound.errors import NotATrail
+from trailhound.errors import NotATrailFileError
 
 DATA = Path(__file__).parents[5] / "shared" / "data"
 FOLDERS = ("stratus", "traildiscover", "umccr", "formats")
@@ -51,5 +51,5 @@ def test_recorded_files_read_as_the_standard_library_reads_them(limits: ReadLimi
 def test_recorded_digests_are_no_trails() -> None:
     for path in sorted((DATA / "digests").glob("*digest.json")):
         error = Reading(path.read_bytes()).error
-        assert isinstance(error, NotATrail)
+        assert isinstance(error, NotATrailFileError)
         assert "digest" in str(error)

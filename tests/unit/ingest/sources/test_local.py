@@ -16,10 +16,10 @@ import pytest
 from ingest.objects import WHOLE_BYTES, Selection, Source, TrailObject
 from ingest.sources import open_source
 from trailhound.errors import (
-    ObjectDenied,
-    ObjectGone,
-    ObjectUnreadable,
-    SourceUnreachable,
+    ObjectAccessDeniedError,
+    ObjectNotFoundError,
+    ObjectUnreadableError,
+    SourceUnreachableError,
     UsageError,
 )
 from trailhound.settings import Settings
@@ -136,9 +136,9 @@ def test_a_name_with_brackets_that_is_there_is_no_pattern(tmp_path: Path) -> Non
 
 
 def test_nothing_there_is_said_at_once(tmp_path: Path) -> None:
-    with pytest.raises(SourceUnreachable, match="no such file or folder"):
+    with pytest.raises(SourceUnreachableError, match="no such file or folder"):
         source(tmp_path / "missing")
-    with pytest.raises(SourceUnreachable, match="nothing matches"):
+    with pytest.raises(SourceUnreachableError, match="nothing matches"):
         list(source(tmp_path / "*.json").objects(ALL))
 
 
@@ -154,7 +154,7 @@ def test_links_may_lead_in_circles_and_nowhere(tmp_path: Path) -> None:
     uris = [item.uri.removeprefix(f"{root}/") for item in found]
     assert sorted(uris) == ["a/x.json", "none.json", "outside/y.json", "outside/y.json"]
     gone = next(item for item in found if item.uri.endswith("none.json"))
-    with pytest.raises(ObjectGone):
+    with pytest.raises(ObjectNotFoundError):
         opened.open(gone)
 
 
@@ -220,7 +220,7 @@ def test_a_deleted_file_is_gone(tmp_path: Path) -> None:
     opened = source(tmp_path)
     (item,) = opened.objects(ALL)
     (tmp_path / "a.json").unlink()
-    with pytest.raises(ObjectGone, match=r"a\.json: deleted"):
+    with pytest.raises(ObjectNotFoundError, match=r"a\.json: deleted"):
         opened.open(item)
 
 
@@ -230,7 +230,7 @@ def test_a_folder_in_a_file_s_place_is_unreadable(tmp_path: Path) -> None:
     (item,) = opened.objects(ALL)
     (tmp_path / "a.json").unlink()
     (tmp_path / "a.json").mkdir()
-    with pytest.raises(ObjectUnreadable):
+    with pytest.raises(ObjectUnreadableError):
         opened.open(item)
 
 
@@ -267,7 +267,7 @@ def test_a_denied_file_and_a_denied_folder_stop_nothing_else(
     found = list(opened.objects(ALL))
     assert [Path(item.uri).name for item in found] == ["a.json", "b.json", "c"]
     for item in (found[0], found[2]):
-        with pytest.raises(ObjectDenied, match="may not be read"):
+        with pytest.raises(ObjectAccessDeniedError, match="may not be read"):
             opened.open(item)
     assert opened.open(found[1]).read() == b"{}"
 
@@ -276,7 +276,7 @@ def test_a_denied_root_is_unreachable(open_folder: Path, request: pytest.Fixture
     (open_folder / "c").mkdir()
     (open_folder / "c").chmod(0)
     request.getfixturevalue("unprivileged")
-    with pytest.raises(SourceUnreachable, match="cannot be listed"):
+    with pytest.raises(SourceUnreachableError, match="cannot be listed"):
         list(source(open_folder / "c").objects(ALL))
 
 

@@ -10,10 +10,15 @@ from typing import BinaryIO
 
 import pytest
 
+from ingest.backfill.prefetch import LISTED_AHEAD, Prefetcher
 from ingest.objects import WHOLE_BYTES, Selection, TrailObject
-from ingest.prefetch import LISTED_AHEAD, Prefetcher
 from ingest.sources.local import LocalSource
-from trailhound.errors import ObjectDenied, ObjectUnreadable, SourceError, SourceUnreachable
+from trailhound.errors import (
+    ObjectAccessDeniedError,
+    ObjectUnreadableError,
+    SourceError,
+    SourceUnreachableError,
+)
 
 WAIT = 10.0
 MIB = 1024 * 1024
@@ -157,18 +162,18 @@ def test_listing_does_not_run_away() -> None:
 def test_one_object_s_error_is_handed_out_and_the_rest_goes_on() -> None:
     shelf = Shelf([10] * 10)
     shelf.faults = {
-        "s3://b/3": ObjectDenied("no", hint="ask"),
+        "s3://b/3": ObjectAccessDeniedError("no", hint="ask"),
         "s3://b/5": OSError(5, "Input/output error"),
     }
     with prefetcher(shelf) as ahead:
         got = {item.uri: stream for item, stream in ahead}
-    assert isinstance(got["s3://b/3"], ObjectDenied)
-    assert isinstance(got["s3://b/5"], ObjectUnreadable)
+    assert isinstance(got["s3://b/3"], ObjectAccessDeniedError)
+    assert isinstance(got["s3://b/5"], ObjectUnreadableError)
     assert "Input/output error" in str(got["s3://b/5"])
     assert sum(isinstance(stream, SourceError) for stream in got.values()) == 2
 
 
-@pytest.mark.parametrize("fault", [SourceUnreachable("expired"), ZeroDivisionError("a bug")])
+@pytest.mark.parametrize("fault", [SourceUnreachableError("expired"), ZeroDivisionError("a bug")])
 def test_what_ails_every_object_is_raised_at_once(fault: Exception) -> None:
     shelf = Shelf([10] * 5000)
     shelf.faults = {"s3://b/0": fault}
@@ -183,12 +188,12 @@ def test_a_fault_of_listing_is_raised_after_what_was_listed() -> None:
 
     def broken() -> Iterator[TrailObject]:
         yield from shelf.items
-        raise SourceUnreachable("the token has expired")
+        raise SourceUnreachableError("the token has expired")
 
     handed: list[tuple[TrailObject, BinaryIO | SourceError]] = []
     with (
         Prefetcher(shelf, broken(), threads=4, max_bytes=MIB) as ahead,
-        pytest.raises(SourceUnreachable, match="expired"),
+        pytest.raises(SourceUnreachableError, match="expired"),
     ):
         handed.extend(ahead)
     assert sorted(numbers(handed)) == list(range(30))
@@ -208,7 +213,7 @@ def test_closing_early_ends_listing_and_threads() -> None:
 
 
 def test_closing_does_not_wait_for_a_request_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.prefetch._CLOSING_SECONDS", 0.05)
+    monkeypatch.setattr("ingest.backfill.prefetch._CLOSING_SECONDS", 0.05)
     shelf = Shelf([10] * 10)
     shelf.hold(1)
     ahead = prefetcher(shelf)
@@ -252,7 +257,7 @@ def test_local_files_come_in_order_and_are_read_in_the_consumer(tmp_path: Path) 
         assert len(ahead._threads) == 1
         for _, stream in ahead:
             read.append(type(stream).__name__ if isinstance(stream, SourceError) else stream.read())
-    assert read == [*(b"%d" % number for number in range(LISTED_AHEAD * 2)), "ObjectGone"]
+    assert read == [*(b"%d" % number for number in range(LISTED_AHEAD * 2)), "ObjectNotFoundError"]
 
 
 def test_a_large_local_file_is_streamed(tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ from botocore.exceptions import (
 
 from ingest.sources.s3_errors import listing_error, object_error
 from trailhound.errors import (
-    ObjectDenied,
-    ObjectGone,
-    ObjectUnreadable,
+    ObjectAccessDeniedError,
+    ObjectNotFoundError,
+    ObjectUnreadableError,
     SourceError,
-    SourceUnreachable,
+    SourceUnreachableError,
 )
 
 URI = "s3://bucket/key.json.gz"
@@ -31,30 +31,30 @@ def refusal(code: str, message: str = "", operation: str = "GetObject") -> Clien
 @pytest.mark.parametrize(
     ("error", "kind", "hint"),
     [
-        (refusal("NoSuchKey"), ObjectGone, "nothing"),
-        (refusal("404"), ObjectGone, "nothing"),
-        (refusal("MethodNotAllowed"), ObjectGone, "nothing"),
-        (refusal("AccessDenied"), ObjectDenied, "s3:GetObject"),
-        (refusal("403"), ObjectDenied, "s3:GetObject"),
+        (refusal("NoSuchKey"), ObjectNotFoundError, "nothing"),
+        (refusal("404"), ObjectNotFoundError, "nothing"),
+        (refusal("MethodNotAllowed"), ObjectNotFoundError, "nothing"),
+        (refusal("AccessDenied"), ObjectAccessDeniedError, "s3:GetObject"),
+        (refusal("403"), ObjectAccessDeniedError, "s3:GetObject"),
         (
             refusal("AccessDenied", "not authorized to perform: kms:Decrypt on this key"),
-            ObjectDenied,
+            ObjectAccessDeniedError,
             "kms:Decrypt",
         ),
-        (refusal("KMS.DisabledException"), ObjectDenied, "enabled"),
-        (refusal("InvalidObjectState"), ObjectDenied, "Glacier"),
-        (refusal("InvalidRequest"), ObjectDenied, "sse_customer_key_file"),
-        (refusal("PreconditionFailed"), ObjectUnreadable, "run again"),
-        (refusal("SlowDown"), ObjectUnreadable, "run again"),
-        (refusal("InternalError"), ObjectUnreadable, "run again"),
-        (ReadTimeoutError(endpoint_url=SECRET_URL), ObjectUnreadable, "run again"),
-        (EndpointConnectionError(endpoint_url=SECRET_URL), ObjectUnreadable, "run again"),
-        (OSError(104, "Connection reset by peer"), ObjectUnreadable, "run again"),
-        (refusal("ExpiredToken"), SourceUnreachable, "renew"),
-        (refusal("NoSuchBucket"), SourceUnreachable, "bucket's name"),
-        (refusal("InvalidAccessKeyId"), SourceUnreachable, "profile"),
-        (NoCredentialsError(), SourceUnreachable, "credentials"),
-        (refusal("AccessDenied", operation="AssumeRole"), SourceUnreachable, "trust policy"),
+        (refusal("KMS.DisabledException"), ObjectAccessDeniedError, "enabled"),
+        (refusal("InvalidObjectState"), ObjectAccessDeniedError, "Glacier"),
+        (refusal("InvalidRequest"), ObjectAccessDeniedError, "sse_customer_key_file"),
+        (refusal("PreconditionFailed"), ObjectUnreadableError, "run again"),
+        (refusal("SlowDown"), ObjectUnreadableError, "run again"),
+        (refusal("InternalError"), ObjectUnreadableError, "run again"),
+        (ReadTimeoutError(endpoint_url=SECRET_URL), ObjectUnreadableError, "run again"),
+        (EndpointConnectionError(endpoint_url=SECRET_URL), ObjectUnreadableError, "run again"),
+        (OSError(104, "Connection reset by peer"), ObjectUnreadableError, "run again"),
+        (refusal("ExpiredToken"), SourceUnreachableError, "renew"),
+        (refusal("NoSuchBucket"), SourceUnreachableError, "bucket's name"),
+        (refusal("InvalidAccessKeyId"), SourceUnreachableError, "profile"),
+        (NoCredentialsError(), SourceUnreachableError, "credentials"),
+        (refusal("AccessDenied", operation="AssumeRole"), SourceUnreachableError, "trust policy"),
     ],
 )
 def test_object_errors(error: Exception, kind: type[SourceError], hint: str) -> None:

@@ -15,7 +15,7 @@ import pytest
 from ingest.objects import Selection, TrailObject
 from ingest.sources import open_source
 from ingest.sources.stream import StreamSource
-from trailhound.errors import ObjectUnreadable, SourceUnreachable
+from trailhound.errors import ObjectUnreadableError, SourceUnreachableError
 from trailhound.settings import Settings
 
 ALL = Selection()
@@ -45,13 +45,13 @@ def test_the_bytes_can_be_opened_again_and_at_once() -> None:
 
 def test_a_stream_beyond_the_limit_is_refused() -> None:
     assert len(list(stream(b"12345", limit=5).objects(ALL))) == 1
-    with pytest.raises(SourceUnreachable, match="longer than 5 bytes") as caught:
+    with pytest.raises(SourceUnreachableError, match="longer than 5 bytes") as caught:
         list(stream(b"123456", limit=5).objects(ALL))
     assert "max_uncompressed_bytes" in caught.value.hint
 
 
 def test_another_process_s_stream_cannot_be_opened() -> None:
-    with pytest.raises(ObjectUnreadable, match="only once"):
+    with pytest.raises(ObjectUnreadableError, match="only once"):
         stream(b"").open(TrailObject("-", "etag", 1))
 
 

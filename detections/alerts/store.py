@@ -1,0 +1,125 @@
+"""What a person does with alerts: look for them, read one, take it on, close it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import NotFoundError
+
+from detections.alerts.document import Document, changed_state, shown, stamp
+from detections.alerts.paging import every
+from detections.alerts.versions import revise
+from detections.rule import LEVELS, Level
+from trailhound.cluster.templates import Names
+from trailhound.errors import UsageError
+from trailhound.settings import Settings
+
+STATES = ("open", "acknowledged", "closed")
+
+
+@dataclass(frozen=True, slots=True)
+class AlertQuery:
+    """Which alerts. `level` is the least; `rule` an id or a title; `principal` a name or an ARN.
+
+    `since` is by the time an alert was last seen. Alerts that others took in are left out.
+    """
+
+    states: tuple[str, ...] = ()
+    level: Level = "informational"
+    since: datetime | None = None
+    rule: str | None = None
+    principal: str | None = None
+
+    def query(self) -> list[dict[str, Any]]:
+        """As clauses of the query DSL, all of which must hold."""
+        asked: list[dict[str, Any]] = [{"terms": {"level": list(levels_from(self.level))}}]
+        if self.states:
+            asked.append({"terms": {"state": list(self.states)}})
+        if self.since is not None:
+            asked.append({"range": {"last_seen": {"gte": stamp(self.since)}}})
+        if self.rule is not None:
+            asked.append(_either(self.rule, "rule.id", "rule.name"))
+        if self.principal is not None:
+            asked.append(_either(self.principal, "entity.principal", "entity.arn"))
+        return asked
+
+
+def levels_from(level: Level) -> tuple[Level, ...]:
+    """>>> levels_from("high")
+    ('high', 'critical')
+    """
+    return LEVELS[LEVELS.index(level) :]
+
+
+def _either(text: str, *fields: str) -> dict[str, Any]:
+    clauses = [{"term": {name: {"value": text, "case_insensitive": True}}} for name in fields]
+    return {"bool": {"should": clauses, "minimum_should_match": 1}}
+
+
+class AlertStore:
+    """The alerts of one namespace. Raises opensearch-py's exceptions."""
+
+    def __init__(self, client: OpenSearch, settings: Settings) -> None:
+        self._client = client
+        self._index = Names(settings.prefix).alerts
+
+    def find(self, wanted: AlertQuery, limit: int | None = None) -> list[Document]:
+        """Alerts as they are this moment, the latest seen first."""
+        self._client.indices.refresh(index=self._index)
+        found = every(
+            self._client,
+            self._index,
+            wanted.query(),
+            but=[{"exists": {"field": "merged_into"}}],
+            sort=[{"last_seen": "desc"}],
+            limit=limit,
+        )
+        return [shown(name, document) for name, document in found]
+
+    def get(self, name: str) -> Document:
+        """One alert, with what became of its messages. Raises `UsageError` where there is none."""
+        if not name:
+            raise _unknown(name)
+        try:
+            found = self._client.get(
+                index=self._index, id=name, params={"_source_excludes": "counted"}
+            )
+        except NotFoundError:
+            raise _unknown(name) from None
+        source = found["_source"]
+        return shown(name, source) | {"delivery": source.get("delivery", {}).get("log", {})}
+
+    def acknowledge(self, name: str, by: str, note: str = "") -> Document:
+        """Say that somebody works on it. Raises `UsageError` for one that is closed."""
+        return self._change(name, "acknowledged", by, note)
+
+    def close(self, name: str, by: str, note: str = "") -> Document:
+        """It is done with: from now on it takes in nothing more."""
+        return self._change(name, "closed", by, note)
+
+    def _change(self, name: str, state: str, by: str, note: str) -> Document:
+        now = datetime.now(UTC)
+        if not name:
+            raise _unknown(name)
+
+        def change(document: Document) -> Document | None:
+            if document["state"] == "closed":
+                if state == "closed":
+                    return None
+                raise UsageError(
+                    f"the alert {name} is closed, by {document['state_by']}",
+                    hint="new activity of its kind raises a new alert",
+                )
+            return changed_state(document, state, by, now, note)
+
+        changed = revise(self._client, self._index, name, change)
+        if changed is None:
+            raise _unknown(name)
+        return shown(name, changed)
+
+
+def _unknown(name: str) -> UsageError:
+    return UsageError(f"there is no alert {name}", hint="see `trailhound alerts list`")

@@ -1,0 +1,78 @@
+"""Everything that apprise reaches: Slack, Teams, mail, PagerDuty, a hundred others.
+
+An address of apprise's is a secret as a whole: tokens stand where a host does. Nothing of it is
+shown, and apprise's own log, which repeats some, is kept quiet.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any
+
+from detections.notify.channel import Message
+from detections.notify.secret import read_secret
+from trailhound.errors import NotifyError, SettingsError
+from trailhound.settings import ChannelSettings
+
+_KINDS = {"informational": "info", "low": "info", "medium": "warning"}
+"""Apprise's word for a level; graver ones are failures."""
+
+_MENTION = re.compile(r"<(?=[!@#])|@(?=(?:here|channel|everyone|all|team)\b)", re.IGNORECASE)
+"""What would call everybody in a chat, were it left as an event says it."""
+
+
+class AppriseChannel:
+    """A channel. Raises `SettingsError` without the extra, or for an address of no known kind."""
+
+    def __init__(self, channel: ChannelSettings) -> None:
+        self._name = channel.name
+        self._format = channel.format
+        self._timeout = channel.timeout
+        # The logger of requests' connections names paths at DEBUG: they hold tokens.
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
+        quiet = logging.getLogger("apprise")
+        quiet.setLevel(logging.CRITICAL + 1)
+        quiet.propagate = False
+        try:
+            import apprise
+        except ImportError:
+            raise SettingsError(
+                f"{channel.name}: channels of kind apprise need the extra `notify`",
+                hint="pip install 'trailhound[notify]'",
+            ) from None
+        self._apprise: Any = apprise.Apprise(
+            asset=apprise.AppriseAsset(
+                app_id="Trailhound",
+                app_desc="Trailhound",
+                app_url="",
+                async_mode=False,
+                http_redirects=False,
+                allow_templates=False,
+            )
+        )
+        if not self._apprise.add(
+            read_secret(channel.url, channel.url_file, f"{channel.name}: url")
+        ):
+            raise SettingsError(
+                f"{channel.name}: url is of no kind that apprise knows, or lacks a part",
+                hint="see apprise's page on that service for how its address is written",
+            )
+
+    def send(self, message: Message) -> None:
+        text = message.markup or message.text
+        try:
+            delivered = self._apprise.notify(
+                body=_MENTION.sub(lambda found: f"{found[0]}\u200b", text),
+                title=_MENTION.sub(lambda found: f"{found[0]}\u200b", message.subject),
+                notify_type=_KINDS.get(message.level, "failure"),
+                body_format=self._format if message.markup else "text",
+                timeout=self._timeout,
+            )
+        except Exception as error:  # noqa: BLE001 - of a hundred plugins; its words may be secret
+            raise NotifyError(f"{self._name}: apprise failed ({type(error).__name__})") from None
+        if not delivered:
+            raise NotifyError(
+                f"{self._name}: the service did not take the message",
+                hint="check the channel's url with `trailhound notify test`",
+            )

@@ -1,0 +1,122 @@
+"""Messages from Jinja templates, the user's before the shipped ones.
+
+Templates see an alert as `trailhound alerts show --json` prints it. They run in Jinja's sandbox;
+HTML is escaped by itself, Markdown by the filter `plain`. A template that fails is told of, and
+the shipped one is used: a slip in it holds no alert back.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from detections.alerts.text import one_line
+from detections.notify.channel import Message
+from detections.rule import LEVELS
+
+LOG = logging.getLogger("trailhound.notify")
+
+SHIPPED: Final = Path(__file__).with_name("templates")
+LONGEST_VALUE: Final = 300
+MOST_VALUES: Final = 20
+_MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]()#+!|<>~-])")
+
+Format = str
+_ALERT: Final[Mapping[Format, str]] = {
+    "text": "alert.txt.j2",
+    "html": "alert.html.j2",
+    "markdown": "alert.markdown.j2",
+}
+
+
+class MessageRenderer:
+    """Writes messages. `folder` holds templates that go before the shipped ones."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        shipped = FileSystemLoader(SHIPPED)
+        self._shipped = _environment(shipped)
+        self._own = self._shipped
+        if folder is not None:
+            loader = ChoiceLoader([FileSystemLoader(folder.expanduser()), shipped])
+            self._own = _environment(loader)
+
+    def alert(self, alert: Mapping[str, Any], style: Format = "text") -> Message:
+        """An alert's message; `markup` is filled where `style` is not plain text."""
+        brief = shortened(alert)
+        return Message(
+            key=alert["id"],
+            kind="alert",
+            subject=one_line(self._render("subject.txt.j2", alert=brief).strip(), LONGEST_VALUE),
+            text=self._render(_ALERT["text"], alert=brief),
+            level=alert["level"],
+            markup=self._render(_ALERT[style], alert=brief) if style != "text" else "",
+            alert=brief,
+        )
+
+    def digest(
+        self, channel: str, key: str, levels: Mapping[str, int], per_minute: int, *, more: bool
+    ) -> Message:
+        """How many alerts are held back, by level."""
+        waiting = sum(levels.values())
+        ordered = {level: levels[level] for level in reversed(LEVELS) if levels.get(level)}
+        text = self._render(
+            "digest.txt.j2",
+            channel=channel,
+            waiting=waiting,
+            levels=ordered,
+            per_minute=per_minute,
+            more=more,
+        )
+        return Message(
+            key=key,
+            kind="digest",
+            subject=f"{waiting} alerts are held back",
+            text=text,
+            level=next(iter(ordered), "informational"),
+            facts={"held_back": waiting, "levels": ordered},
+        )
+
+    def _render(self, name: str, **values: Any) -> str:
+        for environment in (self._own, self._shipped):
+            try:
+                return environment.get_template(name).render(values)
+            except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+                if environment is self._shipped:
+                    raise
+                LOG.warning("the template %s fails, the shipped one is used: %s", name, error)
+        raise AssertionError("the shipped template is the last")
+
+
+def shortened(alert: Mapping[str, Any]) -> dict[str, Any]:
+    """An alert that fits into a message: of each kind of entity so many values, so long."""
+    entity = {
+        kind: [value[:LONGEST_VALUE] for value in values[:MOST_VALUES]]
+        for kind, values in alert["entity"].items()
+    }
+    return {
+        **{name: value for name, value in alert.items() if name not in ("history", "delivery")},
+        "entity": entity,
+    }
+
+
+def _environment(loader: BaseLoader) -> ImmutableSandboxedEnvironment:
+    made = ImmutableSandboxedEnvironment(
+        loader=loader,
+        autoescape=lambda name: name is not None and name.endswith(".html.j2"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=False,
+    )
+    made.filters["plain"] = _plain
+    return made
+
+
+def _plain(text: object) -> str:
+    """Text that Markdown leaves as it is."""
+    return _MARKDOWN.sub(r"\\\1", str(text))

@@ -1,0 +1,111 @@
+"""An SNS topic.
+
+The message is written for who reads it: text for mail and SMS, the JSON document for queues,
+functions and HTTP. `alert_id`, `kind`, `level` and `tactics` are attributes, so that a
+subscription can filter. On a FIFO topic the alert's id is the deduplication id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from detections.notify.channel import Message
+from trailhound.errors import NotifyError, SettingsError
+from trailhound.settings import AwsSettings, ChannelSettings
+
+if TYPE_CHECKING:
+    import boto3
+    from mypy_boto3_sns import SNSClient
+
+Session = Callable[[AwsSettings], "boto3.Session"]
+"""Makes the session that settings describe."""
+
+_FOR_PROGRAMS = ("sqs", "lambda", "http", "https", "firehose")
+_LARGEST = 256 * 1024 - 8 * 1024
+"""SNS takes 256 KB a message, attributes included (Amazon SNS quotas)."""
+
+
+class SnsChannel:
+    """A channel. Raises `SettingsError` and `SourceError` as the making of a session does."""
+
+    def __init__(self, channel: ChannelSettings, aws: AwsSettings, session: Session) -> None:
+        self._name = channel.name
+        self._arn = channel.topic or ""
+        parts = self._arn.split(":")
+        try:
+            self._client: SNSClient = session(aws).client(
+                "sns",
+                region_name=parts[3] if len(parts) > 3 and parts[3] else None,
+                endpoint_url=aws.endpoint_url,
+                config=Config(
+                    connect_timeout=channel.timeout,
+                    read_timeout=channel.timeout,
+                    retries={"mode": "standard", "total_max_attempts": 2},
+                ),
+            )
+        except (BotoCoreError, ValueError) as error:
+            raise SettingsError(
+                f"{self._name}: AWS settings do not fit ({type(error).__name__})",
+                hint="check the topic's ARN, aws.region and aws.endpoint_url",
+            ) from None
+
+    def send(self, message: Message) -> None:
+        arguments: dict[str, Any] = {
+            "TopicArn": self._arn,
+            "Message": _body(message),
+            "MessageStructure": "json",
+            "Subject": _subject(message.subject),
+            "MessageAttributes": _attributes(message),
+        }
+        if self._arn.endswith(".fifo"):
+            arguments["MessageDeduplicationId"] = message.key
+            rule = (message.alert or {}).get("rule", {}).get("id", message.kind)
+            arguments["MessageGroupId"] = "".join(c if c.isalnum() else "-" for c in rule)[:128]
+        try:
+            self._client.publish(**arguments)
+        except ClientError as error:
+            said = error.response.get("Error", {})
+            raise NotifyError(
+                f"{self._name}: SNS refused: {said.get('Code')}: {said.get('Message')}",
+                hint=f"allow sns:Publish on {self._arn} (and kms:GenerateDataKey, kms:Decrypt "
+                "where it is encrypted)",
+            ) from None
+        except BotoCoreError as error:
+            raise NotifyError(
+                f"{self._name}: SNS cannot be reached ({type(error).__name__})",
+                hint="check the network, and the AWS credentials: aws.profile, aws.role_arn",
+            ) from None
+
+
+def _body(message: Message) -> str:
+    document = message.document().decode()
+    texts = {"default": message.text, **dict.fromkeys(_FOR_PROGRAMS, document)}
+    body = orjson.dumps(texts)
+    if len(body) > _LARGEST:
+        body = orjson.dumps({"default": message.text, "sqs": document, "lambda": document})
+    if len(body) > _LARGEST:
+        body = orjson.dumps({"default": message.text[:20_000]})
+    return body.decode()
+
+
+def _subject(text: str) -> str:
+    """SNS takes ASCII, no line break, less than 100 characters, and no space before it."""
+    return text.encode("ascii", "replace").decode().strip()[:99] or "Trailhound"
+
+
+def _attributes(message: Message) -> dict[str, Any]:
+    attributes: dict[str, Any] = {
+        "alert_id": {"DataType": "String", "StringValue": message.key},
+        "kind": {"DataType": "String", "StringValue": message.kind},
+        "level": {"DataType": "String", "StringValue": message.level},
+    }
+    tactics = (message.alert or {}).get("attack", {}).get("tactic", [])
+    if tactics:
+        value = orjson.dumps(tactics[:20]).decode()
+        attributes["tactics"] = {"DataType": "String.Array", "StringValue": value}
+    return attributes

@@ -1,0 +1,176 @@
+"""The main job: every selected object read, enriched, indexed and written into the ledger.
+
+source → claim → fetch → read → assemble → bulk writer, each overlapping the next. One process
+reads and enriches; a few threads list, fetch and send, and the cluster works meanwhile.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from opensearchpy import OpenSearch
+
+from enrich.enricher import Enricher
+from ingest.backfill.prefetch import Prefetcher
+from ingest.counts import Counts
+from ingest.object_progress import ObjectProgress
+from ingest.objects import Selection, Source, TrailObject
+from ingest.pipeline import Pipeline
+from ingest.run_report import FAILURES_KEPT, Report
+from ingest.sources.layout import place_of
+from trailhound.cluster.retry_policy import RetryPolicy, Stopped
+from trailhound.errors import AccountingError, SourceError
+from trailhound.settings import Settings
+
+_STOPPING_SECONDS = 30.0
+
+
+class Backfill:
+    """One run over some sources. `stop()` from a signal handler ends it gracefully."""
+
+    def __init__(
+        self,
+        client: OpenSearch,
+        settings: Settings,
+        enricher: Enricher,
+        *,
+        selection: Selection,
+        force: bool = False,
+        limit: int | None = None,
+        patience: RetryPolicy | None = None,
+    ) -> None:
+        self._settings = settings
+        self._selection = selection
+        self._force = force
+        self._limit = limit
+        self._patience = patience or RetryPolicy(settings.ingest.give_up_after)
+        self.pipeline = Pipeline(client, settings, enricher, self._patience, selection=selection)
+        self.ledger = self.pipeline.ledger
+        self._report = Report()
+        self._lock = threading.Lock()
+        self._active: dict[str, ObjectProgress] = {}
+        self._handed_out = 0
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Read no further object; what is under way is finished and settled.
+
+        Where the cluster is away, that is waited for 30 s and no longer.
+        """
+        self._patience.hurry(_STOPPING_SECONDS)
+        self._stopping.set()
+        self.ledger.no_more.set()
+
+    def snapshot(self) -> Report:
+        """The report as it stands now, objects under way included."""
+        with self._lock:
+            now = Report(**{name: getattr(self._report, name) for name in _COPIED})
+            now.counts = Counts()
+            now.counts.add(self._report.counts)
+            for run in self._active.values():
+                now.counts.add(run.counts)
+                now.bytes += run.bytes
+        now.skipped_objects = self.ledger.skipped
+        return now
+
+    def run(self, sources: Sequence[Source]) -> Report:
+        """Read everything. Raises `ClusterError` and `SourceUnreachableError`; what is in stays
+        in.
+        """
+        started = time.monotonic()
+        self.pipeline.start()
+        try:
+            for source in sources:
+                if not self._stopping.is_set():
+                    self._read_source(source)
+            self.pipeline.writer.close()
+        except SourceError:
+            # The source as a whole is gone: what was read of it is still settled.
+            self.pipeline.finish()
+            raise
+        except BaseException as error:
+            self.pipeline.abandon()
+            met = self.pipeline.writer.error
+            if isinstance(error, Stopped) and met is not None:
+                raise met from None
+            raise
+        self.ledger.close()
+        return self._finish(sources, time.monotonic() - started)
+
+    def _finish(self, sources: Sequence[Source], seconds: float) -> Report:
+        report = self._report
+        report.seconds = seconds
+        report.skipped_objects = self.ledger.skipped
+        report.ignored_objects = sum(source.ignored for source in sources)
+        report.interrupted = self._stopping.is_set()
+        report.repaired = self.pipeline.settlement.stats.repaired
+        report.conflicts = self.pipeline.settlement.stats.conflicts
+        report.retries = self.pipeline.sender.stats.retries
+        report.spooled = self.pipeline.deadletters.spooled
+        report.dead_letter_codes = dict(self.pipeline.deadletters.codes)
+        report.counts.check("the run")
+        if self._active:
+            raise AccountingError(
+                f"{len(self._active)} objects were read and never settled, {min(self._active)} "
+                "among them",
+                hint="this is a fault of Trailhound: report it; the next run reads them again",
+            )
+        return report
+
+    def _read_source(self, source: Source) -> None:
+        listed = self._with_room(source.objects(self._selection))
+        claimed = self.ledger.claim(listed, force=self._force)
+        items: Iterator[TrailObject] = claimed
+        if self._limit is not None:
+            items = self._within_limit(claimed, self._limit)
+        ingest = self._settings.ingest
+        fetched = Prefetcher(
+            source, items, threads=ingest.prefetch_threads, max_bytes=ingest.prefetch_bytes
+        )
+        try:
+            for item, stream in fetched:
+                if self._stopping.is_set():
+                    break
+                run = ObjectProgress(item, self._done)
+                with self._lock:
+                    self._active[item.uri] = run
+                if isinstance(stream, SourceError):
+                    run.finish_reading(stream.message)
+                    continue
+                self.pipeline.read(stream, run)
+        finally:
+            fetched.close()
+
+    def _with_room(self, items: Iterator[TrailObject]) -> Iterator[TrailObject]:
+        """The listing runs ahead of the indexing: a shard limit is met before the cluster is."""
+        for item in items:
+            place = place_of(item.uri)
+            if place is not None and place.day is not None:
+                self.pipeline.days.expect(place.day.strftime("%Y.%m.%d"))
+            yield item
+
+    def _within_limit(self, items: Iterator[TrailObject], limit: int) -> Iterator[TrailObject]:
+        """Counted where they are handed out: those of an earlier source may still be under way."""
+        for item in islice(items, limit - self._handed_out):
+            self._handed_out += 1
+            yield item
+
+    def _done(self, run: ObjectProgress) -> None:
+        """An object's last record is settled: into the report, into the ledger."""
+        report = self._report
+        with self._lock:
+            self._active.pop(run.item.uri, None)
+            report.objects += 1
+            report.bytes += run.bytes
+            report.counts.add(run.counts)
+            if run.fault:
+                report.failed_objects += 1
+                if len(report.failures) < FAILURES_KEPT:
+                    report.failures.append((run.item.uri, run.fault))
+        self.ledger.finish(run, "failed" if run.fault else "done")
+
+
+_COPIED = ("objects", "failed_objects", "bytes")

@@ -1,0 +1,190 @@
+"""Years of objects put on the daemons' queue, so that the same fleet does the backfill.
+
+Each message announces one object, shaped as S3's own notification, so that an object that cannot
+be read goes to the redrive policy alone. What the ledger has as done is left out; what was sent
+twice is skipped by the daemons. So a run that was interrupted is simply run again.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+from opensearchpy import OpenSearch
+
+from ingest.feeds import notifications
+from ingest.feeds.sqs_queue import open_queue, queue_error
+from ingest.ledger import Ledger
+from ingest.objects import Selection, Source, TrailObject
+from ingest.sources import open_source
+from trailhound.cluster.retry_policy import RetryPolicy
+from trailhound.cluster.templates import Names
+from trailhound.errors import SourceUnreachableError, UsageError
+from trailhound.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+_BATCH: Final = 10
+"""Messages a request, SQS's own limit."""
+_LOOKED_UP: Final = 1_000
+_SENDERS: Final = 8
+_TRIES: Final = 8
+
+
+@dataclass(slots=True)
+class Enqueued:
+    """What was put on the queue. `objects` = messages; `bytes` as stored in the bucket."""
+
+    objects: int = 0
+    skipped_objects: int = 0
+    ignored_objects: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    interrupted: bool = False
+    dry_run: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return asdict(self)
+
+
+class Enqueue:
+    """One run over some sources. `stop()` from a signal handler ends it after what is being sent.
+
+    With `dry_run` the queue is not touched at all.
+    """
+
+    def __init__(
+        self,
+        client: OpenSearch,
+        settings: Settings,
+        queue: str,
+        *,
+        selection: Selection,
+        force: bool = False,
+        limit: int | None = None,
+        dry_run: bool = False,
+    ) -> None:
+        self._settings = settings
+        self._queue = queue
+        self._ledger = Ledger(
+            client,
+            Names(settings.prefix).ledger,
+            RetryPolicy(settings.ingest.give_up_after),
+            claim_seconds=settings.ingest.claim_seconds,
+        )
+        self._selection = selection
+        self._force = force
+        self._limit = limit
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self.report = Enqueued(dry_run=dry_run)
+
+    def stop(self) -> None:
+        """List no further object."""
+        self._stopping.set()
+
+    def run(self, places: Sequence[str]) -> Enqueued:
+        """Send what these buckets hold, each given as `s3://bucket/prefix`.
+
+        Raises `SourceUnreachableError` (a bucket, the queue), `UsageError`, `ClusterError`.
+        """
+        began = time.monotonic()
+        for place in places:
+            if not place.startswith("s3://"):
+                raise UsageError(
+                    f"{place} cannot be enqueued: a daemon elsewhere could not read it",
+                    hint="give s3://bucket/prefix, or leave out --enqueue",
+                )
+        sources = [open_source(place, self._settings) for place in places]
+        wanted = self._wanted(sources)
+        if self.report.dry_run:
+            for item in wanted:
+                self._count([item])
+        else:
+            client, url = open_queue(self._settings.aws, self._queue, connections=_SENDERS)
+            try:
+                self._send_all(wanted, lambda group: self._send(client, url, group))
+            finally:
+                client.close()
+        self.report.ignored_objects = sum(source.ignored for source in sources)
+        self.report.interrupted = self._stopping.is_set()
+        self.report.seconds = time.monotonic() - began
+        return self.report
+
+    def _wanted(self, sources: Sequence[Source]) -> Iterator[TrailObject]:
+        """Objects that are not done, as far as the limit reaches."""
+        handed_out = 0
+        for source in sources:
+            items = source.objects(self._selection)
+            while group := list(islice(items, _LOOKED_UP)):
+                done = set() if self._force else self._ledger.done(group)
+                self.report.skipped_objects += len(done)
+                for item in group:
+                    if self._stopping.is_set() or handed_out == self._limit:
+                        return
+                    if item.uri not in done:
+                        handed_out += 1
+                        yield item
+
+    def _send_all(
+        self, items: Iterator[TrailObject], send: Callable[[list[TrailObject]], None]
+    ) -> None:
+        """Some requests at once, and never more than twice as many groups in memory."""
+        under_way: set[Future[None]] = set()
+        with ThreadPoolExecutor(_SENDERS, "enqueue") as senders:
+            try:
+                while group := list(islice(items, _BATCH)):
+                    under_way.add(senders.submit(send, group))
+                    if len(under_way) >= 2 * _SENDERS:
+                        done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+                        for each in done:
+                            each.result()
+                for each in under_way:
+                    each.result()
+            except BaseException:
+                self._stopping.set()
+                senders.shutdown(cancel_futures=True)
+                raise
+
+    def _send(self, client: SQSClient, url: str, group: list[TrailObject]) -> None:
+        left = group
+        for attempt in range(_TRIES):
+            bodies = notifications.messages(iter(left), 1)
+            entries: Any = [
+                {"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)
+            ]
+            try:
+                reply = client.send_message_batch(QueueUrl=url, Entries=entries)
+            except (BotoCoreError, ClientError) as error:
+                raise queue_error(error, self._queue) from error
+            refused = reply.get("Failed", ())
+            sent = set(range(len(left))) - {int(each["Id"]) for each in refused}
+            self._count([left[number] for number in sorted(sent)])
+            for each in refused:
+                if each["SenderFault"]:
+                    raise SourceUnreachableError(
+                        f"queue {self._queue}: a message is refused ({each['Code']}): "
+                        f"{left[int(each['Id'])].uri}",
+                        hint="mend this, then run the same command again; what is done is skipped",
+                    )
+            left = [left[int(each["Id"])] for each in refused]
+            if not left:
+                return
+            time.sleep(random.uniform(0.5, 1.0) * min(20.0, 0.2 * 2**attempt))
+        raise SourceUnreachableError(
+            f"queue {self._queue}: SQS does not take messages", hint="run the same command again"
+        )
+
+    def _count(self, sent: list[TrailObject]) -> None:
+        with self._lock:
+            self.report.objects += len(sent)
+            self.report.bytes += sum(item.size for item in sent)

@@ -1,0 +1,73 @@
+"""What a backfill would read: the listing held against the ledger, with nothing written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from ingest.counts import Counts
+from ingest.ledger import Ledger
+from ingest.objects import Selection, Source
+from trailhound.cluster.retry_policy import RetryPolicy
+from trailhound.cluster.templates import Names
+from trailhound.settings import Settings
+
+_AT_ONCE = 1_000
+
+
+@dataclass(slots=True)
+class Plan:
+    """Objects to read and their bytes as stored, and objects that are done already."""
+
+    objects: int = 0
+    skipped_objects: int = 0
+    ignored_objects: int = 0
+    bytes: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Shaped like a backfill's report, so that a program reads both alike."""
+        return {
+            "dry_run": True,
+            "objects": self.objects,
+            "skipped_objects": self.skipped_objects,
+            "failed_objects": 0,
+            "ignored_objects": self.ignored_objects,
+            **Counts().as_dict(),
+            "bytes": self.bytes,
+            "seconds": 0.0,
+        }
+
+
+def plan(
+    client: OpenSearch,
+    settings: Settings,
+    sources: Sequence[Source],
+    selection: Selection,
+    *,
+    force: bool = False,
+    limit: int | None = None,
+) -> Plan:
+    """List the sources and look each object up. Raises `ClusterError`, `SourceUnreachableError`."""
+    ledger = Ledger(
+        client,
+        Names(settings.prefix).ledger,
+        RetryPolicy(settings.ingest.give_up_after),
+        claim_seconds=settings.ingest.claim_seconds,
+    )
+    found = Plan()
+    for source in sources:
+        items = source.objects(selection)
+        while group := list(islice(items, _AT_ONCE)):
+            done = set() if force else ledger.done(group)
+            for item in group:
+                if item.uri in done:
+                    found.skipped_objects += 1
+                elif limit is None or found.objects < limit:
+                    found.objects += 1
+                    found.bytes += item.size
+        found.ignored_objects += source.ignored
+    return found

@@ -1,0 +1,220 @@
+"""Several processes on one backfill: each has a share of the objects, and a whole pipeline.
+
+Objects are dealt out by their name's hash, so no event and no list of objects ever crosses a
+process boundary: settings go down, counts come up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import BinaryIO
+
+from enrich.enricher import Enricher
+from ingest.backfill.backfill import Backfill
+from ingest.objects import Selection, Source, TrailObject
+from ingest.run_report import Report
+from ingest.sources import open_source
+from trailhound import errors
+from trailhound.cluster.client import connect
+from trailhound.cluster.refusals import cluster_errors
+from trailhound.cluster.retry_policy import RetryPolicy
+from trailhound.errors import TrailhoundError
+from trailhound.settings import Settings
+
+_TOLD_EVERY = 0.25
+_STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What each worker is to do. The two functions must be importable by name."""
+
+    settings: Settings
+    sources: tuple[str, ...]
+    selection: Selection
+    enricher_from: Callable[[Settings, Callable[[str], None]], Enricher]
+    warn: Callable[[str], None]
+    force: bool = False
+    limit: int | None = None
+
+
+class Shard:
+    """The objects of a source whose names fall to one worker."""
+
+    def __init__(self, source: Source, share: int, of: int) -> None:
+        self._source = source
+        self._share = share
+        self._of = of
+
+    @property
+    def ignored(self) -> int:
+        """Each worker lists all; only the first one tells."""
+        return self._source.ignored if self._share == 0 else 0
+
+    def objects(self, selection: Selection) -> Iterator[TrailObject]:
+        return (item for item in self._source.objects(selection) if self._mine(item.uri))
+
+    def open(self, item: TrailObject) -> BinaryIO:
+        return self._source.open(item)
+
+    def _mine(self, uri: str) -> bool:
+        return int.from_bytes(hashlib.sha256(uri.encode()).digest()[:8]) % self._of == self._share
+
+
+class WorkerPool:
+    """`workers` processes; from outside it looks like one `Backfill`."""
+
+    def __init__(self, job: Job, workers: int) -> None:
+        self._job = job
+        self._workers = workers
+        self._reports: dict[int, Report] = {}
+        self._lines: list[Connection] = []
+
+    def stop(self) -> None:
+        """Every worker reads no further object."""
+        for line in self._lines:
+            try:
+                line.send(_STOP)
+            except OSError:
+                continue  # that one has ended already
+
+    def snapshot(self) -> Report:
+        """The sum of what the workers last told."""
+        return _sum(list(self._reports.values()))
+
+    def run(self) -> Report:
+        """Start the workers and wait for all. Raises the first error that one of them met."""
+        started = time.monotonic()
+        context = multiprocessing.get_context("spawn")
+        processes: list[SpawnProcess] = []
+        for share in range(self._workers):
+            ours, theirs = context.Pipe()
+            process = context.Process(
+                target=_work, args=(self._job, share, self._workers, theirs), name=f"worker-{share}"
+            )
+            process.start()
+            theirs.close()
+            processes.append(process)
+            self._lines.append(ours)
+        failure = self._listen()
+        for process in processes:
+            process.join()
+        if failure is not None:
+            raise failure
+        report = self.snapshot()
+        report.seconds = time.monotonic() - started
+        report.counts.check("the run")
+        return report
+
+    def _listen(self) -> TrailhoundError | None:
+        """Take reports until every worker has hung up."""
+        failure: TrailhoundError | None = None
+        open_lines = dict(enumerate(self._lines))
+        finished: set[int] = set()
+        while open_lines:
+            for line in wait(list(open_lines.values())):
+                share = next(key for key, value in open_lines.items() if value is line)
+                try:
+                    told = open_lines[share].recv()
+                except (EOFError, OSError):
+                    del open_lines[share]
+                    if share not in finished:
+                        failure = failure or TrailhoundError(
+                            f"worker {share} ended without a word (killed, or out of memory)",
+                            hint="run the same command again: it resumes",
+                        )
+                        self.stop()
+                    continue
+                if isinstance(told, Report):
+                    self._reports[share] = told
+                elif told is None:
+                    finished.add(share)
+                else:
+                    finished.add(share)
+                    failure = failure or _error(*told)
+                    self.stop()
+        return failure
+
+
+def _sum(reports: list[Report]) -> Report:
+    total = Report()
+    for report in reports:
+        total.add(report)
+    return total
+
+
+def _error(kind: str, message: str, hint: str) -> TrailhoundError:
+    """An error that another process met, as itself."""
+    made = getattr(errors, kind, TrailhoundError)
+    return made(message, hint=hint)
+
+
+def _work(job: Job, share: int, of: int, line: Connection) -> None:
+    """A worker's whole life."""
+    # Ctrl-C reaches the whole group; the parent tells us in its own words.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with cluster_errors(job.settings):
+            line.send(_run(job, share, of, line))
+        line.send(None)
+    except TrailhoundError as error:
+        line.send((type(error).__name__, error.message, error.hint))
+    except BrokenPipeError:
+        return  # the parent is gone: nobody to tell
+    except Exception as error:  # noqa: BLE001 - told to the parent, who raises it
+        line.send(("TrailhoundError", f"{type(error).__name__}: {error}", "run it with --debug"))
+
+
+def _run(job: Job, share: int, of: int, line: Connection) -> Report:
+    settings = job.settings
+    limit = None if job.limit is None else len(range(share, job.limit, of))
+    backfill = Backfill(
+        connect(settings),
+        settings,
+        job.enricher_from(settings, job.warn if share == 0 else _silent),
+        selection=job.selection,
+        force=job.force,
+        limit=limit,
+        patience=RetryPolicy(settings.ingest.give_up_after),
+    )
+    ended = threading.Event()
+    threads = [
+        threading.Thread(target=_tell, args=(backfill, line, ended), daemon=True),
+        threading.Thread(target=_obey, args=(backfill, line), daemon=True),
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        return backfill.run([Shard(open_source(text, settings), share, of) for text in job.sources])
+    finally:
+        ended.set()
+        threads[0].join()
+
+
+def _tell(backfill: Backfill, line: Connection, ended: threading.Event) -> None:
+    while not ended.wait(_TOLD_EVERY):
+        try:
+            line.send(backfill.snapshot())
+        except OSError:
+            return
+
+
+def _obey(backfill: Backfill, line: Connection) -> None:
+    """Stop when told to, or when the parent is gone."""
+    with suppress(EOFError, OSError):
+        line.recv()
+    backfill.stop()
+
+
+def _silent(_: str) -> None:
+    """The first worker's warnings are enough."""

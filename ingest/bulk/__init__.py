@@ -1,0 +1,1 @@
+"""Documents into the index: batches, bulk requests, their replies, conflicts, daily indices."""

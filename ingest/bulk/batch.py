@@ -1,0 +1,138 @@
+"""A bulk request in the making: finished documents, each knowing whose record it is.
+
+A document is held without its tail. The tail carries `event.ingested`, which is stamped anew on
+every send; being the same for the whole request it is put between the documents by one join.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from ingest.object_progress import ObjectProgress
+
+_HEADER = re.compile(rb'\{"create":\{"_index":"([^"]+)","_id":("(?:[^"\\]|\\.)*")\}\}\n')
+
+
+def stamp(now: datetime) -> str:
+    """`event.ingested` of an instant: UTC at fixed width, so that text order is time order."""
+    return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{now.microsecond // 1000:03d}Z"
+
+
+def make_head(
+    index: str, identifier: str, record: bytes, members: dict[str, Any]
+) -> tuple[bytes, int]:
+    """A head from parts, for the few documents that aren't spliced: the head, and the record's end.
+
+    `members` are ours, `event` among them; the `event` object is left open for the tail.
+    """
+    target = {"_index": index, "_id": identifier}
+    event = members.pop("event", {})
+    event.pop("ingested", None)
+    ours = msgspec.json.encode(members)[1:-1]
+    opened = b'"event":' + msgspec.json.encode(event)[:-1] + (b"," if event else b"")
+    start = msgspec.json.encode({"create": target}) + b"\n" + record[:-1]
+    comma = b"," if len(record) > 2 else b""
+    return start + comma + ours + (b"," if ours else b"") + opened, len(start)
+
+
+def tail(sent: str) -> bytes:
+    """What closes a document: the stamp of its sending."""
+    return b'"ingested":"' + sent.encode() + b'"}}\n'
+
+
+@dataclass(slots=True)
+class Batch:
+    """Documents of one bulk request. The lists run in parallel, one entry a document.
+
+    `heads`: action line and document up to the open `event` object. `ends`: where the record's
+    own bytes end in a head (its closing brace left out). `owners` and `positions`: provenance.
+    """
+
+    heads: list[bytes] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+    owners: list[ObjectProgress] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
+    size: int = 0
+    first_sent: str = ""
+    """Stamp of the first send; earlier documents of the same provenance are another run's."""
+    lost_reply: bool = False
+    """An earlier request with these documents got no reply: some may be in the index already."""
+    rung: int = 0
+    """0 as read, 1 repaired, 2 thoroughly repaired: what a rejection leads to next."""
+    raws: list[bytes] | None = None
+    """The records as they were read, where the heads hold repaired ones."""
+
+    def __len__(self) -> int:
+        return len(self.heads)
+
+    def body(self, sent: str) -> bytes:
+        """The request's body, stamped with `sent`."""
+        end = tail(sent)
+        return end.join(self.heads) + end
+
+    def target(self, item: int) -> tuple[str, str]:
+        """Index and `_id` of a document."""
+        match = _HEADER.match(self.heads[item])
+        assert match is not None  # noqa: S101 - every head is written by assemble.py
+        return match[1].decode(), msgspec.json.decode(match[2], type=str)
+
+    def spliced(self, item: int) -> bytes:
+        """The record's own bytes as they are in the document."""
+        head = self.heads[item]
+        return head[head.index(b"\n") + 1 : self.ends[item]] + b"}"
+
+    def record(self, item: int) -> bytes:
+        """The record's own bytes, as they were read."""
+        return self.raws[item] if self.raws is not None else self.spliced(item)
+
+    def after(self, item: int) -> bytes:
+        """What follows the record's own bytes in a head: our members."""
+        return self.heads[item][self.ends[item] :]
+
+    def members(self, item: int) -> dict[str, Any]:
+        """Our members of a document, decoded."""
+        text = b"{" + self.after(item).lstrip(b",") + b'"ingested":null}}'
+        decoded: dict[str, Any] = msgspec.json.decode(text)
+        return decoded
+
+    def pick(self, items: list[int]) -> Batch:
+        """A batch of some of these documents."""
+        heads = [self.heads[item] for item in items]
+        return Batch(
+            heads,
+            [self.ends[item] for item in items],
+            [self.owners[item] for item in items],
+            [self.positions[item] for item in items],
+            sum(map(len, heads)),
+            self.first_sent,
+            self.lost_reply,
+            self.rung,
+            [self.raws[item] for item in items] if self.raws is not None else None,
+        )
+
+    def sibling(self, rung: int | None = None) -> Batch:
+        """An empty batch with the same history of sending, for documents made from these."""
+        made = Batch(first_sent=self.first_sent, lost_reply=self.lost_reply, raws=[])
+        made.rung = self.rung if rung is None else rung
+        return made
+
+    def append(
+        self, head: bytes, end: int, owner: ObjectProgress, position: int, raw: bytes | None = None
+    ) -> None:
+        """One more document; `raw` where the head holds a repaired record."""
+        if self.raws is not None:
+            self.raws.append(raw or b"")
+        self.heads.append(head)
+        self.ends.append(end)
+        self.owners.append(owner)
+        self.positions.append(position)
+        self.size += len(head)
+
+    def halves(self) -> tuple[Batch, Batch]:
+        middle = len(self) // 2
+        return self.pick(list(range(middle))), self.pick(list(range(middle, len(self))))

@@ -1,0 +1,118 @@
+"""409: an `_id` is taken. By the same event, delivered twice, or by another one?
+
+Believing the id would let whoever can write a trail file hide an event under the eventID of a
+harmless one. So the stored record is read back and compared.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+from opensearchpy import OpenSearch
+
+from ingest.bulk import canonical
+from ingest.bulk.batch import Batch
+from ingest.repair.record import restore
+from trailhound.cluster.client import raw_request
+from trailhound.cluster.retry_policy import RetryPolicy
+from trailhound.errors import ClusterBlockedError
+
+
+class _Origin(msgspec.Struct):
+    object: str | None = None
+    position: int | None = None
+
+
+class _Stamp(msgspec.Struct):
+    ingested: str | None = None
+
+
+class _Ours(msgspec.Struct):
+    trail: _Origin | None = None
+    event: _Stamp | None = None
+
+
+class _Doc(msgspec.Struct):
+    found: bool = False
+    source: msgspec.Raw = msgspec.field(name="_source", default=msgspec.Raw())
+    error: Any = None
+
+
+class _Docs(msgspec.Struct):
+    docs: list[_Doc]
+
+
+_WHOLE = re.compile(
+    rb',"trail":\{"object":"(?:[^"\\]|\\.)*+","position":\d++,"integrity":"\w++"'
+    rb'(?:,"conflict":"(?:[^"\\]|\\.)*+")?+\}'
+)
+"""A `trail` that has no `original`: the record before it was stored whole, nothing moved."""
+
+_replies = msgspec.json.Decoder(_Docs)
+_ours = msgspec.json.Decoder(_Ours)
+
+
+def same_record(source: bytes, record: bytes) -> bool:
+    """Whether a stored document was made from this record.
+
+    >>> same_record(b'{"a":1,"risk_score":5}', b'{"a": 1.0}')
+    True
+    >>> same_record(b'{"a":1}', b'{"a":true}')
+    False
+    """
+    # A spliced document starts with the record's own bytes, and ours follow: the usual case.
+    if source.startswith(record[:-1]) and _WHOLE.match(source, len(record) - 1):
+        return True
+    try:
+        return restore(canonical.loads(source)) == canonical.canonical(record)
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return False  # stored by another hand: not our record, whatever it is
+
+
+class Conflicts:
+    """Reads stored records back."""
+
+    def __init__(self, client: OpenSearch, patience: RetryPolicy) -> None:
+        self._client = client
+        self._patience = patience
+
+    def stored(self, batch: Batch, items: list[int]) -> list[bytes | None]:
+        """The text of `_source` behind each of these items; None where it is gone again.
+
+        Raises `ClusterBlockedError` where an index cannot be read.
+        """
+        targets = [batch.target(item) for item in items]
+        body = msgspec.json.encode(
+            {"docs": [{"_index": index, "_id": identifier} for index, identifier in targets]}
+        )
+        reply = self._patience.run(lambda: raw_request(self._client, "POST", "/_mget", body))
+        docs = _replies.decode(reply).docs
+        if len(docs) != len(items):
+            raise ValueError(f"{len(items)} documents asked for, {len(docs)} in the reply")
+        for doc, (index, _) in zip(docs, targets, strict=True):
+            if doc.error is not None:
+                raise ClusterBlockedError(
+                    f"{index} cannot be read: {doc.error}",
+                    hint="mend the index, then run the same command again; it resumes",
+                )
+        return [bytes(doc.source) if doc.found else None for doc in docs]
+
+
+def written_by_us(source: bytes, batch: Batch, item: int) -> bool:
+    """Whether an earlier send of this batch, its reply lost, stored this very document.
+
+    An earlier run's document has the same provenance, and an older stamp than our first send.
+    """
+    try:
+        found = _ours.decode(source)
+    except msgspec.MsgspecError:
+        return False
+    return (
+        found.trail is not None
+        and found.event is not None
+        and found.trail.object == batch.owners[item].item.uri
+        and found.trail.position == batch.positions[item]
+        and (found.event.ingested or "") >= batch.first_sent
+    )

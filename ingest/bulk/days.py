@@ -1,0 +1,125 @@
+"""The daily indices: made before the first document of a day, and never under a foreign mapping."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import RequestError
+
+from trailhound.cluster import templates
+from trailhound.cluster.retry_policy import RetryPolicy
+from trailhound.errors import ClusterBlockedError, ForeignTemplateError
+from trailhound.settings import Settings
+
+
+class Days:
+    """Knows which daily indices stand, and makes the ones that don't.
+
+    Created explicitly rather than by the first bulk request: so the mark of our template is seen
+    before anything is written, and a shard limit is met before any event is in flight.
+    """
+
+    def __init__(self, client: OpenSearch, settings: Settings, patience: RetryPolicy) -> None:
+        self._client = client
+        self._names = templates.Names(settings.prefix)
+        self._patience = patience
+        self._shards = settings.index.shards * (1 + (settings.index.replicas or 0))
+        self._lock = threading.Lock()
+        self._known: set[str] = set()
+        self._marks = patience.run(lambda: templates.marks(client, self._names.days))
+        self._room = self._first_room = patience.run(lambda: shard_room(client))
+        self._expected: set[str] = set()
+        self._coming = 0
+
+    def ensure(self, day: str) -> str:
+        """The index of a UTC day (`YYYY.MM.DD`), which exists and is ours.
+
+        Raises `ForeignTemplateError`, or `ClusterBlockedError` at the shard limit.
+        """
+        index = self._names.day(day)
+        with self._lock:
+            if index not in self._known:
+                if index not in self._marks:
+                    self._create(index)
+                    found = self._patience.run(lambda: templates.marks(self._client, index))
+                    self._marks |= found
+                if not self._marks.get(index):
+                    raise ForeignTemplateError(
+                        f"the index {index} was not made by Trailhound",
+                        hint="reindex or rename it, or set a namespace",
+                    )
+                self._known.add(index)
+        return index
+
+    def recreate(self, index: str) -> None:
+        """Make an index again that went away under us (retention, or somebody's hand)."""
+        with self._lock:
+            self._known.discard(index)
+            self._marks.pop(index, None)
+        self.ensure(index.rpartition("-")[2])
+
+    def expect(self, day: str) -> None:
+        """Events of this day are to come. Raises `ClusterBlockedError` once there are too many
+        new ones.
+
+        Asked while the listing runs ahead, so that a run stops before the cluster refuses it.
+        """
+        with self._lock:
+            if day not in self._expected:
+                self._expected.add(day)
+                if self._names.day(day) not in self._marks:
+                    self._coming += 1
+                    self.check_shard_limit(self._coming, self._first_room)
+
+    def check_shard_limit(self, days: int, room: int | None = None) -> None:
+        """Raise `ClusterBlockedError` where so many new days would pass the cluster's shard
+        limit.
+        """
+        room = self._room if room is None else room
+        if room is not None and days * self._shards > room:
+            raise ClusterBlockedError(
+                f"{days} new days need {days * self._shards} shards, and the cluster has room "
+                f"for {room} more (cluster.max_shards_per_node)",
+                hint="raise cluster.max_shards_per_node, add a node, or take fewer days "
+                "with --since",
+            )
+
+    def _create(self, index: str) -> None:
+        if self._room is not None and self._room < self._shards:
+            self._room = self._patience.run(lambda: shard_room(self._client))
+        self.check_shard_limit(1)
+
+        def create() -> None:
+            try:
+                self._client.indices.create(index=index)
+            except RequestError as error:
+                if "resource_already_exists" not in str(error.error):
+                    raise
+
+        self._patience.run(create)
+        if self._room is not None:
+            self._room -= self._shards
+
+
+def shard_room(client: OpenSearch) -> int | None:
+    """Shards that may still be made in this cluster; None where it doesn't say."""
+    settings: dict[str, Any] = client.transport.perform_request(
+        "GET",
+        "/_cluster/settings",
+        params={
+            "include_defaults": "true",
+            "filter_path": "*.cluster.max_shards_per_node",
+        },
+    )
+    limits = [
+        settings[level]["cluster"]["max_shards_per_node"]
+        for level in ("transient", "persistent", "defaults")
+        if level in settings
+    ]
+    if not limits:
+        return None
+    health = client.cluster.health()
+    used = health["active_shards"] + health["unassigned_shards"] + health["initializing_shards"]
+    return int(limits[0]) * int(health["number_of_data_nodes"]) - int(used)

@@ -1,0 +1,106 @@
+"""What the cluster says of each document in a bulk request, and what that means for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+FILTER_PATH = (
+    "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by"
+)
+"""All of a reply that is read; the rest costs the cluster and us time."""
+
+
+class Disposition(Enum):
+    """What to do next with a document."""
+
+    INDEXED = auto()
+    CONFLICT = auto()
+    """409: the `_id` is there already; its record has to be compared."""
+    RETRY = auto()
+    """The cluster was too busy for it."""
+    REJECTED = auto()
+    """The document's own fault: repair it, or put it to the dead letters."""
+    MISSING_INDEX = auto()
+    """The index went away under us: make it again, send again."""
+    BLOCKED = auto()
+    """The cluster's fault, and waiting will not mend it: stop."""
+
+
+_ENVIRONMENT = {
+    "cluster_block_exception",
+    "index_closed_exception",
+    "security_exception",
+    "validation_exception",
+    "invalid_index_name_exception",
+    "invalid_alias_name_exception",
+}
+"""Error types of status 400 and 403 that say nothing about the document."""
+
+_BUSY = {429, 500, 502, 503, 504}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The reply for one document."""
+
+    fate: Disposition
+    status: int
+    reason: str = ""
+    kind: str = ""
+
+
+INDEXED = Reply(Disposition.INDEXED, 201)
+"""The usual one; the same object every time, so that a batch of them is told at a glance."""
+_TAKEN = Reply(Disposition.CONFLICT, 409)
+
+
+def read(reply: dict[str, Any], expected: int) -> list[Reply]:
+    """One `Reply` a document, in the order sent. Raises ValueError where the numbers differ.
+
+    >>> [r.fate.name for r in read({"items": [{"create": {"status": 201}}]}, 1)]
+    ['INDEXED']
+    """
+    items = reply.get("items") or []
+    if len(items) != expected:
+        raise ValueError(f"{expected} documents sent, {len(items)} replies")
+    if reply.get("errors") is False:
+        return [INDEXED] * expected
+    return [_read_item(next(iter(item.values()))) for item in items]
+
+
+def _read_item(item: dict[str, Any]) -> Reply:
+    status = item["status"]
+    if status in (200, 201):
+        return INDEXED
+    if status == 409:
+        return _TAKEN
+    error = item.get("error") or {}
+    kind = error.get("type", "")
+    return Reply(_fate(status, kind, error.get("reason") or ""), status, _reason(error), kind)
+
+
+def _fate(status: int, kind: str, reason: str) -> Disposition:
+    if status in _BUSY:
+        return Disposition.RETRY
+    if kind == "index_not_found_exception":
+        return Disposition.MISSING_INDEX
+    if status in (401, 403) or kind in _ENVIRONMENT:
+        return Disposition.BLOCKED
+    # Lucene's own ceiling is the shard's fault, under the type of a document's.
+    if "number of documents in the" in reason:
+        return Disposition.BLOCKED
+    return Disposition.REJECTED
+
+
+def _reason(error: dict[str, Any]) -> str:
+    """The reason and its innermost cause: the outer one alone rarely says which field."""
+    parts = [str(error.get("reason") or error.get("type") or "")]
+    cause = error.get("caused_by")
+    while isinstance(cause, dict):
+        inner = str(cause.get("reason") or "")
+        if inner and inner not in parts[-1]:
+            parts.append(inner)
+        cause = cause.get("caused_by")
+    return ": ".join(parts)[:2000]

@@ -1,0 +1,165 @@
+"""Every document of a batch settled: indexed, a duplicate, or in the dead letters.
+
+A fault of the cluster waits or stops the run, and settles nothing. Only a fault of the document
+itself leads to its repair, and only a repair that fails too leads to the dead letters.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from ingest.bulk.batch import Batch, make_head
+from ingest.bulk.conflicts import Conflicts, same_record, written_by_us
+from ingest.bulk.days import Days
+from ingest.bulk.replies import INDEXED, Disposition, Reply
+from ingest.bulk.sender import Sender
+from ingest.deadletters.store import DeadLetter, DeadLetters
+from ingest.documents.document_id import conflict_id
+from ingest.object_progress import ObjectProgress, Term
+from ingest.repair.record import repair
+from trailhound.cluster.retry_policy import RetryPolicy
+from trailhound.errors import ClusterBlockedError, RecordError
+
+_COMPARED_AT_ONCE = 500
+_LAST_RUNG = 2
+_PATIENT_TRIES = 6
+"""Tries of a document that gets a 500 while others pass; then it is the document."""
+
+
+@dataclass(slots=True)
+class BulkResultStats:
+    """Documents that needed more than sending."""
+
+    repaired: int = 0
+    conflicts: int = 0
+
+
+class BulkResultHandler:
+    """Delivers batches and settles their documents with their owners."""
+
+    def __init__(
+        self,
+        sender: Sender,
+        conflicts: Conflicts,
+        days: Days,
+        deadletters: DeadLetters,
+        patience: RetryPolicy,
+    ) -> None:
+        self._sender = sender
+        self._conflicts = conflicts
+        self._days = days
+        self._deadletters = deadletters
+        self._patience = patience
+        self.stats = BulkResultStats()
+
+    def deliver(self, batch: Batch) -> None:
+        """Send a batch until each of its documents is settled."""
+        attempt, since = 0, 0.0
+        while batch.heads:
+            said = self._sender.send(batch)
+            again = self._settle(batch, said, attempt)
+            if again:
+                # What was refused before the work is not there; a 5xx may have come after it.
+                if any(said[item].status >= 500 for item in again):
+                    batch.lost_reply = True
+                self._sender.gate.refused()
+                since = since or time.monotonic()
+                self._patience.wait(attempt, since, said[again[0]].reason)
+                attempt += 1
+            batch = batch.pick(again)
+
+    def _settle(self, batch: Batch, said: list[Reply], attempt: int) -> list[int]:
+        """Settle what can be; the items to send again are returned."""
+        if said.count(INDEXED) == len(said):
+            _settle_indexed(batch.owners)
+            return []
+        by_fate: dict[Disposition, list[int]] = {}
+        for item, reply in enumerate(said):
+            by_fate.setdefault(reply.fate, []).append(item)
+        _settle_indexed([batch.owners[item] for item in by_fate.get(Disposition.INDEXED, [])])
+        for item in by_fate.get(Disposition.BLOCKED, []):
+            raise ClusterBlockedError(
+                f"the cluster takes no events for {batch.target(item)[0]}: {said[item].reason}",
+                hint="nothing is lost: mend this, then run the same command again; it resumes",
+            )
+        missing = by_fate.get(Disposition.MISSING_INDEX, [])
+        for index in {batch.target(item)[0] for item in missing}:
+            self._days.recreate(index)
+        again = by_fate.get(Disposition.RETRY, []) + missing
+        rejected = by_fate.get(Disposition.REJECTED, [])
+        if attempt >= _PATIENT_TRIES:
+            rejected = rejected + [item for item in again if said[item].status == 500]
+            again = [item for item in again if said[item].status != 500]
+        taken = by_fate.get(Disposition.CONFLICT, [])
+        for start in range(0, len(taken), _COMPARED_AT_ONCE):
+            self._compare(batch, taken[start : start + _COMPARED_AT_ONCE])
+        if rejected:
+            self._repair(batch, rejected, said)
+        return again
+
+    def _compare(self, batch: Batch, items: list[int]) -> None:
+        """409: the same record is a duplicate; another one gets an id of its own."""
+        others = batch.sibling()
+        same: dict[Term, list[ObjectProgress]] = {"indexed": [], "duplicates": []}
+        for item, source in zip(items, self._conflicts.stored(batch, items), strict=True):
+            owner, position, record = batch.owners[item], batch.positions[item], batch.record(item)
+            if source is None:  # deleted between the two requests
+                others.append(batch.heads[item], batch.ends[item], owner, position, record)
+            elif same_record(source, record):
+                ours = batch.lost_reply and written_by_us(source, batch, item)
+                same["indexed" if ours else "duplicates"].append(owner)
+            else:
+                others.append(*_renamed(batch, item), owner, position, record)
+                self.stats.conflicts += 1
+        for term, owners in same.items():
+            for owner, number in Counter(owners).items():
+                owner.settle(term, number)
+        self.deliver(others)
+
+    def _repair(self, batch: Batch, items: list[int], said: list[Reply]) -> None:
+        """Rejected for its content: repaired and sent again, then thoroughly, then given up."""
+        repaired = batch.sibling(rung=batch.rung + 1)
+        dead = []
+        for item in items:
+            owner, position, record = batch.owners[item], batch.positions[item], batch.record(item)
+            reason = said[item].reason
+            try:
+                if batch.rung >= _LAST_RUNG:
+                    raise RecordError("it was refused again after being repaired")
+                head, end = _repaired(batch, item, thorough=batch.rung == 1)
+                repaired.append(head, end, owner, position, record)
+            except RecordError as error:
+                why = f"{reason}; {error.message}"
+                dead.append(DeadLetter(owner, position, record, said[item].kind, why))
+        self._deadletters.put(dead)
+        if batch.rung == 0:
+            self.stats.repaired += len(repaired)
+        self.deliver(repaired)
+
+
+def _settle_indexed(owners: list[ObjectProgress]) -> None:
+    for owner, number in Counter(owners).items():
+        owner.settle("indexed", number)
+
+
+def _renamed(batch: Batch, item: int) -> tuple[bytes, int]:
+    """A head for a record whose eventID stands on another one: an id of its own, and marked."""
+    index, identifier = batch.target(item)
+    members = batch.members(item)
+    members["trail"]["conflict"] = identifier
+    renamed = conflict_id(identifier, batch.record(item))
+    return make_head(index, renamed, batch.spliced(item), members)
+
+
+def _repaired(batch: Batch, item: int, *, thorough: bool) -> tuple[bytes, int]:
+    """A head for a record with everything moved that the engine would refuse."""
+    index, identifier = batch.target(item)
+    fixed = repair(batch.record(item), thorough=thorough)
+    members: dict[str, Any] = batch.members(item)
+    for name in ("repaired", "original", "text"):
+        members["trail"].pop(name, None)
+    members["trail"] |= fixed.trail()
+    return make_head(index, identifier, fixed.record, members)

@@ -1,0 +1,113 @@
+"""One bulk request: sent until the cluster has said something of each document in it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import TransportError
+
+from ingest.bulk import replies
+from ingest.bulk.batch import Batch, stamp
+from ingest.bulk.limiter import AdaptiveLimiter
+from ingest.bulk.replies import Disposition, Reply
+from ingest.repair.record import DEEPEST
+from ingest.repair.shallow import nesting
+from trailhound.cluster.refusals import translate
+from trailhound.cluster.retry_policy import RetryPolicy, is_transient, may_have_arrived
+
+_REFUSED_WHOLE = {400, 413}
+
+
+@dataclass(slots=True)
+class SenderStats:
+    """Requests that were answered, their bytes, and the tries that were not."""
+
+    requests: int = 0
+    bytes: int = 0
+    retries: int = 0
+
+
+class Sender:
+    """Sends batches through a gate; many threads may share one."""
+
+    def __init__(self, client: OpenSearch, patience: RetryPolicy, gate: AdaptiveLimiter) -> None:
+        self._client = client
+        self._patience = patience
+        self.gate = gate
+        self.stats = SenderStats()
+
+    def send(self, batch: Batch) -> list[Reply]:
+        """The replies for a batch, in its order.
+
+        Waits out 429, 502, 503, 504 and lost connections. A request that is refused whole is
+        halved, down to the document that is at fault. Raises `ClusterError` for any other refusal.
+        """
+        attempt, since = 0, 0.0
+        while True:
+            sent = stamp(datetime.now(UTC))
+            batch.first_sent = batch.first_sent or sent
+            body = batch.body(sent)
+            try:
+                with self.gate:
+                    reply = self._post(body)
+            except TransportError as error:
+                if error.status_code in _REFUSED_WHOLE:
+                    return self._halve(batch, error)
+                if not is_transient(error):
+                    raise translate(error) from error
+                batch.lost_reply = batch.lost_reply or may_have_arrived(error)
+                if error.status_code == 429:
+                    self.gate.refused()
+                since = since or time.monotonic()
+                self.stats.retries += 1
+                self._patience.wait(attempt, since, translate(error).message)
+                attempt += 1
+                if batch.lost_reply and (deep := _too_deep(batch)):
+                    return self._without(batch, deep)
+                continue
+            self.gate.accepted()
+            self.stats.requests += 1
+            self.stats.bytes += len(body)
+            return replies.read(reply, len(batch))
+
+    def _post(self, body: bytes) -> dict[str, Any]:
+        reply: dict[str, Any] = self._client.transport.perform_request(
+            "POST",
+            "/_bulk",
+            params={"filter_path": replies.FILTER_PATH},
+            headers={"content-type": "application/x-ndjson"},
+            body=body,
+        )
+        return reply
+
+    def _without(self, batch: Batch, deep: set[int]) -> list[Reply]:
+        """The rest is sent, and what is nested deep is to be repaired: it may be why none replied.
+
+        A few hundred levels overflow the stack of the engine's thread, which dies without a word.
+        """
+        rest = [item for item in range(len(batch)) if item not in deep]
+        said = iter(self._send_part(batch, batch.pick(rest)) if rest else [])
+        reason = f"nested more than {DEEPEST} levels deep, and the cluster gave no reply"
+        refused = Reply(Disposition.REJECTED, 400, reason, "too_deep")
+        return [refused if item in deep else next(said) for item in range(len(batch))]
+
+    def _send_part(self, batch: Batch, part: Batch) -> list[Reply]:
+        said = self.send(part)
+        batch.lost_reply = batch.lost_reply or part.lost_reply
+        return said
+
+    def _halve(self, batch: Batch, error: TransportError) -> list[Reply]:
+        """400 and 413 are said of the whole request; only a document alone can be blamed."""
+        if len(batch) == 1:
+            reason = translate(error).message
+            return [Reply(Disposition.REJECTED, int(error.status_code), reason, "request_refused")]
+        first, second = batch.halves()
+        return self._send_part(batch, first) + self._send_part(batch, second)
+
+
+def _too_deep(batch: Batch) -> set[int]:
+    return {item for item in range(len(batch)) if nesting(batch.spliced(item)) > DEEPEST}

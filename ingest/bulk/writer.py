@@ -1,0 +1,148 @@
+"""The bulk writer: batches by size and age, a few senders, bounded memory.
+
+`add` blocks while enough requests are under way, so memory is bounded whatever the cluster does.
+A document leaves here indexed, counted as a duplicate, or in the dead letters.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+
+from ingest.bulk.batch import Batch
+from ingest.bulk.result_handler import BulkResultHandler
+from trailhound.cluster.retry_policy import RetryPolicy, Stopped
+from trailhound.settings import IngestSettings
+
+
+class BulkWriter:
+    """Sends batches; settles each document with its owner.
+
+    `add` raises the first error that a sender met, so the reader stops at the next batch.
+    """
+
+    def __init__(
+        self, settings: IngestSettings, *, patience: RetryPolicy, settlement: BulkResultHandler
+    ) -> None:
+        self._settings = settings
+        self._patience = patience
+        self._settlement = settlement
+        self._batch = Batch()
+        self._born = 0.0
+        self._lock = threading.Lock()
+        self._queue: queue.Queue[Batch | None] = queue.Queue(maxsize=1)
+        self._error: BaseException | None = None
+        self._closing = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"sender-{number}", daemon=True)
+            for number in range(settings.in_flight)
+        ]
+        self._clock = threading.Thread(target=self._watch_age, name="age", daemon=True)
+        for thread in (*self._threads, self._clock):
+            thread.start()
+
+    # The reader's side.
+
+    def add(self, part: Batch) -> None:
+        """Take these documents over; blocks while enough requests are under way."""
+        full = None
+        with self._lock:
+            self._raise_error()
+            batch = self._batch
+            if not batch.heads:
+                self._born = time.monotonic()
+            batch.heads += part.heads
+            batch.ends += part.ends
+            batch.owners += part.owners
+            batch.positions += part.positions
+            batch.size += part.size
+            if batch.size >= self._settings.batch_bytes:
+                full, self._batch = batch, Batch()
+        if full is not None:
+            self.submit(full)
+
+    def flush(self) -> None:
+        """Send what there is, without waiting for it."""
+        with self._lock:
+            batch, self._batch = self._batch, Batch()
+        if batch.heads:
+            self.submit(batch)
+
+    def close(self) -> None:
+        """Send the rest and wait until everything is settled. Raises a sender's error."""
+        self._closing.set()
+        # The clock's thread may hold a batch: behind the senders' last call it would be lost.
+        self._clock.join()
+        try:
+            self.flush()
+        finally:
+            for _ in self._threads:
+                self._put(None)
+            for thread in self._threads:
+                thread.join()
+        self._raise_error()
+
+    def halt(self) -> None:
+        """Take no more: the reader's next `add` raises `Stopped`. From any thread."""
+        self._error = self._error or Stopped()
+        self._closing.set()
+
+    def abandon(self) -> None:
+        """Stop sending; what is not settled stays unsettled. After an error."""
+        self.halt()
+        for thread in (*self._threads, self._clock):
+            thread.join()
+
+    @property
+    def error(self) -> BaseException | None:
+        """The first error that a sender met."""
+        return self._error
+
+    def submit(self, batch: Batch) -> None:
+        """Send a batch as it is, not joined with others."""
+        self._put(batch)
+        self._raise_error()
+
+    def _put(self, batch: Batch | None) -> None:
+        # A dead sender takes nothing from the queue: look up now and then.
+        while self._error is None:
+            try:
+                self._queue.put(batch, timeout=0.2)
+            except queue.Full:
+                continue
+            return
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _watch_age(self) -> None:
+        """A batch that is not full is sent when it is old enough, so that no event lingers."""
+        step = min(0.5, self._settings.batch_seconds / 2)
+        while not self._closing.wait(step) and self._error is None:
+            if self._batch.heads and time.monotonic() - self._born > self._settings.batch_seconds:
+                self.flush_quietly()
+
+    def flush_quietly(self) -> None:
+        """`flush` for a thread that has nobody to tell: the error waits for the reader."""
+        with self._lock:
+            batch, self._batch = self._batch, Batch()
+        if batch.heads:
+            self._put(batch)
+
+    # The senders' side.
+
+    def _work(self) -> None:
+        while self._error is None:
+            try:
+                batch = self._queue.get(timeout=0.2)
+            except queue.Empty:
+                continue
+            if batch is None:
+                return
+            try:
+                self._settlement.deliver(batch)
+            except BaseException as error:  # noqa: BLE001 - handed to the reader, who raises it
+                self._error = self._error or error
+                self._patience.stop.set()

@@ -1,0 +1,1 @@
+"""The daemon: deliveries in, objects through the pipeline, until it is stopped."""

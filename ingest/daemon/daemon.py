@@ -1,0 +1,299 @@
+"""The daemon: feeds in, objects through the pipeline, for as long as nobody stops it.
+
+A fault of the cluster ends a session, never the daemon: what was under way goes back to where it
+came from, and a new session begins when the cluster is well again.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from opensearchpy import OpenSearch
+
+from enrich.enricher import Enricher
+from ingest.backfill.prefetch import Prefetcher
+from ingest.counts import Counts
+from ingest.daemon.delivery_queue import DeliveryQueue, Unreachable
+from ingest.feeds.feed import Delivery, Feed, FeedStatus, Outcome
+from ingest.object_progress import ObjectProgress
+from ingest.objects import Selection, TrailObject
+from ingest.pipeline import Pipeline
+from trailhound.cluster.refusals import cluster_errors
+from trailhound.cluster.retry_policy import RetryPolicy, Stopped
+from trailhound.errors import ClusterError, ClusterUnreachableError, SourceError
+from trailhound.settings import Settings
+
+LOG = logging.getLogger("trailhound.daemon")
+_FIRST_WAIT = 1.0
+_LONGEST_WAIT = 60.0
+_GRACE = 5.0
+"""Seconds after a wait in which the request that follows may still be under way."""
+_EVERYTHING = Selection()
+
+
+@dataclass(slots=True)
+class DaemonStatus:
+    """Totals since the start, and how it is now. `waiting_for` is empty while all is well."""
+
+    started: float
+    counts: Counts = field(default_factory=Counts)
+    objects: dict[str, int] = field(default_factory=dict)
+    """By outcome: `done`, `skipped`, `failed`, `returned`."""
+    bytes: int = 0
+    requests: int = 0
+    retries: int = 0
+    in_flight: int = 0
+    waiting_for: str = ""
+    stopping: bool = False
+    last_error: str = ""
+    last_error_at: float = 0.0
+    feeds: list[FeedStatus] = field(default_factory=list)
+
+
+ObjectDone = Callable[[ObjectProgress, Delivery, Outcome], None]
+"""Told of each object that was read, from a sender's thread; neither raises nor blocks."""
+
+
+class Daemon:
+    """Runs until `stop`. Several may share queues, buckets and folders: the ledger divides them.
+
+    `connect` makes a client; a new session makes a new one, so that a changed password is taken.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[Settings], OpenSearch],
+        settings: Settings,
+        enricher: Enricher,
+        feeds: Sequence[Feed],
+        *,
+        on_object: ObjectDone | None = None,
+    ) -> None:
+        self._connect = connect
+        self._settings = settings
+        self._enricher = enricher
+        self._feeds = list(feeds)
+        self._on_object = on_object
+        self._intake = DeliveryQueue(settings.run.objects_in_flight)
+        self._lock = threading.Lock()
+        self._status = DaemonStatus(started=time.time())
+        self._stopping = threading.Event()
+        self._patience = RetryPolicy()
+        self._pipeline: Pipeline | None = None
+        self._earlier = (0, 0)
+        self._feeding = False
+        self._waiting = (0.0, "")
+        """Until when (monotonic) the cluster is waited for, and why."""
+
+    # From outside.
+
+    def stop(self) -> None:
+        """Take nothing more, finish what is being read, hand the rest back.
+
+        What is not finished within `run.stop_seconds` is handed back too.
+        """
+        if self._stopping.is_set():
+            return
+        self._stopping.set()
+        seconds = self._settings.run.stop_seconds
+        self._patience.hurry(seconds)
+        cut = threading.Timer(seconds, self._cut_off)
+        cut.daemon = True
+        cut.start()
+        self._intake.close()
+        for feed in self._feeds:
+            feed.stop()
+
+    def reload(self, settings: Settings, enricher: Enricher) -> None:
+        """From the next object on, enrich and filter so; the rest of the settings needs a restart.
+
+        Taken over by a session that is yet to begin as well.
+        """
+        with self._lock:
+            kept = {name: getattr(settings, name) for name in ("enrich", "filter", "retention")}
+            self._settings = self._settings.model_copy(update=kept)
+            self._enricher = enricher
+            if self._pipeline is not None:
+                self._pipeline.enrich_with(enricher, self._settings)
+
+    def status(self) -> DaemonStatus:
+        """A copy of how it is now."""
+        with self._lock:
+            now = self._status
+            counts = Counts()
+            counts.add(now.counts)
+            requests, retries = self._requests()
+            return DaemonStatus(
+                started=now.started,
+                counts=counts,
+                objects=self._intake.outcomes,
+                bytes=now.bytes,
+                requests=requests,
+                retries=retries,
+                in_flight=self._intake.in_flight,
+                waiting_for=self._waiting[1] if time.monotonic() < self._waiting[0] else "",
+                stopping=self._stopping.is_set(),
+                last_error=now.last_error,
+                last_error_at=now.last_error_at,
+                feeds=[feed.status() for feed in self._feeds],
+            )
+
+    # The main thread.
+
+    def run(self) -> DaemonStatus:
+        """Until stopped. Raises `ClusterError` where the cluster refuses from the very start."""
+        attempt = 0
+        try:
+            while not self._stopping.is_set():
+                began = time.monotonic()
+                try:
+                    self._session()
+                except ClusterError as error:
+                    if not (self._feeding or isinstance(error, ClusterUnreachableError)):
+                        raise
+                    self._trouble(error.message)
+                    attempt = 0 if time.monotonic() - began > 2 * _LONGEST_WAIT else attempt + 1
+                    if not self._stopping.is_set():
+                        self._wait(attempt, error)
+        finally:
+            self._end_feeds()
+        return self.status()
+
+    def _wait(self, attempt: int, error: ClusterError) -> None:
+        longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(attempt, 10))
+        seconds = random.uniform(0.5, 1.0) * longest
+        LOG.warning("waiting %.0f s for the cluster: %s", seconds, error.message)
+        self._waiting = (time.monotonic() + seconds + _GRACE, error.message)
+        self._stopping.wait(seconds)
+
+    def _session(self) -> None:
+        """One pipeline's life: until the daemon stops, or the cluster refuses."""
+        patience = RetryPolicy(on_wait=self._on_wait)
+        with cluster_errors(self._settings):
+            client = self._connect(self._settings)
+            try:
+                pipeline = Pipeline(
+                    client, self._settings, self._enricher, patience, selection=_EVERYTHING
+                )
+                with self._lock:
+                    self._patience, self._pipeline = patience, pipeline
+                if self._stopping.is_set():
+                    return
+                self._start_feeds()
+                self._work(pipeline, patience)
+            finally:
+                self._between_sessions()
+                client.close()
+
+    def _work(self, pipeline: Pipeline, patience: RetryPolicy) -> None:
+        ingest = self._settings.ingest
+        pipeline.start()
+        items = self._intake.claimed(pipeline.ledger, patience.stop)
+        fetched = Prefetcher(
+            self._intake, items, threads=ingest.prefetch_threads, max_bytes=ingest.prefetch_bytes
+        )
+        try:
+            for item, stream in fetched:
+                self._read(pipeline, item, stream)
+            if pipeline.writer.error is not None:
+                raise pipeline.writer.error
+            pipeline.finish()
+        except BaseException as error:
+            pipeline.abandon()
+            met = pipeline.writer.error
+            if isinstance(error, Stopped):
+                if met is None or isinstance(met, Stopped):
+                    return  # cut off at the deadline: what is open is handed back
+                raise met from None
+            raise
+        finally:
+            fetched.close()
+
+    def _read(self, pipeline: Pipeline, item: TrailObject, stream: BinaryIO | SourceError) -> None:
+        arrival = self._intake.arrival(item)
+        if arrival is None or self._stopping.is_set() or isinstance(stream, Unreachable):
+            if isinstance(stream, Unreachable):
+                self._trouble(stream.message)
+            pipeline.ledger.release(item)
+            self._intake.settle(item, Outcome.RETURNED)
+            return
+        run = ObjectProgress(item, lambda run: self._done(pipeline, run, arrival))
+        if isinstance(stream, SourceError):
+            run.finish_reading(stream.message)
+        else:
+            pipeline.read(stream, run)
+
+    def _done(self, pipeline: Pipeline, run: ObjectProgress, arrival: Delivery) -> None:
+        """An object's last record is settled: into the ledger, and then to its feed."""
+        run.counts.check(run.item.uri)
+        outcome = Outcome.FAILED if run.fault else Outcome.DONE
+        with self._lock:
+            self._status.counts.add(run.counts)
+            self._status.bytes += run.bytes
+        self._tell(run, arrival, outcome)
+        pipeline.ledger.finish(
+            run,
+            "failed" if run.fault else "done",
+            lambda: self._intake.settle(run.item, outcome),
+        )
+
+    def _tell(self, run: ObjectProgress, arrival: Delivery, outcome: Outcome) -> None:
+        fields = {"object": run.item.uri, "feed": arrival.feed, **run.counts.as_dict()}
+        if outcome is Outcome.FAILED:
+            self._trouble(run.fault)
+            LOG.error("object not read to its end: %s", run.fault, extra={"fields": fields})
+        else:
+            LOG.info("object indexed", extra={"fields": fields})
+        if self._on_object is not None:
+            self._on_object(run, arrival, outcome)
+
+    # Its parts.
+
+    def _start_feeds(self) -> None:
+        if not self._feeding:
+            self._feeding = True
+            for feed in self._feeds:
+                feed.start(self._intake.announce)
+
+    def _end_feeds(self) -> None:
+        self._intake.close()
+        for feed in self._feeds:
+            feed.stop()
+        self._intake.give_back()
+        if self._feeding:
+            for feed in self._feeds:
+                feed.close()
+
+    def _between_sessions(self) -> None:
+        with self._lock:
+            self._earlier = self._requests()
+            self._pipeline = None
+        self._intake.give_back()
+
+    def _requests(self) -> tuple[int, int]:
+        """Bulk requests answered, and tries that were not, of all sessions."""
+        requests, retries = self._earlier
+        if self._pipeline is not None:
+            stats = self._pipeline.sender.stats
+            return requests + stats.requests, retries + stats.retries
+        return requests, retries
+
+    def _cut_off(self) -> None:
+        self._patience.stop.set()
+        if (pipeline := self._pipeline) is not None:
+            pipeline.writer.halt()
+
+    def _trouble(self, message: str) -> None:
+        self._status.last_error, self._status.last_error_at = message, time.time()
+
+    def _on_wait(self, seconds: float, reason: str) -> None:
+        self._trouble(reason)
+        self._waiting = (time.monotonic() + seconds + _GRACE, reason)
+        if seconds >= 1:
+            LOG.warning("waiting %.0f s for the cluster: %s", seconds, reason)

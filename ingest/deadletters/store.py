@@ -1,0 +1,164 @@
+"""Records that could not be indexed: kept raw, with the reason, where they can be looked at.
+
+In the dead-letter index; where even that refuses one, in a file of the spool folder. A dead letter
+has a deterministic `_id` of object, position and bytes, so a second run makes no second one.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import orjson
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import TransportError
+
+from ingest.bulk import replies
+from ingest.object_progress import ObjectProgress
+from trailhound.cluster.retry_policy import RetryPolicy
+from trailhound.errors import ClusterBlockedError
+
+SPOOL_FILE = "deadletters.jsonl"
+_REQUEST_BYTES = 5 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One record that cannot be a document. `code` is one word for tables, `reason` a sentence."""
+
+    owner: ObjectProgress
+    position: int
+    raw: bytes
+    code: str
+    reason: str
+
+    @property
+    def id(self) -> str:
+        digest = hashlib.sha256(f"{self.owner.item.uri}\0{self.position}\0".encode())
+        digest.update(self.raw)
+        return digest.hexdigest()
+
+    def document(self, now: datetime) -> dict[str, Any]:
+        """As it is stored. `encoding` says how to get the bytes back from `raw`."""
+        try:
+            raw, encoding = self.raw.decode("utf-8"), "utf-8"
+        except UnicodeDecodeError:
+            raw, encoding = base64.b64encode(self.raw).decode(), "base64"
+        return {
+            "object": self.owner.item.uri,
+            "etag": self.owner.item.etag,
+            "position": self.position,
+            "code": self.code,
+            "reason": self.reason,
+            "at": now.isoformat(),
+            "encoding": encoding,
+            "raw": raw,
+        }
+
+
+def raw_of(document: dict[str, Any]) -> bytes:
+    """The bytes of a stored dead letter."""
+    raw: str = document["raw"]
+    return base64.b64decode(raw) if document["encoding"] == "base64" else raw.encode()
+
+
+class DeadLetters:
+    """Stores dead letters, and settles their records once they are stored."""
+
+    def __init__(self, client: OpenSearch, index: str, spool: Path, patience: RetryPolicy) -> None:
+        self._client = client
+        self._index = index
+        self._patience = patience
+        self._lock = threading.Lock()
+        self.spool_file = spool / SPOOL_FILE
+        self.spooled = 0
+        self.codes: dict[str, int] = {}
+
+    def put(self, letters: Iterable[DeadLetter]) -> None:
+        """Store these, then count them. Waits for the cluster like any write."""
+        group: list[DeadLetter] = []
+        size = 0
+        for letter in letters:
+            if group and size + len(letter.raw) > _REQUEST_BYTES:
+                self._store(group)
+                group, size = [], 0
+            group.append(letter)
+            size += len(letter.raw)
+        if group:
+            self._store(group)
+
+    def _store(self, letters: list[DeadLetter]) -> None:
+        now = datetime.now(UTC)
+        pending, attempt, since = self._send(letters, now), 0, time.monotonic()
+        while pending:
+            self._patience.wait(attempt, since, f"{self._index} is too busy")
+            pending, attempt = self._send(pending, now), attempt + 1
+        with self._lock:
+            for letter in letters:
+                self.codes[letter.code] = self.codes.get(letter.code, 0) + 1
+        for letter in letters:
+            letter.owner.settle("dead_lettered")
+
+    def _send(self, letters: list[DeadLetter], now: datetime) -> list[DeadLetter]:
+        """One request; what the cluster was too busy for is returned."""
+        lines = []
+        for letter in letters:
+            action = {"create": {"_index": self._index, "_id": letter.id}}
+            lines += [orjson.dumps(action), msgspec.json.encode(letter.document(now))]
+        body = b"\n".join(lines) + b"\n"
+        try:
+            reply = self._patience.run(lambda: self._request(body))
+        except _Refused as refused:
+            if len(letters) == 1:
+                self._spool(letters[0], now, str(refused))
+                return []
+            middle = len(letters) // 2
+            return self._send(letters[:middle], now) + self._send(letters[middle:], now)
+        again = []
+        for letter, said in zip(letters, replies.read(reply, len(letters)), strict=True):
+            if said.fate in (replies.Disposition.RETRY, replies.Disposition.MISSING_INDEX):
+                again.append(letter)
+            elif said.fate is replies.Disposition.BLOCKED:
+                raise ClusterBlockedError(
+                    f"{self._index} takes no writes: {said.reason}",
+                    hint="mend the index, then run the same command again",
+                )
+            elif said.fate is replies.Disposition.REJECTED:
+                self._spool(letter, now, said.reason)
+        return again
+
+    def _request(self, body: bytes) -> dict[str, Any]:
+        try:
+            reply: dict[str, Any] = self._client.transport.perform_request(
+                "POST",
+                "/_bulk",
+                params={"filter_path": replies.FILTER_PATH},
+                headers={"content-type": "application/x-ndjson"},
+                body=body,
+            )
+        except TransportError as error:
+            if error.status_code in (400, 413):
+                raise _Refused(str(error.error)) from error
+            raise
+        return reply
+
+    def _spool(self, letter: DeadLetter, now: datetime, why: str) -> None:
+        with self._lock:
+            self.spool_file.parent.mkdir(parents=True, exist_ok=True)
+            with self.spool_file.open("ab") as file:
+                entry = letter.document(now) | {"id": letter.id, "refused": why}
+                file.write(msgspec.json.encode(entry) + b"\n")
+                file.flush()
+            self.spooled += 1
+
+
+class _Refused(Exception):
+    """The whole request was refused for its content or size."""

@@ -1,0 +1,1 @@
+"""From a record to a document: which are wanted, what is added, under which id."""

@@ -1,0 +1,39 @@
+"""A feed's trouble with its surroundings: noted, waited out, never the end of it."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+
+_FIRST = 1.0
+_LONGEST = 60.0
+
+
+class ErrorState:
+    """The last error, and how long to wait after so many in a row (exponential, with jitter)."""
+
+    def __init__(self, name: str, log: logging.Logger, stopping: threading.Event) -> None:
+        self._name = name
+        self._log = log
+        self._stopping = stopping
+        self._in_a_row = 0
+        self.last_error = ""
+        self.last_error_at = 0.0
+
+    def met(self, message: str) -> None:
+        """Note an error, and wait; returns at once when the feed is to stop."""
+        self.note(message)
+        longest = min(_LONGEST, _FIRST * 2 ** min(self._in_a_row, 10))
+        self._in_a_row += 1
+        self._stopping.wait(random.uniform(0.5, 1.0) * longest)
+
+    def note(self, message: str) -> None:
+        """Note an error that nothing is waited for."""
+        self.last_error, self.last_error_at = message, time.time()
+        self._log.warning("%s: %s", self._name, message)
+
+    def over(self) -> None:
+        """All is well again."""
+        self._in_a_row = 0

@@ -1,0 +1,95 @@
+"""Making the text of a record fit for a bulk body without changing what it says."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+import msgspec
+
+_RAW = msgspec.json.Decoder(msgspec.Raw)
+_Utf8 = codecs.getincrementaldecoder("utf-8")
+_BLOCK = 1024 * 1024
+_TOKEN = re.compile(
+    rb'("[^"\\]*+(?:\\.[^"\\]*+)*+")'
+    rb"|(?<![\w.+-])(-?Infinity|-?NaN|nan|-?inf)(?![\w.])",
+    re.DOTALL,
+)
+# A pair is matched first, so that what the second branch meets is alone.
+_SURROGATE = re.compile(
+    rb"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+    rb"|(\\[^u])",
+)
+
+
+def single_line(text: bytes) -> bytes:
+    r"""A JSON text without its line breaks and the blanks round them.
+
+    In JSON a raw CR or LF stands between tokens only, so nothing within a string and no number
+    changes. The text must be JSON already: `end_of_value` has seen to that.
+
+    >>> single_line(b'{\n  "a": 1.0,\r\n  "b": "x  y"\n}')
+    b'{"a": 1.0,"b": "x  y"}'
+    """
+    return b"".join([line.strip() for line in text.splitlines()])
+
+
+def sanitize(text: bytes) -> bytes:
+    r"""A suspect record as valid JSON in valid UTF-8.
+
+    Bytes that aren't UTF-8 and surrogates without their other half become U+FFFD; NaN and the
+    infinities, which JSON doesn't have, become strings of that name. All else stays as it is.
+
+    >>> mend(b'{"a": NaN, "b": "\\ud800", "c": "\\ud83d\\ude00"}')
+    b'{"a": "NaN", "b": "\\ufffd", "c": "\\ud83d\\ude00"}'
+    """
+    valid = text.decode("utf-8", "replace").encode()
+    return _TOKEN.sub(_mended_token, valid)
+
+
+def diagnose(text: bytes) -> str:
+    """Why the engine would refuse this text though its structure stands; empty where it won't.
+
+    `invalid_utf8`, `lone_surrogate` or `not_a_number`; `unmendable` where it isn't JSON for
+    another reason.
+    """
+    try:
+        _RAW.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        mended = sanitize(text)
+        try:
+            _RAW.decode(mended)
+        except (msgspec.DecodeError, RecursionError):
+            return "unmendable"
+        return (
+            "lone_surrogate"
+            if _SURROGATE.sub(_mended_surrogate, text) != text
+            else ("not_a_number")
+        )
+    return "" if is_utf8(text) else "invalid_utf8"
+
+
+def is_utf8(text: bytes) -> bool:
+    """Whether these bytes are UTF-8 as RFC 3629 has it (so no encoded surrogates)."""
+    if text.isascii():
+        return True
+    # Block by block: decoded whole, a file of 64 MiB would take four times that.
+    decoder = _Utf8()
+    try:
+        for start in range(0, len(text), _BLOCK):
+            decoder.decode(text[start : start + _BLOCK])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _mended_token(token: re.Match[bytes]) -> bytes:
+    if token[1] is not None:
+        return _SURROGATE.sub(_mended_surrogate, token[1]) if b"\\u" in token[1] else token[1]
+    return b'"%s"' % token[2]
+
+
+def _mended_surrogate(escape: re.Match[bytes]) -> bytes:
+    return escape[0] if escape[1] or escape[2] else b"\\ufffd"

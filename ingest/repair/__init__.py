@@ -1,0 +1,1 @@
+"""Records that the engine would refuse, made into ones that it takes."""

@@ -1,0 +1,321 @@
+"""Making a record that the engine refuses into one that it takes, without losing a byte of it.
+
+Only what cannot stay is moved: a value of the wrong kind for its place in the mapping, a text or
+key beyond Lucene's term limit, a name that is Trailhound's own, a number of over 1,000 digits.
+What moves goes to `trail.original` as `{pointer, json}` (RFC 6901 pointer, JSON text), its path to
+`trail.repaired`, and texts to `trail.text` as `path=value`, where rules on that path look as well.
+A record whose very text is at fault (repeated keys, invalid UTF-8, NaN, depth) is kept whole, at
+pointer `""`.
+
+The cases were each tried on the engine, 2.19 and 3.8; tests/integration/test_repair.py tries them
+again.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from ingest.bulk import canonical
+from ingest.reading.sanitize import diagnose, sanitize
+from ingest.repair.shallow import members
+from trailhound.cluster.mappings import ADDED, EVENT, IMMENSE_TERM, RAW
+from trailhound.errors import RecordError
+
+OUR_NAMES = frozenset(ADDED)
+"""Top-level names that Trailhound adds."""
+
+_MAPPED_OBJECTS = OUR_NAMES | {
+    name for name, kind in RAW.items() if "properties" in kind or kind["type"] == "flat_object"
+}
+
+LONGEST_NUMBER = 1_000
+"""Digits; the engine's JSON reader stops there (Jackson StreamReadConstraints.maxNumberLength)."""
+
+DEEPEST = 200
+"""Levels below a field. The engine's reader stops at 1,000 in all, Python's near that."""
+
+LONGEST_KEY = 30_000
+"""Bytes of a key; with its path it must stay under Lucene's term limit."""
+
+
+@dataclass(slots=True)
+class Repaired:
+    """A record made acceptable, and what it took."""
+
+    record: bytes
+    paths: list[str] = field(default_factory=list)
+    original: list[dict[str, str]] = field(default_factory=list)
+    text: list[str] = field(default_factory=list)
+
+    def trail(self) -> dict[str, Any]:
+        """The members that mark the document, for its `trail` object."""
+        members = {"repaired": self.paths, "original": self.original, "text": self.text}
+        return {name: value for name, value in members.items() if value}
+
+
+def collides(key: str) -> bool:
+    """Whether a top-level key of a record would land in a field of ours, or forge a mapped one.
+
+    >>> collides("risk_score"), collides("source.ip"), collides("sourceIPAddress")
+    (True, True, False)
+    """
+    first, dot, _ = key.partition(".")
+    return first in OUR_NAMES or (bool(dot) and first in _MAPPED_OBJECTS)
+
+
+def repair(raw: bytes, *, thorough: bool = False) -> Repaired:
+    """The record with everything moved that the engine is known to refuse.
+
+    `thorough` moves every free-form object too: the last rung before the dead letters.
+    Raises `RecordError` where the text cannot be read as a JSON object at all.
+    """
+    try:
+        return _Repair(raw, thorough=thorough).run()
+    except RecursionError:
+        return _Repair(raw, thorough=thorough, deep=True).run()
+
+
+def restore(source: dict[str, Any]) -> bytes:
+    """The canonical text of the record that a stored document was made from."""
+    trail = source.get("trail") or {}
+    record = {key: value for key, value in source.items() if key not in OUR_NAMES}
+    for moved in trail.get("original") or []:
+        value = base64.b64decode(moved["base64"]) if "base64" in moved else moved["json"].encode()
+        if moved["pointer"] == "":
+            return canonical.canonical(value)
+        _put(record, moved["pointer"], canonical.loads(value))
+    return json.dumps(record, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _put(record: dict[str, Any], pointer: str, value: Any) -> None:
+    *parents, last = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+    at: Any = record
+    for part in parents:
+        at = at[int(part)] if isinstance(at, list) else at[part]
+    at[last] = value
+
+
+class _Repair:
+    def __init__(self, raw: bytes, *, thorough: bool, deep: bool = False) -> None:
+        self._raw = raw
+        self._thorough = thorough
+        self._deep = deep
+        self._repeated: list[str] = []
+        self._out = Repaired(b"")
+
+    def run(self) -> Repaired:
+        out = self._out
+        text = sanitize(self._raw).decode()
+        if text.encode() != self._raw:
+            out.paths.append(diagnose(self._raw))
+            out.original.append(_kept_whole(self._raw))
+        record = self._loads(text)
+        out.paths += sorted(set(self._repeated))
+        if (self._repeated or self._deep) and not out.original:
+            out.original.append(_kept_whole(self._raw))
+        # What is moved from a record that is kept whole need not be kept again.
+        self._kept_whole = bool(out.original)
+        self._object(record, EVENT["properties"], ())
+        out.record = _encode(record)
+        return out
+
+    def _loads(self, text: str) -> dict[str, Any]:
+        try:
+            record = self._parse_by_field(text) if self._deep else self._parse(text)
+        except ValueError as error:
+            raise RecordError(f"the record is not JSON: {error}") from None
+        if not isinstance(record, dict):
+            raise RecordError("the record is not a JSON object")
+        return record
+
+    def _parse(self, text: str) -> Any:
+        return json.loads(
+            text,
+            object_pairs_hook=self._pairs,
+            parse_int=_number,
+            parse_float=_number,
+        )
+
+    def _parse_by_field(self, text: str) -> dict[str, Any]:
+        """For a record too deep to read at once: the fields that are too deep stay as text."""
+        pairs: list[tuple[str, Any]] = []
+        for key, value in members(text.encode()):
+            try:
+                parsed = self._parse(value.decode())
+            except RecursionError:
+                parsed = None
+            too_deep = parsed is None and value != b"null"
+            pairs.append((key, _TooDeep(value) if too_deep or _depth(parsed) > DEEPEST else parsed))
+        return self._pairs(pairs)
+
+    def _pairs(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) != len(pairs):
+            seen: set[str] = set()
+            self._repeated += [key for key, _ in pairs if key in seen or seen.add(key)]  # type: ignore[func-returns-value]
+        return made
+
+    # One method a kind of place in the mapping. Each moves what cannot stay.
+
+    def _object(
+        self, record: dict[str, Any], schema: dict[str, Any], path: tuple[str, ...]
+    ) -> None:
+        for key in list(record):
+            here = (*path, key)
+            value = record[key]
+            kind = schema.get(key, {})
+            if _bad_name(key) or (not path and collides(key)):
+                self._move(record, key, here)
+            elif "properties" in kind:
+                self._mapped(record, key, kind["properties"], here)
+            elif kind.get("type") == "flat_object":
+                if value is not None and (not isinstance(value, dict) or self._thorough):
+                    self._move(record, key, here)
+                elif value is not None:
+                    self._flat(value, here, here)
+            elif kind:
+                if not _fits_keyword(value):
+                    self._move(record, key, here)
+            elif self._thorough or not _readable(value, 0):
+                self._move(record, key, here)
+
+    def _mapped(
+        self, record: dict[str, Any], key: str, schema: dict[str, Any], here: tuple[str, ...]
+    ) -> None:
+        value = record[key]
+        items = value if isinstance(value, list) else [value]
+        if value is None:
+            return
+        if not all(isinstance(item, dict) for item in items):
+            self._move(record, key, here)
+            return
+        for index, item in enumerate(items):
+            self._object(item, schema, (*here, str(index)) if isinstance(value, list) else here)
+
+    def _flat(self, record: dict[str, Any], here: tuple[str, ...], path: tuple[str, ...]) -> None:
+        """Below a flat_object: every leaf is a term of its own path and value."""
+        for key in list(record):
+            value = record[key]
+            below = (*path, key)
+            room = IMMENSE_TERM - sum(len(part.encode()) + 1 for part in below)
+            if (
+                _bad_name(key)
+                or len(key.encode()) > LONGEST_KEY
+                or room <= 0
+                or len(below) > DEEPEST
+                or not _readable(value, len(below))
+                or (isinstance(value, str) and _size(value) >= room)
+                or (isinstance(value, list) and not _flat_list(value, room))
+            ):
+                self._move(record, key, below)
+            elif isinstance(value, dict):
+                self._flat(value, here, below)
+            elif isinstance(value, list):
+                for index, item in enumerate(value):
+                    if isinstance(item, dict):
+                        self._flat(item, here, (*below, str(index)))
+
+    def _move(self, record: dict[str, Any], key: str, path: tuple[str, ...]) -> None:
+        value = record.pop(key)
+        dotted = ".".join(part for part in path if not part.isdigit())[:1024] or '""'
+        self._out.paths.append(dotted)
+        self._out.text += [f"{dotted}={text}" for text in _texts(value)]
+        if not self._kept_whole:
+            pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
+            self._out.original.append({"pointer": pointer, "json": _encode(value).decode()})
+
+
+@dataclass(slots=True)
+class _TooDeep:
+    raw: bytes
+
+
+def _depth(value: Any) -> int:
+    """Levels of nesting, found without nesting calls."""
+    depth, level = 0, [value]
+    while level:
+        level = [
+            below
+            for item in level
+            if isinstance(item, dict | list)
+            for below in (item.values() if isinstance(item, dict) else item)
+        ]
+        depth += 1
+    return depth
+
+
+def _number(text: str) -> Any:
+    """A number under its own text, so that none is rounded on its way."""
+    return (
+        int(text) if text.lstrip("-").isdigit() and len(text) < 19 else msgspec.Raw(text.encode())
+    )
+
+
+def _bad_name(key: str) -> bool:
+    """Names the engine refuses in mapped objects: empty, or with an empty part between dots."""
+    return not key.strip() or (("." in key) and not all(part.strip() for part in key.split(".")))
+
+
+def _size(text: str) -> int:
+    return len(text.encode())
+
+
+def _fits_keyword(value: Any) -> bool:
+    """Scalars, and lists of them, that make terms short enough."""
+    if isinstance(value, list):
+        return len(value) <= 10_000 and all(_fits_keyword(item) for item in value)
+    if isinstance(value, str):
+        return _size(value) <= IMMENSE_TERM
+    return not isinstance(value, dict | _TooDeep) and _readable(value, 0)
+
+
+def _readable(value: Any, depth: int) -> bool:
+    """Whether the engine's JSON reader gets through this value at all."""
+    if isinstance(value, _TooDeep) or depth > DEEPEST:
+        return False
+    if isinstance(value, msgspec.Raw):
+        return len(bytes(value)) < LONGEST_NUMBER
+    if isinstance(value, dict):
+        return all(
+            len(key) < LONGEST_KEY and _readable(item, depth + 1) for key, item in value.items()
+        )
+    if isinstance(value, list):
+        return all(_readable(item, depth + 1) for item in value)
+    return True
+
+
+def _flat_list(values: list[Any], room: int) -> bool:
+    return all(
+        _flat_list(item, room) if isinstance(item, list) else _size(item) < room
+        for item in values
+        if isinstance(item, list | str)
+    )
+
+
+def _texts(value: Any) -> list[str]:
+    """Every text in a value, for the search on its path."""
+    if isinstance(value, str):
+        return [value] if value else []
+    if isinstance(value, dict):
+        return [text for item in value.values() for text in _texts(item)]
+    if isinstance(value, list):
+        return [text for item in value for text in _texts(item)]
+    return []
+
+
+def _encode(value: Any) -> bytes:
+    """JSON text; what was too deep under its own."""
+    return value.raw if isinstance(value, _TooDeep) else msgspec.json.encode(value)
+
+
+def _kept_whole(raw: bytes) -> dict[str, str]:
+    """The entry of `trail.original` for a record whose very text is at fault."""
+    try:
+        return {"pointer": "", "json": raw.decode()}
+    except UnicodeDecodeError:
+        return {"pointer": "", "base64": base64.b64encode(raw).decode()}

@@ -1,0 +1,112 @@
+"""Real OpenSearch engines for the tests, each in a temporary folder and on a port of its own.
+
+Those of the fixtures are started once a session, by the first worker that asks, and stopped when
+the session ends (tests/helpers/session.py). `TRAILHOUND_TEST_ENGINE` (an address) makes the
+session use an
+engine that runs already, so that several checkouts or a debugger need not start one each.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from opensearchpy import OpenSearch
+
+from tests.helpers import session
+from tests.helpers.ports import own_port
+from trailhound.engine.local_engine import DEFAULT_VERSION, LocalEngine
+from trailhound.errors import PortInUseError
+
+HEAP_MB = 1024
+START_SECONDS = 240
+"""A start takes 10 s on a quiet machine; on a busy one, where others start too, minutes."""
+PORTS = 5
+"""How many ports to try before it is no accident that they are taken."""
+
+
+@contextmanager
+def running_engine(version: str = DEFAULT_VERSION) -> Iterator[LocalEngine]:
+    """A fresh engine of the test's own, stopped and removed at the end whatever happened."""
+    with (
+        tempfile.TemporaryDirectory(prefix="engine-", dir=session.folder()) as folder,
+        started(lambda port: _engine(Path(folder), port, version)) as engine,
+    ):
+        try:
+            yield engine
+        finally:
+            engine.stop()
+
+
+@contextmanager
+def session_engine(version: str = DEFAULT_VERSION) -> Iterator[str]:
+    """The address of the session's engine of a version, which all workers share."""
+    given = os.environ.get("TRAILHOUND_TEST_ENGINE")
+    if given and version == DEFAULT_VERSION:
+        yield given
+        return
+    shared = session.folder()
+    if shared is None:
+        with running_engine(version) as engine:
+            yield engine.url
+        return
+    address = shared / f"{version}.url"
+    with ExitStack() as ours:
+        with (shared / f"{version}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not address.exists():
+                place = shared / f"engine-{version}"
+                engine = ours.enter_context(started(lambda port: _engine(place, port, version)))
+                address.write_text(engine.url)
+        yield address.read_text()
+
+
+@contextmanager
+def started(make: Callable[[int], LocalEngine]) -> Iterator[LocalEngine]:
+    """The engine that `make` makes for a port, started; on another port where one got taken.
+
+    It is not stopped.
+    """
+    for left in reversed(range(PORTS)):
+        with own_port() as port:
+            engine = make(port)
+            try:
+                engine.start()
+            except PortInUseError:
+                if not left:
+                    raise
+                continue
+            yield engine
+            return
+
+
+def _engine(folder: Path, port: int, version: str) -> LocalEngine:
+    return LocalEngine(folder, port, version=version, heap_mb=HEAP_MB, start_timeout=START_SECONDS)
+
+
+def remove_namespace(url: str, namespace: str) -> None:
+    """Delete everything of a namespace that was made on the engine: indices, templates, aliases."""
+    client = OpenSearch(url, timeout=60)
+    try:
+        names = [
+            each["index"]
+            for each in client.cat.indices(
+                index=f"{namespace}-*", format="json", expand_wildcards="all"
+            )
+        ]
+        if names:
+            client.indices.delete(index=",".join(names))
+        for kind, key in (
+            ("_index_template", "index_templates"),
+            ("_component_template", "component_templates"),
+        ):
+            found = client.transport.perform_request("GET", f"/{kind}")
+            for each in found[key]:
+                if each["name"].startswith(f"{namespace}-"):
+                    client.transport.perform_request("DELETE", f"/{kind}/{each['name']}")
+    finally:
+        client.close()

@@ -1,0 +1,300 @@
+"""A secured OpenSearch for the tests: the real security plugin, TLS, users and roles.
+
+The certificates are made when it starts and live as long as the session.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import http.client
+import ipaddress
+import json
+import re
+import shutil
+import ssl
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from tests.helpers import session
+from tests.helpers.engines import HEAP_MB, START_SECONDS, started
+from trailhound.engine import artifacts, machine, node
+from trailhound.engine.local_engine import LocalEngine
+from trailhound.settings import ClusterSettings, Settings
+
+LOCKS = Path(__file__).parent / "locks"
+PLUGIN = "org.opensearch.security.OpenSearchSecurityPlugin"
+
+LOGINS = {
+    "_meta": {"type": "config", "config_version": 2},
+    "config": {
+        "dynamic": {
+            "authc": {
+                "password": {
+                    "http_enabled": True,
+                    "order": 1,
+                    "http_authenticator": {"type": "basic", "challenge": True},
+                    "authentication_backend": {"type": "internal"},
+                },
+                "certificate": {
+                    "http_enabled": True,
+                    "order": 0,
+                    "http_authenticator": {
+                        "type": "clientcert",
+                        "challenge": False,
+                        "config": {"username_attribute": "cn"},
+                    },
+                    "authentication_backend": {"type": "noop"},
+                },
+            }
+        }
+    },
+}
+NO_USERS = {"_meta": {"type": "internalusers", "config_version": 2}}
+NO_ROLES = {"_meta": {"type": "rolesmapping", "config_version": 2}}
+"""The plugin's default gives every user a role of their own, which allows bulk and scroll."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate and its key, as PEM files."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True)
+class Authority:
+    """A certificate authority that keeps its files in `folder`."""
+
+    folder: Path
+
+    @property
+    def bundle(self) -> Path:
+        """Its own certificate, for who is to trust it."""
+        return self.folder / "ca.pem"
+
+    def issue(self, name: str) -> Certificate:
+        """A certificate for `CN=name`: of a node on the loopback address, or of a client."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        made = Certificate(self.folder / f"{name}.pem", self.folder / f"{name}.key")
+        signed = self._builder(name, key.public_key()).sign(self._key, hashes.SHA256())
+        made.certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+        made.key.write_bytes(_pem(key))
+        return made
+
+    @cached_property
+    def _key(self) -> ec.EllipticCurvePrivateKey:
+        key = ec.generate_private_key(ec.SECP256R1())
+        builder = self._builder("ca", key.public_key(), authority=True)
+        pem = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        self.bundle.write_bytes(pem)
+        return key
+
+    def _builder(
+        self, name: str, key: ec.EllipticCurvePublicKey, *, authority: bool = False
+    ) -> x509.CertificateBuilder:
+        now = dt.datetime.now(dt.UTC)
+        loopback = ipaddress.ip_address(machine.LOOPBACK)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(_common_name(name))
+            .issuer_name(_common_name("ca"))
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - dt.timedelta(days=1))
+            .not_valid_after(now + dt.timedelta(days=2))
+            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+            .add_extension(
+                x509.SubjectAlternativeName([x509.DNSName(name), x509.IPAddress(loopback)]),
+                critical=False,
+            )
+            .add_extension(
+                x509.ExtendedKeyUsage(
+                    [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+                ),
+                critical=False,
+            )
+        )
+
+
+@dataclass(frozen=True)
+class SecuredEngine:
+    """A running secured engine, and what an administrator does to it."""
+
+    port: int
+    authority: Authority
+    administrator: Certificate
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"https://{machine.LOOPBACK}:{self.port}"
+
+    def administer(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """A request with the administrator's certificate; `AssertionError` where it fails."""
+        status, reply = self.ask(method, path, body)
+        assert status < 300, (status, reply)
+        return reply
+
+    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[int, Any]:
+        """Status and JSON of the reply to a request with the administrator's certificate."""
+        context = ssl.create_default_context(cafile=str(self.authority.bundle))
+        context.load_cert_chain(self.administrator.certificate, self.administrator.key)
+        connection = http.client.HTTPSConnection(
+            machine.LOOPBACK, self.port, context=context, timeout=30
+        )
+        try:
+            connection.request(
+                method,
+                path,
+                json.dumps(body) if body is not None else None,
+                {"content-type": "application/json"},
+            )
+            reply = connection.getresponse()
+            return reply.status, json.loads(reply.read() or b"null")
+        finally:
+            connection.close()
+
+    def create_user(self, name: str, password: str) -> None:
+        """An internal user without any role."""
+        path = f"/_plugins/_security/api/internalusers/{name}"
+        self.administer("PUT", path, {"password": password})
+
+    def create_role(self, name: str, role: Mapping[str, Any], users: list[str]) -> None:
+        """A role, and who has it."""
+        self.change_role(name, role)
+        self.administer("PUT", f"/_plugins/_security/api/rolesmapping/{name}", {"users": users})
+
+    def change_role(self, name: str, role: Mapping[str, Any]) -> None:
+        """Put another role in place of one of this name."""
+        self.administer("PUT", f"/_plugins/_security/api/roles/{name}", role)
+
+    def settings(self, namespace: str = "", **cluster: Any) -> Settings:
+        """Settings that reach it over TLS; `cluster` holds the login."""
+        named = {"hosts": [self.url], "ca_bundle": self.authority.bundle, **cluster}
+        return Settings(namespace=namespace, cluster=ClusterSettings.model_validate(named))
+
+
+@contextmanager
+def running_secured_engine() -> Iterator[SecuredEngine]:
+    """A fresh secured engine, stopped and removed at the end whatever happened."""
+    with tempfile.TemporaryDirectory(prefix="secured-", dir=session.folder()) as name:
+        folder = Path(name)
+        authority = Authority(folder)
+        authority.issue("node")
+        administrator = authority.issue("admin")
+        plugin = _unpack_plugin(folder)
+
+        def secured(port: int) -> SecuredEngine:
+            return SecuredEngine(port, authority, administrator)
+
+        with started(lambda port: _engine(folder, plugin, secured(port))) as engine:
+            try:
+                yield secured(engine.port)
+            finally:
+                engine.stop()
+
+
+def _engine(folder: Path, plugin: Path, secured: SecuredEngine) -> LocalEngine:
+    """The node, with the plugin on its class path."""
+    lock = LOCKS / "opensearch-3.4.0.lock"
+    brought = {_artifact(jar.path) for jar in artifacts.read_lock(lock)}
+    return LocalEngine(
+        folder / "engine",
+        secured.port,
+        version="3.4.0",
+        lock=lock,
+        heap_mb=HEAP_MB,
+        start_timeout=START_SECONDS,
+        plugins=(PLUGIN,),
+        plugin_jars=tuple(
+            jar for jar in sorted(plugin.glob("*.jar")) if _artifact(jar) not in brought
+        ),
+        settings=_security_settings(),
+        prepare=lambda config: _configure(config, plugin, folder),
+        health=lambda: _health(secured),
+    )
+
+
+def _unpack_plugin(folder: Path) -> Path:
+    """Fetch the plugin's zip and unpack it."""
+    (jar,) = artifacts.read_lock(LOCKS / "opensearch-security-3.4.0.lock")
+    (archive,) = artifacts.fetch([jar], folder / "repository")
+    plugin = folder / "plugin"
+    with zipfile.ZipFile(archive) as packed:
+        packed.extractall(plugin)
+    return plugin
+
+
+def _artifact(jar: Path) -> str:
+    """A jar's name without its version."""
+    return re.sub(r"-\d.*$", "", jar.name)
+
+
+def _security_settings() -> dict[str, Any]:
+    """The lines of `opensearch.yml` that switch TLS and the plugin on."""
+    tls = {
+        f"plugins.security.ssl.{layer}.{name}_filepath": file
+        for layer in ("http", "transport")
+        for name, file in (
+            ("pemcert", "node.pem"),
+            ("pemkey", "node.key"),
+            ("pemtrustedcas", "ca.pem"),
+        )
+    }
+    return {
+        **tls,
+        "plugins.security.ssl.http.enabled": True,
+        "plugins.security.ssl.http.clientauth_mode": "OPTIONAL",
+        "plugins.security.ssl.transport.enforce_hostname_verification": False,
+        "plugins.security.authcz.admin_dn": ["CN=admin"],
+        "plugins.security.nodes_dn": ["CN=node"],
+        "plugins.security.allow_default_init_securityindex": True,
+    }
+
+
+def _configure(config: Path, plugin: Path, certificates: Path) -> None:
+    """Certificates and the plugin's first configuration: its defaults, our logins, nobody in it."""
+    for name in ("ca.pem", "node.pem", "node.key"):
+        shutil.copy(certificates / name, config / name)
+    security = config / "opensearch-security"
+    shutil.copytree(plugin / "config", security, dirs_exist_ok=True)
+    (security / "config.yml").write_text(yaml.safe_dump(LOGINS))
+    (security / "internal_users.yml").write_text(yaml.safe_dump(NO_USERS))
+    (security / "roles_mapping.yml").write_text(yaml.safe_dump(NO_ROLES))
+
+
+def _health(secured: SecuredEngine) -> Mapping[str, Any] | None:
+    """Cluster health, once the plugin has read its configuration too."""
+    try:
+        _, plugin = secured.ask("GET", "/_plugins/_security/health")
+        if plugin["status"] != "UP":
+            return None
+        status, health = secured.ask("GET", "/_cluster/health")
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    return health if status == 200 and health["cluster_name"] == node.CLUSTER_NAME else None
+
+
+def _common_name(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )

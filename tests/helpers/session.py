@@ -1,0 +1,62 @@
+"""What the workers of one test session share, and how all of it ends.
+
+A session has a folder; its name stands in the environment of every process that the session
+starts, by which those that are left at the end are known.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from trailhound.engine.local_engine import LocalEngine
+from trailhound.errors import EngineStartError
+
+MARK = "PYTEST_SESSION_FOLDER"
+JVM = "-XX:TieredStopAtLevel=1"
+"""An engine that lives for minutes at the most spends half its time on optimising its own code:
+without the optimising compiler it starts with half the work."""
+
+
+def folder() -> Path | None:
+    """The session's folder; `None` outside of pytest."""
+    named = os.environ.get(MARK)
+    return Path(named) if named else None
+
+
+def begin() -> None:
+    """Make the folder. A request to end (SIGTERM) ends the session as Ctrl-C does."""
+    os.environ[MARK] = tempfile.mkdtemp(prefix="trailhound-tests-")
+    os.environ.setdefault("JAVA_TOOL_OPTIONS", JVM)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def end() -> None:
+    """Stop its engines, kill whatever else is left of it, remove the folder."""
+    shared = folder()
+    if shared is None:
+        return
+    for run_file in sorted(shared.glob("*/**/engine.json")):
+        with suppress(EngineStartError):
+            LocalEngine(run_file.parent, port=0).stop(timeout=20)
+    for pid in _left(shared):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    shutil.rmtree(shared, ignore_errors=True)
+    del os.environ[MARK]
+
+
+def _left(shared: Path) -> Iterator[int]:
+    """Processes that carry the session's mark, where the system shows them (`/proc`)."""
+    mark = f"{MARK}={shared}".encode()
+    for each in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if int(each.name) != os.getpid() and mark in (each / "environ").read_bytes().split(
+                b"\0"
+            ):
+                yield int(each.name)

@@ -1,0 +1,197 @@
+"""What `trailhound doctor` looks at: each finding is a fact, a verdict and what to do."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import OpenSearchException
+
+from enrich.geo import GeoDatabase
+from ingest.bulk.days import shard_room
+from ingest.deadletters.store import SPOOL_FILE
+from ingest.objects import Selection
+from ingest.sources import open_source
+from trailhound.app.enrichment import city_path
+from trailhound.cluster import templates
+from trailhound.cluster.refusals import translate
+from trailhound.errors import ForeignTemplateError, TrailhoundError
+from trailhound.settings import Settings
+
+OLDEST = (2, 19)
+"""The oldest OpenSearch that the tests run on."""
+
+_STALE_DAYS = 60
+"""A GeoIP database is published monthly or more often; addresses move."""
+
+_CLOCK_SECONDS = 30
+_LITTLE_DISK = 5 * 1024**3
+_PLUGINS = ("security", "alerting", "index-management")
+
+Verdict = Literal["ok", "warning", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at. `advice` is empty where all is well."""
+
+    what: str
+    verdict: Verdict
+    fact: str
+    advice: str = ""
+
+
+def diagnose(client: OpenSearch, settings: Settings, source: str | None) -> Iterator[Check]:
+    """Findings, one by one. Raises nothing but `ClusterUnreachableError` as a finding of its
+    own.
+    """
+    reachable = True
+    try:
+        info = client.info()
+        yield _version(info)
+    except OpenSearchException as error:
+        reachable = False
+        yield _failed("cluster", translate(error, settings.hosts[0]))
+    if reachable:
+        for look in (_plugins, _template, _shards, _disk, _clock, _dead_letters):
+            try:
+                yield look(client, settings)
+            except OpenSearchException as error:
+                yield _failed(look.__name__.strip("_").replace("_", " "), translate(error))
+            except TrailhoundError as error:
+                yield _failed(look.__name__.strip("_").replace("_", " "), error)
+    yield _geoip(settings)
+    yield _home(settings)
+    if source:
+        yield _identity(settings)
+        yield _source(source, settings)
+
+
+def _failed(what: str, error: TrailhoundError) -> Check:
+    return Check(what, "failed", error.message, error.hint)
+
+
+def _version(info: dict[str, Any]) -> Check:
+    version = info["version"]
+    name = f"{version.get('distribution', 'elasticsearch')} {version['number']}"
+    if version.get("distribution") != "opensearch":
+        return Check("cluster", "failed", f"this is {name}", "Trailhound needs OpenSearch")
+    parts = tuple(int(part) for part in version["number"].split("-")[0].split(".")[:2])
+    if parts < OLDEST:
+        return Check(
+            "cluster", "warning", name, f"tested from {OLDEST[0]}.{OLDEST[1]} on: upgrade it"
+        )
+    return Check("cluster", "ok", name)
+
+
+def _plugins(client: OpenSearch, _settings: Settings) -> Check:
+    rows = client.cat.plugins(params={"format": "json", "h": "component"})
+    have = {row["component"].removeprefix("opensearch-") for row in rows}
+    known = [f"{name}: {'yes' if name in have else 'no'}" for name in _PLUGINS]
+    return Check("plugins", "ok", ", ".join(known))
+
+
+def _template(client: OpenSearch, settings: Settings) -> Check:
+    try:
+        templates.check(client, settings)
+    except ForeignTemplateError as error:
+        return _failed("index templates", error)
+    return Check("index templates", "ok", "current")
+
+
+def _shards(client: OpenSearch, settings: Settings) -> Check:
+    room = shard_room(client)
+    if room is None:
+        return Check("shards", "ok", "the cluster sets no limit that it tells")
+    days = room // (settings.index.shards * (1 + (settings.index.replicas or 0)))
+    advice = "raise cluster.max_shards_per_node, or add a node" if days < 90 else ""
+    return Check("shards", "warning" if advice else "ok", f"room for {days:,} more days", advice)
+
+
+def _disk(client: OpenSearch, _settings: Settings) -> Check:
+    stats = client.nodes.stats(metric="fs", params={"filter_path": "nodes.*.fs.total"})
+    free = min(node["fs"]["total"]["available_in_bytes"] for node in stats["nodes"].values())
+    fact = f"{free / 1024**3:.0f} GiB free on the fullest node"
+    advice = "free some, or add a node: near the flood stage nothing is written"
+    return (
+        Check("disk", "ok", fact) if free > _LITTLE_DISK else Check("disk", "warning", fact, advice)
+    )
+
+
+def _clock(client: OpenSearch, _settings: Settings) -> Check:
+    stats = client.nodes.stats(metric="os", params={"filter_path": "nodes.*.os.timestamp"})
+    now = datetime.now(UTC).timestamp()
+    apart = max(abs(node["os"]["timestamp"] / 1000 - now) for node in stats["nodes"].values())
+    fact = f"{apart:.0f} s apart from the cluster's"
+    if apart <= _CLOCK_SECONDS:
+        return Check("clock", "ok", fact)
+    return Check("clock", "warning", fact, "set both by NTP: event.ingested is our clock")
+
+
+def _dead_letters(client: OpenSearch, settings: Settings) -> Check:
+    index = templates.Names(settings.prefix).deadletter
+    number = client.count(index=index, params={"ignore_unavailable": "true"})["count"]
+    spool = settings.spool / SPOOL_FILE
+    spooled = sum(1 for _ in spool.open("rb")) if spool.exists() else 0
+    fact = f"{number:,} in the index, {spooled:,} in {spool.parent}"
+    if not number + spooled:
+        return Check("dead letters", "ok", "none")
+    return Check("dead letters", "warning", fact, "look at `reason`; trailhound retry-deadletters")
+
+
+def _geoip(settings: Settings) -> Check:
+    path = city_path(settings)
+    if path is None:
+        return Check("GeoIP", "warning", "no database", "set enrich.city_database to a .mmdb file")
+    try:
+        database = GeoDatabase.open(path)
+    except TrailhoundError as error:
+        return Check("GeoIP", "warning", error.message, error.hint)
+    age = (datetime.now(UTC).date() - database.build_date).days
+    fact = f"{database.type_name}, {database.build_date} ({age:,} days old)"
+    if age <= _STALE_DAYS:
+        return Check("GeoIP", "ok", fact)
+    return Check(
+        "GeoIP", "warning", fact, "set enrich.city_database to a current MaxMind or DB-IP file"
+    )
+
+
+def _home(settings: Settings) -> Check:
+    folder: Path = settings.home
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    fact = f"{settings.home}: {free / 1024**3:.0f} GiB free"
+    if free > _LITTLE_DISK:
+        return Check("home", "ok", fact)
+    return Check("home", "warning", fact, "free some, or set TRAILHOUND_HOME")
+
+
+def _identity(settings: Settings) -> Check:
+    from ingest.sources.session import aws_session
+
+    try:
+        client = aws_session(settings.aws).client("sts", endpoint_url=settings.aws.endpoint_url)
+        return Check("AWS identity", "ok", client.get_caller_identity()["Arn"])
+    except TrailhoundError as error:
+        return _failed("AWS identity", error)
+    except Exception as error:  # noqa: BLE001 - botocore's errors share no useful base
+        return Check("AWS identity", "failed", str(error), "check the AWS credentials")
+
+
+def _source(source: str, settings: Settings) -> Check:
+    try:
+        opened = open_source(source, settings)
+        first = next(opened.objects(Selection()), None)
+        if first is None:
+            return Check("source", "warning", f"{source}: no trail files", "check the prefix")
+        with opened.open(first) as stream:
+            stream.read(1)
+    except TrailhoundError as error:
+        return _failed("source", error)
+    return Check("source", "ok", f"{first.uri} is readable")

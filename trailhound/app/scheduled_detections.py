@@ -1,0 +1,89 @@
+"""The scheduled detections as the daemon's job: rules run, alerts written, people told."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from datetime import UTC, datetime
+
+from opensearchpy import OpenSearch
+
+from detections.notify.notifier import Notifier
+from detections.running.due_rules import DueRules, Ran
+from detections.running.scheduler import Job, Turn
+from ingest.sources.session import aws_session
+from trailhound.app.detection import detector, rules_in_force
+from trailhound.errors import TrailhoundError
+from trailhound.settings import Settings
+
+LOG = logging.getLogger("trailhound.detections")
+EVERY = 5.0
+"""Seconds between two looks at which rules are due."""
+LONGEST = 60.0
+"""Seconds after which a turn ends where more is due; the next one goes on from the marks."""
+
+
+class ScheduledDetections:
+    """Rules and channels of the settings, read anew after `take`."""
+
+    def __init__(self, client: OpenSearch, settings: Settings, ran: Ran = lambda _: None) -> None:
+        self._client = client
+        self._ran = ran
+        self._lock = threading.Lock()
+        self._settings = settings
+        self._stale = True
+        self._made_of: tuple[DueRules, Notifier] | None = None
+
+    def job(self) -> Job:
+        """For the scheduler that the daemons elect."""
+        return Job("detections", EVERY, self.turn)
+
+    def take(self, settings: Settings) -> None:
+        """Work by these settings, and the rule files as they are, from the next round on.
+
+        Where no rules can be had by them (a folder is gone), that is told, and the old ones hold.
+        """
+        with self._lock:
+            self._settings, self._stale = settings, True
+
+    def turn(self, turn: Turn) -> None:
+        """Run what is due, and deliver what is not delivered; the one does not wait for the other.
+
+        Where days have to be made up, people are told and new settings taken in between, and the
+        daemon's other jobs have their turn after `LONGEST`. Raises errors of the tree and
+        opensearch-py's.
+        """
+        more, ends = True, time.monotonic() + LONGEST
+        while more and time.monotonic() < ends:
+            watch, notifier = self._made()
+            try:
+                more = watch.round(turn)
+            finally:
+                if turn.holds_lease():
+                    notifier.deliver(datetime.now(UTC), turn.holds_lease)
+
+    def _made(self) -> tuple[DueRules, Notifier]:
+        with self._lock:
+            if self._made_of is None or self._stale:
+                try:
+                    self._made_of = self._make()
+                except TrailhoundError as error:
+                    if self._made_of is None:
+                        raise
+                    LOG.error("the rules are not taken, the old ones hold: %s", error)
+                self._stale = False
+            return self._made_of
+
+    def _make(self) -> tuple[DueRules, Notifier]:
+        settings = self._settings
+        pack = rules_in_force(settings)
+        for fault in pack.faults:
+            LOG.log(logging.ERROR if fault.stops else logging.INFO, "%s", fault)
+        made = detector(self._client, settings, pack)
+        said = {"rules": len(pack.alerting), "faults": len(pack.faults)}
+        LOG.info("rules in force", extra={"fields": said})
+        return (
+            DueRules(self._client, settings, made, pack.alerting, self._ran),
+            Notifier(self._client, settings, aws_session),
+        )

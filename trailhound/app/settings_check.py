@@ -1,0 +1,38 @@
+"""What is wrong with settings although their types fit, found before a daemon starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ingest.documents.noise_filter import filter_faults
+from trailhound.settings import Settings
+from trailhound.settings.provenance import Location
+
+
+def check(settings: Settings) -> Iterator[tuple[Location, str]]:
+    """Filters that are no Sigma, files that cannot be read, a source that is given twice."""
+    for position, said in filter_faults(settings.filter):
+        yield ("filter", position), said
+    for location, file in _files(settings):
+        if file is not None:
+            try:
+                with file.open("rb"):
+                    pass
+            except OSError as error:
+                yield location, f"the file cannot be read ({error.strerror})"
+    seen: set[str] = set()
+    for position, source in enumerate(settings.run.sources):
+        place = str(source.queue or source.poll or source.watch)
+        if place in seen:
+            yield ("run", "sources", position), "an earlier source follows the same place"
+        seen.add(place)
+
+
+def _files(settings: Settings) -> Iterator[tuple[Location, Path | None]]:
+    for name in ("password_file", "ca_bundle", "client_cert", "client_key"):
+        yield ("cluster", name), getattr(settings.cluster, name)
+    for position, channel in enumerate(settings.notify.channels):
+        for name in ("url_file", "secret_file", "ca_bundle"):
+            yield ("notify", "channels", position, name), getattr(channel, name)
+    yield ("aws", "sse_customer_key_file"), settings.aws.sse_customer_key_file

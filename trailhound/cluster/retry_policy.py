@@ -1,0 +1,110 @@
+"""Waiting for a cluster that is busy or gone: exponential backoff with full jitter.
+
+Without end by default: a backfill that stops because a node restarted overnight has lost a night.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from opensearchpy.exceptions import ConnectionError as NoConnection
+from opensearchpy.exceptions import SSLError, TransportError
+
+from trailhound.cluster.refusals import translate
+from trailhound.errors import ClusterUnreachableError
+
+T = TypeVar("T")
+
+TRANSIENT = frozenset({429, 502, 503, 504})
+FIRST_WAIT = 0.5
+LONGEST_WAIT = 30.0
+_LOOK_UP = 0.5
+
+
+class Stopped(Exception):
+    """The run was told to stop while it waited. Internal: never shown."""
+
+
+def is_transient(error: TransportError) -> bool:
+    """Whether the same request may succeed later. A refused certificate never does."""
+    if isinstance(error, SSLError):
+        return False
+    return isinstance(error, NoConnection) or error.status_code in TRANSIENT
+
+
+def may_have_arrived(error: TransportError) -> bool:
+    """Whether the request may have been carried out although its reply is lost.
+
+    429 is a refusal before the work; a lost connection, a time-out and a gateway's 502 and 504
+    say nothing of what the node behind did, and 503 can follow a partly done request.
+    """
+    return isinstance(error, NoConnection) or error.status_code in {502, 503, 504}
+
+
+class RetryPolicy:
+    """How long to go on, and how long to wait between two tries.
+
+    `give_up_after` is in seconds since the first failure; None means without end.
+    `on_wait(seconds, reason)` is told of every wait, for the progress display and the log.
+    """
+
+    def __init__(
+        self,
+        give_up_after: float | None = None,
+        *,
+        on_wait: Callable[[float, str], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> None:
+        self.give_up_after = give_up_after
+        self.stop = stop or threading.Event()
+        self._on_wait = on_wait
+        self._deadline: float | None = None
+
+    def hurry(self, seconds: float) -> None:
+        """Whoever runs this wants to end: wait for the cluster so long from now, and no longer."""
+        self._deadline = time.monotonic() + seconds
+
+    def wait(self, attempt: int, since: float, reason: str) -> None:
+        """Sleep before try number `attempt` + 2; `since` is when it first failed (monotonic).
+
+        Raises `ClusterUnreachableError` when it is time to give up, and `Stopped` when told to
+        stop.
+        """
+        if self.give_up_after is not None and time.monotonic() - since > self.give_up_after:
+            raise ClusterUnreachableError(
+                f"gave up after {self.give_up_after:.0f} s: {reason}",
+                hint="when the cluster is well again, run the same command: it resumes",
+            )
+        seconds = random.uniform(0.2, 1.0) * min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempt, 10))
+        if self._on_wait is not None:
+            self._on_wait(seconds, reason)
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if self._deadline is not None and time.monotonic() > self._deadline:
+                raise ClusterUnreachableError(
+                    f"stopped while waiting for the cluster: {reason}",
+                    hint="what has no reply yet is not marked as done: run the same command again",
+                )
+            if self.stop.wait(min(left, _LOOK_UP)):
+                raise Stopped
+
+    def run(self, call: Callable[[], T]) -> T:
+        """`call()`, tried again while the cluster is busy or gone. Only for idempotent calls.
+
+        Raises `ClusterError` for any other refusal.
+        """
+        attempt = 0
+        since = 0.0
+        while True:
+            try:
+                return call()
+            except TransportError as error:
+                if not is_transient(error):
+                    raise translate(error) from error
+                since = since or time.monotonic()
+                self.wait(attempt, since, translate(error).message)
+                attempt += 1

@@ -1,0 +1,1 @@
+"""The local engine: its artifacts, its JVM, its node."""

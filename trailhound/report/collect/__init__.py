@@ -1,0 +1,1 @@
+"""What a report says, asked of the index and the alerts."""

@@ -1,0 +1,146 @@
+"""A whole report, from the index, the alerts and the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from detections.rule import Rule
+from detections.running.checkpoints import Marks
+from trailhound import __version__
+from trailhound.errors import UsageError
+from trailhound.report.collect import alerts, stats
+from trailhound.report.collect.coverage import coverage
+from trailhound.report.collect.events import FIELDS, event_line
+from trailhound.report.collect.gaps import Seen, gaps
+from trailhound.report.collect.graph import attack_graph
+from trailhound.report.collect.integrity import integrity
+from trailhound.report.collect.query import Index, Window
+from trailhound.report.collect.stats import HIGH_RISK
+from trailhound.report.collect.summary import facts, story
+from trailhound.report.compliance import compliance
+from trailhound.report.value import Event, Gap, Report, Scope, Timeline
+from trailhound.settings import Settings
+
+_ROWS = 15
+"""Lines of a ranking."""
+_RISKIEST = 15
+
+
+def compose(
+    client: OpenSearch,
+    settings: Settings,
+    window: Window,
+    *,
+    rules: Sequence[Rule] = (),
+    frameworks: Sequence[str] = (),
+    now: datetime | None = None,
+) -> Report:
+    """Everything a report says of a window. `rules` are those that are watched by.
+
+    Raises `UsageError` where there is no index at all, `RequestFailedError` where a reply is
+    not whole,
+    and opensearch-py's exceptions.
+    """
+    now = now or datetime.now(UTC)
+    index = Index(client, settings, window)
+    index.refresh()
+    if not index.ask()["_shards"]["total"]:
+        raise _nothing_to_search(client, index)
+    totals = stats.totals(index)
+    accounts = index.tally("recipientAccountId", {}, 1_000)
+    regions = index.tally("awsRegion", {}, 1_000)
+    principals = stats.ranked(index, "user.name", _ROWS, note="user_type")
+    addresses = stats.ranked(index, "source.ip", _ROWS, note="geolocation.country")
+    countries = stats.ranked(index, "geolocation.country", _ROWS)
+    totals = replace(
+        totals,
+        accounts=accounts.distinct,
+        regions=regions.distinct,
+        principals=principals.distinct,
+        addresses=addresses.distinct,
+        countries=countries.distinct,
+    )
+    since = window.since or totals.first
+    until = window.until or (totals.last + timedelta(milliseconds=1) if totals.last else None)
+    scope = Scope(since, until, window.accounts, settings.namespace)
+    count = alerts.counted(index)
+    marks = Marks(client, settings).read().values()
+    watched = max((mark.ran_at for mark in marks), default=None)
+    found = alerts.findings(index, count, rules, watched)
+    covered = coverage(rules, count)
+    proof = integrity(index)
+    timeline = Timeline(86_400)
+    holes: tuple[Gap, ...] = ()
+    if since is not None and until is not None and totals.events:
+        seconds = stats.step(since, until)
+        raised = alerts.alert_times(index, since, until, seconds)
+        timeline = stats.timeline(index, since, until, raised)
+        failing = tuple(sorted(mark.title for mark in marks if mark.failures))
+        seen = Seen(totals, since, until, accounts, regions, found, failing, covered, proof, now)
+        holes = gaps(index, client, seen)
+    errors = stats.ranked(index, "errorCode", _ROWS)
+    calls = stats.ranking(
+        index.tally("eventName", stats.OF, _ROWS, note="user.name", only=[HIGH_RISK])
+    )
+    riskiest = _riskiest(index)
+    top = alerts.top_findings(found)
+    return Report(
+        generated=now,
+        version=__version__,
+        scope=scope,
+        story=story(
+            scope,
+            totals,
+            found,
+            facts(index),
+            calls=calls,
+            errors=errors,
+            countries=countries,
+            integrity=proof,
+        ),
+        totals=totals,
+        timeline=timeline,
+        risk=stats.risk(index),
+        spots=stats.spots(index),
+        principals=principals,
+        addresses=addresses,
+        countries=countries,
+        errors=errors,
+        calls=calls,
+        findings=found,
+        riskiest=riskiest,
+        coverage=covered,
+        graph=attack_graph(top, () if top else riskiest),
+        integrity=proof,
+        gaps=holes,
+        compliance=tuple(compliance(index, name, count) for name in frameworks),
+    )
+
+
+def _nothing_to_search(client: OpenSearch, index: Index) -> UsageError:
+    """No day is open: because there are none, or all are closed."""
+    params = {"h": "index", "expand_wildcards": "all"}
+    if client.cat.indices(index=index.names.days, format="json", params=params):
+        return UsageError(
+            f"every day of {index.names.alias} is closed", hint="open the days of the report"
+        )
+    return UsageError(
+        f"there are no events: the index {index.names.alias} does not exist",
+        hint="run `trailhound backfill` first, or check --namespace",
+    )
+
+
+def _riskiest(index: Index) -> tuple[Event, ...]:
+    """The events with the highest scores, of these the latest, whether a rule found them or not."""
+    sort: list[dict[str, Any]] = [
+        {"risk_score": {"order": "desc", "missing": 0}},
+        {"@timestamp": "desc"},
+        {"eventID": "asc"},
+    ]
+    reply = index.ask(size=_RISKIEST, sort=sort, _source=list(FIELDS))
+    return tuple(event_line(hit) for hit in reply["hits"]["hits"])

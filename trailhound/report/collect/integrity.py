@@ -1,0 +1,58 @@
+"""Whether the trail can be trusted: what its digests proved, and what had to be changed."""
+
+from __future__ import annotations
+
+from trailhound.report.collect.query import Index
+from trailhound.report.render.words import count, share
+from trailhound.report.value import Integrity
+
+
+def integrity(index: Index) -> Integrity:
+    """Counts of events by `trail.integrity`; a value that is not known counts as unverified."""
+    reply = index.ask(
+        {
+            "proof": {"terms": {"field": "trail.integrity", "size": 100}},
+            "conflicts": {"filter": {"exists": {"field": "trail.conflict"}}},
+            "repaired": {"filter": {"exists": {"field": "trail.repaired"}}},
+            "incomplete": {"filter": {"exists": {"field": "resource_incomplete"}}},
+        }
+    )
+    events = reply["hits"]["total"]["value"]
+    found = reply["aggregations"]
+    proof = {each["key"]: each["doc_count"] for each in found["proof"]["buckets"]}
+    verified, tampered = proof.get("verified", 0), proof.get("tampered", 0)
+    return Integrity(
+        verified=verified,
+        unverified=events - verified - tampered,
+        tampered=tampered,
+        conflicts=found["conflicts"]["doc_count"],
+        repaired=found["repaired"]["doc_count"],
+        incomplete=found["incomplete"]["doc_count"],
+        sentence=sentence(events, verified, tampered),
+    )
+
+
+def sentence(events: int, verified: int, tampered: int) -> str:
+    """What the figures mean.
+
+    >>> sentence(10, 0, 0).split(":")[0]
+    'Nothing was verified'
+    """
+    if events == 0:
+        return "There are no events whose trail could be verified."
+    if tampered:
+        return (
+            f"{count(tampered, 'event')} came from files that do not match CloudTrail's digests: "
+            "they were changed after delivery, and nothing they say can be relied on."
+        )
+    if verified == 0:
+        return (
+            "Nothing was verified: no file's digest has been checked, so this report rests on the "
+            "assumption that nobody changed the trail's files."
+        )
+    if verified < events:
+        return (
+            f"{count(verified, 'event')} ({share(verified, events)}) came from files whose digest "
+            "proved them genuine; the rest was not verified."
+        )
+    return "Every event came from a file whose digest proved it genuine."

@@ -1,0 +1,202 @@
+"""Questions to the index about one stretch of time, answered exactly or not at all.
+
+A reply that timed out, or lacks a shard, is an error: a report with a hole in it would not say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from trailhound.cluster.templates import Names
+from trailhound.errors import RequestFailedError, UsageError
+from trailhound.settings import Settings
+
+Query = dict[str, Any]
+Aggregations = Mapping[str, Any]
+
+PAGE = 10_000
+"""Values of a field that come with one request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """`since` is included, `until` left out; None is no limit. No accounts are all accounts."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    accounts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.since and self.until and self.since >= self.until:
+            raise UsageError("the report begins after its end", hint="swap --since and --until")
+
+    def clause(self, field: str = "@timestamp") -> list[Query]:
+        """The time as clauses of a filter: one, or none without limits."""
+        limits = {
+            name: moment.isoformat()
+            for name, moment in (("gte", self.since), ("lt", self.until))
+            if moment is not None
+        }
+        return [{"range": {field: limits}}] if limits else []
+
+    def events(self) -> list[Query]:
+        """Which events are meant."""
+        of = [{"terms": {"recipientAccountId": list(self.accounts)}}] if self.accounts else []
+        return [*self.clause(), *of]
+
+
+@dataclass(frozen=True, slots=True)
+class Tallied:
+    """A value of a field: how many events, how many of those by name of a filter, the last one."""
+
+    value: str
+    events: int
+    of: Mapping[str, int]
+    last: datetime | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The first values by falling number of events, and how many values and events in all."""
+
+    distinct: int
+    events: int
+    first: tuple[Tallied, ...]
+
+
+class Index:
+    """The events and alerts of a namespace, in a window. Methods raise `ClusterError`s."""
+
+    def __init__(self, client: OpenSearch, settings: Settings, window: Window) -> None:
+        self.names = Names(settings.prefix)
+        self.window = window
+        self._client = client
+
+    def refresh(self) -> None:
+        """Make everything searchable that has been sent. Raises opensearch-py's exceptions."""
+        for index in (self.names.days, self.names.alerts):
+            self._client.indices.refresh(index=index, params=_LENIENT)
+
+    def ask(
+        self,
+        aggregations: Aggregations | None = None,
+        *,
+        query: Sequence[Query] = (),
+        **more: Any,
+    ) -> dict[str, Any]:
+        """A search of the events, whole: exact total, every shard, in time."""
+        body = {"query": {"bool": {"filter": [*self.window.events(), *query]}}, **more}
+        return self.search(self.names.alias, body, aggregations)
+
+    def search(
+        self, index: str, body: dict[str, Any], aggregations: Aggregations | None = None
+    ) -> dict[str, Any]:
+        """A search of any index of ours; one that does not exist is empty."""
+        whole = {"size": 0, "track_total_hits": True} | body
+        if aggregations:
+            whole["aggs"] = dict(aggregations)
+        reply: dict[str, Any] = self._client.search(index=index, body=whole, params=_LENIENT)
+        return _checked(reply, index)
+
+    def tally(
+        self,
+        field: str,
+        filters: Mapping[str, Query],
+        rows: int,
+        *,
+        note: str | None = None,
+        only: Sequence[Query] = (),
+    ) -> Tally:
+        """The values of a field, exactly: their number, and the `rows` with the most events.
+
+        `note` is a field whose commonest value tells more of a value. Where one request can't hold
+        all values, they are paged through, for a shard's own first ones would not add up.
+        """
+        inner = _inner(filters, note)
+        terms = {"terms": {"field": field, "size": PAGE}, "aggs": inner}
+        found = self.ask({"values": terms}, query=only)["aggregations"]["values"]
+        cut = found["sum_other_doc_count"] or found["doc_count_error_upper_bound"]
+        buckets = found["buckets"]
+        if cut:
+            buckets = self._all_buckets(field, inner, only)
+        first = sorted(buckets, key=lambda each: (-each["doc_count"], str(_key(each))))[:rows]
+        return Tally(
+            len(buckets),
+            sum(each["doc_count"] for each in buckets),
+            tuple(_tallied(each, filters, note) for each in first),
+        )
+
+    def _all_buckets(
+        self, field: str, inner: Aggregations, only: Sequence[Query]
+    ) -> list[dict[str, Any]]:
+        """Every value of a field, by pages in the order of the values."""
+        found: list[dict[str, Any]] = []
+        composite: dict[str, Any] = {
+            "size": PAGE,
+            "sources": [{"value": {"terms": {"field": field}}}],
+        }
+        while True:
+            pages = {"values": {"composite": composite, "aggs": inner}}
+            page = self.ask(pages, query=only)["aggregations"]["values"]
+            found += [each | {"key": each["key"]["value"]} for each in page["buckets"]]
+            if "after_key" not in page or len(page["buckets"]) < PAGE:
+                return found
+            composite = composite | {"after": page["after_key"]}
+
+
+_LENIENT = {"ignore_unavailable": "true", "allow_no_indices": "true"}
+"""A day that is closed, and an index that was never made, are told of as gaps, not refused."""
+
+
+def moment(milliseconds: float | None) -> datetime | None:
+    """A time as aggregations give it."""
+    if milliseconds is None:
+        return None
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _checked(reply: dict[str, Any], index: str) -> dict[str, Any]:
+    shards = reply["_shards"]
+    if shards["failed"]:
+        reasons = {
+            str(each.get("reason", {}).get("reason", "")) for each in shards.get("failures", ())
+        }
+        raise RequestFailedError(
+            f"{shards['failed']} of {shards['total']} shards of {index} did not answer"
+            + (f": {'; '.join(sorted(reasons))[:300]}" if reasons else ""),
+            hint="see the cluster's health; a report of what is left would be wrong",
+        )
+    if reply["timed_out"]:
+        raise RequestFailedError(
+            f"the search of {index} timed out", hint="give a shorter time, or try again later"
+        )
+    return reply
+
+
+def _inner(filters: Mapping[str, Query], note: str | None) -> dict[str, Any]:
+    inner: dict[str, Any] = {name: {"filter": query} for name, query in filters.items()}
+    inner["last"] = {"max": {"field": "@timestamp"}}
+    if note is not None:
+        inner["note"] = {"terms": {"field": note, "size": 1}}
+    return inner
+
+
+def _key(bucket: Mapping[str, Any]) -> Any:
+    return bucket.get("key_as_string", bucket["key"])
+
+
+def _tallied(bucket: Mapping[str, Any], filters: Mapping[str, Query], note: str | None) -> Tallied:
+    notes = bucket["note"]["buckets"] if note is not None else ()
+    return Tallied(
+        str(_key(bucket)),
+        bucket["doc_count"],
+        {name: bucket[name]["doc_count"] for name in filters},
+        moment(bucket["last"]["value"]),
+        str(notes[0]["key"]) if notes else "",
+    )

@@ -1,0 +1,167 @@
+"""The figures of a report: totals, time, risk, places, rankings. All of them exact."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from trailhound.report.collect.query import Index, Query, Tally, moment
+from trailhound.report.value import (
+    HIGH,
+    Bar,
+    CountryPoint,
+    Ranking,
+    Row,
+    TimeBucket,
+    Timeline,
+    Totals,
+)
+
+FAILED: Query = {"term": {"event.outcome": "failure"}}
+HIGH_RISK: Query = {"range": {"risk_score": {"gte": HIGH}}}
+OF = {"failed": FAILED, "high_risk": HIGH_RISK}
+
+_STEPS = (60, 300, 900, 3_600, 10_800, 21_600, 43_200, 86_400, 604_800, 2_592_000, 31_536_000)
+"""Widths of a stretch of the timeline, in seconds; the first that needs no more than `_SLOTS`."""
+_SLOTS = 84
+_COUNTRIES = 1_000
+
+
+def totals(index: Index) -> Totals:
+    """How many events, and between which times. The distinct counts are those of the rankings."""
+    reply = index.ask(
+        {
+            "failed": {"filter": FAILED},
+            "high_risk": {"filter": HIGH_RISK},
+            "first": {"min": {"field": "@timestamp"}},
+            "last": {"max": {"field": "@timestamp"}},
+        }
+    )
+    found = reply["aggregations"]
+    return Totals(
+        events=reply["hits"]["total"]["value"],
+        failed=found["failed"]["doc_count"],
+        high_risk=found["high_risk"]["doc_count"],
+        first=moment(found["first"]["value"]),
+        last=moment(found["last"]["value"]),
+    )
+
+
+def ranking(tally: Tally) -> Ranking:
+    """A tally as the lines of a table."""
+    rows = tuple(
+        Row(
+            each.value,
+            each.events,
+            each.of["failed"],
+            each.of["high_risk"],
+            each.last,
+            each.note,
+        )
+        for each in tally.first
+    )
+    return Ranking(tally.distinct, tally.events, rows)
+
+
+def ranked(index: Index, field: str, rows: int, *, note: str | None = None) -> Ranking:
+    """The values of a field with the most events."""
+    return ranking(index.tally(field, OF, rows, note=note))
+
+
+def step(since: datetime, until: datetime) -> int:
+    """Seconds of one stretch of a timeline between two times.
+
+    >>> step(datetime(2025, 3, 1), datetime(2025, 3, 8))
+    10800
+    """
+    span = (until - since).total_seconds()
+    return next((each for each in _STEPS if span / each <= _SLOTS), _STEPS[-1])
+
+
+def timeline(
+    index: Index, since: datetime, until: datetime, alerts: dict[datetime, dict[str, int]]
+) -> Timeline:
+    """Events by outcome; `alerts` by the start of their stretch and band (`alert_times`)."""
+    seconds = step(since, until)
+    reply = index.ask(
+        {
+            "time": {
+                "date_histogram": {
+                    "field": "@timestamp",
+                    "fixed_interval": f"{seconds}s",
+                    "min_doc_count": 1,
+                },
+                "aggs": {"outcome": {"terms": {"field": "event.outcome", "size": 10}}},
+            }
+        }
+    )
+    events: dict[datetime, dict[str, int]] = {}
+    for bucket in reply["aggregations"]["time"]["buckets"]:
+        counts = {each["key"]: each["doc_count"] for each in bucket["outcome"]["buckets"]}
+        counts["all"] = bucket["doc_count"]
+        events[datetime.fromtimestamp(bucket["key"] / 1000, UTC)] = counts
+    slots = []
+    start = floor(since, seconds)
+    while start < until:
+        of, raised = events.get(start, {}), alerts.get(start, {})
+        success, failure = of.get("success", 0), of.get("failure", 0)
+        slots.append(
+            TimeBucket(
+                start,
+                success,
+                failure,
+                of.get("all", 0) - success - failure,
+                raised.get("high", 0),
+                raised.get("medium", 0),
+                raised.get("low", 0),
+            )
+        )
+        start += timedelta(seconds=seconds)
+    return Timeline(seconds, tuple(slots))
+
+
+def floor(when: datetime, seconds: int) -> datetime:
+    """The start of the stretch that holds a time, as OpenSearch's `fixed_interval` sets it.
+
+    >>> floor(datetime(2025, 3, 1, 4, 30, tzinfo=UTC), 10_800).isoformat()
+    '2025-03-01T03:00:00+00:00'
+    """
+    return datetime.fromtimestamp(when.timestamp() // seconds * seconds, UTC)
+
+
+def risk(index: Index) -> tuple[Bar, ...]:
+    """Events by risk score, 1 to 10; scores that no event has are there with 0."""
+    reply = index.ask({"risk": {"terms": {"field": "risk_score", "size": 300}}})
+    found = {each["key"]: each["doc_count"] for each in reply["aggregations"]["risk"]["buckets"]}
+    return tuple(Bar(score, found.get(score, 0)) for score in range(1, max(10, *found, 10) + 1))
+
+
+def spots(index: Index) -> tuple[CountryPoint, ...]:
+    """Countries that events came from, the most events first, each at the middle of its places."""
+    reply = index.ask(
+        {
+            "countries": {
+                "terms": {
+                    "field": "geolocation.country",
+                    "size": _COUNTRIES,
+                    "shard_size": _COUNTRIES,
+                },
+                "aggs": {
+                    "middle": {"geo_centroid": {"field": "geolocation.location"}},
+                    "high_risk": {"filter": HIGH_RISK},
+                    "code": {"terms": {"field": "geolocation.country_code", "size": 1}},
+                },
+            }
+        }
+    )
+    return tuple(
+        CountryPoint(
+            bucket["key"],
+            bucket["code"]["buckets"][0]["key"] if bucket["code"]["buckets"] else "",
+            round(bucket["middle"]["location"]["lat"], 2),
+            round(bucket["middle"]["location"]["lon"], 2),
+            bucket["doc_count"],
+            bucket["high_risk"]["doc_count"],
+        )
+        for bucket in reply["aggregations"]["countries"]["buckets"]
+        if "location" in bucket["middle"]
+    )

@@ -1,0 +1,80 @@
+"""What a trail can say on the controls of a framework, and what it can't.
+
+A control names pieces of evidence (`evidence`); each is a query of the index. The tables of the
+frameworks (`cis`, `pci`, `soc2`, `nist`) say in plain words what they show. Titles are our own
+words: the frameworks' texts are their publishers'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from trailhound.errors import UsageError
+from trailhound.report.collect.alerts import Counted
+from trailhound.report.collect.query import Index, moment
+from trailhound.report.compliance.cis import CIS
+from trailhound.report.compliance.control import Framework, Row
+from trailhound.report.compliance.evidence import EVIDENCE
+from trailhound.report.compliance.nist import NIST
+from trailhound.report.compliance.pci import PCI
+from trailhound.report.compliance.soc2 import SOC2
+from trailhound.report.value import Compliance, Control, Proof, Verdict
+
+FRAMEWORKS: Mapping[str, Framework] = {"cis": CIS, "pci": PCI, "soc2": SOC2, "nist": NIST}
+
+NOTE = (
+    "This is evidence for an auditor, no verdict of compliance. It is what the trail recorded in "
+    "this time; how accounts are configured, and what people decided, no trail can show."
+)
+
+
+def framework(name: str) -> Framework:
+    """Raises `UsageError` for a name that is none."""
+    if name not in FRAMEWORKS:
+        raise UsageError(
+            f"no framework is called {name!r}", hint=f"choose of {', '.join(FRAMEWORKS)}"
+        )
+    return FRAMEWORKS[name]
+
+
+def compliance(index: Index, name: str, count: Counted) -> Compliance:
+    """Each control of a framework, with the evidence in the index's window."""
+    of = framework(name)
+    wanted = sorted({each for row in of.rows for each in row.evidence} & EVIDENCE.keys())
+    proofs = _proofs(index, wanted) | {
+        "alerts": Proof("alerts raised", count.total),
+        "alerts_closed": Proof("alerts that somebody closed", count.closed),
+    }
+    controls = tuple(_control(row, proofs) for row in of.rows)
+    return Compliance(name, of.title, NOTE, controls)
+
+
+def _control(row: Row, proofs: Mapping[str, Proof]) -> Control:
+    mine = tuple(proofs[each] for each in row.evidence)
+    found = any(proof.events for proof in mine)
+    verdict: Verdict = row.found if found else "none"
+    return Control(row.id, row.title, verdict, row.shows, row.limits, mine)
+
+
+def _proofs(index: Index, wanted: list[str]) -> dict[str, Proof]:
+    def asked(name: str) -> dict[str, Any]:
+        return {
+            "filter": EVIDENCE[name].query,
+            "aggs": {
+                "last": {"max": {"field": "@timestamp"}},
+                # Whose they mostly are; how many each, is not told.
+                "who": {"terms": {"field": "user.name", "size": 2, "shard_size": 1_000}},
+            },
+        }
+
+    found = index.ask({name: asked(name) for name in wanted})["aggregations"]
+    return {
+        name: Proof(
+            EVIDENCE[name].what,
+            found[name]["doc_count"],
+            moment(found[name]["last"]["value"]),
+            tuple(str(each["key"]) for each in found[name]["who"]["buckets"]),
+        )
+        for name in wanted
+    }

@@ -1,0 +1,398 @@
+"""Pieces of evidence: what each is called, and which events it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from trailhound.report.value import HIGH
+
+Query = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """`what` stands after a number: "12 calls by root"."""
+
+    what: str
+    query: Query
+
+
+def both(*clauses: Query) -> Query:
+    return {"bool": {"filter": list(clauses)}}
+
+
+def either(*clauses: Query) -> Query:
+    return {"bool": {"should": list(clauses), "minimum_should_match": 1}}
+
+
+def term(field: str, value: str) -> Query:
+    return {"term": {field: value}}
+
+
+def call(*names: str) -> Query:
+    return {"terms": {"eventName": list(names)}}
+
+
+def source(*services: str) -> Query:
+    return {"terms": {"eventSource": [f"{service}.amazonaws.com" for service in services]}}
+
+
+LOGIN = call("ConsoleLogin")
+ROOT = term("userIdentity.type", "Root")
+FAILED = term("event.outcome", "failure")
+SUCCEEDED = term("event.outcome", "success")
+DATA = either(term("eventCategory", "Data"), term("managementEvent", "false"))
+READS = term("readOnly", "true")
+WRITES = term("readOnly", "false")
+HIGH_RISK: Query = {"range": {"risk_score": {"gte": HIGH}}}
+
+_IMDS = "requestParameters.ModifyInstanceMetadataOptionsRequest.HttpTokens"
+_RANGES = "requestParameters.ipPermissions.items"
+FROM_ANYWHERE = either(
+    term(f"{_RANGES}.ipRanges.items.cidrIp", "0.0.0.0/0"),
+    term(f"{_RANGES}.ipv6Ranges.items.cidrIpv6", "::/0"),
+    term("requestParameters.cidrIp", "0.0.0.0/0"),
+    term("requestParameters.cidrIpv6", "::/0"),
+)
+
+EVIDENCE: Mapping[str, Evidence] = {
+    "events": Evidence("events recorded", {"match_all": {}}),
+    "principals": Evidence("events that name who acted", {"exists": {"field": "user.name"}}),
+    "root": Evidence("calls by root", ROOT),
+    "root_login": Evidence("console sign-ins by root", both(ROOT, LOGIN)),
+    "root_key": Evidence(
+        "access keys that root made for itself", both(ROOT, call("CreateAccessKey"), SUCCEEDED)
+    ),
+    "login": Evidence("console sign-ins", both(LOGIN, SUCCEEDED)),
+    "login_no_mfa": Evidence(
+        "console sign-ins without MFA",
+        both(LOGIN, SUCCEEDED, term("additionalEventData.MFAUsed", "No")),
+    ),
+    "login_failed": Evidence("console sign-ins that failed", both(LOGIN, FAILED)),
+    "denied": Evidence(
+        "calls refused for want of permission",
+        either(
+            {"prefix": {"errorCode": {"value": "AccessDenied", "case_insensitive": True}}},
+            {"wildcard": {"errorCode": {"value": "*Unauthorized*", "case_insensitive": True}}},
+        ),
+    ),
+    "iam_policy": Evidence(
+        "changes of IAM policies",
+        call(
+            "DeleteGroupPolicy",
+            "DeleteRolePolicy",
+            "DeleteUserPolicy",
+            "PutGroupPolicy",
+            "PutRolePolicy",
+            "PutUserPolicy",
+            "CreatePolicy",
+            "DeletePolicy",
+            "CreatePolicyVersion",
+            "DeletePolicyVersion",
+            "AttachRolePolicy",
+            "DetachRolePolicy",
+            "AttachUserPolicy",
+            "DetachUserPolicy",
+            "AttachGroupPolicy",
+            "DetachGroupPolicy",
+        ),
+    ),
+    "admin_policy": Evidence(
+        "grants of AdministratorAccess",
+        both(
+            call("AttachRolePolicy", "AttachUserPolicy", "AttachGroupPolicy"),
+            {"wildcard": {"requestParameters.policyArn": "*:policy/AdministratorAccess"}},
+        ),
+    ),
+    "user_policy": Evidence(
+        "policies given to users directly", call("AttachUserPolicy", "PutUserPolicy")
+    ),
+    "accounts_changed": Evidence(
+        "users, roles and groups made, changed or removed",
+        both(
+            source("iam"),
+            call(
+                "CreateUser",
+                "UpdateUser",
+                "DeleteUser",
+                "CreateRole",
+                "UpdateRole",
+                "DeleteRole",
+                "UpdateAssumeRolePolicy",
+                "CreateGroup",
+                "DeleteGroup",
+                "AddUserToGroup",
+                "RemoveUserFromGroup",
+            ),
+        ),
+    ),
+    "credentials": Evidence(
+        "access keys, passwords and MFA devices made, changed or removed",
+        call(
+            "CreateAccessKey",
+            "UpdateAccessKey",
+            "DeleteAccessKey",
+            "CreateLoginProfile",
+            "UpdateLoginProfile",
+            "DeleteLoginProfile",
+            "ChangePassword",
+            "PasswordUpdated",
+            "CreateVirtualMFADevice",
+            "EnableMFADevice",
+            "DeactivateMFADevice",
+            "DeleteVirtualMFADevice",
+            "UploadSSHPublicKey",
+            "CreateServiceSpecificCredential",
+        ),
+    ),
+    "mfa_removed": Evidence(
+        "MFA devices removed", call("DeactivateMFADevice", "DeleteVirtualMFADevice")
+    ),
+    "password_policy": Evidence(
+        "changes of the password policy",
+        call("UpdateAccountPasswordPolicy", "DeleteAccountPasswordPolicy"),
+    ),
+    "roles_assumed": Evidence(
+        "sessions of roles begun",
+        call("AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"),
+    ),
+    "trail_change": Evidence(
+        "changes of trails",
+        both(
+            source("cloudtrail"),
+            call(
+                "CreateTrail",
+                "UpdateTrail",
+                "DeleteTrail",
+                "StartLogging",
+                "StopLogging",
+                "PutEventSelectors",
+            ),
+        ),
+    ),
+    "trail_stop": Evidence(
+        "attempts to stop or delete a trail",
+        both(source("cloudtrail"), call("StopLogging", "DeleteTrail")),
+    ),
+    "verified": Evidence("events from files proved genuine", term("trail.integrity", "verified")),
+    "tampered": Evidence("events from changed files", term("trail.integrity", "tampered")),
+    "config_change": Evidence(
+        "changes of AWS Config",
+        both(
+            source("config"),
+            call(
+                "StopConfigurationRecorder",
+                "DeleteConfigurationRecorder",
+                "DeleteDeliveryChannel",
+                "PutDeliveryChannel",
+                "PutConfigurationRecorder",
+                "DeleteConfigRule",
+            ),
+        ),
+    ),
+    "watch_off": Evidence(
+        "GuardDuty, Security Hub, Macie or Inspector turned off, muted or changed",
+        both(
+            source("guardduty", "securityhub", "macie2", "inspector2"),
+            call(
+                "DeleteDetector",
+                "UpdateDetector",
+                "CreateFilter",
+                "DisassociateMembers",
+                "DeleteMembers",
+                "StopMonitoringMembers",
+                "DisassociateFromMasterAccount",
+                "DisassociateFromAdministratorAccount",
+                "DisableSecurityHub",
+                "BatchDisableStandards",
+                "DisableMacie",
+                "Disable",
+            ),
+        ),
+    ),
+    "kms_loss": Evidence(
+        "KMS keys disabled or to be deleted",
+        both(source("kms"), call("DisableKey", "ScheduleKeyDeletion")),
+    ),
+    "kms_change": Evidence(
+        "changes of KMS keys and their policies",
+        both(
+            source("kms"),
+            call(
+                "CreateKey",
+                "PutKeyPolicy",
+                "CreateGrant",
+                "DisableKey",
+                "EnableKey",
+                "DisableKeyRotation",
+                "EnableKeyRotation",
+                "ScheduleKeyDeletion",
+            ),
+        ),
+    ),
+    "rotation_off": Evidence("KMS keys taken out of rotation", call("DisableKeyRotation")),
+    "bucket_policy": Evidence(
+        "changes of S3 buckets' policies and access",
+        both(
+            source("s3"),
+            call(
+                "PutBucketAcl",
+                "PutBucketPolicy",
+                "PutBucketCors",
+                "PutBucketLifecycle",
+                "PutBucketReplication",
+                "DeleteBucketPolicy",
+                "DeleteBucketCors",
+                "DeleteBucketLifecycle",
+                "DeleteBucketReplication",
+            ),
+        ),
+    ),
+    "public_block": Evidence(
+        "changes of the block on public access",
+        call(
+            "PutBucketPublicAccessBlock",
+            "PutAccountPublicAccessBlock",
+            "DeleteBucketPublicAccessBlock",
+            "DeleteAccountPublicAccessBlock",
+        ),
+    ),
+    "ebs_default": Evidence(
+        "encryption of new disks turned off", call("DisableEbsEncryptionByDefault")
+    ),
+    "backups_gone": Evidence(
+        "backups and snapshots deleted",
+        call(
+            "DeleteBackupPlan",
+            "DeleteBackupVault",
+            "DeleteRecoveryPoint",
+            "DeleteBackup",
+            "DeleteSnapshot",
+            "DeleteDBSnapshot",
+            "DeleteDBClusterSnapshot",
+            "DeleteClusterSnapshot",
+        ),
+    ),
+    "flow_logs_off": Evidence("VPC flow logs deleted", call("DeleteFlowLogs")),
+    "log_groups_gone": Evidence(
+        "log groups deleted, or their retention changed",
+        both(source("logs"), call("DeleteLogGroup", "DeleteLogStream", "PutRetentionPolicy")),
+    ),
+    "security_group": Evidence(
+        "changes of security groups",
+        call(
+            "AuthorizeSecurityGroupIngress",
+            "AuthorizeSecurityGroupEgress",
+            "RevokeSecurityGroupIngress",
+            "RevokeSecurityGroupEgress",
+            "CreateSecurityGroup",
+            "DeleteSecurityGroup",
+            "ModifySecurityGroupRules",
+        ),
+    ),
+    "open_to_world": Evidence(
+        "security groups opened to every address",
+        both(call("AuthorizeSecurityGroupIngress"), FROM_ANYWHERE),
+    ),
+    "network_acl": Evidence(
+        "changes of network ACLs",
+        call(
+            "CreateNetworkAcl",
+            "CreateNetworkAclEntry",
+            "DeleteNetworkAcl",
+            "DeleteNetworkAclEntry",
+            "ReplaceNetworkAclEntry",
+            "ReplaceNetworkAclAssociation",
+        ),
+    ),
+    "acl_open": Evidence(
+        "network ACL entries that let every address in",
+        both(
+            call("CreateNetworkAclEntry", "ReplaceNetworkAclEntry"),
+            term("requestParameters.ruleAction", "allow"),
+            term("requestParameters.egress", "false"),
+            either(
+                term("requestParameters.cidrBlock", "0.0.0.0/0"),
+                term("requestParameters.ipv6CidrBlock", "::/0"),
+            ),
+        ),
+    ),
+    "gateway": Evidence(
+        "changes of network gateways",
+        call(
+            "CreateCustomerGateway",
+            "DeleteCustomerGateway",
+            "AttachInternetGateway",
+            "CreateInternetGateway",
+            "DeleteInternetGateway",
+            "DetachInternetGateway",
+        ),
+    ),
+    "route_table": Evidence(
+        "changes of route tables",
+        call(
+            "CreateRoute",
+            "CreateRouteTable",
+            "ReplaceRoute",
+            "ReplaceRouteTableAssociation",
+            "DeleteRouteTable",
+            "DeleteRoute",
+            "DisassociateRouteTable",
+        ),
+    ),
+    "vpc": Evidence(
+        "changes of VPCs and their peerings",
+        call(
+            "CreateVpc",
+            "DeleteVpc",
+            "ModifyVpcAttribute",
+            "AcceptVpcPeeringConnection",
+            "CreateVpcPeeringConnection",
+            "DeleteVpcPeeringConnection",
+            "RejectVpcPeeringConnection",
+        ),
+    ),
+    "organization": Evidence(
+        "changes of the organization", both(source("organizations"), {"bool": {"must_not": READS}})
+    ),
+    "old_imds": Evidence(
+        "instances allowed the old metadata service",
+        both(
+            call("ModifyInstanceMetadataOptions"),
+            either(
+                term(_IMDS, "optional"),
+                term("requestParameters.httpTokens", "optional"),
+            ),
+        ),
+    ),
+    "data_read": Evidence("reads of data, object by object", both(DATA, READS)),
+    "data_write": Evidence("writes of data, object by object", both(DATA, WRITES)),
+    "secrets_read": Evidence(
+        "secrets read", call("GetSecretValue", "BatchGetSecretValue", "GetParametersByPath")
+    ),
+    "writes": Evidence("calls that change something", WRITES),
+    "objects_made": Evidence(
+        "resources made or removed",
+        both(
+            WRITES,
+            either(
+                {"prefix": {"eventName": "Create"}},
+                {"prefix": {"eventName": "Delete"}},
+                call("RunInstances", "TerminateInstances"),
+            ),
+        ),
+    ),
+    "outside": Evidence(
+        "calls from addresses outside AWS", term("risk_reasons", "external_address")
+    ),
+    "high_risk": Evidence("events with a risk score of 8 or more", HIGH_RISK),
+    "threats": Evidence(
+        "events that match a threat list", {"exists": {"field": "threat.indicator.type"}}
+    ),
+    "remote_shell": Evidence(
+        "shells and commands on machines through Systems Manager",
+        both(source("ssm"), call("StartSession", "SendCommand")),
+    ),
+}

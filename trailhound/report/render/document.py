@@ -1,0 +1,64 @@
+"""The report as JSON, and the JSON Schema that it keeps to."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from typing import Any
+
+import msgspec
+
+from trailhound.report.value import Report
+
+SCHEMA_FILE = "docs/report.schema.json"
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def as_json(report: Report) -> str:
+    """The report as an indented JSON object, in ASCII.
+
+    Event texts are as recorded, only half a surrogate pair, which is no text, becomes U+FFFD.
+    """
+    plain = _texts_mended(msgspec.to_builtins(report))
+    return json.dumps(plain, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of the report, closed: a name that is not here is not written."""
+    made = msgspec.json.schema(Report)
+    for definition in made["$defs"].values():
+        definition["description"] = inspect.cleandoc(definition["description"])
+        if definition.get("type") == "object":
+            definition["additionalProperties"] = False
+            definition["required"] = sorted(definition["properties"])
+            for described in definition["properties"].values():
+                described.pop("default", None)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Trailhound report",
+        **made,
+    }
+
+
+def schema_text() -> str:
+    """What `docs/report.schema.json` holds; `python -m trailhound.report.render.document`
+    prints it.
+    """
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _texts_mended(value: Any) -> Any:
+    match value:
+        case str():
+            return _SURROGATE.sub("\ufffd", value)
+        case list() | tuple():
+            return [_texts_mended(each) for each in value]
+        case dict():
+            return {key: _texts_mended(each) for key, each in value.items()}
+        case _:
+            return value
+
+
+if __name__ == "__main__":
+    print(schema_text(), end="")  # noqa: T201

@@ -1,0 +1,145 @@
+"""The report as one HTML file that needs nothing else: no network, no script to be read.
+
+Every value is escaped by the template engine, after what would act or hide was made visible
+(`visible`). The page's own policy (CSP) allows its one style and its one script, by their hashes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from trailhound.report.render import charts, network
+from trailhound.report.render.strip import strip
+from trailhound.report.render.visible import visible
+from trailhound.report.render.words import count, listed, share, when, without_alerts
+from trailhound.report.value import Event, Report, band_of
+
+_HERE = Path(__file__).parent
+_TICKS = re.compile(r"`([^`]+)`")
+SHOWN_EVENTS = 8
+"""Events of a finding that are shown; the JSON has all that are known."""
+
+
+def as_html(report: Report) -> str:
+    """The whole file. Raises `ReportError` where the charts can't be drawn."""
+    style = (_HERE / "assets" / "report.css").read_text("utf-8")
+    script = (_HERE / "assets" / "sort.js").read_text("utf-8")
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            style=Markup(style),  # noqa: S704 - our own file
+            script=Markup(script),  # noqa: S704 - our own file
+            policy=_policy(style, script),
+            drawn=_charts(report),
+            graph=network.layout(report.graph),
+            network=network,
+            shown_events=SHOWN_EVENTS,
+        )
+    )
+
+
+def telling(evidence: Sequence[Event], most: int) -> list[Event]:
+    """So many of the events: the first of each call and outcome, then the earliest, by time."""
+    firsts: dict[tuple[str, str, str], Event] = {}
+    for event in evidence:
+        firsts.setdefault((event.source, event.call, event.outcome), event)
+    chosen = list(firsts.values())[:most]
+    chosen += [event for event in evidence if event not in chosen][: most - len(chosen)]
+    return sorted(chosen, key=lambda event: (event.time, event.id))
+
+
+def _charts(report: Report) -> dict[str, Markup]:
+    """The charts by name; without events there are none."""
+    if not report.totals.events or not report.timeline.slots:
+        return {}
+    nothing = Markup()
+    return {
+        "events": charts.events_over_time(report.timeline),
+        "risk": charts.risk_histogram(report.risk),
+        "failures": charts.failures_over_time(report.timeline) if report.totals.failed else nothing,
+        "alerts": charts.alerts_over_time(report.timeline) if report.findings.total else nothing,
+        "map": charts.world_map(report.spots) if report.spots else nothing,
+    }
+
+
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_fit_to_be_seen,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters: dict[str, Callable[..., Any]] = {
+        "number": lambda value: f"{value:,}",
+        "moment": _moment,
+        "iso": lambda value: value.astimezone(UTC).isoformat(timespec="seconds"),
+        "band": band_of,
+        "cut": _cut,
+        "ticks": _ticks,
+    }
+    made.filters |= filters
+    made.globals |= {
+        "count": count,
+        "listed": listed,
+        "share": share,
+        "strip": strip,
+        "telling": telling,
+        "when": when,
+        "without_alerts": without_alerts,
+    }
+    return made
+
+
+def _fit_to_be_seen(value: Any) -> Any:
+    """What the engine does to every value before it escapes it."""
+    if isinstance(value, Markup):
+        return value
+    if value is None:
+        return ""
+    return visible(str(value), 1_000) if isinstance(value, str) else value
+
+
+def _cut(text: str, longest: int = 120) -> str:
+    """A name short enough for a cell. The JSON has all of it."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _ticks(text: str) -> Markup:
+    """A sentence in which `names` stand between ticks, as code. It is escaped first."""
+    return Markup(_TICKS.sub(r"<code>\1</code>", str(escape(visible(text, 1_000)))))  # noqa: S704
+
+
+def _moment(value: datetime | None, between: str = " ") -> Markup:
+    """A time as the tables show it, to the second, in UTC."""
+    if value is None:
+        return Markup()
+    utc = value.astimezone(UTC)
+    gap = Markup("<br>") if between == "<br>" else " "
+    return Markup('<time datetime="{}">{}{}{}</time>').format(
+        utc.isoformat(timespec="seconds"), f"{utc:%Y-%m-%d}", gap, f"{utc:%H:%M:%S}"
+    )
+
+
+def _policy(style: str, script: str) -> str:
+    return (
+        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    """A source of the policy: the digest of what stands between the tags, to the letter."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -1,0 +1,66 @@
+"""Numbers and times as a sentence says them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from trailhound.report.value import Findings
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """A number and its noun.
+
+    >>> count(1, "event"), count(2000, "event"), count(2, "country", "countries")
+    ('1 event', '2,000 events', '2 countries')
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def share(part: int, whole: int) -> str:
+    """A percentage that never rounds something down to nothing, or less than all up to all.
+
+    >>> share(1, 3), share(1, 100_000), share(99_999, 100_000), share(2, 2), share(0, 0)
+    ('33 %', 'under 1 %', 'over 99 %', '100 %', '0 %')
+    """
+    if whole == 0 or part == 0:
+        return "0 %"
+    if part == whole:
+        return "100 %"
+    rounded = round(100 * part / whole)
+    return "under 1 %" if rounded == 0 else "over 99 %" if rounded == 100 else f"{rounded} %"
+
+
+def when(moment: datetime) -> str:
+    """A time, to the minute.
+
+    >>> when(datetime(2025, 3, 1, 4, 5, tzinfo=UTC))
+    '1 March 2025, 04:05 UTC'
+    """
+    utc = moment.astimezone(UTC)
+    return f"{utc.day} {utc:%B %Y, %H:%M} UTC"
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Names in a row; of many, the first and how many more.
+
+    >>> listed(["a"]), listed(["a", "b", "c"]), listed(["a", "b", "c"], most=2)
+    ('a', 'a, b and c', 'a, b and 1 more')
+    """
+    shown = list(names[:most])
+    if len(names) > most:
+        shown.append(f"{len(names) - most:,} more")
+    return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " and " + shown[-1]
+
+
+def without_alerts(findings: Findings) -> str:
+    """What it means that there are none."""
+    if findings.watched is None:
+        return (
+            "There is no alert for this time: rules never ran on schedule here, and whether they "
+            "were run over it by hand is not recorded."
+        )
+    return (
+        "There is no alert for this time. Rules run on schedule, last on "
+        f"{when(findings.watched)}; they look at what is new, not at what was there before them."
+    )

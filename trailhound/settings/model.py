@@ -1,0 +1,78 @@
+"""The tree of settings, with its defaults."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from trailhound.settings.cluster import (
+    ClusterSettings,
+    EngineSettings,
+    IndexSettings,
+    RetentionSettings,
+)
+from trailhound.settings.detections import DetectionSettings, NotifySettings
+from trailhound.settings.enrich import EnrichSettings
+from trailhound.settings.ingest import AwsSettings, IngestSettings, RunSettings
+from trailhound.settings.report import DashboardsSettings, ReportSettings
+
+
+def default_home() -> Path:
+    """Where the engine's data and the spool live: `$TRAILHOUND_HOME`, else `~/.trailhound`."""
+    return Path(os.environ.get("TRAILHOUND_HOME") or Path.home() / ".trailhound")
+
+
+class Settings(BaseSettings):
+    """The tree. `Settings()` reads the environment; `load()` reads a file beneath it."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TRAILHOUND_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    home: Path = Field(default_factory=default_home)
+    namespace: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9_.-]{0,60})?$")] = ""
+    cluster: ClusterSettings = ClusterSettings()
+    engine: EngineSettings = EngineSettings()
+    aws: AwsSettings = AwsSettings()
+    index: IndexSettings = IndexSettings()
+    retention: RetentionSettings = RetentionSettings()
+    ingest: IngestSettings = IngestSettings()
+    enrich: EnrichSettings = EnrichSettings()
+    run: RunSettings = RunSettings()
+    detections: DetectionSettings = DetectionSettings()
+    notify: NotifySettings = NotifySettings()
+    report: ReportSettings = ReportSettings()
+    dashboards: DashboardsSettings = DashboardsSettings()
+    filter: list[dict[str, Any]] = []
+    """Sigma `detection` blocks; an event that matches any of them is counted, not indexed."""
+
+    @field_validator("namespace")
+    @classmethod
+    def _own_pattern(cls, value: str) -> str:
+        if value.startswith("cloudtrail"):
+            raise ValueError("`cloudtrail-*` is the pattern of the indices without a namespace")
+        return value
+
+    @field_validator("home", mode="before")
+    @classmethod
+    def _expand_home(cls, value: Any) -> Any:
+        return Path(value).expanduser() if isinstance(value, str | Path) else value
+
+    @property
+    def prefix(self) -> str:
+        """What stands before every index, template, alias and policy name: `""` or `"team-"`."""
+        return f"{self.namespace}-" if self.namespace else ""
+
+    @property
+    def hosts(self) -> list[str]:
+        """The cluster's addresses; the local engine's where none is set."""
+        return self.cluster.hosts or [f"http://127.0.0.1:{self.engine.port}"]
+
+    @property
+    def spool(self) -> Path:
+        """Folder of the last resort for dead letters."""
+        return self.ingest.spool or self.home / "spool"
