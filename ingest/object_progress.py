@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Literal
 
@@ -19,13 +20,22 @@ class ObjectProgress:
     ended: that is the moment `done` may be written, since every document has its own reply.
     """
 
-    __slots__ = ("_lock", "_on_done", "_reading", "bytes", "counts", "fault", "item")
+    __slots__ = (
+        "_lock", "_on_done", "_reading", "aborted", "bytes", "counts", "fault", "item",
+        "progressed", "retry",
+    )  # fmt: skip
 
     def __init__(self, item: TrailObject, on_done: Callable[[ObjectProgress], None]) -> None:
         self.item = item
         self.counts = Counts()
         self.bytes = 0
         self.fault = ""
+        self.aborted = False
+        """Given up before all of its records were settled: see `abort`."""
+        self.retry = False
+        """The fault is of the surroundings: the same object is to be read again."""
+        self.progressed = time.monotonic()
+        """When (monotonic) a record of it was last read or settled."""
         self._on_done = on_done
         self._reading = True
         self._lock = threading.Lock()
@@ -33,11 +43,16 @@ class ObjectProgress:
     def read(self, number: int) -> None:
         """So many more records were read. Called before they can settle."""
         with self._lock:
-            self.counts.read += number
+            self.progressed = time.monotonic()
+            if not self.aborted:
+                self.counts.read += number
 
     def settle(self, term: Term, number: int = 1) -> None:
         """The fate of so many records is known."""
         with self._lock:
+            self.progressed = time.monotonic()
+            if self.aborted:
+                return  # what is written now, the next reading finds as duplicates
             setattr(self.counts, term, getattr(self.counts, term) + number)
             done = not self._reading and self.counts.holds
         if done:
@@ -46,8 +61,22 @@ class ObjectProgress:
     def finish_reading(self, fault: str = "") -> None:
         """No more records will come; `fault` says why the rest could not be read."""
         with self._lock:
+            if self.aborted:
+                return
             self.fault = fault
             self._reading = False
             done = self.counts.holds
         if done:
             self._on_done(self)
+
+    def abort(self, fault: str, *, retry: bool) -> None:
+        """Give the object up: some of its records cannot be settled now. `on_done` is called.
+
+        Counted as read is what was settled so far: the object is read again, from its start.
+        """
+        with self._lock:
+            if self.aborted or not (self._reading or not self.counts.holds):
+                return
+            self.aborted, self.fault, self.retry = True, fault, retry
+            self.counts.read = self.counts.settled
+        self._on_done(self)

@@ -93,6 +93,8 @@ class Pipeline:
             fault = ""
             try:
                 for chunk in reader.chunks():
+                    if run.aborted:
+                        break
                     run.bytes = reader.bytes_in
                     run.read(len(chunk.records) + len(chunk.faults))
                     for made in self._assembler.assemble(chunk, run):

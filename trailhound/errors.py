@@ -31,6 +31,7 @@ Whoever catches one shows both; a traceback is shown by `--debug` alone.
     │   ├── CorruptFile         gzip or JSON that breaks off or breaks in the middle
     │   └── FileTooLarge        over the limit on uncompressed size
     ├── RecordError             one record that cannot become a document           exit 1
+    ├── SpoolError              the folder of last resort for records can't be written  exit 1
     ├── NotifyError             a message that a channel did not take              exit 1
     ├── GeoDatabaseError        a GeoIP database that cannot be read (a warning)
     ├── ThreatListError         a threat list that cannot be read (a warning)
@@ -186,6 +187,10 @@ class RecordError(TrailhoundError):
     def __init__(self, message: str, *, hint: str = "", reason: str = "record") -> None:
         super().__init__(message, hint=hint)
         self.reason = reason
+
+
+class SpoolError(TrailhoundError):
+    """The spool, which takes the records that the dead-letter index refuses, can't be written."""
 
 
 class NotifyError(TrailhoundError):

@@ -26,6 +26,7 @@ from ingest.pipeline import Pipeline
 from ingest.reading import Chunk
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.templates import Names
+from trailhound.errors import SpoolError
 from trailhound.settings import Settings
 
 _PAGE = 200
@@ -86,13 +87,12 @@ class Retry:
 
     def _spooled(self) -> Counts:
         """The letters of the spool file; those that fail again stay in it, or are stored now."""
-        file = self._job.deadletters.spool_file
-        taken = file.with_suffix(".retrying")
+        spool = self._job.deadletters.spool
+        taken = spool.file.with_suffix(".retrying")
         # One that an earlier retry was stopped at comes first: its letters are nowhere else.
         total = self._of_file(taken)
-        if file.exists():
-            # A name of its own: what is spooled meanwhile, by us or another, begins a new file.
-            file.replace(taken)
+        # A name of its own: what is spooled meanwhile, by us or another, begins a new file.
+        if spool.rotate(taken):
             total.add(self._of_file(taken))
         return total
 
@@ -129,6 +129,8 @@ class Retry:
                 self._job.settlement.deliver(made.batch)
                 self._job.settlement.deliver(made.repaired)
             run.finish_reading()
+            if run.aborted:  # neither stored nor spooled: it stays where it is
+                raise SpoolError(run.fault, hint="then run the same command again")
             settled.append((letter, run.counts))
             total.add(run.counts)
         self._forget([pair for pair in settled if not pair[1].dead_lettered], stored=stored)

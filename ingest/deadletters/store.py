@@ -23,10 +23,10 @@ from opensearchpy.exceptions import TransportError
 
 from ingest.bulk import replies
 from ingest.object_progress import ObjectProgress
+from ingest.spool import Spool
 from trailhound.cluster.retry_policy import RetryPolicy
-from trailhound.errors import ClusterBlockedError
+from trailhound.errors import ClusterBlockedError, SpoolError
 
-SPOOL_FILE = "deadletters.jsonl"
 _REQUEST_BYTES = 5 * 1024 * 1024
 
 
@@ -78,8 +78,10 @@ class DeadLetters:
         self._index = index
         self._patience = patience
         self._lock = threading.Lock()
-        self.spool_file = spool / SPOOL_FILE
+        self.spool = Spool(spool)
         self.spooled = 0
+        self.spool_error = ""
+        """Why the spool could not be written at the last try; empty while all is well."""
         self.codes: dict[str, int] = {}
 
     def put(self, letters: Iterable[DeadLetter]) -> None:
@@ -103,6 +105,8 @@ class DeadLetters:
             pending, attempt = self._send(pending, now), attempt + 1
         with self._lock:
             for letter in letters:
+                if letter.owner.aborted:
+                    continue
                 self.codes[letter.code] = self.codes.get(letter.code, 0) + 1
         for letter in letters:
             letter.owner.settle("dead_lettered")
@@ -151,13 +155,18 @@ class DeadLetters:
         return reply
 
     def _spool(self, letter: DeadLetter, now: datetime, why: str) -> None:
+        """Into the spool file, once. Where that cannot be written, the letter's whole object is
+        given up until it can: nothing of it is counted that is kept nowhere."""
+        entry = letter.document(now) | {"id": letter.id, "refused": why}
+        try:
+            new = self.spool.append(letter.id, msgspec.json.encode(entry))
+        except SpoolError as error:
+            self.spool_error = error.message
+            letter.owner.abort(f"{error.message}; {error.hint}", retry=True)
+            return
+        self.spool_error = ""
         with self._lock:
-            self.spool_file.parent.mkdir(parents=True, exist_ok=True)
-            with self.spool_file.open("ab") as file:
-                entry = letter.document(now) | {"id": letter.id, "refused": why}
-                file.write(msgspec.json.encode(entry) + b"\n")
-                file.flush()
-            self.spooled += 1
+            self.spooled += new
 
 
 class _Refused(Exception):

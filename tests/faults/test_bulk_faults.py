@@ -15,10 +15,10 @@ import pytest
 from opensearchpy import OpenSearch
 
 from ingest.backfill.backfill import Backfill
-from ingest.deadletters.store import SPOOL_FILE
 from ingest.objects import Selection, Source, TrailObject
 from ingest.run_report import Report
 from ingest.sources import open_source
+from ingest.spool import SPOOL_FILE
 from tests.faults.proxy import (
     DROP,
     LOSE_REPLY,
@@ -421,3 +421,40 @@ def test_memory_does_not_grow_with_what_waits(
         big = peak_memory(settings, tmp_path / "big")
     # 80 files hold 100 MB of events, inflated; a tenth of that would show.
     assert big - small < 10_000_000, (small, big)
+
+
+def _too_large(request: Request) -> Fault | None:
+    return Answer(413) if len(request.body) > 20_000 else None
+
+
+def test_a_record_is_spooled_once_however_often_its_object_is_read(
+    client: OpenSearch, straight: Settings, namespace: str, tmp_path: Path
+) -> None:
+    trail_of(tmp_path / "trail", [[record(requestParameters={"x": "y" * 30_000})]])
+    with Proxy(straight.hosts[0], _too_large) as proxy:
+        settings = through(proxy, namespace, tmp_path)
+        for _ in range(2):
+            report = backfill(settings, tmp_path / "trail", force=True)
+            assert terms(report) == (1, 0, 0, 1)
+    assert len((straight.spool / SPOOL_FILE).read_bytes().splitlines()) == 1
+
+
+def test_a_spool_that_cannot_be_written_fails_its_object_and_no_other(
+    client: OpenSearch, straight: Settings, namespace: str, tmp_path: Path
+) -> None:
+    """What needs the spool is named and read again by the next run; the rest is in."""
+    big = record(requestParameters={"x": "y" * 30_000})
+    trail_of(tmp_path / "trail", [[*events(2), big], events(3)])
+    straight.spool.parent.mkdir(parents=True, exist_ok=True)
+    straight.spool.touch()
+    with Proxy(straight.hosts[0], _too_large) as proxy:
+        settings = through(proxy, namespace, tmp_path)
+        report = backfill(settings, tmp_path / "trail")
+        assert (report.failed_objects, len(documents(client, straight))) == (1, 5)
+        ((_, reason),) = report.failures
+        assert str(straight.spool) in reason
+        assert "Not a directory" in reason
+        straight.spool.unlink()
+        report = backfill(settings, tmp_path / "trail")
+    assert terms(report) == (3, 0, 2, 1)
+    assert len((straight.spool / SPOOL_FILE).read_bytes().splitlines()) == 1

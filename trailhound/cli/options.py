@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from trailhound.private_files import tighten
 from trailhound.settings import Check, Settings, load
 
 _CLUSTER = "Cluster"
@@ -54,4 +55,6 @@ def settings_from(
         flags["cluster"] = {"hosts": [url]}
     if namespace is not None:
         flags["namespace"] = namespace
-    return load(config, flags, check)
+    settings = load(config, flags, check)
+    tighten(settings.home, settings.spool)
+    return settings

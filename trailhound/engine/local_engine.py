@@ -27,6 +27,7 @@ from typing import Any, Literal, cast
 
 from trailhound.engine import artifacts, machine, node
 from trailhound.errors import EngineStartError
+from trailhound.private_files import make_private_folder
 from trailhound.settings import Settings
 
 DEFAULT_VERSION = "3.8.0"
@@ -116,7 +117,7 @@ class LocalEngine:
         `DiskFullError` and `EngineStartError`; a process that was started by then is stopped again.
         """
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private_folder(self.folder)
         except OSError as error:
             raise EngineStartError(
                 f"the engine's folder {self.folder} cannot be made: {error.strerror}",
@@ -236,6 +237,7 @@ class LocalEngine:
                 stderr=subprocess.STDOUT,
                 pass_fds=(descriptor,),
                 start_new_session=True,
+                umask=0o077,
             )
         run = {"pid": process.pid, "port": self.port, "version": self.version}
         self._run_file.write_text(json.dumps(run), encoding="utf-8")

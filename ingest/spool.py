@@ -1,0 +1,121 @@
+"""The spool: a file of this machine for records that even the dead-letter index refuses.
+
+One JSON object a line, each with the `id` of its dead letter, and each id once. Several processes
+may append: a lock of the folder orders them. A write that fails leaves the file as it was
+before, so that
+no torn line is ever followed by a whole one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from trailhound.errors import SpoolError
+from trailhound.private_files import make_private_folder, open_private
+
+SPOOL_FILE = "deadletters.jsonl"
+
+
+class _Line(msgspec.Struct):
+    id: str = ""
+
+
+class Spool:
+    """The spool file of a folder. Folder and file are made at the first write, for us alone."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / SPOOL_FILE
+        self._lock = threading.Lock()
+        self._ids: set[str] = set()
+        self._read_to = 0
+        self._inode = 0
+        self._torn = False
+        """The last line was cut off by a crash: it gets its end before another one follows."""
+
+    def append(self, identifier: str, line: bytes) -> bool:
+        """Write a line, unless the file has one of this id; whether it was written.
+
+        Raises `SpoolError` where the file cannot be written; it is then as it was before.
+        """
+        try:
+            with self._lock, self._exclusive():
+                descriptor = open_private(self.file, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+                try:
+                    return self._append(descriptor, identifier, line)
+                finally:
+                    os.close(descriptor)
+        except OSError as error:
+            raise self._error(error) from error
+
+    def rotate(self, to: Path) -> bool:
+        """Give the file another name, so that a new one is begun; False where there is none.
+
+        Raises `SpoolError`.
+        """
+        try:
+            if not self.file.exists():
+                return False
+            with self._lock, self._exclusive():
+                self.file.replace(to)
+        except OSError as error:
+            raise self._error(error) from error
+        return True
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        """The folder's lock, which other processes heed too."""
+        make_private_folder(self.file.parent)
+        descriptor = os.open(self.file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)  # which gives the lock back
+
+    def _append(self, descriptor: int, identifier: str, line: bytes) -> bool:
+        about = os.fstat(descriptor)
+        if about.st_ino != self._inode or about.st_size < self._read_to:
+            self._ids, self._read_to, self._inode = set(), 0, about.st_ino
+            self._torn = False
+        self._read_ids(descriptor, about.st_size)
+        if identifier in self._ids:
+            return False
+        content = (b"\n" if self._torn else b"") + line + b"\n"
+        try:
+            written = 0
+            while written < len(content):
+                written += os.write(descriptor, content[written:])
+        except OSError:
+            os.ftruncate(descriptor, about.st_size)
+            raise
+        self._ids.add(identifier)
+        self._read_to, self._torn = about.st_size + len(content), False
+        return True
+
+    def _read_ids(self, descriptor: int, size: int) -> None:
+        """Learn the ids of what was appended since the last look."""
+        if self._read_to == size:
+            return
+        with os.fdopen(os.dup(descriptor), "rb") as file:
+            file.seek(self._read_to)
+            last = b"\n"
+            for last in file:
+                try:
+                    self._ids.add(msgspec.json.decode(last, type=_Line).id)
+                except (msgspec.DecodeError, UnicodeDecodeError):
+                    continue  # a line that a crash has cut off
+        self._read_to, self._torn = size, not last.endswith(b"\n")
+
+    def _error(self, error: OSError) -> SpoolError:
+        return SpoolError(
+            f"the spool {self.file} cannot be written: {error.strerror or type(error).__name__}",
+            hint="free some room or fix its permissions, or set ingest.spool to another folder; "
+            "the records that belong there are kept where they came from until then",
+        )
