@@ -59,7 +59,7 @@ def report_of(text: str) -> Report:
         for hour in range(24)
     )
     bands = tuple(
-        FindingBand(band, 7, tuple(replace(each, severity=severity) for each in found.top))
+        FindingBand(band, 7, 6, tuple(replace(each, severity=severity) for each in found.top))
         for band, severity, found in zip(
             BANDS, (9, 6, 2), (*made.findings.bands, made.findings.bands[0]), strict=True
         )

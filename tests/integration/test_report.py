@@ -198,6 +198,7 @@ def test_a_time_without_events_is_a_report_that_says_so(stand: Stand) -> None:
     window = Window(datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 2, tzinfo=UTC))
     found = compose(stand.client, stand.settings, window, frameworks=["cis"], now=NOW)
     assert found.totals.events == 0
+    assert "Dead letters" in {gap.title for gap in found.gaps}  # of all times: still said
     assert "There are no events" in found.story[0]
     assert {control.verdict for control in found.compliance[0].controls} == {"none"}
     assert "There are no events" in as_html(found)
@@ -206,8 +207,8 @@ def test_a_time_without_events_is_a_report_that_says_so(stand: Stand) -> None:
 def test_facts_that_a_reader_asks_for_are_told(report: Report) -> None:
     story = " ".join(report.story)
     assert "Root made" in story
-    assert "without MFA" in story
-    assert "The trail itself was to be changed or stopped" in story
+    assert "no MFA recorded" in story
+    assert "to stop, delete or reconfigure a trail" in story
     assert "Nothing was verified" in story
     assert "There is no alert for this time" in story
 
@@ -224,7 +225,7 @@ def test_when_rules_last_ran_is_told(stand: Stand) -> None:
         for name in ("a", "b"):
             stand.client.delete(index=index, id=f"mark-{name}", params={"refresh": "true"})
     assert found.findings.watched == ran
-    assert "last on 19 March 2025, 12:00 UTC" in " ".join(found.story)
+    assert "Rules last ran on schedule on 19 March 2025, 12:00 UTC" in " ".join(found.story)
     (failing,) = [gap for gap in found.gaps if gap.title == "Rules that fail"]
     assert "1 rule failed when last run on schedule: Rule b" in failing.detail
 
@@ -264,6 +265,54 @@ def test_controls_count_what_is_there(stand: Stand, report: Report) -> None:
     ]
     assert proofs["cis", "4.2", "console sign-ins without MFA"] == len(no_mfa) >= 1
     assert proofs["pci", "10.4.1", "alerts raised"] == 0
+
+
+def test_records_left_out_are_counted_by_object_alone(stand: Stand, report: Report) -> None:
+    """A daemon keeps counts of its own of the same records, in the same index."""
+    index = templates.Names(stand.settings.prefix).ledger
+    entries = {
+        "test-object": {"uri": "s3://b/k", "state": "done", "filtered": 596},
+        "test-daemon": {"state": "daemon", "filtered": 596},
+    }
+    for name, body in entries.items():
+        stand.client.index(index=index, id=name, body=body, params={"refresh": "true"})
+    try:
+        found = compose(stand.client, stand.settings, Window(), now=NOW)
+    finally:
+        for name in ("test-object", "test-daemon"):
+            stand.client.delete(index=index, id=name, params={"refresh": "true"})
+    (gap,) = [gap for gap in found.gaps if gap.title == "Left out on purpose"]
+    assert gap.detail.startswith("596 records")
+    assert "Left out on purpose" not in {each.title for each in report.gaps}
+
+
+def test_accounts_that_are_nowhere_are_named_with_those_there_are(stand: Stand) -> None:
+    window = Window(accounts=("999999999999",))
+    found = compose(stand.client, stand.settings, window, now=NOW)
+    (gap,) = [gap for gap in found.gaps if gap.title == "Accounts that are not in the index"]
+    assert "999999999999" in gap.detail
+    assert OWN_ACCOUNT in gap.detail
+
+
+def test_secrets_that_are_read_are_no_data_events(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    """The sentence on what is not recorded must not deny what stands beside it."""
+    settings = own_settings(engine, namespace, tmp_path / "home")
+    client = prepared(settings)
+    secret = record(eventSource="secretsmanager.amazonaws.com", eventName="GetSecretValue")
+    write_trail(tmp_path / "trail", [secret])
+    backfill(settings, tmp_path / "trail")
+    titles = {gap.title: gap.detail for gap in compose(client, settings, Window(), now=NOW).gaps}
+    assert "GetSecretValue, are" in titles["No data events"]
+    # An old record that does not say what it is.
+    read = record(eventSource="s3.amazonaws.com", eventName="GetObject", eventVersion="1.05")
+    for name in ("eventCategory", "managementEvent"):
+        read.pop(name, None)
+    write_trail(tmp_path / "more", [read])
+    backfill(settings, tmp_path / "more")
+    found = compose(client, settings, Window(), frameworks=["cis"], now=NOW)
+    assert "No data events" not in {gap.title for gap in found.gaps}
 
 
 def test_hostile_text_of_events_stays_text(stand: Stand) -> None:
@@ -376,6 +425,28 @@ def test_findings_are_the_gravest_of_each_band(stand: Stand, alerts: list[str]) 
     as_html(found)
 
 
+def test_every_alert_is_in_the_report(
+    stand: Stand, alerts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond one page of a search as well; open ones first, and none that another took in."""
+    monkeypatch.setattr("detections.alerts.paging.PAGE", 3)
+    found = compose(stand.client, stand.settings, Window(), rules=[RULE], now=NOW)
+    listed = [(each.severity, each.state, each.count) for each in found.findings.all]
+    assert listed == [
+        (10, "open", 8),
+        (10, "open", 5),
+        (9, "open", 9),
+        (9, "open", 6),
+        (8, "open", 10),
+        (8, "open", 7),
+        (3, "open", 500),
+        (5, "closed", 2),
+    ]
+    assert [(band.total, band.open) for band in found.findings.bands] == [(6, 6), (1, 0), (1, 1)]
+    page = as_html(found)
+    assert all(each.id in page for each in found.findings.all)
+
+
 def test_an_alert_belongs_to_the_times_that_its_events_overlap(
     stand: Stand, alerts: list[str]
 ) -> None:
@@ -449,7 +520,11 @@ def test_a_closed_day_is_a_gap(each_engine: str, namespace: str, tmp_path: Path)
     client.indices.close(index=templates.Names(settings.prefix).day("2025.03.01"))
     found = compose(client, settings, Window(), frameworks=["cis", "nist"], now=NOW)
     assert found.totals.events == 1
-    assert "Closed days" in {gap.title for gap in found.gaps}
+    titles = {gap.title: gap.detail for gap in found.gaps}
+    assert titles["Closed days"].startswith("1 daily index of this time is closed and was not")
+    assert "Days without events" not in titles  # nobody knows what a closed day holds
+    later = compose(client, settings, Window(datetime(2025, 3, 2, tzinfo=UTC)), now=NOW)
+    assert "Closed days" not in {gap.title for gap in later.gaps}
     client.indices.close(index=templates.Names(settings.prefix).day("2025.03.02"))
     with pytest.raises(UsageError, match="closed"):
         compose(client, settings, Window(), now=NOW)

@@ -168,7 +168,7 @@ def test_a_mail_holds_a_summary_and_the_page(report: Report) -> None:
     body = made.get_body(("plain",))
     assert body is not None
     text = body.get_content()
-    assert "High findings:" in text
+    assert "High alerts: 7, 6 of them open" in text
     assert "<script>alert(1)</script>" in text
     assert not set("\x00\x1b\u202e\u200b\ufeff") & set(text)
     (attached,) = made.iter_attachments()

@@ -59,17 +59,19 @@ def message(report: Report, mail: MailSettings) -> EmailMessage:
 
 
 def summary(report: Report) -> str:
-    """The report in plain text: its story, and the titles of its high findings."""
+    """The report in plain text: its story, and the first of its high alerts."""
     lines = [_subject(report), ""]
     lines += [f"- {sentence}" for sentence in report.story]
     high = report.findings.bands[0] if report.findings.bands else None
-    if high is not None and high.top:
-        lines += ["", "High findings:"]
+    if high is not None and high.total:
+        lines += ["", f"High alerts: {high.total:,}, {high.open:,} of them open"]
         lines += [
-            f"- {finding.severity}/10 {finding.title}: {count(finding.count, 'event')}, "
-            f"first {when(finding.first)}"
+            f"- {finding.severity}/10 {finding.title} ({finding.state}): "
+            f"{count(finding.count, 'event')}, first {when(finding.first)}"
             for finding in high.top
         ]
+        if high.total > len(high.top):
+            lines.append(f"- {high.total - len(high.top):,} more in the attached report")
     grave = [gap for gap in report.gaps if gap.grave]
     if grave:
         lines += ["", "What this report can't see:"]

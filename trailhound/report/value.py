@@ -35,9 +35,10 @@ def band_of(score: int) -> Band:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What the report is about. `since` is included, `until` is left out; both null without events.
+    """What the report is about. `since` is included, `until` is left out.
 
-    Where a limit was not asked for, it is that of the events. `accounts` is empty for all.
+    A limit that was not asked for is that of the events; without events it is null. `accounts` is
+    empty for all.
     """
 
     since: Moment | None
@@ -193,17 +194,41 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertRow:
+    """One alert in a line of the list of all. `count` is its number of events; where `exact` is
+    false, at least so many.
+    """
+
+    id: str
+    rule: str
+    title: str
+    severity: int
+    level: str
+    state: str
+    first: Moment
+    last: Moment
+    count: int
+    exact: bool = True
+    principals: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FindingBand:
-    """The gravest findings of a band, and how many there are in all."""
+    """A band's alerts: how many in all, how many of them nobody has closed, and the first by rank
+    in full. `top` has one alert of each rule before a rule's second one.
+    """
 
     band: Band
     total: int
+    open: int
     top: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Alerts of the time, by severity. `open` are those that nobody has closed.
+    """Alerts of the time, by severity. `open` are those that nobody has closed. `all` is every
+    alert by rank: open before closed, then by falling severity and number of events.
 
     `watched` is when rules last ran on schedule; null where they never did. Whether they were run
     over history by hand is not recorded.
@@ -212,6 +237,7 @@ class Findings:
     total: int
     open: int
     bands: tuple[FindingBand, ...] = ()
+    all: tuple[AlertRow, ...] = ()
     watched: Moment | None = None
 
 
@@ -299,7 +325,7 @@ class Integrity:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Something that this report can't see, and what would mend it."""
+    """Something that this report can't see, and what would change that."""
 
     title: str
     detail: str
@@ -309,12 +335,15 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """One kind of evidence for a control: how many events, the last one, who made most of them."""
+    """One kind of evidence for a control: how many events, the last one, who made most of them,
+    and how many of them are calls that failed.
+    """
 
     what: str
     events: int
     last: Moment | None = None
     principals: tuple[str, ...] = ()
+    failed: int = 0
 
 
 Verdict = Literal["look", "evidence", "none"]

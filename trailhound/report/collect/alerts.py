@@ -1,11 +1,19 @@
-"""Findings: the alerts of a window, counted in all and the gravest of each band in full."""
+"""Findings: every alert of a window, ranked, and the first of each band in full.
+
+Rank: alerts that nobody has closed before closed ones, then by severity, by number of events, by
+the first event's time. What is shown in full takes one alert of each rule before a rule's second
+one, so that one busy rule does not hide the others.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
+
+from opensearchpy.exceptions import NotFoundError
 
 from detections.rule import Rule
 from trailhound.report.collect.events import FIELDS, event_line, instant, texts
@@ -15,6 +23,7 @@ from trailhound.report.value import (
     BANDS,
     HIGH,
     MEDIUM,
+    AlertRow,
     Band,
     Event,
     Finding,
@@ -26,8 +35,8 @@ from trailhound.report.value import (
 TOP = 5
 """Findings of a band that are shown in full."""
 
-_MANY = 2_000
-"""Rules, tactics and techniques that alerts may name."""
+CLOSED = "closed"
+_NO_TITLE = "an alert without a name"
 
 _LIMITS: Mapping[Band, Query] = {
     "high": {"range": {"severity": {"gte": HIGH}}},
@@ -36,18 +45,40 @@ _LIMITS: Mapping[Band, Query] = {
 }
 
 
+_ROW_FIELDS = (
+    "rule.id",
+    "rule.name",
+    "level",
+    "severity",
+    "state",
+    "attack",
+    "entity.principal",
+    "entity.account",
+    "first_seen",
+    "last_seen",
+    "count",
+    "count_relation",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """How many alerts name what: bands, states, rules (by id), tactics, techniques."""
+    """All alerts of a window by rank, and how many name which rule (id), tactic, technique."""
 
-    total: int = 0
-    closed: int = 0
-    bands: Mapping[str, int] = field(default_factory=dict)
+    ranked: tuple[AlertRow, ...] = ()
     rules: Mapping[str, int] = field(default_factory=dict)
     tactics: Mapping[str, int] = field(default_factory=dict)
     techniques: Mapping[str, int] = field(default_factory=dict)
     pairs: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """A tactic's techniques, as the alerts name them together."""
+
+    @property
+    def total(self) -> int:
+        return len(self.ranked)
+
+    @property
+    def closed(self) -> int:
+        return sum(row.state == CLOSED for row in self.ranked)
 
 
 def clauses(index: Index) -> list[Query]:
@@ -64,41 +95,62 @@ def clauses(index: Index) -> list[Query]:
 
 
 def counted(index: Index) -> Counted:
-    """Every alert of the window, counted."""
-
-    def by(name: str) -> Query:
-        return {"terms": {"field": name, "size": _MANY}}
-
-    reply = index.search(
-        index.names.alerts,
-        _body(clauses(index)),
-        {
-            "bands": {"filters": {"filters": dict(_LIMITS)}},
-            "closed": {"filter": {"term": {"state": "closed"}}},
-            "rules": by("rule.id"),
-            "techniques": by("attack.technique"),
-            "tactics": {**by("attack.tactic"), "aggs": {"techniques": by("attack.technique")}},
-        },
-    )
-    found = reply.get("aggregations")
-    if not found:
-        return Counted()
-
-    def counts(name: str) -> dict[str, int]:
-        return {each["key"]: each["doc_count"] for each in found[name]["buckets"]}
-
+    """Every alert of the window, read page by page: none is beyond a limit."""
+    rules: Counter[str] = Counter()
+    tactics: Counter[str] = Counter()
+    techniques: Counter[str] = Counter()
+    pairs: dict[str, set[str]] = {}
+    rows: list[AlertRow] = []
+    for name, source in _all_alerts(index):
+        attack = source.get("attack") or {}
+        rows.append(_row(name, source))
+        named = set(texts(attack.get("technique")))
+        rules[rows[-1].rule] += 1
+        techniques.update(named)
+        for tactic in set(texts(attack.get("tactic"))):
+            tactics[tactic] += 1
+            pairs.setdefault(tactic, set()).update(named)
     return Counted(
-        total=reply["hits"]["total"]["value"],
-        closed=found["closed"]["doc_count"],
-        bands={name: each["doc_count"] for name, each in found["bands"]["buckets"].items()},
-        rules=counts("rules"),
-        tactics=counts("tactics"),
-        techniques=counts("techniques"),
-        pairs={
-            each["key"]: frozenset(inner["key"] for inner in each["techniques"]["buckets"])
-            for each in found["tactics"]["buckets"]
-        },
+        tuple(sorted(rows, key=_rank)),
+        rules,
+        tactics,
+        techniques,
+        {tactic: frozenset(named) for tactic, named in pairs.items()},
     )
+
+
+def _all_alerts(index: Index) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(`_id`, `_source`) of each alert once: one that changes while it is paged may come twice."""
+    seen: set[str] = set()
+    try:
+        for name, source in index.alerts(clauses(index), _ROW_FIELDS):
+            if name not in seen:
+                seen.add(name)
+                yield name, source
+    except NotFoundError:  # before `trailhound init` there is no index of alerts
+        return
+
+
+def _row(name: str, source: Mapping[str, Any]) -> AlertRow:
+    entity, about = source.get("entity") or {}, source.get("rule") or {}
+    return AlertRow(
+        id=name,
+        rule=str(about.get("id") or ""),
+        title=str(about.get("name") or _NO_TITLE),
+        severity=int(source.get("severity") or 0),
+        level=str(source.get("level") or ""),
+        state=str(source.get("state") or "open"),
+        first=instant(source["first_seen"]),
+        last=instant(source.get("last_seen") or source["first_seen"]),
+        count=int(source.get("count") or 0),
+        exact=source.get("count_relation", "eq") == "eq",
+        principals=texts(entity.get("principal")),
+        accounts=texts(entity.get("account")),
+    )
+
+
+def _rank(row: AlertRow) -> tuple[Any, ...]:
+    return (row.state == CLOSED, -row.severity, -row.count, row.first, row.rule, row.id)
 
 
 def alert_times(
@@ -138,34 +190,54 @@ def alert_times(
 def findings(
     index: Index, count: Counted, rules: Sequence[Rule], watched: datetime | None
 ) -> Findings:
-    """The gravest of each band, with the events that prove them."""
+    """All alerts by rank, and the first of each band with the events that prove them."""
     known = {rule.id: rule for rule in rules}
-    tops = {name: [_finding(hit, known) for hit in _top(index, name)] for name in BANDS}
+    of = {band: [row for row in count.ranked if band_of(row.severity) == band] for band in BANDS}
+    shown = {band: in_full(rows) for band, rows in of.items()}
+    stored = _stored(index, [row.id for rows in shown.values() for row in rows])
+    tops = {
+        band: [_finding(stored[row.id], known) for row in rows if row.id in stored]
+        for band, rows in shown.items()
+    }
     ids = {event for found in tops.values() for _, events in found for event in events}
     proof = _events(index, ids)
     bands = tuple(
         FindingBand(
-            name,
-            count.bands.get(name, 0),
-            tuple(_proved(finding, events, proof) for finding, events in tops[name]),
+            band,
+            len(of[band]),
+            sum(row.state != CLOSED for row in of[band]),
+            tuple(_proved(finding, events, proof) for finding, events in tops[band]),
         )
-        for name in BANDS
+        for band in BANDS
     )
-    return Findings(count.total, count.total - count.closed, bands, watched)
+    return Findings(count.total, count.total - count.closed, bands, count.ranked, watched)
 
 
-def _top(index: Index, band: Band) -> list[dict[str, Any]]:
-    body = _body([*clauses(index), _LIMITS[band]]) | {
-        "size": TOP,
-        "sort": [
-            {"severity": {"order": "desc", "missing": 0}},
-            {"count": "desc"},
-            {"first_seen": "asc"},
-            {"rule.id": "asc"},
-        ],
+def in_full(ranked: Sequence[AlertRow], most: int = TOP) -> list[AlertRow]:
+    """Which of the ranked alerts of a band are shown in full, by rank.
+
+    Open ones come first; among those, and among the closed, each rule's first before its second.
+    """
+    nth: Counter[tuple[bool, str]] = Counter()
+    turns: list[tuple[bool, int, int]] = []
+    for place, row in enumerate(ranked):
+        key = (row.state == CLOSED, row.rule)
+        turns.append((key[0], nth[key], place))
+        nth[key] += 1
+    return [ranked[place] for place in sorted(place for _, _, place in sorted(turns)[:most])]
+
+
+def _stored(index: Index, names: list[str]) -> dict[str, dict[str, Any]]:
+    """The whole documents of these alerts, by `_id`."""
+    if not names:
+        return {}
+    body = {
+        "query": {"ids": {"values": names}},
+        "size": len(names),
+        "_source": {"excludes": ["counted"]},
     }
-    hits: list[dict[str, Any]] = index.search(index.names.alerts, body)["hits"]["hits"]
-    return hits
+    hits = index.search(index.names.alerts, body)["hits"]["hits"]
+    return {hit["_id"]: hit for hit in hits}
 
 
 def _body(asked: list[Query]) -> dict[str, Any]:
@@ -183,7 +255,7 @@ def _finding(hit: Mapping[str, Any], known: Mapping[str, Rule]) -> tuple[Finding
     made = Finding(
         id=str(hit["_id"]),
         rule=str(about.get("id") or ""),
-        title=str(about.get("name") or (rule.title if rule else "") or "an alert without a name"),
+        title=str(about.get("name") or (rule.title if rule else "") or _NO_TITLE),
         severity=int(source.get("severity") or 0),
         level=str(source.get("level") or ""),
         state=str(source.get("state") or "open"),
@@ -210,7 +282,7 @@ def _events(index: Index, ids: Iterable[str]) -> dict[str, Event]:
     wanted = sorted(set(ids))
     if not wanted:
         return {}
-    body = {"query": {"ids": {"values": wanted}}, "size": len(wanted), "_source": list(FIELDS)}
+    body = {"query": {"ids": {"values": wanted}}, "size": 10_000, "_source": list(FIELDS)}
     hits = index.search(index.names.alias, body)["hits"]["hits"]
     return {hit["_id"]: event_line(hit) for hit in hits}
 
@@ -221,8 +293,9 @@ def _proved(finding: Finding, ids: tuple[str, ...], proof: Mapping[str, Event]) 
 
 
 def top_findings(found: Findings) -> list[Finding]:
-    """All findings that are shown, by falling score."""
-    return [finding for band in found.bands for finding in band.top]
+    """All findings that are shown in full, by rank: open ones first, then by falling score."""
+    shown = [finding for band in found.bands for finding in band.top]
+    return sorted(shown, key=lambda finding: (finding.state == CLOSED, -finding.severity))
 
 
 def is_high(finding: Finding) -> bool:

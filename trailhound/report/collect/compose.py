@@ -23,7 +23,7 @@ from trailhound.report.collect.query import Index, Window
 from trailhound.report.collect.stats import HIGH_RISK
 from trailhound.report.collect.summary import facts, story
 from trailhound.report.compliance import compliance
-from trailhound.report.value import Event, Gap, Report, Scope, Timeline
+from trailhound.report.value import Event, Report, Scope, Timeline
 from trailhound.settings import Settings
 
 _ROWS = 15
@@ -52,8 +52,8 @@ def compose(
     if not index.ask()["_shards"]["total"]:
         raise _nothing_to_search(client, index)
     totals = stats.totals(index)
-    accounts = index.tally("recipientAccountId", {}, 1_000)
-    regions = index.tally("awsRegion", {}, 1_000)
+    accounts = index.tally("recipientAccountId", {}, None)
+    regions = index.tally("awsRegion", {}, 0)
     principals = stats.ranked(index, "user.name", _ROWS, note="user_type")
     addresses = stats.ranked(index, "source.ip", _ROWS, note="geolocation.country")
     countries = stats.ranked(index, "geolocation.country", _ROWS)
@@ -69,21 +69,22 @@ def compose(
     until = window.until or (totals.last + timedelta(milliseconds=1) if totals.last else None)
     scope = Scope(since, until, window.accounts, settings.namespace)
     count = alerts.counted(index)
-    marks = Marks(client, settings).read().values()
+    marks = list(Marks(client, settings).read().values())
     watched = max((mark.ran_at for mark in marks), default=None)
+    failing = tuple(sorted(mark.title for mark in marks if mark.failures and not mark.inactive))
     found = alerts.findings(index, count, rules, watched)
     covered = coverage(rules, count)
     proof = integrity(index)
     timeline = Timeline(86_400)
-    holes: tuple[Gap, ...] = ()
     if since is not None and until is not None and totals.events:
         seconds = stats.step(since, until)
         raised = alerts.alert_times(index, since, until, seconds)
         timeline = stats.timeline(index, since, until, raised)
-        failing = tuple(sorted(mark.title for mark in marks if mark.failures))
-        seen = Seen(totals, since, until, accounts, regions, found, failing, covered, proof, now)
-        holes = gaps(index, client, seen)
-    errors = stats.ranked(index, "errorCode", _ROWS)
+    elsewhere = frozenset(_accounts(client, settings)) if window.accounts else frozenset()
+    seen = Seen(totals, scope, accounts, found, failing, covered, proof, elsewhere, now)
+    errors = stats.ranking(
+        index.tally("errorCode", stats.OF, _ROWS, only=[stats.FAILED, stats.NAMED_ERROR])
+    )
     calls = stats.ranking(
         index.tally("eventName", stats.OF, _ROWS, note="user.name", only=[HIGH_RISK])
     )
@@ -117,9 +118,16 @@ def compose(
         coverage=covered,
         graph=attack_graph(top, () if top else riskiest),
         integrity=proof,
-        gaps=holes,
+        gaps=gaps(index, client, seen),
         compliance=tuple(compliance(index, name, count) for name in frameworks),
     )
+
+
+def _accounts(client: OpenSearch, settings: Settings) -> list[str]:
+    """The accounts of all events, whatever the report asks for."""
+    every = Index(client, settings, Window())
+    names = ("recipientAccountId", "trail.account")
+    return [each.value for name in names for each in every.tally(name, {}, None).first]
 
 
 def _nothing_to_search(client: OpenSearch, index: Index) -> UsageError:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -10,49 +11,73 @@ from opensearchpy import OpenSearch
 
 from trailhound.report.collect.attack import BEFORE_THE_TRAIL
 from trailhound.report.collect.query import Index, Tally, moment
+from trailhound.report.compliance.evidence import DATA
 from trailhound.report.render.words import count, listed, share, when, without_alerts
-from trailhound.report.value import Coverage, Findings, Gap, Integrity, Totals
+from trailhound.report.value import Coverage, Findings, Gap, Integrity, Scope, Totals
 
 _SILENT = timedelta(days=1)
 _FEW_PLACES = 0.05
-"""Events from outside that may lack a place before it is worth telling."""
+"""Events from outside that may lack a place before it is reported."""
+_DAY = re.compile(r"(\d{4})\.(\d\d)\.(\d\d)$")
+_GLOBAL_REGIONS = ("us-east-1", "us-gov-west-1", "cn-north-1", "cn-northwest-1")
+"""Where a partition records the calls of its global services."""
+_GLOBAL_SERVICES = ("iam.amazonaws.com", "organizations.amazonaws.com")
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What gaps are told by, beside the index itself. `failing` are titles of rules whose last run
-    on schedule failed; `now` is when the report was made."""
+    """What gaps are found by, beside the index itself. `failing` are titles of rules whose last run
+    on schedule failed; `elsewhere` are the accounts of all events where the report asks for
+    accounts, else empty; `now` is when the report was made."""
 
     totals: Totals
-    since: datetime
-    until: datetime
+    scope: Scope
     accounts: Tally
-    regions: Tally
     findings: Findings
     failing: tuple[str, ...]
     coverage: Coverage
     integrity: Integrity
+    elsewhere: frozenset[str]
     now: datetime
 
 
 def gaps(index: Index, client: OpenSearch, seen: Seen) -> tuple[Gap, ...]:
     """All gaps, the grave ones first."""
+    closed = closed_days(index, client)
     found = [
+        *_accounts(seen),
         *_detections(seen),
         *_integrity(seen),
-        *_silence(index, seen),
+        *_silence(index, seen, closed),
         *_ingest(index),
-        *_closed_days(index, client),
+        *_closed_days(closed),
         *_recorded(index, seen),
     ]
     return tuple(sorted(found, key=lambda gap: not gap.grave))
+
+
+def missing_accounts(scope: Scope, elsewhere: Collection[str]) -> list[str]:
+    """Accounts that were asked for and have no event at any time."""
+    return [account for account in scope.accounts if account not in elsewhere]
+
+
+def _accounts(seen: Seen) -> Iterator[Gap]:
+    missing = missing_accounts(seen.scope, seen.elsewhere)
+    if missing:
+        there = listed(sorted(seen.elsewhere), 20) if seen.elsewhere else "none"
+        yield Gap(
+            "Accounts that are not in the index",
+            f"No event of any time is of {listed(missing, 20)}. Accounts found: {there}.",
+            "check `--account`, or backfill the trail of that account",
+            grave=True,
+        )
 
 
 def _detections(seen: Seen) -> Iterator[Gap]:
     if not seen.findings.total:
         yield Gap(
             "No alerts",
-            without_alerts(seen.findings),
+            without_alerts(seen.findings, seen.scope),
             "run `trailhound detect` over this time, or let `trailhound run` do so on schedule",
             grave=seen.findings.watched is None,
         )
@@ -93,37 +118,48 @@ def _integrity(seen: Seen) -> Iterator[Gap]:
     if proof.conflicts:
         yield Gap(
             "Reused event ids",
-            f"{count(proof.conflicts, 'event')} bear the id of a different event.",
+            f"{count(proof.conflicts, 'event')} {'has' if proof.conflicts == 1 else 'have'} the id "
+            "of a different event.",
             "compare them (`trail.conflict`): one of each pair may be forged",
             grave=True,
         )
 
 
-def _silence(index: Index, seen: Seen) -> Iterator[Gap]:
-    days = _empty_days(index, seen)
+def _silence(index: Index, seen: Seen, closed: ClosedDays) -> Iterator[Gap]:
+    if not seen.totals.events:
+        return
+    of = " of these accounts" if seen.scope.accounts else ""
+    days = [day for day in _empty_days(index, seen) if day not in closed.days]
     if days:
         yield Gap(
             "Days without events",
-            f"{count(len(days), 'day')} within this time hold no event at all: {listed(days, 10)}.",
+            f"{count(len(days), 'day')} within this time {'holds' if len(days) == 1 else 'hold'} "
+            f"no event{of} at all: {listed(days, 10)}.",
             "check that the trail was recording, and backfill those days",
             grave=True,
         )
-    end = min(seen.until, seen.now)
+    end = _end(seen)
     quiet = [
         f"{each.value} (since {when(each.last)})"
         for each in seen.accounts.first
         if each.last is not None and end - each.last > _SILENT
     ]
     if quiet:
+        least = "; closed days were not searched" if closed.names else ""
         yield Gap(
             "Accounts that fell silent",
-            f"No event for over a day before the end of this time: {listed(quiet, 10)}.",
-            "check their trails: an account in use is never silent for a day",
+            f"No event for over a day before the end of this time: {listed(quiet, 10)}{least}.",
+            "check whether their trails still record",
         )
 
 
+def _end(seen: Seen) -> datetime:
+    """The end of the report's time, at most now; that of the last event where none was given."""
+    return min(seen.scope.until or seen.now, seen.now)
+
+
 def _empty_days(index: Index, seen: Seen) -> list[str]:
-    """Days between the first and the last that has events, as `YYYY-MM-DD`."""
+    """Days of the report's time, up to now, without an event, as `YYYY-MM-DD`."""
     reply = index.ask(
         {
             "days": {
@@ -137,7 +173,9 @@ def _empty_days(index: Index, seen: Seen) -> list[str]:
     )
     buckets = reply["aggregations"]["days"]["buckets"]
     having = {datetime.fromtimestamp(each["key"] / 1000, UTC).date() for each in buckets}
-    day, last = seen.since.date(), (min(seen.until, seen.now) - timedelta(microseconds=1)).date()
+    if seen.scope.since is None:
+        return []
+    day, last = seen.scope.since.date(), (_end(seen) - timedelta(microseconds=1)).date()
     empty = []
     while day <= last:
         if day not in having:
@@ -152,13 +190,14 @@ def _ingest(index: Index) -> Iterator[Gap]:
     if letters:
         yield Gap(
             "Dead letters",
-            f"{count(letters, 'record')} of all times could not be indexed.",
+            f"{count(letters, 'record')} of all times could not be indexed so far.",
             "see `trailhound-deadletter`, and run `trailhound retry-deadletters`",
             grave=True,
         )
     entries = index.search(
         index.names.ledger,
-        {},
+        # Objects alone: daemons count the same records once more.
+        {"query": {"bool": {"filter": [{"exists": {"field": "uri"}}]}}},
         {
             "failed": {"filter": {"term": {"state": "failed"}}},
             "filtered": {"sum": {"field": "filtered"}},
@@ -177,25 +216,54 @@ def _ingest(index: Index) -> Iterator[Gap]:
     if number := int(found["filtered"]["value"]):
         yield Gap(
             "Left out on purpose",
-            f"{count(number, 'record')} of all times were dropped by `filter`, a selection of "
-            "days or accounts, or the retention.",
+            f"{count(number, 'record')} of all times {'was' if number == 1 else 'were'} left out "
+            "by `filter`, by a selection of days, accounts or regions, or by the retention.",
             "nothing, if that is what was meant",
         )
 
 
-def _closed_days(index: Index, client: OpenSearch) -> Iterator[Gap]:
+@dataclass(frozen=True, slots=True)
+class ClosedDays:
+    """Closed indices that may hold events of the report's time, and their days (`YYYY-MM-DD`)."""
+
+    names: tuple[str, ...] = ()
+    days: frozenset[str] = frozenset()
+
+
+def closed_days(index: Index, client: OpenSearch) -> ClosedDays:
+    """Which days can't be searched. One whose name holds no day is among `names`."""
     rows = client.cat.indices(
         index=index.names.days,
         format="json",
         params={"h": "index,status", "expand_wildcards": "all"},
     )
-    closed = [row["index"] for row in rows if row["status"] != "open"]
-    if closed:
+    names: list[str] = []
+    days: set[str] = set()
+    for name in sorted(str(row["index"]) for row in rows if row["status"] != "open"):
+        found = _DAY.search(name)
+        if found is None:
+            names.append(name)
+            continue
+        day = "-".join(found.groups())
+        since, until = index.window.since, index.window.until
+        if (until is None or day < until.strftime("%Y-%m-%dT%H:%M")) and (
+            since is None or day >= since.strftime("%Y-%m-%d")
+        ):
+            names.append(name)
+            days.add(day)
+    return ClosedDays(tuple(names), frozenset(days))
+
+
+def _closed_days(closed: ClosedDays) -> Iterator[Gap]:
+    if closed.names:
+        one = len(closed.names) == 1
         yield Gap(
             "Closed days",
-            f"{count(len(closed), 'index', 'indices')} of days are closed and not searched: "
-            f"{listed(sorted(closed), 4)}.",
-            "open them for a report of that time",
+            f"{count(len(closed.names), 'daily index', 'daily indices')} of this time "
+            f"{'is' if one else 'are'} closed and {'was' if one else 'were'} not searched: "
+            f"{listed(closed.names, 4)}.",
+            "open them and make the report again",
+            grave=True,
         )
 
 
@@ -203,12 +271,13 @@ def _recorded(index: Index, seen: Seen) -> Iterator[Gap]:
     outside = {"term": {"risk_reasons": "external_address"}}
     reply = index.ask(
         {
-            "data": {
+            "data": {"filter": DATA},
+            "global": {
                 "filter": {
                     "bool": {
                         "should": [
-                            {"term": {"eventCategory": "Data"}},
-                            {"term": {"managementEvent": "false"}},
+                            {"terms": {"awsRegion": list(_GLOBAL_REGIONS)}},
+                            {"terms": {"eventSource": list(_GLOBAL_SERVICES)}},
                         ]
                     }
                 }
@@ -226,15 +295,17 @@ def _recorded(index: Index, seen: Seen) -> Iterator[Gap]:
     if not found["data"]["doc_count"]:
         yield Gap(
             "No data events",
-            "Not one call on objects, secrets' values or items is recorded: reading or taking "
-            "data leaves no mark in this trail.",
+            "No event of this time is a data event: calls on single S3 objects, table items or "
+            "functions are not recorded. Management calls that return data, such as "
+            "GetSecretValue, are.",
             "record data events (event selectors) for the buckets and tables that matter",
             grave=True,
         )
-    if "us-east-1" not in {each.value for each in seen.regions.first}:
+    if not found["global"]["doc_count"]:
         yield Gap(
             "No global services",
-            "No event is of us-east-1, where IAM, Organizations and most sign-ins are recorded.",
+            "No event of this time is of IAM or Organizations, or of us-east-1, where they are "
+            "recorded.",
             "make the trail a multi-region one, and backfill that region",
             grave=True,
         )
@@ -243,12 +314,14 @@ def _recorded(index: Index, seen: Seen) -> Iterator[Gap]:
     if number and unplaced / number > _FEW_PLACES:
         yield Gap(
             "Addresses without a place",
-            f"{count(unplaced, 'event')} from outside ({share(unplaced, number)}) have an address "
-            "that the city database does not know, or that is none.",
+            f"{count(unplaced, 'event')} from outside ({share(unplaced, number)}) "
+            f"{'has' if unplaced == 1 else 'have'} no known place: no city database was used, it "
+            "does not know the address, or the address is none.",
             "give `enrich.city_database` a current one",
         )
     newest = moment(found["newest"]["value"])
-    if newest is not None and seen.until >= seen.now and seen.now - newest > _SILENT:
+    open_end = seen.scope.until is None or seen.scope.until >= seen.now
+    if newest is not None and open_end and seen.now - newest > _SILENT:
         yield Gap(
             "Nothing new",
             f"The newest event is of {when(newest)}.",

@@ -43,16 +43,19 @@ def sentence(events: int, verified: int, tampered: int) -> str:
     if tampered:
         return (
             f"{count(tampered, 'event')} came from files that do not match CloudTrail's digests: "
-            "they were changed after delivery, and nothing they say can be relied on."
+            "those files were changed after delivery, and nothing they say can be relied on. "
+            f"Of the other events, {verified:,} came from files proved genuine."
         )
     if verified == 0:
         return (
-            "Nothing was verified: no file's digest has been checked, so this report rests on the "
-            "assumption that nobody changed the trail's files."
+            "Nothing was verified: none of these events is known to come from a file that its "
+            "digest proved genuine, so this report rests on the assumption that nobody changed "
+            "the trail's files."
         )
     if verified < events:
         return (
             f"{count(verified, 'event')} ({share(verified, events)}) came from files whose digest "
-            "proved them genuine; the rest was not verified."
+            f"proved them genuine; {count(events - verified, 'event')} "
+            f"{'was' if events - verified == 1 else 'were'} not verified."
         )
     return "Every event came from a file whose digest proved it genuine."

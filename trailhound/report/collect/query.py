@@ -5,13 +5,14 @@ A reply that timed out, or lacks a shard, is an error: a report with a hole in i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from opensearchpy import OpenSearch
 
+from detections.alerts.paging import every
 from trailhound.cluster.templates import Names
 from trailhound.errors import RequestFailedError, UsageError
 from trailhound.settings import Settings
@@ -33,7 +34,11 @@ class Window:
 
     def __post_init__(self) -> None:
         if self.since and self.until and self.since >= self.until:
-            raise UsageError("the report begins after its end", hint="swap --since and --until")
+            raise UsageError(
+                f"the report's start, {self.since:%F %T} UTC, is not before its end, "
+                f"{self.until:%F %T} UTC",
+                hint="swap the two",
+            )
 
     def clause(self, field: str = "@timestamp") -> list[Query]:
         """The time as clauses of a filter: one, or none without limits."""
@@ -46,8 +51,15 @@ class Window:
 
     def events(self) -> list[Query]:
         """Which events are meant."""
-        of = [{"terms": {"recipientAccountId": list(self.accounts)}}] if self.accounts else []
-        return [*self.clause(), *of]
+        return [*self.clause(), *self.of_accounts()]
+
+    def of_accounts(self) -> list[Query]:
+        """Events of the accounts: those delivered to them, and those in their trail's folder."""
+        if not self.accounts:
+            return []
+        names = ("recipientAccountId", "trail.account")
+        either = [{"terms": {name: list(self.accounts)}} for name in names]
+        return [{"bool": {"should": either, "minimum_should_match": 1}}]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +116,24 @@ class Index:
         reply: dict[str, Any] = self._client.search(index=index, body=whole, params=_LENIENT)
         return _checked(reply, index)
 
+    def alerts(
+        self, asked: Sequence[Query], fields: Sequence[str]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """(`_id`, `_source`) of every alert that matches, page by page."""
+        return every(self._client, self.names.alerts, asked, fields=fields)
+
     def tally(
         self,
         field: str,
         filters: Mapping[str, Query],
-        rows: int,
+        rows: int | None,
         *,
         note: str | None = None,
         only: Sequence[Query] = (),
     ) -> Tally:
         """The values of a field, exactly: their number, and the `rows` with the most events.
+
+        `rows` of None are all of them.
 
         `note` is a field whose commonest value tells more of a value. Where one request can't hold
         all values, they are paged through, for a shard's own first ones would not add up.

@@ -17,6 +17,7 @@ from trailhound.report.value import (
 )
 
 FAILED: Query = {"term": {"event.outcome": "failure"}}
+NAMED_ERROR: Query = {"bool": {"must_not": {"term": {"errorCode": ""}}}}
 HIGH_RISK: Query = {"range": {"risk_score": {"gte": HIGH}}}
 OF = {"failed": FAILED, "high_risk": HIGH_RISK}
 

@@ -4,43 +4,61 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime  # noqa: F401 - the examples
 
 from trailhound.report.collect.alerts import top_findings
 from trailhound.report.collect.query import Index, Query
 from trailhound.report.render.words import count, listed, share, when, without_alerts
 from trailhound.report.value import Finding, Findings, Integrity, Ranking, Scope, Totals
 
-_TRAIL_CHANGES = ("DeleteTrail", "StopLogging", "UpdateTrail", "PutEventSelectors")
+_TRAIL_CHANGES = (
+    "DeleteTrail",
+    "StopLogging",
+    "UpdateTrail",
+    "PutEventSelectors",
+    "PutInsightSelectors",
+    "DeleteEventDataStore",
+    "StopEventDataStoreIngestion",
+    "UpdateEventDataStore",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Events that a reader would ask about by name. Root's are those that root itself called."""
+    """Events that a reader would ask about by name. Root's are those that root itself called;
+    what ends in `_failed` is part of the number before it."""
 
     root: int = 0
     root_logins: int = 0
+    root_logins_failed: int = 0
     no_mfa: int = 0
     failed_logins: int = 0
     trail_changes: int = 0
+    trail_changes_failed: int = 0
 
 
 def facts(index: Index) -> Facts:
     """How many there are of each."""
     login: Query = {"term": {"eventName": "ConsoleLogin"}}
     root: Query = {"term": {"userIdentity.type": "Root"}}
+    failed: Query = {"term": {"event.outcome": "failure"}}
+    with_mfa: Query = {"term": {"additionalEventData.MFAUsed": "Yes"}}
+    trail: list[Query] = [
+        {"term": {"eventSource": "cloudtrail.amazonaws.com"}},
+        {"terms": {"eventName": list(_TRAIL_CHANGES)}},
+    ]
     asked: dict[str, list[Query]] = {
         "root": [root],
         "root_logins": [root, login],
+        "root_logins_failed": [root, login, failed],
         "no_mfa": [
             login,
             {"term": {"event.outcome": "success"}},
-            {"term": {"additionalEventData.MFAUsed": "No"}},
+            {"bool": {"must_not": with_mfa}},
         ],
-        "failed_logins": [login, {"term": {"event.outcome": "failure"}}],
-        "trail_changes": [
-            {"term": {"eventSource": "cloudtrail.amazonaws.com"}},
-            {"terms": {"eventName": list(_TRAIL_CHANGES)}},
-        ],
+        "failed_logins": [login, failed],
+        "trail_changes": trail,
+        "trail_changes_failed": [*trail, failed],
     }
     reply = index.ask(
         {name: {"filter": {"bool": {"filter": clauses}}} for name, clauses in asked.items()}
@@ -62,11 +80,15 @@ def story(
 ) -> tuple[str, ...]:
     """The sentences, in the order in which a person asks."""
     if not totals.events:
-        return (f"There are no events in the index{_time(scope)}.", *_alerts(findings))
+        return (
+            f"There are no events in the index{_time(scope)}{_of_accounts(scope)}.",
+            *_alerts(findings, scope),
+            *_most_severe(findings),
+        )
     return (
         _whole(scope, totals),
-        *_alerts(findings),
-        *_gravest(findings),
+        *_alerts(findings, scope),
+        *_most_severe(findings),
         *_asked_about(known),
         *_failures(totals, errors),
         *_risk(totals, calls),
@@ -76,9 +98,22 @@ def story(
 
 
 def _time(scope: Scope) -> str:
-    if scope.since is None or scope.until is None:
-        return ""
+    """The limits that are known: those asked for, else those of the events.
+
+    >>> _time(Scope(None, None)), _time(Scope(None, datetime(2030, 1, 1, tzinfo=UTC)))
+    ('', ' before 1 January 2030, 00:00 UTC')
+    """
+    if scope.since is None:
+        return f" before {when(scope.until)}" if scope.until else ""
+    if scope.until is None:
+        return f" from {when(scope.since)} on"
     return f" from {when(scope.since)} to {when(scope.until)}"
+
+
+def _of_accounts(scope: Scope) -> str:
+    if not scope.accounts:
+        return ""
+    return f" of {'account' if len(scope.accounts) == 1 else 'accounts'} {listed(scope.accounts)}"
 
 
 def _whole(scope: Scope, totals: Totals) -> str:
@@ -90,58 +125,102 @@ def _whole(scope: Scope, totals: Totals) -> str:
     )
 
 
-def _alerts(findings: Findings) -> Iterator[str]:
+def _alerts(findings: Findings, scope: Scope) -> Iterator[str]:
     if not findings.total:
-        yield f"{without_alerts(findings)} The riskiest events stand where findings would."
+        yield without_alerts(findings, scope)
         return
-    bands = [f"{band.total:,} {band.band}" for band in findings.bands]
+    bands = [f"{band.total:,} {band.band}" for band in findings.bands if band.total]
     yield (
         f"The detections raised {count(findings.total, 'alert')}: {listed(bands)}; "
-        f"{'all' if findings.open == findings.total else f'{findings.open:,}'} still to be closed."
+        f"{_still_open(findings.open, findings.total)}."
     )
 
 
-def _gravest(findings: Findings) -> Iterator[str]:
+def _still_open(number: int, total: int) -> str:
+    """How many alerts nobody has closed.
+
+    >>> _still_open(1, 1), _still_open(0, 2), _still_open(1, 3)
+    ('it is not closed', 'all of them are closed', '1 of them is not closed')
+    """
+    if total == 1:
+        return "it is not closed" if number else "it is closed"
+    if number == 0:
+        return "all of them are closed"
+    if number == total:
+        return "none of them is closed"
+    return f"{number:,} of them {'is' if number == 1 else 'are'} not closed"
+
+
+def _most_severe(findings: Findings) -> Iterator[str]:
+    """The first by rank: a closed one is named only where all are closed, and as closed."""
     top = top_findings(findings)
     if top:
-        yield f"The gravest: {_about(top[0])}"
+        which = "alert that is not closed" if findings.open else "alert (closed)"
+        yield f"The most severe {which}: {_about(top[0])}"
 
 
 def _about(finding: Finding) -> str:
     by = f" by {listed(finding.principals, 2)}" if finding.principals else ""
     at = f" from {listed(finding.addresses, 2)}" if finding.addresses else ""
     least = "" if finding.exact else "at least "
-    told = f" {finding.detail.rstrip('.')}." if finding.detail else ""
+    detail = f" {finding.detail.rstrip('.')}." if finding.detail else ""
     return (
         f"“{finding.title}”, {finding.severity} of 10: {least}{count(finding.count, 'event')}"
-        f"{by}{at}, the first on {when(finding.first)}.{told}"
+        f"{by}{at}, the first on {when(finding.first)}.{detail}"
     )
 
 
 def _asked_about(known: Facts) -> Iterator[str]:
     if known.root:
+        logins = _with_failed(known.root_logins, known.root_logins_failed)
         yield (
-            f"Root made {count(known.root, 'call')}, {known.root_logins:,} of them sign-ins to "
-            "the console."
+            f"Root made {count(known.root, 'recorded call')}, {logins} "
+            f"{'a sign-in' if known.root_logins == 1 else 'sign-ins'} to the console."
         )
     else:
-        yield "Root was not used."
+        yield "No recorded call was made by root."
     if known.no_mfa:
-        yield f"{count(known.no_mfa, 'sign-in')} to the console succeeded without MFA."
+        yield (
+            f"{count(known.no_mfa, 'sign-in')} to the console succeeded with no MFA recorded; MFA "
+            "at an identity provider is not recorded by CloudTrail."
+        )
     if known.failed_logins:
         yield f"{count(known.failed_logins, 'sign-in')} to the console failed."
     if known.trail_changes:
-        yield f"The trail itself was to be changed or stopped {count(known.trail_changes, 'time')}."
+        yield (
+            f"{count(known.trail_changes, 'call')} to stop, delete or reconfigure a trail"
+            f"{_of_which_failed(known.trail_changes_failed, known.trail_changes)}."
+        )
+
+
+def _of_which_failed(failed: int, number: int) -> str:
+    """
+    >>> _of_which_failed(0, 2), _of_which_failed(1, 1), _of_which_failed(1, 2)
+    ('', ', which failed', ', 1 of which failed')
+    """
+    if not failed:
+        return ""
+    if failed == number:
+        return ", which failed" if number == 1 else ", all of which failed"
+    return f", {failed:,} of which failed"
+
+
+def _with_failed(number: int, failed: int) -> str:
+    """
+    >>> _with_failed(3, 1), _with_failed(3, 0)
+    ('3 of them (1 failed)', '3 of them')
+    """
+    return f"{number:,} of them" + (f" ({failed:,} failed)" if failed else "")
 
 
 def _failures(totals: Totals, errors: Ranking) -> Iterator[str]:
     if not totals.failed:
-        yield "No call failed."
+        yield "No recorded call failed."
         return
     most = ""
     if errors.rows:
         first = errors.rows[0]
-        most = f"; the commonest error is {first.value} ({count(first.events, 'time')})"
+        most = f"; the most frequent error is {first.value} ({count(first.events, 'time')})"
     yield (
         f"{count(totals.failed, 'call')} failed "
         f"({share(totals.failed, totals.events)} of all){most}."
@@ -156,11 +235,11 @@ def _risk(totals: Totals, calls: Ranking) -> Iterator[str]:
     yield (
         f"{count(totals.high_risk, 'event')} "
         f"{'has' if totals.high_risk == 1 else 'have'} a risk score of 8 or more"
-        + (f", most of them {listed(most)}." if most else ".")
+        + (f", most frequently {listed(most)}." if most else ".")
     )
 
 
 def _places(countries: Ranking) -> Iterator[str]:
     if countries.rows:
         most = [f"{row.value} ({row.events:,})" for row in countries.rows[:3]]
-        yield f"Of the events whose place is known, the most came from {listed(most)}."
+        yield f"Of the events whose place is known, the largest numbers came from {listed(most)}."

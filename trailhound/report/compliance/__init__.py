@@ -15,7 +15,7 @@ from trailhound.report.collect.alerts import Counted
 from trailhound.report.collect.query import Index, moment
 from trailhound.report.compliance.cis import CIS
 from trailhound.report.compliance.control import Framework, Row
-from trailhound.report.compliance.evidence import EVIDENCE
+from trailhound.report.compliance.evidence import EVIDENCE, FAILED
 from trailhound.report.compliance.nist import NIST
 from trailhound.report.compliance.pci import PCI
 from trailhound.report.compliance.soc2 import SOC2
@@ -27,6 +27,10 @@ NOTE = (
     "This is evidence for an auditor, no verdict of compliance. It is what the trail recorded in "
     "this time; how accounts are configured, and what people decided, no trail can show."
 )
+
+
+_NEVER_GOOD = frozenset({"tampered"})
+"""Evidence that asks for a person's judgement in whatever control it is."""
 
 
 def framework(name: str) -> Framework:
@@ -44,7 +48,7 @@ def compliance(index: Index, name: str, count: Counted) -> Compliance:
     wanted = sorted({each for row in of.rows for each in row.evidence} & EVIDENCE.keys())
     proofs = _proofs(index, wanted) | {
         "alerts": Proof("alerts raised", count.total),
-        "alerts_closed": Proof("alerts that somebody closed", count.closed),
+        "alerts_closed": Proof("alerts that are closed", count.closed),
     }
     controls = tuple(_control(row, proofs) for row in of.rows)
     return Compliance(name, of.title, NOTE, controls)
@@ -54,6 +58,8 @@ def _control(row: Row, proofs: Mapping[str, Proof]) -> Control:
     mine = tuple(proofs[each] for each in row.evidence)
     found = any(proof.events for proof in mine)
     verdict: Verdict = row.found if found else "none"
+    if any(name in _NEVER_GOOD and proofs[name].events for name in row.evidence):
+        verdict = "look"
     return Control(row.id, row.title, verdict, row.shows, row.limits, mine)
 
 
@@ -63,6 +69,7 @@ def _proofs(index: Index, wanted: list[str]) -> dict[str, Proof]:
             "filter": EVIDENCE[name].query,
             "aggs": {
                 "last": {"max": {"field": "@timestamp"}},
+                "failed": {"filter": FAILED},
                 # Whose they mostly are; how many each, is not told.
                 "who": {"terms": {"field": "user.name", "size": 2, "shard_size": 1_000}},
             },
@@ -75,6 +82,7 @@ def _proofs(index: Index, wanted: list[str]) -> dict[str, Proof]:
             found[name]["doc_count"],
             moment(found[name]["last"]["value"]),
             tuple(str(each["key"]) for each in found[name]["who"]["buckets"]),
+            found[name]["failed"]["doc_count"],
         )
         for name in wanted
     }

@@ -43,7 +43,29 @@ LOGIN = call("ConsoleLogin")
 ROOT = term("userIdentity.type", "Root")
 FAILED = term("event.outcome", "failure")
 SUCCEEDED = term("event.outcome", "success")
-DATA = either(term("eventCategory", "Data"), term("managementEvent", "false"))
+DATA = either(
+    term("eventCategory", "Data"),
+    term("managementEvent", "false"),
+    # Records of before event version 1.06 do not say what they are: by their calls.
+    both(
+        source("s3"),
+        call(
+            "GetObject",
+            "HeadObject",
+            "ListObjects",
+            "ListObjectsV2",
+            "PutObject",
+            "CopyObject",
+            "DeleteObject",
+            "DeleteObjects",
+        ),
+    ),
+    both(source("lambda"), call("Invoke", "InvokeFunction")),
+    both(
+        source("dynamodb"), call("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan")
+    ),
+)
+"""Data events: calls on objects and items, which a trail records only where it is set to."""
 READS = term("readOnly", "true")
 WRITES = term("readOnly", "false")
 HIGH_RISK: Query = {"range": {"risk_score": {"gte": HIGH}}}

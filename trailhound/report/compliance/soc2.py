@@ -43,7 +43,8 @@ SOC2 = Framework(
             "Movement of data is limited",
             ("data_read", "bucket_policy", "public_block"),
             "Reads of data, changes of buckets' access and of the block on public access.",
-            "Without data events, taking data leaves no mark. Bytes on the wire are not in it.",
+            "Without data events, reads of objects and items are not recorded. Bytes on the wire "
+            "are not in it.",
         ),
         Row(
             "CC6.8",

@@ -20,13 +20,15 @@ from markupsafe import Markup, escape
 from trailhound.report.render import charts, network
 from trailhound.report.render.strip import strip
 from trailhound.report.render.visible import visible
-from trailhound.report.render.words import count, listed, share, when, without_alerts
+from trailhound.report.render.words import count, listed, share, span, when, without_alerts
 from trailhound.report.value import Event, Report, band_of
 
 _HERE = Path(__file__).parent
 _TICKS = re.compile(r"`([^`]+)`")
 SHOWN_EVENTS = 8
 """Events of a finding that are shown; the JSON has all that are known."""
+SHOWN_ALERTS = 10_000
+"""Lines of the list of all alerts that a browser still shows well; the JSON has all."""
 
 
 def as_html(report: Report) -> str:
@@ -45,6 +47,7 @@ def as_html(report: Report) -> str:
             graph=network.layout(report.graph),
             network=network,
             shown_events=SHOWN_EVENTS,
+            shown_alerts=SHOWN_ALERTS,
         )
     )
 
@@ -88,6 +91,7 @@ def _environment() -> Environment:
         "iso": lambda value: value.astimezone(UTC).isoformat(timespec="seconds"),
         "band": band_of,
         "cut": _cut,
+        "upper_first": lambda value: value[:1].upper() + value[1:],
         "ticks": _ticks,
     }
     made.filters |= filters
@@ -95,6 +99,7 @@ def _environment() -> Environment:
         "count": count,
         "listed": listed,
         "share": share,
+        "span": span,
         "strip": strip,
         "telling": telling,
         "when": when,

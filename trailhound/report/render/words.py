@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from trailhound.report.value import Findings
+from trailhound.report.value import Findings, Scope
 
 
 def count(number: int, one: str, many: str = "") -> str:
@@ -41,6 +41,19 @@ def when(moment: datetime) -> str:
     return f"{utc.day} {utc:%B %Y, %H:%M} UTC"
 
 
+def span(scope: Scope) -> str:
+    """The time that a report is about.
+
+    >>> span(Scope(None, None)), span(Scope(datetime(2030, 1, 1, tzinfo=UTC), None))
+    ('all time', 'from 1 January 2030, 00:00 UTC on')
+    """
+    if scope.since is None:
+        return f"up to {when(scope.until)}" if scope.until else "all time"
+    if scope.until is None:
+        return f"from {when(scope.since)} on"
+    return f"{when(scope.since)} to {when(scope.until)}"
+
+
 def listed(names: Sequence[str], most: int = 5) -> str:
     """Names in a row; of many, the first and how many more.
 
@@ -53,14 +66,17 @@ def listed(names: Sequence[str], most: int = 5) -> str:
     return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " and " + shown[-1]
 
 
-def without_alerts(findings: Findings) -> str:
+def without_alerts(findings: Findings, scope: Scope) -> str:
     """What it means that there are none."""
+    of = ""
+    if scope.accounts:
+        of = " and this account" if len(scope.accounts) == 1 else " and these accounts"
     if findings.watched is None:
         return (
-            "There is no alert for this time: rules never ran on schedule here, and whether they "
-            "were run over it by hand is not recorded."
+            f"There is no alert for this time{of}: rules never ran on schedule here, and whether "
+            "they were run over it by hand is not recorded."
         )
     return (
-        "There is no alert for this time. Rules run on schedule, last on "
-        f"{when(findings.watched)}; they look at what is new, not at what was there before them."
+        f"There is no alert for this time{of}. Rules last ran on schedule on "
+        f"{when(findings.watched)}; they search what is new, not what was there before them."
     )
