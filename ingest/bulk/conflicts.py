@@ -46,7 +46,7 @@ class _Docs(msgspec.Struct):
 
 _WHOLE = re.compile(
     rb',"trail":\{"object":"(?:[^"\\]|\\.)*+","position":\d++,"integrity":"\w++"'
-    rb'(?:,"conflict":"(?:[^"\\]|\\.)*+")?+\}'
+    rb'(?:,"(?:account|conflict)":"(?:[^"\\]|\\.)*+")*+\}'
 )
 """A `trail` that has no `original`: the record before it was stored whole, nothing moved."""
 
@@ -55,9 +55,11 @@ _ours = msgspec.json.Decoder(_Ours)
 
 
 def same_record(source: bytes, record: bytes) -> bool:
-    """Whether a stored document was made from this record.
+    """Whether a stored document was made from this record; a key with `null` counts as absent.
 
     >>> same_record(b'{"a":1,"risk_score":5}', b'{"a": 1.0}')
+    True
+    >>> same_record(b'{"a":1,"b":null}', b'{"a":1}')
     True
     >>> same_record(b'{"a":1}', b'{"a":true}')
     False
@@ -66,9 +68,9 @@ def same_record(source: bytes, record: bytes) -> bool:
     if source.startswith(record[:-1]) and _WHOLE.match(source, len(record) - 1):
         return True
     try:
-        return restore(canonical.loads(source)) == canonical.canonical(record)
-    except (ValueError, RecursionError, KeyError, TypeError):
-        return False  # stored by another hand: not our record, whatever it is
+        return restore(source, nulls=False) == canonical.comparable(record)
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        return False  # written by another tool: not our record, whatever it is
 
 
 class Conflicts:

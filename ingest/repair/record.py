@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,24 +81,49 @@ def repair(raw: bytes, *, thorough: bool = False) -> Repaired:
         return _Repair(raw, thorough=thorough, deep=True).run()
 
 
-def restore(source: dict[str, Any]) -> bytes:
-    """The canonical text of the record that a stored document was made from."""
-    trail = source.get("trail") or {}
-    record = {key: value for key, value in source.items() if key not in OUR_NAMES}
-    for moved in trail.get("original") or []:
-        value = base64.b64decode(moved["base64"]) if "base64" in moved else moved["json"].encode()
-        if moved["pointer"] == "":
-            return canonical.canonical(value)
-        _put(record, moved["pointer"], canonical.loads(value))
-    return json.dumps(record, sort_keys=True, separators=(",", ":")).encode()
+def restore(source: bytes, *, nulls: bool = True) -> bytes:
+    """The canonical text of the record that a stored document was made from.
+
+    Without its keys that are `null` where `nulls` is false, as `canonical.comparable`.
+    Raises `ValueError`, `KeyError`, `TypeError` or `IndexError` for a document of another tool.
+    """
+    known = canonical.plain(source, nulls=nulls)
+    if isinstance(known, dict) and not (known.get("trail") or {}).get("original"):
+        with suppress(RecursionError):
+            return canonical.write_plain(
+                {key: value for key, value in known.items() if key not in OUR_NAMES}
+            )
+    text = canonical.canonical if nulls else canonical.comparable
+    document = canonical.parse(source)
+    if not isinstance(document, dict):
+        raise ValueError("not a JSON object")
+    record: canonical.Value = {
+        key: values for key, values in document.items() if key.text not in OUR_NAMES
+    }
+    for trail in document.get(canonical.Key.of("trail"), []):
+        members = json.loads(canonical.write(trail)) or {}
+        for moved in members.get("original") or []:
+            value = (
+                base64.b64decode(moved["base64"]) if "base64" in moved else moved["json"].encode()
+            )
+            if moved["pointer"] == "":
+                return text(value)
+            _put(record, moved["pointer"], canonical.parse(value))
+    return canonical.write(record, nulls=nulls)
 
 
-def _put(record: dict[str, Any], pointer: str, value: Any) -> None:
+def _put(record: canonical.Value, pointer: str, value: canonical.Value) -> None:
     *parents, last = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
-    at: Any = record
+    at = record
     for part in parents:
-        at = at[int(part)] if isinstance(at, list) else at[part]
-    at[last] = value
+        at = at[int(part)] if isinstance(at, list) else _object(at)[canonical.Key.of(part)][0]
+    _object(at)[canonical.Key.of(last)] = [value]
+
+
+def _object(value: canonical.Value) -> dict[canonical.Key, list[canonical.Value]]:
+    if not isinstance(value, dict):
+        raise TypeError("not a JSON object")
+    return value
 
 
 class _Repair:

@@ -44,7 +44,7 @@ def counts(report: Report) -> tuple[int, int, int, int, int]:
 
 def restored(source: dict[str, Any]) -> bytes:
     """The canonical text of the record in a document."""
-    return restore(msgspec.json.decode(msgspec.json.encode(source)))
+    return restore(msgspec.json.encode(source))
 
 
 def identities_of_ledger(entries: list[dict[str, Any]]) -> Counts:

@@ -105,7 +105,7 @@ def check(settings: Settings, report: Report, records: list[dict[str, Any]], dea
     assert report.conflicts == distinct - len(expected)
     found: dict[Place, set[str]] = defaultdict(set)
     for day, identifier, source in stored(client, settings):
-        text = text_of(json.loads(restore(msgspec.json.decode(msgspec.json.encode(source)))))
+        text = text_of(json.loads(restore(msgspec.json.encode(source))))
         conflict = source["trail"].get("conflict")
         if conflict is not None:
             digest = hashlib.sha256(text.encode()).hexdigest()

@@ -130,9 +130,9 @@ def check(url: str, namespace: str, tmp_path: Path) -> None:
     found = sources(client, settings)
     assert len(found) == len(HOSTILE)
     for source in found.values():
-        document = canonical.loads(source)
+        document = json.loads(source)
         name, raw = raws[document["trail"]["object"]]
-        assert restore(document) == canonical.canonical(raw), name
+        assert restore(source) == canonical.canonical(raw), name
         assert document["event_category"] != "forged"
     again = backfill(settings, tmp_path / "trail", force=True)
     assert again.counts.duplicates == len(HOSTILE), again.as_dict()
