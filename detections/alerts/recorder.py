@@ -25,10 +25,10 @@ from detections.alerts.document import changed_state, counting, known, raised
 from detections.alerts.facts import read_facts
 from detections.alerts.merging import AlertMerger, Directory, Entry, alert_id, group_key, stretches
 from detections.alerts.paging import every
-from detections.alerts.versions import Stored, Write, existing, read_many, write_many
 from detections.finding import Finding, Group
 from detections.rule import Kind, Rule
 from trailhound.cluster.templates import Names
+from trailhound.cluster.versions import Stored, Write, existing, read_many, write_many
 from trailhound.errors import RequestFailedError
 from trailhound.settings import Settings
 

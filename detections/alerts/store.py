@@ -11,9 +11,9 @@ from opensearchpy.exceptions import NotFoundError
 
 from detections.alerts.document import Document, changed_state, shown, stamp
 from detections.alerts.paging import every
-from detections.alerts.versions import revise
 from detections.rule import LEVELS, Level
 from trailhound.cluster.templates import Names
+from trailhound.cluster.versions import revise
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from detections.alerts.versions import revise
+from trailhound.cluster.versions import revise
 
 _MINUTE = 60
 

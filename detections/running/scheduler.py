@@ -17,7 +17,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError, OpenSearchException
 
-from trailhound.cluster.lease import Lease
+from trailhound.state.leases import Lease
 
 LOG = logging.getLogger("trailhound.scheduler")
 _TICK = 0.5

@@ -18,9 +18,9 @@ from tests.helpers.queues import until
 from tests.helpers.trails import own_settings, prepared
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
-from trailhound.cluster.lease import Lease
 from trailhound.cluster.retention import enforce
 from trailhound.settings import RetentionSettings, Settings
+from trailhound.state.leases import Lease
 
 SECONDS = 1.5
 

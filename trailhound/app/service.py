@@ -33,12 +33,12 @@ from trailhound.app.detection import rules_in_force
 from trailhound.app.scheduled_detections import ScheduledDetections
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
-from trailhound.cluster.lease import Lease
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.retention import enforce
 from trailhound.errors import ClusterUnreachableError, UsageError
 from trailhound.report.mail import mail_job
 from trailhound.settings import FeedSettings, Settings
+from trailhound.state.leases import Lease
 
 LOG = logging.getLogger("trailhound.app.service")
 _WAIT = 5.0

@@ -185,6 +185,8 @@ EVENT: Mapping = {"dynamic": False, "properties": {**RAW, **ADDED}}
 LEDGER: Mapping = {
     "dynamic": False,
     "properties": {
+        # Which class of `trailhound.state` a document is of.
+        **fields("kind"),
         **fields("uri", "etag", "state", "worker", "reason"),
         **fields("claimed_at", "finished_at", "heartbeat", kind=DATE),
         **fields(
@@ -192,7 +194,7 @@ LEDGER: Mapping = {
         ),
     },
 }
-"""One document an S3 object, and one a living worker (`state: worker`)."""
+"""One document for each thing that Trailhound keeps about itself: see `trailhound.state`."""
 
 DEADLETTER: Mapping = {
     "dynamic": False,

@@ -11,14 +11,36 @@ import logging
 import threading
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConflictError, NotFoundError, OpenSearchException
 
+from trailhound.state.document import StateDocument
+
 LOG = logging.getLogger("trailhound.lease")
 _MARGIN = 0.2
 """Of the lease's time: the holder stops so much earlier than another starts."""
+
+
+class LeaseState(StateDocument, frozen=True, kw_only=True):
+    """Who holds a lease (empty: nobody); `term` grows with each change of holder.
+
+    Daemons of the last release contend for the same document, so it has their form beside `kind`.
+    """
+
+    kind: ClassVar[str] = "lease"
+    id_prefix: ClassVar[str] = "lease-"
+    legacy_state: ClassVar[str] = "lease"
+
+    name: str = ""
+    """Empty in a document of the last release."""
+    owner: str = ""
+    term: int = 0
+
+    @property
+    def key(self) -> str:
+        return self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +61,7 @@ class Lease:
     ) -> None:
         self._client = client
         self._index = index
-        self._id = f"lease-{name}"
+        self._id = LeaseState(name=name).identifier
         self._name = name
         self._owner = owner
         self._seconds = seconds
@@ -109,8 +131,8 @@ class Lease:
             return None
         version = (found["_seq_no"], found["_primary_term"])
         if self._seen is None or self._seen.version != version:
-            source = found["_source"]
-            self._seen = _Seen(version, time.monotonic(), source["owner"], source["term"])
+            state = LeaseState.parse(self._id, found["_source"])
+            self._seen = _Seen(version, time.monotonic(), state.owner, state.term)
         return self._seen
 
     def _write(self, over: _Seen | None, *, owner: str, term: int) -> None:
@@ -119,7 +141,7 @@ class Lease:
         params: dict[str, Any] = {"op_type": "create"}
         if over is not None:
             params = {"if_seq_no": over.version[0], "if_primary_term": over.version[1]}
-        body = {"state": "lease", "owner": owner, "term": term}
+        body = LeaseState(name=self._name, owner=owner, term=term).document()
         reply = self._client.index(index=self._index, id=self._id, body=body, params=params)
         self._seen = _Seen((reply["_seq_no"], reply["_primary_term"]), asked, owner, term)
         if owner:

@@ -1,0 +1,94 @@
+"""Reading and writing documents of the ledger index, on a real engine."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from opensearchpy import OpenSearch
+
+from tests.faults.proxy import Fault, Proxy, Request, Say
+from tests.helpers.trails import own_settings, prepared
+from trailhound.cluster.client import connect
+from trailhound.cluster.templates import Names
+from trailhound.errors import RequestFailedError
+from trailhound.settings import Settings
+from trailhound.state import store
+from trailhound.state.jobs import Jobs, JobState
+from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
+    return own_settings(engine, namespace, tmp_path / "home")
+
+
+@pytest.fixture
+def client(settings: Settings) -> OpenSearch:
+    return prepared(settings)
+
+
+def checkpoint(number: int) -> RuleCheckpoint:
+    return RuleCheckpoint(rule_id=f"r{number}", title="R", seen_until=NOW, ran_at=NOW)
+
+
+def test_every_document_is_read_however_many_there_are(
+    client: OpenSearch, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    RuleCheckpoints(client, settings).write(checkpoint(number) for number in range(2_501))
+    assert len(RuleCheckpoints(client, settings).read()) == 2_501
+    monkeypatch.setattr(store, "PAGE", 1)
+    assert len(RuleCheckpoints(client, settings).read()) == 2_501
+
+
+def test_documents_of_an_unknown_kind_and_broken_ones_are_left_out(
+    client: OpenSearch, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoints = RuleCheckpoints(client, settings)
+    checkpoints.write([checkpoint(1)])
+    index = Names(settings.prefix).ledger
+    client.index(index=index, id="later-1", body={"kind": "later", "state": "mark", "rule_id": "x"})
+    client.index(index=index, id="rule-checkpoint-r2", body={"kind": "rule_checkpoint"})
+    assert set(checkpoints.read()) == {"r1"}
+    assert "rule-checkpoint-r2 is not a valid rule_checkpoint" in caplog.text
+
+
+@pytest.mark.usefixtures("client")
+def test_a_document_that_is_refused_is_an_error(settings: Settings) -> None:
+    client = connect(settings)
+    client.indices.put_settings(
+        index=Names(settings.prefix).ledger, body={"index.blocks.write": True}
+    )
+    with pytest.raises(RequestFailedError, match="rule-checkpoint-r1 could not be written"):
+        RuleCheckpoints(client, settings).write([checkpoint(1)])
+
+
+@pytest.mark.usefixtures("client")
+def test_a_shard_that_does_not_answer_is_an_error(settings: Settings, tmp_path: Path) -> None:
+    shards = {"total": 1, "successful": 1, "failed": 0}
+    partial = {"took": 1, "timed_out": True, "_shards": shards, "hits": {"hits": []}}
+
+    def script(request: Request) -> Fault | None:
+        return Say(200, partial) if request.path.startswith("/_search") else None
+
+    with Proxy(settings.hosts[0], script) as proxy:
+        far = own_settings(proxy.url, settings.namespace, tmp_path / "home")
+        with pytest.raises(RequestFailedError, match="could not be read whole"):
+            RuleCheckpoints(connect(far), far).read()
+
+
+def test_nothing_is_there_before_init(engine: str, namespace: str, tmp_path: Path) -> None:
+    settings = own_settings(engine, namespace, tmp_path / "home")
+    assert RuleCheckpoints(connect(settings), settings).read() == {}
+    assert Jobs(connect(settings), settings).all() == []
+
+
+def test_a_job_is_changed_and_read(client: OpenSearch, settings: Settings) -> None:
+    jobs = Jobs(client, settings)
+    assert jobs.get("mail") == JobState(name="mail")
+    jobs.write(JobState(name="mail", last_success="2026-03-01T12:00:00.000+00:00", failures=2))
+    assert jobs.get("mail").failures == 2
+    assert [each.name for each in jobs.all()] == ["mail"]

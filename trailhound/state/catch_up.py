@@ -1,0 +1,73 @@
+"""The repair of an installation whose scheduled rules could not run for a while.
+
+The last release switched all scheduled rules off where a daemon polled a bucket. `init` finds that
+and writes this document; the rules then run over all that was ingested meanwhile, and each channel
+gets one digest of the alerts instead of one message each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import ClassVar
+
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import ConflictError
+
+from trailhound.settings import Settings
+from trailhound.state.document import StateDocument
+from trailhound.state.store import StateStore
+
+
+class CatchUp(StateDocument, frozen=True, kw_only=True):
+    """Times are UTC. A rule without a checkpoint begins at `since`, when the first event was
+    ingested (None: there was no event). What was ingested before `until` belongs to the repair;
+    None until the first daemon begins with it. `done` once every rule has caught up.
+    `notified` names the channels that have their digest.
+    """
+
+    kind: ClassVar[str] = "catch_up"
+    id_prefix: ClassVar[str] = "catch-up-"
+
+    name: str
+    since: datetime | None = None
+    found_at: datetime
+    until: datetime | None = None
+    done: bool = False
+    notified: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return self.name
+
+    def covers(self, moment: datetime) -> bool:
+        """Whether what was ingested at a moment belongs to the repair."""
+        return not self.done and (self.until is None or moment < self.until)
+
+
+class CatchUps:
+    """The repairs of a namespace. Raises opensearch-py's exceptions, `RequestFailedError`."""
+
+    def __init__(self, client: OpenSearch, settings: Settings) -> None:
+        self._store = StateStore(client, settings, CatchUp)
+
+    def get(self, name: str) -> CatchUp | None:
+        """As last written; None where there was nothing to repair."""
+        return self._store.get([name]).get(name)
+
+    def begin(self, repair: CatchUp) -> bool:
+        """Write a repair that is not there yet; whether it was not."""
+        try:
+            self._store.client.index(
+                index=self._store.index,
+                id=repair.identifier,
+                body=repair.document(),
+                params={"op_type": "create"},
+            )
+        except ConflictError:
+            return False
+        return True
+
+    def revise(self, repair: CatchUp, change: Callable[[CatchUp], CatchUp]) -> CatchUp:
+        """Change one, whoever else writes to it."""
+        return self._store.revise(repair, change)

@@ -1,0 +1,50 @@
+"""The channels that alerts are sent to, one document each, which all daemons share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from opensearchpy import OpenSearch
+
+from trailhound.settings import Settings
+from trailhound.state.document import StateDocument
+from trailhound.state.store import StateStore
+
+
+class ChannelState(StateDocument, frozen=True, kw_only=True):
+    """`sent` messages in the minute `minute` (counted since 1970), and the minute in which the last
+    `digest` was sent; alerts that wait; when it last took one, and its last error (ISO 8601 in
+    UTC, empty where there was none)."""
+
+    kind: ClassVar[str] = "channel"
+    id_prefix: ClassVar[str] = "channel-"
+    legacy_state: ClassVar[str] = "channel"
+
+    name: str
+    minute: int = 0
+    sent: int = 0
+    digest: int = 0
+    waiting: int = 0
+    last_delivery: str = ""
+    last_error: str = ""
+    last_error_at: str = ""
+
+    @property
+    def key(self) -> str:
+        return self.name
+
+
+class Channels:
+    """All channels of a namespace. Raises opensearch-py's exceptions, `RequestFailedError`."""
+
+    def __init__(self, client: OpenSearch, settings: Settings) -> None:
+        self._store = StateStore(client, settings, ChannelState)
+
+    def all(self) -> dict[str, ChannelState]:
+        """Every channel that ever sent, by name."""
+        return {each.name: each for each in self._store.all()}
+
+    def revise(self, name: str, change: Callable[[ChannelState], ChannelState]) -> None:
+        """Change one, whoever else writes to it."""
+        self._store.revise(ChannelState(name=name), change)

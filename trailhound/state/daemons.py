@@ -1,0 +1,77 @@
+"""The daemons: each writes how it does every few seconds, for `trailhound status`.
+
+A document is removed when its daemon ends. One that has not been renewed for a minute is of a
+daemon that was killed, or that can't reach the cluster; it is removed when it is old.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+import msgspec
+from opensearchpy import OpenSearch
+
+from trailhound.settings import Settings
+from trailhound.state.document import StateDocument
+from trailhound.state.store import StateStore
+
+SILENT = timedelta(seconds=60)
+_MARKS = frozenset({"kind", "state"})
+
+
+class DaemonState(StateDocument, frozen=True, kw_only=True):
+    """One daemon. `report` is what it says of itself, in plain values, as `status` prints it."""
+
+    kind: ClassVar[str] = "daemon"
+    id_prefix: ClassVar[str] = "daemon-"
+    legacy_state: ClassVar[str] = "daemon"
+
+    id: str = ""
+    """Empty in a document of the last release, whose `_id` alone has it."""
+    heartbeat: datetime
+    host: str = ""
+    pid: int = 0
+    report: dict[str, Any] = msgspec.field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        return self.id
+
+    def document(self) -> dict[str, Any]:
+        """Its report is laid flat, as the last release had it."""
+        made = super().document()
+        report: dict[str, Any] = made.pop("report")
+        return report | made
+
+    @classmethod
+    def upgraded(cls, source: Mapping[str, Any]) -> Mapping[str, Any]:
+        own = {"id", "heartbeat", "host", "pid"}
+        report = {name: value for name, value in source.items() if name not in {*own, *_MARKS}}
+        return {name: source[name] for name in own & source.keys()} | {"report": report}
+
+    def as_dict(self) -> dict[str, Any]:
+        """As `status` prints it."""
+        return self.document()
+
+
+class Daemons:
+    """All daemons of a namespace. Raises opensearch-py's exceptions, `RequestFailedError`."""
+
+    def __init__(self, client: OpenSearch, settings: Settings) -> None:
+        self._store = StateStore(client, settings, DaemonState)
+
+    def write(self, daemon: DaemonState) -> None:
+        """Register it, or renew what it says."""
+        self._store.write([daemon])
+
+    def deregister(self, identifier: str) -> None:
+        """Remove it; nothing where it is not there."""
+        self._store.delete([identifier])
+
+    def active(self, now: datetime | None = None) -> list[DaemonState]:
+        """Those that wrote within the last minute, by host and process."""
+        since = (now or datetime.now(UTC)) - SILENT
+        found = self._store.all({"range": {"heartbeat": {"gte": since.isoformat()}}})
+        return sorted(found, key=lambda each: (each.host, each.pid))

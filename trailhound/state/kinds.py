@@ -1,0 +1,24 @@
+"""Every kind of document in the ledger index. A new kind is added here and has its own module."""
+
+from __future__ import annotations
+
+from trailhound.state.alert_groups import AlertGroup
+from trailhound.state.catch_up import CatchUp
+from trailhound.state.channels import ChannelState
+from trailhound.state.daemons import DaemonState
+from trailhound.state.document import StateDocument
+from trailhound.state.feed_checkpoints import FeedCheckpoint
+from trailhound.state.jobs import JobState
+from trailhound.state.leases import LeaseState
+from trailhound.state.rule_checkpoints import RuleCheckpoint
+
+KINDS: tuple[type[StateDocument], ...] = (
+    AlertGroup,
+    CatchUp,
+    ChannelState,
+    DaemonState,
+    FeedCheckpoint,
+    JobState,
+    LeaseState,
+    RuleCheckpoint,
+)

@@ -1,0 +1,208 @@
+"""Documents of one kind, read whole and written whole.
+
+A reader pages through a point in time: no limit hides any document, and a shard that did not
+answer is an error. A writer looks at the answer for each document.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, Generic, TypeVar
+
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import NotFoundError
+
+from trailhound.cluster.templates import Names
+from trailhound.cluster.versions import read_many, revise
+from trailhound.errors import RequestFailedError
+from trailhound.settings import Settings
+from trailhound.state.document import StateDocument, StateDocumentError
+
+LOG = logging.getLogger("trailhound.state")
+
+PAGE = 1_000
+KEEP_ALIVE = "5m"
+WRITTEN_AT_ONCE = 1_000
+
+Query = Mapping[str, Any]
+Doc = TypeVar("Doc", bound=StateDocument)
+
+
+class StateStore(Generic[Doc]):
+    """All documents of one kind. Every method raises opensearch-py's exceptions, and
+    `RequestFailedError` for an answer that is not whole."""
+
+    def __init__(self, client: OpenSearch, settings: Settings, kind: type[Doc]) -> None:
+        self.client = client
+        self.index = Names(settings.prefix).ledger
+        self.kind = kind
+
+    def get(self, keys: Iterable[str]) -> dict[str, Doc]:
+        """Those of these keys that exist, by key, as last written: no refresh is waited for."""
+        names = {self.kind.id_prefix + key: key for key in keys}
+        found = read_many(self.client, self.index, names)
+        return {
+            names[name]: document
+            for name, stored in found.items()
+            if (document := self._parsed(name, stored.document)) is not None
+        }
+
+    def all(self, *clauses: Query) -> Iterator[Doc]:
+        """Every document that matches all the clauses, those written a moment ago included.
+
+        None where there is no ledger index yet. A document that does not have the fields of its
+        kind is left out, and named in the log.
+        """
+        return self._read([self.kind.query(), *clauses])
+
+    def _read(self, clauses: Sequence[Query]) -> Iterator[Doc]:
+        for identifier, source in pages(self.client, self.index, clauses):
+            document = self._parsed(identifier, source)
+            if document is not None:
+                yield document
+
+    def both(self) -> Iterator[tuple[Doc, bool]]:
+        """Every document in the last release's form (True), then every one in today's (False)."""
+        legacy = self.kind.legacy_query()
+        unmigrated = {"bool": {"must_not": [{"exists": {"field": "kind"}}]}}
+        if legacy is not None:
+            for each in self._read([legacy, unmigrated]):
+                yield each, True
+        for each in self._read([{"term": {"kind": self.kind.kind}}]):
+            yield each, False
+
+    def write(self, documents: Iterable[Doc]) -> None:
+        """Set these, over whatever there is."""
+        write(self.client, self.index, documents)
+
+    def delete(self, keys: Iterable[str]) -> int:
+        """Remove those that exist; how many did."""
+        return delete(self.client, self.index, [self.kind.id_prefix + key for key in keys])
+
+    def revise(self, start: Doc, change: Callable[[Doc], Doc]) -> Doc:
+        """Change the document that has the key of `start`, or begin with it where there is none.
+
+        It is read again whenever somebody else was quicker.
+        """
+        name = start.identifier
+
+        def changed(source: dict[str, Any]) -> dict[str, Any]:
+            document = self._parsed(name, source) if source else None
+            return change(start if document is None else document).document()
+
+        after = revise(self.client, self.index, name, changed, start={})
+        return start if after is None else self.kind.parse(name, after)
+
+    def _parsed(self, identifier: str, source: Mapping[str, Any]) -> Doc | None:
+        if source.get("kind", self.kind.kind) != self.kind.kind:
+            return None
+        try:
+            return self.kind.parse(identifier, source)
+        except StateDocumentError as error:
+            LOG.warning("%s: %s", error.message, error.hint)
+            return None
+
+
+def pages(
+    client: OpenSearch,
+    index: str,
+    clauses: Sequence[Query],
+    *,
+    fields: Sequence[str] | None = None,
+    refresh: bool = True,
+    size: int = PAGE,
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(`_id`, `_source`) of every document that matches all the clauses, at one point in time.
+
+    Nothing where the index does not exist. `fields` names what of the source is wanted.
+    """
+    try:
+        if refresh:
+            client.indices.refresh(index=index)
+        opened = client.create_pit(
+            index=index,
+            params={"keep_alive": KEEP_ALIVE, "allow_partial_pit_creation": "false"},
+        )
+    except NotFoundError:
+        return
+    pit = opened["pit_id"]
+    body: dict[str, Any] = {
+        "size": size,
+        "query": {"bool": {"filter": list(clauses)}},
+        # The index has one shard, in which no two documents share a sequence number.
+        "sort": [{"_seq_no": "asc"}],
+        "track_total_hits": False,
+    }
+    if fields is not None:
+        body["_source"] = list(fields)
+    try:
+        while True:
+            body["pit"] = {"id": pit, "keep_alive": KEEP_ALIVE}
+            reply = client.search(body=body, params={"allow_partial_search_results": "false"})
+            _whole(index, reply)
+            pit = reply.get("pit_id", pit)
+            hits = reply["hits"]["hits"]
+            yield from ((hit["_id"], hit.get("_source", {})) for hit in hits)
+            if len(hits) < size:
+                return
+            body["search_after"] = hits[-1]["sort"]
+    finally:
+        client.delete_pit(body={"pit_id": [pit]})
+
+
+def write(client: OpenSearch, index: str, documents: Iterable[StateDocument]) -> None:
+    """Set documents of any kind. Raises `RequestFailedError` that names the first one refused."""
+    waiting = iter(documents)
+    while part := list(islice(waiting, WRITTEN_AT_ONCE)):
+        lines: list[Mapping[str, Any]] = []
+        for each in part:
+            lines += [{"index": {"_id": each.identifier}}, each.document()]
+        bulk(client, index, lines)
+
+
+def delete(client: OpenSearch, index: str, identifiers: Iterable[str]) -> int:
+    """Remove documents; how many there were."""
+    waiting, gone = iter(identifiers), 0
+    while part := list(islice(waiting, WRITTEN_AT_ONCE)):
+        reply = bulk(client, index, [{"delete": {"_id": each}} for each in part], allowed={404})
+        gone += sum(1 for each in reply if each["status"] == 200)
+    return gone
+
+
+def bulk(
+    client: OpenSearch,
+    index: str,
+    lines: Sequence[Mapping[str, Any]],
+    *,
+    allowed: frozenset[int] | set[int] = frozenset(),
+) -> list[dict[str, Any]]:
+    """Send actions; the answer for each. Raises `RequestFailedError` for the first one refused,
+    but for those of a status that is `allowed`."""
+    if not lines:
+        return []
+    reply = client.bulk(
+        body=list(lines),
+        index=index,
+        params={"filter_path": "items.*._id,items.*.status,items.*.error"},
+    )
+    answers: list[dict[str, Any]] = [next(iter(item.values())) for item in reply["items"]]
+    for each in answers:
+        if each["status"] >= 300 and each["status"] not in allowed:
+            error = each.get("error") or {}
+            reason = error.get("reason") if isinstance(error, Mapping) else error
+            raise RequestFailedError(
+                f"{each['_id']} could not be written to {index}: {str(reason)[:300]}",
+                hint="see the cluster's health and its log, then run the same command again",
+                status=each["status"],
+            )
+    return answers
+
+
+def _whole(index: str, reply: Mapping[str, Any]) -> None:
+    if reply.get("timed_out") or reply["_shards"]["failed"]:
+        raise RequestFailedError(
+            f"{index} could not be read whole: not every shard answered",
+            hint="see the cluster's health, then run the same command again",
+        )
