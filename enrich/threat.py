@@ -10,9 +10,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_network, summarize_address_ra
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import orjson
-
 from enrich import address
+from enrich.view import loads
 from trailhound.errors import ThreatListError
 
 _WORD = re.compile(r"[\s,;|]+")
@@ -188,8 +187,8 @@ def _date(text: str) -> str:
 
 def _read_stix(path: Path, data: bytes) -> tuple[list[str], str]:
     try:
-        bundle = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
+        bundle = loads(data)
+    except (ValueError, RecursionError) as error:
         raise ThreatListError(
             f"the threat list {path} is broken JSON: {error}", hint="download it again"
         ) from None

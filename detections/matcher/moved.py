@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from copy import deepcopy
 from typing import Any
 
+from enrich.view import loads
 from trailhound.cluster.mappings import ADDED
 
 
@@ -24,7 +24,7 @@ def put_back(source: Mapping[str, Any]) -> dict[str, Any]:
     trail = source.get("trail") or {}
     for moved in trail.get("original") or []:
         with suppress(ValueError, KeyError, TypeError, IndexError, RecursionError):
-            value = json.loads(moved["json"])
+            value = loads(moved["json"].encode())
             if moved["pointer"] == "":
                 return {name: record[name] for name in ADDED if name in record} | (
                     {name: each for name, each in value.items() if name not in ADDED}

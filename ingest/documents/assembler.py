@@ -151,7 +151,7 @@ class Assembler:
         fixed = repair(raw)
         view = view_of(fixed.record)
         fields, day = self._enrich(view)
-        if self._keep is not None and not self._keep(view, fixed.record, day):
+        if self._keep is not None and not self._keep(view, raw, day):
             out.filtered += 1
             return
         members: dict[str, Any] = msgspec.json.decode(b"{" + fields + b'"ingested":null}}')

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
-import msgspec
-
 from enrich.view import RecordView
+from ingest.documents.decode import decode_record
 from ingest.documents.noise_filter import NoiseFilter
 from ingest.objects import Selection
 from trailhound.settings import Settings
@@ -52,7 +51,7 @@ class RecordFilter:
             return False
         if self._noise is None:
             return True
-        return self._noise.drops(msgspec.json.decode(record)) is None
+        return self._noise.drops(decode_record(record)) is None
 
 
 def _day(day: date | None) -> str | None:
