@@ -22,8 +22,8 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import TransportError
 
 from ingest.bulk import replies
+from ingest.deadletters.spool import Spool
 from ingest.object_progress import ObjectProgress
-from ingest.spool import Spool
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.errors import ClusterBlockedError, SpoolError
 

@@ -15,10 +15,10 @@ import pytest
 from opensearchpy import OpenSearch
 
 from ingest.backfill.backfill import Backfill
+from ingest.deadletters.spool import SPOOL_FILE
 from ingest.objects import Selection, Source, TrailObject
 from ingest.run_report import Report
 from ingest.sources import open_source
-from ingest.spool import SPOOL_FILE
 from tests.faults.proxy import (
     DROP,
     LOSE_REPLY,

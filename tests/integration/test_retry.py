@@ -12,11 +12,11 @@ import pytest
 
 from ingest.counts import Counts
 from ingest.deadletters.retry import Retry
+from ingest.deadletters.spool import SPOOL_FILE
 from ingest.deadletters.store import DeadLetter
 from ingest.ledger import object_id
 from ingest.object_progress import ObjectProgress
 from ingest.objects import TrailObject
-from ingest.spool import SPOOL_FILE
 from tests.helpers.processes import printed, run
 from tests.helpers.trails import (
     backfill,

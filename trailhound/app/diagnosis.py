@@ -14,9 +14,9 @@ from opensearchpy.exceptions import OpenSearchException
 
 from enrich.geo import GeoDatabase
 from ingest.bulk.days import shard_room
+from ingest.deadletters.spool import SPOOL_FILE
 from ingest.objects import Selection
 from ingest.sources import open_source
-from ingest.spool import SPOOL_FILE
 from trailhound.app.enrichment import city_path
 from trailhound.cluster import templates
 from trailhound.cluster.refusals import translate

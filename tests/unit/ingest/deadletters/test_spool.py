@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.spool import SPOOL_FILE, Spool
+from ingest.deadletters.spool import SPOOL_FILE, Spool
 from trailhound.errors import SpoolError
 
 
