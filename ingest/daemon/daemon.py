@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from opensearchpy import OpenSearch
+from opensearchpy.exceptions import OpenSearchException
 
 from enrich.enricher import Enricher
 from ingest.backfill.prefetch import Prefetcher
@@ -35,6 +36,11 @@ _LONGEST_WAIT = 60.0
 _GRACE = 5.0
 """Seconds after a wait in which the request that follows may still be under way."""
 _EVERYTHING = Selection()
+_FAULT_SHOWN = 120.0
+_DEFERRED_SHOWN = 600.0
+"""Seconds; longer than the longest wait between two tries."""
+STUCK_SECONDS = 600.0
+"""An object that is under way for so long without progress is named in `/readyz`."""
 
 
 @dataclass(slots=True)
@@ -54,6 +60,16 @@ class DaemonStatus:
     last_error: str = ""
     last_error_at: float = 0.0
     feeds: list[FeedStatus] = field(default_factory=list)
+    restarts: int = 0
+    """Sessions that ended by a fault of ours, and were begun anew."""
+    failing: str = ""
+    """That fault, for a minute after it; empty while all is well."""
+    stuck: str = ""
+    """The object that has been under way for long without progress; empty for none."""
+    deferred: int = 0
+    """Objects that wait for a fault of this machine to be put right, such as a full disk."""
+    deferred_for: str = ""
+    """That fault."""
 
 
 ObjectDone = Callable[[ObjectProgress, Delivery, Outcome], None]
@@ -90,6 +106,13 @@ class Daemon:
         self._feeding = False
         self._waiting = (0.0, "")
         """Until when (monotonic) the cluster is waited for, and why."""
+        self._fault = (-_FAULT_SHOWN, "")
+        """When (monotonic) a session last ended by a fault of ours, and which."""
+        self._runs: dict[str, ObjectProgress] = {}
+        """What is being read or sent, by `uri`."""
+        self._deferred: dict[str, tuple[float, str]] = {}
+        """Objects put off, by `uri`: when (monotonic) and why."""
+        self._intake.problem = self._not_claimed
 
     # From outside.
 
@@ -129,6 +152,8 @@ class Daemon:
             counts = Counts()
             counts.add(now.counts)
             requests, retries = self._requests()
+            fault_at, fault = self._fault
+            deferred = self._deferred_now()
             return DaemonStatus(
                 started=now.started,
                 counts=counts,
@@ -142,7 +167,29 @@ class Daemon:
                 last_error=now.last_error,
                 last_error_at=now.last_error_at,
                 feeds=[feed.status() for feed in self._feeds],
+                restarts=now.restarts,
+                failing=fault if time.monotonic() - fault_at < _FAULT_SHOWN else "",
+                stuck=self._stuck(),
+                deferred=len(deferred),
+                deferred_for=deferred[-1] if deferred else "",
             )
+
+    def _deferred_now(self) -> list[str]:
+        """Why each object that is put off is; one that another daemon has meanwhile is left out."""
+        since = time.monotonic() - _DEFERRED_SHOWN
+        return [why for moment, why in list(self._deferred.values()) if moment > since]
+
+    def _stuck(self) -> str:
+        """An object that was claimed long ago, while neither it nor, before it is read, anything
+        else has made progress for long."""
+        uri, seconds = self._intake.longest_open()
+        if seconds < STUCK_SECONDS or time.monotonic() < self._waiting[0]:
+            return ""
+        runs = dict(self._runs)
+        progressed = [run.progressed for run in ([runs[uri]] if uri in runs else runs.values())]
+        if progressed and time.monotonic() - max(progressed) < STUCK_SECONDS:
+            return ""
+        return uri
 
     # The main thread.
 
@@ -161,6 +208,14 @@ class Daemon:
                     attempt = 0 if time.monotonic() - began > 2 * _LONGEST_WAIT else attempt + 1
                     if not self._stopping.is_set():
                         self._wait(attempt, error)
+                except Stopped:
+                    continue
+                except Exception as error:
+                    if not self._feeding:
+                        raise
+                    attempt = 0 if time.monotonic() - began > 2 * _LONGEST_WAIT else attempt + 1
+                    self._stopping.wait(min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(attempt - 1, 10)))
+                    LOG.info("a new session begins after: %s", type(error).__name__)
         finally:
             self._end_feeds()
         return self.status()
@@ -187,9 +242,35 @@ class Daemon:
                     return
                 self._start_feeds()
                 self._work(pipeline, patience)
+            except (ClusterError, OpenSearchException, Stopped):
+                raise
+            except Exception as error:
+                if self._feeding:
+                    self._session_failed(error)
+                raise
             finally:
                 self._between_sessions()
                 client.close()
+
+    def _session_failed(self, error: Exception) -> None:
+        """A fault of ours in a thread that serves all objects: whose it was is found out by reading
+        those that were open one by one."""
+        reason = f"{type(error).__name__}: {error}"
+        culprit = self._intake.suspect(f"internal error (please report it): {reason}")
+        said = f"internal error (please report it): {reason}" + (
+            f" at {culprit}" if culprit else ""
+        )
+        LOG.error("%s; what was under way is handed back", said, exc_info=error)
+        self._trouble(said)
+        with self._lock:
+            self._status.restarts += 1
+            self._fault = (time.monotonic(), said)
+
+    def _not_claimed(self, uri: str, reason: str) -> None:
+        """An object that the ledger cannot hold: named, and left to its feed."""
+        shown = uri.encode("utf-8", "backslashreplace").decode()[:500]
+        self._trouble(f"{shown}: {reason}")
+        LOG.error("object not read: %s", reason, extra={"fields": {"object": shown}})
 
     def _work(self, pipeline: Pipeline, patience: RetryPolicy) -> None:
         ingest = self._settings.ingest
@@ -224,19 +305,41 @@ class Daemon:
             self._intake.settle(item, Outcome.RETURNED)
             return
         run = ObjectProgress(item, lambda run: self._done(pipeline, run, arrival))
+        self._runs[item.uri] = run
         if isinstance(stream, SourceError):
             run.finish_reading(stream.message)
-        else:
+            return
+        try:
             pipeline.read(stream, run)
+        except (ClusterError, OpenSearchException, Stopped):
+            raise
+        except Exception as error:
+            if pipeline.writer.error is not None:
+                raise
+            LOG.error("internal error at %s", item.uri, exc_info=error)
+            run.abort(
+                f"internal error (please report it): {type(error).__name__}: {error}", retry=False
+            )
 
     def _done(self, pipeline: Pipeline, run: ObjectProgress, arrival: Delivery) -> None:
         """An object's last record is settled: into the ledger, and then to its feed."""
         run.counts.check(run.item.uri)
-        outcome = Outcome.FAILED if run.fault else Outcome.DONE
+        uri = run.item.uri
+        self._runs.pop(uri, None)
+        outcome = Outcome.DONE if not run.fault else Outcome.FAILED
+        if run.retry:
+            outcome = Outcome.RETURNED
         with self._lock:
             self._status.counts.add(run.counts)
             self._status.bytes += run.bytes
+            self._deferred.pop(uri, None)
+            if run.retry:
+                self._deferred[uri] = (time.monotonic(), run.fault)
         self._tell(run, arrival, outcome)
+        if run.retry:
+            pipeline.ledger.release(run.item)
+            self._intake.defer(run.item)
+            return
         pipeline.ledger.finish(
             run,
             "failed" if run.fault else "done",
@@ -245,13 +348,19 @@ class Daemon:
 
     def _tell(self, run: ObjectProgress, arrival: Delivery, outcome: Outcome) -> None:
         fields = {"object": run.item.uri, "feed": arrival.feed, **run.counts.as_dict()}
-        if outcome is Outcome.FAILED:
+        if outcome is Outcome.RETURNED:
+            self._trouble(run.fault)
+            LOG.warning("object put off: %s", run.fault, extra={"fields": fields})
+        elif outcome is Outcome.FAILED:
             self._trouble(run.fault)
             LOG.error("object not read to its end: %s", run.fault, extra={"fields": fields})
         else:
             LOG.info("object indexed", extra={"fields": fields})
         if self._on_object is not None:
-            self._on_object(run, arrival, outcome)
+            try:
+                self._on_object(run, arrival, outcome)
+            except Exception as error:
+                LOG.error("an object could not be observed", exc_info=error)
 
     # Its parts.
 
@@ -274,6 +383,7 @@ class Daemon:
         with self._lock:
             self._earlier = self._requests()
             self._pipeline = None
+        self._runs.clear()
         self._intake.give_back()
 
     def _requests(self) -> tuple[int, int]:

@@ -10,17 +10,30 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from ingest.feeds.feed import Delivery, Outcome
 from ingest.ledger import Ledger
 from ingest.objects import Selection, TrailObject
-from trailhound.errors import ObjectUnreadableError, SourceUnreachableError
+from trailhound.cluster.retry_policy import Stopped
+from trailhound.errors import (
+    ClusterError,
+    ObjectUnreadableError,
+    SourceError,
+    SourceUnreachableError,
+)
 
 _AT_ONCE = 256
 _LOOK_UP = 0.2
 _PARKED_SECONDS = 2.0
+_FIRST_DEFERRAL = 5.0
+_LONGEST_DEFERRAL = 300.0
+_MOST_CONDEMNED = 1_000
+_MOST_URI = 8_192
+"""Bytes: an object's name is a keyword of the ledger, and no store has longer names."""
+_MOST_ETAG = 1_024
+_MOST_SIZE = 2**63 - 1
 
 
 class DeliveryQueue:
@@ -41,11 +54,25 @@ class DeliveryQueue:
         """Those that are under way elsewhere, and when (monotonic) to look again."""
         self._outcomes: Counter[str] = Counter()
         self._closed = threading.Event()
+        self._capacity = places
+        self._claimed_at: dict[str, float] = {}
+        """By `uri`, of those that are open: when (monotonic) it was claimed."""
+        self._deferred: Counter[str] = Counter()
+        """By `uri`: how often it was put off for a fault of the surroundings."""
+        self._suspects: set[str] = set()
+        """Those that were open when a session ended by a fault of ours: read again one by one."""
+        self._condemned: dict[tuple[str, str], str] = {}
+        """Those that ended a session while they were read alone, by `uri` and etag: why."""
+        self.problem: Callable[[str, str], None] = lambda _uri, _reason: None
+        """Hears of an object that could not even be claimed, and why."""
 
     # The feeds' side.
 
     def announce(self, arrival: Delivery) -> bool:
         """Take an arrival; blocks while there is no place. False once closed: it is returned."""
+        if reason := unusable(arrival.item):
+            self._refuse(arrival, reason)
+            return True
         while not self._closed.is_set():
             if self._places.acquire(timeout=_LOOK_UP):
                 self._waiting.put(arrival)
@@ -62,6 +89,7 @@ class DeliveryQueue:
         with self._lock:
             left = [*self._open.values(), *(arrival for _, arrival in self._parked)]
             self._open.clear()
+            self._claimed_at.clear()
             self._parked.clear()
         while True:
             try:
@@ -82,33 +110,110 @@ class DeliveryQueue:
     def claimed(self, ledger: Ledger, ended: threading.Event) -> Iterator[TrailObject]:
         """Objects to read, each claimed, as they come; until closed or `ended`."""
         while group := self._next(ended):
-            first: dict[str, Delivery] = {}
-            for arrival in group:
-                if arrival.item.uri in first or arrival.item.uri in self._open:
-                    self._park(arrival)
-                else:
-                    first[arrival.item.uri] = arrival
-            with self._lock:
-                self._open |= first
-            taken, busy = ledger.take([arrival.item for arrival in first.values()])
-            for item in busy:
-                with self._lock:
-                    self._open.pop(item.uri, None)
-                self._park(first.pop(item.uri))
-            wanted = {item.uri for item in taken}
-            for uri, arrival in first.items():
-                if uri not in wanted:
-                    self.settle(arrival.item, Outcome.SKIPPED)
-            yield from taken
+            yield from self._claim(ledger, group)
 
-    def _park(self, arrival: Delivery) -> None:
+    def _claim(self, ledger: Ledger, group: list[Delivery]) -> list[TrailObject]:
+        """Claim a group; those of it that are ours to read. The rest is settled, or parked.
+
+        What the ledger cannot even be asked of is that object's fault, found by halving.
+        """
+        first: dict[str, Delivery] = {}
+        for arrival in group:
+            if arrival.item.uri in first or arrival.item.uri in self._open:
+                self._park(arrival)
+            else:
+                first[arrival.item.uri] = arrival
+        with self._lock:
+            self._open |= first
+            self._claimed_at |= dict.fromkeys(first, time.monotonic())
+        try:
+            taken, busy = ledger.take([arrival.item for arrival in first.values()])
+        except (ClusterError, Stopped):
+            raise
+        except Exception as error:  # noqa: BLE001 - see above
+            for uri in first:
+                self._take_out(uri)
+            arrivals = list(first.values())
+            if len(arrivals) == 1:
+                self._places.release()
+                self._refuse(arrivals[0], f"it cannot be claimed: {type(error).__name__}: {error}")
+                return []
+            middle = len(arrivals) // 2
+            return self._claim(ledger, arrivals[:middle]) + self._claim(ledger, arrivals[middle:])
+        for item in busy:
+            self._take_out(item.uri)
+            self._park(first.pop(item.uri))
+        wanted = {item.uri for item in taken}
+        for uri, arrival in first.items():
+            if uri not in wanted:
+                self.settle(arrival.item, Outcome.SKIPPED)
+        return taken
+
+    def _take_out(self, uri: str) -> Delivery | None:
+        with self._lock:
+            self._claimed_at.pop(uri, None)
+            return self._open.pop(uri, None)
+
+    def _refuse(self, arrival: Delivery, reason: str) -> None:
+        """Settle an arrival as failed that never got as far as being read."""
+        self.problem(arrival.item.uri, reason)
+        with self._lock:
+            self._outcomes[Outcome.FAILED.name.lower()] += 1
+        arrival.settle(Outcome.FAILED)
+
+    # What goes wrong.
+
+    def defer(self, item: TrailObject) -> None:
+        """Read an object again a while later: its fault is of the surroundings (a full disk).
+
+        Its message stays hidden, so that its queue does not count another receipt. But what is
+        put off never takes more than half of the places: the rest goes back to its feed.
+        """
+        with self._lock:
+            self._deferred[item.uri] += 1
+            wait = min(_LONGEST_DEFERRAL, _FIRST_DEFERRAL * 2 ** min(self._deferred[item.uri], 10))
+            self._claimed_at.pop(item.uri, None)
+            full = len(self._parked) >= self._capacity // 2
+            arrival = None if full else self._open.pop(item.uri, None)
+            if arrival is not None:
+                self._parked.append((time.monotonic() + wait, arrival))
+        if full:
+            self.settle(item, Outcome.RETURNED)
+
+    def suspect(self, reason: str) -> str:
+        """A session ends by a fault of ours: which object it was, or "" where it may be any.
+
+        Those that were open are suspects from now on, each to be read with no other beside it. One
+        that was alone is condemned: it fails from now on, with this reason.
+        """
+        with self._lock:
+            open_now = list(self._open.values())
+            if len(open_now) == 1:
+                item = open_now[0].item
+                while len(self._condemned) >= _MOST_CONDEMNED:
+                    self._condemned.pop(next(iter(self._condemned)))
+                self._condemned[item.uri, item.etag] = reason
+                self._suspects.discard(item.uri)
+                return item.uri
+            self._suspects |= {arrival.item.uri for arrival in open_now}
+        return ""
+
+    def longest_open(self) -> tuple[str, float]:
+        """The object that was claimed first of those not settled, and the seconds since then."""
+        with self._lock:
+            if not self._claimed_at:
+                return "", 0.0
+            uri = min(self._claimed_at, key=self._claimed_at.__getitem__)
+            return uri, time.monotonic() - self._claimed_at[uri]
+
+    def _park(self, arrival: Delivery, seconds: float = _PARKED_SECONDS) -> None:
         """Under way already, here or at another worker: looked at again when its fate is known.
 
         It keeps its place, and its message stays hidden: handed back, it would soon have been
         received too often for its queue's redrive policy.
         """
         with self._lock:
-            self._parked.append((time.monotonic() + _PARKED_SECONDS, arrival))
+            self._parked.append((time.monotonic() + seconds, arrival))
 
     def _next(self, ended: threading.Event) -> list[Delivery]:
         """What has been announced, as soon as there is any; empty at the end."""
@@ -119,9 +224,26 @@ class DeliveryQueue:
                     group.append(self._waiting.get(timeout=0 if group else _LOOK_UP))
             except queue.Empty:
                 pass
-            if group:
+            if group := self._one_by_one(group):
                 return group
         return []
+
+    def _one_by_one(self, group: list[Delivery]) -> list[Delivery]:
+        """The group; of one that holds a suspect, that alone, once nothing else is open."""
+        if not self._suspects:
+            return group
+        if self._suspects & self._open.keys():  # the one under test
+            chosen = None
+        else:
+            chosen = next((each for each in group if each.item.uri in self._suspects), None)
+            if chosen is None:
+                return group
+            if self._open:
+                chosen = None
+        for arrival in group:
+            if arrival is not chosen:
+                self._park(arrival, _LOOK_UP)
+        return [chosen] if chosen is not None else []
 
     def _due(self) -> list[Delivery]:
         """Parked arrivals whose time has come."""
@@ -144,10 +266,14 @@ class DeliveryQueue:
 
     def settle(self, item: TrailObject, outcome: Outcome) -> None:
         """Tell the feed what became of an object, once."""
-        with self._lock:
-            arrival = self._open.pop(item.uri, None)
-        if arrival is not None:
-            self._end(arrival, outcome)
+        arrival = self._take_out(item.uri)
+        if arrival is None:
+            return
+        if outcome is not Outcome.RETURNED:
+            with self._lock:
+                self._suspects.discard(item.uri)
+                self._deferred.pop(item.uri, None)
+        self._end(arrival, outcome)
 
     def _end(self, arrival: Delivery, outcome: Outcome) -> None:
         with self._lock:
@@ -166,11 +292,38 @@ class DeliveryQueue:
         arrival = self.arrival(item)
         if arrival is None:
             raise ObjectUnreadableError(f"{item.uri}: handed back meanwhile")
+        if reason := self._condemned.get((item.uri, item.etag)):
+            raise ObjectUnreadableError(f"{item.uri}: {reason}")
         try:
             return arrival.source.open(item)
         except SourceUnreachableError as error:
             raise Unreachable(error.message, hint=error.hint) from error
+        except (SourceError, OSError):
+            raise
+        except Exception as error:
+            raise ObjectUnreadableError(
+                f"{item.uri}: opening it failed ({type(error).__name__}: {error})"
+            ) from error
 
 
 class Unreachable(ObjectUnreadableError):
     """An object that cannot be read because its whole source cannot. Internal: it is returned."""
+
+
+def unusable(item: TrailObject) -> str:
+    """Why no ledger entry can be made of an object; empty where one can.
+
+    >>> unusable(TrailObject("s3://b/k", "e", 2**64))
+    'its size (18446744073709551616) is none that an object can have'
+    """
+    try:
+        if len(item.uri.encode()) > _MOST_URI:
+            return f"its name is longer than {_MOST_URI:,} bytes"
+        item.etag.encode()
+    except UnicodeEncodeError:
+        return "its name or etag is not Unicode text (a lone surrogate)"
+    if len(item.etag) > _MOST_ETAG:
+        return f"its etag is longer than {_MOST_ETAG:,} characters"
+    if not 0 <= item.size <= _MOST_SIZE:
+        return f"its size ({item.size}) is none that an object can have"
+    return ""

@@ -53,6 +53,12 @@ class FeedStatus:
     last_error: str = ""
     last_error_at: float = 0.0
     counters: dict[str, int] = field(default_factory=dict)
+    failing: str = ""
+    """Why it gets nothing at the moment; empty while it works. `last_error` stays after that."""
+    ignored: dict[str, int] = field(default_factory=dict)
+    """What was no reason to read anything, by kind."""
+    unknown: dict[str, int] = field(default_factory=dict)
+    """What should have named an object and did not, by the reason."""
 
 
 Announce = Callable[[Delivery], bool]

@@ -1,26 +1,44 @@
 """What a queue's message says: which objects were put where.
 
-S3 notifies straight, through SNS (enveloped, or raw) and through EventBridge ("Event message
-structure" in the Amazon S3 user guide; "Parsing message formats" in the Amazon SNS developer guide;
-"Amazon S3 events" in the EventBridge user guide). Bodies are text from outside: whatever is not
-one of these is `None`, never an exception.
+Three services announce trail files. S3: straight, through SNS (enveloped, or raw) and through
+EventBridge ("Event message structure" in the Amazon S3 user guide; "Parsing message formats" in
+the Amazon SNS developer guide; "Amazon S3 events" in the EventBridge user guide). CloudTrail: the
+notification of a trail with an SNS topic ("Configuring Amazon SNS notifications for CloudTrail"),
+which has neither sizes nor etags. And a queue gets what is meant for none of this: messages of a
+set-up, and other services'.
+
+Bodies are text from outside. None raises an exception, and no record of one spoils another.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote_plus, unquote_plus
 
 from ingest.objects import TrailObject
 from ingest.sources.layout import Verdict, judge
 
-_ENVELOPES = 3
-"""EventBridge through SNS is two envelopes; nobody nests them deeper."""
+_ENVELOPES: Final = 8
+_LABEL: Final = 80
+_MOST_BYTES: Final = 2**50
+"""No object of S3 is larger: a size beyond it is none."""
+_KEY_BYTES: Final = 1024
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
+_ETAG = re.compile(r"[\x21-\x7e]{1,255}")
+_SET_UP = re.compile(
+    r"validation message|successfully validated|validated sns topic", re.IGNORECASE
+)
+_CONFIRMATIONS: Final = ("SubscriptionConfirmation", "UnsubscribeConfirmation")
+_OURS: Final = frozenset({"Records", "s3Bucket", "s3ObjectKey"})
+"""Members of what S3 and CloudTrail send: a broken one is not another service's message."""
+_WRITES: Final = ("PutObject", "PostObject", "CopyObject", "CompleteMultipartUpload")
 
 
 @dataclass(slots=True)
@@ -34,94 +52,238 @@ class Announced:
 
 @dataclass(slots=True)
 class Notification:
-    """A message's objects, and how many of its records are no reason to read anything."""
+    """What a message holds: objects to read, by kind what is no reason to read anything, and why
+    something of it names no object although it should."""
 
     announced: list[Announced] = field(default_factory=list)
-    ignored: int = 0
+    ignored: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
 
 
-def read(body: str) -> Notification | None:
-    """The notification in a message; None for what is none.
+def read(body: str) -> Notification:
+    """The notification in a message. What is none of a known form has a fault, and nothing else.
 
-    >>> read('{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"b"}')
-    Notification(announced=[], ignored=1)
-    >>> read("hello") is None
-    True
+    >>> read('{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"b"}').ignored
+    Counter({'S3 test event': 1})
+    >>> read("hello").faults
+    ['it is not JSON: hello']
     """
-    content: Any = body
-    for _ in range(_ENVELOPES):
-        if isinstance(content, str):
-            try:
-                content = json.loads(content)
-            except (ValueError, RecursionError):
-                return None
-        if not isinstance(content, dict):
-            return None
-        if content.get("Type") == "Notification" and isinstance(content.get("Message"), str):
-            content = content["Message"]
-            continue
-        return _content(content)
-    return None
-
-
-def _content(content: dict[str, Any]) -> Notification | None:
     found = Notification()
-    if content.get("Event") == "s3:TestEvent":
-        found.ignored = 1
-        return found
-    try:
-        if isinstance(content.get("Records"), list):
-            for record in content["Records"]:
-                _record(record, found)
-        elif content.get("source") == "aws.s3" and isinstance(content.get("detail"), dict):
-            _event_bridge(content, found)
-        else:
-            return None
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return None
+    _read(body, found, depth=0, sender="")
     return found
 
 
-def _record(record: dict[str, Any], found: Notification) -> None:
+def _read(content: Any, found: Notification, *, depth: int, sender: str) -> None:
+    """`sender` names the SNS message that this was found in; empty outside of one."""
+    if depth > _ENVELOPES:
+        found.faults.append("its envelopes are nested too deep")
+        return
+    if isinstance(content, str):
+        text = content.strip()
+        if _SET_UP.search(text[:500]) and not text.startswith(("{", "[")):
+            found.ignored["validation message"] += 1
+            return
+        try:
+            content = json.loads(text)
+        except (ValueError, RecursionError):
+            if sender and not text.startswith(("{", "[", '"')):
+                found.ignored[sender] += 1  # a text for people, as budgets and scripts send
+            else:
+                found.faults.append(f"it is not JSON: {_label(text) or '(empty)'}")
+            return
+        if isinstance(content, str):
+            _read(content, found, depth=depth + 1, sender=sender)
+            return
+    if isinstance(content, list) and content:
+        content = {"Records": content}
+    if not isinstance(content, dict):
+        found.faults.append("it is not a JSON object")
+        return
+    if content.get("Type") in _CONFIRMATIONS:
+        found.ignored[f"SNS {content['Type']}"] += 1
+    elif content.get("Type") == "Notification" and "Message" in content:
+        inner = str(content.get("Subject") or content.get("TopicArn") or "").rpartition(":")[2]
+        _read(
+            content["Message"],
+            found,
+            depth=depth + 1,
+            sender=_label(f"SNS: {inner or 'without a subject'}"),
+        )
+    elif isinstance(content.get("Records"), list):
+        _records(content["Records"], found, depth)
+    elif "s3Bucket" in content and "s3ObjectKey" in content:
+        _trail(content, found)
+    elif isinstance(content.get("source"), str) and isinstance(content.get("detail-type"), str):
+        _event_bridge(content, found)
+    elif isinstance(content.get("bucket"), dict) and isinstance(content.get("object"), dict):
+        _detail(content, found, None)
+    elif other := _other_service(content) or ("" if _OURS & content.keys() else sender):
+        found.ignored[other] += 1
+    else:
+        keys = ", ".join(sorted(map(str, content))[:6]) or "none"
+        found.faults.append(_label(f"it is not an S3 or CloudTrail notification (keys: {keys})"))
+
+
+def _records(records: list[Any], found: Notification, depth: int) -> None:
+    for number, record in enumerate(records, 1):
+        try:
+            source = record.get("eventSource") or record.get("EventSource")
+            if source == "aws:s3":
+                _s3(record, found)
+            elif isinstance(record.get("Sns"), dict):  # as a Lambda function gets it
+                _read({"Type": "Notification", **record["Sns"]}, found, depth=depth + 1, sender="")
+            elif source == "aws:sqs" and isinstance(record.get("body"), str):
+                _read(record["body"], found, depth=depth + 1, sender="")
+            elif isinstance(source, str) and source:
+                found.ignored[_label(f"records of {source}")] += 1
+            else:
+                raise ValueError("it has no eventSource")
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            found.faults.append(f"record {number}: {_fault(error)}")
+
+
+def _s3(record: dict[str, Any], found: Notification) -> None:
     """One record of S3's own. Its key is encoded as in a form; `+` is a space."""
-    if record["eventSource"] != "aws:s3":
-        raise ValueError("no record of S3")
-    if not record["eventName"].removeprefix("s3:").startswith("ObjectCreated:"):
-        found.ignored += 1
+    name = record["eventName"].removeprefix("s3:")
+    if not name.startswith("ObjectCreated:"):
+        found.ignored[_label(f"S3 {name}")] += 1
         return
     bucket, thing = record["s3"]["bucket"]["name"], record["s3"]["object"]
-    _add(found, bucket, unquote_plus(thing["key"]), thing, "eTag", record.get("eventTime"))
+    key = unquote_plus(thing["key"], errors="strict")
+    _add(found, bucket, key, thing, "eTag", record.get("eventTime"))
+
+
+def _trail(content: dict[str, Any], found: Notification) -> None:
+    """A trail's own notification: keys as they are, one or several."""
+    if isinstance(content.get("messageType"), str):  # AWS Config names its files likewise
+        found.ignored[_label(f"AWS Config {content['messageType']}")] += 1
+        return
+    keys = content["s3ObjectKey"]
+    keys = [keys] if isinstance(keys, str) else keys
+    if not isinstance(keys, list):
+        found.faults.append("s3ObjectKey is neither a key nor a list of keys")
+        return
+    if not keys:
+        found.ignored["CloudTrail notification of no object"] += 1
+    for number, key in enumerate(keys, 1):
+        try:
+            _add(found, content["s3Bucket"], key, {}, "", None)
+        except ValueError as error:
+            found.faults.append(f"key {number}: {_fault(error)}")
 
 
 def _event_bridge(content: dict[str, Any], found: Notification) -> None:
     """EventBridge gives the key as it is."""
-    if content["detail-type"] != "Object Created":
-        found.ignored += 1
-        return
-    detail = content["detail"]
-    thing = detail["object"]
-    _add(found, detail["bucket"]["name"], thing["key"], thing, "etag", content.get("time"))
+    source, kind, detail = content["source"], content["detail-type"], content.get("detail")
+    if source == "aws.s3" and kind == "Object Created":
+        _detail(detail, found, content.get("time"))
+    elif (
+        source == "aws.s3"
+        and kind == "AWS API Call via CloudTrail"
+        and isinstance(detail, dict)
+        and detail.get("eventName") in _WRITES
+        and not detail.get("errorCode")
+    ):
+        # As S3 was followed before it sent events of its own.
+        _call(detail, found, content.get("time"))
+    else:
+        found.ignored[_label(f"EventBridge {source}: {kind}")] += 1
+
+
+def _detail(detail: Any, found: Notification, when: Any) -> None:
+    try:
+        if str(detail.get("reason", "")).startswith("Delete") or "deletion-type" in detail:
+            found.ignored["S3 Object Deleted"] += 1
+            return
+        thing = detail["object"]
+        _add(found, detail["bucket"]["name"], thing["key"], thing, "etag", when)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        found.faults.append(f"its detail: {_fault(error)}")
+
+
+def _call(detail: dict[str, Any], found: Notification, when: Any) -> None:
+    try:
+        asked = detail["requestParameters"]
+        _add(found, asked["bucketName"], asked["key"], {}, "", when)
+    except (KeyError, TypeError, ValueError) as error:
+        found.faults.append(f"its detail: {_fault(error)}")
 
 
 def _add(
-    found: Notification, bucket: str, key: str, thing: dict[str, Any], etag: str, when: Any
+    found: Notification, bucket: Any, key: Any, thing: dict[str, Any], etag: str, when: Any
 ) -> None:
-    if not (isinstance(bucket, str) and bucket and isinstance(key, str) and key):
-        raise ValueError("no bucket, or no key")
+    """Take an object up, or raise `ValueError` for what no object of S3 can be."""
+    if not (isinstance(bucket, str) and _BUCKET.fullmatch(bucket)):
+        raise ValueError("it names no bucket")
+    if not (isinstance(key, str) and key):
+        raise ValueError("it names no key")
+    try:
+        size = len(key.encode())
+    except UnicodeEncodeError:
+        raise ValueError("its key is not Unicode text (a lone surrogate)") from None
+    if size > _KEY_BYTES:
+        raise ValueError(f"its key has {size:,} bytes, and S3 allows {_KEY_BYTES:,}")
     if judge(key)[0] is Verdict.OTHER:
-        found.ignored += 1
+        found.ignored["objects that are no trail files by their name"] += 1
         return
+    said = thing.get(etag) if isinstance(thing, dict) else None
+    said = said.strip('"') if isinstance(said, str) else ""
     item = TrailObject(
-        f"s3://{bucket}/{key}", str(thing.get(etag) or "").strip('"'), int(thing.get("size") or 0)
+        f"s3://{bucket}/{key}",
+        said if _ETAG.fullmatch(said) else "",
+        _size(thing.get("size") if isinstance(thing, dict) else None),
     )
     found.announced.append(Announced(bucket, item, _epoch(when)))
+
+
+def _size(value: Any) -> int:
+    """A size as far as it can be one, else 0: it is a hint, and reading finds out."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0
+    return int(value) if 0 <= value <= _MOST_BYTES else 0
 
 
 def _epoch(when: Any) -> float:
     try:
         return datetime.fromisoformat(when).timestamp()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError, OSError):
         return 0.0
+
+
+def _other_service(content: dict[str, Any]) -> str:
+    """What another service's message is called; empty for what is of no known form."""
+    if content.get("Event") == "s3:TestEvent":
+        return "S3 test event"
+    if isinstance(content.get("Service"), str) and isinstance(content.get("Event"), str):
+        return _label(f"{content['Service']}: {content['Event']}")
+    if "AlarmName" in content:
+        return "CloudWatch alarm"
+    if "messageType" in content or "configurationItem" in content:
+        return _label(f"AWS Config {content.get('messageType', 'notification')}")
+    if "mail" in content and ("notificationType" in content or "eventType" in content):
+        return "Amazon SES notification"
+    if "Event Source" in content:
+        return _label(f"Amazon RDS {content['Event Source']}")
+    if "SubscribeURL" in content and "Token" in content:
+        return "SNS SubscriptionConfirmation"
+    return ""
+
+
+def _fault(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "its key is not UTF-8"
+    if type(error) is ValueError:
+        return str(error)
+    if isinstance(error, KeyError):
+        return f"it has no {error.args[0]}"
+    return "it is not of the form that S3 sends"
+
+
+def _label(text: str) -> str:
+    """A text from outside, fit for a log line and a table: short, one line, encodable."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    text = "".join(each if each.isprintable() else " " for each in text[: _LABEL * 2]).strip()
+    return text if len(text) <= _LABEL else text[: _LABEL - 1] + "…"
 
 
 def messages(items: Iterator[TrailObject], per_message: int) -> Iterator[str]:

@@ -24,6 +24,7 @@ from ingest.objects import Selection, TrailObject
 from ingest.sources.s3 import S3Source
 from trailhound.errors import ClusterError, SourceError
 from trailhound.settings import FeedSettings, Settings
+from trailhound.threads import SupervisedThread
 
 LOG = logging.getLogger("trailhound.poll")
 _EVERY = 60.0
@@ -72,7 +73,7 @@ class PollFeed:
         self._stopping = threading.Event()
         self._trouble = ErrorState(f"bucket {self.name}", LOG, self._stopping)
         self._announce: Announce = lambda _: False
-        self._thread = threading.Thread(target=self._poll, name="poll", daemon=True)
+        self._thread = SupervisedThread(self._poll, f"poll {self.name}", self._stopping)
 
     def start(self, announce: Announce) -> None:
         self._announce = announce
@@ -101,6 +102,7 @@ class PollFeed:
                 self._trouble.last_error,
                 self._trouble.last_error_at,
                 dict(self._counters),
+                failing=self._trouble.failing,
             )
 
     def _poll(self) -> None:

@@ -6,7 +6,6 @@ deleted only when every object in it is done. What fails stays on the queue, for
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
@@ -24,8 +23,9 @@ from ingest.feeds.notifications import Announced, Notification
 from ingest.feeds.sqs_queue import in_its_region, queue_error, queue_url
 from ingest.sources.s3 import S3Source
 from ingest.sources.session import sqs_client
-from trailhound.errors import SourceError, UsageError
+from trailhound.errors import SourceError, TrailhoundError, UsageError
 from trailhound.settings import AwsSettings, FeedSettings, Settings
+from trailhound.threads import SupervisedThread
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -40,6 +40,10 @@ _RETURN_SECONDS: Final = 15
 """A message whose bucket cannot be reached, say, comes back after so long."""
 _TICK: Final = 0.25
 _AWS: Final = (BotoCoreError, ClientError)
+_FIRST_WAIT: Final = 1.0
+_MOST_KINDS: Final = 50
+"""Kinds of messages that are counted by name; bodies come from outside, and memory is bounded."""
+_MOST_BUCKETS: Final = 64
 
 
 @dataclass(slots=True)
@@ -76,11 +80,16 @@ class SqsFeed:
         self._last_arrival = 0.0
         self._stopping = threading.Event()
         self._closing = threading.Event()
+        self._ignored: Counter[str] = Counter()
+        self._unknown: Counter[str] = Counter()
         self._trouble = ErrorState(f"queue {self.name}", LOG, self._stopping)
+        self._upkeep = ErrorState(f"queue {self.name}", LOG, self._closing)
+        """Of deleting and extending messages, which a receiver that works says nothing of."""
         self._announce: Announce = lambda _: False
+        self._checked = -_DEPTH_EVERY
         self._threads = [
-            threading.Thread(target=self._receive, name="sqs-receive", daemon=True),
-            threading.Thread(target=self._look_after, name="sqs-messages", daemon=True),
+            SupervisedThread(self._receive, f"sqs-receive {self.name}", self._stopping),
+            SupervisedThread(self._look_after, f"sqs-messages {self.name}", self._closing),
         ]
 
     def start(self, announce: Announce) -> None:
@@ -101,27 +110,30 @@ class SqsFeed:
 
     def status(self) -> FeedStatus:
         with self._lock:
+            latest = max((self._trouble, self._upkeep), key=lambda each: each.last_error_at)
             return FeedStatus(
                 self.name,
                 "sqs",
                 self._depth,
                 self._last_arrival,
-                self._trouble.last_error,
-                self._trouble.last_error_at,
+                latest.last_error,
+                latest.last_error_at,
                 dict(self._counters),
+                failing=self._trouble.failing or self._upkeep.failing,
+                ignored=dict(self._ignored),
+                unknown=dict(self._unknown),
             )
 
     # The receiver.
 
     def _receive(self) -> None:
-        checked = -_DEPTH_EVERY
         while not self._stopping.is_set():
             try:
                 if not self._url:
                     self._url = queue_url(self._client, self.name)
                     self._warn_without_redrive()
-                if time.monotonic() - checked > _DEPTH_EVERY:
-                    checked = time.monotonic()
+                if time.monotonic() - self._checked > _DEPTH_EVERY:
+                    self._checked = time.monotonic()
                     self._measure()
                 reply = self._client.receive_message(
                     QueueUrl=self._url,
@@ -130,23 +142,24 @@ class SqsFeed:
                     WaitTimeSeconds=_POLL_SECONDS,
                 )
                 self._trouble.over()
-                # All are known to the heartbeat before the first one waits for room.
-                taken = [
-                    self._take(each["MessageId"], each["ReceiptHandle"], each["Body"])
-                    for each in reply.get("Messages", ())
-                ]
-                for message, found in filter(None, taken):
-                    for announced in found.announced:
-                        self._hand_over(message, announced)
-                    self._settled(message, None)
             except (*_AWS, SourceError, UsageError) as error:
                 self._trouble.met(self._said(error))
+                continue
+            # All are known to the heartbeat before the first one waits for room.
+            taken = [
+                self._take(each["MessageId"], each["ReceiptHandle"], each.get("Body", ""))
+                for each in reply.get("Messages", ())
+            ]
+            for message, found in filter(None, taken):
+                for announced in found.announced:
+                    self._hand_over(message, announced)
+                self._settled(message, None)
 
     def _take(
         self, identifier: str, receipt: str, body: str
     ) -> tuple[_Message, Notification] | None:
         """A message to work on, and what it says; None for one that is in work already."""
-        found = notifications.read(body)
+        found = _read(body)
         message = _Message(identifier, receipt, 1, extended=time.monotonic())
         with self._lock:
             self._counters["messages"] += 1
@@ -155,34 +168,59 @@ class SqsFeed:
                 again.receipt = receipt
                 return None
             self._work[identifier] = message
-            if found is None:
-                self._counters["unknown_messages"] += 1
+            self._note(identifier, found)
+            if found.faults:
                 message.outcomes.add(Outcome.FAILED)
-                found = Notification()
-                LOG.error("queue %s: message %s is no notification of S3", self.name, identifier)
-            self._counters["ignored_records"] += found.ignored
             message.open += len(found.announced)
         return message, found
+
+    def _note(self, identifier: str, found: Notification) -> None:
+        """Count what is not read, by its kind or reason; a kind is logged when it first comes."""
+        for kind, number in found.ignored.items():
+            if kind not in self._ignored:
+                LOG.info("queue %s: ignored: %s", self.name, kind)
+            _count(self._ignored, kind, number)
+        self._counters["ignored_records"] += found.ignored.total()
+        if found.faults and not found.announced:
+            self._counters["unknown_messages"] += 1
+        for reason in found.faults:
+            self._counters["unknown_records"] += 1
+            _count(self._unknown, reason, 1)
+            LOG.error("queue %s: message %s is left: %s", self.name, identifier, reason)
 
     def _hand_over(self, message: _Message, announced: Announced) -> None:
         if self._stopping.is_set():
             self._settled(message, Outcome.RETURNED)
             return
-        source = self._sources.get(announced.bucket)
-        if source is None:
-            source = S3Source(f"s3://{announced.bucket}/", self._settings)
-            self._sources[announced.bucket] = source
-        with self._lock:
-            self._last_arrival = time.time()
-        self._announce(
-            Delivery(
-                announced.item,
-                source,
-                self.name,
-                announced.delivered,
-                lambda outcome: self._settled(message, outcome),
+        try:
+            source = self._source(announced.bucket)
+            item = announced.item
+            if not item.etag:  # a trail's own notification has neither etag nor size
+                item = source.look_up(item)
+            with self._lock:
+                self._last_arrival = time.time()
+            self._announce(
+                Delivery(
+                    item,
+                    source,
+                    self.name,
+                    announced.delivered,
+                    lambda outcome: self._settled(message, outcome),
+                )
             )
-        )
+        except Exception as error:  # noqa: BLE001 - of this object; the message must not stay open
+            self._trouble.note(f"{announced.item.uri}: {_reason(error)}")
+            self._settled(message, Outcome.RETURNED)
+
+    def _source(self, bucket: str) -> S3Source:
+        """The bucket as a source, opened once."""
+        source = self._sources.get(bucket)
+        if source is None:
+            source = S3Source(f"s3://{bucket}/", self._settings)
+            while len(self._sources) >= _MOST_BUCKETS:
+                self._sources.pop(next(iter(self._sources)))
+            self._sources[bucket] = source
+        return source
 
     def _settled(self, message: _Message, outcome: Outcome | None) -> None:
         """One object of a message is settled; the message with the last of them."""
@@ -204,13 +242,16 @@ class SqsFeed:
             try:
                 self._end(ended)
                 self._extend()
-            except _AWS as error:
+                self._upkeep.over()
+            except Exception as error:
                 with self._lock:
                     self._ended = ended + self._ended
-                self._trouble.note(self._said(error))
+                if not isinstance(error, _AWS):
+                    raise
                 if closing:
+                    self._upkeep.note(self._said(error))
                     return
-                self._closing.wait(1.0)
+                self._upkeep.met(self._said(error), at_most=_FIRST_WAIT)  # the heartbeat goes on
             if closing and not self._ended:
                 return
 
@@ -283,7 +324,7 @@ class SqsFeed:
             QueueUrl=self._url, AttributeNames=["RedrivePolicy"]
         )
         policy = reply.get("Attributes", {}).get("RedrivePolicy")
-        if not policy or not json.loads(policy).get("deadLetterTargetArn"):
+        if not policy or "deadLetterTargetArn" not in policy:
             LOG.warning(
                 "queue %s has no redrive policy: a message whose object cannot be read comes back "
                 "until the queue forgets it",
@@ -295,6 +336,22 @@ def aws_of(aws: AwsSettings, feed: FeedSettings) -> AwsSettings:
     """`aws` with what a source has of its own laid over."""
     own = {name: getattr(feed, name) for name in ("role_arn", "external_id", "region")}
     return aws.model_copy(update={name: value for name, value in own.items() if value is not None})
+
+
+def _read(body: str) -> Notification:
+    """The notification in a body. No body stops the receiver, whatever its reader makes of it."""
+    try:
+        return notifications.read(body)
+    except Exception as error:  # noqa: BLE001 - a body from outside; it is left, with the reason
+        return Notification(faults=[f"it cannot be read ({type(error).__name__})"])
+
+
+def _count(counter: Counter[str], name: str, number: int) -> None:
+    counter[name if name in counter or len(counter) < _MOST_KINDS else "others"] += number
+
+
+def _reason(error: Exception) -> str:
+    return error.message if isinstance(error, TrailhoundError) else type(error).__name__
 
 
 def _tens(group: list[_Message]) -> Iterable[list[_Message]]:

@@ -14,9 +14,12 @@ from ingest.objects import Selection, TrailObject
 from ingest.sources.local import LocalSource
 from trailhound.errors import SourceError
 from trailhound.settings import FeedSettings
+from trailhound.threads import SupervisedThread
 
 LOG = logging.getLogger("trailhound.watch")
 _EVERY = 5.0
+_FIRST_RETRY = 60.0
+_LONGEST_RETRY = 3600.0
 _SETTLED_SECONDS = 60.0
 """A file that has not changed for so long is whole, as one is that two looks find alike."""
 
@@ -27,6 +30,9 @@ class _Seen:
 
     etag: str
     announced: bool = False
+    failures: int = 0
+    retry_at: float = 0.0
+    """When (monotonic) a file that could not be read is announced again; 0 for never."""
 
 
 class WatchFeed:
@@ -46,7 +52,7 @@ class WatchFeed:
         self._stopping = threading.Event()
         self._trouble = ErrorState(f"folder {self.name}", LOG, self._stopping)
         self._announce: Announce = lambda _: False
-        self._thread = threading.Thread(target=self._watch, name="watch", daemon=True)
+        self._thread = SupervisedThread(self._watch, f"watch {self.name}", self._stopping)
 
     def start(self, announce: Announce) -> None:
         self._announce = announce
@@ -69,6 +75,7 @@ class WatchFeed:
                 self._trouble.last_error,
                 self._trouble.last_error_at,
                 dict(self._counters),
+                failing=self._trouble.failing,
             )
 
     def _watch(self) -> None:
@@ -85,39 +92,62 @@ class WatchFeed:
         if not self._folder.is_dir():
             raise NotADirectoryError(f"there is no folder {self._folder}")
         source = LocalSource(str(self._folder))
-        present: dict[str, _Seen] = {}
+        present: set[str] = set()
         for item in source.objects(Selection()):
-            before = self._seen.get(item.uri)
-            if before is None or before.etag != item.etag:
-                before, unchanged = _Seen(item.etag), False
-            else:
-                unchanged = True
-            present[item.uri] = before
-            if not before.announced and (unchanged or _old(item)):
-                before.announced = True
-                if not self._hand_over(source, item, before):
-                    return
-        self._seen = present
+            if self._stopping.is_set():
+                return
+            present.add(item.uri)
+            try:
+                self._consider(source, item)
+            except Exception as error:  # noqa: BLE001 - of this file; the next look tries it again
+                self._trouble.note(f"{item.uri}: {type(error).__name__}: {error}")
+                self._seen.pop(item.uri, None)
+                with self._lock:
+                    self._waiting.discard(item.uri)
+                    self._counters["faulty_files"] += 1
+        for gone in self._seen.keys() - present:
+            del self._seen[gone]
 
-    def _hand_over(self, source: LocalSource, item: TrailObject, seen: _Seen) -> bool:
+    def _consider(self, source: LocalSource, item: TrailObject) -> None:
+        """Announce a file that is new or changed and whole, or that is to be tried again."""
+        seen = self._seen.get(item.uri)
+        unchanged = seen is not None and seen.etag == item.etag
+        if seen is None or not unchanged:
+            seen = self._seen[item.uri] = _Seen(item.etag)
+        if seen.announced and 0 < seen.retry_at <= time.monotonic():
+            seen.announced, seen.retry_at = False, 0.0
+        if not seen.announced and (unchanged or _old(item)):
+            seen.announced = True
+            self._hand_over(source, item, seen)
+
+    def _hand_over(self, source: LocalSource, item: TrailObject, seen: _Seen) -> None:
         def settled(outcome: Outcome) -> None:
             with self._lock:
                 self._waiting.discard(item.uri)
                 self._counters[f"{outcome.name.lower()}_files"] += 1
             if outcome is Outcome.RETURNED:
                 seen.announced = False  # the next look announces it again
+            elif outcome is Outcome.FAILED:
+                # Its permissions may be set right, which changes neither its size nor its time.
+                wait = min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** min(seen.failures, 10))
+                seen.failures += 1
+                seen.retry_at = time.monotonic() + wait
 
         with self._lock:
             self._waiting.add(item.uri)
             self._last_arrival = time.time()
-        changed = _changed(item)
-        return self._announce(Delivery(item, source, self.name, changed, settled))
+        self._announce(Delivery(item, source, self.name, _changed(item), settled))
 
 
 def _changed(item: TrailObject) -> float:
-    """When a file was last changed, in seconds since the epoch."""
-    return int(item.etag.rpartition("-")[2]) / 1e9
+    """When a file was last changed, in seconds since the epoch; 0 for what cannot be looked at,
+    such as a link that leads nowhere."""
+    try:
+        return int(item.etag.rpartition("-")[2]) / 1e9
+    except ValueError:
+        return 0.0
 
 
 def _old(item: TrailObject) -> bool:
-    return time.time() - _changed(item) > _SETTLED_SECONDS
+    changed = _changed(item)
+    return bool(changed) and time.time() - changed > _SETTLED_SECONDS

@@ -162,3 +162,78 @@ def test_a_queue_that_is_not_there_yet_is_waited_for(
         later.send(announce(TrailObject(f"s3://{bucket}/{KEY.format(1)}", "e", 1)))
         until(lambda: len(arrivals) == 1, "an arrival")
         arrivals[0].settle(Outcome.DONE)
+
+
+POISON = [
+    "",
+    "hello",
+    "[" * 5_000,
+    "{}",
+    '{"Records": [{}]}',
+    '{"Records": {"a": 1}}',
+    json.dumps({"s3Bucket": "b", "s3ObjectKey": [{}]}),
+    json.dumps({"s3Bucket": "trail", "s3ObjectKey": "AWSLogs/\ud800.json.gz"}),
+]
+NO_NEWS = [
+    json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent"}),
+    json.dumps({"Type": "Notification", "Message": "CloudTrail validation message."}),
+    json.dumps({"Type": "SubscriptionConfirmation", "SubscribeURL": "https://x", "Token": "t"}),
+    json.dumps({"source": "aws.guardduty", "detail-type": "GuardDuty Finding", "detail": {}}),
+    json.dumps({"AlarmName": "cpu", "NewStateValue": "ALARM"}),
+]
+
+
+def with_sizes(item: TrailObject, *sizes: str) -> list[str]:
+    """Messages that announce an object with a size that no number holds, or that is none."""
+    size = f'"size":{item.size}'
+    bodies = [announce(item).replace(size, f'"size":{each}') for each in sizes]
+    assert all(size not in body for body in bodies)
+    return bodies
+
+
+def test_no_message_stops_the_receiver_or_spoils_another(
+    s3: S3Client, bucket: str, queue: Queue, client: OpenSearch, settings: Settings
+) -> None:
+    odd = put(s3, bucket, "odd", trail_bytes([record()]))
+    trail = put(s3, bucket, "by trail", trail_bytes([record(), record()]))
+    mixed = put(s3, bucket, "mixed", trail_bytes([record()]))
+    notice = {"s3Bucket": bucket, "s3ObjectKey": [trail.uri.removeprefix(f"s3://{bucket}/")]}
+    half = json.loads(announce(mixed))
+    half["Records"].insert(0, {"eventSource": "aws:s3"})
+    for body in (*(each for each in POISON if each), *NO_NEWS):
+        queue.send(body)
+    for body in with_sizes(odd, "1e999", "-5", "9223372036854775808", '"x"', "NaN"):
+        queue.send(body)
+    queue.send(json.dumps({"Type": "Notification", "Message": json.dumps(notice)}))
+    queue.send(json.dumps(half))
+    feed = SqsFeed(settings, FeedSettings(queue=queue.url))
+    bad = len(POISON) - 1 + 1  # no message is empty; and one that holds a good record beside a bad
+    with running(settings, feed) as daemon:
+        until(lambda: len(documents(client, settings)) == 4, "every event")
+        until(lambda: feed.status().counters["failed_messages"] >= bad, "every bad message")
+        until(lambda: queue.left() == bad, "the bad ones alone")
+        status = feed.status()
+        assert daemon.status().failing == ""
+    assert set(status.ignored) == {
+        "S3 test event", "validation message", "SNS SubscriptionConfirmation", "CloudWatch alarm",
+        "EventBridge aws.guardduty: GuardDuty Finding",
+    }  # fmt: skip
+    assert any("lone surrogate" in reason for reason in status.unknown)
+    assert any("not JSON: hello" in reason for reason in status.unknown)
+    assert status.failing == ""
+
+
+def test_an_object_without_an_etag_gets_the_one_that_its_bucket_has(
+    s3: S3Client, bucket: str, queue: Queue, settings: Settings
+) -> None:
+    item = put(s3, bucket, "x", b"12345")
+    key = item.uri.removeprefix(f"s3://{bucket}/")
+    queue.send(json.dumps({"s3Bucket": bucket, "s3ObjectKey": key}))
+    queue.send(json.dumps({"s3Bucket": bucket, "s3ObjectKey": f"{key}-gone.json"}))
+    feed = SqsFeed(settings, FeedSettings(queue=queue.url))
+    with by_hand(feed) as arrivals:
+        until(lambda: len(arrivals) == 2, "two arrivals")
+        gone = TrailObject(f"{item.uri}-gone.json", "", 0)
+        assert {each.item for each in arrivals} == {item, gone}
+        for each in arrivals:
+            each.settle(Outcome.DONE)

@@ -12,12 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from ingest.feeds import watch
 from ingest.feeds.feed import Delivery, Outcome
 from ingest.feeds.watch import WatchFeed
 from tests.helpers.processes import start
 from tests.helpers.queues import until
 from tests.helpers.trails import documents, own_settings, prepared, record, write_trail
+from trailhound.errors import ObjectNotFoundError
 from trailhound.settings import FeedSettings
+from trailhound.threads import supervised_threads
 
 
 @contextmanager
@@ -108,3 +111,66 @@ def test_nothing_to_follow_is_wrong_use(engine: str, namespace: str, tmp_path: P
     _, said = process.communicate(timeout=60)
     assert process.returncode == 2
     assert b"--queue" in said
+
+
+def test_a_link_that_leads_nowhere_is_that_links_fault(tmp_path: Path) -> None:
+    (tmp_path / "trail").mkdir()
+    dangling = tmp_path / "trail" / "0.json.gz"
+    dangling.symlink_to(tmp_path / "later.json.gz")
+    with watching(tmp_path / "trail") as (feed, arrivals):
+        write_trail(tmp_path / "trail", [record()], "a")
+        until(lambda: "a.json.gz" in names(arrivals), "the file beside it")
+        until(lambda: "later.json.gz" in names(arrivals), "the link, for whoever opens it")
+        with pytest.raises(ObjectNotFoundError):
+            arrivals[0].source.open(
+                next(each.item for each in arrivals if "later" in each.item.uri)
+            )
+        for each in arrivals:
+            each.settle(Outcome.FAILED if "later" in each.item.uri else Outcome.DONE)
+        write_trail(tmp_path, [record()], "later")
+        until(lambda: names(arrivals).count("later.json.gz") == 2, "the file it leads to now")
+        assert feed.status().failing == ""
+        assert supervised_threads_of("watch") == [""]
+
+
+def test_a_file_that_could_not_be_read_is_tried_again_unchanged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "_FIRST_RETRY", 0.3)
+    write_trail(tmp_path, [record()], "denied")
+    with watching(tmp_path) as (feed, arrivals):
+        until(lambda: len(arrivals) == 1, "the file")
+        arrivals[0].settle(Outcome.FAILED)
+        until(lambda: len(arrivals) == 2, "the file again")
+        arrivals[1].settle(Outcome.DONE)
+        assert feed.status().counters == {"failed_files": 1, "done_files": 1}
+
+
+def test_a_fault_of_one_file_spoils_no_other(tmp_path: Path) -> None:
+    for name in ("a", "bad", "c"):
+        write_trail(tmp_path, [record()], name)
+    feed = WatchFeed(FeedSettings(watch=tmp_path, every=0.2))
+    taken: list[str] = []
+
+    def take(arrival: Delivery) -> bool:
+        name = Path(arrival.item.uri).name
+        if name == "bad.json.gz" and taken.count(name) < 2:
+            taken.append(name)
+            raise ValueError("a fault that nobody thought of")
+        taken.append(name)
+        arrival.settle(Outcome.DONE)
+        return True
+
+    feed.start(take)
+    try:
+        until(lambda: taken.count("bad.json.gz") == 3, "the third try")
+        assert sorted({*taken}) == ["a.json.gz", "bad.json.gz", "c.json.gz"]
+        assert feed.status().counters == {"faulty_files": 2, "done_files": 3}
+        assert "nobody thought of" in feed.status().last_error
+    finally:
+        feed.stop()
+        feed.close()
+
+
+def supervised_threads_of(kind: str) -> list[str]:
+    return [each.fault for each in supervised_threads() if each.name.startswith(kind)]

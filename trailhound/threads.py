@@ -1,0 +1,94 @@
+"""Threads that a fault does not end: restarted with back-off, and seen while they fail.
+
+A thread that dies of an exception leaves a process that looks well and does nothing. So whatever
+works for as long as the daemon runs is one of these: its faults are counted and kept for
+`/readyz`, `trailhound status` and the metrics, and its work is begun anew.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+
+LOG = logging.getLogger("trailhound.threads")
+_FIRST_WAIT = 1.0
+_LONGEST_WAIT = 60.0
+_RECENT = 60.0
+"""Seconds without another fault after which a restarted thread counts as well again."""
+
+_ALL: weakref.WeakSet[SupervisedThread] = weakref.WeakSet()
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadStatus:
+    """`fault` is why it fails now, empty while it is well; `restarts` since its start."""
+
+    name: str
+    restarts: int
+    fault: str = ""
+
+
+class SupervisedThread(threading.Thread):
+    """Runs `work` until it returns or `stopping` is set; an exception begins it anew."""
+
+    def __init__(self, work: Callable[[], None], name: str, stopping: threading.Event) -> None:
+        super().__init__(name=name, daemon=True)
+        self._work = work
+        self._stopping_event = stopping
+        self._restarts = 0
+        self._fault = ""
+        self._fault_at = 0.0
+        _ALL.add(self)
+
+    def run(self) -> None:
+        in_a_row = 0
+        while True:
+            began = time.monotonic()
+            try:
+                self._work()
+            except BaseException as error:
+                if self._stopping_event.is_set():
+                    return
+                in_a_row = 0 if time.monotonic() - began > _LONGEST_WAIT else in_a_row + 1
+                self._restarts += 1
+                self._fault, self._fault_at = _reason(error), time.monotonic()
+                LOG.error(
+                    "the thread %s failed and is started again: %s",
+                    self.name,
+                    self._fault,
+                    exc_info=LOG.isEnabledFor(logging.DEBUG),
+                )
+                longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(in_a_row - 1, 10))
+                self._stopping_event.wait(random.uniform(0.5, 1.0) * longest)
+                if self._stopping_event.is_set():
+                    return
+            else:
+                return
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether it was started, and nobody has asked for its end."""
+        return self.ident is not None and not self._stopping_event.is_set()
+
+    def status(self) -> ThreadStatus:
+        """How it does now; of a fault it is well again after a minute without another."""
+        recent = self._fault and time.monotonic() - self._fault_at < _LONGEST_WAIT + _RECENT
+        fault = self._fault if recent else ""
+        if not fault and self.is_wanted and not self.is_alive():
+            fault = "it has ended"
+        return ThreadStatus(self.name, self._restarts, fault)
+
+
+def supervised_threads() -> list[ThreadStatus]:
+    """Every supervised thread of this process that was started and is not told to stop."""
+    working = [each.status() for each in list(_ALL) if each.is_wanted]
+    return sorted(working, key=lambda each: each.name)
+
+
+def _reason(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:500]
