@@ -17,11 +17,11 @@ import yaml
 
 from enrich.enricher import Enricher
 from trailhound.errors import RecordError, RuleError
+from trailhound.settings import written
 
 Event = Mapping[str, Any]
 Document = dict[str, Any]
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 SUFFIX = ".samples.yml"
 DEFAULTS: Event = MappingProxyType(
     {
@@ -59,7 +59,7 @@ def read_samples(rule: Path) -> Samples:
     """The samples of the rule in a file. Raises `RuleError`, naming the file and its fault."""
     file = samples_file(rule)
     try:
-        content = yaml.load(file.read_text("utf-8"), _Loader)  # noqa: S506  the safe one
+        content = written.load(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RuleError(
             f"{file}: the samples cannot be read: {error}", hint="give the rule samples"
@@ -96,4 +96,17 @@ def _trail(file: Path, entry: object) -> tuple[Event, ...]:
     events = entry if isinstance(entry, list) else [entry]
     if not events or not all(isinstance(event, dict) for event in events):
         raise RuleError(f"{file}: an entry is neither an event nor a list of them", hint="mend it")
-    return tuple(events)
+    return tuple(_event(event) for event in events)
+
+
+def _event(event: Any) -> Event:
+    """A record as JSON would give it; of a database's values every number is one."""
+    return {
+        str(name): written.mapped(value, _number if name in OVERLAID else written.json_value)
+        for name, value in event.items()
+    }
+
+
+def _number(value: written.Plain) -> Any:
+    found = written.number(value)
+    return written.json_value(value) if found is None else found

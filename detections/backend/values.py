@@ -18,12 +18,13 @@ from sigma.types import (
     SigmaType,
 )
 
-from detections.backend.clause import NOTHING, Clause, every
+from detections.backend.clause import NOTHING, Clause, any_of, every
 from detections.backend.fields import Field
 from detections.backend.lucene import literal
 from detections.backend.regexes import translated
 from detections.backend.strings import one_of, present, regexp
 from detections.compiled import Query
+from detections.matcher.written import written_text
 
 NUMBER = r"[+\-]?[0-9]+(\.[0-9]+)?([eE][+\-]?[0-9]+)?"
 """Every text that is a number to the matcher."""
@@ -68,9 +69,10 @@ def _number(field: Field, value: SigmaNumber) -> Clause:
         return _range(field, {"gte": value.number, "lte": value.number})
     if field.kind not in ("keyword", "flat"):
         return Clause.at_most(NOTHING) if field.kind == "date" else Clause.at_most(present(field))
-    sure = one_of(field, [SigmaString(str(value.number))]).may
+    sure = one_of(field, [SigmaString(written_text(value))]).may
+    same = one_of(field, [SigmaString(str(value.number))]).may
     other = regexp(field, ODD_NUMBER)
-    return Clause({"bool": {"should": [sure, other], "minimum_should_match": 1}}, sure, exact=False)
+    return Clause(any_of([sure, *([same] if same != sure else []), other]), sure, exact=False)
 
 
 def _range(field: Field, limits: dict[str, float | int]) -> Clause:

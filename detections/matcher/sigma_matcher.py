@@ -63,6 +63,7 @@ from detections.matcher.predicate import (
 )
 from detections.matcher.sigma_values import value_test
 from detections.matcher.wildcards import lowered, one_of
+from detections.matcher.written import sigma_values
 from trailhound.cluster.mappings import ADDED
 from trailhound.errors import RuleError
 
@@ -124,7 +125,7 @@ class SigmaMatcher:
         """
         if not any(name != "condition" for name in detection):
             raise RuleError("the detection is empty", hint="name at least one field and its value")
-        content = {"condition": "all of them", **detection}
+        content = {"condition": "all of them", **sigma_values(detection)}
         try:
             detections = SigmaDetections.from_dict(content, policy=TrustedPolicy)
         except SigmaError as error:

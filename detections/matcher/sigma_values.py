@@ -33,6 +33,7 @@ from sigma.types import (
 
 from detections.matcher.event_values import ValueTest, text
 from detections.matcher.wildcards import one_of
+from detections.matcher.written import written_text
 from trailhound.errors import RuleError
 
 OPERATORS: dict[CompareOperators, Callable[[float, float], bool]] = {
@@ -112,11 +113,11 @@ def moment(value: Any) -> datetime | None:
 
 
 def _equals_number(value: SigmaNumber) -> ValueTest:
-    wanted, written = value.number, str(value.number)
+    wanted, written = value.number, written_text(value).lower()
 
     def match(scalar: Any) -> bool:
         if isinstance(scalar, str):
-            return scalar == written
+            return scalar.lower() == written
         return not isinstance(scalar, bool) and bool(scalar == wanted)
 
     return match

@@ -8,12 +8,31 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from sigma.exceptions import SigmaError
+from sigma.rule.base import check_alias_expansion
 
+from detections.matcher.written import sigma_values
 from detections.rule import Place
+from trailhound.settings.written import (
+    NULLS,
+    SafeLoader,
+    as_written,
+    json_value,
+    mapped,
+    setting,
+)
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 SUFFIXES = (".yml", ".yaml")
 SAMPLES = ".samples"
+COMPARED = frozenset({"detection", "filter"})
+"""Keys whose scalars are compared with events."""
+TEXTS = frozenset(
+    {
+        *("title", "id", "name", "status", "level", "description", "author", "license"),
+        *("references", "tags", "fields", "falsepositives", "taxonomy"),
+    }
+)
+"""Keys that hold texts and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +58,8 @@ class Document:
 
     content: dict[str, Any]
     place: Place
+    node: yaml.MappingNode | None = None
+    """Where each of its keys and values was written."""
 
 
 def rule_files(path: Path) -> list[Path]:
@@ -62,7 +83,7 @@ def documents(file: Path) -> Iterator[Document | Fault]:
         return
     loader = None
     try:
-        loader = _Loader(text)
+        loader = SafeLoader(text)
         while loader.check_node():
             yield from _document(loader, loader.get_node(), file)
     except (yaml.YAMLError, RecursionError) as error:
@@ -82,15 +103,37 @@ def _document(loader: Any, node: yaml.Node, file: Path) -> Iterator[Document | F
         at = Place(file, twice.start_mark.line + 1)
         yield Fault(at, f"the key {twice.value!r} stands twice in one mapping", "leave one of them")
         return
-    try:
-        content = loader.construct_document(node)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        yield Fault(place, f"not YAML: {getattr(error, 'problem', None) or error}", "mend the line")
+    if not isinstance(node, yaml.MappingNode):
+        if not (isinstance(node, yaml.ScalarNode) and node.value in NULLS):
+            yield Fault(place, "the document is not a mapping", "start it with `title:`")
         return
-    if isinstance(content, dict) and all(isinstance(key, str) for key in content):
-        yield Document(content, place)
-    elif content is not None:
-        yield Fault(place, "the document is no mapping", "start it with `title:`")
+    content: dict[str, Any] = {}
+    try:
+        loader.flatten_mapping(node)
+        for key, value in node.value:
+            at = Place(file, key.start_mark.line + 1)
+            content[str(key.value)] = _value(loader, str(key.value), value)
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError, SigmaError) as error:
+        problem = getattr(error, "problem", None) or str(error).replace(" in None", "")
+        yield Fault(at if content else place, f"not YAML: {problem}", "fix the line")
+        return
+    yield Document(content, place, node)
+
+
+def _value(loader: Any, key: str, node: yaml.Node) -> Any:
+    """What stands under a key of a document.
+
+    What is compared with events, and what can only be a text, is taken as it was written.
+    """
+    if key in COMPARED:
+        value = as_written(node)
+        check_alias_expansion(value)
+        return sigma_values(value) if isinstance(value, dict) else mapped(value, json_value)
+    if key in TEXTS:
+        value = as_written(node)
+        check_alias_expansion(value)
+        return mapped(value, setting)
+    return loader.construct_document(node)
 
 
 def _repeated_key(root: yaml.Node) -> yaml.Node | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -18,10 +19,13 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as PydanticSettingsError
 
 from trailhound.errors import SettingsError
+from trailhound.settings import written
 from trailhound.settings.model import Settings
 from trailhound.settings.provenance import Location, Origins
 
 DEFAULT_FILE = "trailhound.yaml"
+COMPARED = ("filter",)
+"""Settings whose scalars are compared with events, as they were written."""
 
 Check = Callable[["Settings"], Iterable[tuple[Location, str]]]
 """Finds what no type can tell, such as a filter that is no Sigma: (the setting's path, a fault)."""
@@ -53,9 +57,9 @@ def load(
             dotenv_settings: PydanticBaseSettingsSource,
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            if isinstance(env_settings, EnvSettingsSource):
-                unreadable.extend(_leave_out_unreadable(env_settings))
-            return init_settings, env_settings, InitSettingsSource(settings_cls, content)
+            environment = _Environment(settings_cls)
+            unreadable.extend(_leave_out_unreadable(environment))
+            return init_settings, environment, InitSettingsSource(settings_cls, content)
 
     made: Settings | None = None
     try:
@@ -78,6 +82,16 @@ def load(
     # A plain instance: the class above cannot be found again by another process.
     values = {name: getattr(made, name) for name in Settings.model_fields}
     return Settings.model_construct(_fields_set=made.model_fields_set, **values)
+
+
+class _Environment(EnvSettingsSource):
+    """The environment, with JSON whose numbers stay as they were written."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:  # noqa: ARG002
+        decoded = written.load_json(value)
+        if field_name in COMPARED or not isinstance(value, str | bytes):
+            return decoded
+        return written.mapped(decoded, written.setting)
 
 
 def _leave_out_unreadable(source: EnvSettingsSource) -> list[str]:
@@ -105,7 +119,7 @@ def _fault(origins: Origins, location: Location, said: str) -> str:
 def _read(path: Path, *, explicit: bool) -> dict[str, Any]:
     """The file's mapping; empty where the default file does not exist."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = written.load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         if not explicit:
             return {}
@@ -118,7 +132,17 @@ def _read(path: Path, *, explicit: bool) -> dict[str, Any]:
         return {}
     if not isinstance(content, dict):
         raise SettingsError(f"{path} holds no mapping", hint="start it with `cluster:`") from None
-    return content
+    return {str(name): _readable(str(name), value) for name, value in content.items()}
+
+
+def _readable(name: str, value: Any) -> Any:
+    """A setting for pydantic, which reads numbers and booleans from texts."""
+    if name in COMPARED:
+        return None if isinstance(value, written.Plain) and value in written.NULLS else value
+    if name == "detections" and isinstance(value, dict) and "placeholders" in value:
+        values = written.mapped(value["placeholders"], str)
+        return {**written.mapped(value, written.setting), "placeholders": values or {}}
+    return written.mapped(value, written.setting)
 
 
 def _not_yaml(path: Path, error: yaml.YAMLError) -> str:

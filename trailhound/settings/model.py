@@ -30,7 +30,11 @@ class Settings(BaseSettings):
     """The tree. `Settings()` reads the environment; `load()` reads a file beneath it."""
 
     model_config = SettingsConfigDict(
-        env_prefix="TRAILHOUND_", env_nested_delimiter="__", extra="forbid", frozen=True
+        env_prefix="TRAILHOUND_",
+        env_nested_delimiter="__",
+        env_parse_none_str="null",
+        extra="forbid",
+        frozen=True,
     )
 
     home: Path = Field(default_factory=default_home)
