@@ -2,8 +2,8 @@
 
 Those of the fixtures are started once a session, by the first worker that asks, and stopped when
 the session ends (tests/helpers/session.py). `TRAILHOUND_TEST_ENGINE` (an address) makes the
-session use an
-engine that runs already, so that several checkouts or a debugger need not start one each.
+session use an engine that runs already, so that several checkouts or a debugger need not start
+one each.
 """
 
 from __future__ import annotations
