@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic import BaseModel
 
 from trailhound.app.settings_check import check
 from trailhound.errors import SettingsError
-from trailhound.settings import load
+from trailhound.settings import Settings, load
 
 
 @pytest.fixture(autouse=True)
@@ -107,3 +110,36 @@ def test_what_no_type_can_tell_is_found_before_a_daemon_starts(tmp_path: Path) -
             line.startswith(f"  {setting}: ") and line.endswith(f"({file}:{number})")
             for line in lines
         ), lines
+
+
+def nullable(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every setting that null is allowed for, down to those within lists."""
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from nullable(kind, (*path, name))
+        elif type(None) in get_args(kind):
+            yield (*path, name)
+
+
+NULLABLE = list(nullable(Settings))
+
+
+@pytest.mark.parametrize("path", NULLABLE, ids=".".join)
+def test_null_in_the_environment_is_nothing_as_in_the_file(
+    path: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And it overrules what the file has."""
+    monkeypatch.setenv(f"TRAILHOUND_{'__'.join(path)}".upper(), "null")
+    value: object = load(written(tmp_path, "run:\n  listen: 127.0.0.1:80\n"))
+    for name in path:
+        value = getattr(value, name)
+    assert value is None
+
+
+def test_null_where_there_must_be_something_is_a_fault_with_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TRAILHOUND_ENGINE__PORT", "null")
+    with pytest.raises(SettingsError, match=r"engine\.port: .*\(TRAILHOUND_ENGINE__PORT\)"):
+        load()

@@ -36,6 +36,7 @@ class Settings(BaseSettings):
         extra="forbid",
         frozen=True,
     )
+    """A variable that holds `null` sets what can be null to nothing, as the file does."""
 
     home: Path = Field(default_factory=default_home)
     namespace: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9_.-]{0,60})?$")] = ""
