@@ -9,12 +9,12 @@ from xml.etree import ElementTree as Xml
 from opensearchpy import OpenSearch
 
 from detections.compiled import Query
-from detections.events.replies import whole
 from detections.events.search import RuleOutcome, Search
 from detections.packs.pack import Pack
 from detections.rule import Level, Rule
 from detections.running.detector import Evaluate
 from detections.span import Span
+from trailhound.cluster.reader import whole
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.templates import Names
 from trailhound.errors import ClusterUnreachableError, TrailhoundError

@@ -11,9 +11,9 @@ from opensearchpy import OpenSearch
 from detections.backend.clause import any_of
 from detections.backend.fields import LEAVES, fields_at
 from detections.backend.strings import present
-from detections.events.replies import whole
 from detections.packs.pack import Pack
 from detections.rule import Rule
+from trailhound.cluster.reader import whole
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings

@@ -16,8 +16,9 @@ from detections.correlations.correlation import Correlation
 from detections.correlations.occurrences import GroupKey
 from detections.correlations.parts import Interval, Leaf, PlainParts, Some
 from detections.events.fields import groupable
-from detections.events.index import Snapshot, histogram, terms
+from detections.events.index import histogram, terms
 from detections.matcher.event_values import text
+from trailhound.cluster.reader import Snapshot
 
 BATCH_GROUPS = 500
 BATCH_CLAUSES = 200

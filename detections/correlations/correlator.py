@@ -20,9 +20,10 @@ from detections.correlations.occurrences import Counted, Firing, GroupKey
 from detections.correlations.parts import Compile, Interval, PlainParts, Some, Touch, any_of
 from detections.correlations.windows import Burst, Windows
 from detections.events.anchors import Anchor, anchors
-from detections.events.index import EventIndex, Snapshot
+from detections.events.index import EventIndex
 from detections.finding import Finding
 from detections.span import Span, moment
+from trailhound.cluster.reader import Snapshot
 from trailhound.errors import RuleError
 
 WHOLE = 10_000

@@ -17,8 +17,8 @@ from detections.compiled import Compiled, Query
 from detections.correlations.correlation import Correlation
 from detections.correlations.occurrences import GroupKey, Occurrence
 from detections.events.fields import FieldReader, Hit, groupable
-from detections.events.index import Snapshot
 from detections.span import Span
+from trailhound.cluster.reader import Snapshot
 
 Compile = Callable[[SigmaRule], Compiled]
 Interval = tuple[int, int]

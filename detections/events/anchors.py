@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from detections.compiled import Query
-from detections.events.index import Snapshot, histogram
+from detections.events.index import histogram
 from detections.span import Span
+from trailhound.cluster.reader import Snapshot
 
 MOST = 16
 """Stretches; each costs a few requests, what lies between two that are joined a longer look."""

@@ -20,13 +20,13 @@ from detections.backend.clause import NOTHING
 from detections.compiled import REPAIRED, Compiled, Query
 from detections.events.fields import Hit
 from detections.events.found import finding, grouping
-from detections.events.index import HITS_PAGE, SORT, EventIndex, cut_off
+from detections.events.index import SORT, EventIndex
 from detections.events.matching import Matching, decided, reader_for
-from detections.events.replies import whole
 from detections.events.vocabulary import Vocabulary
 from detections.finding import Finding
 from detections.rule import Rule
 from detections.span import Span
+from trailhound.cluster.reader import HITS_PAGE, cut_off, whole
 from trailhound.cluster.refusals import translate
 from trailhound.cluster.templates import Names
 from trailhound.errors import ClusterError, ClusterUnreachableError, TrailhoundError

@@ -14,12 +14,13 @@ from detections.compiled import Compiled, Query
 from detections.correlations.occurrences import GroupKey
 from detections.correlations.parts import Interval, any_of, during
 from detections.events.fields import Hit
-from detections.events.index import EventIndex, Snapshot, histogram, terms
+from detections.events.index import EventIndex, histogram, terms
 from detections.events.matching import Matching, of_group, of_groups
 from detections.finding import EVIDENCE, Finding
 from detections.kinds.anomaly import WEEK, Anomaly, Population, beyond_past
 from detections.matcher.event_values import text
 from detections.span import Span, moment
+from trailhound.cluster.reader import Snapshot
 from trailhound.errors import RuleError
 
 MOST_COUNTED = 2_000_000

@@ -15,12 +15,13 @@ from typing import Any
 from detections.compiled import Compiled, Query
 from detections.correlations.occurrences import GroupKey
 from detections.correlations.parts import Interval, during
-from detections.events.index import EventIndex, Snapshot, histogram, terms
+from detections.events.index import EventIndex, histogram, terms
 from detections.events.matching import Matching, of_group, of_groups
 from detections.finding import Finding
 from detections.kinds.options import Options
 from detections.matcher.event_values import text
 from detections.span import Span, moment
+from trailhound.cluster.reader import Snapshot
 
 DAY = 86_400_000
 LEARN = 7

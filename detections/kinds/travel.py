@@ -17,11 +17,12 @@ from detections.compiled import Compiled
 from detections.correlations.occurrences import GroupKey
 from detections.correlations.parts import Touch, during
 from detections.events.anchors import Anchor, anchors
-from detections.events.index import EventIndex, Snapshot
+from detections.events.index import EventIndex
 from detections.events.matching import Matching
 from detections.finding import EVIDENCE, Finding
 from detections.kinds.options import Options
 from detections.span import Span, moment
+from trailhound.cluster.reader import Snapshot
 from trailhound.errors import RuleError
 
 EARTH_KM = 6371.0088

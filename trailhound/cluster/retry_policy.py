@@ -36,6 +36,11 @@ def is_transient(error: TransportError) -> bool:
     return isinstance(error, NoConnection) or error.status_code in TRANSIENT
 
 
+def is_busy(error: TransportError) -> bool:
+    """Whether the cluster answered that it is busy; one that can't be reached gave no answer."""
+    return error.status_code in TRANSIENT
+
+
 def may_have_arrived(error: TransportError) -> bool:
     """Whether the request may have been carried out although its reply is lost.
 
@@ -49,7 +54,8 @@ class RetryPolicy:
     """How long to go on, and how long to wait between two tries.
 
     `give_up_after` is in seconds since the first failure; None means without end.
-    `on_wait(seconds, reason)` is told of every wait, for the progress display and the log.
+    `on_wait(seconds, reason)` is called at every wait, for the progress display and the log.
+    `retry` says which errors are worth another try.
     """
 
     def __init__(
@@ -58,8 +64,10 @@ class RetryPolicy:
         *,
         on_wait: Callable[[float, str], None] | None = None,
         stop: threading.Event | None = None,
+        retry: Callable[[TransportError], bool] = is_transient,
     ) -> None:
         self.give_up_after = give_up_after
+        self._retry = retry
         self.stop = stop or threading.Event()
         self._on_wait = on_wait
         self._deadline: float | None = None
@@ -103,7 +111,7 @@ class RetryPolicy:
             try:
                 return call()
             except TransportError as error:
-                if not is_transient(error):
+                if not self._retry(error):
                     raise translate(error) from error
                 since = since or time.monotonic()
                 self.wait(attempt, since, translate(error).message)

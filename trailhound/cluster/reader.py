@@ -1,0 +1,338 @@
+"""The one reader of indices: all of what was asked for or an error, never a silent part.
+
+A snapshot is a point in time, so that counting and fetching see the same documents. Hits are paged
+by `search_after` in a total order, groups by composite aggregations; both in flat memory. An answer
+that timed out, or that a shard failed to give, is an error: what was asked for is not done. A
+cluster that is busy (429, 502 to 504) is asked again by the retry policy; one that can't be reached
+is an error at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from trailhound.cluster.refusals import cluster_errors
+from trailhound.cluster.retry_policy import RetryPolicy, is_busy
+from trailhound.errors import ClusterError, RequestFailedError
+
+Query = Mapping[str, Any]
+"""A clause of the query DSL."""
+Hit = Mapping[str, Any]
+
+HITS_PAGE = 5_000
+GROUPS_PAGE = 5_000
+"""A page of groups with the longest of keys (32 KB) is 160 MB; with ordinary ones, 1 MB."""
+KEEP_ALIVE = "5m"
+_ENTIRE = 100
+"""Whole events a request; each is up to 256 KB."""
+BY_SEQUENCE: tuple[Mapping[str, str], ...] = ({"_seq_no": "asc"},)
+"""A total order within one shard: of the indices that have one, such as the ledger."""
+_WHOLE = {"allow_partial_search_results": "false"}
+_LENIENT = {**_WHOLE, "ignore_unavailable": "true", "allow_no_indices": "true"}
+BUSY_SECONDS = 30.0
+"""How long a busy cluster is asked again before that is an error."""
+
+
+class IndexReader:
+    """The documents of an index, an alias or a pattern of indices.
+
+    `order` is the sort of `Snapshot.hits`; no two documents may be alike in it.
+    """
+
+    def __init__(
+        self,
+        client: OpenSearch,
+        index: str,
+        *,
+        order: Sequence[Mapping[str, str]] = BY_SEQUENCE,
+        hits_page: int = HITS_PAGE,
+        groups_page: int = GROUPS_PAGE,
+        seconds: float | None = None,
+    ) -> None:
+        """`seconds`: when the engine cuts a search off, which is then an error; None for never."""
+        self._client = client
+        self._index = index
+        self._order = list(order)
+        self._policy = RetryPolicy(BUSY_SECONDS, retry=is_busy)
+        self._hits_page = hits_page
+        self._groups_page = groups_page
+        self._limit = {} if seconds is None else cut_off(seconds)
+
+    def search(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """One search, with an exact total unless `body` says otherwise; empty where there is no
+        index yet. Raises `ClusterError`.
+        """
+        request = {"size": 0, "track_total_hits": True, **body, **self._limit}
+        reply: Mapping[str, Any] = self._policy.run(
+            lambda: self._client.search(index=self._index, body=request, params=dict(_LENIENT))
+        )
+        return whole(reply)
+
+    def count(self, query: Query) -> int:
+        """How many documents match; 0 where there is no index yet."""
+        return int(self.search({"query": query})["hits"]["total"]["value"])
+
+    def none_match(self, queries: Sequence[Query]) -> list[bool]:
+        """For each query, in one request, whether it certainly matches nothing.
+
+        False where something matches, and where the engine could not say: whoever asks for it on
+        its own is given the reason.
+        """
+        lines: list[dict[str, Any]] = []
+        for query in queries:
+            header = {"index": self._index, "ignore_unavailable": True, "allow_no_indices": True}
+            lines.append({**header, "allow_partial_search_results": False})
+            lines.append({"size": 0, "track_total_hits": 1, "query": query, **self._limit})
+        replies = self._policy.run(lambda: self._client.msearch(body=lines))["responses"]
+        return [_nothing(reply) for reply in replies]
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """The documents as they are now, until the end of the block.
+
+        Raises `RequestFailedError` where there is no index: ask `count` first.
+        """
+        made = self._policy.run(
+            lambda: self._client.create_pit(
+                index=self._index,
+                params={
+                    "keep_alive": KEEP_ALIVE,
+                    "ignore_unavailable": "true",
+                    "allow_partial_pit_creation": "false",
+                },
+            )
+        )
+        pages = (self._hits_page, self._groups_page)
+        snapshot = Snapshot(
+            self._client, made["pit_id"], self._policy, self._order, pages, self._limit
+        )
+        try:
+            whole(made)
+            yield snapshot
+        finally:
+            with cluster_errors():
+                self._client.delete_pit(body={"pit_id": [snapshot.pit]})
+
+    def documents(
+        self, query: Query, *, fields: Sequence[str] | None = None, refresh: bool = False
+    ) -> Iterator[Hit]:
+        """Every document that matches, as hits in the reader's order; none where there is no index.
+
+        `fields` names what of `_source` is wanted; None is all of it. `refresh` makes those
+        searchable first that were written a moment ago.
+        """
+        if refresh:
+            lenient = {"ignore_unavailable": "true", "allow_no_indices": "true"}
+            self._policy.run(
+                lambda: self._client.indices.refresh(index=self._index, params=lenient)
+            )
+        if not self.search({"query": query, "track_total_hits": 1})["hits"]["total"]["value"]:
+            return
+        with self.snapshot() as snapshot:
+            request = {} if fields is None else {"_source": list(fields)}
+            yield from snapshot.hits(query, request)
+
+
+class Snapshot:
+    """The documents at one point in time."""
+
+    def __init__(
+        self,
+        client: OpenSearch,
+        pit: str,
+        policy: RetryPolicy,
+        order: Sequence[Mapping[str, str]],
+        pages: tuple[int, int],
+        limit: Mapping[str, Any],
+    ) -> None:
+        self._client = client
+        self.pit = pit
+        self._policy = policy
+        self._order = list(order)
+        self._hits_page, self._groups_page = pages
+        self._limit = limit
+
+    def count(self, query: Query) -> int:
+        """How many documents match."""
+        return int(self.search(query, track_total_hits=True)["hits"]["total"]["value"])
+
+    def search(self, query: Query, *, size: int = 0, **body: Any) -> Mapping[str, Any]:
+        """One search; `body` is laid beside the query. Raises `ClusterError`."""
+        request = self._body({"size": size, "query": query, **body})
+        reply: Mapping[str, Any] = self._policy.run(
+            lambda: self._client.search(body=request, params=dict(_WHOLE))
+        )
+        self.pit = reply.get("pit_id", self.pit)
+        return whole(reply)
+
+    def searches(self, bodies: Sequence[dict[str, Any]]) -> list[Mapping[str, Any]]:
+        """Several searches in one request, answered in their order."""
+        if not bodies:
+            return []
+        lines: list[dict[str, Any]] = []
+        for body in bodies:
+            lines += [{"allow_partial_search_results": False}, self._body(body)]
+        reply = self._policy.run(lambda: self._client.msearch(body=lines))
+        return [whole(each) for each in reply["responses"]]
+
+    def hits(
+        self,
+        query: Query,
+        request: Mapping[str, Any],
+        *,
+        entire: Callable[[Mapping[str, Any]], bool] | None = None,
+        page: int | None = None,
+    ) -> Iterator[Mapping[str, Any]]:
+        """Every hit, in the reader's order.
+
+        `request` is laid over the search's body: what is to be brought of each. Those for which
+        `entire` is true come with the whole of their `_source` all the same. `page` is how many to
+        fetch at once, where few of them may be taken.
+        """
+        page = min(page or self._hits_page, self._hits_page)
+        after: dict[str, Any] = {}
+        total = seen = 0
+        while True:
+            first = not after
+            reply = self.search(
+                query,
+                size=page,
+                sort=self._order,
+                track_total_hits=first,
+                **request,
+                **after,
+            )
+            hits = reply["hits"]["hits"]
+            if first:
+                total = reply["hits"]["total"]["value"]
+            seen += len(hits)
+            if entire is not None:
+                hits = self._with_sources(hits, entire)
+            yield from hits
+            if len(hits) < page:
+                break
+            after = {"search_after": hits[-1]["sort"]}
+        if seen != total:
+            raise RequestFailedError(
+                f"the cluster gave {seen} documents of {total}",
+                hint="see the health of its shards (`trailhound doctor`)",
+            )
+
+    def buckets(
+        self,
+        query: Query,
+        sources: Sequence[dict[str, Any]],
+        aggregations: Mapping[str, Any] | None = None,
+    ) -> Iterator[Mapping[str, Any]]:
+        """Every bucket of a composite aggregation, in the order of its keys.
+
+        Buckets of time alone are paged by a range of times. OpenSearch 3.8 fails a shard whose
+        times all lie before the `after` of such a page ("Index 0 out of bounds for length 0").
+        """
+        composite: dict[str, Any] = {"size": self._groups_page, "sources": list(sources)}
+        by_time = _interval_of(sources)
+        asked = query
+        while True:
+            grouped: dict[str, Any] = {"composite": composite}
+            if aggregations:
+                grouped["aggs"] = dict(aggregations)
+            reply = self.search(asked, aggs={"groups": grouped}, track_total_hits=False)
+            found = reply["aggregations"]["groups"]
+            yield from found["buckets"]
+            if len(found["buckets"]) < self._groups_page or "after_key" not in found:
+                return
+            if by_time is None:
+                composite = composite | {"after": found["after_key"]}
+            else:
+                (start,) = found["after_key"].values()
+                later = {"gte": int(start) + by_time, "format": "epoch_millis"}
+                asked = {"bool": {"filter": [query, {"range": {"@timestamp": later}}]}}
+
+    def _with_sources(
+        self,
+        hits: Sequence[Mapping[str, Any]],
+        entire: Callable[[Mapping[str, Any]], bool],
+    ) -> list[Mapping[str, Any]]:
+        """The hits, some with the whole of their `_source`."""
+        chosen = [hit["_id"] for hit in hits if entire(hit)]
+        sources: dict[tuple[str, str], Any] = {}
+        for start in range(0, len(chosen), _ENTIRE):
+            query = {"ids": {"values": chosen[start : start + _ENTIRE]}}
+            # An id is unique in one index; the same one may stand in several days'.
+            for found in self.search(query, size=10_000)["hits"]["hits"]:
+                sources[found["_index"], found["_id"]] = found["_source"]
+        if not sources:
+            return list(hits)
+        return [
+            {**hit, "_source": sources[hit["_index"], hit["_id"]]} if entire(hit) else hit
+            for hit in hits
+        ]
+
+    def _body(self, body: dict[str, Any]) -> dict[str, Any]:
+        return {**body, **self._limit, "pit": {"id": self.pit, "keep_alive": KEEP_ALIVE}}
+
+
+def cut_off(seconds: float) -> dict[str, Any]:
+    """What a search's body says for the engine to end it after so long."""
+    return {"timeout": f"{seconds * 1000:.0f}ms"}
+
+
+def _nothing(reply: Mapping[str, Any]) -> bool:
+    try:
+        return bool(whole(reply)["hits"]["total"]["value"] == 0)
+    except ClusterError:
+        return False
+
+
+def _interval_of(sources: Sequence[dict[str, Any]]) -> int | None:
+    """The length in milliseconds of the buckets, if nothing else makes them than time."""
+    if len(sources) != 1:
+        return None
+    (source,) = sources[0].values()
+    length = source.get("date_histogram", {}).get("fixed_interval")
+    return None if length is None else int(length.removesuffix("ms"))
+
+
+LONGEST_REASON = 500
+
+
+def whole(reply: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`reply`, if every shard answered in time. Raises `RequestFailedError`: a part is no
+    answer.
+    """
+    if "error" in reply:
+        raise RequestFailedError(
+            f"OpenSearch refused the query: {_reason(reply['error'])}",
+            hint="`trailhound rules explain` shows the query",
+            status=int(reply.get("status") or 0),
+        )
+    if reply.get("timed_out"):
+        raise RequestFailedError(
+            "the query took too long and was cut off",
+            hint="narrow the rule by eventSource or eventName; it is tried again",
+        )
+    shards = reply.get("_shards") or {}
+    if shards.get("failed"):
+        failures = shards.get("failures") or [{}]
+        raise RequestFailedError(
+            f"{shards['failed']} of {shards['total']} shards failed: {_reason(failures[0])}",
+            hint="check the cluster's health; it is tried again",
+        )
+    return reply
+
+
+def _reason(fault: Any) -> str:
+    """The innermost reason of a fault."""
+    found = fault
+    for key in ("reason", "caused_by"):
+        while isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
+            found = found[key]
+    if isinstance(fault, Mapping) and fault.get("root_cause"):
+        roots = fault["root_cause"]
+        found = roots[0] if roots else found
+    text = found.get("reason") or found.get("type") if isinstance(found, Mapping) else found
+    return " ".join(str(text or "no reason given").split())[:LONGEST_REASON]
