@@ -10,7 +10,9 @@ from trailhound.state.document import StateDocument
 from trailhound.state.feed_checkpoints import FeedCheckpoint
 from trailhound.state.jobs import JobState
 from trailhound.state.leases import LeaseState
+from trailhound.state.objects import ObjectState
 from trailhound.state.rule_checkpoints import RuleCheckpoint
+from trailhound.state.workers import WorkerState
 
 KINDS: tuple[type[StateDocument], ...] = (
     AlertGroup,
@@ -20,5 +22,7 @@ KINDS: tuple[type[StateDocument], ...] = (
     FeedCheckpoint,
     JobState,
     LeaseState,
+    ObjectState,
     RuleCheckpoint,
+    WorkerState,
 )

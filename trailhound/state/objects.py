@@ -1,0 +1,164 @@
+"""The objects of all trails, one document each: what was read of it, by which criteria, and how.
+
+An object is `claimed` by a worker, then `done` or `failed`; `released` is a claim given up. An
+object that holds no CloudTrail events, by its content, is `skipped`, with the reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Literal, Self
+
+import msgspec
+
+from trailhound.state.document import StateDocument
+
+State = Literal["claimed", "done", "failed", "released", "skipped"]
+
+MOST_CRITERIA = 32
+"""Criteria kept of one object; the oldest are forgotten first, which costs another reading."""
+
+
+class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """By what the records of an object were chosen. Without any field: all records are in.
+
+    `since` and `until` are UTC days (`YYYY-MM-DD`, inclusive), `accounts` and `regions` sorted
+    names; empty means no limit. `filter` is the hash of the setting `filter:`, `oldest` the first
+    day that `retention.days` kept; empty where there was none.
+    """
+
+    since: str = ""
+    until: str = ""
+    accounts: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    filter: str = ""
+    oldest: str = ""
+
+    @property
+    def everything(self) -> bool:
+        """Whether no record is left out."""
+        return self == EVERYTHING
+
+    def covers(self, other: Criteria) -> bool:
+        """Whether whoever chose by these has chosen every record that `other` chooses.
+
+        >>> Criteria(until="2025-03-03").covers(Criteria(since="2025-03-03"))
+        False
+        >>> Criteria(since="2025-03-01").covers(Criteria(since="2025-03-02", filter="ab"))
+        True
+        """
+        return (
+            self.filter in ("", other.filter)
+            and self.since <= other.since
+            and (not self.until or bool(other.until and other.until <= self.until))
+            and self.oldest <= other.oldest
+            and _within(other.accounts, self.accounts)
+            and _within(other.regions, self.regions)
+        )
+
+
+EVERYTHING = Criteria()
+
+
+def _within(inner: tuple[str, ...], outer: tuple[str, ...]) -> bool:
+    return not outer or bool(inner and set(inner) <= set(outer))
+
+
+def added(covered: Iterable[Criteria], new: Criteria) -> tuple[Criteria, ...]:
+    """The criteria that an object was read by, with one more; those it covers are dropped.
+
+    Two that differ in their accounts alone, or their regions alone, become one.
+    """
+    known = list(covered)
+    while True:
+        if any(each.covers(new) for each in known):
+            return tuple(known)
+        for each in known:
+            if (joined := _joined(each, new)) is not None:
+                known.remove(each)
+                new = joined
+                break
+        else:
+            break
+    return tuple([*(each for each in known if not new.covers(each)), new][-MOST_CRITERIA:])
+
+
+def _joined(one: Criteria, other: Criteria) -> Criteria | None:
+    for name in ("accounts", "regions"):
+        if msgspec.structs.replace(one, **{name: ()}) == msgspec.structs.replace(
+            other, **{name: ()}
+        ):
+            both = tuple(sorted({*getattr(one, name), *getattr(other, name)}))
+            return msgspec.structs.replace(one, **{name: both})
+    return None
+
+
+class ObjectState(StateDocument, frozen=True, kw_only=True):
+    """One object. Times are ISO 8601 in UTC; sizes in bytes, `size` as stored, `bytes` as read.
+
+    `covered` holds the criteria by which this very content (`etag`) was read to its end; a new
+    content begins without any. The counts are of the last reading. `token` names the claim.
+    """
+
+    kind: ClassVar[str] = "object"
+
+    uri: str
+    etag: str = ""
+    size: int = 0
+    state: State
+    worker: str = ""
+    token: str = ""
+    claimed_at: str = ""
+    finished_at: str = ""
+    reason: str = ""
+    """Why it `failed` or was `skipped`."""
+    covered: tuple[Criteria, ...] = ()
+    read: int = 0
+    indexed: int = 0
+    duplicates: int = 0
+    dead_lettered: int = 0
+    filtered: int = 0
+    by_folder: int = 0
+    """Records that were selected by their object's folder alone."""
+    bytes: int = 0
+
+    @property
+    def key(self) -> str:
+        return object_id(self.uri)
+
+    @classmethod
+    def upgraded(cls, source: Mapping[str, Any]) -> Mapping[str, Any]:
+        """An entry of the last release does not say by what it was filtered: one that was counts
+        as read by no criteria, one that was not as read whole."""
+        if "kind" in source:
+            return source
+        known = {name: value for name, value in source.items() if value is not None}
+        whole = source.get("state") == "done" and not source.get("filtered")
+        return known | {"covered": [{}] if whole else []}
+
+    @classmethod
+    def legacy_query(cls) -> dict[str, Any] | None:
+        return {"terms": {"state": ["claimed", "done", "failed", "released"]}}
+
+    def is_done_for(self, etag: str, wanted: Criteria) -> bool:
+        """Whether an object of this content needs no reading to have what `wanted` chooses."""
+        return self.etag == etag and any(each.covers(wanted) for each in self.covered)
+
+    def was_read(self, etag: str) -> bool:
+        """Whether this content was read to its end by any criteria."""
+        return self.etag == etag and (bool(self.covered) or self.state == "done")
+
+    @classmethod
+    def release(cls) -> dict[str, Any]:
+        """The fields to set where a claim is given up."""
+        return {"state": "released", "worker": "", "token": ""}
+
+    def finished(self, **fields: Any) -> Self:
+        """With these fields, and no longer claimed."""
+        return msgspec.structs.replace(self, worker="", **fields)
+
+
+def object_id(uri: str) -> str:
+    """`_id` of an object's document: keys are longer than an `_id` may be."""
+    return hashlib.sha256(uri.encode()).hexdigest()

@@ -1,0 +1,30 @@
+"""The workers that read objects: one document each, renewed while its process lives.
+
+A worker's claims hold as long as its document is fresh and its process is not known to be gone.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from trailhound.state.document import StateDocument
+
+
+class WorkerState(StateDocument, frozen=True, kw_only=True):
+    """One worker. `host` and `boot` tell whether `pid` can be looked up on a machine."""
+
+    kind: ClassVar[str] = "worker"
+    id_prefix: ClassVar[str] = "worker-"
+    legacy_state: ClassVar[str] = "worker"
+
+    id: str = ""
+    """Empty in a document of the last release, whose `_id` alone has it."""
+    heartbeat: datetime
+    host: str = ""
+    boot: str = ""
+    pid: int = 0
+
+    @property
+    def key(self) -> str:
+        return self.id
