@@ -54,6 +54,7 @@ class Enricher:
         asn: GeoDatabase | None = None,
         threats: ThreatLists | None = None,
     ) -> None:
+        self.city, self.asn, self.threats = city, asn, threats
         self._risk_table = risk
         self._databases = tuple(database for database in (asn, city) if database)
         self._threats = threats if threats is not None and threats.lists else None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network, summarize_address_range
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from enrich import address
 from enrich.view import loads
@@ -32,14 +32,30 @@ _WIDEST = {4: 8, 6: 16}
 Network = IPv4Network | IPv6Network
 
 
+MOST_SKIPPED = 5
+"""Lines not understood that are kept of a list, to be named; all are counted."""
+LONGEST_SKIPPED = 60
+"""Characters kept of such a line."""
+
+
+class SkippedEntry(NamedTuple):
+    """An entry not understood. `number` is its line, or its place in a STIX bundle; both from 1."""
+
+    number: int
+    text: str
+
+
 class ThreatList(NamedTuple):
-    """One list as loaded. `modified` is ISO 8601 in UTC; `skipped` counts lines not understood."""
+    """One list as loaded. `modified` is ISO 8601 in UTC; `skipped` counts the entries not
+    understood, and `examples` has the first `MOST_SKIPPED` of them.
+    """
 
     name: str
     path: Path
     modified: str
     entries: int
     skipped: int
+    examples: tuple[SkippedEntry, ...] = ()
 
 
 class Match(NamedTuple):
@@ -56,12 +72,20 @@ class ThreatLists:
     lists: list[ThreatList] = field(default_factory=list)
     problems: list[ThreatListError] = field(default_factory=list)
     """Files that could not be read: a warning each; the other lists work."""
+    kept: list[ThreatList] = field(default_factory=list)
+    """Of `lists`, those taken from `previous` because their file could no longer be read."""
     _networks: dict[tuple[int, int], dict[int, list[Match]]] = field(default_factory=dict)
     _domains: dict[str, list[Match]] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, lists: Iterable[tuple[Path | str, str | None]]) -> ThreatLists:
-        """The lists in files, each with its name (default: the file's).
+    def load(
+        cls,
+        lists: Iterable[tuple[Path | str, str | None]],
+        *,
+        previous: ThreatLists | None = None,
+    ) -> ThreatLists:
+        """The lists in files, each with its name (default: the file's). Of a file that cannot be
+        read, what `previous` had of it is kept, where it had that file under that name.
 
         A file is text, with an address, CIDR, range `a-b` or domain first on each line and `#`,
         `;` or `//` before a comment; or a STIX 2 bundle, whose indicators' patterns are read.
@@ -69,11 +93,14 @@ class ThreatLists:
         file's.
         """
         loaded = cls()
-        for path, name in lists:
+        for given, given_name in lists:
+            path, name = Path(given), given_name or Path(given).stem
             try:
-                loaded._add(Path(path), name or Path(path).stem)
+                loaded._add(path, name)
             except ThreatListError as error:
                 loaded.problems.append(error)
+                if previous is not None:
+                    loaded._keep(previous, path, name)
         return loaded
 
     def of_address(self, ip: str) -> list[Match]:
@@ -104,13 +131,15 @@ class ThreatLists:
         except OSError as error:
             raise ThreatListError(
                 f"the threat list {path} cannot be read: {error.strerror}",
+                path=path,
                 hint="check enrich.threat_lists in the settings",
             ) from None
         texts, own_date = _read(path, data)
         networks: list[tuple[str, Network]] = []
         domains: list[str] = []
         skipped = 0
-        for text in texts:
+        examples: list[SkippedEntry] = []
+        for number, text in texts:
             entry = _networks_of(text)
             domain = None if entry else _DOMAIN.fullmatch(text.lower())
             if entry:
@@ -119,8 +148,11 @@ class ThreatLists:
                 domains.append(domain[1])
             else:
                 skipped += 1
+                if len(examples) < MOST_SKIPPED:
+                    examples.append(SkippedEntry(number, text[:LONGEST_SKIPPED]))
         modified = own_date or f"{changed:%Y-%m-%dT%H:%M:%SZ}"
-        source = ThreatList(name, path, modified, len(networks) + len(domains), skipped)
+        entries = len(networks) + len(domains)
+        source = ThreatList(name, path, modified, entries, skipped, tuple(examples))
         self.lists.append(source)
         for text, network in networks:
             bits = network.max_prefixlen - network.prefixlen
@@ -128,6 +160,28 @@ class ThreatLists:
             table.setdefault(int(network.network_address) >> bits, []).append(Match(text, source))
         for domain_name in domains:
             self._domains.setdefault(domain_name, []).append(Match(domain_name, source))
+
+    def _keep(self, previous: ThreatLists, path: Path, name: str) -> None:
+        """Takes over the entries that `previous` had of a file."""
+        for source in previous.lists:
+            if (source.path, source.name) != (path, name):
+                continue
+            self.lists.append(source)
+            self.kept.append(source)
+            for size, before in previous._networks.items():
+                _merge(self._networks.setdefault(size, {}), before, source)
+            _merge(self._domains, previous._domains, source)
+
+
+Key = TypeVar("Key", int, str)
+
+
+def _merge(
+    table: dict[Key, list[Match]], before: Mapping[Key, list[Match]], source: ThreatList
+) -> None:
+    for key, matches in before.items():
+        if own := [match for match in matches if match.source is source]:
+            table.setdefault(key, []).extend(own)
 
 
 def indicator(matches: list[Match], ip: str) -> dict[str, Any]:
@@ -144,22 +198,25 @@ def indicator(matches: list[Match], ip: str) -> dict[str, Any]:
     return found
 
 
-def _read(path: Path, data: bytes) -> tuple[Iterable[str], str]:
-    """The entries of a file as texts, and the list's own date if it has one."""
+Numbered = tuple[int, str]
+
+
+def _read(path: Path, data: bytes) -> tuple[Iterable[Numbered], str]:
+    """The entries of a file as texts with their numbers, and the list's own date if it has one."""
     if data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in {b"{", b"["}:
         return _read_stix(path, data.removeprefix(b"\xef\xbb\xbf"))
     text = data.decode("utf-8-sig", "replace")
     return _lines(text), _own_date(text)
 
 
-def _lines(text: str) -> Iterator[str]:
-    for line in text.splitlines():
+def _lines(text: str) -> Iterator[Numbered]:
+    for number, line in enumerate(text.splitlines(), 1):
         for mark in ("#", ";", "//"):
             line = line.partition(mark)[0]
         words = [word.strip('"') for word in _WORD.split(line.strip()) if word]
         if not words:
             continue
-        yield words[1] if len(words) > 1 and words[0] in _SINKS else words[0]
+        yield number, words[1] if len(words) > 1 and words[0] in _SINKS else words[0]
 
 
 def _own_date(text: str) -> str:
@@ -185,32 +242,36 @@ def _date(text: str) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _read_stix(path: Path, data: bytes) -> tuple[list[str], str]:
+def _read_stix(path: Path, data: bytes) -> tuple[list[Numbered], str]:
     try:
         bundle = loads(data)
     except (ValueError, RecursionError) as error:
         raise ThreatListError(
-            f"the threat list {path} is broken JSON: {error}", hint="download it again"
+            f"the threat list {path} is broken JSON: {error}", path=path, hint="download it again"
         ) from None
     objects = bundle.get("objects") if isinstance(bundle, dict) else bundle
     if not isinstance(objects, list):
         raise ThreatListError(
             f"the threat list {path} is JSON but no STIX 2 bundle",
+            path=path,
             hint="give a bundle with `objects`, or a text file with an entry a line",
         )
-    texts: list[str] = []
+    texts: list[Numbered] = []
     newest = ""
-    for item in objects:
+    for number, item in enumerate(objects, 1):
         if not isinstance(item, dict) or item.get("type") != "indicator" or item.get("revoked"):
             continue
         pattern = item.get("pattern")
         if not isinstance(pattern, str) or item.get("pattern_type", "stix") != "stix":
+            texts.append((number, f"no STIX pattern {pattern}"))
             continue
         bare = _STIX.sub("", pattern)
         if _STIX_COMPLEX.search(bare):
-            texts.append("")  # counted as skipped: half of a condition would mark the innocent
+            # Counted as skipped: half of a condition would mark the innocent.
+            texts.append((number, f"compound pattern {pattern}"))
             continue
-        texts += _STIX.findall(pattern)
+        values = _STIX.findall(pattern) or [f"no address or domain {pattern}"]
+        texts += ((number, text) for text in values)
         newest = max(newest, _date(str(item.get("modified", ""))))
     return texts, newest
 

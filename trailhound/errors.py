@@ -43,6 +43,8 @@ Whoever catches one shows both; a traceback is shown by `--debug` alone.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class TrailhoundError(Exception):
     """The root: a sentence on what happened, and one on what to do.
@@ -202,7 +204,11 @@ class GeoDatabaseError(TrailhoundError):
 
 
 class ThreatListError(TrailhoundError):
-    """A threat list that cannot be read: a warning, events go on without it."""
+    """A threat list that cannot be read: a warning, events go on without it. `path` is its file."""
+
+    def __init__(self, message: str, *, path: Path, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
 
 
 class ReportError(TrailhoundError):

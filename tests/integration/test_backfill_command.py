@@ -64,6 +64,23 @@ def test_all_in_is_exit_code_0(settings: Settings, trail: Path) -> None:
     assert "1 already done" in again.stdout.decode()
 
 
+def test_an_enrichment_file_that_cannot_be_used_is_named(
+    settings: Settings, trail: Path, tmp_path: Path
+) -> None:
+    write_trail(trail, [record()])
+    missing, partly = tmp_path / "missing.txt", tmp_path / "partly.txt"
+    partly.write_text("203.0.113.7\nno entry\n", encoding="utf-8")
+    lists = {"threat_lists": [{"path": str(missing)}, {"path": str(partly)}]}
+    config = tmp_path / "settings.yaml"
+    config.write_text(json.dumps({"enrich": lists}), encoding="utf-8")
+    ended = run(settings, "backfill", trail, "--json", "--config", config)
+    said = ended.stderr.decode()
+    assert ended.returncode == 0, said
+    assert f"warning: the threat list {missing} cannot be read" in said
+    assert f"warning: the threat list {partly}: 1 of 2 entries" in said
+    assert "2 ('no')" in said
+
+
 def test_something_left_out_is_exit_code_1(settings: Settings, trail: Path) -> None:
     write_trail(trail, [record(), record(eventTime="never")])
     (trail / "b.json.gz").write_bytes(b"\x1f\x8b broken")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -20,6 +21,7 @@ from trailhound.cli.options import Config, Namespace, Url, settings_from
 from trailhound.cli.screen import warn
 from trailhound.settings import Settings
 
+LOG = logging.getLogger("trailhound")
 _GRACE = 5.0
 """Seconds after `run.stop_seconds`; a request that hangs is not waited for any longer."""
 
@@ -62,9 +64,13 @@ def run(
     if listen is not None:
         given["listen"] = listen
 
+    active: Enricher | None = None
+
     def load() -> tuple[Settings, Enricher]:
+        nonlocal active
         settings = settings_from(config, url, namespace, check, run=given)
-        return settings, enricher_from(settings, warn)
+        active = enricher_from(settings, LOG.warning if active else warn, active)
+        return settings, active
 
     settings, enricher = load()
     style = settings.run.log or ("console" if sys.stderr.isatty() else "json")

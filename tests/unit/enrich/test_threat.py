@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from enrich.enricher import Enricher
@@ -155,3 +156,40 @@ def test_a_long_list_finds_every_entry(tmp_path: Path) -> None:
     lists = ThreatLists.load([(path, None)])
     assert all(lists.of_address(ip) for ip in addresses[::97])
     assert lists.of_address("12.0.0.1") == []
+
+
+def test_bad_lines_are_named_with_their_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "partly.txt"
+    bad = [f"not an entry {i}" for i in range(20)]
+    path.write_text("\n".join(["# a list", "203.0.113.7", "", *bad]), encoding="utf-8")
+    (loaded,) = ThreatLists.load([(path, None)]).lists
+    assert (loaded.entries, loaded.skipped) == (1, 20)
+    assert [each.number for each in loaded.examples] == [4, 5, 6, 7, 8]
+    assert loaded.examples[0].text == "not"
+
+
+def test_what_a_bundle_holds_beside_addresses_is_counted(tmp_path: Path) -> None:
+    path = tmp_path / "bundle.json"
+    patterns = ["[ipv4-addr:value = '203.0.113.7']", "[file:name = 'x']",
+                "[ipv4-addr:value = '203.0.113.8' AND url:value = 'x']"]  # fmt: skip
+    objects = [{"type": "indicator", "pattern": pattern} for pattern in patterns]
+    path.write_bytes(orjson.dumps({"type": "bundle", "objects": objects}))
+    (loaded,) = ThreatLists.load([(path, None)]).lists
+    assert (loaded.entries, loaded.skipped) == (1, 2)
+    assert [each.number for each in loaded.examples] == [2, 3]
+
+
+def test_a_list_that_became_unreadable_keeps_its_entries(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.txt", tmp_path / "other.txt"
+    one.write_text("203.0.113.7\nevil.example.org\n", encoding="utf-8")
+    other.write_text("203.0.113.7\n198.51.100.1\n", encoding="utf-8")
+    before = ThreatLists.load([(one, None), (other, None)])
+    one.unlink()
+    other.write_text("198.51.100.2\n", encoding="utf-8")
+    after = ThreatLists.load([(one, None), (other, None)], previous=before)
+    assert [source.name for source in after.kept] == ["one"]
+    assert [match.source.name for match in after.of_address("203.0.113.7")] == ["one"]
+    assert after.of_host("c2.evil.example.org")
+    assert after.of_address("198.51.100.1") == []
+    renamed = ThreatLists.load([(one, "another name")], previous=before)
+    assert renamed.lists == []
