@@ -70,11 +70,16 @@ class Detector:
         rules = {rule.id: rule for rule in (*pack.rules, *pack.disabled)}
         self._recorder = Recorder(client, settings, rules)
 
-    def run(self, rules: Sequence[Rule], span: Span, *, record: bool = True) -> Iterator[RuleRun]:
+    def run(
+        self, rules: Sequence[Rule], span: Span, *, record: bool = True, catch_up: str = ""
+    ) -> Iterator[RuleRun]:
         """Each rule's run as it ends, plain rules first; without `record` no alert is written.
+
+        `catch_up` names the repair that new alerts belong to: no channel gets them one by one.
 
         Raises `ClusterUnreachableError` where no rule can go on.
         """
+        self._recorder.catch_up = catch_up
         plain = [rule for rule in rules if rule.kind == "sigma"]
         for found in self._search.find(plain, self._pack.compiled, span):
             run = RuleRun(found.rule, seconds=found.seconds)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from detections.notify.channel_status import ChannelStatus
-from detections.running.checkpoints import Mark
 from trailhound.cli.screen import out, plural, safe, table
+from trailhound.state.rule_checkpoints import RuleCheckpoint
 
 _MOST_BEHIND = 20
 _MOST_NAMED = 5
@@ -56,7 +56,7 @@ def show_jobs(jobs: list[dict[str, Any]]) -> None:
         out.print(table(["job", "last success", "#failures", "last error"], rows))
 
 
-def show_rules(marks: list[Mark]) -> None:
+def show_rules(marks: list[RuleCheckpoint]) -> None:
     """How far the detections have run without a gap, and the rules that are behind or failing."""
     inactive = sorted(mark.title for mark in marks if mark.inactive)
     marks = [mark for mark in marks if not mark.inactive]
