@@ -156,6 +156,13 @@ class Service:
             for what, indices in done.items():
                 for index in indices:
                     LOG.info("behind the retention", extra={"fields": {what: index}})
+            for index, number in report.waiting.items():
+                LOG.warning(
+                    "%s is past retention and stays open: %d dead letters wait for it, run "
+                    "`trailhound retry-deadletters`",
+                    index,
+                    number,
+                )
             for index in report.managed:
                 LOG.warning("behind the retention, but another ISM policy has it: %s", index)
             for index in report.foreign:

@@ -199,7 +199,7 @@ LEDGER: Mapping = {
 DEADLETTER: Mapping = {
     "dynamic": False,
     "properties": {
-        **fields("object", "etag", "code", "reason", "encoding"),
+        **fields("object", "etag", "code", "reason", "encoding", "day"),
         "position": dict(LONG),
         "at": dict(DATE),
         # The record as it was read; never parsed again by the engine.
