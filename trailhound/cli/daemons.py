@@ -8,6 +8,7 @@ from typing import Any
 
 from detections.notify.channel_status import ChannelStatus
 from trailhound.cli.screen import out, plural, safe, table
+from trailhound.cluster.waiting import BLOCKED_CODES
 from trailhound.state.rule_checkpoints import RuleCheckpoint
 
 _MOST_BEHIND = 20
@@ -39,6 +40,26 @@ def show_daemons(daemons: list[dict[str, Any]]) -> None:
     rows = list(_sources(daemons))
     if rows:
         out.print(table(["source", "kind", "#waiting", "last arrival", "last error"], rows))
+
+
+def show_dead_letters(letters: list[dict[str, Any]]) -> None:
+    """A line for all dead letters that wait, one for those that their day's block keeps back."""
+    if not letters:
+        return
+    out.print(safe(f"dead letters: {_waits(letters)}"))
+    blocked = [each for each in letters if each["code"] in BLOCKED_CODES]
+    if blocked:
+        out.print(
+            safe(
+                f"         read-only or closed days: {_waits(blocked)}; "
+                "`trailhound retry-deadletters --reopen` writes them"
+            )
+        )
+
+
+def _waits(letters: list[dict[str, Any]]) -> str:
+    number = sum(each["number"] for each in letters)
+    return f"{number:,} wait, the oldest since {_ago(min(each['oldest'] for each in letters))}"
 
 
 def show_jobs(jobs: list[dict[str, Any]]) -> None:

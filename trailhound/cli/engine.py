@@ -10,10 +10,18 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from detections.notify.channel_status import ChannelStatus, channel_statuses
-from trailhound.cli.daemons import show_channels, show_daemons, show_jobs, show_rules
+from trailhound.cli.daemons import (
+    show_channels,
+    show_daemons,
+    show_dead_letters,
+    show_jobs,
+    show_rules,
+)
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, err, out, safe, say, size
 from trailhound.cluster.client import cluster_errors, connect, shown
+from trailhound.cluster.templates import Names
+from trailhound.cluster.waiting import waiting
 from trailhound.engine.artifacts import Progress as Fetching
 from trailhound.engine.local_engine import engine_status, local_engine
 from trailhound.settings import Settings
@@ -92,9 +100,11 @@ def status(
         emit(report | told | {"channels": [each.as_dict() for each in channels]})
     else:
         daemons, scheduled = report.pop("daemons", []), report.pop("jobs", [])
+        letters = report.pop("dead_letters", [])
         for name, value in report.items():
             if value is not None:
                 out.print(safe(f"{name:<9}{_for_people(name, value)}"))
+        show_dead_letters(letters)
         show_daemons(daemons)
         show_jobs(scheduled)
         show_rules(rules)
@@ -114,6 +124,7 @@ def _cluster(settings: Settings) -> dict[str, Any]:
         health = client.cluster.health()
         stored = client.indices.stats(index=pattern, metric="docs,store", level="cluster")
         daemons, scheduled = Daemons(client, settings).active(), Jobs(client, settings).all()
+        letters = waiting(client, Names(settings.prefix))
     totals = stored["_all"]["primaries"]
     return {
         "state": "running",
@@ -122,6 +133,7 @@ def _cluster(settings: Settings) -> dict[str, Any]:
         "health": health["status"],
         "events": totals.get("docs", {}).get("count", 0),
         "bytes": totals.get("store", {}).get("size_in_bytes", 0),
+        "dead_letters": [each.as_dict() for each in letters],
         "daemons": [each.as_dict() for each in daemons],
         "jobs": [each.as_dict() for each in scheduled],
     }

@@ -10,6 +10,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError
 
+from trailhound.cluster.reader import whole
 from trailhound.cluster.templates import Names
 
 BLOCKED_CODES = ("day_read_only", "day_closed", "day_unreadable")
@@ -26,6 +27,9 @@ class Waiting:
     code: str
     number: int
     oldest: datetime
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"code": self.code, "number": self.number, "oldest": self.oldest.isoformat()}
 
 
 def waiting(client: OpenSearch, names: Names) -> list[Waiting]:
@@ -67,7 +71,7 @@ def _groups(days: Iterable[str]) -> Iterator[list[str]]:
 
 def _search(client: OpenSearch, names: Names, body: dict[str, Any]) -> dict[str, Any]:
     try:
-        reply = client.search(index=names.deadletter, body=body)
+        reply = whole(client.search(index=names.deadletter, body=body))
     except NotFoundError:
         return {}
     found: dict[str, Any] = reply.get("aggregations") or {}
