@@ -3,12 +3,15 @@
 An object is `claimed` by a worker, then `done` or `failed`. A claim holds while its worker lives:
 a worker renews its own document, and one that has not for a while, or whose process is gone from
 this machine, has lost its claims. So a killed run is resumed at once, and two workers on one
-bucket do not read the same object twice for long; if they ever do, the `_id`s keep the index exact.
+bucket do not read the same object twice for long; if they ever do, the `_id`s keep the index exact,
+and the entry is written by the one that holds the claim.
+
+An entry says by which criteria its object was read. It is done for a run that chooses no more.
 """
 
 from __future__ import annotations
 
-import hashlib
+import logging
 import os
 import socket
 import threading
@@ -29,16 +32,17 @@ from ingest.object_progress import ObjectProgress
 from ingest.objects import TrailObject
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.errors import ClusterBlockedError
+from trailhound.state.document import StateDocumentError
+from trailhound.state.objects import EVERYTHING, Criteria, ObjectState, added, object_id
+from trailhound.state.workers import WorkerState
 
+__all__ = ["Ledger", "Worker", "object_id"]
+
+LOG = logging.getLogger("trailhound.ledger")
 _AT_ONCE = 256
-_NEVER = "1970-01-01T00:00:00+00:00"
+_FILTER_PATH = replies.FILTER_PATH + ",items.*._seq_no,items.*._primary_term"
 
 State = Literal["done", "failed"]
-
-
-def object_id(uri: str) -> str:
-    """`_id` of an object's document: keys are longer than an `_id` may be."""
-    return hashlib.sha256(uri.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +58,15 @@ class Worker:
     def this(cls) -> Worker:
         return cls(uuid.uuid4().hex, socket.gethostname(), _boot_id(), os.getpid())
 
-    def gone(self, other: dict[str, Any]) -> bool:
+    def gone(self, other: WorkerState) -> bool:
         """Whether another worker's process is known to have ended."""
-        if other.get("host") != self.host or other.get("boot") != self.boot:
+        if other.host != self.host or other.boot != self.boot or other.pid <= 0:
             return False
         try:
-            os.kill(int(other["pid"]), 0)
+            os.kill(other.pid, 0)
         except ProcessLookupError:
             return True
-        except (OSError, ValueError, KeyError):
+        except (OSError, OverflowError):
             return False
         return False
 
@@ -74,22 +78,74 @@ def _boot_id() -> str:
         return ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A version of an entry in the index. `entry` is None where it cannot be read as one."""
+
+    entry: ObjectState | None
+    seq_no: int
+    term: int
+
+    @property
+    def version(self) -> dict[str, int]:
+        """For an action that is refused once somebody else has written."""
+        return {"if_seq_no": self.seq_no, "if_primary_term": self.term}
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the cluster said of one action, and the version that it wrote."""
+
+    reply: replies.Reply
+    seq_no: int
+    term: int
+
+    @property
+    def conflict(self) -> bool:
+        return self.reply.fate is replies.Disposition.CONFLICT
+
+
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """An entry to be written while the claim that it comes from still holds."""
+
+    entry: ObjectState
+    claim: _Stored | None
+    then: Callable[[], None] | None
+
+    @property
+    def identifier(self) -> str:
+        return self.entry.identifier
+
+
 class Ledger:
     """Claims objects, and writes down what became of them."""
 
     def __init__(
-        self, client: OpenSearch, index: str, patience: RetryPolicy, *, claim_seconds: float
+        self,
+        client: OpenSearch,
+        index: str,
+        patience: RetryPolicy,
+        *,
+        claim_seconds: float,
+        wanted: Criteria = EVERYTHING,
     ) -> None:
         self._client = client
         self._index = index
         self._patience = patience
         self._claim_seconds = claim_seconds
         self.worker = Worker.this()
+        self.wanted = wanted
+        """By what records are chosen now: an object that was read by less is read again."""
         self.skipped = 0
+        self.read_again = 0
+        """Objects claimed whose content had been read before, by criteria that left more out."""
+        self.lost = 0
+        """Objects finished here after another worker had taken the claim over."""
         self.no_more = threading.Event()
         """Set when the run is to end: other workers' objects are not waited for any longer."""
-        self._held: set[str] = set()
-        self._finished: list[tuple[dict[str, Any], Callable[[], None] | None]] = []
+        self._claims: dict[str, _Stored] = {}
+        self._finished: list[_Finished] = []
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._pulse: threading.Thread | None = None
@@ -109,23 +165,22 @@ class Ledger:
             self._pulse.join()
         self.flush()
         with self._lock:
-            held, self._held = list(self._held), set()
+            claims, self._claims = self._claims, {}
         actions: list[dict[str, Any]] = []
-        for identifier in held:
-            actions += _released(identifier)
-        actions.append({"delete": {"_id": f"worker-{self.worker.id}"}})
+        for identifier, claim in claims.items():
+            actions += _released(identifier, claim)
+        actions.append({"delete": {"_id": WorkerState.id_prefix + self.worker.id}})
         self._bulk(actions)
 
     def _beat(self) -> None:
-        now = datetime.now(UTC).isoformat()
-        document = {
-            "state": "worker",
-            "heartbeat": now,
-            "host": self.worker.host,
-            "boot": self.worker.boot,
-            "pid": self.worker.pid,
-        }
-        self._bulk([{"index": {"_id": f"worker-{self.worker.id}"}}, document])
+        state = WorkerState(
+            id=self.worker.id,
+            heartbeat=datetime.now(UTC),
+            host=self.worker.host,
+            boot=self.worker.boot,
+            pid=self.worker.pid,
+        )
+        self._bulk([{"index": {"_id": state.identifier}}, state.document()])
 
     def _keep_beating(self) -> None:
         """Also writes finished objects, so that the ledger is never far behind."""
@@ -145,8 +200,8 @@ class Ledger:
     def claim(self, items: Iterable[TrailObject], *, force: bool = False) -> Iterator[TrailObject]:
         """Of these objects, those to read now, each claimed.
 
-        Done ones with the same etag are skipped (not with `force`), and so are those that this
-        worker has under way, where sources overlap. Those claimed by another living worker come
+        Those that `is_done_for` are skipped (not with `force`), and so are those that this worker
+        has under way, where sources overlap. Those claimed by another living worker come
         last: when it has done them they are skipped, when it dies they are taken over.
         """
         waiting: list[TrailObject] = []
@@ -182,80 +237,149 @@ class Ledger:
 
         At most some hundreds at once.
         """
-        entries = self._get([object_id(item.uri) for item in group])
-        alive = self._living({entry["_source"].get("worker", "") for entry in entries.values()})
-        wanted: list[TrailObject] = []
+        stored = self._stored(group)
+        alive = self._living(
+            {each.entry.worker for each in stored.values() if each.entry is not None}
+        )
+        wanted: list[tuple[TrailObject, ObjectState]] = []
         busy: list[TrailObject] = []
         actions: list[dict[str, Any]] = []
         seen: set[str] = set()
+        again = 0
         for item in group:
             identifier = object_id(item.uri)
-            entry = entries.get(identifier)
-            source = entry["_source"] if entry else {}
-            same = source.get("etag") == item.etag
-            claimed = source.get("state") == "claimed"
-            ours = claimed and source.get("worker") == self.worker.id
-            done = source.get("state") == "done" and not force
-            if identifier in seen or (same and (ours or done)):
+            version = stored.get(identifier)
+            entry = version.entry if version is not None else None
+            claimed = entry is not None and entry.state == "claimed"
+            if identifier in seen or (
+                entry is not None
+                and (
+                    (entry.etag == item.etag and claimed and entry.worker == self.worker.id)
+                    or (not force and entry.is_done_for(item.etag, self.wanted))
+                )
+            ):
                 self.skipped += 1
-            elif claimed and source.get("worker") in alive:
+            elif entry is not None and claimed and entry.worker in alive:
                 busy.append(item)
             else:
-                wanted.append(item)
+                before = entry if entry is not None and not force else None
+                again += before is not None and before.was_read(item.etag)
+                claim = self._claimed(item, before)
+                wanted.append((item, claim))
                 seen.add(identifier)
                 # Two workers at the same entry: the second one's write is refused.
                 check: dict[str, Any] = {"_id": identifier}
-                if entry:
-                    check["if_seq_no"] = entry["_seq_no"]
-                    check["if_primary_term"] = entry["_primary_term"]
-                actions += [{"index" if entry else "create": check}, self._entry(item, "claimed")]
-        said = self._bulk(actions)
-        taken = []
-        for item, reply in zip(wanted, said, strict=True):
-            if reply.fate is replies.Disposition.CONFLICT and not self._is_ours(item):
-                busy.append(item)
+                if version is not None:
+                    check |= version.version
+                actions += [{"create" if version is None else "index": check}, claim.document()]
+        answers = self._bulk(actions)
+        taken: list[TrailObject] = []
+        claims: dict[str, _Stored] = {}
+        for (item, claim), answer in zip(wanted, answers, strict=True):
+            if not answer.conflict:
+                claims[claim.identifier] = _Stored(claim, answer.seq_no, answer.term)
+            elif (found := self._with_token(claim)) is not None:
+                claims[claim.identifier] = found  # the claim was written, its reply lost
             else:
-                taken.append(item)
+                busy.append(item)
+                continue
+            taken.append(item)
         with self._lock:
-            self._held |= {object_id(item.uri) for item in taken}
+            self._claims |= claims
+            self.read_again += again
         return taken, busy
 
-    def _is_ours(self, item: TrailObject) -> bool:
-        """After a refused claim: the claim that stands may be ours, its reply lost."""
-        identifier = object_id(item.uri)
-        source = self._get([identifier]).get(identifier, {}).get("_source", {})
-        return bool(source.get("worker") == self.worker.id)
+    def _claimed(self, item: TrailObject, before: ObjectState | None) -> ObjectState:
+        """A claim keeps what an earlier reading of the same content has covered."""
+        same = before is not None and before.etag == item.etag
+        return ObjectState(
+            uri=item.uri,
+            etag=item.etag,
+            size=item.size,
+            state="claimed",
+            worker=self.worker.id,
+            token=uuid.uuid4().hex,
+            claimed_at=datetime.now(UTC).isoformat(),
+            covered=before.covered if same and before is not None else (),
+        )
+
+    def _with_token(self, claim: ObjectState) -> _Stored | None:
+        """What is stored now, if it is of this very claim."""
+        found = self._read([claim.identifier]).get(claim.identifier)
+        ours = found is not None and found.entry is not None and found.entry.token == claim.token
+        return found if ours else None
 
     def _living(self, workers: set[str]) -> set[str]:
         workers -= {"", self.worker.id}
-        found = self._get([f"worker-{worker}" for worker in workers]) if workers else {}
+        names = {WorkerState.id_prefix + worker: worker for worker in workers}
         now = datetime.now(UTC)
         alive = set()
-        for identifier, entry in found.items():
-            source = entry["_source"]
-            beat = datetime.fromisoformat(source.get("heartbeat") or _NEVER)
-            silent = (now - beat).total_seconds()
-            if silent < self._claim_seconds and not self.worker.gone(source):
-                alive.add(identifier.removeprefix("worker-"))
+        for name, document in (self._get(list(names)) if names else {}).items():
+            try:
+                worker = WorkerState.parse(name, document["_source"])
+            except StateDocumentError as error:
+                LOG.warning("%s", error.message)
+                continue
+            silent = (now - worker.heartbeat).total_seconds()
+            if silent < self._claim_seconds and not self.worker.gone(worker):
+                alive.add(names[name])
         return alive
 
     def release(self, item: TrailObject) -> None:
         """Give up one claim, so that another worker may take it at once."""
         identifier = object_id(item.uri)
         with self._lock:
-            self._held.discard(identifier)
-        self._bulk(_released(identifier))
+            claim = self._claims.pop(identifier, None)
+        if claim is not None:
+            self._bulk(_released(identifier, claim))
+
+    # What is known of objects.
+
+    def entries(self, group: Iterable[TrailObject]) -> dict[str, ObjectState]:
+        """What is known of these objects, by `uri`, whatever their content then was. Only reads.
+
+        At most some hundreds at once.
+        """
+        found = self._stored(list(group))
+        return {each.entry.uri: each.entry for each in found.values() if each.entry is not None}
 
     def done(self, group: list[TrailObject]) -> set[str]:
-        """Of these objects, the `uri`s of those that are done with the same etag. Only reads."""
-        entries = self._get([object_id(item.uri) for item in group])
+        """Of these objects, the `uri`s of those that need no reading. Only reads."""
+        known = self.entries(group)
         return {
             item.uri
             for item in group
-            if (source := entries.get(object_id(item.uri), {}).get("_source"))
-            and source.get("state") == "done"
-            and source.get("etag") == item.etag
+            if (entry := known.get(item.uri)) is not None
+            and entry.is_done_for(item.etag, self.wanted)
         }
+
+    def skip(self, objects: Iterable[tuple[TrailObject, str]]) -> None:
+        """Note that these objects hold no events, each with its reason, so that nobody asks again
+        while their content is the same. One that was read, or is being read, is left alone.
+
+        At most some hundreds at once.
+        """
+        reasons = {object_id(item.uri): (item, reason) for item, reason in objects}
+        known = self._read(list(reasons))
+        actions: list[dict[str, Any]] = []
+        for identifier, (item, reason) in reasons.items():
+            version = known.get(identifier)
+            entry = version.entry if version is not None else None
+            if entry is not None and (entry.state == "claimed" or entry.was_read(item.etag)):
+                continue
+            check: dict[str, Any] = {"_id": identifier}
+            if version is not None:
+                check |= version.version
+            noted = ObjectState(
+                uri=item.uri,
+                etag=item.etag,
+                size=item.size,
+                state="skipped",
+                reason=reason,
+                finished_at=datetime.now(UTC).isoformat(),
+            )
+            actions += [{"create" if version is None else "index": check}, noted.document()]
+        self._bulk(actions)  # a conflict: somebody else knows more by now
 
     # What became of an object.
 
@@ -264,14 +388,36 @@ class Ledger:
     ) -> None:
         """Note an object as done or failed; written with the next batch of entries.
 
-        `then()` is called once it is written.
+        `then()` is called once it is written, or once it is known that another worker has taken
+        the claim over: then the other one's entry is left as it is.
         """
-        counts = run.counts.as_dict() | {"bytes": run.bytes}
-        entry = self._entry(run.item, state) | counts
-        entry |= {"finished_at": datetime.now(UTC).isoformat(), "reason": run.fault}
+        item, counts = run.item, run.counts
         with self._lock:
-            self._finished.append((entry, then))
-            self._held.discard(object_id(run.item.uri))
+            claim = self._claims.pop(object_id(item.uri), None)
+        before = claim.entry if claim is not None and claim.entry is not None else None
+        covered = before.covered if before is not None else ()
+        if state == "done":
+            covered = added(covered, run.criteria if counts.filtered else EVERYTHING)
+        entry = ObjectState(
+            uri=item.uri,
+            etag=item.etag,
+            size=item.size,
+            state=state,
+            token=before.token if before is not None else "",
+            claimed_at=before.claimed_at if before is not None else None,
+            finished_at=datetime.now(UTC).isoformat(),
+            reason=run.fault,
+            covered=covered,
+            bytes=run.bytes,
+            by_folder=run.choice.by_folder if run.choice is not None else 0,
+            read=counts.read,
+            indexed=counts.indexed,
+            duplicates=counts.duplicates,
+            dead_lettered=counts.dead_lettered,
+            filtered=counts.filtered,
+        )
+        with self._lock:
+            self._finished.append(_Finished(entry, claim, then))
             full = len(self._finished) >= _AT_ONCE
         if full:
             self.flush()
@@ -279,31 +425,66 @@ class Ledger:
     def flush(self) -> None:
         """Write every finished entry. Raises `ClusterError`; nothing is forgotten by it."""
         with self._lock:
-            entries, self._finished = self._finished, []
-        actions: list[dict[str, Any]] = []
-        for entry, _ in entries:
-            actions += [{"index": {"_id": object_id(entry["uri"])}}, entry]
+            finished, self._finished = self._finished, []
         try:
-            self._bulk(actions)
+            lost = self._write(finished)
         except BaseException:
             with self._lock:
-                self._finished = entries + self._finished
+                self._finished = finished + self._finished
             raise
-        for _, then in entries:
-            if then is not None:
-                then()
+        with self._lock:
+            self.lost += len(lost)
+        for each in lost:
+            LOG.warning(
+                "%s: another worker took it over while this one was silent; its entry is kept",
+                each.entry.uri,
+            )
+        for each in finished:
+            if each.then is not None:
+                each.then()
 
-    def _entry(self, item: TrailObject, state: str) -> dict[str, Any]:
-        return {
-            "uri": item.uri,
-            "etag": item.etag,
-            "size": item.size,
-            "state": state,
-            "worker": self.worker.id if state == "claimed" else "",
-            "claimed_at": datetime.now(UTC).isoformat(),
-        }
+    def _write(self, finished: list[_Finished]) -> list[_Finished]:
+        """Write entries, each over its own claim and nothing else; those whose claim is lost."""
+        lost = [each for each in finished if each.claim is None]
+        left = [(each, each.claim.version) for each in finished if each.claim is not None]
+        while left:
+            actions: list[dict[str, Any]] = []
+            for each, version in left:
+                action = "index" if version else "create"
+                actions += [{action: {"_id": each.identifier, **version}}, each.entry.document()]
+            refused = [
+                each
+                for (each, _), answer in zip(left, self._bulk(actions), strict=True)
+                if answer.conflict
+            ]
+            stored = self._read([each.identifier for each in refused]) if refused else {}
+            left = []
+            for each in refused:
+                now = stored.get(each.identifier)
+                if now is None:
+                    left.append((each, {}))  # the index was made anew: nobody else has it
+                elif now.entry is None or now.entry.token != each.entry.token:
+                    lost.append(each)
+                elif now.entry.state == "claimed":  # ours still, at another version
+                    left.append((each, now.version))
+        return lost
 
     # The wire.
+
+    def _stored(self, group: list[TrailObject]) -> dict[str, _Stored]:
+        return self._read([object_id(item.uri) for item in group])
+
+    def _read(self, identifiers: list[str]) -> dict[str, _Stored]:
+        """Entries by `_id`. One that lacks a field of its kind is read again, and written anew."""
+        found: dict[str, _Stored] = {}
+        for name, document in self._get(identifiers).items():
+            try:
+                entry: ObjectState | None = ObjectState.parse(name, document["_source"])
+            except StateDocumentError as error:
+                LOG.warning("%s", error.message)
+                entry = None
+            found[name] = _Stored(entry, document["_seq_no"], document["_primary_term"])
+        return found
 
     def _get(self, identifiers: list[str]) -> dict[str, dict[str, Any]]:
         reply = self._patience.run(
@@ -313,7 +494,7 @@ class Ledger:
         )
         return {doc["_id"]: doc for doc in reply["docs"] if doc.get("found")}
 
-    def _bulk(self, actions: list[dict[str, Any]]) -> list[replies.Reply]:
+    def _bulk(self, actions: list[dict[str, Any]]) -> list[_Answer]:
         """Send actions and documents; retried until each has an answer other than "busy"."""
         if not actions:
             return []
@@ -325,28 +506,43 @@ class Ledger:
                 lambda: self._client.transport.perform_request(
                     "POST",
                     f"/{self._index}/_bulk",
-                    params={"filter_path": replies.FILTER_PATH},
+                    params={"filter_path": _FILTER_PATH},
                     headers={"content-type": "application/x-ndjson"},
                     body=body,
                 )
             )
             said = replies.read(reply, number)
             for answer in said:
-                if answer.fate in (replies.Disposition.BLOCKED, replies.Disposition.REJECTED):
-                    if answer.status == 404:  # releasing what is no longer there
-                        continue
-                    raise ClusterBlockedError(
-                        f"{self._index} takes no writes: {answer.reason}",
-                        hint="mend this, then run the same command again; it resumes",
-                    )
+                self._refuse(answer)
             if not any(answer.fate is replies.Disposition.RETRY for answer in said):
-                return said
+                items = (next(iter(item.values())) for item in reply["items"])
+                return [
+                    _Answer(answer, item.get("_seq_no", -1), item.get("_primary_term", 0))
+                    for answer, item in zip(said, items, strict=True)
+                ]
             self._patience.wait(attempt, since, f"{self._index} is too busy")
             attempt += 1
+
+    def _refuse(self, answer: replies.Reply) -> None:
+        """Raise `ClusterBlockedError` for an answer after which no checkpoint is kept."""
+        if answer.fate is replies.Disposition.MISSING_INDEX:
+            raise ClusterBlockedError(
+                f"the index {self._index} does not exist, and the cluster does not create it: "
+                f"{answer.reason}",
+                hint="run `trailhound init`, then the same command again",
+            )
+        if answer.fate in (replies.Disposition.BLOCKED, replies.Disposition.REJECTED):
+            if answer.status == 404:  # releasing what is no longer there
+                return
+            raise ClusterBlockedError(
+                f"{self._index} takes no writes: {answer.reason}",
+                hint="fix this, then run the same command again; it resumes",
+            )
 
 
 _ACTIONS = {"index", "create", "update", "delete"}
 
 
-def _released(identifier: str) -> list[dict[str, Any]]:
-    return [{"update": {"_id": identifier}}, {"doc": {"state": "released", "worker": ""}}]
+def _released(identifier: str, claim: _Stored) -> list[dict[str, Any]]:
+    """Gives a claim up, unless another worker has taken it over."""
+    return [{"update": {"_id": identifier, **claim.version}}, {"doc": ObjectState.release()}]

@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Literal
+from typing import Final, Literal
 
 from ingest.counts import Counts
+from ingest.documents.record_filter import Choice
 from ingest.objects import TrailObject
+from ingest.sources.layout import place_of
+from trailhound.state.objects import EVERYTHING
 
 Term = Literal["indexed", "duplicates", "dead_lettered", "filtered"]
 
@@ -21,12 +24,18 @@ class ObjectProgress:
     """
 
     __slots__ = (
-        "_lock", "_on_done", "_reading", "aborted", "bytes", "counts", "fault", "item",
-        "progressed", "retry",
+        "_lock", "_on_done", "_reading", "aborted", "bytes", "choice", "counts", "criteria",
+        "fault", "item", "place", "progressed", "retry",
     )  # fmt: skip
 
     def __init__(self, item: TrailObject, on_done: Callable[[ObjectProgress], None]) -> None:
         self.item = item
+        self.place: Final = place_of(item.path)
+        """What its folder and name say of it."""
+        self.criteria = EVERYTHING
+        """By what its records are chosen."""
+        self.choice: Choice | None = None
+        """What chooses them; None where all are wanted."""
         self.counts = Counts()
         self.bytes = 0
         self.fault = ""

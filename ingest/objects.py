@@ -24,16 +24,24 @@ class TrailObject:
     uri: str
     etag: str
     size: int
+    walked: str = ""
+    """The path by which a file was found, where that is not its `uri`: behind a link, say."""
+
+    @property
+    def path(self) -> str:
+        """The name whose folders say where the object belongs."""
+        return self.walked or self.uri
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """What of a source is wanted. Days are UTC and inclusive; empty sets mean all.
 
-    Days are of the events. A source knows a file's day folder only, which is the day CloudTrail
-    delivered it, so an event of 23:58 lies in the next day's folder: sources hand out the folders
-    from `since` to the day after `until`, and whoever reads the events drops those that `covers`
-    does not hold.
+    A record is wanted when its own day, account and region are selected, or those of its object's
+    folder: so of any division of a trail, each record is in one part at least. A folder's day is
+    that of the delivery, and an event of 23:58 lies in the next day's folder: sources hand out the
+    folders from `since` to the day after `until`, and of the last one the records of other days are
+    dropped (`ingest.documents.record_filter`).
 
     >>> week = Selection(since=date(2024, 3, 1), until=date(2024, 3, 7))
     >>> week.covers(date(2024, 3, 8)), week.last_folder

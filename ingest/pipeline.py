@@ -70,16 +70,16 @@ class Pipeline:
 
     def enrich_with(self, enricher: Enricher, settings: Settings) -> None:
         """From the next object on, these rules of enriching and filtering hold."""
-        keeper = RecordFilter(settings, self._selection)
-        keep = keeper.wants if keeper.is_active else None
-        self._assembler = Assembler(enricher, self.days.ensure, keep=keep)
+        wanted = RecordFilter(settings, self._selection)
+        self._rules = wanted, Assembler(enricher, self.days.ensure)
+        self.ledger.wanted = wanted.criteria
 
     def start(self) -> None:
         """Senders ready, this worker known to the others."""
+        self.ledger.start()  # first: it may refuse, and senders would wait for ever
         self._writer = BulkWriter(
             self._settings.ingest, patience=self._patience, settlement=self.settlement
         )
-        self.ledger.start()
 
     @property
     def writer(self) -> BulkWriter:
@@ -88,6 +88,9 @@ class Pipeline:
 
     def read(self, stream: BinaryIO, run: ObjectProgress) -> None:
         """Read one object to its end; its documents may still be under way afterwards."""
+        wanted, assembler = self._rules  # once: a reload is for the objects after this one
+        run.criteria, run.choice = wanted.criteria, wanted.of(run.item)
+        keep = run.choice.accepts if run.choice is not None else None
         with stream:
             reader = TrailReader(stream, self._limits, name=run.item.uri)
             fault = ""
@@ -97,7 +100,7 @@ class Pipeline:
                         break
                     run.bytes = reader.bytes_in
                     run.read(len(chunk.records) + len(chunk.faults))
-                    for made in self._assembler.assemble(chunk, run):
+                    for made in assembler.assemble(chunk, run, keep):
                         if made.filtered:
                             run.settle("filtered", made.filtered)
                         if made.dead:

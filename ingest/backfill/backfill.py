@@ -73,7 +73,7 @@ class Backfill:
             for run in self._active.values():
                 now.counts.add(run.counts)
                 now.bytes += run.bytes
-        now.skipped_objects = self.ledger.skipped
+        self._from_ledger(now)
         return now
 
     def run(self, sources: Sequence[Source]) -> Report:
@@ -103,7 +103,7 @@ class Backfill:
     def _finish(self, sources: Sequence[Source], seconds: float) -> Report:
         report = self._report
         report.seconds = seconds
-        report.skipped_objects = self.ledger.skipped
+        self._from_ledger(report)
         report.ignored_objects = sum(source.ignored for source in sources)
         report.interrupted = self._stopping.is_set()
         report.repaired = self.pipeline.settlement.stats.repaired
@@ -119,6 +119,11 @@ class Backfill:
                 hint="this is a fault of Trailhound: report it; the next run reads them again",
             )
         return report
+
+    def _from_ledger(self, report: Report) -> None:
+        report.skipped_objects = self.ledger.skipped
+        report.objects_read_again = self.ledger.read_again
+        report.lost_claims = self.ledger.lost
 
     def _read_source(self, source: Source) -> None:
         listed = self._with_room(source.objects(self._selection))
@@ -166,6 +171,8 @@ class Backfill:
             report.objects += 1
             report.bytes += run.bytes
             report.counts.add(run.counts)
+            if run.choice is not None:
+                report.selected.add(run.choice)
             if run.fault:
                 report.failed_objects += 1
                 if len(report.failures) < FAILURES_KEPT:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 from opensearchpy import OpenSearch
 
+from ingest.documents.record_filter import criteria
 from ingest.feeds import notifications
 from ingest.feeds.sqs_queue import open_queue, queue_error
 from ingest.ledger import Ledger
@@ -80,6 +81,7 @@ class Enqueue:
             Names(settings.prefix).ledger,
             RetryPolicy(settings.ingest.give_up_after),
             claim_seconds=settings.ingest.claim_seconds,
+            wanted=criteria(settings, selection),
         )
         self._selection = selection
         self._force = force

@@ -10,6 +10,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from ingest.counts import Counts
+from ingest.documents.record_filter import criteria
 from ingest.ledger import Ledger
 from ingest.objects import Selection, Source
 from trailhound.cluster.retry_policy import RetryPolicy
@@ -21,12 +22,16 @@ _AT_ONCE = 1_000
 
 @dataclass(slots=True)
 class Plan:
-    """Objects to read and their bytes as stored, and objects that are done already."""
+    """Objects to read and their bytes as stored, and objects that are done already.
+
+    `objects_read_again` are those to read that an earlier run read by another selection or filter.
+    """
 
     objects: int = 0
     skipped_objects: int = 0
     ignored_objects: int = 0
     bytes: int = 0
+    objects_read_again: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Shaped like a backfill's report, so that a program reads both alike."""
@@ -39,6 +44,7 @@ class Plan:
             **Counts().as_dict(),
             "bytes": self.bytes,
             "seconds": 0.0,
+            "objects_read_again": self.objects_read_again,
         }
 
 
@@ -57,17 +63,20 @@ def plan(
         Names(settings.prefix).ledger,
         RetryPolicy(settings.ingest.give_up_after),
         claim_seconds=settings.ingest.claim_seconds,
+        wanted=criteria(settings, selection),
     )
     found = Plan()
     for source in sources:
         items = source.objects(selection)
         while group := list(islice(items, _AT_ONCE)):
-            done = set() if force else ledger.done(group)
+            known = {} if force else ledger.entries(group)
             for item in group:
-                if item.uri in done:
+                entry = known.get(item.uri)
+                if entry is not None and entry.is_done_for(item.etag, ledger.wanted):
                     found.skipped_objects += 1
                 elif limit is None or found.objects < limit:
                     found.objects += 1
+                    found.objects_read_again += entry is not None and entry.was_read(item.etag)
                     found.bytes += item.size
         found.ignored_objects += source.ignored
     return found

@@ -51,26 +51,20 @@ class Assembler:
         self,
         enricher: Enricher,
         index_of: Callable[[str], str],
-        *,
-        keep: Keep | None = None,
     ) -> None:
         self._enrich = enricher.fields
         self._index_of = index_of
-        self._keep = keep
         self._headers: dict[str, bytes] = {}
 
-    def assemble(self, chunk: Chunk, owner: ObjectProgress) -> Iterator[Assembled]:
+    def assemble(
+        self, chunk: Chunk, owner: ObjectProgress, keep: Keep | None = None
+    ) -> Iterator[Assembled]:
         """What becomes of a chunk of one object, in pieces of about a MiB of documents."""
-        enrich, headers, keep, decode = (
-            self._enrich,
-            self._headers,
-            self._keep,
-            strict_schema.decode,
-        )
-        before = b',"trail":{"object":' + msgspec.json.encode(owner.item.uri) + b',"position":'
+        enrich, headers, decode = self._enrich, self._headers, strict_schema.decode
+        before = b',"trail":' + msgspec.json.encode(_origin(owner))[:-1] + b',"position":'
         out = Assembled()
         for fault in chunk.faults:
-            self._fault(fault, owner, out)
+            self._fault(fault, owner, out, keep)
         suspects = chunk.suspects
         heads, ends, positions = out.batch.heads, out.batch.ends, out.batch.positions
         size = 0
@@ -85,7 +79,7 @@ class Assembler:
                 except strict_schema.UNKNOWN:
                     view = strict_schema.view(record)
                 if view is None or number in suspects:
-                    self._slowly(bytes(record), position, owner, out)
+                    self._slowly(bytes(record), position, owner, out, keep)
                     continue
                 fields, day = enrich(view)
                 if keep is not None and not keep(view, bytes(record), day):
@@ -125,7 +119,9 @@ class Assembler:
                 heads, ends, positions = out.batch.heads, out.batch.ends, out.batch.positions
         yield _closed(out, owner, size)
 
-    def _fault(self, fault: Fault, owner: ObjectProgress, out: Assembled) -> None:
+    def _fault(
+        self, fault: Fault, owner: ObjectProgress, out: Assembled, keep: Keep | None
+    ) -> None:
         """What the reader could not vouch for: a dead letter, but for what is merely deep.
 
         The reader's reason is `code: sentence`, and all of it is there if it is short enough.
@@ -133,7 +129,7 @@ class Assembler:
         code, _, sentence = fault.reason.partition(": ")
         if code == "too_deep" and len(fault.raw) < FAULT_RAW:
             try:
-                self._slowly(fault.raw, fault.position, owner, out)
+                self._slowly(fault.raw, fault.position, owner, out, keep)
             except RecordError as error:
                 sentence = error.message
             else:
@@ -146,20 +142,30 @@ class Assembler:
         header = self._headers[day] = b'{"create":{"_index":"%b","_id":"' % index.encode()
         return header
 
-    def _slowly(self, raw: bytes, position: int, owner: ObjectProgress, out: Assembled) -> None:
+    def _slowly(
+        self, raw: bytes, position: int, owner: ObjectProgress, out: Assembled, keep: Keep | None
+    ) -> None:
         """A record that cannot be spliced as it is: repaired before it is sent."""
         fixed = repair(raw)
         view = view_of(fixed.record)
         fields, day = self._enrich(view)
-        if self._keep is not None and not self._keep(view, raw, day):
+        if keep is not None and not keep(view, raw, day):
             out.filtered += 1
             return
         members: dict[str, Any] = msgspec.json.decode(b"{" + fields + b'"ingested":null}}')
-        trail = {"object": owner.item.uri, "position": position, "integrity": "unverified"}
-        members["trail"] = trail | fixed.trail()
+        trail = {"position": position, "integrity": "unverified"}
+        members["trail"] = _origin(owner) | trail | fixed.trail()
         identifier = document_id(view.eventID, raw)
         head, end = make_head(self._index_of(day), identifier, fixed.record, members)
         out.repaired.append(head, end, owner, position, raw)
+
+
+def _origin(owner: ObjectProgress) -> dict[str, str]:
+    """Where a record comes from: its object, and the account whose folder that is in."""
+    origin = {"object": owner.item.uri}
+    if owner.place is not None and owner.place.account is not None:
+        origin["account"] = owner.place.account
+    return origin
 
 
 def _closed(out: Assembled, owner: ObjectProgress, size: int) -> Assembled:

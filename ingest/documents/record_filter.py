@@ -1,58 +1,155 @@
-"""Which events of a readable object are wanted: what the user selected, retention, noise.
+"""Which records of a readable object are wanted: what the user selected, retention, noise.
 
-What is not wanted is counted as filtered, so that the identity still tells of every record.
+What is not wanted is counted as filtered, so that the identity still accounts for every record.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final, Literal
 
 from enrich.view import RecordView
 from ingest.documents.decode import decode_record
 from ingest.documents.noise_filter import NoiseFilter
-from ingest.objects import Selection
+from ingest.objects import Selection, TrailObject
+from ingest.sources.layout import Place, place_of
 from trailhound.settings import Settings
+from trailhound.state.objects import Criteria
+
+Dimension = Literal["day", "account", "region"]
+MOST_NAMED: Final = 200
+"""Values kept of each kind for the summary: a forged file must not fill the memory."""
+_LAST: Final = "9999.99.99"
+
+
+def criteria(settings: Settings, selection: Selection, *, today: date | None = None) -> Criteria:
+    """By what a run with these settings and this selection chooses records."""
+    oldest = _oldest(settings, today)
+    return Criteria(
+        since=selection.since.isoformat() if selection.since else "",
+        until=selection.until.isoformat() if selection.until else "",
+        accounts=tuple(sorted(selection.accounts)),
+        regions=tuple(sorted(selection.regions)),
+        filter=_digest(settings.filter) if settings.filter else "",
+        oldest=oldest.isoformat() if oldest else "",
+    )
+
+
+def _oldest(settings: Settings, today: date | None) -> date | None:
+    """The first day that the retention keeps."""
+    if settings.retention.days is None:
+        return None
+    try:
+        return (today or datetime.now(UTC).date()) - timedelta(days=settings.retention.days)
+    except OverflowError:  # longer than the calendar: all is kept
+        return None
+
+
+def _digest(blocks: list[dict[str, Any]]) -> str:
+    """Changes with what a filter says: its values as they were written, quoted or not."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {str(name): plain(inner) for name, inner in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(inner) for inner in value]
+        return f"{type(value).__name__}:{value}"
+
+    text = json.dumps(plain(blocks), sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 class RecordFilter:
-    """Decides by an event's own fields.
+    """What is wanted of all objects of a run. It knows its `criteria`, as the ledger stores them.
 
-    The selection is applied to events and not only to objects, since a file holds late events of
-    the day before, and a folder of exports has no days, accounts or regions in its names.
+    A record is selected when its own day, account and region are in the selection, or those of its
+    object's folder: one that was delivered late, or to another account's folder, is then in every
+    part that its object is in. Of a folder that says nothing the record's own fields decide alone;
+    where neither says, it is selected. The retention goes by a record's own day alone.
     """
 
     def __init__(
         self, settings: Settings, selection: Selection, *, today: date | None = None
     ) -> None:
-        self._selection = selection
-        self._first = _day(selection.since)
-        self._last = _day(selection.until)
-        if settings.retention.days is not None:
-            oldest = (today or datetime.now(UTC).date()) - timedelta(days=settings.retention.days)
-            self._first = max(self._first or "", _day(oldest) or "")
-        self._noise = NoiseFilter(settings.filter) if settings.filter else None
+        self.criteria: Final = criteria(settings, selection, today=today)
+        self.selection: Final = selection
+        self.oldest: Final = _day(_oldest(settings, today))
+        self.noise: Final = NoiseFilter(settings.filter) if settings.filter else None
 
     @property
     def is_active(self) -> bool:
         """Whether there is anything to decide at all."""
-        selection = self._selection
-        return bool(
-            self._first or self._last or selection.accounts or selection.regions or self._noise
-        )
+        return not self.criteria.everything
 
-    def wants(self, view: RecordView, record: bytes, day: str) -> bool:
-        """Whether an event of a UTC day (`YYYY.MM.DD`) is to be indexed."""
-        if (self._first and day < self._first) or (self._last and day > self._last):
-            return False
-        selection = self._selection
-        if selection.accounts and view.recipientAccountId not in selection.accounts:
-            return False
-        if selection.regions and view.awsRegion not in selection.regions:
-            return False
-        if self._noise is None:
-            return True
-        return self._noise.drops(decode_record(record)) is None
+    def of(self, item: TrailObject) -> Choice | None:
+        """What decides on the records of one object; None where all are wanted."""
+        return Choice(self, place_of(item.path)) if self.is_active else None
 
 
-def _day(day: date | None) -> str | None:
-    return day.strftime("%Y.%m.%d") if day else None
+class Choice:
+    """Decides on the records of one object, and counts those that its folder alone brought in."""
+
+    __slots__ = (
+        "_account_in", "_accounts", "_day_in", "_first", "_last", "_noise", "_oldest", "_place",
+        "_region_in", "_regions", "by_folder", "left_out", "named",
+    )  # fmt: skip
+
+    def __init__(self, wanted: RecordFilter, place: Place | None) -> None:
+        selection = wanted.selection
+        self._oldest = wanted.oldest
+        self._first = _day(selection.since)
+        self._last = _day(selection.until) or _LAST
+        self._accounts = selection.accounts
+        self._regions = selection.regions
+        self._noise = wanted.noise
+        self._place = place or Place("")
+        day = self._place.day
+        self._day_in = day is not None and selection.covers(day)
+        self._account_in = self._place.account in selection.accounts
+        self._region_in = self._place.region in selection.regions
+        self.by_folder = 0
+        """Records selected that would not be without their folder."""
+        self.named: Counter[tuple[Dimension, str]] = Counter()
+        """Why: each such record's own day, account or region (empty where it has none)."""
+        self.left_out: set[tuple[Dimension, str]] = set()
+        """Accounts and regions of records that were not selected."""
+
+    def accepts(self, view: RecordView, record: bytes, day: str) -> bool:
+        """Whether a record of a UTC day (`YYYY.MM.DD`) is to be indexed."""
+        if day < self._oldest:
+            return False
+        outside: list[tuple[Dimension, str]] = []
+        if not self._first <= day <= self._last:
+            if not self._day_in:
+                return False
+            outside.append(("day", day.replace(".", "-")))
+        if self._accounts and view.recipientAccountId not in self._accounts:
+            own = view.recipientAccountId or ""
+            if not (self._account_in or (not own and self._place.account is None)):
+                return self._leave_out("account", own or self._place.account or "")
+            outside.append(("account", own))
+        if self._regions and view.awsRegion not in self._regions:
+            own = view.awsRegion or ""
+            if not (self._region_in or (not own and self._place.region is None)):
+                return self._leave_out("region", own or self._place.region or "")
+            outside.append(("region", own))
+        if self._noise is not None and self._noise.drops(decode_record(record)) is not None:
+            return False
+        if outside:
+            self.by_folder += 1
+            for name in outside:
+                if name in self.named or len(self.named) < MOST_NAMED:
+                    self.named[name] += 1
+        return True
+
+    def _leave_out(self, dimension: Dimension, value: str) -> bool:
+        if len(self.left_out) < MOST_NAMED:
+            self.left_out.add((dimension, value[:64]))
+        return False
+
+
+def _day(day: date | None) -> str:
+    return day.isoformat().replace("-", ".") if day else ""

@@ -120,7 +120,7 @@ class LocalSource:
             selection,
             self._tally,
             path=lambda paths: paths[0],
-            made=lambda paths: _made(paths[1]),
+            made=lambda paths: _made(paths[1], walked=paths[0]),
         )
 
 
@@ -159,13 +159,14 @@ def _names_other_files(pattern: str) -> bool:
     return "." in last and not last.lower().endswith((*EXTENSIONS, "*"))
 
 
-def _made(path: str) -> TrailObject:
+def _made(path: str, walked: str = "") -> TrailObject:
     """A file as an object; where it cannot be looked at, opening it will say why."""
     try:
         about = os.stat(path)  # noqa: PTH116 - Path costs more than the call
     except OSError:
-        return TrailObject(_uri(path), _UNSEEN, 0)
-    return TrailObject(_uri(path), f"{about.st_size}-{about.st_mtime_ns}", about.st_size)
+        return TrailObject(_uri(path), _UNSEEN, 0, walked)
+    etag = f"{about.st_size}-{about.st_mtime_ns}"
+    return TrailObject(_uri(path), etag, about.st_size, walked if walked != path else "")
 
 
 def _uri(path: str) -> str:

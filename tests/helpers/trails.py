@@ -20,6 +20,7 @@ from trailhound.app.enrichment import enricher_from
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect, raw_request
 from trailhound.settings import Settings, load
+from trailhound.state.objects import ObjectState
 
 
 def record(**changes: Any) -> dict[str, Any]:
@@ -127,7 +128,7 @@ def dead_letters(client: OpenSearch, settings: Settings) -> list[dict[str, Any]]
 def ledger(client: OpenSearch, settings: Settings) -> list[dict[str, Any]]:
     """Every object's entry."""
     pages = _pages(client, templates.Names(settings.prefix).ledger)
-    return [source for _, source in pages if source["state"] != "worker"]
+    return [source for _, source in pages if source["kind"] == ObjectState.kind]
 
 
 def _pages(client: OpenSearch, index: str) -> Iterator[tuple[str, dict[str, Any]]]:

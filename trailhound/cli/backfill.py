@@ -222,6 +222,21 @@ def show_report(report: Report) -> None:
     )
     if report.ignored_objects:
         say(f"{plural(report.ignored_objects, 'object')} passed over: no trail files")
+    if report.objects_read_again:
+        say(
+            f"{plural(report.objects_read_again, 'object')} read again: an earlier run had read "
+            "them by another selection, filter or retention"
+        )
+    if number := report.selected.by_folder:
+        say(
+            f"{plural(number, 'record')} selected by {'its' if number == 1 else 'their'} folder "
+            f"alone: {report.selected.why()}"
+        )
+    if report.lost_claims:
+        warn(
+            f"{plural(report.lost_claims, 'object')} taken over by another worker while this one "
+            "was silent; the other one's entry in the ledger is kept"
+        )
     if report.repaired:
         say(f"{plural(report.repaired, 'record')} repaired to be indexed (trail.repaired)")
     if report.conflicts:
@@ -266,4 +281,9 @@ def _show_plan(found: Plan, *, json: bool) -> None:
         f"{plural(found.objects, 'object')} to read ({size(found.bytes)}), "
         f"{found.skipped_objects:,} already done, {found.ignored_objects:,} that are no trail files"
     )
+    if found.objects_read_again:
+        say(
+            f"{plural(found.objects_read_again, 'object')} of them to be read again: an earlier "
+            "run had read them by another selection, filter or retention"
+        )
     say("nothing was read or written (--dry-run)")

@@ -168,7 +168,7 @@ ADDED: Mapping = {
     ),
     "trail": tree(
         {
-            **fields("object", "integrity", "repaired", "conflict"),
+            **fields("object", "account", "integrity", "repaired", "conflict"),
             "position": {"type": "integer"},
             # What a repair moved out of its place: kept whole, searched nowhere.
             "original": dict(STORED),
@@ -188,7 +188,7 @@ LEDGER: Mapping = {
         # Which class of `trailhound.state` a document is of.
         **fields("kind"),
         **fields("uri", "etag", "state", "worker", "reason"),
-        **fields("claimed_at", "finished_at", "heartbeat", "last", kind=DATE),
+        **fields("claimed_at", "finished_at", "heartbeat", kind=DATE),
         **fields(
             "size", "bytes", "read", "indexed", "duplicates", "dead_lettered", "filtered", kind=LONG
         ),
@@ -199,7 +199,7 @@ LEDGER: Mapping = {
 DEADLETTER: Mapping = {
     "dynamic": False,
     "properties": {
-        **fields("object", "etag", "code", "reason", "encoding", "day"),
+        **fields("object", "etag", "code", "reason", "encoding"),
         "position": dict(LONG),
         "at": dict(DATE),
         # The record as it was read; never parsed again by the engine.
@@ -222,8 +222,7 @@ ALERT: Mapping = {
         "@timestamp": dict(DATE),
         "rule": tree(fields("id", "name", "kind")),
         **fields("level", "state", "state_by", "group", "group_key", "count_relation"),
-        # `catch_up` names the repair whose digest has the alert: it is in no message of its own.
-        **fields("merged_into", "catch_up"),
+        **fields("merged_into"),
         "state_at": dict(DATE),
         "attack": tree(fields("technique", "tactic")),
         "entity": tree(

@@ -86,6 +86,8 @@ def added(covered: Iterable[Criteria], new: Criteria) -> tuple[Criteria, ...]:
 
 def _joined(one: Criteria, other: Criteria) -> Criteria | None:
     for name in ("accounts", "regions"):
+        if not (getattr(one, name) and getattr(other, name)):
+            continue  # no names are all names: a union would be fewer
         if msgspec.structs.replace(one, **{name: ()}) == msgspec.structs.replace(
             other, **{name: ()}
         ):
@@ -109,8 +111,8 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
     state: State
     worker: str = ""
     token: str = ""
-    claimed_at: str = ""
-    finished_at: str = ""
+    claimed_at: str | None = None
+    finished_at: str | None = None
     reason: str = ""
     """Why it `failed` or was `skipped`."""
     covered: tuple[Criteria, ...] = ()

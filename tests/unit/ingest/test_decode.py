@@ -8,7 +8,7 @@ from detections.matcher.moved import put_back
 from enrich.view import view_of
 from ingest.documents.decode import decode_record
 from ingest.documents.record_filter import RecordFilter
-from ingest.objects import Selection
+from ingest.objects import Selection, TrailObject
 from trailhound.settings import Settings
 
 MEMBERS = [
@@ -33,8 +33,10 @@ def test_a_filter_reads_every_record(member: bytes) -> None:
     other = Settings(filter=[{"eventName": "Other"}])
     view = view_of(b'{"eventName":"GetKey"}')
     assert decode_record(record)["eventName"] == "GetKey"
-    assert not RecordFilter(noise, Selection()).wants(view, record, "2025.03.01")
-    assert RecordFilter(other, Selection()).wants(view, record, "2025.03.01")
+    for settings, wanted in ((noise, False), (other, True)):
+        choice = RecordFilter(settings, Selection()).of(TrailObject("s3://b/k", "", 0))
+        assert choice is not None
+        assert choice.accepts(view, record, "2025.03.01") is wanted
 
 
 def test_a_value_that_was_moved_is_put_back_whatever_numbers_are_beside_it() -> None:

@@ -86,13 +86,13 @@ class Made:
             return f"cloudtrail-{day}"
 
         wants = None if keep else lambda _view, _record, day: day == "2025.03.01"
-        assembler = Assembler(Enricher(), index_of, keep=wants)
+        assembler = Assembler(Enricher(), index_of)
         reader = TrailReader(io.BytesIO(content), ReadLimits(), name="k")
         self.fault: TrailFileError | None = None
         try:
             for chunk in reader.chunks():
                 self.read += len(chunk.records) + len(chunk.faults)
-                for made in assembler.assemble(chunk, self.run):
+                for made in assembler.assemble(chunk, self.run, wants):
                     self.batches += [each for each in (made.batch, made.repaired) if each.heads]
                     self.dead += made.dead
                     self.filtered += made.filtered

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -23,7 +23,6 @@ from detections.alerts.burst import (
 )
 from detections.alerts.merging import AlertMerger, Directory, Known, alert_id, stretches
 from detections.finding import EVIDENCE, Finding
-from trailhound.state.alert_groups import AlertGroup
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 GROUP = (("user.name", "ada"),)
@@ -50,7 +49,7 @@ class Shelf:
         self.gap = timedelta(seconds=gap)
         self.plain = plain
         self.full = full
-        self.head = AlertGroup()
+        self.head: Mapping[str, object] = {}
         self.alerts: dict[str, Burst] = {}
         self.closed: set[str] = set()
         self.merged: set[str] = set()
@@ -73,7 +72,7 @@ class Shelf:
         folding.alerts = {name: self._known(name) for name in wanted}
         folding.settle()
         folding.fold(bursts)
-        self.head = directory.write("g", "r")
+        self.head = directory.document()
         if lose:
             return
         for name in folding.changed:
