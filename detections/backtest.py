@@ -8,15 +8,16 @@ from xml.etree import ElementTree as Xml
 
 from opensearchpy import OpenSearch
 
-from detections.compiled import Query
+from detections.events.daily_indices import SkippedDay
 from detections.events.search import RuleOutcome, Search
+from detections.history import survey
 from detections.packs.pack import Pack
 from detections.rule import Level, Rule
 from detections.running.detector import Evaluate
+from detections.running.evaluation import Evaluator
 from detections.span import Span
-from trailhound.cluster.reader import whole
+from trailhound.cluster.client import answers
 from trailhound.cluster.refusals import cluster_errors
-from trailhound.cluster.templates import Names
 from trailhound.errors import ClusterUnreachableError, TrailhoundError
 from trailhound.settings import Settings
 
@@ -56,14 +57,18 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """All rules over the span, the noisiest first, and the number of events in it."""
+    """All rules over the span, the noisiest first, and the number of events in it.
+
+    `skipped` are the days of the span that can't be read.
+    """
 
     events: int
     tried: tuple[Tried, ...]
+    skipped: tuple[SkippedDay, ...] = ()
 
     @property
     def passed(self) -> bool:
-        return all(each.passed for each in self.tried)
+        return not self.skipped and all(each.passed for each in self.tried)
 
     def hits(self) -> dict[str, int]:
         """Rule id → hits, of the rules that had any."""
@@ -104,56 +109,49 @@ def backtest(
     settings: Settings,
     pack: Pack,
     span: Span,
-    evaluate: Evaluate,
     *,
     budget: Budget | None = None,
 ) -> Backtest:
-    """Every rule of the pack that alerts, over the span; `evaluate` does those that aren't plain.
+    """Every rule of the pack that alerts, over what there is in the span.
 
-    Raises `ClusterError` where no rule can be tried.
+    A rule that gets no answer fails alone. Raises `NoEventsIndexError`, and `ClusterError` where no
+    rule can be tried.
     """
-    events = _events(client, settings, span)
+    with cluster_errors(settings):
+        found = survey(client, settings, span)
     rules = pack.alerting
-    outcomes: list[RuleOutcome] = list(
-        Search(client, settings).count(
-            [rule for rule in rules if rule.kind == "sigma"], pack.compiled, span
+    if found.span is None:
+        outcomes = [RuleOutcome(each) for each in rules]
+    else:
+        index = found.indices.expression
+        evaluate = Evaluator(client, settings, pack.compiled, index=index).evaluate
+        plain = [rule for rule in rules if rule.kind == "sigma"]
+        outcomes = list(
+            Search(client, settings, index=index).count(plain, pack.compiled, found.span)
         )
-    )
-    outcomes += [_evaluated(each, span, evaluate) for each in rules if each.kind != "sigma"]
+        outcomes += [
+            _evaluated(client, each, found.span, evaluate) for each in rules if each.kind != "sigma"
+        ]
     outcomes.sort(key=lambda each: (-each.hits, each.rule.title))
-    allowed = budget or Budget()
-    return Backtest(
-        events, tuple(Tried(each, allowed.allowed(each.rule.level, events)) for each in outcomes)
-    )
+    allowed, events = budget or Budget(), found.events
+    tried = tuple(Tried(each, allowed.allowed(each.rule.level, events)) for each in outcomes)
+    return Backtest(events, tried, found.skipped)
 
 
-def _evaluated(rule: Rule, span: Span, evaluate: Evaluate) -> RuleOutcome:
+def _evaluated(client: OpenSearch, rule: Rule, span: Span, evaluate: Evaluate) -> RuleOutcome:
     """A rule of another kind: its bursts, counted."""
     started = monotonic()
-    hits, error = 0, None
+    hits = 0
+    error: TrailhoundError | None = None
     try:
         hits = sum(1 for _ in evaluate(rule, span))
-    except ClusterUnreachableError:
-        raise
+    except ClusterUnreachableError as fault:
+        if not answers(client):
+            raise
+        error = fault
     except TrailhoundError as fault:
         error = fault
     return RuleOutcome(rule, hits, round(monotonic() - started, 3), error=error)
-
-
-def _events(client: OpenSearch, settings: Settings, span: Span) -> int:
-    """How many there are, those that were written a moment ago included."""
-    query: Query = span.query()
-    index = Names(settings.prefix).days
-    with cluster_errors(settings):
-        client.indices.refresh(index=index, params={"ignore_unavailable": "true"})
-        reply = whole(
-            client.search(
-                index=index,
-                body={"size": 0, "track_total_hits": True, "query": query},
-                params={"ignore_unavailable": "true", "allow_no_indices": "true"},
-            )
-        )
-    return int(reply["hits"]["total"]["value"])
 
 
 def _printable(text: str) -> str:

@@ -29,13 +29,27 @@ leaves 100.64.0.0/10 out. Reserved 240.0.0.0/4 is no private range, so external.
 
 AWS_DOMAINS = (
     "amazonaws.com",
-    "amazonaws.com.cn",
-    "amazonaws.eu",
-    "aws.amazon.com",
     "api.aws",
+    "amazonaws.com.cn",  # China
+    "api.amazonwebservices.com.cn",
+    "amazonaws.eu",  # European Sovereign Cloud
+    "api.amazonwebservices.eu",
+    "c2s.ic.gov",  # isolated partitions: iso, iso-b, iso-e, iso-f
+    "api.aws.ic.gov",
+    "sc2s.sgov.gov",
+    "api.aws.scloud",
+    "cloud.adc-e.uk",
+    "api.cloud-aws.adc-e.uk",
+    "csp.hci.ic.gov",
+    "api.aws.hci.ic.gov",
+    "aws.amazon.com",  # consoles
+    "amazonaws.cn",
+    "amazonaws-us-gov.com",
+    "amazonaws-eusc.eu",
     "aws.internal",
 )
-"""Hosts under these are AWS services."""
+"""Hosts under these are AWS services: the suffixes of every partition in botocore's
+`partitions.json`, the consoles' domains, and the name that AWS uses inside."""
 
 LONGEST = 255  # a host name's limit; lists of addresses are cut into parts first
 
@@ -51,6 +65,14 @@ _V6 = tuple(
 )
 _LEADING_ZEROS = re.compile(r"(?<![0-9])0+(?=[0-9])")
 _DOTTED = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,4}){3}")
+_ENDPOINT = re.compile(r"\[([^\[\]]*)\](?::[0-9]{1,5})?|([^:]+):[0-9]{1,5}")
+"""An address in brackets, or an IPv4 address or host with a port."""
+_WITH_PORT = re.compile(
+    r"((?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|[0-9a-f:]*:[0-9]{1,3}(?:\.[0-9]{1,3}){3}):[0-9]{1,5}",
+    re.IGNORECASE,
+)
+"""All of an IPv6 address (eight groups, or an IPv4 one at its end) and a port, no brackets."""
+_SEPARATORS = re.compile(r"[,;]")
 _HOST = re.compile(
     r"(?=.{4,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]"
 )
@@ -92,7 +114,7 @@ def parse(text: str) -> IPv4Address | IPv6Address | None:
         return None
     if isinstance(address, IPv6Address):
         if address.scope_id:
-            return None  # an `ip` field takes no zone
+            return None  # an `ip` field takes no zone: `origin` leaves it out
         return address.ipv4_mapped or address
     return address
 
@@ -100,15 +122,19 @@ def parse(text: str) -> IPv4Address | IPv6Address | None:
 def origin(text: str) -> Origin:
     """What `sourceIPAddress` says. Of several addresses, the first external one, else the first.
 
+    An address may have a port, brackets or an IPv6 zone (`fe80::1%eth0`), which are left out.
+
     >>> origin("10.0.0.7, 203.0.113.9")
     Origin(ip='203.0.113.9', host='', external=True)
     >>> origin("ec2.amazonaws.com")
     Origin(ip='', host='ec2.amazonaws.com', external=False)
+    >>> origin("[2001:db8::1]:443").ip
+    '2001:db8::1'
     >>> origin("AWS Internal")
     Origin(ip='', host='', external=False)
     """
     first = NOWHERE
-    for piece in text[:4096].split(",", 64):
+    for piece in _SEPARATORS.split(text[:4096], 64):
         found = _one(piece.strip())
         if found.external:
             return found
@@ -121,6 +147,9 @@ def _one(text: str) -> Origin:
     if not text or len(text) > LONGEST:
         return NOWHERE
     address = parse(text)
+    if address is None:
+        text = _bare(text)
+        address = parse(text)
     if address is not None:
         return Origin(ip=str(address), external=is_external(address))
     host = text.lower().rstrip(".")
@@ -128,3 +157,13 @@ def _one(text: str) -> Origin:
         return NOWHERE  # `AWS Internal`, `redacted`: nobody can say where that is
     aws = any(host == domain or host.endswith("." + domain) for domain in AWS_DOMAINS)
     return Origin(host=host, external=not aws)
+
+
+def _bare(text: str) -> str:
+    """An address or host without its brackets, port and zone."""
+    endpoint = _ENDPOINT.fullmatch(text)
+    if endpoint:
+        text = endpoint[1] or endpoint[2] or ""
+    elif whole := _WITH_PORT.fullmatch(text):
+        text = whole[1]
+    return text.partition("%")[0].strip() if ":" in text else text

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
+from enrich.address import AWS_DOMAINS
+
 Kind = Literal["console", "cli", "sdk", "iac", "service", "offensive", "browser", "other"]
 
 LONGEST = 2048
@@ -20,6 +22,7 @@ class Agent(NamedTuple):
     kind: Kind
 
 
+_DOMAINS = "|".join(map(re.escape, AWS_DOMAINS))
 _VERSION = r"[/ #]v?(?P<version>[0-9]+(?:\.[0-9A-Za-z+-]+)*)"
 
 
@@ -65,14 +68,18 @@ RULES: tuple[tuple[re.Pattern[str], str, Kind], ...] = (
     _rule(r"\bsaltstack", "Salt", "iac"),
     _rule(r"hashicorp", "HashiCorp", "iac"),
     # The console, through its hosts and its back ends.
-    _rule(r"^\[?(?:console|signin)\.(?:[\w-]+\.)?(?:amazonaws|aws\.amazon)\.com", "", "console"),
+    _rule(
+        r"^\[?(?:console|signin)\.(?:[\w-]+\.)?(?:amazonaws|aws\.amazon)[\w-]*\.(?:com|cn|eu)",
+        "",
+        "console",
+    ),
     _rule(r"s3console", "S3 Console", "console"),
     _rule(r"cloudwatch ?console", "CloudWatch Console", "console"),
     _rule(r"ec2consolebackend", "EC2 Console", "console"),
     _rule(r"aws-?console|aws ?management ?console", "AWS Console", "console"),
     _rule(r"\b\w{1,40}console(?=/)", "", "console"),
     # Services.
-    _rule(r"^\[?[a-z0-9._-]+\.amazonaws\.com(?:\.cn)?\b", "", "service"),
+    _rule(rf"^\[?[a-z0-9._-]+\.(?:{_DOMAINS})\b", "", "service"),
     _rule(r"^\[?aws internal", "AWS Internal", "service"),
     _rule(r"amazon-ssm-agent", "SSM Agent", "service"),
     # Command lines, then SDKs.

@@ -19,11 +19,11 @@ from enrich.eventtime import EventTime, event_time
 from enrich.geo import GeoDatabase
 from enrich.identity import LONGEST_NAME, NOBODY, Identity, identity, role_session
 from enrich.memo import Memo
-from enrich.outcome import failed, is_sign_in
+from enrich.outcome import failed, is_error, reports_result
 from enrich.resources import Plan, members, plan, resources
 from enrich.risk import DEFAULT_RISK, RiskTable, score
 from enrich.threat import ThreatLists, indicator
-from enrich.view import Caller, RecordView, dumps, view_from
+from enrich.view import RecordView, dumps, view_from
 from trailhound.errors import RecordError
 
 _SUCCESS = b'"event":{"outcome":"success",'
@@ -36,7 +36,7 @@ class _Call(NamedTuple):
 
     written: bytes
     risk: int
-    sign_in: bool
+    reports_result: bool
     plan: Plan
 
 
@@ -79,19 +79,20 @@ class Enricher:
             stamp, day = self._time(moment)
         else:
             stamp, day = _stamped(event_time(moment))
-        call, risk, sign_in, reading = self._calls[
+        call, risk, reports, reading = self._calls[
             f"{view.eventSource or ''}\n{view.eventName or ''}"
         ]
-        who, root = self._who(view.userIdentity)
+        who, root = self._who(view)
         where, external = self._origins[view.sourceIPAddress or ""]
         tool = self._agents[(view.userAgent or "")[:LONGEST]]
         risk += root + external
-        if view.errorCode:
-            risk += _ERROR
-            outcome = _FAILURE
-        else:
+        code = view.errorCode
+        if code is None or code == "":
             outcome = _SUCCESS
-        if sign_in:
+        else:
+            risk += _ERROR
+            outcome = _FAILURE if is_error(code) else _SUCCESS
+        if reports:
             outcome = _FAILURE if failed(view) else _SUCCESS
         touched = members(resources(view, reading)) if reading or view.resources else b""
         return (
@@ -134,12 +135,13 @@ class Enricher:
         return _Call(
             _member("event_category", category(source, name)),
             _HIGH if name in self._risk_table.high_risk_calls else 0,
-            is_sign_in(source, name),
+            reports_result(source, name),
             plan(source, name),
         )
 
-    def _who(self, caller: Caller | None) -> tuple[bytes, int]:
-        """Nearly all callers are told by one text; the rules for the rest take their time."""
+    def _who(self, view: RecordView) -> tuple[bytes, int]:
+        """Nearly all callers are named by one text; the rules for the rest take their time."""
+        caller = view.userIdentity
         if caller is None:
             return _NOBODY
         kind, written = caller.type, b""
@@ -149,7 +151,7 @@ class Enricher:
             written = self._services[caller.invokedBy or ""]
         elif kind == "IAMUser":
             written = self._users[caller.userName or ""]
-        return (written, 0) if written else _told(identity(caller))
+        return (written, 0) if written else _told(identity(caller, view))
 
     def _origin(self, text: str) -> tuple[bytes, int]:
         source = origin(text)

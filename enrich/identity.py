@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
 
-from enrich.view import Caller, part
+from enrich.view import Caller, RecordView, part
 
 USER_TYPES = {
     "Root": "root_user",
@@ -26,6 +26,13 @@ LONGEST_NAME = 1024
 """Characters kept of a name. The longest real one, role and session, has 129."""
 
 
+_IDENTIFIER = re.compile(
+    r"(?:[0-9a-f]{10}-)?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE
+)
+"""A UUID, and the older form of an identity store's ids, which has ten more digits before it."""
+_NO_RECORD = RecordView()
+
+
 class Identity(NamedTuple):
     """`name` is empty where the record names nobody."""
 
@@ -34,19 +41,32 @@ class Identity(NamedTuple):
     root: bool
 
 
-def identity(caller: Caller) -> Identity:
-    """Who acted.
+def identity(caller: Caller, view: RecordView = _NO_RECORD) -> Identity:
+    """Who acted, from `userIdentity` and, where it names nobody, the rest of the record.
+
+    An identifier (a UUID, as Identity Center has for its users) is taken only where the record
+    has no name at all.
 
     >>> identity(Caller(type="AssumedRole", arn="arn:aws:sts::1:assumed-role/Ops/alice"))
     Identity(user_type='assumed_role', name='Ops/alice', root=False)
     """
     kind = caller.type or ""
+    if not kind and view.eventType == "AwsServiceEvent" and _names_service_alone(caller):
+        return Identity("aws_service", (caller.invokedBy or "")[:LONGEST_NAME], root=False)
     name = ""
     for rule in (*_RULES.get(kind, ()), *_ANY):
-        name = rule(caller) or ""
-        if name:
+        if name and rule in _NO_PERSON:
+            continue
+        found = (rule(caller, view) or "").strip()
+        if found and not _IDENTIFIER.fullmatch(found):
+            name = found
             break
+        name = name or found
     return Identity(USER_TYPES.get(kind, "unknown"), name[:LONGEST_NAME], kind == "Root")
+
+
+def _names_service_alone(caller: Caller) -> bool:
+    return bool(caller.invokedBy) and not (caller.arn or caller.userName or caller.principalId)
 
 
 NOBODY = Identity("unknown", "", root=False)
@@ -66,41 +86,63 @@ def _text(raw: msgspec.Raw, *path: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _arn_name(caller: Caller) -> str:
+def _arn_name(caller: Caller, _: RecordView) -> str:
     """`bob` of `…:user/team/bob`, `Ops/alice` of `…:assumed-role/Ops/alice`, `root` of `…:root`."""
-    kind, _, rest = (caller.arn or "").split(":", 5)[-1].partition("/")
+    kind, _slash, rest = (caller.arn or "").split(":", 5)[-1].partition("/")
     if kind in {"user", "role"}:
         return rest.rpartition("/")[2]
     return rest or (kind if kind == "root" else "")
 
 
-def _role_and_session(caller: Caller) -> str:
+def _role_and_session(caller: Caller, _: RecordView) -> str:
     """From the issuer and the principal, where the session's own ARN is missing."""
     role = _text(caller.sessionContext, "sessionIssuer", "userName")
     session = (caller.principalId or "").partition(":")[2]
     return f"{role}/{session}" if role and session else role or session
 
 
-def _principal_name(caller: Caller) -> str:
+def _principal_name(caller: Caller, _: RecordView) -> str:
     """`alice` of `AROAEXAMPLE:alice`; the last part, since providers hold colons themselves."""
-    return (caller.principalId or "").rpartition(":")[2]
+    _id, colon, name = (caller.principalId or "").rpartition(":")
+    return name if colon else ""
 
 
-Rule = Callable[[Caller], str | None]
-_user_name: Rule = attrgetter("userName")
-_invoked_by: Rule = attrgetter("invokedBy")
-_principal: Rule = attrgetter("principalId")
-_account: Rule = attrgetter("accountId")
+def _user_name(caller: Caller, _: RecordView) -> str | None:
+    return caller.userName
 
 
-def _person(caller: Caller) -> str:
+def _invoked_by(caller: Caller, _: RecordView) -> str | None:
+    return caller.invokedBy
+
+
+def _principal_id(caller: Caller, _: RecordView) -> str | None:
+    return caller.principalId
+
+
+def _account(caller: Caller, _: RecordView) -> str | None:
+    return caller.accountId
+
+
+def _credential(caller: Caller, _: RecordView) -> str | None:
+    return caller.credentialId
+
+
+def _signed_in(_: Caller, view: RecordView) -> str:
+    """The name that was entered at a sign-in: Identity Center writes it here alone."""
+    return _text(view.additionalEventData, "UserName") or _text(
+        view.additionalEventData, "userName"
+    )
+
+
+def _person_id(caller: Caller, _: RecordView) -> str:
     return _text(caller.onBehalfOf, "userId")
 
 
-def _root(_: Caller) -> str:
+def _root(_caller: Caller, _: RecordView) -> str:
     return "root"
 
 
+Rule = Callable[[Caller, RecordView], str | None]
 _RULES: dict[str, tuple[Rule, ...]] = {
     # https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html
     "Root": (_root,),
@@ -108,12 +150,23 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "AssumedRole": (_arn_name, _role_and_session),
     "FederatedUser": (_arn_name, _principal_name),
     "AWSService": (_invoked_by,),
-    "AWSAccount": (_user_name, _arn_name, _principal_name, _account),
-    "IdentityCenterUser": (_user_name, _person, _principal_name),
+    "AWSAccount": (_user_name, _arn_name, _principal_name),
+    "IdentityCenterUser": (_user_name, _signed_in, _person_id, _principal_name, _credential),
     "WebIdentityUser": (_user_name, _principal_name),
     "SAMLUser": (_user_name, _principal_name),
     "Directory": (_user_name, _principal_name),
 }
 """The rules of a type, the best name first."""
-_ANY: tuple[Rule, ...] = (_user_name, _arn_name, _invoked_by, _principal_name, _principal, _account)
+_ANY: tuple[Rule, ...] = (
+    _user_name,
+    _arn_name,
+    _signed_in,
+    _invoked_by,
+    _person_id,
+    _principal_name,
+    _principal_id,
+    _account,
+)
 """What is tried last, and for types unknown or missing."""
+_NO_PERSON = frozenset({_invoked_by, _principal_id, _credential, _account})
+"""Rules that are better than no identifier of a person, and worse than one."""

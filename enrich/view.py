@@ -30,6 +30,7 @@ class Caller(msgspec.Struct, gc=False):
     principalId: str | None = None  # noqa: N815
     accountId: str | None = None  # noqa: N815
     invokedBy: str | None = None  # noqa: N815
+    credentialId: str | None = None  # noqa: N815
     sessionContext: msgspec.Raw = ABSENT  # noqa: N815
     onBehalfOf: msgspec.Raw = ABSENT  # noqa: N815
 
@@ -44,7 +45,8 @@ class Reference(msgspec.Struct, gc=False):
 class RecordView(msgspec.Struct, gc=False):
     """A record's fields as enrichment needs them; `None` and `ABSENT` stand for no such field.
 
-    `eventTime` is a number in some re-exports. Nested parts are raw JSON, `null` included.
+    `eventTime` is a number in some re-exports, `errorCode` an HTTP status of some services.
+    Nested parts are raw JSON, `null` included.
     """
 
     eventID: str | None = None  # noqa: N815 - CloudTrail's own names
@@ -55,7 +57,7 @@ class RecordView(msgspec.Struct, gc=False):
     awsRegion: str | None = None  # noqa: N815
     sourceIPAddress: str | None = None  # noqa: N815
     userAgent: str | None = None  # noqa: N815
-    errorCode: str | None = None  # noqa: N815
+    errorCode: str | int | float | None = None  # noqa: N815
     errorMessage: str | None = None  # noqa: N815
     recipientAccountId: str | None = None  # noqa: N815
     userIdentity: Caller | None = None  # noqa: N815
@@ -117,11 +119,12 @@ def view_from(record: Mapping[str, Any]) -> RecordView:
             for item in references
             if isinstance(item, Mapping)
         ]
-    moment = record.get("eventTime")
-    if isinstance(moment, str):
-        found["eventTime"] = clean(moment)
-    elif isinstance(moment, int | float) and not isinstance(moment, bool):
-        found["eventTime"] = moment
+    for name in ("eventTime", "errorCode"):
+        value = record.get(name)
+        if isinstance(value, str):
+            found[name] = clean(value)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            found[name] = value
     return RecordView(**found)
 
 

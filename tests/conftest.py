@@ -15,7 +15,7 @@ from tests.helpers.secured import SecuredEngine, running_secured_engine
 pytest_plugins = ["tests.helpers.fixtures_s3"]
 TESTS = Path(__file__).parent
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
-ORDER = ("unit", "integration", "faults")
+ORDER = ("unit", "integration", "faults", "scenarios")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -53,9 +53,9 @@ def sample_report() -> Report:
             backfill(settings, Path(folder) / "trail")
             pack = rules_in_force(settings)
             since = datetime(SPEC.start.year, SPEC.start.month, SPEC.start.day, tzinfo=UTC)
-            history = History(client, settings, pack)
-            for piece, _ in history.run(Span(since, MADE)):
-                print(f"detected on {piece.since:%Y-%m-%d}", flush=True)
+            history = History(client, settings, pack, Span(since, MADE))
+            for piece, _ in history.run():
+                print(f"detected from {piece.span.since:%Y-%m-%d} on", flush=True)
             made = compose(
                 client, settings, Window(), rules=pack.rules, frameworks=("cis",), now=MADE
             )

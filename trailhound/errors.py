@@ -38,6 +38,7 @@ Whoever catches one shows both; a traceback is shown by `--debug` alone.
     ├── ReportError             a report that can't be made                        exit 1
     │   ├── BrowserMissing      no Chromium to print a PDF with
     │   └── MailFailed          the mail server can't be reached, or refused
+    ├── NoEventsIndexError      there is no daily index to look at                 exit 1
     └── AccountingError         read ≠ indexed + duplicates + dead-lettered + filtered   exit 1
 """
 
@@ -221,6 +222,10 @@ class BrowserNotFoundError(ReportError):
 
 class MailError(ReportError):
     """The mail server can't be reached, or refused the mail."""
+
+
+class NoEventsIndexError(TrailhoundError):
+    """There is no daily index, so nothing can be looked at."""
 
 
 class AccountingError(TrailhoundError):

@@ -10,10 +10,10 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from detections.alerts.burst import COUNTED, FULL, Burst, Fact, beyond, combined, holds, union
 from detections.finding import Group
+from trailhound.state.alert_groups import AlertGroup, GroupedAlert
 
 ENTRIES = 500
 """A directory names so many alerts, the latest; older ones are searched for."""
@@ -68,29 +68,28 @@ class Directory:
     forgotten: datetime | None = None
 
     @classmethod
-    def read(cls, document: Mapping[str, Any]) -> Directory:
-        entries = {
-            each["id"]: Entry(_time(each["first"]), _time(each["last"]), each.get("into", ""))
-            for each in document.get("alerts", ())
-        }
-        forgotten = document.get("forgotten")
-        return cls(entries, _time(forgotten) if forgotten else None)
+    def read(cls, stored: AlertGroup) -> Directory:
+        """What is stored of a group."""
+        entries = {each.id: Entry(each.first, each.last, each.into) for each in stored.alerts}
+        return cls(entries, stored.forgotten)
 
-    def document(self) -> dict[str, Any]:
+    def write(self, key: str, rule_id: str) -> AlertGroup:
         """As it is stored, the oldest entries left out where they are too many."""
         kept = sorted(self.entries.items(), key=lambda each: (each[1].last, each[0]))
         gone, kept = kept[:-ENTRIES], kept[-ENTRIES:]
         forgotten = max([each.last for _, each in gone], default=self.forgotten)
         if forgotten is not None and self.forgotten is not None:
             forgotten = max(forgotten, self.forgotten)
-        made: dict[str, Any] = {
-            "alerts": [
-                {"id": name, "first": each.first.isoformat(), "last": each.last.isoformat()}
-                | ({"into": each.into} if each.into else {})
+        return AlertGroup(
+            group=key,
+            rule=rule_id,
+            alerts=tuple(
+                GroupedAlert(id=name, first=each.first, last=each.last, into=each.into)
                 for name, each in sorted(kept)
-            ]
-        }
-        return made | ({"forgotten": forgotten.isoformat()} if forgotten else {})
+            ),
+            last=max((each.last for _, each in kept), default=None),
+            forgotten=forgotten,
+        )
 
     def near(self, first: datetime, last: datetime, gap: timedelta) -> list[str]:
         """The alerts that a burst of this time could concern, with those they took in."""
@@ -259,7 +258,3 @@ def _chains(bursts: Sequence[Burst], gap: timedelta) -> Iterator[Burst]:
         chain.append(burst)
     if chain:
         yield combined(chain)
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)

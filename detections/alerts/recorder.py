@@ -31,6 +31,7 @@ from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import Stored, Write, existing, read_many, write_many
 from trailhound.errors import RequestFailedError
 from trailhound.settings import Settings
+from trailhound.state.alert_groups import AlertGroup, AlertGroups, StoredGroup
 
 AT_ONCE = 5_000
 """So many findings are worked on together."""
@@ -69,6 +70,9 @@ class Recorder:
         self._names = Names(settings.prefix)
         self._rules = rules
         self._dashboards = settings.dashboards.url or ""
+        self._groups = AlertGroups(client, settings)
+        self.catch_up = ""
+        """The repair that new alerts belong to: they are in its digest, and in no other message."""
 
     def record(self, findings: Iterable[Finding]) -> Recorded:
         """Write them down; again with the same findings changes nothing.
@@ -110,7 +114,7 @@ class Recorder:
         writes = {}
         for name, finding in named.items():
             rule = self._rules[finding.rule_id]
-            document = raised(rule, (), group_key(rule.id, ()), now)
+            document = self._raised(rule, (), group_key(rule.id, ()), now)
             writes[name] = Write(document | self._counting(burst_of(finding, facts)), None)
         made.created |= write_many(self._client, self._names.alerts, writes)
 
@@ -130,9 +134,12 @@ class Recorder:
 
     def _plans(self, batches: Sequence[_Batch], facts: Mapping[str, Fact]) -> list[_Plan]:
         """What becomes of each group, from what is stored now."""
-        heads = read_many(self._client, self._names.ledger, [_head(each) for each in batches])
+        groups = self._groups.read(each.key for each in batches)
+        removed = None
+        if len(groups) < len(batches):
+            removed = self._groups.removed_until()
         plans = [
-            _Plan(batch, facts, heads.get(_head(batch)), self._client, self._names.alerts)
+            _Plan(batch, facts, groups.get(batch.key), removed, self._client, self._names.alerts)
             for batch in batches
         ]
         wanted = {name for plan in plans for name in plan.wanted}
@@ -146,9 +153,9 @@ class Recorder:
     ) -> list[_Batch]:
         """One try for each group; those that were overtaken come back."""
         plans = self._plans(batches, facts)
-        writes = {_head(plan.batch): plan.head_write() for plan in plans if plan.head_changed}
-        written = write_many(self._client, self._names.ledger, writes)
-        ours = [plan for plan in plans if not plan.head_changed or _head(plan.batch) in written]
+        changed = {plan.batch.key: plan.group_write() for plan in plans if plan.group_changed}
+        written = self._groups.write(changed)
+        ours = [plan for plan in plans if not plan.group_changed or plan.batch.key in written]
         whole = self._write(ours, made)
         return [plan.batch for plan in plans if plan not in whole]
 
@@ -185,7 +192,7 @@ class Recorder:
         document = (
             before.document
             if before is not None
-            else raised(batch.rule, batch.group, batch.key, now)
+            else self._raised(batch.rule, batch.group, batch.key, now)
         )
         return Write(document | self._counting(held.burst), before)
 
@@ -201,6 +208,10 @@ class Recorder:
             document = changed_state(document, "closed", "trailhound", now, note)
         return Write(document | {"merged_into": into}, before)
 
+    def _raised(self, rule: Rule, group: Group, key: str, now: datetime) -> dict[str, Any]:
+        document = raised(rule, group, key, now)
+        return document | ({"catch_up": self.catch_up} if self.catch_up else {})
+
     def _counting(self, burst: Burst) -> dict[str, Any]:
         return counting(burst, self._dashboards, self._names.days)
 
@@ -212,14 +223,15 @@ class _Plan:
         self,
         batch: _Batch,
         facts: Mapping[str, Fact],
-        head: Stored | None,
+        stored: StoredGroup | None,
+        removed: datetime | None,
         client: OpenSearch,
         index: str,
     ) -> None:
         self.batch = batch
-        self._head = head
+        self._group = stored
         self._bursts = [burst_of(finding, facts) for finding in batch.findings]
-        directory = Directory.read(head.document if head else {})
+        directory = Directory.read(stored.group) if stored else Directory(forgotten=removed)
         gap = batch.rule.suppress
         self.plain = batch.rule.kind in _SINGLES
         self.stored: dict[str, Stored] = {}
@@ -246,19 +258,22 @@ class _Plan:
     @property
     def changes(self) -> bool:
         """Whether anything is to be written."""
-        return bool(self.head_changed or self.folding.changed or self.folding.absorbed)
+        return bool(self.group_changed or self.folding.changed or self.folding.absorbed)
 
     @property
-    def head_changed(self) -> bool:
-        return self._head is None or any(
-            self._head.document.get(key) != value
-            for key, value in self.folding.directory.document().items()
-        )
+    def group_changed(self) -> bool:
+        """Whether the list of the group's alerts is another than is stored."""
+        if self._group is None:
+            return True
+        before, after = self._group.group, self._written()
+        return (before.alerts, before.forgotten) != (after.alerts, after.forgotten)
 
-    def head_write(self) -> Write:
-        batch = self.batch
-        body = self.folding.directory.document()
-        return Write({"state": "alert-group", "rule": batch.rule.id} | body, self._head)
+    def group_write(self) -> tuple[AlertGroup, StoredGroup | None]:
+        """The list of the group's alerts, and the version that it is written over."""
+        return self._written(), self._group
+
+    def _written(self) -> AlertGroup:
+        return self.folding.directory.write(self.batch.key, self.batch.rule.id)
 
 
 def forgotten(
@@ -278,8 +293,3 @@ def forgotten(
             datetime.fromisoformat(document[name]) for name in ("first_seen", "last_seen")
         )
         yield name, Entry(first, last, document.get("merged_into", ""))
-
-
-def _head(batch: _Batch) -> str:
-    """The `_id` of a group's directory, in the ledger index."""
-    return f"alert-group-{batch.key}"

@@ -26,6 +26,7 @@ from detections.events.vocabulary import Vocabulary
 from detections.finding import Finding
 from detections.rule import Rule
 from detections.span import Span
+from trailhound.cluster.client import answers
 from trailhound.cluster.reader import HITS_PAGE, cut_off, whole
 from trailhound.cluster.refusals import translate
 from trailhound.cluster.templates import Names
@@ -83,12 +84,15 @@ class Search:
         client: OpenSearch,
         settings: Settings,
         *,
+        index: str | None = None,
         rule_seconds: float | None = None,
         worth_a_look: int = WORTH_A_LOOK,
         first_page: int = FIRST_PAGE,
         hits_page: int = HITS_PAGE,
     ) -> None:
-        """`rule_seconds`: when a query is cut off; by default, after half of `cluster.timeout`.
+        """`index`: an expression of daily indices; by default all of them.
+
+        `rule_seconds`: when a query is cut off; by default, after half of `cluster.timeout`.
 
         `worth_a_look`: from how many rules on their span is looked at before they are asked.
         `first_page`, `hits_page`: hits that come at once, with the reply for many rules and of one.
@@ -96,7 +100,7 @@ class Search:
         self._worth_a_look = worth_a_look
         self._first = first_page
         self._client = client
-        self._days = Names(settings.prefix).days
+        self._days = index or Names(settings.prefix).days
         self._where = settings.hosts[0]
         self._cut_off = rule_seconds or settings.cluster.timeout / 2
         self._index = EventIndex(client, self._days, hits_page=hits_page, seconds=self._cut_off)
@@ -196,10 +200,9 @@ class Search:
             )["responses"]
         except TransportError as error:
             fault = translate(error, self._where)
-            gone = isinstance(fault, ClusterUnreachableError) and not isinstance(
-                error, ConnectionTimeout
-            )
-            if gone:
+            if isinstance(fault, ClusterUnreachableError) and not (
+                isinstance(error, ConnectionTimeout) or answers(self._client)
+            ):
                 raise fault from error
             if len(lines) == 1:
                 return [fault]

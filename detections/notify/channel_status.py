@@ -1,4 +1,4 @@
-"""How each channel stands, as `trailhound status` shows it."""
+"""How each channel does, as `trailhound status` shows it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from trailhound.cluster.templates import Names
-from trailhound.errors import RequestFailedError
 from trailhound.settings import Settings
-
-_MOST = 1_000
+from trailhound.state.channels import Channels, ChannelState
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +34,12 @@ def channel_statuses(client: OpenSearch, settings: Settings) -> list[ChannelStat
 
     Raises opensearch-py's exceptions, and `RequestFailedError` where a shard did not answer.
     """
-    index = Names(settings.prefix).ledger
-    found_or_not = {"ignore_unavailable": "true"}
-    client.indices.refresh(index=index, params=found_or_not)
-    body = {"size": _MOST, "query": {"term": {"state": "channel"}}}
-    reply = client.search(index=index, body=body, params=found_or_not)
-    if reply["timed_out"] or reply["_shards"]["failed"]:
-        raise RequestFailedError("how the channels stand could not be read whole")
-    noted = {each["_source"]["name"]: each["_source"] for each in reply["hits"]["hits"]}
-    names = [each.name for each in settings.notify.channels] or sorted(noted)
-    return [_standing(name, noted.get(name, {})) for name in names]
+    known = Channels(client, settings).all()
+    names = [each.name for each in settings.notify.channels] or sorted(known)
+    return [_status(known.get(name, ChannelState(name=name))) for name in names]
 
 
-def _standing(name: str, noted: dict[str, Any]) -> ChannelStatus:
+def _status(state: ChannelState) -> ChannelStatus:
     return ChannelStatus(
-        name,
-        noted.get("waiting", 0),
-        noted.get("last_delivery", ""),
-        noted.get("last_error", ""),
-        noted.get("last_error_at", ""),
+        state.name, state.waiting, state.last_delivery, state.last_error, state.last_error_at
     )

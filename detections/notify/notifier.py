@@ -20,6 +20,7 @@ from opensearchpy import OpenSearch
 from detections.alerts.document import Document, shown, stamp
 from detections.alerts.paging import every
 from detections.alerts.store import levels_from
+from detections.notify.catch_up_digest import CatchUpDigest
 from detections.notify.channel import Channel
 from detections.notify.kinds import open_channel
 from detections.notify.rate_limiter import RateLimiter
@@ -29,6 +30,7 @@ from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import Write, read_many, revise, write_many
 from trailhound.errors import NotifyError, TrailhoundError
 from trailhound.settings import ChannelSettings, Settings
+from trailhound.state.channels import Channels
 
 LOG = logging.getLogger("trailhound.notify")
 
@@ -74,6 +76,8 @@ class Notifier:
         self._open: dict[str, Channel] = {}
         self._broken: dict[str, str] = {}
         self._rests: dict[str, datetime] = {}
+        self._digest = CatchUpDigest(client, settings, self.wording)
+        self._channels = Channels(client, settings)
         self.waiting: dict[str, int] = {}
         """By channel, as it was last written down."""
 
@@ -86,6 +90,7 @@ class Notifier:
         if not self.settings.notify.channels:
             return report
         self.client.indices.refresh(index=self.names.alerts)
+        repair = self._digest.due()
         for channel in self.settings.notify.channels:
             try:
                 opened = self.channel(channel)
@@ -97,6 +102,13 @@ class Notifier:
                 continue
             if now < self._rests.get(channel.name, now):
                 continue
+            if repair is not None and holds_lease():
+                wanted = wanted_by(channel)
+                refused = self._digest.send(repair, channel, opened, wanted, now)
+                if refused is not None:
+                    self.pace(channel).note(last_error=refused.message, last_error_at=stamp(now))
+                    self._rests[channel.name] = now + _REST
+                    continue
             if _Sweep(self, channel, opened, now, holds_lease, report).run():
                 self._rests[channel.name] = now + _REST
         return report
@@ -104,7 +116,7 @@ class Notifier:
     def pace(self, channel: ChannelSettings) -> RateLimiter:
         """What is counted and noted of a channel where all daemons see it."""
         limit = self.settings.notify.per_minute
-        return RateLimiter(self.client, self.names.ledger, channel.name, limit)
+        return RateLimiter(self._channels, channel.name, limit)
 
     def channel(self, channel: ChannelSettings) -> Channel:
         """The channel, opened once. Raises `SettingsError` where it can't work."""
@@ -178,16 +190,12 @@ class _Sweep:
         be tried again; whether there is even more."""
         name, oldest = self._channel.name, self._now - timedelta(hours=self._limits.max_age_hours)
         asked: list[dict[str, Any]] = [
-            {"terms": {"level": list(levels_from(self._channel.level))}},
+            *wanted_by(self._channel),
             _any(
                 {"range": {"last_seen": {"gte": stamp(oldest)}}},
                 {"term": {"delivery.pending": name}},
             ),
         ]
-        if self._channel.tactics:
-            # Sigma wrote tags with an underscore before it wrote them with a hyphen.
-            tactics = {t for each in self._channel.tactics for t in (each, each.replace("-", "_"))}
-            asked.append({"terms": {"attack.tactic": sorted(tactics)}})
         found = every(
             self._client,
             self._alerts,
@@ -196,6 +204,7 @@ class _Sweep:
                 {"term": {"delivery.done": name}},
                 {"term": {"state": "closed"}},
                 {"exists": {"field": "merged_into"}},
+                {"exists": {"field": "catch_up"}},  # in the digest of a repair
             ],
             fields=("level", "last_seen", "delivery"),
             sort=[{"severity": "desc"}, {"@timestamp": "asc"}],
@@ -293,6 +302,16 @@ class _Sweep:
             self._opened.send(message)
         except NotifyError as error:
             LOG.warning("how many alerts wait could not be said: %s", error.message)
+
+
+def wanted_by(channel: ChannelSettings) -> list[dict[str, Any]]:
+    """Clauses that find the alerts that a channel is for, by level and tactic."""
+    asked: list[dict[str, Any]] = [{"terms": {"level": list(levels_from(channel.level))}}]
+    if channel.tactics:
+        # Sigma wrote tags with an underscore before it wrote them with a hyphen.
+        tactics = {t for each in channel.tactics for t in (each, each.replace("-", "_"))}
+        asked.append({"terms": {"attack.tactic": sorted(tactics)}})
+    return asked
 
 
 def _done(document: Mapping[str, Any]) -> list[str]:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from opensearchpy import OpenSearch
+from msgspec.structs import replace
 
-from trailhound.cluster.versions import revise
+from trailhound.state.channels import Channels, ChannelState
 
 _MINUTE = 60
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimiter:
-    """One channel's minute, in a document of the ledger index."""
+    """One channel's minute."""
 
-    client: OpenSearch
-    index: str
+    channels: Channels
     channel: str
     per_minute: int
 
@@ -26,11 +26,11 @@ class RateLimiter:
         """Reserve messages of this minute; how many may be sent, at most `wanted`."""
         granted = 0
 
-        def change(document: dict[str, Any]) -> dict[str, Any]:
+        def change(state: ChannelState) -> ChannelState:
             nonlocal granted
-            sent = document.get("sent", 0) if document.get("minute") == _minute(now) else 0
+            sent = state.sent if state.minute == _minute(now) else 0
             granted = max(0, min(wanted, self.per_minute - sent))
-            return document | {"minute": _minute(now), "sent": sent + granted}
+            return replace(state, minute=_minute(now), sent=sent + granted)
 
         self._revise(change)
         return granted
@@ -39,21 +39,20 @@ class RateLimiter:
         """Whether nobody has said this minute how many are held back; it is ours to say then."""
         due = False
 
-        def change(document: dict[str, Any]) -> dict[str, Any]:
+        def change(state: ChannelState) -> ChannelState:
             nonlocal due
-            due = document.get("digest") != _minute(now)
-            return document | {"digest": _minute(now)}
+            due = state.digest != _minute(now)
+            return replace(state, digest=_minute(now))
 
         self._revise(change)
         return due
 
     def note(self, **facts: Any) -> None:
         """Keep what `status` may show: `waiting`, `last_delivery`, `last_error`, …"""
-        self._revise(lambda document: document | facts)
+        self._revise(lambda state: replace(state, **facts))
 
-    def _revise(self, change: Any) -> None:
-        start = {"state": "channel", "name": self.channel}
-        revise(self.client, self.index, f"channel-{self.channel}", change, start=start)
+    def _revise(self, change: Callable[[ChannelState], ChannelState]) -> None:
+        self.channels.revise(self.channel, change)
 
 
 def _minute(now: datetime) -> int:

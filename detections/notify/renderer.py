@@ -82,6 +82,24 @@ class MessageRenderer:
             facts={"held_back": waiting, "levels": ordered},
         )
 
+    def catch_up(
+        self, key: str, levels: Mapping[str, int], rules: Mapping[str, int], span: str
+    ) -> Message:
+        """How many alerts rules raised that had not run for a while, by level and by rule."""
+        total = sum(levels.values())
+        ordered = {level: levels[level] for level in reversed(LEVELS) if levels.get(level)}
+        text = self._render(
+            "catchup.txt.j2", total=total, levels=ordered, rules=dict(rules), span=span
+        )
+        return Message(
+            key=key,
+            kind="digest",
+            subject=f"{total} alerts of the time in which the scheduled rules did not run",
+            text=text,
+            level=next(iter(ordered), "informational"),
+            facts={"caught_up": total, "levels": ordered},
+        )
+
     def _render(self, name: str, **values: Any) -> str:
         for environment in (self._own, self._shipped):
             try:

@@ -12,7 +12,6 @@ from itertools import islice
 from time import monotonic
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import OpenSearchException, TransportError
 
 from detections.alerts.recorder import Recorded, Recorder
 from detections.events.search import Search
@@ -20,12 +19,12 @@ from detections.finding import Finding
 from detections.packs.pack import Pack
 from detections.rule import Rule
 from detections.span import Span
+from trailhound.cluster.client import answers
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import ClusterUnreachableError, TrailhoundError
 from trailhound.settings import Settings
 
 RECORDED_AT_ONCE = 1_000
-ANSWER_SECONDS = 5
 
 Evaluate = Callable[[Rule, Span], Iterator[Finding]]
 """Finds by a rule of any kind but the plain one. Raises errors of the tree."""
@@ -58,21 +57,29 @@ class Detector:
         pack: Pack,
         evaluate: Evaluate,
         idle: Idle | None = None,
+        *,
+        index: str | None = None,
     ) -> None:
+        """`index`: an expression of daily indices; by default all of them."""
         self._client = client
         self._where = settings.hosts[0]
         self._pack = pack
-        self._search = Search(client, settings)
+        self._search = Search(client, settings, index=index)
         self._evaluate = evaluate
         self._idle = idle
         rules = {rule.id: rule for rule in (*pack.rules, *pack.disabled)}
         self._recorder = Recorder(client, settings, rules)
 
-    def run(self, rules: Sequence[Rule], span: Span, *, record: bool = True) -> Iterator[RuleRun]:
+    def run(
+        self, rules: Sequence[Rule], span: Span, *, record: bool = True, catch_up: str = ""
+    ) -> Iterator[RuleRun]:
         """Each rule's run as it ends, plain rules first; without `record` no alert is written.
+
+        `catch_up` names the repair that new alerts belong to: no channel gets them one by one.
 
         Raises `ClusterUnreachableError` where no rule can go on.
         """
+        self._recorder.catch_up = catch_up
         plain = [rule for rule in rules if rule.kind == "sigma"]
         for found in self._search.find(plain, self._pack.compiled, span):
             run = RuleRun(found.rule, seconds=found.seconds)
@@ -92,19 +99,9 @@ class Detector:
         try:
             return self._idle(rules, span)
         except ClusterUnreachableError:
-            if not self._answers():
+            if not answers(self._client):
                 raise
             return ()
-
-    def _answers(self) -> bool:
-        """Whether the cluster answers at all: what got no answer is then the rule's own fault."""
-        try:
-            self._client.info(params={"request_timeout": ANSWER_SECONDS})
-        except TransportError as error:
-            return error.status_code in {401, 403}
-        except OpenSearchException:
-            return False
-        return True
 
     def _take(self, run: RuleRun, findings: Iterable[Finding], *, record: bool) -> None:
         began = monotonic()
@@ -115,7 +112,7 @@ class Detector:
                 if record:
                     self._record(run.recorded, chunk)
         except ClusterUnreachableError as error:
-            if not self._answers():
+            if not answers(self._client):
                 raise
             run.error = error
         except TrailhoundError as error:

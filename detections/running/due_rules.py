@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 from opensearchpy import OpenSearch
 
 from detections.rule import Rule
-from detections.running.checkpoints import Mark, Marks
 from detections.running.detector import Detector, RuleRun
 from detections.running.schedule import RuleBatch, RulePace, batches
 from detections.running.scheduler import Turn
 from trailhound.settings import Settings
+from trailhound.state.catch_up import SCHEDULED_RULES, CatchUp, CatchUps
+from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
 
 LOG = logging.getLogger("trailhound.detections")
 SLOW_SECONDS = 10.0
@@ -39,7 +40,7 @@ def pace_of(settings: Settings) -> RulePace:
 
 
 class DueRules:
-    """Runs what is due, and keeps the marks. `ran` hears of each rule's run, for metrics."""
+    """Runs what is due, and keeps the checkpoints. `ran` hears of each rule's run, for metrics."""
 
     def __init__(
         self,
@@ -49,61 +50,92 @@ class DueRules:
         rules: tuple[Rule, ...],
         ran: Ran = lambda _: None,
     ) -> None:
-        self._marks = Marks(client, settings)
+        self._checkpoints = RuleCheckpoints(client, settings)
+        self._repairs = CatchUps(client, settings)
         self._pace = pace_of(settings)
         self._detector = detector
         self._rules = rules
         self._ran = ran
 
-    def turn(self, turn: Turn) -> None:
-        """Run every rule that is due, and go on where one is far behind.
+    def run_once(self, turn: Turn) -> bool:
+        """Run each rule that is due over one piece of what it has to see; whether any was due.
 
         Raises errors of the tree and opensearch-py's where nothing could be run.
         """
-        while self.round(turn):
-            pass
-
-    def round(self, turn: Turn) -> bool:
-        """Run each rule that is due over one piece of what it has to see; whether any was due.
-
-        Raises as `turn` does.
-        """
         if not turn.holds_lease():
             return False
-        marks, now = self._marks.read(), datetime.now(UTC)
-        self._marks.write(self._unmarked(marks, now))
-        due = batches(self._rules, marks, now, self._pace)
+        known, now = self._checkpoints.read(), datetime.now(UTC)
+        repair = self._begun(now)
+        new = list(self._new(known, now, repair))
+        self._checkpoints.write(new)
+        known |= {each.rule_id: each for each in new}
+        due = batches(self._rules, known, now, self._pace)
         for batch in due:
             if not turn.holds_lease():
                 return False
-            self._run(batch, marks)
+            self._run(batch, known, repair)
+        if repair is not None and not repair.done:
+            self._finish(repair)
         return bool(due)
 
-    def _unmarked(self, marks: Mapping[str, Mark], now: datetime) -> Iterator[Mark]:
-        """Marks of rules that are new, set before they first run: should that be cut short, the
-        next run begins where it would have. And of those that are no longer in force."""
-        in_force = {rule.id for rule in self._rules}
-        for rule in self._rules:
-            if rule.id not in marks:
-                begin = now - self._pace.lookback
-                yield Mark(rule.id, rule.title, begin, ran_at=begin - rule.interval)
-        for mark in marks.values():
-            if mark.rule_id not in in_force and not mark.inactive:
-                yield replace(mark, inactive=True)
+    def _begun(self, now: datetime) -> CatchUp | None:
+        """The repair of rules that could not run; it ends with what was ingested until now."""
+        repair = self._repairs.get(SCHEDULED_RULES)
+        if repair is None or repair.done or repair.until is not None:
+            return repair
+        repair = self._repairs.revise(
+            repair, lambda it: msgspec.structs.replace(it, until=it.until or now)
+        )
+        LOG.warning("the scheduled rules did not run for a while: %s", repair.describe())
+        return repair
 
-    def _run(self, batch: RuleBatch, marks: Mapping[str, Mark]) -> None:
-        """One batch; its marks are written even when the cluster goes away half-way."""
-        done: list[Mark] = []
+    def _new(
+        self, known: Mapping[str, RuleCheckpoint], now: datetime, repair: CatchUp | None
+    ) -> Iterator[RuleCheckpoint]:
+        """Checkpoints of rules that are new, set before they first run: should that be cut short,
+        the next run begins where it would have. And of those that are no longer in force."""
+        in_force = {rule.id for rule in self._rules}
+        begin = now - self._pace.lookback
+        if repair is not None and not repair.done and repair.since is not None:
+            begin = min(begin, repair.since)
+        for rule in self._rules:
+            if rule.id not in known:
+                yield RuleCheckpoint(rule.id, rule.title, begin, begin - rule.interval)
+        for each in known.values():
+            if each.rule_id not in in_force and not each.inactive:
+                yield msgspec.structs.replace(each, inactive=True)
+
+    def _run(
+        self, batch: RuleBatch, known: Mapping[str, RuleCheckpoint], repair: CatchUp | None
+    ) -> None:
+        """One batch; its checkpoints are written even when the cluster goes away half-way."""
+        done: list[RuleCheckpoint] = []
+        name = repair.name if repair is not None and repair.covers(batch.span.since) else ""
         try:
-            for run in self._detector.run(batch.rules, batch.span):
-                done.append(_mark(run, batch, marks.get(run.rule.id)))
+            for run in self._detector.run(batch.rules, batch.span, catch_up=name):
+                done.append(_checkpoint(run, batch, known.get(run.rule.id)))
                 self._ran(run)
                 _tell(run)
         finally:
-            self._marks.write(done)
+            self._checkpoints.write(done)
+
+    def _finish(self, repair: CatchUp) -> None:
+        """Note that the repair is done, once every rule that can run has caught up."""
+        known, until = self._checkpoints.read(), repair.until
+        left = [
+            rule.id
+            for rule in self._rules
+            if rule.id in known
+            and not known[rule.id].failures
+            and until is not None
+            and known[rule.id].seen_until < until
+        ]
+        if not left:
+            self._repairs.revise(repair, lambda it: msgspec.structs.replace(it, done=True))
+            LOG.info("all rules caught up to %s", f"{until:%F %T} UTC" if until else "now")
 
 
-def _mark(run: RuleRun, batch: RuleBatch, before: Mark | None) -> Mark:
+def _checkpoint(run: RuleRun, batch: RuleBatch, before: RuleCheckpoint | None) -> RuleCheckpoint:
     about: dict[str, Any] = {
         "rule_id": run.rule.id,
         "title": run.rule.title,
@@ -112,10 +144,10 @@ def _mark(run: RuleRun, batch: RuleBatch, before: Mark | None) -> Mark:
         "found": run.findings,
     }
     if run.error is None:
-        return Mark(**about, seen_until=batch.mark)
+        return RuleCheckpoint(**about, seen_until=batch.mark)
     stood = before.seen_until if before is not None else batch.span.since
     failures = before.failures if before is not None else 0
-    return Mark(
+    return RuleCheckpoint(
         **about,
         seen_until=min(stood, batch.span.since),
         failures=failures + 1,

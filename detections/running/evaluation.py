@@ -34,11 +34,17 @@ class Evaluator:
     """
 
     def __init__(
-        self, client: OpenSearch, settings: Settings, compiled: Mapping[str, Compiled]
+        self,
+        client: OpenSearch,
+        settings: Settings,
+        compiled: Mapping[str, Compiled],
+        *,
+        index: str | None = None,
     ) -> None:
-        self._search = Search(client, settings)
+        """`index`: an expression of daily indices; by default all of them."""
+        self._search = Search(client, settings, index=index)
         self._index = EventIndex(
-            client, Names(settings.prefix).days, seconds=settings.cluster.timeout / 2
+            client, index or Names(settings.prefix).days, seconds=settings.cluster.timeout / 2
         )
         self._compiled = compiled
         self._correlations: dict[str, Correlation] = {}

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from detections.rule import Rule
-from detections.running.checkpoints import Mark
 from detections.span import Span
+from trailhound.state.rule_checkpoints import RuleCheckpoint
 
 RETRY = timedelta(seconds=30)
 """A rule whose run failed is tried again so soon, or at its interval if that is sooner."""
@@ -46,7 +46,7 @@ class RuleBatch:
 
 
 def batches(
-    rules: Iterable[Rule], marks: Mapping[str, Mark], now: datetime, pace: RulePace
+    rules: Iterable[Rule], marks: Mapping[str, RuleCheckpoint], now: datetime, pace: RulePace
 ) -> list[RuleBatch]:
     """What is to be run at this moment, the furthest behind first.
 
@@ -64,7 +64,7 @@ def batches(
     return [_batch(tuple(due[since]), since, now, pace) for since in sorted(due)]
 
 
-def _next(rule: Rule, mark: Mark, now: datetime, pace: RulePace) -> datetime:
+def _next(rule: Rule, mark: RuleCheckpoint, now: datetime, pace: RulePace) -> datetime:
     """When a rule is to run again."""
     if mark.ran_at > now:  # a clock that has been set back
         return now

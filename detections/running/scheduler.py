@@ -10,13 +10,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-from opensearchpy import OpenSearch
-from opensearchpy.exceptions import NotFoundError, OpenSearchException
+from msgspec.structs import replace
+from opensearchpy.exceptions import OpenSearchException
 
+from trailhound.errors import ClusterError
+from trailhound.state.jobs import Jobs, JobState
 from trailhound.state.leases import Lease
 
 LOG = logging.getLogger("trailhound.scheduler")
@@ -52,9 +54,8 @@ class JobRuns:
 class Scheduler:
     """Runs jobs in one thread, only while the lease is held."""
 
-    def __init__(self, client: OpenSearch, index: str, lease: Lease, jobs: Sequence[Job]) -> None:
-        self._client = client
-        self._index = index
+    def __init__(self, states: Jobs, lease: Lease, jobs: Sequence[Job]) -> None:
+        self._states = states
         self._lease = lease
         self._jobs = list(jobs)
         self._due: dict[str, float] = {}
@@ -82,7 +83,7 @@ class Scheduler:
 
     def runs(self) -> dict[str, JobRuns]:
         """By job; a copy."""
-        return {name: replace(each) for name, each in self._runs.items()}
+        return {name: copy(each) for name, each in self._runs.items()}
 
     def _work(self) -> None:
         while not self._ended.wait(_TICK):
@@ -99,9 +100,8 @@ class Scheduler:
             return
         began = time.monotonic()
         try:
-            stood = self._read(job)
-            last = stood.get("last_success")
-            since = datetime.fromisoformat(last) if last else None
+            state = self._states.get(job.name)
+            since = datetime.fromisoformat(state.last_success) if state.last_success else None
             if job.name not in self._due and since is not None:
                 # Newly elected: somebody else may have run it a moment ago.
                 left = job.every - (datetime.now(UTC) - since).total_seconds()
@@ -110,7 +110,7 @@ class Scheduler:
                     return
             self._runs[job.name].runs += 1
             job.run(Turn(since, lambda: self._lease.held and not self._ended.is_set()))
-            self._write(job, stood | {"last_success": _now(), "last_error": ""})
+            self._write(replace(state, last_success=_now(), last_error=""))
         except Exception as error:  # noqa: BLE001 - one job's fault is not the others'
             self._runs[job.name].failures += 1
             self._failed(job, error)
@@ -120,25 +120,15 @@ class Scheduler:
     def _failed(self, job: Job, error: Exception) -> None:
         LOG.error("the job %s failed: %s: %s", job.name, type(error).__name__, error)
         try:
-            entry = self._read(job)
-            failures = entry.get("failures", 0) + 1
+            state = self._states.get(job.name)
             said = f"{type(error).__name__}: {error}"
-            self._write(job, entry | {"last_error": said, "failures": failures})
-        except OpenSearchException:
+            self._write(replace(state, last_error=said, failures=state.failures + 1))
+        except (OpenSearchException, ClusterError):
             LOG.warning("the failure of the job %s could not be written down", job.name)
 
-    def _read(self, job: Job) -> dict[str, Any]:
-        try:
-            found = self._client.get(index=self._index, id=f"job-{job.name}")
-        except NotFoundError:
-            return {}
-        source: dict[str, Any] = found["_source"]
-        return source
-
-    def _write(self, job: Job, entry: dict[str, Any]) -> None:
+    def _write(self, state: JobState) -> None:
         if self._lease.held:
-            document = entry | {"state": "job", "name": job.name, "last_run": _now()}
-            self._client.index(index=self._index, id=f"job-{job.name}", body=document)
+            self._states.write(replace(state, last_run=_now()))
 
 
 def _now() -> str:

@@ -14,6 +14,7 @@ from opensearchpy import OpenSearch
 
 from ingest.bulk import canonical
 from ingest.bulk.batch import Batch
+from ingest.bulk.replies import Disposition, Reply, day_block
 from ingest.repair.record import restore
 from trailhound.cluster.client import raw_request
 from trailhound.cluster.retry_policy import RetryPolicy
@@ -80,10 +81,11 @@ class Conflicts:
         self._client = client
         self._patience = patience
 
-    def stored(self, batch: Batch, items: list[int]) -> list[bytes | None]:
-        """The text of `_source` behind each of these items; None where it is gone again.
+    def stored(self, batch: Batch, items: list[int]) -> list[bytes | Reply | None]:
+        """The text of `_source` of each of these items; None where there is no such document.
 
-        Raises `ClusterBlockedError` where an index cannot be read.
+        A `Reply` where the day's index is closed or may not be read.
+        Raises `ClusterBlockedError` where the cluster does not let it be read otherwise.
         """
         targets = [batch.target(item) for item in items]
         body = msgspec.json.encode(
@@ -93,13 +95,20 @@ class Conflicts:
         docs = _replies.decode(reply).docs
         if len(docs) != len(items):
             raise ValueError(f"{len(items)} documents asked for, {len(docs)} in the reply")
-        for doc, (index, _) in zip(docs, targets, strict=True):
-            if doc.error is not None:
-                raise ClusterBlockedError(
-                    f"{index} cannot be read: {doc.error}",
-                    hint="mend the index, then run the same command again; it resumes",
-                )
-        return [bytes(doc.source) if doc.found else None for doc in docs]
+        return [_stored(doc, index) for doc, (index, _) in zip(docs, targets, strict=True)]
+
+
+def _stored(doc: _Doc, index: str) -> bytes | Reply | None:
+    if doc.error is None:
+        return bytes(doc.source) if doc.found else None
+    fault = doc.error if isinstance(doc.error, dict) else {}
+    kind, reason = str(fault.get("type") or ""), str(fault.get("reason") or doc.error)
+    if day_block(kind, reason):
+        return Reply(Disposition.DAY_BLOCKED, 403, reason, kind)
+    raise ClusterBlockedError(
+        f"{index} cannot be read: {reason}",
+        hint="make it readable, then run the same command again; it resumes",
+    )
 
 
 def written_by_us(source: bytes, batch: Batch, item: int) -> bool:

@@ -24,8 +24,10 @@ class Disposition(Enum):
     """The document's own fault: repair it, or put it to the dead letters."""
     MISSING_INDEX = auto()
     """The index went away under us: make it again, send again."""
+    DAY_BLOCKED = auto()
+    """Its day's index is read-only or closed: this event waits, the others go on."""
     BLOCKED = auto()
-    """The cluster's fault, and waiting will not mend it: stop."""
+    """The cluster rejects all writes, and waiting will not change that: stop."""
 
 
 _ENVIRONMENT = {
@@ -39,6 +41,9 @@ _ENVIRONMENT = {
 """Error types of status 400 and 403 that say nothing about the document."""
 
 _BUSY = {429, 500, 502, 503, 504}
+_DISK_FULL = "/12/"  # index.blocks.read_only_allow_delete, set by the flood stage of the disk
+_INDEX_CLOSED = "/4/"
+_INDEX_UNREADABLE = "/7/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,29 @@ def read(reply: dict[str, Any], expected: int) -> list[Reply]:
     return [_read_item(next(iter(item.values()))) for item in items]
 
 
+def day_block(kind: str, reason: str) -> str:
+    """The dead-letter code of a block that somebody put on one index; empty for any other.
+
+    A full disk blocks indices too, but ends by itself; a block of the whole cluster names none.
+
+    >>> day_block("cluster_block_exception", "index [d] blocked by: [FORBIDDEN/8/index write];")
+    'day_read_only'
+    >>> day_block("index_closed_exception", "closed")
+    'day_closed'
+    >>> day_block("cluster_block_exception", "blocked by: [FORBIDDEN/6/cluster read-only (api)];")
+    ''
+    """
+    if kind == "index_closed_exception":
+        return "day_closed"
+    if kind != "cluster_block_exception" or not reason.startswith("index ["):
+        return ""
+    if _DISK_FULL in reason:
+        return ""
+    if _INDEX_CLOSED in reason:
+        return "day_closed"
+    return "day_unreadable" if _INDEX_UNREADABLE in reason else "day_read_only"
+
+
 def _read_item(item: dict[str, Any]) -> Reply:
     status = item["status"]
     if status in (200, 201):
@@ -86,6 +114,8 @@ def _fate(status: int, kind: str, reason: str) -> Disposition:
         return Disposition.RETRY
     if kind == "index_not_found_exception":
         return Disposition.MISSING_INDEX
+    if day_block(kind, reason):
+        return Disposition.DAY_BLOCKED
     if status in (401, 403) or kind in _ENVIRONMENT:
         return Disposition.BLOCKED
     # Lucene's own ceiling is the shard's fault, under the type of a document's.

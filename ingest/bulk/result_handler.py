@@ -14,14 +14,15 @@ from typing import Any
 from ingest.bulk.batch import Batch, make_head
 from ingest.bulk.conflicts import Conflicts, same_record, written_by_us
 from ingest.bulk.days import Days
-from ingest.bulk.replies import INDEXED, Disposition, Reply
+from ingest.bulk.replies import INDEXED, Disposition, Reply, day_block
 from ingest.bulk.sender import Sender
 from ingest.deadletters.store import DeadLetter, DeadLetters
 from ingest.documents.document_id import conflict_id
 from ingest.object_progress import ObjectProgress, Term
 from ingest.repair.record import repair
+from trailhound.cluster.refusals import refused_item
 from trailhound.cluster.retry_policy import RetryPolicy
-from trailhound.errors import ClusterBlockedError, RecordError
+from trailhound.errors import RecordError
 
 _COMPARED_AT_ONCE = 500
 _LAST_RUNG = 2
@@ -81,10 +82,8 @@ class BulkResultHandler:
             by_fate.setdefault(reply.fate, []).append(item)
         _settle_indexed([batch.owners[item] for item in by_fate.get(Disposition.INDEXED, [])])
         for item in by_fate.get(Disposition.BLOCKED, []):
-            raise ClusterBlockedError(
-                f"the cluster takes no events for {batch.target(item)[0]}: {said[item].reason}",
-                hint="nothing is lost: mend this, then run the same command again; it resumes",
-            )
+            reply = said[item]
+            raise refused_item(batch.target(item)[0], reply.status, reply.kind, reply.reason)
         missing = by_fate.get(Disposition.MISSING_INDEX, [])
         for index in {batch.target(item)[0] for item in missing}:
             self._days.recreate(index)
@@ -98,15 +97,21 @@ class BulkResultHandler:
             self._compare(batch, taken[start : start + _COMPARED_AT_ONCE])
         if rejected:
             self._repair(batch, rejected, said)
+        blocked = by_fate.get(Disposition.DAY_BLOCKED, [])
+        for start in range(0, len(blocked), _COMPARED_AT_ONCE):
+            self._wait_for_day(batch, blocked[start : start + _COMPARED_AT_ONCE], said)
         return again
 
     def _compare(self, batch: Batch, items: list[int]) -> None:
         """409: the same record is a duplicate; another one gets an id of its own."""
         others = batch.sibling()
+        dead: list[DeadLetter] = []
         same: dict[Term, list[ObjectProgress]] = {"indexed": [], "duplicates": []}
         for item, source in zip(items, self._conflicts.stored(batch, items), strict=True):
             owner, position, record = batch.owners[item], batch.positions[item], batch.record(item)
-            if source is None:  # deleted between the two requests
+            if isinstance(source, Reply):  # nobody may read its day: it cannot be compared
+                dead.append(_waiting(batch, item, source))
+            elif source is None:  # deleted between the two requests
                 others.append(batch.heads[item], batch.ends[item], owner, position, record)
             elif same_record(source, record):
                 ours = batch.lost_reply and written_by_us(source, batch, item)
@@ -117,6 +122,30 @@ class BulkResultHandler:
         for term, owners in same.items():
             for owner, number in Counter(owners).items():
                 owner.settle(term, number)
+        self._deadletters.put(dead)
+        self.deliver(others)
+
+    def _wait_for_day(self, batch: Batch, items: list[int], said: list[Reply]) -> None:
+        """Their day is read-only or closed: to the dead letters, but for what is there already."""
+        others = batch.sibling()
+        dead: list[DeadLetter] = []
+        readable = [item for item in items if _code(said[item]) == "day_read_only"]
+        stored = (
+            zip(readable, self._conflicts.stored(batch, readable), strict=True) if readable else ()
+        )
+        found = dict(stored)
+        for item in items:
+            source = found.get(item)
+            if not isinstance(source, bytes):
+                dead.append(_waiting(batch, item, source or said[item]))
+                continue
+            owner, position, record = batch.owners[item], batch.positions[item], batch.record(item)
+            if same_record(source, record):
+                ours = batch.lost_reply and written_by_us(source, batch, item)
+                owner.settle("indexed" if ours else "duplicates")
+            else:  # another record has its eventID: look whether it is there under an id of its own
+                others.append(*_renamed(batch, item), owner, position, record)
+        self._deadletters.put(dead)
         self.deliver(others)
 
     def _repair(self, batch: Batch, items: list[int], said: list[Reply]) -> None:
@@ -133,7 +162,8 @@ class BulkResultHandler:
                 repaired.append(head, end, owner, position, record)
             except RecordError as error:
                 why = f"{reason}; {error.message}"
-                dead.append(DeadLetter(owner, position, record, said[item].kind, why))
+                day = _day(batch.target(item)[0])
+                dead.append(DeadLetter(owner, position, record, said[item].kind, why, day))
         self._deadletters.put(dead)
         if batch.rung == 0:
             self.stats.repaired += len(repaired)
@@ -143,6 +173,32 @@ class BulkResultHandler:
 def _settle_indexed(owners: list[ObjectProgress]) -> None:
     for owner, number in Counter(owners).items():
         owner.settle("indexed", number)
+
+
+def _code(reply: Reply) -> str:
+    return day_block(reply.kind, reply.reason)
+
+
+def _day(index: str) -> str:
+    """The day of a daily index, `YYYY.MM.DD`."""
+    return index[-10:]
+
+
+def _waiting(batch: Batch, item: int, reply: Reply) -> DeadLetter:
+    """The dead letter of an event whose day takes no writes."""
+    index = batch.target(item)[0]
+    reason = (
+        f"{index} takes no events ({reply.reason}); `trailhound retry-deadletters --reopen` lifts "
+        "that, writes the event and restores it"
+    )
+    return DeadLetter(
+        batch.owners[item],
+        batch.positions[item],
+        batch.record(item),
+        _code(reply),
+        reason,
+        _day(index),
+    )
 
 
 def _renamed(batch: Batch, item: int) -> tuple[bytes, int]:

@@ -7,7 +7,9 @@ the dead letters, and its object's entry in the ledger is put right; the others 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from opensearchpy import OpenSearch
 
 from enrich.enricher import Enricher
 from ingest.counts import Counts
+from ingest.deadletters.reopen import Reopened, opened
 from ingest.deadletters.store import raw_of
 from ingest.documents.assembler import Assembler
 from ingest.ledger import object_id
@@ -30,6 +33,10 @@ from trailhound.errors import SpoolError
 from trailhound.settings import Settings
 
 _PAGE = 200
+_SORT = [
+    {"day": {"order": "asc", "missing": "_first", "unmapped_type": "keyword"}},
+    {"_shard_doc": "asc"},
+]
 _ADJUST = (
     "ctx._source.dead_lettered -= 1; ctx._source[params.term] = (ctx._source[params.term] ?: 0) + 1"
 )
@@ -41,9 +48,17 @@ class Retried:
     the dead letters, `dead_lettered` remain."""
 
     counts: Counts
+    days: Reopened = field(default_factory=Reopened)
+    codes: dict[str, int] = field(default_factory=dict)
+    """Why those that remain do: how many by code."""
 
-    def as_dict(self) -> dict[str, int]:
-        return self.counts.as_dict()
+    def as_dict(self) -> dict[str, Any]:
+        return self.counts.as_dict() | {
+            "codes": self.codes,
+            "reopened": self.days.indices,
+            "not_reopened": self.days.refused,
+            "not_restored": self.days.not_restored,
+        }
 
 
 class Retry:
@@ -56,17 +71,38 @@ class Retry:
         self._job = Pipeline(client, settings, enricher, patience, selection=Selection())
         self._assembler = Assembler(enricher, self._job.days.ensure)
 
-    def run(self) -> Retried:
-        """Try every letter once. Raises `ClusterError`; what was done stays done."""
+    def run(self, *, reopen: bool = False) -> Retried:
+        """Try every letter once. With `reopen`, days that are read-only or closed are opened for
+        the letters that wait for them, one after the other, and then put back as they were.
+
+        Raises `ClusterError` and `SpoolError`; what was done stays done.
+        """
         total = Counts()
-        for group in self._pages():
-            total.add(self._try_group(group, stored=True))
-        total.add(self._spooled())
+        spooled, torn = self._spooled()
+        in_both: set[str] = set()
+        days = _OpenDay(self._client, self._names) if reopen else None
+        try:
+            for group in self._pages():
+                in_both |= spooled.keys() & {letter["id"] for letter in group}
+                for letters in _by_day(group):
+                    if days:
+                        days.switch(_day_of(letters[0]))
+                    total.add(self._try_group(letters, stored=True))
+            left = [letter for identifier, letter in spooled.items() if identifier not in in_both]
+            for letters in _by_day(sorted(left, key=_day_of)):
+                if days:
+                    days.switch(_day_of(letters[0]))
+                total.add(self._try_group(letters, stored=False))
+        finally:
+            if days:
+                days.switch("")
+        self._close_spool(torn)
         total.check("the retry")
-        return Retried(total)
+        report = days.report if days else Reopened()
+        return Retried(total, report, dict(self._job.deadletters.codes))
 
     def _pages(self) -> Iterator[list[dict[str, Any]]]:
-        """All letters that are there now, page by page, from a point in time."""
+        """All letters that are there now, page by page and day by day, from a point in time."""
         index = self._names.deadletter
         self._client.indices.refresh(index=index)
         opened = self._client.create_pit(index=index, params={"keep_alive": "10m"})
@@ -74,7 +110,7 @@ class Retry:
         after: list[Any] | None = None
         try:
             while True:
-                body: dict[str, Any] = {"size": _PAGE, "pit": pit, "sort": [{"_shard_doc": "asc"}]}
+                body: dict[str, Any] = {"size": _PAGE, "pit": pit, "sort": _SORT}
                 if after:
                     body["search_after"] = after
                 hits = self._client.search(body=body)["hits"]["hits"]
@@ -85,34 +121,36 @@ class Retry:
         finally:
             self._client.delete_pit(body={"pit_id": [pit["id"]]})
 
-    def _spooled(self) -> Counts:
-        """The letters of the spool file; those that fail again stay in it, or are stored now."""
-        spool = self._job.deadletters.spool
-        taken = spool.file.with_suffix(".retrying")
-        # One that an earlier retry was stopped at comes first: its letters are nowhere else.
-        total = self._of_file(taken)
-        # A name of its own: what is spooled meanwhile, by us or another, begins a new file.
-        if spool.rotate(taken):
-            total.add(self._of_file(taken))
-        return total
+    @property
+    def _taken(self) -> Path:
+        """The spool file while its letters are tried."""
+        return self._job.deadletters.spool.file.with_suffix(".retrying")
 
-    def _of_file(self, taken: Path) -> Counts:
-        total = Counts()
-        if not taken.exists():
-            return total
-        letters, torn = [], []
-        for line in taken.read_bytes().splitlines():
+    def _spooled(self) -> tuple[dict[str, dict[str, Any]], list[bytes]]:
+        """The letters of the spool file by id, each once, and lines that a crash cut off.
+
+        Those that an earlier retry was stopped at are among them: they are nowhere else. What is
+        spooled meanwhile, by us or another process, begins a new file.
+        """
+        self._job.deadletters.spool.rotate(self._taken)
+        letters: dict[str, dict[str, Any]] = {}
+        torn: list[bytes] = []
+        if not self._taken.exists():
+            return letters, torn
+        for line in filter(None, self._taken.read_bytes().splitlines()):
             try:
-                letters.append(orjson.loads(line))
-            except orjson.JSONDecodeError:
+                letter = orjson.loads(line)
+                letters[letter["id"]] = letter
+            except (orjson.JSONDecodeError, KeyError, TypeError):
                 torn.append(line)
-        for start in range(0, len(letters), _PAGE):
-            total.add(self._try_group(letters[start : start + _PAGE], stored=False))
-        if torn:  # a write that a crash cut off: kept for a human to look at
-            with taken.with_suffix(".torn").open("ab") as kept:
+        return letters, torn
+
+    def _close_spool(self, torn: list[bytes]) -> None:
+        """All its letters were tried: those that failed are stored, or in the new spool file."""
+        if torn:  # kept for a human to look at
+            with self._taken.with_suffix(".torn").open("ab") as kept:
                 kept.writelines(line + b"\n" for line in torn)
-        taken.unlink()
-        return total
+        self._taken.unlink(missing_ok=True)
 
     def _try_group(self, letters: list[dict[str, Any]], *, stored: bool) -> Counts:
         total = Counts()
@@ -152,3 +190,31 @@ class Retry:
                 lines.append(msgspec.json.encode({"delete": gone}))
         if lines:
             self._client.bulk(body=b"\n".join(lines) + b"\n")
+
+
+class _OpenDay:
+    """The one day that is open for writing at a time; `switch("")` puts the last one back."""
+
+    def __init__(self, client: OpenSearch, names: Names) -> None:
+        self.report = Reopened()
+        self._client = client
+        self._names = names
+        self._day = ""
+        self._stack = ExitStack()
+
+    def switch(self, day: str) -> None:
+        if day == self._day:
+            return
+        self._stack.close()
+        self._day = day
+        if day:
+            self._stack.enter_context(opened(self._client, self._names.day(day), self.report))
+
+
+def _day_of(letter: dict[str, Any]) -> str:
+    return str(letter.get("day") or "")
+
+
+def _by_day(letters: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    for _, group in groupby(letters, key=_day_of):
+        yield list(group)

@@ -57,13 +57,22 @@ class Spool:
     def rotate(self, to: Path) -> bool:
         """Give the file another name, so that a new one is begun; False where there is none.
 
+        Where a file of that name is there still, the lines are added to it: a letter may then be
+        in it twice.
+
         Raises `SpoolError`.
         """
         try:
             if not self.file.exists():
                 return False
             with self._lock, self._exclusive():
-                self.file.replace(to)
+                if to.exists():
+                    descriptor = open_private(to, os.O_WRONLY | os.O_APPEND)
+                    with os.fdopen(descriptor, "ab") as kept:
+                        kept.write(b"\n" + self.file.read_bytes())
+                    self.file.unlink()
+                else:
+                    self.file.replace(to)
         except OSError as error:
             raise self._error(error) from error
         return True

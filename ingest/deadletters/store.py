@@ -24,8 +24,9 @@ from opensearchpy.exceptions import TransportError
 from ingest.bulk import replies
 from ingest.deadletters.spool import Spool
 from ingest.object_progress import ObjectProgress
+from trailhound.cluster.refusals import refused_item
 from trailhound.cluster.retry_policy import RetryPolicy
-from trailhound.errors import ClusterBlockedError, SpoolError
+from trailhound.errors import SpoolError
 
 _REQUEST_BYTES = 5 * 1024 * 1024
 
@@ -39,6 +40,8 @@ class DeadLetter:
     raw: bytes
     code: str
     reason: str
+    day: str = ""
+    """The UTC day (`YYYY.MM.DD`) that the record belongs to, where that is known."""
 
     @property
     def id(self) -> str:
@@ -61,7 +64,7 @@ class DeadLetter:
             "at": now.isoformat(),
             "encoding": encoding,
             "raw": raw,
-        }
+        } | ({"day": self.day} if self.day else {})
 
 
 def raw_of(document: dict[str, Any]) -> bytes:
@@ -130,11 +133,8 @@ class DeadLetters:
         for letter, said in zip(letters, replies.read(reply, len(letters)), strict=True):
             if said.fate in (replies.Disposition.RETRY, replies.Disposition.MISSING_INDEX):
                 again.append(letter)
-            elif said.fate is replies.Disposition.BLOCKED:
-                raise ClusterBlockedError(
-                    f"{self._index} takes no writes: {said.reason}",
-                    hint="mend the index, then run the same command again",
-                )
+            elif said.fate in (replies.Disposition.BLOCKED, replies.Disposition.DAY_BLOCKED):
+                raise refused_item(self._index, said.status, said.kind, said.reason)
             elif said.fate is replies.Disposition.REJECTED:
                 self._spool(letter, now, said.reason)
         return again

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
-from ingest.feeds.checkpoints import Marks
 from ingest.feeds.error_state import ErrorState
 from ingest.feeds.feed import Announce, Delivery, FeedStatus, Outcome
 from ingest.feeds.sqs import aws_of
@@ -24,6 +23,7 @@ from ingest.objects import Selection, TrailObject
 from ingest.sources.s3 import S3Source
 from trailhound.errors import ClusterError, SourceError
 from trailhound.settings import FeedSettings, Settings
+from trailhound.state.feed_checkpoints import FeedCheckpoints
 from trailhound.threads import SupervisedThread
 
 LOG = logging.getLogger("trailhound.poll")
@@ -54,7 +54,9 @@ class _File:
 class PollFeed:
     """Announces the new objects of a bucket."""
 
-    def __init__(self, settings: Settings, feed: FeedSettings, marks: Marks) -> None:
+    def __init__(
+        self, settings: Settings, feed: FeedSettings, checkpoints: FeedCheckpoints
+    ) -> None:
         """Makes no request. Raises `UsageError`, `SettingsError`, `SourceUnreachableError`."""
         assert feed.poll is not None  # noqa: S101 - a feed of another kind is not made here
         self.name = feed.poll
@@ -64,7 +66,7 @@ class PollFeed:
         self._every = feed.every or _EVERY
         self._since = feed.since
         self._overlap = timedelta(minutes=feed.overlap_minutes)
-        self._store = marks
+        self._store = checkpoints
         self._marks: dict[str, datetime] = {}
         self._files: dict[str, _File] = {}
         self._lock = threading.Lock()

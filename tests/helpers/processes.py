@@ -14,7 +14,7 @@ from typing import Any
 from trailhound.settings import Settings
 
 PROGRAM = (sys.executable, "-m", "trailhound.cli.main")
-CHECKOUT = Path(__file__).parents[1]
+CHECKOUT = Path(__file__).parents[2]
 
 
 def environment(settings: Settings, more: Mapping[str, str]) -> dict[str, str]:

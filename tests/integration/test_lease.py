@@ -20,6 +20,7 @@ from trailhound.cluster import templates
 from trailhound.cluster.client import connect
 from trailhound.cluster.retention import enforce
 from trailhound.settings import RetentionSettings, Settings
+from trailhound.state.jobs import Jobs
 from trailhound.state.leases import Lease
 
 SECONDS = 1.5
@@ -112,8 +113,7 @@ def test_a_holder_that_is_cut_off_counts_itself_out_before_another_begins(
 
 
 def scheduler(settings: Settings, owner: str, jobs: list[Job]) -> Scheduler:
-    ledger = templates.Names(settings.prefix).ledger
-    return Scheduler(connect(settings), ledger, lease(settings, owner), jobs)
+    return Scheduler(Jobs(connect(settings), settings), lease(settings, owner), jobs)
 
 
 @pytest.mark.usefixtures("client")

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from opensearchpy import OpenSearch
 
-from ingest.feeds.checkpoints import Marks
 from ingest.feeds.feed import Delivery, Outcome
 from ingest.feeds.poll import PollFeed
 from tests.helpers.queues import until
 from tests.helpers.trails import own_settings, prepared
 from trailhound.settings import FeedSettings, Settings
+from trailhound.state.feed_checkpoints import FeedCheckpoints
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -99,7 +99,7 @@ class Polled:
 @contextmanager
 def polling(settings: Settings, client: OpenSearch, trail: Bucket, **more: Any) -> Iterator[Polled]:
     wanted = {"poll": f"s3://{trail.name}", "every": 0.2, "since": date(2025, 3, 1)} | more
-    feed = PollFeed(settings, FeedSettings(**wanted), Marks(client, settings))
+    feed = PollFeed(settings, FeedSettings(**wanted), FeedCheckpoints(client, settings))
     polled = Polled(feed)
     feed.start(polled.take)
     try:
@@ -174,14 +174,14 @@ def test_another_daemon_goes_on_from_the_mark(
             if arrival not in early:
                 arrival.settle(Outcome.DONE)
     root = f"s3://{trail.name}/"
-    assert list(Marks(client, settings).get(root).values()) == [
+    assert list(FeedCheckpoints(client, settings).get(root).values()) == [
         datetime(2025, 3, 1, 5, 0, tzinfo=UTC)
     ]
     with polling(settings, client, trail, overlap_minutes=60, since=date(2030, 1, 1)) as polled:
         polled.await_names("n4", "n5", "n6", "n7", "n8", "n9")
         polled.settle(Outcome.SKIPPED)
     # One that is behind never moves a mark back.
-    store = Marks(client, settings)
+    store = FeedCheckpoints(client, settings)
     (folder,) = store.get(root)
     store.put({folder: datetime(2025, 3, 1, 1, 0, tzinfo=UTC)})
     assert store.get(root)[folder].hour == 9

@@ -18,7 +18,6 @@ from detections.alerts.burst import Fact, burst_of
 from detections.alerts.document import counting, raised
 from detections.finding import Finding
 from detections.rule import Attack, Place, Rule
-from detections.running.checkpoints import Mark
 from tests.helpers.engines import remove_namespace
 from tests.helpers.reports import HOSTILE
 from tests.helpers.trails import backfill, documents, own_settings, prepared, record, write_trail
@@ -31,6 +30,7 @@ from trailhound.report.render.page import as_html
 from trailhound.report.value import Ranking, Report
 from trailhound.sample import SampleSpec, write_sample
 from trailhound.settings import Settings
+from trailhound.state.rule_checkpoints import RuleCheckpoint
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2025, 3, 20, tzinfo=UTC)
@@ -217,7 +217,9 @@ def test_when_rules_last_ran_is_told(stand: Stand) -> None:
     ran = datetime(2025, 3, 19, 12, tzinfo=UTC)
     index = templates.Names(stand.settings.prefix).ledger
     for name, failures in (("a", 0), ("b", 2)):
-        mark = Mark(name, f"Rule {name}", ran, ran - timedelta(hours=failures), failures=failures)
+        mark = RuleCheckpoint(
+            name, f"Rule {name}", ran, ran - timedelta(hours=failures), failures=failures
+        )
         stand.client.index(index=index, id=f"mark-{name}", body=mark.as_dict() | {"state": "mark"})
     try:
         found = compose(stand.client, stand.settings, Window(), now=NOW)

@@ -148,7 +148,7 @@ def test_the_command_tells_what_came_of_them(settings: Settings) -> None:
     store(settings, json.dumps(record()).encode(), "gone")
     ended = run(settings, "retry-deadletters", "--json")
     assert ended.returncode == 0, ended.stderr.decode()
-    assert printed(ended.stdout) == Counts(read=1, indexed=1).as_dict()
+    assert printed(ended.stdout).items() >= Counts(read=1, indexed=1).as_dict().items()
     store(settings, b"no record at all", "gone")
     left = run(settings, "retry-deadletters")
     assert left.returncode == 1

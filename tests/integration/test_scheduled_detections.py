@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from opensearchpy import OpenSearch
 
 from detections.alerts.store import AlertQuery, AlertStore
 from detections.finding import Finding
 from detections.rule import Rule
-from detections.running.checkpoints import Marks
 from detections.running.detector import Detector
 from detections.running.due_rules import DueRules, pace_of
 from detections.running.schedule import batches
@@ -25,10 +25,12 @@ from tests.helpers.trails import backfill, own_settings, prepared, record, write
 from trailhound.app.detection import History, detector, rules_in_force
 from trailhound.app.scheduled_detections import ScheduledDetections
 from trailhound.cli.daemons import show_rules
+from trailhound.cli.detect import asked
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
 from trailhound.errors import ClusterUnreachableError, UsageError
 from trailhound.settings import Settings
+from trailhound.state.rule_checkpoints import RuleCheckpoints
 
 TURN = Turn(None, lambda: True)
 
@@ -63,6 +65,12 @@ def bring(client: OpenSearch, settings: Settings, tmp_path: Path) -> Callable[..
     return work
 
 
+def run_all(watch: DueRules) -> None:
+    """Run what is due, and go on where a rule is far behind."""
+    while watch.run_once(TURN):
+        pass
+
+
 def ago(**span: float) -> str:
     return f"{datetime.now(UTC) - timedelta(**span):%Y-%m-%dT%H:%M:%SZ}"
 
@@ -78,14 +86,14 @@ def alerts(client: OpenSearch, settings: Settings) -> list[dict[str, Any]]:
 
 def due_again(client: OpenSearch, settings: Settings, **back: float) -> None:
     """Let time go by: every rule's last run, and what it has seen, were so long ago."""
-    marks = Marks(client, settings)
+    marks = RuleCheckpoints(client, settings)
     moved = []
     for mark in marks.read().values():
         changes = {
             "seen_until": mark.seen_until - timedelta(**back),
             "ran_at": mark.ran_at - timedelta(**back),
         }
-        moved.append(type(mark)(**{**mark.as_dict(), **changes}))
+        moved.append(msgspec.structs.replace(mark, **changes))
     marks.write(moved)
 
 
@@ -94,12 +102,12 @@ def test_what_comes_in_is_found_once_however_often_the_rules_run(
 ) -> None:
     bring(deleted(), record(eventTime=ago(minutes=1)))
     for _ in range(3):
-        watch.turn(TURN)
+        run_all(watch)
         due_again(client, settings, seconds=5)
     (alert,) = alerts(client, settings)
     assert (alert["rule"]["id"], alert["count"]) == (DELETED, 1)
     bring(deleted())
-    watch.turn(TURN)
+    run_all(watch)
     assert len(alerts(client, settings)) == 2
 
 
@@ -108,7 +116,7 @@ def test_an_event_that_is_a_day_late_is_found_and_one_of_a_backfill_is_not(
 ) -> None:
     late, old = deleted(eventTime=ago(hours=23)), deleted(eventTime=ago(days=40))
     bring(late, old)
-    watch.turn(TURN)
+    run_all(watch)
     (alert,) = alerts(client, settings)
     assert alert["evidence"]["event_id"] == [late["eventID"]]
 
@@ -120,16 +128,16 @@ def test_a_late_event_completes_a_burst_and_another_joins_it(
         return record(eventTime=ago(minutes=minutes), errorCode="AccessDenied")
 
     bring(*(denied(60 - number) for number in range(4)))
-    watch.turn(TURN)
+    run_all(watch)
     assert alerts(client, settings) == []
     bring(denied(58.5))
     due_again(client, settings, seconds=5)
-    watch.turn(TURN)
+    run_all(watch)
     (alert,) = alerts(client, settings)
     assert (alert["rule"]["id"], alert["count"]) == (BURST, 5)
     bring(denied(61))
     due_again(client, settings, seconds=5)
-    watch.turn(TURN)
+    run_all(watch)
     (again,) = alerts(client, settings)
     assert (again["id"], again["count"]) == (alert["id"], 6)
 
@@ -137,12 +145,12 @@ def test_a_late_event_completes_a_burst_and_another_joins_it(
 def test_a_gap_of_hours_is_made_up(
     watch: DueRules, bring: Callable[..., None], client: OpenSearch, settings: Settings
 ) -> None:
-    watch.turn(TURN)
+    run_all(watch)
     bring(deleted())
     due_again(client, settings, hours=5)
-    before = min(mark.seen_until for mark in Marks(client, settings).read().values())
-    watch.turn(TURN)
-    after = min(mark.seen_until for mark in Marks(client, settings).read().values())
+    before = min(mark.seen_until for mark in RuleCheckpoints(client, settings).read().values())
+    run_all(watch)
+    after = min(mark.seen_until for mark in RuleCheckpoints(client, settings).read().values())
     assert after - before > timedelta(hours=4, minutes=59)
     assert len(alerts(client, settings)) == 1
 
@@ -167,9 +175,9 @@ def test_a_rule_that_fails_leaves_its_mark_and_holds_up_no_other(
     bring(deleted())
     watch = DueRules(client, settings, detector(client, settings, pack), pack.alerting)
     for _ in range(2):
-        watch.turn(TURN)
+        run_all(watch)
         due_again(client, settings, minutes=2)
-    marks = Marks(client, settings).read()
+    marks = RuleCheckpoints(client, settings).read()
     assert marks[wrong.id].failures == 2
     assert "no_such_query" in marks[wrong.id].last_error
     assert marks[wrong.id].seen_until < marks[DELETED].seen_until
@@ -193,8 +201,8 @@ def test_a_rule_that_gets_no_answer_in_time_holds_up_no_other(
         raise ClusterUnreachableError("it did not answer in time")
 
     made = Detector(client, settings, pack, evaluate, idle)
-    DueRules(client, settings, made, (*pack.alerting, other)).turn(TURN)
-    marks = Marks(client, settings).read()
+    run_all(DueRules(client, settings, made, (*pack.alerting, other)))
+    marks = RuleCheckpoints(client, settings).read()
     assert {key: mark.failures for key, mark in marks.items()} == {DELETED: 0, BURST: 1, "other": 0}
 
     nowhere = connect(settings.model_copy(update={"cluster": _nowhere(settings)}))
@@ -218,8 +226,8 @@ def test_a_first_run_that_is_cut_short_leaves_no_gap(
     before = datetime.now(UTC)
     watch = DueRules(client, settings, Detector(client, settings, pack, killed), pack.alerting)
     with pytest.raises(KeyboardInterrupt):
-        watch.turn(TURN)
-    mark = Marks(client, settings).read()[BURST]
+        run_all(watch)
+    mark = RuleCheckpoints(client, settings).read()[BURST]
     assert mark.seen_until <= before - pace_of(settings).lookback + timedelta(seconds=5)
     due = batches(pack.alerting, {BURST: mark}, datetime.now(UTC), pace_of(settings))
     assert BURST in {rule.id for batch in due for rule in batch.rules}
@@ -229,20 +237,20 @@ def test_a_rule_that_is_taken_away_rests_and_goes_on_where_it_was(
     watch: DueRules, client: OpenSearch, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pack = rules_in_force(settings)
-    watch.turn(TURN)
+    run_all(watch)
     due_again(client, settings, hours=2)
-    stood = Marks(client, settings).read()[BURST].seen_until
+    stood = RuleCheckpoints(client, settings).read()[BURST].seen_until
     fewer = tuple(rule for rule in pack.alerting if rule.id != BURST)
-    DueRules(client, settings, detector(client, settings, pack), fewer).turn(TURN)
-    marks = Marks(client, settings).read()
+    run_all(DueRules(client, settings, detector(client, settings, pack), fewer))
+    marks = RuleCheckpoints(client, settings).read()
     assert (marks[BURST].inactive, marks[BURST].seen_until) == (True, stood)
     assert not marks[DELETED].inactive
     show_rules(list(marks.values()))
     said = capsys.readouterr().out
     assert "1 that ran before are not in force: Many denied calls" in said
     assert f"{marks[DELETED].seen_until:%F %T}" in said
-    watch.round(TURN)
-    mark = Marks(client, settings).read()[BURST]
+    watch.run_once(TURN)
+    mark = RuleCheckpoints(client, settings).read()[BURST]
     assert (mark.inactive, mark.seen_until) == (False, stood + timedelta(hours=1))
 
 
@@ -250,7 +258,7 @@ def test_history_reaches_to_the_event_that_was_written_last(
     client: OpenSearch, settings: Settings, tmp_path: Path
 ) -> None:
     backfill(settings, write_trail(tmp_path / "in", [deleted(eventTime="2025-03-01T10:00:00Z")]))
-    bounds = History(client, settings, rules_in_force(settings)).bounds()
+    bounds = History(client, settings, rules_in_force(settings), asked(None, None)).bounds()
     assert bounds is not None, "before any refresh of the index's own"
     assert bounds[1] == datetime(2025, 3, 1, 10, tzinfo=UTC)
 

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from opensearchpy import OpenSearch
 
+from detections.history import Piece, bounds, survey
 from detections.packs.pack import Pack, load
 from detections.rule import LEVELS, Rule
 from detections.running.detector import Detector, RuleRun
 from detections.running.evaluation import Evaluator
 from detections.span import Span
-from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
-
-PIECE = timedelta(days=1)
-"""History is looked through day by day: memory stays flat, and progress can be shown."""
 
 
 @dataclass(slots=True)
@@ -55,10 +52,12 @@ class DetectionTotals:
         }
 
 
-def detector(client: OpenSearch, settings: Settings, pack: Pack) -> Detector:
-    """What runs the rules of a pack on the settings' cluster."""
-    evaluator = Evaluator(client, settings, pack.compiled)
-    return Detector(client, settings, pack, evaluator.evaluate, evaluator.idle)
+def detector(
+    client: OpenSearch, settings: Settings, pack: Pack, index: str | None = None
+) -> Detector:
+    """What runs the rules of a pack on the settings' cluster, over all days or those of `index`."""
+    evaluator = Evaluator(client, settings, pack.compiled, index=index)
+    return Detector(client, settings, pack, evaluator.evaluate, evaluator.idle, index=index)
 
 
 def rules_in_force(settings: Settings, more: Sequence[Path] = ()) -> Pack:
@@ -70,13 +69,17 @@ def rules_in_force(settings: Settings, more: Sequence[Path] = ()) -> Pack:
 
 
 class History:
-    """Runs rules over history, piece by piece. `stop` ends it after the piece under way."""
+    """Runs rules over what a span of history holds. `stop` ends it after the piece under way.
 
-    def __init__(self, client: OpenSearch, settings: Settings, pack: Pack) -> None:
+    Making one asks the index where there are events. Raises `NoEventsIndexError` where there is no
+    index, `ClusterError` and opensearch-py's errors.
+    """
+
+    def __init__(self, client: OpenSearch, settings: Settings, pack: Pack, span: Span) -> None:
+        self.survey = survey(client, settings, span)
         self._client = client
-        self._index = Names(settings.prefix).days
-        self._detector = detector(client, settings, pack)
         self._rules = pack.alerting
+        self._detector = detector(client, settings, pack, self.survey.indices.expression)
         self._stopped = False
 
     def stop(self) -> None:
@@ -87,57 +90,28 @@ class History:
         """Whether it was ended early."""
         return self._stopped
 
-    def run(self, span: Span, *, record: bool = True) -> Iterator[tuple[Span, list[RuleRun]]]:
+    @property
+    def complete(self) -> bool:
+        """Whether it was not ended early, and every day could be read."""
+        return not self._stopped and not self.survey.skipped
+
+    def run(self, *, record: bool = True) -> Iterator[tuple[Piece, list[RuleRun]]]:
         """Every rule over every piece of the span.
 
         A burst that lies across the edge of two pieces is found in both, and is one alert.
         Raises `ClusterError`.
         """
-        self._refresh()
-        for piece in pieces(span):
+        for piece in self.survey.pieces:
             if self._stopped:
                 return
-            yield piece, list(self._detector.run(self._rules, piece, record=record))
+            yield piece, list(self._detector.run(self._rules, piece.span, record=record))
 
     def bounds(self) -> tuple[datetime, datetime] | None:
-        """The first and the last event's time, the latest written included; None for no event."""
-        self._refresh()
-        body = {
-            "size": 0,
-            "aggs": {
-                "first": {"min": {"field": "@timestamp"}},
-                "last": {"max": {"field": "@timestamp"}},
-            },
-        }
-        params = {"ignore_unavailable": "true", "allow_partial_search_results": "false"}
-        found = self._client.search(index=self._index, body=body, params=params)
-        values = found.get("aggregations", {})
-        ends = [values.get(name, {}).get("value_as_string") for name in ("first", "last")]
-        if None in ends:
-            return None
-        first, last = (datetime.fromisoformat(str(end)) for end in ends)
-        return first, last
-
-    def _refresh(self) -> None:
-        self._client.indices.refresh(index=self._index, params={"ignore_unavailable": "true"})
+        """The first and the last event's time in the whole index; None for no event."""
+        return bounds(self._client, self.survey.indices)
 
 
-def pieces(span: Span) -> Iterator[Span]:
-    """The span in pieces of a day, which begin at its own beginning.
-
-    >>> from datetime import UTC
-    >>> whole = Span(datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 3, 3, 6, tzinfo=UTC))
-    >>> [str(piece.until) for piece in pieces(whole)][-2:]
-    ['2025-03-03 00:00:00+00:00', '2025-03-03 06:00:00+00:00']
-    """
-    since = span.since
-    while since < span.until:
-        until = min(since + PIECE, span.until)
-        yield Span(since, until, span.clock, span.oldest)
-        since = until
-
-
-def tallied(runs: Iterator[tuple[Span, list[RuleRun]]]) -> dict[str, DetectionTotals]:
+def tallied(runs: Iterator[tuple[Piece, list[RuleRun]]]) -> dict[str, DetectionTotals]:
     """The runs of a history by rule id, the gravest rules first."""
     found: dict[str, DetectionTotals] = {}
     for _, several in runs:

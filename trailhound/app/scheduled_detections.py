@@ -56,9 +56,9 @@ class ScheduledDetections:
         """
         more, ends = True, time.monotonic() + LONGEST
         while more and time.monotonic() < ends:
-            watch, notifier = self._made()
+            due_rules, notifier = self._made()
             try:
-                more = watch.round(turn)
+                more = due_rules.run_once(turn)
             finally:
                 if turn.holds_lease():
                     notifier.deliver(datetime.now(UTC), turn.holds_lease)

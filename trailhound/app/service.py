@@ -20,7 +20,6 @@ from detections.running.scheduler import Job, JobRuns, Scheduler, Turn
 from enrich.enricher import Enricher
 from ingest.daemon.daemon import Daemon, DaemonStatus
 from ingest.daemon.registry import RENEWED_SECONDS, DaemonRegistry
-from ingest.feeds.checkpoints import Marks
 from ingest.feeds.feed import Delivery, Feed, Outcome
 from ingest.feeds.poll import PollFeed
 from ingest.feeds.sqs import SqsFeed
@@ -38,6 +37,8 @@ from trailhound.cluster.retention import enforce
 from trailhound.errors import ClusterUnreachableError, UsageError
 from trailhound.report.mail import mail_job
 from trailhound.settings import FeedSettings, Settings
+from trailhound.state.feed_checkpoints import FeedCheckpoints
+from trailhound.state.jobs import Jobs
 from trailhound.state.leases import Lease
 
 LOG = logging.getLogger("trailhound.app.service")
@@ -119,7 +120,7 @@ class Service:
         ledger = templates.Names(self._settings.prefix).ledger
         seconds = self._settings.run.lease_seconds
         lease = Lease(client, ledger, "scheduler", owner=self._id, seconds=seconds)
-        self._scheduler = Scheduler(client, ledger, lease, self._jobs(client))
+        self._scheduler = Scheduler(Jobs(client, self._settings), lease, self._jobs(client))
         feeds = [_feed(self._settings, each, client) for each in self._settings.run.sources]
         self._daemon = Daemon(
             connect, self._settings, self._enricher, feeds, on_object=self._observe
@@ -155,6 +156,13 @@ class Service:
             for what, indices in done.items():
                 for index in indices:
                     LOG.info("behind the retention", extra={"fields": {what: index}})
+            for index, number in report.waiting.items():
+                LOG.warning(
+                    "%s is past retention and stays open: %d dead letters wait for it, run "
+                    "`trailhound retry-deadletters`",
+                    index,
+                    number,
+                )
             for index in report.managed:
                 LOG.warning("behind the retention, but another ISM policy has it: %s", index)
             for index in report.foreign:
@@ -187,7 +195,7 @@ class Service:
             if self._stopping.wait(RENEWED_SECONDS):
                 break
         with suppress(OpenSearchException):
-            presence.leave(client)
+            presence.deregister(client)
 
     def _observe(self, run: ObjectProgress, arrival: Delivery, outcome: Outcome) -> None:
         if outcome is Outcome.DONE:
@@ -254,7 +262,7 @@ def _feed(settings: Settings, source: FeedSettings, client: OpenSearch) -> Feed:
     if source.queue is not None:
         return SqsFeed(settings, source)
     if source.poll is not None:
-        return PollFeed(settings, source, Marks(client, settings))
+        return PollFeed(settings, source, FeedCheckpoints(client, settings))
     return WatchFeed(source)
 
 

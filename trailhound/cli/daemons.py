@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from detections.notify.channel_status import ChannelStatus
-from detections.running.checkpoints import Mark
 from trailhound.cli.screen import out, plural, safe, table
+from trailhound.cluster.waiting import BLOCKED_CODES
+from trailhound.state.rule_checkpoints import RuleCheckpoint
 
 _MOST_BEHIND = 20
 _MOST_NAMED = 5
@@ -41,6 +42,26 @@ def show_daemons(daemons: list[dict[str, Any]]) -> None:
         out.print(table(["source", "kind", "#waiting", "last arrival", "last error"], rows))
 
 
+def show_dead_letters(letters: list[dict[str, Any]]) -> None:
+    """A line for all dead letters that wait, one for those that their day's block keeps back."""
+    if not letters:
+        return
+    out.print(safe(f"dead letters: {_waits(letters)}"))
+    blocked = [each for each in letters if each["code"] in BLOCKED_CODES]
+    if blocked:
+        out.print(
+            safe(
+                f"         read-only or closed days: {_waits(blocked)}; "
+                "`trailhound retry-deadletters --reopen` writes them"
+            )
+        )
+
+
+def _waits(letters: list[dict[str, Any]]) -> str:
+    number = sum(each["number"] for each in letters)
+    return f"{number:,} wait, the oldest since {_ago(min(each['oldest'] for each in letters))}"
+
+
 def show_jobs(jobs: list[dict[str, Any]]) -> None:
     """What one of the daemons runs for all: a line a job."""
     rows = [
@@ -56,7 +77,7 @@ def show_jobs(jobs: list[dict[str, Any]]) -> None:
         out.print(table(["job", "last success", "#failures", "last error"], rows))
 
 
-def show_rules(marks: list[Mark]) -> None:
+def show_rules(marks: list[RuleCheckpoint]) -> None:
     """How far the detections have run without a gap, and the rules that are behind or failing."""
     inactive = sorted(mark.title for mark in marks if mark.inactive)
     marks = [mark for mark in marks if not mark.inactive]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from ingest.deadletters.retry import Retry
@@ -10,21 +12,35 @@ from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, plural, say, warn
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
+from trailhound.cluster.waiting import BLOCKED_CODES
+
+Reopen = Annotated[
+    bool,
+    typer.Option(
+        "--reopen",
+        help="Open days that are read-only or closed for the events that wait for them, and put "
+        "each day back as it was.",
+    ),
+]
 
 
 def retry_deadletters(
-    url: Url = None, namespace: Namespace = None, config: Config = None, json: Json = False
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    json: Json = False,
+    reopen: Reopen = False,
 ) -> None:
     """Try again what could not be indexed, from the dead-letter index and the spool folder.
 
-    After an upgrade of Trailhound, a changed setting, or a mended cluster. What is indexed now
-    leaves the dead letters.
+    After an upgrade of Trailhound, a changed setting, or a repair of the cluster. What is indexed
+    now leaves the dead letters.
 
-    Example: `trailhound retry-deadletters`
+    Example: `trailhound retry-deadletters --reopen`
     """
     settings = settings_from(config, url, namespace)
     with cluster_errors(settings.hosts[0]):
-        tried = Retry(connect(settings), settings, enricher_from(settings, warn)).run()
+        tried = Retry(connect(settings), settings, enricher_from(settings, warn)).run(reopen=reopen)
     counts = tried.counts
     if json:
         emit(tried.as_dict())
@@ -33,5 +49,17 @@ def retry_deadletters(
             f"{plural(counts.read, 'dead letter')} tried: {counts.indexed:,} indexed, "
             f"{counts.duplicates:,} were there already, {counts.dead_lettered:,} remain"
         )
-    if counts.dead_lettered:
+        if tried.days.indices:
+            say(f"opened and put back: {', '.join(tried.days.indices)}")
+        waiting = sum(tried.codes.get(code, 0) for code in BLOCKED_CODES)
+        if waiting and not reopen:
+            say(
+                f"{plural(waiting, 'event')} of read-only or closed days: "
+                "`trailhound retry-deadletters --reopen` opens those days for them"
+            )
+    for index, reason in tried.days.refused.items():
+        warn(f"{index} could not be opened for writing: {reason}")
+    for index, reason in tried.days.not_restored.items():
+        warn(f"{index} could not be put back as it was, make it read-only or close it: {reason}")
+    if counts.dead_lettered or tried.days.not_restored:
         raise typer.Exit(1)

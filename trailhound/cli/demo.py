@@ -103,9 +103,8 @@ def show_summary(found: Summary) -> None:
 
 def detect_all(client: OpenSearch, settings: Settings, pack: Pack) -> None:
     """Run the rules over all that the index holds."""
-    history = History(client, settings, pack)
-    span = asked(history, None, None)
-    show(pack, run_history(history, span) if span else {})
+    history = History(client, settings, pack, asked(None, None))
+    show(pack, run_history(history), history.survey)
 
 
 def write_report(client: OpenSearch, settings: Settings, pack: Pack, page: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -11,16 +11,18 @@ import typer
 from opensearchpy import OpenSearch
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from detections.events.daily_indices import SkippedDay
+from detections.history import BEGINNING, END, Piece, Survey
 from detections.packs.pack import Pack
 from detections.running.detector import RuleRun
 from detections.span import Span
-from trailhound.app.detection import PIECE, DetectionTotals, History, rules_in_force, tallied
+from trailhound.app.detection import DetectionTotals, History, rules_in_force, tallied
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, err, out, plural, say, table, warn
 from trailhound.cli.stopping import stopped_by_signals
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
-from trailhound.errors import UsageError
+from trailhound.errors import NoEventsIndexError, UsageError
 from trailhound.settings import Settings
 
 _TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
@@ -59,12 +61,13 @@ def detect(
     settings = settings_from(config, url, namespace)
     pack = rules_in_force(settings, rules or [])
     with cluster_errors(settings.hosts[0]):
-        client = connect(settings)
-        history = History(client, settings, pack)
-        span = asked(history, since, until)
-        found = run_history(history, span, record=not dry_run, quiet=json) if span else {}
-    show(pack, found, dry_run=dry_run, json=json)
-    if history.stopped or any(each.errors for each in found.values()):
+        history = History(connect(settings), settings, pack, asked(since, until))
+        found = run_history(history, record=not dry_run, quiet=json)
+        ends = history.bounds() if not history.survey.events else None
+    show(pack, found, history.survey, dry_run=dry_run, json=json)
+    if ends is not None and not json:
+        say(f"events in the index are from {ends[0]:%Y-%m-%d} to {ends[1]:%Y-%m-%d}")
+    if not history.complete or any(each.errors for each in found.values()):
         raise typer.Exit(1)
 
 
@@ -73,12 +76,15 @@ def detect_ingested(
 ) -> dict[str, DetectionTotals]:
     """Alerts of what a backfill brought since a moment, however long ago it happened."""
     pack = rules_in_force(settings)
-    history = History(client, settings, pack)
     margin = timedelta(seconds=5)
     span = Span(since - margin, datetime.now(UTC) + margin, "event.ingested")
-    found = run_history(history, span, quiet=json)
+    try:
+        history = History(client, settings, pack, span)
+    except NoEventsIndexError:  # nothing was brought, and nothing was there
+        return {}
+    found = run_history(history, quiet=json)
     if not json:
-        show(pack, found)
+        show(pack, found, history.survey)
     return found
 
 
@@ -88,45 +94,48 @@ def new_alerts(found: dict[str, DetectionTotals]) -> int:
 
 
 def run_history(
-    history: History, span: Span, *, record: bool = True, quiet: bool = False
+    history: History, *, record: bool = True, quiet: bool = False
 ) -> dict[str, DetectionTotals]:
     """A history with a bar on a terminal, that Ctrl-C ends after the piece under way."""
     with stopped_by_signals(history):
-        return tallied(_with_bar(history.run(span, record=record), span, quiet=quiet))
+        runs = history.run(record=record)
+        return tallied(_with_bar(runs, history.survey.events, quiet=quiet))
 
 
 def _with_bar(
-    runs: Iterator[tuple[Span, list[RuleRun]]], span: Span, *, quiet: bool
-) -> Iterator[tuple[Span, list[RuleRun]]]:
+    runs: Iterator[tuple[Piece, list[RuleRun]]], events: int, *, quiet: bool
+) -> Iterator[tuple[Piece, list[RuleRun]]]:
     columns = [TextColumn("detecting {task.fields[day]}"), BarColumn(), TimeRemainingColumn()]
     hidden = quiet or not err.is_terminal
     with Progress(*columns, console=err, transient=True, disable=hidden) as bar:
-        task = bar.add_task("", total=(span.until - span.since) / PIECE, day="")
+        task = bar.add_task("", total=events, day="")
         for piece, several in runs:
-            done = (piece.until - span.since) / PIECE
-            bar.update(task, completed=done, day=f"{piece.since:%Y-%m-%d}")
+            bar.update(task, advance=piece.events, day=f"{piece.span.since:%Y-%m-%d}")
             yield piece, several
 
 
-def asked(history: History, since: datetime | None, until: datetime | None) -> Span | None:
-    """What is asked for; where it is open, up to the first or the last event. None for nothing."""
-    begin = since.replace(tzinfo=UTC) if since else None
-    end = until.replace(tzinfo=UTC) if until else None
-    if end is not None and end == end.replace(hour=0, minute=0, second=0):
-        end += timedelta(days=1)
-    if begin is None or end is None:
-        bounds = history.bounds()
-        if bounds is None:
-            return None
-        begin = begin or bounds[0].replace(hour=0, minute=0, second=0, microsecond=0)
-        end = end or bounds[1] + timedelta(milliseconds=1)
+def asked(since: datetime | None, until: datetime | None) -> Span:
+    """The span that two options name; an `until` at midnight means the whole of that day.
+
+    Raises `UsageError` where both are given and nothing lies between them.
+    """
+    begin = since.replace(tzinfo=UTC) if since else BEGINNING
+    end = until.replace(tzinfo=UTC) if until else END
+    if until is not None and end == end.replace(hour=0, minute=0, second=0):
+        end = min(end, END - timedelta(days=1)) + timedelta(days=1)
     if begin >= end:
-        raise UsageError("--since is not before --until", hint="swap the two")
+        hint = "swap the two" if since and until else "give a time after 1970-01-01"
+        raise UsageError("--since is not before --until", hint=hint)
     return Span(begin, end)
 
 
 def show(
-    pack: Pack, found: dict[str, DetectionTotals], *, dry_run: bool = False, json: bool = False
+    pack: Pack,
+    found: dict[str, DetectionTotals],
+    looked_at: Survey,
+    *,
+    dry_run: bool = False,
+    json: bool = False,
 ) -> None:
     """What came of it, for people or for programs."""
     fired = [each for each in found.values() if each.findings or each.errors]
@@ -135,6 +144,8 @@ def show(
     if json:
         emit(
             {
+                "events": looked_at.events,
+                "skipped_days": skipped_days(looked_at.skipped),
                 "rules": [each.as_dict() for each in fired],
                 "created": new,
                 "updated": known,
@@ -157,6 +168,23 @@ def show(
             warn(f"{each.rule.title}: {reason}")
     silent = len(pack.alerting) - len(rows)
     what = "nothing was written (--dry-run)" if dry_run else plural(new, "new alert")
-    say(f"{what}; {plural(silent, 'rule')} found nothing")
+    warn_skipped(looked_at.skipped)
+    say(
+        f"{plural(looked_at.events, 'event')} looked at; {what}; "
+        f"{plural(silent, 'rule')} found nothing"
+    )
     if new and not dry_run:
         say("read them with `trailhound alerts list`")
+
+
+def skipped_days(skipped: Sequence[SkippedDay]) -> list[dict[str, str]]:
+    """Days that could not be read, as `--json` prints them."""
+    return [{"index": each.index, "reason": each.reason} for each in skipped]
+
+
+def warn_skipped(skipped: Sequence[SkippedDay]) -> None:
+    """Name every day that could not be read."""
+    if skipped:
+        warn(f"{plural(len(skipped), 'day')} not looked at:")
+    for each in skipped:
+        warn(f"  {each}")

@@ -10,15 +10,24 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from detections.notify.channel_status import ChannelStatus, channel_statuses
-from detections.running.checkpoints import Mark, Marks
-from ingest.daemon.registry import jobs, living
-from trailhound.cli.daemons import show_channels, show_daemons, show_jobs, show_rules
+from trailhound.cli.daemons import (
+    show_channels,
+    show_daemons,
+    show_dead_letters,
+    show_jobs,
+    show_rules,
+)
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, err, out, safe, say, size
 from trailhound.cluster.client import cluster_errors, connect, shown
+from trailhound.cluster.templates import Names
+from trailhound.cluster.waiting import waiting
 from trailhound.engine.artifacts import Progress as Fetching
 from trailhound.engine.local_engine import engine_status, local_engine
 from trailhound.settings import Settings
+from trailhound.state.daemons import Daemons
+from trailhound.state.jobs import Jobs
+from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
 
 STOPPED = 3
 
@@ -72,7 +81,7 @@ def status(
     """
     settings = settings_from(config, url, namespace)
     report: dict[str, Any] = {}
-    rules: list[Mark] = []
+    rules: list[RuleCheckpoint] = []
     channels: list[ChannelStatus] = []
     if not settings.cluster.hosts:
         local = engine_status(settings)
@@ -91,9 +100,11 @@ def status(
         emit(report | told | {"channels": [each.as_dict() for each in channels]})
     else:
         daemons, scheduled = report.pop("daemons", []), report.pop("jobs", [])
+        letters = report.pop("dead_letters", [])
         for name, value in report.items():
             if value is not None:
                 out.print(safe(f"{name:<9}{_for_people(name, value)}"))
+        show_dead_letters(letters)
         show_daemons(daemons)
         show_jobs(scheduled)
         show_rules(rules)
@@ -112,7 +123,8 @@ def _cluster(settings: Settings) -> dict[str, Any]:
         version = client.info()["version"]["number"]
         health = client.cluster.health()
         stored = client.indices.stats(index=pattern, metric="docs,store", level="cluster")
-        daemons, scheduled = living(client, settings), jobs(client, settings)
+        daemons, scheduled = Daemons(client, settings).active(), Jobs(client, settings).all()
+        letters = waiting(client, Names(settings.prefix))
     totals = stored["_all"]["primaries"]
     return {
         "state": "running",
@@ -121,16 +133,19 @@ def _cluster(settings: Settings) -> dict[str, Any]:
         "health": health["status"],
         "events": totals.get("docs", {}).get("count", 0),
         "bytes": totals.get("store", {}).get("size_in_bytes", 0),
-        "daemons": daemons,
-        "jobs": scheduled,
+        "dead_letters": [each.as_dict() for each in letters],
+        "daemons": [each.as_dict() for each in daemons],
+        "jobs": [each.as_dict() for each in scheduled],
     }
 
 
-def _detections(settings: Settings) -> tuple[list[Mark], list[ChannelStatus]]:
+def _detections(settings: Settings) -> tuple[list[RuleCheckpoint], list[ChannelStatus]]:
     """How far each rule has run, and how each channel stands; none before `trailhound init`."""
     with cluster_errors(settings):
         client = connect(settings, timeout=10)
-        return list(Marks(client, settings).read().values()), channel_statuses(client, settings)
+        return list(RuleCheckpoints(client, settings).read().values()), channel_statuses(
+            client, settings
+        )
 
 
 def _for_people(name: str, value: object) -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -14,11 +14,10 @@ from detections import coverage as attack
 from detections.backtest import Backtest, Budget, backtest
 from detections.monitors import exported
 from detections.packs.pack import Pack, load
-from detections.running.evaluation import Evaluator
-from detections.span import Span
 from detections.usage import usage
 from trailhound.app.enrichment import enricher_from
 from trailhound.app.rule_tests import RuleTests, run_samples
+from trailhound.cli.detect import asked, warn_skipped
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, out, plural, say, table, warn
 from trailhound.cluster.client import connect
@@ -35,7 +34,6 @@ Only = Annotated[
     bool, typer.Option("--only", help="The rules of --rules alone, without the shipped ones.")
 ]
 _TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
-_DAY = timedelta(days=1)
 
 
 def try_rules(
@@ -76,17 +74,17 @@ def try_rules(
     """
     settings = settings_from(config, url, namespace)
     pack = _pack(settings, rules, only=only)
-    span = _span(since, until)
+    span = asked(since, until)
     client = connect(settings)
     with cluster_errors(settings):
-        evaluate = Evaluator(client, settings, pack.compiled).evaluate
-        done = backtest(client, settings, pack, span, evaluate, budget=Budget(budget, grave_budget))
+        done = backtest(client, settings, pack, span, budget=Budget(budget, grave_budget))
     if junit is not None:
         _write(junit, done.junit())
     if json:
         emit(dict(done.hits()))
     else:
         _tell_backtest(done)
+    warn_skipped(done.skipped)
     for each in done.tried:
         if each.outcome.error is not None:
             warn(f"{each.outcome.rule.title}: {each.outcome.error.message}")
@@ -290,16 +288,6 @@ def _pack(settings: Settings, rules: list[Path] | None, *, only: bool) -> Pack:
         if fault.stops:
             warn(f"{fault}" + (f" ({fault.hint})" if fault.hint else ""))
     return pack
-
-
-def _span(since: datetime | None, until: datetime | None) -> Span:
-    begin = since.replace(tzinfo=UTC) if since else datetime(1990, 1, 1, tzinfo=UTC)
-    end = until.replace(tzinfo=UTC) if until else datetime.now(UTC) + _DAY
-    if until is not None and (end.hour, end.minute, end.second) == (0, 0, 0):
-        end += _DAY
-    if begin >= end:
-        raise UsageError("--since is not before --until", hint="swap the two")
-    return Span(begin, end)
 
 
 def _write(file: Path, text: str) -> None:

@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import certifi
 from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth, Urllib3HttpConnection
-from opensearchpy.exceptions import TransportError
+from opensearchpy.exceptions import OpenSearchException, TransportError
 
 from trailhound import __version__
 from trailhound.cluster.refusals import cluster_errors, shown, translate
@@ -29,6 +29,9 @@ _AWS_REGION = re.compile(r"\.([a-z]{2}(?:-[a-z]+)+-\d)\.(?:es|aoss)\.amazonaws\.
 
 # botocore logs the request it signs, session token included, at DEBUG.
 logging.getLogger("botocore.auth").setLevel(logging.INFO)
+
+
+ANSWER_SECONDS = 5
 
 
 class _Connection(Urllib3HttpConnection):
@@ -72,6 +75,17 @@ def connect(
         **_signature(settings, addresses),
         **(_tls(cluster) if any(each.scheme == "https" for each in addresses) else {}),
     )
+
+
+def answers(client: OpenSearch) -> bool:
+    """Whether the cluster answers at all: a request that got no answer then failed by itself."""
+    try:
+        client.info(params={"request_timeout": ANSWER_SECONDS})
+    except TransportError as error:
+        return error.status_code in {401, 403}
+    except OpenSearchException:
+        return False
+    return True
 
 
 def raw_request(client: OpenSearch, method: str, path: str, body: bytes) -> bytes:

@@ -188,7 +188,7 @@ LEDGER: Mapping = {
         # Which class of `trailhound.state` a document is of.
         **fields("kind"),
         **fields("uri", "etag", "state", "worker", "reason"),
-        **fields("claimed_at", "finished_at", "heartbeat", kind=DATE),
+        **fields("claimed_at", "finished_at", "heartbeat", "last", kind=DATE),
         **fields(
             "size", "bytes", "read", "indexed", "duplicates", "dead_lettered", "filtered", kind=LONG
         ),
@@ -199,7 +199,7 @@ LEDGER: Mapping = {
 DEADLETTER: Mapping = {
     "dynamic": False,
     "properties": {
-        **fields("object", "etag", "code", "reason", "encoding"),
+        **fields("object", "etag", "code", "reason", "encoding", "day"),
         "position": dict(LONG),
         "at": dict(DATE),
         # The record as it was read; never parsed again by the engine.
@@ -222,7 +222,8 @@ ALERT: Mapping = {
         "@timestamp": dict(DATE),
         "rule": tree(fields("id", "name", "kind")),
         **fields("level", "state", "state_by", "group", "group_key", "count_relation"),
-        **fields("merged_into"),
+        # `catch_up` names the repair whose digest has the alert: it is in no message of its own.
+        **fields("merged_into", "catch_up"),
         "state_at": dict(DATE),
         "attack": tree(fields("technique", "tactic")),
         "entity": tree(

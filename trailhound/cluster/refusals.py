@@ -113,6 +113,32 @@ def translate(error: OpenSearchException, url: str = "") -> ClusterError:
     return RequestFailedError(f"{place} refused: {reason} (status {status})", status=status)
 
 
+def is_index_block(error: TransportError) -> bool:
+    """Whether a request was refused for a block on one index (read-only, metadata), not for a full
+    disk, a block of the whole cluster or a permission.
+    """
+    kind, reason = _said(error)
+    return (
+        kind == "cluster_block_exception" and reason.startswith("index [") and "/12/" not in reason
+    )
+
+
+def refused_item(index: str, status: int, kind: str, reason: str) -> ClusterError:
+    """The error for a write to `index` that is refused for what no document is to blame for.
+
+    `kind` and `reason` are those of its item in a bulk reply.
+    """
+    place = f"writes to {index} are rejected"
+    for applies, make in _REPLIES:
+        if applies(status, kind, reason):
+            error = make(place, status, reason)
+            break
+    else:
+        error = ClusterBlockedError(f"{place}: {reason}", hint="check the cluster's health")
+    hint = f"{error.hint}; nothing is lost: run the same command again, it resumes"
+    return type(error)(error.message, hint=hint)
+
+
 @contextmanager
 def cluster_errors(where: Settings | str = "") -> Iterator[None]:
     """Within, opensearch-py's exceptions become `ClusterError`s about the cluster `where`."""

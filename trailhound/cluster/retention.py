@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from opensearchpy import OpenSearch
 
 from trailhound.cluster import ism, templates
+from trailhound.cluster.waiting import days_with_letters
 from trailhound.settings import Settings
 
 
@@ -19,7 +20,8 @@ class RetentionReport:
     """Names of indices. `foreign` bear the name of a day, and are not Trailhound's.
 
     `handed` were given to the ISM plugin now; `managed` bear an ISM policy of somebody else's and
-    are left to it.
+    are left to it. `waiting`: days that stay open, with the number of dead letters that wait for
+    them.
     """
 
     deleted: list[str] = field(default_factory=list)
@@ -27,11 +29,13 @@ class RetentionReport:
     foreign: list[str] = field(default_factory=list)
     handed: list[str] = field(default_factory=list)
     managed: list[str] = field(default_factory=list)
+    waiting: dict[str, int] = field(default_factory=dict)
 
 
 def enforce(client: OpenSearch, settings: Settings, today: date) -> RetentionReport:
     """Close or delete each day more than `retention.days` before `today` (UTC).
 
+    A day that dead letters wait for is not closed until they are retried or deleted.
     Only an index that bears a day's name and our template's mark is touched. Nothing happens
     while `retention.days` is not set. Raises opensearch-py's exceptions.
     """
@@ -54,6 +58,11 @@ def enforce(client: OpenSearch, settings: Settings, today: date) -> RetentionRep
     report.foreign = [index for index in behind if not marks.get(index)]
     delete = settings.retention.action == "delete"
     ours = [index for index in behind if marks.get(index) and (delete or states[index] == "open")]
+    if ours and not delete:
+        # Its dead letters could not be written any more once a day is closed.
+        waits = days_with_letters(client, names, (index[-10:] for index in ours))
+        report.waiting = {index: waits[index[-10:]] for index in ours if index[-10:] in waits}
+        ours = [index for index in ours if index not in report.waiting]
     if ours and settings.retention.ism and ism.available(client):
         report.handed, report.managed = ism.hand_over(client, settings, ours)
         return report

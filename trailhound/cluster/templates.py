@@ -8,18 +8,21 @@ name, and how `init` tells what has to be upgraded.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import orjson
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import NotFoundError, RequestError
+from opensearchpy.exceptions import NotFoundError, RequestError, TransportError
 
 from trailhound.cluster import mappings
-from trailhound.cluster.refusals import translate
-from trailhound.errors import ForeignTemplateError
+from trailhound.cluster.refusals import is_index_block, translate
+from trailhound.errors import ForeignTemplateError, SettingsError
 from trailhound.settings import Settings
 
+_NO_DAY = "1970.01.01"
+"""A day before CloudTrail: never made, only asked about."""
 PRIORITY = 500
 """Above a catch-all template (commonly 0 to 200); a higher one than ours is found and refused."""
 
@@ -82,8 +85,9 @@ class Change:
     """One thing that `init` looked at: its name, and what it did to it."""
 
     name: str
-    action: Literal["created", "upgraded", "unchanged", "kept"]
-    """`kept`: an old index whose fields have other types; only a reindex could change them."""
+    action: Literal["created", "upgraded", "unchanged", "kept", "skipped"]
+    """`kept`: an old index whose fields have other types; only a reindex could change them.
+    `skipped`: an index that is read-only or whose metadata is blocked."""
     detail: str = ""
 
 
@@ -154,7 +158,7 @@ def _init_template(client: OpenSearch, settings: Settings, kind: Kind) -> Change
     try:
         found = client.indices.get_index_template(name=name)["index_templates"][0]
     except NotFoundError:
-        client.indices.put_index_template(name=name, body=wanted)
+        _put_template(client, settings, name, wanted)
         return Change(name, "created", "index template")
     mark = _owner(found["index_template"])
     if not mark:
@@ -167,8 +171,26 @@ def _init_template(client: OpenSearch, settings: Settings, kind: Kind) -> Change
     expected = wanted["_meta"]["trailhound"], _owner(wanted["template"]["mappings"])
     if (mark, inside) == expected:
         return Change(name, "unchanged", "index template")
-    client.indices.put_index_template(name=name, body=wanted)
+    _put_template(client, settings, name, wanted)
     return Change(name, "upgraded", "index template")
+
+
+def _put_template(
+    client: OpenSearch, settings: Settings, name: str, wanted: dict[str, Any]
+) -> None:
+    """Raises `SettingsError` where the cluster does not have the codec of the settings."""
+    try:
+        client.indices.put_index_template(name=name, body=wanted)
+    except RequestError as error:
+        reason = translate(error).message
+        if "index.codec" not in reason:
+            raise
+        known = re.search(r"must be one of \[([^\]]+)\]", reason)
+        raise SettingsError(
+            f"index.codec: the cluster has no codec {settings.index.codec}",
+            hint=(f"it knows {known[1]}: " if known else "")
+            + "set index.codec to one of them, or install the plugin opensearch-custom-codecs",
+        ) from error
 
 
 def _init_index(client: OpenSearch, settings: Settings, kind: Kind) -> Change:
@@ -197,6 +219,11 @@ def _upgrade(client: OpenSearch, settings: Settings) -> list[Change]:
             changes.append(Change(index, "upgraded", "fields added to its mapping"))
         except RequestError as error:
             changes.append(Change(index, "kept", translate(error).message))
+        except TransportError as error:
+            if not is_index_block(error):
+                raise
+            detail = "read-only: its mapping stays as it is, its events are found as before"
+            changes.append(Change(index, "skipped", detail))
     return changes
 
 
@@ -205,17 +232,36 @@ def marks(client: OpenSearch, pattern: str) -> dict[str, dict[str, Any]]:
 
     A foreign index stands there with nothing, or is left out.
     """
-    reply = client.transport.perform_request(
-        "GET",
-        f"/{pattern}/_mapping",
-        params={
-            "filter_path": "*.mappings._meta,*.mappings.dynamic",
-            "expand_wildcards": "all",
-            "ignore_unavailable": "true",
-            "allow_no_indices": "true",
-        },
-    )
+    which = {
+        "expand_wildcards": "all",
+        "ignore_unavailable": "true",
+        "allow_no_indices": "true",
+    }
+    paths = {"filter_path": "*.mappings._meta,*.mappings.dynamic"}
+    try:
+        reply = client.transport.perform_request(
+            "GET", f"/{pattern}/_mapping", params=paths | which
+        )
+    except TransportError as error:
+        if not is_index_block(error):
+            raise
+        return _marks_of_state(client, pattern, which)
     return {index: _owner(body["mappings"]) for index, body in (reply or {}).items()}
+
+
+def _marks_of_state(
+    client: OpenSearch, pattern: str, which: dict[str, str]
+) -> dict[str, dict[str, Any]]:
+    """`marks` by the cluster's state, which no `index.blocks.metadata` of a single day hides."""
+    paths = {"filter_path": "metadata.indices.*.mappings._doc._meta,metadata.indices.*.state"}
+    reply = client.transport.perform_request(
+        "GET", f"/_cluster/state/metadata/{pattern}", params=paths | which
+    )
+    found = ((reply or {}).get("metadata") or {}).get("indices") or {}
+    return {
+        index: _owner((body.get("mappings") or {}).get("_doc") or {})
+        for index, body in found.items()
+    }
 
 
 def _check_single(client: OpenSearch, settings: Settings) -> None:
@@ -243,19 +289,20 @@ def check(client: OpenSearch, settings: Settings) -> None:
     names = Names(settings.prefix)
     _check_single(client, settings)
     for kind in MAPPINGS:
-        index = names.day("1970.01.01") if kind == "events" else names.single(kind)
+        index = names.day(_NO_DAY) if kind == "events" else names.single(kind)
+        what = f"new days ({names.days})" if kind == "events" else index
         reply = client.transport.perform_request(
             "POST", f"/_index_template/_simulate_index/{index}"
         )
         mark = _owner((reply.get("template") or {}).get("mappings") or {})
         if not mark:
             raise ForeignTemplateError(
-                f"the index template that applies to {index} is not Trailhound's",
+                f"the index template that applies to {what} is not Trailhound's",
                 hint="run `trailhound init`; if it is refused, another template has a "
                 f"priority over {PRIORITY}: lower it, or set a namespace",
             )
         if mark.get("fingerprint") != fingerprint(kind):
             raise ForeignTemplateError(
-                f"the index template that applies to {index} is of another version of Trailhound",
+                f"the index template that applies to {what} is of another version of Trailhound",
                 hint="run `trailhound init`: it upgrades in place",
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 from opensearchpy import OpenSearch
@@ -18,6 +18,7 @@ from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import Stored, Write, read_many, write_many
 from trailhound.settings import Settings
 from trailhound.state.document import StateDocument
+from trailhound.state.store import StateStore, delete_hits, pages
 
 
 class GroupedAlert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -30,7 +31,8 @@ class GroupedAlert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class AlertGroup(StateDocument, frozen=True, kw_only=True):
-    """`forgotten`: an alert up to here may exist without being listed in `alerts`."""
+    """`forgotten`: an alert up to here may exist without being listed in `alerts`; `last` is the
+    latest time that any of those covers."""
 
     kind: ClassVar[str] = "alert_group"
     id_prefix: ClassVar[str] = "alert-group-"
@@ -40,11 +42,29 @@ class AlertGroup(StateDocument, frozen=True, kw_only=True):
     """Empty in a document of the last release, whose `_id` alone has it."""
     rule: str = ""
     alerts: tuple[GroupedAlert, ...] = ()
+    last: datetime | None = None
     forgotten: datetime | None = None
 
     @property
     def key(self) -> str:
         return self.group
+
+
+class Removal(StateDocument, frozen=True, kw_only=True):
+    """Documents of the kind `name` that ended before `until` may have been removed."""
+
+    kind: ClassVar[str] = "removal"
+    id_prefix: ClassVar[str] = "removal-"
+
+    name: str
+    until: datetime
+
+    @property
+    def key(self) -> str:
+        return self.name
+
+
+_REMOVED = AlertGroup.kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +81,7 @@ class AlertGroups:
     def __init__(self, client: OpenSearch, settings: Settings) -> None:
         self._client = client
         self._index = Names(settings.prefix).ledger
+        self._removals = StateStore(client, settings, Removal)
 
     def read(self, keys: Iterable[str]) -> dict[str, StoredGroup]:
         """Those that exist, by key, as last written: no refresh is waited for."""
@@ -70,6 +91,33 @@ class AlertGroups:
             names[name]: StoredGroup(AlertGroup.parse(name, stored.document), stored)
             for name, stored in found.items()
         }
+
+    def removed_until(self) -> datetime | None:
+        """Groups whose alerts all ended before then may have been removed; None: none ever were.
+
+        Of a group that is not there, such alerts are searched for.
+        """
+        found = self._removals.get([_REMOVED]).get(_REMOVED)
+        return found.until if found else None
+
+    def remove_before(self, until: datetime) -> int:
+        """Remove the groups whose alerts all ended before a time; how many there were.
+
+        The time is noted first, so that no writer takes a group that is gone for one without
+        alerts.
+        """
+        clauses: list[dict[str, Any]] = [
+            {"term": {"kind": AlertGroup.kind}},
+            {"range": {"last": {"lt": until.isoformat()}}},
+        ]
+        if not any(True for _ in pages(self._client, self._index, clauses, fields=())):
+            return 0
+        self._removals.revise(
+            Removal(name=_REMOVED, until=until),
+            lambda it: msgspec.structs.replace(it, until=max(it.until, until)),
+        )
+        found = pages(self._client, self._index, clauses, fields=())
+        return delete_hits(self._client, self._index, found)
 
     def write(self, groups: Mapping[str, tuple[AlertGroup, StoredGroup | None]]) -> set[str]:
         """Write each over the version that was read; None: it must be new. The keys of those that

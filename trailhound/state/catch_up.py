@@ -18,6 +18,9 @@ from trailhound.settings import Settings
 from trailhound.state.document import StateDocument
 from trailhound.state.store import StateStore
 
+SCHEDULED_RULES = "scheduled-rules"
+"""The name of the repair of a daemon of the last release that polled a bucket."""
+
 
 class CatchUp(StateDocument, frozen=True, kw_only=True):
     """Times are UTC. A rule without a checkpoint begins at `since`, when the first event was
@@ -35,10 +38,20 @@ class CatchUp(StateDocument, frozen=True, kw_only=True):
     until: datetime | None = None
     done: bool = False
     notified: tuple[str, ...] = ()
+    notified_at: datetime | None = None
 
     @property
     def key(self) -> str:
         return self.name
+
+    def describe(self) -> str:
+        """What the rules run over, as a sentence."""
+        start = f"{self.since:%F %T} UTC" if self.since is not None else "the first event"
+        end = f"{self.until:%F %T} UTC" if self.until is not None else "the next daemon's start"
+        return (
+            "each rule runs over all that was ingested since its last run (a rule that never ran: "
+            f"since {start}) until {end}; each channel gets one digest"
+        )
 
     def covers(self, moment: datetime) -> bool:
         """Whether what was ingested at a moment belongs to the repair."""

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from opensearchpy import OpenSearch
 
+from trailhound.cluster.refusals import cluster_errors
 from trailhound.settings import Settings
 from trailhound.state.document import StateDocument
 from trailhound.state.store import StateStore
@@ -43,26 +44,31 @@ class FeedCheckpoint(StateDocument, frozen=True, kw_only=True):
 
 
 class FeedCheckpoints:
-    """The checkpoints of a namespace. Raises opensearch-py's exceptions, `RequestFailedError`."""
+    """The checkpoints of a namespace; `get` and `put` raise `ClusterError`."""
 
     def __init__(self, client: OpenSearch, settings: Settings) -> None:
         self._store = StateStore(client, settings, FeedCheckpoint)
+        self._settings = settings
 
     def get(self, root: str) -> dict[str, datetime]:
         """The checkpoints of the folders below a URI, those of the last release included."""
         found: dict[str, datetime] = {}
-        for each in self._store.all({"prefix": {"uri": root}}):
-            known = found.get(each.uri)
-            found[each.uri] = each.mark if known is None else max(known, each.mark)
+        with cluster_errors(self._settings):
+            for each in self._store.all({"prefix": {"uri": root}}):
+                known = found.get(each.uri)
+                found[each.uri] = each.mark if known is None else max(known, each.mark)
         return found
 
     def put(self, marks: Mapping[str, datetime]) -> None:
         """Write those that are later than what is stored."""
         keys = {FeedCheckpoint.key_of(uri): uri for uri in marks}
-        stored = self._store.get(keys)
-        later = []
-        for key, uri in keys.items():
-            mark = marks[uri].astimezone(UTC).replace(microsecond=0)
-            if key not in stored or stored[key].mark < mark:
-                later.append(FeedCheckpoint(uri=uri, mark=mark))
-        self._store.write(later)
+        if not keys:
+            return
+        with cluster_errors(self._settings):
+            stored = self._store.get(keys)
+            later = []
+            for key, uri in keys.items():
+                mark = marks[uri].astimezone(UTC).replace(microsecond=0)
+                if key not in stored or stored[key].mark < mark:
+                    later.append(FeedCheckpoint(uri=uri, mark=mark))
+            self._store.write(later)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trailhound.state.alert_groups import AlertGroup
+from trailhound.state.alert_groups import AlertGroup, Removal
 from trailhound.state.catch_up import CatchUp
 from trailhound.state.channels import ChannelState
 from trailhound.state.daemons import DaemonState
@@ -23,6 +23,7 @@ KINDS: tuple[type[StateDocument], ...] = (
     JobState,
     LeaseState,
     ObjectState,
+    Removal,
     RuleCheckpoint,
     WorkerState,
 )

@@ -18,7 +18,7 @@ from trailhound.state.document import StateDocument
 from trailhound.state.store import StateStore
 
 
-class RuleCheckpoint(StateDocument, frozen=True, kw_only=True):
+class RuleCheckpoint(StateDocument, frozen=True):
     """How far a rule has run. Times are UTC; `ran_at` is when its last run began; `failures` counts
     since the last success. An `inactive` rule is not in force; should it be so again, it goes on
     from here."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
@@ -58,8 +59,8 @@ class StateStore(Generic[Doc]):
         return self._read([self.kind.query(), *clauses])
 
     def _read(self, clauses: Sequence[Query]) -> Iterator[Doc]:
-        for identifier, source in pages(self.client, self.index, clauses):
-            document = self._parsed(identifier, source)
+        for hit in pages(self.client, self.index, clauses):
+            document = self._parsed(hit.identifier, hit.source)
             if document is not None:
                 yield document
 
@@ -105,22 +106,28 @@ class StateStore(Generic[Doc]):
             return None
 
 
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A document that a search found; `guard` ties a bulk action to this version of it."""
+
+    identifier: str
+    source: dict[str, Any]
+    guard: dict[str, int]
+
+
 def pages(
     client: OpenSearch,
     index: str,
     clauses: Sequence[Query],
     *,
     fields: Sequence[str] | None = None,
-    refresh: bool = True,
-    size: int = PAGE,
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(`_id`, `_source`) of every document that matches all the clauses, at one point in time.
+) -> Iterator[Hit]:
+    """Every document that matches all the clauses, at one point in time, the latest write included.
 
     Nothing where the index does not exist. `fields` names what of the source is wanted.
     """
     try:
-        if refresh:
-            client.indices.refresh(index=index)
+        client.indices.refresh(index=index)
         opened = client.create_pit(
             index=index,
             params={"keep_alive": KEEP_ALIVE, "allow_partial_pit_creation": "false"},
@@ -129,11 +136,12 @@ def pages(
         return
     pit = opened["pit_id"]
     body: dict[str, Any] = {
-        "size": size,
+        "size": PAGE,
         "query": {"bool": {"filter": list(clauses)}},
         # The index has one shard, in which no two documents share a sequence number.
         "sort": [{"_seq_no": "asc"}],
         "track_total_hits": False,
+        "seq_no_primary_term": True,
     }
     if fields is not None:
         body["_source"] = list(fields)
@@ -144,8 +152,10 @@ def pages(
             _whole(index, reply)
             pit = reply.get("pit_id", pit)
             hits = reply["hits"]["hits"]
-            yield from ((hit["_id"], hit.get("_source", {})) for hit in hits)
-            if len(hits) < size:
+            for hit in hits:
+                guard = {"if_seq_no": hit["_seq_no"], "if_primary_term": hit["_primary_term"]}
+                yield Hit(hit["_id"], hit.get("_source", {}), guard)
+            if len(hits) < body["size"]:
                 return
             body["search_after"] = hits[-1]["sort"]
     finally:
@@ -168,6 +178,16 @@ def delete(client: OpenSearch, index: str, identifiers: Iterable[str]) -> int:
     while part := list(islice(waiting, WRITTEN_AT_ONCE)):
         reply = bulk(client, index, [{"delete": {"_id": each}} for each in part], allowed={404})
         gone += sum(1 for each in reply if each["status"] == 200)
+    return gone
+
+
+def delete_hits(client: OpenSearch, index: str, hits: Iterable[Hit]) -> int:
+    """Remove documents that were found and that nobody wrote to since; how many these were."""
+    waiting, gone = iter(hits), 0
+    while part := list(islice(waiting, WRITTEN_AT_ONCE)):
+        lines = [{"delete": {"_id": hit.identifier, **hit.guard}} for hit in part]
+        answers = bulk(client, index, lines, allowed={404, 409})
+        gone += sum(1 for each in answers if each["status"] == 200)
     return gone
 
 

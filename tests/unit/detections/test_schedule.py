@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detections.rule import Place, Rule
-from detections.running.checkpoints import Mark
 from detections.running.schedule import RulePace, batches
+from trailhound.state.rule_checkpoints import RuleCheckpoint
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PACE = RulePace()
@@ -23,8 +23,8 @@ def rule(name: str, minutes: int = 5) -> Rule:
     return Rule(name, name, "sigma", "low", None, place, interval=minutes * MINUTE)
 
 
-def mark(name: str, seen: timedelta, ran: timedelta, failures: int = 0) -> Mark:
-    return Mark(name, name, NOW - seen, NOW - ran, failures=failures)
+def mark(name: str, seen: timedelta, ran: timedelta, failures: int = 0) -> RuleCheckpoint:
+    return RuleCheckpoint(name, name, NOW - seen, NOW - ran, failures=failures)
 
 
 def test_a_new_rule_begins_now_and_not_with_history() -> None:
@@ -59,7 +59,7 @@ def test_a_long_gap_is_made_up_piece_by_piece() -> None:
     while True:
         (batch,) = batches([rule("a")], marks, NOW, PACE)
         pieces.append(batch.span)
-        marks["a"] = Mark("a", "a", batch.mark, NOW)
+        marks["a"] = RuleCheckpoint("a", "a", batch.mark, NOW)
         if batch.span.until == NOW:
             break
     assert len(pieces) == 5
@@ -90,7 +90,7 @@ def test_every_moment_is_looked_through_after_it_can_be_seen(
 ) -> None:
     """Events become visible up to `lookback` after their stamp: one run after that covers each."""
     one = rule("a", minutes)
-    marks: dict[str, Mark] = {}
+    marks: dict[str, RuleCheckpoint] = {}
     now, seen = NOW, NOW - PACE.lookback
     for seconds, fails in steps:
         for batch in batches([one], marks, now, PACE):
@@ -98,10 +98,10 @@ def test_every_moment_is_looked_through_after_it_can_be_seen(
             assert batch.span.since <= seen
             if fails:
                 stands = before.seen_until if before else batch.span.since
-                marks["a"] = Mark("a", "a", stands, now, failures=1)
+                marks["a"] = RuleCheckpoint("a", "a", stands, now, failures=1)
                 continue
             assert batch.mark <= batch.span.until
             assert batch.mark <= now - PACE.lookback
             seen = max(seen, batch.mark)
-            marks["a"] = Mark("a", "a", batch.mark, now)
+            marks["a"] = RuleCheckpoint("a", "a", batch.mark, now)
         now += timedelta(seconds=seconds)

@@ -100,3 +100,69 @@ def test_a_name_without_end_is_cut(kind: str) -> None:
         "userIdentity": {"type": kind, "userName": "x" * 100_000},
     }
     assert len(Enricher().document_fields(record)["user"]["name"]) == 1024
+
+
+PERSON = "94482488-3041-7055-8e7a-abcdef012345"
+
+
+@pytest.mark.parametrize(
+    ("body", "entered", "name"),
+    [
+        ({"arn": "", "onBehalfOf": {"userId": PERSON}}, {"UserName": "ada@example.com"},
+         "ada@example.com"),
+        ({"onBehalfOf": {"userId": PERSON}, "userName": "ada"}, None, "ada"),
+        ({"onBehalfOf": {"userId": PERSON}, "userName": PERSON}, {"UserName": "ada"}, "ada"),
+        ({"onBehalfOf": {"userId": PERSON}, "principalId": f"906712345a-{PERSON}:ada"}, None,
+         "ada"),
+        ({"onBehalfOf": {"userId": PERSON}, "accountId": "111122223333"}, None, PERSON),
+        ({"onBehalfOf": {"userId": PERSON}, "principalId": "d-123", "credentialId": "c"},
+         {"UserName": ""}, PERSON),
+        ({"onBehalfOf": {"userId": f"906712345a-{PERSON}"}, "accountId": "1"}, {"x": 1},
+         f"906712345a-{PERSON}"),
+        ({"onBehalfOf": None, "credentialId": "c", "accountId": "1"}, None, "c"),
+        ({"onBehalfOf": "odd", "accountId": "1"}, ["odd"], "1"),
+        ({"userName": "   ", "accountId": "1"}, {"UserName": ["odd"]}, "1"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["IdentityCenterUser", "Unknown", None])
+def test_a_person_of_identity_center_has_a_name(
+    kind: str | None, body: dict[str, Any], entered: Any, name: str
+) -> None:
+    if kind != "IdentityCenterUser" and name == "c":
+        name = "1"  # a credential names somebody in Identity Center alone
+    record = {
+        "eventTime": "2024-05-01T10:00:00Z",
+        "eventSource": "signin.amazonaws.com",
+        "eventName": "UserAuthentication",
+        "userIdentity": {"type": kind} | body,
+        "additionalEventData": entered,
+    }
+    fields = Enricher().document_fields(record)
+    assert fields["user"] == {"name": name}
+    assert fields["user_type"] == ("identity_center_user" if kind and kind[0] == "I" else "unknown")
+
+
+@pytest.mark.parametrize(
+    ("event_type", "body", "user_type"),
+    [
+        ("AwsServiceEvent", {"invokedBy": "kms.amazonaws.com"}, "aws_service"),
+        ("AwsServiceEvent", {"invokedBy": "kms.amazonaws.com", "accountId": "1"}, "aws_service"),
+        ("AwsServiceEvent", {"invokedBy": "x", "type": None, "arn": ""}, "aws_service"),
+        ("AwsServiceEvent", {"invokedBy": "x", "userName": "ada"}, "unknown"),
+        ("AwsServiceEvent", {"accountId": "1"}, "unknown"),
+        ("AwsServiceEvent", {"invokedBy": "x", "type": "Root"}, "root_user"),
+        ("AwsApiCall", {"invokedBy": "kms.amazonaws.com"}, "unknown"),
+    ],
+)
+def test_a_service_event_is_of_the_service_that_invoked_it(
+    event_type: str, body: dict[str, Any], user_type: str
+) -> None:
+    record = {
+        "eventTime": "2024-05-01T10:00:00Z",
+        "eventType": event_type,
+        "userIdentity": body,
+    }
+    fields = Enricher().document_fields(record)
+    assert fields["user_type"] == user_type
+    if user_type == "aws_service":
+        assert fields["user"] == {"name": body["invokedBy"]}

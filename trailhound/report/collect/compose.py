@@ -10,7 +10,6 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from detections.rule import Rule
-from detections.running.checkpoints import Marks
 from trailhound import __version__
 from trailhound.errors import UsageError
 from trailhound.report.collect import alerts, stats
@@ -25,6 +24,7 @@ from trailhound.report.collect.summary import facts, story
 from trailhound.report.compliance import compliance
 from trailhound.report.value import Event, Report, Scope, Timeline
 from trailhound.settings import Settings
+from trailhound.state.rule_checkpoints import RuleCheckpoints
 
 _ROWS = 15
 """Lines of a ranking."""
@@ -69,7 +69,7 @@ def compose(
     until = window.until or (totals.last + timedelta(milliseconds=1) if totals.last else None)
     scope = Scope(since, until, window.accounts, settings.namespace)
     count = alerts.counted(index)
-    marks = list(Marks(client, settings).read().values())
+    marks = list(RuleCheckpoints(client, settings).read().values())
     watched = max((mark.ran_at for mark in marks), default=None)
     failing = tuple(sorted(mark.title for mark in marks if mark.failures and not mark.inactive))
     found = alerts.findings(index, count, rules, watched)

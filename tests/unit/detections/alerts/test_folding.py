@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -23,6 +23,7 @@ from detections.alerts.burst import (
 )
 from detections.alerts.merging import AlertMerger, Directory, Known, alert_id, stretches
 from detections.finding import EVIDENCE, Finding
+from trailhound.state.alert_groups import AlertGroup
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 GROUP = (("user.name", "ada"),)
@@ -49,7 +50,7 @@ class Shelf:
         self.gap = timedelta(seconds=gap)
         self.plain = plain
         self.full = full
-        self.head: Mapping[str, object] = {}
+        self.head = AlertGroup()
         self.alerts: dict[str, Burst] = {}
         self.closed: set[str] = set()
         self.merged: set[str] = set()
@@ -72,7 +73,7 @@ class Shelf:
         folding.alerts = {name: self._known(name) for name in wanted}
         folding.settle()
         folding.fold(bursts)
-        self.head = directory.document()
+        self.head = directory.write("g", "r")
         if lose:
             return
         for name in folding.changed:

@@ -1,0 +1,102 @@
+"""The daily indices of a namespace: whether there are any, and which of them can't be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from detections.span import Span
+from trailhound.cluster.templates import Names
+from trailhound.errors import NoEventsIndexError
+from trailhound.settings import Settings
+
+LONGEST_EXPRESSION = 3_000
+"""Characters of an index expression in an address; the engine takes 4,096 for all of it."""
+_DAY = timedelta(days=1)
+_ACTIVE = frozenset({"STARTED", "RELOCATING"})
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedDay:
+    """A daily index that a search over all of them leaves out, or fails at."""
+
+    index: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.index}: {self.reason}"
+
+    def touches(self, span: Span) -> bool:
+        """Whether the day has a part in the span. An index without a day in its name may have."""
+        try:
+            begin = datetime.strptime(self.index.rpartition("-")[2], "%Y.%m.%d").replace(tzinfo=UTC)
+        except ValueError:
+            return True
+        return begin < span.until and begin + _DAY > span.since
+
+
+@dataclass(frozen=True, slots=True)
+class DailyIndices:
+    """`expression` names those that can be searched; `skipped` are the others."""
+
+    expression: str
+    skipped: tuple[SkippedDay, ...] = ()
+
+    def skipped_in(self, span: Span) -> tuple[SkippedDay, ...]:
+        """Those left out of a span of event time."""
+        return tuple(each for each in self.skipped if each.touches(span))
+
+
+def daily_indices(client: OpenSearch, settings: Settings) -> DailyIndices:
+    """The daily indices as they are now.
+
+    Raises `NoEventsIndexError` where there is none, and opensearch-py's errors.
+    """
+    pattern = Names(settings.prefix).days
+    state = client.transport.perform_request(
+        "GET",
+        f"/_cluster/state/metadata,blocks,routing_table/{pattern}",
+        params={
+            "expand_wildcards": "all",
+            "ignore_unavailable": "true",
+            "allow_no_indices": "true",
+            "filter_path": "metadata.indices.*.state,blocks.indices.*.*.levels,"
+            "routing_table.indices.*.shards.*.state",
+        },
+    )
+    made = _section(state, "metadata")
+    if not made:
+        raise NoEventsIndexError(
+            f"there is no index {pattern} at {settings.hosts[0]}, so no event can be looked at",
+            hint="load events with `trailhound backfill`, or check --url and --namespace",
+        )
+    blocks, routing = _section(state, "blocks"), _section(state, "routing_table")
+    closed, failing = [], []
+    for index, about in sorted(made.items()):
+        if about.get("state") == "close":
+            closed.append(SkippedDay(index, "it is closed"))
+        elif any("read" in each.get("levels", ()) for each in blocks.get(index, {}).values()):
+            failing.append(SkippedDay(index, "reading it is blocked (index.blocks.read)"))
+        elif lost := _without_copy(routing.get(index, {}).get("shards", {})):
+            failing.append(SkippedDay(index, f"shard {', '.join(lost)} has no active copy"))
+    without = ",".join([pattern, *(f"-{each.index}" for each in failing)])
+    if len(without) > LONGEST_EXPRESSION:  # searches will fail and say so, rule by rule
+        return DailyIndices(pattern, tuple(closed))
+    return DailyIndices(without, (*closed, *failing))
+
+
+def _section(state: Any, name: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = ((state or {}).get(name) or {}).get("indices") or {}
+    return found
+
+
+def _without_copy(shards: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    return [
+        number
+        for number, copies in sorted(shards.items())
+        if not any(each.get("state") in _ACTIVE for each in copies)
+    ]

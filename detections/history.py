@@ -1,0 +1,117 @@
+"""What a span of history holds: how many events, on which days, and which days can't be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from detections.events.daily_indices import DailyIndices, SkippedDay, daily_indices
+from detections.events.index import EventIndex, histogram
+from detections.span import Span, moment
+from trailhound.settings import Settings
+
+DAY = timedelta(days=1)
+DAY_MILLISECONDS = 86_400_000
+PIECE_EVENTS = 50_000
+"""Days with few events are looked through together, up to so many: memory stays flat, and a
+request more for every day is spared."""
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+END = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a span that is looked through at once, and the events in it."""
+
+    span: Span
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What there is to look through. Between two pieces there is no event."""
+
+    pieces: tuple[Piece, ...]
+    indices: DailyIndices
+    skipped: tuple[SkippedDay, ...] = ()
+
+    @property
+    def events(self) -> int:
+        return sum(each.events for each in self.pieces)
+
+    @property
+    def span(self) -> Span | None:
+        """From the first piece to the last; None where there is no event."""
+        if not self.pieces:
+            return None
+        return replace(self.pieces[0].span, until=self.pieces[-1].span.until)
+
+
+def survey(
+    client: OpenSearch, settings: Settings, span: Span, *, piece_events: int = PIECE_EVENTS
+) -> Survey:
+    """Ask the index where in a span there are events, those written a moment ago included.
+
+    By `event.ingested` the span is one piece. Raises `NoEventsIndexError` where there is no index,
+    `ClusterError` and opensearch-py's errors.
+    """
+    indices = daily_indices(client, settings)
+    client.indices.refresh(index=indices.expression, params={"ignore_unavailable": "true"})
+    index = EventIndex(client, indices.expression)
+    if span.clock != "@timestamp":
+        count = index.count(span.query())
+        return Survey((Piece(span, count),) if count else (), indices)
+    skipped = indices.skipped_in(span)
+    if not index.count(span.query()):
+        return Survey((), indices, skipped)
+    with index.snapshot() as snapshot:
+        days = snapshot.buckets(span.query(), [histogram("day", DAY_MILLISECONDS)])
+        counted = [(int(each["key"]["day"]), int(each["doc_count"])) for each in days]
+    return Survey(tuple(_pieces(span, counted, piece_events)), indices, skipped)
+
+
+def _pieces(span: Span, days: Iterable[tuple[int, int]], most: int) -> Iterator[Piece]:
+    """Days (their start in milliseconds, their events) in pieces of at most `most` events, or of
+    one day.
+
+    >>> from datetime import UTC
+    >>> whole = Span(datetime(2025, 3, 1, 6, tzinfo=UTC), datetime(2025, 3, 9, tzinfo=UTC))
+    >>> start = int(datetime(2025, 3, 1, tzinfo=UTC).timestamp() * 1000)
+    >>> found = list(_pieces(whole, [(start + n * DAY_MILLISECONDS, 4) for n in (0, 2, 5)], 9))
+    >>> [(piece.span.since.day, piece.span.until.day, piece.events) for piece in found]
+    [(1, 4, 8), (6, 7, 4)]
+    """
+    held: Piece | None = None
+    for start, events in days:
+        begin = moment(start)
+        day = replace(span, since=max(begin, span.since), until=min(begin + DAY, span.until))
+        if held is not None and held.events + events <= most:
+            held = Piece(replace(held.span, until=day.until), held.events + events)
+            continue
+        if held is not None:
+            yield held
+        held = Piece(day, events)
+    if held is not None:
+        yield held
+
+
+def bounds(client: OpenSearch, indices: DailyIndices) -> tuple[datetime, datetime] | None:
+    """The first and the last event's time; None where there is no event."""
+    body: dict[str, Any] = {
+        "size": 0,
+        "aggs": {
+            "first": {"min": {"field": "@timestamp"}},
+            "last": {"max": {"field": "@timestamp"}},
+        },
+    }
+    params = {"ignore_unavailable": "true", "allow_partial_search_results": "false"}
+    found = client.search(index=indices.expression, body=body, params=params)
+    values = found.get("aggregations", {})
+    ends = [values.get(name, {}).get("value") for name in ("first", "last")]
+    if None in ends:
+        return None
+    return moment(int(ends[0])), moment(int(ends[1]))

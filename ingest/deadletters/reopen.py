@@ -1,0 +1,86 @@
+"""Days that take no writes, opened for the events that wait for them, and put back as they were.
+
+A block is lifted by a request of its own: the cluster refuses any other change of settings beside
+it. A full disk's block (`read_only_allow_delete`) is the cluster's own and stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import NotFoundError, OpenSearchException
+
+from trailhound.cluster.refusals import translate
+
+_BLOCKS = ("read_only", "metadata", "write", "read")
+"""In the order in which they are lifted: the first two forbid to lift the others."""
+
+
+@dataclass(slots=True)
+class Reopened:
+    """Names of indices that were opened for writing; `refused` says why others could not be."""
+
+    indices: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+    not_restored: dict[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def opened(client: OpenSearch, index: str, report: Reopened) -> Iterator[None]:
+    """Within, the index takes writes; afterwards it is blocked or closed as it was before.
+
+    Where the cluster refuses either, the report says so. An index that is not there, or that takes
+    writes already, is left alone. An interruption restores it; a kill does not.
+    """
+    closed, blocks = False, list[str]()
+    try:
+        try:
+            closed, blocks = _state(client, index)
+            if closed or blocks:
+                _open(client, index, closed, blocks)
+                report.indices.append(index)
+        except NotFoundError:
+            closed, blocks = False, []
+        except OpenSearchException as error:
+            report.refused[index] = translate(error).message
+        yield
+    finally:
+        try:
+            _restore(client, index, closed, blocks)
+        except OpenSearchException as error:
+            report.not_restored[index] = translate(error).message
+
+
+def _state(client: OpenSearch, index: str) -> tuple[bool, list[str]]:
+    """Whether it is closed, and its blocks. By the state, which no block of metadata hides."""
+    reply = client.transport.perform_request(
+        "GET",
+        f"/_cluster/state/metadata/{index}",
+        params={
+            "filter_path": "metadata.indices.*.state,metadata.indices.*.settings.index.blocks",
+            "expand_wildcards": "all",
+        },
+    )
+    found = ((reply.get("metadata") or {}).get("indices") or {}).get(index)
+    if found is None:
+        return False, []
+    blocks = ((found.get("settings") or {}).get("index") or {}).get("blocks") or {}
+    return found.get("state") == "close", [name for name in _BLOCKS if blocks.get(name) == "true"]
+
+
+def _open(client: OpenSearch, index: str, closed: bool, blocks: list[str]) -> None:
+    for name in blocks:
+        client.indices.put_settings(index=index, body={f"index.blocks.{name}": None})
+    if closed:
+        client.indices.open(index=index)
+        client.cluster.health(index=index, params={"wait_for_status": "yellow", "timeout": "30s"})
+
+
+def _restore(client: OpenSearch, index: str, closed: bool, blocks: list[str]) -> None:
+    if closed:
+        client.indices.close(index=index)
+    for name in reversed(blocks):
+        client.indices.put_settings(index=index, body={f"index.blocks.{name}": True})

@@ -1,0 +1,261 @@
+"""Every `trailhound …` line of the README and the docs is run, as it is written there.
+
+All of them work in one namespace, on one trail in a bucket, a queue and folders that have the
+names which the texts use. What a line leaves open (`ID`, `SOURCE…`) is filled in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from typer.testing import CliRunner, Result
+
+from tests.helpers import dashboards_api
+from tests.helpers.engines import remove_namespace
+from tests.helpers.processes import environment
+from tests.helpers.trails import own_settings
+from trailhound.cli.main import app
+from trailhound.errors import TrailhoundError
+from trailhound.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"```(?:sh|console|bash)\n(.*?)```", re.DOTALL)
+INLINE = re.compile(r"(?<!`)`(trailhound [^`]+)`(?!`)")
+ELSEWHERE = {
+    "up": "starts an engine of its own: tests/integration/test_engine.py",
+    "down": "stops that engine: tests/integration/test_engine.py",
+    "demo": "starts an engine of its own: `make demo`",
+    "report --mail": "sends a mail: tests/integration/test_report_mail.py",
+    "COMMAND": "stands for every command: tests/unit/test_commands.py",
+}
+"""Commands that are not run here, and where they are tried instead."""
+UNTIL_STOPPED = {"run"}
+CODES = {"doctor": {0, 1}, "notify": {0, 2}, "rules": {0, 1}}
+"""Exit codes that are right here: doctor may find a full disk; no channel is set; a budget."""
+
+
+def documented() -> dict[str, str]:
+    """Command line → the page that has it; each once."""
+    found: dict[str, str] = {}
+    for page in PAGES:
+        text = page.read_text("utf-8")
+        lines = [
+            line
+            for block in BLOCK.findall(text)
+            for line in block.replace("\\\n", " ").splitlines()
+        ]
+        lines += map(mention, INLINE.findall(text))
+        for line in lines:
+            start = re.search(r"(?:^|[|&]\s*|--rm )trailhound ", line)
+            if start is None:
+                continue
+            lexer = shlex.shlex(line[start.end() :], posix=True, punctuation_chars="&|")
+            lexer.whitespace_split = True
+            words = list(lexer)
+            end = next((n for n, word in enumerate(words) if set(word) <= {"&", "|"}), len(words))
+            found.setdefault(shlex.join(["trailhound", *words[:end]]), page.name)
+    return found
+
+
+def mention(text: str) -> str:
+    """A command within a sentence; one that is only named is asked for its help."""
+    line = " ".join(text.split())
+    return line if re.search(r"[-./…\[A-Z]", line) else f"{line} --help"
+
+
+LINES = documented()
+
+
+class Installation:
+    """A namespace, a bucket, a queue and folders, named as the texts name them."""
+
+    def __init__(self, folder: Path, settings: Settings, env: dict[str, str]) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.env = environment(settings, env)
+        self.alert = ""
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "trailhound", *arguments],
+            cwd=self.folder,
+            env=self.env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def run(self, *arguments: str, stdin: bytes = b"") -> tuple[int, str]:
+        """Exit code, and all that was printed. Within this process: quicker than one for each."""
+        if "-" in arguments:  # standard input is read below Python's own
+            process = self.start(*arguments)
+            out, err = process.communicate(stdin, timeout=120)
+            return process.returncode, (out + err).decode()
+        done = command_in(self.folder, self.env, arguments)
+        if isinstance(done.exception, TrailhoundError):
+            return done.exception.exit_code, f"{done.output}{done.exception}"
+        return done.exit_code, f"{done.output}{done.exception or ''}"
+
+    def must(self, *arguments: str) -> str:
+        """What a command printed that must work."""
+        code, said = self.run(*arguments)
+        assert code == 0, said
+        return said
+
+    def filled(self, words: list[str]) -> list[str]:
+        """The line with what it leaves open filled in."""
+        values = {
+            "ID": self.alert,
+            "ID…": self.alert,
+            "SOURCE…": "./AWSLogs",
+            "FILE…": "report.html",
+            "DIR": "new",
+            "[CHANNEL]": "",
+        }
+        made = [values.get(word, word) for word in words]
+        return [word for word in made if word]
+
+
+@pytest.fixture(scope="module")
+def installation(
+    engine: str, moto_endpoint: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    folder = tmp_path_factory.mktemp("documented")
+    settings = own_settings(engine, "documented", folder / "home")
+    login = {
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    s3: S3Client = boto3.client(
+        "s3",
+        endpoint_url=moto_endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+    )
+    with dashboards_api.serving() as dashboards:
+        made = Installation(
+            folder,
+            settings,
+            {
+                **login,
+                "TRAILHOUND_AWS__ENDPOINT_URL": moto_endpoint,
+                "TRAILHOUND_DASHBOARDS__URL": dashboards.url,
+                "TRAILHOUND_RUN__LISTEN": "127.0.0.1:0",
+                "BROWSER": "true",
+            },
+        )
+        sample = ("sample", "trail", "--events", "1500", "--start", "2025-03-01", "--days", "2")
+        made.must(*sample)
+        made.must("init")
+        shutil.move(folder / "trail" / "AWSLogs", folder / "AWSLogs")
+        files = sorted((folder / "AWSLogs").rglob("*.json.gz"))
+        (folder / "exports" / "old").mkdir(parents=True)
+        shutil.copy(files[0], folder / "exports" / "old" / "a.json.gz")
+        rules = folder / "my-rules"
+        rules.mkdir()
+        (rules / "own.yml").write_text(example_rule(), "utf-8")
+        s3.create_bucket(Bucket="my-trail-bucket")
+        for file in files:
+            key = file.relative_to(folder).as_posix()
+            s3.upload_file(str(file), "my-trail-bucket", key)
+        sqs = boto3.client(
+            "sqs",
+            endpoint_url=moto_endpoint,
+            region_name="us-east-1",
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",
+        )
+        sqs.create_queue(QueueName="trail-notifications")
+        made.must("backfill", "AWSLogs")
+        made.must("detect")
+        made.alert = json.loads(made.must("alerts", "list", "--json"))["alerts"][0]["id"]
+        made.must("dashboards", "import", "overview")
+        made.must("dashboards", "export", "overview", "-o", "mine.ndjson")
+        try:
+            yield made
+        finally:
+            remove_namespace(engine, "documented")
+
+
+def example_rule() -> str:
+    """The rule that docs/rules.md shows."""
+    text = (ROOT / "docs" / "rules.md").read_text("utf-8")
+    return text.split("```yaml\n")[1].split("```")[0]
+
+
+def command_in(folder: Path, env: dict[str, str], arguments: tuple[str, ...]) -> Result:
+    """A command, run in a folder."""
+    others: dict[str, str | None] = {name: None for name in os.environ if "TRAILHOUND" in name}
+    with contextlib.chdir(folder):
+        return CliRunner().invoke(app, arguments, env={**others, **env})
+
+
+def test_there_are_lines_to_run() -> None:
+    assert len(LINES) > 40
+
+
+@pytest.mark.parametrize("line", LINES, ids=[f"{LINES[line]}: {line}" for line in LINES])
+def test_a_documented_line_works(line: str, installation: Installation) -> None:
+    _, command, *rest = shlex.split(line)
+    if ELSEWHERE.keys() & {command, " ".join([command, *rest])}:
+        return
+    arguments = [command, *installation.filled(rest)]
+    if command in UNTIL_STOPPED and "--help" not in arguments:
+        runs_until_stopped(installation, arguments)
+        return
+    if any(word.endswith(".pdf") for word in arguments) and not shutil.which("chromium"):
+        pytest.skip("no Chromium on this machine to print a PDF with")
+    code, said = installation.run(*arguments, stdin=looked_up())
+    assert "internal error" not in said, said
+    assert "Traceback" not in said, said
+    assert code in CODES.get(command, {0}), said
+
+
+def runs_until_stopped(installation: Installation, arguments: list[str]) -> None:
+    """The daemon starts, and ends well when it is asked to."""
+    process = installation.start(*arguments)
+    assert process.stderr is not None
+    said = b""
+    while line := process.stderr.readline():
+        said += line
+        if b"ready" in line or b"follow" in line or b"daemon" in line or b"started" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    _, rest = process.communicate(timeout=60)
+    assert process.returncode == 0, (said + rest).decode()
+
+
+def looked_up() -> bytes:
+    """What `aws cloudtrail lookup-events` prints."""
+    event: dict[str, Any] = {
+        "eventVersion": "1.09",
+        "eventTime": "2025-03-02T10:00:00Z",
+        "eventSource": "iam.amazonaws.com",
+        "eventName": "ListUsers",
+        "awsRegion": "us-east-1",
+        "eventID": "0d1f7c1e-6a0e-4b5e-9a7e-1f0b8c5f7a11",
+        "recipientAccountId": "111122223333",
+    }
+    return json.dumps({"Events": [{"CloudTrailEvent": json.dumps(event)}]}).encode()
