@@ -20,6 +20,7 @@ from opensearchpy.exceptions import OpenSearchException
 from trailhound.errors import ClusterError
 from trailhound.state.jobs import Jobs, JobState
 from trailhound.state.leases import Lease
+from trailhound.threads import SupervisedThread
 
 LOG = logging.getLogger("trailhound.scheduler")
 _TICK = 0.5
@@ -49,6 +50,8 @@ class JobRuns:
     runs: int = 0
     failures: int = 0
     seconds: float = 0.0
+    last_error: str = ""
+    """Of its last run here; empty after one that succeeded."""
 
 
 class Scheduler:
@@ -62,7 +65,7 @@ class Scheduler:
         self._term = 0
         self._runs = {job.name: JobRuns() for job in jobs}
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="scheduler", daemon=True)
+        self._thread = SupervisedThread(self._work, "scheduler", self._ended)
 
     def start(self) -> None:
         """Begin to contend for the lease, and to run what is due."""
@@ -111,8 +114,10 @@ class Scheduler:
             self._runs[job.name].runs += 1
             job.run(Turn(since, lambda: self._lease.held and not self._ended.is_set()))
             self._write(replace(state, last_success=_now(), last_error=""))
+            self._runs[job.name].last_error = ""
         except Exception as error:  # noqa: BLE001 - one job's fault is not the others'
             self._runs[job.name].failures += 1
+            self._runs[job.name].last_error = f"{type(error).__name__}: {error}"
             self._failed(job, error)
         self._runs[job.name].seconds += time.monotonic() - began
         self._due[job.name] = began + job.every

@@ -70,6 +70,8 @@ class DaemonStatus:
     """Objects that wait for a fault of this machine to be put right, such as a full disk."""
     deferred_for: str = ""
     """That fault."""
+    unreachable: dict[str, str] = field(default_factory=dict)
+    """By feed: why what it announces cannot be fetched, where that is no single object's fault."""
 
 
 ObjectDone = Callable[[ObjectProgress, Delivery, Outcome], None]
@@ -112,6 +114,8 @@ class Daemon:
         """What is being read or sent, by `uri`."""
         self._deferred: dict[str, tuple[float, str]] = {}
         """Objects put off, by `uri`: when (monotonic) and why."""
+        self._unreachable: dict[str, tuple[float, str]] = {}
+        """By feed: when (monotonic) its last object could not be fetched, and why."""
         self._intake.problem = self._not_claimed
 
     # From outside.
@@ -140,10 +144,10 @@ class Daemon:
         """
         with self._lock:
             kept = {name: getattr(settings, name) for name in ("enrich", "filter", "retention")}
-            self._settings = self._settings.model_copy(update=kept)
-            self._enricher = enricher
+            changed = self._settings.model_copy(update=kept)
             if self._pipeline is not None:
-                self._pipeline.enrich_with(enricher, self._settings)
+                self._pipeline.enrich_with(enricher, changed)
+            self._settings, self._enricher = changed, enricher
 
     def status(self) -> DaemonStatus:
         """A copy of how it is now."""
@@ -172,6 +176,11 @@ class Daemon:
                 stuck=self._stuck(),
                 deferred=len(deferred),
                 deferred_for=deferred[-1] if deferred else "",
+                unreachable={
+                    feed: why
+                    for feed, (moment, why) in list(self._unreachable.items())
+                    if time.monotonic() - moment < _FAULT_SHOWN
+                },
             )
 
     def _deferred_now(self) -> list[str]:
@@ -299,8 +308,9 @@ class Daemon:
     def _read(self, pipeline: Pipeline, item: TrailObject, stream: BinaryIO | SourceError) -> None:
         arrival = self._intake.arrival(item)
         if arrival is None or self._stopping.is_set() or isinstance(stream, Unreachable):
-            if isinstance(stream, Unreachable):
+            if isinstance(stream, Unreachable) and arrival is not None:
                 self._trouble(stream.message)
+                self._unreachable[arrival.feed] = (time.monotonic(), stream.message)
             pipeline.ledger.release(item)
             self._intake.settle(item, Outcome.RETURNED)
             return
@@ -335,6 +345,8 @@ class Daemon:
             self._deferred.pop(uri, None)
             if run.retry:
                 self._deferred[uri] = (time.monotonic(), run.fault)
+        if outcome is Outcome.DONE:
+            self._unreachable.pop(arrival.feed, None)
         self._tell(run, arrival, outcome)
         if run.retry:
             pipeline.ledger.release(run.item)

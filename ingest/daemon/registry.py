@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,9 @@ class DaemonRegistry:
                     "last_arrival": _when(feed.last_arrival),
                     "last_error": feed.last_error,
                     "last_error_at": _when(feed.last_error_at),
+                    "failing": feed.failing,
+                    "ignored": _rows(feed.ignored),
+                    "unknown": _rows(feed.unknown),
                     **feed.counters,
                 }
                 for feed in status.feeds
@@ -65,6 +69,11 @@ class DaemonRegistry:
     def deregister(self, client: OpenSearch) -> None:
         """Remove it. Raises opensearch-py's exceptions."""
         Daemons(client, self._settings).deregister(self._id)
+
+
+def _rows(counts: Mapping[str, int]) -> list[dict[str, Any]]:
+    """As a list: the names come from outside, and may not be keys of a document."""
+    return [{"what": name, "number": number} for name, number in counts.items()]
 
 
 def _when(seconds: float) -> str | None:

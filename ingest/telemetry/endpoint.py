@@ -13,16 +13,20 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from ingest.telemetry.metrics import Metrics
 from trailhound.errors import UsageError
+from trailhound.threads import SupervisedThread
 
 _IDLE_SECONDS = 10
+_TEXT = "text/plain; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`ready`: it works, or could if there were something to do. `reasons`: why it is not."""
+    """`ready`: it works, or could if there were something to do. `reasons`: why it is not, as
+    sentences; `details` as members to select by."""
 
     ready: bool
     reasons: tuple[str, ...] = ()
+    details: tuple[dict[str, str], ...] = ()
 
 
 class Endpoint:
@@ -39,8 +43,9 @@ class Endpoint:
                 f"cannot listen at {address}: {getattr(error, 'strerror', None) or error}",
                 hint="give another --listen, or run.listen: null for none",
             ) from None
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.2,), name="endpoint", daemon=True
+        self._closing = threading.Event()
+        self._thread = SupervisedThread(
+            lambda: self._server.serve_forever(0.2), "endpoint", self._closing
         )
 
     @property
@@ -53,6 +58,7 @@ class Endpoint:
         self._thread.start()
 
     def close(self) -> None:
+        self._closing.set()
         if self._thread.is_alive():
             self._server.shutdown()
         self._server.server_close()
@@ -85,17 +91,34 @@ class _Handler(BaseHTTPRequestHandler):
             case "/healthz":
                 self._json(200, {"alive": True})
             case "/readyz":
-                health = self.server.health()
-                self._json(
-                    200 if health.ready else 503,
-                    {"ready": health.ready, "reasons": list(health.reasons)},
-                )
+                self._ready(_computed(self.server.health))
             case "/metrics":
-                self._answer(200, CONTENT_TYPE_PLAIN_0_0_4, self.server.metrics.exposition())
+                try:
+                    text = self.server.metrics.exposition()
+                except Exception as error:  # noqa: BLE001 - of one scrape; the next one is another
+                    self._answer(500, _TEXT, f"{type(error).__name__}: {error}\n".encode())
+                    return
+                self._answer(200, CONTENT_TYPE_PLAIN_0_0_4, text)
             case _:
                 self._json(404, {"paths": ["/healthz", "/readyz", "/metrics"]})
 
     do_HEAD = do_GET  # noqa: N815 - http.server's name
+
+    def _ready(self, health: Health) -> None:
+        """As JSON; as lines of text for who accepts nothing else."""
+        status = 200 if health.ready else 503
+        if self.headers.get("Accept", "").startswith("text/plain"):
+            lines = health.reasons if not health.ready else ("ready",)
+            self._answer(status, _TEXT, "".join(f"{line}\n" for line in lines).encode())
+            return
+        self._json(
+            status,
+            {
+                "ready": health.ready,
+                "reasons": list(health.reasons),
+                "details": list(health.details),
+            },
+        )
 
     def _json(self, status: int, content: dict[str, object]) -> None:
         self._answer(status, "application/json", json.dumps(content).encode() + b"\n")
@@ -110,3 +133,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Nothing: a scrape every few seconds is no news."""
+
+
+def _computed(health: Callable[[], Health]) -> Health:
+    """The health; what cannot be computed is not ready."""
+    try:
+        return health()
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must not look well
+        said = f"the health cannot be computed: {type(error).__name__}: {error}"
+        return Health(ready=False, reasons=(said,))

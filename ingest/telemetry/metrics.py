@@ -7,7 +7,8 @@ counted twice; only what is seen once, such as a delay, is observed as it happen
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter as Counts
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -16,6 +17,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from ingest.daemon.daemon import DaemonStatus
+from trailhound.threads import supervised_threads
 
 PREFIX = "trailhound"
 _DELAYS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 21_600, 86_400)
@@ -44,7 +46,9 @@ class Metrics:
         ready: Callable[[], bool],
         leads: Callable[[], bool],
         jobs: Callable[[], Mapping[str, JobRuns]] = _no_jobs,
+        reasons: Callable[[], Iterable[str]] = tuple,
     ) -> None:
+        """`reasons`: a code for each reason why it is not ready."""
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._delay = Histogram(
@@ -84,7 +88,7 @@ class Metrics:
         )
         self.newest_event: float | None = None
         """`eventTime` of the newest searchable event, in seconds since the epoch."""
-        self.registry.register(_Mirror(self, status, ready, leads, jobs))
+        self.registry.register(_Mirror(self, status, ready, leads, jobs, reasons))
 
     def delivered(self, moment: float) -> None:
         """An object that was delivered at this moment (seconds since the epoch) is indexed now."""
@@ -114,7 +118,9 @@ class _Mirror(Collector):
         ready: Callable[[], bool],
         leads: Callable[[], bool],
         jobs: Callable[[], Mapping[str, JobRuns]],
+        reasons: Callable[[], Iterable[str]],
     ) -> None:
+        self._reasons = reasons
         self._leads = leads
         self._jobs = jobs
         self._metrics = metrics
@@ -134,6 +140,16 @@ class _Mirror(Collector):
                 "event_lag_seconds", "From the newest searchable event's time to now.", lag
             )
         yield from _job_runs(self._jobs())
+        restarts = _counter("thread_restarts", "Threads begun anew after a fault.", "thread")
+        for thread in supervised_threads():
+            restarts.add_metric([thread.name], thread.restarts)
+        yield restarts
+        reasons = GaugeMetricFamily(
+            f"{PREFIX}_not_ready_reasons", "Why it is not ready, by kind.", labels=["code"]
+        )
+        for code, number in Counts(self._reasons()).items():
+            reasons.add_metric([code], number)
+        yield reasons
         status = self._status()
         if status is None:
             return
@@ -150,6 +166,10 @@ class _Mirror(Collector):
         yield _total("bulk_requests", "Bulk requests that were answered.", status.requests)
         yield _total("bulk_retries", "Bulk requests that had to be sent again.", status.retries)
         yield _gauge("in_flight_objects", "Objects claimed and not settled.", status.in_flight)
+        yield _gauge(
+            "deferred_objects", "Objects put off for a fault of this machine.", status.deferred
+        )
+        yield _total("session_restarts", "Sessions that a fault of ours ended.", status.restarts)
         yield from _feeds(status)
 
 

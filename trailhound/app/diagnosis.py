@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,11 +15,14 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from enrich.geo import GeoDatabase
+from enrich.threat import ThreatLists
 from ingest.bulk.days import shard_room
 from ingest.deadletters.spool import SPOOL_FILE
 from ingest.objects import Selection
 from ingest.sources import open_source
+from trailhound.app.detection import rules_in_force
 from trailhound.app.enrichment import city_path
+from trailhound.app.health import read_shared, reasons, rule_intervals
 from trailhound.cluster import templates
 from trailhound.cluster.refusals import translate
 from trailhound.errors import ForeignTemplateError, TrailhoundError
@@ -58,15 +63,20 @@ def diagnose(client: OpenSearch, settings: Settings, source: str | None) -> Iter
         reachable = False
         yield _failed("cluster", translate(error, settings.hosts[0]))
     if reachable:
-        for look in (_plugins, _template, _shards, _disk, _clock, _dead_letters):
+        for look in (_plugins, _template, _shards, _disk, _clock, _dead_letters, _health):
             try:
-                yield look(client, settings)
+                found = look(client, settings)
+                yield from [found] if isinstance(found, Check) else found
             except OpenSearchException as error:
                 yield _failed(look.__name__.strip("_").replace("_", " "), translate(error))
             except TrailhoundError as error:
                 yield _failed(look.__name__.strip("_").replace("_", " "), error)
     yield _geoip(settings)
+    yield from _threat_lists(settings)
+    yield _rules(settings)
+    yield from _channels(settings)
     yield _home(settings)
+    yield _spool(settings)
     if source:
         yield _identity(settings)
         yield _source(source, settings)
@@ -137,11 +147,97 @@ def _dead_letters(client: OpenSearch, settings: Settings) -> Check:
     index = templates.Names(settings.prefix).deadletter
     number = client.count(index=index, params={"ignore_unavailable": "true"})["count"]
     spool = settings.spool / SPOOL_FILE
-    spooled = sum(1 for _ in spool.open("rb")) if spool.exists() else 0
+    try:
+        spooled = sum(1 for _ in spool.open("rb")) if spool.exists() else 0
+    except OSError as error:
+        return Check(
+            "dead letters", "failed", f"{spool} cannot be read: {error.strerror}", "check it"
+        )
     fact = f"{number:,} in the index, {spooled:,} in {spool.parent}"
     if not number + spooled:
         return Check("dead letters", "ok", "none")
     return Check("dead letters", "warning", fact, "look at `reason`; trailhound retry-deadletters")
+
+
+def _health(client: OpenSearch, settings: Settings) -> list[Check]:
+    """What `/readyz` of the daemons answers with, and whether there is one."""
+    shared = read_shared(client, settings)
+    found = reasons(shared, settings, lambda: rule_intervals(settings))
+    if not found:
+        number = len(shared.daemons)
+        fact = f"{number} running, all is well" if number else "none is running"
+        return [Check("daemons", "ok", fact)]
+    return [
+        Check(
+            f"health: {each.code} {each.subject}",
+            "warning" if each.code == "daemon" else "failed",
+            each.message,
+            each.advice,
+        )
+        for each in found
+    ]
+
+
+def _threat_lists(settings: Settings) -> Iterator[Check]:
+    for entry in settings.enrich.threat_lists:
+        what = f"threat list {entry.name or entry.path}"
+        try:
+            loaded = ThreatLists.load([(entry.path, entry.name)])
+        except TrailhoundError as error:
+            yield _failed(what, error)
+            continue
+        for problem in loaded.problems:
+            yield _failed(what, problem)
+        for each in loaded.lists:
+            fact = f"{each.entries:,} entries of {each.modified}"
+            if each.skipped or not each.entries:
+                fact += f", {each.skipped:,} lines not understood"
+                yield Check(what, "warning", fact, "see docs/sources.md for the formats")
+            else:
+                yield Check(what, "ok", fact)
+
+
+def _rules(settings: Settings) -> Check:
+    try:
+        pack = rules_in_force(settings)
+    except TrailhoundError as error:
+        return _failed("rules", error)
+    stopping = [fault for fault in pack.faults if fault.stops]
+    fact = f"{len(pack.alerting):,} in force"
+    if not stopping:
+        return Check("rules", "ok", fact)
+    fact += f", {len(stopping):,} faults, the first: {stopping[0]}"
+    return Check("rules", "failed", fact, "trailhound rules check")
+
+
+def _channels(settings: Settings) -> Iterator[Check]:
+    """Whether each can be opened; nothing is sent."""
+    from detections.notify.kinds import open_channel
+    from ingest.sources.session import aws_session
+
+    for channel in settings.notify.channels:
+        what = f"channel {channel.name}"
+        try:
+            open_channel(channel, settings.aws, aws_session)
+        except TrailhoundError as error:
+            yield _failed(what, error)
+        else:
+            yield Check(what, "ok", f"{channel.kind}; `trailhound notify test` sends a message")
+
+
+def _spool(settings: Settings) -> Check:
+    """Whether the place for records that the cluster refuses can be written."""
+    folder = settings.spool
+    advice = "fix its permissions, or set ingest.spool to another folder"
+    while not os.path.lexists(folder):
+        folder = folder.parent
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x")
+    except OSError as error:
+        fact = f"{settings.spool} cannot be written: {error.strerror}"
+        return Check("spool", "failed", fact, advice)
+    return Check("spool", "ok", f"{settings.spool} can be written")
 
 
 def _geoip(settings: Settings) -> Check:

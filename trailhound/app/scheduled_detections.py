@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from opensearchpy import OpenSearch
 
@@ -34,6 +34,12 @@ class ScheduledDetections:
         self._settings = settings
         self._stale = True
         self._made_of: tuple[DueRules, Notifier] | None = None
+        self.intervals: dict[str, timedelta] = {}
+        """By rule id, how often each rule in force runs."""
+        self.refused = ""
+        """Why the rules of the settings are not in force, and earlier ones are; else empty."""
+        self.broken_channels: dict[str, str] = {}
+        """Channels that cannot even be opened, and why."""
 
     def job(self) -> Job:
         """For the scheduler that the daemons elect."""
@@ -61,17 +67,20 @@ class ScheduledDetections:
                 more = due_rules.run_once(turn)
             finally:
                 if turn.holds_lease():
-                    notifier.deliver(datetime.now(UTC), turn.holds_lease)
+                    sent = notifier.deliver(datetime.now(UTC), turn.holds_lease)
+                    self.broken_channels = dict(sent.broken)
 
     def _made(self) -> tuple[DueRules, Notifier]:
         with self._lock:
             if self._made_of is None or self._stale:
                 try:
                     self._made_of = self._make()
+                    self.refused = ""
                 except TrailhoundError as error:
                     if self._made_of is None:
                         raise
-                    LOG.error("the rules are not taken, the old ones hold: %s", error)
+                    self.refused = error.message
+                    LOG.error("the previous rules stay active: %s", error)
                 self._stale = False
             return self._made_of
 
@@ -80,6 +89,7 @@ class ScheduledDetections:
         pack = rules_in_force(settings)
         for fault in pack.faults:
             LOG.log(logging.ERROR if fault.stops else logging.INFO, "%s", fault)
+        self.intervals = {rule.id: rule.interval for rule in pack.alerting}
         made = detector(self._client, settings, pack)
         said = {"rules": len(pack.alerting), "faults": len(pack.faults)}
         LOG.info("rules in force", extra={"fields": said})

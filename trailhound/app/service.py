@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from opensearchpy import OpenSearch
@@ -29,20 +29,35 @@ from ingest.telemetry.endpoint import Endpoint, Health
 from ingest.telemetry.metrics import Metrics
 from ingest.telemetry.searchable import SearchProbe
 from trailhound.app.detection import rules_in_force
+from trailhound.app.health import (
+    Reason,
+    daemon_reasons,
+    read_shared,
+    rule_intervals,
+    shared_reasons,
+)
 from trailhound.app.scheduled_detections import ScheduledDetections
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.retention import enforce
-from trailhound.errors import ClusterUnreachableError, UsageError
+from trailhound.errors import (
+    ClusterError,
+    ClusterUnreachableError,
+    TrailhoundError,
+    UsageError,
+)
 from trailhound.report.mail import mail_job
 from trailhound.settings import FeedSettings, Settings
 from trailhound.state.feed_checkpoints import FeedCheckpoints
 from trailhound.state.jobs import Jobs
 from trailhound.state.leases import Lease
+from trailhound.threads import SupervisedThread, supervised_threads
 
 LOG = logging.getLogger("trailhound.app.service")
 _WAIT = 5.0
+_SILENT_AFTER = 60.0
+"""Seconds without a word from the cluster after which it counts as not answering."""
 _RETENTION_EVERY = 3600.0
 RELOADED = ("enrich", "filter", "retention", "detections", "notify")
 """Sections that SIGHUP takes, and `run.log_level`; all else needs a restart, and is told."""
@@ -67,11 +82,19 @@ class Service:
         self._id = uuid.uuid4().hex
         self._stopping = threading.Event()
         self._cluster_answers = False
+        self._answered_at = time.monotonic()
+        self._reload_error = ""
+        self._shared: list[Reason] = []
+        """What is wrong with what all daemons share, as last read."""
         self._daemon: Daemon | None = None
         self._scheduler: Scheduler | None = None
         self._detections: ScheduledDetections | None = None
         self.metrics = Metrics(
-            self._status, lambda: self._health().ready, self._leads, self._job_runs
+            self._status,
+            lambda: not self._reasons(),
+            self._leads,
+            self._job_runs,
+            lambda: (each.code for each in self._reasons()),
         )
         self._probe = SearchProbe(settings, self.metrics.searchable)
         self.endpoint = None
@@ -127,14 +150,17 @@ class Service:
         )
         if self._stopping.is_set():
             self._daemon.stop()
-        side = threading.Thread(
-            target=self._keep_present, args=(client, self._daemon), name="presence", daemon=True
-        )
-        side.start()
-        probing = threading.Thread(
-            target=self._probe.run, args=(client, self._stopping), name="searchable", daemon=True
-        )
-        probing.start()
+        daemon, stopping = self._daemon, self._stopping
+        registry = DaemonRegistry(self._settings, self._id)
+        side = [
+            SupervisedThread(
+                lambda: self._keep_present(client, daemon, registry), "presence", stopping
+            ),
+            SupervisedThread(lambda: self._watch_health(client), "health", stopping),
+            SupervisedThread(lambda: self._probe.run(client, stopping), "searchable", stopping),
+        ]
+        for thread in side:
+            thread.start()
         self._scheduler.start()
         names = [feed.name for feed in feeds]
         LOG.info("following", extra={"fields": {"sources": names, "daemon": self._id}})
@@ -143,8 +169,10 @@ class Service:
         finally:
             self._stopping.set()
             self._scheduler.stop()
-            side.join(_WAIT)
-            probing.join(_WAIT)
+            for thread in side:
+                thread.join(_WAIT)
+            with suppress(OpenSearchException, TrailhoundError):
+                registry.deregister(client)
             LOG.info("stopped", extra={"fields": self._daemon.status().counts.as_dict()})
 
     def _jobs(self, client: OpenSearch) -> list[Job]:
@@ -175,27 +203,43 @@ class Service:
         mail = mail_job(client, self._settings, lambda: rules_in_force(self._settings).rules)
         return jobs if mail is None else [*jobs, mail]
 
-    def _keep_present(self, client: OpenSearch, daemon: Daemon) -> None:
+    def _keep_present(self, client: OpenSearch, daemon: Daemon, registry: DaemonRegistry) -> None:
         """Tell the cluster that this daemon lives, and learn whether the cluster does."""
-        presence = DaemonRegistry(self._settings, self._id)
         while True:
             try:
                 newest = _newest_event(client, self._settings)
                 self.metrics.newest_event = newest
-                presence.renew(
+                registry.renew(
                     client,
                     daemon.status(),
                     leads=self._leads(),
                     event_lag_seconds=None if newest is None else max(0.0, time.time() - newest),
                     searchable_seconds=self._probe.last,
+                    reasons=[each.as_dict() for each in self._own_reasons()],
                 )
-                self._cluster_answers = True
-            except OpenSearchException:
+                self._cluster_answers, self._answered_at = True, time.monotonic()
+            except (OpenSearchException, ClusterError):
                 self._cluster_answers = False
             if self._stopping.wait(RENEWED_SECONDS):
                 break
-        with suppress(OpenSearchException):
-            presence.deregister(client)
+
+    def _watch_health(self, client: OpenSearch) -> None:
+        """Read what all daemons share, again and again."""
+        while True:
+            try:
+                with cluster_errors(self._settings):
+                    shared = read_shared(client, self._settings)
+                self._shared = shared_reasons(shared, self._settings, self._intervals)
+            except ClusterError as error:
+                said = f"the state of jobs, rules and channels cannot be read: {error.message}"
+                self._shared = [Reason("state", "ledger", said)]
+            if self._stopping.wait(RENEWED_SECONDS):
+                break
+
+    def _intervals(self) -> dict[str, timedelta]:
+        """Of the rules in force; where another daemon runs them, as the settings have them."""
+        running = self._detections.intervals if self._detections is not None else {}
+        return running or rule_intervals(self._settings)
 
     def _observe(self, run: ObjectProgress, arrival: Delivery, outcome: Outcome) -> None:
         if outcome is Outcome.DONE:
@@ -215,16 +259,41 @@ class Service:
     def _status(self) -> DaemonStatus | None:
         return self._daemon.status() if self._daemon is not None else None
 
+    def _own_reasons(self) -> list[Reason]:
+        """What is wrong here, as this process alone knows it."""
+        late = time.monotonic() - self._answered_at > _SILENT_AFTER
+        found = daemon_reasons(
+            self._status(),
+            supervised_threads(),
+            cluster_answers=self._cluster_answers and not late,
+        )
+        for name, runs in self._job_runs().items():
+            if runs.last_error and self._leads():
+                found.append(Reason("job", name, f"the job {name} fails: {runs.last_error}"))
+        if self._reload_error:
+            said = f"the previous settings stay active: {self._reload_error}"
+            found.append(Reason("settings", "reload", said))
+        if (detections := self._detections) is not None:
+            if detections.refused:
+                said = f"the previous rules stay active: {detections.refused}"
+                found.append(Reason("rules", "reload", said))
+            for name, why in detections.broken_channels.items():
+                found.append(Reason("channel", name, f"the channel {name} cannot be used: {why}"))
+        return found
+
+    def _reasons(self) -> list[Reason]:
+        """All that is wrong, each thing once; empty where it is ready."""
+        stopping = [Reason("stopping", "daemon", "stopping")] if self._stopping.is_set() else []
+        every = [*stopping, *self._own_reasons(), *self._shared]
+        return list({(each.code, each.subject): each for each in reversed(every)}.values())[::-1]
+
     def _health(self) -> Health:
-        reasons = []
-        status = self._status()
-        if self._stopping.is_set():
-            reasons.append("stopping")
-        if not self._cluster_answers:
-            reasons.append("the cluster has not answered lately")
-        if status is not None and status.waiting_for:
-            reasons.append(f"waiting for the cluster: {status.waiting_for}")
-        return Health(not reasons, tuple(reasons))
+        found = self._reasons()
+        return Health(
+            not found,
+            tuple(each.message for each in found),
+            tuple(each.as_dict() for each in found),
+        )
 
     def _reload(self) -> None:
         try:
@@ -239,7 +308,9 @@ class Service:
             self._settings, self._enricher = taken, enricher
         except Exception as error:  # noqa: BLE001 - told, and the old settings hold on
             LOG.error("settings not reloaded: %s", error)
+            self._reload_error = str(error)
             return
+        self._reload_error = ""
         logging.getLogger("trailhound").setLevel(settings.run.log_level.upper())
         LOG.info("settings reloaded: %s, run.log_level", ", ".join(RELOADED))
         if waiting := sorted(changed(taken, settings) - {"run.log_level"}):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from detections.notify.channel_status import ChannelStatus
-from trailhound.cli.screen import out, plural, safe, table
+from trailhound.app.health import Reason
+from trailhound.cli.screen import out, plural, safe, say, table
 from trailhound.cluster.waiting import BLOCKED_CODES
 from trailhound.state.rule_checkpoints import RuleCheckpoint
 
@@ -16,7 +18,9 @@ _MOST_NAMED = 5
 
 
 def show_daemons(daemons: list[dict[str, Any]]) -> None:
-    """A line a daemon, and a table of what they follow."""
+    """A line a daemon, and tables of what they follow and of what they did not read."""
+    if not daemons:
+        say("daemon   none is running")
     for each in daemons:
         rate = f"{each['events_per_second']:,.0f} events/s"
         done = plural(each["objects"].get("done", 0), "object")
@@ -40,6 +44,26 @@ def show_daemons(daemons: list[dict[str, Any]]) -> None:
     rows = list(_sources(daemons))
     if rows:
         out.print(table(["source", "kind", "#waiting", "last arrival", "last error"], rows))
+    left = list(_not_read(daemons))
+    if left:
+        out.print(table(["source", "not read", "#messages or records", "why"], left))
+
+
+def show_reasons(found: list[Reason]) -> None:
+    """Why it is not ready, a line a reason; nothing where there is none."""
+    for number, each in enumerate(found):
+        out.print(safe(f"{'not ready' if not number else '':<10}{each.message}"))
+
+
+def _not_read(daemons: list[dict[str, Any]]) -> Iterator[tuple[object, ...]]:
+    """What of a queue names no object although it should, then what is no reason to read."""
+    for name, what in (("unknown", "left on the queue"), ("ignored", "ignored and deleted")):
+        counts: Counter[tuple[str, str]] = Counter()
+        for source in (source for each in daemons for source in each["sources"]):
+            for row in source.get(name) or ():
+                counts[source["name"], row["what"]] += row["number"]
+        for (source_name, reason), number in counts.most_common(_MOST_BEHIND):
+            yield source_name, what, number, reason
 
 
 def show_dead_letters(letters: list[dict[str, Any]]) -> None:

@@ -28,7 +28,8 @@ def doctor(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Look at the cluster, the templates, GeoIP, disk, clocks, and with SOURCE at AWS.
+    """Check the cluster, templates, disk, clocks, daemons, GeoIP, threat lists, rules, channels and
+    spool; with SOURCE also AWS.
 
     Examples: `trailhound doctor`, `trailhound doctor s3://my-trail-bucket`
     """

@@ -10,11 +10,13 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from detections.notify.channel_status import ChannelStatus, channel_statuses
+from trailhound.app.health import Reason, read_shared, reasons, rule_intervals
 from trailhound.cli.daemons import (
     show_channels,
     show_daemons,
     show_dead_letters,
     show_jobs,
+    show_reasons,
     show_rules,
 )
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
@@ -81,6 +83,7 @@ def status(
     """
     settings = settings_from(config, url, namespace)
     report: dict[str, Any] = {}
+    found: list[Reason] = []
     rules: list[RuleCheckpoint] = []
     channels: list[ChannelStatus] = []
     if not settings.cluster.hosts:
@@ -95,8 +98,10 @@ def status(
     if report.get("state", "running") == "running":
         report |= _cluster(settings)
         rules, channels = _detections(settings)
+        found = _reasons(settings)
     if json:
-        told = {"rules": [each.as_dict() for each in rules]}
+        told: dict[str, Any] = {"rules": [each.as_dict() for each in rules]}
+        told |= {"ready": not found, "reasons": [each.as_dict() for each in found]}
         emit(report | told | {"channels": [each.as_dict() for each in channels]})
     else:
         daemons, scheduled = report.pop("daemons", []), report.pop("jobs", [])
@@ -105,7 +110,9 @@ def status(
             if value is not None:
                 out.print(safe(f"{name:<9}{_for_people(name, value)}"))
         show_dead_letters(letters)
-        show_daemons(daemons)
+        if report["state"] == "running":
+            show_daemons(daemons)
+            show_reasons(found)
         show_jobs(scheduled)
         show_rules(rules)
         show_channels(channels)
@@ -146,6 +153,13 @@ def _detections(settings: Settings) -> tuple[list[RuleCheckpoint], list[ChannelS
         return list(RuleCheckpoints(client, settings).read().values()), channel_statuses(
             client, settings
         )
+
+
+def _reasons(settings: Settings) -> list[Reason]:
+    """Why it does not do all that it should; the same that `/readyz` answers with."""
+    with cluster_errors(settings):
+        shared = read_shared(connect(settings, timeout=10), settings)
+    return reasons(shared, settings, lambda: rule_intervals(settings))
 
 
 def _for_people(name: str, value: object) -> object:

@@ -17,6 +17,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConflictError, NotFoundError, OpenSearchException
 
 from trailhound.state.document import StateDocument
+from trailhound.threads import SupervisedThread
 
 LOG = logging.getLogger("trailhound.lease")
 _MARGIN = 0.2
@@ -69,7 +70,7 @@ class Lease:
         self._until = 0.0
         self._term = 0
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name=f"lease-{name}", daemon=True)
+        self._thread = SupervisedThread(self._keep, f"lease-{name}", self._ended)
 
     @property
     def held(self) -> bool:

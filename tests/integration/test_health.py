@@ -1,0 +1,162 @@
+"""`/readyz`, `status` and `doctor` say the same, and it is the truth."""
+
+from __future__ import annotations
+
+import json
+import signal
+import urllib.request
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+
+import pytest
+import yaml
+from opensearchpy import OpenSearch
+
+from tests.helpers.processes import printed, run, start
+from tests.helpers.queues import until
+from tests.helpers.trails import own_settings, prepared, record, write_trail
+from tests.integration.test_run_command import free_address
+from trailhound.cluster.templates import Names
+from trailhound.settings import Settings
+from trailhound.state.channels import Channels
+from trailhound.state.jobs import Jobs, JobState
+from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
+
+
+@pytest.fixture
+def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
+    return own_settings(engine, namespace, tmp_path / "home")
+
+
+@pytest.fixture
+def client(settings: Settings) -> OpenSearch:
+    return prepared(settings)
+
+
+def readiness(address: str, accept: str = "*/*") -> tuple[int, str]:
+    """Status and body of `/readyz`; 0 while nobody answers."""
+    request = urllib.request.Request(f"http://{address}/readyz", headers={"Accept": accept})
+    try:
+        with urllib.request.urlopen(request) as reply:
+            return reply.status, reply.read().decode()
+    except HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError:
+        return 0, "{}"
+
+
+def codes(address: str) -> set[tuple[str, str]]:
+    """What `/readyz` gives as reasons, by code and subject."""
+    status, body = readiness(address)
+    details = json.loads(body).get("details", [])
+    assert status in (0, 200 if not details else 503)
+    return {(each["code"], each["subject"]) for each in details}
+
+
+def test_status_and_doctor_say_what_is_wrong(
+    client: OpenSearch, settings: Settings, tmp_path: Path
+) -> None:
+    file = tmp_path / "trailhound.yaml"
+    file.write_text(
+        yaml.safe_dump(
+            {
+                "enrich": {"threat_lists": [{"path": str(tmp_path / "gone.txt")}]},
+                "notify": {
+                    "channels": [
+                        {"name": "down", "kind": "command", "command": ["false"]},
+                        {"name": "unset", "kind": "apprise", "url": "nonsense"},
+                    ]
+                },
+            }
+        )
+    )
+    shown = run(settings, "status", "--config", file).stdout.decode()
+    assert "none is running" in shown
+    assert "not ready" not in shown
+    now = datetime.now(UTC)
+    Jobs(client, settings).write(JobState(name="detections", last_error="KeyError: 'seen_until'"))
+    late = RuleCheckpoint(
+        rule_id="late", title="Late rule", seen_until=now - timedelta(days=9), ran_at=now
+    )
+    RuleCheckpoints(client, settings).write([late])
+    Channels(client, settings).revise(
+        "down", lambda _: _.__class__(name="down", waiting=2, last_error="no", last_error_at="2025")
+    )
+    told = run(settings, "status", "--json", "--config", file)
+    assert told.returncode == 0, told.stderr.decode()
+    report = printed(told.stdout)
+    assert report["ready"] is False
+    found = {(each["code"], each["subject"]) for each in report["reasons"]}
+    assert found == {("job", "detections"), ("channel", "down"), ("daemon", "daemon")}
+    shown = run(settings, "status", "--config", file).stdout.decode()
+    assert "KeyError: 'seen_until'" in shown
+
+    checked = run(settings, "doctor", "--json", "--config", file)
+    assert checked.returncode == 1
+    verdicts = {each["what"]: each["verdict"] for each in printed(checked.stdout)["findings"]}
+    assert {each: verdicts[each] for each in verdicts if verdicts[each] == "failed"} == {
+        "health: job detections": "failed",
+        "health: channel down": "failed",
+        "channel unset": "failed",
+        f"threat list {tmp_path / 'gone.txt'}": "failed",
+    }
+    assert verdicts["health: daemon daemon"] == "warning"
+    assert verdicts["rules"] == verdicts["spool"] == verdicts["channel down"] == "ok"
+
+
+def test_a_daemon_is_ready_only_while_all_of_it_works(
+    client: OpenSearch, settings: Settings, tmp_path: Path
+) -> None:
+    trail, rules, file = tmp_path / "trail", tmp_path / "rules", tmp_path / "trailhound.yaml"
+    address = free_address()
+    content: dict[str, Any] = {
+        "run": {"sources": [{"watch": str(trail), "every": 0.3}], "listen": address, "log": "json"},
+        "ingest": {"batch_seconds": 0.2},
+        "detections": {"shipped": False, "rules": [str(rules)]},
+        "notify": {
+            "channels": [{"name": "c", "kind": "apprise", "url_file": str(tmp_path / "url")}]
+        },
+    }
+    file.write_text(yaml.safe_dump(content))
+    (tmp_path / "url").write_text("nonsense")
+    rules.mkdir()
+    alerts = Names(settings.prefix).alerts
+    process = start(settings, "run", "--config", file)
+    try:
+        until(
+            lambda: {("feed", str(trail)), ("channel", "c")} <= codes(address),
+            "a source and a channel that do not work",
+        )
+        until(lambda: ("channel", "c") in reasons_of_status(settings, file), "the same in status")
+        with urllib.request.urlopen(f"http://{address}/healthz") as reply:
+            assert reply.status == 200
+        status, text = readiness(address, "text/plain")
+        assert status == 503
+        assert f"no folder {trail}" in text
+        write_trail(trail, [record()], "a")
+        until(lambda: codes(address) == {("channel", "c")}, "the channel alone")
+        (tmp_path / "url").write_text("json://127.0.0.1:9")
+        until(lambda: readiness(address)[0] == 200, "a daemon that is ready")
+        assert readiness(address, "text/plain") == (200, "ready\n")
+
+        client.indices.close(index=alerts)
+        until(lambda: codes(address) == {("job", "detections")}, "a job that fails")
+        client.indices.open(index=alerts)
+        until(lambda: readiness(address)[0] == 200, "a job that succeeds")
+
+        file.write_text("filter: 7\n")
+        process.send_signal(signal.SIGHUP)
+        until(lambda: codes(address) == {("settings", "reload")}, "settings that are refused")
+        file.write_text(yaml.safe_dump(content))
+        process.send_signal(signal.SIGHUP)
+        until(lambda: readiness(address)[0] == 200, "a daemon that is ready again")
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def reasons_of_status(settings: Settings, file: Path) -> set[tuple[str, str]]:
+    report = printed(run(settings, "status", "--json", "--config", file).stdout)
+    return {(each["code"], each["subject"]) for each in report["reasons"]}

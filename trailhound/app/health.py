@@ -1,0 +1,272 @@
+"""Why an installation does not do what it should: the reasons, computed once for all users.
+
+`/readyz` answers with them, `trailhound status` and `trailhound doctor` list them. What a daemon
+alone knows (its threads, its sources) it computes itself and writes into its document; what all
+daemons share (jobs, rules, channels) is read from the state and judged here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from opensearchpy import OpenSearch
+
+from trailhound.errors import TrailhoundError
+from trailhound.settings import Settings
+from trailhound.state.channels import Channels, ChannelState
+from trailhound.state.daemons import Daemons, DaemonState
+from trailhound.state.jobs import Jobs, JobState
+from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
+from trailhound.threads import ThreadStatus
+
+if TYPE_CHECKING:
+    from ingest.daemon.daemon import DaemonStatus
+
+RULE_SLACK = timedelta(minutes=10)
+"""So long may a rule be late beyond twice its interval before it is past due."""
+LEADER_SLACK = timedelta(minutes=2)
+"""So long after a daemon's start the scheduled jobs may have no leader yet."""
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One thing that is wrong. `code` is a word to select by, `subject` what it is about (a source,
+    a thread, a job, a rule, a channel), `message` a sentence."""
+
+    code: str
+    subject: str
+    message: str
+
+    @property
+    def advice(self) -> str:
+        """What to do."""
+        return _ADVICE.get(self.code, "see the daemon's log")
+
+    def as_dict(self) -> dict[str, str]:
+        return asdict(self)
+
+
+_ADVICE = {
+    "cluster": "check the cluster and cluster.hosts; the daemon goes on by itself",
+    "state": "check the cluster's health, and run `trailhound init`",
+    "thread": "see the daemon's log for the fault, and report it if it comes again",
+    "session": "see the daemon's log, and report it",
+    "stuck": "see the daemon's log; restarting the daemon hands the object back",
+    "deferred": "free some room or fix the permissions of the spool; it goes on by itself",
+    "feed": "check that the source is there and may be read; it goes on by itself",
+    "settings": "fix the settings file and send SIGHUP again",
+    "rules": "fix the rules' folders in the settings and send SIGHUP again",
+    "daemon": "start one: trailhound run",
+    "leader": "see the daemons' logs: none of them gets the lease",
+    "job": "see the daemon's log; the job is tried again at its next time",
+    "rule": "trailhound rules check, and see the daemon's log",
+    "channel": "trailhound notify test",
+}
+
+
+Intervals = Callable[[], Mapping[str, timedelta]]
+"""By rule id, how often each rule in force runs; empty where that is not known. Asked only where a
+rule may be past due."""
+
+
+@dataclass(slots=True)
+class Shared:
+    """What all daemons of a namespace share, as it was at `read_at`."""
+
+    daemons: Sequence[DaemonState] = ()
+    jobs: Sequence[JobState] = ()
+    rules: Collection[RuleCheckpoint] = ()
+    channels: Mapping[str, ChannelState] = field(default_factory=dict)
+    read_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+def read_shared(client: OpenSearch, settings: Settings) -> Shared:
+    """Read it. Raises opensearch-py's exceptions and `RequestFailedError`."""
+    return Shared(
+        Daemons(client, settings).active(),
+        Jobs(client, settings).all(),
+        list(RuleCheckpoints(client, settings).read().values()),
+        Channels(client, settings).all(),
+    )
+
+
+def rule_intervals(settings: Settings) -> dict[str, timedelta]:
+    """Of the rules that the settings put in force; none where they cannot be had."""
+    from trailhound.app.detection import rules_in_force  # a second to load: rarely needed
+
+    try:
+        return {rule.id: rule.interval for rule in rules_in_force(settings).alerting}
+    except TrailhoundError:
+        return {}
+
+
+def reasons(shared: Shared, settings: Settings, intervals: Intervals) -> list[Reason]:
+    """All that is wrong with an installation, as seen from outside of its daemons."""
+    return [*_daemons(shared), *shared_reasons(shared, settings, intervals)]
+
+
+def shared_reasons(shared: Shared, settings: Settings, intervals: Intervals) -> list[Reason]:
+    """What is wrong with jobs, rules and channels, whichever daemon runs them."""
+    return [
+        *_leader(shared),
+        *_jobs(shared.jobs, settings),
+        *_rules(shared, settings, intervals),
+        *_channels(shared.channels, settings),
+    ]
+
+
+def daemon_reasons(
+    status: DaemonStatus | None, threads: Iterable[ThreadStatus], *, cluster_answers: bool
+) -> list[Reason]:
+    """What is wrong with this process's own daemon; `status` is None before it began."""
+    found = []
+    if not cluster_answers:
+        found.append(Reason("cluster", "cluster", "the cluster has not answered lately"))
+    for thread in threads:
+        if thread.fault:
+            again = f", and was started again ({thread.restarts} times so far)"
+            found.append(
+                Reason(
+                    "thread",
+                    thread.name,
+                    f"the thread {thread.name} failed: {thread.fault}"
+                    + (again if thread.restarts else ""),
+                )
+            )
+    if status is None:
+        return found
+    if status.waiting_for:
+        found.append(Reason("cluster", "cluster", f"waiting for the cluster: {status.waiting_for}"))
+    if status.failing:
+        found.append(Reason("session", "ingest", status.failing))
+    if status.stuck:
+        found.append(
+            Reason(
+                "stuck",
+                status.stuck,
+                f"{status.stuck} has been under way for long without any progress",
+            )
+        )
+    if status.deferred:
+        found.append(
+            Reason(
+                "deferred",
+                "spool",
+                f"{status.deferred} objects wait to be read again: {status.deferred_for}",
+            )
+        )
+    found.extend(
+        Reason("feed", feed.name, f"the source {feed.name}: {feed.failing}")
+        for feed in status.feeds
+        if feed.failing
+    )
+    found.extend(
+        Reason("feed", feed, f"the source {feed}: what it announces cannot be fetched: {why}")
+        for feed, why in status.unreachable.items()
+    )
+    return found
+
+
+def _daemons(shared: Shared) -> Iterator[Reason]:
+    """What the active daemons say of themselves; and that none is active where one should be."""
+    for daemon in shared.daemons:
+        for each in daemon.report.get("reasons") or ():
+            where = f"{daemon.host} {daemon.pid}"
+            yield Reason(each["code"], each["subject"], f"daemon {where}: {each['message']}")
+    expected = shared.jobs or any(not rule.inactive for rule in shared.rules)
+    if expected and not shared.daemons:
+        last = max((job.last_run for job in shared.jobs), default="")
+        since = f"; the scheduled jobs last ran at {last[:19]}" if last else ""
+        yield Reason(
+            "daemon",
+            "daemon",
+            f"no daemon is running: nothing is ingested and no rule is run{since}",
+        )
+
+
+def _leader(shared: Shared) -> Iterator[Reason]:
+    started = [
+        datetime.fromisoformat(daemon.report["started"])
+        for daemon in shared.daemons
+        if daemon.report.get("started")
+    ]
+    if not started or any(daemon.report.get("leads") for daemon in shared.daemons):
+        return
+    if shared.read_at - min(started) > LEADER_SLACK:
+        yield Reason("leader", "scheduler", "no daemon runs the scheduled jobs")
+
+
+def _jobs(jobs: Iterable[JobState], settings: Settings) -> Iterator[Reason]:
+    in_use = {"retention"}
+    if settings.detections.scheduled:
+        in_use.add("detections")
+    if settings.report.mail.to:
+        in_use.add("report-mail")
+    for job in jobs:
+        if job.last_error and job.name in in_use:
+            since = (
+                f"last succeeded at {job.last_success[:19]}" if job.last_success else "never yet"
+            )
+            yield Reason("job", job.name, f"the job {job.name} fails ({since}): {job.last_error}")
+
+
+def _rules(shared: Shared, settings: Settings, intervals: Intervals) -> Iterator[Reason]:
+    if not settings.detections.scheduled:
+        return
+    active = [rule for rule in shared.rules if not rule.inactive]
+    failing = [rule for rule in active if rule.failures]
+    if failing:
+        first = max(failing, key=lambda each: each.failures)
+        yield Reason(
+            "rule",
+            _names(failing),
+            f"failed when last run: {_rules_named(failing)}; {first.title}: {first.last_error}",
+        )
+    allowed = timedelta(minutes=settings.detections.lookback_minutes) + RULE_SLACK
+    late = [rule for rule in active if shared.read_at - rule.seen_until > allowed]
+    if late:
+        known = intervals()
+        late = [
+            rule
+            for rule in late
+            if shared.read_at - rule.seen_until
+            > allowed + 2 * known.get(rule.rule_id, timedelta(0))
+            and (rule.rule_id in known or not known)
+        ]
+    if late:
+        oldest = min(late, key=lambda each: each.seen_until)
+        yield Reason(
+            "rule",
+            _names(late),
+            f"past due: {_rules_named(late)}; {oldest.title} has searched what was ingested until "
+            f"{oldest.seen_until:%F %T} UTC",
+        )
+
+
+def _channels(channels: Mapping[str, ChannelState], settings: Settings) -> Iterator[Reason]:
+    for name in (each.name for each in settings.notify.channels):
+        state = channels.get(name)
+        if state is None or not state.last_error or state.last_error_at <= state.last_delivery:
+            continue
+        if state.waiting:
+            yield Reason(
+                "channel",
+                name,
+                f"the channel {name} does not deliver, {state.waiting} alerts wait for it: "
+                f"{state.last_error}",
+            )
+
+
+def _names(rules: Sequence[RuleCheckpoint]) -> str:
+    return ", ".join(sorted(rule.title for rule in rules)[:_NAMED])
+
+
+def _rules_named(rules: Sequence[RuleCheckpoint]) -> str:
+    if len(rules) == 1:
+        return f"the rule {rules[0].title}"
+    more = ", …" if len(rules) > _NAMED else ""
+    return f"{len(rules)} rules ({_names(rules)}{more})"
