@@ -29,6 +29,7 @@ from trailhound.report.collect.compose import compose
 from trailhound.report.collect.query import Window
 from trailhound.sample import SampleSpec, write_sample
 from trailhound.settings import Settings
+from trailhound.state.setup import init_namespace
 
 NAMESPACE = "demo"
 """So that the sample never stands among your own events."""
@@ -52,7 +53,7 @@ def demo(
     _write_trail(trail, events)
     with cluster_errors(settings.hosts[0]):
         client = connect(settings)
-        templates.init(client, settings)
+        init_namespace(client, settings)
         report = run_backfill(settings, [str(trail)], Selection(), force=force)
         out.rule("backfill", align="left")
         show_report(report)

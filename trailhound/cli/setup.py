@@ -7,6 +7,7 @@ from trailhound.cli.screen import emit, out, table
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
+from trailhound.state.setup import init_namespace
 
 
 def init(
@@ -14,13 +15,15 @@ def init(
 ) -> None:
     """Create index templates, the ledger, dead-letter and alert indices; upgrade them in place.
 
+    What an earlier release left in the ledger is brought to today's form.
+
     Safe to run again: it says what it changed.
 
     Example: `trailhound init --url https://opensearch.example:9200`
     """
     settings = settings_from(config, url, namespace)
     with cluster_errors(settings.hosts[0]):
-        changes = templates.init(connect(settings), settings)
+        changes = init_namespace(connect(settings), settings)
     if json:
         emit({"changes": [_row(change) for change in changes]})
         return

@@ -37,9 +37,9 @@ class AlertGroup(StateDocument, frozen=True, kw_only=True):
     kind: ClassVar[str] = "alert_group"
     id_prefix: ClassVar[str] = "alert-group-"
     legacy_state: ClassVar[str] = "alert-group"
+    key_field: ClassVar[str] = "group"
 
-    group: str = ""
-    """Empty in a document of the last release, whose `_id` alone has it."""
+    group: str
     rule: str = ""
     alerts: tuple[GroupedAlert, ...] = ()
     last: datetime | None = None
@@ -48,6 +48,12 @@ class AlertGroup(StateDocument, frozen=True, kw_only=True):
     @property
     def key(self) -> str:
         return self.group
+
+    @classmethod
+    def upgraded(cls, source: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The last release did not store when the last alert ended; its times have one width."""
+        ends = [each["last"] for each in source.get("alerts", ()) if "last" in each]
+        return {"last": max(ends), **source} if ends else source
 
 
 class Removal(StateDocument, frozen=True, kw_only=True):

@@ -27,9 +27,9 @@ class DaemonState(StateDocument, frozen=True, kw_only=True):
     kind: ClassVar[str] = "daemon"
     id_prefix: ClassVar[str] = "daemon-"
     legacy_state: ClassVar[str] = "daemon"
+    key_field: ClassVar[str] = "id"
 
-    id: str = ""
-    """Empty in a document of the last release, whose `_id` alone has it."""
+    id: str
     heartbeat: datetime
     host: str = ""
     pid: int = 0

@@ -30,6 +30,8 @@ class StateDocument(msgspec.Struct, frozen=True, kw_only=True):
     kind: ClassVar[str]
     id_prefix: ClassVar[str] = ""
     legacy_state: ClassVar[str] = ""
+    key_field: ClassVar[str] = ""
+    """The field that releases before `kind` kept in the `_id` alone."""
 
     @property
     def key(self) -> str:
@@ -56,7 +58,10 @@ class StateDocument(msgspec.Struct, frozen=True, kw_only=True):
         Raises `StateDocumentError` where it lacks a field or has one of another type.
         """
         try:
-            return msgspec.convert(cls.upgraded(source), cls)
+            fields = cls.upgraded(source)
+            if cls.key_field and not fields.get(cls.key_field):
+                fields = {**fields, cls.key_field: identifier.removeprefix(cls.id_prefix)}
+            return msgspec.convert(fields, cls)
         except msgspec.ValidationError as error:
             raise StateDocumentError(
                 f"the document {identifier} is not a valid {cls.kind}: {error}",

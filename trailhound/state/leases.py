@@ -33,9 +33,9 @@ class LeaseState(StateDocument, frozen=True, kw_only=True):
     kind: ClassVar[str] = "lease"
     id_prefix: ClassVar[str] = "lease-"
     legacy_state: ClassVar[str] = "lease"
+    key_field: ClassVar[str] = "name"
 
-    name: str = ""
-    """Empty in a document of the last release."""
+    name: str
     owner: str = ""
     term: int = 0
 

@@ -6,6 +6,7 @@ run that failed leaves it where it was, so the next one covers the same time aga
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar
@@ -16,6 +17,8 @@ from opensearchpy import OpenSearch
 from trailhound.settings import Settings
 from trailhound.state.document import StateDocument
 from trailhound.state.store import StateStore
+
+_LONGEST = 480
 
 
 class RuleCheckpoint(StateDocument, frozen=True):
@@ -38,7 +41,9 @@ class RuleCheckpoint(StateDocument, frozen=True):
 
     @property
     def key(self) -> str:
-        return self.rule_id
+        """A rule's id, as long as an `_id` may be that long (512 bytes)."""
+        raw = self.rule_id.encode("utf-8", "surrogatepass")
+        return self.rule_id if len(raw) <= _LONGEST else hashlib.sha256(raw).hexdigest()
 
     def as_dict(self) -> dict[str, Any]:
         """As it is printed; times in ISO 8601."""

@@ -13,8 +13,8 @@ from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import NotFoundError
 
+from trailhound.cluster.reader import IndexReader, Query
 from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import read_many, revise
 from trailhound.errors import RequestFailedError
@@ -24,10 +24,8 @@ from trailhound.state.document import StateDocument, StateDocumentError
 LOG = logging.getLogger("trailhound.state")
 
 PAGE = 1_000
-KEEP_ALIVE = "5m"
 WRITTEN_AT_ONCE = 1_000
 
-Query = Mapping[str, Any]
 Doc = TypeVar("Doc", bound=StateDocument)
 
 
@@ -126,40 +124,20 @@ def pages(
 
     Nothing where the index does not exist. `fields` names what of the source is wanted.
     """
-    try:
-        client.indices.refresh(index=index)
-        opened = client.create_pit(
-            index=index,
-            params={"keep_alive": KEEP_ALIVE, "allow_partial_pit_creation": "false"},
-        )
-    except NotFoundError:
+    reader = IndexReader(client, index, hits_page=PAGE)
+    client.indices.refresh(
+        index=index, params={"ignore_unavailable": "true", "allow_no_indices": "true"}
+    )
+    query = {"bool": {"filter": list(clauses)}}
+    if not reader.count(query):
         return
-    pit = opened["pit_id"]
-    body: dict[str, Any] = {
-        "size": PAGE,
-        "query": {"bool": {"filter": list(clauses)}},
-        # The index has one shard, in which no two documents share a sequence number.
-        "sort": [{"_seq_no": "asc"}],
-        "track_total_hits": False,
-        "seq_no_primary_term": True,
-    }
+    request: dict[str, Any] = {"seq_no_primary_term": True}
     if fields is not None:
-        body["_source"] = list(fields)
-    try:
-        while True:
-            body["pit"] = {"id": pit, "keep_alive": KEEP_ALIVE}
-            reply = client.search(body=body, params={"allow_partial_search_results": "false"})
-            _whole(index, reply)
-            pit = reply.get("pit_id", pit)
-            hits = reply["hits"]["hits"]
-            for hit in hits:
-                guard = {"if_seq_no": hit["_seq_no"], "if_primary_term": hit["_primary_term"]}
-                yield Hit(hit["_id"], hit.get("_source", {}), guard)
-            if len(hits) < body["size"]:
-                return
-            body["search_after"] = hits[-1]["sort"]
-    finally:
-        client.delete_pit(body={"pit_id": [pit]})
+        request["_source"] = list(fields)
+    with reader.snapshot() as snapshot:
+        for hit in snapshot.hits(query, request):
+            guard = {"if_seq_no": hit["_seq_no"], "if_primary_term": hit["_primary_term"]}
+            yield Hit(hit["_id"], hit.get("_source", {}), guard)
 
 
 def write(client: OpenSearch, index: str, documents: Iterable[StateDocument]) -> None:
@@ -218,11 +196,3 @@ def bulk(
                 status=each["status"],
             )
     return answers
-
-
-def _whole(index: str, reply: Mapping[str, Any]) -> None:
-    if reply.get("timed_out") or reply["_shards"]["failed"]:
-        raise RequestFailedError(
-            f"{index} could not be read whole: not every shard answered",
-            hint="see the cluster's health, then run the same command again",
-        )

@@ -17,9 +17,9 @@ class WorkerState(StateDocument, frozen=True, kw_only=True):
     kind: ClassVar[str] = "worker"
     id_prefix: ClassVar[str] = "worker-"
     legacy_state: ClassVar[str] = "worker"
+    key_field: ClassVar[str] = "id"
 
-    id: str = ""
-    """Empty in a document of the last release, whose `_id` alone has it."""
+    id: str
     heartbeat: datetime
     host: str = ""
     boot: str = ""

@@ -50,7 +50,7 @@ class Shelf:
         self.gap = timedelta(seconds=gap)
         self.plain = plain
         self.full = full
-        self.head = AlertGroup()
+        self.head = AlertGroup(group="g")
         self.alerts: dict[str, Burst] = {}
         self.closed: set[str] = set()
         self.merged: set[str] = set()

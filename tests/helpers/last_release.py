@@ -1,0 +1,222 @@
+"""A ledger index as the release before `kind` left it: its mapping, and a document of every kind.
+
+The forms are those that release wrote (commit 44fc787).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from trailhound.cluster.templates import Names
+from trailhound.settings import Settings
+
+Document = dict[str, Any]
+
+_KEYWORD = {"type": "keyword", "ignore_above": 8191}
+MAPPING: Mapping[str, Any] = {
+    "_meta": {"trailhound": {"kind": "ledger", "fingerprint": "of-the-last-release"}},
+    "dynamic": False,
+    "properties": {
+        **dict.fromkeys(("uri", "etag", "state", "worker", "reason"), _KEYWORD),
+        **{name: {"type": "date"} for name in ("claimed_at", "finished_at", "heartbeat")},
+        **{
+            name: {"type": "long"}
+            for name in (
+                "size",
+                "bytes",
+                "read",
+                "indexed",
+                "duplicates",
+                "dead_lettered",
+                "filtered",
+            )
+        },
+    },
+}
+FOLDER = "s3://trail/AWSLogs/111122223333/CloudTrail/us-east-1/"
+
+
+def make_ledger(client: OpenSearch, settings: Settings) -> str:
+    """The empty ledger index; its name."""
+    index = Names(settings.prefix).ledger
+    client.indices.create(
+        index=index, body={"settings": {"number_of_shards": 1}, "mappings": MAPPING}
+    )
+    return index
+
+
+def store(client: OpenSearch, index: str, documents: Iterable[tuple[str, Document]]) -> None:
+    """Write documents by their `_id`s, and make them searchable."""
+    lines = b"".join(
+        json.dumps({"index": {"_id": identifier}}).encode()
+        + b"\n"
+        + json.dumps(document).encode()
+        + b"\n"
+        for identifier, document in documents
+    )
+    reply = client.bulk(index=index, body=lines, params={"refresh": "true"})
+    assert not reply["errors"]
+
+
+def object_entry(number: int, **changes: Any) -> tuple[str, Document]:
+    """An object's entry, done unless told otherwise."""
+    uri = f"{FOLDER}2025/03/01/{number:07}.json.gz"
+    entry = {
+        "uri": uri,
+        "etag": f"etag-{number}",
+        "size": 10,
+        "state": "done",
+        "worker": "",
+        "claimed_at": "2025-03-01T12:00:00.123456+00:00",
+        "read": 3,
+        "indexed": 3,
+        "duplicates": 0,
+        "dead_lettered": 0,
+        "filtered": 0,
+        "bytes": 100,
+        "finished_at": "2025-03-01T12:00:01.123456+00:00",
+        "reason": None,
+    }
+    return _sha(uri), entry | changes
+
+
+def worker(name: str, heartbeat: datetime) -> tuple[str, Document]:
+    return f"worker-{name}", {
+        "state": "worker",
+        "heartbeat": heartbeat.isoformat(),
+        "host": "h",
+        "boot": "b",
+        "pid": 4_000_000,
+    }
+
+
+def daemon(name: str, heartbeat: datetime) -> tuple[str, Document]:
+    return f"daemon-{name}", {
+        "state": "daemon",
+        "heartbeat": heartbeat.isoformat(),
+        "host": "h",
+        "pid": 4_000_000,
+        "started": heartbeat.isoformat(timespec="seconds"),
+        "read": 600,
+        "indexed": 4,
+        "duplicates": 0,
+        "dead_lettered": 0,
+        "filtered": 596,
+        "objects": {"done": 2},
+        "bytes": 10,
+        "retries": 0,
+        "in_flight": 0,
+        "events_per_second": 1.5,
+        "last_error": "",
+        "last_error_at": None,
+        "sources": [],
+        "leads": True,
+        "event_lag_seconds": None,
+        "searchable_seconds": None,
+    }
+
+
+def feed_mark(folder: str, mark: datetime) -> tuple[str, Document]:
+    moment = mark.isoformat(timespec="seconds")
+    return f"mark-{_sha(folder)}", {"uri": folder, "state": "mark", "mark": moment}
+
+
+def rule_mark(rule_id: str, seen_until: datetime, **changes: Any) -> tuple[str, Document]:
+    return f"mark-{rule_id}", {
+        "state": "mark",
+        "rule_id": rule_id,
+        "title": f"Rule {rule_id}",
+        "seen_until": seen_until.isoformat(),
+        "ran_at": (seen_until + timedelta(minutes=5)).isoformat(),
+        "seconds": 0.5,
+        "found": 2,
+        "failures": 0,
+        "last_error": "",
+        "resting": False,
+    } | changes
+
+
+def lease(owner: str, term: int) -> tuple[str, Document]:
+    return "lease-scheduler", {"state": "lease", "owner": owner, "term": term}
+
+
+def failing_job(now: datetime) -> tuple[str, Document]:
+    """The detections of an installation that polls a bucket."""
+    return "job-detections", {
+        "last_error": "KeyError: 'seen_until'",
+        "failures": 17,
+        "state": "job",
+        "name": "detections",
+        "last_run": now.isoformat(timespec="milliseconds"),
+    }
+
+
+def channel(name: str) -> tuple[str, Document]:
+    return f"channel-{name}", {
+        "state": "channel",
+        "name": name,
+        "minute": 29_000_000,
+        "sent": 3,
+        "waiting": 2,
+        "last_delivery": "2025-03-01T12:00:00.000Z",
+    }
+
+
+def alert_group(key: str, last: datetime) -> tuple[str, Document]:
+    times = {"first": (last - timedelta(hours=1)).isoformat(), "last": last.isoformat()}
+    return f"alert-group-{key}", {
+        "state": "alert-group",
+        "rule": "r1",
+        "alerts": [{"id": "a1", **times, "into": "a2"}, {"id": "a2", **times}],
+        "forgotten": (last - timedelta(days=9)).isoformat(),
+    }
+
+
+def of_every_kind(now: datetime | None = None) -> dict[str, Document]:
+    """A document of every kind, by `_id`."""
+    now = now or datetime.now(UTC)
+    return dict(
+        [
+            object_entry(1),
+            object_entry(2, state="done", read=600, indexed=4, filtered=596),
+            object_entry(3, state="failed", reason="gzip breaks off"),
+            object_entry(4, state="claimed", worker="w1", finished_at=None),
+            object_entry(5, state="released"),
+            worker("w1", datetime.now(UTC)),
+            daemon("d1", datetime.now(UTC)),
+            feed_mark(FOLDER, now - timedelta(minutes=7)),
+            rule_mark("r1", now - timedelta(minutes=9)),
+            rule_mark("r2", now - timedelta(days=3), resting=True, failures=2, last_error="x"),
+            lease("d1", 7),
+            failing_job(now),
+            channel("hook"),
+            alert_group("g1", now - timedelta(hours=2)),
+        ]
+    )
+
+
+def old_rule_marks(client: OpenSearch, settings: Settings) -> dict[str, Document]:
+    """What the rule runner of that release reads; a `KeyError` or `TypeError` where it fails."""
+    fields = set(rule_mark("r", datetime.now(UTC))[1])
+    index = Names(settings.prefix).ledger
+    client.indices.refresh(index=index)
+    body = {"size": 10_000, "query": {"term": {"state": "mark"}}}
+    found = {}
+    for hit in client.search(index=index, body=body)["hits"]["hits"]:
+        source = hit["_source"]
+        if more := source.keys() - fields:
+            raise TypeError(f"unexpected keywords {more}")
+        datetime.fromisoformat(source["seen_until"])
+        datetime.fromisoformat(source["ran_at"])
+        found[source["rule_id"]] = source
+    return found
+
+
+def _sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,168 @@
+"""What the last release left in the ledger index, brought to today's form.
+
+Each document is read as its class reads it and written back with its `kind`, guarded by its
+version: whoever writes to it meanwhile wins, and it is looked at again. A checkpoint gets an `_id`
+of its kind, and the old document goes only when the new one is there. So a run that is cut short
+anywhere is finished by the next one, and one over documents of today changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from opensearchpy import OpenSearch
+
+from trailhound.cluster.reader import IndexReader, Query
+from trailhound.cluster.templates import Names
+from trailhound.settings import Settings
+from trailhound.state.catch_up import SCHEDULED_RULES, CatchUp, CatchUps
+from trailhound.state.document import StateDocument, StateDocumentError
+from trailhound.state.feed_checkpoints import FeedCheckpoint, FeedCheckpoints
+from trailhound.state.kinds import KINDS
+from trailhound.state.store import Hit, bulk, pages
+
+LOG = logging.getLogger("trailhound.state")
+
+BULK_BYTES = 4 * 1024 * 1024
+BULK_DOCUMENTS = 2_000
+PASSES = 5
+"""So often documents that others write to all the time are looked at again; the next run goes on,
+and every reader finds them as they are."""
+
+_WITHOUT_KIND: Query = {"bool": {"must_not": [{"exists": {"field": "kind"}}]}}
+
+
+@dataclass(slots=True)
+class Migrated:
+    """How many documents of each kind were brought to today's form; `unreadable` names those that
+    do not have the fields of their kind, with the reason, and were left as they are."""
+
+    kinds: Counter[str] = field(default_factory=Counter)
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        return sum(self.kinds.values())
+
+
+def begin_repair(client: OpenSearch, settings: Settings) -> CatchUp | None:
+    """Where the last release polled a bucket, no scheduled rule could run: note it, before the
+    documents that show it are changed. The repair if it was not noted before.
+
+    A rule that never ran begins with the first event that was ever ingested.
+    """
+    legacy = FeedCheckpoint.legacy_query()
+    reader = IndexReader(client, Names(settings.prefix).ledger)
+    if not reader.count({"bool": {"filter": [legacy, _WITHOUT_KIND]}}):
+        return None
+    repair = CatchUp(
+        name=SCHEDULED_RULES, since=_first_ingested(client, settings), found_at=datetime.now(UTC)
+    )
+    return repair if CatchUps(client, settings).begin(repair) else None
+
+
+def _first_ingested(client: OpenSearch, settings: Settings) -> datetime | None:
+    aggregations = {"first": {"min": {"field": "event.ingested"}}}
+    reader = IndexReader(client, Names(settings.prefix).days)
+    found = reader.search({"aggs": aggregations}).get("aggregations")
+    value = found["first"]["value"] if found else None
+    return None if value is None else datetime.fromtimestamp(value / 1000, UTC)
+
+
+def migrate(client: OpenSearch, settings: Settings) -> Migrated:
+    """Bring every document to today's form. Raises `ClusterError` and opensearch-py's exceptions;
+    what was done stays done, and the next call goes on."""
+    made = Migrated()
+    index = Names(settings.prefix).ledger
+    for kind in KINDS:
+        legacy = kind.legacy_query()
+        if legacy is None:
+            continue
+        for _ in range(PASSES):
+            overtaken = _migrate(client, settings, kind, legacy, made)
+            if not overtaken:
+                break
+        else:
+            LOG.warning("%s documents of the kind %s are written all the time", index, kind.kind)
+    return made
+
+
+def _migrate(
+    client: OpenSearch,
+    settings: Settings,
+    kind: type[StateDocument],
+    legacy: Query,
+    made: Migrated,
+) -> int:
+    """One pass over the documents of a kind. How many were overtaken by another writer."""
+    index, overtaken = Names(settings.prefix).ledger, 0
+    for part in _parts(_parsed(kind, pages(client, index, [legacy, _WITHOUT_KIND]), made)):
+        moved: list[tuple[Hit, StateDocument]] = []
+        lines: list[dict[str, Any]] = []
+        for hit, document in part:
+            if document.identifier == hit.identifier:
+                lines += [{"index": {"_id": hit.identifier, **hit.guard}}, document.document()]
+            else:
+                moved.append((hit, document))
+        # 404: it was removed meanwhile.
+        answers = bulk(client, index, lines, allowed={404, 409})
+        overtaken += sum(1 for each in answers if each["status"] == 409)
+        made.kinds[kind.kind] += sum(1 for each in answers if each["status"] < 300)
+        overtaken += _move(client, settings, kind, moved, made)
+    return overtaken
+
+
+def _move(
+    client: OpenSearch,
+    settings: Settings,
+    kind: type[StateDocument],
+    moved: list[tuple[Hit, StateDocument]],
+    made: Migrated,
+) -> int:
+    """Give documents the `_id`s of their kind. One that is there already is of today's release, and
+    stays, unless it is a feed's, which the later one of two says better."""
+    if not moved:
+        return 0
+    index = Names(settings.prefix).ledger
+    marks = {each.uri: each.mark for _, each in moved if isinstance(each, FeedCheckpoint)}
+    FeedCheckpoints(client, settings).put(marks)
+    lines: list[dict[str, Any]] = []
+    for _, each in moved:
+        lines += [{"create": {"_id": each.identifier}}, each.document()]
+    bulk(client, index, lines, allowed={409})
+    deletions = [{"delete": {"_id": hit.identifier, **hit.guard}} for hit, _ in moved]
+    answers = bulk(client, index, deletions, allowed={404, 409})
+    made.kinds[kind.kind] += sum(1 for each in answers if each["status"] < 300)
+    return sum(1 for each in answers if each["status"] == 409)
+
+
+def _parsed(
+    kind: type[StateDocument], hits: Iterable[Hit], made: Migrated
+) -> Iterator[tuple[Hit, StateDocument]]:
+    for hit in hits:
+        try:
+            yield hit, kind.parse(hit.identifier, hit.source)
+        except StateDocumentError as error:
+            made.unreadable[hit.identifier] = error.message
+
+
+def _parts(
+    documents: Iterable[tuple[Hit, StateDocument]],
+) -> Iterator[list[tuple[Hit, StateDocument]]]:
+    """Parts of a size that one request takes."""
+    part: list[tuple[Hit, StateDocument]] = []
+    size = 0
+    for hit, document in documents:
+        part.append((hit, document))
+        size += len(orjson.dumps(hit.source))
+        if size > BULK_BYTES or len(part) == BULK_DOCUMENTS:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part

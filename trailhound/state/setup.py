@@ -1,0 +1,39 @@
+"""A namespace made ready: templates and indices, and the ledger's documents in today's form."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from opensearchpy import OpenSearch
+
+from trailhound.cluster import templates
+from trailhound.cluster.templates import Change, Names
+from trailhound.settings import Settings
+from trailhound.state.migration import begin_repair, migrate
+from trailhound.state.stale import remove_stale
+
+
+def init_namespace(client: OpenSearch, settings: Settings) -> list[Change]:
+    """Create or upgrade everything of a namespace; idempotent, and safe to interrupt.
+
+    Raises `ForeignTemplateError` where a name of ours is taken by something that isn't ours,
+    `ClusterError`, and opensearch-py's exceptions.
+    """
+    # Before the templates: without these no daemon of this release starts, which would give rules
+    # that never ran checkpoints of now.
+    repair = begin_repair(client, settings)
+    changes = templates.init(client, settings)
+    ledger = Names(settings.prefix).ledger
+    if repair is not None:
+        what = f"`run --poll` had switched off the scheduled rules: {repair.describe()}"
+        changes.append(Change(ledger, "upgraded", what))
+    made = migrate(client, settings)
+    if made.total:
+        kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(made.kinds.items()))
+        changes.append(Change(ledger, "upgraded", f"documents brought to today's form: {kinds}"))
+    changes += [Change(ledger, "kept", reason) for reason in made.unreadable.values()]
+    stale = remove_stale(client, settings, datetime.now(UTC))
+    if stale:
+        kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(stale.items()))
+        changes.append(Change(ledger, "upgraded", f"removed what ended without a word: {kinds}"))
+    return changes
