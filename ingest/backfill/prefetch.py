@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -15,13 +16,14 @@ from ingest.sources.local import LocalSource
 from ingest.sources.stream import StreamSource
 from trailhound.errors import ObjectUnreadableError, SourceError, SourceUnreachableError
 
+LOG = logging.getLogger("trailhound.prefetch")
 LISTED_AHEAD: Final = 512
 """Objects listed and not yet handed out, at most: whoever claims them must not claim a bucket."""
 _NEARBY: Final = (LocalSource, StreamSource)
 """Sources where opening takes microseconds: a thread's hand-over would cost more than it saves."""
 _CLOSING_SECONDS: Final = 2.0
 
-_Fetched = BinaryIO | Exception | None
+_Fetched = BinaryIO | SourceError | None
 """The bytes, or why there are none; None where the object is to be opened by the consumer."""
 
 
@@ -77,8 +79,6 @@ class Prefetcher:
                 if fetched is None:
                     fetched = self._opened(item, whole=self._nearby)
                 if isinstance(fetched, SourceUnreachableError):
-                    raise fetched
-                if isinstance(fetched, Exception) and not isinstance(fetched, SourceError):
                     raise fetched
                 yield item, fetched
                 if not isinstance(fetched, Exception):
@@ -193,7 +193,7 @@ class Prefetcher:
                 self._result.notify()
             del fetched
 
-    def _opened(self, item: TrailObject, *, whole: bool) -> BinaryIO | Exception:
+    def _opened(self, item: TrailObject, *, whole: bool) -> BinaryIO | SourceError:
         """The object's bytes or the error, `whole` in memory if it is small."""
         try:
             stream = self._source.open(item)
@@ -209,5 +209,10 @@ class Prefetcher:
             return ObjectUnreadableError(
                 f"{item.uri}: reading broke off ({reason})", hint="check the disk, and run again"
             )
-        except Exception as error:  # noqa: BLE001 - a SourceError is handed out, others raised
+        except SourceError as error:
             return error
+        except Exception as error:
+            LOG.error("internal error at %s", item.uri, exc_info=error)
+            return ObjectUnreadableError(
+                f"{item.uri}: internal error (please report it): {type(error).__name__}: {error}"
+            )

@@ -29,6 +29,8 @@ from trailhound.threads import SupervisedThread
 LOG = logging.getLogger("trailhound.poll")
 _EVERY = 60.0
 _TRIES = 5
+_FIRST_YEAR = datetime(2006, 1, 1, tzinfo=UTC)
+"""Before S3 itself: no file was delivered earlier, whatever its name says."""
 _PLACE = re.compile(
     r"^(?P<folder>s3://.*?(?P<account>\d{12})/(?P<kind>CloudTrail(?:-[A-Za-z]+)?)/(?P<region>[^/]+)/)"
     r"\d{4}/\d{2}/\d{2}/[^/]*?_(?P<time>\d{8}T\d{4})\d{0,2}Z"
@@ -136,6 +138,8 @@ class PollFeed:
                 delivered = datetime.strptime(place["time"], "%Y%m%dT%H%M").replace(tzinfo=UTC)
             except ValueError:
                 continue
+            # A name may say any time; none that cannot be must move the mark past all others.
+            delivered = max(_FIRST_YEAR, min(delivered, datetime.now(UTC)))
             self._consider(item, place["folder"], delivered)
 
     def _consider(self, item: TrailObject, folder: str, delivered: datetime) -> None:
