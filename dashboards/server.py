@@ -20,10 +20,15 @@ import urllib3
 from urllib3.exceptions import HTTPError, InsecureRequestWarning, LocationParseError
 
 from dashboards.imported import Imported, outcomes
-from dashboards.ndjson import Line, written
+from dashboards.ndjson import Line, parse, written
 from trailhound import __version__
 from trailhound.cluster.refusals import shown
-from trailhound.errors import DashboardsRefusedError, DashboardsUnreachableError, SettingsError
+from trailhound.errors import (
+    DashboardsRefusedError,
+    DashboardsUnreachableError,
+    SettingsError,
+    UsageError,
+)
 from trailhound.settings import DashboardsSettings
 
 _CHECK = "check dashboards.url: it is the address that a browser opens, with its base path"
@@ -53,7 +58,18 @@ class DashboardsServer:
         path = "/api/saved_objects/_import" + ("?overwrite=true" if overwrite else "")
         file = ("trailhound.ndjson", written(lines).encode(), "application/ndjson")
         reply = self._request("POST", path, fields={"file": file})
-        return outcomes(lines, self._json(reply))
+        return outcomes(lines, self._json(reply, "success"))
+
+    def has_dashboard(self, name: str) -> bool:
+        """Whether it has a dashboard of this id."""
+        path = f"/api/saved_objects/dashboard/{quote(name, safe='')}"
+        reply = self._send("GET", path)
+        if reply.status == 200:
+            self._json(reply, "id")
+            return True
+        if reply.status == 404 and _said(reply).get("statusCode") == 404:
+            return False
+        raise _refused(self._where, reply)
 
     def export_objects(self, wanted: Sequence[tuple[str, str]]) -> bytes:
         """`.ndjson` of these (kind, id) with all that they refer to; of every dashboard if empty.
@@ -71,6 +87,10 @@ class DashboardsServer:
             body=json.dumps(body).encode(),
             headers={"content-type": "application/json"},
         )
+        try:
+            parse(reply.data.decode(), "the export")
+        except (UsageError, UnicodeDecodeError):
+            raise _not_dashboards(self._where, reply) from None
         return reply.data
 
     def address_of(self, dashboard: str, since: str = "", until: str = "") -> str:
@@ -83,28 +103,30 @@ class DashboardsServer:
             address += f"?_g=(time:{time})"
         return address
 
+    @property
+    def _where(self) -> str:
+        return f"OpenSearch Dashboards at {shown(self.base)}"
+
     def _request(self, method: str, path: str, **more: Any) -> urllib3.BaseHTTPResponse:
+        reply = self._send(method, path, **more)
+        if reply.status == 200:
+            return reply
+        raise _refused(self._where, reply)
+
+    def _send(self, method: str, path: str, **more: Any) -> urllib3.BaseHTTPResponse:
         headers = {**self._headers, **more.pop("headers", {})}
-        where = f"OpenSearch Dashboards at {shown(self.base)}"
         try:
-            reply = self._pool.request(
+            return self._pool.request(
                 method, self.base + path, headers=headers, redirect=False, **more
             )
         except (HTTPError, LocationParseError) as error:
-            raise _unreachable(where, error) from None
-        if reply.status == 200:
-            return reply
-        raise _refused(where, reply)
+            raise _unreachable(self._where, error) from None
 
-    def _json(self, reply: urllib3.BaseHTTPResponse) -> dict[str, Any]:
-        try:
-            said = json.loads(reply.data)
-        except ValueError:
-            said = None
-        if not isinstance(said, dict) or "success" not in said:
-            raise DashboardsRefusedError(
-                f"what answers at {shown(self.base)} is no OpenSearch Dashboards", hint=_CHECK
-            )
+    def _json(self, reply: urllib3.BaseHTTPResponse, name: str) -> dict[str, Any]:
+        """The object in a reply, which has this name in it; a server that isn't ours lacks it."""
+        said = _said(reply)
+        if name not in said:
+            raise _not_dashboards(self._where, reply)
         return said
 
 
@@ -189,12 +211,14 @@ def _refused(where: str, reply: urllib3.BaseHTTPResponse) -> DashboardsRefusedEr
             f"{where} refused the login: wrong or missing user and password",
             hint="check dashboards.username and TRAILHOUND_DASHBOARDS__PASSWORD",
         )
-    if status == 403:
+    if status == 403 and _said(reply):
         return DashboardsRefusedError(
             f"{where} does not let this user do that: {reason}",
             hint="the user needs to write to the tenant or workspace: see dashboards.tenant and "
             "dashboards.workspace",
         )
+    if not _said(reply) and status < 500 and status != 413:
+        return _not_dashboards(where, reply)
     if status == 404:
         return DashboardsRefusedError(f"{where} knows no such place: {reason}", hint=_CHECK)
     if status == 413:
@@ -203,6 +227,16 @@ def _refused(where: str, reply: urllib3.BaseHTTPResponse) -> DashboardsRefusedEr
             hint="import one dashboard at a time, or raise savedObjects.maxImportPayloadBytes",
         )
     return DashboardsRefusedError(f"{where} refused: {reason} (status {status})")
+
+
+def _not_dashboards(where: str, reply: urllib3.BaseHTTPResponse) -> DashboardsRefusedError:
+    kind = str(reply.headers.get("content-type") or "no content type").partition(";")[0]
+    place = where.removeprefix("OpenSearch Dashboards at ")
+    return DashboardsRefusedError(
+        f"what answers at {place} is not OpenSearch Dashboards "
+        f"(status {reply.status}, {kind[:_LONGEST]})",
+        hint=_CHECK,
+    )
 
 
 def _said(reply: urllib3.BaseHTTPResponse) -> dict[str, Any]:
@@ -218,11 +252,16 @@ def _missing(reply: urllib3.BaseHTTPResponse) -> str:
     """The objects that a refused export names as missing."""
     attributes = _said(reply).get("attributes")
     objects = attributes.get("objects") if isinstance(attributes, dict) else None
-    return ", ".join(f"{each['type']} {each['id']}" for each in objects or ())
+    if not isinstance(objects, list):
+        return ""
+    named = [each for each in objects if isinstance(each, dict)]
+    return ", ".join(f"{each.get('type')} {each.get('id')}" for each in named)
 
 
 def _reason(reply: urllib3.BaseHTTPResponse) -> str:
-    """What Dashboards says; the page's start if it is no JSON."""
-    if said := str(_said(reply).get("message") or ""):
-        return said
-    return " ".join(reply.data.decode(errors="replace").split())[:_LONGEST] or "without a word"
+    """What Dashboards says. A page of a proxy or another server is not repeated."""
+    said = str(_said(reply).get("message") or "")
+    text = reply.data[: 10 * _LONGEST].decode(errors="replace")
+    if not said and not _said(reply) and "<" not in text:
+        said = text  # such as "OpenSearch Dashboards server is not ready yet"
+    return " ".join(said.split())[:_LONGEST] or "it gives no reason"

@@ -1,45 +1,49 @@
 """Everything that can go wrong, as one tree.
 
+The exit code beside a class is the command's (`trailhound.cli.exit_codes` decides).
+
 Each error says what happened and to which object (`message`), and what to do next (`hint`).
 Whoever catches one shows both; a traceback is shown by `--debug` alone.
 
     TrailhoundError
-    ├── UsageError              wrong use: a flag, a path, a combination           exit 2
-    │   └── SettingsError       a setting that is missing, unknown or malformed
-    ├── RuleError               a Sigma rule: malformed, or not supported          exit 2
-    ├── ClusterError            OpenSearch would not do what was asked             exit 3
-    │   ├── ClusterUnreachable  no answer: wrong address, down, TLS, time-out
-    │   ├── AccessRefused       401 or 403: names the permission that is missing
-    │   ├── ClusterBlocked      it answers but cannot write: full disk, shard limit, closed index
-    │   ├── ForeignTemplate     the template that applies is not Trailhound's, or is out of date
-    │   └── RequestFailed       any other refusal, with the cluster's own reason
-    ├── DashboardsError         OpenSearch Dashboards would not do what was asked  exit 3
-    │   ├── DashboardsUnreachable
-    │   └── DashboardsRefused   it answers, and says no: login, permission, what it does not know
-    ├── EngineError             the local engine                                   exit 3
-    │   ├── PortTaken
-    │   ├── ArtifactsUnavailable
-    │   ├── DiskFull
-    │   └── EngineFailed        it started and stopped, or never became ready
-    ├── SourceError             a place trail files come from                      exit 1
-    │   ├── SourceUnreachable   the bucket or folder as a whole
-    │   ├── ObjectDenied        one object, permission
-    │   ├── ObjectGone          one object, deleted between list and get
-    │   └── ObjectUnreadable    one object, any other fault of fetching it
-    ├── TrailFileError          the bytes of one file                              exit 1
-    │   ├── NotATrail           not JSON of any shape that holds CloudTrail records
-    │   ├── CorruptFile         gzip or JSON that breaks off or breaks in the middle
-    │   └── FileTooLarge        over the limit on uncompressed size
-    ├── RecordError             one record that cannot become a document           exit 1
-    ├── SpoolError              the folder of last resort for records can't be written  exit 1
-    ├── NotifyError             a message that a channel did not take              exit 1
-    ├── GeoDatabaseError        a GeoIP database that cannot be read (a warning)
-    ├── ThreatListError         a threat list that cannot be read (a warning)
-    ├── ReportError             a report that can't be made                        exit 1
-    │   ├── BrowserMissing      no Chromium to print a PDF with
-    │   └── MailFailed          the mail server can't be reached, or refused
-    ├── NoEventsIndexError      there is no daily index to look at                 exit 1
-    └── AccountingError         read ≠ indexed + duplicates + dead-lettered + filtered   exit 1
+    ├── UsageError                  wrong use: a flag, a path, a combination         exit 2
+    │   └── SettingsError           a setting that is missing, unknown or malformed
+    ├── UnusablePathError           a file that is there and can't be read or written  exit 1
+    ├── RuleError                   a Sigma rule: malformed, or not supported        exit 2
+    ├── ClusterError                OpenSearch would not do what was asked           exit 3
+    │   ├── ClusterUnreachableError no answer: wrong address, down, TLS, time-out
+    │   ├── AccessDeniedError       401 or 403: names the permission that is missing
+    │   ├── ClusterBlockedError     it can't write: full disk, shard limit, closed index
+    │   ├── ForeignTemplateError    the template that applies is not ours, or is out of date
+    │   └── RequestFailedError      any other refusal, with the cluster's own reason
+    ├── DashboardsError             OpenSearch Dashboards would not do what was asked  exit 3
+    │   ├── DashboardsUnreachableError
+    │   └── DashboardsRefusedError  it says no: login, permission, what it does not know
+    ├── EngineError                 the local engine                                 exit 3
+    │   ├── PortInUseError
+    │   ├── ArtifactsUnavailableError
+    │   ├── DiskFullError
+    │   └── EngineStartError        it started and stopped, or never became ready
+    ├── SourceError                 a place trail files come from                    exit 1
+    │   ├── SourceUnreachableError  the bucket or folder as a whole
+    │   │   └── SourceNotFoundError it does not exist                                exit 2
+    │   ├── ObjectAccessDeniedError one object, permission
+    │   ├── ObjectNotFoundError     one object, deleted between list and get
+    │   └── ObjectUnreadableError   one object, any other fault of fetching it
+    ├── TrailFileError              the bytes of one file                            exit 1
+    │   ├── NotATrailFileError      not JSON of any shape that holds CloudTrail records
+    │   ├── CorruptFileError        gzip or JSON that breaks off or breaks in the middle
+    │   └── FileTooLargeError       over the limit on uncompressed size
+    ├── RecordError                 one record that cannot become a document         exit 1
+    ├── SpoolError                  the folder of last resort can't be written       exit 1
+    ├── NotifyError                 a message that a channel did not take            exit 1
+    ├── GeoDatabaseError            a GeoIP database that cannot be read (a warning)
+    ├── ThreatListError             a threat list that cannot be read (a warning)
+    ├── ReportError                 a report that can't be made                      exit 1
+    │   ├── BrowserNotFoundError    no Chromium to print a PDF with
+    │   └── MailError               the mail server can't be reached, or refused
+    ├── NoEventsIndexError          there is no daily index to search                exit 1
+    └── AccountingError             read ≠ indexed + duplicates + dead-lettered + filtered  exit 1
 """
 
 from __future__ import annotations
@@ -51,11 +55,9 @@ class TrailhoundError(Exception):
     """The root: a sentence on what happened, and one on what to do.
 
     >>> error = UsageError("--since is after --until", hint="swap the two dates")
-    >>> str(error), error.hint, error.exit_code
-    ('--since is after --until', 'swap the two dates', 2)
+    >>> str(error), error.hint
+    ('--since is after --until', 'swap the two dates')
     """
-
-    exit_code = 1
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -66,23 +68,21 @@ class TrailhoundError(Exception):
 class UsageError(TrailhoundError):
     """Wrong use of a command: a flag, a path, a combination."""
 
-    exit_code = 2
-
 
 class SettingsError(UsageError):
     """A setting that is missing, unknown or malformed."""
 
 
+class UnusablePathError(TrailhoundError):
+    """A file or folder that is there and can't be read or written."""
+
+
 class RuleError(TrailhoundError):
     """A Sigma rule that is malformed, or asks for something that is not supported."""
-
-    exit_code = 2
 
 
 class ClusterError(TrailhoundError):
     """OpenSearch would not do what was asked."""
-
-    exit_code = 3
 
 
 class ClusterUnreachableError(ClusterError):
@@ -112,8 +112,6 @@ class RequestFailedError(ClusterError):
 class DashboardsError(TrailhoundError):
     """OpenSearch Dashboards would not do what was asked."""
 
-    exit_code = 3
-
 
 class DashboardsUnreachableError(DashboardsError):
     """No answer: wrong address, down, TLS refused, time-out."""
@@ -125,8 +123,6 @@ class DashboardsRefusedError(DashboardsError):
 
 class EngineError(TrailhoundError):
     """The local engine."""
-
-    exit_code = 3
 
 
 class PortInUseError(EngineError):
@@ -150,7 +146,11 @@ class SourceError(TrailhoundError):
 
 
 class SourceUnreachableError(SourceError):
-    """A bucket or folder as a whole: missing, denied, wrong region."""
+    """A bucket or folder as a whole: denied, wrong region, no answer."""
+
+
+class SourceNotFoundError(SourceUnreachableError):
+    """A bucket, folder, file or queue that does not exist: a wrong name was given."""
 
 
 class ObjectAccessDeniedError(SourceError):

@@ -1,7 +1,8 @@
-"""What a person does with alerts: look for them, read one, take it on, close it."""
+"""What a person does with alerts: look for them, read one, acknowledge it, close it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +14,7 @@ from detections.alerts.document import Document, changed_state, shown, stamp
 from detections.alerts.paging import every
 from detections.rule import LEVELS, Level
 from trailhound.cluster.templates import Names
-from trailhound.cluster.versions import revise
+from trailhound.cluster.versions import existing, revise
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
 
@@ -82,15 +83,20 @@ class AlertStore:
     def get(self, name: str) -> Document:
         """One alert, with what became of its messages. Raises `UsageError` where there is none."""
         if not name:
-            raise _unknown(name)
+            raise unknown(name)
         try:
             found = self._client.get(
                 index=self._index, id=name, params={"_source_excludes": "counted"}
             )
         except NotFoundError:
-            raise _unknown(name) from None
+            raise unknown(name) from None
         source = found["_source"]
         return shown(name, source) | {"delivery": source.get("delivery", {}).get("log", {})}
+
+    def missing(self, names: Sequence[str]) -> set[str]:
+        """Those of the ids that no alert has."""
+        there = existing(self._client, self._index, [name for name in names if name])
+        return set(names) - there
 
     def acknowledge(self, name: str, by: str, note: str = "") -> Document:
         """Say that somebody works on it. Raises `UsageError` for one that is closed."""
@@ -103,7 +109,7 @@ class AlertStore:
     def _change(self, name: str, state: str, by: str, note: str) -> Document:
         now = datetime.now(UTC)
         if not name:
-            raise _unknown(name)
+            raise unknown(name)
 
         def change(document: Document) -> Document | None:
             if document["state"] == "closed":
@@ -117,9 +123,12 @@ class AlertStore:
 
         changed = revise(self._client, self._index, name, change)
         if changed is None:
-            raise _unknown(name)
+            raise unknown(name)
         return shown(name, changed)
 
 
-def _unknown(name: str) -> UsageError:
-    return UsageError(f"there is no alert {name}", hint="see `trailhound alerts list`")
+def unknown(*names: str) -> UsageError:
+    """What to raise for ids that no alert has."""
+    return UsageError(
+        f"there is no alert {', '.join(names)}", hint="see `trailhound alerts list --state all`"
+    )

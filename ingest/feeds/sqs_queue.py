@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
 
 from ingest.sources.session import NO_CREDENTIALS, sqs_client
-from trailhound.errors import SourceError, SourceUnreachableError, UsageError
+from trailhound.errors import SourceError, SourceNotFoundError, SourceUnreachableError, UsageError
 from trailhound.settings import AwsSettings
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def queue_error(error: Exception, queue: str) -> SourceError | UsageError:
             hint=f"grant sqs:{operation} on it, and kms:Decrypt where it is encrypted",
         )
     if code in ("NonExistentQueue", "QueueDoesNotExist"):
-        return SourceUnreachableError(f"queue {queue}: there is none ({code})", hint=_HINTS[code])
+        return SourceNotFoundError(f"queue {queue}: there is none ({code})", hint=_HINTS[code])
     said = str(error.response.get("Error", {}).get("Message") or "")[:300]
     return SourceUnreachableError(
         f"queue {queue}: {operation}: {code}: {said}",

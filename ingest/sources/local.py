@@ -18,6 +18,7 @@ from trailhound.errors import (
     ObjectNotFoundError,
     ObjectUnreadableError,
     SourceError,
+    SourceNotFoundError,
     SourceUnreachableError,
 )
 
@@ -35,12 +36,12 @@ class LocalSource:
     """
 
     def __init__(self, text: str) -> None:
-        """Raises `SourceUnreachableError` where nothing of that name is there."""
+        """Raises `SourceNotFoundError` where nothing of that name is there."""
         self._text = str(Path(text).expanduser())
         self._tally = Tally()
         exists = os.path.lexists(self._text)
         if not exists and not glob.has_magic(self._text):
-            raise SourceUnreachableError(
+            raise SourceNotFoundError(
                 f"{text}: no such file or folder", hint="check the path; S3 is s3://bucket/prefix"
             )
         self._glob = not exists
@@ -81,7 +82,7 @@ class LocalSource:
         """What a pattern matches. Folders are walked too, unless `**` has been there already."""
         matches = sorted(glob.iglob(self._text, recursive=True))  # noqa: PTH207
         if not matches:
-            raise SourceUnreachableError(f"{self._text}: nothing matches", hint="check the pattern")
+            raise SourceNotFoundError(f"{self._text}: nothing matches", hint="check the pattern")
         if _names_other_files(self._text):
             for match in matches:
                 if not Path(match).is_dir():

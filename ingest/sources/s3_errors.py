@@ -23,6 +23,7 @@ from trailhound.errors import (
     ObjectNotFoundError,
     ObjectUnreadableError,
     SourceError,
+    SourceNotFoundError,
     SourceUnreachableError,
 )
 
@@ -74,6 +75,8 @@ def listing_error(error: Exception, place: str) -> SourceUnreachableError:
         code = _code(error)
         if _assuming(error):
             return _role_refused(code)
+        if code in ("NoSuchBucket", "InvalidBucketName"):
+            return SourceNotFoundError(f"{place}: no such bucket ({code})", hint=_EVERYWHERE[code])
         if code in _EVERYWHERE:
             return SourceUnreachableError(f"{place}: {code}", hint=_EVERYWHERE[code])
         if code in _DENIED:
@@ -81,7 +84,7 @@ def listing_error(error: Exception, place: str) -> SourceUnreachableError:
                 f"{place}: listing is denied ({_reason(error)})", hint=_LIST
             )
         if code in _GONE:
-            return SourceUnreachableError(
+            return SourceNotFoundError(
                 f"{place}: no such bucket ({code})", hint=_EVERYWHERE["NoSuchBucket"]
             )
         return SourceUnreachableError(f"{place}: cannot be listed ({_reason(error)})", hint=_AGAIN)

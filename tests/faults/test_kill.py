@@ -162,7 +162,7 @@ def test_a_stopped_run_finishes_what_it_has_begun(
     wait_for(events_indexed(settings, 300), process)
     process.send_signal(number)
     code, out, err = ended(process)
-    assert code == 1, err
+    assert code == 130, err
     report = printed(out)
     assert report["interrupted"] is True
     assert identity_holds(report)

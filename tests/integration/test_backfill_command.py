@@ -41,11 +41,15 @@ def trail(tmp_path: Path) -> Path:
 
 
 def refused(settings: Settings, arguments: Sequence[str | Path], *, code: int) -> str:
-    """What a command that fails says: a sentence on stderr, no traceback, nothing on stdout."""
+    """What a command that fails says: a sentence on stderr, no traceback; on stdout
+    nothing, or the error as an object for `--json`."""
     ended = run(settings, *arguments)
     said = ended.stderr.decode()
     assert ended.returncode == code, said
-    assert ended.stdout == b""
+    if "--json" in arguments:
+        assert printed(ended.stdout)["error"]["exit_code"] == code
+    else:
+        assert ended.stdout == b""
     assert "Traceback" not in said
     assert said.strip()
     return said
@@ -113,8 +117,8 @@ def test_wrong_use_is_exit_code_2(
     assert word in refused(settings, arguments, code=2)
 
 
-def test_a_source_that_is_not_there_is_exit_code_1(settings: Settings, trail: Path) -> None:
-    assert str(trail) in refused(settings, ["backfill", trail, "--json"], code=1)
+def test_a_source_that_is_not_there_is_exit_code_2(settings: Settings, trail: Path) -> None:
+    assert str(trail) in refused(settings, ["backfill", trail, "--json"], code=2)
 
 
 def test_a_cluster_that_does_not_answer_is_exit_code_3(tmp_path: Path, trail: Path) -> None:

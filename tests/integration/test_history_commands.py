@@ -17,6 +17,7 @@ from tests.faults.proxy import DROP, Proxy, Request
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.app.detection import History, rules_in_force
 from trailhound.cli.detect import asked
+from trailhound.cli.exit_codes import exit_code
 from trailhound.cli.main import app
 from trailhound.cluster.templates import Names
 from trailhound.errors import NoEventsIndexError, UsageError
@@ -81,7 +82,7 @@ def test_without_an_index_nothing_can_be_said(command: tuple[str, ...], settings
         app, [*command, "--url", settings.hosts[0], "--namespace", settings.namespace]
     )
     assert isinstance(done.exception, NoEventsIndexError)
-    assert done.exception.exit_code == 1
+    assert exit_code(done.exception) == 1
     said = str(done.exception)
     assert f"no index {Names(settings.prefix).days}" in said
     assert "found nothing" not in done.output

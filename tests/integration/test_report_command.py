@@ -51,7 +51,10 @@ def test_the_command_writes_what_the_names_say(settings: Settings, tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("arguments", "word"),
-    [(["--since", "2025-03-02", "--until", "2025-03-01"], "begins after"), (["--mail"], "mail")],
+    [
+        (["--since", "2025-03-02", "--until", "2025-03-01"], "is after --until"),
+        (["--mail"], "mail"),
+    ],
 )
 def test_wrong_use_is_told(settings: Settings, arguments: list[str], word: str) -> None:
     ended = run(settings, "report", *arguments)

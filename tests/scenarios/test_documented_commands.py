@@ -27,6 +27,7 @@ from tests.helpers import dashboards_api
 from tests.helpers.engines import remove_namespace
 from tests.helpers.processes import environment
 from tests.helpers.trails import own_settings
+from trailhound.cli.exit_codes import exit_code
 from trailhound.cli.main import app
 from trailhound.errors import TrailhoundError
 from trailhound.settings import Settings
@@ -110,7 +111,7 @@ class Installation:
             return process.returncode, (out + err).decode()
         done = command_in(self.folder, self.env, arguments)
         if isinstance(done.exception, TrailhoundError):
-            return done.exception.exit_code, f"{done.output}{done.exception}"
+            return exit_code(done.exception), f"{done.output}{done.exception}"
         return done.exit_code, f"{done.output}{done.exception or ''}"
 
     def must(self, *arguments: str) -> str:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import getpass
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
+from opensearchpy.exceptions import OpenSearchException
 from rich.text import Text
 
-from detections.alerts.store import AlertQuery, AlertStore
+from detections.alerts.store import AlertQuery, AlertStore, unknown
 from detections.rule import Level
+from trailhound.cli import dates
+from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cli.screen import emit, out, plural, safe, say, table
+from trailhound.cli.screen import emit, out, plural, safe, say, table, warn
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
-from trailhound.errors import UsageError
+from trailhound.errors import ClusterError, UsageError
 
-app = typer.Typer(no_args_is_help=True, help="Alerts: list them, read one, take it on, close it.")
+app = typer.Typer(no_args_is_help=True, help="Alerts: list, read, acknowledge, close.")
 
 _COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow"}
 
@@ -45,17 +49,22 @@ def list_alerts(
         typer.Option("--state", help="open, acknowledged, closed or all. Default: not closed."),
     ] = None,
     level: Annotated[
-        Level, typer.Option("--level", help="This level and graver ones.")
+        Level, typer.Option("--level", help="This level and above.")
     ] = "informational",
     since: Annotated[
         datetime | None,
-        typer.Option("--since", metavar="TIME", help="Last seen at or after this time, UTC."),
+        typer.Option(
+            "--since",
+            parser=dates.time,
+            metavar="TIME",
+            help="Last seen at or after this time, UTC.",
+        ),
     ] = None,
     rule: Annotated[str | None, typer.Option("--rule", help="The rule's id or title.")] = None,
     principal: Annotated[
         str | None, typer.Option("--principal", metavar="NAME", help="A user's name or ARN.")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 100,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most N.")] = 100,
     url: Url = None,
     namespace: Namespace = None,
     config: Config = None,
@@ -70,7 +79,7 @@ def list_alerts(
     wanted = AlertQuery(
         () if State.ALL in states else states,
         level,
-        since.replace(tzinfo=since.tzinfo or UTC) if since else None,
+        since,
         rule,
         principal,
     )
@@ -94,7 +103,7 @@ def show(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """All of one alert: what was seen, by whom, what to do, who was told.
+    """All of one alert: what was seen, by whom, what to do, where it was sent.
 
     Example: `trailhound alerts show 5f1c0a…`
     """
@@ -125,9 +134,10 @@ def ack(
     Example: `trailhound alerts ack 5f1c0a… --by ada --note "asking the team"`
     """
     settings = settings_from(config, url, namespace)
+    who = _who(by)
     with cluster_errors(settings.hosts[0]):
-        desk = AlertStore(connect(settings), settings)
-        _report([desk.acknowledge(name, _who(by), note) for name in ids], json)
+        store = AlertStore(connect(settings), settings)
+        _change(store, ids, lambda name: store.acknowledge(name, who, note), json=json)
 
 
 @app.command()
@@ -145,9 +155,10 @@ def close(
     Example: `trailhound alerts close 5f1c0a… --note "a drill"`
     """
     settings = settings_from(config, url, namespace)
+    who = _who(by)
     with cluster_errors(settings.hosts[0]):
-        desk = AlertStore(connect(settings), settings)
-        _report([desk.close(name, _who(by), note) for name in ids], json)
+        store = AlertStore(connect(settings), settings)
+        _change(store, ids, lambda name: store.close(name, who, note), json=json)
 
 
 def _who(by: str | None) -> str:
@@ -155,15 +166,55 @@ def _who(by: str | None) -> str:
     try:
         return by or getpass.getuser()
     except (KeyError, OSError):
-        raise UsageError("it is not known who does this", hint="say it: --by NAME") from None
+        raise UsageError(
+            "your login name is not known", hint="name who does this: --by NAME"
+        ) from None
 
 
-def _report(alerts: list[dict[str, Any]], json: bool) -> None:
-    if json:
-        emit({"alerts": alerts})
-        return
-    for alert in alerts:
-        say(f"{alert['id']} {alert['state']}, by {alert['state_by']}")
+def _change(
+    store: AlertStore,
+    ids: list[str],
+    change: Callable[[str], dict[str, Any]],
+    *,
+    json: bool,
+) -> None:
+    """Change each alert that there is, and report every id: what was written, what not and why.
+
+    All ids are looked up before the first write. Exits with 1 where any was not changed; the same
+    command again completes what is left. Raises `UsageError` where there is none of them.
+    """
+    names = list(dict.fromkeys(ids))
+    missing = store.missing(names)
+    if len(missing) == len(names):
+        raise unknown(*names)
+    left = {name: "there is no alert of this id" for name in names if name in missing}
+    done: list[dict[str, Any]] = []
+    fault: Exception | None = None
+    for name in names:
+        if name in missing:
+            continue
+        if fault is not None:
+            left[name] = "not tried, since the one before failed"
+            continue
+        try:
+            done.append(change(name))
+        except UsageError as error:
+            left[name] = error.message
+        except (OpenSearchException, ClusterError) as error:
+            left[name] = "its change was not confirmed"
+            fault = error
+    if json and fault is None:
+        not_changed = [{"id": name, "reason": reason} for name, reason in left.items()]
+        emit({"alerts": done, "not_changed": not_changed})
+    tell = warn if json else say  # where the error is the one object on stdout
+    for alert in done if fault is not None or not json else ():
+        tell(f"{alert['id']} {alert['state']}, by {alert['state_by']}")
+    for name, reason in left.items():
+        warn(f"{name} was not changed: {reason}")
+    if fault is not None:
+        raise fault
+    if left:
+        raise typer.Exit(ExitCode.INCOMPLETE)
 
 
 def _row(alert: dict[str, Any]) -> tuple[object, ...]:
@@ -214,6 +265,6 @@ def _lines(alert: dict[str, Any]) -> list[tuple[str, object]]:
     for entry in alert["history"]:
         note = f": {entry['note']}" if entry.get("note") else ""
         lines.append(("history", f"{entry['at']} {entry['state']}, by {entry['by']}{note}"))
-    for channel, told in alert["delivery"].items():
-        lines.append(("told", f"{channel}: {told['state']} {told['at']} {told.get('error', '')}"))
+    for channel, sent in alert["delivery"].items():
+        lines.append(("sent", f"{channel}: {sent['state']} {sent['at']} {sent.get('error', '')}"))
     return lines

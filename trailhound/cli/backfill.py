@@ -15,6 +15,7 @@ from ingest.objects import Selection
 from ingest.run_report import Report
 from ingest.sources import is_stream, open_source
 from trailhound.app.enrichment import enricher_from
+from trailhound.cli import dates
 from trailhound.cli.detect import detect_ingested, new_alerts
 from trailhound.cli.enqueue import put_on_queue
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
@@ -26,8 +27,6 @@ from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
-
-_DAY = ["%Y-%m-%d"]
 
 
 def backfill(
@@ -41,11 +40,11 @@ def backfill(
     ],
     since: Annotated[
         datetime | None,
-        typer.Option(formats=_DAY, metavar="YYYY-MM-DD", help="First UTC day of events."),
+        typer.Option(parser=dates.day, metavar="YYYY-MM-DD", help="First UTC day of events."),
     ] = None,
     until: Annotated[
         datetime | None,
-        typer.Option(formats=_DAY, metavar="YYYY-MM-DD", help="Last UTC day, included."),
+        typer.Option(parser=dates.day, metavar="YYYY-MM-DD", help="Last UTC day, included."),
     ] = None,
     account: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="Only this account; may be repeated.")
@@ -60,10 +59,10 @@ def backfill(
         bool, typer.Option("--dry-run", help="List what would be read; write nothing.")
     ] = False,
     limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Read so many objects at most.")
+        int | None, typer.Option(min=1, metavar="N", help="Read at most N objects.")
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Read objects again that the ledger has as done.")
+        bool, typer.Option("--force", help="Read objects again that are already ingested.")
     ] = False,
     detect: Annotated[
         bool,
@@ -98,14 +97,13 @@ def backfill(
 
     `trailhound backfill s3://my-trail-bucket --since 2020-01-01 --enqueue trail-notifications`
     """
+    dates.check_order(since, until)
     selection = Selection(
         since=_date(since),
         until=_date(until),
         accounts=frozenset(account or ()),
         regions=frozenset(region or ()),
     )
-    if selection.since and selection.until and selection.since > selection.until:
-        raise UsageError("--since is after --until", hint="swap the two dates")
     settings = settings_from(config, url, namespace)
     if enqueue is not None and workers > 1:
         raise UsageError(
@@ -142,7 +140,10 @@ def backfill(
         )
         if not json:
             show_report(report)
-        found = detect_ingested(connect(settings), settings, started, json=json) if detect else {}
+        detecting = detect and not report.interrupted
+        found = (
+            detect_ingested(connect(settings), settings, started, json=json) if detecting else {}
+        )
     if json:
         emit(report.as_dict() | ({"alerts": new_alerts(found)} if detect else {}))
     if not report.complete or any(each.errors for each in found.values()):
@@ -221,7 +222,7 @@ def show_report(report: Report) -> None:
         )
     )
     if report.ignored_objects:
-        say(f"{plural(report.ignored_objects, 'object')} passed over: no trail files")
+        say(f"{plural(report.ignored_objects, 'object')} skipped: not CloudTrail log files")
     if report.objects_read_again:
         say(
             f"{plural(report.objects_read_again, 'object')} read again: an earlier run had read "

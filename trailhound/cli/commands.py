@@ -12,8 +12,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-_ENGINE, _EVENTS, _CARE = "The local engine", "Events in", "Looking after it"
-_DETECTIONS, _SEEN = "Detections", "Looking at it"
+_ENGINE, _EVENTS, _CARE = "Local engine", "Ingest", "Maintenance"
+_DETECTIONS, _SEEN = "Detections", "Reporting"
 
 COMMANDS = {
     "up": (_ENGINE, "engine:up"),

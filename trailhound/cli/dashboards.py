@@ -13,12 +13,13 @@ from dashboards import ndjson, shipped
 from dashboards.imported import Imported
 from dashboards.server import DashboardsServer
 from trailhound.cli.options import Config, Json, Namespace, settings_from
-from trailhound.cli.screen import emit, out, plural, say, table
+from trailhound.cli.screen import emit, out, plural, say, table, write
+from trailhound.errors import DashboardsError, UsageError
 from trailhound.settings import Settings
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Dashboards for OpenSearch Dashboards: import them, take them out, open them.",
+    help="Dashboards for OpenSearch Dashboards: import, export, open.",
 )
 
 _SERVER = "OpenSearch Dashboards"
@@ -157,7 +158,7 @@ def export(
     namespace: Namespace = None,
     config: Config = None,
 ) -> None:
-    """Take dashboards out of Dashboards, with all they refer to, as `.ndjson`.
+    """Export dashboards from Dashboards, with all they refer to, as `.ndjson`.
 
     Example: `trailhound dashboards export overview -o mine.ndjson`
     """
@@ -168,7 +169,7 @@ def export(
     wanted = [("dashboard", shipped.object_id(name, settings.prefix)) for name in names]
     content = DashboardsServer(settings.dashboards).export_objects(wanted)
     if output is None:
-        typer.echo(content, nl=not content.endswith(b"\n"))
+        write(content.decode().rstrip("\n") + "\n")
         return
     output.write_bytes(content)
     say(f"{plural(len(content.splitlines()), 'object')} in {output}")
@@ -196,7 +197,27 @@ def open_(
     """
     settings = _settings(config, namespace, url, tenant=tenant, workspace=workspace)
     server = DashboardsServer(settings.dashboards)
+    _require_dashboard(server, name)
     address = server.address_of(shipped.object_id(name, settings.prefix), since, until)
     say(address)
     if browser:
         typer.launch(address)
+
+
+def _require_dashboard(server: DashboardsServer, name: str) -> None:
+    """That a name is a shipped one's or the id of a dashboard that is there.
+
+    Raises `UsageError` with the names there are, also where Dashboards can't be asked.
+    """
+    if name in shipped.NAMES:
+        return
+    asked = ""
+    try:
+        if server.has_dashboard(name):
+            return
+    except DashboardsError as error:
+        asked = f", and it can't be looked up as an id: {error.message}"
+    raise UsageError(
+        f"no dashboard is called {name!r}{asked}",
+        hint=f"choose among {', '.join(shipped.NAMES)}, or give the id of a dashboard",
+    )

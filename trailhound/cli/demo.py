@@ -19,8 +19,10 @@ from trailhound.app.index_summary import Summary, summarize
 from trailhound.cli.backfill import run_backfill, show_report
 from trailhound.cli.detect import asked, run_history, show
 from trailhound.cli.engine import start_engine
+from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.options import settings_from
 from trailhound.cli.screen import out, plural, say, size, table
+from trailhound.cli.stopping import stopped
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
@@ -32,7 +34,7 @@ from trailhound.settings import Settings
 from trailhound.state.setup import init_namespace
 
 NAMESPACE = "demo"
-"""So that the sample never stands among your own events."""
+"""So that the sample is never among your own events."""
 
 
 def demo(
@@ -57,10 +59,14 @@ def demo(
         report = run_backfill(settings, [str(trail)], Selection(), force=force)
         out.rule("backfill", align="left")
         show_report(report)
+        if stopped():
+            raise typer.Exit(ExitCode.INTERRUPTED)
         show_summary(summarize(client, settings.prefix))
         pack = rules_in_force(settings)
         out.rule("detections", align="left")
         detect_all(client, settings, pack)
+        if stopped():
+            raise typer.Exit(ExitCode.INTERRUPTED)
         page = settings.home / "demo-report.html"
         write_report(client, settings, pack, page)
     _say_where(settings, trail, page)

@@ -17,25 +17,26 @@ from detections.packs.pack import Pack
 from detections.running.detector import RuleRun
 from detections.span import Span
 from trailhound.app.detection import DetectionTotals, History, rules_in_force, tallied
+from trailhound.cli import dates
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, err, out, plural, say, table, warn
 from trailhound.cli.stopping import stopped_by_signals
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
-from trailhound.errors import NoEventsIndexError, UsageError
+from trailhound.errors import NoEventsIndexError
 from trailhound.settings import Settings
-
-_TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
 
 
 def detect(
     since: Annotated[
         datetime | None,
-        typer.Option(formats=_TIMES, metavar="TIME", help="From this UTC day or time on."),
+        typer.Option(parser=dates.time, metavar="TIME", help="From this UTC day or time on."),
     ] = None,
     until: Annotated[
         datetime | None,
-        typer.Option(formats=_TIMES, metavar="TIME", help="To the end of this UTC day, or time."),
+        typer.Option(
+            parser=dates.time, metavar="TIME", help="To the end of this UTC day, or time."
+        ),
     ] = None,
     rules: Annotated[
         list[Path] | None,
@@ -117,15 +118,11 @@ def _with_bar(
 def asked(since: datetime | None, until: datetime | None) -> Span:
     """The span that two options name; an `until` at midnight means the whole of that day.
 
-    Raises `UsageError` where both are given and nothing lies between them.
+    Raises `UsageError` where both are given and nothing is between them.
     """
-    begin = since.replace(tzinfo=UTC) if since else BEGINNING
-    end = until.replace(tzinfo=UTC) if until else END
-    if until is not None and end == end.replace(hour=0, minute=0, second=0):
-        end = min(end, END - timedelta(days=1)) + timedelta(days=1)
-    if begin >= end:
-        hint = "swap the two" if since and until else "give a time after 1970-01-01"
-        raise UsageError("--since is not before --until", hint=hint)
+    dates.check_order(since, until)
+    begin = since or BEGINNING
+    end = dates.end_of(until) if until else END
     return Span(begin, end)
 
 

@@ -7,6 +7,7 @@ import threading
 import typer
 
 from ingest.backfill.enqueue import Enqueue, Enqueued
+from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.screen import emit, err, plural, say, size, warn
 from trailhound.cli.stopping import stopped_by_signals
 
@@ -34,12 +35,12 @@ def put_on_queue(job: Enqueue, places: list[str], *, json: bool) -> None:
     else:
         say(_sentence(report) + f", in {report.seconds:.1f} s")
         if report.ignored_objects:
-            say(f"{plural(report.ignored_objects, 'object')} passed over: no trail files")
+            say(f"{plural(report.ignored_objects, 'object')} skipped: not CloudTrail log files")
         if report.dry_run:
             say("nothing was sent (--dry-run)")
     if report.interrupted:
         warn("interrupted: run the same command again; what is done by then is left out")
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.INTERRUPTED)
 
 
 def _sentence(report: Enqueued) -> str:

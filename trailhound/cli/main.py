@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -12,8 +13,10 @@ from typer.exceptions import TyperException
 
 from trailhound import __version__
 from trailhound.cli.commands import Commands
-from trailhound.cli.screen import err, fail, safe
-from trailhound.errors import TrailhoundError
+from trailhound.cli.exit_codes import ExitCode, exit_code
+from trailhound.cli.screen import emit, err, fail, prepare_streams, safe, silence_stdout, write
+from trailhound.cli.stopping import interrupted_by_sigterm, stopped
+from trailhound.errors import TrailhoundError, UnusablePathError, UsageError
 
 app = typer.Typer(
     name="trailhound",
@@ -31,14 +34,14 @@ A first try, with nothing but Python:
     trailhound backfill s3://my-trail-bucket    # or a folder, a file, a glob, -
 
 Every command takes `--url` to work on another OpenSearch, and reads `trailhound.yaml`
-and `TRAILHOUND_*`. Exit codes: 0 all in, 1 something was left out, 2 wrong use,
-3 cluster unreachable.""",
+and `TRAILHOUND_*`. Exit codes: 0 success, 1 incomplete, 2 usage error, 3 cluster
+unreachable or refusing, 130 interrupted. With `--json`, an error is an object on stdout too.""",
 )
 
 
 def _version(show: bool) -> None:
     if show:
-        sys.stdout.write(f"trailhound {__version__}\n")
+        write(f"trailhound {__version__}\n")
         raise typer.Exit
 
 
@@ -54,33 +57,85 @@ def _main(
 
 
 def run() -> None:
-    """The console script. `--debug` may stand anywhere."""
-    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    debug = len(arguments) < len(sys.argv) - 1 or bool(os.environ.get("TRAILHOUND_DEBUG"))
+    """The console script."""
+    prepare_streams()
+    code = main(sys.argv[1:])
     try:
-        code = app(args=arguments, prog_name="trailhound", standalone_mode=False)
-    except TyperException as error:
-        _show_usage(error)
-        code = error.exit_code
-    except (typer.Abort, KeyboardInterrupt):
-        err.print("interrupted")
-        code = 1
-    except TrailhoundError as error:
-        fail(error)
-        code = error.exit_code
-        if debug:
-            traceback.print_exc()
+        sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read our output has gone: nothing more to say, and nobody to say it to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
-    except Exception as error:  # noqa: BLE001 - the last line of defence before a user
-        if debug:
-            traceback.print_exc()
-        err.print("error:", safe(f"a fault in Trailhound: {type(error).__name__}: {error}"))
-        err.print("  try: run it again with --debug and report what it prints")
-        code = 1
-    sys.exit(code if isinstance(code, int) else 0)
+        silence_stdout()
+    except OSError as error:
+        silence_stdout()
+        err.print("error:", safe(f"the output can't be written: {error.strerror}"))
+        code = code or ExitCode.INCOMPLETE
+    sys.exit(code)
+
+
+def main(given: Sequence[str]) -> int:
+    """Run a command line, without the program's name, and show whatever error ends it.
+
+    `--debug` may be anywhere. The exit code is decided by `trailhound.cli.exit_codes` alone.
+    """
+    arguments = [argument for argument in given if argument != "--debug"]
+    debug = len(arguments) < len(given) or bool(os.environ.get("TRAILHOUND_DEBUG"))
+    with interrupted_by_sigterm():
+        try:
+            code = app(args=arguments, prog_name="trailhound", standalone_mode=False)
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last before a user
+            if debug:
+                traceback.print_exc()
+            ended_by = as_error(error)
+            code = exit_code(ended_by)
+            _show(ended_by)
+            if "--json" in arguments:
+                emit({"error": _as_object(ended_by) | {"exit_code": int(code)}})
+    ended = code if isinstance(code, int) else ExitCode.SUCCESS
+    if stopped() and ended in (ExitCode.SUCCESS, ExitCode.INCOMPLETE):
+        return ExitCode.INTERRUPTED
+    return ended
+
+
+def as_error(error: Exception | KeyboardInterrupt) -> BaseException:
+    """An error as its command shows it: of our tree, of the command line, or an interruption.
+
+    What nobody foresaw is an internal error.
+    """
+    if isinstance(error, TrailhoundError | TyperException | KeyboardInterrupt | typer.Abort):
+        return error
+    if type(error).__module__.startswith("opensearchpy"):
+        # Not at the start: to import it takes longer than to show the help.
+        from trailhound.cluster.refusals import translate
+
+        return translate(error)  # type: ignore[arg-type]
+    if isinstance(error, OSError) and error.filename is not None:
+        what, hint = os.fsdecode(error.filename), "check the path, its permissions and the disk"
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            return UsageError(f"{what}: no such file or folder", hint=hint)
+        return UnusablePathError(f"{what} can't be used: {error.strerror}", hint=hint)
+    return TrailhoundError(
+        f"internal error (please report it): {type(error).__name__}: {error}",
+        hint="run it again with --debug and report what it prints",
+    )
+
+
+def _show(error: BaseException) -> None:
+    """An error on stderr, for people."""
+    if isinstance(error, TrailhoundError):
+        fail(error)
+    elif isinstance(error, TyperException):
+        _show_usage(error)
+    else:
+        err.print("interrupted")
+
+
+def _as_object(error: BaseException) -> dict[str, str]:
+    """The same for programs: what kind, what happened, what to do."""
+    if isinstance(error, TrailhoundError):
+        kind = "InternalError" if type(error) is TrailhoundError else type(error).__name__
+        return {"kind": kind, "message": error.message, "hint": error.hint}
+    if isinstance(error, TyperException):
+        return {"kind": "UsageError", "message": error.format_message(), "hint": ""}
+    return {"kind": "Interrupted", "message": "interrupted", "hint": ""}
 
 
 def _show_usage(error: TyperException) -> None:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from detections.packs.pack import load
+from trailhound.cli import dates
+from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.options import Config, Namespace, Url, settings_from
-from trailhound.cli.screen import say
+from trailhound.cli.screen import say, warn
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.report import files
 from trailhound.report.collect.compose import compose
+from trailhound.report.collect.gaps import MISSING_ACCOUNTS
 from trailhound.report.collect.query import Window
 from trailhound.report.compliance import framework
 from trailhound.report.mail import send_report
-
-_DAY = ["%Y-%m-%d"]
 
 
 def report(
@@ -34,11 +35,11 @@ def report(
     ] = None,
     since: Annotated[
         datetime | None,
-        typer.Option(formats=_DAY, metavar="YYYY-MM-DD", help="First UTC day of events."),
+        typer.Option(parser=dates.day, metavar="YYYY-MM-DD", help="First UTC day of events."),
     ] = None,
     until: Annotated[
         datetime | None,
-        typer.Option(formats=_DAY, metavar="YYYY-MM-DD", help="Last UTC day, included."),
+        typer.Option(parser=dates.day, metavar="YYYY-MM-DD", help="Last UTC day, included."),
     ] = None,
     account: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="Only this account; may be repeated.")
@@ -65,13 +66,10 @@ def report(
 
     `trailhound report --account 111122223333 --compliance cis -o cis.pdf`
     """
+    dates.check_order(since, until)
     settings = settings_from(config, url, namespace)
     paths = output or ([] if mail else [Path("report.html")])
-    window = Window(
-        since.replace(tzinfo=UTC) if since else None,
-        until.replace(tzinfo=UTC) + timedelta(days=1) if until else None,
-        tuple(account or ()),
-    )
+    window = Window(since, dates.end_of(until) if until else None, tuple(account or ()))
     for name in compliance or ():
         framework(name)
     files.check(paths, settings)
@@ -83,6 +81,7 @@ def report(
             rules=load(settings.detections).rules,
             frameworks=compliance or (),
         )
+    refused: tuple[str, ...] = ()
     files.write(made, paths, settings)
     for path in paths:
         say(f"the report is in {path}")
@@ -90,4 +89,9 @@ def report(
         refused = send_report(made, settings.report.mail)
         say(f"the report was sent to {', '.join(settings.report.mail.to)}")
         for address in refused:
-            say(f"refused: {address}")
+            warn(f"the mail server refused {address}")
+    missing = [gap for gap in made.gaps if gap.title == MISSING_ACCOUNTS]
+    for gap in missing:
+        warn(gap.detail)
+    if missing or (mail and refused):
+        raise typer.Exit(ExitCode.INCOMPLETE)

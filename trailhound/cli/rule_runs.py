@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as jsonlib
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -17,9 +16,10 @@ from detections.packs.pack import Pack, load
 from detections.usage import usage
 from trailhound.app.enrichment import enricher_from
 from trailhound.app.rule_tests import RuleTests, run_samples
+from trailhound.cli import dates
 from trailhound.cli.detect import asked, warn_skipped
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cli.screen import emit, out, plural, say, table, warn
+from trailhound.cli.screen import emit, out, plural, say, table, warn, write
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.templates import Names
@@ -33,18 +33,22 @@ Rules = Annotated[
 Only = Annotated[
     bool, typer.Option("--only", help="The rules of --rules alone, without the shipped ones.")
 ]
-_TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
 
 
 def try_rules(
     since: Annotated[
         datetime | None,
-        typer.Option("--since", formats=_TIMES, metavar="TIME", help="From this UTC day or time."),
+        typer.Option(
+            "--since", parser=dates.time, metavar="TIME", help="From this UTC day or time."
+        ),
     ] = None,
     until: Annotated[
         datetime | None,
         typer.Option(
-            "--until", formats=_TIMES, metavar="TIME", help="To the end of this UTC day, or time."
+            "--until",
+            parser=dates.time,
+            metavar="TIME",
+            help="To the end of this UTC day, or time.",
         ),
     ] = None,
     rules: Rules = None,
@@ -218,7 +222,7 @@ def coverage(
     if output is not None:
         _write(output, text)
     else:
-        sys.stdout.write(text)
+        write(text)
     if techniques is not None:
         wanted = attack.wanted(techniques)
         missing = attack.gaps(pack.alerting, wanted)
@@ -263,7 +267,7 @@ def export(
     elif output is not None:
         _write(output, _pretty(list(made.monitors.values())))
     else:
-        sys.stdout.write(_pretty(list(made.monitors.values())))
+        write(_pretty(list(made.monitors.values())))
     for title in made.wider:
         warn(f"{title}: its monitor finds more than the rule means: nothing decides there")
     for title in made.left_out:

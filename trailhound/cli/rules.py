@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as jsonlib
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +15,7 @@ from detections.rule import LEVELS
 from trailhound.cli import rule_runs
 from trailhound.cli.options import Config, Json, settings_from
 from trailhound.cli.rule_runs import Rules
-from trailhound.cli.screen import emit, out, plural, safe, say, table, warn
+from trailhound.cli.screen import emit, out, plural, safe, say, table, warn, write
 from trailhound.settings import Settings
 
 app = typer.Typer(
@@ -105,7 +104,7 @@ def explain(rule: RuleName, rules: Rules = None, config: Config = None) -> None:
     told, notes = explained(pack, pack.rule(rule))
     for note in notes:
         warn(note)
-    sys.stdout.write(jsonlib.dumps(told, indent=2, ensure_ascii=False) + "\n")
+    write(jsonlib.dumps(told, indent=2, ensure_ascii=False) + "\n")
 
 
 def _only_these(settings: Settings) -> Any:

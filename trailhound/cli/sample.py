@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from trailhound.cli import dates
 from trailhound.cli.options import Json
 from trailhound.cli.screen import emit, plural, say, size
 from trailhound.errors import UsageError
@@ -21,7 +22,7 @@ def sample(
     seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same bytes.")] = 1,
     start: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="First UTC day."),
+        typer.Option(parser=dates.day, metavar="YYYY-MM-DD", help="First UTC day."),
     ] = None,
     days: Annotated[int, typer.Option(min=1, metavar="N", help="Days the trail covers.")] = 7,
     accounts: Annotated[int, typer.Option(min=1, metavar="N", help="AWS accounts.")] = 3,

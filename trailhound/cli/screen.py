@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -16,13 +20,60 @@ from trailhound.errors import TrailhoundError
 
 _PIPED_WIDTH = 160
 """Of tables that go into a file or another program: there is no edge to break them at."""
+_LEAST_WIDTH = 40
+"""Of tables on a terminal: a column of two letters a line can't be read."""
 
-out = Console(
-    highlight=False,
-    soft_wrap=True,
-    width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPED_WIDTH,
-)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+class Screen(Console):
+    """A console whose reader may go away (`| head`): the command goes on, and ends as it would."""
+
+    def on_broken_pipe(self) -> None:
+        silence_stdout()
+
+
+def silence_stdout() -> None:
+    """Whoever read our output has gone: what follows goes nowhere."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    with suppress(OSError, ValueError):
+        os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+
+
+def prepare_streams() -> None:
+    """Make stdout and stderr take any text: closed ones, other encodings, half a surrogate pair.
+
+    What the encoding lacks is written as `\\x…` or `\\u…`.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started us
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def write(text: str) -> None:
+    """Text on stdout as it is. A reader that has gone is no error; a full disk raises `OSError`."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        silence_stdout()
+
+
+def _width() -> int | None:
+    """Rich's own measure, but none that nothing fits in."""
+    stdout_is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    asked = os.environ.get("COLUMNS", "")
+    if asked.isdecimal() and int(asked) > 0:
+        return max(int(asked), _LEAST_WIDTH)
+    if not stdout_is_terminal:
+        return _PIPED_WIDTH
+    return max(shutil.get_terminal_size((80, 24)).columns, _LEAST_WIDTH)
+
+
+out = Screen(highlight=False, soft_wrap=True, width=_width())
+err = Screen(stderr=True, highlight=False, soft_wrap=True)
 
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 
@@ -71,7 +122,7 @@ def fail(error: TrailhoundError) -> None:
 
 def emit(value: dict[str, Any]) -> None:
     """One JSON object on stdout."""
-    sys.stdout.write(json.dumps(value) + "\n")
+    write(json.dumps(value) + "\n")
 
 
 def size(number: float) -> str:

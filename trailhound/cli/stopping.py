@@ -1,31 +1,60 @@
-"""Signals that end a command gracefully, and the second one that ends it at once."""
+"""Signals that end a command: gracefully the first time where a job can, at once the second.
+
+SIGTERM does what Ctrl-C (SIGINT) does. A command that a signal ended exits with 130, however
+gracefully (`trailhound.cli.exit_codes`); `trailhound run` has handlers of its own.
+"""
 
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 from trailhound.cli.screen import err
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_stopped = threading.Event()
+
 
 class Stoppable(Protocol):
-    """A job that ends early when told to."""
+    """A job that ends early when it is asked to."""
 
     def stop(self) -> None: ...
+
+
+@contextmanager
+def interrupted_by_sigterm() -> Iterator[None]:
+    """Within, SIGTERM raises `KeyboardInterrupt`, as Ctrl-C does. For the main thread alone."""
+    _stopped.clear()
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def stopped() -> bool:
+    """Whether a signal has ended a job of this command (`stopped_by_signals`)."""
+    return _stopped.is_set()
 
 
 @contextmanager
 def stopped_by_signals(job: Stoppable) -> Iterator[None]:
     """The first SIGINT or SIGTERM finishes what is under way; the second one stops at once."""
 
-    def first(number: int, _frame: Any) -> None:
+    def first(_number: int, _frame: Any) -> None:
+        _stopped.set()
         err.print("stopping: finishing what is under way (once more to stop at once)")
-        signal.signal(number, signal.default_int_handler)
+        for each in _SIGNALS:
+            signal.signal(each, signal.default_int_handler)
         job.stop()
 
-    before = {number: signal.signal(number, first) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, first) for number in _SIGNALS}
     try:
         yield
     finally:

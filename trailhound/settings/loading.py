@@ -27,6 +27,10 @@ DEFAULT_FILE = "trailhound.yaml"
 COMPARED = ("filter",)
 """Settings whose scalars are compared with events, as they were written."""
 
+_LONGEST = 4 * 1024 * 1024
+_MOST_VALUES = 200_000
+"""Bytes and values of a settings file."""
+
 Check = Callable[["Settings"], Iterable[tuple[Location, str]]]
 """Finds what no type can tell, such as a filter that is no Sigma: (the setting's path, a fault)."""
 
@@ -119,19 +123,39 @@ def _fault(origins: Origins, location: Location, said: str) -> str:
 def _read(path: Path, *, explicit: bool) -> dict[str, Any]:
     """The file's mapping; empty where the default file does not exist."""
     try:
-        content = written.load(path.read_text(encoding="utf-8"))
+        content = written.load(_text(path))
     except FileNotFoundError:
         if not explicit:
             return {}
         raise SettingsError(f"no settings file at {path}", hint="check --config") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"cannot read {path}: {error}", hint="check the file") from None
+    except OSError as error:
+        raise SettingsError(
+            f"the settings file {path} cannot be read: {error.strerror}",
+            hint="check the path and its permissions",
+        ) from None
+    except UnicodeDecodeError:
+        raise SettingsError(
+            f"the settings file {path} is not UTF-8 text",
+            hint="check --config: it names a YAML file",
+        ) from None
     except yaml.YAMLError as error:
-        raise SettingsError(_not_yaml(path, error), hint="mend that line") from None
+        raise SettingsError(_not_yaml(path, error), hint="fix that line") from None
+    except ValueError as error:  # such as a date of month 13: the parser lets it through
+        raise SettingsError(
+            f"the settings file {path} holds a value that can't be read: {error}",
+            hint="put it between quotes",
+        ) from None
+    except RecursionError:
+        raise SettingsError(
+            f"the settings file {path} is nested too deeply", hint="see the settings in README.md"
+        ) from None
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise SettingsError(f"{path} holds no mapping", hint="start it with `cluster:`") from None
+        raise SettingsError(
+            f"the settings file {path} holds no mapping", hint="start it with `cluster:`"
+        )
+    _require_bounded(content, path)
     return {str(name): _readable(str(name), value) for name, value in content.items()}
 
 
@@ -143,6 +167,35 @@ def _readable(name: str, value: Any) -> Any:
         values = written.mapped(value["placeholders"], str)
         return {**written.mapped(value, written.setting), "placeholders": values or {}}
     return written.mapped(value, written.setting)
+
+
+def _text(path: Path) -> str:
+    """The file's text. One that is longer than any settings is refused unread: a pipe, a dump."""
+    with path.open("rb") as file:
+        content = file.read(_LONGEST + 1)
+    if len(content) > _LONGEST:
+        raise SettingsError(
+            f"the settings file {path} is longer than {_LONGEST:,} bytes",
+            hint="check --config: it names a YAML file of settings",
+        )
+    return content.decode("utf-8-sig")
+
+
+def _require_bounded(content: dict[str, Any], path: Path) -> None:
+    """Aliases that repeat aliases make a few lines into millions of values."""
+    left, seen = [content], 0
+    while left:
+        value: Any = left.pop()
+        seen += 1
+        if seen > _MOST_VALUES:
+            raise SettingsError(
+                f"the settings file {path} holds more than {_MOST_VALUES:,} values",
+                hint="write them without YAML aliases (`*name`)",
+            )
+        if isinstance(value, dict):
+            left.extend(value.values())
+        elif isinstance(value, list):
+            left.extend(value)
 
 
 def _not_yaml(path: Path, error: yaml.YAMLError) -> str:

@@ -113,11 +113,11 @@ def test_tls_with_a_ca_of_ones_own(tmp_path: Path) -> None:
     [
         ((302, {"location": "/app/login"}, b""), "sends us elsewhere", "dashboards.username"),
         ((403, {}, b'{"message":"no permissions"}'), "no permissions", "tenant"),
-        ((404, {}, b"<html>nginx</html>"), "knows no such place: <html>nginx", "base path"),
+        ((404, {}, b"<html>nginx</html>"), "is not OpenSearch Dashboards", "base path"),
         ((413, {}, b""), "no file so large", "one dashboard at a time"),
         ((503, {}, b"not ready yet"), r"not ready yet \(status 503\)", ""),
-        ((200, {}, b"<html>hello</html>"), "is no OpenSearch Dashboards", "dashboards.url"),
-        ((200, {}, b"[]"), "is no OpenSearch Dashboards", "dashboards.url"),
+        ((200, {}, b"<html>hello</html>"), "is not OpenSearch Dashboards", "dashboards.url"),
+        ((200, {}, b"[]"), "is not OpenSearch Dashboards", "dashboards.url"),
     ],
 )
 def test_every_other_answer_is_a_sentence(
@@ -247,3 +247,20 @@ def test_a_name_that_nobody_knows() -> None:
     with pytest.raises(UsageError, match="no dashboard is called 'overvew'") as refused:
         shipped.chosen(["overvew"])
     assert "overview" in refused.value.hint
+
+
+def test_a_dashboard_is_looked_up_by_its_id(api: Api) -> None:
+    api.answer = (200, {}, b'{"id":"mine","type":"dashboard"}')
+    assert server(api).has_dashboard("mine")
+    api.answer = (404, {}, b'{"statusCode":404,"error":"Not Found","message":"not found"}')
+    assert not server(api).has_dashboard("nosuch")
+    api.answer = (404, {}, b"<html>nginx</html>")
+    with pytest.raises(DashboardsRefusedError, match="is not OpenSearch Dashboards"):
+        server(api).has_dashboard("nosuch")
+
+
+def test_a_page_is_never_written_as_an_export(api: Api) -> None:
+    api.answer = (200, {"content-type": "text/html"}, b"<html>hello</html>")
+    with pytest.raises(DashboardsRefusedError, match="text/html") as refused:
+        server(api).export_objects([])
+    assert "<html" not in refused.value.message

@@ -11,7 +11,7 @@ from opensearchpy import OpenSearch
 
 from detections.rule import Rule
 from trailhound import __version__
-from trailhound.errors import UsageError
+from trailhound.errors import NoEventsIndexError
 from trailhound.report.collect import alerts, stats
 from trailhound.report.collect.coverage import coverage
 from trailhound.report.collect.events import FIELDS, event_line
@@ -42,9 +42,8 @@ def compose(
 ) -> Report:
     """Everything a report says of a window. `rules` are those that are watched by.
 
-    Raises `UsageError` where there is no index at all, `RequestFailedError` where a reply is
-    not whole,
-    and opensearch-py's exceptions.
+    Raises `NoEventsIndexError` where there is no index that can be searched, `RequestFailedError`
+    where a reply is not whole, and opensearch-py's exceptions.
     """
     now = now or datetime.now(UTC)
     index = Index(client, settings, window)
@@ -130,14 +129,14 @@ def _accounts(client: OpenSearch, settings: Settings) -> list[str]:
     return [each.value for name in names for each in every.tally(name, {}, None).first]
 
 
-def _nothing_to_search(client: OpenSearch, index: Index) -> UsageError:
+def _nothing_to_search(client: OpenSearch, index: Index) -> NoEventsIndexError:
     """No day is open: because there are none, or all are closed."""
     params = {"h": "index", "expand_wildcards": "all"}
     if client.cat.indices(index=index.names.days, format="json", params=params):
-        return UsageError(
+        return NoEventsIndexError(
             f"every day of {index.names.alias} is closed", hint="open the days of the report"
         )
-    return UsageError(
+    return NoEventsIndexError(
         f"there are no events: the index {index.names.alias} does not exist",
         hint="run `trailhound backfill` first, or check --namespace",
     )

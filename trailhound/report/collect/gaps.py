@@ -15,6 +15,8 @@ from trailhound.report.compliance.evidence import DATA
 from trailhound.report.render.words import count, listed, share, when, without_alerts
 from trailhound.report.value import Coverage, Findings, Gap, Integrity, Scope, Totals
 
+MISSING_ACCOUNTS = "Accounts that are not in the index"
+"""The title of the gap where `--account` names what no event has."""
 _SILENT = timedelta(days=1)
 _FEW_PLACES = 0.05
 """Events from outside that may lack a place before it is reported."""
@@ -66,7 +68,7 @@ def _accounts(seen: Seen) -> Iterator[Gap]:
     if missing:
         there = listed(sorted(seen.elsewhere), 20) if seen.elsewhere else "none"
         yield Gap(
-            "Accounts that are not in the index",
+            MISSING_ACCOUNTS,
             f"No event of any time is of {listed(missing, 20)}. Accounts found: {there}.",
             "check `--account`, or backfill the trail of that account",
             grave=True,

@@ -1,0 +1,62 @@
+"""Which exit code a command ends with: the one place that decides.
+
+| code | means |
+|---|---|
+| 0 | success |
+| 1 | incomplete: something was there, and was left out or failed |
+| 2 | usage error: a flag, a setting, a rule, a path that does not exist |
+| 3 | the cluster, Dashboards or the local engine can't be reached, or refused |
+| 130 | interrupted by Ctrl-C or SIGTERM (`trailhound run` ends with 0: it is stopped so) |
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import typer
+from typer.exceptions import TyperException
+
+from trailhound.errors import (
+    ClusterError,
+    DashboardsError,
+    EngineError,
+    RuleError,
+    SourceNotFoundError,
+    UsageError,
+)
+
+
+class ExitCode(IntEnum):
+    """What a program that calls Trailhound goes by."""
+
+    SUCCESS = 0
+    INCOMPLETE = 1
+    USAGE = 2
+    CLUSTER = 3
+    INTERRUPTED = 130
+
+
+_BY_CLASS: tuple[tuple[type[BaseException], ExitCode], ...] = (
+    (KeyboardInterrupt, ExitCode.INTERRUPTED),
+    (typer.Abort, ExitCode.INTERRUPTED),
+    (TyperException, ExitCode.USAGE),
+    (UsageError, ExitCode.USAGE),
+    (RuleError, ExitCode.USAGE),
+    (SourceNotFoundError, ExitCode.USAGE),
+    (ClusterError, ExitCode.CLUSTER),
+    (DashboardsError, ExitCode.CLUSTER),
+    (EngineError, ExitCode.CLUSTER),
+)
+"""The first class that an error is of decides; every other error is `INCOMPLETE`."""
+
+
+def exit_code(error: BaseException) -> ExitCode:
+    """The code of the command that an error ended.
+
+    >>> exit_code(UsageError("no such flag")), exit_code(ValueError("?"))
+    (<ExitCode.USAGE: 2>, <ExitCode.INCOMPLETE: 1>)
+    """
+    for kind, code in _BY_CLASS:
+        if isinstance(error, kind):
+            return code
+    return ExitCode.INCOMPLETE
