@@ -25,7 +25,7 @@ class ObjectProgress:
 
     __slots__ = (
         "_lock", "_on_done", "_reading", "aborted", "bytes", "choice", "counts", "criteria",
-        "fault", "item", "place", "progressed", "retry",
+        "fault", "item", "new_days", "place", "progressed", "retry",
     )  # fmt: skip
 
     def __init__(self, item: TrailObject, on_done: Callable[[ObjectProgress], None]) -> None:
@@ -43,6 +43,8 @@ class ObjectProgress:
         """Given up before all of its records were settled: see `abort`."""
         self.retry = False
         """The fault is of the surroundings: the same object is to be read again."""
+        self.new_days = 0
+        """Daily indices that its records made: see `DayLimit`."""
         self.progressed = time.monotonic()
         """When (monotonic) a record of it was last read or settled."""
         self._on_done = on_done

@@ -20,6 +20,7 @@ from ingest.bulk.sender import Sender
 from ingest.bulk.writer import BulkWriter
 from ingest.deadletters.store import DeadLetters
 from ingest.documents.assembler import Assembler
+from ingest.documents.day_limit import DayLimit
 from ingest.documents.record_filter import RecordFilter
 from ingest.ledger import Ledger
 from ingest.object_progress import ObjectProgress
@@ -71,7 +72,8 @@ class Pipeline:
     def enrich_with(self, enricher: Enricher, settings: Settings) -> None:
         """From the next object on, these rules of enriching and filtering hold."""
         wanted = RecordFilter(settings, self._selection)
-        self._rules = wanted, Assembler(enricher, self.days.ensure)
+        limit = DayLimit(settings.ingest, self.days.exists)
+        self._rules = wanted, Assembler(enricher, self.days.ensure, limit=limit)
         self.ledger.wanted = wanted.criteria
 
     def start(self) -> None:

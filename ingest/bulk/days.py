@@ -13,6 +13,9 @@ from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.errors import ClusterBlockedError, ForeignTemplateError
 from trailhound.settings import Settings
 
+_ROOM_READ_EVERY = 20
+"""New days; two requests each."""
+
 
 class Days:
     """Knows which daily indices stand, and makes the ones that don't.
@@ -32,6 +35,7 @@ class Days:
         self._room = self._first_room = patience.run(lambda: shard_room(client))
         self._expected: set[str] = set()
         self._coming = 0
+        self._created = 0
 
     def ensure(self, day: str) -> str:
         """The index of a UTC day (`YYYY.MM.DD`), which exists and is ours.
@@ -52,6 +56,10 @@ class Days:
                     )
                 self._known.add(index)
         return index
+
+    def exists(self, day: str) -> bool:
+        """Whether there is an index of a UTC day, as far as this process knows."""
+        return self._names.day(day) in self._marks
 
     def recreate(self, index: str) -> None:
         """Make an index again that went away under us (retention, or somebody's hand)."""
@@ -87,7 +95,10 @@ class Days:
             )
 
     def _create(self, index: str) -> None:
-        if self._room is not None and self._room < self._shards:
+        self._created += 1
+        # Others make indices too: ask again now and then, and before saying that there is no room.
+        stale = self._created % _ROOM_READ_EVERY == 0
+        if self._room is not None and (stale or self._room < self._shards):
             self._room = self._patience.run(lambda: shard_room(self._client))
         self.check_shard_limit(1)
 
@@ -104,7 +115,10 @@ class Days:
 
 
 def shard_room(client: OpenSearch) -> int | None:
-    """Shards that may still be made in this cluster; None where it doesn't say."""
+    """Shards that may still be made in this cluster; None where it doesn't say.
+
+    Those of closed indices are not limited: `cluster.max_shards_per_node` is of open ones.
+    """
     settings: dict[str, Any] = client.transport.perform_request(
         "GET",
         "/_cluster/settings",
@@ -120,6 +134,6 @@ def shard_room(client: OpenSearch) -> int | None:
     ]
     if not limits:
         return None
-    health = client.cluster.health()
+    health = client.cluster.health(params={"expand_wildcards": "open,hidden"})
     used = health["active_shards"] + health["unassigned_shards"] + health["initializing_shards"]
     return int(limits[0]) * int(health["number_of_data_nodes"]) - int(used)

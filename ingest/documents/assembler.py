@@ -16,6 +16,7 @@ from enrich.enricher import Enricher
 from enrich.view import RecordView, view_of
 from ingest.bulk.batch import Batch, make_head
 from ingest.deadletters.store import DeadLetter
+from ingest.documents.day_limit import TOO_MANY_NEW_DAYS, DayLimit
 from ingest.documents.document_id import document_id, is_uuid
 from ingest.object_progress import ObjectProgress
 from ingest.reading import Chunk, Fault
@@ -51,9 +52,12 @@ class Assembler:
         self,
         enricher: Enricher,
         index_of: Callable[[str], str],
+        *,
+        limit: DayLimit | None = None,
     ) -> None:
         self._enrich = enricher.fields
         self._index_of = index_of
+        self._limit = limit
         self._headers: dict[str, bytes] = {}
 
     def assemble(
@@ -89,7 +93,7 @@ class Assembler:
                 if event_id is None or is_uuid(event_id) is None:
                     event_id = _escaped(document_id(event_id, bytes(record)))
                 identifier = event_id.encode()
-                header = headers.get(day) or self._header(day)
+                header = headers.get(day) or self._header(day, owner)
             except RecordError as error:
                 out.dead.append(
                     DeadLetter(owner, position, bytes(record), error.reason, error.message)
@@ -132,13 +136,20 @@ class Assembler:
                 self._slowly(fault.raw, fault.position, owner, out, keep)
             except RecordError as error:
                 sentence = error.message
+                code = error.reason if error.reason == TOO_MANY_NEW_DAYS else code
             else:
                 return
         letter = DeadLetter(owner, fault.position, fault.raw, code, sentence or fault.reason)
         out.dead.append(letter)
 
-    def _header(self, day: str) -> bytes:
-        index = self._index_of(day)
+    def _index(self, day: str, owner: ObjectProgress) -> str:
+        """The index of a day. Raises `RecordError` where the object may not make it."""
+        if self._limit is not None:
+            self._limit.check(owner, day)
+        return self._index_of(day)
+
+    def _header(self, day: str, owner: ObjectProgress) -> bytes:
+        index = self._index(day, owner)
         header = self._headers[day] = b'{"create":{"_index":"%b","_id":"' % index.encode()
         return header
 
@@ -156,7 +167,7 @@ class Assembler:
         trail = {"position": position, "integrity": "unverified"}
         members["trail"] = _origin(owner) | trail | fixed.trail()
         identifier = document_id(view.eventID, raw)
-        head, end = make_head(self._index_of(day), identifier, fixed.record, members)
+        head, end = make_head(self._index(day, owner), identifier, fixed.record, members)
         out.repaired.append(head, end, owner, position, raw)
 
 

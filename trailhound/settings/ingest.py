@@ -44,6 +44,11 @@ class IngestSettings(Section):
     prefetch_threads: Annotated[int, Field(ge=1, le=256)] = 16
     claim_seconds: Annotated[float, Field(gt=0)] = 300.0
     """A claim on an object older than this is taken over by another worker."""
+    new_days_per_object: Annotated[int, Field(ge=0)] = 62
+    """Daily indices that one object with a day in its name or folder may make farther than 31 days
+    from that day. The events of further ones wait in the dead letters."""
+    new_days_per_export: Annotated[int, Field(ge=0)] = 4_000
+    """Daily indices that one object without a day in its name or folder may make."""
     spool: Path | None = None
     """Where records go that even the dead-letter index refuses. Default: `<home>/spool`."""
 
