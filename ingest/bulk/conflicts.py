@@ -45,9 +45,11 @@ class _Docs(msgspec.Struct):
     docs: list[_Doc]
 
 
+_TEXT = rb'"(?:[^"\\]|\\.)*+"'
 _WHOLE = re.compile(
-    rb',"trail":\{"object":"(?:[^"\\]|\\.)*+","position":\d++,"integrity":"\w++"'
-    rb'(?:,"(?:account|conflict)":"(?:[^"\\]|\\.)*+")*+\}'
+    rb',"trail":\{"object":%b(?:,"account":%b)?+,"position":\d++,"integrity":"\w++"'
+    % (_TEXT, _TEXT)
+    + rb'(?:,"conflict":%b)?+\}' % _TEXT
 )
 """A `trail` that has no `original`: the record before it was stored whole, nothing moved."""
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 
+from enrich.enricher import Enricher
+from ingest.bulk import conflicts
 from ingest.bulk.batch import Batch, make_head
 from ingest.bulk.conflicts import same_record
+from ingest.documents.assembler import Assembler
 from ingest.object_progress import ObjectProgress
 from ingest.objects import TrailObject
+from ingest.reading import Chunk
 from ingest.repair.record import repair
 from tests.unit.ingest.test_canonical import records, typed, without_nulls
 
@@ -98,3 +103,19 @@ def test_no_other_record_is_taken_for_it(one: dict[str, Any], two: dict[str, Any
     raw = json.dumps(two).encode()
     same = typed(without_nulls(one)) == typed(without_nulls(two))
     assert same_record(source_of(json.dumps(one).encode()), raw) is same
+
+
+URI = "s3://b/AWSLogs/111122223333/CloudTrail/eu-west-1/2025/03/01/x.json.gz"
+
+
+@pytest.mark.parametrize("uri", [URI, '/data/a "b".json'])
+def test_what_the_assembler_wrote_is_known_again_without_decoding_it(
+    uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = msgspec.Raw(b'{"eventTime":"2025-03-01T12:00:00Z","eventName":"GetKey"}')
+    chunk = Chunk(records=[record], positions=[3])
+    owner = ObjectProgress(TrailObject(uri, "", 1), lambda _: None)
+    (made,) = Assembler(Enricher(), lambda day: f"cloudtrail-{day}").assemble(chunk, owner)
+    source = made.batch.body("now").splitlines()[1]
+    monkeypatch.setattr(conflicts, "restore", None)
+    assert same_record(source, bytes(record))
