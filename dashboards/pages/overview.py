@@ -113,7 +113,7 @@ ERRORS = Chart(
     title="Failed calls by error code",
     question="What is refused, and is somebody trying doors?",
     kind="rows",
-    query="_exists_:errorCode",
+    query="_exists_:errorCode AND event.outcome:failure",
     by=(terms("errorCode", 10, "Error code"),),
     colours={"Events": RED},
 )

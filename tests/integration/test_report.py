@@ -119,7 +119,6 @@ RANKINGS = {
     "principals": "user.name",
     "addresses": "source.ip",
     "countries": "geolocation.country",
-    "errors": "errorCode",
 }
 
 
@@ -150,6 +149,10 @@ def test_every_figure_is_what_counting_gives(stand: Stand, report: Report) -> No
     for name, path in RANKINGS.items():
         check(getattr(report, name), events, path)
         assert getattr(totals, name, 0) in (0, getattr(report, name).distinct)
+    failed = {
+        key: each for key, each in events.items() if field(each, "event.outcome") == "failure"
+    }
+    check(report.errors, failed, "errorCode")
     scores = Counter(each["risk_score"] for each in events.values())
     assert {bar.score: bar.events for bar in report.risk if bar.events} == scores
     slots = report.timeline.slots
@@ -169,7 +172,7 @@ def test_more_values_than_a_request_holds_are_counted_as_well(
 ) -> None:
     monkeypatch.setattr(query, "PAGE", 7)
     small = compose(stand.client, stand.settings, Window(), now=NOW)
-    for name in RANKINGS:
+    for name in (*RANKINGS, "errors"):
         assert getattr(small, name) == getattr(report, name)
     assert small.totals == report.totals
 
@@ -315,6 +318,19 @@ def test_secrets_that_are_read_are_no_data_events(
     backfill(settings, tmp_path / "more")
     found = compose(client, settings, Window(), frameworks=["cis"], now=NOW)
     assert "No data events" not in {gap.title for gap in found.gaps}
+
+
+def test_codes_of_calls_that_succeeded_are_no_errors(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    settings = own_settings(engine, namespace, tmp_path / "home")
+    client = prepared(settings)
+    codes = ["200", 200, "", "Success", None, 403, "403", "AccessDenied"]
+    write_trail(tmp_path / "trail", [record(errorCode=code) for code in codes])
+    backfill(settings, tmp_path / "trail")
+    found = compose(client, settings, Window(), now=NOW)
+    assert {row.value: row.events for row in found.errors.rows} == {"403": 2, "AccessDenied": 1}
+    assert found.totals.failed == 3
 
 
 def test_hostile_text_of_events_stays_text(stand: Stand) -> None:
