@@ -6,8 +6,8 @@ by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from sigma.correlations import (
@@ -95,6 +95,34 @@ class Correlation:
     def nested(self) -> bool:
         """Whether any of its parts is a correlation itself."""
         return any(isinstance(part.rule, Correlation) for part in self.parts)
+
+    @property
+    def grouped_alike(self) -> bool:
+        """Whether all of its parts are grouped by the very fields that it names: no aliases."""
+        return all(
+            part.group_by == self.group_by
+            and (not isinstance(part.rule, Correlation) or part.rule.grouped_alike)
+            for part in self.parts
+        )
+
+    def grouped_by(self, fields: Mapping[str, str]) -> Correlation:
+        """The same by other fields: old name → new one, at every level."""
+
+        def renamed(names: Sequence[str]) -> tuple[str, ...]:
+            return tuple(fields.get(name, name) for name in names)
+
+        parts = tuple(
+            replace(
+                part,
+                group_by=renamed(part.group_by),
+                rule=part.rule.grouped_by(fields),
+                field=part.field and fields.get(part.field, part.field),
+            )
+            if isinstance(part.rule, Correlation)
+            else replace(part, group_by=renamed(part.group_by))
+            for part in self.parts
+        )
+        return replace(self, group_by=renamed(self.group_by), parts=parts)
 
     @property
     def reach(self) -> int:

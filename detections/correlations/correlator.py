@@ -12,8 +12,11 @@ import heapq
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
-from detections.compiled import Query
+from sigma.rule import SigmaRule
+
+from detections.compiled import Compiled, Query
 from detections.correlations.candidates import BATCH_GROUPS, batches, candidates
 from detections.correlations.correlation import Correlation
 from detections.correlations.occurrences import Counted, Firing, GroupKey
@@ -21,6 +24,7 @@ from detections.correlations.parts import Compile, Interval, PlainParts, Some, T
 from detections.correlations.windows import Burst, Windows
 from detections.events.anchors import Anchor, anchors
 from detections.events.index import EventIndex
+from detections.events.principal import View, views
 from detections.finding import Finding
 from detections.span import Span, moment
 from trailhound.cluster.reader import Snapshot
@@ -65,6 +69,26 @@ class Correlator:
         Raises `ClusterError` where the index can't answer in full, and `RuleError` where the
         correlation holds more in its windows than memory is given to it.
         """
+        for each in self._views():
+            yield from each._found(rule_id, span)  # noqa: SLF001 - of this class
+
+    def _views(self) -> Iterator[Correlator]:
+        """The correlation in each view of the events that its grouping has."""
+        names = self._correlation.group_by
+        if not self._correlation.grouped_alike:  # aliases: the parts' own fields are compared
+            yield self
+            return
+        for view in views(names):
+            yield Correlator(
+                self._index,
+                self._correlation.grouped_by(dict(zip(names, view.fields, strict=True))),
+                partial(_viewed, view, self._compile),
+                whole=self._whole,
+                batch=self._batch,
+                most_held=self._most_held,
+            )
+
+    def _found(self, rule_id: str, span: Span) -> Iterator[Finding]:
         leaves = any_of([self._compile(rule).query for rule in self._correlation.leaves()])
         touched: Query = {"bool": {"filter": [leaves, span.query()]}}
         if not self._index.count(touched):
@@ -86,6 +110,10 @@ class Correlator:
             group=tuple(zip(self._correlation.group_by, key, strict=True)),
             detail=f"{burst.count} events within {took}" if burst.count > 1 else "",
         )
+
+
+def _viewed(view: View, compile_rule: Compile, rule: SigmaRule) -> Compiled:
+    return view.of(compile_rule(rule))
 
 
 class _Search:

@@ -7,6 +7,7 @@ holds an event of the span, with what it holds by then.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby, islice
 from typing import Any
 
@@ -16,6 +17,7 @@ from detections.correlations.parts import Interval, any_of, during
 from detections.events.fields import Hit
 from detections.events.index import EventIndex, histogram, terms
 from detections.events.matching import Matching, of_group, of_groups
+from detections.events.principal import views
 from detections.finding import EVIDENCE, Finding
 from detections.kinds.anomaly import WEEK, Anomaly, Population, beyond_past
 from detections.matcher.event_values import text
@@ -43,10 +45,36 @@ def findings(
     if not index.count({"bool": {"filter": [compiled.query, span.query()]}}):
         return
     with index.snapshot() as snapshot:
-        search = _Search(snapshot, rule_id, anomaly, compiled, span)
-        found = search.population() if anomaly.baseline == "population" else search.past()
-        for start, key in found:
+        searches = [
+            _Search(snapshot, rule_id, replace(anomaly, per=view.fields), view.of(compiled), span)
+            for view in views(anomaly.per)
+        ]
+        if anomaly.baseline == "population":
+            whole = _Search(snapshot, rule_id, anomaly, compiled, span)
+            found = _population(whole, searches)
+        else:
+            found = ((search, *each) for search in searches for each in search.past())
+        for search, start, key in found:
             yield from search.finding(start, key)
+
+
+def _population(
+    whole: _Search, searches: Sequence[_Search]
+) -> Iterator[tuple[_Search, int, GroupKey]]:
+    """Twice through each stretch: to know the windows, then to tell who stands out.
+
+    The principals of all searches are one population; `whole` knows the windows to look at.
+    """
+    for stretches in whole.stretches():
+        where = any_of([during(each) for each in stretches])
+        windows: dict[int, Population] = {}
+        for search in searches:
+            for start, _, measure in search.measured([where], by_principal=False):
+                windows.setdefault(start, Population()).add(measure)
+        for search in searches:
+            for start, key, measure in search.measured([where], by_principal=False):
+                if search.stands_out(measure, windows[start]):
+                    yield search, start, key
 
 
 class _Search:
@@ -65,22 +93,14 @@ class _Search:
         self._matching = Matching(snapshot, compiled, fields)
         self._span = span.query()
 
-    def population(self) -> Iterator[tuple[int, GroupKey]]:
-        """Twice through each stretch: to know the windows, then to tell who stands out."""
-        for stretches in self._stretches():
-            where = any_of([during(each) for each in stretches])
-            windows: dict[int, Population] = {}
-            for start, _, measure in self._measured([where], by_principal=False):
-                windows.setdefault(start, Population()).add(measure)
-            for start, key, measure in self._measured([where], by_principal=False):
-                if measure >= self._anomaly.least and windows[start].stands_out(
-                    measure, self._anomaly.deviations
-                ):
-                    yield start, key
+    def stands_out(self, measure: int, population: Population) -> bool:
+        """Whether a measure of a window is far above those of all."""
+        anomaly = self._anomaly
+        return measure >= anomaly.least and population.stands_out(measure, anomaly.deviations)
 
     def past(self) -> Iterator[tuple[int, GroupKey]]:
         """Principal by principal, each against the same hours of its past."""
-        for stretches in self._stretches():
+        for stretches in self.stretches():
             asked = any_of([during(each) for each in stretches])
             weeks = [
                 during((since - back * WEEK, until - back * WEEK))
@@ -93,7 +113,7 @@ class _Search:
             while batch := list(islice(principals, BATCH)):
                 who = of_groups(self._anomaly.per, batch)
                 first = self._first_seen([who, during(horizon)])
-                measured = self._measured([who, any_of(weeks)], by_principal=True)
+                measured = self.measured([who, any_of(weeks)], by_principal=True)
                 for key, of_key in groupby(measured, key=lambda each: each[1]):
                     if key in first:
                         yield from self._beyond(key, first[key], of_key, stretches)
@@ -143,7 +163,7 @@ class _Search:
         what = "events" if self._anomaly.measure == "count" else f"events by {self._anomaly.field}"
         return f"far more than {usual}: {count} {what} from {moment(start):%Y-%m-%d %H:%M} on"
 
-    def _stretches(self) -> Iterator[list[Interval]]:
+    def stretches(self) -> Iterator[list[Interval]]:
         """The windows with events of the span, neighbours joined, a few at a time."""
         window = self._anomaly.window
         touched = self._matching.where(self._span)
@@ -177,7 +197,7 @@ class _Search:
         found = self._snapshot.buckets(self._matching.where(*filters), self._by(), first)
         return {self._key(each["key"]): int(each["first"]["value"]) for each in found}
 
-    def _measured(self, filters: Sequence[Query], *, by_principal: bool) -> Iterator[Measured]:
+    def measured(self, filters: Sequence[Query], *, by_principal: bool) -> Iterator[Measured]:
         """The measure of every principal in every window, in the order of windows or principals."""
         if not self._matching.counted_by_engine(*filters):
             yield from self._counted_here(filters, by_principal=by_principal)
@@ -193,7 +213,7 @@ class _Search:
             yield start, key, len(counts) if self._anomaly.field else counts[0]
 
     def _counted_here(self, filters: Sequence[Query], *, by_principal: bool) -> Iterator[Measured]:
-        """As `_measured`, event by event, where a matcher has to decide on them."""
+        """As `measured`, event by event, where a matcher has to decide on them."""
         counts: dict[tuple[int, GroupKey], int] = {}
         values: dict[tuple[int, GroupKey], set[str]] = {}
         for hit in self._matching.hits(*filters):

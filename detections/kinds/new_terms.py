@@ -8,7 +8,7 @@ which it is by an event of the rule that is at least `learn` days older.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -17,6 +17,7 @@ from detections.correlations.occurrences import GroupKey
 from detections.correlations.parts import Interval, during
 from detections.events.index import EventIndex, histogram, terms
 from detections.events.matching import Matching, of_group, of_groups
+from detections.events.principal import views
 from detections.finding import Finding
 from detections.kinds.options import Options
 from detections.matcher.event_values import text
@@ -61,7 +62,10 @@ def findings(
     if not index.count(touched):
         return
     with index.snapshot() as snapshot:
-        yield from _Search(snapshot, rule_id, new_terms, compiled, span).findings()
+        for view in views((*new_terms.per, new_terms.field)):
+            *per, field = view.fields
+            by = replace(new_terms, per=tuple(per), field=field)
+            yield from _Search(snapshot, rule_id, by, view.of(compiled), span).findings()
 
 
 class _Search:

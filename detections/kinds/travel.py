@@ -8,7 +8,7 @@ are known to a city at best, and a VPN moves people at no speed at all: so nothi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from math import asin, cos, inf, radians, sin, sqrt
 from typing import Any
@@ -19,6 +19,7 @@ from detections.correlations.parts import Touch, during
 from detections.events.anchors import Anchor, anchors
 from detections.events.index import EventIndex
 from detections.events.matching import Matching
+from detections.events.principal import views
 from detections.finding import EVIDENCE, Finding
 from detections.kinds.options import Options
 from detections.span import Span, moment
@@ -115,7 +116,10 @@ def findings(
         return
     with index.snapshot() as snapshot:
         for anchor in anchors(snapshot, span, touched, travel.reach):
-            yield from _journeys(snapshot, rule_id, travel, compiled, Touch(span), anchor)
+            for view in views(travel.per):
+                by = replace(travel, per=view.fields)
+                seen = view.of(compiled)
+                yield from _journeys(snapshot, rule_id, by, seen, Touch(span), anchor)
 
 
 def _journeys(

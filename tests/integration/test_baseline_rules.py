@@ -416,3 +416,37 @@ def test_a_late_login_makes_the_journey(store: EventStore) -> None:
 def test_refuses_what_it_does_not_know(parse: Any, content: dict[str, Any], said: str) -> None:
     with pytest.raises(RuleError, match=said):
         parse(content)
+
+
+def test_one_population_of_those_with_an_arn_and_those_with_a_name(store: EventStore) -> None:
+    """Six quiet users with ARNs; one busy person among the ones who have none."""
+    mark = store.mark()
+    events: list[Event] = []
+    people: list[tuple[str | None, str, int]] = [(f"arn:{i}", f"user{i}", 2) for i in range(6)]
+    people += [("", "busy", 40), ("", "calm", 2), (None, "quiet", 2)]
+    for arn, name, count in people:
+        events += [
+            event(len(events) + number, 60 * number, arn, user__name=name)
+            for number in range(count)
+        ]
+    store.add(mark, events)
+    rule = anomaly.parse({"per": [ARN], "minutes": 60})
+    found = baselines.findings(
+        index_of(store), "rule", rule, compiled(mark), span("@timestamp", 0, DAY)
+    )
+    assert [(each.group, each.count) for each in found] == [((("user.name", "busy"),), 40)]
+
+
+def test_first_times_of_people_without_an_arn_are_their_own(store: EventStore) -> None:
+    mark = store.mark()
+    calls = [(0, "ada", "eu"), (0, "bob", "us"), (9 * DAY, "ada", "us"), (9 * DAY, "bob", "us")]
+    events = [
+        event(number, time, "", user__name=name, awsRegion=region)
+        for number, (time, name, region) in enumerate(calls)
+    ]
+    store.add(mark, events)
+    rule = new_terms.NewTerms("awsRegion", (ARN,), 30, 7)
+    found = new_terms.findings(
+        index_of(store), "rule", rule, compiled(mark), span("@timestamp", 8 * DAY, 10 * DAY)
+    )
+    assert [each.group for each in found] == [(("user.name", "ada"), ("awsRegion", "us"))]

@@ -197,7 +197,9 @@ def test_hostile_group_keys(store: EventStore, whole: int) -> None:
     store.add(mark, events)
     documents = burst_of(mark, group_by=[ARN, "awsRegion"])
     bursts = found(store, mark, documents, whole=whole)
-    assert {each.group for each in bursts} == {((ARN, key), ("awsRegion", key)) for key in HOSTILE}
+    # An empty ARN is nobody's.
+    expected = {((ARN, key), ("awsRegion", key)) for key in HOSTILE if key}
+    assert {each.group for each in bursts} == expected
     assert all(each.count == 3 for each in bursts)
 
 
@@ -532,3 +534,44 @@ def test_refuses_by_name(documents: Documents, said: str) -> None:
         loaded(*documents)
     assert "correlation 'found'" in str(refused.value)
     assert refused.value.hint
+
+
+NAMELESS = (None, "")
+
+
+@pytest.mark.parametrize("whole", [0, 10_000])
+def test_people_without_an_arn_are_grouped_by_their_names(store: EventStore, whole: int) -> None:
+    """Each of three people makes a burst; together they would make one even if each had not."""
+    mark = store.mark()
+    events: list[dict[str, Any]] = []
+
+    def add(
+        count: int, arn: str | None, name: str, user_type: str = "identity_center_user"
+    ) -> None:
+        for step in range(count):
+            fields = {"user__name": name, "user_type": user_type, "awsRegion": f"r{step}"}
+            if arn is not None:
+                fields["userIdentity__arn"] = arn
+            events.append(call(len(events), step, **fields))
+
+    for place, arn in enumerate(NAMELESS):
+        add(3, arn, f"person{place}")
+        for other in range(4):
+            add(2, arn, f"quiet{place}{other}")
+        add(3, arn, "ec2.amazonaws.com", "aws_service")
+        add(3, arn, "111122223333", "unknown")
+        add(3, arn, "HIDDEN_DUE_TO_SECURITY_REASONS", "iam_user")
+    add(3, "arn:aws:iam::1:user/ada", "ada", "iam_user")
+    store.add(mark, events)
+    for type_, condition in (
+        ("event_count", {"gte": 3}),
+        ("value_count", {"gte": 3, "field": "awsRegion"}),
+    ):
+        documents = burst_of(mark, type_, condition=condition)
+        bursts = found(store, mark, documents, whole=whole)
+        assert {each.group for each in bursts} == {
+            ((ARN, "arn:aws:iam::1:user/ada"),),
+            (("user.name", "person0"),),
+            (("user.name", "person1"),),
+        }
+        assert {each.count for each in bursts} == {3}

@@ -1,0 +1,100 @@
+"""Who is one principal, for all that is grouped: the one place that says so.
+
+`userIdentity.arn` tells principals apart where an event has one. People of IAM Identity Center,
+SAML and web identities and some others have none, or an empty text, which is no identity: these
+are told apart by `user.name`. AWS services, and events that name an account alone, are nobody.
+So whatever is grouped by `userIdentity.arn` is asked for in two disjoint views of the events, each
+with the field that names its principals. An empty text in another field of an identity (an access
+key, an address) names nobody either; in any other field it is a value like others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from detections.compiled import Compiled, Query
+from detections.events.fields import FieldReader, Hit, field_type
+from enrich.resources import WITHHELD
+
+ARN = "userIdentity.arn"
+NAME = "user.name"
+
+HAS_ARN: Query = {
+    "bool": {"filter": [{"exists": {"field": ARN}}], "must_not": [{"term": {ARN: ""}}]}
+}
+HAS_NAME_ALONE: Query = {
+    "bool": {
+        "filter": [{"exists": {"field": NAME}}],
+        "must_not": [
+            HAS_ARN,
+            {"term": {"user_type": "aws_service"}},
+            {"terms": {NAME: ["", *sorted(WITHHELD)]}},
+            {"regexp": {NAME: "[0-9]{12}"}},
+        ],
+    }
+}
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Some of a rule's events, and the fields by which these are grouped."""
+
+    fields: tuple[str, ...]
+    where: tuple[Query, ...]
+
+    def of(self, compiled: Compiled) -> Compiled:
+        """A rule's query, for the events of this view alone."""
+        if not self.where:
+            return compiled
+
+        def narrowed(query: Query) -> Query:
+            return {"bool": {"filter": [query, *self.where]}}
+
+        return replace(
+            compiled,
+            query=narrowed(compiled.query),
+            plain=narrowed(compiled.plain) if compiled.plain else {},
+        )
+
+
+def views(fields: Sequence[str]) -> tuple[View, ...]:
+    """The views in which events are grouped by some fields; together they hold every event that
+    is in a group, and no event twice.
+
+    >>> [view.fields for view in views(["recipientAccountId", "userIdentity.arn"])]
+    [('recipientAccountId', 'userIdentity.arn'), ('recipientAccountId', 'user.name')]
+    """
+    said = tuple(
+        _not_empty(name)
+        for name in fields
+        if name != ARN and _is_identity(name) and field_type(name) == "keyword"
+    )
+    if ARN not in fields:
+        return (View(tuple(fields), said),)
+    by_name = tuple(NAME if name == ARN else name for name in fields)
+    return View(tuple(fields), (HAS_ARN, *said)), View(by_name, (HAS_NAME_ALONE, *said))
+
+
+def read_fields(fields: Sequence[str]) -> list[str]:
+    """The fields to be read for `group_values`."""
+    return [*fields, NAME] if ARN in fields else list(fields)
+
+
+def group_values(reader: FieldReader, hit: Hit, field: str) -> tuple[str, tuple[str, ...]]:
+    """The field and the values that put one event into its group; no value where there is none."""
+    values = reader.values(hit, field)
+    if _is_identity(field):
+        values = tuple(value for value in values if value)
+    if field == ARN and not values:
+        names = tuple(value for value in reader.values(hit, NAME) if value)
+        return (NAME, names) if names else (field, ())
+    return field, values
+
+
+def _is_identity(field: str) -> bool:
+    return field.startswith("userIdentity.") or field in {NAME, "sourceIPAddress"}
+
+
+def _not_empty(field: str) -> Query:
+    return {"bool": {"must_not": [{"term": {field: ""}}]}}
