@@ -18,6 +18,7 @@ from ingest.bulk.batch import Batch, make_head
 from ingest.deadletters.store import DeadLetter
 from ingest.documents.day_limit import TOO_MANY_NEW_DAYS, DayLimit
 from ingest.documents.document_id import document_id, is_uuid
+from ingest.documents.record_form import is_plain, require_form
 from ingest.object_progress import ObjectProgress
 from ingest.reading import Chunk, Fault
 from ingest.reading.chunk import FAULT_RAW
@@ -85,6 +86,8 @@ class Assembler:
                 if view is None or number in suspects:
                     self._slowly(bytes(record), position, owner, out, keep)
                     continue
+                if not is_plain(view):
+                    require_form(view)
                 fields, day = enrich(view)
                 if keep is not None and not keep(view, bytes(record), day):
                     out.filtered += 1
@@ -159,6 +162,7 @@ class Assembler:
         """A record that cannot be spliced as it is: repaired before it is sent."""
         fixed = repair(raw)
         view = view_of(fixed.record)
+        require_form(view)
         fields, day = self._enrich(view)
         if keep is not None and not keep(view, raw, day):
             out.filtered += 1

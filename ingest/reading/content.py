@@ -30,13 +30,15 @@ _DAMAGE: Any = (zlib.error, igzip_lib.IsalError)
 _BLOCK = 1024 * 1024
 _CAREFUL_BLOCK = 16 * 1024  # inflates to 16 MiB at the most: deflate's best ratio is 1,032
 _STEP = 4 * 1024 * 1024
+MOST_LAYERS = 4
+"""Gzip within gzip is undone so often; Firehose that compresses what came compressed makes two."""
 
 _OTHER_FORMATS = (
     (b"PK\x03\x04", "a zip archive"),
     (b"BZh", "compressed with bzip2"),
     (b"\xfd7zXZ", "compressed with xz"),
     (b"\x28\xb5\x2f\xfd", "compressed with zstandard"),
-    (b"PAR1", "a Parquet file"),
+    (b"PAR1", "a Parquet file, as Security Lake (OCSF) and Athena write them"),
     (b"\xff\xfe", "UTF-16 text"),
     (b"\xfe\xff", "UTF-16 text"),
     (b"{\x00", "UTF-16 text"),
@@ -49,6 +51,10 @@ UTF8_BOM = b"\xef\xbb\xbf"
 
 class _GzipDamage(Exception):
     """The gzip stream can't be followed further; the sentence says why."""
+
+
+class _LayerTooLarge(_GzipDamage):
+    """A gzip layer within another is larger than the limit, before it is inflated itself."""
 
 
 class Content:
@@ -75,8 +81,9 @@ class Content:
         blocks = self._blocks()
         first = lead(blocks)
         blocks = chain([first], blocks)
-        quick = _inflate(blocks, isal_zlib.decompressobj) if _is_gzip(first) else blocks
+        limit = self._limits.max_uncompressed
         try:
+            quick = _undone(first, blocks, _inflate_quickly, limit)
             parts, total = self._gather(quick)
         except _GzipDamage:
             pieces = self.pieces()
@@ -122,7 +129,7 @@ class Content:
         blocks = chain([first], blocks)
         limit = self._limits.max_uncompressed
         try:
-            for piece in _inflate_carefully(blocks) if _is_gzip(first) else blocks:
+            for piece in _undone(first, blocks, _inflate_carefully, limit):
                 if self.bytes_out + len(piece) > limit:
                     room = limit - self.bytes_out
                     self.bytes_out = limit
@@ -131,6 +138,8 @@ class Content:
                     return
                 self.bytes_out += len(piece)
                 yield piece
+        except _LayerTooLarge:
+            self.damage = self._too_large()
         except _GzipDamage as error:
             self.proven = False
             self.damage = CorruptFileError(
@@ -167,6 +176,36 @@ def lead(pieces: Iterator[bytes]) -> bytes:
     return first
 
 
+def _undone(
+    first: bytes,
+    blocks: Iterator[bytes],
+    inflate: Callable[[Iterator[bytes]], Iterator[bytes]],
+    limit: int,
+) -> Iterator[bytes]:
+    """The content below all gzip layers; `blocks` begin with `first`, and may be no gzip at all.
+
+    Raises `_GzipDamage`, and `_LayerTooLarge` where a layer passes `limit` bytes.
+    """
+    for _ in range(MOST_LAYERS):
+        if not _is_gzip(first):
+            return blocks
+        inflated = inflate(blocks)
+        first = lead(inflated)
+        blocks = chain([first], inflated)
+        if _is_gzip(first):
+            blocks = _bounded(blocks, limit)
+    return blocks
+
+
+def _bounded(pieces: Iterator[bytes], limit: int) -> Iterator[bytes]:
+    total = 0
+    for piece in pieces:
+        total += len(piece)
+        if total > limit:
+            raise _LayerTooLarge("a gzip layer within another is too large")
+        yield piece
+
+
 def _is_gzip(first: bytes) -> bool:
     return first.startswith(_GZIP)
 
@@ -182,6 +221,10 @@ def _inflate(blocks: Iterator[bytes], new: Callable[[int], Any]) -> Iterator[byt
     for block in blocks:
         yield from members.feed(block)
     members.finish()
+
+
+def _inflate_quickly(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    return _inflate(blocks, isal_zlib.decompressobj)
 
 
 def _inflate_carefully(blocks: Iterator[bytes]) -> Iterator[bytes]:

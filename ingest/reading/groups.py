@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from ingest.reading.shapes import Probe
@@ -54,8 +56,10 @@ class Groups:
         self._window.at = cut
         return group
 
-    def of_lines(self) -> list[tuple[bytes, Probe]]:
+    def of_lines(self, stamp: re.Pattern[bytes] | None = None) -> list[tuple[bytes, Probe]]:
         """Lines that are one object each, none of them a container; else none at all.
+
+        `stamp` is what may stand before each.
 
         Joined by commas they are decoded as a list. Each value found being as long as its line,
         no value can lie across two lines, nor two in one.
@@ -65,6 +69,8 @@ class Groups:
             return []
         parts = self._window.buffer[self._window.at : cut].split(b"\n")
         lines = [line for part in parts if (line := part.strip())]
+        if stamp is not None:
+            lines = [_without(stamp, line) for line in lines]
         body = b"[" + b",".join(lines) + b"]"
         try:
             lengths = list(map(len, _RAWS.decode(body)))
@@ -85,3 +91,8 @@ class Groups:
         if window.left < self._size:
             window.more()
         return max(0, window.buffer.rfind(mark, window.at + 1, window.at + self._size))
+
+
+def _without(stamp: re.Pattern[bytes], line: bytes) -> bytes:
+    before = stamp.match(line)
+    return line[before.end() :] if before else line

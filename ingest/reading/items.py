@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 
@@ -16,15 +17,19 @@ from ingest.reading.shapes import (
     lookup_event,
     name_of,
     probe,
+    string_text,
     text_of,
 )
-from ingest.reading.values import Broken, Cut, balanced_end, end_of_value
+from ingest.reading.values import REFUSED, Broken, Cut, balanced_end, end_of_value
 
+_ROW = msgspec.json.Decoder(list[msgspec.Raw])
+_MOST_WRAPPINGS = 3
 CONTROL_MESSAGE = b'"CONTROL_MESSAGE"'
 
 _ENVELOPES: dict[str, Callable[[Probe], bytes]] = {
     "lookup_events": lookup_event,
     "cloudwatch_logs": log_event,
+    "filtered_log_events": log_event,
     "eventbridge": bridge_event,
 }
 
@@ -53,6 +58,15 @@ class Items:
             else:
                 self._gathering.record(text)
             return
+        if text[:1] in (b'"', b"[") and not broken and form in ("array", "objects"):
+            inner = _record_within(text)
+            if inner:
+                self.take(form, inner)
+            else:
+                self._gathering.fault(
+                    text, f"not_an_object: {name_of(text)} stands where a record should"
+                )
+            return
         if not text.startswith(b"{"):
             self._gathering.fault(
                 text, f"not_an_object: {name_of(text)} stands where a record should"
@@ -61,8 +75,7 @@ class Items:
         found = found or probe(clean)
         shape = form if form in _ENVELOPES else self._shape(form, found)
         if shape in _ENVELOPES:
-            self._gathering.recognise(shape)
-            self._unwrap(text, found, _ENVELOPES[shape])
+            self._unwrap(shape, text, found)
         elif shape:
             self._gathering.recognise(shape)
             if broken:
@@ -79,9 +92,11 @@ class Items:
             return "lookup_events"
         return "eventbridge" if found.is_envelope else ""
 
-    def _unwrap(self, text: bytes, found: Probe, unwrap: Callable[[Probe], bytes]) -> None:
+    def _unwrap(self, shape: str, text: bytes, found: Probe) -> None:
+        if shape != "filtered_log_events":  # `events` is a name that others use as well
+            self._gathering.recognise(shape)
         try:
-            inner = unwrap(found).strip()
+            inner = _ENVELOPES[shape](found).strip()
         except NoRecord as error:
             self._gathering.fault(text, str(error))
             return
@@ -95,12 +110,45 @@ class Items:
             reason = "broken_json: the record breaks off"
         except Broken as error:
             reason = str(error)
+        if shape == "filtered_log_events" and not reason and probe(inner).is_record:
+            self._gathering.recognise("cloudwatch_logs")
         if not reason:
             self._gathering.record(inner)
         elif balanced_end(inner, 0) == len(inner) and diagnose(inner) != "unmendable":
             self._gathering.suspect(inner)
         else:
             self._gathering.fault(inner, reason)
+
+
+def _record_within(text: bytes, depth: int = 0) -> bytes:
+    """The record in a string or in a row, as `lookup-events --query` gives them; empty where there
+    is none.
+
+    `Events[].CloudTrailEvent` is a list of strings, `Events[].[EventId, CloudTrailEvent]` a list of
+    rows with one such string in each.
+    """
+    if text.startswith(b'"'):
+        inner = string_text(text, "").strip()
+        with suppress(Cut, Broken):
+            if inner[:1] in (b"{", b'"') and end_of_value(inner, 0) == len(inner):
+                return inner if inner.startswith(b"{") else _deeper(inner, depth)
+        return b""
+    if text.startswith(b"["):
+        try:
+            row = _ROW.decode(text)
+        except (*REFUSED, RecursionError):
+            return b""
+        held = [inner for each in row if (inner := _deeper(bytes(each), depth))]
+        return held[0] if len(held) == 1 else b""
+    return text if depth and text.startswith(b"{") and _is_one(probe(text)) else b""
+
+
+def _deeper(text: bytes, depth: int) -> bytes:
+    return _record_within(text, depth + 1) if depth < _MOST_WRAPPINGS else b""
+
+
+def _is_one(found: Probe) -> bool:
+    return found.is_record or found.is_envelope
 
 
 def is_control_message(found: Probe) -> bool:
@@ -111,6 +159,10 @@ def is_control_message(found: Probe) -> bool:
 def _why_not(found: Probe) -> str:
     if found.digestStartTime is not msgspec.UNSET:
         return "digest: a CloudTrail digest file, which vouches for trail files and holds no events"
+    if found.class_uid is not msgspec.UNSET:
+        return "ocsf: an OCSF event, as Security Lake writes them; CloudTrail's own files are read"
+    if found.configurationItems is not msgspec.UNSET:
+        return "config: a history or snapshot file of AWS Config, which holds no events"
     for key, value in (
         ("Records", found.Records),
         ("Events", found.Events),

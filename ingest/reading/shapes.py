@@ -13,6 +13,7 @@ CONTAINERS = {
     "Records": "records",
     "Events": "lookup_events",
     "logEvents": "cloudwatch_logs",
+    "events": "filtered_log_events",
 }
 """The keys whose lists hold records or envelopes, and the format's name by each."""
 
@@ -36,9 +37,12 @@ class Probe(msgspec.Struct, rename={"detail_type": "detail-type", "log_events": 
     message: Raw | UnsetType = UNSET
     messageType: Raw | UnsetType = UNSET  # noqa: N815
     digestStartTime: Raw | UnsetType = UNSET  # noqa: N815
+    class_uid: Raw | UnsetType = UNSET
+    configurationItems: Raw | UnsetType = UNSET  # noqa: N815
     Records: Raw | UnsetType = UNSET
     Events: Raw | UnsetType = UNSET
     log_events: Raw | UnsetType = UNSET
+    events: Raw | UnsetType = UNSET
 
     @property
     def is_record(self) -> bool:
@@ -71,7 +75,12 @@ class Probe(msgspec.Struct, rename={"detail_type": "detail-type", "log_events": 
     @property
     def is_container(self) -> bool:
         """Whether it has a key under which records are listed."""
-        return not (self.Records is UNSET and self.Events is UNSET and self.log_events is UNSET)
+        return not (
+            self.Records is UNSET
+            and self.Events is UNSET
+            and self.log_events is UNSET
+            and self.events is UNSET
+        )
 
 
 class NoRecord(Exception):
@@ -102,13 +111,16 @@ def probe(text: bytes | Raw) -> Probe:
 def lookup_event(found: Probe) -> bytes:
     """The record in one of `lookup-events`' events, which carry it as a string.
 
+    Tools that parse that string in between leave an object, which is taken as well.
+
     https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_Event.html
     """
     return _embedded(found.CloudTrailEvent, "CloudTrailEvent")
 
 
 def log_event(found: Probe) -> bytes:
-    """The record in a log event of a CloudWatch Logs subscription: its message, a string.
+    """The record in a log event of CloudWatch Logs, of a subscription or of `filter-log-events`:
+    its message, a string.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html
     """
@@ -150,10 +162,20 @@ def name_of(text: bytes) -> str:
 
 
 def _embedded(value: Raw | UnsetType, key: str) -> bytes:
-    """The text in a JSON string, with bytes in it that aren't UTF-8 as they were."""
+    """What a member holds: the text in a string, or an object as it is."""
     if value is UNSET:
         raise NoRecord("no_record_inside", f"{key} is missing")
     raw = bytes(value)
+    if raw.startswith(b"{"):
+        return raw
+    return string_text(raw, key)
+
+
+def string_text(raw: bytes, key: str) -> bytes:
+    """The text that a JSON string holds, with bytes in it that aren't UTF-8 as they were.
+
+    Raises `NoRecord`, naming `key`, where `raw` is no string.
+    """
     if not raw.startswith(b'"'):
         raise NoRecord("no_record_inside", f"{key} is {name_of(raw)}, not a string")
     try:

@@ -59,7 +59,7 @@ times = st.sampled_from(
     ]
 )
 trail_records = st.builds(
-    lambda time, rest, odd, more: {"eventTime": time, "eventVersion": "1.08"} | more | rest | odd,
+    lambda time, rest, odd, more: {"eventTime": time, "eventName": "E"} | more | rest | odd,
     times,
     st.dictionaries(names, values | hostile, max_size=6),
     st.dictionaries(names, hostile, max_size=2),
@@ -155,7 +155,10 @@ def check(content: bytes, elements: list[Any], *, keep: bool = True) -> Made:
 @given(st.lists(elements, min_size=1, max_size=5), st.booleans(), st.sampled_from([None, 2]))
 def test_a_trail_file_of_anything(items: list[Any], escaped: bool, indent: int | None) -> None:
     # One record is certain, so that the file is a trail whatever else it holds.
-    items = [*items, {"eventTime": "2025-03-01T00:00:00Z", "eventID": str(uuid.uuid4())}]
+    items = [
+        *items,
+        {"eventTime": "2025-03-01T00:00:00Z", "eventName": "E", "eventID": str(uuid.uuid4())},
+    ]
     text = json.dumps({"Records": items}, ensure_ascii=escaped, indent=indent)
     try:
         content = text.encode()
@@ -168,7 +171,7 @@ def test_a_trail_file_of_anything(items: list[Any], escaped: bool, indent: int |
 @settings(max_examples=100, deadline=None)
 @given(st.lists(trail_records, min_size=1, max_size=4))
 def test_what_is_filtered_is_counted(items: list[dict[str, Any]]) -> None:
-    items = [*items, {"eventTime": "2025-03-09T00:00:00Z", "eventID": "1"}]
+    items = [*items, {"eventTime": "2025-03-09T00:00:00Z", "eventName": "E", "eventID": "1"}]
     made = check(json.dumps({"Records": items}).encode(), items, keep=False)
     assert made.filtered >= 1
     assert made.indices <= {"cloudtrail-2025.03.01"}
@@ -181,7 +184,12 @@ def test_a_record_spread_over_lines_cannot_smuggle_an_action(
 ) -> None:
     action = b'{"delete":{"_index":"cloudtrail-2025.03.01","_id":"victim"}}'
     record = line_break.join(
-        [b'{"eventTime":"2025-03-01T00:00:00Z",', b'"eventID":"1","x":', action, b"}"]
+        [
+            b'{"eventTime":"2025-03-01T00:00:00Z","eventName":"E",',
+            b'"eventID":"1","x":',
+            action,
+            b"}",
+        ]
     )
     made = Made(wrapped % record)
     assert (made.read, made.documents, made.dead) == (1, 1, [])
@@ -193,8 +201,11 @@ def test_a_record_spread_over_lines_cannot_smuggle_an_action(
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=60), st.binary(max_size=30))
 def test_bytes_inside_a_record_never_break_out_of_it(inside: bytes, key: bytes) -> None:
-    record = b'{"eventTime":"2025-03-01T00:00:00Z","eventID":"1","%b":"%b"}' % (key, inside)
-    good = b'{"eventTime":"2025-03-01T00:00:00Z","eventID":"2"}'
+    record = b'{"eventTime":"2025-03-01T00:00:00Z","eventName":"E","eventID":"1","%b":"%b"}' % (
+        key,
+        inside,
+    )
+    good = b'{"eventTime":"2025-03-01T00:00:00Z","eventName":"E","eventID":"2"}'
     made = Made(b'{"Records":[' + good + b"," + record + b"," + good + b"]}")
     assert made.documents >= 1
     assert made.read == made.documents + len(made.dead)

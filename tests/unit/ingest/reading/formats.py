@@ -82,6 +82,14 @@ def _bridged(records: list[Record]) -> list[object]:
     ]
 
 
+def _logged(records: list[Record]) -> list[object]:
+    return [{"timestamp": 1, "message": compact(one), "eventId": "3"} for one in records]
+
+
+def _stamped(stamp: str, records: list[Record]) -> str:
+    return "".join(f"{stamp} {compact(one)}\n" for one in records)
+
+
 def _payload(records: list[Record]) -> object:
     return {
         "messageType": "DATA_MESSAGE",
@@ -118,6 +126,14 @@ FORMATS: dict[str, tuple[str, Callable[[list[Record]], str]]] = {
     "array": ("array", compact),
     "array pretty": ("array", lambda all_: json.dumps(all_, indent=4)),
     "lookup events": ("lookup_events", lambda all_: json.dumps({"Events": _looked_up(all_)})),
+    "lookup events, parsed": (
+        "lookup_events",
+        lambda all_: compact({"Events": [{"EventId": "e", "CloudTrailEvent": x} for x in all_]}),
+    ),
+    "lookup query": ("array", lambda all_: compact([json.dumps(x) for x in all_])),
+    "lookup query, lines": ("objects", lambda all_: _lines([json.dumps(x) for x in all_])),
+    "lookup query, rows": ("array", lambda all_: compact([["e", json.dumps(x)] for x in all_])),
+    "lookup query, members": ("lookup_events", lambda all_: compact(_looked_up(all_))),
     "lookup lines": ("lookup_events", lambda all_: _lines(_looked_up(all_))),
     "subscription": ("cloudwatch_logs", lambda all_: compact(_payload(all_))),
     "firehose": (
@@ -130,6 +146,16 @@ FORMATS: dict[str, tuple[str, Callable[[list[Record]], str]]] = {
         "cloudwatch_logs",
         lambda all_: _lines([_CONTROL, _payload(all_[:1]), _payload(all_[1:])]),
     ),
+    "filter-log-events": (
+        "cloudwatch_logs",
+        lambda all_: json.dumps({"events": _logged(all_), "searchedLogStreams": []}, indent=4),
+    ),
+    "get-log-events": (
+        "cloudwatch_logs",
+        lambda all_: compact({"events": _logged(all_), "nextForwardToken": "f/1"}),
+    ),
+    "cloudwatch export": ("objects", lambda all_: _stamped("2024-03-01T10:05:00.000Z", all_)),
+    "logs tail": ("objects", lambda all_: _stamped("2024-03-01T10:05:00+00:00 a/stream", all_)),
     "payload array": ("cloudwatch_logs", lambda all_: compact([_payload(all_), _payload([])])),
     "bridge lines": ("eventbridge", lambda all_: _lines(_bridged(all_))),
     "bridge array": ("eventbridge", lambda all_: json.dumps(_bridged(all_), indent=2)),

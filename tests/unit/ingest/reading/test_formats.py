@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from ingest.reading import ReadLimits
 from tests.unit.ingest.reading.formats import FORMATS, TINY, Reading, Record, compact, gzipped
+from trailhound.errors import FileTooLargeError, NotATrailFileError
 
 _scalars = (
     st.none()
@@ -129,6 +131,8 @@ def _mixed(records: list[Record]) -> bytes:
         lambda data: gzipped(data[:50]) + bytes(9) + gzipped(data[50:]) + bytes(3),
         lambda data: gzipped(data) + b"padding",
         lambda data: gzipped(b"") + gzipped(data) + gzipped(b""),
+        lambda data: gzipped(gzipped(data)),
+        lambda data: gzipped(gzipped(gzipped(data)) + gzipped(gzipped(b""))),
     ],
 )
 def test_lines_of_several_shapes_in_several_wrappings(
@@ -139,3 +143,43 @@ def test_lines_of_several_shapes_in_several_wrappings(
         reading = Reading(wrap(_mixed(records)), limits, most=most)
         assert reading.error is None
         assert reading.records == records
+
+
+def test_a_file_may_change_its_format_on_the_way() -> None:
+    records = [
+        {"eventVersion": "1", "eventID": str(n), "eventTime": "t"} for n in range(len(FORMATS))
+    ]
+    parts = [write([one]) for one, (_, write) in zip(records, FORMATS.values(), strict=True)]
+    for limits in (ReadLimits(), TINY):
+        reading = Reading("\ufeff".join(parts).encode(), limits)
+        assert reading.error is None
+        assert reading.faults == []
+        assert _bag(reading.records) == _bag(records)
+
+
+def test_gzip_in_gzip_is_bounded_in_depth_and_in_size() -> None:
+    data = compact({"Records": [{"eventVersion": "1"}]}).encode()
+    for _ in range(6):
+        data = gzipped(data)
+    deep = Reading(data)
+    assert isinstance(deep.error, NotATrailFileError)
+    small = ReadLimits(max_uncompressed=10_000)
+    assert isinstance(Reading(gzipped(gzipped(bytes(200_000))), small).error, FileTooLargeError)
+    random = gzipped(Random(1).randbytes(200_000))
+    assert isinstance(Reading(gzipped(random), small).error, FileTooLargeError)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"events": [{"a": 1}, {"b": 2}]}',
+        '["a", "b"]',
+        '[["a", "b"]]',
+        "2024-03-01T10:05:00.000Z hello\n2024-03-01T10:05:00.000Z world\n",
+        '"hello"',
+    ],
+)
+def test_what_only_looks_like_a_format_is_no_trail_file(text: str) -> None:
+    reading = Reading(text.encode())
+    assert isinstance(reading.error, NotATrailFileError)
+    assert reading.records == []

@@ -1,0 +1,44 @@
+"""Whether a JSON object is a CloudTrail record at all, and not another service's message.
+
+A record has `eventTime` (without it there is no day to index by) and `eventName` or `eventSource`
+as CloudTrail writes them. S3 event notifications, which lie in many a log bucket's copies, have all
+three: `aws:s3`, `ObjectCreated:Put` ("Event message structure", Amazon S3 User Guide), as have the
+records that Lambda gets of SQS, SNS, SES and DynamoDB (`aws:sqs`, …).
+"""
+
+from __future__ import annotations
+
+from enrich.view import RecordView
+from trailhound.errors import RecordError
+
+_INSIGHT = "AwsCloudTrailInsight"
+"""An Insight event names its call in `insightDetails` only ("CloudTrail record contents for
+Insights events", AWS CloudTrail User Guide)."""
+
+
+def is_plain(view: RecordView) -> bool:
+    """The quick look: whether a record needs no further one."""
+    source = view.eventSource
+    return bool(source and view.eventName) and ":" not in (source or "")
+
+
+def require_form(view: RecordView) -> None:
+    """Raise `RecordError` with reason `not_cloudtrail` for what is no CloudTrail record.
+
+    >>> require_form(RecordView(eventSource="aws:s3", eventName="ObjectCreated:Put"))
+    Traceback (most recent call last):
+    trailhound.errors.RecordError: an event of aws:s3, which is not CloudTrail's
+    """
+    source, name = view.eventSource or "", view.eventName or ""
+    if ":" in source:
+        raise _refused(f"an event of {source[:80]}, which is not CloudTrail's")
+    if not (source or (name and ":" not in name) or view.eventType == _INSIGHT):
+        raise _refused("the record has neither an eventSource nor an eventName of CloudTrail's")
+
+
+def _refused(message: str) -> RecordError:
+    return RecordError(
+        message,
+        hint="take the file out of the source if it holds no trail",
+        reason="not_cloudtrail",
+    )
