@@ -37,7 +37,9 @@ _GRACE = 5.0
 """Seconds after a wait in which the request that follows may still be under way."""
 _EVERYTHING = Selection()
 _FAULT_SHOWN = 120.0
-_DEFERRED_SHOWN = 600.0
+_UNREACHABLE_SHOWN = 60.0
+"""Seconds; what is handed back comes again sooner, where it is still so."""
+_DEFERRED_SHOWN = 300.0
 """Seconds; longer than the longest wait between two tries."""
 STUCK_SECONDS = 600.0
 """An object that is under way for so long without progress is named in `/readyz`."""
@@ -179,7 +181,7 @@ class Daemon:
                 unreachable={
                     feed: why
                     for feed, (moment, why) in list(self._unreachable.items())
-                    if time.monotonic() - moment < _FAULT_SHOWN
+                    if time.monotonic() - moment < _UNREACHABLE_SHOWN
                 },
             )
 
@@ -310,6 +312,7 @@ class Daemon:
         if arrival is None or self._stopping.is_set() or isinstance(stream, Unreachable):
             if isinstance(stream, Unreachable) and arrival is not None:
                 self._trouble(stream.message)
+                LOG.warning("object handed back: %s", stream.message)
                 self._unreachable[arrival.feed] = (time.monotonic(), stream.message)
             pipeline.ledger.release(item)
             self._intake.settle(item, Outcome.RETURNED)

@@ -27,8 +27,8 @@ from trailhound.errors import (
 _AT_ONCE = 256
 _LOOK_UP = 0.2
 _PARKED_SECONDS = 2.0
-_FIRST_DEFERRAL = 5.0
-_LONGEST_DEFERRAL = 300.0
+_FIRST_DEFERRAL = 2.5
+_LONGEST_DEFERRAL = 30.0
 _MOST_CONDEMNED = 1_000
 _MOST_URI = 8_192
 """Bytes: an object's name is a keyword of the ledger, and no store has longer names."""
