@@ -120,19 +120,19 @@ class DueRules:
             self._checkpoints.write(done)
 
     def _finish(self, repair: CatchUp) -> None:
-        """Note that the repair is done, once every rule that can run has caught up."""
+        """Note that the repair is done, once every rule that can run has run over all of it."""
+        if repair.until is None:
+            return
         known, until = self._checkpoints.read(), repair.until
-        left = [
-            rule.id
-            for rule in self._rules
-            if rule.id in known
-            and not known[rule.id].failures
-            and until is not None
-            and known[rule.id].seen_until < until
-        ]
-        if not left:
-            self._repairs.revise(repair, lambda it: msgspec.structs.replace(it, done=True))
-            LOG.info("all rules caught up to %s", f"{until:%F %T} UTC" if until else "now")
+        for rule in self._rules:
+            each = known.get(rule.id)
+            if each is None or each.failures:
+                continue
+            # A run looks at everything until now, and claims it only up to the lookback.
+            if each.ran_at < until or each.seen_until < until - self._pace.lookback:
+                return
+        self._repairs.revise(repair, lambda it: msgspec.structs.replace(it, done=True))
+        LOG.info("all rules caught up to %s", f"{until:%F %T} UTC")
 
 
 def _checkpoint(run: RuleRun, batch: RuleBatch, before: RuleCheckpoint | None) -> RuleCheckpoint:

@@ -107,7 +107,7 @@ def test_the_command_says_what_it_did_and_status_and_report_work_throughout(
         assert run(settings, "status", "--json").returncode == 0
         made = run(settings, "init")
         assert made.returncode == 0, made.stderr.decode()
-        report = run(settings, "report", "--since", "2025-01-01", "--out", tmp_path / "report")
+        report = run(settings, "report", "--since", "2025-01-01", "-o", tmp_path / "r.json")
         assert b"KeyError" not in report.stderr
     assert b"switched off the scheduled rules" not in made.stdout
 

@@ -50,6 +50,7 @@ from trailhound.errors import (
 from trailhound.report.mail import mail_job
 from trailhound.settings import FeedSettings, Settings
 from trailhound.state.feed_checkpoints import FeedCheckpoints
+from trailhound.state.housekeeping import clean_ledger
 from trailhound.state.jobs import Jobs
 from trailhound.state.leases import Lease
 from trailhound.threads import SupervisedThread, supervised_threads
@@ -196,7 +197,16 @@ class Service:
             for index in report.foreign:
                 LOG.warning("behind the retention, but not Trailhound's: %s", index)
 
-        jobs = [Job("retention", _RETENTION_EVERY, retain)]
+        def keep_house(_: Turn) -> None:
+            removed = clean_ledger(client, self._settings, datetime.now(UTC))
+            for kind, number in sorted(removed.items()):
+                fields = {"kind": kind, "documents": number}
+                LOG.info("removed from the ledger", extra={"fields": fields})
+
+        jobs = [
+            Job("retention", _RETENTION_EVERY, retain),
+            Job("housekeeping", _RETENTION_EVERY, keep_house),
+        ]
         if self._settings.detections.scheduled:
             self._detections = ScheduledDetections(client, self._settings, self._ran)
             jobs.append(self._detections.job())

@@ -11,6 +11,7 @@ from detections.notify.channel_status import ChannelStatus
 from trailhound.app.health import Reason
 from trailhound.cli.screen import out, plural, safe, say, table
 from trailhound.cluster.waiting import BLOCKED_CODES
+from trailhound.state.catch_up import CatchUp
 from trailhound.state.rule_checkpoints import RuleCheckpoint
 
 _MOST_BEHIND = 20
@@ -128,6 +129,12 @@ def show_rules(marks: list[RuleCheckpoint]) -> None:
         out.print(table(["rule", "seen until", "#failures", "last error"], rows))
     if len(behind) > len(rows):
         out.print(f"         … and {len(behind) - len(rows):,} more rules that fail")
+
+
+def show_catch_up(repair: CatchUp | None) -> None:
+    """What the rules still have to run over, where they could not for a while."""
+    if repair is not None:
+        out.print(safe(f"catch-up {repair.describe()}"))
 
 
 def show_channels(channels: list[ChannelStatus]) -> None:

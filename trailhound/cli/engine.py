@@ -12,6 +12,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from detections.notify.channel_status import ChannelStatus, channel_statuses
 from trailhound.app.health import Reason, read_shared, reasons, rule_intervals
 from trailhound.cli.daemons import (
+    show_catch_up,
     show_channels,
     show_daemons,
     show_dead_letters,
@@ -27,6 +28,7 @@ from trailhound.cluster.waiting import waiting
 from trailhound.engine.artifacts import Progress as Fetching
 from trailhound.engine.local_engine import engine_status, local_engine
 from trailhound.settings import Settings
+from trailhound.state.catch_up import SCHEDULED_RULES, CatchUp, CatchUps
 from trailhound.state.daemons import Daemons
 from trailhound.state.jobs import Jobs
 from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
@@ -86,6 +88,7 @@ def status(
     found: list[Reason] = []
     rules: list[RuleCheckpoint] = []
     channels: list[ChannelStatus] = []
+    repair: CatchUp | None = None
     if not settings.cluster.hosts:
         local = engine_status(settings)
         report = {
@@ -97,10 +100,11 @@ def status(
         }
     if report.get("state", "running") == "running":
         report |= _cluster(settings)
-        rules, channels = _detections(settings)
+        rules, channels, repair = _detections(settings)
         found = _reasons(settings)
     if json:
         told: dict[str, Any] = {"rules": [each.as_dict() for each in rules]}
+        told |= {"catch_up": repair.as_dict() if repair is not None else None}
         told |= {"ready": not found, "reasons": [each.as_dict() for each in found]}
         emit(report | told | {"channels": [each.as_dict() for each in channels]})
     else:
@@ -115,6 +119,7 @@ def status(
             show_reasons(found)
         show_jobs(scheduled)
         show_rules(rules)
+        show_catch_up(repair)
         show_channels(channels)
     if report["state"] == "stopped":
         if not json:
@@ -146,13 +151,17 @@ def _cluster(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _detections(settings: Settings) -> tuple[list[RuleCheckpoint], list[ChannelStatus]]:
-    """How far each rule has run, and how each channel stands; none before `trailhound init`."""
+def _detections(
+    settings: Settings,
+) -> tuple[list[RuleCheckpoint], list[ChannelStatus], CatchUp | None]:
+    """How far each rule has run, how each channel does, and a repair that is under way; none before
+    `trailhound init`."""
     with cluster_errors(settings):
         client = connect(settings, timeout=10)
-        return list(RuleCheckpoints(client, settings).read().values()), channel_statuses(
-            client, settings
-        )
+        checkpoints = list(RuleCheckpoints(client, settings).read().values())
+        repair = CatchUps(client, settings).get(SCHEDULED_RULES)
+        under_way = repair if repair is not None and not repair.done else None
+        return checkpoints, channel_statuses(client, settings), under_way
 
 
 def _reasons(settings: Settings) -> list[Reason]:

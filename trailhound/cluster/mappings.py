@@ -192,6 +192,7 @@ LEDGER: Mapping = {
         **fields(
             "size", "bytes", "read", "indexed", "duplicates", "dead_lettered", "filtered", kind=LONG
         ),
+        "by_folder": dict(LONG),
     },
 }
 """One document for each thing that Trailhound keeps about itself: see `trailhound.state`."""

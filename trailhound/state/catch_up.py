@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import msgspec
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConflictError
 
@@ -52,6 +53,11 @@ class CatchUp(StateDocument, frozen=True, kw_only=True):
             "each rule runs over all that was ingested since its last run (a rule that never ran: "
             f"since {start}) until {end}; each channel gets one digest"
         )
+
+    def as_dict(self) -> dict[str, Any]:
+        """As `status` prints it; times in ISO 8601."""
+        made: dict[str, Any] = msgspec.to_builtins(self)
+        return made
 
     def covers(self, moment: datetime) -> bool:
         """Whether what was ingested at a moment belongs to the repair."""

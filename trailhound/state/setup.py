@@ -9,8 +9,8 @@ from opensearchpy import OpenSearch
 from trailhound.cluster import templates
 from trailhound.cluster.templates import Change, Names
 from trailhound.settings import Settings
+from trailhound.state.housekeeping import remove_stale
 from trailhound.state.migration import begin_repair, migrate
-from trailhound.state.stale import remove_stale
 
 
 def init_namespace(client: OpenSearch, settings: Settings) -> list[Change]:

@@ -1,15 +1,20 @@
-"""Documents of processes that ended without removing them: killed, or cut off from the cluster."""
+"""Documents that nobody needs any longer are removed: by one of the daemons, and by `init`.
+
+These are of processes that ended without removing them (killed, or cut off from the cluster), and
+of groups of alerts whose events are all past retention.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Final
 
 from opensearchpy import OpenSearch
 
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
+from trailhound.state.alert_groups import AlertGroup, AlertGroups
 from trailhound.state.daemons import DaemonState
 from trailhound.state.document import StateDocument
 from trailhound.state.store import delete_hits, pages
@@ -34,4 +39,19 @@ def remove_stale(client: OpenSearch, settings: Settings, now: datetime) -> Count
         )
         if removed:
             gone[kind.kind] = removed
+    return gone
+
+
+def clean_ledger(client: OpenSearch, settings: Settings, now: datetime) -> Counter[str]:
+    """Remove what is stale, and groups of alerts that all ended before the days that
+    `retention.days` keeps; how many documents of each kind.
+
+    Raises `ClusterError` and opensearch-py's exceptions.
+    """
+    gone = remove_stale(client, settings, now)
+    if settings.retention.days is not None:
+        kept = now.astimezone(UTC).date() - timedelta(days=settings.retention.days)
+        until = datetime.combine(kept, time(), UTC)
+        if removed := AlertGroups(client, settings).remove_before(until):
+            gone[AlertGroup.kind] = removed
     return gone
