@@ -335,6 +335,13 @@ class Ledger:
 
     # What is known of objects.
 
+    def reach(self) -> None:
+        """One request, tried once: for what should rather fail than wait for the cluster.
+
+        Raises opensearch-py's exceptions.
+        """
+        self._client.transport.perform_request("POST", f"/{self._index}/_mget", body={"ids": ["-"]})
+
     def entries(self, group: Iterable[TrailObject]) -> dict[str, ObjectState]:
         """What is known of these objects, by `uri`, whatever their content then was. Only reads.
 

@@ -2,44 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from ingest.backfill.matched import Matched, Selected
 from ingest.counts import Counts
-from ingest.documents.record_filter import MOST_NAMED, Choice, Dimension
 
 FAILURES_KEPT = 1_000
-
-
-@dataclass(slots=True)
-class Selected:
-    """What a selection did with records. `by_folder` were selected by their object's folder alone;
-    `named` says why, `left_out` names accounts and regions of records that were not selected."""
-
-    by_folder: int = 0
-    named: Counter[tuple[Dimension, str]] = field(default_factory=Counter)
-    left_out: set[tuple[Dimension, str]] = field(default_factory=set)
-
-    def add(self, choice: Choice) -> None:
-        """One object's records more."""
-        self.merge(Selected(choice.by_folder, choice.named, choice.left_out))
-
-    def merge(self, other: Selected) -> None:
-        """Those of another worker."""
-        self.by_folder += other.by_folder
-        for name, number in other.named.items():
-            if name in self.named or len(self.named) < MOST_NAMED:
-                self.named[name] += number
-        room = MOST_NAMED - len(self.left_out)
-        self.left_out |= set(sorted(other.left_out - self.left_out)[:room])
-
-    def why(self, most: int = 5) -> str:
-        """The reasons, the commonest first: `day 2025-03-01 (12), account 111122223333 (3)`."""
-        shown = [f"{kind} {value or 'none'} ({n:,})" for (kind, value), n in
-                 self.named.most_common(most)]  # fmt: skip
-        more = len(self.named) - len(shown)
-        return ", ".join([*shown, *([f"and {more:,} more"] if more else [])])
 
 
 @dataclass(slots=True)
@@ -62,6 +31,7 @@ class Report:
     """Of `objects`, those that an earlier run had read by another selection or filter."""
     lost_claims: int = 0
     """Objects that another worker had taken over before they were finished here."""
+    matched: Matched = field(default_factory=Matched)
     selected: Selected = field(default_factory=Selected)
     failures: list[tuple[str, str]] = field(default_factory=list)
     dead_letter_codes: dict[str, int] = field(default_factory=dict)
@@ -76,6 +46,7 @@ class Report:
         self.counts.add(other.counts)
         for name in _SUMMED:
             setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.matched.merge(other.matched)
         self.selected.merge(other.selected)
         self.interrupted = self.interrupted or other.interrupted
         self.failures = (self.failures + other.failures)[:FAILURES_KEPT]

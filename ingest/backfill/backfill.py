@@ -20,7 +20,6 @@ from ingest.object_progress import ObjectProgress
 from ingest.objects import Selection, Source, TrailObject
 from ingest.pipeline import Pipeline
 from ingest.run_report import FAILURES_KEPT, Report
-from ingest.sources.layout import place_of
 from trailhound.cluster.retry_policy import RetryPolicy, Stopped
 from trailhound.errors import AccountingError, SourceError
 from trailhound.settings import Settings
@@ -152,7 +151,7 @@ class Backfill:
     def _with_room(self, items: Iterator[TrailObject]) -> Iterator[TrailObject]:
         """The listing runs ahead of the indexing: a shard limit is met before the cluster is."""
         for item in items:
-            place = place_of(item.uri)
+            place = self._report.matched.add(item)
             if place is not None and place.day is not None:
                 self.pipeline.days.expect(place.day.strftime("%Y.%m.%d"))
             yield item

@@ -12,13 +12,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 from opensearchpy import OpenSearch
 
+from ingest.backfill.matched import Matched
 from ingest.documents.record_filter import criteria
 from ingest.feeds import notifications
 from ingest.feeds.sqs_queue import open_queue, queue_error
@@ -51,10 +52,11 @@ class Enqueued:
     seconds: float = 0.0
     interrupted: bool = False
     dry_run: bool = False
+    matched: Matched = field(default_factory=Matched)
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "matched"}
 
 
 class Enqueue:
@@ -85,7 +87,7 @@ class Enqueue:
         )
         self._selection = selection
         self._force = force
-        self._limit = limit
+        self.limit = limit
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self.report = Enqueued(dry_run=dry_run)
@@ -106,6 +108,7 @@ class Enqueue:
                     f"{place} cannot be enqueued: a daemon elsewhere could not read it",
                     hint="give s3://bucket/prefix, or leave out --enqueue",
                 )
+        self._ledger.reach()
         sources = [open_source(place, self._settings) for place in places]
         wanted = self._wanted(sources)
         if self.report.dry_run:
@@ -131,7 +134,8 @@ class Enqueue:
                 done = set() if self._force else self._ledger.done(group)
                 self.report.skipped_objects += len(done)
                 for item in group:
-                    if self._stopping.is_set() or handed_out == self._limit:
+                    self.report.matched.add(item)
+                    if self._stopping.is_set() or handed_out == self.limit:
                         return
                     if item.uri not in done:
                         handed_out += 1

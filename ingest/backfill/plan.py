@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 from opensearchpy import OpenSearch
 
+from ingest.backfill.matched import Matched
 from ingest.counts import Counts
 from ingest.documents.record_filter import criteria
 from ingest.ledger import Ledger
@@ -18,6 +19,8 @@ from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 
 _AT_ONCE = 1_000
+_PATIENCE = 60.0
+"""Seconds: somebody is waiting for the answer."""
 
 
 @dataclass(slots=True)
@@ -32,6 +35,7 @@ class Plan:
     ignored_objects: int = 0
     bytes: int = 0
     objects_read_again: int = 0
+    matched: Matched = field(default_factory=Matched)
 
     def as_dict(self) -> dict[str, Any]:
         """Shaped like a backfill's report, so that a program reads both alike."""
@@ -61,16 +65,18 @@ def plan(
     ledger = Ledger(
         client,
         Names(settings.prefix).ledger,
-        RetryPolicy(settings.ingest.give_up_after),
+        RetryPolicy(min(_PATIENCE, settings.ingest.give_up_after or _PATIENCE)),
         claim_seconds=settings.ingest.claim_seconds,
         wanted=criteria(settings, selection),
     )
+    ledger.reach()
     found = Plan()
     for source in sources:
         items = source.objects(selection)
         while group := list(islice(items, _AT_ONCE)):
             known = {} if force else ledger.entries(group)
             for item in group:
+                found.matched.add(item)
                 entry = known.get(item.uri)
                 if entry is not None and entry.is_done_for(item.etag, ledger.wanted):
                     found.skipped_objects += 1

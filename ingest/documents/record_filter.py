@@ -94,7 +94,7 @@ class Choice:
 
     __slots__ = (
         "_account_in", "_accounts", "_day_in", "_first", "_last", "_noise", "_oldest", "_place",
-        "_region_in", "_regions", "by_folder", "left_out", "named",
+        "_region_in", "_regions", "by_folder", "left_out", "met", "named",
     )  # fmt: skip
 
     def __init__(self, wanted: RecordFilter, place: Place | None) -> None:
@@ -114,6 +114,8 @@ class Choice:
         """Records selected that would not be without their folder."""
         self.named: Counter[tuple[Dimension, str]] = Counter()
         """Why: each such record's own day, account or region (empty where it has none)."""
+        self.met: set[tuple[Dimension, str]] = set()
+        """Selected accounts and regions that records have as their own."""
         self.left_out: set[tuple[Dimension, str]] = set()
         """Accounts and regions of records that were not selected."""
 
@@ -126,16 +128,22 @@ class Choice:
             if not self._day_in:
                 return False
             outside.append(("day", day.replace(".", "-")))
-        if self._accounts and view.recipientAccountId not in self._accounts:
+        if self._accounts:
             own = view.recipientAccountId or ""
-            if not (self._account_in or (not own and self._place.account is None)):
+            if own in self._accounts:
+                self.met.add(("account", own))
+            elif not (self._account_in or (not own and self._place.account is None)):
                 return self._leave_out("account", own or self._place.account or "")
-            outside.append(("account", own))
-        if self._regions and view.awsRegion not in self._regions:
+            else:
+                outside.append(("account", own))
+        if self._regions:
             own = view.awsRegion or ""
-            if not (self._region_in or (not own and self._place.region is None)):
+            if own in self._regions:
+                self.met.add(("region", own))
+            elif not (self._region_in or (not own and self._place.region is None)):
                 return self._leave_out("region", own or self._place.region or "")
-            outside.append(("region", own))
+            else:
+                outside.append(("region", own))
         if self._noise is not None and self._noise.drops(decode_record(record)) is not None:
             return False
         if outside:

@@ -85,6 +85,14 @@ class S3Source:
         entries = listing.entries(selection, self._tally.roots.add)
         return self._selected(entries, selection)
 
+    def folders(self) -> Iterator[tuple[str, bool]]:
+        """The names above the days' folders, and whether each is a folder."""
+        return Listing(self._client, self.bucket, self.prefix, self._payer).folders()
+
+    def neighbours(self) -> list[str]:
+        """Where no key begins with the prefix: a sentence on what there is; otherwise empty."""
+        return Listing(self._client, self.bucket, self.prefix, self._payer).neighbours()
+
     def _selected(self, entries: Iterator[Entry], selection: Selection) -> Iterator[TrailObject]:
         def others() -> Iterator[Entry]:
             for entry in entries:

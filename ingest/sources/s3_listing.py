@@ -10,6 +10,7 @@ Folders are listed some ahead, in parallel, since an organisation has thousands 
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
@@ -30,6 +31,8 @@ AHEAD: Final = 8
 """Listing requests under way at once."""
 _FOREIGN_DEPTH: Final = 4
 """Folders outside the layout are descended this deep in search of `AWSLogs/`, then listed flat."""
+_SURVEYED: Final = 500
+"""Requests for the names above the days' folders."""
 _LEVELS: Final = _FOREIGN_DEPTH + 5
 """Levels of folders at most: foreign ones, then AWSLogs, organisation, account, kind, region."""
 
@@ -113,6 +116,41 @@ class Listing:
                     yield step
                 else:
                     yield from self._flat(_flat(step), page)
+
+    def folders(self) -> Iterator[tuple[str, bool]]:
+        """The names above the days' folders, and whether each is a folder; at most `_SURVEYED`
+        requests. Raises `SourceUnreachableError`."""
+        waiting = deque([Folder(self._prefix)])
+        for _ in range(_SURVEYED):
+            if not waiting:
+                return
+            folder = waiting.popleft()
+            for step in self._children(folder, Selection()):
+                if isinstance(step, Entry):
+                    yield step.key, False
+                elif _REGION.search(step.prefix):
+                    yield step.prefix, True
+                elif isinstance(step, Span):  # too wide to be descended
+                    yield step.prefix + "…", False
+                else:
+                    yield step.prefix, True
+                    waiting.append(step)
+
+    def neighbours(self) -> list[str]:
+        """Where no key begins with the prefix: a sentence on what there is; otherwise empty.
+
+        Raises `SourceUnreachableError`.
+        """
+        if not self._prefix or self._page(self._prefix).get("Contents"):
+            return []
+        above = self._prefix
+        while above:
+            above = above[: above.rstrip("/").rfind("/") + 1]
+            page = self._page(above, delimiter=True)
+            names = [*_prefixes(page), *(entry.key for entry in _entries(page))]
+            if names:
+                return [f"s3://{self._bucket}/{self._prefix}; there is {', '.join(names[:10])}"]
+        return [f"s3://{self._bucket}/{self._prefix}; the bucket is empty"]
 
     def _descend(
         self,

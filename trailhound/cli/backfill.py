@@ -9,7 +9,9 @@ import typer
 
 from ingest.backfill.backfill import Backfill
 from ingest.backfill.enqueue import Enqueue
+from ingest.backfill.matched import Selected
 from ingest.backfill.plan import Plan, plan
+from ingest.backfill.unmatched import Run, unmatched
 from ingest.backfill.worker_pool import Job, WorkerPool
 from ingest.objects import Selection
 from ingest.run_report import Report
@@ -123,10 +125,15 @@ def backfill(
                 ),
                 source,
                 json=json,
+                explain=lambda report: explain(report, settings, source, selection),
             )
             return
         if dry_run:
-            _show_plan(_plan(settings, source, selection, force=force, limit=limit), json=json)
+            planned = _plan(settings, source, selection, force=force, limit=limit)
+            problems = [] if limit else explain(planned, settings, source, selection)
+            _show_plan(planned, problems, json=json)
+            if problems:
+                raise typer.Exit(1)
             return
         started = datetime.now(UTC)
         report = run_backfill(
@@ -140,14 +147,42 @@ def backfill(
         )
         if not json:
             show_report(report)
+        cut_short = limit is not None or report.interrupted
+        problems = (
+            []
+            if cut_short
+            else explain(report, settings, source, selection, selected=report.selected)
+        )
         detecting = detect and not report.interrupted
         found = (
             detect_ingested(connect(settings), settings, started, json=json) if detecting else {}
         )
     if json:
-        emit(report.as_dict() | ({"alerts": new_alerts(found)} if detect else {}))
-    if not report.complete or any(each.errors for each in found.values()):
+        emit(
+            report.as_dict()
+            | {"problems": problems}
+            | ({"alerts": new_alerts(found)} if detect else {})
+        )
+    if problems or not report.complete or any(each.errors for each in found.values()):
         raise typer.Exit(1)
+
+
+def explain(
+    run: Run,
+    settings: Settings,
+    places: list[str],
+    selection: Selection,
+    *,
+    selected: Selected | None = None,
+) -> list[str]:
+    """Say what the selection or a source names and is not there; what was said of that."""
+    opened = [open_source(text, settings) for text in places if not is_stream(text)]
+    problems, notes = unmatched(run, opened, selection, selected)
+    for problem in problems:
+        warn(problem)
+    for note in notes:
+        warn(note)
+    return problems
 
 
 def _date(moment: datetime | None) -> date | None:
@@ -199,7 +234,7 @@ def show_report(report: Report) -> None:
     counts = report.counts
     rate = counts.read / report.seconds if report.seconds else 0
     say(
-        f"{plural(report.objects, 'object')} read ({size(report.bytes)}), "
+        f"{plural(report.objects, 'object')} read{_stored(report.bytes)}, "
         f"{report.skipped_objects:,} already done, in {report.seconds:.1f} s"
         + (f", {rate:,.0f} events/s" if counts.read else "")
     )
@@ -274,12 +309,17 @@ def _plan(
     return plan(connect(settings), settings, opened, selection, force=force, limit=limit)
 
 
-def _show_plan(found: Plan, *, json: bool) -> None:
+def _stored(number: int) -> str:
+    """Bytes as stored, in brackets; nothing where they are not known."""
+    return f" ({size(number)})" if number else ""
+
+
+def _show_plan(found: Plan, problems: list[str], *, json: bool) -> None:
     if json:
-        emit(found.as_dict())
+        emit(found.as_dict() | {"problems": problems})
         return
     say(
-        f"{plural(found.objects, 'object')} to read ({size(found.bytes)}), "
+        f"{plural(found.objects, 'object')} to read{_stored(found.bytes)}, "
         f"{found.skipped_objects:,} already done, {found.ignored_objects:,} that are no trail files"
     )
     if found.objects_read_again:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import typer
 
@@ -12,8 +13,11 @@ from trailhound.cli.screen import emit, err, plural, say, size, warn
 from trailhound.cli.stopping import stopped_by_signals
 
 
-def put_on_queue(job: Enqueue, places: list[str], *, json: bool) -> None:
-    """Run it with a line of progress; exits with 1 where it was interrupted."""
+def put_on_queue(
+    job: Enqueue, places: list[str], *, json: bool, explain: Callable[[Enqueued], list[str]]
+) -> None:
+    """Run it with a line of progress; exits with 1 where it was interrupted, or where `explain`
+    knows of something that the selection names and that is not there."""
     ended = threading.Event()
     with stopped_by_signals(job), err.status("looking for objects …") as line:
         if json:
@@ -30,8 +34,9 @@ def put_on_queue(job: Enqueue, places: list[str], *, json: bool) -> None:
         finally:
             ended.set()
             teller.join()
+    problems = [] if report.interrupted or job.limit is not None else explain(report)
     if json:
-        emit(report.as_dict())
+        emit(report.as_dict() | {"problems": problems})
     else:
         say(_sentence(report) + f", in {report.seconds:.1f} s")
         if report.ignored_objects:
@@ -41,11 +46,14 @@ def put_on_queue(job: Enqueue, places: list[str], *, json: bool) -> None:
     if report.interrupted:
         warn("interrupted: run the same command again; what is done by then is left out")
         raise typer.Exit(ExitCode.INTERRUPTED)
+    if problems:
+        raise typer.Exit(ExitCode.INCOMPLETE)
 
 
 def _sentence(report: Enqueued) -> str:
     verb = "to put on the queue" if report.dry_run else "put on the queue"
+    stored = f" ({size(report.bytes)})" if report.bytes else ""
     return (
-        f"{plural(report.objects, 'object')} {verb} ({size(report.bytes)}), "
+        f"{plural(report.objects, 'object')} {verb}{stored}, "
         f"{report.skipped_objects:,} already done"
     )

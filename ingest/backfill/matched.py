@@ -1,0 +1,73 @@
+"""What a selection matched, by the folders of the objects listed and by the records read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from ingest.documents.record_filter import MOST_NAMED, Choice, Dimension
+from ingest.objects import TrailObject
+from ingest.sources.layout import Place, place_of
+
+
+@dataclass(slots=True)
+class Matched:
+    """The accounts and regions of the folders of the objects that were listed.
+
+    `unplaced` are those whose folder does not say: their records do.
+    """
+
+    accounts: set[str] = field(default_factory=set)
+    regions: set[str] = field(default_factory=set)
+    unplaced: int = 0
+
+    def add(self, item: TrailObject) -> Place | None:
+        """One more object; its place."""
+        place = place_of(item.path)
+        if place is None or place.account is None or place.region is None:
+            self.unplaced += 1
+        if place is not None:
+            if place.account is not None:
+                self.accounts.add(place.account)
+            if place.region is not None:
+                self.regions.add(place.region)
+        return place
+
+    def merge(self, other: Matched) -> None:
+        """What another worker was given."""
+        self.accounts |= other.accounts
+        self.regions |= other.regions
+        self.unplaced += other.unplaced
+
+
+@dataclass(slots=True)
+class Selected:
+    """What a selection did with records. `by_folder` were selected by their object's folder alone;
+    `named` says why, `left_out` names accounts and regions of records that were not selected, `met`
+    selected ones that records had as their own."""
+
+    by_folder: int = 0
+    named: Counter[tuple[Dimension, str]] = field(default_factory=Counter)
+    left_out: set[tuple[Dimension, str]] = field(default_factory=set)
+    met: set[tuple[Dimension, str]] = field(default_factory=set)
+
+    def add(self, choice: Choice) -> None:
+        """One object's records more."""
+        self.merge(Selected(choice.by_folder, choice.named, choice.left_out, choice.met))
+
+    def merge(self, other: Selected) -> None:
+        """Those of another worker."""
+        self.by_folder += other.by_folder
+        for name, number in other.named.items():
+            if name in self.named or len(self.named) < MOST_NAMED:
+                self.named[name] += number
+        self.met |= other.met
+        room = MOST_NAMED - len(self.left_out)
+        self.left_out |= set(sorted(other.left_out - self.left_out)[:room])
+
+    def why(self, most: int = 5) -> str:
+        """The reasons, the commonest first: `day 2025-03-01 (12), account 111122223333 (3)`."""
+        shown = [f"{kind} {value or 'none'} ({n:,})" for (kind, value), n in
+                 self.named.most_common(most)]  # fmt: skip
+        more = len(self.named) - len(shown)
+        return ", ".join([*shown, *([f"and {more:,} more"] if more else [])])

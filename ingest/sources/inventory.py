@@ -1,0 +1,70 @@
+"""Which accounts and regions a source has, whatever days: for a selection that matched nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final, Protocol, runtime_checkable
+
+from ingest.objects import Selection, Source
+from ingest.sources.layout import Verdict, judge, place_of
+from ingest.sources.stream import StreamSource
+
+_MOST_LISTED: Final = 200_000
+"""Names looked at where a source has no folders to go by."""
+
+
+@dataclass(slots=True)
+class Inventory:
+    """`unplaced` objects lie in folders that do not say; `absent` are sources under whose name
+    nothing is, with what is there beside them."""
+
+    accounts: set[str] = field(default_factory=set)
+    regions: set[str] = field(default_factory=set)
+    unplaced: int = 0
+    absent: list[str] = field(default_factory=list)
+
+    def merge(self, other: Inventory) -> None:
+        """What another source has."""
+        self.accounts |= other.accounts
+        self.regions |= other.regions
+        self.unplaced += other.unplaced
+        self.absent += other.absent
+
+    def add(self, path: str, *, folder: bool = False) -> None:
+        """A name that was found; `folder` where it is one, so that it may say less."""
+        place = place_of(f"{path}2000/01/01/" if folder else path)
+        if place is None:
+            self.unplaced += not folder and judge(path)[0] is not Verdict.OTHER
+            return
+        if place.account is not None:
+            self.accounts.add(place.account)
+        if place.region is not None:
+            self.regions.add(place.region)
+
+
+@runtime_checkable
+class Foldered(Protocol):
+    """A source that can be descended by folders."""
+
+    def folders(self) -> Iterator[tuple[str, bool]]:
+        """The names found, and whether each is a folder: no deeper than the regions'."""
+
+    def neighbours(self) -> list[str]:
+        """Names where the source's own name leads nowhere; empty where it leads somewhere."""
+
+
+def inventory_of(source: Source) -> Inventory:
+    """What a source has, as far as a bounded look tells. Raises `SourceUnreachableError`."""
+    found = Inventory()
+    if isinstance(source, StreamSource):
+        return found
+    if isinstance(source, Foldered):
+        found.absent = source.neighbours()
+        for name, is_folder in source.folders() if not found.absent else ():
+            found.add(name, folder=is_folder)
+        return found
+    for item in islice(source.objects(Selection()), _MOST_LISTED):
+        found.add(item.path)
+    return found

@@ -1,0 +1,275 @@
+"""Selections as a user types them: adjoining parts, and what is said of typing errors."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.helpers.ports import own_port
+from tests.helpers.processes import printed, run
+from tests.helpers.trails import (
+    backfill,
+    documents,
+    ledger,
+    own_settings,
+    prepared,
+    record,
+    trail_bytes,
+    write_trail,
+)
+from trailhound.cluster.client import connect
+from trailhound.cluster.templates import Names
+from trailhound.settings import Settings
+from trailhound.state.objects import object_id
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+ONE, TWO, THREE = "111122223333", "222233334444", "333344445555"
+
+
+@pytest.fixture
+def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
+    made = own_settings(engine, namespace, tmp_path / "home")
+    prepared(made)
+    return made
+
+
+def day_folder(root: Path, day: date, account: str = ONE, region: str = "us-east-1") -> Path:
+    return root / f"AWSLogs/{account}/CloudTrail/{region}/{day:%Y/%m/%d}"
+
+
+def two_days(root: Path) -> int:
+    """Four days of folders; in each the half is of the day before. How many records."""
+    number = 0
+    for day in (date(2025, 3, 2) + timedelta(days=each) for each in range(4)):
+        before = day - timedelta(days=1)
+        times = [f"{before}T23:5{each}:00Z" for each in range(5)]
+        times += [f"{day}T12:0{each}:00Z" for each in range(5)]
+        write_trail(day_folder(root, day), [record(eventTime=each) for each in times])
+        number += len(times)
+    return number
+
+
+def test_two_adjoining_windows_lose_nothing(settings: Settings, tmp_path: Path) -> None:
+    trail = tmp_path / "trail"
+    number = two_days(trail)
+    first = run(settings, "backfill", trail, "--until", "2025-03-03", "--json")
+    assert first.returncode == 0, first.stderr.decode()
+    assert printed(first.stdout)["filtered"] == 5  # of the folder of the day after
+    second = run(settings, "backfill", trail, "--since", "2025-03-04")
+    assert second.returncode == 0, second.stderr.decode()
+    said = second.stdout.decode()
+    assert "1 object read again: an earlier run had read them by another selection" in said
+    assert "5 records selected by their folder alone: day 2025-03-03 (5)" in said
+    assert len(documents(connect(settings), settings)) == number
+    third = run(settings, "backfill", trail, "--json")
+    report = printed(third.stdout)
+    assert (report["objects"], report["skipped_objects"]) == (0, 4)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--since", "2025-03-04"),
+        ("--since", "2025-03-03", "--until", "2025-03-03"),
+        ("--account", ONE),
+        ("--region", "us-east-1"),
+        ("--config", "filter"),
+        ("--config", "retention"),
+        ("--until", "2025-03-02", "--workers", "2"),
+    ],
+)
+def test_whatever_was_left_out_is_in_after_a_run_without_it(
+    settings: Settings, tmp_path: Path, flags: tuple[str, ...]
+) -> None:
+    trail = tmp_path / "trail"
+    number = two_days(trail)
+    write_trail(
+        trail / "exports",
+        [
+            record(recipientAccountId=each, awsRegion=region, eventTime="2025-03-03T10:00:00Z")
+            for each in (ONE, TWO, THREE)
+            for region in ("us-east-1", "eu-west-1")
+        ],
+    )
+    days = (datetime.now(UTC).date() - date(2025, 3, 4)).days
+    files = {
+        "filter": {"filter": [{"eventName": "CreateUser"}]},
+        "retention": {"retention": {"days": days}},
+    }
+    if flags[0] == "--config":
+        path = tmp_path / "settings.yaml"
+        path.write_text(json.dumps(files[flags[1]]), encoding="utf-8")
+        flags = ("--config", str(path))
+    narrow = run(settings, "backfill", trail, *flags, "--json")
+    assert narrow.returncode == 0, narrow.stderr.decode()
+    assert printed(narrow.stdout)["filtered"] > 0
+    same = printed(run(settings, "backfill", trail, *flags, "--json").stdout)
+    assert same["objects"] == 0
+    planned = printed(run(settings, "backfill", trail, "--dry-run", "--json").stdout)
+    wide = run(settings, "backfill", trail, "--json")
+    assert wide.returncode == 0, wide.stderr.decode()
+    report = printed(wide.stdout)
+    assert report["objects_read_again"] == planned["objects_read_again"] > 0
+    assert report["objects"] == planned["objects"]
+    assert report["filtered"] == 0
+    assert len(documents(connect(settings), settings)) == number + 6
+
+
+def test_an_entry_of_the_last_release_that_was_filtered_is_read_again(
+    settings: Settings, tmp_path: Path
+) -> None:
+    client = connect(settings)
+    for name in ("whole", "filtered"):
+        write_trail(tmp_path / "trail", [record()], name)
+    for path in (tmp_path / "trail").iterdir():
+        about = path.stat()
+        entry = {
+            "uri": str(path),
+            "etag": f"{about.st_size}-{about.st_mtime_ns}",
+            "size": about.st_size,
+            "state": "done",
+            "worker": "",
+            "read": 1,
+            "filtered": int(path.name.startswith("filtered")),
+        }
+        index = Names(settings.prefix).ledger
+        client.index(index=index, id=object_id(str(path)), body=entry, refresh=True)
+    report = backfill(settings, tmp_path / "trail")
+    assert (report.objects, report.skipped_objects, report.objects_read_again) == (1, 1, 1)
+    [source] = documents(client, settings).values()
+    assert source["trail"]["object"].endswith("filtered.json.gz")
+
+
+def test_the_folders_account_is_in_the_document(settings: Settings, tmp_path: Path) -> None:
+    odd = record(recipientAccountId=TWO, risk_score=3)  # one of our names: the slow path
+    write_trail(day_folder(tmp_path / "t", date(2025, 3, 1)), [record(recipientAccountId=TWO), odd])
+    write_trail(tmp_path / "t/exports", [record(recipientAccountId=THREE)])
+    assert backfill(settings, tmp_path / "t").counts.indexed == 3
+    found = documents(connect(settings), settings).values()
+    accounts = {(each["recipientAccountId"], each["trail"].get("account")) for each in found}
+    assert accounts == {(TWO, ONE), (THREE, None)}
+
+
+def ended(settings: Settings, *arguments: str | Path) -> tuple[int, str]:
+    process = run(settings, *arguments)
+    return process.returncode, " ".join((process.stdout + process.stderr).decode().split())
+
+
+@pytest.mark.parametrize("more", [(), ("--dry-run",), ("--workers", "2")])
+def test_an_account_or_region_that_is_not_there_is_named_with_those_that_are(
+    settings: Settings, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    trail = tmp_path / "trail"
+    write_trail(day_folder(trail, date(2025, 3, 1)), [record()])
+    write_trail(day_folder(trail, date(2025, 3, 1), TWO, "eu-west-1"), [record()])
+    for flags, said in (
+        (("--account", "12"), f"no account 12 in what was given: accounts found: {ONE}, {TWO}"),
+        (
+            ("--account", ONE, "--account", THREE),
+            f"no account {THREE} in what was given: accounts found: {ONE}, {TWO}",
+        ),
+        (
+            ("--region", "eu-wset-1"),
+            "no region eu-wset-1 in what was given: regions found: eu-west-1, us-east-1",
+        ),
+    ):
+        code, output = ended(settings, "backfill", trail, *flags, *more)
+        assert (code, said in output) == (1, True), output
+    # Both are there, on other days or in other places: nothing to read is no fault.
+    code, output = ended(settings, "backfill", trail, "--account", TWO, "--since", "2025-04-01")
+    assert code == 0, output
+    assert "nothing to read in the selection" in output
+
+
+def test_records_say_which_accounts_an_export_has(settings: Settings, tmp_path: Path) -> None:
+    write_trail(tmp_path / "exports", [record(), record(recipientAccountId=TWO)])
+    code, output = ended(settings, "backfill", tmp_path / "exports", "--account", "12")
+    assert code == 1
+    assert f"no account 12 in what was given: accounts found: {ONE}, {TWO}" in output
+    assert ended(settings, "backfill", tmp_path / "exports", "--account", TWO)[0] == 0
+    assert ended(settings, "backfill", tmp_path / "exports", "--account", TWO)[0] == 0
+
+
+def test_an_empty_place_and_a_second_night_are_no_faults(
+    settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    code, output = ended(settings, "backfill", tmp_path / "empty")
+    assert (code, "the place is empty" in output) == (0, True)
+    write_trail(tmp_path / "trail", [record()])
+    assert ended(settings, "backfill", tmp_path / "trail")[0] == 0
+    code, output = ended(settings, "backfill", tmp_path / "trail")
+    assert (code, "1 already" in output) == (0, True)
+
+
+def test_objects_none_of_which_can_be_used_are_a_fault(settings: Settings, tmp_path: Path) -> None:
+    place = tmp_path / "AWSLogs" / ONE / "Config" / "us-east-1"
+    place.mkdir(parents=True)
+    (place / "config.json.gz").write_bytes(b"x")
+    code, output = ended(settings, "backfill", tmp_path / "AWSLogs")
+    assert code == 1, output
+    assert "CloudTrail log files among them: none" in output
+
+
+def s3_settings(settings: Settings, endpoint: str) -> dict[str, str]:
+    return {"TRAILHOUND_AWS__ENDPOINT_URL": endpoint, "TRAILHOUND_AWS__REGION": "us-east-1"}
+
+
+def test_a_prefix_or_account_that_a_bucket_does_not_have(
+    settings: Settings, s3: S3Client, bucket: str, s3_endpoint: str
+) -> None:
+    env = s3_settings(settings, s3_endpoint)
+    empty = run(settings, "backfill", f"s3://{bucket}", env=env)
+    assert empty.returncode == 0, empty.stderr.decode()
+    for account, region in ((ONE, "us-east-1"), (TWO, "eu-west-1")):
+        key = f"org/AWSLogs/{account}/CloudTrail/{region}/2025/03/01/{account}_CloudTrail_{region}"
+        s3.put_object(
+            Bucket=bucket, Key=f"{key}_20250301T1200Z_x.json.gz", Body=trail_bytes([record()])
+        )
+    cases: list[tuple[tuple[Any, ...], int, str]] = [
+        ((f"s3://{bucket}/org/awslogs/",), 1, f"s3://{bucket}/org/awslogs/; there is org/AWSLogs/"),
+        ((f"s3://{bucket}/Org",), 1, f"s3://{bucket}/Org; there is org/"),
+        ((f"s3://{bucket}", "--account", "12"), 1, f"accounts found: {ONE}, {TWO}"),
+        ((f"s3://{bucket}", "--region", "eu-wset-1"), 1, "regions found: eu-west-1, us-east-1"),
+        ((f"s3://{bucket}", "--account", ONE, "--since", "2025-04-01"), 0, "nothing to read"),
+        ((f"s3://{bucket}", "--account", ONE), 0, "1 object read"),
+    ]
+    for arguments, code, said in cases:
+        process = run(settings, "backfill", *arguments, env=env)
+        output = " ".join((process.stdout + process.stderr).decode().split())
+        assert (process.returncode, said in output) == (code, True), (arguments, output)
+
+
+def test_a_plan_says_that_the_cluster_does_not_answer(tmp_path: Path) -> None:
+    write_trail(tmp_path / "trail", [record()])
+    with own_port() as port:
+        settings = own_settings(f"http://127.0.0.1:{port}", "dead", tmp_path / "home")
+    code, output = ended(settings, "backfill", tmp_path / "trail", "--dry-run")
+    assert code == 3, output
+    assert "127.0.0.1" in output
+
+
+def test_no_size_is_said_of_objects_whose_size_is_not_known(
+    settings: Settings, tmp_path: Path
+) -> None:
+    for number in range(5):
+        write_trail(tmp_path / "trail", [record()], f"f{number}").write_bytes(b"")
+    code, output = ended(settings, "backfill", tmp_path / "trail", "--dry-run")
+    assert code == 0
+    assert "5 objects to read, 0 already" in output
+
+
+def test_entries_say_by_what_they_were_read(settings: Settings, tmp_path: Path) -> None:
+    write_trail(tmp_path / "e", [record(), record(recipientAccountId=TWO)])
+    for account in (ONE, TWO, ONE):
+        backfill(settings, tmp_path / "e", accounts=frozenset({account}))
+    [entry] = ledger(connect(settings), settings)
+    assert entry["kind"] == "object"
+    assert entry["covered"] == [{"accounts": [ONE, TWO]}]
+    assert backfill(settings, tmp_path / "e", accounts=frozenset({TWO})).skipped_objects == 1
