@@ -20,6 +20,7 @@ from trailhound.app.enrichment import enricher_from
 from trailhound.cli import dates
 from trailhound.cli.detect import detect_ingested, new_alerts
 from trailhound.cli.enqueue import put_on_queue
+from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.progress import show_progress
 from trailhound.cli.screen import emit, err, out, plural, safe, say, size, table, warn
@@ -133,7 +134,7 @@ def backfill(
             problems = [] if limit else explain(planned, settings, source, selection)
             _show_plan(planned, problems, json=json)
             if problems:
-                raise typer.Exit(1)
+                raise typer.Exit(ExitCode.INCOMPLETE)
             return
         started = datetime.now(UTC)
         report = run_backfill(
@@ -164,7 +165,7 @@ def backfill(
             | ({"alerts": new_alerts(found)} if detect else {})
         )
     if problems or not report.complete or any(each.errors for each in found.values()):
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.INCOMPLETE)
 
 
 def explain(
