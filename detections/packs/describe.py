@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from sigma.correlations import SigmaCorrelationRule
 
+from detections.packs.documents import Fault
 from detections.packs.pack import Pack
 from detections.packs.reading import rule_id
 from detections.rule import LEVELS, Rule
@@ -30,6 +32,29 @@ def listed(pack: Pack) -> list[dict[str, Any]]:
         }
         for rule, state in states
     ]
+
+
+def problem_lines(pack: Pack) -> list[str]:
+    """What of rules and their settings is not used or not what its writer meant, for people.
+
+    First how many there are by subject, then each with its place, its reason and what to do.
+    Nothing where there is none.
+    """
+    if not pack.problems:
+        return []
+    counts = Counter(fault.what for fault in pack.problems)
+    subjects = ", ".join(
+        f"{count} {subject}{'s' if count > 1 else ''}" for subject, count in sorted(counts.items())
+    )
+    idle = sum(fault.stops for fault in pack.problems)
+    what = "rules and their settings have problems"
+    head = f"{what}: {subjects}" + (f"; {idle} of them keep something from being used" * bool(idle))
+    return [head, *(line(fault) for fault in pack.problems)]
+
+
+def line(fault: Fault) -> str:
+    """A fault with what to do."""
+    return f"{fault}" + (f" ({fault.hint})" if fault.hint else "")
 
 
 def shown(pack: Pack, rule: Rule) -> dict[str, Any]:

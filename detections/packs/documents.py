@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from sigma.exceptions import SigmaError
@@ -29,17 +30,22 @@ COMPARED = frozenset({"detection", "filter"})
 TEXTS = frozenset(
     {
         *("title", "id", "name", "status", "level", "description", "author", "license"),
-        *("references", "tags", "fields", "falsepositives", "taxonomy"),
+        *("references", "tags", "fields", "falsepositives", "taxonomy", "date", "modified"),
     }
 )
 """Keys that hold texts and nothing else."""
 
 
+Subject = Literal["rule", "exception", "override", "placeholder", "file", "note"]
+"""What a fault is about."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with a rule, an exception or a file.
+    """What is wrong with a rule, an exception, an override, a placeholder or a file.
 
-    `stops` says whether the rule doesn't run for it; otherwise it is a warning.
+    `stops` says whether the rule doesn't run, or the exception isn't applied, for it. A `note` is
+    for information: nothing is left out, and nothing is to be fixed.
     """
 
     place: Place
@@ -47,6 +53,7 @@ class Fault:
     hint: str = ""
     rule_id: str = ""
     stops: bool = True
+    what: Subject = "rule"
 
     def __str__(self) -> str:
         return f"{self.place}: {self.reason}"
@@ -62,25 +69,52 @@ class Document:
     """Where each of its keys and values was written."""
 
 
-def rule_files(path: Path) -> list[Path]:
-    """The rule files at `path`, itself or below it, in order; samples are not among them."""
-    if path.is_file():
-        return [path]
-    return sorted(
-        each
-        for each in path.rglob("*")
-        if each.suffix in SUFFIXES and not each.stem.endswith(SAMPLES) and each.is_file()
-    )
+def rule_files(path: Path) -> Iterator[Path | Fault]:
+    """The rule files at `path`, itself or below it, in order; samples are not among them.
+
+    A folder or link that can't be followed is a fault, and so is a folder without any rule file.
+    """
+    if not path.is_dir():
+        yield path
+        return
+    faults: list[Fault] = []
+
+    def unreadable(error: OSError) -> None:
+        reason = f"the folder cannot be read: {error.strerror}"
+        faults.append(Fault(Place(Path(error.filename)), reason, "check its mode", what="file"))
+
+    found = [
+        Path(folder, name)
+        for folder, _, names in os.walk(path, onerror=unreadable)
+        for name in names
+        if Path(name).suffix.lower() in SUFFIXES and not Path(name).stem.endswith(SAMPLES)
+    ]
+    yield from sorted(found)
+    yield from faults
+    if not found and not faults:
+        reason = f"there is no rule file in it ({', '.join(SUFFIXES)})"
+        yield Fault(Place(path), reason, "check the path", stops=False, what="file")
 
 
 def documents(file: Path) -> Iterator[Document | Fault]:
-    """Every document of a file. What is not YAML, or no mapping, is a fault at its line."""
+    """Every document of a file. What is not YAML, or no mapping, is a fault at its line.
+
+    After a line that is not YAML, reading goes on with the next document (`---`).
+    """
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        yield Fault(Place(file), f"the file cannot be read: {reason}", "check the file")
+        yield Fault(
+            Place(file), f"the file cannot be read: {reason}", "check the file", what="file"
+        )
         return
+    while text:
+        text = yield from _until_broken(text, file)
+
+
+def _until_broken(text: str, file: Path) -> Generator[Document | Fault, None, str]:
+    """The documents up to what is not YAML; returns what follows it, its lines where they were."""
     loader = None
     try:
         loader = SafeLoader(text)
@@ -89,19 +123,29 @@ def documents(file: Path) -> Iterator[Document | Fault]:
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark is not None else 1
-        said = getattr(error, "problem", None) or str(error).partition("\n")[0]
-        yield Fault(Place(file, line), f"not YAML: {said}", "mend the line; what follows is unread")
+        problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
+        yield Fault(Place(file, line), f"not YAML: {problem}", "fix the line", what="file")
+        lines = text.split("\n")
+        done = next((n for n, each in enumerate(lines) if each), 0)
+        after = range(max(line - 1, done + 1), len(lines))
+        following = (n for n in after if lines[n].rstrip() == "---")
+        begin = next(following, None)
+        return "" if begin is None else "\n".join([""] * begin + lines[begin:])
     finally:
         if loader is not None:
             loader.dispose()
+    return ""
 
 
 def _document(loader: Any, node: yaml.Node, file: Path) -> Iterator[Document | Fault]:
     place = Place(file, node.start_mark.line + 1)
-    twice = _repeated_key(node)
-    if twice is not None:
-        at = Place(file, twice.start_mark.line + 1)
-        yield Fault(at, f"the key {twice.value!r} stands twice in one mapping", "leave one of them")
+    twice = list(_repeated_keys(node))
+    for each in twice:
+        at = Place(file, each.start_mark.line + 1)
+        yield Fault(
+            at, f"the key {each.value!r} is there twice in one mapping", "leave one of them"
+        )
+    if twice:
         return
     if not isinstance(node, yaml.MappingNode):
         if not (isinstance(node, yaml.ScalarNode) and node.value in NULLS):
@@ -136,8 +180,8 @@ def _value(loader: Any, key: str, node: yaml.Node) -> Any:
     return loader.construct_document(node)
 
 
-def _repeated_key(root: yaml.Node) -> yaml.Node | None:
-    """A key that YAML would let win over an earlier one of the same name, silently."""
+def _repeated_keys(root: yaml.Node) -> Iterator[yaml.ScalarNode]:
+    """Keys that YAML would let win over an earlier one of the same name, silently."""
     waiting = [root]
     seen: set[int] = set()
     while waiting:
@@ -152,7 +196,6 @@ def _repeated_key(root: yaml.Node) -> yaml.Node | None:
         for key, value in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value != "<<":
                 if key.value in names:
-                    return key
+                    yield key
                 names.add(key.value)
             waiting.append(value)
-    return None

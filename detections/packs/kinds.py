@@ -20,3 +20,17 @@ KINDS: Mapping[Kind, Parser] = MappingProxyType(
     }
 )
 """The key, which is the kind's name, → what reads what stands under it."""
+
+OPTIONS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
+    {
+        "sigma": (),
+        "correlation": ("timespan", "threshold"),
+        "new_terms": ("field", "per", "days", "learn"),
+        "anomaly": (
+            *("per", "measure", "field", "baseline", "minutes", "deviations", "least"),
+            *("weeks", "learn"),
+        ),
+        "impossible_travel": ("per", "max_kmh", "min_km"),
+    }
+)
+"""What settings may change of a rule of each kind; of our own kinds, all that they take."""

@@ -5,7 +5,8 @@ A broken rule, exception or file is a fault with its place and reason; the other
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,11 +23,14 @@ from detections.backend.compiler import compile_rule
 from detections.compiled import Compiled
 from detections.correlations.correlation import Correlation
 from detections.matcher import SigmaMatcher
-from detections.packs.documents import Document, Fault, documents, rule_files
-from detections.packs.reading import duration, read, rule_id
-from detections.rule import SEVERITIES, Place, Rule
+from detections.packs.checking import check, said
+from detections.packs.documents import Document, Fault, Subject, documents, rule_files
+from detections.packs.near import did_you_mean
+from detections.packs.overrides import override
+from detections.packs.reading import read, rule_id
+from detections.rule import Place, Rule
 from trailhound.errors import UsageError
-from trailhound.settings import DetectionSettings, OverrideSettings
+from trailhound.settings import DetectionSettings
 
 SHIPPED = Path(__file__).parent.parent / "rules"
 """The pack that comes with Trailhound."""
@@ -45,6 +49,11 @@ class Pack:
     compiled: Mapping[str, Compiled] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
     disabled: tuple[Rule, ...] = ()
+
+    @property
+    def problems(self) -> tuple[Fault, ...]:
+        """What is not used, or is not what its writer meant: every fault but the notes."""
+        return tuple(each for each in self.faults if each.what != "note")
 
     def rule(self, wanted: str) -> Rule:
         """The rule of this id, or whose id or title begins so. Raises `UsageError`."""
@@ -86,7 +95,10 @@ def load_paths(paths: Iterable[Path], settings: DetectionSettings) -> Pack:
 class _Loading:
     def __init__(self, settings: DetectionSettings) -> None:
         self._settings = settings
+        self._placeholders = _Asked(settings.placeholders)
+        self._overrides = {key.lower(): each for key, each in settings.overrides.items()}
         self._faults: list[Fault] = []
+        self._checked: list[tuple[Document, list[Fault]]] = []
         self._places: dict[int, Place] = {}
         self._sigma: list[SigmaRule | SigmaCorrelationRule] = []
         self._filters: list[tuple[SigmaFilter, Place]] = []
@@ -104,11 +116,56 @@ class _Loading:
         self._drop_repeated()
         self._apply_filters()
         self._resolve()
-        return self._finish()
+        pack = self._finish()
+        self._name_unused_placeholders()
+        return replace(pack, faults=tuple(self._at_their_lines()))
 
-    def _fault(self, sigma: Parsed, reason: str, hint: str = "", *, stops: bool = True) -> None:
+    def _fault(
+        self,
+        sigma: Parsed,
+        reason: str,
+        hint: str = "",
+        *,
+        stops: bool = True,
+        what: Subject | None = None,
+    ) -> None:
         name = "" if isinstance(sigma, SigmaFilter) else rule_id(sigma)
-        self._faults.append(Fault(self._places[id(sigma)], reason, hint, name, stops))
+        what = what or ("exception" if isinstance(sigma, SigmaFilter) else "rule")
+        self._faults.append(Fault(self._places[id(sigma)], reason, hint, name, stops, what))
+
+    def _name_unused_placeholders(self) -> None:
+        for name in sorted(self._settings.placeholders.keys() - self._placeholders.asked):
+            reason = f"detections.placeholders: no rule in force asks for %{name}%"
+            hint = did_you_mean(name, sorted(self._placeholders.missing), "leave it out")
+            place = Place(Path("settings"))
+            self._faults.append(Fault(place, reason, hint, stops=False, what="placeholder"))
+
+    def _at_their_lines(self) -> Iterator[Fault]:
+        """The faults with those found part by part in place of the first that stopped a rule."""
+        explained: set[int] = set()
+        more: list[Fault] = []
+        for document, found in self._checked:
+            here = [each for each in self._faults if each.place == document.place]
+            stopping = [each for each in here if each.stops and each.what != "override"]
+            if not stopping:  # it runs: what is wrong is a slip, or a note
+                more += [replace(each, stops=False) for each in found]
+                slips = {each.reason for each in found}
+                explained |= {
+                    id(each) for each in here if each.what == "note" and _same(each, slips)
+                }
+                continue
+            causes = [each for each in found if each.stops]
+            slips = {each.reason for each in found}
+            explained |= {id(each) for each in stopping if causes or _same(each, slips)}
+            more += [
+                each if causes else replace(each, stops=_same(stopping[0], {each.reason}))
+                for each in found
+            ]
+        faults = [each for each in self._faults if id(each) not in explained] + more
+        order: dict[Path, int] = {}
+        for each in faults:
+            order.setdefault(each.place.path, len(order))
+        yield from sorted(faults, key=lambda each: (order[each.place.path], each.place.line))
 
     # Reading
 
@@ -116,23 +173,34 @@ class _Loading:
         seen: set[Path] = set()
         for path in paths:
             for file in rule_files(path):
-                if file.resolve() not in seen:
+                if isinstance(file, Fault):
+                    self._faults.append(file)
+                elif file.resolve() not in seen:
                     seen.add(file.resolve())
                     self._read_file(file)
 
     def _read_file(self, file: Path) -> None:
         actions = _Actions()
+        empty = True
         for document in documents(file):
+            empty = False
             if isinstance(document, Fault):
                 self._faults.append(document)
                 continue
+            if not file.is_relative_to(SHIPPED):  # that pack's own tests check it
+                self._checked.append((document, check(document, self._settings.placeholders)))
             try:
                 parsed = actions.parse(document)
             except Exception as error:  # noqa: BLE001  pySigma meets hostile YAML with any of them
-                self._faults.append(Fault(document.place, _said(error), "mend the rule"))
+                self._faults.append(Fault(document.place, said(error), "fix the rule"))
                 continue
             if parsed is not None:
                 self._take(parsed, document.place)
+        if empty:
+            reason = "the file holds no rule"
+            self._faults.append(
+                Fault(Place(file), reason, "leave it out", stops=False, what="file")
+            )
 
     def _take(self, parsed: Parsed, place: Place) -> None:
         self._places[id(parsed)] = place
@@ -159,9 +227,9 @@ class _Loading:
     def _apply_filters(self) -> None:
         for exception, _ in self._filters:
             try:  # by itself first: a broken exception must not break the rules it is for
-                SigmaMatcher.from_detections(exception.filter, self._settings.placeholders)
+                SigmaMatcher.from_detections(exception.filter, self._placeholders)
             except Exception as error:  # noqa: BLE001  as above
-                self._fault(exception, _said(error), getattr(error, "hint", "mend the exception"))
+                self._fault(exception, said(error), getattr(error, "hint", "fix the exception"))
                 continue
             touched = False
             for index, rule in enumerate(self._sigma):
@@ -171,7 +239,7 @@ class _Loading:
                 try:
                     self._sigma[index] = exception.apply_on_rule(deepcopy(rule))
                 except Exception as error:  # noqa: BLE001  as above
-                    self._fault(exception, _said(error), "mend the exception")
+                    self._fault(exception, said(error), "fix the exception")
                     touched = True
                     break
                 self._places[id(self._sigma[index])] = self._places[id(rule)]
@@ -195,7 +263,7 @@ class _Loading:
                         each.resolve_rule_references(collection)
                     except SigmaError as error:
                         broken.append(each)
-                        self._fault(each, _said(error), "name rules by id or `name`")
+                        self._fault(each, said(error), "name rules by id or `name`")
             if not broken:
                 return
             self._sigma = [each for each in self._sigma if each not in broken]
@@ -205,19 +273,22 @@ class _Loading:
         compiled: dict[str, Compiled] = {}
         for each in self._sigma:
             try:
-                rule = read(each, self._places[id(each)])
+                rule = self._overridden(read(each, self._places[id(each)]), each)
                 if isinstance(each, SigmaCorrelationRule):
                     Correlation.of(each)  # refuses, by name, what is not supported
                 if rule.events is not None:
-                    compiled[rule.id] = compile_rule(rule.events, self._settings.placeholders)
+                    compiled[rule.id] = compile_rule(rule.events, self._placeholders)
                     self._warn_unsearched(each, compiled[rule.id])
                 rules.append(rule)
             except Exception as error:  # noqa: BLE001  one rule's fault must not stop the others
-                self._fault(each, _said(error), getattr(error, "hint", "mend the rule"))
+                self._fault(each, said(error), getattr(error, "hint", "fix the rule"))
         silent = self._only_for_others(rules)
         rules = [replace(rule, alerts=rule.id not in silent) for rule in rules]
-        enabled, disabled = self._overridden(rules)
-        return Pack(tuple(enabled), compiled, tuple(self._faults), tuple(disabled))
+        off = {key for key, each in self._overrides.items() if not each.enabled}
+        enabled = tuple(rule for rule in rules if rule.id not in off)
+        disabled = tuple(rule for rule in rules if rule.id in off)
+        self._name_unused_overrides(rules)
+        return Pack(enabled, compiled, (), disabled)
 
     def _warn_unsearched(self, sigma: SigmaRule | SigmaCorrelationRule, made: Compiled) -> None:
         for path in made.unsearched:
@@ -226,6 +297,7 @@ class _Loading:
                 f"the index does not search the field {path!r}: hits are decided one by one",
                 "see `trailhound rules fields`",
                 stops=False,
+                what="note",
             )
 
     def _only_for_others(self, rules: list[Rule]) -> set[str]:
@@ -242,7 +314,7 @@ class _Loading:
             if not fallen:
                 break
             for rule in fallen:
-                self._fault(rule.definition, "it stands on a rule that is broken", "mend that rule")
+                self._fault(rule.definition, "it stands on a rule that is broken", "fix that rule")
                 rules.remove(rule)
                 alive.discard(rule.id)
         for rule in rules:
@@ -250,31 +322,48 @@ class _Loading:
                 silent |= {rule_id(ref.rule) for ref in rule.definition.referenced_rules}
         return silent
 
-    def _overridden(self, rules: list[Rule]) -> tuple[list[Rule], list[Rule]]:
-        overrides = {key.lower(): each for key, each in self._settings.overrides.items()}
-        for key in overrides.keys() - {rule.id for rule in rules}:
-            place = Place(Path("settings"))
+    def _overridden(self, rule: Rule, sigma: SigmaRule | SigmaCorrelationRule) -> Rule:
+        given = self._overrides.get(rule.id)
+        if given is None:
+            return rule
+        made, unused = override(rule, sigma, given)
+        for each in unused:
+            reason = f"detections.overrides.{rule.id}: {each.reason}"
+            self._fault(sigma, reason, each.hint, stops=False, what="override")
+        return made
+
+    def _name_unused_overrides(self, rules: Iterable[Rule]) -> None:
+        known = {rule.id: rule.title for rule in rules}
+        broken = {each.rule_id for each in self._faults if each.stops}
+        for key in sorted(self._overrides.keys() - known.keys()):
             reason = f"detections.overrides: no rule has the id {key!r}"
-            self._faults.append(Fault(place, reason, "see `trailhound rules list`", stops=False))
-        enabled: list[Rule] = []
-        disabled: list[Rule] = []
-        for rule in rules:
-            made, runs = _override(rule, overrides.get(rule.id))
-            (enabled if runs else disabled).append(made)
-        return enabled, disabled
+            if key in broken:
+                reason = f"detections.overrides: the rule {key} does not run"
+            by_title = [each for each, title in known.items() if title.lower() == key]
+            hint = f"its id is {by_title[0]}" if by_title else "see `trailhound rules list`"
+            place = Place(Path("settings"))
+            self._faults.append(Fault(place, reason, hint, stops=False, what="override"))
 
 
-def _override(rule: Rule, override: OverrideSettings | None) -> tuple[Rule, bool]:
-    if override is None:
-        return rule, True
-    changes: dict[str, Any] = {}
-    if override.level is not None:
-        changes["level"] = override.level
-        if rule.severity == SEVERITIES[rule.level]:  # it went by the level, and still does
-            changes["severity"] = SEVERITIES[override.level]
-    if override.interval is not None:
-        changes["interval"] = duration(override.interval)
-    return replace(rule, **changes), override.enabled
+class _Asked(dict[str, Sequence[str]]):
+    """Placeholders that remember which of them were asked for."""
+
+    def __init__(self, given: Mapping[str, Sequence[str]]) -> None:
+        super().__init__(given)
+        self.asked: set[str] = set()
+        self.missing: set[str] = set()
+
+    def __contains__(self, name: object) -> bool:
+        found = super().__contains__(name)
+        (self.asked if found else self.missing).add(str(name))
+        return found
+
+
+def _same(fault: Fault, reasons: Iterable[str]) -> bool:
+    """Whether one of the reasons is about the field that a fault is about."""
+    return any(
+        name in fault.reason for each in reasons for name in re.findall(r"field ('[^']+')", each)
+    )
 
 
 class _Actions:
@@ -315,8 +404,3 @@ def _foreign(rule: SigmaRule) -> str:
     if source.product not in (None, "aws"):
         return f"product {source.product!r}"
     return f"service {source.service!r}" if source.service not in (None, "cloudtrail") else ""
-
-
-def _said(error: Exception) -> str:
-    text = str(error).replace(" in None", "").strip()
-    return text or type(error).__name__

@@ -109,6 +109,12 @@ def _texts(values: object) -> tuple[str, ...]:
     return tuple(str(each) for each in values) if isinstance(values, list) else ()
 
 
+def own_options(sigma: SigmaRule | SigmaCorrelationRule) -> Mapping[str, Any]:
+    """What stands under the key of the rule's kind; nothing for a kind of Sigma's."""
+    _, own = _extension(sigma)
+    return own[1] if own is not None else {}
+
+
 def _extension(
     sigma: SigmaRule | SigmaCorrelationRule,
 ) -> tuple[Extension, tuple[Kind, Mapping[str, Any]] | None]:
@@ -116,18 +122,18 @@ def _extension(
     content = sigma.custom_attributes.get("trailhound", {})
     if not isinstance(content, Mapping):
         raise RuleError("`trailhound:` is no mapping", hint="indent its keys below it")
-    unknown = [str(key) for key in content if key not in _READERS and key not in KINDS]
+    unknown = [str(key) for key in content if key not in READERS and key not in KINDS]
     if unknown:
         raise RuleError(
             f"`trailhound:` has no key {unknown[0]!r}",
-            hint=f"it takes {', '.join([*KINDS, *_READERS])}",
+            hint=f"it takes {', '.join([*KINDS, *READERS])}",
         )
     kinds = [key for key in KINDS if key in content]
     if len(kinds) > 1:
         raise RuleError(
             f"a rule is of one kind, not of {' and '.join(kinds)}", hint="make two rules of it"
         )
-    given = {key: read(key, content[key]) for key, read in _READERS.items() if key in content}
+    given = {key: read(key, content[key]) for key, read in READERS.items() if key in content}
     own = None
     if kinds:
         inner = content[kinds[0]]
@@ -150,7 +156,7 @@ def _list(key: str, value: object) -> tuple[str, ...]:
     raise RuleError(f"`{key}` holds something else than texts", hint="write a list of texts")
 
 
-_READERS: Mapping[str, Callable[[str, object], Any]] = {
+READERS: Mapping[str, Callable[[str, object], Any]] = {
     "severity": _severity,
     "interval": lambda _, value: duration(value),
     "suppress": lambda _, value: duration(value),

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from opensearchpy import OpenSearch
 
 from detections.notify.notifier import Notifier
+from detections.packs.describe import line
 from detections.running.due_rules import DueRules, Ran
 from detections.running.scheduler import Job, Turn
 from ingest.sources.session import aws_session
@@ -88,10 +89,11 @@ class ScheduledDetections:
         settings = self._settings
         pack = rules_in_force(settings)
         for fault in pack.faults:
-            LOG.log(logging.ERROR if fault.stops else logging.INFO, "%s", fault)
+            note = logging.INFO if fault.what == "note" else logging.WARNING
+            LOG.log(logging.ERROR if fault.stops else note, "%s", line(fault))
         self.intervals = {rule.id: rule.interval for rule in pack.alerting}
         made = detector(self._client, settings, pack)
-        said = {"rules": len(pack.alerting), "faults": len(pack.faults)}
+        said = {"rules": len(pack.alerting), "faults": len(pack.problems)}
         LOG.info("rules in force", extra={"fields": said})
         return (
             DueRules(self._client, settings, made, pack.alerting, self._ran),

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from detections.events.daily_indices import SkippedDay
 from detections.history import BEGINNING, END, Piece, Survey
+from detections.packs.describe import problem_lines
 from detections.packs.pack import Pack
 from detections.running.detector import RuleRun
 from detections.span import Span
@@ -146,13 +147,12 @@ def show(
                 "rules": [each.as_dict() for each in fired],
                 "created": new,
                 "updated": known,
-                "faults": [str(fault) for fault in pack.faults],
+                "faults": [str(fault) for fault in pack.problems],
             }
         )
         return
-    for fault in pack.faults:
-        if fault.stops:
-            warn(f"left out: {fault}")
+    for problem in problem_lines(pack):
+        warn(problem)
     rows = [
         (each.rule.level, each.rule.title, each.findings, len(each.created), len(each.updated))
         for each in fired

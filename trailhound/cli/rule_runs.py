@@ -12,6 +12,7 @@ import typer
 from detections import coverage as attack
 from detections.backtest import Backtest, Budget, backtest
 from detections.monitors import exported
+from detections.packs.describe import problem_lines
 from detections.packs.pack import Pack, load
 from detections.usage import usage
 from trailhound.app.enrichment import enricher_from
@@ -288,9 +289,8 @@ def _pack(settings: Settings, rules: list[Path] | None, *, only: bool) -> Pack:
             raise UsageError("--only without --rules leaves no rule", hint="give --rules PATH")
         wanted = wanted.model_copy(update={"shipped": False, "rules": []})
     pack = load(wanted, rules or [])
-    for fault in pack.faults:
-        if fault.stops:
-            warn(f"{fault}" + (f" ({fault.hint})" if fault.hint else ""))
+    for each in problem_lines(pack):
+        warn(each)
     return pack
 
 

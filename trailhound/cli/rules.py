@@ -9,14 +9,14 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from detections.packs.describe import explained, listed, shown
-from detections.packs.pack import Pack, load, load_paths
-from detections.rule import LEVELS
+from detections.packs.describe import explained, line, listed, problem_lines, shown
+from detections.packs.documents import Fault
+from detections.packs.pack import Pack, load
+from detections.rule import LEVELS, Rule
 from trailhound.cli import rule_runs
 from trailhound.cli.options import Config, Json, settings_from
 from trailhound.cli.rule_runs import Rules
 from trailhound.cli.screen import emit, out, plural, safe, say, table, warn, write
-from trailhound.settings import Settings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -50,7 +50,8 @@ def list_rules(
         return
     columns = ("level", "kind", "title", "id", "state")
     out.print(table(columns, [[row[name] for name in columns] for row in rows]))
-    _tell_faults(pack)
+    for each in problem_lines(pack):
+        warn(each)
     say(f"{plural(len(pack.rules), 'rule')}, {len(pack.disabled)} disabled")
 
 
@@ -73,24 +74,34 @@ def show(rule: RuleName, rules: Rules = None, config: Config = None, json: Json 
 
 @app.command()
 def check(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Files and folders.")],
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="PATH…", help="Files and folders. Default: the rules in force."),
+    ] = None,
     config: Config = None,
     json: Json = False,
 ) -> None:
     """Read rules without running them: every fault with its file, line and reason.
 
-    Exits with 1 where a rule would not run.
+    Beside the rules that settings name, so exceptions, overrides and placeholders that fit no rule
+    are named too. Exits with 1 where anything is to be fixed, or where there is no rule at all.
 
     Example: `trailhound rules check ./my-rules`
     """
-    pack = load_paths(paths, _only_these(settings_from(config)))
-    broken = [each for each in pack.faults if each.stops]
+    pack = load(settings_from(config).detections, paths or [])
+    checked = [rule for rule in (*pack.rules, *pack.disabled) if _among(rule.place.path, paths)]
+    sound = len(checked) - len(_with_problems(checked, pack))
     if json:
-        emit({"rules": len(pack.rules), "faults": [_fault(each) for each in pack.faults]})
+        faults = [_fault(each) for each in pack.faults]
+        emit({"rules": len(checked), "sound": sound, "faults": faults})
     else:
-        _tell_faults(pack)
-        say(f"{plural(len(pack.rules), 'rule')} sound, {plural(len(broken), 'fault')}")
-    if broken:
+        for fault in pack.faults:
+            warn(line(fault))
+        say(f"{plural(sound, 'rule')} sound, {plural(len(pack.problems), 'fault')}")
+    if pack.problems or not checked:
+        if not checked and not json:
+            where = ", ".join(map(str, paths or ())) or "the settings' paths"
+            warn(f"no rule to check in {where}")
         raise typer.Exit(1)
 
 
@@ -107,12 +118,29 @@ def explain(rule: RuleName, rules: Rules = None, config: Config = None) -> None:
     write(jsonlib.dumps(told, indent=2, ensure_ascii=False) + "\n")
 
 
-def _only_these(settings: Settings) -> Any:
-    """The settings for rules that are looked at alone: overrides of others are no fault."""
-    return settings.detections.model_copy(update={"overrides": {}, "exceptions": []})
+def _among(file: Path, paths: list[Path] | None) -> bool:
+    """Whether a file is one of `paths`, or below one; any is where there are none."""
+    resolved = file.resolve()
+    return not paths or any(resolved.is_relative_to(path.expanduser().resolve()) for path in paths)
 
 
-def _fault(fault: Any) -> dict[str, Any]:
+def _with_problems(rules: list[Rule], pack: Pack) -> set[str]:
+    """The ids of those rules that have a problem in their document."""
+    found: set[str] = set()
+    for problem in pack.problems:
+        above = [
+            rule
+            for rule in rules
+            if rule.place.path == problem.place.path and rule.place.line <= problem.place.line
+        ]
+        if above:
+            nearest = max(above, key=lambda rule: rule.place.line)
+            if problem.rule_id in ("", nearest.id):
+                found.add(nearest.id)
+    return found
+
+
+def _fault(fault: Fault) -> dict[str, Any]:
     return {
         "file": str(fault.place.path),
         "line": fault.place.line,
@@ -120,9 +148,5 @@ def _fault(fault: Any) -> dict[str, Any]:
         "hint": fault.hint,
         "rule": fault.rule_id,
         "stops": fault.stops,
+        "what": fault.what,
     }
-
-
-def _tell_faults(pack: Pack) -> None:
-    for fault in pack.faults:
-        warn(f"{fault}" + (f" ({fault.hint})" if fault.hint else ""))

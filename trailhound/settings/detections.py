@@ -5,18 +5,45 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from trailhound.settings.section import Section
 
+Duration = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}[smhdwM]$")]
+"""As `5m` or `1h`."""
+Texts = Annotated[
+    list[str], BeforeValidator(lambda given: given if isinstance(given, list) else [given])
+]
+"""A text, or a list of texts."""
+
 
 class OverrideSettings(Section):
-    """What one rule is to be, whatever its file says."""
+    """What one rule is to be, whatever its file says. Which options a rule takes its kind says."""
 
     enabled: bool = True
     level: Literal["informational", "low", "medium", "high", "critical"] | None = None
-    interval: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}[smhd]$")] | None = None
-    """As `5m` or `1h`."""
+    """Sets the severity as well, unless that is given beside it."""
+    severity: Annotated[int, Field(ge=1, le=10)] | None = None
+    interval: Duration | None = None
+    suppress: Duration | None = None
+    group_by: Texts | None = None
+    response: Texts | None = None
+    # correlations
+    timespan: Duration | None = None
+    threshold: Annotated[float, Field(ge=0)] | None = None
+    # our own kinds; each checks what it is given
+    field: str | None = None
+    per: Texts | None = None
+    days: int | None = None
+    learn: int | None = None
+    measure: str | None = None
+    baseline: str | None = None
+    minutes: int | None = None
+    deviations: float | None = None
+    least: int | None = None
+    weeks: int | None = None
+    max_kmh: float | None = None
+    min_km: float | None = None
 
 
 class DetectionSettings(Section):

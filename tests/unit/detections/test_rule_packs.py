@@ -187,10 +187,14 @@ def test_names_in_an_exception_are_taken_as_they_were_written(tmp_path: Path) ->
     assert made.faults == ()
 
 
-def test_a_severity_of_its_own_outlives_another_level(tmp_path: Path) -> None:
+def test_another_level_brings_its_severity_unless_one_is_given(tmp_path: Path) -> None:
     own = text(1, trailhound="{severity: 2}")
     made = pack(tmp_path, own, overrides={IDS[1]: {"level": "critical"}})
-    assert [(each.level, each.severity) for each in made.rules] == [("critical", 2)]
+    assert [(each.level, each.severity) for each in made.rules] == [("critical", 10)]
+    made = pack(tmp_path, own, overrides={IDS[1]: {"level": "critical", "severity": 9}})
+    assert [(each.level, each.severity) for each in made.rules] == [("critical", 9)]
+    made = pack(tmp_path, own, overrides={IDS[1]: {"severity": 7}})
+    assert [(each.level, each.severity) for each in made.rules] == [("high", 7)]
 
 
 def test_settings_override_a_rule_without_touching_it(tmp_path: Path) -> None:
@@ -252,7 +256,8 @@ def test_hostile_yaml_is_a_fault_and_no_more(tmp_path: Path) -> None:
         (tmp_path / "rules" / "b.yml").write_text(hostile, encoding="utf-8")
         made = pack(tmp_path, text(1))
         assert [rule.id for rule in made.rules] == [IDS[1]]
-        assert len(made.faults) == 1
+        assert {fault.place.path.name for fault in made.faults} == {"b.yml"}
+        assert any(fault.stops for fault in made.faults)
 
 
 def test_the_shipped_pack_loads_without_a_fault() -> None:

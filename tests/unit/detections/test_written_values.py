@@ -40,7 +40,8 @@ SAME_TEXT = (
 def pack(folder: Path, written: str, field: str = FIELD, condition: str = "s") -> Pack:
     file = folder / "rule.yml"
     file.write_text(RULE.format(field=field, written=written, condition=condition), "utf-8")
-    return load_paths([file], DetectionSettings(placeholders={"given": ["001"]}))
+    given = {"given": ["001"]} if "%given%" in written else {}
+    return load_paths([file], DetectionSettings(placeholders=given))
 
 
 def matcher(folder: Path, written: str, **more: str) -> SigmaMatcher:

@@ -1,0 +1,113 @@
+"""What settings change about rules: `detections.overrides`, by rule id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sigma.correlations import (
+    SigmaCorrelationCondition,
+    SigmaCorrelationRule,
+    SigmaCorrelationTimespan,
+)
+from sigma.rule import SigmaRule
+
+from detections.correlations.correlation import Correlation
+from detections.packs.kinds import KINDS, OPTIONS
+from detections.packs.near import did_you_mean
+from detections.packs.reading import duration, own_options
+from detections.rule import SEVERITIES, Rule
+from trailhound.errors import RuleError
+from trailhound.settings import OverrideSettings
+
+ANY_RULE = ("enabled", "level", "severity", "interval", "suppress", "group_by", "response")
+"""Keys that a rule of any kind has. `group_by` is the grouping of a plain rule's events."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unused:
+    """A key of an override that changes nothing, and why."""
+
+    key: str
+    reason: str
+    hint: str
+
+
+def override(
+    rule: Rule, sigma: SigmaRule | SigmaCorrelationRule, given: OverrideSettings
+) -> tuple[Rule, list[Unused]]:
+    """The rule as it is to be, and what of the override it can't take.
+
+    A correlation's own numbers are changed in `sigma`, which other correlations may refer to.
+    """
+    chosen = {
+        key: value
+        for key in given.model_fields_set
+        if (value := getattr(given, key)) is not None and key != "enabled"
+    }
+    unused: list[Unused] = []
+    options = {key: value for key, value in chosen.items() if key not in ANY_RULE}
+    taken = OPTIONS[rule.kind]
+    for key in sorted(options.keys() - set(taken)):
+        it_takes = f"it takes {', '.join((*ANY_RULE, *taken))}"
+        unused.append(
+            Unused(
+                key,
+                f"`{key}` is no option of {rule.title!r}, a rule of kind {rule.kind}",
+                did_you_mean(key, taken, it_takes),
+            )
+        )
+        del options[key]
+    if rule.kind != "sigma" and "group_by" in chosen:
+        del chosen["group_by"]
+        reason = f"`group_by` groups the events of plain rules; {rule.title!r} is of another kind"
+        unused.append(Unused("group_by", reason, "leave it out"))
+    rule = replace(rule, **_of_any_rule(chosen))
+    if not options:
+        return rule, unused
+    try:
+        if isinstance(sigma, SigmaCorrelationRule):
+            _correlation(sigma, options)
+        else:
+            content = {**own_options(sigma), **options}
+            rule = replace(rule, definition=KINDS[rule.kind](content))
+    except RuleError as error:
+        unused.append(Unused(", ".join(sorted(options)), str(error), error.hint))
+    return rule, unused
+
+
+def _of_any_rule(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    if "level" in chosen:
+        changes = {"level": chosen["level"], "severity": SEVERITIES[chosen["level"]]}
+    if "severity" in chosen:
+        changes["severity"] = chosen["severity"]
+    for key in ("interval", "suppress"):
+        if key in chosen:
+            changes[key] = duration(chosen[key])
+    for key in ("group_by", "response"):
+        if key in chosen:
+            changes[key] = tuple(chosen[key])
+    return changes
+
+
+def _correlation(sigma: SigmaCorrelationRule, options: Mapping[str, Any]) -> None:
+    """Change a correlation's timespan and threshold; as it was where the new ones don't fit."""
+    before = sigma.timespan, sigma.condition
+    try:
+        if "timespan" in options:
+            duration(options["timespan"])
+            sigma.timespan = SigmaCorrelationTimespan(str(options["timespan"]))
+        if "threshold" in options:
+            if not isinstance(sigma.condition, SigmaCorrelationCondition):
+                raise RuleError(
+                    f"the condition of {sigma.title!r} has no number", hint="leave threshold out"
+                )
+            count = float(options["threshold"])
+            count = int(count) if count.is_integer() else count
+            sigma.condition = replace(sigma.condition, count=count)
+        Correlation.of(sigma)
+    except RuleError:
+        sigma.timespan, sigma.condition = before
+        raise

@@ -1,0 +1,393 @@
+"""`rules check` and what loading names: every fault at once, each at its own line, with a hint."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from detections.packs.describe import problem_lines
+from detections.packs.documents import documents
+from detections.packs.kinds import KINDS, OPTIONS
+from detections.packs.near import nearest
+from detections.packs.pack import Pack, load, load_paths
+from trailhound.cli.main import app
+from trailhound.errors import RuleError, UsageError
+from trailhound.settings import DetectionSettings
+from trailhound.settings import load as load_settings
+
+ID = "00000000-0000-4000-8000-{:012d}"
+GOOD = f"""\
+title: Good
+id: {ID.format(1)}
+logsource: {{product: aws, service: cloudtrail}}
+detection: {{s: {{eventName: DeleteTrail}}, condition: s}}
+level: high
+"""
+BAD = """\
+title: Bad
+id: not-a-uuid
+lvl: high
+date: 2024-13-45
+status: nonsense
+logsource: {product: aws, service: cloudtrail}
+detection:
+  sel:
+    eventNam: CreateUser
+    userIdentity.tpye: Root
+    eventSource|startwith: iam
+    requestParameters.x|re: '('
+  other:
+    - {eventName: x}
+    - {awsRegoin: y}
+  condition: sel and not othr
+trailhound:
+  severty: 3
+  interval: soon
+  anomaly:
+    per: [userIdentity.arn]
+    leest: 3
+    minutes: x
+    deviations: -1
+---
+title: Not YAML
+detection:
+  s: {eventName: [x
+  condition: s
+---
+title: A slip
+id: 00000000-0000-4000-8000-000000000002
+logsource: {product: aws, service: cloudtrail}
+detection: {s: {eventName: x}, condition: s}
+levle: high
+runbook: https://wiki.example
+owner: the team
+"""
+EXPECTED = {
+    2: ("UUID", ""),
+    3: ("'lvl'", "'level'"),
+    4: ("2024-13-45", ""),
+    5: ("nonsense", ""),
+    9: ("'eventNam'", "'eventName'"),
+    10: ("'userIdentity.tpye'", "'userIdentity.type'"),
+    11: ("'startwith'", "'startswith'"),
+    12: ("egular expression", ""),
+    15: ("'awsRegoin'", "'awsRegion'"),
+    16: ("'othr'", "'other'"),
+    18: ("'severty'", "'severity'"),
+    19: ("'soon'", ""),
+    22: ("'leest'", "'least'"),
+    23: ("minutes is 'x'", ""),
+    24: ("deviations is -1", ""),
+    29: ("not YAML", ""),
+    35: ("'levle'", "'level'"),
+}
+"""Line → what is said there, and what may be meant."""
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings file but a test's own, and the shipped pack only where a test is about it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRAILHOUND_DETECTIONS__SHIPPED", "false")
+
+
+def check(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, ["rules", "check", *map(str, arguments)])
+
+
+def written(folder: Path, text: str, name: str = "a.yml") -> Path:
+    file = folder / name
+    file.parent.mkdir(exist_ok=True, parents=True)
+    file.write_text(text, "utf-8")
+    return file
+
+
+def test_all_faults_are_named_at_once_each_at_its_own_line(tmp_path: Path) -> None:
+    file = written(tmp_path / "rules", BAD)
+    done = check(file, "--json")
+    found = json.loads(done.stdout)
+    assert done.exit_code == 1
+    assert {each["line"] for each in found["faults"]} == set(EXPECTED)
+    assert len(found["faults"]) == len(EXPECTED)
+    for each in found["faults"]:
+        reason, hint = EXPECTED[each["line"]]
+        assert reason in each["reason"]
+        assert hint in each["hint"]
+        assert each["file"] == str(file)
+    assert (found["rules"], found["sound"]) == (1, 0), "the rule with a slip runs, and is not sound"
+    said = check(file).stderr
+    assert f"{file}:9: " in said
+    assert "did you mean 'eventName'?" in said
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "runbook: https://wiki.example",
+        "owner: ada",
+        "score: 7",
+        "mitre: {tactic: x}",
+        "tests: [a]",
+        "priority: 1",
+        "license: MIT",
+        "scope: [server]",
+        "taxonomy: sigma",
+        "related: [{id: 00000000-0000-4000-8000-000000000009, type: derived}]",
+    ],
+)
+def test_keys_that_sigma_allows_are_sound(more: str, tmp_path: Path) -> None:
+    done = check(written(tmp_path / "rules", GOOD + more + "\n"))
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "1 rule sound, 0 faults" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "reason", "hint"),
+    [
+        ("Level: low", "'Level'", "'level'"),
+        ("detections: {}", "'detections'", "'detection'"),
+        ("tag: [a]", "'tag'", "'tags'"),
+        ("desc: x", "'desc'", "'description'"),
+        ("false_positives: [x]", "'false_positives'", "'falsepositives'"),
+        ("logsrc: x", "'logsrc'", "'logsource'"),
+        ("severity: 3", "'severity'", "trailhound"),
+        ("condition: s", "'condition'", "detection"),
+        ("trailhoud: {}", "'trailhoud'", "'trailhound'"),
+    ],
+)
+def test_a_slip_at_the_top_is_a_fault_and_the_rule_runs(
+    line: str, reason: str, hint: str, tmp_path: Path
+) -> None:
+    text = GOOD.replace("level: high\n", "") + line + "\n"
+    made = load_paths([written(tmp_path / "rules", text)], DetectionSettings())
+    (fault,) = made.problems
+    assert (fault.place.line, fault.stops) == (5, False)
+    assert reason in fault.reason
+    assert hint in fault.hint
+    assert len(made.rules) == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "meant"),
+    [
+        ("eventNam", "eventName"),
+        ("event_name", "eventName"),
+        ("EventName", "eventName"),
+        ("userIdentty.type", "userIdentity.type"),
+        ("userIdentity.sessionContext.sessionIsuer.userName", "sessionIssuer.userName"),
+        ("requestParameter.userName", "requestParameters.userName"),
+        ("risk_scor", "risk_score"),
+        ("sourceIpAdress", "sourceIPAddress"),
+    ],
+)
+def test_a_field_that_no_event_has_is_a_fault(field: str, meant: str, tmp_path: Path) -> None:
+    detection = f"{{s: {{eventName: x, {field}: y}}, condition: s}}"
+    text = GOOD.replace("{s: {eventName: DeleteTrail}, condition: s}", detection)
+    done = check(written(tmp_path / "rules", text))
+    assert done.exit_code == 1
+    assert "a.yml:4: " in done.stderr
+    assert meant in done.stderr
+
+
+def test_fields_of_free_form_objects_and_new_ones_are_no_fault(tmp_path: Path) -> None:
+    for field in ("requestParameters.any.thing", "userIdentity.brandNewObject", "tlsDetails"):
+        detection = f"{{s: {{eventName: x, {field}: y}}, condition: s}}"
+        text = GOOD.replace("{s: {eventName: DeleteTrail}, condition: s}", detection)
+        assert check(written(tmp_path / "rules", text)).exit_code == 0
+
+
+def test_correlations_are_checked_too(tmp_path: Path) -> None:
+    text = (
+        GOOD.replace("title: Good", "title: Good\nname: good") + "---\n"
+        "title: Many\ncorrelation:\n  type: event_count\n  rules: [good]\n  groupby: [user.name]\n"
+        "  group-by: [userIdentity.arnn]\n  timespan: soon\n  condition: {gte: x}\n"
+    )
+    done = check(written(tmp_path / "rules", text), "--json")
+    lines = {each["line"]: each["hint"] for each in json.loads(done.stdout)["faults"]}
+    assert {12, 13, 14, 15} <= set(lines)
+    assert "group-by" in lines[12]
+    assert "userIdentity.arn" in lines[13]
+
+
+def test_an_exception_that_fits_no_rule_is_named_with_the_shipped_pack_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TRAILHOUND_DETECTIONS__SHIPPED")
+    text = (
+        "title: An exception\nlogsource: {{product: aws, service: cloudtrail}}\n"
+        "filter: {{rules: [{}], s: {{userIdentity.userName: deploy}}, condition: not s}}\n"
+    )
+    plain = next(rule for rule in load(DetectionSettings()).rules if rule.kind == "sigma")
+    written(tmp_path / "rules", GOOD)
+    written(tmp_path / "exceptions", text.format(plain.id), "fits.yml")
+    none = written(tmp_path / "exceptions", text.format(ID.format(77)), "none.yml")
+    written(tmp_path, "detections: {exceptions: [exceptions]}\n", "trailhound.yaml")
+    done = check(tmp_path / "rules")
+    assert done.exit_code == 1
+    assert "fits no rule" in done.stderr
+    assert none.name in done.stderr
+    assert "fits.yml" not in done.stderr
+    assert "1 rule sound" in done.stdout
+
+
+def test_folders_that_are_not_there_or_empty(tmp_path: Path) -> None:
+    done = check(tmp_path / "nowhere")
+    assert isinstance(done.exception, UsageError)
+    assert done.exception.exit_code == 2
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "README.md").write_text("nothing", "utf-8")
+    done = check(tmp_path / "empty")
+    assert done.exit_code == 1
+    assert "no rule file" in done.stderr
+    assert "no rule to check" in done.stderr
+
+
+def test_the_rules_in_force_are_checked_without_a_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TRAILHOUND_DETECTIONS__SHIPPED")
+    done = check()
+    assert (done.exit_code, done.stderr) == (0, "")
+    written(tmp_path, "detections: {shipped: false, rules: [rules]}\n", "trailhound.yaml")
+    written(tmp_path / "rules", BAD)
+    assert check().exit_code == 1
+
+
+def test_whatever_is_not_used_is_counted_and_named_and_the_rest_runs(tmp_path: Path) -> None:
+    rules = tmp_path / "rules"
+    written(rules, GOOD)
+    written(rules, GOOD.replace("Good", "Taken"), "b.yml")
+    written(rules, "", "c.yml")
+    (rules / "d.yml").write_bytes(b"title: \xff\n")
+    (rules / "e.yml").symlink_to(tmp_path / "nowhere.yml")
+    written(rules, GOOD.replace(ID.format(1), ID.format(2)), "f.YML")
+    (rules / "none").mkdir()
+    exceptions = tmp_path / "exceptions"
+    exceptions.mkdir()
+    settings = DetectionSettings.model_validate(
+        {
+            "shipped": False,
+            "rules": [rules, rules / "none"],
+            "exceptions": [exceptions],
+            "placeholders": {"admins": ["ada"]},
+            "overrides": {ID.format(9): {"enabled": False}},
+        }
+    )
+    made = load(settings)
+    assert sorted(rule.id for rule in made.rules) == [ID.format(1), ID.format(2)]
+    told = "\n".join(problem_lines(made))
+    for part in (
+        *("is taken by", "c.yml:1: the file holds no rule", "d.yml:1", "not UTF-8", "e.yml:1"),
+        *(f"{rules / 'none'}:1: there is no rule file", f"{exceptions}:1: there is no rule file"),
+        *("%admins%", f"no rule has the id '{ID.format(9)}'"),
+    ):
+        assert part in told
+    assert "5 files" in told.splitlines()[0]
+    assert "1 override" in told.splitlines()[0]
+    assert "1 placeholder" in told.splitlines()[0]
+
+
+ANOMALY = GOOD + "trailhound: {anomaly: {per: [userIdentity.arn], least: 7}}\n"
+TRAVEL = GOOD + "trailhound: {impossible_travel: {per: [userIdentity.arn]}}\n"
+TERMS = GOOD + "trailhound: {new_terms: {field: awsRegion, per: [userIdentity.arn]}}\n"
+MANY = (
+    GOOD.replace(ID.format(1), ID.format(2)).replace("title: Good", "title: Part\nname: part")
+    + f"---\ntitle: Many\nid: {ID.format(1)}\n"
+    "correlation: {type: event_count, rules: [part], timespan: 1h, condition: {gte: 3}}\n"
+)
+
+
+def overridden(folder: Path, text: str, override: str) -> Pack:
+    """A rule with settings as a user writes them: from a file."""
+    rules = written(folder / "rules", text)
+    config = f"detections:\n  overrides:\n    {ID.format(1)}: {override}\n"
+    settings = load_settings(written(folder, config, "trailhound.yaml"))
+    return load_paths([rules], settings.detections)
+
+
+@pytest.mark.parametrize(
+    ("text", "override", "attribute", "value"),
+    [
+        (ANOMALY, "{least: 20}", "least", 20),
+        (ANOMALY, "{minutes: 30}", "window", 30 * 60_000),
+        (ANOMALY, "{deviations: 3.5}", "deviations", 3.5),
+        (ANOMALY, "{per: sourceIPAddress}", "per", ("sourceIPAddress",)),
+        (ANOMALY, "{baseline: hour_of_week, weeks: 10, learn: 5}", "learn", 5),
+        (ANOMALY, "{measure: distinct, field: awsRegion}", "field", "awsRegion"),
+        (TRAVEL, "{max_kmh: 700}", "max_kmh", 700),
+        (TRAVEL, "{min_km: 100}", "min_km", 100),
+        (TERMS, "{days: 60, learn: 14}", "days", 60),
+        (TERMS, "{field: user_agent.kind}", "field", "user_agent.kind"),
+    ],
+)
+def test_every_option_of_a_kind_can_be_set(
+    text: str, override: str, attribute: str, value: object, tmp_path: Path
+) -> None:
+    made = overridden(tmp_path, text, override)
+    assert made.problems == ()
+    (rule,) = made.rules
+    assert getattr(rule.definition, attribute) == value
+
+
+def test_what_any_rule_has_can_be_set(tmp_path: Path) -> None:
+    made = overridden(
+        tmp_path, GOOD, "{severity: 4, interval: 15m, suppress: 2h, group_by: user.name}"
+    )
+    (rule,) = made.rules
+    assert (rule.level, rule.severity, rule.group_by) == ("high", 4, ("user.name",))
+    assert (rule.interval.total_seconds(), rule.suppress.total_seconds()) == (900, 7200)
+
+
+def test_a_correlation_takes_timespan_and_threshold(tmp_path: Path) -> None:
+    made = overridden(tmp_path, MANY, "{timespan: 10m, threshold: 8}")
+    assert made.problems == ()
+    rule = made.rule(ID.format(1))
+    assert (rule.definition.timespan.seconds, rule.definition.condition.count) == (600, 8)
+
+
+@pytest.mark.parametrize(
+    ("text", "override", "says"),
+    [
+        (GOOD, "{least: 3}", "`least` is no option"),
+        (TRAVEL, "{least: 3, min_km: 7}", "`least` is no option"),
+        (ANOMALY, "{minutes: 0}", "minutes is 0"),
+        (ANOMALY, "{field: awsRegion}", "measure: distinct"),
+        (TERMS, "{learn: 90}", "learn is 90"),
+        (TERMS, "{per: [requestParameters.x]}", "cannot group by"),
+        (MANY, "{group_by: user.name}", "`group_by`"),
+        (MANY, "{days: 3}", "`days` is no option"),
+    ],
+)
+def test_a_key_that_is_not_used_is_reported_and_the_rule_runs(
+    text: str, override: str, says: str, tmp_path: Path
+) -> None:
+    made = overridden(tmp_path, text, override)
+    (problem,) = made.problems
+    assert says in problem.reason
+    assert problem.what == "override"
+    assert not problem.stops
+    assert ID.format(1) in [rule.id for rule in made.rules]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_options_named_are_those_that_a_kind_reads(kind: str) -> None:
+    base = {"new_terms": {"field": "awsRegion"}}.get(kind, {"per": ["userIdentity.arn"]})
+    with pytest.raises(RuleError) as caught:
+        KINDS[kind](base | {"nothing": 1})  # type: ignore[index]
+    read = set(caught.value.hint.removeprefix("it takes ").split(", "))
+    assert read <= set(OPTIONS[kind])  # type: ignore[index]
+
+
+def test_slips_are_near_and_other_words_are_not() -> None:
+    assert nearest("tesst", ["tests"]) == "tests"
+    assert nearest("x", ["id"]) is None
+    assert nearest("", ["id"]) is None
+
+
+def test_what_follows_a_broken_document_is_read_with_its_lines(tmp_path: Path) -> None:
+    file = written(tmp_path / "rules", "a: [\n---\n" + GOOD + "---\nb: {\n---\n" + GOOD)
+    lines = [found.place.line for found in documents(file)]
+    assert lines == [2, 3, 10, 11]
