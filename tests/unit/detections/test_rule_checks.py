@@ -13,6 +13,7 @@ from detections.packs.documents import documents
 from detections.packs.kinds import KINDS, OPTIONS
 from detections.packs.near import nearest
 from detections.packs.pack import Pack, load, load_paths
+from trailhound.cli.exit_codes import exit_code
 from trailhound.cli.main import app
 from trailhound.errors import RuleError, UsageError
 from trailhound.settings import DetectionSettings
@@ -236,7 +237,7 @@ def test_an_exception_that_fits_no_rule_is_named_with_the_shipped_pack_loaded(
 def test_folders_that_are_not_there_or_empty(tmp_path: Path) -> None:
     done = check(tmp_path / "nowhere")
     assert isinstance(done.exception, UsageError)
-    assert done.exception.exit_code == 2
+    assert exit_code(done.exception) == 2
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "README.md").write_text("nothing", "utf-8")
     done = check(tmp_path / "empty")
