@@ -109,8 +109,24 @@ def merged_bytes(client: OpenSearch, settings: Settings) -> float:
     client.indices.forcemerge(index=pattern, params={"max_num_segments": 1}, request_timeout=600)
     client.indices.flush(index=pattern)
     client.indices.refresh(index=pattern)  # else the segments merged away are counted too
-    stats = client.indices.stats(index=pattern, metric="docs,store")["_all"]["primaries"]
-    return float(stats["store"]["size_in_bytes"] / stats["docs"]["count"])
+    return segment_bytes(client, pattern)
+
+
+def segment_bytes(client: OpenSearch, pattern: str) -> float:
+    """Bytes of the segments' files a document, primaries alone.
+
+    Summed from the segments, which the engine lists as they are: its store statistics are cached
+    for some 10 s, and a merge that is just over would not show in them.
+    """
+    size = documents = 0
+    for index in client.indices.segments(index=pattern)["indices"].values():
+        for copies in index["shards"].values():
+            for copy in copies:
+                if copy["routing"]["primary"]:
+                    segments = [each for each in copy["segments"].values() if each["search"]]
+                    size += sum(each["size_in_bytes"] for each in segments)
+                    documents += sum(each["num_docs"] for each in segments)
+    return size / documents
 
 
 def against_dynamic(ground: BenchEnvironment, trail: Path, rounds: int) -> dict[str, Any]:

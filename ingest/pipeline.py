@@ -111,7 +111,9 @@ class Pipeline:
                             self.writer.add(made.batch)
                         if made.repaired.heads:
                             self.writer.submit(made.repaired)
-            except (TrailFileError, SourceError) as error:
+            except SourceError as error:
+                fault = error.with_hint
+            except TrailFileError as error:
                 fault = error.message
             except OSError as error:
                 fault = f"reading broke off: {error}"

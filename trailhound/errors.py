@@ -64,6 +64,11 @@ class TrailhoundError(Exception):
         self.message = message
         self.hint = hint
 
+    @property
+    def with_hint(self) -> str:
+        """Both sentences, for a list of failures."""
+        return f"{self.message}; {self.hint}" if self.hint else self.message
+
 
 class UsageError(TrailhoundError):
     """Wrong use of a command: a flag, a path, a combination."""

@@ -142,7 +142,7 @@ class Backfill:
                 with self._lock:
                     self._active[item.uri] = run
                 if isinstance(stream, SourceError):
-                    run.finish_reading(stream.message)
+                    run.finish_reading(stream.with_hint)
                     continue
                 self.pipeline.read(stream, run)
         finally:

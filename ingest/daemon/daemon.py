@@ -320,7 +320,7 @@ class Daemon:
         run = ObjectProgress(item, lambda run: self._done(pipeline, run, arrival))
         self._runs[item.uri] = run
         if isinstance(stream, SourceError):
-            run.finish_reading(stream.message)
+            run.finish_reading(stream.with_hint)
             return
         try:
             pipeline.read(stream, run)

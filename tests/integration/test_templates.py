@@ -230,48 +230,35 @@ def test_a_foreign_index_of_our_name_is_refused(
     assert mapped(client, index) == {"a": {"type": "text"}}
 
 
-BLOCKS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "read-only": (
-        {"index.blocks.write": True},
-        {"index.blocks.write": None},
-    ),
-    "read-only for want of disk": (
-        {"index.blocks.read_only": True},
-        {"index.blocks.read_only": None},
-    ),
-}
-
-
-@pytest.mark.parametrize("name", ["closed", *BLOCKS])
-def test_a_blocked_index_stops_the_run_and_dead_letters_nothing(
+@pytest.mark.parametrize("name", ["closed", "write", "read_only"])
+def test_a_blocked_dead_letter_index_stops_the_run_and_loses_nothing(
     name: str, settings: Settings, trail: Path
 ) -> None:
+    """Events of a blocked day wait there (test_blocked_days.py): it cannot be done without."""
     client = prepared(settings)
-    day = Names(settings.prefix).day("2025.03.02")
-    client.indices.create(index=day)
+    index = Names(settings.prefix).deadletter
+    write_trail(trail, [record(eventTime="never")], "020")
     if name == "closed":
-        client.indices.close(index=day)
+        client.indices.close(index=index)
     else:
-        client.indices.put_settings(index=day, body=BLOCKS[name][0])
-    with pytest.raises(ClusterBlockedError) as refusal:
-        backfill(settings, trail)
-    assert day in refusal.value.message
+        client.indices.put_settings(index=index, body={f"index.blocks.{name}": True})
+    try:
+        with pytest.raises(ClusterBlockedError) as refusal:
+            backfill(settings, trail)
+    finally:
+        if name == "closed":
+            client.indices.open(index=index)
+        else:
+            client.indices.put_settings(index=index, body={f"index.blocks.{name}": None})
+    assert index in refusal.value.message
     assert "run the same command again" in refusal.value.hint
-    assert dead_letters(client, settings) == []
     assert "done" not in {
-        entry["state"]
-        for entry in ledger(client, settings)
-        if int(Path(entry["uri"]).name[:3]) >= 10
+        entry["state"] for entry in ledger(client, settings) if entry["uri"].endswith("020.json.gz")
     }
-    if name == "closed":
-        client.indices.open(index=day)
-    else:
-        client.indices.put_settings(index=day, body=BLOCKS[name][1])
     report = backfill(settings, trail)
-    assert report.complete
+    assert report.dead_letter_codes == {"bad_event_time": 1}
     assert len(documents(client, settings)) == 200
-    assert dead_letters(client, settings) == []
-    assert {entry["state"] for entry in ledger(client, settings)} == {"done"}
+    assert len(dead_letters(client, settings)) == 1
 
 
 def test_days_that_would_pass_the_shard_limit_are_refused(
@@ -324,3 +311,22 @@ def test_an_index_that_goes_away_under_way_is_made_again(settings: Settings, tra
     assert len(documents(client, settings)) == 200
     assert templates.marks(client, day)[day]["kind"] == "events"
     assert str(client.indices.get_mapping(index=day)[day]["mappings"]["dynamic"]) == "false"
+
+
+def test_a_codec_that_the_cluster_lacks_is_named_by_init(settings: Settings) -> None:
+    ended = run(settings, "init", env={"TRAILHOUND_INDEX__CODEC": "zstd"})
+    assert ended.returncode == 2
+    said = ended.stderr.decode()
+    assert "the cluster has no codec zstd" in said
+    assert "best_compression" in said
+    assert "index.codec" in said
+
+
+def test_a_missing_template_is_said_of_new_days(settings: Settings, trail: Path) -> None:
+    client = prepared(settings)
+    client.indices.delete_index_template(name=Names(settings.prefix).template("events"))
+    with pytest.raises(ForeignTemplateError, match=r"new days") as refused:
+        backfill(settings, trail)
+    assert Names(settings.prefix).days in refused.value.message
+    assert "1970" not in refused.value.message
+    assert "trailhound init" in refused.value.hint

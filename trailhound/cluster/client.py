@@ -25,7 +25,8 @@ from trailhound.settings import ClusterSettings, Settings
 
 __all__ = ["cluster_errors", "connect", "shown", "translate"]
 
-_AWS_REGION = re.compile(r"\.([a-z]{2}(?:-[a-z]+)+-\d)\.(?:es|aoss)\.amazonaws\.com")
+_SERVERLESS = re.compile(r"(?:^|\.)aoss(?:-fips)?\.amazonaws\.com(?:\.cn)?\.?$", re.IGNORECASE)
+_AWS_REGION = re.compile(r"\.([a-z]{2}(?:-[a-z]+)+-\d)\.es\.amazonaws\.com")
 
 # botocore logs the request it signs, session token included, at DEBUG.
 logging.getLogger("botocore.auth").setLevel(logging.INFO)
@@ -58,10 +59,11 @@ def connect(
 
     `pool_maxsize` is how many connections to a node are kept open: one for each thread that uses
     the client. `timeout` (seconds) overrides `cluster.timeout`.
-    Raises `SettingsError` for a login or a file that can't be used.
+    Raises `SettingsError` for a login or a file that can't be used, and for OpenSearch Serverless.
     """
     cluster = settings.cluster
     addresses = [_address(host) for host in settings.hosts]
+    _refuse_serverless(cluster, addresses)
     return OpenSearch(
         hosts=[_node(address) for address in addresses],
         connection_class=_Connection,
@@ -114,6 +116,22 @@ def _address(host: str) -> SplitResult:
             hint="write it as https://host:port",
         )
     return address
+
+
+def _refuse_serverless(cluster: ClusterSettings, addresses: list[SplitResult]) -> None:
+    """No command works on a collection of OpenSearch Serverless ("Supported OpenSearch API
+    operations and permissions"): no ids of one's own in a time series or vector collection, no
+    `_cluster`, `_nodes`, `_refresh` and index template simulation.
+    """
+    named = next((each for each in addresses if _SERVERLESS.search(each.hostname or "")), None)
+    if named is None and cluster.service != "aoss":
+        return
+    what = "cluster.service is aoss" if named is None else f"{named.hostname} is a collection"
+    raise SettingsError(
+        f"{what}: Amazon OpenSearch Serverless is not supported, it lacks the cluster and index "
+        "requests that Trailhound is built on, and does not let it choose an event's id",
+        hint="use an Amazon OpenSearch Service domain (cluster.service: es) or a cluster of yours",
+    )
 
 
 def _unless_secret(host: str) -> str:
@@ -208,7 +226,7 @@ def _file(name: str, path: Path | None) -> str | None:
 
 
 def _signature(settings: Settings, addresses: list[SplitResult]) -> dict[str, Any]:
-    """The signer of requests to a managed domain (`es`) or a serverless collection (`aoss`).
+    """The signer of requests to a managed domain.
 
     It signs as `aws.profile` or the default chain says. `aws.role_arn` is not assumed: that role
     is for reading the bucket, often of another account than the domain's.

@@ -24,7 +24,7 @@ class ClusterSettings(Section):
     auth: Literal["none", "basic", "sigv4"] | None = None
     """Default: `basic` where a username is given, else `none`; a client certificate adds to both"""
     service: Literal["es", "aoss"] = "es"
-    """SigV4 service: `es` a managed domain, `aoss` serverless."""
+    """SigV4 service: `es`, a managed domain. `aoss` (serverless) is refused with a sentence."""
     region: str | None = None
     compress: bool = False
     """Gzip request bodies: worth it over a network, a cost on one machine."""

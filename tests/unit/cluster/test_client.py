@@ -107,6 +107,24 @@ def test_settings_that_cannot_work(cluster: dict[str, Any], missing: str) -> Non
         connect(Settings(cluster=cluster))
 
 
+@pytest.mark.parametrize(
+    "cluster",
+    [
+        {"service": "aoss"},
+        {"service": "aoss", "auth": "sigv4", "hosts": ["https://search.example"]},
+        {"hosts": ["https://abc123.eu-west-1.aoss.amazonaws.com"]},
+        {"hosts": ["https://ABC123.us-east-1.AOSS.amazonaws.com:443/"], "auth": "sigv4"},
+        {"hosts": ["abc123.us-east-1.aoss.amazonaws.com"]},
+        {"hosts": ["https://u:p@abc123.us-east-1.aoss.amazonaws.com."]},
+    ],
+)
+def test_serverless_is_refused_before_any_request(cluster: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError, match="Serverless is not supported") as refused:
+        connect(Settings(cluster=cluster))
+    assert "es" in refused.value.hint
+    assert "u:p" not in refused.value.message
+
+
 def test_a_malformed_address_is_not_repeated_with_its_password() -> None:
     settings = Settings(cluster={"hosts": ["http://u:hunter2@h:port"]})
     with pytest.raises(SettingsError) as caught:
@@ -118,7 +136,6 @@ def test_a_malformed_address_is_not_repeated_with_its_password() -> None:
     ("cluster", "scope"),
     [
         ({"region": "eu-central-1"}, "/eu-central-1/es/aws4_request"),
-        ({"region": "us-east-1", "service": "aoss"}, "/us-east-1/aoss/aws4_request"),
         ({"region": "us-east-1", "compress": True}, "/us-east-1/es/aws4_request"),
     ],
 )
