@@ -62,13 +62,30 @@ class DaemonRegistry:
             **more,
         }
         daemon = DaemonState(
-            id=self._id, heartbeat=now, host=socket.gethostname(), pid=os.getpid(), report=report
+            id=self._id,
+            heartbeat=now,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            report=_encodable(report),
         )
         Daemons(client, self._settings).write(daemon)
 
     def deregister(self, client: OpenSearch) -> None:
         """Remove it. Raises opensearch-py's exceptions."""
         Daemons(client, self._settings).deregister(self._id)
+
+
+def _encodable(value: Any) -> Any:
+    """The same with all text fit for JSON: a path or an error may hold what is no Unicode.
+
+    >>> _encodable({"last_error": ["/trail/\\udcff.json"]})
+    {'last_error': ['/trail/\\\\udcff.json']}
+    """
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {name: _encodable(each) for name, each in value.items()}
+    return [_encodable(each) for each in value] if isinstance(value, list) else value
 
 
 def _rows(counts: Mapping[str, int]) -> list[dict[str, Any]]:

@@ -41,6 +41,7 @@ _RETURN_SECONDS: Final = 15
 _TICK: Final = 0.25
 _AWS: Final = (BotoCoreError, ClientError)
 _FIRST_WAIT: Final = 1.0
+_SHOWN: Final = 60.0
 _MOST_KINDS: Final = 50
 """Kinds of messages that are counted by name; bodies come from outside, and memory is bounded."""
 _MOST_BUCKETS: Final = 64
@@ -87,6 +88,8 @@ class SqsFeed:
         """Of deleting and extending messages, which a receiver that works says nothing of."""
         self._announce: Announce = lambda _: False
         self._checked = -_DEPTH_EVERY
+        self._not_opened = (-_SHOWN, "")
+        """When (monotonic) a bucket last could not be opened (no credentials, say), and why."""
         self._threads = [
             SupervisedThread(self._receive, f"sqs-receive {self.name}", self._stopping),
             SupervisedThread(self._look_after, f"sqs-messages {self.name}", self._closing),
@@ -119,10 +122,14 @@ class SqsFeed:
                 latest.last_error,
                 latest.last_error_at,
                 dict(self._counters),
-                failing=self._trouble.failing or self._upkeep.failing,
+                failing=self._trouble.failing or self._upkeep.failing or self._unopened(),
                 ignored=dict(self._ignored),
                 unknown=dict(self._unknown),
             )
+
+    def _unopened(self) -> str:
+        moment, said = self._not_opened
+        return said if time.monotonic() - moment < _SHOWN else ""
 
     # The receiver.
 
@@ -199,6 +206,7 @@ class SqsFeed:
                 item = source.look_up(item)
             with self._lock:
                 self._last_arrival = time.time()
+                self._not_opened = (-_SHOWN, "")
             self._announce(
                 Delivery(
                     item,
@@ -209,7 +217,9 @@ class SqsFeed:
                 )
             )
         except Exception as error:  # noqa: BLE001 - of this object; the message must not stay open
-            self._trouble.note(f"{announced.item.uri}: {_reason(error)}")
+            said = f"{announced.item.uri}: {_reason(error)}"
+            self._trouble.note(said)
+            self._not_opened = (time.monotonic(), said)
             self._settled(message, Outcome.RETURNED)
 
     def _source(self, bucket: str) -> S3Source:
@@ -239,19 +249,28 @@ class SqsFeed:
             closing = self._closing.wait(_TICK)
             with self._lock:
                 ended, self._ended = self._ended, []
+            refused: ClientError | BotoCoreError | None = None
+            try:
+                self._extend()  # first: a queue that lets nothing be deleted must not end this
+            except _AWS as error:
+                refused = error
             try:
                 self._end(ended)
-                self._extend()
-                self._upkeep.over()
             except Exception as error:
                 with self._lock:
-                    self._ended = ended + self._ended
+                    # Delivered again meanwhile, a message is here twice: the newest handle counts.
+                    kept = {each.id: each for each in (*ended, *self._ended)}
+                    self._ended = list(kept.values())
                 if not isinstance(error, _AWS):
                     raise
-                if closing:
-                    self._upkeep.note(self._said(error))
-                    return
-                self._upkeep.met(self._said(error), at_most=_FIRST_WAIT)  # the heartbeat goes on
+                refused = error
+            if refused is None:
+                self._upkeep.over()
+            elif closing:
+                self._upkeep.note(self._said(refused))
+                return
+            else:
+                self._upkeep.met(self._said(refused), at_most=_FIRST_WAIT)
             if closing and not self._ended:
                 return
 

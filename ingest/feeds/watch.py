@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections import Counter
@@ -42,7 +43,7 @@ class WatchFeed:
         """Looks at nothing yet."""
         assert feed.watch is not None  # noqa: S101 - a feed of another kind is not made here
         self._folder = feed.watch.expanduser().absolute()
-        self.name = str(self._folder)
+        self.name = os.fsencode(self._folder).decode("utf-8", "backslashreplace")
         self._every = feed.every or _EVERY
         self._seen: dict[str, _Seen] = {}
         self._lock = threading.Lock()

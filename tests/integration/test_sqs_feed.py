@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 from opensearchpy import OpenSearch
 
 from ingest.feeds import notifications
@@ -237,3 +238,34 @@ def test_an_object_without_an_etag_gets_the_one_that_its_bucket_has(
         assert {each.item for each in arrivals} == {item, gone}
         for each in arrivals:
             each.settle(Outcome.DONE)
+
+
+def test_a_queue_that_lets_nothing_be_deleted_is_not_ready_and_keeps_its_heartbeat(
+    s3: S3Client, bucket: str, queue: Queue, settings: Settings
+) -> None:
+    """One message is done and stays, the other one is in work and stays hidden."""
+    items = [TrailObject(f"s3://{bucket}/{KEY.format(n)}", "e", 1) for n in range(2)]
+    for item in items:
+        queue.send(announce(item))
+    brief = settings.model_copy(
+        update={"run": settings.run.model_copy(update={"visibility_seconds": 2})}
+    )
+    feed = SqsFeed(brief, FeedSettings(queue=queue.url))
+
+    def refuse(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied"}}, "DeleteMessageBatch")
+
+    events = feed._client.meta.events
+    events.register("before-call.sqs.DeleteMessageBatch", refuse)
+    with by_hand(feed) as arrivals:
+        until(lambda: len(arrivals) == 2, "two arrivals")
+        arrivals[0].settle(Outcome.DONE)
+        until(lambda: "DeleteMessage is denied" in feed.status().failing, "a reason")
+        in_work = arrivals[1].item.uri
+        until(lambda: len(arrivals) > 2, "the message that could not be deleted again")
+        assert [each.item.uri for each in arrivals].count(in_work) == 1
+        events.unregister("before-call.sqs.DeleteMessageBatch", refuse)
+        for each in arrivals[1:]:
+            each.settle(Outcome.DONE)
+        until(lambda: feed.status().failing == "", "no reason any more")
+    assert queue.left() <= 1  # what came again at the very end

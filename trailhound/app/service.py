@@ -44,6 +44,7 @@ from trailhound.cluster.retention import enforce
 from trailhound.errors import (
     ClusterError,
     ClusterUnreachableError,
+    RequestFailedError,
     TrailhoundError,
     UsageError,
 )
@@ -228,6 +229,8 @@ class Service:
                     reasons=[each.as_dict() for each in self._own_reasons()],
                 )
                 self._cluster_answers, self._answered_at = True, time.monotonic()
+            except RequestFailedError:
+                raise  # it answers, and refuses what we write: a fault of this thread
             except (OpenSearchException, ClusterError):
                 self._cluster_answers = False
             if self._stopping.wait(RENEWED_SECONDS):
