@@ -26,6 +26,7 @@ from tests.helpers.trails import (
     write_trail,
 )
 from trailhound.cluster.client import connect
+from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 
 FILES, EACH = 120, 60
@@ -253,3 +254,61 @@ def test_an_engine_that_goes_and_comes_back_is_waited_for(
         assert content(settings) == undisturbed
         assert report["indexed"] == len(undisturbed[0])
         check_ledger(settings)
+
+
+def test_a_stopped_worker_that_goes_on_leaves_the_entry_of_who_took_over(
+    settings: Settings, tmp_path: Path
+) -> None:
+    number = 8_000
+    for name in ("a", "b"):
+        write_trail(
+            tmp_path / "trail",
+            [record(requestParameters={"note": "n" * 400}) for _ in range(number // 2)],
+            name,
+        )
+    soon = SMALL | {"TRAILHOUND_INGEST__CLAIM_SECONDS": "3"}
+    with Proxy(
+        settings.hosts[0], lambda request: Delay(0.05) if request.of_events else None
+    ) as road:
+        slow = own_settings(road.url, settings.namespace, settings.home)
+        stopped = start(slow, "backfill", tmp_path / "trail", "--json", env=soon)
+        try:
+            wait_for(events_indexed(settings, 500), stopped)
+            stopped.send_signal(signal.SIGSTOP)
+            second = run(settings, "backfill", tmp_path / "trail", "--json", env=soon)
+            assert second.returncode == 0, second.stderr.decode()
+            before = ledger(connect(settings), settings)
+            assert sum(entry["read"] for entry in before) == number
+            stopped.send_signal(signal.SIGCONT)
+            code, out, err = ended(stopped)
+        finally:
+            stopped.kill()
+            stopped.communicate()
+        assert code == 0, err
+        assert printed(out)["lost_claims"] == 2
+        assert "another worker" in err
+    assert ledger(connect(settings), settings) == before
+    assert len(documents(connect(settings), settings)) == number
+
+
+def test_without_a_ledger_no_run_is_a_success(tmp_path: Path) -> None:
+    write_trail(tmp_path / "trail", [record() for _ in range(50)])
+    with running_engine() as engine:
+        settings = own_settings(engine.url, "", tmp_path / "home")
+        client = prepared(settings)
+        client.cluster.put_settings(body={"persistent": {"action.auto_create_index": "false"}})
+        index = Names(settings.prefix).ledger
+        client.indices.delete(index=index)
+        for workers in ("1", "2"):
+            one = run(settings, "backfill", tmp_path / "trail", "--workers", workers)
+            assert one.returncode == 3, one.stderr
+            said = " ".join(one.stderr.decode().split())
+            assert f"the index {index} does not exist" in said
+            assert "trailhound init" in said
+        assert run(settings, "init").returncode == 0
+        assert run(settings, "backfill", tmp_path / "trail").returncode == 0
+        assert {entry["state"] for entry in ledger(client, settings)} == {"done"}
+        client.indices.delete_index_template(name=Names(settings.prefix).template("ledger"))
+        without = run(settings, "backfill", tmp_path / "trail", "--force")
+        assert without.returncode == 3, without.stderr
+        assert "trailhound init" in " ".join(without.stderr.decode().split())
