@@ -232,13 +232,16 @@ def test_another_programs_process_is_never_stopped(home: Home) -> None:
         other.communicate(b"\n")
 
 
-def test_an_interrupted_start_leaves_no_engine(home: Home) -> None:
-    starting = home.begin("up")
+@pytest.mark.parametrize(("command", "number"), [("up", signal.SIGTERM), ("demo", signal.SIGINT)])
+def test_an_interrupted_start_leaves_no_engine(
+    command: str, number: signal.Signals, home: Home
+) -> None:
+    starting = home.begin(command)
     while not (home.folder / "engine" / "engine.json").exists():
         assert starting.poll() is None
         time.sleep(0.02)
-    starting.send_signal(signal.SIGINT)
-    assert _finish(starting)[0] != 0
+    starting.send_signal(number)
+    assert _finish(starting)[0] == 130
     assert not home.engine.is_running
     machine.require_port(home.port)
 

@@ -60,13 +60,13 @@ def demo(
         out.rule("backfill", align="left")
         show_report(report)
         if stopped():
-            raise typer.Exit(ExitCode.INTERRUPTED)
+            raise typer.Exit(ExitCode.INCOMPLETE)
         show_summary(summarize(client, settings.prefix))
         pack = rules_in_force(settings)
         out.rule("detections", align="left")
         detect_all(client, settings, pack)
         if stopped():
-            raise typer.Exit(ExitCode.INTERRUPTED)
+            raise typer.Exit(ExitCode.INCOMPLETE)
         page = settings.home / "demo-report.html"
         write_report(client, settings, pack, page)
     _say_where(settings, trail, page)

@@ -81,6 +81,8 @@ def main(given: Sequence[str]) -> int:
     with interrupted_by_sigterm():
         try:
             code = app(args=arguments, prog_name="trailhound", standalone_mode=False)
+            if code == ExitCode.INTERRUPTED and not stopped():  # typer's answer, without a word
+                raise KeyboardInterrupt
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last before a user
             if debug:
                 traceback.print_exc()
@@ -109,9 +111,19 @@ def as_error(error: Exception | KeyboardInterrupt) -> BaseException:
         return translate(error)  # type: ignore[arg-type]
     if isinstance(error, OSError) and error.filename is not None:
         what, hint = os.fsdecode(error.filename), "check the path, its permissions and the disk"
-        if isinstance(error, FileNotFoundError | NotADirectoryError):
+        if isinstance(error, FileNotFoundError):
             return UsageError(f"{what}: no such file or folder", hint=hint)
+        if isinstance(error, NotADirectoryError):
+            return UsageError(f"{what}: not a folder, or below a file", hint=hint)
         return UnusablePathError(f"{what} can't be used: {error.strerror}", hint=hint)
+    if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:
+        return UsageError(
+            "a text that was given is not valid UTF-8", hint="check what was pasted or the locale"
+        )
+    if isinstance(error, RuntimeError) and "home directory" in str(error):
+        return UsageError(
+            "the home folder is not known", hint="set TRAILHOUND_HOME, and write paths without `~`"
+        )
     return TrailhoundError(
         f"internal error (please report it): {type(error).__name__}: {error}",
         hint="run it again with --debug and report what it prints",

@@ -16,12 +16,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from trailhound.errors import TrailhoundError
+from trailhound.errors import TrailhoundError, UnusablePathError
 
 _PIPED_WIDTH = 160
 """Of tables that go into a file or another program: there is no edge to break them at."""
-_LEAST_WIDTH = 40
-"""Of tables on a terminal: a column of two letters a line can't be read."""
+_LEAST_WIDTH = 80
+"""Of tables on a terminal: in less, columns would vanish; a line that is broken can be read."""
+_LEAST_HELP = 40
 
 
 class Screen(Console):
@@ -44,6 +45,11 @@ def prepare_streams() -> None:
 
     What the encoding lacks is written as `\\x…` or `\\u…`.
     """
+    asked = os.environ.get("COLUMNS", "")
+    if (
+        asked.isdecimal() and int(asked) < _LEAST_HELP
+    ) or shutil.get_terminal_size().columns < _LEAST_HELP:
+        os.environ["COLUMNS"] = str(_LEAST_WIDTH)  # else the help is empty boxes
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed by whoever started us
@@ -53,12 +59,20 @@ def prepare_streams() -> None:
 
 
 def write(text: str) -> None:
-    """Text on stdout as it is. A reader that has gone is no error; a full disk raises `OSError`."""
+    """Text on stdout as it is. A reader that has gone is no error.
+
+    Raises `UnusablePathError`, as on a full disk.
+    """
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
         silence_stdout()
+    except OSError as error:
+        silence_stdout()
+        raise UnusablePathError(
+            f"the output can't be written: {error.strerror}", hint="check the disk it goes to"
+        ) from None
 
 
 def _width() -> int | None:

@@ -103,11 +103,16 @@ def raw_request(client: OpenSearch, method: str, path: str, body: bytes) -> byte
     return str(text).encode("utf-8", "surrogatepass")
 
 
+def _fits(name: str | None) -> bool:
+    """Whether a text can be the name of a host at all."""
+    return bool(name) and not any(each.isspace() or not each.isprintable() for each in name or "")
+
+
 def _address(host: str) -> SplitResult:
     """A host of the settings, taken apart: `https://user:pass@name:port/prefix` or `name:port`."""
     try:
         address = urlsplit(host if "://" in host else f"http://{host}")
-        fits = address.scheme in ("http", "https") and address.hostname and address.port != 0
+        fits = address.scheme in ("http", "https") and _fits(address.hostname) and address.port != 0
     except ValueError:
         fits = False
     if not fits:

@@ -44,8 +44,9 @@ def load(
     Raises `SettingsError` with every fault at once, each with its place: file and line,
     environment variable, or the command line. `check` looks at settings that fit so far.
     """
-    path = file or Path(os.environ.get("TRAILHOUND_CONFIG") or DEFAULT_FILE)
-    explicit = file is not None or "TRAILHOUND_CONFIG" in os.environ
+    named = os.environ.get("TRAILHOUND_CONFIG")  # an empty one names nothing
+    path = file or Path(named or DEFAULT_FILE)
+    explicit = file is not None or bool(named)
     content = _read(path, explicit=explicit)
     origins = Origins(path, flags or {})
     faults = [f"  {name}: it stands twice ({place})" for name, place in origins.twice()]

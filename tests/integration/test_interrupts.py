@@ -1,0 +1,98 @@
+"""Ctrl-C and SIGTERM: every long command ends with 130 and a sentence, wherever it waits."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.processes import start
+from tests.helpers.trails import own_settings, record, write_trail
+
+
+@dataclass
+class Silence:
+    """A server that takes connections and never answers: where a command waits for ever."""
+
+    url: str
+    asked: threading.Event = field(default_factory=threading.Event)
+
+
+@pytest.fixture
+def silence() -> Iterator[Silence]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        made = Silence(f"http://127.0.0.1:{server.getsockname()[1]}")
+        held: list[socket.socket] = []
+
+        def take() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                held.append(connection)
+                if connection.recv(1):
+                    made.asked.set()
+
+        threading.Thread(target=take, daemon=True).start()
+        yield made
+        server.shutdown(socket.SHUT_RDWR)
+        for connection in held:
+            connection.close()
+
+
+def ended(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:
+    try:
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    return process.returncode, out.decode(), err.decode()
+
+
+COMMANDS = [
+    ["init"],
+    ["status"],
+    ["backfill", "{trail}"],
+    ["backfill", "{trail}", "--dry-run"],
+    ["detect"],
+    ["rules", "backtest"],
+    ["report", "-o", "{folder}/r.html"],
+    ["alerts", "list", "--json"],
+    ["retry-deadletters"],
+    ["dashboards", "import"],
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "number"),
+    [(each, (signal.SIGINT, signal.SIGTERM)[place % 2]) for place, each in enumerate(COMMANDS)],
+    ids=lambda each: " ".join(each) if isinstance(each, list) else each.name,
+)
+def test_a_command_that_waits_ends_with_130(
+    arguments: list[str], number: signal.Signals, silence: Silence, tmp_path: Path
+) -> None:
+    write_trail(tmp_path / "trail", [record()])
+    settings = own_settings(silence.url, "x", tmp_path / "home")
+    places = {"trail": tmp_path / "trail", "folder": tmp_path}
+    env = {"TRAILHOUND_DASHBOARDS__URL": silence.url}
+    process = start(settings, *(each.format(**places) for each in arguments), env=env)
+    assert silence.asked.wait(60), ended(process)
+    process.send_signal(number)
+    assert process.stderr is not None
+    said = process.stderr.readline().decode()
+    if "stopping" in said:  # the first one finishes what is under way, if it can
+        process.send_signal(number)
+    code, out, err = ended(process)
+    assert code == 130, (out, err)
+    assert "Traceback" not in err
+    assert "interrupted" in said + err
+    if "--json" in arguments:
+        assert json.loads(out)["error"]["exit_code"] == 130
+    assert not list(tmp_path.glob("*.html"))

@@ -1,0 +1,185 @@
+"""Whatever a user gives, a sentence answers: odd settings, variables, streams, terminals."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from trailhound.cli.main import main
+
+PROGRAM = (sys.executable, "-m", "trailhound")
+DEEP = "a: " + "[" * 5_000
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "\n".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]"
+    for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+def said(capsys: pytest.CaptureFixture[str], arguments: list[str], code: int) -> str:
+    assert main(arguments) == code, capsys.readouterr()
+    told = capsys.readouterr().err
+    assert "internal error" not in told
+    assert "Traceback" not in told
+    return told
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TRAILHOUND_CONFIG", raising=False)
+    monkeypatch.setenv("TRAILHOUND_HOME", str(tmp_path / "home"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x7fELF\x00\xff",
+        b"cluster: {hosts: [",
+        b"- a\n- b",
+        b"just text",
+        b"1: 2\ntrue: 3",
+        b"cluster: 2025-13-45",
+        b"cluster: {timeout: soon}",
+        b"!!python/object:os.system {}",
+        b"namespace: \xed\xa0\x80",
+        DEEP.encode(),
+        BOMB.encode(),
+        b"x: " + b"y" * 5_000_000,
+        b"cluster: &c {hosts: *c}",
+    ],
+    ids=range(13),
+)
+def test_any_settings_file_is_answered_by_a_sentence(
+    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_bytes(content)
+    assert said(capsys, ["rules", "list", "--config", str(file)], 2).startswith("error: ")
+
+
+@pytest.mark.parametrize("content", [b"", b"# nothing\n", b"\xef\xbb\xbfnamespace: a\n"])
+def test_a_settings_file_without_settings_is_one(
+    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_bytes(content)
+    said(capsys, ["rules", "list", "--config", str(file)], 0)
+
+
+def test_a_folder_is_no_settings_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "Is a directory" in said(capsys, ["rules", "list", "--config", str(tmp_path)], 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TRAILHOUND_CLUSTER", "x"),
+        ("TRAILHOUND_CLUSTER", "[]"),
+        ("TRAILHOUND_FILTER", "1"),
+        ("TRAILHOUND_NAMESPACE", "../x"),
+        ("TRAILHOUND_CLUSTER__TIMEOUT", "soon"),
+        ("TRAILHOUND_CONFIG", "/nowhere.yaml"),
+        ("TRAILHOUND_DETECTIONS__RULES", "{"),
+    ],
+)
+def test_odd_variables_are_named(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(name, value)
+    told = said(capsys, ["rules", "list"], 2)
+    assert name in told or value in told
+
+
+def test_an_empty_variable_names_no_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TRAILHOUND_CONFIG", "")
+    said(capsys, ["rules", "list"], 0)
+
+
+@pytest.mark.parametrize("url", ["http://[", "ftp://x", "http://", "x y", "http://h:99999"])
+def test_what_is_no_address_is_a_usage_error(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "is no address" in said(capsys, ["status", "--url", url], 2)
+
+
+def test_without_a_home_the_error_says_what_to_set(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def nobody(_uid: int) -> pwd.struct_passwd:
+        raise KeyError("no such user")
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("TRAILHOUND_HOME")
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    assert "TRAILHOUND_HOME" in said(capsys, ["rules", "list"], 2)
+
+
+def test_text_that_is_no_utf8_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    # The program's arguments are bytes; what is no UTF-8 comes as half a surrogate pair.
+    said(capsys, ["rules", "show", os.fsdecode(b"\xff")], 2)
+
+
+def test_a_reader_that_goes_away_ends_nothing() -> None:
+    process = subprocess.Popen(
+        [*PROGRAM, "rules", "export", "--monitors"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.read(10)
+    process.stdout.close()
+    told = process.stderr.read().decode()
+    process.stderr.close()
+    assert process.wait(60) == 0, told
+    assert "Traceback" not in told
+    assert "Exception ignored" not in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "redirection", "code"),
+    [
+        (["rules", "list", "--json"], ">/dev/full", 1),
+        (["rules", "list"], ">/dev/full", 1),
+        (["--version"], ">&-", 0),
+        (["rules", "list"], ">&- 2>&-", 0),
+        (["rules", "show", "nosuch"], "2>&-", 2),
+    ],
+)
+def test_streams_that_are_full_or_closed(arguments: list[str], redirection: str, code: int) -> None:
+    line = " ".join([*PROGRAM, *arguments, redirection])
+    done = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    if "/dev/full" in redirection:
+        assert "No space left" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"COLUMNS": "1"},
+        {"COLUMNS": "0"},
+        {"COLUMNS": "abc"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"},
+        {"TERM": "dumb"},
+    ],
+)
+def test_no_terminal_hides_what_is_said(variables: dict[str, str]) -> None:
+    def run(*arguments: str) -> str:
+        return subprocess.run(
+            [*PROGRAM, *arguments],
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    assert "51b0a774-44bb-4e8f-aad8-f71287925304" in run("rules", "list")
+    assert "backfill" in run("--help")
