@@ -20,7 +20,7 @@ from enrich.geo import GeoDatabase
 from enrich.identity import LONGEST_NAME, NOBODY, Identity, identity, role_session
 from enrich.memo import Memo
 from enrich.outcome import failed, is_error, reports_result
-from enrich.resources import Plan, members, plan, resources
+from enrich.resources import Plan, has_ids, members, plan, resources
 from enrich.risk import DEFAULT_RISK, RiskTable, score
 from enrich.threat import ThreatLists, indicator
 from enrich.view import RecordView, dumps, view_from
@@ -38,6 +38,7 @@ class _Call(NamedTuple):
     risk: int
     reports_result: bool
     plan: Plan
+    has_ids: bool
 
 
 class Enricher:
@@ -79,7 +80,7 @@ class Enricher:
             stamp, day = self._time(moment)
         else:
             stamp, day = _stamped(event_time(moment))
-        call, risk, reports, reading = self._calls[
+        call, risk, reports, reading, ids = self._calls[
             f"{view.eventSource or ''}\n{view.eventName or ''}"
         ]
         who, root = self._who(view)
@@ -94,7 +95,9 @@ class Enricher:
             outcome = _FAILURE if is_error(code) else _SUCCESS
         if reports:
             outcome = _FAILURE if failed(view) else _SUCCESS
-        touched = members(resources(view, reading)) if reading or view.resources else b""
+        touched = b""
+        if reading or ids or view.resources:
+            touched = members(resources(view, reading, ids=ids))
         return (
             b"".join((stamp, self._risks[risk], call, who, where, tool, touched, outcome)),
             day,
@@ -137,6 +140,7 @@ class Enricher:
             _HIGH if name in self._risk_table.high_risk_calls else 0,
             reports_result(source, name),
             plan(source, name),
+            has_ids(source),
         )
 
     def _who(self, view: RecordView) -> tuple[bytes, int]:

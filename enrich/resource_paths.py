@@ -110,10 +110,21 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
                 "request.allocationId request.keyName request.IamInstanceProfile.Name "
                 "request.ResourceId request.ResourceId.content request.FlowLogId.content "
                 "request.LaunchTemplateId request.NetworkInterfaceId "
+                "request.TrafficMirrorSessionId request.TrafficMirrorTargetId "
+                "request.TrafficMirrorFilterId request.TrafficMirrorFilterRuleId "
+                "request.AssociationId request.LaunchTemplateName request.gatewayId "
+                "response.launchTemplate.launchTemplateId "
+                "response.trafficMirrorSession.trafficMirrorSessionId "
+                "response.trafficMirrorSession.networkInterfaceId "
+                "response.trafficMirrorTarget.trafficMirrorTargetId "
+                "response.trafficMirrorFilter.trafficMirrorFilterId "
                 "response.internetGateway.internetGatewayId response.subnet.subnetId "
                 "response.keyPairId"
             ),
-            "arn": "request.iamInstanceProfile.arn request.IamInstanceProfile.Arn",
+            "arn": (
+                "request.iamInstanceProfile.arn request.IamInstanceProfile.Arn "
+                "request.NetworkLoadBalancerArn"
+            ),
             "account": (
                 "request.createVolumePermission.add.items.userId "
                 "request.createVolumePermission.remove.items.userId "
@@ -180,7 +191,18 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
     },
     "ssm": {
         "*": {
-            "instance": "request.instanceId request.instanceIds response.command.instanceIds",
+            "instance": (
+                "request.instanceId request.instanceIds request.entries.instanceId "
+                "response.command.instanceIds response.associationDescription.instanceId"
+            ),
+            "machine": (
+                "request.target request.targets.values request.entries.targets.values "
+                "request.parameters.InstanceId request.parameters.InstanceIds "
+                "request.parameters.instanceId request.parameters.instanceIds "
+                "request.targetMaps.InstanceId request.targetMaps.InstanceIds "
+                "request.resourceId request.filters.values request.filters.value "
+                "response.command.targets.values response.associationDescription.targets.values"
+            ),
             "id": (
                 "request.documentName request.commandId request.sessionId "
                 "request.automationExecutionId request.associationId response.sessionId "
@@ -188,15 +210,17 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
             ),
             "kms_key": "request.keyId",
             "bucket": "request.outputS3BucketName",
-            "role": "request.serviceRoleArn",
+            "role": (
+                "request.serviceRoleArn request.iamRole request.parameters.AutomationAssumeRole"
+            ),
         },
-        "StartSession": {"instance": "request.target"},
         "*Parameter*": {"parameter": "request.name request.names request.path"},
         "*Document*": {
             "id": "request.name",
             "account": "request.accountIdsToAdd",
         },
     },
+    "ssmmessages": {"*": {"instance": "request.instanceId", "id": "request.sessionId"}},
     "cloudtrail": {
         "*": {
             "trail": "request.trailName request.trailNameList response.trailARN",
@@ -438,5 +462,42 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
             "id": "request.endpointName",
         },
     },
+}
+TABLE |= {
+    "autoscaling": {
+        "*": {
+            "instance": "request.instanceId request.instanceIds",
+            "id": (
+                "request.autoScalingGroupName request.launchConfigurationName "
+                "request.launchTemplate.launchTemplateName"
+            ),
+            "image": "request.imageId",
+            "security_group": "request.securityGroups",
+            "role": "request.roleARN",
+        },
+    },
+    "elasticloadbalancing": {
+        "*": {
+            "instance": "request.instances.instanceId",
+            "id": "request.loadBalancerName request.name",
+            "arn": "request.loadBalancerArn request.targetGroupArn request.listenerArn",
+            "security_group": "request.securityGroups",
+        },
+        "RegisterTargets": {"machine": "request.targets.id"},
+        "DeregisterTargets": {"machine": "request.targets.id"},
+    },
+    "codedeploy": {"*": {"instance": "request.instanceId request.instanceIds"}},
+    "eks-auth": {"*": {"cluster": "request.clusterName", "instance": "request.instanceId"}},
+    "elasticbeanstalk": {"*": {"id": "request.applicationName request.environmentName"}},
+    "elasticmapreduce": {
+        "*": {
+            "cluster": "request.jobFlowId request.clusterId response.jobFlowId",
+            "instance": "request.instances.ec2InstanceIds",
+            "role": "request.serviceRole request.jobFlowRole",
+        },
+    },
+    "wafv2": {"*": {"id": "request.name request.id", "arn": "request.webACLArn"}},
+    "apigateway": {"*": {"id": "request.apiId request.restApiId request.stageName"}},
+    "appsync": {"*": {"id": "request.apiId"}},
 }
 TABLE["identitystore"] = TABLE["sso-directory"]

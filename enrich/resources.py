@@ -12,6 +12,7 @@ import msgspec
 
 from enrich.arn import arn_parts, known_arns
 from enrich.category import service
+from enrich.resource_ids import NOT_READ, read_ids
 from enrich.resource_paths import TABLE
 from enrich.view import RecordView, dumps, part
 
@@ -111,8 +112,16 @@ def plan(source: str, name: str) -> Plan:
     return _plans[key]
 
 
-def resources(view: RecordView, reading: Plan) -> Found:
-    """The leaves and values that a call touches, in the order of mention."""
+def has_ids(source: str) -> bool:
+    """Whether ids are looked for by their form in the calls of an event source."""
+    return bool(source) and service(source) not in NOT_READ
+
+
+def resources(view: RecordView, reading: Plan, *, ids: bool = False) -> Found:
+    """The leaves and values that a call touches, in the order of mention.
+
+    `ids`: look for ids by their form as well (`resource_ids`).
+    """
     found: Found = {}
     arns: Arns = {}
     for field, tree, decoder in reading:
@@ -129,6 +138,8 @@ def resources(view: RecordView, reading: Plan) -> Found:
                 body = _inner(raw)
         if body:
             _gather(body, tree, found, arns)
+    if ids:
+        read_ids(view.requestParameters, view.responseElements, found, arns)
     for item in view.resources or ():
         arn = item.ARN or item.arn
         if arn and arn not in arns and arn[:4] == "arn:":
@@ -209,16 +220,17 @@ def _add(leaf: str, value: str, found: Found) -> None:
 
 
 def _inner(raw: msgspec.Raw) -> dict[str, Any] | None:
-    """What a wrapped request holds; `None` where it is none, or none can be read."""
-    body = part(raw) if b'Request"' in bytes(raw) else None
+    """What a wrapped request or response holds; `None` where it is none, or none can be read."""
+    written = bytes(raw)
+    body = part(raw) if b'Request"' in written or b'Response"' in written else None
     return _unwrapped(body) if isinstance(body, dict) else None
 
 
 def _unwrapped(body: dict[str, Any]) -> dict[str, Any]:
-    """EC2's newer calls put all under one key, `CreateLaunchTemplateRequest`."""
+    """EC2's newer calls put all under one key: `CreateLaunchTemplateRequest`, `…Response`."""
     if len(body) == 1:
         key, inner = next(iter(body.items()))
-        if key.endswith("Request") and isinstance(inner, dict):
+        if key.endswith(("Request", "Response")) and isinstance(inner, dict):
             return inner
     return body
 
@@ -256,6 +268,14 @@ def _hosted_zone(value: str, found: Found) -> None:
     _add("hosted_zone", value.removeprefix("/hostedzone/"), found)
 
 
+def _machine(value: str, found: Found) -> None:
+    """A target of Systems Manager: a machine, else (`ecs:…`) an id. Values of tags are neither."""
+    if value.startswith(("i-", "mi-")):
+        _add("instance", value, found)
+    elif value.startswith("ecs:"):
+        _add("id", value, found)
+
+
 def _unnamed(value: str, found: Found) -> None:
     """What stands where an ARN may, and is none, is an id."""
     if value not in WITHHELD:
@@ -269,6 +289,7 @@ READINGS: dict[str, Callable[[str, Found], None]] = {
     "function": _function,
     "hosted_zone": _hosted_zone,
     "arn": _unnamed,
+    "machine": _machine,
 }
 """How a value is read that is not simply a leaf's name."""
 
