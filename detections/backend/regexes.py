@@ -18,6 +18,7 @@ import re2  # type: ignore[import-untyped]
 from sigma.modifiers import SigmaEndswithModifier, SigmaStartswithModifier
 from sigma.types import SigmaRegularExpression
 
+from detections.backend.determinize import too_complex
 from detections.backend.lucene import LONGEST, literal
 
 MOST_COPIES = 300
@@ -57,17 +58,17 @@ def translated(value: SigmaRegularExpression, modifiers: Iterable[type]) -> Tran
     linear = _is_re2(written)
     if _OTHERWISE.search(source):
         return EVERYTHING
-    try:
-        tree = parser.parse(source, _python_flags(value))
-        state = _Translation(tree.state.flags, exact=linear)
-        body = state.alternatives(
-            list(tree), SigmaStartswithModifier in modifiers, SigmaEndswithModifier in modifiers
-        )
-    except (re.error, RecursionError, OverflowError, ValueError):
-        return EVERYTHING
-    if len(body) > LONGEST:
-        return EVERYTHING
-    return Translated(body, state.exact)
+    start, end = SigmaStartswithModifier in modifiers, SigmaEndswithModifier in modifiers
+    for most_copies in (MOST_COPIES, 1):  # the second time, counted repetition becomes any
+        try:
+            tree = parser.parse(source, _python_flags(value))
+            state = _Translation(tree.state.flags, exact=linear, most_copies=most_copies)
+            body = state.alternatives(list(tree), start, end)
+        except (re.error, RecursionError, OverflowError, ValueError):
+            return EVERYTHING
+        if len(body) <= LONGEST and not too_complex(body):
+            return Translated(body, state.exact)
+    return EVERYTHING
 
 
 def _python_flags(value: SigmaRegularExpression) -> int:
@@ -90,8 +91,9 @@ def _is_re2(source: str) -> bool:
 class _Translation:
     """One expression on its way. `exact` turns false with the first thing Lucene can't say."""
 
-    def __init__(self, flags: int, *, exact: bool) -> None:
+    def __init__(self, flags: int, *, exact: bool, most_copies: int = MOST_COPIES) -> None:
         self.exact = exact
+        self._most_copies = most_copies
         self._fold = bool(flags & re.IGNORECASE)
         self._dot = "." if flags & re.DOTALL else "[^\n]"
         self._lines = bool(flags & re.MULTILINE)
@@ -164,6 +166,7 @@ class _Translation:
         inner = _Translation(
             (self._flags() | added) & ~removed,
             exact=self.exact,
+            most_copies=self._most_copies,
         )
         inner._copies = self._copies
         made = inner._sequence(items)
@@ -183,7 +186,7 @@ class _Translation:
         bounded = most is not op.MAXREPEAT
         copies = max(1, int(most) if bounded else least) * self._copies
         self._copies = within + copies
-        if self._copies > MOST_COPIES:
+        if self._copies > self._most_copies:
             self.exact = False
             self._copies = within + 1
             return f"{body}*"

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from sigma.types import SigmaCasedString, SigmaString
 
 from detections.backend.clause import EVERYTHING, NOTHING, Clause, any_of, some
+from detections.backend.determinize import too_complex
 from detections.backend.fields import Field
 from detections.backend.lucene import LONGEST, common_starts, literal, packed
 from detections.compiled import Query
-from detections.matcher.wildcards import ANY_RUN
+from detections.matcher.wildcards import ANY_CHARACTER, ANY_RUN
 
 FEW = 8
 """Up to so many strings are a clause each, for people to read; more are packed together."""
@@ -26,6 +27,7 @@ MOST_TERMS = 65_536
 """Values that the engine takes in one `terms` (`index.max_terms_count`)."""
 MOST_PACKED = 64
 """Packed expressions for one field; beyond, only how the strings begin is asked for."""
+MANY_SINGLES = 6
 SHORT = 100
 """Characters of an expression that stays under the engine's limit of states by any means."""
 BELOW = r"(\.[^=]*)?"
@@ -78,6 +80,10 @@ class Pattern:
                 part.upper() != part.lower() for part in self.parts if isinstance(part, str)
             )
         )
+
+    def too_complex(self) -> bool:
+        """Whether the engine would refuse it: many `?` after a `*` are as bad as `.{20}`."""
+        return self.parts.count(ANY_CHARACTER) >= MANY_SINGLES and too_complex(self.regexp())
 
     def shape(self) -> tuple[str, str, str]:
         """For Lucene: what stands before, the text itself, what stands after.
@@ -182,7 +188,7 @@ def _readable(field: Field, pattern: Pattern) -> Clause:
     body: dict[str, object] = {"case_insensitive": True} if pattern.fold else {}
     if pattern.text is not None and pattern.exact:
         query: Query = {"term": {field.path: {"value": pattern.text, **body}}}
-    elif len(pattern.wildcard()) > LONGEST:
+    elif len(pattern.wildcard()) > LONGEST or pattern.too_complex():
         return Clause.at_most(_start(field, [pattern.prefix[: LONGEST // 5]], pattern.fold))
     else:
         query = {"wildcard": {field.path: {"value": pattern.wildcard(), **body}}}
@@ -195,7 +201,7 @@ def _packed(field: Field, patterns: Sequence[Pattern]) -> list[Clause]:
     long: list[Pattern] = []
     for pattern in patterns:
         before, core, after = pattern.shape()
-        if len(before + core) > LONGEST:
+        if len(before + core) > LONGEST or pattern.too_complex():
             long.append(pattern)
         else:
             shaped.setdefault((before, after, pattern.exact), []).append(core)
