@@ -46,13 +46,20 @@ class GeoDatabase:
         self._ipv6 = meta.ip_version == 6
 
     @classmethod
-    def open(cls, path: Path | str) -> GeoDatabase:
-        """The database in a file. Raises `GeoDatabaseError` where it is missing or broken."""
+    def open(cls, path: Path | str, *, mapped: bool = False) -> GeoDatabase:
+        """The database in a file. Raises `GeoDatabaseError` where it is missing or broken.
+
+        It is read into memory (GeoLite2 City: 60 MB a process), so that a new one may be written
+        over the file at any time. `mapped` maps it instead, which processes share; a look-up then
+        kills the process (SIGBUS) where the file was cut short since: for files that are only ever
+        replaced as a whole.
+        """
         path = Path(path)
         try:
             if not path.is_file():
                 raise FileNotFoundError("there is no such file")
-            return cls(path, maxminddb_rust.open_database(str(path)))
+            mode = maxminddb_rust.MODE_MMAP if mapped else maxminddb_rust.MODE_MEMORY
+            return cls(path, maxminddb_rust.open_database(str(path), mode))
         except GeoDatabaseError:
             raise
         except (OSError, ValueError, OverflowError, RuntimeError) as error:

@@ -98,7 +98,7 @@ def _database(
     if path is None:
         return None
     try:
-        return GeoDatabase.open(path)
+        return GeoDatabase.open(path, mapped=path == packaged_city_database())
     except GeoDatabaseError as error:
         kept = before if before is not None and before.path == path else None
         effect = (

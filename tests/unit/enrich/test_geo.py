@@ -3,6 +3,8 @@ from __future__ import annotations
 import logging
 import random
 import shutil
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -122,3 +124,18 @@ def test_two_databases_share_a_file(shared_data: Path, tmp_path: Path) -> None:
     shutil.copyfile(shared_data / "mmdb" / "GeoLite2-City-Test.mmdb", copy)
     first, second = GeoDatabase.open(copy), GeoDatabase.open(str(copy))
     assert first.find("81.2.69.142") == second.find("81.2.69.142") != {}
+
+
+def test_a_file_that_is_written_over_is_no_crash(shared_data: Path, tmp_path: Path) -> None:
+    """In a process of its own: a mapped file that is cut short ends it by SIGBUS."""
+    copy = tmp_path / "city.mmdb"
+    shutil.copyfile(shared_data / "mmdb" / "GeoLite2-City-Test.mmdb", copy)
+    code = (
+        "import sys; from enrich.geo import GeoDatabase; "
+        "database = GeoDatabase.open(sys.argv[1]); open(sys.argv[1], 'w').close(); "
+        "print(database.find('81.2.69.142')['country_code'])"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, str(copy)], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout.strip()) == (0, "GB"), ended.stderr
