@@ -52,6 +52,8 @@ class Enqueued:
     seconds: float = 0.0
     interrupted: bool = False
     dry_run: bool = False
+    objects_read_again: int = 0
+    """Of `objects`, those that an earlier run had read by another selection or filter."""
     matched: Matched = field(default_factory=Matched)
 
     def as_dict(self) -> dict[str, Any]:
@@ -131,15 +133,19 @@ class Enqueue:
         for source in sources:
             items = source.objects(self._selection)
             while group := list(islice(items, _LOOKED_UP)):
-                done = set() if self._force else self._ledger.done(group)
-                self.report.skipped_objects += len(done)
+                known = {} if self._force else self._ledger.entries(group)
                 for item in group:
                     self.report.matched.add(item)
                     if self._stopping.is_set() or handed_out == self.limit:
                         return
-                    if item.uri not in done:
-                        handed_out += 1
-                        yield item
+                    entry = known.get(item.uri)
+                    if entry is not None and entry.is_done_for(item.etag, self._ledger.wanted):
+                        self.report.skipped_objects += 1
+                        continue
+                    if entry is not None and entry.was_read(item.etag):
+                        self.report.objects_read_again += 1
+                    handed_out += 1
+                    yield item
 
     def _send_all(
         self, items: Iterator[TrailObject], send: Callable[[list[TrailObject]], None]

@@ -16,7 +16,14 @@ from ingest.feeds.sqs import SqsFeed
 from ingest.objects import Selection
 from tests.helpers.processes import printed, run
 from tests.helpers.queues import Queue, until
-from tests.helpers.trails import documents, own_settings, prepared, record, trail_bytes
+from tests.helpers.trails import (
+    backfill,
+    documents,
+    own_settings,
+    prepared,
+    record,
+    trail_bytes,
+)
 from tests.integration.test_daemon import running
 from trailhound.errors import SourceUnreachableError, UsageError
 from trailhound.settings import FeedSettings, Settings
@@ -90,6 +97,26 @@ def test_the_fleet_does_what_was_enqueued_and_a_second_run_has_nothing_left(
     assert announced(queue) == uris[-1:]
     forced = Enqueue(client, settings, queue.name, selection=Selection(), force=True, limit=5)
     assert forced.run([f"s3://{bucket}/"]).objects == 5
+
+
+def test_a_daemon_reads_what_a_backfill_had_read_in_part(
+    s3: S3Client, bucket: str, queue: Queue, client: OpenSearch, settings: Settings
+) -> None:
+    for number in range(3):
+        put(s3, bucket, ONE, "us-east-1", 2, number)
+    key = KEY.format(ONE, "us-east-1", 3, ONE, "us-east-1", 3, 9)
+    both = [record(eventTime=f"2025-03-{day:02}T12:00:00Z") for day in (2, 3)]
+    s3.put_object(Bucket=bucket, Key=key, Body=trail_bytes(both))
+    before = backfill(settings, f"s3://{bucket}/", until=date(2025, 3, 2))
+    assert (before.counts.indexed, before.counts.filtered) == (4, 1)
+    job = Enqueue(client, settings, queue.url, selection=Selection())
+    report = job.run([f"s3://{bucket}/"])
+    assert (report.objects, report.skipped_objects, report.objects_read_again) == (1, 3, 1)
+    with running(settings, SqsFeed(settings, FeedSettings(queue=queue.name))):
+        until(lambda: queue.left() == 0, "an empty queue")
+    assert len(documents(client, settings)) == 5
+    again = Enqueue(client, settings, queue.url, selection=Selection()).run([f"s3://{bucket}/"])
+    assert (again.objects, again.skipped_objects) == (0, 4)
 
 
 @pytest.mark.usefixtures("client")

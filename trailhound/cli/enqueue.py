@@ -41,6 +41,11 @@ def put_on_queue(
         say(_sentence(report) + f", in {report.seconds:.1f} s")
         if report.ignored_objects:
             say(f"{plural(report.ignored_objects, 'object')} skipped: not CloudTrail log files")
+        if report.objects_read_again:
+            say(
+                f"{plural(report.objects_read_again, 'object')} of them to be read again: an "
+                "earlier run had read them by another selection, filter or retention"
+            )
         if report.dry_run:
             say("nothing was sent (--dry-run)")
     if report.interrupted:
