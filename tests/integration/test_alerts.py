@@ -25,7 +25,7 @@ from tests.helpers.engines import remove_namespace
 from tests.helpers.findings import ADA, at, burst, emptied, event_id, put_events, rule, single
 from tests.helpers.trails import own_settings, prepared
 from trailhound.cluster.client import connect
-from trailhound.errors import UsageError
+from trailhound.errors import ClusterError, UsageError
 from trailhound.settings import Settings
 
 PLAIN = rule()
@@ -372,3 +372,74 @@ def test_the_commands(client: OpenSearch, settings: Settings, recorder: Recorder
     unknown = command(settings, "alerts", "show", "nothing").exception
     assert isinstance(unknown, UsageError)
     assert "there is no alert nothing" in unknown.message
+
+
+@pytest.mark.parametrize("verb", ["ack", "close"])
+def test_each_id_is_reported_and_all_are_looked_up_before_the_first_write(
+    verb: str, client: OpenSearch, settings: Settings, recorder: Recorder
+) -> None:
+    put_events(client, settings, range(3))
+    recorder.record([single(PLAIN.id, second) for second in range(3)])
+    store = AlertStore(client, settings)
+    first, second, third = (each["id"] for each in store.find(AlertQuery()))
+    state = {"ack": "acknowledged", "close": "closed"}[verb]
+
+    def changed(*ids: str) -> tuple[int, dict[str, Any]]:
+        done = command(settings, "alerts", verb, *ids, "--by", "ada", "--json")
+        return done.exit_code, json.loads(done.stdout)
+
+    code, told = changed(first, "nosuch", second, first, "nor-this")
+    assert code == 1
+    assert [(each["id"], each["state"]) for each in told["alerts"]] == [
+        (first, state),
+        (second, state),
+    ]
+    assert [each["id"] for each in told["not_changed"]] == ["nosuch", "nor-this"]
+    assert all(each["reason"] for each in told["not_changed"])
+    assert store.get(third)["state"] == "open"
+    # The same again, with what was missing put right, completes it.
+    code, told = changed(first, second, third)
+    assert (code, told["not_changed"]) == (0, [])
+    people = command(settings, "alerts", verb, first, "nosuch", "--by", "ada")
+    assert people.exit_code == 1
+    assert f"{first} {state}" in people.output
+    assert "nosuch was not changed: there is no alert of this id" in people.output
+    # Where there is none of them, nothing was there to change.
+    none = command(settings, "alerts", verb, "nosuch", "nor-this", "--by", "ada").exception
+    assert isinstance(none, UsageError)
+    assert "nosuch, nor-this" in none.message
+
+
+def test_an_alert_closed_meanwhile_keeps_no_other_from_being_acknowledged(
+    client: OpenSearch, settings: Settings, recorder: Recorder
+) -> None:
+    put_events(client, settings, range(2))
+    recorder.record([single(PLAIN.id, second) for second in range(2)])
+    store = AlertStore(client, settings)
+    first, second = (each["id"] for each in store.find(AlertQuery()))
+    store.close(first, "bob")
+    done = command(settings, "alerts", "ack", first, second, "--by", "ada")
+    assert done.exit_code == 1
+    assert f"{second} acknowledged" in done.output
+    assert f"{first} was not changed" in done.output
+
+
+def test_a_cluster_that_fails_between_two_alerts_leaves_no_doubt_what_was_written(
+    client: OpenSearch, settings: Settings, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_events(client, settings, range(3))
+    recorder.record([single(PLAIN.id, second) for second in range(3)])
+    ids = [each["id"] for each in AlertStore(client, settings).find(AlertQuery())]
+    close = AlertStore.close
+
+    def failing(store: AlertStore, name: str, by: str, note: str = "") -> Any:
+        if name == ids[1]:
+            raise OpenSearchException("gone")
+        return close(store, name, by, note)
+
+    monkeypatch.setattr(AlertStore, "close", failing)
+    done = command(settings, "alerts", "close", *ids, "--by", "ada")
+    assert isinstance(done.exception, ClusterError)
+    assert f"{ids[0]} closed" in done.output
+    assert f"{ids[1]} was not changed: its change was not confirmed" in done.output
+    assert f"{ids[2]} was not changed: not tried" in done.output

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
 
 from tests.helpers.processes import run
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
+from trailhound.cluster.client import connect
+from trailhound.cluster.templates import Names
 from trailhound.errors import BrowserNotFoundError, UsageError
 from trailhound.report import files
 from trailhound.report.compliance import framework
@@ -74,3 +77,59 @@ def test_what_is_in_the_way_is_told_before_the_work(settings: Settings, tmp_path
     named = own_settings(settings.hosts[0], "x", tmp_path, **browser)
     with pytest.raises(BrowserNotFoundError, match=r"report\.browser"):
         files.check([tmp_path / "r.pdf"], named)
+
+
+def test_documents_of_an_unknown_kind_keep_no_command_from_its_work(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """The ledger index may hold what another release wrote: it is no reason to fail."""
+    client = connect(settings)
+    index = Names(settings.prefix).ledger
+    unknown: list[dict[str, Any]] = [
+        {"state": "mark", "kind": "mark-of-a-later-release"},
+        {"state": "mark", "position": "AWSLogs/1/CloudTrail/", "listed_at": "2025-03-01T00:00:00Z"},
+        {"kind": "something-new", "filtered": 596, "failures": 3},
+        {"state": "daemon"},
+        {},
+    ]
+    for number, body in enumerate(unknown):
+        client.index(index=index, id=f"unknown-{number}", body=body, params={"refresh": "true"})
+    out = tmp_path / "r.json"
+    for arguments in (["status"], ["status", "--json"], ["report", "-o", str(out)], ["doctor"]):
+        ended = run(settings, *arguments)
+        said = ended.stderr.decode()
+        assert ended.returncode == 0, (arguments, said, ended.stdout.decode())
+        assert "Traceback" not in said
+    gaps = {gap["title"] for gap in json.loads(out.read_text("utf-8"))["gaps"]}
+    assert "Left out on purpose" not in gaps
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        ["--since", "2030-01-01"],
+        ["--until", "2000-01-01"],
+        ["--since", "2030-01-01", "--until", "2030-02-01"],
+        ["--since", "1970-01-01", "--until", "1970-01-01"],
+    ],
+)
+def test_a_time_without_events_is_a_report(
+    limits: list[str], settings: Settings, tmp_path: Path
+) -> None:
+    html, document = tmp_path / "r.html", tmp_path / "r.json"
+    ended = run(settings, "report", *limits, "--compliance", "cis", "-o", html, "-o", document)
+    assert ended.returncode == 0, ended.stderr.decode()
+    found = json.loads(document.read_text("utf-8"))
+    jsonschema.validate(found, json.loads((ROOT / SCHEMA_FILE).read_text("utf-8")))
+    assert found["story"][0].startswith("There are no events in the index")
+    assert "There are no events in the index" in html.read_text("utf-8")
+
+
+def test_an_account_that_is_nowhere_is_named_and_the_code_is_1(
+    settings: Settings, tmp_path: Path
+) -> None:
+    out = tmp_path / "r.json"
+    ended = run(settings, "report", "--account", "999999999999", "-o", out)
+    assert ended.returncode == 1
+    assert "No event of any time is of 999999999999. Accounts found: " in ended.stderr.decode()
+    assert out.exists()

@@ -14,6 +14,7 @@ from trailhound.report.collect.query import Index, Tally, moment
 from trailhound.report.compliance.evidence import DATA
 from trailhound.report.render.words import count, listed, share, when, without_alerts
 from trailhound.report.value import Coverage, Findings, Gap, Integrity, Scope, Totals
+from trailhound.state.objects import ObjectState
 
 MISSING_ACCOUNTS = "Accounts that are not in the index"
 """The title of the gap where `--account` names what no event has."""
@@ -199,7 +200,7 @@ def _ingest(index: Index) -> Iterator[Gap]:
     entries = index.search(
         index.names.ledger,
         # Objects alone: daemons count the same records once more.
-        {"query": {"bool": {"filter": [{"exists": {"field": "uri"}}]}}},
+        {"query": ObjectState.query()},
         {
             "failed": {"filter": {"term": {"state": "failed"}}},
             "filtered": {"sum": {"field": "filtered"}},
