@@ -153,3 +153,17 @@ def test_the_command_tells_what_came_of_them(settings: Settings) -> None:
     left = run(settings, "retry-deadletters")
     assert left.returncode == 1
     assert "1 remain" in left.stdout.decode()
+
+
+def test_a_letter_in_two_places_is_tried_once(settings: Settings) -> None:
+    event, never = record(), record(eventTime="never")
+    texts = [json.dumps(each).encode() for each in (event, never)]
+    # A retry that was killed left its file; the same letters were spooled again, and stored.
+    spool(settings, "deadletters.retrying", *texts)
+    spool(settings, SPOOL_FILE, *texts)
+    store(settings, texts[0], "spooled", 0)
+    assert retry(settings) == Counts(read=2, indexed=1, dead_lettered=1)
+    client = connect(settings)
+    assert [each["raw"] for each in dead_letters(client, settings)] == [json.dumps(never)]
+    assert documents(client, settings).keys() == {event["eventID"]}
+    assert not list(settings.spool.glob("deadletters.*"))
