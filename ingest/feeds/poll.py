@@ -2,7 +2,10 @@
 
 Accounts and regions are found at every look, and of each region's folder only what was delivered
 since its mark is listed, and an overlap before it for files that come late. A file's name says
-when it was delivered ("CloudTrail log file name format", CloudTrail user guide).
+when it was delivered ("CloudTrail log file name format", CloudTrail user guide). Replication can
+bring a file hours or days after that: at a start and once a day the days before each mark are
+listed as well, and the ledger says which of their files are new. Of any other name nothing says
+when it came: those are compared with what was announced before.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from trailhound.threads import SupervisedThread
 
 LOG = logging.getLogger("trailhound.poll")
 _EVERY = 60.0
+_SWEEP_EVERY = 86_400.0
 _TRIES = 5
 _FIRST_YEAR = datetime(2006, 1, 1, tzinfo=UTC)
 """Before S3 itself: no file was delivered earlier, whatever its name says."""
@@ -46,20 +50,32 @@ class _State(Enum):
 
 @dataclass(slots=True)
 class _File:
-    etag: str
+    item: TrailObject
     folder: str
-    delivered: datetime
+    """Of a region; empty where the name is not in CloudTrail's form."""
+    delivered: datetime | None
+    """None where the name does not say."""
     state: _State
     tries: int = 0
+    look: int = 0
+    """In which look it was announced last."""
 
 
 class PollFeed:
     """Announces the new objects of a bucket."""
 
     def __init__(
-        self, settings: Settings, feed: FeedSettings, checkpoints: FeedCheckpoints
+        self,
+        settings: Settings,
+        feed: FeedSettings,
+        checkpoints: FeedCheckpoints,
+        *,
+        sweep_every: float = _SWEEP_EVERY,
     ) -> None:
-        """Makes no request. Raises `UsageError`, `SettingsError`, `SourceUnreachableError`."""
+        """`sweep_every`: seconds between two looks for files that came late.
+
+        Makes no request. Raises `UsageError`, `SettingsError`, `SourceUnreachableError`.
+        """
         assert feed.poll is not None  # noqa: S101 - a feed of another kind is not made here
         self.name = feed.poll
         aws = aws_of(settings.aws, feed)
@@ -68,9 +84,17 @@ class PollFeed:
         self._every = feed.every or _EVERY
         self._since = feed.since
         self._overlap = timedelta(minutes=feed.overlap_minutes)
+        self._late = timedelta(days=feed.late_days)
+        self._sweep_every = sweep_every
+        self._sweep_at = 0.0
+        """When (monotonic) late files are looked for next."""
+        self._sweeping = False
+        self._looks = 0
         self._store = checkpoints
         self._marks: dict[str, datetime] = {}
         self._files: dict[str, _File] = {}
+        self._others: set[int] = set()
+        """Hashes of name and etag of what is settled and is not in CloudTrail's form."""
         self._lock = threading.Lock()
         self._counters: Counter[str] = Counter()
         self._last_arrival = 0.0
@@ -125,40 +149,50 @@ class PollFeed:
 
     def _look(self) -> None:
         """List what may be new, and announce what is."""
+        self._looks += 1
+        self._sweeping = bool(self._late) and time.monotonic() >= self._sweep_at
         since = self._since or datetime.now(UTC).date() - timedelta(days=1)
         with self._lock:  # a folder that was followed last a month ago goes on from there
             since = min([since, *(self._edge(mark).date() for mark in self._marks.values())])
         for item in self.source.objects(Selection(since=since), self._after):
             if self._stopping.is_set():
                 return
-            place = _PLACE.match(item.uri)
-            if place is None:
-                continue  # not in CloudTrail's layout: nothing says when it came
-            try:
-                delivered = datetime.strptime(place["time"], "%Y%m%dT%H%M").replace(tzinfo=UTC)
-            except ValueError:
-                continue
-            # A name may say any time; none that cannot be must move the mark past all others.
-            delivered = max(_FIRST_YEAR, min(delivered, datetime.now(UTC)))
-            self._consider(item, place["folder"], delivered)
+            self._consider(item)
+        with self._lock:  # a late file that failed is listed again only a day later
+            again = [
+                file.item
+                for file in self._files.values()
+                if file.state is _State.RETRY and file.look != self._looks
+            ]
+        for item in again:
+            if self._stopping.is_set():
+                return
+            self._consider(item)
+        if self._sweeping:
+            self._sweep_at = time.monotonic() + self._sweep_every
+            self._sweeping = False
 
-    def _consider(self, item: TrailObject, folder: str, delivered: datetime) -> None:
+    def _consider(self, item: TrailObject) -> None:
         with self._lock:
             file = self._files.get(item.uri)
-            if file is None or file.etag != item.etag:
-                file = _File(item.etag, folder, delivered, _State.RETRY)
+            if file is None or file.item.etag != item.etag:
+                if hash((item.uri, item.etag)) in self._others:
+                    return
+                folder, delivered = _placed(item.uri)
+                file = _File(item, folder, delivered, _State.RETRY)
                 self._files[item.uri] = file
             if file.state is not _State.RETRY:
                 return
             file.state = _State.OPEN
             file.tries += 1
+            file.look = self._looks
             self._last_arrival = time.time()
         self._announce(
             Delivery(
                 item,
                 self.source,
                 self.name,
-                delivered.timestamp(),
+                file.delivered.timestamp() if file.delivered else 0.0,
                 lambda outcome: self._settled(file, outcome),
             )
         )
@@ -173,11 +207,31 @@ class PollFeed:
                 file.state = _State.RETRY
             else:
                 file.state = _State.DONE
+                if file.delivered is None:
+                    self._others.add(hash((file.item.uri, file.item.etag)))
+                if not self._listed_again(file) and self._files.get(file.item.uri) is file:
+                    del self._files[file.item.uri]
+
+    def _listed_again(self, file: _File) -> bool:
+        """Whether looks between two sweeps come across a file, so that it must be remembered."""
+        if file.delivered is None:
+            return False  # `_others` remembers it
+        mark = self._marks.get(file.folder)
+        return mark is None or file.delivered >= self._overlap_edge(mark)
 
     # How far it has come.
 
     def _edge(self, mark: datetime) -> datetime:
-        """What was delivered before is listed no more; to the minute, as names have it."""
+        """What was delivered before is not listed in this look; to the minute, as names have it."""
+        edge = self._overlap_edge(mark)
+        if not self._sweeping:
+            return edge
+        late = (mark - self._late).replace(second=0, microsecond=0)
+        if self._since is not None:
+            late = max(late, datetime.combine(self._since, datetime.min.time(), UTC))
+        return min(edge, late)
+
+    def _overlap_edge(self, mark: datetime) -> datetime:
         return (mark - self._overlap).replace(second=0, microsecond=0)
 
     def _after(self, folder: str) -> str:
@@ -197,6 +251,8 @@ class PollFeed:
             moved: dict[str, datetime] = {}
             unsettled: dict[str, datetime] = {}
             for file in self._files.values():
+                if file.delivered is None:
+                    continue
                 newest = moved.get(file.folder, file.delivered)
                 moved[file.folder] = max(newest, file.delivered)
                 if file.state is not _State.DONE:
@@ -214,6 +270,24 @@ class PollFeed:
             self._files = {
                 uri: file
                 for uri, file in self._files.items()
-                if file.state is not _State.DONE
-                or file.delivered >= self._edge(self._marks[file.folder])
+                if file.state is not _State.DONE or self._listed_again(file)
             }
+
+
+def _placed(uri: str) -> tuple[str, datetime | None]:
+    """The region's folder of a file and when it was delivered; an empty name and None where the
+    name is not in CloudTrail's form.
+
+    >>> _placed("s3://b/AWSLogs/111122223333/CloudTrail/eu-west-1/2024/03/01/"
+    ...         "111122223333_CloudTrail_eu-west-1_20240301T1205Z_x.json.gz")[1]
+    datetime.datetime(2024, 3, 1, 12, 5, tzinfo=datetime.timezone.utc)
+    """
+    place = _PLACE.match(uri)
+    if place is None:
+        return "", None
+    try:
+        delivered = datetime.strptime(place["time"], "%Y%m%dT%H%M").replace(tzinfo=UTC)
+    except ValueError:
+        return "", None
+    # A name may say any time; none that cannot be must move the mark past all others.
+    return place["folder"], max(_FIRST_YEAR, min(delivered, datetime.now(UTC)))

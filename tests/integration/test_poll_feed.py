@@ -97,9 +97,17 @@ class Polled:
 
 
 @contextmanager
-def polling(settings: Settings, client: OpenSearch, trail: Bucket, **more: Any) -> Iterator[Polled]:
+def polling(
+    settings: Settings,
+    client: OpenSearch,
+    trail: Bucket,
+    *,
+    sweep_every: float = 86_400.0,
+    **more: Any,
+) -> Iterator[Polled]:
     wanted = {"poll": f"s3://{trail.name}", "every": 0.2, "since": date(2025, 3, 1)} | more
-    feed = PollFeed(settings, FeedSettings(**wanted), FeedCheckpoints(client, settings))
+    checkpoints = FeedCheckpoints(client, settings)
+    feed = PollFeed(settings, FeedSettings(**wanted), checkpoints, sweep_every=sweep_every)
     polled = Polled(feed)
     feed.start(polled.take)
     try:
@@ -159,6 +167,64 @@ def test_only_what_came_since_the_mark_is_listed_and_late_files_are_found(
         polled.await_looks(2)
         begun = {each["StartAfter"] for each in polled.listed if "StartAfter" in each}
         assert {each.rpartition("_")[2] for each in begun} == {"20250301T2305"}
+        assert polled.names == []
+
+
+def test_files_that_come_days_late_are_found_by_a_sweep(
+    client: OpenSearch, settings: Settings, trail: Bucket
+) -> None:
+    trail.put("20250310T1200", "newest")
+    with polling(settings, client, trail, sweep_every=0.1) as polled:
+        polled.await_names("newest")
+        polled.settle()
+        trail.put("20250304T0200", "replicated")
+        until(lambda: "replicated" in polled.names, "the late file")
+        polled.settle(Outcome.FAILED)
+        until(lambda: "replicated" in polled.names, "the late file, again")
+        polled.settle()
+
+
+def test_a_start_looks_for_what_came_late_while_no_daemon_ran(
+    client: OpenSearch, settings: Settings, trail: Bucket
+) -> None:
+    trail.put("20250310T1200", "newest")
+    with polling(settings, client, trail) as polled:
+        polled.await_names("newest")
+        polled.settle()
+    for when in ("20250302T0200", "20250308T0200", "20250309T0200"):
+        trail.put(when, when)
+    with polling(settings, client, trail, since=date(2025, 3, 9)) as polled:
+        polled.await_names("20250309T0200", "newest")
+    with polling(settings, client, trail) as polled:
+        polled.await_names("20250308T0200", "20250309T0200", "newest")
+        polled.settle(Outcome.FAILED)  # and comes again, though no look lists it until tomorrow
+        polled.await_names("20250308T0200", "20250309T0200", "newest")
+    with polling(settings, client, trail, late_days=0) as polled:
+        polled.await_looks(2)
+        assert polled.names == ["newest"]
+
+
+def test_names_out_of_cloudtrails_form_are_announced_once(
+    client: OpenSearch, settings: Settings, s3: S3Client, trail: Bucket
+) -> None:
+    def put(key: str, body: bytes = b"x") -> None:
+        s3.put_object(Bucket=trail.name, Key=key, Body=body)
+
+    trail.put("20250301T1200", "a")
+    put("firehose/2025/03/01/stream_1.json.gz")
+    put("AWSLogs/111122223333/CloudTrail/us-east-1/2025/03/01/copied_renamed.json.gz")
+    with polling(settings, client, trail) as polled:
+        polled.await_names("a", "1", "renamed")
+        polled.settle()
+        put("firehose/2025/03/01/stream_2.json.gz")
+        polled.await_names("2")
+        polled.settle(Outcome.FAILED)
+        polled.await_names("2")
+        polled.settle()
+        put("firehose/2025/03/01/stream_1.json.gz", b"changed")
+        polled.await_names("1")
+        polled.settle()
+        polled.await_looks(3)
         assert polled.names == []
 
 

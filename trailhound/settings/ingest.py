@@ -67,7 +67,10 @@ class FeedSettings(Section):
     since: date | None = None
     """First UTC day that `poll` lists when it starts without a mark. Default: yesterday."""
     overlap_minutes: Annotated[float, Field(ge=0)] = 120.0
-    """How far behind the newest file of a prefix `poll` looks for late ones."""
+    """How far before the newest file of a region's folder each look of `poll` lists."""
+    late_days: Annotated[int, Field(ge=0, le=366)] = 7
+    """How many days before it `poll` lists at a start and once a day, for files that come later
+    than that, as replication delivers them; 0 for none. Not before `since` where that is set."""
     role_arn: str | None = None
     external_id: SecretStr | None = None
     region: str | None = None
