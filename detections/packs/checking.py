@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path as Pathname
 from typing import Any
 
 import yaml
@@ -20,6 +21,7 @@ from sigma.rule import SigmaRule
 
 from detections.backend.fields import ALIASES, LEAVES, fields_at
 from detections.matcher import NO_PLACEHOLDERS, SigmaMatcher
+from detections.matcher.written import sigma_values
 from detections.packs.documents import Document, Fault
 from detections.packs.kinds import KINDS, OPTIONS
 from detections.packs.near import did_you_mean, nearest
@@ -30,6 +32,8 @@ from trailhound.errors import RuleError
 
 Pairs = dict[str, tuple[yaml.Node, yaml.Node]]
 Placeholders = Mapping[str, Sequence[str]]
+Path = tuple[str | int, ...]
+"""Keys and positions down to a part of a detection."""
 
 KEYS = (
     *("title", "id", "name", "taxonomy", "related", "status", "description", "license"),
@@ -62,15 +66,34 @@ def check(document: Document, placeholders: Placeholders = NO_PLACEHOLDERS) -> l
     return list(_Check(document, placeholders).faults())
 
 
-def check_detection(
-    detection: Mapping[str, Any],
-    node: yaml.Node | None,
-    place: Place,
-    placeholders: Placeholders = NO_PLACEHOLDERS,
-) -> list[Fault]:
-    """The faults of a bare detection whose scalars are ready for Sigma."""
-    document = Document({"detection": detection}, place)
-    return list(_Check(document, placeholders).detection(detection, node))
+def detection_faults(detection: Mapping[str, Any]) -> list[tuple[Path, str, str]]:
+    """(where in it, what is wrong, what to do) for each fault of a bare detection.
+
+    >>> detection_faults({"s": {"eventNam": "x"}})[0][0]
+    ('s', 'eventNam')
+    """
+    ready = sigma_values(detection)
+    paths: list[Path] = []
+    place = Place(Pathname("detection"))
+    node = _numbered(ready, (), paths)
+    found = _Check(Document({}, place), NO_PLACEHOLDERS).detection(ready, node)
+    return [(paths[each.place.line - 1], each.reason, each.hint) for each in found]
+
+
+def _numbered(value: object, path: Path, paths: list[Path]) -> yaml.Node:
+    """Nodes as YAML would have them, whose line is their path's number in `paths`."""
+    mark = yaml.Mark("", 0, len(paths), 0, None, 0)
+    paths.append(path)
+    if isinstance(value, Mapping):
+        pairs_of = []
+        for key, each in value.items():
+            below = _numbered(each, (*path, str(key)), paths)
+            pairs_of.append((yaml.ScalarNode("", str(key), below.start_mark), below))
+        return yaml.MappingNode("", pairs_of, mark)
+    if isinstance(value, list):
+        items = [_numbered(each, (*path, number), paths) for number, each in enumerate(value)]
+        return yaml.SequenceNode("", items, mark)
+    return yaml.ScalarNode("", str(value), mark)
 
 
 def field_fault(path: str) -> tuple[str, str] | None:

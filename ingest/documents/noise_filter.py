@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from detections.matcher import SigmaMatcher
+from detections.packs.checking import Path, detection_faults
 from trailhound.errors import RuleError, SettingsError
 
 
@@ -71,13 +72,32 @@ class NoiseFilter:
         return self._any.precheck(known)
 
 
-def filter_faults(blocks: Sequence[Mapping[str, Any]]) -> list[tuple[int, str]]:
-    """(the block's number, what is wrong with it) for each that cannot be used.
+def filter_faults(blocks: Sequence[Mapping[str, Any]]) -> list[tuple[Path, str]]:
+    """(the way to it, what is wrong) for all that is wrong with the blocks, slips included.
 
-    >>> filter_faults([{"eventName": "Decrypt"}, {}])[0][0]
-    1
+    >>> filter_faults([{"eventName": "Decrypt"}, {}, {"eventNam": "Decrypt"}])
+    ... # doctest: +ELLIPSIS
+    [((1,), ...), ((2, 'eventNam'), ...)]
     """
-    return _compiled(blocks)[1]
+    found: list[tuple[Path, str]] = []
+    for position, block in enumerate(blocks):
+        try:
+            _, detection = _parts(f"filter.{position}", block)
+        except RuleError as error:
+            found.append(((position,), _with_hint(str(error), error.hint)))
+            continue
+        short = "detection" not in block
+        before: Path = (position,) if short else (position, "detection")
+        faults = detection_faults({"condition": "all of them", **detection})
+        for path, reason, hint in faults:
+            found.append(((*before, *(path[1:] if short else path)), _with_hint(reason, hint)))
+        if not faults:  # what only the whole shows
+            found += [((position,), said) for _, said in _compiled([block])[1]]
+    return found
+
+
+def _with_hint(reason: str, hint: str) -> str:
+    return reason + (f" ({hint})" if hint else "")
 
 
 def _compiled(
@@ -90,7 +110,7 @@ def _compiled(
             name, detection = _parts(f"filter.{position}", block)
             matchers.append((name, SigmaMatcher.from_detection(detection)))
         except RuleError as error:
-            faults.append((position, f"{error}" + (f" ({error.hint})" if error.hint else "")))
+            faults.append((position, _with_hint(str(error), error.hint)))
     return matchers, faults
 
 

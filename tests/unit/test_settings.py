@@ -105,7 +105,8 @@ def test_what_no_type_can_tell_is_found_before_a_daemon_starts(tmp_path: Path) -
         load(file, check=check)
     lines = caught.value.message.splitlines()[1:]
     assert len(lines) == 3
-    for setting, number in (("filter.1", 9), ("cluster.password_file", 2), ("run.sources.1", 6)):
+    places = (("filter.1.eventName|nonsense", 9), ("cluster.password_file", 2))
+    for setting, number in (*places, ("run.sources.1", 6)):
         assert any(
             line.startswith(f"  {setting}: ") and line.endswith(f"({file}:{number})")
             for line in lines
@@ -143,3 +144,61 @@ def test_null_where_there_must_be_something_is_a_fault_with_its_place(
     monkeypatch.setenv("TRAILHOUND_ENGINE__PORT", "null")
     with pytest.raises(SettingsError, match=r"engine\.port: .*\(TRAILHOUND_ENGINE__PORT\)"):
         load()
+
+
+def test_every_fault_of_a_filter_is_named_with_its_line_and_what_may_be_meant(
+    tmp_path: Path,
+) -> None:
+    file = written(
+        tmp_path,
+        "filter:\n"
+        "  - eventSource: kms.amazonaws.com\n"
+        "    eventNam: Decrypt\n"
+        "    userAgent|startwith: x\n"
+        "  - name: recorder\n"
+        "    detection:\n"
+        "      reader:\n"
+        "        - userIdentity.tpye: Root\n"
+        "        - requestParameters.x|re: '('\n"
+        "      condition: reader and not failde\n"
+        "  - {}\n"
+        "  - {requestParameters.anything: No}\n",
+    )
+    with pytest.raises(SettingsError) as caught:
+        load(file, check=check)
+    lines = caught.value.message.splitlines()[1:]
+    expected = {
+        3: "did you mean 'eventName'?",
+        4: "did you mean 'startswith'?",
+        8: "did you mean 'userIdentity.type'?",
+        9: "egular expression",
+        10: "'failde'",
+        11: "holds no fields",
+    }
+    assert len(lines) == len(expected)
+    for line, says in expected.items():
+        (found,) = [each for each in lines if each.endswith(f"({file}:{line})")]
+        assert says in found
+
+
+@pytest.mark.parametrize(
+    ("text", "setting", "meant"),
+    [
+        ("detections:\n  overrides: {x: {levl: high}}\n", "detections.overrides.x.levl", "level"),
+        (
+            "detections:\n  overrides: {x: {max_khm: 3}}\n",
+            "detections.overrides.x.max_khm",
+            "max_kmh",
+        ),
+        ("run:\n  sources: [{queue: q, pol: x}]\n", "run.sources.0.pol", "poll"),
+        ("clutser: {}\n", "clutser", "cluster"),
+    ],
+)
+def test_an_unknown_setting_names_the_one_that_may_be_meant(
+    text: str, setting: str, meant: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(written(tmp_path, text))
+    (line,) = caught.value.message.splitlines()[1:]
+    assert line.startswith(f"  {setting}: ")
+    assert f"did you mean {meant!r}?" in line

@@ -12,8 +12,8 @@ from trailhound.settings.provenance import Location
 
 def check(settings: Settings) -> Iterator[tuple[Location, str]]:
     """Filters that are no Sigma, files that cannot be read, a source that is given twice."""
-    for position, said in filter_faults(settings.filter):
-        yield ("filter", position), said
+    for path, said in filter_faults(settings.filter):
+        yield ("filter", *path), said
     for location, file in _files(settings):
         if file is not None:
             try:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import ValidationError
@@ -71,7 +72,7 @@ def load(
         made = Layered(**(flags or {}))
     except ValidationError as error:
         faults += [
-            _fault(origins, fault["loc"], fault["msg"])
+            _fault(origins, fault["loc"], _said(fault["type"], fault["loc"], fault["msg"]))
             for fault in error.errors(include_input=False, include_url=False)
         ]
     except PydanticSettingsError as error:
@@ -112,6 +113,26 @@ def _leave_out_unreadable(source: EnvSettingsSource) -> list[str]:
                 unreadable.append(name)
     source.env_vars = {name: each for name, each in everything.items() if name not in unreadable}
     return unreadable
+
+
+def _said(kind: str, location: Location, message: str) -> str:
+    """What pydantic says; of a name that is unknown, which one may be meant."""
+    if kind != "extra_forbidden":
+        return message
+    known = _names(Settings, location[:-1])
+    near = get_close_matches(str(location[-1]), known, n=1, cutoff=0.7)
+    return "there is no such setting" + (f"; did you mean {near[0]!r}?" if near else "")
+
+
+def _names(section: Any, location: Location) -> list[str]:
+    """The names that a section of the settings has; none where the way to it is no section."""
+    for part in location:
+        fields = getattr(section, "model_fields", {})
+        if part in fields:
+            section = fields[part].annotation
+        while get_args(section):  # a list's items, a dictionary's values, all but None
+            section = next(each for each in reversed(get_args(section)) if each is not type(None))
+    return list(getattr(section, "model_fields", {}))
 
 
 def _fault(origins: Origins, location: Location, said: str) -> str:
