@@ -134,7 +134,7 @@ def _index(client: OpenSearch, names: templates.Names, events: Sequence[dict[str
     for item in reply["items"]:
         if item["create"]["status"] != 201:
             reason = item["create"].get("error", {}).get("reason", "no reason given")
-            raise RequestFailedError(f"a sample event is refused: {reason}", hint="mend the sample")
+            raise RequestFailedError(f"a sample event is refused: {reason}", hint="fix the sample")
 
 
 def _remove(client: OpenSearch, names: templates.Names) -> None:

@@ -49,7 +49,8 @@ class ScheduledDetections:
     def take(self, settings: Settings) -> None:
         """Work by these settings, and the rule files as they are, from the next round on.
 
-        Where no rules can be had by them (a folder is gone), that is told, and the old ones hold.
+        Where no rules can be read by them (a folder is gone), that is logged, and the previous
+        rules stay active.
         """
         with self._lock:
             self._settings, self._stale = settings, True

@@ -185,7 +185,7 @@ class Service:
             done = {"deleted": report.deleted, "closed": report.closed, "handed": report.handed}
             for what, indices in done.items():
                 for index in indices:
-                    LOG.info("behind the retention", extra={"fields": {what: index}})
+                    LOG.info("past retention", extra={"fields": {what: index}})
             for index, number in report.waiting.items():
                 LOG.warning(
                     "%s is past retention and stays open: %d dead letters wait for it, run "
@@ -194,9 +194,9 @@ class Service:
                     number,
                 )
             for index in report.managed:
-                LOG.warning("behind the retention, but another ISM policy has it: %s", index)
+                LOG.warning("past retention, but another ISM policy has it: %s", index)
             for index in report.foreign:
-                LOG.warning("behind the retention, but not Trailhound's: %s", index)
+                LOG.warning("past retention, but not Trailhound's: %s", index)
 
         def keep_house(_: Turn) -> None:
             removed = clean_ledger(client, self._settings, datetime.now(UTC))

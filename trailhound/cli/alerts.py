@@ -64,7 +64,9 @@ def list_alerts(
     principal: Annotated[
         str | None, typer.Option("--principal", metavar="NAME", help="A user's name or ARN.")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most N.")] = 100,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, metavar="N", help="Show at most N.")
+    ] = 100,
     url: Url = None,
     namespace: Namespace = None,
     config: Config = None,

@@ -60,7 +60,12 @@ def try_rules(
     ] = None,
     grave_budget: Annotated[
         float | None,
-        typer.Option("--grave-budget", min=0, help="The same for high and critical rules."),
+        typer.Option(
+            "--high-severity-budget",
+            "--grave-budget",
+            min=0,
+            help="The same for high and critical rules.",
+        ),
     ] = None,
     junit: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML for CI.")
@@ -178,7 +183,7 @@ def fields(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Fields that rules ask for and no event has, and fields that events have and no rule asks for.
+    """Fields of rules that no event has, and fields of events that no rule uses.
 
     Example: `trailhound rules fields`
     """
@@ -214,7 +219,7 @@ def coverage(
 ) -> None:
     """The ATT&CK techniques that the rules are tagged with, as a layer for ATT&CK Navigator.
 
-    With `--techniques`, the gaps are told on stderr, and there is exit code 1 if there are any.
+    With `--techniques`, the gaps are listed on stderr, and the exit code is 1 if there are any.
 
     Example: `trailhound rules coverage --output layer.json --techniques ours.txt`
     """
@@ -259,7 +264,7 @@ def export(
     Example: `trailhound rules export --monitors -o monitors/`
     """
     if not monitors:
-        raise UsageError("it is not said what to export to", hint="say --monitors")
+        raise UsageError("no export format was given", hint="use --monitors")
     settings = settings_from(config, None, namespace)
     made = exported(_pack(settings, rules, only=only), Names(settings.prefix).days)
     if output is not None and output.suffix != ".json":

@@ -39,7 +39,7 @@ def list_rules(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Every rule in force, the gravest first, and what is wrong with any.
+    """Every rule in force, the most severe first, and what is wrong with any.
 
     Example: `trailhound rules list --level critical`
     """
@@ -57,7 +57,7 @@ def list_rules(
 
 @app.command()
 def show(rule: RuleName, rules: Rules = None, config: Config = None, json: Json = False) -> None:
-    """One rule: what it is for, where it stands, what to do when it fires.
+    """One rule: what it is for, where it is defined, what to do when it fires.
 
     Example: `trailhound rules show RootAccountUsage`
     """
@@ -107,7 +107,7 @@ def check(
 
 @app.command()
 def explain(rule: RuleName, rules: Rules = None, config: Config = None) -> None:
-    """The query that a rule becomes, as JSON; what the query can't say is told beside it.
+    """The query that a rule becomes, as JSON; what the query can't express is shown beside it.
 
     Example: `trailhound rules explain "Root account" | jq .query`
     """

@@ -101,7 +101,8 @@ def translate(error: OpenSearchException, url: str = "") -> ClusterError:
         return _unreachable(error, place)
     if not isinstance(error, TransportError):
         return RequestFailedError(
-            f"what answers as {place} is no OpenSearch: {_tidy(str(error))}",
+            f"what answers as {place} is not an OpenSearch or Elasticsearch server: "
+            f"{_tidy(str(error))}",
             hint="check the address: --url or cluster.hosts",
         )
     status = error.status_code if isinstance(error.status_code, int) else 0

@@ -26,7 +26,7 @@ def check(paths: Sequence[Path], settings: Settings) -> None:
         if path.suffix.lower() not in FORMS:
             raise UsageError(
                 f"{path} ends with none of {', '.join(FORMS)}",
-                hint="the form of a report is told by its file's name",
+                hint="the form of a report follows from its file's name",
             )
         if path.is_dir() or not path.absolute().parent.is_dir():
             raise UsageError(

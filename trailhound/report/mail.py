@@ -43,7 +43,10 @@ def message(report: Report, mail: MailSettings) -> EmailMessage:
         made["From"] = mail.sender
         made["To"] = ", ".join(mail.to)
     except ValueError as error:
-        raise SettingsError(f"an address of report.mail is none: {error}", hint="mend it") from None
+        raise SettingsError(
+            f"an address of report.mail is none: {error}",
+            hint="fix it: report.mail.to and report.mail.sender",
+        ) from None
     made["Subject"] = _subject(report)
     made["Date"] = format_datetime(report.generated)
     made["Message-ID"] = make_msgid(domain=mail.sender.rpartition("@")[2].rstrip("> ") or None)

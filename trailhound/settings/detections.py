@@ -73,7 +73,7 @@ class ChannelSettings(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
     kind: Literal["sns", "apprise", "webhook", "command"]
     level: Literal["informational", "low", "medium", "high", "critical"] = "medium"
-    """This level and graver ones."""
+    """This level and above."""
     tactics: list[str] = []
     """ATT&CK tactics, as `persistence`; empty for all, and for rules that name none."""
     topic: Annotated[str, Field(pattern="^arn:")] | None = None

@@ -186,7 +186,7 @@ def test_the_status_is_kept() -> None:
 
 def test_something_else_that_answers() -> None:
     error = SerializationError("Unknown mimetype, unable to deserialize: text/html")
-    assert "is no OpenSearch" in translate(error, URL).message
+    assert "is not an OpenSearch or Elasticsearch server" in translate(error, URL).message
 
 
 @pytest.mark.parametrize(
