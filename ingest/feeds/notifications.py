@@ -109,6 +109,8 @@ def _read(content: Any, found: Notification, *, depth: int, sender: str) -> None
             depth=depth + 1,
             sender=_label(f"SNS: {inner or 'without a subject'}"),
         )
+    elif content.get("Records") == []:
+        found.ignored["message of no records"] += 1
     elif isinstance(content.get("Records"), list):
         _records(content["Records"], found, depth)
     elif "s3Bucket" in content and "s3ObjectKey" in content:
