@@ -14,6 +14,7 @@ from typing import Any, Literal
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
+from detections.packs.describe import problem_lines
 from enrich.geo import GeoDatabase
 from enrich.threat import ThreatLists
 from ingest.bulk.days import shard_room
@@ -73,7 +74,7 @@ def diagnose(client: OpenSearch, settings: Settings, source: str | None) -> Iter
                 yield _failed(look.__name__.strip("_").replace("_", " "), error)
     yield _geoip(settings)
     yield from _threat_lists(settings)
-    yield _rules(settings)
+    yield rules_check(settings)
     yield from _channels(settings)
     yield _home(settings)
     yield _spool(settings)
@@ -197,17 +198,18 @@ def _threat_lists(settings: Settings) -> Iterator[Check]:
                 yield Check(what, "ok", fact)
 
 
-def _rules(settings: Settings) -> Check:
+def rules_check(settings: Settings) -> Check:
+    """Whether every rule, exception, override and placeholder of the settings is used."""
     try:
         pack = rules_in_force(settings)
     except TrailhoundError as error:
         return _failed("rules", error)
-    stopping = [fault for fault in pack.faults if fault.stops]
     fact = f"{len(pack.alerting):,} in force"
-    if not stopping:
+    if not pack.problems:
         return Check("rules", "ok", fact)
-    fact += f", {len(stopping):,} faults, the first: {stopping[0]}"
-    return Check("rules", "failed", fact, "trailhound rules check")
+    stops = any(fault.stops for fault in pack.problems)
+    fact = "; ".join([fact, *problem_lines(pack)])
+    return Check("rules", "failed" if stops else "warning", fact, "run `trailhound rules check`")
 
 
 def _channels(settings: Settings) -> Iterator[Check]:

@@ -13,6 +13,7 @@ from detections.packs.documents import documents
 from detections.packs.kinds import KINDS, OPTIONS
 from detections.packs.near import nearest
 from detections.packs.pack import Pack, load, load_paths
+from trailhound.app.diagnosis import rules_check
 from trailhound.cli.exit_codes import exit_code
 from trailhound.cli.main import app
 from trailhound.errors import RuleError, UsageError
@@ -392,3 +393,16 @@ def test_what_follows_a_broken_document_is_read_with_its_lines(tmp_path: Path) -
     file = written(tmp_path / "rules", "a: [\n---\n" + GOOD + "---\nb: {\n---\n" + GOOD)
     lines = [found.place.line for found in documents(file)]
     assert lines == [2, 3, 10, 11]
+
+
+def test_doctor_names_the_same(tmp_path: Path) -> None:
+    rules = written(tmp_path / "rules", GOOD + "lvl: high\n")
+    text = f"detections: {{rules: [{rules}], overrides: {{{ID.format(9)}: {{enabled: false}}}}}}\n"
+    settings = load_settings(written(tmp_path, text, "trailhound.yaml"))
+    found = rules_check(settings)
+    assert found.verdict == "warning"
+    assert "1 in force" in found.fact
+    for line in problem_lines(load(settings.detections)):
+        assert line in found.fact
+    written(tmp_path / "rules", BAD)
+    assert rules_check(settings).verdict == "failed"
