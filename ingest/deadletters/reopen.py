@@ -6,12 +6,14 @@ it. A full disk's block (`read_only_allow_delete`) is the cluster's own and stay
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import NotFoundError, OpenSearchException
+from opensearchpy.exceptions import OpenSearchException
 
 from trailhound.cluster.refusals import translate
 
@@ -35,33 +37,32 @@ def opened(client: OpenSearch, index: str, report: Reopened) -> Iterator[None]:
     Where the cluster refuses either, the report says so. An index that is not there, or that takes
     writes already, is left alone. An interruption restores it; a kill does not.
     """
-    closed, blocks = False, list[str]()
+    undo: list[Callable[[], object]] = []
     try:
         try:
-            closed, blocks = _state(client, index)
-            if closed or blocks:
-                _open(client, index, closed, blocks)
+            _open(client, index, undo)
+            if undo:
                 report.indices.append(index)
-        except NotFoundError:
-            closed, blocks = False, []
         except OpenSearchException as error:
             report.refused[index] = translate(error).message
         yield
     finally:
-        try:
-            _restore(client, index, closed, blocks)
-        except OpenSearchException as error:
-            report.not_restored[index] = translate(error).message
+        for step in reversed(undo):
+            try:
+                step()
+            except OpenSearchException as error:
+                report.not_restored[index] = translate(error).message
 
 
 def _state(client: OpenSearch, index: str) -> tuple[bool, list[str]]:
     """Whether it is closed, and its blocks. By the state, which no block of metadata hides."""
-    reply = client.transport.perform_request(
+    reply: dict[str, Any] = client.transport.perform_request(
         "GET",
         f"/_cluster/state/metadata/{index}",
         params={
             "filter_path": "metadata.indices.*.state,metadata.indices.*.settings.index.blocks",
             "expand_wildcards": "all",
+            "ignore_unavailable": "true",
         },
     )
     found = ((reply.get("metadata") or {}).get("indices") or {}).get(index)
@@ -71,16 +72,14 @@ def _state(client: OpenSearch, index: str) -> tuple[bool, list[str]]:
     return found.get("state") == "close", [name for name in _BLOCKS if blocks.get(name) == "true"]
 
 
-def _open(client: OpenSearch, index: str, closed: bool, blocks: list[str]) -> None:
+def _open(client: OpenSearch, index: str, undo: list[Callable[[], object]]) -> None:
+    """Lift what keeps writes out; `undo` gets a step for each thing that was changed."""
+    closed, blocks = _state(client, index)
     for name in blocks:
-        client.indices.put_settings(index=index, body={f"index.blocks.{name}": None})
+        setting = f"index.blocks.{name}"
+        client.indices.put_settings(index=index, body={setting: None})
+        undo.append(partial(client.indices.put_settings, index=index, body={setting: True}))
     if closed:
         client.indices.open(index=index)
+        undo.append(partial(client.indices.close, index=index))
         client.cluster.health(index=index, params={"wait_for_status": "yellow", "timeout": "30s"})
-
-
-def _restore(client: OpenSearch, index: str, closed: bool, blocks: list[str]) -> None:
-    if closed:
-        client.indices.close(index=index)
-    for name in reversed(blocks):
-        client.indices.put_settings(index=index, body={f"index.blocks.{name}": True})

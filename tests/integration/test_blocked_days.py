@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
+from tests.faults.proxy import Fault, Proxy, Request, Say
 from tests.helpers.commands import command
 from tests.helpers.trails import (
     backfill,
@@ -232,3 +233,32 @@ def test_what_waits_is_counted_by_code_with_its_age(settings: Settings, tmp_path
     (found,) = waiting(connect(settings), templates.Names(settings.prefix))
     assert (found.code, found.number) == ("bad_event_time", 2)
     assert abs((found.oldest - start).total_seconds()) < 600
+
+
+def test_a_day_that_may_not_be_opened_is_named_and_left_as_it_is(
+    settings: Settings, tmp_path: Path
+) -> None:
+    client = prepared(settings)
+    write_trail(tmp_path / "trail", [at("2025-03-01")], "a")
+    backfill(settings, tmp_path / "trail")
+    index = index_of(settings, "2025-03-01")
+    block(client, index, "write")
+    write_trail(tmp_path / "trail", [at("2025-03-01")], "b")
+    backfill(settings, tmp_path / "trail")
+    reason = "no permissions for [indices:admin/settings/update] and User [name=ada]"
+
+    def refuse(request: Request) -> Fault | None:
+        if request.method == "PUT" and "/_settings" in request.path:
+            return Say(403, {"error": {"type": "security_exception", "reason": reason}})
+        return None
+
+    with Proxy(settings.hosts[0], refuse) as proxy:
+        through = own_settings(proxy.url, settings.namespace, settings.home)
+        ended = command(through, "retry-deadletters", "--reopen")
+    assert ended.exit_code == 1
+    said = " ".join(ended.output.split())
+    assert f"{index} could not be opened for writing" in said
+    assert "lacks the permission indices:admin/settings/update" in said
+    assert "could not be put back" not in said
+    assert state(client, index) == ("open", {"write": "true"})
+    assert len(dead_letters(client, settings)) == 1
