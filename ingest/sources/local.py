@@ -42,7 +42,8 @@ class LocalSource:
         exists = os.path.lexists(self._text)
         if not exists and not glob.has_magic(self._text):
             raise SourceNotFoundError(
-                f"{text}: no such file or folder", hint="check the path; S3 is s3://bucket/prefix"
+                f"{text}: no such file or folder{_in_another_case(self._text)}",
+                hint="check the path; S3 is s3://bucket/prefix",
             )
         self._glob = not exists
 
@@ -123,6 +124,21 @@ class LocalSource:
             path=lambda paths: paths[0],
             made=lambda paths: _made(paths[1], walked=paths[0]),
         )
+
+
+def _in_another_case(path: str) -> str:
+    """`; there is …` where names that differ in upper and lower case alone lead somewhere."""
+    found = Path(Path(path).absolute().anchor)
+    for part in Path(path).absolute().parts[1:]:
+        try:
+            names = {each.name for each in found.iterdir()} if part != ".." else {part}
+        except OSError:
+            return ""
+        same = {name for name in names if name.casefold() == part.casefold()}
+        if not same:
+            return ""
+        found /= part if part in same else min(same)
+    return f"; there is {found}"
 
 
 def _whole(path: str | bytes, size: int) -> bytes | None:

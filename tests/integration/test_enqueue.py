@@ -140,6 +140,10 @@ def test_only_what_was_asked_for_is_sent_and_nothing_with_dry_run(
     assert ended.returncode == 0, ended.stderr
     assert b"1 object put on the queue" in ended.stdout
     assert announced(queue) == [wanted]
+    nobody = ("--account", "12", "--enqueue", queue.name)
+    none = run(settings, "backfill", f"s3://{bucket}/", *nobody, env=env)
+    assert none.returncode == 1, none.stderr
+    assert f"accounts found: {ONE}, {TWO}" in " ".join(none.stderr.decode().split())
 
 
 def test_what_is_refused_is_a_sentence(

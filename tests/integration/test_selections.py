@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ingest.backfill.plan import plan
+from ingest.objects import Selection
+from ingest.sources import open_source
 from tests.helpers.ports import own_port
 from tests.helpers.processes import printed, run
 from tests.helpers.trails import (
@@ -111,12 +114,12 @@ def test_whatever_was_left_out_is_in_after_a_run_without_it(
     assert printed(narrow.stdout)["filtered"] > 0
     same = printed(run(settings, "backfill", trail, *flags, "--json").stdout)
     assert same["objects"] == 0
-    planned = printed(run(settings, "backfill", trail, "--dry-run", "--json").stdout)
+    planned = plan(connect(settings), settings, [open_source(str(trail), settings)], Selection())
     wide = run(settings, "backfill", trail, "--json")
     assert wide.returncode == 0, wide.stderr.decode()
     report = printed(wide.stdout)
-    assert report["objects_read_again"] == planned["objects_read_again"] > 0
-    assert report["objects"] == planned["objects"]
+    assert report["objects_read_again"] == planned.objects_read_again > 0
+    assert report["objects"] == planned.objects
     assert report["filtered"] == 0
     assert len(documents(connect(settings), settings)) == number + 6
 
@@ -194,6 +197,15 @@ def test_records_say_which_accounts_an_export_has(settings: Settings, tmp_path: 
     assert f"no account 12 in what was given: accounts found: {ONE}, {TWO}" in output
     assert ended(settings, "backfill", tmp_path / "exports", "--account", TWO)[0] == 0
     assert ended(settings, "backfill", tmp_path / "exports", "--account", TWO)[0] == 0
+
+
+def test_a_folder_in_the_wrong_case_is_named_with_the_one_there_is(
+    settings: Settings, tmp_path: Path
+) -> None:
+    write_trail(tmp_path / "AWSLogs", [record()])
+    code, output = ended(settings, "backfill", tmp_path / "awslogs")
+    assert code == 2, output
+    assert f"there is {tmp_path / 'AWSLogs'}" in output
 
 
 def test_an_empty_place_and_a_second_night_are_no_faults(
