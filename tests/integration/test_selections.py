@@ -75,20 +75,22 @@ def test_two_adjoining_windows_lose_nothing(settings: Settings, tmp_path: Path) 
     assert (report["objects"], report["skipped_objects"]) == (0, 4)
 
 
+RETENTION = {"days": (datetime.now(UTC).date() - date(2025, 3, 4)).days}
+
+
 @pytest.mark.parametrize(
-    "flags",
+    ("selected", "sections"),
     [
-        ("--since", "2025-03-04"),
-        ("--since", "2025-03-03", "--until", "2025-03-03"),
-        ("--account", ONE),
-        ("--region", "us-east-1"),
-        ("--config", "filter"),
-        ("--config", "retention"),
-        ("--until", "2025-03-02", "--workers", "2"),
+        ({"since": date(2025, 3, 4)}, {}),
+        ({"since": date(2025, 3, 3), "until": date(2025, 3, 3)}, {}),
+        ({"accounts": frozenset({ONE})}, {}),
+        ({"regions": frozenset({"us-east-1"})}, {}),
+        ({}, {"filter": [{"eventName": "CreateUser"}]}),
+        ({}, {"retention": RETENTION}),
     ],
 )
 def test_whatever_was_left_out_is_in_after_a_run_without_it(
-    settings: Settings, tmp_path: Path, flags: tuple[str, ...]
+    settings: Settings, tmp_path: Path, selected: dict[str, Any], sections: dict[str, Any]
 ) -> None:
     trail = tmp_path / "trail"
     number = two_days(trail)
@@ -100,27 +102,13 @@ def test_whatever_was_left_out_is_in_after_a_run_without_it(
             for region in ("us-east-1", "eu-west-1")
         ],
     )
-    days = (datetime.now(UTC).date() - date(2025, 3, 4)).days
-    files = {
-        "filter": {"filter": [{"eventName": "CreateUser"}]},
-        "retention": {"retention": {"days": days}},
-    }
-    if flags[0] == "--config":
-        path = tmp_path / "settings.yaml"
-        path.write_text(json.dumps(files[flags[1]]), encoding="utf-8")
-        flags = ("--config", str(path))
-    narrow = run(settings, "backfill", trail, *flags, "--json")
-    assert narrow.returncode == 0, narrow.stderr.decode()
-    assert printed(narrow.stdout)["filtered"] > 0
-    same = printed(run(settings, "backfill", trail, *flags, "--json").stdout)
-    assert same["objects"] == 0
+    narrow = own_settings(settings.hosts[0], settings.namespace, settings.home, **sections)
+    assert backfill(narrow, trail, **selected).counts.filtered > 0
+    assert backfill(narrow, trail, **selected).objects == 0
     planned = plan(connect(settings), settings, [open_source(str(trail), settings)], Selection())
-    wide = run(settings, "backfill", trail, "--json")
-    assert wide.returncode == 0, wide.stderr.decode()
-    report = printed(wide.stdout)
-    assert report["objects_read_again"] == planned.objects_read_again > 0
-    assert report["objects"] == planned.objects
-    assert report["filtered"] == 0
+    wide = backfill(settings, trail)
+    assert wide.objects_read_again == planned.objects_read_again > 0
+    assert (wide.objects, wide.counts.filtered) == (planned.objects, 0)
     assert len(documents(connect(settings), settings)) == number + 6
 
 
