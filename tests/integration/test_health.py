@@ -58,11 +58,13 @@ def codes(address: str) -> set[tuple[str, str]]:
 def test_status_and_doctor_say_what_is_wrong(
     client: OpenSearch, settings: Settings, tmp_path: Path
 ) -> None:
-    file = tmp_path / "trailhound.yaml"
+    file, partly = tmp_path / "trailhound.yaml", tmp_path / "partly.txt"
+    partly.write_text("198.51.100.7\nnonsense\n", encoding="utf-8")
+    lists = [{"path": str(tmp_path / "gone.txt")}, {"path": str(partly)}]
     file.write_text(
         yaml.safe_dump(
             {
-                "enrich": {"threat_lists": [{"path": str(tmp_path / "gone.txt")}]},
+                "enrich": {"threat_lists": lists, "asn_database": str(tmp_path / "gone.mmdb")},
                 "notify": {
                     "channels": [
                         {"name": "down", "kind": "command", "command": ["false"]},
@@ -95,7 +97,11 @@ def test_status_and_doctor_say_what_is_wrong(
 
     checked = run(settings, "doctor", "--json", "--config", file)
     assert checked.returncode == 1
-    verdicts = {each["what"]: each["verdict"] for each in printed(checked.stdout)["findings"]}
+    findings = printed(checked.stdout)["findings"]
+    verdicts = {each["what"]: each["verdict"] for each in findings}
+    facts = {each["what"]: each["fact"] for each in findings}
+    assert "1 not understood: 2 ('nonsense')" in facts[f"threat list {partly}"]
+    assert str(tmp_path / "gone.mmdb") in facts["GeoIP ASN"]
     assert {each: verdicts[each] for each in verdicts if verdicts[each] == "failed"} == {
         "health: job detections": "failed",
         "health: channel down": "failed",

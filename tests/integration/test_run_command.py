@@ -60,8 +60,11 @@ def test_a_daemon_tells_how_it_does_and_takes_new_settings(
     client: OpenSearch, settings: Settings, tmp_path: Path
 ) -> None:
     trail, address, file = tmp_path / "trail", free_address(), tmp_path / "trailhound.yaml"
+    threats = tmp_path / "threats.txt"
+    threats.write_text("198.51.100.7\n", encoding="utf-8")  # what `record` comes from
     content: dict[str, Any] = {
         "ingest": {"batch_seconds": 0.2},
+        "enrich": {"threat_lists": [{"path": str(threats)}]},
         "run": {
             "sources": [{"watch": str(trail), "every": 0.3}],
             "listen": address,
@@ -104,6 +107,7 @@ def test_a_daemon_tells_how_it_does_and_takes_new_settings(
         content["filter"] = [{"eventName": "Decrypt"}]
         content["cluster"] = {"timeout": 5}
         file.write_text(yaml.safe_dump(content))
+        threats.unlink()
         process.send_signal(signal.SIGHUP)
         for number in range(100):  # until one is read under the new settings
             write_trail(trail, [record(eventName="Decrypt"), record()], f"b{number}")
@@ -125,6 +129,9 @@ def test_a_daemon_tells_how_it_does_and_takes_new_settings(
         process.kill()
     assert process.returncode == 0, said.decode()
     messages = [line["message"] for line in lines(said)]
+    (kept,) = [message for message in messages if str(threats) in message]
+    assert "its entries from before the reload stay active" in kept
+    assert all("threat" in each for each in documents(client, settings).values())
     (taken,) = [message for message in messages if message.startswith("settings reloaded: ")]
     assert {"enrich", "filter", "retention", "run.log_level"} <= set(taken[19:].split(", "))
     assert "changed, and taken only by a restart: cluster.timeout" in messages

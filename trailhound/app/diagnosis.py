@@ -72,7 +72,9 @@ def diagnose(client: OpenSearch, settings: Settings, source: str | None) -> Iter
                 yield _failed(look.__name__.strip("_").replace("_", " "), translate(error))
             except TrailhoundError as error:
                 yield _failed(look.__name__.strip("_").replace("_", " "), error)
-    yield _geoip(settings)
+    yield _geoip("GeoIP", city_path(settings))
+    if settings.enrich.asn_database:
+        yield _geoip("GeoIP ASN", settings.enrich.asn_database)
     yield from _threat_lists(settings)
     yield rules_check(settings)
     yield from _channels(settings)
@@ -192,7 +194,11 @@ def _threat_lists(settings: Settings) -> Iterator[Check]:
         for each in loaded.lists:
             fact = f"{each.entries:,} entries of {each.modified}"
             if each.skipped or not each.entries:
-                fact += f", {each.skipped:,} lines not understood"
+                fact += f", {each.skipped:,} not understood"
+                if each.examples:
+                    fact += ": " + ", ".join(
+                        f"{one.number} ({one.text!r})" for one in each.examples
+                    )
                 yield Check(what, "warning", fact, "see docs/sources.md for the formats")
             else:
                 yield Check(what, "ok", fact)
@@ -242,21 +248,18 @@ def _spool(settings: Settings) -> Check:
     return Check("spool", "ok", f"{settings.spool} can be written")
 
 
-def _geoip(settings: Settings) -> Check:
-    path = city_path(settings)
+def _geoip(what: str, path: Path | None) -> Check:
     if path is None:
-        return Check("GeoIP", "warning", "no database", "set enrich.city_database to a .mmdb file")
+        return Check(what, "warning", "no database", "set enrich.city_database to a .mmdb file")
     try:
-        database = GeoDatabase.open(path)
+        database = GeoDatabase.open(path, mapped=True)
     except TrailhoundError as error:
-        return Check("GeoIP", "warning", error.message, error.hint)
+        return Check(what, "warning", error.message, error.hint)
     age = (datetime.now(UTC).date() - database.build_date).days
     fact = f"{database.type_name}, {database.build_date} ({age:,} days old)"
     if age <= _STALE_DAYS:
-        return Check("GeoIP", "ok", fact)
-    return Check(
-        "GeoIP", "warning", fact, "set enrich.city_database to a current MaxMind or DB-IP file"
-    )
+        return Check(what, "ok", fact)
+    return Check(what, "warning", fact, "replace it with a current MaxMind or DB-IP file")
 
 
 def _home(settings: Settings) -> Check:
