@@ -22,6 +22,7 @@ from urllib3.exceptions import HTTPError, InsecureRequestWarning, LocationParseE
 from dashboards.imported import Imported, outcomes
 from dashboards.ndjson import Line, parse, written
 from trailhound import __version__
+from trailhound.cluster.client import refuse_serverless
 from trailhound.cluster.refusals import shown
 from trailhound.errors import (
     DashboardsRefusedError,
@@ -40,6 +41,7 @@ class DashboardsServer:
 
     def __init__(self, settings: DashboardsSettings) -> None:
         address = urlsplit(settings.address)
+        refuse_serverless([address.hostname or ""])
         if address.username is not None or not address.hostname:
             raise SettingsError(
                 "dashboards.url is no plain address",

@@ -10,6 +10,7 @@ import base64
 import logging
 import re
 import ssl
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -63,7 +64,7 @@ def connect(
     """
     cluster = settings.cluster
     addresses = [_address(host) for host in settings.hosts]
-    _refuse_serverless(cluster, addresses)
+    refuse_serverless([each.hostname or "" for each in addresses], cluster.service)
     return OpenSearch(
         hosts=[_node(address) for address in addresses],
         connection_class=_Connection,
@@ -123,15 +124,17 @@ def _address(host: str) -> SplitResult:
     return address
 
 
-def _refuse_serverless(cluster: ClusterSettings, addresses: list[SplitResult]) -> None:
-    """No command works on a collection of OpenSearch Serverless ("Supported OpenSearch API
+def refuse_serverless(hosts: Iterable[str], service: str = "es") -> None:
+    """Raise `SettingsError` for a collection of Amazon OpenSearch Serverless.
+
+    No command works on a collection of OpenSearch Serverless ("Supported OpenSearch API
     operations and permissions"): no ids of one's own in a time series or vector collection, no
     `_cluster`, `_nodes`, `_refresh` and index template simulation.
     """
-    named = next((each for each in addresses if _SERVERLESS.search(each.hostname or "")), None)
-    if named is None and cluster.service != "aoss":
+    named = next((host for host in hosts if _SERVERLESS.search(host)), None)
+    if named is None and service != "aoss":
         return
-    what = "cluster.service is aoss" if named is None else f"{named.hostname} is a collection"
+    what = "cluster.service is aoss" if named is None else f"{named} is a collection"
     raise SettingsError(
         f"{what}: Amazon OpenSearch Serverless is not supported, it lacks the cluster and index "
         "requests that Trailhound is built on, and does not let it choose an event's id",

@@ -264,3 +264,9 @@ def test_a_page_is_never_written_as_an_export(api: Api) -> None:
     with pytest.raises(DashboardsRefusedError, match="text/html") as refused:
         server(api).export_objects([])
     assert "<html" not in refused.value.message
+
+
+def test_serverless_is_refused_before_any_request() -> None:
+    settings = DashboardsSettings(url="https://abc.us-east-1.aoss.amazonaws.com/_dashboards")
+    with pytest.raises(SettingsError, match="Serverless is not supported"):
+        DashboardsServer(settings)
