@@ -24,8 +24,21 @@ class ObjectProgress:
     """
 
     __slots__ = (
-        "_lock", "_on_done", "_reading", "aborted", "bytes", "choice", "counts", "criteria",
-        "fault", "item", "new_days", "place", "progressed", "retry",
+        "_lock",
+        "_on_done",
+        "_reading",
+        "aborted",
+        "bytes",
+        "choice",
+        "counts",
+        "criteria",
+        "fault",
+        "item",
+        "new_days",
+        "not_a_trail",
+        "place",
+        "progressed",
+        "retry",
     )  # fmt: skip
 
     def __init__(self, item: TrailObject, on_done: Callable[[ObjectProgress], None]) -> None:
@@ -39,6 +52,8 @@ class ObjectProgress:
         self.counts = Counts()
         self.bytes = 0
         self.fault = ""
+        self.not_a_trail = False
+        """The fault is that nothing in it is of CloudTrail's."""
         self.aborted = False
         """Given up before all of its records were settled: see `abort`."""
         self.retry = False

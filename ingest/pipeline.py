@@ -28,7 +28,12 @@ from ingest.objects import Selection
 from ingest.reading import ReadLimits, TrailReader
 from trailhound.cluster import templates
 from trailhound.cluster.retry_policy import RetryPolicy, Stopped
-from trailhound.errors import SourceError, TrailFileError, TrailhoundError
+from trailhound.errors import (
+    NotATrailFileError,
+    SourceError,
+    TrailFileError,
+    TrailhoundError,
+)
 from trailhound.settings import Settings
 
 
@@ -115,6 +120,7 @@ class Pipeline:
                 fault = error.with_hint
             except TrailFileError as error:
                 fault = error.message
+                run.not_a_trail = isinstance(error, NotATrailFileError)
             except OSError as error:
                 fault = f"reading broke off: {error}"
             run.bytes = reader.bytes_in

@@ -342,6 +342,8 @@ class Daemon:
         outcome = Outcome.DONE if not run.fault else Outcome.FAILED
         if run.retry:
             outcome = Outcome.RETURNED
+        elif run.not_a_trail and not arrival.sure and not run.counts.read:
+            outcome = Outcome.IGNORED
         with self._lock:
             self._status.counts.add(run.counts)
             self._status.bytes += run.bytes
@@ -357,7 +359,7 @@ class Daemon:
             return
         pipeline.ledger.finish(
             run,
-            "failed" if run.fault else "done",
+            "failed" if outcome is Outcome.FAILED else "done",
             lambda: self._intake.settle(run.item, outcome),
         )
 
@@ -366,6 +368,8 @@ class Daemon:
         if outcome is Outcome.RETURNED:
             self._trouble(run.fault)
             LOG.warning("object put off: %s", run.fault, extra={"fields": fields})
+        elif outcome is Outcome.IGNORED:
+            LOG.info("object ignored: %s", run.fault, extra={"fields": fields})
         elif outcome is Outcome.FAILED:
             self._trouble(run.fault)
             LOG.error("object not read to its end: %s", run.fault, extra={"fields": fields})

@@ -19,6 +19,7 @@ class Outcome(Enum):
 
     DONE = "every document acknowledged, and written into the ledger"
     SKIPPED = "done before, with the same content"
+    IGNORED = "by its content no CloudTrail log file, as its name left open"
     FAILED = "it could not be read to its end"
     RETURNED = "not finished here: another worker has it, or the daemon ends or waits"
 
@@ -36,6 +37,8 @@ class Delivery:
     feed: str
     delivered: float
     settle: Callable[[Outcome], None]
+    sure: bool = True
+    """Its name is a trail file's; else it is no fault where it holds something else."""
 
 
 @dataclass(slots=True)

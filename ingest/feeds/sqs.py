@@ -214,6 +214,7 @@ class SqsFeed:
                     self.name,
                     announced.delivered,
                     lambda outcome: self._settled(message, outcome),
+                    announced.sure,
                 )
             )
         except Exception as error:  # noqa: BLE001 - of this object; the message must not stay open
@@ -235,6 +236,9 @@ class SqsFeed:
     def _settled(self, message: _Message, outcome: Outcome | None) -> None:
         """One object of a message is settled; the message with the last of them."""
         with self._lock:
+            if outcome is Outcome.IGNORED:
+                _count(self._ignored, "objects that are no trail files by their content", 1)
+                self._counters["ignored_records"] += 1
             if outcome is not None:
                 message.outcomes.add(outcome)
             message.open -= 1

@@ -269,3 +269,19 @@ def test_a_queue_that_lets_nothing_be_deleted_is_not_ready_and_keeps_its_heartbe
             each.settle(Outcome.DONE)
         until(lambda: feed.status().failing == "", "no reason any more")
     assert queue.left() <= 1  # what came again at the very end
+
+
+def test_objects_without_an_extension_are_known_by_their_content(
+    s3: S3Client, bucket: str, queue: Queue, client: OpenSearch, settings: Settings
+) -> None:
+    """As Firehose names its files, and S3 those of its own access logs."""
+    bodies = {"fh/s-1-2025-03-01-10-00-00-5": trail_bytes([record()]), "access/2025-03": b"x y z\n"}
+    for key, body in bodies.items():
+        etag = s3.put_object(Bucket=bucket, Key=key, Body=body)["ETag"].strip('"')
+        queue.send(announce(TrailObject(f"s3://{bucket}/{key}", etag, len(body))))
+    feed = SqsFeed(settings, FeedSettings(queue=queue.url))
+    with running(settings, feed) as daemon:
+        until(lambda: queue.left() == 0, "an empty queue")
+        assert daemon.status().objects == {"done": 1, "ignored": 1}
+    assert len(documents(client, settings)) == 1
+    assert "objects that are no trail files by their content" in feed.status().ignored

@@ -117,6 +117,24 @@ def test_what_follows_s3_by_other_means_names_the_object() -> None:
     assert read(call).announced[0].item == BY_TRAIL.item
 
 
+@pytest.mark.parametrize(
+    ("key", "taken"),
+    [
+        ("fh/stream-1-2025-03-01-10-00-00-5", True),
+        ("AWSLogs/111122223333/CloudTrail/eu-west-1/2025/03/01/part-1", True),
+        ("AWSLogs/111122223333/CloudTrail-Digest/eu-west-1/2025/03/01/part-1", False),
+        ("AWSLogs/111122223333/elasticloadbalancing/eu-west-1/2025/03/01/part-1", False),
+        ("folder/", False),
+        ("out/_SUCCESS", False),
+        ("table/part-0.parquet", False),
+    ],
+)
+def test_a_name_without_extension_leaves_it_to_the_content(key: str, taken: bool) -> None:
+    found = read({"Records": [s3_record(key=key)]})
+    assert [each.sure for each in found.announced] == ([False] if taken else [])
+    assert found.ignored.total() == (0 if taken else 1)
+
+
 def test_a_key_is_decoded_as_a_form_is() -> None:
     key = "AWSLogs/a%2Bb/%E2%82%AC+x%25.json.gz"
     found = read({"Records": [s3_record(key=key)]})
