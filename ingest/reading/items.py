@@ -90,7 +90,10 @@ class Items:
             return form
         if found.CloudTrailEvent is not msgspec.UNSET:
             return "lookup_events"
-        return "eventbridge" if found.is_envelope else ""
+        if found.is_envelope:
+            return "eventbridge"
+        # `filter-log-events --query events` leaves the log events without the list's name.
+        return "filtered_log_events" if _holds_object(found.message) else ""
 
     def _unwrap(self, shape: str, text: bytes, found: Probe) -> None:
         if shape != "filtered_log_events":  # `events` is a name that others use as well
@@ -149,6 +152,10 @@ def _deeper(text: bytes, depth: int) -> bytes:
 
 def _is_one(found: Probe) -> bool:
     return found.is_record or found.is_envelope
+
+
+def _holds_object(value: msgspec.Raw | msgspec.UnsetType) -> bool:
+    return value is not msgspec.UNSET and text_of(value).lstrip().startswith("{")
 
 
 def is_control_message(found: Probe) -> bool:

@@ -154,6 +154,8 @@ FORMATS: dict[str, tuple[str, Callable[[list[Record]], str]]] = {
         "cloudwatch_logs",
         lambda all_: compact({"events": _logged(all_), "nextForwardToken": "f/1"}),
     ),
+    "filter-log-events query": ("cloudwatch_logs", lambda all_: compact(_logged(all_))),
+    "filter-log-events lines": ("cloudwatch_logs", lambda all_: _lines(_logged(all_))),
     "cloudwatch export": ("objects", lambda all_: _stamped("2024-03-01T10:05:00.000Z", all_)),
     "logs tail": ("objects", lambda all_: _stamped("2024-03-01T10:05:00+00:00 a/stream", all_)),
     "payload array": ("cloudwatch_logs", lambda all_: compact([_payload(all_), _payload([])])),
