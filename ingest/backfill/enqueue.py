@@ -1,7 +1,7 @@
 """Years of objects put on the daemons' queue, so that the same fleet does the backfill.
 
 Each message announces one object, shaped as S3's own notification, so that an object that cannot
-be read goes to the redrive policy alone. What the ledger has as done is left out; what was sent
+be read goes to the redrive policy alone. What is already ingested is left out; what was sent
 twice is skipped by the daemons. So a run that was interrupted is simply run again.
 """
 
@@ -186,7 +186,7 @@ class Enqueue:
                     raise SourceUnreachableError(
                         f"queue {self._queue}: a message is refused ({each['Code']}): "
                         f"{left[int(each['Id'])].uri}",
-                        hint="mend this, then run the same command again; what is done is skipped",
+                        hint="fix this, then run the same command again; what is done is skipped",
                     )
             left = [left[int(each["Id"])] for each in refused]
             if not left:

@@ -65,7 +65,7 @@ def test_all_in_is_exit_code_0(settings: Settings, trail: Path) -> None:
     assert identity_holds(report)
     again = run(settings, "backfill", trail)
     assert again.returncode == 0
-    assert "1 already done" in again.stdout.decode()
+    assert "1 already ingested" in again.stdout.decode()
 
 
 def test_an_enrichment_file_that_cannot_be_used_is_named(

@@ -236,7 +236,7 @@ def show_report(report: Report) -> None:
     rate = counts.read / report.seconds if report.seconds else 0
     say(
         f"{plural(report.objects, 'object')} read{_stored(report.bytes)}, "
-        f"{report.skipped_objects:,} already done, in {report.seconds:.1f} s"
+        f"{report.skipped_objects:,} already ingested, in {report.seconds:.1f} s"
         + (f", {rate:,.0f} events/s" if counts.read else "")
     )
     out.print(
@@ -321,7 +321,7 @@ def _show_plan(found: Plan, problems: list[str], *, json: bool) -> None:
         return
     say(
         f"{plural(found.objects, 'object')} to read{_stored(found.bytes)}, "
-        f"{found.skipped_objects:,} already done, {found.ignored_objects:,} that are no trail files"
+        f"{found.skipped_objects:,} already ingested, {found.ignored_objects:,} that are no trail files"
     )
     if found.objects_read_again:
         say(

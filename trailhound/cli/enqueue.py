@@ -60,5 +60,5 @@ def _sentence(report: Enqueued) -> str:
     stored = f" ({size(report.bytes)})" if report.bytes else ""
     return (
         f"{plural(report.objects, 'object')} {verb}{stored}, "
-        f"{report.skipped_objects:,} already done"
+        f"{report.skipped_objects:,} already ingested"
     )
