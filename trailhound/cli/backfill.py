@@ -321,7 +321,8 @@ def _show_plan(found: Plan, problems: list[str], *, json: bool) -> None:
         return
     say(
         f"{plural(found.objects, 'object')} to read{_stored(found.bytes)}, "
-        f"{found.skipped_objects:,} already ingested, {found.ignored_objects:,} that are no trail files"
+        f"{found.skipped_objects:,} already ingested, {found.ignored_objects:,} that are not "
+        "CloudTrail log files"
     )
     if found.objects_read_again:
         say(
