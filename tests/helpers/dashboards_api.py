@@ -19,7 +19,7 @@ from email.parser import BytesParser
 from email.policy import HTTP
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 Object = dict[str, Any]
 Key = tuple[str, str]
@@ -102,6 +102,20 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """Nothing on stderr."""
+
+    def do_GET(self) -> None:
+        """`GET /api/saved_objects/<kind>/<id>`: whether it is there."""
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.api.requests.append((self.path, headers))
+        if self.api.answer:
+            status, extra, content = self.api.answer
+            self._reply(status, content, extra)
+            return
+        kind, name = map(unquote, self.path.rsplit("/", 2)[-2:])
+        if any((kind, name) in stored for stored in self.api.stored.values()):
+            self._reply(200, json.dumps({"type": kind, "id": name}).encode())
+        else:
+            self._reply(404, b'{"statusCode":404,"error":"Not Found","message":"not found"}')
 
     def do_POST(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}

@@ -270,3 +270,14 @@ def test_serverless_is_refused_before_any_request() -> None:
     settings = DashboardsSettings(url="https://abc.us-east-1.aoss.amazonaws.com/_dashboards")
     with pytest.raises(SettingsError, match="Serverless is not supported"):
         DashboardsServer(settings)
+
+
+def test_open_takes_the_id_of_a_dashboard_that_is_there_and_no_other(api: Api) -> None:
+    mine = {**VIEW, "type": "dashboard", "id": "mine", "attributes": {"title": "Mine"}}
+    server(api).import_objects([mine], overwrite=False)
+    there = run("open", "mine", "--print", "--url", api.url)
+    assert there.exit_code == 0
+    assert "#/view/mine" in there.output
+    missing = run("open", "nosuch", "--print", "--url", api.url).exception
+    assert isinstance(missing, UsageError)
+    assert "overview" in missing.hint
