@@ -44,6 +44,12 @@ KEYS = (
 CUSTOM = frozenset({"score", "notes", "update", "updated", "file", "files"})
 """Custom attributes that look like a slip and are none."""
 CORRELATION_KEYS = ("type", "rules", "group-by", "timespan", "condition", "aliases", "generate")
+BOOLEAN_FIELDS = frozenset(
+    {"readOnly", "managementEvent", "mfaAuthenticated", "sessionCredentialFromConsole"}
+)
+"""Fields in which CloudTrail writes true and false."""
+YAML_BOOLEANS = frozenset({"yes", "no", "on", "off", "y", "n"})
+"""What YAML 1.1 reads as booleans, and what is compared as the text that it is."""
 _ROOTS = frozenset(
     path.partition(".")[0] for path in (*EVENT["properties"], *RAW, *ADDED, *ALIASES)
 )
@@ -317,6 +323,11 @@ class _Check:
             yield from self._tried({"s": {name: value}}, node)
         if field:
             yield from self._fields(field, node)
+        if field.rpartition(".")[2] in BOOLEAN_FIELDS and not modifiers:
+            for each in value if isinstance(value, list) else [value]:
+                if str(each).lower() in YAML_BOOLEANS:
+                    reason = f"{field!r} is true or false in events, never the text {each!r}"
+                    yield self._fault(node, reason, "write true or false", stops=False)
         if "fieldref" in modifiers:
             yield from self._fields(value, node)
 

@@ -110,7 +110,8 @@ def test_days_that_cannot_be_read_are_named_and_counted(
     if block == "closed":
         client.indices.close(index=days[1])
     else:
-        client.indices.put_settings(index=days[1], body={block: True})
+        done = client.indices.put_settings(index=days[1], body={block: True})
+        assert done["acknowledged"]
     common = ("--rules", rules)
     done = run(settings, "detect", "--dry-run", *common)
     assert done.exit_code == 1

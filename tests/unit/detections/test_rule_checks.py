@@ -201,6 +201,19 @@ def test_fields_of_free_form_objects_and_new_ones_are_no_fault(tmp_path: Path) -
         assert check(written(tmp_path / "rules", text)).exit_code == 0
 
 
+@pytest.mark.parametrize("value", ["no", "Yes", "[on, true]"])
+def test_a_word_for_a_boolean_is_named_where_events_have_booleans(
+    value: str, tmp_path: Path
+) -> None:
+    detection = f"{{s: {{eventName: x, readOnly: {value}}}, condition: s}}"
+    text = GOOD.replace("{s: {eventName: DeleteTrail}, condition: s}", detection)
+    done = check(written(tmp_path / "rules", text))
+    assert done.exit_code == 1
+    assert "a.yml:4: 'readOnly' is true or false in events" in done.stderr
+    sound = text.replace(f"readOnly: {value}", "readOnly: [false, True]")
+    assert check(written(tmp_path / "rules", sound)).exit_code == 0
+
+
 def test_correlations_are_checked_too(tmp_path: Path) -> None:
     text = (
         GOOD.replace("title: Good", "title: Good\nname: good") + "---\n"
