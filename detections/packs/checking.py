@@ -324,9 +324,9 @@ class _Check:
         if field:
             yield from self._fields(field, node)
         if field.rpartition(".")[2] in BOOLEAN_FIELDS and not modifiers:
-            for each in value if isinstance(value, list) else [value]:
-                if str(each).lower() in YAML_BOOLEANS:
-                    reason = f"{field!r} is true or false in events, never the text {each!r}"
+            for text in value if isinstance(value, list) else [value]:
+                if str(text).lower() in YAML_BOOLEANS:
+                    reason = f"{field!r} is true or false in events, never the text {text!r}"
                     yield self._fault(node, reason, "write true or false", stops=False)
         if "fieldref" in modifiers:
             yield from self._fields(value, node)
