@@ -143,7 +143,7 @@ def test_a_time_without_events_is_told_as_that(
         assert "from 2025-03-01 to 2025-03-04" in done.stdout
     wrong = CliRunner().invoke(app, [*command, "--since", "2030-01-01", "--until", "2029-01-01"])
     assert isinstance(wrong.exception, UsageError)
-    assert wrong.exception.hint == "swap the two"
+    assert wrong.exception.hint.startswith("swap the two")
     assert len(days) == DAYS
 
 
