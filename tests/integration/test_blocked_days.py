@@ -159,7 +159,8 @@ def test_an_event_whose_day_cannot_be_read_waits_too(settings: Settings, tmp_pat
     report = backfill(settings, tmp_path / "trail")
     assert (report.counts.indexed, report.counts.dead_lettered) == (1, 1)
     assert report.dead_letter_codes == {"day_unreadable": 1}
-    assert command(settings, "retry-deadletters", "--reopen").exit_code == 0
+    ended = command(settings, "retry-deadletters", "--reopen")
+    assert ended.exit_code == 0, ended.output
     assert state(client, index) == ("open", {"read": "true"})
     assert dead_letters(client, settings) == []
 
