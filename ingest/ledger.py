@@ -17,6 +17,7 @@ import socket
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,7 +43,7 @@ LOG = logging.getLogger("trailhound.ledger")
 _AT_ONCE = 256
 _FILTER_PATH = replies.FILTER_PATH + ",items.*._seq_no,items.*._primary_term"
 
-State = Literal["done", "failed"]
+State = Literal["done", "failed", "skipped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,8 @@ class Ledger:
         self.wanted = wanted
         """By what records are chosen now: an object that was read by less is read again."""
         self.skipped = 0
+        self.ignored: Counter[str] = Counter()
+        """Objects that hold something else than events, by what it is, as an earlier run found."""
         self.read_again = 0
         """Objects claimed whose content had been read before, by criteria that left more out."""
         self.lost = 0
@@ -258,7 +261,10 @@ class Ledger:
                     or (not force and entry.is_done_for(item.etag, self.wanted))
                 )
             ):
-                self.skipped += 1
+                if entry is not None and entry.is_skipped(item.etag):
+                    self.ignored[entry.reason] += 1
+                else:
+                    self.skipped += 1
             elif entry is not None and claimed and entry.worker in alive:
                 busy.append(item)
             else:
@@ -413,7 +419,7 @@ class Ledger:
             token=before.token if before is not None else "",
             claimed_at=before.claimed_at if before is not None else None,
             finished_at=datetime.now(UTC).isoformat(),
-            reason=run.fault,
+            reason=run.fault or run.other_kind,
             covered=covered,
             bytes=run.bytes,
             by_folder=run.choice.by_folder if run.choice is not None else 0,

@@ -24,21 +24,8 @@ class ObjectProgress:
     """
 
     __slots__ = (
-        "_lock",
-        "_on_done",
-        "_reading",
-        "aborted",
-        "bytes",
-        "choice",
-        "counts",
-        "criteria",
-        "fault",
-        "item",
-        "new_days",
-        "not_a_trail",
-        "place",
-        "progressed",
-        "retry",
+        "_lock", "_on_done", "_reading", "aborted", "bytes", "choice", "counts", "criteria",
+        "fault", "item", "new_days", "other_kind", "place", "progressed", "retry",
     )  # fmt: skip
 
     def __init__(self, item: TrailObject, on_done: Callable[[ObjectProgress], None]) -> None:
@@ -52,8 +39,8 @@ class ObjectProgress:
         self.counts = Counts()
         self.bytes = 0
         self.fault = ""
-        self.not_a_trail = False
-        """The fault is that nothing in it is of CloudTrail's."""
+        self.other_kind = ""
+        """What it holds instead of CloudTrail records: then it is skipped, and no fault."""
         self.aborted = False
         """Given up before all of its records were settled: see `abort`."""
         self.retry = False
@@ -95,6 +82,11 @@ class ObjectProgress:
         if done:
             self._on_done(self)
 
+    def skip(self, kind: str) -> None:
+        """It holds no CloudTrail records but something else. `on_done` is called."""
+        self.other_kind = kind
+        self.finish_reading()
+
     def abort(self, fault: str, *, retry: bool) -> None:
         """Give the object up: some of its records cannot be settled now. `on_done` is called.
 
@@ -106,3 +98,10 @@ class ObjectProgress:
             self.aborted, self.fault, self.retry = True, fault, retry
             self.counts.read = self.counts.settled
         self._on_done(self)
+
+
+def outcome_of(run: ObjectProgress) -> Literal["done", "failed", "skipped"]:
+    """The state of its entry in the ledger, once all of its records are settled."""
+    if run.other_kind:
+        return "skipped"
+    return "failed" if run.fault else "done"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import BinaryIO, Final, Protocol
@@ -77,8 +77,8 @@ class Source(Protocol):
     """A place that trail files come from."""
 
     @property
-    def ignored(self) -> int:
-        """Objects seen so far that aren't trail files (digests, other keys): no errors."""
+    def ignored(self) -> Mapping[str, int]:
+        """Objects seen that are no trail files by their name, by what they are: no errors."""
 
     def objects(self, selection: Selection) -> Iterator[TrailObject]:
         """The trail objects selected, listed lazily. Raises `SourceUnreachableError`."""
@@ -87,3 +87,6 @@ class Source(Protocol):
         """The object's bytes as stored. Raises `ObjectNotFoundError`,
         `ObjectAccessDeniedError`, `ObjectUnreadableError`.
         """
+
+    def head(self, item: TrailObject, size: int) -> bytes:
+        """The object's first `size` bytes as stored, or all. Raises as `open` does."""

@@ -116,11 +116,15 @@ class Pipeline:
                             self.writer.add(made.batch)
                         if made.repaired.heads:
                             self.writer.submit(made.repaired)
+            except NotATrailFileError as error:
+                if error.kind and run.place is None and not run.counts.read:
+                    run.skip(error.kind)
+                    return
+                fault = error.message
             except SourceError as error:
                 fault = error.with_hint
             except TrailFileError as error:
                 fault = error.message
-                run.not_a_trail = isinstance(error, NotATrailFileError)
             except OSError as error:
                 fault = f"reading broke off: {error}"
             run.bytes = reader.bytes_in

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +19,8 @@ class Report:
     objects: int = 0
     skipped_objects: int = 0
     failed_objects: int = 0
-    ignored_objects: int = 0
+    ignored_kinds: Counter[str] = field(default_factory=Counter)
+    """Objects that hold something else than CloudTrail records, by what it is."""
     counts: Counts = field(default_factory=Counts)
     bytes: int = 0
     seconds: float = 0.0
@@ -41,9 +43,15 @@ class Report:
         """Everything that was found is in."""
         return not (self.failed_objects or self.counts.dead_lettered or self.interrupted)
 
+    @property
+    def ignored_objects(self) -> int:
+        """How many objects hold something else."""
+        return self.ignored_kinds.total()
+
     def add(self, other: Report) -> None:
         """Another worker's report on other objects of the same run; `seconds` is left alone."""
         self.counts.add(other.counts)
+        self.ignored_kinds.update(other.ignored_kinds)
         for name in _SUMMED:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.matched.merge(other.matched)
@@ -60,6 +68,7 @@ class Report:
             "skipped_objects": self.skipped_objects,
             "failed_objects": self.failed_objects,
             "ignored_objects": self.ignored_objects,
+            "ignored_kinds": dict(self.ignored_kinds.most_common()),
             **self.counts.as_dict(),
             "bytes": self.bytes,
             "seconds": round(self.seconds, 3),
@@ -80,7 +89,6 @@ _SUMMED = (
     "objects",
     "skipped_objects",
     "failed_objects",
-    "ignored_objects",
     "bytes",
     "repaired",
     "conflicts",

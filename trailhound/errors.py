@@ -29,7 +29,8 @@ Whoever catches one shows both; a traceback is shown by `--debug` alone.
     │   │   └── SourceNotFoundError it does not exist                                exit 2
     │   ├── ObjectAccessDeniedError one object, permission
     │   ├── ObjectNotFoundError     one object, deleted between list and get
-    │   └── ObjectUnreadableError   one object, any other fault of fetching it
+    │   ├── ObjectUnreadableError   one object, any other fault of fetching it
+    │   └── NotCloudTrailError      one object that holds something else: skipped, no fault
     ├── TrailFileError              the bytes of one file                            exit 1
     │   ├── NotATrailFileError      not JSON of any shape that holds CloudTrail records
     │   ├── CorruptFileError        gzip or JSON that breaks off or breaks in the middle
@@ -170,12 +171,27 @@ class ObjectUnreadableError(SourceError):
     """One object that could not be fetched for any other reason."""
 
 
+class NotCloudTrailError(SourceError):
+    """One object that holds something else than CloudTrail records; `kind` says what."""
+
+    def __init__(self, message: str, *, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
 class TrailFileError(TrailhoundError):
     """The bytes of one file."""
 
 
 class NotATrailFileError(TrailFileError):
-    """Not JSON of any shape that holds CloudTrail records."""
+    """Not JSON of any shape that holds CloudTrail records.
+
+    `kind` is what it is instead (`CSV`, `digest`, …), empty where it may be a damaged trail file.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", kind: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.kind = kind
 
 
 class CorruptFileError(TrailFileError):

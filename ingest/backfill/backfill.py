@@ -16,12 +16,12 @@ from opensearchpy import OpenSearch
 from enrich.enricher import Enricher
 from ingest.backfill.prefetch import Prefetcher
 from ingest.counts import Counts
-from ingest.object_progress import ObjectProgress
+from ingest.object_progress import ObjectProgress, outcome_of
 from ingest.objects import Selection, Source, TrailObject
 from ingest.pipeline import Pipeline
 from ingest.run_report import FAILURES_KEPT, Report
 from trailhound.cluster.retry_policy import RetryPolicy, Stopped
-from trailhound.errors import AccountingError, SourceError
+from trailhound.errors import AccountingError, NotCloudTrailError, SourceError
 from trailhound.settings import Settings
 
 _STOPPING_SECONDS = 30.0
@@ -103,7 +103,9 @@ class Backfill:
         report = self._report
         report.seconds = seconds
         self._from_ledger(report)
-        report.ignored_objects = sum(source.ignored for source in sources)
+        for source in sources:
+            report.ignored_kinds.update(source.ignored)
+        report.ignored_kinds.update(self.ledger.ignored)
         report.interrupted = self._stopping.is_set()
         report.repaired = self.pipeline.settlement.stats.repaired
         report.conflicts = self.pipeline.settlement.stats.conflicts
@@ -141,6 +143,9 @@ class Backfill:
                 run = ObjectProgress(item, self._done)
                 with self._lock:
                     self._active[item.uri] = run
+                if isinstance(stream, NotCloudTrailError):
+                    run.skip(stream.kind)
+                    continue
                 if isinstance(stream, SourceError):
                     run.finish_reading(stream.with_hint)
                     continue
@@ -167,7 +172,10 @@ class Backfill:
         report = self._report
         with self._lock:
             self._active.pop(run.item.uri, None)
-            report.objects += 1
+            if run.other_kind:
+                report.ignored_kinds[run.other_kind] += 1
+            else:
+                report.objects += 1
             report.bytes += run.bytes
             report.counts.add(run.counts)
             if run.choice is not None:
@@ -176,7 +184,7 @@ class Backfill:
                 report.failed_objects += 1
                 if len(report.failures) < FAILURES_KEPT:
                     report.failures.append((run.item.uri, run.fault))
-        self.ledger.finish(run, "failed" if run.fault else "done")
+        self.ledger.finish(run, outcome_of(run))
 
 
 _COPIED = ("objects", "failed_objects", "bytes")

@@ -122,7 +122,7 @@ class Enqueue:
                 self._send_all(wanted, lambda group: self._send(client, url, group))
             finally:
                 client.close()
-        self.report.ignored_objects = sum(source.ignored for source in sources)
+        self.report.ignored_objects += sum(sum(source.ignored.values()) for source in sources)
         self.report.interrupted = self._stopping.is_set()
         self.report.seconds = time.monotonic() - began
         return self.report

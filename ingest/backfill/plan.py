@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -14,6 +15,7 @@ from ingest.counts import Counts
 from ingest.documents.record_filter import criteria
 from ingest.ledger import Ledger
 from ingest.objects import Selection, Source
+from ingest.sources.layout import Verdict, judge
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
@@ -28,14 +30,21 @@ class Plan:
     """Objects to read and their bytes as stored, and objects that are done already.
 
     `objects_read_again` are those to read that an earlier run read by another selection or filter.
+    Of `unnamed_objects`, which are among them, the name tells nothing: the first 64 KB decide.
     """
 
     objects: int = 0
     skipped_objects: int = 0
-    ignored_objects: int = 0
+    ignored_kinds: Counter[str] = field(default_factory=Counter)
+    unnamed_objects: int = 0
     bytes: int = 0
     objects_read_again: int = 0
     matched: Matched = field(default_factory=Matched)
+
+    @property
+    def ignored_objects(self) -> int:
+        """Objects that hold something else than CloudTrail records, as far as is known."""
+        return self.ignored_kinds.total()
 
     def as_dict(self) -> dict[str, Any]:
         """Shaped like a backfill's report, so that a program reads both alike."""
@@ -45,6 +54,8 @@ class Plan:
             "skipped_objects": self.skipped_objects,
             "failed_objects": 0,
             "ignored_objects": self.ignored_objects,
+            "ignored_kinds": dict(self.ignored_kinds.most_common()),
+            "unnamed_objects": self.unnamed_objects,
             **Counts().as_dict(),
             "bytes": self.bytes,
             "seconds": 0.0,
@@ -78,11 +89,14 @@ def plan(
             for item in group:
                 found.matched.add(item)
                 entry = known.get(item.uri)
-                if entry is not None and entry.is_done_for(item.etag, ledger.wanted):
+                if entry is not None and entry.is_skipped(item.etag):
+                    found.ignored_kinds[entry.reason] += 1
+                elif entry is not None and entry.is_done_for(item.etag, ledger.wanted):
                     found.skipped_objects += 1
                 elif limit is None or found.objects < limit:
                     found.objects += 1
+                    found.unnamed_objects += judge(item.path)[0] is Verdict.UNNAMED
                     found.objects_read_again += entry is not None and entry.was_read(item.etag)
                     found.bytes += item.size
-        found.ignored_objects += source.ignored
+        found.ignored_kinds.update(source.ignored)
     return found

@@ -13,6 +13,7 @@ from typing import BinaryIO, Final
 
 from ingest.objects import WHOLE_BYTES, Source, TrailObject
 from ingest.sources.local import LocalSource
+from ingest.sources.opening import open_object
 from ingest.sources.stream import StreamSource
 from trailhound.errors import ObjectUnreadableError, SourceError, SourceUnreachableError
 
@@ -196,7 +197,7 @@ class Prefetcher:
     def _opened(self, item: TrailObject, *, whole: bool) -> BinaryIO | SourceError:
         """The object's bytes or the error, `whole` in memory if it is small."""
         try:
-            stream = self._source.open(item)
+            stream = open_object(self._source, item)
             if not whole or item.size > WHOLE_BYTES or isinstance(stream, io.BytesIO):
                 return stream
             with stream:

@@ -17,8 +17,10 @@ class Run(Protocol):
 
     objects: int
     skipped_objects: int
-    ignored_objects: int
     matched: Matched
+
+    @property
+    def ignored_objects(self) -> int: ...
 
 
 def unmatched(
@@ -57,7 +59,7 @@ def unmatched(
         return faults, []
     if found.absent:
         return [f"no object's name begins with {each}" for each in found.absent], []
-    if run.ignored_objects and not (found.accounts or found.unplaced):
+    if run.ignored_objects and not found.accounts:
         number = f"{run.ignored_objects:,}"
         return [f"objects found: {number}, CloudTrail log files among them: none"], []
     if found.accounts or found.unplaced:

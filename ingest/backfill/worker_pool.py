@@ -11,7 +11,7 @@ import multiprocessing
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -56,15 +56,18 @@ class Shard:
         self._of = of
 
     @property
-    def ignored(self) -> int:
-        """Each worker lists all; only the first one tells."""
-        return self._source.ignored if self._share == 0 else 0
+    def ignored(self) -> Mapping[str, int]:
+        """Each worker lists all; only the first one counts these."""
+        return self._source.ignored if self._share == 0 else {}
 
     def objects(self, selection: Selection) -> Iterator[TrailObject]:
         return (item for item in self._source.objects(selection) if self._mine(item.uri))
 
     def open(self, item: TrailObject) -> BinaryIO:
         return self._source.open(item)
+
+    def head(self, item: TrailObject, size: int) -> bytes:
+        return self._source.head(item, size)
 
     def _mine(self, uri: str) -> bool:
         return int.from_bytes(hashlib.sha256(uri.encode()).digest()[:8]) % self._of == self._share

@@ -10,6 +10,7 @@ import logging
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -22,12 +23,17 @@ from ingest.backfill.prefetch import Prefetcher
 from ingest.counts import Counts
 from ingest.daemon.delivery_queue import DeliveryQueue, Unreachable
 from ingest.feeds.feed import Delivery, Feed, FeedStatus, Outcome
-from ingest.object_progress import ObjectProgress
+from ingest.object_progress import ObjectProgress, outcome_of
 from ingest.objects import Selection, TrailObject
 from ingest.pipeline import Pipeline
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.retry_policy import RetryPolicy, Stopped
-from trailhound.errors import ClusterError, ClusterUnreachableError, SourceError
+from trailhound.errors import (
+    ClusterError,
+    ClusterUnreachableError,
+    NotCloudTrailError,
+    SourceError,
+)
 from trailhound.settings import Settings
 
 LOG = logging.getLogger("trailhound.daemon")
@@ -53,6 +59,8 @@ class DaemonStatus:
     counts: Counts = field(default_factory=Counts)
     objects: dict[str, int] = field(default_factory=dict)
     """By outcome: `done`, `skipped`, `failed`, `returned`."""
+    ignored: Counter[str] = field(default_factory=Counter)
+    """Objects that hold something else than CloudTrail records, by what it is."""
     bytes: int = 0
     requests: int = 0
     retries: int = 0
@@ -319,6 +327,9 @@ class Daemon:
             return
         run = ObjectProgress(item, lambda run: self._done(pipeline, run, arrival))
         self._runs[item.uri] = run
+        if isinstance(stream, NotCloudTrailError):
+            run.skip(stream.kind)
+            return
         if isinstance(stream, SourceError):
             run.finish_reading(stream.with_hint)
             return
@@ -340,13 +351,15 @@ class Daemon:
         uri = run.item.uri
         self._runs.pop(uri, None)
         outcome = Outcome.DONE if not run.fault else Outcome.FAILED
+        if run.other_kind:
+            outcome = Outcome.IGNORED
         if run.retry:
             outcome = Outcome.RETURNED
-        elif run.not_a_trail and not arrival.sure and not run.counts.read:
-            outcome = Outcome.IGNORED
         with self._lock:
             self._status.counts.add(run.counts)
             self._status.bytes += run.bytes
+            if run.other_kind:
+                self._status.ignored[run.other_kind] += 1
             self._deferred.pop(uri, None)
             if run.retry:
                 self._deferred[uri] = (time.monotonic(), run.fault)
@@ -359,7 +372,7 @@ class Daemon:
             return
         pipeline.ledger.finish(
             run,
-            "failed" if outcome is Outcome.FAILED else "done",
+            outcome_of(run),
             lambda: self._intake.settle(run.item, outcome),
         )
 
@@ -369,7 +382,7 @@ class Daemon:
             self._trouble(run.fault)
             LOG.warning("object put off: %s", run.fault, extra={"fields": fields})
         elif outcome is Outcome.IGNORED:
-            LOG.info("object ignored: %s", run.fault, extra={"fields": fields})
+            LOG.info("object ignored: it holds %s", run.other_kind, extra={"fields": fields})
         elif outcome is Outcome.FAILED:
             self._trouble(run.fault)
             LOG.error("object not read to its end: %s", run.fault, extra={"fields": fields})

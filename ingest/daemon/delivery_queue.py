@@ -10,12 +10,13 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import BinaryIO, TypeVar
 
 from ingest.feeds.feed import Delivery, Outcome
 from ingest.ledger import Ledger
-from ingest.objects import Selection, TrailObject
+from ingest.objects import Selection, Source, TrailObject
 from trailhound.cluster.retry_policy import Stopped
 from trailhound.errors import (
     ClusterError,
@@ -23,6 +24,8 @@ from trailhound.errors import (
     SourceError,
     SourceUnreachableError,
 )
+
+T = TypeVar("T")
 
 _AT_ONCE = 256
 _LOOK_UP = 0.2
@@ -42,7 +45,7 @@ class DeliveryQueue:
     For the prefetcher it is a source: `claimed` lists, `open` fetches from where an object came.
     """
 
-    ignored = 0
+    ignored: Mapping[str, int] = MappingProxyType({})
 
     def __init__(self, places: int) -> None:
         self._places = threading.Semaphore(places)
@@ -289,13 +292,20 @@ class DeliveryQueue:
 
     def open(self, item: TrailObject) -> BinaryIO:
         """The object's bytes. A source that is gone fails its own objects, not the daemon."""
+        return self._of_source(item, lambda source: source.open(item))
+
+    def head(self, item: TrailObject, size: int) -> bytes:
+        """The object's first bytes. Raises as `open` does."""
+        return self._of_source(item, lambda source: source.head(item, size))
+
+    def _of_source(self, item: TrailObject, ask: Callable[[Source], T]) -> T:
         arrival = self.arrival(item)
         if arrival is None:
             raise ObjectUnreadableError(f"{item.uri}: handed back meanwhile")
         if reason := self._condemned.get((item.uri, item.etag)):
             raise ObjectUnreadableError(f"{item.uri}: {reason}")
         try:
-            return arrival.source.open(item)
+            return ask(arrival.source)
         except SourceUnreachableError as error:
             raise Unreachable(error.message, hint=error.hint) from error
         except (SourceError, OSError):

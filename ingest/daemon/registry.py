@@ -38,6 +38,7 @@ class DaemonRegistry:
             "started": _when(status.started),
             **status.counts.as_dict(),
             "objects": status.objects,
+            "ignored_objects": _rows(status.ignored),
             "bytes": status.bytes,
             "retries": status.retries,
             "in_flight": status.in_flight,

@@ -19,7 +19,7 @@ class Outcome(Enum):
 
     DONE = "every document acknowledged, and written into the ledger"
     SKIPPED = "done before, with the same content"
-    IGNORED = "by its content no CloudTrail log file, as its name left open"
+    IGNORED = "it holds something else than CloudTrail records"
     FAILED = "it could not be read to its end"
     RETURNED = "not finished here: another worker has it, or the daemon ends or waits"
 
@@ -37,8 +37,6 @@ class Delivery:
     feed: str
     delivered: float
     settle: Callable[[Outcome], None]
-    sure: bool = True
-    """Its name is a trail file's; else it is no fault where it holds something else."""
 
 
 @dataclass(slots=True)

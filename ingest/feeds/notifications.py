@@ -23,7 +23,7 @@ from typing import Any, Final
 from urllib.parse import quote_plus, unquote_plus
 
 from ingest.objects import TrailObject
-from ingest.sources.layout import INGESTED, Verdict, judge, place_of
+from ingest.sources.layout import Verdict, judge, other_kind
 
 _ENVELOPES: Final = 8
 _LABEL: Final = 80
@@ -31,8 +31,6 @@ _MOST_BYTES: Final = 2**50
 """No object of S3 is larger: a size beyond it is none."""
 _KEY_BYTES: Final = 1024
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
-_EXTENSION = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,9}$")
-_FOREIGN_FOLDER = re.compile(r"(?:^|/)AWSLogs/(?:[oO]-[A-Za-z0-9]+/)?(?:aws-account-id=)?\d{12}/")
 """Of another service: a trail's own folders have a place."""
 _ETAG = re.compile(r"[\x21-\x7e]{1,255}")
 _SET_UP = re.compile(
@@ -51,8 +49,6 @@ class Announced:
     bucket: str
     item: TrailObject
     delivered: float
-    sure: bool = True
-    """Its name is a trail file's; else its content decides whether it is one."""
 
 
 @dataclass(slots=True)
@@ -230,9 +226,8 @@ def _add(
         raise ValueError("its key is not Unicode text (a lone surrogate)") from None
     if size > _KEY_BYTES:
         raise ValueError(f"its key has {size:,} bytes, and S3 allows {_KEY_BYTES:,}")
-    sure = judge(key)[0] is not Verdict.OTHER
-    if not sure and not _may_hold_events(key):
-        found.ignored["objects that are no trail files by their name"] += 1
+    if judge(key)[0] is Verdict.OTHER:
+        found.ignored[_label(f"S3 object: {other_kind(key)}")] += 1
         return
     said = thing.get(etag) if isinstance(thing, dict) else None
     said = said.strip('"') if isinstance(said, str) else ""
@@ -241,24 +236,7 @@ def _add(
         said if _ETAG.fullmatch(said) else "",
         _size(thing.get("size") if isinstance(thing, dict) else None),
     )
-    found.announced.append(Announced(bucket, item, _epoch(when), sure))
-
-
-def _may_hold_events(key: str) -> bool:
-    """Whether a name without a known extension leaves it to the content what an object is, as
-    Firehose's do.
-
-    >>> _may_hold_events("fh/stream-1-2025-03-01-10-00-00-5"), _may_hold_events("logs/picture.png")
-    (True, False)
-    """
-    name = key[key.rfind("/") + 1 :]
-    place = place_of(key)
-    return bool(
-        name
-        and name[0] not in "._"
-        and not _EXTENSION.search(name)
-        and (place.kind in INGESTED if place is not None else not _FOREIGN_FOLDER.search(key))
-    )
+    found.announced.append(Announced(bucket, item, _epoch(when)))
 
 
 def _size(value: Any) -> int:

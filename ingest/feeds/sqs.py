@@ -214,7 +214,6 @@ class SqsFeed:
                     self.name,
                     announced.delivered,
                     lambda outcome: self._settled(message, outcome),
-                    announced.sure,
                 )
             )
         except Exception as error:  # noqa: BLE001 - of this object; the message must not stay open

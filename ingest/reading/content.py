@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from isal import igzip_lib, isal_zlib
 
 from ingest.reading.chunk import ReadLimits
+from ingest.reading.recognise import kind_of
 from trailhound.errors import (
     CorruptFileError,
     FileTooLargeError,
@@ -165,6 +166,7 @@ def refuse_other_formats(start: bytes, *, name: str) -> None:
             raise NotATrailFileError(
                 f"{name}: the content is {what}",
                 hint="trail files are JSON in UTF-8, plain or gzipped: convert it first",
+                kind=kind_of(start),
             )
 
 

@@ -11,6 +11,7 @@ import msgspec
 from ingest.reading.chunk import Chunk, ReadLimits
 from ingest.reading.chunk_builder import ChunkBuilder
 from ingest.reading.content import UTF8_BOM, Content, lead, refuse_other_formats
+from ingest.reading.recognise import kind_of, may_be_trail
 from ingest.reading.scan import Scan
 from ingest.reading.window import Window
 from trailhound.errors import CorruptFileError, NotATrailFileError
@@ -24,6 +25,8 @@ _TRAIL_FILE = msgspec.json.Decoder(_TrailFile)
 _HEAD = re.compile(rb'[ \t\r\n]*+\{[ \t\r\n]*+"Records"[ \t\r\n]*+:[ \t\r\n]*+\[(?=\{)')
 _TAIL = re.compile(rb"(?<=\})\][ \t\r\n]*+\}[ \t\r\n]*+\Z")
 _TAIL_ROOM = 256
+_START = 4096
+"""Bytes by which to tell what a file is that holds no record."""
 
 
 class TrailReader:
@@ -45,6 +48,7 @@ class TrailReader:
         self._limits = limits
         self._name = name
         self._gathering = ChunkBuilder()
+        self._start = b""
 
     @property
     def kind(self) -> str | None:
@@ -69,7 +73,7 @@ class TrailReader:
         `NotATrailFileError` where nothing was recognised; and whatever the stream's `read` raises.
         """
         window = self._window()
-        start = window.buffer[:16]
+        start = self._start = window.buffer[:_START]
         refuse_other_formats(start, name=self._name)
         if start.startswith(UTF8_BOM):
             window.at = len(UTF8_BOM)
@@ -111,12 +115,20 @@ class TrailReader:
             raise NotATrailFileError(
                 f"{self._name}: {what}",
                 hint="check what wrote this object, or leave it out of the source",
+                kind=self._kind_instead(scan),
             )
         if scan.damage:
             raise CorruptFileError(
                 f"{self._name}: the JSON is damaged ({scan.damage})",
                 hint=f"{count} and faults were read round the damage; compare with another copy",
             )
+
+    def _kind_instead(self, scan: Scan) -> str:
+        """What the file is that holds no record; empty where it may be a damaged trail file, or
+        one that was never written to its end."""
+        damaged = scan.damage or scan.breaks_off
+        unsure = not self._start.strip() or (damaged and may_be_trail(self._start))
+        return "" if unsure else kind_of(self._start)
 
 
 def _slices(content: bytes) -> list[msgspec.Raw]:

@@ -10,8 +10,9 @@ CloudTrail log files" and "CloudTrail log file name format" in the CloudTrail us
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from enum import Enum
 from typing import Final, TypeVar
@@ -23,10 +24,11 @@ INGESTED: Final = frozenset({"CloudTrail", "CloudTrail-Insight", "CloudTrail-Net
 
 EXTENSIONS: Final = (".json", ".json.gz", ".jsonl", ".ndjson", ".gz")
 
-_NOT_JSON_GZ: Final = tuple(
+_OTHER_GZ: Final = tuple(
     f".{inner}.gz"
     for inner in ("avro", "csv", "log", "orc", "parquet", "sql", "tar", "tsv", "txt", "xml")
 )
+"""Rarely CloudTrail's, and often large: looked at before they are fetched whole."""
 
 _DATED = re.compile(
     r"(?:^|/)(?:(\d{12})/)?(CloudTrail(?:-[A-Za-z]+)?)/([^/]+)/(\d{4})/(\d{2})/(\d{2})/"
@@ -35,7 +37,18 @@ _UNDATED = re.compile(r"(?:^|/)(\d{12})/(CloudTrail(?:-[A-Za-z]+)?)/")
 _NAME = re.compile(
     r"(\d{12})_(CloudTrail(?:-[A-Za-z]+)?)_([a-z0-9-]+)_(?:.*_)?(\d{4})(\d{2})(\d{2})T\d{4,6}Z"
 )
-_FOREIGN = re.compile(r"(?:^|/)AWSLogs/(?:[oO]-[A-Za-z0-9]+/)?(?:aws-account-id=)?\d{12}/")
+_FOREIGN = re.compile(
+    r"(?:^|/)AWSLogs/(?:[oO]-[A-Za-z0-9]+/)?(?:aws-account-id=)?\d{12}/(?:aws-service=)?([^/]+)/"
+)
+_SERVICES: Final = {
+    "CloudTrail-Digest": "digest",
+    "Config": "AWS Config history",
+    "vpcflowlogs": "VPC flow log",
+    "vpcdnsquerylogs": "DNS query log",
+    "elasticloadbalancing": "load balancer log",
+    "WAFLogs": "WAF log",
+}
+"""Folders of other services beside CloudTrail's, and what lies in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +65,8 @@ class Verdict(Enum):
     """What a name is, before anything of it is read."""
 
     TRAIL = "in CloudTrail's own layout or naming"
-    LOOSE = "could be a trail file; its content decides"
+    LOOSE = "named like a trail file; its content decides"
+    UNNAMED = "the name tells nothing; the first bytes decide whether it is read"
     OTHER = "no trail file"
 
 
@@ -79,14 +93,35 @@ def judge(path: str) -> tuple[Verdict, Place | None]:
     >>> judge("AWSLogs/111122223333/Config/eu-west-1/2024/3/1/ConfigHistory/x.json.gz")[0].name
     'OTHER'
     """
-    name = path[path.rfind("/") + 1 :]
-    lower = name.lower()
-    if not lower.endswith(EXTENSIONS) or lower.endswith(_NOT_JSON_GZ) or name.startswith("."):
-        return Verdict.OTHER, None
     place = place_of(path)
-    if place is not None:
-        return (Verdict.TRAIL if place.kind in INGESTED else Verdict.OTHER), place
-    return (Verdict.OTHER if _FOREIGN.search(path) else Verdict.LOOSE), None
+    name = path[path.rfind("/") + 1 :]
+    if not name or name.startswith("."):
+        return Verdict.OTHER, place
+    if place is not None and place.kind not in INGESTED:
+        return Verdict.OTHER, place
+    if place is None and _FOREIGN.search(path):
+        return Verdict.OTHER, None
+    lower = name.lower()
+    if not lower.endswith(EXTENSIONS) or lower.endswith(_OTHER_GZ):
+        return Verdict.UNNAMED, place
+    return (Verdict.LOOSE if place is None else Verdict.TRAIL), place
+
+
+def other_kind(path: str) -> str:
+    """What an object is whose name says that it is no trail file.
+
+    >>> other_kind("AWSLogs/111122223333/Config/eu-west-1/x.json.gz"), other_kind("a/.hidden")
+    ('AWS Config history', 'hidden file')
+    """
+    name = path[path.rfind("/") + 1 :]
+    if not name:
+        return "folder marker"
+    if name.startswith("."):
+        return "hidden file"
+    place = place_of(path)
+    foreign = _FOREIGN.search(path)
+    service = place.kind if place is not None else foreign[1] if foreign else ""
+    return _SERVICES.get(service, f"{service[:40]} (another service's folder)")
 
 
 def wanted(place: Place | None, selection: Selection) -> bool:
@@ -105,47 +140,30 @@ def wanted(place: Place | None, selection: Selection) -> bool:
     return last is None or place.day <= last
 
 
-@dataclass(slots=True)
-class Tally:
-    """What a listing has come across: how many names were no trail files, and trails' roots.
-
-    `roots` are the folders (with their final slash) that hold an `AWSLogs` folder. What lies loose
-    right beside one, a `labels.json` or an inventory, is no trail file.
-    """
-
-    ignored: int = 0
-    roots: set[str] = field(default_factory=set)
-
-
 T = TypeVar("T")
 
 
 def sift(
     listed: Iterable[T],
     selection: Selection,
-    tally: Tally,
+    ignored: Counter[str],
     *,
     path: Callable[[T], str],
     made: Callable[[T], TrailObject],
 ) -> Iterator[TrailObject]:
-    """The trail objects selected among what was listed, in the same order; the rest is tallied.
+    """The objects selected among what was listed that can hold events, in the same order.
 
-    `path` gives the name to judge, `made` the object. A selected-out trail file is not `ignored`.
+    The others are counted in `ignored` by what they are; a file that is not selected is not.
+    `path` gives the name to judge, `made` the object.
     """
     everything = selection.everything
     for item in listed:
         name = path(item)
         verdict, place = judge(name)
-        logs = name.find("AWSLogs/")
-        if logs == 0 or (logs > 0 and name[logs - 1] == "/"):
-            tally.roots.add(name[:logs])
-        if verdict is Verdict.TRAIL:
-            if everything or wanted(place, selection):
-                yield made(item)
-        elif verdict is Verdict.LOOSE and name[: name.rfind("/") + 1] not in tally.roots:
+        if verdict is Verdict.OTHER:
+            ignored[other_kind(name)] += 1
+        elif everything or place is None or wanted(place, selection):
             yield made(item)
-        else:
-            tally.ignored += 1
 
 
 def _day(year: str, month: str, day: str) -> date | None:

@@ -6,12 +6,13 @@ import glob
 import io
 import os
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from ingest.objects import WHOLE_BYTES, Selection, TrailObject
-from ingest.sources.layout import EXTENSIONS, Tally, sift
+from ingest.sources.layout import sift
 from ingest.sources.walk import Walk
 from trailhound.errors import (
     ObjectAccessDeniedError,
@@ -29,16 +30,15 @@ _UNSEEN: Final = "unseen"
 class LocalSource:
     """The trail files of a folder (with all beneath it), a file, or a glob with `**`.
 
-    Within a folder only names that can be trail files are read; a file that is named, by itself or
-    by a glob with an extension, is read whatever its name. Days, accounts and regions select by
-    the layout's folders or by CloudTrail's file names where a path has them; all else is read.
+    Names that tell nothing are read if their first bytes say so. Days, accounts and regions select
+    by the layout's folders or by CloudTrail's file names where a path has them; all else is read.
     Order is that of the names.
     """
 
     def __init__(self, text: str) -> None:
         """Raises `SourceNotFoundError` where nothing of that name is there."""
         self._text = str(Path(text).expanduser())
-        self._tally = Tally()
+        self._ignored: Counter[str] = Counter()
         exists = os.path.lexists(self._text)
         if not exists and not glob.has_magic(self._text):
             raise SourceNotFoundError(
@@ -48,9 +48,9 @@ class LocalSource:
         self._glob = not exists
 
     @property
-    def ignored(self) -> int:
-        """Files seen so far that are no trail files by their name."""
-        return self._tally.ignored
+    def ignored(self) -> Mapping[str, int]:
+        """Files seen so far that are no trail files by their name, by what they are."""
+        return self._ignored
 
     def objects(self, selection: Selection) -> Iterator[TrailObject]:
         """The trail files selected, lazily. Raises `SourceUnreachableError`.
@@ -79,16 +79,16 @@ class LocalSource:
         except (OSError, ValueError) as error:
             raise file_error(error, item.uri) from error
 
+    def head(self, item: TrailObject, size: int) -> bytes:
+        """The file's first bytes. Raises as `open` does."""
+        with self.open(item) as stream:
+            return stream.read(size)
+
     def _globbed(self, selection: Selection) -> Iterator[TrailObject]:
         """What a pattern matches. Folders are walked too, unless `**` has been there already."""
         matches = sorted(glob.iglob(self._text, recursive=True))  # noqa: PTH207
         if not matches:
             raise SourceNotFoundError(f"{self._text}: nothing matches", hint="check the pattern")
-        if _names_other_files(self._text):
-            for match in matches:
-                if not Path(match).is_dir():
-                    yield _made(os.path.realpath(match))
-            return
         folders = [] if "**" in self._text else [each for each in matches if Path(each).is_dir()]
         files = [each for each in matches if not Path(each).is_dir()]
         yield from self._folders([os.path.realpath(each) for each in folders], selection)
@@ -107,9 +107,9 @@ class LocalSource:
                 raise SourceUnreachableError(
                     f"{root}: cannot be listed ({error.strerror})", hint="check its permissions"
                 ) from error
-        self._tally.roots = walk.trail_roots
         yield from self._sifted(walk.files(), selection)
-        self._tally.ignored += walk.special
+        if walk.special:
+            self._ignored["pipe, socket or device"] += walk.special
         for folder in walk.unlisted:
             yield TrailObject(_uri(folder), _UNSEEN, 0)
 
@@ -120,7 +120,7 @@ class LocalSource:
         return sift(
             found,
             selection,
-            self._tally,
+            self._ignored,
             path=lambda paths: paths[0],
             made=lambda paths: _made(paths[1], walked=paths[0]),
         )
@@ -168,12 +168,6 @@ def file_error(error: Exception, uri: str) -> SourceError:
         return ObjectAccessDeniedError(f"{uri}: may not be read", hint="check its permissions")
     reason = error.strerror if isinstance(error, OSError) else type(error).__name__
     return ObjectUnreadableError(f"{uri}: cannot be read ({reason})", hint="check the disk")
-
-
-def _names_other_files(pattern: str) -> bool:
-    """Whether a pattern ends in an extension that trail files do not have: then it is meant."""
-    last = pattern.rsplit("/", 1)[-1]
-    return "." in last and not last.lower().endswith((*EXTENSIONS, "*"))
 
 
 def _made(path: str, walked: str = "") -> TrailObject:

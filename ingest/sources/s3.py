@@ -7,7 +7,8 @@ import binascii
 import io
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 import smart_open.s3
@@ -15,11 +16,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
 from ingest.objects import WHOLE_BYTES, Selection, TrailObject
-from ingest.sources.layout import Tally, sift
+from ingest.sources.layout import sift
 from ingest.sources.s3_errors import object_error
 from ingest.sources.s3_listing import AHEAD, Entry, Listing
 from ingest.sources.session import s3_client
-from trailhound.errors import SettingsError, UsageError
+from trailhound.errors import SettingsError, SourceError, UsageError
 from trailhound.settings import AwsSettings, Settings
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class S3Source:
         )
         self._get: dict[str, Any] = self._payer | _customer_key(settings.aws)
         self._root = f"s3://{self.bucket}/"
-        self._tally = Tally()
+        self._ignored: Counter[str] = Counter()
 
     @property
     def client(self) -> S3Client:
@@ -69,9 +70,9 @@ class S3Source:
         return self._client
 
     @property
-    def ignored(self) -> int:
-        """Keys listed so far that are no trail files: digests, other services' logs, markers."""
-        return self._tally.ignored
+    def ignored(self) -> Mapping[str, int]:
+        """Keys listed so far that are no trail files by their name, by what they are."""
+        return self._ignored
 
     def objects(
         self, selection: Selection, after: Callable[[str], str] = lambda _: ""
@@ -82,7 +83,7 @@ class S3Source:
         name, for a region's folder, the key behind which its files matter.
         """
         listing = Listing(self._client, self.bucket, self.prefix, self._payer, after=after)
-        entries = listing.entries(selection, self._tally.roots.add)
+        entries = listing.entries(selection)
         return self._selected(entries, selection)
 
     def folders(self) -> Iterator[tuple[str, bool]]:
@@ -103,7 +104,7 @@ class S3Source:
 
         named: list[TrailObject] = []
         for item in sift(
-            others(), selection, self._tally, path=lambda entry: entry.key, made=self._made
+            others(), selection, self._ignored, path=lambda entry: entry.key, made=self._made
         ):
             yield from named
             named.clear()
@@ -136,6 +137,24 @@ class S3Source:
                 time.sleep(pause)
         return self._stream(item)
 
+    def head(self, item: TrailObject, size: int) -> bytes:
+        """The object's first bytes, by one ranged request. Raises as `open` does."""
+        for pause in (*_PAUSES, None):
+            try:
+                answer = self._answer(item, Range=f"bytes=0-{size - 1}")
+            except SourceError as error:
+                if _is_empty(error):
+                    return b""
+                raise
+            try:
+                with answer["Body"] as body:
+                    return bytes(body.read(size))
+            except _BROKEN as error:
+                if pause is None:
+                    raise object_error(error, item.uri) from error
+                time.sleep(pause)
+        raise AssertionError  # the last try returns or raises
+
     def look_up(self, item: TrailObject) -> TrailObject:
         """The object with the etag and the size that the bucket has now.
 
@@ -147,9 +166,10 @@ class S3Source:
             return item
         return TrailObject(item.uri, about["ETag"].strip('"'), about["ContentLength"])
 
-    def _answer(self, item: TrailObject) -> GetObjectOutputTypeDef:
+    def _answer(self, item: TrailObject, **more: Any) -> GetObjectOutputTypeDef:
+        wanted = self._get | more
         try:
-            return self._client.get_object(Bucket=self.bucket, Key=self._key(item), **self._get)
+            return self._client.get_object(Bucket=self.bucket, Key=self._key(item), **wanted)
         except (BotoCoreError, ClientError) as error:
             raise object_error(error, item.uri) from error
 
@@ -199,6 +219,12 @@ def _cause(error: Exception) -> Exception:
     """What the client raised, where smart-open has wrapped it in an OSError."""
     cause = getattr(error, "backend_error", error)
     return cause if isinstance(cause, Exception) else error
+
+
+def _is_empty(error: SourceError) -> bool:
+    """Whether a range was refused because the object has no bytes at all."""
+    cause = error.__cause__
+    return isinstance(cause, ClientError) and cause.response["Error"]["Code"] == "InvalidRange"
 
 
 def _customer_key(aws: AwsSettings) -> dict[str, Any]:

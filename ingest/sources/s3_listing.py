@@ -94,13 +94,10 @@ class Listing:
         self._prefix = prefix
         self._extra = extra or {}
 
-    def entries(
-        self, selection: Selection, note_root: Callable[[str], None] = lambda _: None
-    ) -> Iterator[Entry]:
+    def entries(self, selection: Selection) -> Iterator[Entry]:
         """The keys that can matter to the selection, by ascending key within a folder.
 
-        More than the selection may come, never less. `note_root` is told of each folder that is
-        found to hold `AWSLogs/`. Raises `SourceUnreachableError`.
+        More than the selection may come, never less. Raises `SourceUnreachableError`.
         """
         if selection.everything:
             yield from self._flat(Span(self._prefix))
@@ -108,7 +105,7 @@ class Listing:
         with Lookahead(AHEAD) as ahead:
             steps: Iterator[Step] = iter([Folder(self._prefix)])
             for _ in range(_LEVELS):
-                steps = self._descend(ahead, steps, selection, note_root)
+                steps = self._descend(ahead, steps, selection)
             for step, page in ahead.map(
                 self._first_page, steps, only=lambda step: not isinstance(step, Entry)
             ):
@@ -157,7 +154,6 @@ class Listing:
         ahead: Lookahead,
         steps: Iterator[Step],
         selection: Selection,
-        note_root: Callable[[str], None],
     ) -> Iterator[Step]:
         """One level further down: each folder replaced by what it holds, the rest as it is."""
 
@@ -165,10 +161,7 @@ class Listing:
             return self._children(step, selection) if isinstance(step, Folder) else [step]
 
         for step, found in ahead.map(children, steps, only=lambda step: isinstance(step, Folder)):
-            for child in [step] if found is None else found:
-                if isinstance(child, Folder) and child.prefix.endswith("AWSLogs/"):
-                    note_root(child.prefix.removesuffix("AWSLogs/"))
-                yield child
+            yield from [step] if found is None else found
 
     def _children(self, folder: Folder, selection: Selection) -> list[Step]:
         """What of a folder matters. At most two requests."""

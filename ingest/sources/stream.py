@@ -7,7 +7,8 @@ import io
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from ingest.objects import Selection, TrailObject
@@ -28,7 +29,7 @@ class StreamSource:
     is recognised as done. Days, accounts and regions select nothing here: they are in the events.
     """
 
-    ignored = 0
+    ignored: Mapping[str, int] = MappingProxyType({})
 
     def __init__(self, name: str, opened: Callable[[], BinaryIO], *, limit: int) -> None:
         """`opened` gives the stream; `limit` is in bytes, as they come."""
@@ -43,6 +44,11 @@ class StreamSource:
         if self._spool is None:
             self._spool = self._spooled()
         yield TrailObject(self._name, self._etag, os.fstat(self._spool.fileno()).st_size)
+
+    def head(self, item: TrailObject, size: int) -> bytes:
+        """The stream's first bytes. Raises as `open` does."""
+        with self.open(item) as stream:
+            return stream.read(size)
 
     def open(self, item: TrailObject) -> BinaryIO:
         """The stream's bytes, from the start. Raises `ObjectUnreadableError` before `objects`

@@ -15,8 +15,6 @@ class Walk:
     def __init__(self, roots: list[str]) -> None:
         """`roots` are real absolute paths of folders."""
         self._roots = roots
-        self.trail_roots: set[str] = set()
-        """Folders, with their final slash, that hold an `AWSLogs` folder."""
         self.unlisted: list[str] = []
         """Folders that could not be listed."""
         self.special = 0
@@ -39,8 +37,6 @@ class Walk:
                 self.unlisted.append(real)
                 continue
             deeper = [entry for entry in entries if _is_folder(entry)]
-            if any(entry.name == "AWSLogs" for entry in deeper):
-                self.trail_roots.add(f"{shown}/")
             for entry in entries:
                 if not _is_folder(entry):
                     path = _real(real, entry)

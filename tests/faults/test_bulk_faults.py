@@ -7,8 +7,9 @@ import os
 import random
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 import pytest
@@ -316,7 +317,7 @@ def test_the_gate_narrows_at_429_and_widens_again(
 class Slow:
     """A folder that takes its time over each file, and a `pause` over the one named `last`."""
 
-    ignored = 0
+    ignored: Mapping[str, int] = MappingProxyType({})
 
     def __init__(self, source: Source, pause: float) -> None:
         self._source = source
@@ -328,6 +329,9 @@ class Slow:
     def open(self, item: TrailObject) -> BinaryIO:
         time.sleep(self._pause if "last" in item.uri else 0.1)
         return self._source.open(item)
+
+    def head(self, item: TrailObject, size: int) -> bytes:
+        return self._source.head(item, size)
 
 
 def test_a_batch_sent_by_the_clock_at_the_very_end_is_not_lost(

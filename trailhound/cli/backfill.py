@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, date, datetime
 from typing import Annotated
 
@@ -258,7 +259,10 @@ def show_report(report: Report) -> None:
         )
     )
     if report.ignored_objects:
-        say(f"{plural(report.ignored_objects, 'object')} skipped: not CloudTrail log files")
+        say(
+            f"{plural(report.ignored_objects, 'object')} skipped: not CloudTrail log files "
+            f"({kinds(report.ignored_kinds)})"
+        )
     if report.objects_read_again:
         say(
             f"{plural(report.objects_read_again, 'object')} read again: an earlier run had read "
@@ -298,6 +302,13 @@ def show_report(report: Report) -> None:
         warn("interrupted: run the same command again, and it resumes")
 
 
+def kinds(counted: Counter[str], most: int = 8) -> str:
+    """`12 digest, 3 CSV`, the commonest first."""
+    shown = [f"{number:,} {safe(kind)}" for kind, number in counted.most_common(most)]
+    more = len(counted) - len(shown)
+    return ", ".join([*shown, *([f"{more:,} more kinds"] if more else [])])
+
+
 def _plan(
     settings: Settings,
     sources: list[str],
@@ -324,6 +335,13 @@ def _show_plan(found: Plan, problems: list[str], *, json: bool) -> None:
         f"{found.skipped_objects:,} already ingested, {found.ignored_objects:,} that are not "
         "CloudTrail log files"
     )
+    if found.ignored_kinds:
+        say(f"no trail files: {kinds(found.ignored_kinds)}")
+    if found.unnamed_objects:
+        say(
+            f"{plural(found.unnamed_objects, 'object')} among those to read have a name that tells "
+            "nothing: of each at most 64 KB are fetched to see whether it holds CloudTrail records"
+        )
     if found.objects_read_again:
         say(
             f"{plural(found.objects_read_again, 'object')} of them to be read again: an earlier "

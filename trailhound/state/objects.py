@@ -145,7 +145,13 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
 
     def is_done_for(self, etag: str, wanted: Criteria) -> bool:
         """Whether an object of this content needs no reading to have what `wanted` chooses."""
-        return self.etag == etag and any(each.covers(wanted) for each in self.covered)
+        return self.etag == etag and (
+            self.state == "skipped" or any(each.covers(wanted) for each in self.covered)
+        )
+
+    def is_skipped(self, etag: str) -> bool:
+        """Whether this content holds no CloudTrail records; `reason` says what it is."""
+        return self.etag == etag and self.state == "skipped"
 
     def was_read(self, etag: str) -> bool:
         """Whether this content was read to its end by any criteria."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date
 
 import pytest
 
 from ingest.objects import Selection, TrailObject
-from ingest.sources.layout import Place, Tally, Verdict, judge, place_of, sift, wanted
+from ingest.sources.layout import Place, Verdict, judge, place_of, sift, wanted
 
 ACCOUNT = "111122223333"
 DAY = date(2024, 3, 1)
@@ -63,16 +64,16 @@ def test_place(path: str, place: Place | None) -> None:
         (f"AWSLogs/{ACCOUNT}/vpcflowlogs/eu-west-1/2024/03/01/x.log.gz", "OTHER"),
         (f"AWSLogs/aws-account-id={ACCOUNT}/aws-service=vpcflowlogs/x.gz", "OTHER"),
         (f"AWSLogs/o-ab/{ACCOUNT}/WAFLogs/eu-west-1/x.gz", "OTHER"),
-        (f"AWSLogs/{FOLDER}x.parquet", "OTHER"),
+        (f"AWSLogs/{FOLDER}x.parquet", "UNNAMED"),
         (f"AWSLogs/{FOLDER}", "OTHER"),
         ("exports/events.json", "LOOSE"),
         ("exports/events.JSONL", "LOOSE"),
         ("exports/events.ndjson", "LOOSE"),
         ("exports/000000.gz", "LOOSE"),
         ("exports/events.jsonl.gz", "LOOSE"),
-        ("exports/events.csv.gz", "OTHER"),
+        ("exports/events.csv.gz", "UNNAMED"),
         ("exports/.hidden.json", "OTHER"),
-        ("README.md", "OTHER"),
+        ("README.md", "UNNAMED"),
         ("", "OTHER"),
     ],
 )
@@ -115,7 +116,7 @@ def test_selection_covers_whole_days_of_events() -> None:
 
 
 def test_sift_counts_what_is_no_trail_file_and_not_what_is_left_out() -> None:
-    tally = Tally()
+    ignored: Counter[str] = Counter()
     listed = [
         "p/.DS_Store",
         f"p/AWSLogs/{FOLDER}{NAME}",
@@ -128,10 +129,10 @@ def test_sift_counts_what_is_no_trail_file_and_not_what_is_left_out() -> None:
     found = sift(
         listed,
         Selection(regions=frozenset({"eu-west-1"})),
-        tally,
+        ignored,
         path=str,
         made=lambda name: TrailObject(name, "", 1),
     )
-    assert [item.uri for item in found] == [listed[1], "p/exports/lookup.json"]
-    assert tally.ignored == 4
-    assert tally.roots == {"p/"}
+    expected = [listed[1], "p/labels.json", "p/exports/lookup.json"]
+    assert [item.uri for item in found] == expected
+    assert ignored == {"hidden file": 1, "folder marker": 1, "digest": 1}

@@ -68,9 +68,9 @@ def trail(tmp_path: Path) -> Path:
 def test_a_folder_gives_its_trail_files_and_counts_the_rest(trail: Path) -> None:
     opened = source(trail)
     found = names(opened.objects(ALL), trail)
-    assert [Path(name).name[0] for name in found] == ["a", "b", "c", "d", "f", "i"]
+    assert sorted(Path(name).name[0] for name in found) == ["R", "a", "b", "c", "d", "f", "i", "l"]
     assert found == names(source(trail).objects(ALL), trail)
-    assert opened.ignored == 5  # digest, Config, README.md, labels.json, .hidden.json
+    assert opened.ignored == {"digest": 1, "AWS Config history": 1, "hidden file": 1}
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,8 @@ def test_a_folder_is_selected_by_its_layout(
     trail: Path, selection: Selection, expected: str
 ) -> None:
     found = names(source(trail).objects(selection), trail)
-    assert "".join(Path(name).name[0] for name in found) == expected
+    # What lies outside the layout has no day, and may hold events of any.
+    assert "".join(sorted(Path(name).name[0] for name in found)) == f"R{expected}l"
 
 
 def test_a_folder_deep_in_the_layout_still_knows_where_it_lies(trail: Path) -> None:
@@ -120,7 +121,7 @@ def test_a_relative_path_is_named_by_its_absolute_one(
         ("exports/*", "i"),
         ("**/eu-west-1/**/*.gz", "ab"),
         ("AWSLogs/*/CloudTrail/us-east-1", "cf"),
-        ("**", "abcdfi"),
+        ("**", "abcdfiRl"),
         ("*.json", "l"),
         ("*.md", "R"),
     ],
@@ -163,7 +164,7 @@ def test_pipes_in_a_folder_are_passed_by(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "b.json")
     opened = source(tmp_path)
     assert len(list(opened.objects(ALL))) == 1
-    assert opened.ignored == 1
+    assert opened.ignored == {"pipe, socket or device": 1}
 
 
 def test_a_name_that_is_no_text(tmp_path: Path) -> None:

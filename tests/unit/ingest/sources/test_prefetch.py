@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
 
 import pytest
@@ -27,11 +28,11 @@ MIB = 1024 * 1024
 class Shelf:
     """A far source whose every object can be held back, and which counts what is asked of it."""
 
-    ignored = 0
+    ignored: Mapping[str, int] = MappingProxyType({})
 
     def __init__(self, sizes: list[int]) -> None:
         self.items = [
-            TrailObject(f"s3://b/{number}", "e", size) for number, size in enumerate(sizes)
+            TrailObject(f"s3://b/{number}.json", "e", size) for number, size in enumerate(sizes)
         ]
         self.gates: dict[str, threading.Event] = {}
         self.faults: dict[str, Exception] = {}
@@ -44,10 +45,10 @@ class Shelf:
 
     def hold(self, *numbers: int) -> None:
         for number in numbers:
-            self.gates[f"s3://b/{number}"] = threading.Event()
+            self.gates[f"s3://b/{number}.json"] = threading.Event()
 
     def free(self, number: int) -> None:
-        self.gates[f"s3://b/{number}"].set()
+        self.gates[f"s3://b/{number}.json"].set()
 
     def objects(self, selection: Selection) -> Iterator[TrailObject]:  # noqa: ARG002
         try:
@@ -68,6 +69,10 @@ class Shelf:
             raise self.faults[item.uri]
         return io.BytesIO(bytes(min(item.size, 100)))
 
+    def head(self, item: TrailObject, size: int) -> bytes:
+        with self.open(item) as stream:
+            return stream.read(size)
+
     def wait_opened(self, count: int) -> None:
         with self.changed:
             assert self.changed.wait_for(lambda: len(self.opened) >= count, WAIT)
@@ -78,7 +83,7 @@ def prefetcher(shelf: Shelf, *, threads: int = 4, max_bytes: int = 32 * MIB) -> 
 
 
 def numbers(handed: list[tuple[TrailObject, BinaryIO | SourceError]]) -> list[int]:
-    return [int(item.uri.rsplit("/", 1)[-1]) for item, _ in handed]
+    return [int(item.uri.rsplit("/", 1)[-1].removesuffix(".json")) for item, _ in handed]
 
 
 def test_every_object_is_handed_out_once_with_its_bytes() -> None:
@@ -162,23 +167,23 @@ def test_listing_does_not_run_away() -> None:
 def test_one_object_s_error_is_handed_out_and_the_rest_goes_on() -> None:
     shelf = Shelf([10] * 10)
     shelf.faults = {
-        "s3://b/3": ObjectAccessDeniedError("no", hint="ask"),
-        "s3://b/5": OSError(5, "Input/output error"),
-        "s3://b/7": ZeroDivisionError("a bug"),
+        "s3://b/3.json": ObjectAccessDeniedError("no", hint="ask"),
+        "s3://b/5.json": OSError(5, "Input/output error"),
+        "s3://b/7.json": ZeroDivisionError("a bug"),
     }
     with prefetcher(shelf) as ahead:
         got = {item.uri: stream for item, stream in ahead}
-    assert isinstance(got["s3://b/3"], ObjectAccessDeniedError)
-    assert isinstance(got["s3://b/5"], ObjectUnreadableError)
-    assert "Input/output error" in str(got["s3://b/5"])
-    assert isinstance(got["s3://b/7"], ObjectUnreadableError)
-    assert "internal error" in str(got["s3://b/7"])
+    assert isinstance(got["s3://b/3.json"], ObjectAccessDeniedError)
+    assert isinstance(got["s3://b/5.json"], ObjectUnreadableError)
+    assert "Input/output error" in str(got["s3://b/5.json"])
+    assert isinstance(got["s3://b/7.json"], ObjectUnreadableError)
+    assert "internal error" in str(got["s3://b/7.json"])
     assert sum(isinstance(stream, SourceError) for stream in got.values()) == 3
 
 
 def test_what_ails_every_object_is_raised_at_once() -> None:
     shelf = Shelf([10] * 5000)
-    shelf.faults = {"s3://b/0": SourceUnreachableError("expired")}
+    shelf.faults = {"s3://b/0.json": SourceUnreachableError("expired")}
     with prefetcher(shelf) as ahead, pytest.raises(SourceUnreachableError):
         list(ahead)
     assert len(shelf.opened) < 5000

@@ -1,0 +1,91 @@
+"""What an object holds that no name tells: decided by its first bytes.
+
+Anything may lie under a prefix beside trail files: digests, AWS Config's history, flow logs,
+Parquet, CSV, notes. An object that could hold CloudTrail records is read, and the reader decides;
+every other one is skipped and counted by what it is.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from typing import Final
+
+_MOST_INFLATED: Final = 1024 * 1024
+_LAYERS: Final = 4
+
+_RECORD: Final = re.compile(
+    rb'"(?:eventSource|eventName|eventTime|eventVersion|CloudTrailEvent|logEvents|detail-type)'
+    rb'\\*"'
+)
+"""A key of a record or of an envelope, as it is or escaped within a string."""
+_BINARY: Final = (
+    (b"PAR1", "Parquet (Security Lake or Athena; convert it to JSON first)"),
+    (b"Obj\x01", "Avro"),
+    (b"ORC", "ORC"),
+    (b"PK\x03\x04", "zip archive"),
+    (b"BZh", "bzip2"),
+    (b"\xfd7zXZ", "xz"),
+    (b"\x28\xb5\x2f\xfd", "zstandard"),
+    (b"%PDF", "PDF"),
+    (b"\x89PNG", "image"),
+    (b"\xff\xd8\xff", "image"),
+    (b"SQLite format 3", "SQLite database"),
+)
+_JSON: Final = (
+    (re.compile(rb'"digestStartTime"'), "digest"),
+    (re.compile(rb'"configurationItems?"|"configSnapshotId"'), "AWS Config history"),
+    (re.compile(rb'"class_uid"'), "OCSF (CloudTrail's own files are read, not Security Lake's)"),
+)
+_TEXT: Final = (
+    (re.compile(rb"version account-id|\d+ \d{12} eni-"), "VPC flow log"),
+    (re.compile(rb"(?:https?|h2|wss?|grpcs?|tls) \d{4}-\d\d-\d\dT"), "load balancer log"),
+    (re.compile(rb"[0-9a-f]{64} \S+ \[\d\d/\w{3}/\d{4}"), "S3 access log"),
+    (re.compile(rb"#Version: \d"), "CloudFront log"),
+    (re.compile(rb"<\?xml|<[A-Za-z!]"), "XML or HTML"),
+    (re.compile(rb'(?:[^,\r\n"]+|"[^"\r\n]*")(?:,(?:[^,\r\n"]*|"[^"\r\n]*")){2,}\r?\n'), "CSV"),
+)
+_BLANK: Final = b" \t\r\n\xef\xbb\xbf"
+
+
+def may_be_trail(head: bytes) -> bool:
+    """Whether content that begins so may hold CloudTrail records."""
+    text = plain(head)
+    return bool(_RECORD.search(text)) and _json_kind(text) is None
+
+
+def kind_of(head: bytes) -> str:
+    """What content is that holds no CloudTrail records, for a count: `CSV`, `digest`, …
+
+    >>> kind_of(b"a,b,c\\n1,2,3\\n"), kind_of(b"PAR1..."), kind_of(b"")
+    ('CSV', 'Parquet (Security Lake or Athena; convert it to JSON first)', 'empty file')
+    """
+    text = plain(head)
+    for magic, name in _BINARY:
+        if text.startswith(magic):
+            return name
+    text = text.lstrip(_BLANK)
+    if not text:
+        return "empty file"
+    if text[:1] in b"{[":
+        return _json_kind(text) or "other JSON"
+    for pattern, name in _TEXT:
+        if pattern.match(text):
+            return name
+    return "binary" if b"\0" in text[:1024] else "text"
+
+
+def _json_kind(text: bytes) -> str | None:
+    return next((name for pattern, name in _JSON if pattern.search(text)), None)
+
+
+def plain(head: bytes) -> bytes:
+    """The beginning of the content below its gzip layers, as far as it can be inflated."""
+    for _ in range(_LAYERS):
+        if not head.startswith(b"\x1f\x8b"):
+            break
+        try:
+            head = zlib.decompressobj(31).decompress(head, _MOST_INFLATED)
+        except zlib.error:
+            break
+    return head

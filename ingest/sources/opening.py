@@ -1,0 +1,30 @@
+"""Opening an object: of one whose name tells nothing, its first bytes are looked at before."""
+
+from __future__ import annotations
+
+import io
+from typing import BinaryIO, Final
+
+from ingest.objects import Source, TrailObject
+from ingest.reading.recognise import kind_of, may_be_trail
+from ingest.sources.layout import Verdict, judge
+from trailhound.errors import NotCloudTrailError
+
+HEAD_BYTES: Final = 64 * 1024
+"""The most that is fetched of an object whose name tells nothing, before it is read or skipped."""
+
+
+def open_object(source: Source, item: TrailObject) -> BinaryIO:
+    """The object's bytes, as `Source.open` gives them.
+
+    Of one whose name tells nothing at most `HEAD_BYTES` are fetched first. Raises
+    `NotCloudTrailError` where these show that it is something else.
+    """
+    if judge(item.path)[0] is not Verdict.UNNAMED:
+        return source.open(item)
+    known_empty = item.etag and not item.size  # a notification may leave out both
+    head = b"" if known_empty else source.head(item, HEAD_BYTES)
+    if not may_be_trail(head):
+        kind = kind_of(head)
+        raise NotCloudTrailError(f"{item.uri}: {kind}", kind=kind)
+    return io.BytesIO(head) if len(head) == item.size else source.open(item)
