@@ -9,9 +9,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
-from ingest.objects import WHOLE_BYTES, Selection, TrailObject
+from ingest.objects import UNSEEN, WHOLE_BYTES, Selection, TrailObject
 from ingest.sources.layout import sift
 from ingest.sources.walk import Walk
 from trailhound.errors import (
@@ -22,9 +22,6 @@ from trailhound.errors import (
     SourceNotFoundError,
     SourceUnreachableError,
 )
-
-_UNSEEN: Final = "unseen"
-"""Etag of what is listed but cannot be looked at: opening it says why."""
 
 
 class LocalSource:
@@ -91,6 +88,9 @@ class LocalSource:
             raise SourceNotFoundError(f"{self._text}: nothing matches", hint="check the pattern")
         folders = [] if "**" in self._text else [each for each in matches if Path(each).is_dir()]
         files = [each for each in matches if not Path(each).is_dir()]
+        if special := [each for each in files if Path(each).exists() and not Path(each).is_file()]:
+            self._ignored["pipe, socket or device"] += len(special)
+            files = [each for each in files if each not in special]
         yield from self._folders([os.path.realpath(each) for each in folders], selection)
         yield from self._sifted(
             # a link's own path is judged, not where it leads
@@ -111,7 +111,7 @@ class LocalSource:
         if walk.special:
             self._ignored["pipe, socket or device"] += walk.special
         for folder in walk.unlisted:
-            yield TrailObject(_uri(folder), _UNSEEN, 0)
+            yield TrailObject(_uri(folder), UNSEEN, 0)
 
     def _sifted(
         self, found: Iterator[tuple[str, str]], selection: Selection
@@ -175,7 +175,7 @@ def _made(path: str, walked: str = "") -> TrailObject:
     try:
         about = os.stat(path)  # noqa: PTH116 - Path costs more than the call
     except OSError:
-        return TrailObject(_uri(path), _UNSEEN, 0, walked)
+        return TrailObject(_uri(path), UNSEEN, 0, walked)
     etag = f"{about.st_size}-{about.st_mtime_ns}"
     return TrailObject(_uri(path), etag, about.st_size, walked if walked != path else "")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import BinaryIO, Final
 
-from ingest.objects import Source, TrailObject
+from ingest.objects import UNSEEN, Source, TrailObject
 from ingest.reading.recognise import kind_of, may_be_trail
 from ingest.sources.layout import Verdict, judge
 from trailhound.errors import NotCloudTrailError
@@ -22,7 +22,8 @@ def open_object(source: Source, item: TrailObject) -> BinaryIO:
     """
     if judge(item.path)[0] is not Verdict.UNNAMED:
         return source.open(item)
-    known_empty = item.etag and not item.size  # a notification may leave out both
+    # A notification may leave out both; of what could not be looked at the size is not known.
+    known_empty = item.etag not in ("", UNSEEN) and not item.size
     head = b"" if known_empty else source.head(item, HEAD_BYTES)
     if not may_be_trail(head):
         kind = kind_of(head)

@@ -15,7 +15,9 @@ import pytest
 
 from ingest.objects import WHOLE_BYTES, Selection, Source, TrailObject
 from ingest.sources import open_source
+from ingest.sources.opening import open_object
 from trailhound.errors import (
+    NotCloudTrailError,
     ObjectAccessDeniedError,
     ObjectNotFoundError,
     ObjectUnreadableError,
@@ -303,3 +305,25 @@ def test_a_selection_that_selects_nothing(tmp_path: Path) -> None:
         )
     with pytest.raises(UsageError, match="no account id"):
         open_source(str(tmp_path), Settings(), Selection(accounts=frozenset({"prod"})))
+
+
+def test_what_cannot_be_looked_at_is_a_fault_and_no_empty_file(tmp_path: Path) -> None:
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "empty").touch()
+    folder = source(tmp_path)
+    found = {Path(item.uri).name: item for item in folder.objects(ALL)}
+    with pytest.raises(ObjectNotFoundError):
+        open_object(folder, found["nowhere"])
+    with pytest.raises(ObjectUnreadableError, match="loop"):
+        open_object(folder, found["loop"])
+    with pytest.raises(NotCloudTrailError, match="empty file"):
+        open_object(folder, found["empty"])
+
+
+def test_a_pipe_that_a_pattern_matches_is_counted_and_never_opened(tmp_path: Path) -> None:
+    put(tmp_path, "a.json")
+    os.mkfifo(tmp_path / "a.pipe")
+    matched = source(tmp_path / "a.*")
+    assert [Path(item.uri).name for item in matched.objects(ALL)] == ["a.json"]
+    assert matched.ignored == {"pipe, socket or device": 1}
