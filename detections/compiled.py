@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from detections.matcher.moved import put_back
 
 if TYPE_CHECKING:
     from detections.matcher import SigmaMatcher
+    from trailhound.cluster.dialect import Dialect
 
 Query = dict[str, Any]
 """A clause of OpenSearch's query DSL."""
@@ -37,6 +38,16 @@ class Compiled:
     """The query without its look at what repairs moved; it is what people should read."""
     unsearched: tuple[str, ...] = ()
     """Fields that the rule asks for and the index doesn't search: the matcher alone sees them."""
+
+    def on(self, dialect: Dialect) -> Compiled:
+        """The same for a cluster that takes other queries: see `trailhound.cluster.dialect`."""
+        query, exact = dialect.translated(self.query)
+        if exact:
+            return self
+        plain, _ = dialect.translated(self.plain)
+        return replace(
+            self, query=dict(query), plain=dict(plain), decide=self.decide or self.matcher
+        )
 
     def holds(self, source: Mapping[str, Any]) -> bool:
         """Whether the rule matches the event of a hit, given all of its `_source`."""

@@ -13,6 +13,7 @@ from detections.backend.fields import LEAVES, fields_at
 from detections.backend.strings import present
 from detections.packs.pack import Pack
 from detections.rule import Rule
+from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.reader import whole
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.templates import Names
@@ -72,13 +73,16 @@ def _is_asked(path: str, asked: Iterable[str]) -> bool:
 def _present(client: OpenSearch, index: str, paths: set[str]) -> set[str]:
     """Those of `paths` that any event has a value at."""
     found: set[str] = set()
+    dialect = dialect_of(client)
     ordered = sorted(paths)
     for start in range(0, len(ordered), A_REQUEST):
         some = ordered[start : start + A_REQUEST]
         lines: list[dict[str, Any]] = []
         for path in some:
             moved = {"term": {"trail.repaired": {"value": path}}}  # by a repair, from there
-            query = any_of([moved, *(present(field) for field in fields_at(path))])
+            query, _ = dialect.translated(
+                any_of([moved, *(present(field) for field in fields_at(path))])
+            )
             lines += [
                 {"index": index, "ignore_unavailable": True, "allow_no_indices": True},
                 {"size": 0, "terminate_after": 1, "track_total_hits": 1, "query": query},

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import session
+from tests.helpers.elasticsearch import session_elasticsearch
 from tests.helpers.engines import remove_namespace, session_engine
 from tests.helpers.secured import SecuredEngine, running_secured_engine
 
@@ -57,11 +58,33 @@ def engine_2_19() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session", params=["3.8", "2.19"])
+@pytest.fixture(scope="session")
+def elasticsearch_8() -> Iterator[str]:
+    """The address of a real Elasticsearch 8.19."""
+    with session_elasticsearch("8.19.21") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_9() -> Iterator[str]:
+    """The address of a real Elasticsearch 9.5."""
+    with session_elasticsearch("9.5.3") as url:
+        yield url
+
+
+ENGINES = {
+    "3.8": "engine",
+    "2.19": "engine_2_19",
+    "elasticsearch-8.19": "elasticsearch_8",
+    "elasticsearch-9.5": "elasticsearch_9",
+}
+"""Every product and generation that is supported, and its fixture."""
+
+
+@pytest.fixture(scope="session", params=ENGINES)
 def each_engine(request: pytest.FixtureRequest) -> str:
     """The address of each generation that is supported, one after the other."""
-    name = {"3.8": "engine", "2.19": "engine_2_19"}[request.param]
-    return str(request.getfixturevalue(name))
+    return str(request.getfixturevalue(ENGINES[request.param]))
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +99,7 @@ def namespace(request: pytest.FixtureRequest) -> Iterator[str]:
     """A prefix of this test's own; what it made under it on an engine is removed at the end."""
     name = f"t{uuid.uuid4().hex[:10]}"
     yield name
-    for fixture in ("engine", "engine_2_19", "each_engine"):
+    for fixture in (*ENGINES.values(), "each_engine"):
         if fixture in request.fixturenames:
             remove_namespace(request.getfixturevalue(fixture), name)
 

@@ -27,6 +27,7 @@ from detections.finding import Finding
 from detections.rule import Rule
 from detections.span import Span
 from trailhound.cluster.client import answers
+from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.reader import HITS_PAGE, cut_off, whole
 from trailhound.cluster.refusals import translate
 from trailhound.cluster.templates import Names
@@ -153,7 +154,8 @@ class Search:
 
         Where the span's vocabulary can't be told, all of them as they are: each says what is wrong.
         """
-        own = {rule.id: compiled[rule.id] for rule in rules}
+        dialect = dialect_of(self._client)
+        own = {rule.id: compiled[rule.id].on(dialect) for rule in rules}
         if len(rules) < self._worth_a_look:
             return own
         body = Vocabulary.request(span) | cut_off(self._cut_off)

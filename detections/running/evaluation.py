@@ -21,6 +21,7 @@ from detections.kinds.travel import ImpossibleTravel
 from detections.packs.reading import rule_id
 from detections.rule import Rule
 from detections.span import Span
+from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.templates import Names
 from trailhound.errors import ClusterError, ClusterUnreachableError, RuleError
 from trailhound.settings import Settings
@@ -46,6 +47,7 @@ class Evaluator:
         self._index = EventIndex(
             client, index or Names(settings.prefix).days, seconds=settings.cluster.timeout / 2
         )
+        self._client = client
         self._compiled = compiled
         self._correlations: dict[str, Correlation] = {}
 
@@ -127,4 +129,4 @@ class Evaluator:
         compiled = self._compiled.get(key)
         if compiled is None:
             raise RuleError(f"the rule {title!r} ({key}) has no query", hint="load its pack again")
-        return compiled
+        return compiled.on(dialect_of(self._client))

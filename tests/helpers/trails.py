@@ -19,6 +19,7 @@ from ingest.sources import open_source
 from trailhound.app.enrichment import enricher_from
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect, raw_request
+from trailhound.cluster.reader import IndexReader
 from trailhound.settings import Settings, load
 from trailhound.state.objects import ObjectState
 
@@ -132,16 +133,6 @@ def ledger(client: OpenSearch, settings: Settings) -> list[dict[str, Any]]:
 
 
 def _pages(client: OpenSearch, index: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    client.indices.refresh(index=index)
-    after: list[Any] | None = None
-    while True:
-        body: dict[str, Any] = {"size": 1000, "sort": [{"_id": "asc"}]}
-        if after:
-            body["search_after"] = after
-        reply = client.search(index=index, body=body)
-        assert reply["_shards"]["failed"] == 0
-        hits = reply["hits"]["hits"]
-        if not hits:
-            return
-        yield from ((hit["_id"], hit["_source"]) for hit in hits)
-        after = hits[-1]["sort"]
+    reader = IndexReader(client, index, order=({"_shard_doc": "asc"},), hits_page=1_000)
+    for hit in reader.documents({"match_all": {}}, refresh=True):
+        yield hit["_id"], hit["_source"]

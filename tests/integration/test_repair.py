@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from detections.backend.compiler import compile_detection
+from detections.events.search import Search
+from detections.rule import Place, Rule
+from detections.span import Span
 from ingest.bulk import canonical
 from ingest.repair.record import restore
 from tests.helpers.trails import (
@@ -164,6 +169,8 @@ def test_a_long_text_is_found_on_its_own_path(
     write_trail(tmp_path / "trail", [record(**changes)])
     backfill(settings, tmp_path / "trail")
     client.indices.refresh(index=f"{namespace}-cloudtrail-*")
-    query = {"wildcard": {"trail.text": {"value": f"{path}=*needle*", "case_insensitive": True}}}
-    reply = client.search(index=f"{namespace}-cloudtrail", body={"query": query})
-    assert reply["hits"]["total"]["value"] == 1
+    asked = compile_detection({"needle": {f"{path}|contains": "needle"}})
+    span = Span(datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+    plain = Rule("r", "needle", "sigma", "low", None, Place(Path()))
+    (found,) = Search(client, settings).find([plain], {"r": asked}, span)
+    assert len(list(found.findings)) == 1

@@ -117,6 +117,22 @@ RAW: Mapping = {
 """CloudTrail's own fields, under CloudTrail's own names."""
 
 
+def free_form_fields(fields: Mapping | None = None, before: str = "") -> list[str]:
+    """The paths of all free-form objects.
+
+    >>> "requestParameters" in free_form_fields()
+    True
+    """
+    found = []
+    for name, kind in (RAW if fields is None else fields).items():
+        path = f"{before}{name}"
+        if "properties" in kind:
+            found += free_form_fields(kind["properties"], f"{path}.")
+        elif kind.get("type") == "flat_object":
+            found.append(path)
+    return found
+
+
 def alias(path: str) -> Mapping:
     """An ECS name for a raw field; it costs nothing on disk."""
     return {"type": "alias", "path": path}

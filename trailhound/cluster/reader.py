@@ -15,6 +15,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
+from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.retry_policy import RetryPolicy, is_busy
 from trailhound.errors import ClusterError, RequestFailedError
@@ -96,26 +97,17 @@ class IndexReader:
 
         Raises `RequestFailedError` where there is no index: ask `count` first.
         """
-        made = self._policy.run(
-            lambda: self._client.create_pit(
-                index=self._index,
-                params={
-                    "keep_alive": KEEP_ALIVE,
-                    "ignore_unavailable": "true",
-                    "allow_partial_pit_creation": "false",
-                },
-            )
+        dialect = dialect_of(self._client)
+        identifier = self._policy.run(
+            lambda: dialect.open_point_in_time(self._client, self._index, KEEP_ALIVE)
         )
         pages = (self._hits_page, self._groups_page)
-        snapshot = Snapshot(
-            self._client, made["pit_id"], self._policy, self._order, pages, self._limit
-        )
+        snapshot = Snapshot(self._client, identifier, self._policy, self._order, pages, self._limit)
         try:
-            whole(made)
             yield snapshot
         finally:
             with cluster_errors():
-                self._client.delete_pit(body={"pit_id": [snapshot.pit]})
+                dialect.close_point_in_time(self._client, snapshot.pit)
 
     def documents(
         self, query: Query, *, fields: Sequence[str] | None = None, refresh: bool = False

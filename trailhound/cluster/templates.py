@@ -17,6 +17,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError, RequestError, TransportError
 
 from trailhound.cluster import mappings
+from trailhound.cluster.dialect import OPENSEARCH, Dialect, dialect_of
 from trailhound.cluster.refusals import is_index_block, translate
 from trailhound.errors import ForeignTemplateError, SettingsError
 from trailhound.settings import Settings
@@ -91,28 +92,28 @@ class Change:
     detail: str = ""
 
 
-def fingerprint(kind: Kind) -> str:
+def fingerprint(kind: Kind, dialect: Dialect = OPENSEARCH) -> str:
     """Changes when the mapping of this kind does."""
-    text = orjson.dumps(MAPPINGS[kind], option=orjson.OPT_SORT_KEYS)
+    text = orjson.dumps(dialect.mapping(MAPPINGS[kind]), option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(text).hexdigest()[:16]
 
 
-def mapping(kind: Kind) -> mappings.Mapping:
+def mapping(kind: Kind, dialect: Dialect = OPENSEARCH) -> mappings.Mapping:
     """The mapping with the mark that says whose it is."""
     return {
-        "_meta": {"trailhound": {"kind": kind, "fingerprint": fingerprint(kind)}},
-        **MAPPINGS[kind],
+        "_meta": {"trailhound": {"kind": kind, "fingerprint": fingerprint(kind, dialect)}},
+        **dialect.mapping(MAPPINGS[kind]),
     }
 
 
-def template(kind: Kind, settings: Settings) -> dict[str, Any]:
+def template(kind: Kind, settings: Settings, dialect: Dialect = OPENSEARCH) -> dict[str, Any]:
     """The body of the index template of this kind."""
     names = Names(settings.prefix)
     copies = settings.index.replicas
     index: dict[str, Any] = (
         {"auto_expand_replicas": "0-1"} if copies is None else {"number_of_replicas": copies}
     )
-    body: dict[str, Any] = {"mappings": mapping(kind)}
+    body: dict[str, Any] = {"mappings": mapping(kind, dialect)}
     if kind == "events":
         index |= {
             "number_of_shards": settings.index.shards,
@@ -154,7 +155,7 @@ def init(client: OpenSearch, settings: Settings) -> list[Change]:
 
 def _init_template(client: OpenSearch, settings: Settings, kind: Kind) -> Change:
     name = Names(settings.prefix).template(kind)
-    wanted = template(kind, settings)
+    wanted = template(kind, settings, dialect_of(client))
     try:
         found = client.indices.get_index_template(name=name)["index_templates"][0]
     except NotFoundError:
@@ -208,14 +209,15 @@ def _init_index(client: OpenSearch, settings: Settings, kind: Kind) -> Change:
 def _upgrade(client: OpenSearch, settings: Settings) -> list[Change]:
     """Bring the mappings of existing indices up to date. New fields only: types stay."""
     names = Names(settings.prefix)
+    dialect = dialect_of(client)
     found = marks(client, f"{names.days},{names.prefix}trailhound-*")
     changes = []
     for index, mark in sorted(found.items()):
         kind = mark.get("kind")
-        if kind not in MAPPINGS or mark.get("fingerprint") == fingerprint(kind):
+        if kind not in MAPPINGS or mark.get("fingerprint") == fingerprint(kind, dialect):
             continue
         try:
-            client.indices.put_mapping(index=index, body=mapping(kind))
+            client.indices.put_mapping(index=index, body=mapping(kind, dialect))
             changes.append(Change(index, "upgraded", "fields added to its mapping"))
         except RequestError as error:
             changes.append(Change(index, "kept", translate(error).message))
@@ -301,7 +303,7 @@ def check(client: OpenSearch, settings: Settings) -> None:
                 hint="run `trailhound init`; if it is refused, another template has a "
                 f"priority over {PRIORITY}: lower it, or set a namespace",
             )
-        if mark.get("fingerprint") != fingerprint(kind):
+        if mark.get("fingerprint") != fingerprint(kind, dialect_of(client)):
             raise ForeignTemplateError(
                 f"the index template that applies to {what} is of another version of Trailhound",
                 hint="run `trailhound init`: it upgrades in place",

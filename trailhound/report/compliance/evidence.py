@@ -39,6 +39,20 @@ def source(*services: str) -> Query:
     return {"terms": {"eventSource": [f"{service}.amazonaws.com" for service in services]}}
 
 
+ADMINISTRATOR_ACCESS = [
+    f"arn:{partition}:iam::aws:policy/AdministratorAccess"
+    for partition in (
+        "aws",
+        "aws-cn",
+        "aws-us-gov",
+        "aws-eusc",
+        "aws-iso",
+        "aws-iso-b",
+        "aws-iso-e",
+        "aws-iso-f",
+    )
+]
+"""The managed policy in each of AWS's partitions (botocore's `partitions.json`)."""
 LOGIN = call("ConsoleLogin")
 ROOT = term("userIdentity.type", "Root")
 FAILED = term("event.outcome", "failure")
@@ -125,7 +139,7 @@ EVIDENCE: Mapping[str, Evidence] = {
         "grants of AdministratorAccess",
         both(
             call("AttachRolePolicy", "AttachUserPolicy", "AttachGroupPolicy"),
-            {"wildcard": {"requestParameters.policyArn": "*:policy/AdministratorAccess"}},
+            {"terms": {"requestParameters.policyArn": ADMINISTRATOR_ACCESS}},
         ),
     ),
     "user_policy": Evidence(

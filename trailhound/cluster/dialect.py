@@ -1,0 +1,202 @@
+"""What differs between the products: one dialect for each, chosen once from `GET /`.
+
+Nobody else asks which product it is. OpenSearch is the one that everything is written in; for
+Elasticsearch the few things that differ are translated here:
+
+- free-form objects are `flattened` there and `flat_object` here. On a keyed leaf (`root.a.b`) of a
+  `flattened` field only `term`, `terms`, `prefix` and `exists` work, and see that very leaf, not
+  what lies below it; `wildcard` and `regexp` are refused. So a query on a leaf becomes one on the
+  root, which finds the value under any key: more than was asked for, and the rule's matcher
+  decides. Under a negation it becomes what surely matches, which is nothing;
+- a point in time is opened by `POST /INDEX/_pit` and named by `id`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from opensearchpy import OpenSearch
+
+from trailhound.cluster import mappings
+from trailhound.cluster.refusals import cluster_errors
+from trailhound.errors import RequestFailedError
+
+Query = Mapping[str, Any]
+
+_ROOTS: Final = frozenset(mappings.free_form_fields())
+_NOTHING: Final[Query] = {"match_none": {}}
+_LEAF_CLAUSES: Final = frozenset({"regexp", "wildcard", "term", "terms", "prefix", "exists"})
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """OpenSearch. `version` is what the server says, empty where it does not."""
+
+    version: str = ""
+    product: str = "OpenSearch"
+    codecs: frozenset[str] = frozenset({"default", "best_compression", "zstd", "zstd_no_dict"})
+
+    def mapping(self, fields: mappings.Mapping) -> mappings.Mapping:
+        """A mapping of `trailhound.cluster.mappings` in this product's types."""
+        return fields
+
+    def translated(self, query: Query) -> tuple[Query, bool]:
+        """A query as this product takes it, and whether it still matches exactly the same.
+
+        Where not, it matches more: whoever asked decides on each hit.
+        """
+        return query, True
+
+    def open_point_in_time(self, client: OpenSearch, index: str, keep_alive: str) -> str:
+        """Its id. Raises opensearch-py's exceptions."""
+        made = client.create_pit(
+            index=index,
+            params={
+                "keep_alive": keep_alive,
+                "ignore_unavailable": "true",
+                "allow_partial_pit_creation": "false",
+            },
+        )
+        failed = (made.get("_shards") or {}).get("failed")
+        if failed:
+            raise RequestFailedError(
+                f"{failed} shards of {index} did not answer", hint="check the cluster's health"
+            )
+        return str(made["pit_id"])
+
+    def close_point_in_time(self, client: OpenSearch, identifier: str) -> None:
+        """Free what it holds. Raises opensearch-py's exceptions."""
+        client.delete_pit(body={"pit_id": [identifier]})
+
+
+@dataclass(frozen=True, slots=True)
+class Elasticsearch(Dialect):
+    """Elasticsearch 8.19 and 9.x."""
+
+    product: str = "Elasticsearch"
+    codecs: frozenset[str] = frozenset({"default", "best_compression"})
+
+    def mapping(self, fields: mappings.Mapping) -> mappings.Mapping:
+        made: mappings.Mapping = {}
+        for name, value in fields.items():
+            if not isinstance(value, Mapping):
+                made[name] = value
+            elif value.get("type") == "flat_object":
+                # Not `ignore_above`: it would hide longer values from rules without a word.
+                made[name] = {"type": "flattened", "depth_limit": 1_000}
+            elif value.get("type") == "wildcard":
+                made[name] = {"type": "keyword", "index": False, "doc_values": False}
+            else:
+                made[name] = self.mapping(dict(value))
+        return made
+
+    def translated(self, query: Query) -> tuple[Query, bool]:
+        made = _translated(query, wider=True)
+        return made, made == query
+
+    def open_point_in_time(self, client: OpenSearch, index: str, keep_alive: str) -> str:
+        made = client.transport.perform_request(
+            "POST",
+            f"/{index}/_pit",
+            params={"keep_alive": keep_alive, "ignore_unavailable": "true"},
+        )
+        return str(made["id"])
+
+    def close_point_in_time(self, client: OpenSearch, identifier: str) -> None:
+        client.transport.perform_request("DELETE", "/_pit", body={"id": identifier})
+
+
+OPENSEARCH: Final = Dialect()
+
+_CHOSEN: WeakKeyDictionary[OpenSearch, Dialect] = WeakKeyDictionary()
+
+
+def dialect_of(client: OpenSearch) -> Dialect:
+    """The dialect of the cluster behind a client; asked once a client. Raises `ClusterError`."""
+    chosen = _CHOSEN.get(client)
+    if chosen is None:
+        with cluster_errors():
+            chosen = _CHOSEN[client] = from_answer(client.info())
+    return chosen
+
+
+def from_answer(answer: Mapping[str, Any]) -> Dialect:
+    """The dialect of the server that gave this answer to `GET /`.
+
+    >>> from_answer({"version": {"number": "9.5.3", "build_flavor": "default"}}).product
+    'Elasticsearch'
+    """
+    about = answer.get("version")
+    about = about if isinstance(about, Mapping) else {}
+    number = str(about.get("number") or "")
+    if about.get("distribution") == "opensearch" or "build_flavor" not in about:
+        return Dialect(number)
+    return Elasticsearch(number)
+
+
+def _translated(query: Query, *, wider: bool) -> Query:
+    """`wider`: what it may match; else, what it surely does."""
+    if len(query) == 1:
+        ((kind, body),) = query.items()
+        if kind in _LEAF_CLAUSES and isinstance(body, Mapping):
+            return _leaf(kind, body, query, wider=wider)
+        if kind == "constant_score":
+            return {kind: {**body, "filter": _translated(body["filter"], wider=wider)}}
+        if kind == "bool":
+            return {kind: _bool(body, wider=wider)}
+    return query
+
+
+def _bool(body: Mapping[str, Any], *, wider: bool) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for name, clauses in body.items():
+        if name not in ("filter", "must", "should", "must_not"):
+            made[name] = clauses
+            continue
+        inside = wider if name != "must_not" else not wider
+        many = clauses if isinstance(clauses, list) else [clauses]
+        made[name] = [_translated(each, wider=inside) for each in many]
+    return made
+
+
+def _leaf(kind: str, body: Mapping[str, Any], query: Query, *, wider: bool) -> Query:
+    path = body["field"] if kind == "exists" else next(iter(body), "")
+    root, _, below = str(path).partition(".")
+    for candidate in _ROOTS:
+        if str(path).startswith(f"{candidate}."):
+            root, below = candidate, str(path)[len(candidate) + 1 :]
+            break
+    if root not in _ROOTS or not below:
+        return _present(root) if root in _ROOTS and _is_anything(kind, body, path) else query
+    if not wider:
+        return _surely(kind, body[path] if kind != "exists" else None, root, below)
+    if kind == "exists" or _is_anything(kind, body, path):
+        return _present(root)
+    return {kind: {root: body[path]}}
+
+
+def _present(root: str) -> Query:
+    return {"exists": {"field": root}}
+
+
+def _is_anything(kind: str, body: Mapping[str, Any], path: Any) -> bool:
+    """Whether it asks for any value at all: presence on the root says as much, for less."""
+    value = body.get(path) if kind in ("regexp", "wildcard") else None
+    text = value.get("value") if isinstance(value, Mapping) else value
+    return text in ((".*",) if kind == "regexp" else ("*",))
+
+
+_WRITTEN: Final = re.compile(r"\(\\\.\[\^=\]\*\)\?$")
+"""How a path ends that stands for what lies below it as well: see `detections.backend.strings`."""
+
+
+def _surely(kind: str, value: Any, root: str, below: str) -> Query:
+    """A query on the very leaf, where the product takes one; else nothing."""
+    path = _WRITTEN.sub("", below)
+    if kind in ("term", "terms", "prefix") and path == below:
+        return {kind: {f"{root}.{path}": value}}
+    return _NOTHING
