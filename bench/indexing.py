@@ -50,7 +50,7 @@ def replay(client: OpenSearch, made: list[tuple[bytes, int]], in_flight: int) ->
                 body=body,
             )
             said = replies.read(reply, documents)
-            rejected[number] += sum(one.fate is replies.Disposition.REJECTED for one in said)
+            rejected[number] += sum(one.disposition is replies.Disposition.REJECTED for one in said)
 
     started = time.monotonic()
     threads = [threading.Thread(target=send, args=(number,)) for number in range(in_flight)]

@@ -26,13 +26,13 @@ class Counts:
     filtered: int = 0
 
     @property
-    def settled(self) -> int:
-        """Records whose fate is known."""
+    def accounted(self) -> int:
+        """Records whose outcome is known."""
         return self.indexed + self.duplicates + self.dead_lettered + self.filtered
 
     @property
     def holds(self) -> bool:
-        return self.read == self.settled
+        return self.read == self.accounted
 
     def add(self, other: Counts) -> None:
         for field in fields(self):
@@ -46,7 +46,7 @@ class Counts:
         """Raise `AccountingError` where the identity does not hold for `what`."""
         if not self.holds:
             raise AccountingError(
-                f"{what}: {self.read} records read, but {self.settled} accounted for "
+                f"{what}: {self.read} records read, but {self.accounted} accounted for "
                 f"({self.as_dict()})",
                 hint="this is a fault of Trailhound: run it again with --debug and report it",
             )

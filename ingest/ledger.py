@@ -103,7 +103,7 @@ class _Answer:
 
     @property
     def conflict(self) -> bool:
-        return self.reply.fate is replies.Disposition.CONFLICT
+        return self.reply.disposition is replies.Disposition.CONFLICT
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +126,14 @@ class Ledger:
         self,
         client: OpenSearch,
         index: str,
-        patience: RetryPolicy,
+        retry_policy: RetryPolicy,
         *,
         claim_seconds: float,
         wanted: Criteria = EVERYTHING,
     ) -> None:
         self._client = client
         self._index = index
-        self._patience = patience
+        self._retry_policy = retry_policy
         self._claim_seconds = claim_seconds
         self.worker = Worker.this()
         self.wanted = wanted
@@ -195,7 +195,7 @@ class Ledger:
                     self._beat()
                     beaten = time.monotonic()
             except Exception:  # noqa: BLE001 - told again, to somebody, by the next flush
-                if self._patience.stop.is_set():
+                if self._retry_policy.stop.is_set():
                     return
 
     # Claims.
@@ -229,7 +229,7 @@ class Ledger:
     def _told_to_stop_within(self, seconds: float) -> bool:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            if self.no_more.is_set() or self._patience.stop.wait(0.1):
+            if self.no_more.is_set() or self._retry_policy.stop.wait(0.1):
                 return True
         return False
 
@@ -356,44 +356,6 @@ class Ledger:
         found = self._stored(list(group))
         return {each.entry.uri: each.entry for each in found.values() if each.entry is not None}
 
-    def done(self, group: list[TrailObject]) -> set[str]:
-        """Of these objects, the `uri`s of those that need no reading. Only reads."""
-        known = self.entries(group)
-        return {
-            item.uri
-            for item in group
-            if (entry := known.get(item.uri)) is not None
-            and entry.is_done_for(item.etag, self.wanted)
-        }
-
-    def skip(self, objects: Iterable[tuple[TrailObject, str]]) -> None:
-        """Note that these objects hold no events, each with its reason, so that nobody asks again
-        while their content is the same. One that was read, or is being read, is left alone.
-
-        At most some hundreds at once.
-        """
-        reasons = {object_id(item.uri): (item, reason) for item, reason in objects}
-        known = self._read(list(reasons))
-        actions: list[dict[str, Any]] = []
-        for identifier, (item, reason) in reasons.items():
-            version = known.get(identifier)
-            entry = version.entry if version is not None else None
-            if entry is not None and (entry.state == "claimed" or entry.was_read(item.etag)):
-                continue
-            check: dict[str, Any] = {"_id": identifier}
-            if version is not None:
-                check |= version.version
-            noted = ObjectState(
-                uri=item.uri,
-                etag=item.etag,
-                size=item.size,
-                state="skipped",
-                reason=reason,
-                finished_at=datetime.now(UTC).isoformat(),
-            )
-            actions += [{"create" if version is None else "index": check}, noted.document()]
-        self._bulk(actions)  # a conflict: somebody else knows more by now
-
     # What became of an object.
 
     def finish(
@@ -500,7 +462,7 @@ class Ledger:
         return found
 
     def _get(self, identifiers: list[str]) -> dict[str, dict[str, Any]]:
-        reply = self._patience.run(
+        reply = self._retry_policy.run(
             lambda: self._client.transport.perform_request(
                 "POST", f"/{self._index}/_mget", body={"ids": identifiers}
             )
@@ -515,7 +477,7 @@ class Ledger:
         number = sum(1 for action in actions if len(action) == 1 and action.keys() & _ACTIONS)
         attempt, since = 0, time.monotonic()
         while True:
-            reply = self._patience.run(
+            reply = self._retry_policy.run(
                 lambda: self._client.transport.perform_request(
                     "POST",
                     f"/{self._index}/_bulk",
@@ -527,24 +489,24 @@ class Ledger:
             said = replies.read(reply, number)
             for answer in said:
                 self._refuse(answer)
-            if not any(answer.fate is replies.Disposition.RETRY for answer in said):
+            if not any(answer.disposition is replies.Disposition.RETRY for answer in said):
                 items = (next(iter(item.values())) for item in reply["items"])
                 return [
                     _Answer(answer, item.get("_seq_no", -1), item.get("_primary_term", 0))
                     for answer, item in zip(said, items, strict=True)
                 ]
-            self._patience.wait(attempt, since, f"{self._index} is too busy")
+            self._retry_policy.wait(attempt, since, f"{self._index} is too busy")
             attempt += 1
 
     def _refuse(self, answer: replies.Reply) -> None:
         """Raise `ClusterBlockedError` for an answer after which no checkpoint is kept."""
-        if answer.fate is replies.Disposition.MISSING_INDEX:
+        if answer.disposition is replies.Disposition.MISSING_INDEX:
             raise ClusterBlockedError(
                 f"the index {self._index} does not exist, and the cluster does not create it: "
                 f"{answer.reason}",
                 hint="run `trailhound init`, then the same command again",
             )
-        if answer.fate in (replies.Disposition.BLOCKED, replies.Disposition.REJECTED):
+        if answer.disposition in (replies.Disposition.BLOCKED, replies.Disposition.REJECTED):
             if answer.status == 404:  # releasing what is no longer there
                 return
             raise ClusterBlockedError(

@@ -60,7 +60,7 @@ class ObjectProgress:
             if not self.aborted:
                 self.counts.read += number
 
-    def settle(self, term: Term, number: int = 1) -> None:
+    def record(self, term: Term, number: int = 1) -> None:
         """The fate of so many records is known."""
         with self._lock:
             self.progressed = time.monotonic()
@@ -96,7 +96,7 @@ class ObjectProgress:
             if self.aborted or not (self._reading or not self.counts.holds):
                 return
             self.aborted, self.fault, self.retry = True, fault, retry
-            self.counts.read = self.counts.settled
+            self.counts.read = self.counts.accounted
         self._on_done(self)
 
 

@@ -48,23 +48,23 @@ class Pipeline:
         client: OpenSearch,
         settings: Settings,
         enricher: Enricher,
-        patience: RetryPolicy,
+        retry_policy: RetryPolicy,
         *,
         selection: Selection,
     ) -> None:
         self._settings = settings
-        self._patience = patience
+        self._retry_policy = retry_policy
         names = templates.Names(settings.prefix)
         templates.check(client, settings)
-        self.days = Days(client, settings, patience)
+        self.days = Days(client, settings, retry_policy)
         self.ledger = Ledger(
-            client, names.ledger, patience, claim_seconds=settings.ingest.claim_seconds
+            client, names.ledger, retry_policy, claim_seconds=settings.ingest.claim_seconds
         )
-        self.deadletters = DeadLetters(client, names.deadletter, settings.spool, patience)
-        self.sender = Sender(client, patience, AdaptiveLimiter(settings.ingest.in_flight))
-        conflicts = Conflicts(client, patience)
-        self.settlement = BulkResultHandler(
-            self.sender, conflicts, self.days, self.deadletters, patience
+        self.deadletters = DeadLetters(client, names.deadletter, settings.spool, retry_policy)
+        self.sender = Sender(client, retry_policy, AdaptiveLimiter(settings.ingest.in_flight))
+        conflicts = Conflicts(client, retry_policy)
+        self.result_handler = BulkResultHandler(
+            self.sender, conflicts, self.days, self.deadletters, retry_policy
         )
         self._selection = selection
         self._limits = ReadLimits(
@@ -85,7 +85,9 @@ class Pipeline:
         """Senders ready, this worker known to the others."""
         self.ledger.start()  # first: it may refuse, and senders would wait for ever
         self._writer = BulkWriter(
-            self._settings.ingest, patience=self._patience, settlement=self.settlement
+            self._settings.ingest,
+            retry_policy=self._retry_policy,
+            result_handler=self.result_handler,
         )
 
     @property
@@ -109,7 +111,7 @@ class Pipeline:
                     run.read(len(chunk.records) + len(chunk.faults))
                     for made in assembler.assemble(chunk, run, keep):
                         if made.filtered:
-                            run.settle("filtered", made.filtered)
+                            run.record("filtered", made.filtered)
                         if made.dead:
                             self.deadletters.put(made.dead)
                         if made.batch.heads:
@@ -137,7 +139,7 @@ class Pipeline:
 
     def abandon(self) -> None:
         """After an error: stop sending, and give claims back if the cluster still listens."""
-        self._patience.stop.set()
+        self._retry_policy.stop.set()
         self.writer.abandon()
         with suppress(TrailhoundError, Stopped):
             self.ledger.close()

@@ -39,14 +39,16 @@ class Backfill:
         selection: Selection,
         force: bool = False,
         limit: int | None = None,
-        patience: RetryPolicy | None = None,
+        retry_policy: RetryPolicy | None = None,
     ) -> None:
         self._settings = settings
         self._selection = selection
         self._force = force
         self._limit = limit
-        self._patience = patience or RetryPolicy(settings.ingest.give_up_after)
-        self.pipeline = Pipeline(client, settings, enricher, self._patience, selection=selection)
+        self._retry_policy = retry_policy or RetryPolicy(settings.ingest.give_up_after)
+        self.pipeline = Pipeline(
+            client, settings, enricher, self._retry_policy, selection=selection
+        )
         self.ledger = self.pipeline.ledger
         self._report = Report()
         self._lock = threading.Lock()
@@ -59,7 +61,7 @@ class Backfill:
 
         Where the cluster is away, that is waited for 30 s and no longer.
         """
-        self._patience.hurry(_STOPPING_SECONDS)
+        self._retry_policy.set_deadline(_STOPPING_SECONDS)
         self._stopping.set()
         self.ledger.no_more.set()
 
@@ -107,8 +109,8 @@ class Backfill:
             report.ignored_kinds.update(source.ignored)
         report.ignored_kinds.update(self.ledger.ignored)
         report.interrupted = self._stopping.is_set()
-        report.repaired = self.pipeline.settlement.stats.repaired
-        report.conflicts = self.pipeline.settlement.stats.conflicts
+        report.repaired = self.pipeline.result_handler.stats.repaired
+        report.conflicts = self.pipeline.result_handler.stats.conflicts
         report.retries = self.pipeline.sender.stats.retries
         report.spooled = self.pipeline.deadletters.spooled
         report.dead_letter_codes = dict(self.pipeline.deadletters.codes)
@@ -158,7 +160,7 @@ class Backfill:
         for item in items:
             place = self._report.matched.add(item)
             if place is not None and place.day is not None:
-                self.pipeline.days.expect(place.day.strftime("%Y.%m.%d"))
+                self.pipeline.days.reserve(place.day.strftime("%Y.%m.%d"))
             yield item
 
     def _within_limit(self, items: Iterator[TrailObject], limit: int) -> Iterator[TrailObject]:

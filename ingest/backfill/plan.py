@@ -15,13 +15,13 @@ from ingest.counts import Counts
 from ingest.documents.record_filter import criteria
 from ingest.ledger import Ledger
 from ingest.objects import Selection, Source
-from ingest.sources.layout import Verdict, judge
+from ingest.sources.layout import NameClass, classify
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 
 _AT_ONCE = 1_000
-_PATIENCE = 60.0
+_GIVE_UP_AFTER = 60.0
 """Seconds: somebody is waiting for the answer."""
 
 
@@ -76,7 +76,7 @@ def plan(
     ledger = Ledger(
         client,
         Names(settings.prefix).ledger,
-        RetryPolicy(min(_PATIENCE, settings.ingest.give_up_after or _PATIENCE)),
+        RetryPolicy(min(_GIVE_UP_AFTER, settings.ingest.give_up_after or _GIVE_UP_AFTER)),
         claim_seconds=settings.ingest.claim_seconds,
         wanted=criteria(settings, selection),
     )
@@ -95,7 +95,7 @@ def plan(
                     found.skipped_objects += 1
                 elif limit is None or found.objects < limit:
                     found.objects += 1
-                    found.unnamed_objects += judge(item.path)[0] is Verdict.UNNAMED
+                    found.unnamed_objects += classify(item.path)[0] is NameClass.UNNAMED
                     found.objects_read_again += entry is not None and entry.was_read(item.etag)
                     found.bytes += item.size
         found.ignored_kinds.update(source.ignored)

@@ -1,4 +1,4 @@
-"""Several processes on one backfill: each has a share of the objects, and a whole pipeline.
+"""Several processes on one backfill: each has a shard of the objects, and a whole pipeline.
 
 Objects are dealt out by their name's hash, so no event and no list of objects ever crosses a
 process boundary: settings go down, counts come up.
@@ -30,7 +30,7 @@ from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.errors import TrailhoundError
 from trailhound.settings import Settings
 
-_TOLD_EVERY = 0.25
+_PROGRESS_EVERY = 0.25
 _STOP = "stop"
 
 
@@ -50,15 +50,15 @@ class Job:
 class Shard:
     """The objects of a source whose names fall to one worker."""
 
-    def __init__(self, source: Source, share: int, of: int) -> None:
+    def __init__(self, source: Source, shard: int, of: int) -> None:
         self._source = source
-        self._share = share
+        self._shard = shard
         self._of = of
 
     @property
     def ignored(self) -> Mapping[str, int]:
         """Each worker lists all; only the first one counts these."""
-        return self._source.ignored if self._share == 0 else {}
+        return self._source.ignored if self._shard == 0 else {}
 
     def objects(self, selection: Selection) -> Iterator[TrailObject]:
         return (item for item in self._source.objects(selection) if self._mine(item.uri))
@@ -70,7 +70,7 @@ class Shard:
         return self._source.head(item, size)
 
     def _mine(self, uri: str) -> bool:
-        return int.from_bytes(hashlib.sha256(uri.encode()).digest()[:8]) % self._of == self._share
+        return int.from_bytes(hashlib.sha256(uri.encode()).digest()[:8]) % self._of == self._shard
 
 
 class WorkerPool:
@@ -99,10 +99,10 @@ class WorkerPool:
         started = time.monotonic()
         context = multiprocessing.get_context("spawn")
         processes: list[SpawnProcess] = []
-        for share in range(self._workers):
+        for shard in range(self._workers):
             ours, theirs = context.Pipe()
             process = context.Process(
-                target=_work, args=(self._job, share, self._workers, theirs), name=f"worker-{share}"
+                target=_work, args=(self._job, shard, self._workers, theirs), name=f"worker-{shard}"
             )
             process.start()
             theirs.close()
@@ -125,24 +125,24 @@ class WorkerPool:
         finished: set[int] = set()
         while open_lines:
             for line in wait(list(open_lines.values())):
-                share = next(key for key, value in open_lines.items() if value is line)
+                shard = next(key for key, value in open_lines.items() if value is line)
                 try:
-                    told = open_lines[share].recv()
+                    told = open_lines[shard].recv()
                 except (EOFError, OSError):
-                    del open_lines[share]
-                    if share not in finished:
+                    del open_lines[shard]
+                    if shard not in finished:
                         failure = failure or TrailhoundError(
-                            f"worker {share} ended without a word (killed, or out of memory)",
+                            f"worker {shard} ended without a word (killed, or out of memory)",
                             hint="run the same command again: it resumes",
                         )
                         self.stop()
                     continue
                 if isinstance(told, Report):
-                    self._reports[share] = told
+                    self._reports[shard] = told
                 elif told is None:
-                    finished.add(share)
+                    finished.add(shard)
                 else:
-                    finished.add(share)
+                    finished.add(shard)
                     failure = failure or _error(*told)
                     self.stop()
         return failure
@@ -161,14 +161,14 @@ def _error(kind: str, message: str, hint: str) -> TrailhoundError:
     return made(message, hint=hint)
 
 
-def _work(job: Job, share: int, of: int, line: Connection) -> None:
+def _work(job: Job, shard: int, of: int, line: Connection) -> None:
     """A worker's whole life."""
     # Ctrl-C reaches the whole group; the parent tells us in its own words.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         with cluster_errors(job.settings):
-            line.send(_run(job, share, of, line))
+            line.send(_run(job, shard, of, line))
         line.send(None)
     except TrailhoundError as error:
         line.send((type(error).__name__, error.message, error.hint))
@@ -178,41 +178,41 @@ def _work(job: Job, share: int, of: int, line: Connection) -> None:
         line.send(("TrailhoundError", f"{type(error).__name__}: {error}", "run it with --debug"))
 
 
-def _run(job: Job, share: int, of: int, line: Connection) -> Report:
+def _run(job: Job, shard: int, of: int, line: Connection) -> Report:
     settings = job.settings
-    limit = None if job.limit is None else len(range(share, job.limit, of))
+    limit = None if job.limit is None else len(range(shard, job.limit, of))
     backfill = Backfill(
         connect(settings),
         settings,
-        job.enricher_from(settings, job.warn if share == 0 else _silent),
+        job.enricher_from(settings, job.warn if shard == 0 else _silent),
         selection=job.selection,
         force=job.force,
         limit=limit,
-        patience=RetryPolicy(settings.ingest.give_up_after),
+        retry_policy=RetryPolicy(settings.ingest.give_up_after),
     )
     ended = threading.Event()
     threads = [
-        threading.Thread(target=_tell, args=(backfill, line, ended), daemon=True),
-        threading.Thread(target=_obey, args=(backfill, line), daemon=True),
+        threading.Thread(target=_send_progress, args=(backfill, line, ended), daemon=True),
+        threading.Thread(target=_wait_for_stop, args=(backfill, line), daemon=True),
     ]
     for thread in threads:
         thread.start()
     try:
-        return backfill.run([Shard(open_source(text, settings), share, of) for text in job.sources])
+        return backfill.run([Shard(open_source(text, settings), shard, of) for text in job.sources])
     finally:
         ended.set()
         threads[0].join()
 
 
-def _tell(backfill: Backfill, line: Connection, ended: threading.Event) -> None:
-    while not ended.wait(_TOLD_EVERY):
+def _send_progress(backfill: Backfill, line: Connection, ended: threading.Event) -> None:
+    while not ended.wait(_PROGRESS_EVERY):
         try:
             line.send(backfill.snapshot())
         except OSError:
             return
 
 
-def _obey(backfill: Backfill, line: Connection) -> None:
+def _wait_for_stop(backfill: Backfill, line: Connection) -> None:
     """Stop when told to, or when the parent is gone."""
     with suppress(EOFError, OSError):
         line.recv()

@@ -62,7 +62,7 @@ class Batch:
     """Stamp of the first send; earlier documents of the same provenance are another run's."""
     lost_reply: bool = False
     """An earlier request with these documents got no reply: some may be in the index already."""
-    rung: int = 0
+    repair_level: int = 0
     """0 as read, 1 repaired, 2 thoroughly repaired: what a rejection leads to next."""
     raws: list[bytes] | None = None
     """The records as they were read, where the heads hold repaired ones."""
@@ -111,14 +111,14 @@ class Batch:
             sum(map(len, heads)),
             self.first_sent,
             self.lost_reply,
-            self.rung,
+            self.repair_level,
             [self.raws[item] for item in items] if self.raws is not None else None,
         )
 
-    def sibling(self, rung: int | None = None) -> Batch:
+    def sibling(self, repair_level: int | None = None) -> Batch:
         """An empty batch with the same history of sending, for documents made from these."""
         made = Batch(first_sent=self.first_sent, lost_reply=self.lost_reply, raws=[])
-        made.rung = self.rung if rung is None else rung
+        made.repair_level = self.repair_level if repair_level is None else repair_level
         return made
 
     def append(

@@ -79,9 +79,9 @@ def same_record(source: bytes, record: bytes) -> bool:
 class Conflicts:
     """Reads stored records back."""
 
-    def __init__(self, client: OpenSearch, patience: RetryPolicy) -> None:
+    def __init__(self, client: OpenSearch, retry_policy: RetryPolicy) -> None:
         self._client = client
-        self._patience = patience
+        self._retry_policy = retry_policy
 
     def stored(self, batch: Batch, items: list[int]) -> list[bytes | Reply | None]:
         """The text of `_source` of each of these items; None where there is no such document.
@@ -93,7 +93,7 @@ class Conflicts:
         body = msgspec.json.encode(
             {"docs": [{"_index": index, "_id": identifier} for index, identifier in targets]}
         )
-        reply = self._patience.run(lambda: raw_request(self._client, "POST", "/_mget", body))
+        reply = self._retry_policy.run(lambda: raw_request(self._client, "POST", "/_mget", body))
         docs = _replies.decode(reply).docs
         if len(docs) != len(items):
             raise ValueError(f"{len(items)} documents asked for, {len(docs)} in the reply")

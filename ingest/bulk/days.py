@@ -24,15 +24,15 @@ class Days:
     before anything is written, and a shard limit is met before any event is in flight.
     """
 
-    def __init__(self, client: OpenSearch, settings: Settings, patience: RetryPolicy) -> None:
+    def __init__(self, client: OpenSearch, settings: Settings, retry_policy: RetryPolicy) -> None:
         self._client = client
         self._names = templates.Names(settings.prefix)
-        self._patience = patience
+        self._retry_policy = retry_policy
         self._shards = settings.index.shards * (1 + (settings.index.replicas or 0))
         self._lock = threading.Lock()
         self._known: set[str] = set()
-        self._marks = patience.run(lambda: templates.marks(client, self._names.days))
-        self._room = self._first_room = patience.run(lambda: shard_room(client))
+        self._marks = retry_policy.run(lambda: templates.marks(client, self._names.days))
+        self._room = self._first_room = retry_policy.run(lambda: shard_room(client))
         self._expected: set[str] = set()
         self._coming = 0
         self._created = 0
@@ -47,7 +47,7 @@ class Days:
             if index not in self._known:
                 if index not in self._marks:
                     self._create(index)
-                    found = self._patience.run(lambda: templates.marks(self._client, index))
+                    found = self._retry_policy.run(lambda: templates.marks(self._client, index))
                     self._marks |= found
                 if not self._marks.get(index):
                     raise ForeignTemplateError(
@@ -68,7 +68,7 @@ class Days:
             self._marks.pop(index, None)
         self.ensure(index.rpartition("-")[2])
 
-    def expect(self, day: str) -> None:
+    def reserve(self, day: str) -> None:
         """Events of this day are to come. Raises `ClusterBlockedError` once there are too many
         new ones.
 
@@ -99,7 +99,7 @@ class Days:
         # Others make indices too: ask again now and then, and before saying that there is no room.
         stale = self._created % _ROOM_READ_EVERY == 0
         if self._room is not None and (stale or self._room < self._shards):
-            self._room = self._patience.run(lambda: shard_room(self._client))
+            self._room = self._retry_policy.run(lambda: shard_room(self._client))
         self.check_shard_limit(1)
 
         def create() -> None:
@@ -109,7 +109,7 @@ class Days:
                 if "resource_already_exists" not in str(error.error):
                     raise
 
-        self._patience.run(create)
+        self._retry_policy.run(create)
         if self._room is not None:
             self._room -= self._shards
 

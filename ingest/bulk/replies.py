@@ -50,7 +50,7 @@ _INDEX_UNREADABLE = "/7/"
 class Reply:
     """The reply for one document."""
 
-    fate: Disposition
+    disposition: Disposition
     status: int
     reason: str = ""
     kind: str = ""
@@ -64,7 +64,7 @@ _TAKEN = Reply(Disposition.CONFLICT, 409)
 def read(reply: dict[str, Any], expected: int) -> list[Reply]:
     """One `Reply` a document, in the order sent. Raises ValueError where the numbers differ.
 
-    >>> [r.fate.name for r in read({"items": [{"create": {"status": 201}}]}, 1)]
+    >>> [r.disposition.name for r in read({"items": [{"create": {"status": 201}}]}, 1)]
     ['INDEXED']
     """
     items = reply.get("items") or []
@@ -106,10 +106,12 @@ def _read_item(item: dict[str, Any]) -> Reply:
         return _TAKEN
     error = item.get("error") or {}
     kind = error.get("type", "")
-    return Reply(_fate(status, kind, error.get("reason") or ""), status, _reason(error), kind)
+    return Reply(
+        _disposition(status, kind, error.get("reason") or ""), status, _reason(error), kind
+    )
 
 
-def _fate(status: int, kind: str, reason: str) -> Disposition:
+def _disposition(status: int, kind: str, reason: str) -> Disposition:
     if status in _BUSY:
         return Disposition.RETRY
     if kind == "index_not_found_exception":

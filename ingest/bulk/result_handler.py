@@ -25,8 +25,8 @@ from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.errors import RecordError
 
 _COMPARED_AT_ONCE = 500
-_LAST_RUNG = 2
-_PATIENT_TRIES = 6
+_MAX_REPAIR_LEVEL = 2
+_MAX_RETRIES_OF_500 = 6
 """Tries of a document that gets a 500 while others pass; then it is the document."""
 
 
@@ -47,59 +47,61 @@ class BulkResultHandler:
         conflicts: Conflicts,
         days: Days,
         deadletters: DeadLetters,
-        patience: RetryPolicy,
+        retry_policy: RetryPolicy,
     ) -> None:
         self._sender = sender
         self._conflicts = conflicts
         self._days = days
         self._deadletters = deadletters
-        self._patience = patience
+        self._retry_policy = retry_policy
         self.stats = BulkResultStats()
 
-    def deliver(self, batch: Batch) -> None:
+    def process(self, batch: Batch) -> None:
         """Send a batch until each of its documents is settled."""
         attempt, since = 0, 0.0
         while batch.heads:
-            said = self._sender.send(batch)
-            again = self._settle(batch, said, attempt)
+            replies = self._sender.send(batch)
+            again = self._record(batch, replies, attempt)
             if again:
                 # What was refused before the work is not there; a 5xx may have come after it.
-                if any(said[item].status >= 500 for item in again):
+                if any(replies[item].status >= 500 for item in again):
                     batch.lost_reply = True
-                self._sender.gate.refused()
+                self._sender.limiter.refused()
                 since = since or time.monotonic()
-                self._patience.wait(attempt, since, said[again[0]].reason)
+                self._retry_policy.wait(attempt, since, replies[again[0]].reason)
                 attempt += 1
             batch = batch.pick(again)
 
-    def _settle(self, batch: Batch, said: list[Reply], attempt: int) -> list[int]:
+    def _record(self, batch: Batch, replies: list[Reply], attempt: int) -> list[int]:
         """Settle what can be; the items to send again are returned."""
-        if said.count(INDEXED) == len(said):
-            _settle_indexed(batch.owners)
+        if replies.count(INDEXED) == len(replies):
+            _record_indexed(batch.owners)
             return []
-        by_fate: dict[Disposition, list[int]] = {}
-        for item, reply in enumerate(said):
-            by_fate.setdefault(reply.fate, []).append(item)
-        _settle_indexed([batch.owners[item] for item in by_fate.get(Disposition.INDEXED, [])])
-        for item in by_fate.get(Disposition.BLOCKED, []):
-            reply = said[item]
+        by_disposition: dict[Disposition, list[int]] = {}
+        for item, reply in enumerate(replies):
+            by_disposition.setdefault(reply.disposition, []).append(item)
+        _record_indexed(
+            [batch.owners[item] for item in by_disposition.get(Disposition.INDEXED, [])]
+        )
+        for item in by_disposition.get(Disposition.BLOCKED, []):
+            reply = replies[item]
             raise refused_item(batch.target(item)[0], reply.status, reply.kind, reply.reason)
-        missing = by_fate.get(Disposition.MISSING_INDEX, [])
+        missing = by_disposition.get(Disposition.MISSING_INDEX, [])
         for index in {batch.target(item)[0] for item in missing}:
             self._days.recreate(index)
-        again = by_fate.get(Disposition.RETRY, []) + missing
-        rejected = by_fate.get(Disposition.REJECTED, [])
-        if attempt >= _PATIENT_TRIES:
-            rejected = rejected + [item for item in again if said[item].status == 500]
-            again = [item for item in again if said[item].status != 500]
-        taken = by_fate.get(Disposition.CONFLICT, [])
-        for start in range(0, len(taken), _COMPARED_AT_ONCE):
-            self._compare(batch, taken[start : start + _COMPARED_AT_ONCE])
+        again = by_disposition.get(Disposition.RETRY, []) + missing
+        rejected = by_disposition.get(Disposition.REJECTED, [])
+        if attempt >= _MAX_RETRIES_OF_500:
+            rejected = rejected + [item for item in again if replies[item].status == 500]
+            again = [item for item in again if replies[item].status != 500]
+        conflicting = by_disposition.get(Disposition.CONFLICT, [])
+        for start in range(0, len(conflicting), _COMPARED_AT_ONCE):
+            self._compare(batch, conflicting[start : start + _COMPARED_AT_ONCE])
         if rejected:
-            self._repair(batch, rejected, said)
-        blocked = by_fate.get(Disposition.DAY_BLOCKED, [])
+            self._repair(batch, rejected, replies)
+        blocked = by_disposition.get(Disposition.DAY_BLOCKED, [])
         for start in range(0, len(blocked), _COMPARED_AT_ONCE):
-            self._wait_for_day(batch, blocked[start : start + _COMPARED_AT_ONCE], said)
+            self._wait_for_day(batch, blocked[start : start + _COMPARED_AT_ONCE], replies)
         return again
 
     def _compare(self, batch: Batch, items: list[int]) -> None:
@@ -121,15 +123,15 @@ class BulkResultHandler:
                 self.stats.conflicts += 1
         for term, owners in same.items():
             for owner, number in Counter(owners).items():
-                owner.settle(term, number)
+                owner.record(term, number)
         self._deadletters.put(dead)
-        self.deliver(others)
+        self.process(others)
 
-    def _wait_for_day(self, batch: Batch, items: list[int], said: list[Reply]) -> None:
+    def _wait_for_day(self, batch: Batch, items: list[int], replies: list[Reply]) -> None:
         """Their day is read-only or closed: to the dead letters, but for what is there already."""
         others = batch.sibling()
         dead: list[DeadLetter] = []
-        readable = [item for item in items if _code(said[item]) == "day_read_only"]
+        readable = [item for item in items if _code(replies[item]) == "day_read_only"]
         stored = (
             zip(readable, self._conflicts.stored(batch, readable), strict=True) if readable else ()
         )
@@ -137,42 +139,42 @@ class BulkResultHandler:
         for item in items:
             source = found.get(item)
             if not isinstance(source, bytes):
-                dead.append(_waiting(batch, item, source or said[item]))
+                dead.append(_waiting(batch, item, source or replies[item]))
                 continue
             owner, position, record = batch.owners[item], batch.positions[item], batch.record(item)
             if same_record(source, record):
                 ours = batch.lost_reply and written_by_us(source, batch, item)
-                owner.settle("indexed" if ours else "duplicates")
+                owner.record("indexed" if ours else "duplicates")
             else:  # another record has its eventID: look whether it is there under an id of its own
                 others.append(*_renamed(batch, item), owner, position, record)
         self._deadletters.put(dead)
-        self.deliver(others)
+        self.process(others)
 
-    def _repair(self, batch: Batch, items: list[int], said: list[Reply]) -> None:
+    def _repair(self, batch: Batch, items: list[int], replies: list[Reply]) -> None:
         """Rejected for its content: repaired and sent again, then thoroughly, then given up."""
-        repaired = batch.sibling(rung=batch.rung + 1)
+        repaired = batch.sibling(repair_level=batch.repair_level + 1)
         dead = []
         for item in items:
             owner, position, record = batch.owners[item], batch.positions[item], batch.record(item)
-            reason = said[item].reason
+            reason = replies[item].reason
             try:
-                if batch.rung >= _LAST_RUNG:
+                if batch.repair_level >= _MAX_REPAIR_LEVEL:
                     raise RecordError("it was refused again after being repaired")
-                head, end = _repaired(batch, item, thorough=batch.rung == 1)
+                head, end = _repaired(batch, item, thorough=batch.repair_level == 1)
                 repaired.append(head, end, owner, position, record)
             except RecordError as error:
                 why = f"{reason}; {error.message}"
                 day = _day(batch.target(item)[0])
-                dead.append(DeadLetter(owner, position, record, said[item].kind, why, day))
+                dead.append(DeadLetter(owner, position, record, replies[item].kind, why, day))
         self._deadletters.put(dead)
-        if batch.rung == 0:
+        if batch.repair_level == 0:
             self.stats.repaired += len(repaired)
-        self.deliver(repaired)
+        self.process(repaired)
 
 
-def _settle_indexed(owners: list[ObjectProgress]) -> None:
+def _record_indexed(owners: list[ObjectProgress]) -> None:
     for owner, number in Counter(owners).items():
-        owner.settle("indexed", number)
+        owner.record("indexed", number)
 
 
 def _code(reply: Reply) -> str:

@@ -32,12 +32,14 @@ class SenderStats:
 
 
 class Sender:
-    """Sends batches through a gate; many threads may share one."""
+    """Sends batches through a limiter; many threads may share one."""
 
-    def __init__(self, client: OpenSearch, patience: RetryPolicy, gate: AdaptiveLimiter) -> None:
+    def __init__(
+        self, client: OpenSearch, retry_policy: RetryPolicy, limiter: AdaptiveLimiter
+    ) -> None:
         self._client = client
-        self._patience = patience
-        self.gate = gate
+        self._retry_policy = retry_policy
+        self.limiter = limiter
         self.stats = SenderStats()
 
     def send(self, batch: Batch) -> list[Reply]:
@@ -52,7 +54,7 @@ class Sender:
             batch.first_sent = batch.first_sent or sent
             body = batch.body(sent)
             try:
-                with self.gate:
+                with self.limiter:
                     reply = self._post(body)
             except TransportError as error:
                 if error.status_code in _REFUSED_WHOLE:
@@ -61,15 +63,15 @@ class Sender:
                     raise translate(error) from error
                 batch.lost_reply = batch.lost_reply or may_have_arrived(error)
                 if error.status_code == 429:
-                    self.gate.refused()
+                    self.limiter.refused()
                 since = since or time.monotonic()
                 self.stats.retries += 1
-                self._patience.wait(attempt, since, translate(error).message)
+                self._retry_policy.wait(attempt, since, translate(error).message)
                 attempt += 1
                 if batch.lost_reply and (deep := _too_deep(batch)):
                     return self._without(batch, deep)
                 continue
-            self.gate.accepted()
+            self.limiter.accepted()
             self.stats.requests += 1
             self.stats.bytes += len(body)
             return replies.read(reply, len(batch))

@@ -23,11 +23,15 @@ class BulkWriter:
     """
 
     def __init__(
-        self, settings: IngestSettings, *, patience: RetryPolicy, settlement: BulkResultHandler
+        self,
+        settings: IngestSettings,
+        *,
+        retry_policy: RetryPolicy,
+        result_handler: BulkResultHandler,
     ) -> None:
         self._settings = settings
-        self._patience = patience
-        self._settlement = settlement
+        self._retry_policy = retry_policy
+        self._result_handler = result_handler
         self._batch = Batch()
         self._born = 0.0
         self._lock = threading.Lock()
@@ -142,7 +146,7 @@ class BulkWriter:
             if batch is None:
                 return
             try:
-                self._settlement.deliver(batch)
+                self._result_handler.process(batch)
             except BaseException as error:  # noqa: BLE001 - handed to the reader, who raises it
                 self._error = self._error or error
-                self._patience.stop.set()
+                self._retry_policy.stop.set()

@@ -108,11 +108,11 @@ class Daemon:
         self._enricher = enricher
         self._feeds = list(feeds)
         self._on_object = on_object
-        self._intake = DeliveryQueue(settings.run.objects_in_flight)
+        self._deliveries = DeliveryQueue(settings.run.objects_in_flight)
         self._lock = threading.Lock()
         self._status = DaemonStatus(started=time.time())
         self._stopping = threading.Event()
-        self._patience = RetryPolicy()
+        self._retry_policy = RetryPolicy()
         self._pipeline: Pipeline | None = None
         self._earlier = (0, 0)
         self._feeding = False
@@ -126,7 +126,7 @@ class Daemon:
         """Objects put off, by `uri`: when (monotonic) and why."""
         self._unreachable: dict[str, tuple[float, str]] = {}
         """By feed: when (monotonic) its last object could not be fetched, and why."""
-        self._intake.problem = self._not_claimed
+        self._deliveries.problem = self._not_claimed
 
     # From outside.
 
@@ -139,11 +139,11 @@ class Daemon:
             return
         self._stopping.set()
         seconds = self._settings.run.stop_seconds
-        self._patience.hurry(seconds)
+        self._retry_policy.set_deadline(seconds)
         cut = threading.Timer(seconds, self._cut_off)
         cut.daemon = True
         cut.start()
-        self._intake.close()
+        self._deliveries.close()
         for feed in self._feeds:
             feed.stop()
 
@@ -171,11 +171,11 @@ class Daemon:
             return DaemonStatus(
                 started=now.started,
                 counts=counts,
-                objects=self._intake.outcomes,
+                objects=self._deliveries.outcomes,
                 bytes=now.bytes,
                 requests=requests,
                 retries=retries,
-                in_flight=self._intake.in_flight,
+                in_flight=self._deliveries.in_flight,
                 waiting_for=self._waiting[1] if time.monotonic() < self._waiting[0] else "",
                 stopping=self._stopping.is_set(),
                 last_error=now.last_error,
@@ -201,7 +201,7 @@ class Daemon:
     def _stuck(self) -> str:
         """An object that was claimed long ago, while neither it nor, before it is read, anything
         else has made progress for long."""
-        uri, seconds = self._intake.longest_open()
+        uri, seconds = self._deliveries.longest_open()
         if seconds < STUCK_SECONDS or time.monotonic() < self._waiting[0]:
             return ""
         runs = dict(self._runs)
@@ -223,7 +223,7 @@ class Daemon:
                 except ClusterError as error:
                     if not (self._feeding or isinstance(error, ClusterUnreachableError)):
                         raise
-                    self._trouble(error.message)
+                    self._record_error(error.message)
                     attempt = 0 if time.monotonic() - began > 2 * _LONGEST_WAIT else attempt + 1
                     if not self._stopping.is_set():
                         self._wait(attempt, error)
@@ -248,19 +248,19 @@ class Daemon:
 
     def _session(self) -> None:
         """One pipeline's life: until the daemon stops, or the cluster refuses."""
-        patience = RetryPolicy(on_wait=self._on_wait)
+        retry_policy = RetryPolicy(on_wait=self._on_wait)
         with cluster_errors(self._settings):
             client = self._connect(self._settings)
             try:
                 pipeline = Pipeline(
-                    client, self._settings, self._enricher, patience, selection=_EVERYTHING
+                    client, self._settings, self._enricher, retry_policy, selection=_EVERYTHING
                 )
                 with self._lock:
-                    self._patience, self._pipeline = patience, pipeline
+                    self._retry_policy, self._pipeline = retry_policy, pipeline
                 if self._stopping.is_set():
                     return
                 self._start_feeds()
-                self._work(pipeline, patience)
+                self._work(pipeline, retry_policy)
             except (ClusterError, OpenSearchException, Stopped):
                 raise
             except Exception as error:
@@ -275,12 +275,12 @@ class Daemon:
         """A fault of ours in a thread that serves all objects: whose it was is found out by reading
         those that were open one by one."""
         reason = f"{type(error).__name__}: {error}"
-        culprit = self._intake.suspect(f"internal error (please report it): {reason}")
+        culprit = self._deliveries.suspect(f"internal error (please report it): {reason}")
         said = f"internal error (please report it): {reason}" + (
             f" at {culprit}" if culprit else ""
         )
         LOG.error("%s; what was under way is handed back", said, exc_info=error)
-        self._trouble(said)
+        self._record_error(said)
         with self._lock:
             self._status.restarts += 1
             self._fault = (time.monotonic(), said)
@@ -288,15 +288,18 @@ class Daemon:
     def _not_claimed(self, uri: str, reason: str) -> None:
         """An object that the ledger cannot hold: named, and left to its feed."""
         shown = uri.encode("utf-8", "backslashreplace").decode()[:500]
-        self._trouble(f"{shown}: {reason}")
+        self._record_error(f"{shown}: {reason}")
         LOG.error("object not read: %s", reason, extra={"fields": {"object": shown}})
 
-    def _work(self, pipeline: Pipeline, patience: RetryPolicy) -> None:
+    def _work(self, pipeline: Pipeline, retry_policy: RetryPolicy) -> None:
         ingest = self._settings.ingest
         pipeline.start()
-        items = self._intake.claimed(pipeline.ledger, patience.stop)
+        items = self._deliveries.claimed(pipeline.ledger, retry_policy.stop)
         fetched = Prefetcher(
-            self._intake, items, threads=ingest.prefetch_threads, max_bytes=ingest.prefetch_bytes
+            self._deliveries,
+            items,
+            threads=ingest.prefetch_threads,
+            max_bytes=ingest.prefetch_bytes,
         )
         try:
             for item, stream in fetched:
@@ -306,26 +309,26 @@ class Daemon:
             pipeline.finish()
         except BaseException as error:
             pipeline.abandon()
-            met = pipeline.writer.error
+            sender_error = pipeline.writer.error
             if isinstance(error, Stopped):
-                if met is None or isinstance(met, Stopped):
+                if sender_error is None or isinstance(sender_error, Stopped):
                     return  # cut off at the deadline: what is open is handed back
-                raise met from None
+                raise sender_error from None
             raise
         finally:
             fetched.close()
 
     def _read(self, pipeline: Pipeline, item: TrailObject, stream: BinaryIO | SourceError) -> None:
-        arrival = self._intake.arrival(item)
-        if arrival is None or self._stopping.is_set() or isinstance(stream, Unreachable):
-            if isinstance(stream, Unreachable) and arrival is not None:
-                self._trouble(stream.message)
+        delivery = self._deliveries.delivery(item)
+        if delivery is None or self._stopping.is_set() or isinstance(stream, Unreachable):
+            if isinstance(stream, Unreachable) and delivery is not None:
+                self._record_error(stream.message)
                 LOG.warning("object handed back: %s", stream.message)
-                self._unreachable[arrival.feed] = (time.monotonic(), stream.message)
+                self._unreachable[delivery.feed] = (time.monotonic(), stream.message)
             pipeline.ledger.release(item)
-            self._intake.settle(item, Outcome.RETURNED)
+            self._deliveries.finish(item, Outcome.RETURNED)
             return
-        run = ObjectProgress(item, lambda run: self._done(pipeline, run, arrival))
+        run = ObjectProgress(item, lambda run: self._done(pipeline, run, delivery))
         self._runs[item.uri] = run
         if isinstance(stream, NotCloudTrailError):
             run.skip(stream.kind)
@@ -345,7 +348,7 @@ class Daemon:
                 f"internal error (please report it): {type(error).__name__}: {error}", retry=False
             )
 
-    def _done(self, pipeline: Pipeline, run: ObjectProgress, arrival: Delivery) -> None:
+    def _done(self, pipeline: Pipeline, run: ObjectProgress, delivery: Delivery) -> None:
         """An object's last record is settled: into the ledger, and then to its feed."""
         run.counts.check(run.item.uri)
         uri = run.item.uri
@@ -364,33 +367,33 @@ class Daemon:
             if run.retry:
                 self._deferred[uri] = (time.monotonic(), run.fault)
         if outcome is Outcome.DONE:
-            self._unreachable.pop(arrival.feed, None)
-        self._tell(run, arrival, outcome)
+            self._unreachable.pop(delivery.feed, None)
+        self._log_outcome(run, delivery, outcome)
         if run.retry:
             pipeline.ledger.release(run.item)
-            self._intake.defer(run.item)
+            self._deliveries.defer(run.item)
             return
         pipeline.ledger.finish(
             run,
             outcome_of(run),
-            lambda: self._intake.settle(run.item, outcome),
+            lambda: self._deliveries.finish(run.item, outcome),
         )
 
-    def _tell(self, run: ObjectProgress, arrival: Delivery, outcome: Outcome) -> None:
-        fields = {"object": run.item.uri, "feed": arrival.feed, **run.counts.as_dict()}
+    def _log_outcome(self, run: ObjectProgress, delivery: Delivery, outcome: Outcome) -> None:
+        fields = {"object": run.item.uri, "feed": delivery.feed, **run.counts.as_dict()}
         if outcome is Outcome.RETURNED:
-            self._trouble(run.fault)
+            self._record_error(run.fault)
             LOG.warning("object put off: %s", run.fault, extra={"fields": fields})
         elif outcome is Outcome.IGNORED:
             LOG.info("object ignored: it holds %s", run.other_kind, extra={"fields": fields})
         elif outcome is Outcome.FAILED:
-            self._trouble(run.fault)
+            self._record_error(run.fault)
             LOG.error("object not read to its end: %s", run.fault, extra={"fields": fields})
         else:
             LOG.info("object indexed", extra={"fields": fields})
         if self._on_object is not None:
             try:
-                self._on_object(run, arrival, outcome)
+                self._on_object(run, delivery, outcome)
             except Exception as error:
                 LOG.error("an object could not be observed", exc_info=error)
 
@@ -400,13 +403,13 @@ class Daemon:
         if not self._feeding:
             self._feeding = True
             for feed in self._feeds:
-                feed.start(self._intake.announce)
+                feed.start(self._deliveries.submit)
 
     def _end_feeds(self) -> None:
-        self._intake.close()
+        self._deliveries.close()
         for feed in self._feeds:
             feed.stop()
-        self._intake.give_back()
+        self._deliveries.give_back()
         if self._feeding:
             for feed in self._feeds:
                 feed.close()
@@ -416,7 +419,7 @@ class Daemon:
             self._earlier = self._requests()
             self._pipeline = None
         self._runs.clear()
-        self._intake.give_back()
+        self._deliveries.give_back()
 
     def _requests(self) -> tuple[int, int]:
         """Bulk requests answered, and tries that were not, of all sessions."""
@@ -427,15 +430,15 @@ class Daemon:
         return requests, retries
 
     def _cut_off(self) -> None:
-        self._patience.stop.set()
+        self._retry_policy.stop.set()
         if (pipeline := self._pipeline) is not None:
             pipeline.writer.halt()
 
-    def _trouble(self, message: str) -> None:
+    def _record_error(self, message: str) -> None:
         self._status.last_error, self._status.last_error_at = message, time.time()
 
     def _on_wait(self, seconds: float, reason: str) -> None:
-        self._trouble(reason)
+        self._record_error(reason)
         self._waiting = (time.monotonic() + seconds + _GRACE, reason)
         if seconds >= 1:
             LOG.warning("waiting %.0f s for the cluster: %s", seconds, reason)

@@ -1,6 +1,6 @@
 """What the feeds announce, on its way to the reader: bounded, claimed, and told what became of it.
 
-An arrival takes a place when it is announced and gives it back when it is settled, so that a
+A delivery takes a place when it is announced and gives it back when it is settled, so that a
 cluster that is away fills the places and no more, and the rest waits where it came from.
 """
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 _AT_ONCE = 256
 _LOOK_UP = 0.2
-_PARKED_SECONDS = 2.0
+_POSTPONED_SECONDS = 2.0
 _FIRST_DEFERRAL = 2.5
 _LONGEST_DEFERRAL = 30.0
 _MOST_CONDEMNED = 1_000
@@ -40,24 +40,24 @@ _MOST_SIZE = 2**63 - 1
 
 
 class DeliveryQueue:
-    """Arrivals between the feeds' threads and the reader's.
+    """Deliveries between the feeds' threads and the reader's.
 
     For the prefetcher it is a source: `claimed` lists, `open` fetches from where an object came.
     """
 
     ignored: Mapping[str, int] = MappingProxyType({})
 
-    def __init__(self, places: int) -> None:
-        self._places = threading.Semaphore(places)
+    def __init__(self, capacity: int) -> None:
+        self._free = threading.Semaphore(capacity)
         self._waiting: queue.SimpleQueue[Delivery] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._open: dict[str, Delivery] = {}
         """By `uri`: claimed here and not settled."""
-        self._parked: list[tuple[float, Delivery]] = []
+        self._postponed: list[tuple[float, Delivery]] = []
         """Those that are under way elsewhere, and when (monotonic) to look again."""
         self._outcomes: Counter[str] = Counter()
         self._closed = threading.Event()
-        self._capacity = places
+        self._capacity = capacity
         self._claimed_at: dict[str, float] = {}
         """By `uri`, of those that are open: when (monotonic) it was claimed."""
         self._deferred: Counter[str] = Counter()
@@ -71,16 +71,16 @@ class DeliveryQueue:
 
     # The feeds' side.
 
-    def announce(self, arrival: Delivery) -> bool:
-        """Take an arrival; blocks while there is no place. False once closed: it is returned."""
-        if reason := unusable(arrival.item):
-            self._refuse(arrival, reason)
+    def submit(self, delivery: Delivery) -> bool:
+        """Take a delivery; blocks while there is no place. False once closed: it is returned."""
+        if reason := unusable(delivery.item):
+            self._refuse(delivery, reason)
             return True
         while not self._closed.is_set():
-            if self._places.acquire(timeout=_LOOK_UP):
-                self._waiting.put(arrival)
+            if self._free.acquire(timeout=_LOOK_UP):
+                self._waiting.put(delivery)
                 return True
-        arrival.settle(Outcome.RETURNED)
+        delivery.finish(Outcome.RETURNED)
         return False
 
     def close(self) -> None:
@@ -90,17 +90,17 @@ class DeliveryQueue:
     def give_back(self) -> int:
         """Return whatever is not settled; how many there were."""
         with self._lock:
-            left = [*self._open.values(), *(arrival for _, arrival in self._parked)]
+            left = [*self._open.values(), *(delivery for _, delivery in self._postponed)]
             self._open.clear()
             self._claimed_at.clear()
-            self._parked.clear()
+            self._postponed.clear()
         while True:
             try:
                 left.append(self._waiting.get_nowait())
             except queue.Empty:
                 break
-        for arrival in left:
-            self._end(arrival, Outcome.RETURNED)
+        for delivery in left:
+            self._end(delivery, Outcome.RETURNED)
         return len(left)
 
     # The reader's side.
@@ -121,35 +121,39 @@ class DeliveryQueue:
         What the ledger cannot even be asked of is that object's fault, found by halving.
         """
         first: dict[str, Delivery] = {}
-        for arrival in group:
-            if arrival.item.uri in first or arrival.item.uri in self._open:
-                self._park(arrival)
+        for delivery in group:
+            if delivery.item.uri in first or delivery.item.uri in self._open:
+                self._postpone(delivery)
             else:
-                first[arrival.item.uri] = arrival
+                first[delivery.item.uri] = delivery
         with self._lock:
             self._open |= first
             self._claimed_at |= dict.fromkeys(first, time.monotonic())
         try:
-            taken, busy = ledger.take([arrival.item for arrival in first.values()])
+            taken, busy = ledger.take([delivery.item for delivery in first.values()])
         except (ClusterError, Stopped):
             raise
         except Exception as error:  # noqa: BLE001 - see above
             for uri in first:
                 self._take_out(uri)
-            arrivals = list(first.values())
-            if len(arrivals) == 1:
-                self._places.release()
-                self._refuse(arrivals[0], f"it cannot be claimed: {type(error).__name__}: {error}")
+            deliveries = list(first.values())
+            if len(deliveries) == 1:
+                self._free.release()
+                self._refuse(
+                    deliveries[0], f"it cannot be claimed: {type(error).__name__}: {error}"
+                )
                 return []
-            middle = len(arrivals) // 2
-            return self._claim(ledger, arrivals[:middle]) + self._claim(ledger, arrivals[middle:])
+            middle = len(deliveries) // 2
+            return self._claim(ledger, deliveries[:middle]) + self._claim(
+                ledger, deliveries[middle:]
+            )
         for item in busy:
             self._take_out(item.uri)
-            self._park(first.pop(item.uri))
+            self._postpone(first.pop(item.uri))
         wanted = {item.uri for item in taken}
-        for uri, arrival in first.items():
+        for uri, delivery in first.items():
             if uri not in wanted:
-                self.settle(arrival.item, Outcome.SKIPPED)
+                self.finish(delivery.item, Outcome.SKIPPED)
         return taken
 
     def _take_out(self, uri: str) -> Delivery | None:
@@ -157,12 +161,12 @@ class DeliveryQueue:
             self._claimed_at.pop(uri, None)
             return self._open.pop(uri, None)
 
-    def _refuse(self, arrival: Delivery, reason: str) -> None:
-        """Settle an arrival as failed that never got as far as being read."""
-        self.problem(arrival.item.uri, reason)
+    def _refuse(self, delivery: Delivery, reason: str) -> None:
+        """Settle a delivery as failed that never got as far as being read."""
+        self.problem(delivery.item.uri, reason)
         with self._lock:
             self._outcomes[Outcome.FAILED.name.lower()] += 1
-        arrival.settle(Outcome.FAILED)
+        delivery.finish(Outcome.FAILED)
 
     # What goes wrong.
 
@@ -170,18 +174,18 @@ class DeliveryQueue:
         """Read an object again a while later: its fault is of the surroundings (a full disk).
 
         Its message stays hidden, so that its queue does not count another receipt. But what is
-        put off never takes more than half of the places: the rest goes back to its feed.
+        put off never takes more than half of the capacity: the rest goes back to its feed.
         """
         with self._lock:
             self._deferred[item.uri] += 1
             wait = min(_LONGEST_DEFERRAL, _FIRST_DEFERRAL * 2 ** min(self._deferred[item.uri], 10))
             self._claimed_at.pop(item.uri, None)
-            full = len(self._parked) >= self._capacity // 2
-            arrival = None if full else self._open.pop(item.uri, None)
-            if arrival is not None:
-                self._parked.append((time.monotonic() + wait, arrival))
+            full = len(self._postponed) >= self._capacity // 2
+            delivery = None if full else self._open.pop(item.uri, None)
+            if delivery is not None:
+                self._postponed.append((time.monotonic() + wait, delivery))
         if full:
-            self.settle(item, Outcome.RETURNED)
+            self.finish(item, Outcome.RETURNED)
 
     def suspect(self, reason: str) -> str:
         """A session ends by a fault of ours: which object it was, or "" where it may be any.
@@ -198,7 +202,7 @@ class DeliveryQueue:
                 self._condemned[item.uri, item.etag] = reason
                 self._suspects.discard(item.uri)
                 return item.uri
-            self._suspects |= {arrival.item.uri for arrival in open_now}
+            self._suspects |= {delivery.item.uri for delivery in open_now}
         return ""
 
     def longest_open(self) -> tuple[str, float]:
@@ -209,14 +213,14 @@ class DeliveryQueue:
             uri = min(self._claimed_at, key=self._claimed_at.__getitem__)
             return uri, time.monotonic() - self._claimed_at[uri]
 
-    def _park(self, arrival: Delivery, seconds: float = _PARKED_SECONDS) -> None:
+    def _postpone(self, delivery: Delivery, seconds: float = _POSTPONED_SECONDS) -> None:
         """Under way already, here or at another worker: looked at again when its fate is known.
 
         It keeps its place, and its message stays hidden: handed back, it would soon have been
         received too often for its queue's redrive policy.
         """
         with self._lock:
-            self._parked.append((time.monotonic() + seconds, arrival))
+            self._postponed.append((time.monotonic() + seconds, delivery))
 
     def _next(self, ended: threading.Event) -> list[Delivery]:
         """What has been announced, as soon as there is any; empty at the end."""
@@ -243,46 +247,46 @@ class DeliveryQueue:
                 return group
             if self._open:
                 chosen = None
-        for arrival in group:
-            if arrival is not chosen:
-                self._park(arrival, _LOOK_UP)
+        for delivery in group:
+            if delivery is not chosen:
+                self._postpone(delivery, _LOOK_UP)
         return [chosen] if chosen is not None else []
 
     def _due(self) -> list[Delivery]:
-        """Parked arrivals whose time has come."""
+        """Parked deliveries whose time has come."""
         now = time.monotonic()
         with self._lock:
-            due = [arrival for moment, arrival in self._parked if moment <= now][:_AT_ONCE]
+            due = [delivery for moment, delivery in self._postponed if moment <= now][:_AT_ONCE]
             left = set(map(id, due))
-            self._parked = [each for each in self._parked if id(each[1]) not in left]
+            self._postponed = [each for each in self._postponed if id(each[1]) not in left]
         return due
 
     @property
     def outcomes(self) -> dict[str, int]:
-        """Arrivals settled so far, by outcome in lower case."""
+        """Deliveries settled so far, by outcome in lower case."""
         with self._lock:
             return dict(self._outcomes)
 
-    def arrival(self, item: TrailObject) -> Delivery | None:
-        """The arrival of an object that is claimed and not settled."""
+    def delivery(self, item: TrailObject) -> Delivery | None:
+        """The delivery of an object that is claimed and not settled."""
         return self._open.get(item.uri)
 
-    def settle(self, item: TrailObject, outcome: Outcome) -> None:
+    def finish(self, item: TrailObject, outcome: Outcome) -> None:
         """Tell the feed what became of an object, once."""
-        arrival = self._take_out(item.uri)
-        if arrival is None:
+        delivery = self._take_out(item.uri)
+        if delivery is None:
             return
         if outcome is not Outcome.RETURNED:
             with self._lock:
                 self._suspects.discard(item.uri)
                 self._deferred.pop(item.uri, None)
-        self._end(arrival, outcome)
+        self._end(delivery, outcome)
 
-    def _end(self, arrival: Delivery, outcome: Outcome) -> None:
+    def _end(self, delivery: Delivery, outcome: Outcome) -> None:
         with self._lock:
             self._outcomes[outcome.name.lower()] += 1
-        self._places.release()
-        arrival.settle(outcome)
+        self._free.release()
+        delivery.finish(outcome)
 
     # A source, for the prefetcher.
 
@@ -299,13 +303,13 @@ class DeliveryQueue:
         return self._of_source(item, lambda source: source.head(item, size))
 
     def _of_source(self, item: TrailObject, ask: Callable[[Source], T]) -> T:
-        arrival = self.arrival(item)
-        if arrival is None:
+        delivery = self.delivery(item)
+        if delivery is None:
             raise ObjectUnreadableError(f"{item.uri}: handed back meanwhile")
         if reason := self._condemned.get((item.uri, item.etag)):
             raise ObjectUnreadableError(f"{item.uri}: {reason}")
         try:
-            return ask(arrival.source)
+            return ask(delivery.source)
         except SourceUnreachableError as error:
             raise Unreachable(error.message, hint=error.hint) from error
         except (SourceError, OSError):

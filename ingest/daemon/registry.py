@@ -32,8 +32,8 @@ class DaemonRegistry:
         now = datetime.now(UTC)
         rate = 0.0
         if self._last is not None and now.timestamp() > self._last[0]:
-            rate = (status.counts.settled - self._last[1]) / (now.timestamp() - self._last[0])
-        self._last = (now.timestamp(), status.counts.settled)
+            rate = (status.counts.accounted - self._last[1]) / (now.timestamp() - self._last[0])
+        self._last = (now.timestamp(), status.counts.accounted)
         report = {
             "started": _when(status.started),
             **status.counts.as_dict(),

@@ -67,8 +67,8 @@ class Retry:
     def __init__(self, client: OpenSearch, settings: Settings, enricher: Enricher) -> None:
         self._client = client
         self._names = Names(settings.prefix)
-        patience = RetryPolicy(settings.ingest.give_up_after)
-        self._job = Pipeline(client, settings, enricher, patience, selection=Selection())
+        retry_policy = RetryPolicy(settings.ingest.give_up_after)
+        self._job = Pipeline(client, settings, enricher, retry_policy, selection=Selection())
         self._assembler = Assembler(enricher, self._job.days.ensure)
 
     def run(self, *, reopen: bool = False) -> Retried:
@@ -164,8 +164,8 @@ class Retry:
             chunk = Chunk(records=[raw], positions=[letter["position"]], suspects=suspect)
             for made in self._assembler.assemble(chunk, run):
                 self._job.deadletters.put(made.dead)
-                self._job.settlement.deliver(made.batch)
-                self._job.settlement.deliver(made.repaired)
+                self._job.result_handler.process(made.batch)
+                self._job.result_handler.process(made.repaired)
             run.finish_reading()
             if run.aborted:  # neither stored nor spooled: it stays where it is
                 raise SpoolError(run.fault, hint="then run the same command again")

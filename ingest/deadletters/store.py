@@ -76,10 +76,12 @@ def raw_of(document: dict[str, Any]) -> bytes:
 class DeadLetters:
     """Stores dead letters, and settles their records once they are stored."""
 
-    def __init__(self, client: OpenSearch, index: str, spool: Path, patience: RetryPolicy) -> None:
+    def __init__(
+        self, client: OpenSearch, index: str, spool: Path, retry_policy: RetryPolicy
+    ) -> None:
         self._client = client
         self._index = index
-        self._patience = patience
+        self._retry_policy = retry_policy
         self._lock = threading.Lock()
         self.spool = Spool(spool)
         self.spooled = 0
@@ -104,7 +106,7 @@ class DeadLetters:
         now = datetime.now(UTC)
         pending, attempt, since = self._send(letters, now), 0, time.monotonic()
         while pending:
-            self._patience.wait(attempt, since, f"{self._index} is too busy")
+            self._retry_policy.wait(attempt, since, f"{self._index} is too busy")
             pending, attempt = self._send(pending, now), attempt + 1
         with self._lock:
             for letter in letters:
@@ -112,7 +114,7 @@ class DeadLetters:
                     continue
                 self.codes[letter.code] = self.codes.get(letter.code, 0) + 1
         for letter in letters:
-            letter.owner.settle("dead_lettered")
+            letter.owner.record("dead_lettered")
 
     def _send(self, letters: list[DeadLetter], now: datetime) -> list[DeadLetter]:
         """One request; what the cluster was too busy for is returned."""
@@ -122,7 +124,7 @@ class DeadLetters:
             lines += [orjson.dumps(action), msgspec.json.encode(letter.document(now))]
         body = b"\n".join(lines) + b"\n"
         try:
-            reply = self._patience.run(lambda: self._request(body))
+            reply = self._retry_policy.run(lambda: self._request(body))
         except _Refused as refused:
             if len(letters) == 1:
                 self._spool(letters[0], now, str(refused))
@@ -131,11 +133,11 @@ class DeadLetters:
             return self._send(letters[:middle], now) + self._send(letters[middle:], now)
         again = []
         for letter, said in zip(letters, replies.read(reply, len(letters)), strict=True):
-            if said.fate in (replies.Disposition.RETRY, replies.Disposition.MISSING_INDEX):
+            if said.disposition in (replies.Disposition.RETRY, replies.Disposition.MISSING_INDEX):
                 again.append(letter)
-            elif said.fate in (replies.Disposition.BLOCKED, replies.Disposition.DAY_BLOCKED):
+            elif said.disposition in (replies.Disposition.BLOCKED, replies.Disposition.DAY_BLOCKED):
                 raise refused_item(self._index, said.status, said.kind, said.reason)
-            elif said.fate is replies.Disposition.REJECTED:
+            elif said.disposition is replies.Disposition.REJECTED:
                 self._spool(letter, now, said.reason)
         return again
 

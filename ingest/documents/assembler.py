@@ -41,7 +41,7 @@ class Assembled:
     """What became of a chunk: documents, those repaired before sending, and what is neither."""
 
     batch: Batch = field(default_factory=Batch)
-    repaired: Batch = field(default_factory=lambda: Batch(rung=1, raws=[]))
+    repaired: Batch = field(default_factory=lambda: Batch(repair_level=1, raws=[]))
     dead: list[DeadLetter] = field(default_factory=list)
     filtered: int = 0
 

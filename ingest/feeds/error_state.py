@@ -22,14 +22,14 @@ class ErrorState:
         self.last_error = ""
         self.last_error_at = 0.0
 
-    def met(self, message: str, at_most: float = _LONGEST) -> None:
+    def backoff(self, message: str, at_most: float = _LONGEST) -> None:
         """Note an error, and wait `at_most` so long; returns at once when the feed is to stop."""
-        self.note(message)
+        self.record(message)
         longest = min(at_most, _FIRST * 2 ** min(self._in_a_row, 10))
         self._in_a_row += 1
         self._stopping.wait(random.uniform(0.5, 1.0) * longest)
 
-    def note(self, message: str) -> None:
+    def record(self, message: str) -> None:
         """Note an error that nothing is waited for."""
         self.last_error, self.last_error_at = message, time.time()
         self._log.warning("%s: %s", self._name, message)
@@ -39,6 +39,6 @@ class ErrorState:
         """The error that is being waited out; empty while all is well."""
         return self.last_error if self._in_a_row else ""
 
-    def over(self) -> None:
+    def clear(self) -> None:
         """All is well again."""
         self._in_a_row = 0

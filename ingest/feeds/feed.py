@@ -29,14 +29,14 @@ class Delivery:
     """An object that is to be read.
 
     `delivered`: when it was put where it is, in seconds since the epoch; 0 where unknown.
-    `settle(outcome)` is called exactly once, from any thread; it neither raises nor blocks.
+    `finish(outcome)` is called exactly once, from any thread; it neither raises nor blocks.
     """
 
     item: TrailObject
     source: Source
     feed: str
     delivered: float
-    settle: Callable[[Outcome], None]
+    finish: Callable[[Outcome], None]
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class FeedStatus:
     """What should have named an object and did not, by the reason."""
 
 
-Announce = Callable[[Delivery], bool]
+Submit = Callable[[Delivery], bool]
 """Hands an arrival to the daemon; blocks while there is no room. False: the daemon stops, and the
 arrival has been settled as RETURNED."""
 
@@ -78,11 +78,11 @@ class Feed(Protocol):
     def name(self) -> str:
         """As users wrote it: the queue's URL or name, `s3://…`, the folder."""
 
-    def start(self, announce: Announce) -> None:
+    def start(self, submit: Submit) -> None:
         """Begin to announce, in threads of the feed's own. Called once."""
 
     def stop(self) -> None:
-        """Announce nothing more; returns at once. What is announced is still looked after."""
+        """Submit nothing more; returns at once. What is announced is still looked after."""
 
     def close(self) -> None:
         """End for good, within seconds. Called after `stop`, when all arrivals are settled."""

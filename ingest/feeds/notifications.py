@@ -23,7 +23,7 @@ from typing import Any, Final
 from urllib.parse import quote_plus, unquote_plus
 
 from ingest.objects import TrailObject
-from ingest.sources.layout import Verdict, judge, other_kind
+from ingest.sources.layout import NameClass, classify, other_kind
 
 _ENVELOPES: Final = 8
 _LABEL: Final = 80
@@ -226,7 +226,7 @@ def _add(
         raise ValueError("its key is not Unicode text (a lone surrogate)") from None
     if size > _KEY_BYTES:
         raise ValueError(f"its key has {size:,} bytes, and S3 allows {_KEY_BYTES:,}")
-    if judge(key)[0] is Verdict.OTHER:
+    if classify(key)[0] is NameClass.OTHER:
         found.ignored[_label(f"S3 object: {other_kind(key)}")] += 1
         return
     said = thing.get(etag) if isinstance(thing, dict) else None

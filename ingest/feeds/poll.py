@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 
 from ingest.feeds.error_state import ErrorState
-from ingest.feeds.feed import Announce, Delivery, FeedStatus, Outcome
+from ingest.feeds.feed import Delivery, FeedStatus, Outcome, Submit
 from ingest.feeds.sqs import aws_of
 from ingest.objects import Selection, TrailObject
 from ingest.sources.s3 import S3Source
@@ -99,12 +99,12 @@ class PollFeed:
         self._counters: Counter[str] = Counter()
         self._last_arrival = 0.0
         self._stopping = threading.Event()
-        self._trouble = ErrorState(f"bucket {self.name}", LOG, self._stopping)
-        self._announce: Announce = lambda _: False
+        self._errors = ErrorState(f"bucket {self.name}", LOG, self._stopping)
+        self._submit: Submit = lambda _: False
         self._thread = SupervisedThread(self._poll, f"poll {self.name}", self._stopping)
 
-    def start(self, announce: Announce) -> None:
-        self._announce = announce
+    def start(self, submit: Submit) -> None:
+        self._submit = submit
         self._thread.start()
 
     def stop(self) -> None:
@@ -118,7 +118,7 @@ class PollFeed:
         try:
             self._move_marks()
         except ClusterError as error:
-            self._trouble.note(error.message)
+            self._errors.record(error.message)
 
     def status(self) -> FeedStatus:
         with self._lock:
@@ -127,10 +127,10 @@ class PollFeed:
                 "s3",
                 sum(file.state is not _State.DONE for file in self._files.values()),
                 self._last_arrival,
-                self._trouble.last_error,
-                self._trouble.last_error_at,
+                self._errors.last_error,
+                self._errors.last_error_at,
                 dict(self._counters),
-                failing=self._trouble.failing,
+                failing=self._errors.failing,
             )
 
     def _poll(self) -> None:
@@ -142,9 +142,9 @@ class PollFeed:
                     known = True
                 self._look()
                 self._move_marks()
-                self._trouble.over()
+                self._errors.clear()
             except (SourceError, ClusterError) as error:
-                self._trouble.met(error.message)
+                self._errors.backoff(error.message)
             self._stopping.wait(self._every)
 
     def _look(self) -> None:
@@ -187,7 +187,7 @@ class PollFeed:
             file.tries += 1
             file.look = self._looks
             self._last_arrival = time.time()
-        self._announce(
+        self._submit(
             Delivery(
                 item,
                 self.source,

@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ingest.feeds import notifications
 from ingest.feeds.error_state import ErrorState
-from ingest.feeds.feed import Announce, Delivery, FeedStatus, Outcome
+from ingest.feeds.feed import Delivery, FeedStatus, Outcome, Submit
 from ingest.feeds.notifications import Announced, Notification
 from ingest.feeds.sqs_queue import in_its_region, queue_error, queue_url
 from ingest.sources.s3 import S3Source
@@ -83,10 +83,10 @@ class SqsFeed:
         self._closing = threading.Event()
         self._ignored: Counter[str] = Counter()
         self._unknown: Counter[str] = Counter()
-        self._trouble = ErrorState(f"queue {self.name}", LOG, self._stopping)
+        self._errors = ErrorState(f"queue {self.name}", LOG, self._stopping)
         self._upkeep = ErrorState(f"queue {self.name}", LOG, self._closing)
         """Of deleting and extending messages, which a receiver that works says nothing of."""
-        self._announce: Announce = lambda _: False
+        self._submit: Submit = lambda _: False
         self._checked = -_DEPTH_EVERY
         self._not_opened = (-_SHOWN, "")
         """When (monotonic) a bucket last could not be opened (no credentials, say), and why."""
@@ -95,8 +95,8 @@ class SqsFeed:
             SupervisedThread(self._look_after, f"sqs-messages {self.name}", self._closing),
         ]
 
-    def start(self, announce: Announce) -> None:
-        self._announce = announce
+    def start(self, submit: Submit) -> None:
+        self._submit = submit
         for thread in self._threads:
             thread.start()
 
@@ -113,7 +113,7 @@ class SqsFeed:
 
     def status(self) -> FeedStatus:
         with self._lock:
-            latest = max((self._trouble, self._upkeep), key=lambda each: each.last_error_at)
+            latest = max((self._errors, self._upkeep), key=lambda each: each.last_error_at)
             return FeedStatus(
                 self.name,
                 "sqs",
@@ -122,7 +122,7 @@ class SqsFeed:
                 latest.last_error,
                 latest.last_error_at,
                 dict(self._counters),
-                failing=self._trouble.failing or self._upkeep.failing or self._unopened(),
+                failing=self._errors.failing or self._upkeep.failing or self._unopened(),
                 ignored=dict(self._ignored),
                 unknown=dict(self._unknown),
             )
@@ -148,9 +148,9 @@ class SqsFeed:
                     VisibilityTimeout=self._visibility,
                     WaitTimeSeconds=_POLL_SECONDS,
                 )
-                self._trouble.over()
+                self._errors.clear()
             except (*_AWS, SourceError, UsageError) as error:
-                self._trouble.met(self._said(error))
+                self._errors.backoff(self._said(error))
                 continue
             # All are known to the heartbeat before the first one waits for room.
             taken = [
@@ -207,7 +207,7 @@ class SqsFeed:
             with self._lock:
                 self._last_arrival = time.time()
                 self._not_opened = (-_SHOWN, "")
-            self._announce(
+            self._submit(
                 Delivery(
                     item,
                     source,
@@ -218,7 +218,7 @@ class SqsFeed:
             )
         except Exception as error:  # noqa: BLE001 - of this object; the message must not stay open
             said = f"{announced.item.uri}: {_reason(error)}"
-            self._trouble.note(said)
+            self._errors.record(said)
             self._not_opened = (time.monotonic(), said)
             self._settled(message, Outcome.RETURNED)
 
@@ -268,12 +268,12 @@ class SqsFeed:
                     raise
                 refused = error
             if refused is None:
-                self._upkeep.over()
+                self._upkeep.clear()
             elif closing:
-                self._upkeep.note(self._said(refused))
+                self._upkeep.record(self._said(refused))
                 return
             else:
-                self._upkeep.met(self._said(refused), at_most=_FIRST_WAIT)
+                self._upkeep.backoff(self._said(refused), at_most=_FIRST_WAIT)
             if closing and not self._ended:
                 return
 

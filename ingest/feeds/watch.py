@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from ingest.feeds.error_state import ErrorState
-from ingest.feeds.feed import Announce, Delivery, FeedStatus, Outcome
+from ingest.feeds.feed import Delivery, FeedStatus, Outcome, Submit
 from ingest.objects import Selection, TrailObject
 from ingest.sources.local import LocalSource
 from trailhound.errors import SourceError
@@ -51,12 +51,12 @@ class WatchFeed:
         self._counters: Counter[str] = Counter()
         self._last_arrival = 0.0
         self._stopping = threading.Event()
-        self._trouble = ErrorState(f"folder {self.name}", LOG, self._stopping)
-        self._announce: Announce = lambda _: False
+        self._errors = ErrorState(f"folder {self.name}", LOG, self._stopping)
+        self._submit: Submit = lambda _: False
         self._thread = SupervisedThread(self._watch, f"watch {self.name}", self._stopping)
 
-    def start(self, announce: Announce) -> None:
-        self._announce = announce
+    def start(self, submit: Submit) -> None:
+        self._submit = submit
         self._thread.start()
 
     def stop(self) -> None:
@@ -73,19 +73,19 @@ class WatchFeed:
                 "folder",
                 len(self._waiting),
                 self._last_arrival,
-                self._trouble.last_error,
-                self._trouble.last_error_at,
+                self._errors.last_error,
+                self._errors.last_error_at,
                 dict(self._counters),
-                failing=self._trouble.failing,
+                failing=self._errors.failing,
             )
 
     def _watch(self) -> None:
         while not self._stopping.is_set():
             try:
                 self._look()
-                self._trouble.over()
+                self._errors.clear()
             except (SourceError, OSError) as error:
-                self._trouble.met(str(error))
+                self._errors.backoff(str(error))
             self._stopping.wait(self._every)
 
     def _look(self) -> None:
@@ -101,7 +101,7 @@ class WatchFeed:
             try:
                 self._consider(source, item)
             except Exception as error:  # noqa: BLE001 - of this file; the next look tries it again
-                self._trouble.note(f"{item.uri}: {type(error).__name__}: {error}")
+                self._errors.record(f"{item.uri}: {type(error).__name__}: {error}")
                 self._seen.pop(item.uri, None)
                 with self._lock:
                     self._waiting.discard(item.uri)
@@ -110,7 +110,7 @@ class WatchFeed:
             del self._seen[gone]
 
     def _consider(self, source: LocalSource, item: TrailObject) -> None:
-        """Announce a file that is new or changed and whole, or that is to be tried again."""
+        """Submit a file that is new or changed and whole, or that is to be tried again."""
         seen = self._seen.get(item.uri)
         unchanged = seen is not None and seen.etag == item.etag
         if seen is None or not unchanged:
@@ -137,7 +137,7 @@ class WatchFeed:
         with self._lock:
             self._waiting.add(item.uri)
             self._last_arrival = time.time()
-        self._announce(Delivery(item, source, self.name, _changed(item), settled))
+        self._submit(Delivery(item, source, self.name, _changed(item), settled))
 
 
 def _changed(item: TrailObject) -> float:

@@ -35,40 +35,40 @@ _ENVELOPES: dict[str, Callable[[Probe], bytes]] = {
 
 
 class Items:
-    """Takes values whose grammar was checked (or, with `broken`, found wanting) into a gathering.
+    """Takes values whose grammar was checked (or, with `broken`, found wanting) into a builder.
 
     `strict` is set after damage: then only what is surely a record counts as one.
     """
 
-    def __init__(self, gathering: ChunkBuilder) -> None:
+    def __init__(self, builder: ChunkBuilder) -> None:
         self.strict = False
-        self._gathering = gathering
+        self._builder = builder
 
     def take(self, form: str, text: bytes, found: Probe | None = None, broken: str = "") -> None:
         """One element of a list of this form: a container's name, or `array` or `objects`."""
         clean = text
         if broken:
             if not text.startswith(b"{") or diagnose(text) == "unmendable":
-                self._gathering.fault(text, broken)
+                self._builder.fault(text, broken)
                 return
             clean = sanitize(text)
         if form == "records" and not self.strict:
             if broken:
-                self._gathering.suspect(text)
+                self._builder.suspect(text)
             else:
-                self._gathering.record(text)
+                self._builder.record(text)
             return
         if text[:1] in (b'"', b"[") and not broken and form in ("array", "objects"):
             inner = _record_within(text)
             if inner:
                 self.take(form, inner)
             else:
-                self._gathering.fault(
+                self._builder.fault(
                     text, f"not_an_object: {name_of(text)} stands where a record should"
                 )
             return
         if not text.startswith(b"{"):
-            self._gathering.fault(
+            self._builder.fault(
                 text, f"not_an_object: {name_of(text)} stands where a record should"
             )
             return
@@ -77,13 +77,13 @@ class Items:
         if shape in _ENVELOPES:
             self._unwrap(shape, text, found)
         elif shape:
-            self._gathering.recognise(shape)
+            self._builder.recognise(shape)
             if broken:
-                self._gathering.suspect(text)
+                self._builder.suspect(text)
             else:
-                self._gathering.record(text)
+                self._builder.record(text)
         elif not is_control_message(found):
-            self._gathering.fault(text, _why_not(found))
+            self._builder.fault(text, _why_not(found))
 
     def _shape(self, form: str, found: Probe) -> str:
         if found.is_surely_a_record or (found.is_record and not self.strict):
@@ -97,14 +97,14 @@ class Items:
 
     def _unwrap(self, shape: str, text: bytes, found: Probe) -> None:
         if shape != "filtered_log_events":  # `events` is a name that others use as well
-            self._gathering.recognise(shape)
+            self._builder.recognise(shape)
         try:
             inner = _ENVELOPES[shape](found).strip()
         except NoRecord as error:
-            self._gathering.fault(text, str(error))
+            self._builder.fault(text, str(error))
             return
         if not inner.startswith(b"{"):
-            self._gathering.fault(text, "no_record_inside: the text inside is no JSON object")
+            self._builder.fault(text, "no_record_inside: the text inside is no JSON object")
             return
         try:
             whole = end_of_value(inner, 0) == len(inner)
@@ -114,13 +114,13 @@ class Items:
         except Broken as error:
             reason = str(error)
         if shape == "filtered_log_events" and not reason and probe(inner).is_record:
-            self._gathering.recognise("cloudwatch_logs")
+            self._builder.recognise("cloudwatch_logs")
         if not reason:
-            self._gathering.record(inner)
+            self._builder.record(inner)
         elif balanced_end(inner, 0) == len(inner) and diagnose(inner) != "unmendable":
-            self._gathering.suspect(inner)
+            self._builder.suspect(inner)
         else:
-            self._gathering.fault(inner, reason)
+            self._builder.fault(inner, reason)
 
 
 def _record_within(text: bytes, depth: int = 0) -> bytes:

@@ -47,13 +47,13 @@ class TrailReader:
         self._content = Content(stream, limits, name=name)
         self._limits = limits
         self._name = name
-        self._gathering = ChunkBuilder()
+        self._builder = ChunkBuilder()
         self._start = b""
 
     @property
     def kind(self) -> str | None:
         """The format recognised, once there was something to recognise it by."""
-        return self._gathering.kind
+        return self._builder.kind
 
     @property
     def bytes_in(self) -> int:
@@ -77,15 +77,15 @@ class TrailReader:
         refuse_other_formats(start, name=self._name)
         if start.startswith(UTF8_BOM):
             window.at = len(UTF8_BOM)
-        self._gathering.doubtful = not self._content.proven
+        self._builder.doubtful = not self._content.proven
         if window.ended and (raws := _slices(window.buffer)):
-            self._gathering.recognise("records")
-            yield from self._gathering.group(raws, window.buffer)
-            yield from self._gathering.flush()
+            self._builder.recognise("records")
+            yield from self._builder.group(raws, window.buffer)
+            yield from self._builder.flush()
             if self._content.damage is not None:  # a wrong checksum after it all
                 raise self._content.damage
             return
-        scan = Scan(window, self._gathering, self._limits, self._is_damaged)
+        scan = Scan(window, self._builder, self._limits, self._is_damaged)
         yield from scan.chunks()
         self._raise_what_is_wrong(scan)
 
@@ -102,7 +102,7 @@ class TrailReader:
     def _raise_what_is_wrong(self, scan: Scan) -> None:
         if self._content.damage is not None:
             raise self._content.damage
-        count = f"{self._gathering.count:,} records"
+        count = f"{self._builder.count:,} records"
         if scan.breaks_off:
             raise CorruptFileError(
                 f"{self._name}: the JSON breaks off after {count}",
@@ -110,7 +110,7 @@ class TrailReader:
                 "version of it",
             )
         if self.kind is None:
-            why = self._gathering.refusal or scan.damage
+            why = self._builder.refusal or scan.damage
             what = f"no CloudTrail records in it ({why})" if why else "it is empty"
             raise NotATrailFileError(
                 f"{self._name}: {what}",

@@ -45,7 +45,7 @@ def sanitize(text: bytes) -> bytes:
     b'{"a": "NaN", "b": "\\ufffd", "c": "\\ud83d\\ude00"}'
     """
     valid = text.decode("utf-8", "replace").encode()
-    return _TOKEN.sub(_mended_token, valid)
+    return _TOKEN.sub(_sanitized_token, valid)
 
 
 def diagnose(text: bytes) -> str:
@@ -57,14 +57,14 @@ def diagnose(text: bytes) -> str:
     try:
         _RAW.decode(text)
     except (msgspec.DecodeError, RecursionError):
-        mended = sanitize(text)
+        sanitized = sanitize(text)
         try:
-            _RAW.decode(mended)
+            _RAW.decode(sanitized)
         except (msgspec.DecodeError, RecursionError):
             return "unmendable"
         return (
             "lone_surrogate"
-            if _SURROGATE.sub(_mended_surrogate, text) != text
+            if _SURROGATE.sub(_sanitized_surrogate, text) != text
             else ("not_a_number")
         )
     return "" if is_utf8(text) else "invalid_utf8"
@@ -85,11 +85,11 @@ def is_utf8(text: bytes) -> bool:
     return True
 
 
-def _mended_token(token: re.Match[bytes]) -> bytes:
+def _sanitized_token(token: re.Match[bytes]) -> bytes:
     if token[1] is not None:
-        return _SURROGATE.sub(_mended_surrogate, token[1]) if b"\\u" in token[1] else token[1]
+        return _SURROGATE.sub(_sanitized_surrogate, token[1]) if b"\\u" in token[1] else token[1]
     return b'"%s"' % token[2]
 
 
-def _mended_surrogate(escape: re.Match[bytes]) -> bytes:
+def _sanitized_surrogate(escape: re.Match[bytes]) -> bytes:
     return escape[0] if escape[1] or escape[2] else b"\\ufffd"

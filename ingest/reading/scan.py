@@ -6,8 +6,8 @@ Three ways to take a value, the cheapest first:
   this file writes them) is decoded as one list. If `[` + text + `]` is valid JSON, the grammar
   leaves no other reading of the text, so nothing can be cut in the wrong place.
 - a *single* value, whose end msgspec finds.
-- a *broken* value: if its brackets balance it alone is lost (or mended); if not, the scan drifts:
-  it looks for the next object that is surely a record, and what lies between is one fault.
+- a *broken* value: if its brackets balance it alone is lost (or sanitized); if not, sync is lost:
+  the next object that is certainly a record is searched for, and what precedes it is one fault.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _BOM, _BOM_FIRST = b"\xef\xbb\xbf", 0xEF
 _SEPARATORS = b" \t\r\n\0,[]{}"
 
 
-class _Adrift(Exception):
+class _LostSync(Exception):
     """The structure can't be followed from here on; the cursor is on the broken value."""
 
 
@@ -59,7 +59,7 @@ class _BreaksOff(Exception):
 
 
 class Scan:
-    """One pass over a window's content, into a gathering.
+    """One pass over a window's content, into a builder.
 
     Afterwards `breaks_off` says that the content ended early, and `damage` where structure was
     lost on the way.
@@ -69,15 +69,15 @@ class Scan:
     def __init__(
         self,
         window: Window,
-        gathering: ChunkBuilder,
+        builder: ChunkBuilder,
         limits: ReadLimits,
         already_damaged: Callable[[], bool] = lambda: False,
     ) -> None:
         self.breaks_off = False
         self.damage = ""
         self._window = window
-        self._gathering = gathering
-        self._items = Items(gathering)
+        self._builder = builder
+        self._items = Items(builder)
         self._groups = Groups(window, limits.window)
         self._limits = limits
         self._already_damaged = already_damaged
@@ -94,30 +94,30 @@ class Scan:
             except _BreaksOff:
                 self.breaks_off = True
                 break
-            except _Adrift as lost:
+            except _LostSync as lost:
                 self._items.strict = True
-                if not self._drift(str(lost)):
+                if not self._resync(str(lost)):
                     break
-        if self._gathering.kind:
-            yield from self._gathering.flush()
+        if self._builder.kind:
+            yield from self._builder.flush()
 
-    def _drift(self, reason: str) -> bool:
+    def _resync(self, reason: str) -> bool:
         """Go on to the next sure record; what was passed over is one fault."""
-        gathering = self._gathering
+        builder = self._builder
         self.damage = self.damage or f"{reason}, near byte {self._window.offset:,} of the content"
-        drift = Resync(self._window, self._limits)
-        found = drift.to_record(None if gathering.kind else _HELD_BACK)
-        if drift.passed.strip(_SEPARATORS) and (found or not self._already_damaged()):
-            raw = drift.passed.rstrip(BLANK + b",")
-            gathering.fault(raw, reason, size=drift.size if drift.size > FAULT_RAW else 0)
+        resync = Resync(self._window, self._limits)
+        found = resync.to_record(None if builder.kind else _HELD_BACK)
+        if resync.passed.strip(_SEPARATORS) and (found or not self._already_damaged()):
+            raw = resync.passed.rstrip(BLANK + b",")
+            builder.fault(raw, reason, size=resync.size if resync.size > FAULT_RAW else 0)
         return found
 
     def _documents(self) -> Iterator[Chunk]:
         """The values at the top, one after another, with or without line breaks between."""
         window = self._window
         while (byte := self._next_document()) != _END:
-            yield from self._gathering.ready()
-            if self._gathering.held_back > _HELD_BACK:
+            yield from self._builder.ready()
+            if self._builder.held_back > _HELD_BACK:
                 return
             if byte == _LIST:
                 window.at += 1
@@ -189,7 +189,7 @@ class Scan:
             found = probe(text)
             if not found.is_surely_a_record and self._leads_to_records():
                 if is_control_message(found):
-                    self._gathering.recognise("cloudwatch_logs")
+                    self._builder.recognise("cloudwatch_logs")
                     window.at = end
                 else:
                     yield from self._container()
@@ -237,14 +237,14 @@ class Scan:
             if key is None:
                 if window.ended and window.left < self._limits.window:
                     raise _BreaksOff
-                raise _Adrift("broken_json: a key was expected")
+                raise _LostSync("broken_json: a key was expected")
             window.at = at
             form = CONTAINERS.get(key, "")
             if key == "messageType":
                 probing = probing or window.buffer.startswith(CONTROL_MESSAGE, at)
             if form and not probing and window.peek() == _LIST:
                 if form != "filtered_log_events":  # recognised by what is in the list
-                    self._gathering.recognise(form)
+                    self._builder.recognise(form)
                 window.at += 1
                 yield from self._elements(form)
             else:
@@ -256,12 +256,12 @@ class Scan:
         window = self._window
         first = True
         while (byte := window.peek()) != _LIST_END:
-            yield from self._gathering.ready()
+            yield from self._builder.ready()
             if byte == _END:
                 raise _BreaksOff
             if not first:
                 if byte != _COMMA:
-                    raise _Adrift("broken_json: a comma was expected between records")
+                    raise _LostSync("broken_json: a comma was expected between records")
                 window.at += 1
                 if window.peek() == _END:
                     raise _BreaksOff
@@ -279,15 +279,15 @@ class Scan:
 
     def _take_group(self, form: str, group: ListGroup) -> Iterator[Chunk]:
         if form == "records" and not self._items.strict:
-            yield from self._gathering.group(group.raws, group.source)
+            yield from self._builder.group(group.raws, group.source)
             return
         for raw, found in zip(group.raws, group.probes(), strict=True):
             text = bytes(raw)
             if form == "array" and found and found.is_container and not found.is_surely_a_record:
-                yield from Scan(Window(text), self._gathering, self._limits).chunks()
+                yield from Scan(Window(text), self._builder, self._limits).chunks()
             else:
                 self._items.take(form, text, found)
-            yield from self._gathering.ready()
+            yield from self._builder.ready()
 
     def _single(self, form: str) -> None:
         """The value at the cursor. Without a form it is passed over."""
@@ -321,7 +321,7 @@ class Scan:
             return
 
     def _broken(self, form: str, error: Broken) -> None:
-        """The value at the cursor isn't JSON: mended or a fault if its end is clear."""
+        """The value at the cursor isn't JSON: sanitized or a fault if its end is clear."""
         window = self._window
         while (end := balanced_end(window.buffer, window.at)) == 0:
             if window.left > self._limits.max_record or not window.more():
@@ -331,7 +331,7 @@ class Scan:
         elif form == "objects" and (end := self._end_of_bad_line()):
             text = window.buffer[window.at : end].rstrip()
         else:
-            raise _Adrift(str(error)) from None
+            raise _LostSync(str(error)) from None
         window.at = end
         if form:
             self._items.take(form, text, broken=str(error))
@@ -374,7 +374,7 @@ class Scan:
                 raise _BreaksOff
         window.at = end
         if form:
-            self._gathering.fault(
+            self._builder.fault(
                 kept,
                 f"record_too_large: longer than {self._limits.max_record:,} bytes",
                 size=window.offset - start,

@@ -72,7 +72,7 @@ def collides(key: str) -> bool:
 def repair(raw: bytes, *, thorough: bool = False) -> Repaired:
     """The record with everything moved that the engine is known to refuse.
 
-    `thorough` moves every free-form object too: the last rung before the dead letters.
+    `thorough` moves every free-form object too: the last repair level before the dead letters.
     Raises `RecordError` where the text cannot be read as a JSON object at all.
     """
     try:

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Final, Protocol, runtime_checkable
 
 from ingest.objects import Selection, Source
-from ingest.sources.layout import Verdict, judge, place_of
+from ingest.sources.layout import NameClass, classify, place_of
 from ingest.sources.stream import StreamSource
 
 _MOST_LISTED: Final = 200_000
@@ -36,7 +36,7 @@ class Inventory:
         """A name that was found; `folder` where it is one, so that it may say less."""
         place = place_of(f"{path}2000/01/01/" if folder else path)
         if place is None:
-            self.unplaced += not folder and judge(path)[0] is not Verdict.OTHER
+            self.unplaced += not folder and classify(path)[0] is not NameClass.OTHER
             return
         if place.account is not None:
             self.accounts.add(place.account)

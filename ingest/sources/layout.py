@@ -61,11 +61,11 @@ class Place:
     day: date | None = None
 
 
-class Verdict(Enum):
+class NameClass(Enum):
     """What a name is, before anything of it is read."""
 
     TRAIL = "in CloudTrail's own layout or naming"
-    LOOSE = "named like a trail file; its content decides"
+    UNKNOWN = "named like a trail file; its content decides"
     UNNAMED = "the name tells nothing; the first bytes decide whether it is read"
     OTHER = "no trail file"
 
@@ -87,24 +87,24 @@ def place_of(path: str) -> Place | None:
     return None
 
 
-def judge(path: str) -> tuple[Verdict, Place | None]:
+def classify(path: str) -> tuple[NameClass, Place | None]:
     """What a key or path is by its name alone.
 
-    >>> judge("AWSLogs/111122223333/Config/eu-west-1/2024/3/1/ConfigHistory/x.json.gz")[0].name
+    >>> classify("AWSLogs/111122223333/Config/eu-west-1/2024/3/1/ConfigHistory/x.json.gz")[0].name
     'OTHER'
     """
     place = place_of(path)
     name = path[path.rfind("/") + 1 :]
     if not name or name.startswith("."):
-        return Verdict.OTHER, place
+        return NameClass.OTHER, place
     if place is not None and place.kind not in INGESTED:
-        return Verdict.OTHER, place
+        return NameClass.OTHER, place
     if place is None and _FOREIGN.search(path):
-        return Verdict.OTHER, None
+        return NameClass.OTHER, None
     lower = name.lower()
     if not lower.endswith(EXTENSIONS) or lower.endswith(_OTHER_GZ):
-        return Verdict.UNNAMED, place
-    return (Verdict.LOOSE if place is None else Verdict.TRAIL), place
+        return NameClass.UNNAMED, place
+    return (NameClass.UNKNOWN if place is None else NameClass.TRAIL), place
 
 
 def other_kind(path: str) -> str:
@@ -143,7 +143,7 @@ def wanted(place: Place | None, selection: Selection) -> bool:
 T = TypeVar("T")
 
 
-def sift(
+def select(
     listed: Iterable[T],
     selection: Selection,
     ignored: Counter[str],
@@ -154,13 +154,13 @@ def sift(
     """The objects selected among what was listed that can hold events, in the same order.
 
     The others are counted in `ignored` by what they are; a file that is not selected is not.
-    `path` gives the name to judge, `made` the object.
+    `path` gives the name to classify, `made` the object.
     """
     everything = selection.everything
     for item in listed:
         name = path(item)
-        verdict, place = judge(name)
-        if verdict is Verdict.OTHER:
+        verdict, place = classify(name)
+        if verdict is NameClass.OTHER:
             ignored[other_kind(name)] += 1
         elif everything or place is None or wanted(place, selection):
             yield made(item)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ingest.objects import UNSEEN, WHOLE_BYTES, Selection, TrailObject
-from ingest.sources.layout import sift
+from ingest.sources.layout import select
 from ingest.sources.walk import Walk
 from trailhound.errors import (
     ObjectAccessDeniedError,
@@ -117,7 +117,7 @@ class LocalSource:
         self, found: Iterator[tuple[str, str]], selection: Selection
     ) -> Iterator[TrailObject]:
         """Judged by the path that was walked, named by the real one behind any symbolic link."""
-        return sift(
+        return select(
             found,
             selection,
             self._ignored,

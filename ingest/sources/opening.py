@@ -7,7 +7,7 @@ from typing import BinaryIO, Final
 
 from ingest.objects import UNSEEN, Source, TrailObject
 from ingest.reading.recognise import kind_of, may_be_trail
-from ingest.sources.layout import Verdict, judge
+from ingest.sources.layout import NameClass, classify
 from trailhound.errors import NotCloudTrailError
 
 HEAD_BYTES: Final = 64 * 1024
@@ -20,7 +20,7 @@ def open_object(source: Source, item: TrailObject) -> BinaryIO:
     Of one whose name tells nothing at most `HEAD_BYTES` are fetched first. Raises
     `NotCloudTrailError` where these show that it is something else.
     """
-    if judge(item.path)[0] is not Verdict.UNNAMED:
+    if classify(item.path)[0] is not NameClass.UNNAMED:
         return source.open(item)
     # A notification may leave out both; of what could not be looked at the size is not known.
     known_empty = item.etag not in ("", UNSEEN) and not item.size

@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
 from ingest.objects import WHOLE_BYTES, Selection, TrailObject
-from ingest.sources.layout import sift
+from ingest.sources.layout import select
 from ingest.sources.s3_errors import object_error
 from ingest.sources.s3_listing import AHEAD, Entry, Listing
 from ingest.sources.session import s3_client
@@ -103,7 +103,7 @@ class S3Source:
                     yield entry
 
         named: list[TrailObject] = []
-        for item in sift(
+        for item in select(
             others(), selection, self._ignored, path=lambda entry: entry.key, made=self._made
         ):
             yield from named

@@ -158,8 +158,8 @@ class _Mirror(Collector):
             objects.add_metric([outcome], number)
         yield objects
         events = _counter("events", "Records, by what became of them.", "fate")
-        for fate in ("indexed", "duplicates", "dead_lettered", "filtered"):
-            events.add_metric([fate], getattr(status.counts, fate))
+        for term in ("indexed", "duplicates", "dead_lettered", "filtered"):
+            events.add_metric([term], getattr(status.counts, term))
         yield events
         yield _total("events_read", "Records read.", status.counts.read)
         yield _total("read_bytes", "Bytes of objects read, as stored.", status.bytes)

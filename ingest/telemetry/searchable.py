@@ -18,7 +18,7 @@ from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 
 _LOOK_EVERY = 1.0
-_PATIENCE = 900.0
+_GIVE_UP_AFTER = 900.0
 """Seconds after which an object is given up: its days were deleted, say."""
 
 
@@ -58,7 +58,7 @@ class SearchProbe:
                 self.last = max(0.0, time.time() - sample.delivered)
                 self._found(self.last)
                 self._sample = None
-            elif time.monotonic() - sample.since > _PATIENCE:
+            elif time.monotonic() - sample.since > _GIVE_UP_AFTER:
                 self._sample = None
 
     def _is_there(self, client: OpenSearch, sample: _Sample) -> bool:

@@ -294,7 +294,7 @@ def test_the_gate_narrows_at_429_and_widens_again(
     def script(request: Request) -> Fault | None:
         if not request.number:
             return None
-        limits.append(jobs[0].pipeline.sender.gate.limit)
+        limits.append(jobs[0].pipeline.sender.limiter.limit)
         return Answer(429) if request.number in (3, 4) else None
 
     with Proxy(straight.hosts[0], script) as proxy:

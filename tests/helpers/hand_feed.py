@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from ingest.feeds.feed import Announce, Delivery, FeedStatus, Outcome
+from ingest.feeds.feed import Delivery, FeedStatus, Outcome, Submit
 from ingest.objects import Selection
 from ingest.sources import LocalSource
 
@@ -23,15 +23,15 @@ class HandFeed:
         self.outcomes: dict[str, list[Outcome]] = {}
         self.closed = threading.Event()
         self.begun = threading.Event()
-        self._announce: Announce | None = None
+        self._submit: Submit | None = None
         self._lock = threading.Lock()
 
-    def start(self, announce: Announce) -> None:
-        self._announce = announce
+    def start(self, submit: Submit) -> None:
+        self._submit = submit
         self.begun.set()
 
     def stop(self) -> None:
-        self._announce = None
+        self._submit = None
 
     def close(self) -> None:
         self.closed.set()
@@ -40,7 +40,7 @@ class HandFeed:
         return FeedStatus(self.name, "hand")
 
     def bring(self, path: Path) -> bool:
-        """Announce one file; False where the daemon takes no more."""
+        """Submit one file; False where the daemon takes no more."""
         assert self.begun.wait(PATIENCE)
         source = LocalSource(str(path))
         (item,) = source.objects(Selection())
@@ -49,7 +49,7 @@ class HandFeed:
             with self._lock:
                 self.outcomes.setdefault(str(path), []).append(outcome)
 
-        announce = self._announce
+        announce = self._submit
         return announce is not None and announce(
             Delivery(item, source, self.name, time.time(), settle)
         )

@@ -71,14 +71,14 @@ def test_the_object_that_ends_sessions_is_found_and_fails_alone(
     client: OpenSearch, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A fault in a sender, which serves all objects at once."""
-    deliver = BulkResultHandler.deliver
+    process = BulkResultHandler.process
 
     def faulty(self: BulkResultHandler, batch: Batch) -> None:
         if any("poison" in owner.item.uri for owner in batch.owners):
             raise ValueError("a fault that nobody thought of")
-        deliver(self, batch)
+        process(self, batch)
 
-    monkeypatch.setattr(BulkResultHandler, "deliver", faulty)
+    monkeypatch.setattr(BulkResultHandler, "process", faulty)
     monkeypatch.setattr(daemon_module, "_FIRST_WAIT", 0.1)
     files = [write_trail(tmp_path, [record(), record()], f"{n}") for n in range(5)]
     files.insert(2, write_trail(tmp_path, [record()], "poison"))
@@ -156,9 +156,9 @@ def test_what_the_ledger_cannot_hold_fails_alone(
     with running(settings, feed) as daemon:
         assert feed.begun.wait(60)
         source = LocalSource(str(tmp_path))
-        announce = feed._announce
-        assert announce is not None
-        assert announce(Delivery(item, source, feed.name, 0.0, outcomes.append))
+        submit = feed._submit
+        assert submit is not None
+        assert submit(Delivery(item, source, feed.name, 0.0, outcomes.append))
         assert feed.bring(good)
         assert feed.await_outcomes(1) == {"DONE": 1}
         assert outcomes == [Outcome.FAILED]

@@ -128,7 +128,7 @@ def test_a_run_stops_with_a_sentence_before_the_shards_are_used_up(
 
     def listing() -> None:
         for day in listed:
-            days.expect(day)
+            days.reserve(day)
             seen.append(day)
 
     with pytest.raises(ClusterBlockedError, match="max_shards_per_node"):

@@ -39,9 +39,9 @@ def worker(client: OpenSearch, settings: Settings, **more: Any) -> Ledger:
 def finished(read: int, *, filtered: int = 0, fault: str = "") -> ObjectProgress:
     run = ObjectProgress(ITEM, lambda _: None)
     run.read(read)
-    run.settle("indexed", read - filtered)
+    run.record("indexed", read - filtered)
     if filtered:
-        run.settle("filtered", filtered)
+        run.record("filtered", filtered)
     run.finish_reading(fault)
     return run
 
@@ -136,10 +136,15 @@ def test_an_object_that_holds_no_events_is_noted_with_its_reason(
     client: OpenSearch, settings: Settings
 ) -> None:
     first = worker(client, settings)
-    other = TrailObject("s3://b/other", "e", 1)
     first.take([ITEM])
-    first.skip([(ITEM, "parquet"), (other, "parquet")])
-    known = first.entries([ITEM, other])
-    assert known[ITEM.uri].state == "claimed"
-    assert (known[other.uri].state, known[other.uri].reason) == ("skipped", "parquet")
-    assert first.done([other]) == set()
+    run = ObjectProgress(ITEM, lambda _: None)
+    run.skip("parquet")
+    first.finish(run, "skipped")
+    first.close()
+    known = first.entries([ITEM])[ITEM.uri]
+    assert (known.state, known.reason) == ("skipped", "parquet")
+    later = worker(client, settings)
+    assert later.take([ITEM]) == ([], [])
+    assert (later.skipped, later.ignored) == (0, {"parquet": 1})
+    changed = TrailObject(ITEM.uri, "e2", 10)
+    assert later.take([changed]) == ([changed], [])

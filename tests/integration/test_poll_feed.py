@@ -82,10 +82,10 @@ class Polled:
     def names(self) -> list[str]:
         return [each.item.uri.rpartition("_")[2].split(".")[0] for each in self.arrivals]
 
-    def settle(self, outcome: Outcome = Outcome.DONE) -> None:
+    def finish(self, outcome: Outcome = Outcome.DONE) -> None:
         arrivals, self.arrivals = self.arrivals, []
         for arrival in arrivals:
-            arrival.settle(outcome)
+            arrival.finish(outcome)
 
     def await_names(self, *names: str) -> None:
         until(lambda: sorted(self.names) == sorted(names), f"{names}, not {self.names}")
@@ -126,11 +126,11 @@ def test_accounts_and_regions_are_found_as_they_appear(
     trail.put("20250301T1205", "insight", kind="CloudTrail-Insight")
     with polling(settings, client, trail) as polled:
         polled.await_names("a", "insight")
-        polled.settle()
+        polled.finish()
         trail.put("20250301T1210", "region", region="eu-west-1")
         trail.put("20250301T1210", "account", account="444455556666")
         polled.await_names("region", "account")
-        polled.settle()
+        polled.finish()
         polled.await_looks(3)
         assert "a" not in polled.names
 
@@ -143,7 +143,7 @@ def test_an_organisation_trail_is_followed(
     s3.put_object(Bucket=trail.name, Key=key, Body=b"x")
     with polling(settings, client, trail) as polled:
         polled.await_names("org")
-        polled.settle()
+        polled.finish()
         s3.put_object(Bucket=trail.name, Key=key.replace("T1200Z_org", "T1210Z_next"), Body=b"x")
         polled.await_names("next")
 
@@ -155,13 +155,13 @@ def test_only_what_came_since_the_mark_is_listed_and_late_files_are_found(
     trail.put("20250301T2350", "evening")
     with polling(settings, client, trail, overlap_minutes=60) as polled:
         polled.await_names("old", "evening")
-        polled.settle()
+        polled.finish()
         trail.put("20250302T0005", "morning")  # over midnight
         polled.await_names("morning")
-        polled.settle()
+        polled.finish()
         trail.put("20250301T2355", "late")
         polled.await_names("late")
-        polled.settle()
+        polled.finish()
         trail.put("20250301T0200", "far too late")
         polled.listed.clear()
         polled.await_looks(2)
@@ -176,12 +176,12 @@ def test_files_that_come_days_late_are_found_by_a_sweep(
     trail.put("20250310T1200", "newest")
     with polling(settings, client, trail, sweep_every=0.1) as polled:
         polled.await_names("newest")
-        polled.settle()
+        polled.finish()
         trail.put("20250304T0200", "replicated")
         until(lambda: "replicated" in polled.names, "the late file")
-        polled.settle(Outcome.FAILED)
+        polled.finish(Outcome.FAILED)
         until(lambda: "replicated" in polled.names, "the late file, again")
-        polled.settle()
+        polled.finish()
 
 
 def test_a_start_looks_for_what_came_late_while_no_daemon_ran(
@@ -190,14 +190,14 @@ def test_a_start_looks_for_what_came_late_while_no_daemon_ran(
     trail.put("20250310T1200", "newest")
     with polling(settings, client, trail) as polled:
         polled.await_names("newest")
-        polled.settle()
+        polled.finish()
     for when in ("20250302T0200", "20250308T0200", "20250309T0200"):
         trail.put(when, when)
     with polling(settings, client, trail, since=date(2025, 3, 9)) as polled:
         polled.await_names("20250309T0200", "newest")
     with polling(settings, client, trail) as polled:
         polled.await_names("20250308T0200", "20250309T0200", "newest")
-        polled.settle(Outcome.FAILED)  # and comes again, though no look lists it until tomorrow
+        polled.finish(Outcome.FAILED)  # and comes again, though no look lists it until tomorrow
         polled.await_names("20250308T0200", "20250309T0200", "newest")
     with polling(settings, client, trail, late_days=0) as polled:
         polled.await_looks(2)
@@ -215,15 +215,15 @@ def test_names_out_of_cloudtrails_form_are_announced_once(
     put("AWSLogs/111122223333/CloudTrail/us-east-1/2025/03/01/copied_renamed.json.gz")
     with polling(settings, client, trail) as polled:
         polled.await_names("a", "1", "renamed")
-        polled.settle()
+        polled.finish()
         put("firehose/2025/03/01/stream_2.json.gz")
         polled.await_names("2")
-        polled.settle(Outcome.FAILED)
+        polled.finish(Outcome.FAILED)
         polled.await_names("2")
-        polled.settle()
+        polled.finish()
         put("firehose/2025/03/01/stream_1.json.gz", b"changed")
         polled.await_names("1")
-        polled.settle()
+        polled.finish()
         polled.await_looks(3)
         assert polled.names == []
 
@@ -238,14 +238,14 @@ def test_another_daemon_goes_on_from_the_mark(
         early = [each for each in polled.arrivals if each.item.uri.endswith("_n5.json.gz")]
         for arrival in polled.arrivals:
             if arrival not in early:
-                arrival.settle(Outcome.DONE)
+                arrival.finish(Outcome.DONE)
     root = f"s3://{trail.name}/"
     assert list(FeedCheckpoints(client, settings).get(root).values()) == [
         datetime(2025, 3, 1, 5, 0, tzinfo=UTC)
     ]
     with polling(settings, client, trail, overlap_minutes=60, since=date(2030, 1, 1)) as polled:
         polled.await_names("n4", "n5", "n6", "n7", "n8", "n9")
-        polled.settle(Outcome.SKIPPED)
+        polled.finish(Outcome.SKIPPED)
     # One that is behind never moves a mark back.
     store = FeedCheckpoints(client, settings)
     (folder,) = store.get(root)
@@ -260,10 +260,10 @@ def test_what_is_handed_back_or_fails_comes_again(
     with polling(settings, client, trail) as polled:
         for _ in range(7):
             polled.await_names("a")
-            polled.settle(Outcome.RETURNED)
+            polled.finish(Outcome.RETURNED)
         for _ in range(5):
             polled.await_names("a")
-            polled.settle(Outcome.FAILED)
+            polled.finish(Outcome.FAILED)
         polled.await_looks(3)
         assert polled.names == []  # five tries are enough
         trail.put("20250301T1200", "a")

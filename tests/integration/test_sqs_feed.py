@@ -131,10 +131,10 @@ def test_a_message_stays_hidden_while_it_is_worked_on(
     feed = SqsFeed(brief, FeedSettings(queue=queue.arn(queue.url)))
     with by_hand(feed) as arrivals:
         until(lambda: len(arrivals) == 2, "two arrivals")
-        arrivals[0].settle(Outcome.DONE)
+        arrivals[0].finish(Outcome.DONE)
         assert not threading.Event().wait(5)
         assert (len(arrivals), queue.visible(), queue.left()) == (2, 0, 1)
-        arrivals[1].settle(Outcome.SKIPPED)
+        arrivals[1].finish(Outcome.SKIPPED)
         until(lambda: queue.left() == 0, "an empty queue")
     assert feed.status().counters["messages"] == 1
 
@@ -147,7 +147,7 @@ def test_what_is_not_finished_is_handed_back_at_once(
     with by_hand(feed) as arrivals:
         until(lambda: len(arrivals) == 1, "an arrival")
         feed.stop()
-        arrivals[0].settle(Outcome.RETURNED)
+        arrivals[0].finish(Outcome.RETURNED)
     assert queue.visible() == 1
 
 
@@ -162,7 +162,7 @@ def test_a_queue_that_is_not_there_yet_is_waited_for(
         later.client.create_queue(QueueName=later.name)
         later.send(announce(TrailObject(f"s3://{bucket}/{KEY.format(1)}", "e", 1)))
         until(lambda: len(arrivals) == 1, "an arrival")
-        arrivals[0].settle(Outcome.DONE)
+        arrivals[0].finish(Outcome.DONE)
 
 
 POISON = [
@@ -237,7 +237,7 @@ def test_an_object_without_an_etag_gets_the_one_that_its_bucket_has(
         gone = TrailObject(f"{item.uri}-gone.json", "", 0)
         assert {each.item for each in arrivals} == {item, gone}
         for each in arrivals:
-            each.settle(Outcome.DONE)
+            each.finish(Outcome.DONE)
 
 
 def test_a_queue_that_lets_nothing_be_deleted_is_not_ready_and_keeps_its_heartbeat(
@@ -259,14 +259,14 @@ def test_a_queue_that_lets_nothing_be_deleted_is_not_ready_and_keeps_its_heartbe
     events.register("before-call.sqs.DeleteMessageBatch", refuse)
     with by_hand(feed) as arrivals:
         until(lambda: len(arrivals) == 2, "two arrivals")
-        arrivals[0].settle(Outcome.DONE)
+        arrivals[0].finish(Outcome.DONE)
         until(lambda: "DeleteMessage is denied" in feed.status().failing, "a reason")
         in_work = arrivals[1].item.uri
         until(lambda: len(arrivals) > 2, "the message that could not be deleted again")
         assert [each.item.uri for each in arrivals].count(in_work) == 1
         events.unregister("before-call.sqs.DeleteMessageBatch", refuse)
         for each in arrivals[1:]:
-            each.settle(Outcome.DONE)
+            each.finish(Outcome.DONE)
         until(lambda: feed.status().failing == "", "no reason any more")
     assert queue.left() <= 1  # what came again at the very end
 

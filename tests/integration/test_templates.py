@@ -273,7 +273,7 @@ def test_days_that_would_pass_the_shard_limit_are_refused(
     greedy = own_settings(engine, namespace, tmp_path / "home", index={"shards": room + 1})
     days = Days(client, greedy, RetryPolicy())
     with pytest.raises(ClusterBlockedError, match="shards"):
-        days.expect("2025.03.01")
+        days.reserve("2025.03.01")
     with pytest.raises(ClusterBlockedError, match="shards") as refusal:
         days.ensure("2025.03.01")
     assert "cluster.max_shards_per_node" in refusal.value.hint

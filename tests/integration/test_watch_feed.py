@@ -48,17 +48,17 @@ def test_files_are_announced_once_and_again_when_they_change(tmp_path: Path) -> 
     write_trail(tmp_path, [record()], "a")
     with watching(tmp_path) as (feed, arrivals):
         until(lambda: len(arrivals) == 1, "the first file")
-        arrivals[0].settle(Outcome.DONE)
+        arrivals[0].finish(Outcome.DONE)
         write_trail(tmp_path / "deeper", [record()], "b")
         until(lambda: len(arrivals) == 2, "a new file")
-        arrivals[1].settle(Outcome.FAILED)
+        arrivals[1].finish(Outcome.FAILED)
         write_trail(tmp_path, [record(), record()], "a")
         until(lambda: len(arrivals) == 3, "the changed file")
-        arrivals[2].settle(Outcome.RETURNED)
+        arrivals[2].finish(Outcome.RETURNED)
         until(lambda: len(arrivals) == 4, "what was handed back")
         assert names(arrivals) == ["a.json.gz", "b.json.gz", "a.json.gz", "a.json.gz"]
         assert feed.status().depth == 1
-        arrivals[3].settle(Outcome.DONE)
+        arrivals[3].finish(Outcome.DONE)
         assert feed.status().counters == {"done_files": 2, "failed_files": 1, "returned_files": 1}
 
 
@@ -126,7 +126,7 @@ def test_a_link_that_leads_nowhere_is_that_links_fault(tmp_path: Path) -> None:
                 next(each.item for each in arrivals if "later" in each.item.uri)
             )
         for each in arrivals:
-            each.settle(Outcome.FAILED if "later" in each.item.uri else Outcome.DONE)
+            each.finish(Outcome.FAILED if "later" in each.item.uri else Outcome.DONE)
         write_trail(tmp_path, [record()], "later")
         until(lambda: names(arrivals).count("later.json.gz") == 2, "the file it leads to now")
         assert feed.status().failing == ""
@@ -140,9 +140,9 @@ def test_a_file_that_could_not_be_read_is_tried_again_unchanged(
     write_trail(tmp_path, [record()], "denied")
     with watching(tmp_path) as (feed, arrivals):
         until(lambda: len(arrivals) == 1, "the file")
-        arrivals[0].settle(Outcome.FAILED)
+        arrivals[0].finish(Outcome.FAILED)
         until(lambda: len(arrivals) == 2, "the file again")
-        arrivals[1].settle(Outcome.DONE)
+        arrivals[1].finish(Outcome.DONE)
         assert feed.status().counters == {"failed_files": 1, "done_files": 1}
 
 
@@ -158,7 +158,7 @@ def test_a_fault_of_one_file_spoils_no_other(tmp_path: Path) -> None:
             taken.append(name)
             raise ValueError("a fault that nobody thought of")
         taken.append(name)
-        arrival.settle(Outcome.DONE)
+        arrival.finish(Outcome.DONE)
         return True
 
     feed.start(take)

@@ -254,10 +254,10 @@ class Service:
         running = self._detections.intervals if self._detections is not None else {}
         return running or rule_intervals(self._settings)
 
-    def _observe(self, run: ObjectProgress, arrival: Delivery, outcome: Outcome) -> None:
+    def _observe(self, run: ObjectProgress, delivery: Delivery, outcome: Outcome) -> None:
         if outcome is Outcome.DONE:
-            self.metrics.delivered(arrival.delivered)
-            self._probe.indexed(run.item.uri, arrival.delivered, run.counts.indexed)
+            self.metrics.delivered(delivery.delivered)
+            self._probe.indexed(run.item.uri, delivery.delivered, run.counts.indexed)
 
     def _ran(self, run: RuleRun) -> None:
         alerts, failed = len(run.recorded.created), run.error is not None

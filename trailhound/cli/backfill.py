@@ -220,7 +220,7 @@ def run_backfill(
         selection=selection,
         force=force,
         limit=limit,
-        patience=RetryPolicy(settings.ingest.give_up_after, on_wait=_waiting),
+        retry_policy=RetryPolicy(settings.ingest.give_up_after, on_wait=_waiting),
     )
     with stopped_by_signals(backfill), show_progress(backfill, quiet=quiet):
         return backfill.run(opened)

@@ -30,7 +30,7 @@ def show_progress(job: Backfill | WorkerPool, *, quiet: bool) -> Iterator[None]:
             rate = 0.0
             while not ended.wait(0.25):
                 now = job.snapshot()
-                settled, at = now.counts.settled, time.monotonic()
+                settled, at = now.counts.accounted, time.monotonic()
                 rate += 0.3 * ((settled - last) / (at - moment) - rate)
                 last, moment = settled, at
                 bar.update(

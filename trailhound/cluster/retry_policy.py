@@ -72,7 +72,7 @@ class RetryPolicy:
         self._on_wait = on_wait
         self._deadline: float | None = None
 
-    def hurry(self, seconds: float) -> None:
+    def set_deadline(self, seconds: float) -> None:
         """Whoever runs this wants to end: wait for the cluster so long from now, and no longer."""
         self._deadline = time.monotonic() + seconds
 

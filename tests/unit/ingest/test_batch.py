@@ -70,14 +70,14 @@ def test_the_body_is_one_action_and_one_document_a_line(
 @given(st.lists(st.tuples(identifiers, records), min_size=2, max_size=9))
 def test_halves_hold_every_document_once(documents: list[tuple[str, dict[str, Any]]]) -> None:
     batch = batch_of(documents)
-    batch.first_sent, batch.lost_reply, batch.rung = SENT, True, 1
+    batch.first_sent, batch.lost_reply, batch.repair_level = SENT, True, 1
     first, second = batch.halves()
     assert len(first)
     assert len(second)
     for name in ("heads", "ends", "owners", "positions", "raws"):
         assert getattr(first, name) + getattr(second, name) == getattr(batch, name)
     for half in (first, second):
-        assert (half.first_sent, half.lost_reply, half.rung) == (SENT, True, 1)
+        assert (half.first_sent, half.lost_reply, half.repair_level) == (SENT, True, 1)
         assert half.size == sum(map(len, half.heads))
 
 

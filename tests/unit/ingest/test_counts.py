@@ -43,12 +43,12 @@ def test_an_object_is_done_once_when_all_is_settled_and_read() -> None:
     done: list[ObjectProgress] = []
     run = ObjectProgress(TrailObject("a", "", 0), done.append)
     run.read(3)
-    run.settle("indexed", 3)
+    run.record("indexed", 3)
     assert done == []  # reading may go on
     run.read(1)
     run.finish_reading("it broke off")
     assert done == []
-    run.settle("duplicates")
+    run.record("duplicates")
     assert done == [run]
     assert run.fault == "it broke off"
     assert run.counts == Counts(4, 3, 1)
@@ -68,7 +68,7 @@ def test_many_threads_settle_one_object_once() -> None:
 
     def settle(term: Term) -> None:
         for _ in range(500):
-            run.settle(term)
+            run.record(term)
 
     threads = [threading.Thread(target=settle, args=(term,)) for term in TERMS * 2]
     for thread in threads:

@@ -63,23 +63,23 @@ ITEMS: list[tuple[int, str, str, Disposition]] = [
 ]
 
 
-@pytest.mark.parametrize(("status", "kind", "reason", "fate"), ITEMS)
+@pytest.mark.parametrize(("status", "kind", "reason", "disposition"), ITEMS)
 def test_each_kind_of_reply_has_its_fate(
-    status: int, kind: str, reason: str, fate: Disposition
+    status: int, kind: str, reason: str, disposition: Disposition
 ) -> None:
     item: dict[str, Any] = {"status": status}
     if kind:
         item["error"] = {"type": kind, "reason": reason}
     (reply,) = read({"errors": status > 299, "items": [{"create": item}]}, 1)
-    assert reply.fate is fate
-    if fate not in (Disposition.INDEXED, Disposition.CONFLICT):
+    assert reply.disposition is disposition
+    if disposition not in (Disposition.INDEXED, Disposition.CONFLICT):
         assert (reply.status, reply.kind) == (status, kind)
 
 
 def test_replies_keep_the_order_of_the_documents() -> None:
     statuses = [201, 409, 400, 201, 429]
     items = [{"create": {"status": status}} for status in statuses]
-    found = [reply.fate for reply in read({"errors": True, "items": items}, 5)]
+    found = [reply.disposition for reply in read({"errors": True, "items": items}, 5)]
     assert found == [
         Disposition.INDEXED,
         Disposition.CONFLICT,

@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 
 from ingest.objects import Selection, TrailObject
-from ingest.sources.layout import Place, Verdict, judge, place_of, sift, wanted
+from ingest.sources.layout import NameClass, Place, classify, place_of, select, wanted
 
 ACCOUNT = "111122223333"
 DAY = date(2024, 3, 1)
@@ -55,7 +55,7 @@ def test_place(path: str, place: Place | None) -> None:
 @pytest.mark.parametrize(
     ("path", "verdict"),
     [
-        (f"AWSLogs/{FOLDER}{NAME}", Verdict.TRAIL),
+        (f"AWSLogs/{FOLDER}{NAME}", NameClass.TRAIL),
         (f"AWSLogs/{ACCOUNT}/CloudTrail-NetworkActivity/eu-west-1/2024/03/01/x.json.gz", "TRAIL"),
         (f"AWSLogs/{ACCOUNT}/CloudTrail-Aggregated/eu-west-1/2024/03/01/x.json.gz", "OTHER"),
         (f"AWSLogs/{ACCOUNT}/CloudTrail-Digest/eu-west-1/2024/03/01/x.json.gz", "OTHER"),
@@ -66,19 +66,19 @@ def test_place(path: str, place: Place | None) -> None:
         (f"AWSLogs/o-ab/{ACCOUNT}/WAFLogs/eu-west-1/x.gz", "OTHER"),
         (f"AWSLogs/{FOLDER}x.parquet", "UNNAMED"),
         (f"AWSLogs/{FOLDER}", "OTHER"),
-        ("exports/events.json", "LOOSE"),
-        ("exports/events.JSONL", "LOOSE"),
-        ("exports/events.ndjson", "LOOSE"),
-        ("exports/000000.gz", "LOOSE"),
-        ("exports/events.jsonl.gz", "LOOSE"),
+        ("exports/events.json", "UNKNOWN"),
+        ("exports/events.JSONL", "UNKNOWN"),
+        ("exports/events.ndjson", "UNKNOWN"),
+        ("exports/000000.gz", "UNKNOWN"),
+        ("exports/events.jsonl.gz", "UNKNOWN"),
         ("exports/events.csv.gz", "UNNAMED"),
         ("exports/.hidden.json", "OTHER"),
         ("README.md", "UNNAMED"),
         ("", "OTHER"),
     ],
 )
-def test_judge(path: str, verdict: Verdict | str) -> None:
-    assert judge(path)[0].name == (verdict if isinstance(verdict, str) else verdict.name)
+def test_classify(path: str, verdict: NameClass | str) -> None:
+    assert classify(path)[0].name == (verdict if isinstance(verdict, str) else verdict.name)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_sift_counts_what_is_no_trail_file_and_not_what_is_left_out() -> None:
         "p/labels.json",
         "p/exports/lookup.json",
     ]
-    found = sift(
+    found = select(
         listed,
         Selection(regions=frozenset({"eu-west-1"})),
         ignored,

@@ -51,10 +51,10 @@ def waits(attempts: int) -> list[float]:
     told: list[float] = []
     stop = threading.Event()
     stop.set()  # no test sleeps
-    patience = RetryPolicy(on_wait=lambda seconds, _: told.append(seconds), stop=stop)
+    retry_policy = RetryPolicy(on_wait=lambda seconds, _: told.append(seconds), stop=stop)
     for attempt in range(attempts):
         with pytest.raises(Stopped):
-            patience.wait(attempt, time.monotonic(), "busy")
+            retry_policy.wait(attempt, time.monotonic(), "busy")
     return told
 
 
@@ -67,11 +67,11 @@ def test_waits_grow_with_jitter_up_to_a_ceiling() -> None:
 
 
 def test_it_gives_up_after_its_time_with_the_reason() -> None:
-    patience = RetryPolicy(5)
+    retry_policy = RetryPolicy(5)
     with pytest.raises(
         ClusterUnreachableError, match=r"gave up after 5 s: the queue is full"
     ) as gave_up:
-        patience.wait(3, time.monotonic() - 6, "the queue is full")
+        retry_policy.wait(3, time.monotonic() - 6, "the queue is full")
     assert "it resumes" in gave_up.value.hint
 
 
