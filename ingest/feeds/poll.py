@@ -19,9 +19,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
+from opensearchpy import OpenSearch
+
 from ingest.feeds.error_state import ErrorState
 from ingest.feeds.feed import Delivery, FeedStatus, Outcome, Submit
-from ingest.feeds.sqs import aws_of
+from ingest.feeds.kinds import feed_kind
 from ingest.objects import Selection, TrailObject
 from ingest.sources.s3 import S3Source
 from trailhound.errors import ClusterError, SourceError
@@ -78,7 +80,7 @@ class PollFeed:
         """
         assert feed.poll is not None  # noqa: S101 - a feed of another kind is not made here
         self.name = feed.poll
-        aws = aws_of(settings.aws, feed)
+        aws = feed.own_aws(settings.aws)
         self.source = S3Source(feed.poll, settings.model_copy(update={"aws": aws}))
         self._root = f"s3://{self.source.bucket}/"
         self._every = feed.every or _EVERY
@@ -272,6 +274,11 @@ class PollFeed:
                 for uri, file in self._files.items()
                 if file.state is not _State.DONE or self._listed_again(file)
             }
+
+
+@feed_kind("poll")
+def _open(settings: Settings, feed: FeedSettings, client: OpenSearch) -> PollFeed:
+    return PollFeed(settings, feed, FeedCheckpoints(client, settings))
 
 
 def _placed(uri: str) -> tuple[str, datetime | None]:

@@ -15,16 +15,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
+from opensearchpy import OpenSearch
 
 from ingest.feeds import notifications
 from ingest.feeds.error_state import ErrorState
 from ingest.feeds.feed import Delivery, FeedStatus, Outcome, Submit
+from ingest.feeds.kinds import feed_kind
 from ingest.feeds.notifications import Announced, Notification
 from ingest.feeds.sqs_queue import in_its_region, queue_error, queue_url
 from ingest.sources.s3 import S3Source
 from ingest.sources.session import sqs_client
 from trailhound.errors import SourceError, TrailhoundError, UsageError
-from trailhound.settings import AwsSettings, FeedSettings, Settings
+from trailhound.settings import FeedSettings, Settings
 from trailhound.threads import SupervisedThread
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ class SqsFeed:
         """Makes no request. Raises `SettingsError`, `SourceUnreachableError`."""
         assert feed.queue is not None  # noqa: S101 - a feed of another kind is not made here
         self.name = feed.queue
-        aws = aws_of(settings.aws, feed)
+        aws = feed.own_aws(settings.aws)
         if feed.region is None:
             aws = in_its_region(aws, feed.queue)
         self._settings = settings.model_copy(update={"aws": aws})
@@ -354,10 +356,9 @@ class SqsFeed:
             )
 
 
-def aws_of(aws: AwsSettings, feed: FeedSettings) -> AwsSettings:
-    """`aws` with what a source has of its own laid over."""
-    own = {name: getattr(feed, name) for name in ("role_arn", "external_id", "region")}
-    return aws.model_copy(update={name: value for name, value in own.items() if value is not None})
+@feed_kind("queue")
+def _open(settings: Settings, feed: FeedSettings, _: OpenSearch) -> SqsFeed:
+    return SqsFeed(settings, feed)
 
 
 def _read(body: str) -> Notification:

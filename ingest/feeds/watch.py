@@ -9,12 +9,15 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
+from opensearchpy import OpenSearch
+
 from ingest.feeds.error_state import ErrorState
 from ingest.feeds.feed import Delivery, FeedStatus, Outcome, Submit
+from ingest.feeds.kinds import feed_kind
 from ingest.objects import Selection, TrailObject
 from ingest.sources.local import LocalSource
 from trailhound.errors import SourceError
-from trailhound.settings import FeedSettings
+from trailhound.settings import FeedSettings, Settings
 from trailhound.threads import SupervisedThread
 
 LOG = logging.getLogger("trailhound.watch")
@@ -138,6 +141,11 @@ class WatchFeed:
             self._waiting.add(item.uri)
             self._last_arrival = time.time()
         self._submit(Delivery(item, source, self.name, _changed(item), settled))
+
+
+@feed_kind("watch")
+def _open(_: Settings, feed: FeedSettings, __: OpenSearch) -> WatchFeed:
+    return WatchFeed(feed)
 
 
 def _changed(item: TrailObject) -> float:

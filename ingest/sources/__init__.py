@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from ingest.objects import Selection, Source
 from ingest.sources.local import LocalSource
@@ -25,26 +27,10 @@ def open_source(text: str, settings: Settings, selection: Selection | None = Non
     'LocalSource'
     """
     _check(selection or Selection())
-    if text.startswith("s3://"):
-        from ingest.sources.s3 import S3Source  # boto3 takes 0.2 s to load: only where it is used
-
-        return S3Source(text, settings)
-    if text == STDIN:
-        return standard_input(settings.ingest.max_uncompressed_bytes)
-    if "://" in text:
-        raise UsageError(
-            f"{text}: no source of that kind",
-            hint="give s3://bucket/prefix, a folder, a file, a glob, or - for standard input",
-        )
     if not text:
         raise UsageError("a source is empty", hint="for this folder give .")
-    if is_stream(text):
-        return StreamSource(
-            text,
-            lambda: open(text, "rb"),  # noqa: PTH123 - closed where it is read
-            limit=settings.ingest.max_uncompressed_bytes,
-        )
-    return LocalSource(text)
+    opener = next(opener for matches, opener in _KINDS if matches(text))
+    return opener(text, settings)
 
 
 def is_stream(text: str) -> bool:
@@ -56,6 +42,44 @@ def is_stream(text: str) -> bool:
     except (OSError, ValueError):
         return False
     return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+
+
+def _s3(text: str, settings: Settings) -> Source:
+    from ingest.sources.s3 import S3Source  # boto3 takes 0.2 s to load: only where it is used
+
+    return S3Source(text, settings)
+
+
+def _unknown(text: str, _: Settings) -> Source:
+    raise UsageError(
+        f"{text}: no source of that kind",
+        hint="give s3://bucket/prefix, a folder, a file, a glob, or - for standard input",
+    )
+
+
+def _standard_input(_: str, settings: Settings) -> Source:
+    return standard_input(settings.ingest.max_uncompressed_bytes)
+
+
+def _pipe(text: str, settings: Settings) -> Source:
+    return StreamSource(
+        text,
+        lambda: open(text, "rb"),  # noqa: PTH123 - closed where it is read
+        limit=settings.ingest.max_uncompressed_bytes,
+    )
+
+
+_KINDS: Final[tuple[tuple[Callable[[str], bool], Callable[[str, Settings], Source]], ...]] = (
+    (lambda text: text.startswith("s3://"), _s3),
+    (
+        lambda text: text == STDIN,
+        lambda _, settings: standard_input(settings.ingest.max_uncompressed_bytes),
+    ),
+    (lambda text: "://" in text, _unknown),
+    (is_stream, _pipe),
+    (lambda _: True, lambda text, _: LocalSource(text)),
+)
+"""Which names a kind of source has, and what opens it: the first one that matches."""
 
 
 def _check(selection: Selection) -> None:

@@ -20,10 +20,8 @@ from detections.running.scheduler import Job, JobRuns, Scheduler, Turn
 from enrich.enricher import Enricher
 from ingest.daemon.daemon import Daemon, DaemonStatus
 from ingest.daemon.registry import RENEWED_SECONDS, DaemonRegistry
-from ingest.feeds.feed import Delivery, Feed, Outcome
-from ingest.feeds.poll import PollFeed
-from ingest.feeds.sqs import SqsFeed
-from ingest.feeds.watch import WatchFeed
+from ingest.feeds.feed import Delivery, Outcome
+from ingest.feeds.kinds import open_feed
 from ingest.object_progress import ObjectProgress
 from ingest.telemetry.endpoint import Endpoint, Health
 from ingest.telemetry.metrics import Metrics
@@ -49,8 +47,7 @@ from trailhound.errors import (
     UsageError,
 )
 from trailhound.report.mail import mail_job
-from trailhound.settings import FeedSettings, Settings
-from trailhound.state.feed_checkpoints import FeedCheckpoints
+from trailhound.settings import Settings
 from trailhound.state.housekeeping import clean_ledger
 from trailhound.state.jobs import Jobs
 from trailhound.state.leases import Lease
@@ -146,7 +143,7 @@ class Service:
         seconds = self._settings.run.lease_seconds
         lease = Lease(client, ledger, "scheduler", owner=self._id, seconds=seconds)
         self._scheduler = Scheduler(Jobs(client, self._settings), lease, self._jobs(client))
-        feeds = [_feed(self._settings, each, client) for each in self._settings.run.sources]
+        feeds = [open_feed(self._settings, each, client) for each in self._settings.run.sources]
         self._daemon = Daemon(
             connect, self._settings, self._enricher, feeds, on_object=self._observe
         )
@@ -340,14 +337,6 @@ def changed(before: BaseModel, after: BaseModel, path: str = "") -> set[str]:
         elif one != other:
             names.add(path + name)
     return names
-
-
-def _feed(settings: Settings, source: FeedSettings, client: OpenSearch) -> Feed:
-    if source.queue is not None:
-        return SqsFeed(settings, source)
-    if source.poll is not None:
-        return PollFeed(settings, source, FeedCheckpoints(client, settings))
-    return WatchFeed(source)
 
 
 def _newest_event(client: OpenSearch, settings: Settings) -> float | None:

@@ -23,7 +23,7 @@ def check(settings: Settings) -> Iterator[tuple[Location, str]]:
                 yield location, f"the file cannot be read ({error.strerror})"
     seen: set[str] = set()
     for position, source in enumerate(settings.run.sources):
-        place = str(source.queue or source.poll or source.watch)
+        place = source.place
         if place in seen:
             yield ("run", "sources", position), "an earlier source follows the same place"
         seen.add(place)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -56,6 +56,9 @@ class IngestSettings(Section):
 class FeedSettings(Section):
     """Where the daemon's files come from: exactly one of `queue`, `poll` and `watch`."""
 
+    KINDS: ClassVar[tuple[str, ...]] = ("queue", "poll", "watch")
+    """The fields that name a place; `ingest.feeds` has a feed for each."""
+
     queue: str | None = None
     """An SQS queue: its URL, ARN or name."""
     poll: Annotated[str, Field(pattern="^s3://")] | None = None
@@ -65,7 +68,7 @@ class FeedSettings(Section):
     every: Annotated[float, Field(gt=0)] | None = None
     """Seconds between two looks. Default: 60 for `poll`, 5 for `watch`."""
     since: date | None = None
-    """First UTC day that `poll` lists when it starts without a mark. Default: yesterday."""
+    """First UTC day that `poll` lists when it starts without a checkpoint. Default: yesterday."""
     overlap_minutes: Annotated[float, Field(ge=0)] = 120.0
     """How far before the newest file of a region's folder each look of `poll` lists."""
     late_days: Annotated[int, Field(ge=0, le=366)] = 7
@@ -77,10 +80,28 @@ class FeedSettings(Section):
     """These three stand for those of `aws` for this source alone."""
 
     @model_validator(mode="after")
-    def _one_of_three(self) -> FeedSettings:
-        if sum(place is not None for place in (self.queue, self.poll, self.watch)) != 1:
-            raise ValueError("give one of `queue`, `poll` and `watch`")
+    def _one_kind(self) -> FeedSettings:
+        if sum(getattr(self, kind) is not None for kind in self.KINDS) != 1:
+            *first, last = (f"`{kind}`" for kind in self.KINDS)
+            raise ValueError(f"give one of {', '.join(first)} and {last}")
         return self
+
+    @property
+    def kind(self) -> str:
+        """Which of `KINDS` it is."""
+        return next(kind for kind in self.KINDS if getattr(self, kind) is not None)
+
+    @property
+    def place(self) -> str:
+        """The queue, the bucket or the folder, as users wrote it."""
+        return str(getattr(self, self.kind))
+
+    def own_aws(self, aws: AwsSettings) -> AwsSettings:
+        """`aws`, with what is set for this source alone in its place."""
+        own = {name: getattr(self, name) for name in ("role_arn", "external_id", "region")}
+        return aws.model_copy(
+            update={name: value for name, value in own.items() if value is not None}
+        )
 
 
 class RunSettings(Section):

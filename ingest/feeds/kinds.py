@@ -1,0 +1,49 @@
+"""Which feed a source in the settings asks for: each feed's module registers itself.
+
+To add a feed: a field in `FeedSettings` with its name in `FeedSettings.KINDS`, and a module in this
+folder with a function under `@feed_kind(name)`. Nothing else names the feeds one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from pkgutil import iter_modules
+
+from opensearchpy import OpenSearch
+
+import ingest.feeds
+from ingest.feeds.feed import Feed
+from trailhound.settings import FeedSettings, Settings
+
+OpenFeed = Callable[[Settings, FeedSettings, OpenSearch], Feed]
+"""Makes a feed from the whole settings, its own entry, and a client for its checkpoints.
+
+Makes no request. Raises `UsageError`, `SettingsError`, `SourceUnreachableError`.
+"""
+
+_KINDS: dict[str, OpenFeed] = {}
+
+
+def feed_kind(name: str) -> Callable[[OpenFeed], OpenFeed]:
+    """Register a function that opens the feeds of one kind, named as in `FeedSettings.KINDS`."""
+
+    def register(opener: OpenFeed) -> OpenFeed:
+        if name in _KINDS:
+            raise ValueError(f"there are two feeds for `{name}`")
+        _KINDS[name] = opener
+        return opener
+
+    return register
+
+
+def feed_kinds() -> dict[str, OpenFeed]:
+    """All kinds by name. Imports every module of this folder, boto3 among what they need."""
+    for module in iter_modules(ingest.feeds.__path__):
+        import_module(f"{ingest.feeds.__name__}.{module.name}")
+    return dict(_KINDS)
+
+
+def open_feed(settings: Settings, feed: FeedSettings, client: OpenSearch) -> Feed:
+    """The feed that an entry of `run.sources` describes. Raises as `OpenFeed` does."""
+    return feed_kinds()[feed.kind](settings, feed, client)
