@@ -33,7 +33,8 @@ _OTHER_GZ: Final = tuple(
 _DATED = re.compile(
     r"(?:^|/)(?:(\d{12})/)?(CloudTrail(?:-[A-Za-z]+)?)/([^/]+)/(\d{4})/(\d{2})/(\d{2})/"
 )
-_UNDATED = re.compile(r"(?:^|/)(\d{12})/(CloudTrail(?:-[A-Za-z]+)?)/")
+_UNDATED = re.compile(r"(?:^|/)(\d{12})/(CloudTrail(?:-[A-Za-z]+)?)/(?:([^/]+)/)?")
+_REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-\d+")
 _NAME = re.compile(
     r"(\d{12})_(CloudTrail(?:-[A-Za-z]+)?)_([a-z0-9-]+)_(?:.*_)?(\d{4})(\d{2})(\d{2})T\d{4,6}Z"
 )
@@ -78,12 +79,12 @@ def place_of(path: str) -> Place | None:
     """  # noqa: E501
     if found := _DATED.search(path):
         account, kind, region, year, month, day = found.groups()
-        return Place(kind, account, region, _day(year, month, day))
+        return Place(kind, account, _region(region), _day(year, month, day))
     if found := _NAME.match(path, path.rfind("/") + 1):
         account, kind, region, year, month, day = found.groups()
         return Place(kind, account, region, _day(year, month, day))
     if found := _UNDATED.search(path):
-        return Place(found[2], found[1])
+        return Place(found[2], found[1], _region(found[3]))
     return None
 
 
@@ -164,6 +165,19 @@ def select(
             ignored[other_kind(name)] += 1
         elif everything or place is None or wanted(place, selection):
             yield made(item)
+
+
+def is_region(name: str) -> bool:
+    """Whether a folder is named as regions are. Of any other one its records may be of any region.
+
+    >>> is_region("us-gov-west-1"), is_region("exports")
+    (True, False)
+    """
+    return _REGION.fullmatch(name) is not None
+
+
+def _region(name: str | None) -> str | None:
+    return name if name is not None and is_region(name) else None
 
 
 def _day(year: str, month: str, day: str) -> date | None:

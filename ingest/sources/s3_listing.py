@@ -3,7 +3,9 @@
 Without a selection one flat listing is the fewest requests: a request for 1,000 keys. With one,
 the folders are descended by `CommonPrefixes` (accounts, kinds, regions), left out where they are
 not selected, and each region is listed flat from its first day (`StartAfter`) until a key passes
-its last. So days cost nothing to find, and the most that is listed in vain is a page's rest.
+its last. So days cost nothing to find, and the most that is listed in vain is a page's rest. What
+lies beside the years in a region's folder has no day and is wanted by every selection of days: one
+request more for a region finds it.
 Folders are listed some ahead, in parallel, since an organisation has thousands of them.
 """
 
@@ -19,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ingest.objects import Selection
-from ingest.sources.layout import INGESTED
+from ingest.sources.layout import INGESTED, is_region
 from ingest.sources.lookahead import Lookahead
 from ingest.sources.s3_errors import listing_error
 
@@ -40,7 +42,10 @@ _ROOT = re.compile(r"(?:^|/)AWSLogs/(?:[oO]-[A-Za-z0-9]+/)?$")
 _ACCOUNT = re.compile(r"(?:^|/)AWSLogs/(?:[oO]-[A-Za-z0-9]+/)?(\d{12})/$")
 _KIND = re.compile(r"(?:^|/)(\d{12})/(CloudTrail(?:-[A-Za-z]+)?)/$")
 _REGION = re.compile(r"(?:^|/)(\d{12})/(CloudTrail(?:-[A-Za-z]+)?)/([^/]+)/")
-_BELOW_ROOT = re.compile(r"^(?:[oO]-[A-Za-z0-9]+|\d{12})$")
+_NEVER_OURS = re.compile(r"^aws-account-id=")
+"""Flow logs in folders named for Hive, beside the accounts' own."""
+_ACCOUNT_ID = re.compile(r"^\d{12}$")
+_YEAR = re.compile(r"^\d{4}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,15 +173,20 @@ class Listing:
         path = folder.prefix[: folder.prefix.rfind("/") + 1]
         if found := _REGION.search(path):
             account, _, region = found.groups()
-            if not (_in(account, selection.accounts) and _in(region, selection.regions)):
+            if not (_in(account, selection.accounts) and _of_region(region, selection)):
                 return []
-            span = _days(folder.prefix, path[: found.end()], selection)
-            known = self._after(path[: found.end()])
-            return [replace(span, after=known) if known else span]
+            whole = path[: found.end()]
+            if re.match(r"[^\d]", folder.prefix[len(whole) :]):
+                return [Span(folder.prefix)]  # beside the years
+            span = _days(folder.prefix, whole, selection)
+            if known := self._after(whole):
+                return [replace(span, after=known)]
+            limited = folder.prefix == whole and (span.after or span.before)
+            return [span, *(self._undated(span) if limited else ())]
         if found := _KIND.search(path):
             if not _in(found[1], selection.accounts):
                 return []
-            return self._inside(folder, lambda name: _in(name, selection.regions))
+            return self._inside(folder, lambda name: _of_region(name, selection))
         if found := _ACCOUNT.search(path):
             if not _in(found[1], selection.accounts):
                 return []
@@ -185,11 +195,19 @@ class Listing:
             return self._inside(
                 folder,
                 lambda name: (
-                    bool(_BELOW_ROOT.match(name))
-                    and (not name.isdigit() or _in(name, selection.accounts))
+                    not _NEVER_OURS.match(name)
+                    and (not _ACCOUNT_ID.match(name) or _in(name, selection.accounts))
                 ),
             )
         return self._foreign(folder)
+
+    def _undated(self, span: Span) -> list[Step]:
+        """What lies in a region's folder beside the years, apart from what the span holds."""
+        return [
+            Span(step.prefix) if isinstance(step, Folder) else step
+            for step in self._inside(Folder(span.prefix), lambda name: not _YEAR.match(name))
+            if not _holds(span, step.key if isinstance(step, Entry) else step.prefix)
+        ]
 
     def _inside(self, folder: Folder, keep: Callable[[str], bool]) -> list[Step]:
         """The keys and the folders right inside, of the folders only those whose name is kept."""
@@ -260,6 +278,15 @@ class Listing:
 
 def _in(name: str, chosen: frozenset[str]) -> bool:
     return not chosen or name in chosen
+
+
+def _of_region(name: str, selection: Selection) -> bool:
+    """Whether a kind's folder can hold what is selected: one that is not named for a region can."""
+    return _in(name, selection.regions) or not is_region(name)
+
+
+def _holds(span: Span, name: str) -> bool:
+    return name > span.after and (not span.before or name < span.before)
 
 
 def _flat(step: Folder | Span) -> Span:

@@ -251,12 +251,14 @@ def test_only_what_matters_is_listed(fill: Fill, opened: Callable[..., S3Source]
     found = keys(source, week)
     assert len(found) == 24  # the week's days and the one after
     assert {key.split("/2023/")[0] for key in found} == {f"AWSLogs/{ONE}/CloudTrail/eu-west-1"}
-    # the bucket, AWSLogs/, the account, CloudTrail/, and one page from the first day on
+    # the bucket, AWSLogs/, the account, CloudTrail/, the region's folder for what lies beside the
+    # years, and one page from the first day on
     assert [request["Prefix"] for request in made] == [
         "",
         "AWSLogs/",
         f"AWSLogs/{ONE}/",
         f"AWSLogs/{ONE}/CloudTrail/",
+        f"AWSLogs/{ONE}/CloudTrail/eu-west-1/",
         f"AWSLogs/{ONE}/CloudTrail/eu-west-1/",
     ]
     assert made[-1]["StartAfter"] == f"AWSLogs/{ONE}/CloudTrail/eu-west-1/2023/06/01/"
@@ -269,7 +271,37 @@ def test_listing_stops_behind_the_last_day(fill: Fill, opened: Callable[..., S3S
     made = requests_of(source)
     found = keys(source, Selection(date(2024, 3, 10), date(2024, 3, 11)))
     assert len(found) == 900
-    assert len(made) == 1
+    assert len(made) == 2
+
+
+@pytest.mark.parametrize("start", ["", "AWSLogs/", f"AWSLogs/{ONE}/CloudTrail/eu-west-1/"])
+def test_what_has_no_day_is_in_every_selection_of_days(
+    fill: Fill, opened: Callable[..., S3Source], start: str
+) -> None:
+    region = f"AWSLogs/{ONE}/CloudTrail/eu-west-1/"
+    undated = [f"{region}000000.gz", f"{region}merged/a.json.gz", f"{region}z", "AWSLogs/old/x.gz"]
+    undated = [key for key in undated if key.startswith(start)]
+    days = [f"{region}2024/03/{day:02}/a.json.gz" for day in range(1, 6)]
+    fill([*undated, *days, f"AWSLogs/{TWO}/CloudTrail/eu-west-1/z.json"])
+    source = opened(start)
+    only = frozenset({ONE})
+    for selection, wanted in (
+        (Selection(since=date(2024, 3, 4), accounts=only), days[3:]),
+        (Selection(until=date(2024, 3, 1), accounts=only), days[:2]),
+        (Selection(date(2024, 3, 2), date(2024, 3, 2), accounts=only), days[1:3]),
+        (Selection(until=date(2020, 1, 1), accounts=only), []),
+        (Selection(since=date(2030, 1, 1), accounts=only), []),
+    ):
+        assert sorted(keys(source, selection)) == sorted([*undated, *wanted]), selection
+
+
+def test_a_folder_that_names_no_region_is_in_every_selection_of_regions(
+    fill: Fill, opened: Callable[..., S3Source]
+) -> None:
+    merged = [f"AWSLogs/{ONE}/CloudTrail/all/2024/03/02/a.json.gz"]
+    fill([*merged, *trail()])
+    found = keys(opened(), Selection(regions=frozenset({"us-east-1"})))
+    assert [key for key in found if "/us-east-1/" not in key] == merged
 
 
 def test_foreign_folders_are_looked_into_at_little_cost(

@@ -43,6 +43,15 @@ WHOLE = Place("CloudTrail", ACCOUNT, "eu-west-1", DAY)
             f"AWSLogs/{ACCOUNT}/CloudTrail/eu-west-1/2024/13/41/x.json.gz",
             Place("CloudTrail", ACCOUNT, "eu-west-1", None),
         ),
+        (
+            f"AWSLogs/{ACCOUNT}/CloudTrail/eu-west-1/x.json.gz",
+            Place("CloudTrail", ACCOUNT, "eu-west-1"),
+        ),
+        (f"AWSLogs/{ACCOUNT}/CloudTrail/all/x.json.gz", Place("CloudTrail", ACCOUNT)),
+        (
+            f"AWSLogs/{ACCOUNT}/CloudTrail/all/2024/03/01/x.json.gz",
+            Place("CloudTrail", ACCOUNT, None, DAY),
+        ),
         ("exports/2024/03/01/x.json.gz", None),
         ("CloudTrail/x.json", None),
         ("MyCloudTrail/eu-west-1/2024/03/01/x.json", None),
