@@ -238,7 +238,7 @@ class SqsFeed:
         """One object of a message is settled; the message with the last of them."""
         with self._lock:
             if outcome is Outcome.IGNORED:
-                _count(self._ignored, "objects that are no trail files by their content", 1)
+                _count(self._ignored, "objects without CloudTrail records, by their content", 1)
                 self._counters["ignored_records"] += 1
             if outcome is not None:
                 message.outcomes.add(outcome)

@@ -284,4 +284,4 @@ def test_objects_without_an_extension_are_known_by_their_content(
         until(lambda: queue.left() == 0, "an empty queue")
         assert daemon.status().objects == {"done": 1, "ignored": 1}
     assert len(documents(client, settings)) == 1
-    assert "objects that are no trail files by their content" in feed.status().ignored
+    assert "objects without CloudTrail records, by their content" in feed.status().ignored
