@@ -19,6 +19,7 @@ from tests.helpers import last_release as old
 from tests.helpers.detection_rules import BURST, write_rules
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.app.detection import rules_in_force
+from trailhound.app.health import read_shared, reasons
 from trailhound.cluster.templates import Names
 from trailhound.settings import RetentionSettings, Settings
 from trailhound.state.alert_groups import AlertGroups
@@ -68,6 +69,27 @@ def test_what_a_daemon_says_of_itself_is_what_status_reads(
     assert (shown["in_flight"], shown["leads"], shown["state"]) == (3, True, "daemon")
     registry.deregister(client)
     assert Daemons(client, settings).active() == []
+
+
+def test_documents_that_lack_a_field_are_counted_and_named(
+    client: OpenSearch, settings: Settings
+) -> None:
+    index = Names(settings.prefix).ledger
+    assert read_shared(client, settings).malformed == {}
+    broken = {
+        "channel-mail": {"kind": "channel", "state": "channel", "name": "mail", "sent": "many"},
+        "rule-checkpoint-x": {"kind": "rule_checkpoint", "rule_id": "x"},
+        "of-another-release": {"kind": "something_new"},
+    }
+    for identifier, document in broken.items():
+        client.index(index=index, id=identifier, body=document)
+    shared = read_shared(client, settings)
+    assert set(shared.malformed) == {"channel-mail", "rule-checkpoint-x"}
+    (found,) = reasons(shared, settings, dict)
+    assert (found.code, found.subject) == ("document", "channel-mail, rule-checkpoint-x")
+    assert "2 documents of the ledger index cannot be used" in found.message
+    assert "is not a valid channel" in found.message
+    assert found.advice.startswith("delete it from the ledger index")
 
 
 def burst(day: datetime, size: int = 5) -> list[dict[str, Any]]:

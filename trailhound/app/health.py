@@ -19,6 +19,7 @@ from trailhound.settings import Settings
 from trailhound.state.channels import Channels, ChannelState
 from trailhound.state.daemons import Daemons, DaemonState
 from trailhound.state.jobs import Jobs, JobState
+from trailhound.state.malformed import malformed_documents
 from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
 from trailhound.threads import ThreadStatus
 
@@ -53,6 +54,7 @@ class Reason:
 _ADVICE = {
     "cluster": "check the cluster and cluster.hosts; the daemon goes on by itself",
     "state": "check the cluster's health, and run `trailhound init`",
+    "document": "delete it from the ledger index; it is written anew",
     "thread": "see the daemon's log for the fault, and report it if it comes again",
     "session": "see the daemon's log, and report it",
     "stuck": "see the daemon's log; restarting the daemon hands the object back",
@@ -82,6 +84,8 @@ class Shared:
     rules: Collection[RuleCheckpoint] = ()
     channels: Mapping[str, ChannelState] = field(default_factory=dict)
     read_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    malformed: Mapping[str, str] = field(default_factory=dict)
+    """By `_id`, documents that lack a field of their kind, and what is wrong with each."""
 
 
 def read_shared(client: OpenSearch, settings: Settings) -> Shared:
@@ -91,6 +95,7 @@ def read_shared(client: OpenSearch, settings: Settings) -> Shared:
         Jobs(client, settings).all(),
         list(RuleCheckpoints(client, settings).read().values()),
         Channels(client, settings).all(),
+        malformed=malformed_documents(client, settings),
     )
 
 
@@ -116,6 +121,7 @@ def shared_reasons(shared: Shared, settings: Settings, intervals: Intervals) -> 
         *_jobs(shared.jobs, settings),
         *_rules(shared, settings, intervals),
         *_channels(shared.channels, settings),
+        *_documents(shared.malformed),
     ]
 
 
@@ -259,6 +265,19 @@ def _channels(channels: Mapping[str, ChannelState], settings: Settings) -> Itera
                 f"the channel {name} does not deliver, {state.waiting} alerts wait for it: "
                 f"{state.last_error}",
             )
+
+
+def _documents(malformed: Mapping[str, str]) -> Iterator[Reason]:
+    if not malformed:
+        return
+    names = sorted(malformed)
+    shown = ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
+    number = "1 document" if len(names) == 1 else f"{len(names)} documents"
+    yield Reason(
+        "document",
+        shown,
+        f"{number} of the ledger index cannot be used ({shown}): {malformed[names[0]]}",
+    )
 
 
 def _names(rules: Sequence[RuleCheckpoint]) -> str:
