@@ -98,7 +98,10 @@ def _read(content: Any, found: Notification, *, depth: int, sender: str) -> None
     if isinstance(content, list) and content:
         content = {"Records": content}
     if not isinstance(content, dict):
-        found.faults.append("it is not a JSON object")
+        if sender:  # a number, say, that a script sends
+            found.ignored[sender] += 1
+        else:
+            found.faults.append("it is not a JSON object")
         return
     if content.get("Type") in _CONFIRMATIONS:
         found.ignored[f"SNS {content['Type']}"] += 1

@@ -12,8 +12,7 @@ from trailhound.settings.provenance import Location
 
 def check(settings: Settings) -> Iterator[tuple[Location, str]]:
     """Filters that are no Sigma, files that cannot be read, a source that is given twice."""
-    for path, said in filter_faults(settings.filter):
-        yield ("filter", *path), said
+    yield from check_filter(settings)
     for location, file in _files(settings):
         if file is not None:
             try:
@@ -27,6 +26,12 @@ def check(settings: Settings) -> Iterator[tuple[Location, str]]:
         if place in seen:
             yield ("run", "sources", position), "an earlier source follows the same place"
         seen.add(place)
+
+
+def check_filter(settings: Settings) -> Iterator[tuple[Location, str]]:
+    """All that is wrong with `filter:`, fields that no CloudTrail event has included."""
+    for path, said in filter_faults(settings.filter):
+        yield ("filter", *path), said
 
 
 def _files(settings: Settings) -> Iterator[tuple[Location, Path | None]]:

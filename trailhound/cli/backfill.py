@@ -18,6 +18,7 @@ from ingest.objects import Selection
 from ingest.run_report import Report
 from ingest.sources import is_stream, open_source
 from trailhound.app.enrichment import enricher_from
+from trailhound.app.settings_check import check_filter
 from trailhound.cli import dates
 from trailhound.cli.detect import detect_ingested, new_alerts
 from trailhound.cli.enqueue import put_on_queue
@@ -108,7 +109,7 @@ def backfill(
         accounts=frozenset(account or ()),
         regions=frozenset(region or ()),
     )
-    settings = settings_from(config, url, namespace)
+    settings = settings_from(config, url, namespace, check_filter)
     if enqueue is not None and workers > 1:
         raise UsageError(
             "--workers reads, and --enqueue does not", hint="start more daemons instead"

@@ -13,10 +13,12 @@ from detections.packs.describe import explained, line, listed, problem_lines, sh
 from detections.packs.documents import Fault
 from detections.packs.pack import Pack, load
 from detections.rule import LEVELS, Rule
+from trailhound.app.settings_check import check_filter
 from trailhound.cli import rule_runs
 from trailhound.cli.options import Config, Json, settings_from
 from trailhound.cli.rule_runs import Rules
 from trailhound.cli.screen import emit, out, plural, safe, say, table, warn, write
+from trailhound.errors import SettingsError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -84,21 +86,26 @@ def check(
     """Read rules without running them: every fault with its file, line and reason.
 
     Beside the rules that settings name, so exceptions, overrides and placeholders that fit no rule
-    are named too. Exits with 1 where anything is to be fixed, or where there is no rule at all.
+    are named too, and what is wrong with `filter:` in the settings. Exits with 1 where anything is
+    to be fixed, or where there is no rule at all.
 
     Example: `trailhound rules check ./my-rules`
     """
     pack = load(settings_from(config).detections, paths or [])
     checked = [rule for rule in (*pack.rules, *pack.disabled) if _among(rule.place.path, paths)]
     sound = len(checked) - len(_with_problems(checked, pack))
+    filter_faults = _filter_faults(config)
     if json:
         faults = [_fault(each) for each in pack.faults]
-        emit({"rules": len(checked), "sound": sound, "faults": faults})
+        emit({"rules": len(checked), "sound": sound, "faults": faults, "filter": filter_faults})
     else:
         for fault in pack.faults:
             warn(line(fault))
-        say(f"{plural(sound, 'rule')} sound, {plural(len(pack.problems), 'fault')}")
-    if pack.problems or not checked:
+        for each in filter_faults:
+            warn(each)
+        faults_found = len(pack.problems) + len(filter_faults)
+        say(f"{plural(sound, 'rule')} sound, {plural(faults_found, 'fault')}")
+    if pack.problems or filter_faults or not checked:
         if not checked and not json:
             where = ", ".join(map(str, paths or ())) or "the settings' paths"
             warn(f"no rule to check in {where}")
@@ -116,6 +123,15 @@ def explain(rule: RuleName, rules: Rules = None, config: Config = None) -> None:
     for note in notes:
         warn(note)
     write(jsonlib.dumps(told, indent=2, ensure_ascii=False) + "\n")
+
+
+def _filter_faults(config: Path | None) -> list[str]:
+    """What is wrong with `filter:`, each fault with its file and line."""
+    try:
+        settings_from(config, check=check_filter)
+    except SettingsError as error:
+        return [each.strip() for each in error.message.splitlines()[1:]]
+    return []
 
 
 def _among(file: Path, paths: list[Path] | None) -> bool:

@@ -251,6 +251,7 @@ def test_an_exception_that_fits_no_rule_is_named_with_the_shipped_pack_loaded(
 def test_folders_that_are_not_there_or_empty(tmp_path: Path) -> None:
     done = check(tmp_path / "nowhere")
     assert isinstance(done.exception, UsageError)
+    assert done.exception is not None
     assert exit_code(done.exception) == 2
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "README.md").write_text("nothing", "utf-8")
@@ -419,3 +420,32 @@ def test_doctor_names_the_same(tmp_path: Path) -> None:
         assert line in found.fact
     written(tmp_path / "rules", BAD)
     assert rules_check(settings).verdict == "failed"
+
+
+def test_faults_of_the_filter_setting_are_named_with_the_rules(tmp_path: Path) -> None:
+    settings = written(
+        tmp_path,
+        "filter:\n  - {eventNam: x}\n  - eventName|foo: y\n    evntSource: z\n",
+        "trailhound.yaml",
+    )
+    rules = written(tmp_path / "rules", GOOD + "lvl: high\n")
+    done = check(rules)
+    assert done.exit_code == 1
+    assert "did you mean 'level'?" in done.stderr
+    for line, name in ((2, "'eventName'"), (3, "'foo'"), (4, "'eventSource'")):
+        assert [each for each in done.stderr.splitlines() if f"{settings.name}:{line}" in each], (
+            line,
+            name,
+        )
+        assert name in done.stderr
+    assert "4 faults" in done.stdout + done.stderr
+    assert len(json.loads(check(rules, "--json").stdout)["filter"]) == 3
+
+
+def test_a_backfill_with_a_faulty_filter_reads_nothing(tmp_path: Path) -> None:
+    written(tmp_path, "filter:\n  - {eventNam: x}\n", "trailhound.yaml")
+    (tmp_path / "trail").mkdir()
+    done = CliRunner().invoke(app, ["backfill", str(tmp_path / "trail"), "--dry-run"])
+    assert done.exception is not None
+    assert exit_code(done.exception) == 2
+    assert "trailhound.yaml:2" in str(done.exception)

@@ -183,6 +183,8 @@ def test_several_records_and_what_is_no_reason_to_read() -> None:
          "EventBridge aws.guardduty: Finding"),
         (sns("disk is nearly full", Subject="Budget"), "SNS: Budget"),
         (sns({"anything": 1}), "SNS: trail"),
+        (sns("42"), "SNS: trail"),
+        (sns("null"), "SNS: trail"),
         (trail([]), "CloudTrail notification of no object"),
         ({"Records": []}, "message of no records"),
     ],
