@@ -48,5 +48,5 @@ class Counts:
             raise AccountingError(
                 f"{what}: {self.read} records read, but {self.accounted} accounted for "
                 f"({self.as_dict()})",
-                hint="this is a fault of Trailhound: run it again with --debug and report it",
+                hint="internal error (please report it): run it again with --debug",
             )

@@ -20,7 +20,7 @@ class Report:
     skipped_objects: int = 0
     failed_objects: int = 0
     ignored_kinds: Counter[str] = field(default_factory=Counter)
-    """Objects that hold something else than CloudTrail records, by what it is."""
+    """Objects that hold something else than CloudTrail records, by kind."""
     counts: Counts = field(default_factory=Counts)
     bytes: int = 0
     seconds: float = 0.0

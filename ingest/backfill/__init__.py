@@ -1,1 +1,1 @@
-"""History: a listing held against the ledger, read by one process or several."""
+"""Backfill: a listing compared with the ledger, read by one process or several."""

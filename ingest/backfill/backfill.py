@@ -1,4 +1,4 @@
-"""The main job: every selected object read, enriched, indexed and written into the ledger.
+"""The backfill: every selected object is read, enriched, indexed and noted in the ledger.
 
 source → claim → fetch → read → assemble → bulk writer, each overlapping the next. One process
 reads and enriches; a few threads list, fetch and send, and the cluster works meanwhile.
@@ -57,16 +57,16 @@ class Backfill:
         self._stopping = threading.Event()
 
     def stop(self) -> None:
-        """Read no further object; what is under way is finished and settled.
+        """Read no further object; objects being read are finished.
 
-        Where the cluster is away, that is waited for 30 s and no longer.
+        Where the cluster is unreachable, the run waits 30 s for it and no longer.
         """
         self._retry_policy.set_deadline(_STOPPING_SECONDS)
         self._stopping.set()
         self.ledger.no_more.set()
 
     def snapshot(self) -> Report:
-        """The report as it stands now, objects under way included."""
+        """The report so far, objects being read included."""
         with self._lock:
             now = Report(**{name: getattr(self._report, name) for name in _COPIED})
             now.counts = Counts()
@@ -78,8 +78,8 @@ class Backfill:
         return now
 
     def run(self, sources: Sequence[Source]) -> Report:
-        """Read everything. Raises `ClusterError` and `SourceUnreachableError`; what is in stays
-        in.
+        """Read everything. Raises `ClusterError` and `SourceUnreachableError`; what is indexed
+        stays indexed.
         """
         started = time.monotonic()
         self.pipeline.start()
@@ -89,14 +89,14 @@ class Backfill:
                     self._read_source(source)
             self.pipeline.writer.close()
         except SourceError:
-            # The source as a whole is gone: what was read of it is still settled.
+            # The source as a whole is unreachable: records read before are still indexed.
             self.pipeline.finish()
             raise
         except BaseException as error:
             self.pipeline.abandon()
-            met = self.pipeline.writer.error
-            if isinstance(error, Stopped) and met is not None:
-                raise met from None
+            sender_error = self.pipeline.writer.error
+            if isinstance(error, Stopped) and sender_error is not None:
+                raise sender_error from None
             raise
         self.ledger.close()
         return self._finish(sources, time.monotonic() - started)
@@ -117,9 +117,9 @@ class Backfill:
         report.counts.check("the run")
         if self._active:
             raise AccountingError(
-                f"{len(self._active)} objects were read and never settled, {min(self._active)} "
+                f"{len(self._active)} objects were read and not completed, {min(self._active)} "
                 "among them",
-                hint="this is a fault of Trailhound: report it; the next run reads them again",
+                hint="internal error (please report it); the next run reads them again",
             )
         return report
 
@@ -129,7 +129,7 @@ class Backfill:
         report.lost_claims = self.ledger.lost
 
     def _read_source(self, source: Source) -> None:
-        listed = self._with_room(source.objects(self._selection))
+        listed = self._reserve_days(source.objects(self._selection))
         claimed = self.ledger.claim(listed, force=self._force)
         items: Iterator[TrailObject] = claimed
         if self._limit is not None:
@@ -155,8 +155,8 @@ class Backfill:
         finally:
             fetched.close()
 
-    def _with_room(self, items: Iterator[TrailObject]) -> Iterator[TrailObject]:
-        """The listing runs ahead of the indexing: a shard limit is met before the cluster is."""
+    def _reserve_days(self, items: Iterator[TrailObject]) -> Iterator[TrailObject]:
+        """Reserve days while listing, so that a shard limit stops the run before a write fails."""
         for item in items:
             place = self._report.matched.add(item)
             if place is not None and place.day is not None:
@@ -164,13 +164,13 @@ class Backfill:
             yield item
 
     def _within_limit(self, items: Iterator[TrailObject], limit: int) -> Iterator[TrailObject]:
-        """Counted where they are handed out: those of an earlier source may still be under way."""
+        """Counts objects as they are started: those of an earlier source may not be done yet."""
         for item in islice(items, limit - self._handed_out):
             self._handed_out += 1
             yield item
 
     def _done(self, run: ObjectProgress) -> None:
-        """An object's last record is settled: into the report, into the ledger."""
+        """An object is complete: add it to the report and to the ledger."""
         report = self._report
         with self._lock:
             self._active.pop(run.item.uri, None)

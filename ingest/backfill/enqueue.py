@@ -1,8 +1,8 @@
-"""Years of objects put on the daemons' queue, so that the same fleet does the backfill.
+"""Objects put on the daemons' queue, so that the daemons do the backfill.
 
-Each message announces one object, shaped as S3's own notification, so that an object that cannot
-be read goes to the redrive policy alone. What is already ingested is left out; what was sent
-twice is skipped by the daemons. So a run that was interrupted is simply run again.
+Each message names one object, in the form of S3's own notification, so that an object that cannot
+be read reaches the queue's redrive policy without others. Objects already ingested are left out;
+daemons skip what was sent twice. An interrupted run is simply run again.
 """
 
 from __future__ import annotations

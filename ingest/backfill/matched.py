@@ -34,7 +34,7 @@ class Matched:
         return place
 
     def merge(self, other: Matched) -> None:
-        """What another worker was given."""
+        """Add what another worker read."""
         self.accounts |= other.accounts
         self.regions |= other.regions
         self.unplaced += other.unplaced
@@ -44,7 +44,7 @@ class Matched:
 class Selected:
     """What a selection did with records. `by_folder` were selected by their object's folder alone;
     `named` says why, `left_out` names accounts and regions of records that were not selected, `met`
-    selected ones that records had as their own."""
+    the selected ones that records had as their own."""
 
     by_folder: int = 0
     named: Counter[tuple[Dimension, str]] = field(default_factory=Counter)
@@ -52,11 +52,11 @@ class Selected:
     met: set[tuple[Dimension, str]] = field(default_factory=set)
 
     def add(self, choice: Choice) -> None:
-        """One object's records more."""
+        """Add one object's records."""
         self.merge(Selected(choice.by_folder, choice.named, choice.left_out, choice.met))
 
     def merge(self, other: Selected) -> None:
-        """Those of another worker."""
+        """Add those of another worker."""
         self.by_folder += other.by_folder
         for name, number in other.named.items():
             if name in self.named or len(self.named) < MOST_NAMED:

@@ -1,4 +1,4 @@
-"""What a backfill would read: the listing held against the ledger, with nothing written."""
+"""What a backfill would read: the listing compared with the ledger, with nothing written."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from trailhound.settings import Settings
 
 _AT_ONCE = 1_000
 _GIVE_UP_AFTER = 60.0
-"""Seconds: somebody is waiting for the answer."""
+"""Seconds; a user waits for the result."""
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class Plan:
     """Objects to read and their bytes as stored, and objects that are done already.
 
     `objects_read_again` are those to read that an earlier run read by another selection or filter.
-    Of `unnamed_objects`, which are among them, the name tells nothing: the first 64 KB decide.
+    The names of `unnamed_objects`, which are among them, say nothing: their first 64 KB decide.
     """
 
     objects: int = 0

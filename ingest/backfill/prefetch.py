@@ -19,7 +19,7 @@ from trailhound.errors import ObjectUnreadableError, SourceError, SourceUnreacha
 
 LOG = logging.getLogger("trailhound.prefetch")
 LISTED_AHEAD: Final = 512
-"""Objects listed and not yet handed out, at most: whoever claims them must not claim a bucket."""
+"""Most objects listed ahead: listing claims them, and must not claim a whole bucket."""
 _NEARBY: Final = (LocalSource, StreamSource)
 """Sources where opening takes microseconds: a thread's hand-over would cost more than it saves."""
 _CLOSING_SECONDS: Final = 2.0
@@ -92,7 +92,7 @@ class Prefetcher:
             self.close()
 
     def close(self) -> None:
-        """Stops listing and fetching. What hangs in a request is left behind, not waited for."""
+        """Stops listing and fetching. A request that hangs is not waited for."""
         with self._lock:
             self._closed = True
             self._listed.clear()

@@ -1,7 +1,7 @@
 """Several processes on one backfill: each has a shard of the objects, and a whole pipeline.
 
-Objects are dealt out by their name's hash, so no event and no list of objects ever crosses a
-process boundary: settings go down, counts come up.
+Objects are divided by their name's hash, so no event and no list of objects ever crosses a
+process boundary: workers get the settings and send counts.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Job:
 
 
 class Shard:
-    """The objects of a source whose names fall to one worker."""
+    """The objects of a source that one worker reads."""
 
     def __init__(self, source: Source, shard: int, of: int) -> None:
         self._source = source
@@ -88,14 +88,14 @@ class WorkerPool:
             try:
                 line.send(_STOP)
             except OSError:
-                continue  # that one has ended already
+                continue  # it has ended already
 
     def snapshot(self) -> Report:
-        """The sum of what the workers last told."""
+        """The sum of the workers' last reports."""
         return _sum(list(self._reports.values()))
 
     def run(self) -> Report:
-        """Start the workers and wait for all. Raises the first error that one of them met."""
+        """Start the workers and wait for all. Raises the first error of any of them."""
         started = time.monotonic()
         context = multiprocessing.get_context("spawn")
         processes: list[SpawnProcess] = []
@@ -119,7 +119,7 @@ class WorkerPool:
         return report
 
     def _listen(self) -> TrailhoundError | None:
-        """Take reports until every worker has hung up."""
+        """Receive reports until every worker has ended."""
         failure: TrailhoundError | None = None
         open_lines = dict(enumerate(self._lines))
         finished: set[int] = set()
@@ -127,23 +127,23 @@ class WorkerPool:
             for line in wait(list(open_lines.values())):
                 shard = next(key for key, value in open_lines.items() if value is line)
                 try:
-                    told = open_lines[shard].recv()
+                    received = open_lines[shard].recv()
                 except (EOFError, OSError):
                     del open_lines[shard]
                     if shard not in finished:
                         failure = failure or TrailhoundError(
-                            f"worker {shard} ended without a word (killed, or out of memory)",
+                            f"worker {shard} ended without a report (killed, or out of memory)",
                             hint="run the same command again: it resumes",
                         )
                         self.stop()
                     continue
-                if isinstance(told, Report):
-                    self._reports[shard] = told
-                elif told is None:
+                if isinstance(received, Report):
+                    self._reports[shard] = received
+                elif received is None:
                     finished.add(shard)
                 else:
                     finished.add(shard)
-                    failure = failure or _error(*told)
+                    failure = failure or _error(*received)
                     self.stop()
         return failure
 
@@ -156,14 +156,14 @@ def _sum(reports: list[Report]) -> Report:
 
 
 def _error(kind: str, message: str, hint: str) -> TrailhoundError:
-    """An error that another process met, as itself."""
+    """An error of another process, as itself."""
     made = getattr(errors, kind, TrailhoundError)
     return made(message, hint=hint)
 
 
 def _work(job: Job, shard: int, of: int, line: Connection) -> None:
     """A worker's whole life."""
-    # Ctrl-C reaches the whole group; the parent tells us in its own words.
+    # Ctrl-C reaches the whole process group; the parent sends its own message.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
@@ -173,8 +173,8 @@ def _work(job: Job, shard: int, of: int, line: Connection) -> None:
     except TrailhoundError as error:
         line.send((type(error).__name__, error.message, error.hint))
     except BrokenPipeError:
-        return  # the parent is gone: nobody to tell
-    except Exception as error:  # noqa: BLE001 - told to the parent, who raises it
+        return  # the parent has ended
+    except Exception as error:  # noqa: BLE001 - sent to the parent, which raises it
         line.send(("TrailhoundError", f"{type(error).__name__}: {error}", "run it with --debug"))
 
 
@@ -213,7 +213,7 @@ def _send_progress(backfill: Backfill, line: Connection, ended: threading.Event)
 
 
 def _wait_for_stop(backfill: Backfill, line: Connection) -> None:
-    """Stop when told to, or when the parent is gone."""
+    """Stop when the parent says so, or has ended."""
     with suppress(EOFError, OSError):
         line.recv()
     backfill.stop()

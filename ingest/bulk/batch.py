@@ -1,7 +1,7 @@
-"""A bulk request in the making: finished documents, each knowing whose record it is.
+"""A batch of documents for one bulk request, each with its object and position.
 
-A document is held without its tail. The tail carries `event.ingested`, which is stamped anew on
-every send; being the same for the whole request it is put between the documents by one join.
+A document is kept without its tail. The tail holds `event.ingested`, which is set on every send;
+it is the same for the whole request, so one join puts it between the documents.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def make_head(
 
 
 def tail(sent: str) -> bytes:
-    """What closes a document: the stamp of its sending."""
+    """The end of a document, with the time at which it is sent."""
     return b'"ingested":"' + sent.encode() + b'"}}\n'
 
 
@@ -59,11 +59,11 @@ class Batch:
     positions: list[int] = field(default_factory=list)
     size: int = 0
     first_sent: str = ""
-    """Stamp of the first send; earlier documents of the same provenance are another run's."""
+    """`event.ingested` of the first send; an older document of the same record is another run's."""
     lost_reply: bool = False
     """An earlier request with these documents got no reply: some may be in the index already."""
     repair_level: int = 0
-    """0 as read, 1 repaired, 2 thoroughly repaired: what a rejection leads to next."""
+    """0 as read, 1 repaired, 2 thoroughly repaired; a rejection raises it by one."""
     raws: list[bytes] | None = None
     """The records as they were read, where the heads hold repaired ones."""
 
@@ -78,7 +78,7 @@ class Batch:
     def target(self, item: int) -> tuple[str, str]:
         """Index and `_id` of a document."""
         match = _HEADER.match(self.heads[item])
-        assert match is not None  # noqa: S101 - every head is written by assemble.py
+        assert match is not None  # noqa: S101 - every head is written by `make_head` or the assembler
         return match[1].decode(), msgspec.json.decode(match[2], type=str)
 
     def spliced(self, item: int) -> bytes:

@@ -1,6 +1,6 @@
-"""409: an `_id` is taken. By the same event, delivered twice, or by another one?
+"""409: the `_id` exists already, for the same event delivered twice or for another one.
 
-Believing the id would let whoever can write a trail file hide an event under the eventID of a
+Trusting the id would let whoever can write a trail file hide an event under the eventID of a
 harmless one. So the stored record is read back and compared.
 """
 

@@ -1,4 +1,4 @@
-"""The daily indices: made before the first document of a day, and never under a foreign mapping."""
+"""The daily indices: created before the first document of a day, under our template only."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _ROOM_READ_EVERY = 20
 
 
 class Days:
-    """Knows which daily indices stand, and makes the ones that don't.
+    """Knows which daily indices exist, and creates the missing ones.
 
-    Created explicitly rather than by the first bulk request: so the mark of our template is seen
-    before anything is written, and a shard limit is met before any event is in flight.
+    Explicitly rather than by the first bulk request: so our template's mark is checked before
+    anything is written, and a shard limit is found before any event is sent.
     """
 
     def __init__(self, client: OpenSearch, settings: Settings, retry_policy: RetryPolicy) -> None:
@@ -62,17 +62,17 @@ class Days:
         return self._names.day(day) in self._marks
 
     def recreate(self, index: str) -> None:
-        """Make an index again that went away under us (retention, or somebody's hand)."""
+        """Create an index again that was deleted meanwhile (by retention or by a user)."""
         with self._lock:
             self._known.discard(index)
             self._marks.pop(index, None)
         self.ensure(index.rpartition("-")[2])
 
     def reserve(self, day: str) -> None:
-        """Events of this day are to come. Raises `ClusterBlockedError` once there are too many
-        new ones.
+        """Count a day whose events will be indexed. Raises `ClusterBlockedError` once the new ones
+        would pass the shard limit.
 
-        Asked while the listing runs ahead, so that a run stops before the cluster refuses it.
+        Called while listing, so that a run stops before the cluster rejects a write.
         """
         with self._lock:
             if day not in self._expected:
@@ -90,13 +90,13 @@ class Days:
             raise ClusterBlockedError(
                 f"{days} new days need {days * self._shards} shards, and the cluster has room "
                 f"for {room} more (cluster.max_shards_per_node)",
-                hint="raise cluster.max_shards_per_node, add a node, or take fewer days "
+                hint="raise cluster.max_shards_per_node, add a node, or select fewer days "
                 "with --since",
             )
 
     def _create(self, index: str) -> None:
         self._created += 1
-        # Others make indices too: ask again now and then, and before saying that there is no room.
+        # Others create indices too: read it again now and then, and before raising an error.
         stale = self._created % _ROOM_READ_EVERY == 0
         if self._room is not None and (stale or self._room < self._shards):
             self._room = self._retry_policy.run(lambda: shard_room(self._client))

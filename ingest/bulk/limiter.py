@@ -1,4 +1,4 @@
-"""How many bulk requests may be under way: fewer when the cluster says 429, more again after."""
+"""How many bulk requests may be in flight: fewer after a 429, then more again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _CALM = 8
 
 
 class AdaptiveLimiter:
-    """A semaphore whose limit adapts: halved by a refusal, raised by one after a calm stretch.
+    """A semaphore whose limit adapts: halved by a 429, raised by one after some requests without.
 
     Additive increase, multiplicative decrease, as TCP does it (RFC 5681).
     """
@@ -33,13 +33,13 @@ class AdaptiveLimiter:
             self._free.notify_all()
 
     def refused(self) -> None:
-        """The cluster said that it has too much to do."""
+        """The cluster replied 429."""
         with self._free:
             self.limit = max(1, self.limit // 2)
             self._calm = 0
 
     def accepted(self) -> None:
-        """A request went through."""
+        """A request was processed."""
         with self._free:
             self._calm += 1
             if self._calm >= _CALM and self.limit < self._most:

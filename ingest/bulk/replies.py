@@ -1,4 +1,4 @@
-"""What the cluster says of each document in a bulk request, and what that means for it."""
+"""The cluster's reply for each document of a bulk request, and what to do with it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 FILTER_PATH = (
     "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by"
 )
-"""All of a reply that is read; the rest costs the cluster and us time."""
+"""The parts of a reply that are read; the rest would cost time on both sides."""
 
 
 class Disposition(Enum):
@@ -23,9 +23,9 @@ class Disposition(Enum):
     REJECTED = auto()
     """The document's own fault: repair it, or put it to the dead letters."""
     MISSING_INDEX = auto()
-    """The index went away under us: make it again, send again."""
+    """The index was deleted meanwhile: create it and send again."""
     DAY_BLOCKED = auto()
-    """Its day's index is read-only or closed: this event waits, the others go on."""
+    """Its day's index is read-only or closed: this event waits, the others are written."""
     BLOCKED = auto()
     """The cluster rejects all writes, and waiting will not change that: stop."""
 
@@ -57,7 +57,7 @@ class Reply:
 
 
 INDEXED = Reply(Disposition.INDEXED, 201)
-"""The usual one; the same object every time, so that a batch of them is told at a glance."""
+"""The usual one; always the same object, so that a batch of nothing else is found by `count`."""
 _TAKEN = Reply(Disposition.CONFLICT, 409)
 
 

@@ -1,7 +1,7 @@
-"""Every document of a batch settled: indexed, a duplicate, or in the dead letters.
+"""The result of every document of a batch: indexed, a duplicate, or in the dead letters.
 
-A fault of the cluster waits or stops the run, and settles nothing. Only a fault of the document
-itself leads to its repair, and only a repair that fails too leads to the dead letters.
+A fault of the cluster makes the run wait or stop, and no result is recorded. Only a fault of the
+document itself leads to its repair, and only a repair that fails leads to the dead letters.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from trailhound.errors import RecordError
 _COMPARED_AT_ONCE = 500
 _MAX_REPAIR_LEVEL = 2
 _MAX_RETRIES_OF_500 = 6
-"""Tries of a document that gets a 500 while others pass; then it is the document."""
+"""Tries of a document that gets a 500 while others pass; then it counts as rejected."""
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ class BulkResultStats:
 
 
 class BulkResultHandler:
-    """Delivers batches and settles their documents with their owners."""
+    """Sends batches and records each document's result with its object."""
 
     def __init__(
         self,
@@ -57,13 +57,13 @@ class BulkResultHandler:
         self.stats = BulkResultStats()
 
     def process(self, batch: Batch) -> None:
-        """Send a batch until each of its documents is settled."""
+        """Send a batch until each of its documents has a result."""
         attempt, since = 0, 0.0
         while batch.heads:
             replies = self._sender.send(batch)
             again = self._record(batch, replies, attempt)
             if again:
-                # What was refused before the work is not there; a 5xx may have come after it.
+                # A 429 comes before the write, a 5xx may come after it.
                 if any(replies[item].status >= 500 for item in again):
                     batch.lost_reply = True
                 self._sender.limiter.refused()
@@ -73,7 +73,7 @@ class BulkResultHandler:
             batch = batch.pick(again)
 
     def _record(self, batch: Batch, replies: list[Reply], attempt: int) -> list[int]:
-        """Settle what can be; the items to send again are returned."""
+        """Record the results; returns the items to send again."""
         if replies.count(INDEXED) == len(replies):
             _record_indexed(batch.owners)
             return []
@@ -111,7 +111,7 @@ class BulkResultHandler:
         same: dict[Term, list[ObjectProgress]] = {"indexed": [], "duplicates": []}
         for item, source in zip(items, self._conflicts.stored(batch, items), strict=True):
             owner, position, record = batch.owners[item], batch.positions[item], batch.record(item)
-            if isinstance(source, Reply):  # nobody may read its day: it cannot be compared
+            if isinstance(source, Reply):  # its day cannot be read, so it cannot be compared
                 dead.append(_waiting(batch, item, source))
             elif source is None:  # deleted between the two requests
                 others.append(batch.heads[item], batch.ends[item], owner, position, record)
@@ -128,7 +128,7 @@ class BulkResultHandler:
         self.process(others)
 
     def _wait_for_day(self, batch: Batch, items: list[int], replies: list[Reply]) -> None:
-        """Their day is read-only or closed: to the dead letters, but for what is there already."""
+        """Their day is read-only or closed: dead letters, unless they are indexed already."""
         others = batch.sibling()
         dead: list[DeadLetter] = []
         readable = [item for item in items if _code(replies[item]) == "day_read_only"]
@@ -145,13 +145,13 @@ class BulkResultHandler:
             if same_record(source, record):
                 ours = batch.lost_reply and written_by_us(source, batch, item)
                 owner.record("indexed" if ours else "duplicates")
-            else:  # another record has its eventID: look whether it is there under an id of its own
+            else:  # another record has its eventID: it may be indexed under an id of its own
                 others.append(*_renamed(batch, item), owner, position, record)
         self._deadletters.put(dead)
         self.process(others)
 
     def _repair(self, batch: Batch, items: list[int], replies: list[Reply]) -> None:
-        """Rejected for its content: repaired and sent again, then thoroughly, then given up."""
+        """Rejected for its content: repaired, then thoroughly repaired, then a dead letter."""
         repaired = batch.sibling(repair_level=batch.repair_level + 1)
         dead = []
         for item in items:
@@ -187,11 +187,11 @@ def _day(index: str) -> str:
 
 
 def _waiting(batch: Batch, item: int, reply: Reply) -> DeadLetter:
-    """The dead letter of an event whose day takes no writes."""
+    """The dead letter of an event whose day rejects writes."""
     index = batch.target(item)[0]
     reason = (
-        f"{index} takes no events ({reply.reason}); `trailhound retry-deadletters --reopen` lifts "
-        "that, writes the event and restores it"
+        f"writes to {index} are rejected ({reply.reason}); `trailhound retry-deadletters --reopen` "
+        "opens it, writes the event and restores the block"
     )
     return DeadLetter(
         batch.owners[item],
@@ -204,7 +204,7 @@ def _waiting(batch: Batch, item: int, reply: Reply) -> DeadLetter:
 
 
 def _renamed(batch: Batch, item: int) -> tuple[bytes, int]:
-    """A head for a record whose eventID stands on another one: an id of its own, and marked."""
+    """A head for a record whose eventID another one has: an id of its own, and `trail.conflict`."""
     index, identifier = batch.target(item)
     members = batch.members(item)
     members["trail"]["conflict"] = identifier

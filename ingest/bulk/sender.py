@@ -1,4 +1,4 @@
-"""One bulk request: sent until the cluster has said something of each document in it."""
+"""One bulk request: sent until the cluster has replied to each document in it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _REFUSED_WHOLE = {400, 413}
 
 @dataclass(slots=True)
 class SenderStats:
-    """Requests that were answered, their bytes, and the tries that were not."""
+    """Requests that got a reply, their bytes, and the tries that got none."""
 
     requests: int = 0
     bytes: int = 0
@@ -87,9 +87,9 @@ class Sender:
         return reply
 
     def _without(self, batch: Batch, deep: set[int]) -> list[Reply]:
-        """The rest is sent, and what is nested deep is to be repaired: it may be why none replied.
+        """The rest is sent; what is nested deep is repaired: it may be why there was no reply.
 
-        A few hundred levels overflow the stack of the engine's thread, which dies without a word.
+        A few hundred levels overflow the stack of the engine's thread, which ends without a reply.
         """
         rest = [item for item in range(len(batch)) if item not in deep]
         said = iter(self._send_part(batch, batch.pick(rest)) if rest else [])
@@ -103,7 +103,7 @@ class Sender:
         return said
 
     def _halve(self, batch: Batch, error: TransportError) -> list[Reply]:
-        """400 and 413 are said of the whole request; only a document alone can be blamed."""
+        """400 and 413 are for the whole request; halving finds the document at fault."""
         if len(batch) == 1:
             reason = translate(error).message
             return [Reply(Disposition.REJECTED, int(error.status_code), reason, "request_refused")]

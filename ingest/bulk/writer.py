@@ -17,9 +17,9 @@ from trailhound.settings import IngestSettings
 
 
 class BulkWriter:
-    """Sends batches; settles each document with its owner.
+    """Sends batches in threads of its own.
 
-    `add` raises the first error that a sender met, so the reader stops at the next batch.
+    `add` raises the first error of any sender, so the reader stops at the next batch.
     """
 
     def __init__(
@@ -74,9 +74,9 @@ class BulkWriter:
             self.submit(batch)
 
     def close(self) -> None:
-        """Send the rest and wait until everything is settled. Raises a sender's error."""
+        """Send the rest and wait until every document has a result. Raises a sender's error."""
         self._closing.set()
-        # The clock's thread may hold a batch: behind the senders' last call it would be lost.
+        # The clock's thread may hold a batch: put in after the senders ended, it would be lost.
         self._clock.join()
         try:
             self.flush()
@@ -88,19 +88,19 @@ class BulkWriter:
         self._raise_error()
 
     def halt(self) -> None:
-        """Take no more: the reader's next `add` raises `Stopped`. From any thread."""
+        """Accept nothing more: the next `add` raises `Stopped`. From any thread."""
         self._error = self._error or Stopped()
         self._closing.set()
 
     def abandon(self) -> None:
-        """Stop sending; what is not settled stays unsettled. After an error."""
+        """Stop sending, after an error; documents without a result stay without one."""
         self.halt()
         for thread in (*self._threads, self._clock):
             thread.join()
 
     @property
     def error(self) -> BaseException | None:
-        """The first error that a sender met."""
+        """The first error of a sender."""
         return self._error
 
     def submit(self, batch: Batch) -> None:
@@ -109,7 +109,7 @@ class BulkWriter:
         self._raise_error()
 
     def _put(self, batch: Batch | None) -> None:
-        # A dead sender takes nothing from the queue: look up now and then.
+        # A sender that ended takes nothing from the queue: check for its error now and then.
         while self._error is None:
             try:
                 self._queue.put(batch, timeout=0.2)
@@ -122,14 +122,14 @@ class BulkWriter:
             raise self._error
 
     def _watch_age(self) -> None:
-        """A batch that is not full is sent when it is old enough, so that no event lingers."""
+        """A batch that is not full is sent after `batch_seconds`."""
         step = min(0.5, self._settings.batch_seconds / 2)
         while not self._closing.wait(step) and self._error is None:
             if self._batch.heads and time.monotonic() - self._born > self._settings.batch_seconds:
                 self.flush_quietly()
 
     def flush_quietly(self) -> None:
-        """`flush` for a thread that has nobody to tell: the error waits for the reader."""
+        """`flush` for the clock's thread: a sender's error is raised in the reader."""
         with self._lock:
             batch, self._batch = self._batch, Batch()
         if batch.heads:
@@ -147,6 +147,6 @@ class BulkWriter:
                 return
             try:
                 self._result_handler.process(batch)
-            except BaseException as error:  # noqa: BLE001 - handed to the reader, who raises it
+            except BaseException as error:  # noqa: BLE001 - raised in the reader
                 self._error = self._error or error
                 self._retry_policy.stop.set()

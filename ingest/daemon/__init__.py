@@ -1,1 +1,1 @@
-"""The daemon: deliveries in, objects through the pipeline, until it is stopped."""
+"""The daemon: deliveries from feeds, read and indexed until it is stopped."""

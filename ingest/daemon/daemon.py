@@ -1,7 +1,7 @@
-"""The daemon: feeds in, objects through the pipeline, for as long as nobody stops it.
+"""The daemon: takes deliveries from feeds and puts their objects through the pipeline.
 
-A fault of the cluster ends a session, never the daemon: what was under way goes back to where it
-came from, and a new session begins when the cluster is well again.
+An error of the cluster ends a session, never the daemon: objects in flight are returned to their
+feeds, and a new session starts when the cluster works again.
 """
 
 from __future__ import annotations
@@ -40,27 +40,27 @@ LOG = logging.getLogger("trailhound.daemon")
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 60.0
 _GRACE = 5.0
-"""Seconds after a wait in which the request that follows may still be under way."""
+"""Seconds after a wait in which the next request may still be in flight."""
 _EVERYTHING = Selection()
 _FAULT_SHOWN = 120.0
 _UNREACHABLE_SHOWN = 60.0
-"""Seconds; what is handed back comes again sooner, where it is still so."""
+"""Seconds; longer than a returned object takes to be delivered again."""
 _DEFERRED_SHOWN = 300.0
 """Seconds; longer than the longest wait between two tries."""
 STUCK_SECONDS = 600.0
-"""An object that is under way for so long without progress is named in `/readyz`."""
+"""An object in flight for so long without progress is named in `/readyz`."""
 
 
 @dataclass(slots=True)
 class DaemonStatus:
-    """Totals since the start, and how it is now. `waiting_for` is empty while all is well."""
+    """Totals since the start, and the present state. `waiting_for` is empty unless it waits."""
 
     started: float
     counts: Counts = field(default_factory=Counts)
     objects: dict[str, int] = field(default_factory=dict)
     """By outcome: `done`, `skipped`, `failed`, `returned`."""
     ignored: Counter[str] = field(default_factory=Counter)
-    """Objects that hold something else than CloudTrail records, by what it is."""
+    """Objects that hold something else than CloudTrail records, by kind."""
     bytes: int = 0
     requests: int = 0
     retries: int = 0
@@ -71,27 +71,27 @@ class DaemonStatus:
     last_error_at: float = 0.0
     feeds: list[FeedStatus] = field(default_factory=list)
     restarts: int = 0
-    """Sessions that ended by a fault of ours, and were begun anew."""
+    """Sessions that an internal error ended and that were started again."""
     failing: str = ""
-    """That fault, for a minute after it; empty while all is well."""
+    """The last such error, for two minutes after it; empty otherwise."""
     stuck: str = ""
-    """The object that has been under way for long without progress; empty for none."""
+    """The object that has been in flight for long without progress; empty for none."""
     deferred: int = 0
-    """Objects that wait for a fault of this machine to be put right, such as a full disk."""
+    """Objects that wait until a fault of this machine is fixed, such as a full disk."""
     deferred_for: str = ""
     """That fault."""
     unreachable: dict[str, str] = field(default_factory=dict)
-    """By feed: why what it announces cannot be fetched, where that is no single object's fault."""
+    """By feed: why its objects cannot be fetched, where the cause is not a single object."""
 
 
 ObjectDone = Callable[[ObjectProgress, Delivery, Outcome], None]
-"""Told of each object that was read, from a sender's thread; neither raises nor blocks."""
+"""Called for each object that was read, from a sender's thread; must not raise or block."""
 
 
 class Daemon:
     """Runs until `stop`. Several may share queues, buckets and folders: the ledger divides them.
 
-    `connect` makes a client; a new session makes a new one, so that a changed password is taken.
+    `connect` makes a client; a new session makes a new one, so that a changed password is used.
     """
 
     def __init__(
@@ -117,13 +117,13 @@ class Daemon:
         self._earlier = (0, 0)
         self._feeding = False
         self._waiting = (0.0, "")
-        """Until when (monotonic) the cluster is waited for, and why."""
+        """Until when (monotonic) it waits for the cluster, and why."""
         self._fault = (-_FAULT_SHOWN, "")
-        """When (monotonic) a session last ended by a fault of ours, and which."""
+        """When (monotonic) an internal error last ended a session, and which."""
         self._runs: dict[str, ObjectProgress] = {}
         """What is being read or sent, by `uri`."""
         self._deferred: dict[str, tuple[float, str]] = {}
-        """Objects put off, by `uri`: when (monotonic) and why."""
+        """Deferred objects, by `uri`: when (monotonic) and why."""
         self._unreachable: dict[str, tuple[float, str]] = {}
         """By feed: when (monotonic) its last object could not be fetched, and why."""
         self._deliveries.problem = self._not_claimed
@@ -131,9 +131,9 @@ class Daemon:
     # From outside.
 
     def stop(self) -> None:
-        """Take nothing more, finish what is being read, hand the rest back.
+        """Accept nothing more, finish what is being read, return the rest to the feeds.
 
-        What is not finished within `run.stop_seconds` is handed back too.
+        What is not finished within `run.stop_seconds` is returned too.
         """
         if self._stopping.is_set():
             return
@@ -148,9 +148,9 @@ class Daemon:
             feed.stop()
 
     def reload(self, settings: Settings, enricher: Enricher) -> None:
-        """From the next object on, enrich and filter so; the rest of the settings needs a restart.
+        """Enrich and filter by these settings from the next object on; others need a restart.
 
-        Taken over by a session that is yet to begin as well.
+        Later sessions use them too.
         """
         with self._lock:
             kept = {name: getattr(settings, name) for name in ("enrich", "filter", "retention")}
@@ -160,7 +160,7 @@ class Daemon:
             self._settings, self._enricher = changed, enricher
 
     def status(self) -> DaemonStatus:
-        """A copy of how it is now."""
+        """A copy of the present status."""
         with self._lock:
             now = self._status
             counts = Counts()
@@ -194,7 +194,7 @@ class Daemon:
             )
 
     def _deferred_now(self) -> list[str]:
-        """Why each object that is put off is; one that another daemon has meanwhile is left out."""
+        """Why each object is deferred; old entries, which another daemon may have, are left out."""
         since = time.monotonic() - _DEFERRED_SHOWN
         return [why for moment, why in list(self._deferred.values()) if moment > since]
 
@@ -213,7 +213,7 @@ class Daemon:
     # The main thread.
 
     def run(self) -> DaemonStatus:
-        """Until stopped. Raises `ClusterError` where the cluster refuses from the very start."""
+        """Until stopped. Raises `ClusterError` where the cluster refuses at the start."""
         attempt = 0
         try:
             while not self._stopping.is_set():
@@ -234,7 +234,7 @@ class Daemon:
                         raise
                     attempt = 0 if time.monotonic() - began > 2 * _LONGEST_WAIT else attempt + 1
                     self._stopping.wait(min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(attempt - 1, 10)))
-                    LOG.info("a new session begins after: %s", type(error).__name__)
+                    LOG.info("starting a new session after: %s", type(error).__name__)
         finally:
             self._end_feeds()
         return self.status()
@@ -247,7 +247,7 @@ class Daemon:
         self._stopping.wait(seconds)
 
     def _session(self) -> None:
-        """One pipeline's life: until the daemon stops, or the cluster refuses."""
+        """One pipeline: until the daemon stops, or the cluster refuses."""
         retry_policy = RetryPolicy(on_wait=self._on_wait)
         with cluster_errors(self._settings):
             client = self._connect(self._settings)
@@ -272,21 +272,21 @@ class Daemon:
                 client.close()
 
     def _session_failed(self, error: Exception) -> None:
-        """A fault of ours in a thread that serves all objects: whose it was is found out by reading
-        those that were open one by one."""
+        """An internal error in a thread that serves all objects: the object at fault is found by
+        reading those that were open one by one."""
         reason = f"{type(error).__name__}: {error}"
         culprit = self._deliveries.suspect(f"internal error (please report it): {reason}")
         said = f"internal error (please report it): {reason}" + (
             f" at {culprit}" if culprit else ""
         )
-        LOG.error("%s; what was under way is handed back", said, exc_info=error)
+        LOG.error("%s; objects in flight are returned", said, exc_info=error)
         self._record_error(said)
         with self._lock:
             self._status.restarts += 1
             self._fault = (time.monotonic(), said)
 
     def _not_claimed(self, uri: str, reason: str) -> None:
-        """An object that the ledger cannot hold: named, and left to its feed."""
+        """An object that the ledger cannot hold: logged, and returned to its feed as failed."""
         shown = uri.encode("utf-8", "backslashreplace").decode()[:500]
         self._record_error(f"{shown}: {reason}")
         LOG.error("object not read: %s", reason, extra={"fields": {"object": shown}})
@@ -312,7 +312,7 @@ class Daemon:
             sender_error = pipeline.writer.error
             if isinstance(error, Stopped):
                 if sender_error is None or isinstance(sender_error, Stopped):
-                    return  # cut off at the deadline: what is open is handed back
+                    return  # the deadline has passed: open objects are returned
                 raise sender_error from None
             raise
         finally:
@@ -323,7 +323,7 @@ class Daemon:
         if delivery is None or self._stopping.is_set() or isinstance(stream, Unreachable):
             if isinstance(stream, Unreachable) and delivery is not None:
                 self._record_error(stream.message)
-                LOG.warning("object handed back: %s", stream.message)
+                LOG.warning("object returned: %s", stream.message)
                 self._unreachable[delivery.feed] = (time.monotonic(), stream.message)
             pipeline.ledger.release(item)
             self._deliveries.finish(item, Outcome.RETURNED)
@@ -349,7 +349,7 @@ class Daemon:
             )
 
     def _done(self, pipeline: Pipeline, run: ObjectProgress, delivery: Delivery) -> None:
-        """An object's last record is settled: into the ledger, and then to its feed."""
+        """An object is complete: write it into the ledger, then report it to its feed."""
         run.counts.check(run.item.uri)
         uri = run.item.uri
         self._runs.pop(uri, None)
@@ -383,7 +383,7 @@ class Daemon:
         fields = {"object": run.item.uri, "feed": delivery.feed, **run.counts.as_dict()}
         if outcome is Outcome.RETURNED:
             self._record_error(run.fault)
-            LOG.warning("object put off: %s", run.fault, extra={"fields": fields})
+            LOG.warning("object deferred: %s", run.fault, extra={"fields": fields})
         elif outcome is Outcome.IGNORED:
             LOG.info("object ignored: it holds %s", run.other_kind, extra={"fields": fields})
         elif outcome is Outcome.FAILED:
@@ -395,7 +395,7 @@ class Daemon:
             try:
                 self._on_object(run, delivery, outcome)
             except Exception as error:
-                LOG.error("an object could not be observed", exc_info=error)
+                LOG.error("the metrics of an object failed", exc_info=error)
 
     # Its parts.
 
@@ -422,7 +422,7 @@ class Daemon:
         self._deliveries.give_back()
 
     def _requests(self) -> tuple[int, int]:
-        """Bulk requests answered, and tries that were not, of all sessions."""
+        """Bulk requests that got a reply, and tries that got none, of all sessions."""
         requests, retries = self._earlier
         if self._pipeline is not None:
             stats = self._pipeline.sender.stats

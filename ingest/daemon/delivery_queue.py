@@ -1,7 +1,7 @@
-"""What the feeds announce, on its way to the reader: bounded, claimed, and told what became of it.
+"""Deliveries from the feeds to the reader: bounded, claimed, and finished with an outcome.
 
-A delivery takes a place when it is announced and gives it back when it is settled, so that a
-cluster that is away fills the places and no more, and the rest waits where it came from.
+A delivery counts against the capacity from `submit` to `finish`, so that while the cluster is
+unreachable the queue fills up and no more, and the rest waits at its source.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _LOOK_UP = 0.2
 _POSTPONED_SECONDS = 2.0
 _FIRST_DEFERRAL = 2.5
 _LONGEST_DEFERRAL = 30.0
-_MOST_CONDEMNED = 1_000
+_MOST_FAULTY = 1_000
 _MOST_URI = 8_192
-"""Bytes: an object's name is a keyword of the ledger, and no store has longer names."""
+"""Bytes: an object's name is a keyword in the ledger, and no store has longer names."""
 _MOST_ETAG = 1_024
 _MOST_SIZE = 2**63 - 1
 
@@ -52,27 +52,27 @@ class DeliveryQueue:
         self._waiting: queue.SimpleQueue[Delivery] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._open: dict[str, Delivery] = {}
-        """By `uri`: claimed here and not settled."""
+        """By `uri`: claimed here and not finished."""
         self._postponed: list[tuple[float, Delivery]] = []
-        """Those that are under way elsewhere, and when (monotonic) to look again."""
+        """Those that another worker has or that are deferred, and when (monotonic) to try again."""
         self._outcomes: Counter[str] = Counter()
         self._closed = threading.Event()
         self._capacity = capacity
         self._claimed_at: dict[str, float] = {}
         """By `uri`, of those that are open: when (monotonic) it was claimed."""
         self._deferred: Counter[str] = Counter()
-        """By `uri`: how often it was put off for a fault of the surroundings."""
+        """By `uri`: how often it was deferred for a fault outside of it."""
         self._suspects: set[str] = set()
-        """Those that were open when a session ended by a fault of ours: read again one by one."""
-        self._condemned: dict[tuple[str, str], str] = {}
+        """Those that were open when an internal error ended a session: read again one by one."""
+        self._faulty: dict[tuple[str, str], str] = {}
         """Those that ended a session while they were read alone, by `uri` and etag: why."""
         self.problem: Callable[[str, str], None] = lambda _uri, _reason: None
-        """Hears of an object that could not even be claimed, and why."""
+        """Called with an object that could not even be claimed, and why."""
 
     # The feeds' side.
 
     def submit(self, delivery: Delivery) -> bool:
-        """Take a delivery; blocks while there is no place. False once closed: it is returned."""
+        """Accept a delivery; blocks while the queue is full. False once closed: it is returned."""
         if reason := unusable(delivery.item):
             self._refuse(delivery, reason)
             return True
@@ -84,11 +84,11 @@ class DeliveryQueue:
         return False
 
     def close(self) -> None:
-        """Take no more, and claim no more."""
+        """Accept and claim nothing more."""
         self._closed.set()
 
     def give_back(self) -> int:
-        """Return whatever is not settled; how many there were."""
+        """Return whatever is not finished; how many there were."""
         with self._lock:
             left = [*self._open.values(), *(delivery for _, delivery in self._postponed)]
             self._open.clear()
@@ -107,7 +107,7 @@ class DeliveryQueue:
 
     @property
     def in_flight(self) -> int:
-        """Objects that are claimed and not settled."""
+        """Objects that are claimed and not finished."""
         return len(self._open)
 
     def claimed(self, ledger: Ledger, ended: threading.Event) -> Iterator[TrailObject]:
@@ -116,9 +116,9 @@ class DeliveryQueue:
             yield from self._claim(ledger, group)
 
     def _claim(self, ledger: Ledger, group: list[Delivery]) -> list[TrailObject]:
-        """Claim a group; those of it that are ours to read. The rest is settled, or parked.
+        """Claim a group; returns those to read here. The rest is finished or postponed.
 
-        What the ledger cannot even be asked of is that object's fault, found by halving.
+        An object that makes the ledger's request fail is found by halving.
         """
         first: dict[str, Delivery] = {}
         for delivery in group:
@@ -162,19 +162,19 @@ class DeliveryQueue:
             return self._open.pop(uri, None)
 
     def _refuse(self, delivery: Delivery, reason: str) -> None:
-        """Settle a delivery as failed that never got as far as being read."""
+        """Finish a delivery as failed without reading it."""
         self.problem(delivery.item.uri, reason)
         with self._lock:
             self._outcomes[Outcome.FAILED.name.lower()] += 1
         delivery.finish(Outcome.FAILED)
 
-    # What goes wrong.
+    # Faults.
 
     def defer(self, item: TrailObject) -> None:
-        """Read an object again a while later: its fault is of the surroundings (a full disk).
+        """Read an object again later, for a fault outside of it (a full disk).
 
-        Its message stays hidden, so that its queue does not count another receipt. But what is
-        put off never takes more than half of the capacity: the rest goes back to its feed.
+        Its message stays hidden, so that its queue does not count another receipt. Deferred
+        objects take at most half of the capacity: the others are returned to their feed.
         """
         with self._lock:
             self._deferred[item.uri] += 1
@@ -188,25 +188,25 @@ class DeliveryQueue:
             self.finish(item, Outcome.RETURNED)
 
     def suspect(self, reason: str) -> str:
-        """A session ends by a fault of ours: which object it was, or "" where it may be any.
+        """An internal error ends a session: the object at fault, or "" where it may be any.
 
-        Those that were open are suspects from now on, each to be read with no other beside it. One
-        that was alone is condemned: it fails from now on, with this reason.
+        Those that were open become suspects, each to be read with no other beside it. One that
+        was alone is at fault: it fails from now on, with this reason.
         """
         with self._lock:
             open_now = list(self._open.values())
             if len(open_now) == 1:
                 item = open_now[0].item
-                while len(self._condemned) >= _MOST_CONDEMNED:
-                    self._condemned.pop(next(iter(self._condemned)))
-                self._condemned[item.uri, item.etag] = reason
+                while len(self._faulty) >= _MOST_FAULTY:
+                    self._faulty.pop(next(iter(self._faulty)))
+                self._faulty[item.uri, item.etag] = reason
                 self._suspects.discard(item.uri)
                 return item.uri
             self._suspects |= {delivery.item.uri for delivery in open_now}
         return ""
 
     def longest_open(self) -> tuple[str, float]:
-        """The object that was claimed first of those not settled, and the seconds since then."""
+        """The object claimed first of those not finished, and the seconds since then."""
         with self._lock:
             if not self._claimed_at:
                 return "", 0.0
@@ -214,16 +214,16 @@ class DeliveryQueue:
             return uri, time.monotonic() - self._claimed_at[uri]
 
     def _postpone(self, delivery: Delivery, seconds: float = _POSTPONED_SECONDS) -> None:
-        """Under way already, here or at another worker: looked at again when its fate is known.
+        """In flight already, here or at another worker: tried again a little later.
 
-        It keeps its place, and its message stays hidden: handed back, it would soon have been
-        received too often for its queue's redrive policy.
+        It counts against the capacity, and its message stays hidden: returned, it would soon have
+        been received too often for its queue's redrive policy.
         """
         with self._lock:
             self._postponed.append((time.monotonic() + seconds, delivery))
 
     def _next(self, ended: threading.Event) -> list[Delivery]:
-        """What has been announced, as soon as there is any; empty at the end."""
+        """What has been submitted, as soon as there is any; empty at the end."""
         while not (self._closed.is_set() or ended.is_set()):
             group = self._due()
             try:
@@ -236,7 +236,7 @@ class DeliveryQueue:
         return []
 
     def _one_by_one(self, group: list[Delivery]) -> list[Delivery]:
-        """The group; of one that holds a suspect, that alone, once nothing else is open."""
+        """The group; where it holds a suspect, only that one, once nothing else is open."""
         if not self._suspects:
             return group
         if self._suspects & self._open.keys():  # the one under test
@@ -253,7 +253,7 @@ class DeliveryQueue:
         return [chosen] if chosen is not None else []
 
     def _due(self) -> list[Delivery]:
-        """Parked deliveries whose time has come."""
+        """Postponed deliveries that are due."""
         now = time.monotonic()
         with self._lock:
             due = [delivery for moment, delivery in self._postponed if moment <= now][:_AT_ONCE]
@@ -263,16 +263,16 @@ class DeliveryQueue:
 
     @property
     def outcomes(self) -> dict[str, int]:
-        """Deliveries settled so far, by outcome in lower case."""
+        """Finished deliveries, by outcome in lower case."""
         with self._lock:
             return dict(self._outcomes)
 
     def delivery(self, item: TrailObject) -> Delivery | None:
-        """The delivery of an object that is claimed and not settled."""
+        """The delivery of an object that is claimed and not finished."""
         return self._open.get(item.uri)
 
     def finish(self, item: TrailObject, outcome: Outcome) -> None:
-        """Tell the feed what became of an object, once."""
+        """Report an object's outcome to its feed, once."""
         delivery = self._take_out(item.uri)
         if delivery is None:
             return
@@ -295,7 +295,7 @@ class DeliveryQueue:
         return iter(())
 
     def open(self, item: TrailObject) -> BinaryIO:
-        """The object's bytes. A source that is gone fails its own objects, not the daemon."""
+        """The object's bytes. An unreachable source fails its own objects, not the daemon."""
         return self._of_source(item, lambda source: source.open(item))
 
     def head(self, item: TrailObject, size: int) -> bytes:
@@ -305,8 +305,8 @@ class DeliveryQueue:
     def _of_source(self, item: TrailObject, ask: Callable[[Source], T]) -> T:
         delivery = self.delivery(item)
         if delivery is None:
-            raise ObjectUnreadableError(f"{item.uri}: handed back meanwhile")
-        if reason := self._condemned.get((item.uri, item.etag)):
+            raise ObjectUnreadableError(f"{item.uri}: returned meanwhile")
+        if reason := self._faulty.get((item.uri, item.etag)):
             raise ObjectUnreadableError(f"{item.uri}: {reason}")
         try:
             return ask(delivery.source)

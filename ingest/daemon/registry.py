@@ -1,4 +1,4 @@
-"""This daemon in the list of all: every few seconds it writes how it does, for `status`."""
+"""This daemon's document in the ledger: its status, written every few seconds."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class DaemonRegistry:
 
 
 def _encodable(value: Any) -> Any:
-    """The same with all text fit for JSON: a path or an error may hold what is no Unicode.
+    """The same with all text fit for JSON: a path or an error may hold text that is not Unicode.
 
     >>> _encodable({"last_error": ["/trail/\\udcff.json"]})
     {'last_error': ['/trail/\\\\udcff.json']}

@@ -1,4 +1,4 @@
-"""Days that take no writes, opened for the events that wait for them, and put back as they were.
+"""Days that reject writes, opened for the events that wait for them, and restored afterwards.
 
 A block is lifted by a request of its own: the cluster refuses any other change of settings beside
 it. A full disk's block (`read_only_allow_delete`) is the cluster's own and stays.

@@ -1,7 +1,7 @@
-"""Dead letters tried again: after an upgrade, a new setting, or a mended cluster.
+"""Dead letters tried again: after an upgrade, a new setting, or a fixed cluster.
 
-Each letter goes the way of any record. One that is indexed now, or turns out a duplicate, leaves
-the dead letters, and its object's entry in the ledger is put right; the others stay.
+Each letter is processed like any record. One that is indexed now, or is a duplicate, is removed
+from the dead letters, and the counts of its object in the ledger are corrected; the others stay.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class Retry:
 
     def _close_spool(self, torn: list[bytes]) -> None:
         """All its letters were tried: those that failed are stored, or in the new spool file."""
-        if torn:  # kept for a human to look at
+        if torn:  # kept for inspection
             with self._taken.with_suffix(".torn").open("ab") as kept:
                 kept.writelines(line + b"\n" for line in torn)
         self._taken.unlink(missing_ok=True)
@@ -175,7 +175,7 @@ class Retry:
         return total
 
     def _forget(self, settled: list[tuple[dict[str, Any], Counts]], *, stored: bool) -> None:
-        """Take letters out that are settled now, and correct their objects' counts."""
+        """Remove letters that are indexed now, and correct their objects' counts."""
         lines: list[bytes] = []
         for letter, counts in settled:
             term = "indexed" if counts.indexed else "duplicates"

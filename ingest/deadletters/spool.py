@@ -79,7 +79,7 @@ class Spool:
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
-        """The folder's lock, which other processes heed too."""
+        """The folder's lock, which other processes use too."""
         make_private_folder(self.file.parent)
         descriptor = os.open(self.file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

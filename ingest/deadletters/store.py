@@ -74,7 +74,7 @@ def raw_of(document: dict[str, Any]) -> bytes:
 
 
 class DeadLetters:
-    """Stores dead letters, and settles their records once they are stored."""
+    """Stores dead letters, and records their outcome once they are stored."""
 
     def __init__(
         self, client: OpenSearch, index: str, spool: Path, retry_policy: RetryPolicy
@@ -86,7 +86,7 @@ class DeadLetters:
         self.spool = Spool(spool)
         self.spooled = 0
         self.spool_error = ""
-        """Why the spool could not be written at the last try; empty while all is well."""
+        """Why the spool could not be written at the last try; empty if it could."""
         self.codes: dict[str, int] = {}
 
     def put(self, letters: Iterable[DeadLetter]) -> None:
