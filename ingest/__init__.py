@@ -1,1 +1,1 @@
-"""How files get in: sources, reading, indexing, the ledger."""
+"""Ingest: sources, reading, indexing, the ledger."""

@@ -9,7 +9,7 @@ from trailhound.errors import AccountingError
 
 @dataclass(slots=True)
 class Counts:
-    """What became of the records of an object or a run; each term is counted where it happens.
+    """The outcomes of the records of an object or a run; each is counted where it happens.
 
     `indexed` and `duplicates` come from the cluster's reply for that very document,
     `dead_lettered` when the dead letter is stored, `filtered` when a filter drops the record.

@@ -1,10 +1,10 @@
 """The ledger: one document an object, shared by every worker; the checkpoint of all runs.
 
-An object is `claimed` by a worker, then `done` or `failed`. A claim holds while its worker lives:
-a worker renews its own document, and one that has not for a while, or whose process is gone from
-this machine, has lost its claims. So a killed run is resumed at once, and two workers on one
-bucket do not read the same object twice for long; if they ever do, the `_id`s keep the index exact,
-and the entry is written by the one that holds the claim.
+An object is `claimed` by a worker, then `done`, `failed` or `skipped`. A claim is valid while its
+worker is active: a worker renews its own document, and one that has not for a while, or whose
+process has ended on this machine, has lost its claims. So a killed run is resumed at once, and two
+workers on one bucket do not read the same object twice for long; if they ever do, the `_id`s keep
+the index exact, and the entry is written by the one that holds the claim.
 
 An entry says by which criteria its object was read. It is done for a run that chooses no more.
 """
@@ -48,7 +48,7 @@ State = Literal["done", "failed", "skipped"]
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """Who claims. `host` and `boot` tell whether `pid` can be looked up on this machine."""
+    """A process that claims. `host` and `boot` say whether `pid` is one of this machine."""
 
     id: str
     host: str
@@ -95,7 +95,7 @@ class _Stored:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What the cluster said of one action, and the version that it wrote."""
+    """The cluster's reply to one action, and the version that it wrote."""
 
     reply: replies.Reply
     seq_no: int
@@ -108,7 +108,7 @@ class _Answer:
 
 @dataclass(frozen=True, slots=True)
 class _Finished:
-    """An entry to be written while the claim that it comes from still holds."""
+    """An entry to be written while its claim is still valid."""
 
     entry: ObjectState
     claim: _Stored | None
@@ -120,7 +120,7 @@ class _Finished:
 
 
 class Ledger:
-    """Claims objects, and writes down what became of them."""
+    """Claims objects, and stores their outcome."""
 
     def __init__(
         self,
@@ -137,26 +137,26 @@ class Ledger:
         self._claim_seconds = claim_seconds
         self.worker = Worker.this()
         self.wanted = wanted
-        """By what records are chosen now: an object that was read by less is read again."""
+        """The criteria of this run: an object that was read by narrower ones is read again."""
         self.skipped = 0
         self.ignored: Counter[str] = Counter()
-        """Objects that hold something else than events, by what it is, as an earlier run found."""
+        """Objects that hold something else than events, by kind, as an earlier run found."""
         self.read_again = 0
         """Objects claimed whose content had been read before, by criteria that left more out."""
         self.lost = 0
-        """Objects finished here after another worker had taken the claim over."""
+        """Objects finished here after another worker had taken over the claim."""
         self.no_more = threading.Event()
-        """Set when the run is to end: other workers' objects are not waited for any longer."""
+        """Set when the run is to end: it waits no longer for other workers' objects."""
         self._claims: dict[str, _Stored] = {}
         self._finished: list[_Finished] = []
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._pulse: threading.Thread | None = None
 
-    # A worker's life.
+    # The worker.
 
     def start(self) -> None:
-        """Make this worker known, and keep its claims alive until `close`."""
+        """Register this worker, and keep its claims valid until `close`."""
         self._beat()
         self._pulse = threading.Thread(target=self._keep_beating, name="ledger", daemon=True)
         self._pulse.start()
@@ -186,7 +186,7 @@ class Ledger:
         self._bulk([{"index": {"_id": state.identifier}}, state.document()])
 
     def _keep_beating(self) -> None:
-        """Also writes finished objects, so that the ledger is never far behind."""
+        """Also writes finished objects, so that the ledger is nearly up to date."""
         beaten = time.monotonic()
         while not self._ended.wait(1.0):
             try:
@@ -194,7 +194,7 @@ class Ledger:
                 if time.monotonic() - beaten > self._claim_seconds / 4:
                     self._beat()
                     beaten = time.monotonic()
-            except Exception:  # noqa: BLE001 - told again, to somebody, by the next flush
+            except Exception:  # noqa: BLE001 - the next flush raises it again
                 if self._retry_policy.stop.is_set():
                     return
 
@@ -204,8 +204,8 @@ class Ledger:
         """Of these objects, those to read now, each claimed.
 
         Those that `is_done_for` are skipped (not with `force`), and so are those that this worker
-        has under way, where sources overlap. Those claimed by another living worker come
-        last: when it has done them they are skipped, when it dies they are taken over.
+        has in flight, where sources overlap. Those claimed by another active worker come
+        last: when it has done them they are skipped, when it ends they are taken over.
         """
         waiting: list[TrailObject] = []
         items = iter(items)
@@ -215,18 +215,18 @@ class Ledger:
             yield from taken
         attempt = 0
         while waiting:
-            if self._told_to_stop_within(min(5.0, 0.5 * 2**attempt)):
+            if self._stopped_within(min(5.0, 0.5 * 2**attempt)):
                 return
             attempt += 1
             busy_now: list[TrailObject] = []
             for start in range(0, len(waiting), _AT_ONCE):
-                # Whoever had it has read it in this run's time: not again, even with `force`.
+                # The other worker has read it during this run: not again, even with `force`.
                 taken, busy = self.take(waiting[start : start + _AT_ONCE], force=False)
                 busy_now += busy
                 yield from taken
             waiting = busy_now
 
-    def _told_to_stop_within(self, seconds: float) -> bool:
+    def _stopped_within(self, seconds: float) -> bool:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if self.no_more.is_set() or self._retry_policy.stop.wait(0.1):
@@ -236,7 +236,7 @@ class Ledger:
     def take(
         self, group: list[TrailObject], *, force: bool = False
     ) -> tuple[list[TrailObject], list[TrailObject]]:
-        """The objects that are ours now, and those that another worker has; the rest are done.
+        """The objects claimed here, and those that another worker has; the rest are done.
 
         At most some hundreds at once.
         """
@@ -339,24 +339,24 @@ class Ledger:
         if claim is not None:
             self._bulk(_released(identifier, claim))
 
-    # What is known of objects.
+    # Reading entries.
 
     def reach(self) -> None:
-        """One request, tried once: for what should rather fail than wait for the cluster.
+        """One request, tried once: for commands that should fail rather than wait for the cluster.
 
         Raises opensearch-py's exceptions.
         """
         self._client.transport.perform_request("POST", f"/{self._index}/_mget", body={"ids": ["-"]})
 
     def entries(self, group: Iterable[TrailObject]) -> dict[str, ObjectState]:
-        """What is known of these objects, by `uri`, whatever their content then was. Only reads.
+        """The entries of these objects, by `uri`, whatever their content then was. Only reads.
 
         At most some hundreds at once.
         """
         found = self._stored(list(group))
         return {each.entry.uri: each.entry for each in found.values() if each.entry is not None}
 
-    # What became of an object.
+    # Writing outcomes.
 
     def finish(
         self, run: ObjectProgress, state: State, then: Callable[[], None] | None = None
@@ -398,7 +398,8 @@ class Ledger:
             self.flush()
 
     def flush(self) -> None:
-        """Write every finished entry. Raises `ClusterError`; nothing is forgotten by it."""
+        """Write every finished entry. Raises `ClusterError`; the entries are kept for the next
+        call."""
         with self._lock:
             finished, self._finished = self._finished, []
         try:
@@ -411,7 +412,7 @@ class Ledger:
             self.lost += len(lost)
         for each in lost:
             LOG.warning(
-                "%s: another worker took it over while this one was silent; its entry is kept",
+                "%s: another worker took over the claim, which was not renewed; its entry is kept",
                 each.entry.uri,
             )
         for each in finished:
@@ -437,20 +438,21 @@ class Ledger:
             for each in refused:
                 now = stored.get(each.identifier)
                 if now is None:
-                    left.append((each, {}))  # the index was made anew: nobody else has it
+                    left.append((each, {}))  # the index was created again: nobody else has it
                 elif now.entry is None or now.entry.token != each.entry.token:
                     lost.append(each)
                 elif now.entry.state == "claimed":  # ours still, at another version
                     left.append((each, now.version))
         return lost
 
-    # The wire.
+    # Requests.
 
     def _stored(self, group: list[TrailObject]) -> dict[str, _Stored]:
         return self._read([object_id(item.uri) for item in group])
 
     def _read(self, identifiers: list[str]) -> dict[str, _Stored]:
-        """Entries by `_id`. One that lacks a field of its kind is read again, and written anew."""
+        """Entries by `_id`. An object whose entry lacks a field is read again, and its entry
+        replaced."""
         found: dict[str, _Stored] = {}
         for name, document in self._get(identifiers).items():
             try:
@@ -499,7 +501,7 @@ class Ledger:
             attempt += 1
 
     def _refuse(self, answer: replies.Reply) -> None:
-        """Raise `ClusterBlockedError` for an answer after which no checkpoint is kept."""
+        """Raise `ClusterBlockedError` for a reply after which no entry can be written."""
         if answer.disposition is replies.Disposition.MISSING_INDEX:
             raise ClusterBlockedError(
                 f"the index {self._index} does not exist, and the cluster does not create it: "
@@ -510,7 +512,7 @@ class Ledger:
             if answer.status == 404:  # releasing what is no longer there
                 return
             raise ClusterBlockedError(
-                f"{self._index} takes no writes: {answer.reason}",
+                f"writes to {self._index} are rejected: {answer.reason}",
                 hint="fix this, then run the same command again; it resumes",
             )
 

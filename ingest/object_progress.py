@@ -1,4 +1,4 @@
-"""One object on its way through a run: its counts, and the moment it is done."""
+"""The progress of one object through a run: its counts, and when it is done."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Term = Literal["indexed", "duplicates", "dead_lettered", "filtered"]
 class ObjectProgress:
     """Counts for one object, added to by the reader and by every sender.
 
-    `on_done(run)` is called once, from whichever thread settles the last record after reading
+    `on_done(run)` is called once, from whichever thread records the last outcome after reading
     ended: that is the moment `done` may be written, since every document has its own reply.
     """
 
@@ -40,32 +40,32 @@ class ObjectProgress:
         self.bytes = 0
         self.fault = ""
         self.other_kind = ""
-        """What it holds instead of CloudTrail records: then it is skipped, and no fault."""
+        """What it holds instead of CloudTrail records: then it is skipped, not failed."""
         self.aborted = False
-        """Given up before all of its records were settled: see `abort`."""
+        """Given up before all of its records had an outcome: see `abort`."""
         self.retry = False
-        """The fault is of the surroundings: the same object is to be read again."""
+        """The fault is outside of the object: it is to be read again."""
         self.new_days = 0
         """Daily indices that its records made: see `DayLimit`."""
         self.progressed = time.monotonic()
-        """When (monotonic) a record of it was last read or settled."""
+        """When (monotonic) a record of it was last read or got its outcome."""
         self._on_done = on_done
         self._reading = True
         self._lock = threading.Lock()
 
     def read(self, number: int) -> None:
-        """So many more records were read. Called before they can settle."""
+        """Count records that were read. Called before their outcome can be recorded."""
         with self._lock:
             self.progressed = time.monotonic()
             if not self.aborted:
                 self.counts.read += number
 
     def record(self, term: Term, number: int = 1) -> None:
-        """The fate of so many records is known."""
+        """Count the outcome of records."""
         with self._lock:
             self.progressed = time.monotonic()
             if self.aborted:
-                return  # what is written now, the next reading finds as duplicates
+                return  # the next reading counts these as duplicates
             setattr(self.counts, term, getattr(self.counts, term) + number)
             done = not self._reading and self.counts.holds
         if done:
@@ -88,9 +88,9 @@ class ObjectProgress:
         self.finish_reading()
 
     def abort(self, fault: str, *, retry: bool) -> None:
-        """Give the object up: some of its records cannot be settled now. `on_done` is called.
+        """Give the object up: some of its records cannot be stored now. `on_done` is called.
 
-        Counted as read is what was settled so far: the object is read again, from its start.
+        Only records with an outcome so far count as read: the object is read again from its start.
         """
         with self._lock:
             if self.aborted or not (self._reading or not self.counts.holds):
@@ -101,7 +101,7 @@ class ObjectProgress:
 
 
 def outcome_of(run: ObjectProgress) -> Literal["done", "failed", "skipped"]:
-    """The state of its entry in the ledger, once all of its records are settled."""
+    """The state of its entry in the ledger, once all of its records have an outcome."""
     if run.other_kind:
         return "skipped"
     return "failed" if run.fault else "done"

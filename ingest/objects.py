@@ -1,4 +1,4 @@
-"""What the sources hand to the reader: objects to read, and what a user selected of them."""
+"""What sources give to the reader: objects to read, and what a user selected of them."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class TrailObject:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What of a source is wanted. Days are UTC and inclusive; empty sets mean all.
+    """What a user selects of a source. Days are UTC and inclusive; empty sets mean all.
 
-    A record is wanted when its own day, account and region are selected, or those of its object's
-    folder: so of any division of a trail, each record is in one part at least. A folder's day is
-    that of the delivery, and an event of 23:58 lies in the next day's folder: sources hand out the
+    A record is selected when its own day, account and region are selected, or those of its object's
+    folder: so if a trail is divided, each record is in at least one part. A folder's day is
+    that of the delivery, and an event of 23:58 lies in the next day's folder: sources list the
     folders from `since` to the day after `until`, and of the last one the records of other days are
     dropped (`ingest.documents.record_filter`).
 
@@ -76,11 +76,11 @@ class Selection:
 
 
 class Source(Protocol):
-    """A place that trail files come from."""
+    """A place to read trail files from."""
 
     @property
     def ignored(self) -> Mapping[str, int]:
-        """Objects seen that are no trail files by their name, by what they are: no errors."""
+        """Objects listed whose name says that they are not trail files, by kind: no errors."""
 
     def objects(self, selection: Selection) -> Iterator[TrailObject]:
         """The trail objects selected, listed lazily. Raises `SourceUnreachableError`."""

@@ -1,7 +1,7 @@
-"""The way of one object through a process: read, assembled, sent, settled.
+"""The pipeline of a process: objects are read, assembled and sent, and the results recorded.
 
-A backfill and the daemon each drive one; they differ in where the objects come from and in what
-they do once an object is settled.
+A backfill and the daemon each use one; they differ in where the objects come from and in what
+they do once an object is complete.
 """
 
 from __future__ import annotations
@@ -75,15 +75,15 @@ class Pipeline:
         self._writer: BulkWriter | None = None
 
     def enrich_with(self, enricher: Enricher, settings: Settings) -> None:
-        """From the next object on, these rules of enriching and filtering hold."""
+        """Enrich and filter by these settings from the next object on."""
         wanted = RecordFilter(settings, self._selection)
         limit = DayLimit(settings.ingest, self.days.exists)
         self._rules = wanted, Assembler(enricher, self.days.ensure, limit=limit)
         self.ledger.wanted = wanted.criteria
 
     def start(self) -> None:
-        """Senders ready, this worker known to the others."""
-        self.ledger.start()  # first: it may refuse, and senders would wait for ever
+        """Start the senders, and register this worker."""
+        self.ledger.start()  # first: it may raise, and senders would wait for ever
         self._writer = BulkWriter(
             self._settings.ingest,
             retry_policy=self._retry_policy,
@@ -96,7 +96,7 @@ class Pipeline:
         return self._writer
 
     def read(self, stream: BinaryIO, run: ObjectProgress) -> None:
-        """Read one object to its end; its documents may still be under way afterwards."""
+        """Read one object to its end; its documents may still be in flight afterwards."""
         wanted, assembler = self._rules  # once: a reload is for the objects after this one
         run.criteria, run.choice = wanted.criteria, wanted.of(run.item)
         keep = run.choice.accepts if run.choice is not None else None
@@ -128,17 +128,17 @@ class Pipeline:
             except TrailFileError as error:
                 fault = error.message
             except OSError as error:
-                fault = f"reading broke off: {error}"
+                fault = f"reading stopped: {error}"
             run.bytes = reader.bytes_in
             run.finish_reading(fault)
 
     def finish(self) -> None:
-        """Wait until everything is settled, and write it down. Raises a sender's error."""
+        """Wait until every document has a result, and close the ledger. Raises a sender's error."""
         self.writer.close()
         self.ledger.close()
 
     def abandon(self) -> None:
-        """After an error: stop sending, and give claims back if the cluster still listens."""
+        """After an error: stop sending, and release claims if the cluster still replies."""
         self._retry_policy.stop.set()
         self.writer.abandon()
         with suppress(TrailhoundError, Stopped):

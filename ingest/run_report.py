@@ -32,7 +32,7 @@ class Report:
     objects_read_again: int = 0
     """Of `objects`, those that an earlier run had read by another selection or filter."""
     lost_claims: int = 0
-    """Objects that another worker had taken over before they were finished here."""
+    """Objects that another worker took over before they were finished here."""
     matched: Matched = field(default_factory=Matched)
     selected: Selected = field(default_factory=Selected)
     failures: list[tuple[str, str]] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Report:
 
     @property
     def complete(self) -> bool:
-        """Everything that was found is in."""
+        """Whether everything that was found is indexed."""
         return not (self.failed_objects or self.counts.dead_lettered or self.interrupted)
 
     @property

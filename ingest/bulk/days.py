@@ -31,7 +31,7 @@ class Days:
         self._shards = settings.index.shards * (1 + (settings.index.replicas or 0))
         self._lock = threading.Lock()
         self._known: set[str] = set()
-        self._marks = retry_policy.run(lambda: templates.marks(client, self._names.days))
+        self._checkpoints = retry_policy.run(lambda: templates.marks(client, self._names.days))
         self._room = self._first_room = retry_policy.run(lambda: shard_room(client))
         self._expected: set[str] = set()
         self._coming = 0
@@ -45,11 +45,11 @@ class Days:
         index = self._names.day(day)
         with self._lock:
             if index not in self._known:
-                if index not in self._marks:
+                if index not in self._checkpoints:
                     self._create(index)
                     found = self._retry_policy.run(lambda: templates.marks(self._client, index))
-                    self._marks |= found
-                if not self._marks.get(index):
+                    self._checkpoints |= found
+                if not self._checkpoints.get(index):
                     raise ForeignTemplateError(
                         f"the index {index} was not made by Trailhound",
                         hint="reindex or rename it, or set a namespace",
@@ -59,13 +59,13 @@ class Days:
 
     def exists(self, day: str) -> bool:
         """Whether there is an index of a UTC day, as far as this process knows."""
-        return self._names.day(day) in self._marks
+        return self._names.day(day) in self._checkpoints
 
     def recreate(self, index: str) -> None:
         """Create an index again that was deleted meanwhile (by retention or by a user)."""
         with self._lock:
             self._known.discard(index)
-            self._marks.pop(index, None)
+            self._checkpoints.pop(index, None)
         self.ensure(index.rpartition("-")[2])
 
     def reserve(self, day: str) -> None:
@@ -77,7 +77,7 @@ class Days:
         with self._lock:
             if day not in self._expected:
                 self._expected.add(day)
-                if self._names.day(day) not in self._marks:
+                if self._names.day(day) not in self._checkpoints:
                     self._coming += 1
                     self.check_shard_limit(self._coming, self._first_room)
 

@@ -1,7 +1,7 @@
-"""Records in, finished documents out: the loop that every event passes.
+"""From records to finished documents: the loop that processes every event.
 
-A record's own bytes are copied once, with our members spliced in behind them; nothing is parsed
-and written anew. What needs more (a name that collides, invalid UTF-8) takes the slow path.
+A record's own bytes are copied once, with our members appended; nothing is parsed
+and serialised again. What needs more (a name that collides, invalid UTF-8) takes the slow path.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ _PIECE_BYTES = 1024 * 1024
 
 @dataclass(slots=True)
 class Assembled:
-    """What became of a chunk: documents, those repaired before sending, and what is neither."""
+    """The result of a chunk: documents, those repaired before sending, dead letters, and the
+    filtered."""
 
     batch: Batch = field(default_factory=Batch)
     repaired: Batch = field(default_factory=lambda: Batch(repair_level=1, raws=[]))
@@ -47,7 +48,7 @@ class Assembled:
 
 
 class Assembler:
-    """Makes documents. `index_of(day)` names an index that stands, and is asked once a day."""
+    """Makes documents. `index_of(day)` names an existing index; called once for each day."""
 
     def __init__(
         self,
@@ -64,7 +65,7 @@ class Assembler:
     def assemble(
         self, chunk: Chunk, owner: ObjectProgress, keep: Keep | None = None
     ) -> Iterator[Assembled]:
-        """What becomes of a chunk of one object, in pieces of about a MiB of documents."""
+        """The documents of a chunk of one object, in pieces of about a MiB."""
         enrich, headers, decode = self._enrich, self._headers, strict_schema.decode
         before = b',"trail":' + msgspec.json.encode(_origin(owner))[:-1] + b',"position":'
         out = Assembled()
@@ -129,7 +130,7 @@ class Assembler:
     def _fault(
         self, fault: Fault, owner: ObjectProgress, out: Assembled, keep: Keep | None
     ) -> None:
-        """What the reader could not vouch for: a dead letter, but for what is merely deep.
+        """A record that the reader found suspect: a dead letter, unless it is only nested deep.
 
         The reader's reason is `code: sentence`, and all of it is there if it is short enough.
         """

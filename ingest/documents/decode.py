@@ -1,7 +1,7 @@
-"""The one way to decode a record that the reader let in, for whatever looks at all of it.
+"""Decodes any record that the reader accepted, for code that needs all of it.
 
 A decoder with limits of its own (numbers beyond a float, integers of thousands of digits, lone
-surrogates, NaN, invalid UTF-8, depth) would fail on records that are indexed without complaint.
+surrogates, NaN, invalid UTF-8, depth) would fail on records that are indexed without error.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A record's `_id`: its eventID where that can be trusted to be one, else made from its content."""
+"""A record's `_id`: its eventID where that is a UUID, else made from its content."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _LONGEST_KEPT = 64
 def document_id(event_id: str | None, record: bytes) -> str:
     """The `_id` of a record.
 
-    A UUID stands for itself. Anything else (`1`, `redacted`) gets the hash of the canonical record
-    added, so that two different events never fall together; a missing one is the hash alone.
+    A UUID is used as it is. Anything else (`1`, `redacted`) gets the hash of the canonical record
+    added, so that two different events never share an id; a missing one is the hash alone.
 
     >>> document_id("3038ebd2-c98a-4c65-9b6e-e22506292313", b"{}")
     '3038ebd2-c98a-4c65-9b6e-e22506292313'
@@ -30,5 +30,5 @@ def document_id(event_id: str | None, record: bytes) -> str:
 
 
 def conflict_id(event_id: str, record: bytes) -> str:
-    """The `_id` of a record whose eventID is taken by a different one."""
+    """The `_id` of a record whose eventID a different record has."""
     return f"{event_id[:300]}-{canonical.digest(record)[:32]}"

@@ -73,7 +73,7 @@ class NoiseFilter:
 
 
 def filter_faults(blocks: Sequence[Mapping[str, Any]]) -> list[tuple[Path, str]]:
-    """(the way to it, what is wrong) for all that is wrong with the blocks, slips included.
+    """(path, reason) for every fault of the blocks, likely mistakes included.
 
     >>> filter_faults([{"eventName": "Decrypt"}, {}, {"eventNam": "Decrypt"}])
     ... # doctest: +ELLIPSIS
@@ -91,7 +91,7 @@ def filter_faults(blocks: Sequence[Mapping[str, Any]]) -> list[tuple[Path, str]]
         faults = detection_faults({"condition": "all of them", **detection})
         for path, reason, hint in faults:
             found.append(((*before, *(path[1:] if short else path)), _with_hint(reason, hint)))
-        if not faults:  # what only the whole shows
+        if not faults:  # faults of the block as a whole
             found += [((position,), said) for _, said in _compiled([block])[1]]
     return found
 
@@ -128,7 +128,7 @@ def _parts(setting: str, block: Mapping[str, Any]) -> tuple[str, Mapping[str, An
     unknown = sorted(str(key) for key in block if key not in ("name", "detection"))
     if unknown:
         raise RuleError(
-            f"unknown beside `detection`: {', '.join(unknown)}", hint="only `name` may stand there"
+            f"unknown beside `detection`: {', '.join(unknown)}", hint="only `name` is allowed there"
         )
     detection = block["detection"]
     if not isinstance(detection, Mapping):

@@ -21,7 +21,7 @@ from trailhound.state.objects import Criteria
 
 Dimension = Literal["day", "account", "region"]
 MOST_NAMED: Final = 200
-"""Values kept of each kind for the summary: a forged file must not fill the memory."""
+"""Values kept of each kind for the summary: a forged file must not exhaust memory."""
 _LAST: Final = "9999.99.99"
 
 
@@ -44,7 +44,7 @@ def _oldest(settings: Settings, today: date | None) -> date | None:
         return None
     try:
         return (today or datetime.now(UTC).date()) - timedelta(days=settings.retention.days)
-    except OverflowError:  # longer than the calendar: all is kept
+    except OverflowError:  # longer than the calendar: everything is kept
         return None
 
 
@@ -67,7 +67,7 @@ class RecordFilter:
 
     A record is selected when its own day, account and region are in the selection, or those of its
     object's folder: one that was delivered late, or to another account's folder, is then in every
-    part that its object is in. Of a folder that says nothing the record's own fields decide alone;
+    part that its object is in. Where the folder says nothing, the record's own fields decide alone;
     where neither says, it is selected. The retention goes by a record's own day alone.
     """
 
@@ -81,7 +81,7 @@ class RecordFilter:
 
     @property
     def is_active(self) -> bool:
-        """Whether there is anything to decide at all."""
+        """Whether any record can be filtered."""
         return not self.criteria.everything
 
     def of(self, item: TrailObject) -> Choice | None:

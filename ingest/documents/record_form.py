@@ -1,9 +1,9 @@
 """Whether a JSON object is a CloudTrail record at all, and not another service's message.
 
 A record has `eventTime` (without it there is no day to index by) and `eventName` or `eventSource`
-as CloudTrail writes them. S3 event notifications, which lie in many a log bucket's copies, have all
-three: `aws:s3`, `ObjectCreated:Put` ("Event message structure", Amazon S3 User Guide), as have the
-records that Lambda gets of SQS, SNS, SES and DynamoDB (`aws:sqs`, …).
+as CloudTrail writes them. S3 event notifications, which copies of many log buckets contain, have
+all three: `aws:s3`, `ObjectCreated:Put` ("Event message structure", Amazon S3 User Guide), as have
+the records that Lambda gets of SQS, SNS, SES and DynamoDB (`aws:sqs`, …).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Insights events", AWS CloudTrail User Guide)."""
 
 
 def is_plain(view: RecordView) -> bool:
-    """The quick look: whether a record needs no further one."""
+    """The quick test: whether a record needs no further one."""
     source = view.eventSource
     return bool(source and view.eventName) and ":" not in (source or "")
 

@@ -1,4 +1,4 @@
-"""A feed's trouble with its surroundings: noted, waited out, never the end of it."""
+"""A feed's errors (network, access, a missing queue): recorded, and retried with backoff."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ class ErrorState:
         self.last_error_at = 0.0
 
     def backoff(self, message: str, at_most: float = _LONGEST) -> None:
-        """Note an error, and wait `at_most` so long; returns at once when the feed is to stop."""
+        """Record an error, and wait up to `at_most` seconds; returns at once if the feed stops."""
         self.record(message)
         longest = min(at_most, _FIRST * 2 ** min(self._in_a_row, 10))
         self._in_a_row += 1
         self._stopping.wait(random.uniform(0.5, 1.0) * longest)
 
     def record(self, message: str) -> None:
-        """Note an error that nothing is waited for."""
+        """Record an error without waiting."""
         self.last_error, self.last_error_at = message, time.time()
         self._log.warning("%s: %s", self._name, message)
 
     @property
     def failing(self) -> str:
-        """The error that is being waited out; empty while all is well."""
+        """The error since the last success; empty if there is none."""
         return self.last_error if self._in_a_row else ""
 
     def clear(self) -> None:
-        """All is well again."""
+        """Reset the backoff after a success."""
         self._in_a_row = 0

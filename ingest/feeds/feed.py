@@ -1,7 +1,7 @@
-"""What the daemon is fed by: queues, buckets that are polled, folders that are watched.
+"""The feeds of the daemon: queues, buckets that are polled, folders that are watched.
 
-A feed announces objects; the daemon claims, fetches and indexes them, and tells the feed what
-became of each, so that a queue's message is deleted only after its last document is acknowledged.
+A feed submits objects; the daemon claims, fetches and indexes them, and reports the outcome of
+each to the feed, so that a queue's message is deleted only after its last document is acknowledged.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from ingest.objects import Source, TrailObject
 
 
 class Outcome(Enum):
-    """What became of an announced object."""
+    """The outcome of a submitted object."""
 
-    DONE = "every document acknowledged, and written into the ledger"
+    DONE = "every document acknowledged, and noted in the ledger"
     SKIPPED = "done before, with the same content"
     IGNORED = "it holds something else than CloudTrail records"
     FAILED = "it could not be read to its end"
@@ -41,7 +41,7 @@ class Delivery:
 
 @dataclass(slots=True)
 class FeedStatus:
-    """How a feed does, for `status`, the metrics and the log.
+    """A feed's status, for `status`, the metrics and the log.
 
     `depth` is what waits there (messages of the queue; objects listed and not yet done), None where
     it is not known. `counters` are totals since the start, by a name in snake_case.
@@ -55,23 +55,23 @@ class FeedStatus:
     last_error_at: float = 0.0
     counters: dict[str, int] = field(default_factory=dict)
     failing: str = ""
-    """Why it gets nothing at the moment; empty while it works. `last_error` stays after that."""
+    """Why it receives nothing now; empty while it works. `last_error` is kept after that."""
     ignored: dict[str, int] = field(default_factory=dict)
-    """What was no reason to read anything, by kind."""
+    """Messages and objects that were ignored, by kind."""
     unknown: dict[str, int] = field(default_factory=dict)
-    """What should have named an object and did not, by the reason."""
+    """Messages that name no object although they should, by reason."""
 
 
 Submit = Callable[[Delivery], bool]
-"""Hands an arrival to the daemon; blocks while there is no room. False: the daemon stops, and the
-arrival has been settled as RETURNED."""
+"""Gives a delivery to the daemon; blocks while its queue is full. False: the daemon stops, and the
+delivery was finished as RETURNED."""
 
 
 class Feed(Protocol):
-    """A source of arrivals with threads of its own.
+    """A source of deliveries with threads of its own.
 
-    No fault of a feed's surroundings (no network, access denied, a queue that is gone) ends it: it
-    is noted in `status`, and tried again with backoff.
+    No outside error (no network, access denied, a deleted queue) ends it: the error is shown in
+    `status`, and the feed tries again with backoff.
     """
 
     @property
@@ -79,13 +79,14 @@ class Feed(Protocol):
         """As users wrote it: the queue's URL or name, `s3://…`, the folder."""
 
     def start(self, submit: Submit) -> None:
-        """Begin to announce, in threads of the feed's own. Called once."""
+        """Begin to submit, in threads of the feed's own. Called once."""
 
     def stop(self) -> None:
-        """Submit nothing more; returns at once. What is announced is still looked after."""
+        """Submit nothing more; returns at once. Submitted objects still get their outcome."""
 
     def close(self) -> None:
-        """End for good, within seconds. Called after `stop`, when all arrivals are settled."""
+        """Release everything, within seconds. Called after `stop`, when all deliveries are
+        finished."""
 
     def status(self) -> FeedStatus:
-        """How it does now. Makes no request."""
+        """The present status. Makes no request."""

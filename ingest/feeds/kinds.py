@@ -1,4 +1,4 @@
-"""Which feed a source in the settings asks for: each feed's module registers itself.
+"""The kinds of feeds that settings can name: each feed's module registers itself.
 
 To add a feed: a field in `FeedSettings` with its name in `FeedSettings.KINDS`, and a module in this
 folder with a function under `@feed_kind(name)`. Nothing else names the feeds one by one.

@@ -1,13 +1,13 @@
-"""What a queue's message says: which objects were put where.
+"""Messages of a queue: which objects they name.
 
-Three services announce trail files. S3: straight, through SNS (enveloped, or raw) and through
-EventBridge ("Event message structure" in the Amazon S3 user guide; "Parsing message formats" in
-the Amazon SNS developer guide; "Amazon S3 events" in the EventBridge user guide). CloudTrail: the
-notification of a trail with an SNS topic ("Configuring Amazon SNS notifications for CloudTrail"),
-which has neither sizes nor etags. And a queue gets what is meant for none of this: messages of a
-set-up, and other services'.
+Three services send notifications of trail files. S3: directly, through SNS (enveloped, or raw) and
+through EventBridge ("Event message structure" in the Amazon S3 user guide; "Parsing message
+formats" in the Amazon SNS developer guide; "Amazon S3 events" in the EventBridge user guide).
+CloudTrail: the notification of a trail with an SNS topic ("Configuring Amazon SNS notifications for
+CloudTrail"), which has neither sizes nor etags. A queue also gets messages of a set-up and of other
+services.
 
-Bodies are text from outside. None raises an exception, and no record of one spoils another.
+Bodies are untrusted text. None raises an exception, and no record of one affects another.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _WRITES: Final = ("PutObject", "PostObject", "CopyObject", "CompleteMultipartUpl
 
 @dataclass(slots=True)
 class Announced:
-    """An object that was put somewhere; `delivered` in seconds since the epoch, 0 if not said."""
+    """An object that a message names; `delivered` in seconds since the epoch, 0 if not known."""
 
     bucket: str
     item: TrailObject
@@ -53,8 +53,8 @@ class Announced:
 
 @dataclass(slots=True)
 class Notification:
-    """What a message holds: objects to read, by kind what is no reason to read anything, and why
-    something of it names no object although it should."""
+    """The content of a message: objects to read, ignored parts by kind, and why a part names no
+    object although it should."""
 
     announced: list[Announced] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
@@ -62,7 +62,7 @@ class Notification:
 
 
 def read(body: str) -> Notification:
-    """The notification in a message. What is none of a known form has a fault, and nothing else.
+    """The notification in a message. A message of no known form has a fault, and nothing else.
 
     >>> read('{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"b"}').ignored
     Counter({'S3 test event': 1})
@@ -218,7 +218,7 @@ def _call(detail: dict[str, Any], found: Notification, when: Any) -> None:
 def _add(
     found: Notification, bucket: Any, key: Any, thing: dict[str, Any], etag: str, when: Any
 ) -> None:
-    """Take an object up, or raise `ValueError` for what no object of S3 can be."""
+    """Add an object, or raise `ValueError` for what no object of S3 can be."""
     if not (isinstance(bucket, str) and _BUCKET.fullmatch(bucket)):
         raise ValueError("it names no bucket")
     if not (isinstance(key, str) and key):
@@ -243,7 +243,7 @@ def _add(
 
 
 def _size(value: Any) -> int:
-    """A size as far as it can be one, else 0: it is a hint, and reading finds out."""
+    """A plausible size, else 0: it is a hint only."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return 0
     return int(value) if 0 <= value <= _MOST_BYTES else 0
@@ -293,7 +293,7 @@ def _label(text: str) -> str:
 
 
 def messages(items: Iterator[TrailObject], per_message: int) -> Iterator[str]:
-    """Bodies that announce these objects of S3, as S3 itself would."""
+    """Messages that name these objects of S3, in the form of S3's own."""
     while group := list(islice(items, per_message)):
         records = []
         for item in group:

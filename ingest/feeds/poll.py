@@ -1,11 +1,11 @@
-"""A bucket that is listed again and again: for accounts without a queue.
+"""A bucket that is listed at intervals: for accounts without a queue.
 
-Accounts and regions are found at every look, and of each region's folder only what was delivered
-since its mark is listed, and an overlap before it for files that come late. A file's name says
-when it was delivered ("CloudTrail log file name format", CloudTrail user guide). Replication can
-bring a file hours or days after that: at a start and once a day the days before each mark are
-listed as well, and the ledger says which of their files are new. Of any other name nothing says
-when it came: those are compared with what was announced before.
+Accounts and regions are found in every listing, and of each region's folder only what was delivered
+since its checkpoint is listed, and an overlap before it for files that come late. A file's name
+says when it was delivered ("CloudTrail log file name format", CloudTrail user guide). Replication
+can bring a file hours or days after that: at a start and once a day the days before each checkpoint
+are listed as well, and the ledger says which of their files are new. Other names do not say when
+the object was delivered: those are compared with what was submitted before.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ _FOLDER = re.compile(r"(\d{12})/(CloudTrail(?:-[A-Za-z]+)?)/([^/]+)/$")
 
 
 class _State(Enum):
-    OPEN = "announced, and not settled"
-    RETRY = "to be announced at the next look"
-    DONE = "settled"
+    OPEN = "submitted, and not finished"
+    RETRY = "to be submitted in the next listing"
+    DONE = "finished"
 
 
 @dataclass(slots=True)
@@ -60,11 +60,11 @@ class _File:
     state: _State
     tries: int = 0
     look: int = 0
-    """In which look it was announced last."""
+    """The listing in which it was submitted last."""
 
 
 class PollFeed:
-    """Announces the new objects of a bucket."""
+    """Submits the new objects of a bucket."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class PollFeed:
         *,
         sweep_every: float = _SWEEP_EVERY,
     ) -> None:
-        """`sweep_every`: seconds between two looks for files that came late.
+        """`sweep_every`: seconds between two searches for files that came late.
 
         Makes no request. Raises `UsageError`, `SettingsError`, `SourceUnreachableError`.
         """
@@ -89,14 +89,14 @@ class PollFeed:
         self._late = timedelta(days=feed.late_days)
         self._sweep_every = sweep_every
         self._sweep_at = 0.0
-        """When (monotonic) late files are looked for next."""
+        """When (monotonic) late files are searched for next."""
         self._sweeping = False
         self._looks = 0
         self._store = checkpoints
-        self._marks: dict[str, datetime] = {}
+        self._checkpoints: dict[str, datetime] = {}
         self._files: dict[str, _File] = {}
         self._others: set[int] = set()
-        """Hashes of name and etag of what is settled and is not in CloudTrail's form."""
+        """Hashes of name and etag of finished objects whose name is not in CloudTrail's form."""
         self._lock = threading.Lock()
         self._counters: Counter[str] = Counter()
         self._last_arrival = 0.0
@@ -116,9 +116,9 @@ class PollFeed:
         self._stopping.set()
         self._thread.join(5)
         if self._thread.is_alive():
-            return  # it hangs in a request; what it would have written, the next daemon finds
+            return  # it hangs in a request; the next daemon lists from the older checkpoint
         try:
-            self._move_marks()
+            self._move_checkpoints()
         except ClusterError as error:
             self._errors.record(error.message)
 
@@ -140,22 +140,22 @@ class PollFeed:
         while not self._stopping.is_set():
             try:
                 if not known:
-                    self._marks = self._store.get(self._root)
+                    self._checkpoints = self._store.get(self._root)
                     known = True
                 self._look()
-                self._move_marks()
+                self._move_checkpoints()
                 self._errors.clear()
             except (SourceError, ClusterError) as error:
                 self._errors.backoff(error.message)
             self._stopping.wait(self._every)
 
     def _look(self) -> None:
-        """List what may be new, and announce what is."""
+        """List what may be new, and submit what is."""
         self._looks += 1
         self._sweeping = bool(self._late) and time.monotonic() >= self._sweep_at
         since = self._since or datetime.now(UTC).date() - timedelta(days=1)
-        with self._lock:  # a folder that was followed last a month ago goes on from there
-            since = min([since, *(self._edge(mark).date() for mark in self._marks.values())])
+        with self._lock:  # a folder last followed a month ago continues from there
+            since = min([since, *(self._edge(mark).date() for mark in self._checkpoints.values())])
         for item in self.source.objects(Selection(since=since), self._after):
             if self._stopping.is_set():
                 return
@@ -215,16 +215,16 @@ class PollFeed:
                     del self._files[file.item.uri]
 
     def _listed_again(self, file: _File) -> bool:
-        """Whether looks between two sweeps come across a file, so that it must be remembered."""
+        """Whether listings between two sweeps find a file again, so that it must be remembered."""
         if file.delivered is None:
             return False  # `_others` remembers it
-        mark = self._marks.get(file.folder)
+        mark = self._checkpoints.get(file.folder)
         return mark is None or file.delivered >= self._overlap_edge(mark)
 
-    # How far it has come.
+    # Checkpoints.
 
     def _edge(self, mark: datetime) -> datetime:
-        """What was delivered before is not listed in this look; to the minute, as names have it."""
+        """What was delivered before is not listed this time; to the minute, as in names."""
         edge = self._overlap_edge(mark)
         if not self._sweeping:
             return edge
@@ -237,9 +237,9 @@ class PollFeed:
         return (mark - self._overlap).replace(second=0, microsecond=0)
 
     def _after(self, folder: str) -> str:
-        """The key behind which a region's folder is listed; empty where it has no mark yet."""
+        """The key after which a region's folder is listed; empty where it has no checkpoint."""
         with self._lock:
-            mark = self._marks.get(self._root + folder)
+            mark = self._checkpoints.get(self._root + folder)
         found = _FOLDER.search(folder)
         if mark is None or found is None:
             return ""
@@ -247,8 +247,8 @@ class PollFeed:
         name = f"{found[1]}_{found[2]}_{found[3]}_{moment:%Y%m%dT%H%M}"
         return f"{folder}{moment:%Y/%m/%d}/{name}"
 
-    def _move_marks(self) -> None:
-        """Each folder's mark moves up to its oldest file that is not settled, or its newest one."""
+    def _move_checkpoints(self) -> None:
+        """Each folder's checkpoint moves up to its oldest unfinished file, or its newest one."""
         with self._lock:
             moved: dict[str, datetime] = {}
             unsettled: dict[str, datetime] = {}
@@ -264,11 +264,11 @@ class PollFeed:
             moved = {
                 folder: mark
                 for folder, mark in moved.items()
-                if folder not in self._marks or mark > self._marks[folder]
+                if folder not in self._checkpoints or mark > self._checkpoints[folder]
             }
         self._store.put(moved)
         with self._lock:
-            self._marks |= moved
+            self._checkpoints |= moved
             self._files = {
                 uri: file
                 for uri, file in self._files.items()
@@ -296,5 +296,5 @@ def _placed(uri: str) -> tuple[str, datetime | None]:
         delivered = datetime.strptime(place["time"], "%Y%m%dT%H%M").replace(tzinfo=UTC)
     except ValueError:
         return "", None
-    # A name may say any time; none that cannot be must move the mark past all others.
+    # A name may say any time; an impossible one must not move the checkpoint past all others.
     return place["folder"], max(_FIRST_YEAR, min(delivered, datetime.now(UTC)))

@@ -1,6 +1,6 @@
-"""An SQS queue that announces new trail files.
+"""An SQS queue with notifications of new trail files.
 
-A message is hidden from other consumers while it is worked on (a heartbeat extends that), and
+A message is hidden from other consumers while it is processed (a heartbeat extends that), and
 deleted only when every object in it is done. What fails stays on the queue, for its redrive policy.
 """
 
@@ -36,10 +36,10 @@ LOG = logging.getLogger("trailhound.sqs")
 _AT_ONCE: Final = 10
 """Messages a request, SQS's own limit."""
 _POLL_SECONDS: Final = 4
-"""A long poll; no longer, for a stop waits for it: what it brings would stay hidden for minutes."""
+"""A long poll; short, since a stop waits for it: its messages would stay hidden for minutes."""
 _DEPTH_EVERY: Final = 30.0
 _RETURN_SECONDS: Final = 15
-"""A message whose bucket cannot be reached, say, comes back after so long."""
+"""A returned message (its bucket is unreachable, say) is delivered again after so long."""
 _TICK: Final = 0.25
 _AWS: Final = (BotoCoreError, ClientError)
 _FIRST_WAIT: Final = 1.0
@@ -51,7 +51,7 @@ _MOST_BUCKETS: Final = 64
 
 @dataclass(slots=True)
 class _Message:
-    """A message in work. `open` counts its objects that are not settled."""
+    """A message in process. `open` counts its objects that are not finished."""
 
     id: str
     receipt: str
@@ -61,7 +61,7 @@ class _Message:
 
 
 class SqsFeed:
-    """Announces the objects that a queue's messages name."""
+    """Submits the objects that a queue's messages name."""
 
     def __init__(self, settings: Settings, feed: FeedSettings) -> None:
         """Makes no request. Raises `SettingsError`, `SourceUnreachableError`."""
@@ -87,7 +87,7 @@ class SqsFeed:
         self._unknown: Counter[str] = Counter()
         self._errors = ErrorState(f"queue {self.name}", LOG, self._stopping)
         self._upkeep = ErrorState(f"queue {self.name}", LOG, self._closing)
-        """Of deleting and extending messages, which a receiver that works says nothing of."""
+        """Errors of deleting and extending messages, which a working receiver does not show."""
         self._submit: Submit = lambda _: False
         self._checked = -_DEPTH_EVERY
         self._not_opened = (-_SHOWN, "")
@@ -108,7 +108,7 @@ class SqsFeed:
     def close(self) -> None:
         self._stopping.set()
         receiver, keeper = self._threads
-        receiver.join(_POLL_SECONDS + 1)  # whatever it still receives is handed back
+        receiver.join(_POLL_SECONDS + 1)  # whatever it still receives is returned
         self._closing.set()
         keeper.join(10)
         self._client.close()
@@ -154,7 +154,7 @@ class SqsFeed:
             except (*_AWS, SourceError, UsageError) as error:
                 self._errors.backoff(self._said(error))
                 continue
-            # All are known to the heartbeat before the first one waits for room.
+            # All are added to the heartbeat before the first one waits for capacity.
             taken = [
                 self._take(each["MessageId"], each["ReceiptHandle"], each.get("Body", ""))
                 for each in reply.get("Messages", ())
@@ -167,7 +167,7 @@ class SqsFeed:
     def _take(
         self, identifier: str, receipt: str, body: str
     ) -> tuple[_Message, Notification] | None:
-        """A message to work on, and what it says; None for one that is in work already."""
+        """A message to process, and its content; None for one that is in process already."""
         found = _read(body)
         message = _Message(identifier, receipt, 1, extended=time.monotonic())
         with self._lock:
@@ -184,7 +184,7 @@ class SqsFeed:
         return message, found
 
     def _note(self, identifier: str, found: Notification) -> None:
-        """Count what is not read, by its kind or reason; a kind is logged when it first comes."""
+        """Count what is not read, by its kind or reason; a kind is logged the first time."""
         for kind, number in found.ignored.items():
             if kind not in self._ignored:
                 LOG.info("queue %s: ignored: %s", self.name, kind)
@@ -195,7 +195,7 @@ class SqsFeed:
         for reason in found.faults:
             self._counters["unknown_records"] += 1
             _count(self._unknown, reason, 1)
-            LOG.error("queue %s: message %s is left: %s", self.name, identifier, reason)
+            LOG.error("queue %s: message %s stays on the queue: %s", self.name, identifier, reason)
 
     def _hand_over(self, message: _Message, announced: Announced) -> None:
         if self._stopping.is_set():
@@ -235,7 +235,7 @@ class SqsFeed:
         return source
 
     def _settled(self, message: _Message, outcome: Outcome | None) -> None:
-        """One object of a message is settled; the message with the last of them."""
+        """Finish one object of a message; with the last of them, the message."""
         with self._lock:
             if outcome is Outcome.IGNORED:
                 _count(self._ignored, "objects without CloudTrail records, by their content", 1)
@@ -247,7 +247,7 @@ class SqsFeed:
                 self._work.pop(message.id, None)
                 self._ended.append(message)
 
-    # The one who looks after the messages.
+    # The thread that deletes, returns and extends messages.
 
     def _look_after(self) -> None:
         while True:
@@ -256,7 +256,7 @@ class SqsFeed:
                 ended, self._ended = self._ended, []
             refused: ClientError | BotoCoreError | None = None
             try:
-                self._extend()  # first: a queue that lets nothing be deleted must not end this
+                self._extend()  # first: a queue that refuses deletions must not stop the heartbeat
             except _AWS as error:
                 refused = error
             try:
@@ -280,9 +280,9 @@ class SqsFeed:
                 return
 
     def _end(self, ended: list[_Message]) -> None:
-        """Delete what is done, hand back what is not; what failed is left to run out.
+        """Delete what is done, return what is not; what failed becomes visible again by itself.
 
-        A request that is repeated does no harm.
+        Repeated requests are harmless.
         """
         done, returned, failed = [], [], 0
         for message in ended:
@@ -307,13 +307,13 @@ class SqsFeed:
             self._counters["done_messages"] += len(done)
 
     def _again(self, refused: Iterable[Any], group: list[_Message]) -> None:
-        """What SQS could not delete for a fault of its own is tried again at the next turn."""
+        """What SQS could not delete for a fault of its own is tried again in the next round."""
         left = [group[int(each["Id"])] for each in refused if not each["SenderFault"]]
         with self._lock:
             self._ended += left
 
     def _extend(self) -> None:
-        """The heartbeat: what is in work stays hidden."""
+        """The heartbeat: what is in process stays hidden."""
         due = time.monotonic() - self._visibility / 3
         with self._lock:
             old = [message for message in self._work.values() if message.extended < due]
@@ -350,8 +350,8 @@ class SqsFeed:
         policy = reply.get("Attributes", {}).get("RedrivePolicy")
         if not policy or "deadLetterTargetArn" not in policy:
             LOG.warning(
-                "queue %s has no redrive policy: a message whose object cannot be read comes back "
-                "until the queue forgets it",
+                "queue %s has no redrive policy: a message whose object cannot be read is "
+                "delivered again until the queue's retention ends",
                 self.name,
             )
 
@@ -362,10 +362,10 @@ def _open(settings: Settings, feed: FeedSettings, _: OpenSearch) -> SqsFeed:
 
 
 def _read(body: str) -> Notification:
-    """The notification in a body. No body stops the receiver, whatever its reader makes of it."""
+    """The notification in a body. No body stops the receiver, not even by an internal error."""
     try:
         return notifications.read(body)
-    except Exception as error:  # noqa: BLE001 - a body from outside; it is left, with the reason
+    except Exception as error:  # noqa: BLE001 - untrusted text; it stays on the queue, with the reason
         return Notification(faults=[f"it cannot be read ({type(error).__name__})"])
 
 

@@ -1,4 +1,4 @@
-"""An SQS queue as users name it: its client, its URL, and what SQS refuses, in our words."""
+"""An SQS queue as users name it: its client, its URL, and SQS's errors as Trailhound's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 _REGION: Final = re.compile(r"(?:arn:[^:]+:sqs:([^:]+):|https://sqs\.([^.]+)\.amazonaws\.)")
-"""A queue is asked in its own region, whatever the session's is."""
+"""Requests go to the queue's own region, whatever the session's is."""
 _HINTS: Final = {
     "NonExistentQueue": "check the name, the region and the account",
     "QueueDoesNotExist": "check the name, the region and the account",
@@ -66,7 +66,7 @@ def open_queue(aws: AwsSettings, queue: str, *, connections: int) -> tuple[SQSCl
 
 
 def queue_error(error: Exception, queue: str) -> SourceError | UsageError:
-    """What SQS, the role or the network said, as an error of ours; never a request's text."""
+    """An error of SQS, the role or the network, as one of Trailhound; never a request's text."""
     if isinstance(error, SourceError | UsageError):
         return error
     if isinstance(error, NoCredentialsError | PartialCredentialsError):

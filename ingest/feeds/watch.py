@@ -1,4 +1,4 @@
-"""A folder that other means sync trail files into, looked through again and again."""
+"""A folder that trail files are copied into, listed at intervals."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ _EVERY = 5.0
 _FIRST_RETRY = 60.0
 _LONGEST_RETRY = 3600.0
 _SETTLED_SECONDS = 60.0
-"""A file that has not changed for so long is whole, as one is that two looks find alike."""
+"""A file that has not changed for so long is complete, as is one that two listings find alike."""
 
 
 @dataclass(slots=True)
 class _Seen:
-    """A file as it was at the last look; `etag` is its size and time of change."""
+    """A file as it was at the last listing; `etag` is its size and time of change."""
 
     etag: str
     announced: bool = False
     failures: int = 0
     retry_at: float = 0.0
-    """When (monotonic) a file that could not be read is announced again; 0 for never."""
+    """When (monotonic) a file that could not be read is submitted again; 0 for never."""
 
 
 class WatchFeed:
-    """Announces files that are new or changed, once they have stopped growing."""
+    """Submits files that are new or changed, once they have stopped growing."""
 
     def __init__(self, feed: FeedSettings) -> None:
-        """Looks at nothing yet."""
+        """Reads nothing yet."""
         assert feed.watch is not None  # noqa: S101 - a feed of another kind is not made here
         self._folder = feed.watch.expanduser().absolute()
         self.name = os.fsencode(self._folder).decode("utf-8", "backslashreplace")
@@ -92,7 +92,7 @@ class WatchFeed:
             self._stopping.wait(self._every)
 
     def _look(self) -> None:
-        """One look at the whole folder."""
+        """List the whole folder once."""
         if not self._folder.is_dir():
             raise NotADirectoryError(f"there is no folder {self._folder}")
         source = LocalSource(str(self._folder))
@@ -103,7 +103,7 @@ class WatchFeed:
             present.add(item.uri)
             try:
                 self._consider(source, item)
-            except Exception as error:  # noqa: BLE001 - of this file; the next look tries it again
+            except Exception as error:  # noqa: BLE001 - of this file; the next listing tries it again
                 self._errors.record(f"{item.uri}: {type(error).__name__}: {error}")
                 self._seen.pop(item.uri, None)
                 with self._lock:
@@ -113,7 +113,7 @@ class WatchFeed:
             del self._seen[gone]
 
     def _consider(self, source: LocalSource, item: TrailObject) -> None:
-        """Submit a file that is new or changed and whole, or that is to be tried again."""
+        """Submit a file that is new or changed and complete, or that is to be tried again."""
         seen = self._seen.get(item.uri)
         unchanged = seen is not None and seen.etag == item.etag
         if seen is None or not unchanged:
@@ -130,9 +130,9 @@ class WatchFeed:
                 self._waiting.discard(item.uri)
                 self._counters[f"{outcome.name.lower()}_files"] += 1
             if outcome is Outcome.RETURNED:
-                seen.announced = False  # the next look announces it again
+                seen.announced = False  # the next listing submits it again
             elif outcome is Outcome.FAILED:
-                # Its permissions may be set right, which changes neither its size nor its time.
+                # Its permissions may be fixed, which changes neither its size nor its time.
                 wait = min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** min(seen.failures, 10))
                 seen.failures += 1
                 seen.retry_at = time.monotonic() + wait

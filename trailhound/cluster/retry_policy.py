@@ -73,19 +73,19 @@ class RetryPolicy:
         self._deadline: float | None = None
 
     def set_deadline(self, seconds: float) -> None:
-        """Whoever runs this wants to end: wait for the cluster so long from now, and no longer."""
+        """Stop waiting for the cluster after so many seconds from now."""
         self._deadline = time.monotonic() + seconds
 
     def wait(self, attempt: int, since: float, reason: str) -> None:
         """Sleep before try number `attempt` + 2; `since` is when it first failed (monotonic).
 
-        Raises `ClusterUnreachableError` when it is time to give up, and `Stopped` when told to
-        stop.
+        Raises `ClusterUnreachableError` when it is time to give up, and `Stopped` when `stop`
+        is set.
         """
         if self.give_up_after is not None and time.monotonic() - since > self.give_up_after:
             raise ClusterUnreachableError(
                 f"gave up after {self.give_up_after:.0f} s: {reason}",
-                hint="when the cluster is well again, run the same command: it resumes",
+                hint="when the cluster works again, run the same command: it resumes",
             )
         seconds = random.uniform(0.2, 1.0) * min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempt, 10))
         if self._on_wait is not None:

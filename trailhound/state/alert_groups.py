@@ -1,7 +1,7 @@
 """Which alerts there are of one rule about one group, and the time that each covers.
 
 One document a rule and group, so that two writers can't both decide that there is no alert yet.
-What becomes of a group is decided in `detections.alerts`; here is how it is stored.
+`detections.alerts` decides about groups; this module stores them.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class AlertGroup(StateDocument, frozen=True, kw_only=True):
 
     @classmethod
     def upgraded(cls, source: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The last release did not store when the last alert ended; its times have one width."""
+        """The last release did not store the end of the last alert; its times have a fixed width."""
         ends = [each["last"] for each in source.get("alerts", ()) if "last" in each]
         return {"last": max(ends), **source} if ends else source
 

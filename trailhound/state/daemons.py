@@ -1,4 +1,4 @@
-"""The daemons: each writes how it does every few seconds, for `trailhound status`.
+"""The daemons: each writes its status every few seconds, for `trailhound status`.
 
 A document is removed when its daemon ends. One that has not been renewed for a minute is of a
 daemon that was killed, or that can't reach the cluster; it is removed when it is old.
@@ -63,7 +63,7 @@ class Daemons:
         self._store = StateStore(client, settings, DaemonState)
 
     def write(self, daemon: DaemonState) -> None:
-        """Register it, or renew what it says."""
+        """Register it, or renew its status."""
         self._store.write([daemon])
 
     def deregister(self, identifier: str) -> None:

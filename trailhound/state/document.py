@@ -1,7 +1,7 @@
 """A document of the ledger index as a typed value.
 
 Every class names its own `kind`, which is stored, and its own prefix of `_id`s: no two kinds can
-be taken for one another. A class is a frozen `msgspec.Struct`; its fields are what is stored.
+be confused. A class is a frozen `msgspec.Struct`; its fields are what is stored.
 Fields that a document has and its class does not are ignored, so that a later release may add some.
 """
 
@@ -22,7 +22,7 @@ class StateDocumentError(TrailhoundError):
 class StateDocument(msgspec.Struct, frozen=True, kw_only=True):
     """The base of all kinds.
 
-    `legacy_state` is the value of `state` by which releases before `kind` told documents apart.
+    `legacy_state` is the value of `state` by which releases before `kind` distinguished documents.
     It is still written for one release, so that a daemon of such a release finds what it reads;
     empty where such a daemon must not find the document, or where the class has `state` as a field.
     """
@@ -65,7 +65,7 @@ class StateDocument(msgspec.Struct, frozen=True, kw_only=True):
         except msgspec.ValidationError as error:
             raise StateDocumentError(
                 f"the document {identifier} is not a valid {cls.kind}: {error}",
-                hint="delete it from the ledger index; it is written anew",
+                hint="delete it from the ledger index; it will be written again",
             ) from None
 
     @classmethod

@@ -1,7 +1,7 @@
 """How far each region's folder of a polled bucket has been followed: one document a folder.
 
-A checkpoint says that everything delivered up to then has been settled, so of two the later one is
-right: none ever moves back.
+Everything delivered up to a checkpoint is finished, so of two the later one is valid: none ever
+moves back.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from trailhound.state.store import StateStore
 
 
 class FeedCheckpoint(StateDocument, frozen=True, kw_only=True):
-    """`uri` of a folder; `mark` is the time, to the second, up to which all is settled."""
+    """`uri` of a folder; `mark` is the time, to the second, up to which all is finished."""
 
     kind: ClassVar[str] = "feed_checkpoint"
     id_prefix: ClassVar[str] = "feed-checkpoint-"

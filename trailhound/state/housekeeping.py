@@ -1,4 +1,4 @@
-"""Documents that nobody needs any longer are removed: by one of the daemons, and by `init`.
+"""Removes stale documents: called by one of the daemons, and by `init`.
 
 These are of processes that ended without removing them (killed, or cut off from the cluster), and
 of groups of alerts whose events are all past retention.
@@ -22,7 +22,7 @@ from trailhound.state.workers import WorkerState
 
 STALE: Final = timedelta(days=1)
 """A daemon writes every few seconds, a worker several times in `ingest.claim_seconds`. One that has
-been silent for so long and goes on after all writes its document anew."""
+been silent for so long and is still active writes its document again."""
 _KINDS: Final[tuple[type[StateDocument], ...]] = (DaemonState, WorkerState)
 
 

@@ -1,8 +1,8 @@
-"""One of many: a lease that a single process holds, in one document of the ledger index.
+"""A lease that a single process of many holds, in one document of the ledger index.
 
-No clock of another machine is trusted. A contender takes over what it has seen unchanged for the
-lease's whole time by its own monotonic clock; the holder counts itself out earlier than that, by
-its own, when it could not renew. Writes are guarded by `if_seq_no` and `if_primary_term`.
+No clock of another machine is trusted. A contender takes over a lease that it has seen unchanged
+for its whole time by the contender's monotonic clock; a holder that could not renew gives up
+earlier than that by its own. Writes are guarded by `if_seq_no` and `if_primary_term`.
 """
 
 from __future__ import annotations
@@ -74,12 +74,12 @@ class Lease:
 
     @property
     def held(self) -> bool:
-        """Whether it is ours right now."""
+        """Whether this process holds it now."""
         return time.monotonic() < self._until
 
     @property
     def term(self) -> int:
-        """Grows with each change of holder: a write of an earlier term comes from one deposed."""
+        """Grows with each change of holder: a write of an earlier term is by a former holder."""
         return self._term
 
     def start(self) -> None:
@@ -102,13 +102,13 @@ class Lease:
             try:
                 self._turn()
             except ConflictError:
-                self._until = 0.0  # somebody else was quicker
+                self._until = 0.0  # another process was faster
             except OpenSearchException as error:
                 LOG.debug("the lease %s: %s", self._name, error)
             self._ended.wait(self._seconds / 6)
 
     def _turn(self) -> None:
-        """Renew what is ours; take what is free, or has stood still for too long."""
+        """Renew it if held; take it if it is free, or was not renewed for too long."""
         before = self._seen
         now = self._look()
         if now is None:
@@ -125,7 +125,7 @@ class Lease:
             self._write(now, owner=self._owner, term=now.term + 1)
 
     def _look(self) -> _Seen | None:
-        """The document as it stands; None where there is none yet."""
+        """The document as stored; None where there is none yet."""
         try:
             found = self._client.get(index=self._index, id=self._id, params={"realtime": "true"})
         except NotFoundError:
@@ -137,7 +137,7 @@ class Lease:
         return self._seen
 
     def _write(self, over: _Seen | None, *, owner: str, term: int) -> None:
-        """Write the document over the one that was seen; ours from the moment of asking."""
+        """Write the document over the version that was read; held from the time of the request."""
         asked = time.monotonic()
         params: dict[str, Any] = {"op_type": "create"}
         if over is not None:

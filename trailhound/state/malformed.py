@@ -33,8 +33,8 @@ _KINDS: Final[dict[str, type[StateDocument]]] = {
         RuleCheckpoint,
     )
 }
-"""Kinds of which there are few. An entry of an object is written anew by the next run that reads
-the object, and a group of alerts stops its reader."""
+"""Kinds of which there are few. The next run that reads an object replaces its entry, and a
+malformed group of alerts raises an error."""
 
 
 def malformed_documents(client: OpenSearch, settings: Settings) -> dict[str, str]:

@@ -1,9 +1,9 @@
-"""What the last release left in the ledger index, brought to today's form.
+"""What the last release left in the ledger index, upgraded to the present form.
 
 Each document is read as its class reads it and written back with its `kind`, guarded by its
 version: whoever writes to it meanwhile wins, and it is looked at again. A checkpoint gets an `_id`
-of its kind, and the old document goes only when the new one is there. So a run that is cut short
-anywhere is finished by the next one, and one over documents of today changes nothing.
+of its kind, and the old document is deleted only when the new one exists. So the next run completes
+one that was interrupted, and a run over present documents changes nothing.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ LOG = logging.getLogger("trailhound.state")
 BULK_BYTES = 4 * 1024 * 1024
 BULK_DOCUMENTS = 2_000
 PASSES = 5
-"""So often documents that others write to all the time are looked at again; the next run goes on,
-and every reader finds them as they are."""
+"""Passes over documents that others keep writing to; the next run continues, and readers accept
+them as they are."""
 
 _WITHOUT_KIND: Query = {"bool": {"must_not": [{"exists": {"field": "kind"}}]}}
 
 
 @dataclass(slots=True)
 class Migrated:
-    """How many documents of each kind were brought to today's form; `unreadable` names those that
-    do not have the fields of their kind, with the reason, and were left as they are."""
+    """How many documents of each kind were upgraded to the present form; `unreadable` names those
+    that do not have the fields of their kind, with the reason, and were left as they are."""
 
     kinds: Counter[str] = field(default_factory=Counter)
     unreadable: dict[str, str] = field(default_factory=dict)
@@ -77,7 +77,7 @@ def _first_ingested(client: OpenSearch, settings: Settings) -> datetime | None:
 
 def migrate(client: OpenSearch, settings: Settings) -> Migrated:
     """Bring every document to today's form. Raises `ClusterError` and opensearch-py's exceptions;
-    what was done stays done, and the next call goes on."""
+    what was done stays done, and the next call continues."""
     made = Migrated()
     index = Names(settings.prefix).ledger
     for kind in KINDS:

@@ -1,4 +1,4 @@
-"""What all objects together had: counts of records by what became of them, of objects by state.
+"""Totals over all objects: records by outcome, objects by state.
 
 Daemons count the same records once more in their own documents; those are left out here.
 """

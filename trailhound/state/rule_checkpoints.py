@@ -23,8 +23,8 @@ _LONGEST = 480
 
 class RuleCheckpoint(StateDocument, frozen=True):
     """How far a rule has run. Times are UTC; `ran_at` is when its last run began; `failures` counts
-    since the last success. An `inactive` rule is not in force; should it be so again, it goes on
-    from here."""
+    since the last success. An `inactive` rule is not in force; if it is activated again, it
+    continues from here."""
 
     kind: ClassVar[str] = "rule_checkpoint"
     id_prefix: ClassVar[str] = "rule-checkpoint-"

@@ -1,4 +1,4 @@
-"""A namespace made ready: templates and indices, and the ledger's documents in today's form."""
+"""Set-up of a namespace: templates and indices, and the ledger's documents in the present form."""
 
 from __future__ import annotations
 
@@ -30,10 +30,14 @@ def init_namespace(client: OpenSearch, settings: Settings) -> list[Change]:
     made = migrate(client, settings)
     if made.total:
         kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(made.kinds.items()))
-        changes.append(Change(ledger, "upgraded", f"documents brought to today's form: {kinds}"))
+        changes.append(
+            Change(ledger, "upgraded", f"documents upgraded to the present form: {kinds}")
+        )
     changes += [Change(ledger, "kept", reason) for reason in made.unreadable.values()]
     stale = remove_stale(client, settings, datetime.now(UTC))
     if stale:
         kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(stale.items()))
-        changes.append(Change(ledger, "upgraded", f"removed what ended without a word: {kinds}"))
+        changes.append(
+            Change(ledger, "upgraded", f"removed documents of processes that ended: {kinds}")
+        )
     return changes

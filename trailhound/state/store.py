@@ -1,4 +1,4 @@
-"""Documents of one kind, read whole and written whole.
+"""Documents of one kind: all of them read, whole documents written.
 
 A reader pages through a point in time: no limit hides any document, and a shard that did not
 answer is an error. A writer looks at the answer for each document.
@@ -31,7 +31,7 @@ Doc = TypeVar("Doc", bound=StateDocument)
 
 class StateStore(Generic[Doc]):
     """All documents of one kind. Every method raises opensearch-py's exceptions, and
-    `RequestFailedError` for an answer that is not whole."""
+    `RequestFailedError` for an incomplete reply."""
 
     def __init__(self, client: OpenSearch, settings: Settings, kind: type[Doc]) -> None:
         self.client = client
@@ -83,7 +83,7 @@ class StateStore(Generic[Doc]):
     def revise(self, start: Doc, change: Callable[[Doc], Doc]) -> Doc:
         """Change the document that has the key of `start`, or begin with it where there is none.
 
-        It is read again whenever somebody else was quicker.
+        It is read again whenever another writer was faster.
         """
         name = start.identifier
 

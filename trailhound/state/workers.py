@@ -1,6 +1,6 @@
-"""The workers that read objects: one document each, renewed while its process lives.
+"""The workers that read objects: one document each, renewed while its process runs.
 
-A worker's claims hold as long as its document is fresh and its process is not known to be gone.
+A worker's claims are valid while its document is fresh and its process is not known to have ended.
 """
 
 from __future__ import annotations
