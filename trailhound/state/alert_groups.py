@@ -51,7 +51,7 @@ class AlertGroup(StateDocument, frozen=True, kw_only=True):
 
     @classmethod
     def upgraded(cls, source: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The last release did not store the end of the last alert; its times have a fixed width."""
+        """The last release did not store when the last alert ended."""
         ends = [each["last"] for each in source.get("alerts", ()) if "last" in each]
         return {"last": max(ends), **source} if ends else source
 
