@@ -80,6 +80,5 @@ def _open(client: OpenSearch, index: str, undo: list[Callable[[], object]]) -> N
         client.indices.put_settings(index=index, body={setting: None})
         undo.append(partial(client.indices.put_settings, index=index, body={setting: True}))
     if closed:
-        client.indices.open(index=index)
         undo.append(partial(client.indices.close, index=index))
-        client.cluster.health(index=index, params={"wait_for_status": "yellow", "timeout": "30s"})
+        client.indices.open(index=index, params={"wait_for_active_shards": "1"})

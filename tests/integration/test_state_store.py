@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,12 +10,14 @@ import pytest
 from opensearchpy import OpenSearch
 
 from tests.faults.proxy import Fault, Proxy, Request, Say
+from tests.helpers.commands import command
 from tests.helpers.trails import own_settings, prepared
 from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
 from trailhound.errors import RequestFailedError
 from trailhound.settings import Settings
 from trailhound.state import store
+from trailhound.state.catch_up import CatchUps
 from trailhound.state.jobs import Jobs, JobState
 from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
 
@@ -86,6 +89,10 @@ def test_nothing_is_there_before_init(engine: str, namespace: str, tmp_path: Pat
     settings = own_settings(engine, namespace, tmp_path / "home")
     assert RuleCheckpoints(connect(settings), settings).read() == {}
     assert Jobs(connect(settings), settings).all() == []
+    assert CatchUps(connect(settings), settings).get("scheduled-rules") is None
+    shown = command(settings, "status", "--json")
+    assert shown.exit_code == 0
+    assert json.loads(shown.stdout)["rules"] == []
 
 
 def test_a_job_is_changed_and_read(client: OpenSearch, settings: Settings) -> None:

@@ -38,7 +38,8 @@ class Write:
 
 
 def read_many(client: OpenSearch, index: str, names: Iterable[str]) -> dict[str, Stored]:
-    """The documents that exist, as last written: no refresh is waited for."""
+    """The documents that exist, as last written: no refresh is waited for. None where there is no
+    such index."""
     wanted = sorted(set(names))
     found: dict[str, Stored] = {}
     for at in range(0, len(wanted), READ_AT_ONCE):
@@ -46,6 +47,8 @@ def read_many(client: OpenSearch, index: str, names: Iterable[str]) -> dict[str,
         reply = client.mget(index=index, body={"ids": ids}, params={"realtime": "true"})
         for each in reply["docs"]:
             if "error" in each:
+                if each["error"].get("type") == "index_not_found_exception":
+                    continue
                 raise _failed(index, each["error"])
             if each["found"]:
                 found[each["_id"]] = Stored(each["_source"], each["_seq_no"], each["_primary_term"])
