@@ -24,6 +24,7 @@ from sigma.correlations import SigmaCorrelationCondition, SigmaCorrelationRule
 from sigma.policy.profiles import TrustedPolicy
 from sigma.rule import SigmaRule
 
+from bench.precheck import precheck
 from detections.matcher import SigmaMatcher
 from detections.matcher.event_values import Record, text, values_at
 
@@ -213,7 +214,7 @@ def _hits(
 
     Most rules name the calls they look at, so which ones to ask is worked out once a call.
     """
-    tests = [(matcher, matcher.precheck(KNOWN)) for matcher in matchers]
+    tests = [(matcher, precheck(matcher, KNOWN)) for matcher in matchers]
     by_call: dict[tuple[str, ...], list[SigmaMatcher]] = {}
     found: dict[SigmaMatcher, list[int]] = {matcher: [] for matcher in matchers}
     for index in sorted(range(len(events)), key=lambda index: events[index].time):

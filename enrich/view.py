@@ -68,17 +68,8 @@ class RecordView(msgspec.Struct, gc=False):
     resources: list[Reference] | None = None
 
 
-class TrailViews(msgspec.Struct, gc=False):
-    """A whole trail file, `{"Records": […]}`, as views."""
-
-    Records: list[RecordView]
-
-
 view_decoder: msgspec.json.Decoder[RecordView] = msgspec.json.Decoder(RecordView)
 """One record; raises on any mismatch. `view_of` is the lenient way round it."""
-
-ViewsDecoder: msgspec.json.Decoder[TrailViews] = msgspec.json.Decoder(TrailViews)
-"""A whole `{"Records": […]}` at once; raises `msgspec.DecodeError` if any record mismatches."""
 
 _FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _TEXT = str | None

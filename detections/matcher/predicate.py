@@ -1,12 +1,8 @@
-"""A rule's logic as a small tree of tests, and what can be made of it.
-
-`closure` gives the function that decides. `bounds` gives what can be decided when only some of
-the record's own fields are known, as before a record is fully decoded.
-"""
+"""A rule's logic as a small tree of tests; `closure` gives the function that decides."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sigma.types import SigmaType
@@ -60,8 +56,6 @@ class Not:
 
 
 Node = Test | Every | Some | Not
-Bound = RecordTest | bool
-"""A test, or what it always gives."""
 
 
 def paths(node: Node) -> frozenset[str]:
@@ -86,46 +80,6 @@ def closure(node: Node) -> RecordTest:
             return all_of([closure(part) for part in parts])
         case Some(parts):
             return any_of([closure(part) for part in parts])
-
-
-def bounds(node: Node, known: frozenset[str]) -> tuple[Bound, Bound]:
-    """(possible, certain): the tree's upper and lower bound from the fields `known` alone.
-
-    For every record that agrees on those fields: if `possible` is false the tree is, if `certain`
-    is true the tree is. `known` names fields of the record itself, not nested ones.
-    """
-    match node:
-        case Test(fields, matches):
-            if fields is not None and fields <= known:
-                return matches, matches
-            return True, False
-        case Not(part):
-            possible, certain = bounds(part, known)
-            return _opposite(certain), _opposite(possible)
-        case Every(parts):
-            pairs = [bounds(part, known) for part in parts]
-            return _joined(pairs, 0, all_of, False), _joined(pairs, 1, all_of, False)
-        case Some(parts):
-            pairs = [bounds(part, known) for part in parts]
-            return _joined(pairs, 0, any_of, True), _joined(pairs, 1, any_of, True)
-
-
-def _joined(
-    pairs: Sequence[tuple[Bound, Bound]],
-    side: int,
-    join: Callable[[Sequence[RecordTest]], RecordTest],
-    decisive: bool,
-) -> Bound:
-    """`join` of one side of the pairs; `decisive` is the constant that settles it alone."""
-    sides = [pair[side] for pair in pairs]
-    if any(bound is decisive for bound in sides):
-        return decisive
-    tests = [bound for bound in sides if not isinstance(bound, bool)]
-    return join(tests) if tests else not decisive
-
-
-def _opposite(bound: Bound) -> Bound:
-    return not bound if isinstance(bound, bool) else _negated(bound)
 
 
 def _negated(test: RecordTest) -> RecordTest:

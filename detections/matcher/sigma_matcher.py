@@ -57,7 +57,6 @@ from detections.matcher.predicate import (
     Not,
     Some,
     Test,
-    bounds,
     closure,
     paths,
 )
@@ -156,21 +155,6 @@ class SigmaMatcher:
     def any_of(cls, matchers: Sequence[SigmaMatcher]) -> SigmaMatcher:
         """One matcher for what any of `matchers` matches; none match nothing."""
         return cls(Some(tuple(matcher.root for matcher in matchers)))
-
-    def precheck(self, known: Collection[str]) -> RecordTest | None:
-        """A cheap test on some fields of the record itself: if false, `matches` would be too.
-
-        `known` names those fields; the test takes a mapping that holds them. None where they
-        settle nothing.
-        """
-        possible, _ = bounds(self.root, frozenset(known))
-        if isinstance(possible, bool):
-            return None if possible else _never
-        return possible
-
-
-def _never(record: Record) -> bool:  # noqa: ARG001
-    return False
 
 
 def _no_sigma(error: Exception) -> RuleError:

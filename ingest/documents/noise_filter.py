@@ -15,7 +15,7 @@ detection:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from detections.matcher import SigmaMatcher
@@ -61,15 +61,6 @@ class NoiseFilter:
             if matches(record):
                 return name
         return None
-
-    def precheck(self, known: Collection[str]) -> Callable[[Mapping[str, Any]], bool] | None:
-        """A cheap test on some fields of the record itself, before the rest is decoded.
-
-        `known` names those fields, as CloudTrail does (`eventSource`, `eventName`, `errorCode`).
-        The test takes a mapping that holds them (absent or None where the record has none), and
-        is false only if `drops` would be None. None if `known` can rule nothing out.
-        """
-        return self._any.precheck(known)
 
 
 def filter_faults(blocks: Sequence[Mapping[str, Any]]) -> list[tuple[Path, str]]:

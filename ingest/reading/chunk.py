@@ -49,16 +49,13 @@ class Chunk:
     can be spliced into a bulk body, and `positions[i]` is its index in the file, faults included.
     `suspects` maps an index of `records` to why the engine would refuse that text as it stands:
     `invalid_utf8`, `lone_surrogate` or `not_a_number`; `sanitize` makes it fit, every other record
-    is valid UTF-8. `views_source`, where there is one, is `{"Records":[…]}` whose elements are
-    `records` one to one (whitespace aside): decoding it with a typed list is one call in C.
-    `doubtful`: the gzip checksum over these bytes is wrong or never came, so a record that
-    parses may still have been altered. Known in time for files sliced whole; for larger ones
+    is valid UTF-8. `doubtful`: the gzip checksum over these bytes is wrong or missing, so a record
+    that parses may still have been altered. Known in time for files sliced whole; for larger ones
     the error at the end says so.
     """
 
     records: list[msgspec.Raw | bytes]
     positions: range | list[int]
     faults: list[Fault] = field(default_factory=list)
-    views_source: bytes | None = None
     suspects: dict[int, str] = field(default_factory=dict)
     doubtful: bool = False

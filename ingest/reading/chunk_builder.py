@@ -88,7 +88,7 @@ class ChunkBuilder:
         if positions and positions[-1] - positions[0] == len(positions) - 1:
             positions = range(positions[0], positions[-1] + 1)
         chunk = Chunk(
-            self._records, positions, self._faults, None, self._suspects, doubtful=self.doubtful
+            self._records, positions, self._faults, self._suspects, doubtful=self.doubtful
         )
         self._records, self._positions, self._faults, self._suspects = [], [], [], {}
         self._bytes = 0
@@ -101,7 +101,7 @@ class ChunkBuilder:
             yield from self.flush()
             positions = range(self._next, self._next + len(raws))
             self._next += len(raws)
-            yield Chunk(list(raws), positions, views_source=source, doubtful=self.doubtful)
+            yield Chunk(list(raws), positions, doubtful=self.doubtful)
             return
         if not plain:
             for raw in raws:
@@ -111,9 +111,7 @@ class ChunkBuilder:
         yield from self.flush()
         for raw in raws:
             self.record(bytes(raw))
-        for chunk in self.flush():
-            chunk.views_source = None if chunk.suspects else source
-            yield chunk
+        yield from self.flush()
 
     def _add(self, text: bytes, suspect: str) -> None:
         if b"\n" in text or b"\r" in text:

@@ -17,7 +17,7 @@ from enrich.category import service
 from enrich.enricher import Enricher
 from enrich.memo import Memo
 from enrich.resource_paths import TABLE
-from enrich.view import RecordView, ViewsDecoder, view_of
+from enrich.view import RecordView, view_of
 from tests.unit.enrich.recordings import events
 from trailhound.errors import RecordError
 
@@ -156,11 +156,6 @@ def test_a_view_comes_from_any_kind_of_bytes() -> None:
     raw = b"{" + WHEN + b',"eventName":{},"errorCode":"x"}'
     views = [view_of(kind(raw)) for kind in (bytes, bytearray, memoryview, msgspec.Raw)]
     assert all(view.errorCode == "x" and view.eventName is None for view in views)
-
-
-def test_a_whole_file_is_decoded_at_once() -> None:
-    trail = ViewsDecoder.decode(b'{"Records":[{' + WHEN + b'},{"eventID":"7","new":{}}]}')
-    assert [view.eventID for view in trail.Records] == [None, "7"]
 
 
 def test_nothing_is_said_of_a_record_that_says_nothing() -> None:

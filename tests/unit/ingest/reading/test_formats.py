@@ -8,7 +8,6 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -89,21 +88,9 @@ def test_records_holds_any_json_and_what_is_no_object_is_a_fault(
     assert set(reading.reasons) <= {"not_an_object"}
 
 
-@pytest.mark.parametrize("name", FORMATS)
-def test_views_are_the_records_one_to_one(name: str) -> None:
-    _, write = FORMATS[name]
-    records = [{"eventVersion": "1", "eventID": str(n), "eventTime": "t"} for n in range(300)]
-    for limits in (ReadLimits(), ReadLimits(slice_whole=10, window=4096)):
-        for chunk in Reading(write(records).encode(), limits).chunks:
-            if chunk.views_source is not None:
-                views = msgspec.json.decode(chunk.views_source)["Records"]
-                assert views == [msgspec.json.decode(text) for text in chunk.records]
-
-
-def test_the_usual_file_comes_with_views() -> None:
+def test_the_usual_file_is_one_chunk() -> None:
     records = [{"eventVersion": "1", "eventID": str(n)} for n in range(3)]
     (chunk,) = Reading(gzipped(compact({"Records": records}))).chunks
-    assert chunk.views_source is not None
     assert chunk.positions == range(3)
 
 
