@@ -6,14 +6,15 @@ from the dead letters, and the counts of its object in the ledger are corrected;
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import groupby
+from functools import partial
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import orjson
 from opensearchpy import OpenSearch
 
@@ -27,19 +28,19 @@ from ingest.object_progress import ObjectProgress
 from ingest.objects import Selection, TrailObject
 from ingest.pipeline import Pipeline
 from ingest.reading import Chunk
+from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.templates import Names
+from trailhound.cluster.versions import revise
 from trailhound.errors import SpoolError
 from trailhound.settings import Settings
+from trailhound.state.store import delete
 
 _PAGE = 200
-_SORT = [
+_SORT: list[dict[str, Any]] = [
     {"day": {"order": "asc", "missing": "_first", "unmapped_type": "keyword"}},
     {"_shard_doc": "asc"},
 ]
-_ADJUST = (
-    "ctx._source.dead_lettered -= 1; ctx._source[params.term] = (ctx._source[params.term] ?: 0) + 1"
-)
 
 
 @dataclass(slots=True)
@@ -103,23 +104,10 @@ class Retry:
 
     def _pages(self) -> Iterator[list[dict[str, Any]]]:
         """All letters that are there now, page by page and day by day, from a point in time."""
-        index = self._names.deadletter
-        self._client.indices.refresh(index=index)
-        opened = self._client.create_pit(index=index, params={"keep_alive": "10m"})
-        pit = {"id": opened["pit_id"], "keep_alive": "10m"}
-        after: list[Any] | None = None
-        try:
-            while True:
-                body: dict[str, Any] = {"size": _PAGE, "pit": pit, "sort": _SORT}
-                if after:
-                    body["search_after"] = after
-                hits = self._client.search(body=body)["hits"]["hits"]
-                if not hits:
-                    return
-                after = hits[-1]["sort"]
-                yield [hit["_source"] | {"id": hit["_id"]} for hit in hits]
-        finally:
-            self._client.delete_pit(body={"pit_id": [pit["id"]]})
+        reader = IndexReader(self._client, self._names.deadletter, order=_SORT, hits_page=_PAGE)
+        letters = reader.documents({"match_all": {}}, refresh=True)
+        while page := list(islice(letters, _PAGE)):
+            yield [hit["_source"] | {"id": hit["_id"]} for hit in page]
 
     @property
     def _taken(self) -> Path:
@@ -175,21 +163,21 @@ class Retry:
         return total
 
     def _forget(self, settled: list[tuple[dict[str, Any], Counts]], *, stored: bool) -> None:
-        """Remove letters that are indexed now, and correct their objects' counts."""
-        lines: list[bytes] = []
+        """Correct the objects' counts of letters that are indexed now, then remove the letters."""
+        changes: dict[str, Counter[str]] = {}
         for letter, counts in settled:
-            term = "indexed" if counts.indexed else "duplicates"
-            target = {"_index": self._names.ledger, "_id": object_id(letter["object"])}
-            script = {"source": _ADJUST, "params": {"term": term}}
-            lines += [
-                msgspec.json.encode({"update": target | {"retry_on_conflict": 5}}),
-                msgspec.json.encode({"script": script}),
-            ]
-            if stored:
-                gone = {"_index": self._names.deadletter, "_id": letter["id"]}
-                lines.append(msgspec.json.encode({"delete": gone}))
-        if lines:
-            self._client.bulk(body=b"\n".join(lines) + b"\n")
+            change = changes.setdefault(object_id(letter["object"]), Counter())
+            change["indexed" if counts.indexed else "duplicates"] += 1
+            change["dead_lettered"] -= 1
+        for name, change in changes.items():
+            # The entry's other fields stay as they are, also those of a later release.
+            revise(self._client, self._names.ledger, name, partial(_adjusted, change=change))
+        if stored:
+            delete(self._client, self._names.deadletter, (letter["id"] for letter, _ in settled))
+
+
+def _adjusted(entry: dict[str, Any], change: Mapping[str, int]) -> dict[str, Any]:
+    return entry | {name: (entry.get(name) or 0) + by for name, by in change.items()}
 
 
 class _OpenDay:
