@@ -30,7 +30,9 @@ Keep = Callable[[RecordView, bytes, str], bool]
 """Whether an event is wanted: its view, its bytes, its UTC day (`YYYY.MM.DD`)."""
 
 _OPEN = b'"}}\n'
-_AFTER = b',"integrity":"unverified"},'
+_UNVERIFIED = "unverified"
+_CORRUPT = "corrupt"
+"""`trail.integrity` of records whose gzip checksum is wrong: they may have been altered."""
 _MANY = 16_384
 _NUMBERS = tuple(b"%d" % number for number in range(_MANY))
 _PIECE_BYTES = 1024 * 1024
@@ -68,9 +70,11 @@ class Assembler:
         """The documents of a chunk of one object, in pieces of about a MiB."""
         enrich, headers, decode = self._enrich, self._headers, strict_schema.decode
         before = b',"trail":' + msgspec.json.encode(_origin(owner))[:-1] + b',"position":'
+        integrity = _CORRUPT if chunk.doubtful else _UNVERIFIED
+        after = b',"integrity":"%b"},' % integrity.encode()
         out = Assembled()
         for fault in chunk.faults:
-            self._fault(fault, owner, out, keep)
+            self._fault(fault, owner, integrity, out, keep)
         suspects = chunk.suspects
         heads, ends, positions = out.batch.heads, out.batch.ends, out.batch.positions
         size = 0
@@ -85,7 +89,7 @@ class Assembler:
                 except strict_schema.UNKNOWN:
                     view = strict_schema.view(record)
                 if view is None or number in suspects:
-                    self._slowly(bytes(record), position, owner, out, keep)
+                    self._slowly(bytes(record), position, owner, integrity, out, keep)
                     continue
                 if not is_plain(view):
                     require_form(view)
@@ -113,7 +117,7 @@ class Assembler:
                     content,
                     before,
                     _NUMBERS[position] if position < _MANY else b"%d" % position,
-                    _AFTER,
+                    after,
                     fields,
                 )
             )
@@ -128,7 +132,12 @@ class Assembler:
         yield _closed(out, owner, size)
 
     def _fault(
-        self, fault: Fault, owner: ObjectProgress, out: Assembled, keep: Keep | None
+        self,
+        fault: Fault,
+        owner: ObjectProgress,
+        integrity: str,
+        out: Assembled,
+        keep: Keep | None,
     ) -> None:
         """A record that the reader found suspect: a dead letter, unless it is only nested deep.
 
@@ -137,7 +146,7 @@ class Assembler:
         code, _, sentence = fault.reason.partition(": ")
         if code == "too_deep" and len(fault.raw) < FAULT_RAW:
             try:
-                self._slowly(fault.raw, fault.position, owner, out, keep)
+                self._slowly(fault.raw, fault.position, owner, integrity, out, keep)
             except RecordError as error:
                 sentence = error.message
                 code = error.reason if error.reason == TOO_MANY_NEW_DAYS else code
@@ -158,7 +167,13 @@ class Assembler:
         return header
 
     def _slowly(
-        self, raw: bytes, position: int, owner: ObjectProgress, out: Assembled, keep: Keep | None
+        self,
+        raw: bytes,
+        position: int,
+        owner: ObjectProgress,
+        integrity: str,
+        out: Assembled,
+        keep: Keep | None,
     ) -> None:
         """A record that cannot be spliced as it is: repaired before it is sent."""
         fixed = repair(raw)
@@ -169,7 +184,7 @@ class Assembler:
             out.filtered += 1
             return
         members: dict[str, Any] = msgspec.json.decode(b"{" + fields + b'"ingested":null}}')
-        trail = {"position": position, "integrity": "unverified"}
+        trail = {"position": position, "integrity": integrity}
         members["trail"] = _origin(owner) | trail | fixed.trail()
         identifier = document_id(view.eventID, raw)
         head, end = make_head(self._index(day, owner), identifier, fixed.record, members)

@@ -477,3 +477,24 @@ def test_a_file_deleted_after_it_was_listed_does_not_stop_the_rest(
     assert report.failures == [
         (listed[1].uri, f"{listed[1].uri}: deleted since it was listed; {hint}")
     ]
+
+
+def test_records_of_a_file_with_a_wrong_checksum_are_marked_corrupt(
+    settings: Settings, trail: Path
+) -> None:
+    write_trail(trail, [record(eventName="Whole")], "whole")
+    path = write_trail(trail, [record(), record(risk_score=1)], "changed")
+    stored = bytearray(path.read_bytes())
+    stored[-6] ^= 1  # a byte of the checksum
+    path.write_bytes(stored)
+    report = backfill(settings, trail)
+    assert (report.failed_objects, counts(report)) == (1, (3, 3, 0, 0, 0))
+    found = [
+        (source["eventName"], source["trail"]["integrity"])
+        for source in documents(connect(settings), settings).values()
+    ]
+    assert sorted(found) == [
+        ("CreateUser", "corrupt"),
+        ("CreateUser", "corrupt"),
+        ("Whole", "unverified"),
+    ]
