@@ -107,7 +107,7 @@ def fill_folder(folder: Path, goods: Goods) -> set[str]:
     os.mkfifo(folder / "pipe.json.gz")
     (folder / "torn.json.gz").write_bytes(trail_bytes([record()])[:-20])
     (folder / "text.json.gz").write_bytes(b"no gzip at all")
-    return {"nowhere.json.gz", "torn.json.gz", "text.json.gz"}
+    return {"nowhere.json.gz", "torn.json.gz"}  # text is skipped, as what it is
 
 
 def fill_bucket(s3: S3Client, bucket: str, queue: Queue, goods: Goods) -> None:

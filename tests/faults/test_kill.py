@@ -221,7 +221,7 @@ def test_a_worker_that_waits_for_another_can_be_stopped(settings: Settings, trai
         time.sleep(4)
         waiting.send_signal(signal.SIGTERM)
         code, out, err = ended(waiting)
-        assert code == 1, err
+        assert code == 130, err
         assert printed(out)["interrupted"] is True
     finally:
         holder.kill()

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from opensearchpy import OpenSearch
 
+from detections.events.index import EventIndex
 from ingest.backfill.backfill import Backfill
 from ingest.objects import Selection
 from ingest.run_report import Report
@@ -133,6 +134,8 @@ def ledger(client: OpenSearch, settings: Settings) -> list[dict[str, Any]]:
 
 
 def _pages(client: OpenSearch, index: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    reader = IndexReader(client, index, order=({"_shard_doc": "asc"},), hits_page=1_000)
+    # `_shard_doc` orders the documents of one shard only.
+    days = index.endswith("-*")
+    reader = EventIndex(client, index) if days else IndexReader(client, index)
     for hit in reader.documents({"match_all": {}}, refresh=True):
         yield hit["_id"], hit["_source"]

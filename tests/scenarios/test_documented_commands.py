@@ -26,7 +26,7 @@ from typer.testing import CliRunner, Result
 from tests.helpers import dashboards_api
 from tests.helpers.engines import remove_namespace
 from tests.helpers.processes import environment
-from tests.helpers.trails import own_settings
+from tests.helpers.trails import own_settings, record, trail_bytes
 from trailhound.cli.exit_codes import exit_code
 from trailhound.cli.main import app
 from trailhound.errors import TrailhoundError
@@ -129,6 +129,7 @@ class Installation:
             "FILE…": "report.html",
             "DIR": "new",
             "[CHANNEL]": "",
+            "[PATH…]": "my-rules",
         }
         made = [values.get(word, word) for word in words]
         return [word for word in made if word]
@@ -178,6 +179,8 @@ def installation(
         rules.mkdir()
         (rules / "own.yml").write_text(example_rule(), "utf-8")
         s3.create_bucket(Bucket="my-trail-bucket")
+        documented = "AWSLogs/111122223333/CloudTrail/eu-west-1/2025/03/01/a.json.gz"
+        s3.put_object(Bucket="my-trail-bucket", Key=documented, Body=trail_bytes([record()]))
         for file in files:
             key = file.relative_to(folder).as_posix()
             s3.upload_file(str(file), "my-trail-bucket", key)

@@ -98,4 +98,5 @@ def test_a_skipped_object_keeps_its_reason() -> None:
     entry = ObjectState(uri="s3://b/k", etag="e", state="skipped", reason="parquet")
     assert ObjectState.parse(entry.identifier, entry.document()) == entry
     assert entry.document()["state"] == "skipped"
-    assert not entry.is_done_for("e", EVERYTHING)
+    assert entry.is_done_for("e", EVERYTHING)
+    assert not entry.is_done_for("another", EVERYTHING)
