@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
@@ -25,19 +25,16 @@ from trailhound.app.detection import rules_in_force
 from trailhound.app.enrichment import city_path
 from trailhound.app.health import read_shared, reasons, rule_intervals
 from trailhound.cluster import templates
+from trailhound.cluster.dialect import Dialect, dialect_of
 from trailhound.cluster.refusals import translate
-from trailhound.errors import ForeignTemplateError, TrailhoundError
+from trailhound.errors import ClusterError, ForeignTemplateError, TrailhoundError
 from trailhound.settings import Settings
-
-OLDEST = (2, 19)
-"""The oldest OpenSearch that the tests run on."""
 
 _STALE_DAYS = 60
 """A GeoIP database is published monthly or more often; addresses move."""
 
 _CLOCK_SECONDS = 30
 _LITTLE_DISK = 5 * 1024**3
-_PLUGINS = ("security", "alerting", "index-management")
 
 Verdict = Literal["ok", "warning", "failed"]
 
@@ -58,11 +55,10 @@ def diagnose(client: OpenSearch, settings: Settings, source: str | None) -> Iter
     """
     reachable = True
     try:
-        info = client.info()
-        yield _version(info)
-    except OpenSearchException as error:
+        yield _version(dialect_of(client))
+    except ClusterError as error:
         reachable = False
-        yield _failed("cluster", translate(error, settings.hosts[0]))
+        yield _failed("cluster", error)
     if reachable:
         for look in (_plugins, _template, _shards, _disk, _clock, _dead_letters, _health):
             try:
@@ -89,23 +85,25 @@ def _failed(what: str, error: TrailhoundError) -> Check:
     return Check(what, "failed", error.message, error.hint)
 
 
-def _version(info: dict[str, Any]) -> Check:
-    version = info["version"]
-    name = f"{version.get('distribution', 'elasticsearch')} {version['number']}"
-    if version.get("distribution") != "opensearch":
-        return Check("cluster", "failed", f"this is {name}", "Trailhound needs OpenSearch")
-    parts = tuple(int(part) for part in version["number"].split("-")[0].split(".")[:2])
-    if parts < OLDEST:
-        return Check(
-            "cluster", "warning", name, f"tested from {OLDEST[0]}.{OLDEST[1]} on: upgrade it"
-        )
-    return Check("cluster", "ok", name)
+def _version(dialect: Dialect) -> Check:
+    if dialect.is_older:
+        advice = f"tested from {'.'.join(map(str, dialect.oldest))} on: upgrade it"
+        return Check("cluster", "warning", dialect.name, advice)
+    return Check("cluster", "ok", dialect.name)
 
 
 def _plugins(client: OpenSearch, _settings: Settings) -> Check:
-    rows = client.cat.plugins(params={"format": "json", "h": "component"})
-    have = {row["component"].removeprefix("opensearch-") for row in rows}
-    known = [f"{name}: {'yes' if name in have else 'no'}" for name in _PLUGINS]
+    """Which parts every node has: OpenSearch's are plugins, Elasticsearch's are modules."""
+    wanted = "nodes.*.plugins.name,nodes.*.modules.name"
+    reply = client.nodes.info(metric="plugins", params={"filter_path": wanted})
+    have = [
+        {part["name"] for kind in ("plugins", "modules") for part in node.get(kind) or ()}
+        for node in (reply.get("nodes") or {}).values()
+    ]
+    known = [
+        f"{label}: {'yes' if have and all(name in each for each in have) else 'no'}"
+        for label, name in dialect_of(client).parts
+    ]
     return Check("plugins", "ok", ", ".join(known))
 
 

@@ -21,10 +21,11 @@ from trailhound.cli import dates
 from trailhound.cli.detect import asked, warn_skipped
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, out, plural, say, table, warn, write
-from trailhound.cluster.client import connect
+from trailhound.cluster.client import ANSWER_SECONDS, connect
+from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.templates import Names
-from trailhound.errors import UsageError
+from trailhound.errors import ClusterError, UsageError
 from trailhound.settings import Settings
 
 Rules = Annotated[
@@ -266,6 +267,7 @@ def export(
     if not monitors:
         raise UsageError("no export format was given", hint="use --monitors")
     settings = settings_from(config, None, namespace)
+    _require_alerting(settings)
     made = exported(_pack(settings, rules, only=only), Names(settings.prefix).days)
     if output is not None and output.suffix != ".json":
         for key, each in made.monitors.items():
@@ -280,6 +282,25 @@ def export(
         warn(f"{title}: left out: no monitor can do what it does")
     if output is not None:
         say(f"{plural(len(made.monitors), 'monitor')} in {output}")
+
+
+def _require_alerting(settings: Settings) -> None:
+    """Raises `UsageError` where the settings name a cluster that is known to have no monitors.
+
+    One that does not answer says nothing against an export, which needs no cluster.
+    """
+    if not settings.cluster.hosts:
+        return
+    try:
+        dialect = dialect_of(connect(settings, timeout=ANSWER_SECONDS))
+    except ClusterError:
+        return
+    if not dialect.monitors:
+        raise UsageError(
+            f"monitors are of OpenSearch's Alerting plugin, and {settings.hosts[0]} is "
+            f"{dialect.name}",
+            hint="`trailhound detect` and `trailhound run` run the rules there",
+        )
 
 
 def _pretty(value: object) -> str:

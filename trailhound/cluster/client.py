@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import certifi
 from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth, Urllib3HttpConnection
 from opensearchpy.exceptions import OpenSearchException, TransportError
+from pydantic import SecretStr
 
 from trailhound import __version__
 from trailhound.cluster.refusals import cluster_errors, shown, translate
@@ -27,6 +28,7 @@ from trailhound.settings import ClusterSettings, Settings
 __all__ = ["cluster_errors", "connect", "shown", "translate"]
 
 _SERVERLESS = re.compile(r"(?:^|\.)aoss(?:-fips)?\.amazonaws\.com(?:\.cn)?\.?$", re.IGNORECASE)
+_ENCODED_KEY = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _AWS_REGION = re.compile(r"\.([a-z]{2}(?:-[a-z]+)+-\d)\.es\.amazonaws\.com")
 
 # botocore logs the request it signs, session token included, at DEBUG.
@@ -34,17 +36,27 @@ logging.getLogger("botocore.auth").setLevel(logging.INFO)
 
 
 ANSWER_SECONDS = 5
+_PRODUCT_HEADER = "x-elastic-product"
+"""Elasticsearch names itself in every answer since 7.14; OpenSearch never does."""
 
 
 class _Connection(Urllib3HttpConnection):
-    """One node. Its errors carry the node's address as `url`; it keeps no log."""
+    """One node. Its errors carry the node's address as `url`, and as `product` the name of what
+    answered there before, if anything did; it keeps no log.
+    """
+
+    product = ""
 
     def perform_request(self, *arguments: Any, **named: Any) -> Any:
         try:
-            return super().perform_request(*arguments, **named)
+            answer = super().perform_request(*arguments, **named)
         except TransportError as error:
             error.url = self.host  # type: ignore[attr-defined]
+            error.product = self.product  # type: ignore[attr-defined]
             raise
+        _, headers, _ = answer
+        self.product = str(headers.get(_PRODUCT_HEADER) or "OpenSearch")
+        return answer
 
     def log_request_success(self, *arguments: Any, **named: Any) -> None:
         """Nothing: the body may hold events."""
@@ -160,11 +172,15 @@ def _node(address: SplitResult) -> dict[str, Any]:
 
 def _headers(cluster: ClusterSettings, addresses: list[SplitResult]) -> dict[str, str]:
     headers = {"user-agent": f"trailhound/{__version__}"}
+    if cluster.auth in ("none", "sigv4"):
+        return headers
+    if (key := _api_key(cluster)) is not None:
+        return {**headers, "authorization": f"ApiKey {key}"}
     username, password = cluster.username, _password(cluster)
     for address in addresses:
         if username is None and address.username is not None:
             username, password = unquote(address.username), unquote(address.password or "")
-    if cluster.auth in ("none", "sigv4") or (cluster.auth is None and username is None):
+    if cluster.auth is None and username is None:
         return headers
     if username is None or password is None:
         missing = "cluster.username" if username is None else "cluster.password"
@@ -178,18 +194,46 @@ def _headers(cluster: ClusterSettings, addresses: list[SplitResult]) -> dict[str
     return {**headers, "authorization": f"Basic {login}"}
 
 
+def _api_key(cluster: ClusterSettings) -> str | None:
+    """The encoded key to log in with; None where the login is another.
+
+    Raises `SettingsError` where one is wanted and there is none, or none that a header can hold.
+    """
+    if cluster.auth == "basic":
+        return None
+    key = _secret("api_key", "the key", cluster.api_key, cluster.api_key_file)
+    if key is None:
+        if cluster.auth != "api_key":
+            return None
+        raise SettingsError(
+            "login by API key needs cluster.api_key",
+            hint="set TRAILHOUND_CLUSTER__API_KEY or cluster.api_key_file",
+        )
+    if not _ENCODED_KEY.fullmatch(key):
+        raise SettingsError(
+            "cluster.api_key is not an encoded API key",
+            hint="give the value of `encoded`, which is Base64 of id:api_key",
+        )
+    return key
+
+
 def _password(cluster: ClusterSettings) -> str | None:
-    if cluster.password is not None:
-        return cluster.password.get_secret_value()
-    if cluster.password_file is None:
+    return _secret("password", "the password", cluster.password, cluster.password_file)
+
+
+def _secret(name: str, what: str, value: SecretStr | None, file: Path | None) -> str | None:
+    """A secret of the settings, given as it is or as the file that holds it and nothing else."""
+    if value is not None:
+        return value.get_secret_value()
+    if file is None:
         return None
     try:
-        return cluster.password_file.expanduser().read_text(encoding="utf-8").rstrip("\r\n")
+        return file.expanduser().read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
-            f"cluster.password_file {cluster.password_file} cannot be read: "
+            f"cluster.{name}_file {file} cannot be read: "
             f"{getattr(error, 'strerror', None) or 'it is not UTF-8'}",
-            hint="it holds the password and nothing else",
+            hint=f"it holds {what} and nothing else",
         ) from None
 
 

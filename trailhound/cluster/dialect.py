@@ -39,6 +39,36 @@ class Dialect:
     version: str = ""
     product: str = "OpenSearch"
     codecs: frozenset[str] = frozenset({"default", "best_compression", "zstd", "zstd_no_dict"})
+    """Values of `index.codec`; one of them may need a plugin that a cluster lacks."""
+    oldest: tuple[int, int] = (2, 19)
+    """The oldest version that the tests run on."""
+    monitors: bool = True
+    """Whether there are monitors as those of OpenSearch's Alerting plugin."""
+    parts: tuple[tuple[str, str], ...] = (
+        ("security", "opensearch-security"),
+        ("alerting", "opensearch-alerting"),
+        ("index-management", "opensearch-index-management"),
+    )
+    """Parts that make a difference to an operator, and the plugin or module that is each."""
+
+    @property
+    def name(self) -> str:
+        """Product and version.
+
+        >>> Dialect("3.8.0").name
+        'OpenSearch 3.8.0'
+        """
+        return f"{self.product} {self.version}".strip()
+
+    @property
+    def is_older(self) -> bool:
+        """Whether its version is older than any that the tests run on.
+
+        >>> Dialect("2.4.1").is_older, Dialect("3.8.0-SNAPSHOT").is_older
+        (True, False)
+        """
+        known = re.match(r"(\d+)\.(\d+)", self.version)
+        return known is not None and (int(known[1]), int(known[2])) < self.oldest
 
     def mapping(self, fields: mappings.Mapping) -> mappings.Mapping:
         """A mapping of `trailhound.cluster.mappings` in this product's types."""
@@ -79,6 +109,12 @@ class Elasticsearch(Dialect):
 
     product: str = "Elasticsearch"
     codecs: frozenset[str] = frozenset({"default", "best_compression"})
+    oldest: tuple[int, int] = (8, 19)
+    monitors: bool = False
+    parts: tuple[tuple[str, str], ...] = (
+        ("security", "x-pack-security"),
+        ("lifecycle", "x-pack-ilm"),
+    )
 
     def mapping(self, fields: mappings.Mapping) -> mappings.Mapping:
         made: mappings.Mapping = {}
@@ -127,6 +163,10 @@ def dialect_of(client: OpenSearch) -> Dialect:
 def from_answer(answer: Mapping[str, Any]) -> Dialect:
     """The dialect of the server that gave this answer to `GET /`.
 
+    Raises `RequestFailedError` for Elasticsearch Serverless: it has none of the cluster and node
+    APIs, and takes no number of shards in a template ("Serverless differences" of its
+    documentation).
+
     >>> from_answer({"version": {"number": "9.5.3", "build_flavor": "default"}}).product
     'Elasticsearch'
     """
@@ -135,6 +175,12 @@ def from_answer(answer: Mapping[str, Any]) -> Dialect:
     number = str(about.get("number") or "")
     if about.get("distribution") == "opensearch" or "build_flavor" not in about:
         return Dialect(number)
+    if about["build_flavor"] == "serverless":
+        raise RequestFailedError(
+            "Elasticsearch Serverless is not supported: it lacks the cluster and index APIs that "
+            "every command needs",
+            hint="use a hosted deployment of Elastic Cloud or a cluster of yours",
+        )
     return Elasticsearch(number)
 
 

@@ -298,7 +298,7 @@ def whole(reply: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     if "error" in reply:
         raise RequestFailedError(
-            f"OpenSearch refused the query: {_reason(reply['error'])}",
+            f"the cluster refused the query: {_reason(reply['error'])}",
             hint="`trailhound rules explain` shows the query",
             status=int(reply.get("status") or 0),
         )

@@ -96,12 +96,14 @@ def translate(error: OpenSearchException, url: str = "") -> ClusterError:
     `url` is the cluster's address; a client made by `connect` knows it by itself.
     """
     where = shown(getattr(error, "url", "") or url) if getattr(error, "url", "") or url else ""
-    place = f"OpenSearch at {where}" if where else "OpenSearch"
+    product = getattr(error, "product", "") or "the cluster"
+    place = f"{product} at {where}" if where else product
     if isinstance(error, NoConnection):
         return _unreachable(error, place)
     if not isinstance(error, TransportError):
         return RequestFailedError(
-            f"what answers as {place} is not an OpenSearch or Elasticsearch server: "
+            f"what answers{f' at {where}' if where else ''} is not an OpenSearch or Elasticsearch "
+            "server: "
             f"{_tidy(str(error))}",
             hint="check the address: --url or cluster.hosts",
         )
@@ -171,9 +173,10 @@ def _unreachable(error: NoConnection, place: str) -> ClusterError:
 
 def _wrong_user(place: str, _status: int, reason: str) -> ClusterError:
     return AccessDeniedError(
-        f"{place} refused the login: wrong or missing user and password"
+        f"{place} refused the login: wrong or missing user and password, or API key"
         + (f" ({reason})" if reason and reason != "Unauthorized" else ""),
-        hint="check cluster.username and TRAILHOUND_CLUSTER__PASSWORD (or cluster.password_file)",
+        hint="check cluster.username and TRAILHOUND_CLUSTER__PASSWORD (or cluster.password_file), "
+        "or TRAILHOUND_CLUSTER__API_KEY (or cluster.api_key_file)",
     )
 
 

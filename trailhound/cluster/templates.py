@@ -180,6 +180,12 @@ def _put_template(
     client: OpenSearch, settings: Settings, name: str, wanted: dict[str, Any]
 ) -> None:
     """Raises `SettingsError` where the cluster does not have the codec of the settings."""
+    dialect = dialect_of(client)
+    if settings.index.codec not in dialect.codecs:
+        raise SettingsError(
+            f"index.codec: {dialect.product} has no codec {settings.index.codec}",
+            hint=f"set index.codec to one of {', '.join(sorted(dialect.codecs))}",
+        )
     try:
         client.indices.put_index_template(name=name, body=wanted)
     except RequestError as error:

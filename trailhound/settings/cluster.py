@@ -11,18 +11,22 @@ from trailhound.settings.section import Section
 
 
 class ClusterSettings(Section):
-    """How to reach OpenSearch. Empty `hosts` means the local engine's address."""
+    """How to reach OpenSearch or Elasticsearch. Empty `hosts` means the local engine's address."""
 
     hosts: Annotated[list[str], Field(repr=False)] = []  # they may hold a login
     username: str | None = None
     password: SecretStr | None = None
     password_file: Path | None = None
+    api_key: SecretStr | None = None
+    """Elasticsearch's, in its encoded form (`encoded` of the answer that made it)."""
+    api_key_file: Path | None = None
     ca_bundle: Path | None = None
     client_cert: Path | None = None
     client_key: Path | None = None
     verify_certs: bool = True
-    auth: Literal["none", "basic", "sigv4"] | None = None
-    """Default: `basic` where a username is given, else `none`; a client certificate adds to both"""
+    auth: Literal["none", "basic", "api_key", "sigv4"] | None = None
+    """Default: `api_key` where one is given, `basic` where a username is, else `none`; a client
+    certificate adds to each."""
     service: Literal["es", "aoss"] = "es"
     """SigV4 service: `es`, a managed domain. `aoss` (serverless) is refused with a sentence."""
     region: str | None = None

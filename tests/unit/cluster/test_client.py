@@ -21,6 +21,7 @@ from trailhound.errors import AccessDeniedError, SettingsError
 from trailhound.settings import Settings
 
 PASSWORD = "pass-wörd:√"
+API_KEY = "VnVhQ2ZHY0JDZGJrUW0tZTVhT3g6dWkybHAyYXhUTm1zeWFrdzl0dk5udw=="
 BODY = b'{"create":{}}\n{"eventID":"1"}\n'
 
 
@@ -32,6 +33,7 @@ class Listener:
     headers: list[dict[str, str]] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     status: int = 200
+    names_itself: str = ""
 
 
 @pytest.fixture
@@ -45,6 +47,8 @@ def listener() -> Iterator[Listener]:
             self.send_response(kept.status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", "2")
+            if kept.names_itself:
+                self.send_header("X-elastic-product", kept.names_itself)
             self.end_headers()
             self.wfile.write(b"{}")
 
@@ -90,9 +94,67 @@ def test_password_from_setting_file_and_address(listener: Listener, tmp_path: Pa
     assert logins == [f"loader:{PASSWORD}"] * 3
 
 
+def test_an_api_key_from_setting_and_file(listener: Listener, tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text(f"{API_KEY}\n", encoding="utf-8")
+    _send(_settings(listener, api_key=API_KEY))
+    _send(_settings(listener, api_key_file=file, auth="api_key"))
+    assert [each["authorization"] for each in listener.headers] == [f"ApiKey {API_KEY}"] * 2
+
+
+def test_an_api_key_goes_before_a_user_unless_basic_is_asked_for(listener: Listener) -> None:
+    both = {"api_key": API_KEY, "username": "loader", "password": PASSWORD}
+    _send(_settings(listener, **both))
+    _send(_settings(listener, **both, auth="basic"))
+    _send(_settings(listener, **both, auth="none"))
+    assert listener.headers[0]["authorization"] == f"ApiKey {API_KEY}"
+    assert _login(listener.headers[1]["authorization"]) == f"loader:{PASSWORD}"
+    assert "authorization" not in listener.headers[2]
+
+
+def test_an_api_key_is_in_no_log_and_no_message(
+    listener: Listener, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    settings = _settings(listener, api_key=API_KEY)
+    listener.status = 401
+    with pytest.raises(TransportError) as caught:
+        _send(settings)
+    meant = translate(caught.value)
+    assert "API key" in meant.message
+    seen = f"{caplog.text}{connect(settings)!r}{caught.value!r}{meant!r}{meant.hint}{settings!r}"
+    assert API_KEY not in seen
+    with pytest.raises(SettingsError) as refused:
+        connect(_settings(listener, api_key=f"{API_KEY}\nx: y"))
+    assert API_KEY not in f"{refused.value!r}{refused.value.hint}"
+
+
+@pytest.mark.parametrize(
+    ("header", "product"), [("Elasticsearch", "Elasticsearch"), ("", "OpenSearch")]
+)
+def test_a_message_names_the_product_that_answered(
+    listener: Listener, header: str, product: str
+) -> None:
+    client = connect(_settings(listener))
+
+    def refusal() -> str:
+        listener.status = 500
+        with pytest.raises(TransportError) as caught:
+            client.info()
+        return translate(caught.value).message
+
+    assert refusal().startswith(f"the cluster at {listener.url} refused")
+    listener.status, listener.names_itself = 200, header
+    client.info()
+    assert refusal().startswith(f"{product} at {listener.url} refused")
+
+
 @pytest.mark.parametrize(
     ("cluster", "missing"),
     [
+        ({"auth": "api_key"}, "cluster.api_key"),
+        ({"api_key_file": "/nonexistent"}, "api_key_file"),
+        ({"api_key": "no key"}, "cluster.api_key"),
         ({"username": "loader"}, "cluster.password"),
         ({"auth": "basic"}, "cluster.username"),
         ({"username": "x", "password_file": "/nonexistent"}, "password_file"),

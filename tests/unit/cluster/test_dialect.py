@@ -1,0 +1,68 @@
+"""Which dialect an answer to `GET /` chooses, and what Elasticsearch's makes of queries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from trailhound.cluster.dialect import Dialect, Elasticsearch, from_answer
+from trailhound.errors import RequestFailedError
+
+FLAVOR = {"build_flavor": "default"}
+
+
+@pytest.mark.parametrize(
+    ("about", "name", "kind"),
+    [
+        ({"number": "3.8.0", "distribution": "opensearch"}, "OpenSearch 3.8.0", Dialect),
+        ({"number": "7.10.2", "distribution": "opensearch"}, "OpenSearch 7.10.2", Dialect),
+        ({"number": "8.19.21", **FLAVOR}, "Elasticsearch 8.19.21", Elasticsearch),
+        ({}, "OpenSearch", Dialect),
+    ],
+)
+def test_the_product_is_chosen_by_its_answer(
+    about: dict[str, str], name: str, kind: type[Dialect]
+) -> None:
+    made = from_answer({"version": about})
+    assert (made.name, type(made)) == (name, kind)
+
+
+def test_elasticsearch_serverless_is_refused_by_name() -> None:
+    with pytest.raises(RequestFailedError, match="Elasticsearch Serverless is not supported"):
+        from_answer({"version": {"number": "8.11.0", "build_flavor": "serverless"}})
+
+
+@pytest.mark.parametrize(
+    ("number", "older"), [("8.18.3", True), ("8.19.0", False), ("9.5.3", False)]
+)
+def test_versions_older_than_the_tested_ones(number: str, older: bool) -> None:
+    assert Elasticsearch(number).is_older is older
+
+
+LEAF = "requestParameters.policy.name"
+
+
+@pytest.mark.parametrize(
+    ("query", "made"),
+    [
+        ({"term": {"eventName": "x"}}, {"term": {"eventName": "x"}}),
+        ({"term": {LEAF: "x"}}, {"term": {"requestParameters": "x"}}),
+        ({"regexp": {LEAF: {"value": "a.*"}}}, {"regexp": {"requestParameters": {"value": "a.*"}}}),
+        ({"exists": {"field": LEAF}}, {"exists": {"field": "requestParameters"}}),
+        (
+            {"bool": {"must_not": [{"term": {LEAF: "x"}}]}},
+            {"bool": {"must_not": [{"term": {LEAF: "x"}}]}},
+        ),
+        (
+            {"bool": {"must_not": [{"regexp": {LEAF: {"value": "a.*"}}}]}},
+            {"bool": {"must_not": [{"match_none": {}}]}},
+        ),
+    ],
+)
+def test_a_query_on_a_leaf_is_asked_of_the_root_and_never_finds_less(
+    query: dict[str, Any], made: dict[str, Any]
+) -> None:
+    translated, exact = Elasticsearch("9.5.3").translated(query)
+    assert translated == made
+    assert exact is (made == query)
