@@ -154,7 +154,7 @@ def _one(text: str) -> Origin:
         return Origin(ip=str(address), external=is_external(address))
     host = text.lower().rstrip(".")
     if not _HOST.fullmatch(host):
-        return NOWHERE  # `AWS Internal`, `redacted`: nobody can say where that is
+        return NOWHERE  # `AWS Internal`, `redacted`: their location is unknown
     aws = any(host == domain or host.endswith("." + domain) for domain in AWS_DOMAINS)
     return Origin(host=host, external=not aws)
 

@@ -88,7 +88,7 @@ known_arns: Memo[str, Pairs] = Memo(_named_by, limit=16_384)
 
 
 def _kind_and_name(rest: str) -> tuple[str, str]:
-    """`function`, `name` of `function:name`: parted by whichever of `:` and `/` stands first."""
+    """`function`, `name` of `function:name`: split at whichever of `:` and `/` comes first."""
     kind, mark, name = rest.partition("/")
     if ":" in kind or not mark:
         kind, _, name = rest.partition(":")

@@ -44,7 +44,7 @@ class _Call(NamedTuple):
 class Enricher:
     """Adds fields to records. Pure but for its caches; one for each worker process.
 
-    `city` and `asn` may each be any `GeoDatabase`; what both know, the first one tells.
+    `city` and `asn` may each be any `GeoDatabase`; where both know a field, the first one is used.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class Enricher:
         )
 
     def _time(self, text: str) -> tuple[bytes, str]:
-        """A second is seldom met twice, but its day, its minute of the day and its second are."""
+        """A second rarely occurs twice, but its day, its minute of the day and its second are."""
         day = self._days[text[:10]]
         if day and text[10:16] in _MINUTES and text[16:] in _SECONDS:
             return b'"@timestamp":"%b",' % text.encode(), day
@@ -155,7 +155,7 @@ class Enricher:
             written = self._services[caller.invokedBy or ""]
         elif kind == "IAMUser":
             written = self._users[caller.userName or ""]
-        return (written, 0) if written else _told(identity(caller, view))
+        return (written, 0) if written else _user_fields(identity(caller, view))
 
     def _origin(self, text: str) -> tuple[bytes, int]:
         source = origin(text)
@@ -180,8 +180,8 @@ class Enricher:
         tool = agent(text)
         if tool is None:
             return b""
-        told = {"name": tool.name, "version": tool.version, "kind": tool.kind}
-        return _member("user_agent", {name: value for name, value in told.items() if value})
+        fields = {"name": tool.name, "version": tool.version, "kind": tool.kind}
+        return _member("user_agent", {name: value for name, value in fields.items() if value})
 
 
 _MINUTES = frozenset(f"T{hour:02d}:{minute:02d}" for hour in range(24) for minute in range(60))
@@ -204,14 +204,14 @@ def _day(date: str) -> str:
         return ""
 
 
-def _told(who: Identity) -> tuple[bytes, int]:
+def _user_fields(who: Identity) -> tuple[bytes, int]:
     written = _member("user_type", who.user_type)
     if who.name:
         written += _member("user", {"name": who.name})
     return written, _ROOT if who.root else 0
 
 
-_NOBODY = _told(NOBODY)
+_NOBODY = _user_fields(NOBODY)
 
 
 def _session(arn: str) -> bytes:
@@ -227,5 +227,5 @@ def _user(name: str) -> bytes:
 
 
 def _named(user_type: bytes, name: str) -> bytes:
-    """Empty where one text does not tell the name: then the rules must."""
+    """Empty where one text does not give the name: then the rules decide."""
     return b'"user_type":"%b","user":{"name":%b},' % (user_type, dumps(name)) if name else b""

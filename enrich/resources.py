@@ -54,16 +54,16 @@ LONGEST_VALUE = 1_024
 cut short it would be the name of something else."""
 
 WITHHELD = frozenset({"HIDDEN_DUE_TO_SECURITY_REASONS", "***", "****"})
-"""What CloudTrail writes for a value that it does not tell."""
+"""What CloudTrail writes for a value that it withholds."""
 
 Found = dict[str, list[str]]
 """Leaves and their values. Of a leaf with many, doubles are dropped when it is written."""
 Arns = dict[str, str]
-"""The ARNs that were met, each with the leaf of its path; empty where it was in `resources[]`."""
+"""The ARNs found, each with the leaf of its path; empty where it was in `resources[]`."""
 
 
 class Step(NamedTuple):
-    """What a key on the way stands for: a leaf (empty if none), the steps below it, and how the
+    """What a key on the path means: a leaf (empty if none), the steps below it, and how the
     value is read where it is not simply the leaf's.
     """
 
@@ -92,7 +92,7 @@ _FIELDS = {
 }
 _MANY = 300
 """Values of a leaf that are looked through for doubles: so many are longer than `LONGEST_VALUE`
-when written, so doubles past them are always met by `_bounded`."""
+when written, so `_bounded` always finds doubles past them."""
 _NULL = len("null")
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -182,7 +182,7 @@ def _bounded(found: Found) -> bytes:
 
 
 def _gather(body: dict[str, Any], tree: Tree, found: Found, arns: Arns) -> None:
-    """Walks the body along the tree. A list stands for each of its items, one level deep."""
+    """Walks the body along the tree. Of a list, each item is walked, one level deep."""
     for key, value in body.items():
         if not value or key not in tree:
             continue
@@ -277,7 +277,7 @@ def _machine(value: str, found: Found) -> None:
 
 
 def _unnamed(value: str, found: Found) -> None:
-    """What stands where an ARN may, and is none, is an id."""
+    """A value in the place of an ARN that is none is an id."""
     if value not in WITHHELD:
         _add("id", value, found)
 

@@ -42,7 +42,7 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Key:
-    """The name of a member: sorted by its characters, told apart by its canonical token."""
+    """The name of a member: sorted by its characters, compared by its canonical token."""
 
     text: str
     token: str

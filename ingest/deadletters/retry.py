@@ -142,7 +142,7 @@ class Retry:
 
     def _try_group(self, letters: list[dict[str, Any]], *, stored: bool) -> Counts:
         total = Counts()
-        settled: list[tuple[dict[str, Any], Counts]] = []
+        tried: list[tuple[dict[str, Any], Counts]] = []
         for letter in letters:
             item = TrailObject(letter["object"], letter.get("etag", ""), 0)
             run = ObjectProgress(item, lambda _: None)
@@ -157,15 +157,15 @@ class Retry:
             run.finish_reading()
             if run.aborted:  # neither stored nor spooled: it stays where it is
                 raise SpoolError(run.fault, hint="then run the same command again")
-            settled.append((letter, run.counts))
+            tried.append((letter, run.counts))
             total.add(run.counts)
-        self._forget([pair for pair in settled if not pair[1].dead_lettered], stored=stored)
+        self._remove([pair for pair in tried if not pair[1].dead_lettered], stored=stored)
         return total
 
-    def _forget(self, settled: list[tuple[dict[str, Any], Counts]], *, stored: bool) -> None:
+    def _remove(self, indexed: list[tuple[dict[str, Any], Counts]], *, stored: bool) -> None:
         """Correct the objects' counts of letters that are indexed now, then remove the letters."""
         changes: dict[str, Counter[str]] = {}
-        for letter, counts in settled:
+        for letter, counts in indexed:
             change = changes.setdefault(object_id(letter["object"]), Counter())
             change["indexed" if counts.indexed else "duplicates"] += 1
             change["dead_lettered"] -= 1
@@ -173,7 +173,7 @@ class Retry:
             # The entry's other fields stay as they are, also those of a later release.
             revise(self._client, self._names.ledger, name, partial(_adjusted, change=change))
         if stored:
-            delete(self._client, self._names.deadletter, (letter["id"] for letter, _ in settled))
+            delete(self._client, self._names.deadletter, (letter["id"] for letter, _ in indexed))
 
 
 def _adjusted(entry: dict[str, Any], change: Mapping[str, int]) -> dict[str, Any]:

@@ -206,5 +206,5 @@ def _closed(out: Assembled, owner: ObjectProgress, size: int) -> Assembled:
 
 
 def _escaped(identifier: str) -> str:
-    """An `_id` that is no UUID, as it stands between quotes in an action line."""
+    """An `_id` that is no UUID, escaped for an action line."""
     return msgspec.json.encode(identifier)[1:-1].decode()

@@ -43,7 +43,7 @@ _WRITES: Final = ("PutObject", "PostObject", "CopyObject", "CompleteMultipartUpl
 
 
 @dataclass(slots=True)
-class Announced:
+class NamedObject:
     """An object that a message names; `delivered` in seconds since the epoch, 0 if not known."""
 
     bucket: str
@@ -56,7 +56,7 @@ class Notification:
     """The content of a message: objects to read, ignored parts by kind, and why a part names no
     object although it should."""
 
-    announced: list[Announced] = field(default_factory=list)
+    objects: list[NamedObject] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
 
@@ -239,7 +239,7 @@ def _add(
         said if _ETAG.fullmatch(said) else "",
         _size(thing.get("size") if isinstance(thing, dict) else None),
     )
-    found.announced.append(Announced(bucket, item, _epoch(when)))
+    found.objects.append(NamedObject(bucket, item, _epoch(when)))
 
 
 def _size(value: Any) -> int:

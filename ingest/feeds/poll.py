@@ -195,11 +195,11 @@ class PollFeed:
                 self.source,
                 self.name,
                 file.delivered.timestamp() if file.delivered else 0.0,
-                lambda outcome: self._settled(file, outcome),
+                lambda outcome: self._finish(file, outcome),
             )
         )
 
-    def _settled(self, file: _File, outcome: Outcome) -> None:
+    def _finish(self, file: _File, outcome: Outcome) -> None:
         with self._lock:
             self._counters[f"{outcome.name.lower()}_objects"] += 1
             if outcome is Outcome.RETURNED:

@@ -21,7 +21,7 @@ from ingest.feeds import notifications
 from ingest.feeds.error_state import ErrorState
 from ingest.feeds.feed import Delivery, FeedStatus, Outcome, Submit
 from ingest.feeds.kinds import feed_kind
-from ingest.feeds.notifications import Announced, Notification
+from ingest.feeds.notifications import NamedObject, Notification
 from ingest.feeds.sqs_queue import in_its_region, queue_error, queue_url
 from ingest.sources.s3 import S3Source
 from ingest.sources.session import sqs_client
@@ -152,7 +152,7 @@ class SqsFeed:
                 )
                 self._errors.clear()
             except (*_AWS, SourceError, UsageError) as error:
-                self._errors.backoff(self._said(error))
+                self._errors.backoff(self._message_of(error))
                 continue
             # All are added to the heartbeat before the first one waits for capacity.
             taken = [
@@ -160,9 +160,9 @@ class SqsFeed:
                 for each in reply.get("Messages", ())
             ]
             for message, found in filter(None, taken):
-                for announced in found.announced:
-                    self._hand_over(message, announced)
-                self._settled(message, None)
+                for named in found.objects:
+                    self._deliver(message, named)
+                self._finish(message, None)
 
     def _take(
         self, identifier: str, receipt: str, body: str
@@ -180,7 +180,7 @@ class SqsFeed:
             self._note(identifier, found)
             if found.faults:
                 message.outcomes.add(Outcome.FAILED)
-            message.open += len(found.announced)
+            message.open += len(found.objects)
         return message, found
 
     def _note(self, identifier: str, found: Notification) -> None:
@@ -190,20 +190,20 @@ class SqsFeed:
                 LOG.info("queue %s: ignored: %s", self.name, kind)
             _count(self._ignored, kind, number)
         self._counters["ignored_records"] += found.ignored.total()
-        if found.faults and not found.announced:
+        if found.faults and not found.objects:
             self._counters["unknown_messages"] += 1
         for reason in found.faults:
             self._counters["unknown_records"] += 1
             _count(self._unknown, reason, 1)
             LOG.error("queue %s: message %s stays on the queue: %s", self.name, identifier, reason)
 
-    def _hand_over(self, message: _Message, announced: Announced) -> None:
+    def _deliver(self, message: _Message, named: NamedObject) -> None:
         if self._stopping.is_set():
-            self._settled(message, Outcome.RETURNED)
+            self._finish(message, Outcome.RETURNED)
             return
         try:
-            source = self._source(announced.bucket)
-            item = announced.item
+            source = self._source(named.bucket)
+            item = named.item
             if not item.etag:  # a trail's own notification has neither etag nor size
                 item = source.look_up(item)
             with self._lock:
@@ -214,15 +214,15 @@ class SqsFeed:
                     item,
                     source,
                     self.name,
-                    announced.delivered,
-                    lambda outcome: self._settled(message, outcome),
+                    named.delivered,
+                    lambda outcome: self._finish(message, outcome),
                 )
             )
         except Exception as error:  # noqa: BLE001 - of this object; the message must not stay open
-            said = f"{announced.item.uri}: {_reason(error)}"
+            said = f"{named.item.uri}: {_reason(error)}"
             self._errors.record(said)
             self._not_opened = (time.monotonic(), said)
-            self._settled(message, Outcome.RETURNED)
+            self._finish(message, Outcome.RETURNED)
 
     def _source(self, bucket: str) -> S3Source:
         """The bucket as a source, opened once."""
@@ -234,7 +234,7 @@ class SqsFeed:
             self._sources[bucket] = source
         return source
 
-    def _settled(self, message: _Message, outcome: Outcome | None) -> None:
+    def _finish(self, message: _Message, outcome: Outcome | None) -> None:
         """Finish one object of a message; with the last of them, the message."""
         with self._lock:
             if outcome is Outcome.IGNORED:
@@ -272,10 +272,10 @@ class SqsFeed:
             if refused is None:
                 self._upkeep.clear()
             elif closing:
-                self._upkeep.record(self._said(refused))
+                self._upkeep.record(self._message_of(refused))
                 return
             else:
-                self._upkeep.backoff(self._said(refused), at_most=_FIRST_WAIT)
+                self._upkeep.backoff(self._message_of(refused), at_most=_FIRST_WAIT)
             if closing and not self._ended:
                 return
 
@@ -331,10 +331,10 @@ class SqsFeed:
 
     # The queue itself.
 
-    def _said(self, error: Exception) -> str:
-        met = queue_error(error, self.name)
-        said = met.message.removeprefix(f"queue {self.name}: ")  # the log says it already
-        return f"{said}; {met.hint}" if met.hint else said
+    def _message_of(self, error: Exception) -> str:
+        known = queue_error(error, self.name)
+        said = known.message.removeprefix(f"queue {self.name}: ")  # the log says it already
+        return f"{said}; {known.hint}" if known.hint else said
 
     def _measure(self) -> None:
         names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]

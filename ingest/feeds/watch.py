@@ -24,7 +24,7 @@ LOG = logging.getLogger("trailhound.watch")
 _EVERY = 5.0
 _FIRST_RETRY = 60.0
 _LONGEST_RETRY = 3600.0
-_SETTLED_SECONDS = 60.0
+_UNCHANGED_SECONDS = 60.0
 """A file that has not changed for so long is complete, as is one that two listings find alike."""
 
 
@@ -33,7 +33,7 @@ class _Seen:
     """A file as it was at the last listing; `etag` is its size and time of change."""
 
     etag: str
-    announced: bool = False
+    submitted: bool = False
     failures: int = 0
     retry_at: float = 0.0
     """When (monotonic) a file that could not be read is submitted again; 0 for never."""
@@ -118,19 +118,19 @@ class WatchFeed:
         unchanged = seen is not None and seen.etag == item.etag
         if seen is None or not unchanged:
             seen = self._seen[item.uri] = _Seen(item.etag)
-        if seen.announced and 0 < seen.retry_at <= time.monotonic():
-            seen.announced, seen.retry_at = False, 0.0
-        if not seen.announced and (unchanged or _old(item)):
-            seen.announced = True
-            self._hand_over(source, item, seen)
+        if seen.submitted and 0 < seen.retry_at <= time.monotonic():
+            seen.submitted, seen.retry_at = False, 0.0
+        if not seen.submitted and (unchanged or _old(item)):
+            seen.submitted = True
+            self._deliver(source, item, seen)
 
-    def _hand_over(self, source: LocalSource, item: TrailObject, seen: _Seen) -> None:
-        def settled(outcome: Outcome) -> None:
+    def _deliver(self, source: LocalSource, item: TrailObject, seen: _Seen) -> None:
+        def finish(outcome: Outcome) -> None:
             with self._lock:
                 self._waiting.discard(item.uri)
                 self._counters[f"{outcome.name.lower()}_files"] += 1
             if outcome is Outcome.RETURNED:
-                seen.announced = False  # the next listing submits it again
+                seen.submitted = False  # the next listing submits it again
             elif outcome is Outcome.FAILED:
                 # Its permissions may be fixed, which changes neither its size nor its time.
                 wait = min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** min(seen.failures, 10))
@@ -140,7 +140,7 @@ class WatchFeed:
         with self._lock:
             self._waiting.add(item.uri)
             self._last_arrival = time.time()
-        self._submit(Delivery(item, source, self.name, _changed(item), settled))
+        self._submit(Delivery(item, source, self.name, _changed(item), finish))
 
 
 @feed_kind("watch")
@@ -159,4 +159,4 @@ def _changed(item: TrailObject) -> float:
 
 def _old(item: TrailObject) -> bool:
     changed = _changed(item)
-    return bool(changed) and time.time() - changed > _SETTLED_SECONDS
+    return bool(changed) and time.time() - changed > _UNCHANGED_SECONDS

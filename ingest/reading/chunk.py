@@ -33,7 +33,7 @@ class Fault:
     """Something where a record should be, that is not one.
 
     `position` counts among the file's records, `raw` is what was there (its first MiB), and
-    `reason` a code and a sentence: `not_an_object: a list stands where a record should`.
+    `reason` a code and a sentence: `not_an_object: a list in the place of a record`.
     """
 
     position: int
@@ -47,7 +47,7 @@ class Chunk:
 
     Each of `records` is the text of one complete JSON object without a raw CR or LF, so that it
     can be spliced into a bulk body, and `positions[i]` is its index in the file, faults included.
-    `suspects` maps an index of `records` to why the engine would refuse that text as it stands:
+    `suspects` maps an index of `records` to why the engine would refuse that text as it is:
     `invalid_utf8`, `lone_surrogate` or `not_a_number`; `sanitize` makes it fit, every other record
     is valid UTF-8. `doubtful`: the gzip checksum over these bytes is wrong or missing, so a record
     that parses may still have been altered. Known in time for files sliced whole; for larger ones

@@ -1,4 +1,4 @@
-"""Gathering what a scan finds into chunks: position numbers, suspects, line breaks, faults."""
+"""Builds chunks from what a scan finds: positions, suspects, line breaks, faults."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ RecordText = msgspec.Raw | bytes
 
 
 class ChunkBuilder:
-    """Records and faults in reading order, handed on as chunks.
+    """Collects records and faults in reading order, and yields them as chunks.
 
-    Faults met before anything of a known format are held back, since a file
+    Faults found before anything of a known format are held back, since a file
     that holds nothing else is no trail; `recognise` releases them. `refusal` is the reason of
     the first.
     """
@@ -56,12 +56,12 @@ class ChunkBuilder:
     def record(self, text: bytes) -> None:
         """One JSON value where a record is due; its grammar was checked, its UTF-8 wasn't."""
         if not text.startswith(b"{"):
-            self.fault(text, f"not_an_object: {name_of(text)} stands where a record should")
+            self.fault(text, f"not_an_object: {name_of(text)} in the place of a record")
             return
         self._add(text, "" if is_utf8(text) else "invalid_utf8")
 
     def suspect(self, text: bytes) -> None:
-        """One object that `sanitize` can make JSON of, as it stands."""
+        """One object that `sanitize` can make valid JSON of; the text as read."""
         self._add(text, diagnose(text))
 
     def fault(self, raw: bytes, reason: str, *, size: int = 0) -> None:
@@ -76,12 +76,12 @@ class ChunkBuilder:
         self._bytes += min(size, FAULT_RAW) + 200
 
     def ready(self) -> Iterator[Chunk]:
-        """A chunk, once enough is gathered."""
+        """A chunk, once it is large enough."""
         if self.kind and (self._bytes > _CHUNK_BYTES or len(self._records) > _CHUNK_RECORDS):
             yield from self.flush()
 
     def flush(self) -> Iterator[Chunk]:
-        """What is gathered and not yet handed on."""
+        """A chunk of everything collected and not yielded yet."""
         if not self._records and not self._faults:
             return
         positions: range | list[int] = self._positions
@@ -130,6 +130,6 @@ def _all_objects(raws: list[msgspec.Raw]) -> bool:
 
 
 def _has_breaks(source: bytes) -> bool:
-    """Whether a CR or LF stands before the closing brackets, where a record could hold it."""
+    """Whether there is a CR or LF before the closing brackets, where a record could hold it."""
     last = source.rfind(b"}", 0, source.rfind(b"]"))
     return source.find(b"\n", 0, last) >= 0 or source.find(b"\r", 0, last) >= 0

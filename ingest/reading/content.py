@@ -26,13 +26,13 @@ from trailhound.errors import (
 _GZIP = b"\x1f\x8b"
 _GZIP_WBITS = 31
 _LEAD = 16
-_LEAST_MEMBER = 18  # header 10 and trailer 8 bytes, RFC 1952: less than this holds nothing
+_LEAST_MEMBER = 18  # header 10 and trailer 8 bytes (RFC 1952): a shorter one has no content
 _DAMAGE: Any = (zlib.error, igzip_lib.IsalError)
 _BLOCK = 1024 * 1024
 _CAREFUL_BLOCK = 16 * 1024  # inflates to 16 MiB at the most: deflate's best ratio is 1,032
 _STEP = 4 * 1024 * 1024
 MOST_LAYERS = 4
-"""Gzip within gzip is undone so often; Firehose that compresses what came compressed makes two."""
+"""Layers of gzip that are inflated; Firehose that compresses compressed data makes two."""
 
 _OTHER_FORMATS = (
     (b"PK\x03\x04", "a zip archive"),
@@ -51,7 +51,7 @@ UTF8_BOM = b"\xef\xbb\xbf"
 
 
 class _GzipDamage(Exception):
-    """The gzip stream can't be followed further; the sentence says why."""
+    """The gzip stream can't be inflated further; the sentence says why."""
 
 
 class _LayerTooLarge(_GzipDamage):
@@ -171,7 +171,7 @@ def refuse_other_formats(start: bytes, *, name: str) -> None:
 
 
 def lead(pieces: Iterator[bytes]) -> bytes:
-    """The first pieces, joined: enough to tell formats apart by, where there is that much."""
+    """The first pieces, joined: enough to recognise the format by, if there is as much."""
     first = b""
     while len(first) < _LEAD and (piece := next(pieces, b"")):
         first += piece
@@ -284,7 +284,7 @@ class _Members:
 
     def finish(self) -> None:
         if self._engine is not None:
-            raise _GzipDamage("the gzip data breaks off")
+            raise _GzipDamage("the gzip data ends early")
 
 
 def _salvage(engine: Any, data: bytes) -> Iterator[bytes]:

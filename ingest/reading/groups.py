@@ -25,7 +25,7 @@ class ListGroup:
         self.raws = _RAWS.decode(self._list)
 
     def probes(self) -> list[Probe | None]:
-        """What tells each element's shape; None for all where one can't be decoded so."""
+        """The shape of each element; None for all where one can't be decoded so."""
         try:
             return list(_PROBES.decode(self._list))
         except REFUSED:  # an element that's no object, or a key that isn't UTF-8
@@ -33,7 +33,7 @@ class ListGroup:
 
 
 class Groups:
-    """Groups from a window's cursor on, which is put behind them. `size` is their most bytes.
+    """Groups from a window's cursor on, which is moved past them. `size` is their most bytes.
 
     Where a group can't be taken, none is tried again before its end: single steps lead there.
     """
@@ -59,7 +59,7 @@ class Groups:
     def of_lines(self, stamp: re.Pattern[bytes] | None = None) -> list[tuple[bytes, Probe]]:
         """Lines that are one object each, none of them a container; else none at all.
 
-        `stamp` is what may stand before each.
+        `stamp` is what may precede each.
 
         Joined by commas they are decoded as a list. Each value found being as long as its line,
         no value can lie across two lines, nor two in one.

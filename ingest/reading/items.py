@@ -1,4 +1,4 @@
-"""From one element of a trail file to the record in it, by the list that the element stands in."""
+"""Finds the record in an element of a trail file, by the list that contains the element."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ _ENVELOPES: dict[str, Callable[[Probe], bytes]] = {
 
 
 class Items:
-    """Takes values whose grammar was checked (or, with `broken`, found wanting) into a builder.
+    """Takes values whose grammar was checked (or, with `broken`, found invalid) into a builder.
 
-    `strict` is set after damage: then only what is surely a record counts as one.
+    `strict` is set after damage: then only what is certainly a record counts as one.
     """
 
     def __init__(self, builder: ChunkBuilder) -> None:
@@ -48,7 +48,7 @@ class Items:
         """One element of a list of this form: a container's name, or `array` or `objects`."""
         clean = text
         if broken:
-            if not text.startswith(b"{") or diagnose(text) == "unmendable":
+            if not text.startswith(b"{") or diagnose(text) == "unrepairable":
                 self._builder.fault(text, broken)
                 return
             clean = sanitize(text)
@@ -64,13 +64,11 @@ class Items:
                 self.take(form, inner)
             else:
                 self._builder.fault(
-                    text, f"not_an_object: {name_of(text)} stands where a record should"
+                    text, f"not_an_object: {name_of(text)} in the place of a record"
                 )
             return
         if not text.startswith(b"{"):
-            self._builder.fault(
-                text, f"not_an_object: {name_of(text)} stands where a record should"
-            )
+            self._builder.fault(text, f"not_an_object: {name_of(text)} in the place of a record")
             return
         found = found or probe(clean)
         shape = form if form in _ENVELOPES else self._shape(form, found)
@@ -86,7 +84,7 @@ class Items:
             self._builder.fault(text, _why_not(found))
 
     def _shape(self, form: str, found: Probe) -> str:
-        if found.is_surely_a_record or (found.is_record and not self.strict):
+        if found.is_certainly_a_record or (found.is_record and not self.strict):
             return form
         if found.CloudTrailEvent is not msgspec.UNSET:
             return "lookup_events"
@@ -110,14 +108,14 @@ class Items:
             whole = end_of_value(inner, 0) == len(inner)
             reason = "" if whole else "broken_json: more than one value where a record should be"
         except Cut:
-            reason = "broken_json: the record breaks off"
+            reason = "broken_json: the record ends early"
         except Broken as error:
             reason = str(error)
         if shape == "filtered_log_events" and not reason and probe(inner).is_record:
             self._builder.recognise("cloudwatch_logs")
         if not reason:
             self._builder.record(inner)
-        elif balanced_end(inner, 0) == len(inner) and diagnose(inner) != "unmendable":
+        elif balanced_end(inner, 0) == len(inner) and diagnose(inner) != "unrepairable":
             self._builder.suspect(inner)
         else:
             self._builder.fault(inner, reason)
@@ -165,7 +163,7 @@ def is_control_message(found: Probe) -> bool:
 
 def _why_not(found: Probe) -> str:
     if found.digestStartTime is not msgspec.UNSET:
-        return "digest: a CloudTrail digest file, which vouches for trail files and holds no events"
+        return "digest: a CloudTrail digest file, which holds hashes of trail files and no events"
     if found.class_uid is not msgspec.UNSET:
         return "ocsf: an OCSF event, as Security Lake writes them; CloudTrail's own files are read"
     if found.configurationItems is not msgspec.UNSET:

@@ -26,13 +26,13 @@ _HEAD = re.compile(rb'[ \t\r\n]*+\{[ \t\r\n]*+"Records"[ \t\r\n]*+:[ \t\r\n]*+\[
 _TAIL = re.compile(rb"(?<=\})\][ \t\r\n]*+\}[ \t\r\n]*+\Z")
 _TAIL_ROOM = 256
 _START = 4096
-"""Bytes by which to tell what a file is that holds no record."""
+"""Bytes by which to recognise a file that holds no record."""
 
 
 class TrailReader:
     """The records of one object, whatever of CloudTrail's formats it is in.
 
-    `stream` gives the bytes as stored; `name` stands in the errors. Read once:
+    `stream` gives the bytes as stored; `name` is put into errors. Read once:
 
         reader = TrailReader(stream, ReadLimits(), name="s3://trails/AWSLogs/…json.gz")
         for chunk in reader.chunks():
@@ -105,7 +105,7 @@ class TrailReader:
         count = f"{self._builder.count:,} records"
         if scan.breaks_off:
             raise CorruptFileError(
-                f"{self._name}: the JSON breaks off after {count}",
+                f"{self._name}: the JSON ends early after {count}",
                 hint="what came before was read; fetch the object again, or restore another "
                 "version of it",
             )
@@ -120,7 +120,7 @@ class TrailReader:
         if scan.damage:
             raise CorruptFileError(
                 f"{self._name}: the JSON is damaged ({scan.damage})",
-                hint=f"{count} and faults were read round the damage; compare with another copy",
+                hint=f"{count} and faults were read around the damage; compare with another copy",
             )
 
     def _kind_instead(self, scan: Scan) -> str:
@@ -134,9 +134,9 @@ class TrailReader:
 def _slices(content: bytes) -> list[msgspec.Raw]:
     """The records of `{"Records":[…]}` as CloudTrail writes it, or none where it isn't just that.
 
-    msgspec takes the last of several `Records` keys and passes over all other keys. So the
+    msgspec takes the last of several `Records` keys and skips all other keys. So the
     lengths are added up: where nothing but head, records, commas and tail is in the content,
-    nothing was passed over.
+    nothing was skipped.
     """
     head = _HEAD.match(content)
     tail = _TAIL.search(content, max(0, len(content) - _TAIL_ROOM))

@@ -1,6 +1,6 @@
-"""What an object holds that no name tells: decided by its first bytes.
+"""What an object holds whose name does not say it: decided by its first bytes.
 
-Anything may lie under a prefix beside trail files: digests, AWS Config's history, flow logs,
+A prefix may contain anything beside trail files: digests, AWS Config's history, flow logs,
 Parquet, CSV, notes. An object that could hold CloudTrail records is read, and the reader decides;
 every other one is skipped and counted by what it is.
 """

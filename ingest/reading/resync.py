@@ -1,4 +1,4 @@
-"""After damage: from a place where the structure is lost to the next object surely a record."""
+"""After damage: finds the next object that is certainly a record."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _CANDIDATE = re.compile(rb'\{[ \t\r\n]*+"')
 _CUT_CANDIDATE = re.compile(rb"\{[ \t\r\n]{0,1000}+\Z")
 
 # Candidates within candidates are read again for each level, so a hostile file could make this
-# quadratic. Past this many bytes tried for each one passed over, the rest is given up.
+# quadratic. Past this many bytes tried for each one skipped, the rest is a fault.
 _MOST_WORK = 32
 _DEEP = 10_000  # about what msgspec reads before nesting stops it
 _FREE_WORK = 64 * 1024 * 1024
 
 
 class Resync:
-    """From the window's cursor on; `passed` is what was passed over (its first MiB), of `size`."""
+    """From the window's cursor on; `passed` is the text skipped (its first MiB), of `size`."""
 
     def __init__(self, window: Window, limits: ReadLimits) -> None:
         self._window = window
@@ -32,9 +32,9 @@ class Resync:
         self.size = 0
 
     def to_record(self, give_up_after: int | None) -> bool:
-        """Put the cursor on the next sure record. False if there is none.
+        """Put the cursor on the next certain record. False if there is none.
 
-        `give_up_after`: the most bytes to pass over, or None for no such limit.
+        `give_up_after`: the most bytes to skip, or None for no such limit.
         """
         window = self._window
         at = window.at + 1
@@ -44,9 +44,9 @@ class Resync:
             candidate = _CANDIDATE.search(window.buffer, at)
             if not candidate:
                 cut = _CUT_CANDIDATE.search(window.buffer, max(at, len(window.buffer) - 1001))
-                self._pass_to(cut.start() if cut else len(window.buffer))
+                self._skip_to(cut.start() if cut else len(window.buffer))
                 if not window.more():
-                    self._pass_to(len(window.buffer))
+                    self._skip_to(len(window.buffer))
                     return False
                 at = window.at
                 continue
@@ -57,7 +57,7 @@ class Resync:
                 self._work += len(window.buffer) - start
                 at = start + 1
                 if not window.ended and len(window.buffer) - start <= self._limits.max_record:
-                    self._pass_to(start)
+                    self._skip_to(start)
                     window.more()
                     at = window.at
                 continue
@@ -66,16 +66,16 @@ class Resync:
                 at = start + 1
                 continue
             self._work += end - start
-            if _is_sure(probe(window.buffer[start:end])):
-                self._pass_to(start)
+            if _is_certain(probe(window.buffer[start:end])):
+                self._skip_to(start)
                 return True
             at = end
-        self._pass_to(len(window.buffer))
+        self._skip_to(len(window.buffer))
         while window.more():
-            self._pass_to(len(window.buffer))
+            self._skip_to(len(window.buffer))
         return False
 
-    def _pass_to(self, at: int) -> None:
+    def _skip_to(self, at: int) -> None:
         window = self._window
         room = FAULT_RAW - len(self.passed)
         self.passed += window.buffer[window.at : min(at, window.at + room)]
@@ -83,10 +83,10 @@ class Resync:
         window.at = at
 
 
-def _is_sure(found: Probe) -> bool:
+def _is_certain(found: Probe) -> bool:
     # `Events` is left out: requests of S3, SNS and others have lists of that name.
     return (
-        found.is_surely_a_record
+        found.is_certainly_a_record
         or found.is_envelope
         or found.Records is not msgspec.UNSET
         or found.log_events is not msgspec.UNSET

@@ -1,4 +1,4 @@
-"""Making the text of a record fit for a bulk body without changing what it says."""
+"""Makes the text of a record fit for a bulk body without changing its values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TOKEN = re.compile(
     rb"|(?<![\w.+-])(-?Infinity|-?NaN|nan|-?inf)(?![\w.])",
     re.DOTALL,
 )
-# A pair is matched first, so that what the second branch meets is alone.
+# A pair is matched first, so that the second branch matches only single ones.
 _SURROGATE = re.compile(
     rb"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
     rb"|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
@@ -26,7 +26,7 @@ _SURROGATE = re.compile(
 def single_line(text: bytes) -> bytes:
     r"""A JSON text without its line breaks and the blanks round them.
 
-    In JSON a raw CR or LF stands between tokens only, so nothing within a string and no number
+    In JSON a raw CR or LF occurs between tokens only, so nothing within a string and no number
     changes. The text must be JSON already: `end_of_value` has seen to that.
 
     >>> single_line(b'{\n  "a": 1.0,\r\n  "b": "x  y"\n}')
@@ -41,7 +41,7 @@ def sanitize(text: bytes) -> bytes:
     Bytes that aren't UTF-8 and surrogates without their other half become U+FFFD; NaN and the
     infinities, which JSON doesn't have, become strings of that name. All else stays as it is.
 
-    >>> mend(b'{"a": NaN, "b": "\\ud800", "c": "\\ud83d\\ude00"}')
+    >>> sanitize(b'{"a": NaN, "b": "\\ud800", "c": "\\ud83d\\ude00"}')
     b'{"a": "NaN", "b": "\\ufffd", "c": "\\ud83d\\ude00"}'
     """
     valid = text.decode("utf-8", "replace").encode()
@@ -49,9 +49,9 @@ def sanitize(text: bytes) -> bytes:
 
 
 def diagnose(text: bytes) -> str:
-    """Why the engine would refuse this text though its structure stands; empty where it won't.
+    """Why the engine would refuse this text though its structure is valid; empty if it would not.
 
-    `invalid_utf8`, `lone_surrogate` or `not_a_number`; `unmendable` where it isn't JSON for
+    `invalid_utf8`, `lone_surrogate` or `not_a_number`; `unrepairable` where it isn't JSON for
     another reason.
     """
     try:
@@ -61,7 +61,7 @@ def diagnose(text: bytes) -> str:
         try:
             _RAW.decode(sanitized)
         except (msgspec.DecodeError, RecursionError):
-            return "unmendable"
+            return "unrepairable"
         return (
             "lone_surrogate"
             if _SURROGATE.sub(_sanitized_surrogate, text) != text

@@ -1,4 +1,4 @@
-"""Following a trail file's structure value by value, in a window, through damage.
+"""Follows a trail file's structure value by value, in a window, past damage.
 
 Three ways to take a value, the cheapest first:
 
@@ -42,7 +42,7 @@ _STAMP = re.compile(
     rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?[ \t]+"
     rb'(?:[^\s{\["]{1,512}[ \t]+)?(?=[{\["])'
 )
-"""What stands before each record in a CloudWatch Logs export to S3 (a time and a blank), and in
+"""What precedes each record in a CloudWatch Logs export to S3 (a time and a blank), and in
 what `aws logs tail` prints (a time and the stream's name)."""
 _LONGEST_STAMP = 600
 _DIGITS = frozenset(b"0123456789")
@@ -51,7 +51,7 @@ _SEPARATORS = b" \t\r\n\0,[]{}"
 
 
 class _LostSync(Exception):
-    """The structure can't be followed from here on; the cursor is on the broken value."""
+    """The structure is lost from here on; the cursor is on the broken value."""
 
 
 class _BreaksOff(Exception):
@@ -102,7 +102,7 @@ class Scan:
             yield from self._builder.flush()
 
     def _resync(self, reason: str) -> bool:
-        """Go on to the next sure record; what was passed over is one fault."""
+        """Continue at the next certain record; what was skipped is one fault."""
         builder = self._builder
         self.damage = self.damage or f"{reason}, near byte {self._window.offset:,} of the content"
         resync = Resync(self._window, self._limits)
@@ -135,7 +135,7 @@ class Scan:
     def _next_document(self) -> int:
         window = self._window
         byte = window.peek()
-        # After damage the lists and objects that a record stood in are closed somewhere, and
+        # After damage the lists and objects around a record are closed somewhere, and
         # their other members follow.
         while self._items.strict and byte != _END:
             key, at = key_at(window.buffer, window.at)
@@ -187,7 +187,7 @@ class Scan:
                 return
             text = window.buffer[window.at : end]
             found = probe(text)
-            if not found.is_surely_a_record and self._leads_to_records():
+            if not found.is_certainly_a_record and self._leads_to_records():
                 if is_control_message(found):
                     self._builder.recognise("cloudwatch_logs")
                     window.at = end
@@ -283,14 +283,14 @@ class Scan:
             return
         for raw, found in zip(group.raws, group.probes(), strict=True):
             text = bytes(raw)
-            if form == "array" and found and found.is_container and not found.is_surely_a_record:
+            if form == "array" and found and found.is_container and not found.is_certainly_a_record:
                 yield from Scan(Window(text), self._builder, self._limits).chunks()
             else:
                 self._items.take(form, text, found)
             yield from self._builder.ready()
 
     def _single(self, form: str) -> None:
-        """The value at the cursor. Without a form it is passed over."""
+        """The value at the cursor. Without a form it is skipped."""
         window = self._window
         if window.peek() == _END:
             raise _BreaksOff
@@ -299,7 +299,7 @@ class Scan:
                 end = end_of_value(window.buffer, window.at)
             except Cut:
                 if window.left > self._limits.max_record and not window.ended:
-                    self._pass_over_too_large(form)
+                    self._skip_too_large(form)
                     return
                 if window.more():
                     continue
@@ -311,7 +311,7 @@ class Scan:
             except Broken as error:
                 self._broken(form, error)
                 return
-            # A number at the end of the window may go on.
+            # A number at the end of the window may continue.
             if end == len(window.buffer) and window.more():
                 continue
             text = window.buffer[window.at : end]
@@ -361,9 +361,9 @@ class Scan:
         except Broken:
             return 0
         found = probe(text)
-        return end if found.is_surely_a_record or found.is_envelope or found.is_container else 0
+        return end if found.is_certainly_a_record or found.is_envelope or found.is_container else 0
 
-    def _pass_over_too_large(self, form: str) -> None:
+    def _skip_too_large(self, form: str) -> None:
         window = self._window
         kept = window.buffer[window.at : window.at + FAULT_RAW]
         start = window.offset

@@ -23,7 +23,7 @@ _VIA_CLOUDTRAIL = "via CloudTrail"
 
 
 class Probe(msgspec.Struct, rename={"detail_type": "detail-type", "log_events": "logEvents"}):
-    """The keys that tell shapes apart; values are kept as text, so that no type is wrong."""
+    """The keys that distinguish shapes; values are kept as raw text, so that no type is wrong."""
 
     eventVersion: Raw | UnsetType = UNSET  # noqa: N815
     eventTime: Raw | UnsetType = UNSET  # noqa: N815
@@ -56,7 +56,7 @@ class Probe(msgspec.Struct, rename={"detail_type": "detail-type", "log_events": 
         )
 
     @property
-    def is_surely_a_record(self) -> bool:
+    def is_certainly_a_record(self) -> bool:
         """The stricter test, for objects found after damage, which might be parts of a record.
 
         No harm is done: a record without `eventTime` couldn't be indexed by day anyway.
@@ -97,7 +97,7 @@ _STRING = msgspec.json.Decoder(str)
 
 
 def probe(text: bytes | Raw) -> Probe:
-    """The telling keys of an object that is known to be valid JSON.
+    """The distinguishing keys of an object that is known to be valid JSON.
 
     A key with invalid UTF-8 in it makes msgspec refuse the object: the text is then read with
     such bytes replaced, and the values are those of the replaced text.

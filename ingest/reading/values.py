@@ -1,4 +1,4 @@
-"""Where a JSON value ends, found at C speed, and where a broken one probably does.
+"""Where a JSON value ends, found by msgspec, and where a broken one probably does.
 
 msgspec stops at the first byte after a value and names it, counting from 1 ("trailing characters
 (byte N)"), and
@@ -38,7 +38,7 @@ _QUOTE, _OPENING, _CLOSING = ord('"'), b"{[", b"}]"
 
 
 class Cut(Exception):
-    """The value goes on beyond the bytes at hand."""
+    """The value continues beyond the buffer."""
 
 
 class Broken(Exception):
@@ -77,7 +77,7 @@ def end_of_value(buffer: bytes | memoryview, at: int) -> int:
 
 
 def balanced_end(buffer: bytes, at: int) -> int | None:
-    """The index after the value at `at` judged by strings and brackets alone.
+    """The index after the value at `at`, found by strings and brackets alone.
 
     0 where the buffer ends first, None where a bracket closes one of the other kind.
 
@@ -140,7 +140,7 @@ class Follower:
         self._escaped = False
 
     def feed(self, buffer: bytes, at: int) -> int:
-        """The index after the value's end, or -1 where it goes on."""
+        """The index after the value's end, or -1 where it continues."""
         while at < len(buffer):
             if self._escaped:
                 self._escaped = False

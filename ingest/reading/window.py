@@ -1,4 +1,4 @@
-"""A stretch of the content that slides forward: what is before the cursor is let go."""
+"""A part of the content that slides forward: what is before the cursor is dropped."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ingest.reading.values import SPACE
 
 
 class Window:
-    """`buffer` from `at` on is content not yet dealt with; `ended` when no more will come.
+    """`buffer` from `at` on is content not yet read; `ended` when there is no more.
 
     `step` is how many bytes are read on at the least.
     """
@@ -36,7 +36,7 @@ class Window:
         return self.base + self.at
 
     def more(self) -> bool:
-        """Let go of what is before the cursor and read on, the more the longer a value is.
+        """Drop what is before the cursor and read more: the longer the value, the more.
 
         False, and nothing changed, at the end of the content.
         """

@@ -2,7 +2,7 @@
 
 A name of ours in a record (`risk_score`, a dotted `source.ip`) would be a second value beside the
 added one, or a forged one where we add none. A decoder that knows every name of CloudTrail's
-record reference tells such a record apart in the same pass that reads it.
+record reference recognises such a record while it reads it.
 """
 
 from __future__ import annotations

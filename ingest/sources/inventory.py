@@ -56,7 +56,7 @@ class Foldered(Protocol):
 
 
 def inventory_of(source: Source) -> Inventory:
-    """What a source has, as far as a bounded look tells. Raises `SourceUnreachableError`."""
+    """What a source has, as far as a bounded listing shows. Raises `SourceUnreachableError`."""
     found = Inventory()
     if isinstance(source, StreamSource):
         return found

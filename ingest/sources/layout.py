@@ -67,7 +67,7 @@ class NameClass(Enum):
 
     TRAIL = "in CloudTrail's own layout or naming"
     UNKNOWN = "named like a trail file; its content decides"
-    UNNAMED = "the name tells nothing; the first bytes decide whether it is read"
+    UNNAMED = "the name says nothing; the first bytes decide whether it is read"
     OTHER = "no trail file"
 
 

@@ -27,9 +27,9 @@ from trailhound.errors import (
 class LocalSource:
     """The trail files of a folder (with all beneath it), a file, or a glob with `**`.
 
-    Names that tell nothing are read if their first bytes say so. Days, accounts and regions select
-    by the layout's folders or by CloudTrail's file names where a path has them; all else is read.
-    Order is that of the names.
+    Files whose names say nothing are read if their first bytes show CloudTrail records. Days,
+    accounts and regions select by the layout's folders or by CloudTrail's file names where a path
+    has them; all else is read. Order is that of the names.
     """
 
     def __init__(self, text: str) -> None:
@@ -93,7 +93,7 @@ class LocalSource:
             files = [each for each in files if each not in special]
         yield from self._folders([os.path.realpath(each) for each in folders], selection)
         yield from self._sifted(
-            # a link's own path is judged, not where it leads
+            # a link's own path is classified, not its target
             ((os.path.abspath(each), os.path.realpath(each)) for each in files),  # noqa: PTH100
             selection,
         )
@@ -116,7 +116,7 @@ class LocalSource:
     def _sifted(
         self, found: Iterator[tuple[str, str]], selection: Selection
     ) -> Iterator[TrailObject]:
-        """Judged by the path that was walked, named by the real one behind any symbolic link."""
+        """Classified by the path walked, named by the real one behind any symbolic link."""
         return select(
             found,
             selection,

@@ -158,7 +158,7 @@ class S3Source:
     def look_up(self, item: TrailObject) -> TrailObject:
         """The object with the etag and the size that the bucket has now.
 
-        As it was given where the bucket does not say: opening it tells why.
+        As it was given where the bucket does not say: opening it gives the reason.
         """
         try:
             about = self._client.head_object(Bucket=self.bucket, Key=self._key(item), **self._get)

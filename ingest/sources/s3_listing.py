@@ -3,7 +3,7 @@
 Without a selection one flat listing is the fewest requests: a request for 1,000 keys. With one,
 the folders are descended by `CommonPrefixes` (accounts, kinds, regions), left out where they are
 not selected, and each region is listed flat from its first day (`StartAfter`) until a key passes
-its last. So days cost nothing to find, and the most that is listed in vain is a page's rest. What
+its last. So finding days costs nothing, and at most the rest of a page is listed needlessly. What
 lies beside the years in a region's folder has no day and is wanted by every selection of days: one
 request more for a region finds it.
 Folders are listed some ahead, in parallel, since an organisation has thousands of them.

@@ -34,7 +34,7 @@ _ATTEMPTS: Final = 6
 
 
 class _AssumedRole(CredentialProvider):
-    """Credentials of a role, fetched anew before they expire: a backfill may run for hours."""
+    """Credentials of a role, fetched again before they expire: a backfill may run for hours."""
 
     METHOD = "trailhound-assume-role"
     CANONICAL_NAME = "TrailhoundAssumeRole"

@@ -63,7 +63,7 @@ class StreamSource:
 
     def _spooled(self) -> BinaryIO:
         digest = hashlib.sha256()
-        spool = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - lives as the source does
+        spool = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - open as long as the source
         size = 0
         try:
             with self._opened() as stream:

@@ -1,1 +1,1 @@
-"""What a running daemon tells monitoring: metrics and health over HTTP."""
+"""Monitoring of a running daemon: metrics and health over HTTP."""

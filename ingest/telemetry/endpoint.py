@@ -21,8 +21,8 @@ _TEXT = "text/plain; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`ready`: it works, or could if there were something to do. `reasons`: why it is not, as
-    sentences; `details` as members to select by."""
+    """`ready`: whether everything works. `reasons`: why not, as sentences; `details`: the same by
+    code and subject."""
 
     ready: bool
     reasons: tuple[str, ...] = ()
@@ -33,7 +33,7 @@ class Endpoint:
     """Answers at `HOST:PORT` (IPv6 in brackets; port 0 for any) until `close`."""
 
     def __init__(self, address: str, metrics: Metrics, health: Callable[[], Health]) -> None:
-        """Raises `UsageError` where the address cannot be had."""
+        """Raises `UsageError` where the address cannot be used."""
         host, _, port = address.rpartition(":")
         host = host.strip("[]")
         try:
@@ -77,7 +77,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__((host, port), _Handler)
 
     def handle_error(self, *_: object) -> None:
-        """Nothing: a client that goes away in the middle is its own affair."""
+        """Nothing: a client that disconnects is no error here."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -132,13 +132,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Nothing: a scrape every few seconds is no news."""
+        """Nothing: scrapes come every few seconds."""
 
 
 def _computed(health: Callable[[], Health]) -> Health:
     """The health; what cannot be computed is not ready."""
     try:
         return health()
-    except Exception as error:  # noqa: BLE001 - whatever it is, it must not look well
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must not look healthy
         said = f"the health cannot be computed: {type(error).__name__}: {error}"
         return Health(ready=False, reasons=(said,))

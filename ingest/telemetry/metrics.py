@@ -38,7 +38,7 @@ def _no_jobs() -> Mapping[str, JobRuns]:
 
 
 class Metrics:
-    """A registry of its own. `status` tells how the daemon does; None before it began."""
+    """A registry of its own. `status` gives the daemon's status; None before it started."""
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class _Mirror(Collector):
         self._ready = ready
 
     def describe(self) -> list[Metric]:
-        """Nothing ahead: what there is depends on the sources."""
+        """Nothing in advance: the metrics depend on the sources."""
         return []
 
     def collect(self) -> Iterator[Metric]:
@@ -140,7 +140,7 @@ class _Mirror(Collector):
                 "event_lag_seconds", "From the newest searchable event's time to now.", lag
             )
         yield from _job_runs(self._jobs())
-        restarts = _counter("thread_restarts", "Threads begun anew after a fault.", "thread")
+        restarts = _counter("thread_restarts", "Threads started again after a fault.", "thread")
         for thread in supervised_threads():
             restarts.add_metric([thread.name], thread.restarts)
         yield restarts
@@ -153,11 +153,11 @@ class _Mirror(Collector):
         status = self._status()
         if status is None:
             return
-        objects = _counter("objects", "Objects announced and settled, by outcome.", "outcome")
+        objects = _counter("objects", "Objects by outcome.", "outcome")
         for outcome, number in status.objects.items():
             objects.add_metric([outcome], number)
         yield objects
-        events = _counter("events", "Records, by what became of them.", "fate")
+        events = _counter("events", "Records by outcome.", "fate")
         for term in ("indexed", "duplicates", "dead_lettered", "filtered"):
             events.add_metric([term], getattr(status.counts, term))
         yield events
@@ -165,11 +165,11 @@ class _Mirror(Collector):
         yield _total("read_bytes", "Bytes of objects read, as stored.", status.bytes)
         yield _total("bulk_requests", "Bulk requests that were answered.", status.requests)
         yield _total("bulk_retries", "Bulk requests that had to be sent again.", status.retries)
-        yield _gauge("in_flight_objects", "Objects claimed and not settled.", status.in_flight)
+        yield _gauge("in_flight_objects", "Objects claimed and not finished.", status.in_flight)
         yield _gauge(
-            "deferred_objects", "Objects put off for a fault of this machine.", status.deferred
+            "deferred_objects", "Objects deferred for a fault of this machine.", status.deferred
         )
-        yield _total("session_restarts", "Sessions that a fault of ours ended.", status.restarts)
+        yield _total("session_restarts", "Sessions that an internal error ended.", status.restarts)
         yield from _feeds(status)
 
 
@@ -177,7 +177,7 @@ def _feeds(status: DaemonStatus) -> Iterator[Metric]:
     depth = GaugeMetricFamily(f"{PREFIX}_feed_depth", "What waits at a source.", labels=["feed"])
     last = GaugeMetricFamily(
         f"{PREFIX}_feed_last_arrival_timestamp_seconds",
-        "When a source last announced an object.",
+        "When a source last delivered an object.",
         labels=["feed"],
     )
     counts = CounterMetricFamily(
@@ -198,7 +198,7 @@ def _job_runs(jobs: Mapping[str, JobRuns]) -> Iterator[Metric]:
 
     Not labelled `job`: that is Prometheus's own name for who was scraped.
     """
-    runs = _counter("job_runs", "Scheduled jobs begun here, by name.", "task")
+    runs = _counter("job_runs", "Scheduled jobs started here, by name.", "task")
     failures = _counter("job_failures", "Of these, those that failed.", "task")
     seconds = _counter("job_seconds", "Seconds spent in scheduled jobs.", "task")
     for name, each in jobs.items():

@@ -1,7 +1,7 @@
 """How long it takes until a search finds what was delivered: measured, on one object at a time.
 
-An acknowledged document is searchable after the next refresh, and when that was nobody tells. So
-one object is picked, looked for each second until all of its events are found, and then the next.
+An acknowledged document is searchable after the next refresh, whose time is not reported. So one
+object is chosen and searched for each second until all of its events are found, then the next.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from trailhound.settings import Settings
 
 _LOOK_EVERY = 1.0
 _GIVE_UP_AFTER = 900.0
-"""Seconds after which an object is given up: its days were deleted, say."""
+"""Seconds after which the search for an object ends: its days were deleted, say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,8 @@ class SearchProbe:
         """The last measured time, in seconds."""
 
     def indexed(self, uri: str, delivered: float, events: int) -> None:
-        """An object is acknowledged, `events` of it new; taken where none is looked for now.
+        """An object is acknowledged, `events` of it new; used if no other one is being searched
+        for.
 
         `delivered` in seconds since the epoch, 0 where it is not known.
         """
@@ -49,7 +50,7 @@ class SearchProbe:
             self._sample = _Sample(uri, delivered, events, time.monotonic())
 
     def run(self, client: OpenSearch, ended: threading.Event) -> None:
-        """Look, until `ended`. A cluster that does not answer is asked again."""
+        """Search until `ended`. A cluster that does not reply is tried again."""
         while not ended.wait(_LOOK_EVERY):
             sample = self._sample
             if sample is None:

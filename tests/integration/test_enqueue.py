@@ -73,7 +73,7 @@ def announced(queue: Queue) -> list[str]:
         for each in messages:
             said = notifications.read(each["Body"])
             assert said is not None
-            uris += [one.item.uri for one in said.announced]
+            uris += [one.item.uri for one in said.objects]
             queue.client.delete_message(QueueUrl=queue.url, ReceiptHandle=each["ReceiptHandle"])
     return uris
 

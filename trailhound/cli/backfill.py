@@ -340,7 +340,7 @@ def _show_plan(found: Plan, problems: list[str], *, json: bool) -> None:
         say(f"no trail files: {kinds(found.ignored_kinds)}")
     if found.unnamed_objects:
         say(
-            f"{plural(found.unnamed_objects, 'object')} among those to read have a name that tells "
+            f"{plural(found.unnamed_objects, 'object')} among those to read have a name that says "
             "nothing: of each at most 64 KB are fetched to see whether it holds CloudTrail records"
         )
     if found.objects_read_again:

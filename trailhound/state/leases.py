@@ -119,8 +119,8 @@ class Lease:
             self._write(now, owner=self._owner, term=now.term)
             return
         self._until = 0.0
-        stood = before is not None and before.version == now.version
-        silent = stood and time.monotonic() - now.since > self._seconds
+        unchanged = before is not None and before.version == now.version
+        silent = unchanged and time.monotonic() - now.since > self._seconds
         if not now.owner or ours or silent:
             self._write(now, owner=self._owner, term=now.term + 1)
 

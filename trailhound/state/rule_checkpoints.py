@@ -77,9 +77,9 @@ class RuleCheckpoints:
         """Every rule's checkpoint by its id, the latest write included.
 
         Of a rule that has one in the last release's form as well, today's counts: the other may
-        have been begun anew by a daemon of that release. Raises opensearch-py's exceptions;
+        have been started again by a daemon of that release. Raises opensearch-py's exceptions;
         `RequestFailedError` where a shard did not answer, since a checkpoint that is not seen
-        would be begun anew, and leave a gap.
+        would be started again, and leave a gap.
         """
         found: dict[str, RuleCheckpoint] = {}
         for each, legacy in self._store.both():

@@ -160,7 +160,7 @@ def delete(client: OpenSearch, index: str, identifiers: Iterable[str]) -> int:
 
 
 def delete_hits(client: OpenSearch, index: str, hits: Iterable[Hit]) -> int:
-    """Remove documents that were found and that nobody wrote to since; how many these were."""
+    """Remove documents that were found and not changed since; how many these were."""
     waiting, gone = iter(hits), 0
     while part := list(islice(waiting, WRITTEN_AT_ONCE)):
         lines = [{"delete": {"_id": hit.identifier, **hit.guard}} for hit in part]

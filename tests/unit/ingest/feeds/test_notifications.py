@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.feeds import notifications
-from ingest.feeds.notifications import Announced, Notification
+from ingest.feeds.notifications import NamedObject, Notification
 from ingest.objects import TrailObject
 
 KEY = "AWSLogs/111122223333/CloudTrail/eu-west-1/2025/03/01/111122223333_CloudTrail_a b.json.gz"
@@ -58,8 +58,8 @@ def read(content: Any) -> Notification:
     return notifications.read(content if isinstance(content, str) else json.dumps(content))
 
 
-EXPECTED = Announced("trail", TrailObject(f"s3://trail/{KEY}", "e1", 5), 1740830400.0)
-BY_TRAIL = Announced("trail", TrailObject(f"s3://trail/{KEY}", "", 0), 0.0)
+EXPECTED = NamedObject("trail", TrailObject(f"s3://trail/{KEY}", "e1", 5), 1740830400.0)
+BY_TRAIL = NamedObject("trail", TrailObject(f"s3://trail/{KEY}", "", 0), 0.0)
 
 
 @pytest.mark.parametrize(
@@ -97,14 +97,14 @@ def test_every_wrapping_names_the_object(content: Any) -> None:
 def test_a_trails_own_notification_names_its_objects(wrap: Any) -> None:
     assert read(wrap(trail())) == Notification([BY_TRAIL])
     assert read(wrap(trail([KEY, KEY]))) == Notification([BY_TRAIL, BY_TRAIL])
-    assert read(wrap(trail("AWSLogs/a+b%20c.json.gz"))).announced[0].item.uri == (
+    assert read(wrap(trail("AWSLogs/a+b%20c.json.gz"))).objects[0].item.uri == (
         "s3://trail/AWSLogs/a+b%20c.json.gz"
     )
 
 
 def test_what_follows_s3_by_other_means_names_the_object() -> None:
     detail = event_bridge()["detail"]
-    assert read(detail).announced[0].item == EXPECTED.item
+    assert read(detail).objects[0].item == EXPECTED.item
     call = {
         "source": "aws.s3",
         "detail-type": "AWS API Call via CloudTrail",
@@ -114,7 +114,7 @@ def test_what_follows_s3_by_other_means_names_the_object() -> None:
             "requestParameters": {"bucketName": "trail", "key": KEY},
         },
     }
-    assert read(call).announced[0].item == BY_TRAIL.item
+    assert read(call).objects[0].item == BY_TRAIL.item
 
 
 @pytest.mark.parametrize(
@@ -132,14 +132,14 @@ def test_what_follows_s3_by_other_means_names_the_object() -> None:
 )
 def test_a_name_without_extension_leaves_it_to_the_content(key: str, taken: bool) -> None:
     found = read({"Records": [s3_record(key=key)]})
-    assert len(found.announced) == taken
+    assert len(found.objects) == taken
     assert found.ignored.total() == (0 if taken else 1)
 
 
 def test_a_key_is_decoded_as_a_form_is() -> None:
     key = "AWSLogs/a%2Bb/%E2%82%AC+x%25.json.gz"
     found = read({"Records": [s3_record(key=key)]})
-    assert found.announced[0].item.uri == "s3://trail/AWSLogs/a+b/€ x%.json.gz"
+    assert found.objects[0].item.uri == "s3://trail/AWSLogs/a+b/€ x%.json.gz"
 
 
 def test_several_records_and_what_is_no_reason_to_read() -> None:
@@ -153,7 +153,7 @@ def test_several_records_and_what_is_no_reason_to_read() -> None:
         s3_record() | {"eventSource": "aws:kinesis"},
     ]
     found = read({"Records": records})
-    assert found.announced == [EXPECTED, EXPECTED]
+    assert found.objects == [EXPECTED, EXPECTED]
     assert found.ignored.total() == 4
     assert {"S3 ObjectRemoved:Delete", "records of aws:kinesis"} <= found.ignored.keys()
     assert not found.faults
@@ -192,7 +192,7 @@ def test_several_records_and_what_is_no_reason_to_read() -> None:
 def test_set_up_and_other_services_are_ignored_by_kind(content: Any, kind: str) -> None:
     found = read(content)
     assert dict(found.ignored) == {kind: 1}
-    assert not found.announced
+    assert not found.objects
     assert not found.faults
 
 
@@ -224,7 +224,7 @@ def test_set_up_and_other_services_are_ignored_by_kind(content: Any, kind: str) 
 )
 def test_what_names_no_object_has_a_reason_fit_for_a_log(body: str) -> None:
     found = notifications.read(body)
-    assert not found.announced
+    assert not found.objects
     assert not found.ignored
     (reason,) = found.faults
     assert reason.encode()
@@ -234,7 +234,7 @@ def test_what_names_no_object_has_a_reason_fit_for_a_log(body: str) -> None:
 def test_one_bad_record_spoils_no_other() -> None:
     bad = [{}, 5, s3_record(key="\udfff"), s3_record() | {"s3": {"bucket": {"name": "../x"}}}]
     found = read({"Records": [*bad, s3_record()]})
-    assert found.announced == [EXPECTED]
+    assert found.objects == [EXPECTED]
     assert [each.split(":")[0] for each in found.faults] == [f"record {n}" for n in range(1, 5)]
 
 
@@ -246,7 +246,7 @@ def test_one_bad_record_spoils_no_other() -> None:
 def test_a_size_that_is_none_is_not_believed(size: str) -> None:
     body = json.dumps({"Records": [s3_record()]}).replace('"size": 5', f'"size": {size}')
     assert size in body
-    (announced,) = notifications.read(body).announced
+    (announced,) = notifications.read(body).objects
     assert announced.item.size == 0
 
 
@@ -254,7 +254,7 @@ def test_a_size_that_is_none_is_not_believed(size: str) -> None:
 @pytest.mark.parametrize("when", [None, 7, "0001-01-01T00:00:00", "yesterday", "9999-12-31"])
 def test_odd_etags_and_times_cost_nothing(etag: Any, when: Any) -> None:
     body = json.dumps({"Records": [s3_record(eTag=etag) | {"eventTime": when}]})
-    (announced,) = notifications.read(body).announced
+    (announced,) = notifications.read(body).objects
     assert announced.item.etag == ""
 
 
@@ -291,7 +291,7 @@ def test_odd_etags_and_times_cost_nothing(etag: Any, when: Any) -> None:
 def test_no_body_raises(content: Any) -> None:
     for body in (content, {"Records": [content]}, sns(json.dumps(content))):
         found = notifications.read(json.dumps(body))
-        assert found.announced or found.ignored or found.faults
+        assert found.objects or found.ignored or found.faults
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8"), min_size=1), max_size=25))
@@ -300,6 +300,6 @@ def test_what_is_written_is_read_back(names: list[str]) -> None:
     bodies = list(notifications.messages(iter(items), 10))
     assert len(bodies) == -(-len(items) // 10)
     found = [notifications.read(body) for body in bodies]
-    taken = [each.item for part in found for each in part.announced]
+    taken = [each.item for part in found for each in part.objects]
     assert len(taken) + sum(part.ignored.total() for part in found) == len(items)
     assert set(taken) <= set(items)
