@@ -25,14 +25,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-import msgspec
 from opensearchpy import OpenSearch
 
-from ingest.bulk import replies
+from ingest.ledger_index import LedgerIndex, Stored
 from ingest.object_progress import ObjectProgress
 from ingest.objects import TrailObject
 from trailhound.cluster.retry_policy import RetryPolicy
-from trailhound.errors import ClusterBlockedError
 from trailhound.state.document import StateDocumentError
 from trailhound.state.objects import EVERYTHING, Criteria, ObjectState, added, object_id
 from trailhound.state.workers import WorkerState
@@ -41,7 +39,6 @@ __all__ = ["Ledger", "Worker", "object_id"]
 
 LOG = logging.getLogger("trailhound.ledger")
 _AT_ONCE = 256
-_FILTER_PATH = replies.FILTER_PATH + ",items.*._seq_no,items.*._primary_term"
 
 State = Literal["done", "failed", "skipped"]
 
@@ -80,38 +77,11 @@ def _boot_id() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Stored:
-    """A version of an entry in the index. `entry` is None where it cannot be read as one."""
-
-    entry: ObjectState | None
-    seq_no: int
-    term: int
-
-    @property
-    def version(self) -> dict[str, int]:
-        """For an action that is refused once somebody else has written."""
-        return {"if_seq_no": self.seq_no, "if_primary_term": self.term}
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """The cluster's reply to one action, and the version that it wrote."""
-
-    reply: replies.Reply
-    seq_no: int
-    term: int
-
-    @property
-    def conflict(self) -> bool:
-        return self.reply.disposition is replies.Disposition.CONFLICT
-
-
-@dataclass(frozen=True, slots=True)
 class _Finished:
     """An entry to be written while its claim is still valid."""
 
     entry: ObjectState
-    claim: _Stored | None
+    claim: Stored | None
     then: Callable[[], None] | None
 
     @property
@@ -131,8 +101,7 @@ class Ledger:
         claim_seconds: float,
         wanted: Criteria = EVERYTHING,
     ) -> None:
-        self._client = client
-        self._index = index
+        self._entries = LedgerIndex(client, index, retry_policy)
         self._retry_policy = retry_policy
         self._claim_seconds = claim_seconds
         self.worker = Worker.this()
@@ -147,7 +116,7 @@ class Ledger:
         """Objects finished here after another worker had taken over the claim."""
         self.no_more = threading.Event()
         """Set when the run is to end: it waits no longer for other workers' objects."""
-        self._claims: dict[str, _Stored] = {}
+        self._claims: dict[str, Stored] = {}
         self._finished: list[_Finished] = []
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -173,7 +142,7 @@ class Ledger:
         for identifier, claim in claims.items():
             actions += _released(identifier, claim)
         actions.append({"delete": {"_id": WorkerState.id_prefix + self.worker.id}})
-        self._bulk(actions)
+        self._entries.bulk(actions)
 
     def _beat(self) -> None:
         state = WorkerState(
@@ -183,7 +152,7 @@ class Ledger:
             boot=self.worker.boot,
             pid=self.worker.pid,
         )
-        self._bulk([{"index": {"_id": state.identifier}}, state.document()])
+        self._entries.bulk([{"index": {"_id": state.identifier}}, state.document()])
 
     def _keep_beating(self) -> None:
         """Also writes finished objects, so that the ledger is nearly up to date."""
@@ -240,7 +209,7 @@ class Ledger:
 
         At most some hundreds at once.
         """
-        stored = self._stored(group)
+        stored = self._entries.stored(group)
         alive = self._living(
             {each.entry.worker for each in stored.values() if each.entry is not None}
         )
@@ -278,12 +247,12 @@ class Ledger:
                 if version is not None:
                     check |= version.version
                 actions += [{"create" if version is None else "index": check}, claim.document()]
-        answers = self._bulk(actions)
+        answers = self._entries.bulk(actions)
         taken: list[TrailObject] = []
-        claims: dict[str, _Stored] = {}
+        claims: dict[str, Stored] = {}
         for (item, claim), answer in zip(wanted, answers, strict=True):
             if not answer.conflict:
-                claims[claim.identifier] = _Stored(claim, answer.seq_no, answer.term)
+                claims[claim.identifier] = Stored(claim, answer.seq_no, answer.term)
             elif (found := self._with_token(claim)) is not None:
                 claims[claim.identifier] = found  # the claim was written, its reply lost
             else:
@@ -309,9 +278,9 @@ class Ledger:
             covered=before.covered if same and before is not None else (),
         )
 
-    def _with_token(self, claim: ObjectState) -> _Stored | None:
+    def _with_token(self, claim: ObjectState) -> Stored | None:
         """What is stored now, if it is of this very claim."""
-        found = self._read([claim.identifier]).get(claim.identifier)
+        found = self._entries.read([claim.identifier]).get(claim.identifier)
         ours = found is not None and found.entry is not None and found.entry.token == claim.token
         return found if ours else None
 
@@ -320,7 +289,7 @@ class Ledger:
         names = {WorkerState.id_prefix + worker: worker for worker in workers}
         now = datetime.now(UTC)
         alive = set()
-        for name, document in (self._get(list(names)) if names else {}).items():
+        for name, document in (self._entries.get(list(names)) if names else {}).items():
             try:
                 worker = WorkerState.parse(name, document["_source"])
             except StateDocumentError as error:
@@ -337,7 +306,7 @@ class Ledger:
         with self._lock:
             claim = self._claims.pop(identifier, None)
         if claim is not None:
-            self._bulk(_released(identifier, claim))
+            self._entries.bulk(_released(identifier, claim))
 
     # Reading entries.
 
@@ -346,14 +315,14 @@ class Ledger:
 
         Raises opensearch-py's exceptions.
         """
-        self._client.transport.perform_request("POST", f"/{self._index}/_mget", body={"ids": ["-"]})
+        self._entries.ping()
 
     def entries(self, group: Iterable[TrailObject]) -> dict[str, ObjectState]:
         """The entries of these objects, by `uri`, whatever their content then was. Only reads.
 
         At most some hundreds at once.
         """
-        found = self._stored(list(group))
+        found = self._entries.stored(list(group))
         return {each.entry.uri: each.entry for each in found.values() if each.entry is not None}
 
     # Writing outcomes.
@@ -430,10 +399,10 @@ class Ledger:
                 actions += [{action: {"_id": each.identifier, **version}}, each.entry.document()]
             refused = [
                 each
-                for (each, _), answer in zip(left, self._bulk(actions), strict=True)
+                for (each, _), answer in zip(left, self._entries.bulk(actions), strict=True)
                 if answer.conflict
             ]
-            stored = self._read([each.identifier for each in refused]) if refused else {}
+            stored = self._entries.read([each.identifier for each in refused]) if refused else {}
             left = []
             for each in refused:
                 now = stored.get(each.identifier)
@@ -445,81 +414,7 @@ class Ledger:
                     left.append((each, now.version))
         return lost
 
-    # Requests.
 
-    def _stored(self, group: list[TrailObject]) -> dict[str, _Stored]:
-        return self._read([object_id(item.uri) for item in group])
-
-    def _read(self, identifiers: list[str]) -> dict[str, _Stored]:
-        """Entries by `_id`. An object whose entry lacks a field is read again, and its entry
-        replaced."""
-        found: dict[str, _Stored] = {}
-        for name, document in self._get(identifiers).items():
-            try:
-                entry: ObjectState | None = ObjectState.parse(name, document["_source"])
-            except StateDocumentError as error:
-                LOG.warning("%s", error.message)
-                entry = None
-            found[name] = _Stored(entry, document["_seq_no"], document["_primary_term"])
-        return found
-
-    def _get(self, identifiers: list[str]) -> dict[str, dict[str, Any]]:
-        reply = self._retry_policy.run(
-            lambda: self._client.transport.perform_request(
-                "POST", f"/{self._index}/_mget", body={"ids": identifiers}
-            )
-        )
-        return {doc["_id"]: doc for doc in reply["docs"] if doc.get("found")}
-
-    def _bulk(self, actions: list[dict[str, Any]]) -> list[_Answer]:
-        """Send actions and documents; retried until each has an answer other than "busy"."""
-        if not actions:
-            return []
-        body = b"\n".join(map(msgspec.json.encode, actions)) + b"\n"
-        number = sum(1 for action in actions if len(action) == 1 and action.keys() & _ACTIONS)
-        attempt, since = 0, time.monotonic()
-        while True:
-            reply = self._retry_policy.run(
-                lambda: self._client.transport.perform_request(
-                    "POST",
-                    f"/{self._index}/_bulk",
-                    params={"filter_path": _FILTER_PATH},
-                    headers={"content-type": "application/x-ndjson"},
-                    body=body,
-                )
-            )
-            said = replies.read(reply, number)
-            for answer in said:
-                self._refuse(answer)
-            if not any(answer.disposition is replies.Disposition.RETRY for answer in said):
-                items = (next(iter(item.values())) for item in reply["items"])
-                return [
-                    _Answer(answer, item.get("_seq_no", -1), item.get("_primary_term", 0))
-                    for answer, item in zip(said, items, strict=True)
-                ]
-            self._retry_policy.wait(attempt, since, f"{self._index} is too busy")
-            attempt += 1
-
-    def _refuse(self, answer: replies.Reply) -> None:
-        """Raise `ClusterBlockedError` for a reply after which no entry can be written."""
-        if answer.disposition is replies.Disposition.MISSING_INDEX:
-            raise ClusterBlockedError(
-                f"the index {self._index} does not exist, and the cluster does not create it: "
-                f"{answer.reason}",
-                hint="run `trailhound init`, then the same command again",
-            )
-        if answer.disposition in (replies.Disposition.BLOCKED, replies.Disposition.REJECTED):
-            if answer.status == 404:  # releasing what is no longer there
-                return
-            raise ClusterBlockedError(
-                f"writes to {self._index} are rejected: {answer.reason}",
-                hint="fix this, then run the same command again; it resumes",
-            )
-
-
-_ACTIONS = {"index", "create", "update", "delete"}
-
-
-def _released(identifier: str, claim: _Stored) -> list[dict[str, Any]]:
+def _released(identifier: str, claim: Stored) -> list[dict[str, Any]]:
     """Gives a claim up, unless another worker has taken it over."""
     return [{"update": {"_id": identifier, **claim.version}}, {"doc": ObjectState.release()}]
