@@ -152,6 +152,13 @@ def test_a_daemon_is_ready_only_while_all_of_it_works(
         client.indices.open(index=alerts)
         until(lambda: readiness(address)[0] == 200, "a job that succeeds")
 
+        (rules / "bad.yml").write_text("title: no rule\n")
+        process.send_signal(signal.SIGHUP)
+        until(lambda: codes(address) == {("rules", "faults")}, "a rule that does not run")
+        (rules / "bad.yml").unlink()
+        process.send_signal(signal.SIGHUP)
+        until(lambda: readiness(address)[0] == 200, "rules that all run")
+
         file.write_text("filter: 7\n")
         process.send_signal(signal.SIGHUP)
         until(lambda: codes(address) == {("settings", "reload")}, "settings that are refused")

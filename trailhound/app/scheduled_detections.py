@@ -39,6 +39,9 @@ class ScheduledDetections:
         """By rule id, how often each rule in force runs."""
         self.refused = ""
         """Why the rules of the settings are not in force, and earlier ones are; else empty."""
+        self.faults = ""
+        """What keeps rules of the settings from running: the first fault, and how many there are;
+        else empty."""
         self.broken_channels: dict[str, str] = {}
         """Channels that cannot even be opened, and why."""
 
@@ -94,6 +97,9 @@ class ScheduledDetections:
             LOG.log(logging.ERROR if fault.stops else note, "%s", line(fault))
         self.intervals = {rule.id: rule.interval for rule in pack.alerting}
         made = detector(self._client, settings, pack)
+        stopping = [line(fault) for fault in pack.problems if fault.stops]
+        more = f" (and {len(stopping) - 1} more)" if len(stopping) > 1 else ""
+        self.faults = f"{stopping[0]}{more}" if stopping else ""
         said = {"rules": len(pack.alerting), "faults": len(pack.problems)}
         LOG.info("rules in force", extra={"fields": said})
         return (
