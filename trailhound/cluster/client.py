@@ -1,7 +1,8 @@
 """The OpenSearch client, made from settings: addresses, login, TLS, signature.
 
-It tries a request once: whoever calls decides what is worth trying again. It logs nothing, since
-opensearch-py would log whole bodies.
+It sends a request once: whoever calls decides what is worth trying again. Where a node takes no
+connection, nothing was sent, and the next node is asked. It logs nothing, since opensearch-py would
+log whole bodies.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import certifi
-from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth, Urllib3HttpConnection
+from opensearchpy import OpenSearch, Transport, Urllib3AWSV4SignerAuth, Urllib3HttpConnection
+from opensearchpy.exceptions import ConnectionError as NoConnection
 from opensearchpy.exceptions import OpenSearchException, TransportError
 from pydantic import SecretStr
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from trailhound import __version__
 from trailhound.cluster.refusals import cluster_errors, shown, translate
@@ -65,6 +68,24 @@ class _Connection(Urllib3HttpConnection):
         """Nothing: whoever catches the error shows it."""
 
 
+class _Transport(Transport):
+    """All nodes. Asks each of them once, until one takes a connection."""
+
+    def perform_request(self, *arguments: Any, **named: Any) -> Any:
+        for left in reversed(range(len(self.hosts))):
+            try:
+                return super().perform_request(*arguments, **named)
+            except NoConnection as error:
+                if not left or not _never_sent(error):
+                    raise
+        raise AssertionError("a client has at least one node")
+
+
+def _never_sent(error: NoConnection) -> bool:
+    """Whether there was no connection to send the request by."""
+    return isinstance(error.info, (NewConnectionError, ConnectTimeoutError))
+
+
 def connect(
     settings: Settings, *, pool_maxsize: int = 10, timeout: float | None = None
 ) -> OpenSearch:
@@ -80,6 +101,7 @@ def connect(
     return OpenSearch(
         hosts=[_node(address) for address in addresses],
         connection_class=_Connection,
+        transport_class=_Transport,
         headers=_headers(cluster, addresses),
         http_compress=cluster.compress,
         timeout=timeout or cluster.timeout,

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import http.server
 import logging
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -263,3 +264,16 @@ def test_no_log_and_no_repr_holds_a_login_or_an_event(
     assert "hunter2" not in seen
     assert "eventID" not in seen
     assert base64.b64encode(b"loader:hunter2").decode() not in seen
+
+
+def test_a_node_that_takes_no_connection_is_passed_for_the_next(listener: Listener) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nothing listens there
+        dead = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        for hosts in ([dead, listener.url], [listener.url, dead], [dead, dead, listener.url]):
+            client = connect(Settings(cluster={"hosts": hosts}))
+            for _ in range(4):
+                client.bulk(body=BODY)
+        assert len(listener.bodies) == 12, "sent once each"
+        with pytest.raises(TransportError):
+            connect(Settings(cluster={"hosts": [dead, dead]})).info()
