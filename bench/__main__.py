@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import core, delay, detections, indexing, memory, rules, soak
+from bench import core, delay, detections, indexing, memory, notify_delay, rules, soak
 from bench.capacity import NODE_CORES, capacity
 from bench.ground import BenchEnvironment, ground
 from bench.plan import Assumed, tables
@@ -112,6 +112,14 @@ class Bench:
             )
         self.results["delay"] = found
 
+    def notify_delay(self) -> None:
+        found = notify_delay.notify_delays(self.ground, self.minutes)
+        line = (
+            f"queue → notification, default settings, {found['events']} events: "
+            f"median {found['median']:.1f} s, worst {found['worst']:.1f} s"
+        )
+        self._note("notify-delay", found, line)
+
     def rules(self) -> None:
         self.results["rules"] = rules.costs(self.ground, self.events, self.rounds, console.print)
 
@@ -139,10 +147,11 @@ ON_AN_ENGINE: dict[str, Callable[[Bench], None]] = {
 NAMED: dict[str, Callable[[Bench], None]] = {
     "soak": Bench.soak,
     "delay": Bench.delay,
+    "notify-delay": Bench.notify_delay,
     "plan": Bench.plan,
     "rules": Bench.rules,
 }
-"""Only when they are named; soak and delay take `--minutes`."""
+"""Only when they are named; soak, delay and notify-delay take `--minutes`."""
 EVENTS = 200_000
 EVENTS_OF = {"rules": 1_000_000}
 """How many events a part takes, where `--events` doesn't say."""
@@ -158,13 +167,15 @@ def main() -> None:
         "parts",
         nargs="*",
         choices=[*USUAL, *NAMED, []],
-        help="default: all but soak, delay, plan and rules",
+        help="default: all but soak, delay, notify-delay, plan and rules",
     )
     parser.add_argument(
         "--events", type=int, help=f"default: {EVENTS:,}; of rules, {EVENTS_OF['rules']:,}"
     )
     parser.add_argument("--rounds", type=int, default=3, help="the median of so many is quoted")
-    parser.add_argument("--minutes", type=float, default=10.0, help="of soak, and of delay")
+    parser.add_argument(
+        "--minutes", type=float, default=10.0, help="of soak, delay and notify-delay"
+    )
     parser.add_argument("--refresh", default="30s", help="index.refresh_interval of delay")
     parser.add_argument("--url", help="an engine that runs; default: one of their own")
     wanted = parser.parse_args()

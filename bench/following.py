@@ -93,13 +93,16 @@ def cloud() -> Iterator[Cloud]:
 
 
 @contextmanager
-def daemon(settings: Settings, where: Cloud, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """`trailhound run` on the queue, ready; told to stop at the end, and stopped cleanly."""
+def daemon(
+    settings: Settings, where: Cloud, log: Path, config: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """`trailhound run` on the queue, ready; stopped cleanly at the end."""
     listen = f"127.0.0.1:{_free_port()}"
     environment = os.environ | _CREDENTIALS | _as_environment(settings, where.endpoint)
     with log.open("wb") as out:
         command = [sys.executable, "-m", "trailhound.cli.main", "run"]
         command += ["--queue", where.queue, "--listen", listen]
+        command += ["--config", str(config)] if config else []
         process = subprocess.Popen(command, env=environment, stderr=out)
         try:
             _wait_for(f"http://{listen}/readyz", process)
