@@ -21,6 +21,8 @@ ORDER = ("unit", "integration", "faults", "scenarios")
 
 def pytest_configure(config: pytest.Config) -> None:
     """The process that started the workers (or has none) owns the session."""
+    for folder in ORDER:
+        config.addinivalue_line("markers", f"{folder}: every test below tests/{folder}")
     if not hasattr(config, "workerinput"):
         session.begin()
 
@@ -32,16 +34,24 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Unit tests first, then integration, then faults: the cheapest tells first.
+    """Unit tests first, then integration, then faults: the cheapest first. Each test gets its
+    folder's name as a marker, for `pytest -m unit`.
 
     The workers take whole files (`--dist loadfile`), for what a file's tests share.
     """
+    for item in items:
+        if _folder(item) in ORDER:
+            item.add_marker(_folder(item))
     items.sort(key=_rank)
 
 
+def _folder(item: pytest.Item) -> str:
+    return item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
+
+
 def _rank(item: pytest.Item) -> int:
-    kind = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
-    return ORDER.index(kind) if kind in ORDER else len(ORDER)
+    folder = _folder(item)
+    return ORDER.index(folder) if folder in ORDER else len(ORDER)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,32 @@
+"""What tests share. Look here before writing a helper.
+
+alerts_by_hand      alerts as detections write them, made from a sample's labels
+browsers            a real Chromium, or a skip by name where there is none
+commands            commands run within the test's own process
+correlation_oracle  correlations by brute force, to compare with
+dashboards_api      an HTTP server with the saved objects API of Dashboards
+detection_rules     rules of the tests' own, in a folder to be given as a pack
+engines             real engines on ports of their own; removes a namespace
+event_store         events put straight into daily indices, without a trail file
+findings            rules and findings about events that are in the index
+fixtures_s3         an S3 and STS server (moto), and the requests made to it
+hand_feed           a feed that a test drives
+killed_runs         backfills in processes that end, or are killed at a given request
+last_release        a ledger index as the last release left it, every kind of document
+ports               ports for engines, each lent to one test at a time
+processes           Trailhound as a process of its own
+queues              an SQS server (moto) with S3 notifications, and daemons that follow it
+random_trails       random trails, and what the engine and brute force find in them
+receiver            an HTTP server that takes what channels send
+recorded            recorded events on which an independent Sigma engine counted hits
+records             hand-made records, one of every shape that enrichment must take
+reports             reports of any shape, with any text
+secured             an OpenSearch with the security plugin, TLS, users and roles
+session             what the workers of a test session share, and how it ends
+sigma_correlations  Sigma correlations of rules A, B, C, and what they compile to
+trails              small trail files, and a backfill of them
+visualizations      what Dashboards asks the engine for when it draws a saved object
+
+`elasticsearch/` has what starts a real Elasticsearch node, `locks/` the hashes of the engines' jars
+that only tests use. `tests/unit/test_docs.py` fails when a module is not listed here.
+"""
