@@ -96,12 +96,8 @@ class LedgerIndex:
         attempt, since = 0, time.monotonic()
         while True:
             reply = self._retry_policy.run(
-                lambda: self._client.transport.perform_request(
-                    "POST",
-                    f"/{self._index}/_bulk",
-                    params={"filter_path": _FILTER_PATH},
-                    headers={"content-type": "application/x-ndjson"},
-                    body=body,
+                lambda: replies.post_bulk(
+                    self._client, body, index=self._index, filter_path=_FILTER_PATH
                 )
             )
             said = replies.read(reply, number)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
+from opensearchpy import OpenSearch
+
 FILTER_PATH = (
     "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by"
 )
@@ -59,6 +61,23 @@ class Reply:
 INDEXED = Reply(Disposition.INDEXED, 201)
 """The usual one; always the same object, so that a batch of nothing else is found by `count`."""
 _TAKEN = Reply(Disposition.CONFLICT, 409)
+
+
+def post_bulk(
+    client: OpenSearch, body: bytes, *, index: str = "", filter_path: str = FILTER_PATH
+) -> dict[str, Any]:
+    """Send one bulk request, for one index or for those its actions name. Returns the reply.
+
+    Raises opensearch-py's exceptions.
+    """
+    reply: dict[str, Any] = client.transport.perform_request(
+        "POST",
+        f"/{index}/_bulk" if index else "/_bulk",
+        params={"filter_path": filter_path},
+        headers={"content-type": "application/x-ndjson"},
+        body=body,
+    )
+    return reply
 
 
 def read(reply: dict[str, Any], expected: int) -> list[Reply]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import TransportError
@@ -55,7 +54,7 @@ class Sender:
             body = batch.body(sent)
             try:
                 with self.limiter:
-                    reply = self._post(body)
+                    reply = replies.post_bulk(self._client, body)
             except TransportError as error:
                 if error.status_code in _REFUSED_WHOLE:
                     return self._halve(batch, error)
@@ -75,16 +74,6 @@ class Sender:
             self.stats.requests += 1
             self.stats.bytes += len(body)
             return replies.read(reply, len(batch))
-
-    def _post(self, body: bytes) -> dict[str, Any]:
-        reply: dict[str, Any] = self._client.transport.perform_request(
-            "POST",
-            "/_bulk",
-            params={"filter_path": replies.FILTER_PATH},
-            headers={"content-type": "application/x-ndjson"},
-            body=body,
-        )
-        return reply
 
     def _without(self, batch: Batch, deep: set[int]) -> list[Reply]:
         """The rest is sent; what is nested deep is repaired: it may be why there was no reply.

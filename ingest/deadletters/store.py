@@ -143,18 +143,11 @@ class DeadLetters:
 
     def _request(self, body: bytes) -> dict[str, Any]:
         try:
-            reply: dict[str, Any] = self._client.transport.perform_request(
-                "POST",
-                "/_bulk",
-                params={"filter_path": replies.FILTER_PATH},
-                headers={"content-type": "application/x-ndjson"},
-                body=body,
-            )
+            return replies.post_bulk(self._client, body)
         except TransportError as error:
             if error.status_code in (400, 413):
                 raise _Refused(str(error.error)) from error
             raise
-        return reply
 
     def _spool(self, letter: DeadLetter, now: datetime, why: str) -> None:
         """Into the spool file, once. Where that cannot be written, the letter's whole object is
