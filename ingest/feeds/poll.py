@@ -156,7 +156,8 @@ class PollFeed:
         since = self._since or datetime.now(UTC).date() - timedelta(days=1)
         with self._lock:  # a folder last followed a month ago continues from there
             since = min([since, *(self._edge(mark).date() for mark in self._checkpoints.values())])
-        for item in self.source.objects(Selection(since=since), self._after):
+        found = self.source.objects(Selection(since=since), self._after, beside=self._sweeping)
+        for item in found:
             if self._stopping.is_set():
                 return
             self._consider(item)

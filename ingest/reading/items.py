@@ -23,6 +23,7 @@ from ingest.reading.shapes import (
 from ingest.reading.values import REFUSED, Broken, Cut, balanced_end, end_of_value
 
 _ROW = msgspec.json.Decoder(list[msgspec.Raw])
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _MOST_WRAPPINGS = 3
 CONTROL_MESSAGE = b'"CONTROL_MESSAGE"'
 
@@ -80,7 +81,11 @@ class Items:
                 self._builder.suspect(text)
             else:
                 self._builder.record(text)
-        elif not is_control_message(found):
+        elif is_control_message(found):
+            return
+        elif not broken and form in ("array", "objects") and (inner := _record_in_member(text)):
+            self.take(form, inner)
+        else:
             self._builder.fault(text, _why_not(found))
 
     def _shape(self, form: str, found: Probe) -> str:
@@ -142,6 +147,21 @@ def _record_within(text: bytes, depth: int = 0) -> bytes:
         held = [inner for each in row if (inner := _deeper(bytes(each), depth))]
         return held[0] if len(held) == 1 else b""
     return text if depth and text.startswith(b"{") and _is_one(probe(text)) else b""
+
+
+def _record_in_member(text: bytes) -> bytes:
+    """The record that one member holds as a string, as `lookup-events --query` gives it under a
+    name of the user's choice (`Events[].{time: EventTime, event: CloudTrailEvent}`); empty where
+    none does, or more than one.
+    """
+    try:
+        members = _OBJECT.decode(text)
+    except (*REFUSED, RecursionError):
+        return b""
+    texts = (bytes(each) for each in members.values())
+    held = [inner for each in texts if each[:1] == b'"' and (inner := _record_within(each))]
+    held = [inner for inner in held if probe(inner).is_certainly_a_record]
+    return held[0] if len(held) == 1 else b""
 
 
 def _deeper(text: bytes, depth: int) -> bytes:

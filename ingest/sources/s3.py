@@ -75,14 +75,21 @@ class S3Source:
         return self._ignored
 
     def objects(
-        self, selection: Selection, after: Callable[[str], str] = lambda _: ""
+        self,
+        selection: Selection,
+        after: Callable[[str], str] = lambda _: "",
+        *,
+        beside: bool = True,
     ) -> Iterator[TrailObject]:
         """The trail files selected, lazily. Raises `SourceUnreachableError`.
 
         A source that is one key's full name is read whatever that name looks like. `after` may
-        name, for a region's folder, the key behind which its files matter.
+        name, for a region's folder, the key behind which its files matter; without `beside`, what
+        lies beside the years is then left out where it sorts before that key.
         """
-        listing = Listing(self._client, self.bucket, self.prefix, self._payer, after=after)
+        listing = Listing(
+            self._client, self.bucket, self.prefix, self._payer, after=after, beside=beside
+        )
         entries = listing.entries(selection)
         return self._selected(entries, selection)
 

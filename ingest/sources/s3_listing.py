@@ -81,7 +81,8 @@ Step = Entry | Folder | Span
 class Listing:
     """Lists one prefix of one bucket. `extra` goes with every request (`RequestPayer`, say).
 
-    `after` may name, for a region's folder, the key behind which its files matter.
+    `after` may name, for a region's folder, the key behind which its files matter; what lies beside
+    the years is then listed where `beside` is set.
     """
 
     def __init__(
@@ -92,8 +93,10 @@ class Listing:
         extra: dict[str, Any] | None = None,
         *,
         after: Callable[[str], str] = lambda _: "",
+        beside: bool = True,
     ) -> None:
         self._after = after
+        self._beside = beside
         self._client = client
         self._bucket = bucket
         self._prefix = prefix
@@ -180,9 +183,10 @@ class Listing:
                 return [Span(folder.prefix)]  # beside the years
             span = _days(folder.prefix, whole, selection)
             if known := self._after(whole):
-                return [replace(span, after=known)]
+                span = replace(span, after=known)
             limited = folder.prefix == whole and (span.after or span.before)
-            return [span, *(self._undated(span) if limited else ())]
+            looked = limited and (self._beside or not known)
+            return [span, *(self._undated(span) if looked else ())]
         if found := _KIND.search(path):
             if not _in(found[1], selection.accounts):
                 return []

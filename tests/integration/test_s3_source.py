@@ -500,3 +500,16 @@ def test_the_plain_client_sees_the_same_bucket(s3_endpoint: str, bucket: str, fi
     fill(["a.json"])
     client = boto3.client("s3", endpoint_url=s3_endpoint)
     assert client.list_objects_v2(Bucket=bucket)["KeyCount"] == 1
+
+
+def test_what_lies_beside_the_years_is_listed_behind_a_mark_where_it_is_asked_for(
+    fill: Fill, opened: Callable[..., S3Source]
+) -> None:
+    region = f"AWSLogs/{ONE}/CloudTrail/eu-west-1/"
+    fill([f"{region}000000.gz", *(f"{region}2024/03/0{day}/a.json.gz" for day in range(1, 6))])
+    source = opened()
+    for beside, number in ((True, 2), (False, 1)):
+        found = source.objects(
+            Selection(since=date(2024, 3, 1)), lambda _: f"{region}2024/03/05/", beside=beside
+        )
+        assert len(list(found)) == number

@@ -133,6 +133,10 @@ FORMATS: dict[str, tuple[str, Callable[[list[Record]], str]]] = {
     "lookup query": ("array", lambda all_: compact([json.dumps(x) for x in all_])),
     "lookup query, lines": ("objects", lambda all_: _lines([json.dumps(x) for x in all_])),
     "lookup query, rows": ("array", lambda all_: compact([["e", json.dumps(x)] for x in all_])),
+    "lookup query, own names": (
+        "array",
+        lambda all_: compact([{"id": "e", "event": json.dumps(x)} for x in all_]),
+    ),
     "lookup query, members": ("lookup_events", lambda all_: compact(_looked_up(all_))),
     "lookup lines": ("lookup_events", lambda all_: _lines(_looked_up(all_))),
     "subscription": ("cloudwatch_logs", lambda all_: compact(_payload(all_))),
