@@ -43,17 +43,17 @@ class Matched:
 @dataclass(slots=True)
 class Selected:
     """What a selection did with records. `by_folder` were selected by their object's folder alone;
-    `named` says why, `left_out` names accounts and regions of records that were not selected, `met`
-    the selected ones that records had as their own."""
+    `named` says why, `left_out` names accounts and regions of records that were not selected,
+    `matched` the selected ones that records had as their own."""
 
     by_folder: int = 0
     named: Counter[tuple[Dimension, str]] = field(default_factory=Counter)
     left_out: set[tuple[Dimension, str]] = field(default_factory=set)
-    met: set[tuple[Dimension, str]] = field(default_factory=set)
+    matched: set[tuple[Dimension, str]] = field(default_factory=set)
 
     def add(self, choice: Choice) -> None:
         """Add one object's records."""
-        self.merge(Selected(choice.by_folder, choice.named, choice.left_out, choice.met))
+        self.merge(Selected(choice.by_folder, choice.named, choice.left_out, choice.matched))
 
     def merge(self, other: Selected) -> None:
         """Add those of another worker."""
@@ -61,7 +61,7 @@ class Selected:
         for name, number in other.named.items():
             if name in self.named or len(self.named) < MOST_NAMED:
                 self.named[name] += number
-        self.met |= other.met
+        self.matched |= other.matched
         room = MOST_NAMED - len(self.left_out)
         self.left_out |= set(sorted(other.left_out - self.left_out)[:room])
 

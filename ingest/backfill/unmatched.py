@@ -68,7 +68,7 @@ def unmatched(
 
 
 def _missing(kind: str, named: Iterable[str], folders: set[str], records: Selected) -> set[str]:
-    return {name for name in named if name not in folders and (kind, name) not in records.met}
+    return {name for name in named if name not in folders and (kind, name) not in records.matched}
 
 
 def _list(names: set[str]) -> str:

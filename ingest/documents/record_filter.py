@@ -94,7 +94,7 @@ class Choice:
 
     __slots__ = (
         "_account_in", "_accounts", "_day_in", "_first", "_last", "_noise", "_oldest", "_place",
-        "_region_in", "_regions", "by_folder", "left_out", "met", "named",
+        "_region_in", "_regions", "by_folder", "left_out", "matched", "named",
     )  # fmt: skip
 
     def __init__(self, wanted: RecordFilter, place: Place | None) -> None:
@@ -114,7 +114,7 @@ class Choice:
         """Records selected that would not be without their folder."""
         self.named: Counter[tuple[Dimension, str]] = Counter()
         """Why: each such record's own day, account or region (empty where it has none)."""
-        self.met: set[tuple[Dimension, str]] = set()
+        self.matched: set[tuple[Dimension, str]] = set()
         """Selected accounts and regions that records have as their own."""
         self.left_out: set[tuple[Dimension, str]] = set()
         """Accounts and regions of records that were not selected."""
@@ -131,7 +131,7 @@ class Choice:
         if self._accounts:
             own = view.recipientAccountId or ""
             if own in self._accounts:
-                self.met.add(("account", own))
+                self.matched.add(("account", own))
             elif not (self._account_in or (not own and self._place.account is None)):
                 return self._leave_out("account", own or self._place.account or "")
             else:
@@ -139,7 +139,7 @@ class Choice:
         if self._regions:
             own = view.awsRegion or ""
             if own in self._regions:
-                self.met.add(("region", own))
+                self.matched.add(("region", own))
             elif not (self._region_in or (not own and self._place.region is None)):
                 return self._leave_out("region", own or self._place.region or "")
             else:

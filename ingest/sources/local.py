@@ -52,8 +52,8 @@ class LocalSource:
     def objects(self, selection: Selection) -> Iterator[TrailObject]:
         """The trail files selected, lazily. Raises `SourceUnreachableError`.
 
-        A folder that may not be listed is handed out itself, so that opening it says so and the
-        rest goes on.
+        A folder that may not be listed is listed as an object, so that opening it fails and the
+        rest is read.
         """
         if self._glob:
             yield from self._globbed(selection)
