@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -105,6 +106,28 @@ def test_the_policy_is_read_only_and_names_what_it_allows() -> None:
     assert set(allowed) == {"s3:ListBucket", "s3:GetObject", "kms:Decrypt"}
     assert allowed["s3:GetObject"] == f"{allowed['s3:ListBucket']}/AWSLogs/*"
     assert all(not resource.endswith(":*") for resource in allowed.values())
+
+
+def test_the_python_example_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    root = {"type": "Root", "arn": "arn:aws:iam::111122223333:root"}
+    record = {
+        "eventTime": "2025-03-04T10:00:00Z",
+        "eventSource": "cloudtrail.amazonaws.com",
+        "eventName": "StopLogging",
+        "userIdentity": root,
+        "sourceIPAddress": "203.0.113.9",
+    }
+    data = json.dumps({"Records": [record, "no record"]}).encode()
+    (tmp_path / "a.json.gz").write_bytes(gzip.compress(data))
+    monkeypatch.chdir(tmp_path)
+    exec(example, {})  # noqa: S102
+    *found, fault = capsys.readouterr().out.splitlines()
+    assert found
+    assert all(line.endswith(" 10") for line in found)
+    assert fault.startswith("not read: 1 not_an_object")
 
 
 def test_files_that_are_linked_exist() -> None:

@@ -1,0 +1,99 @@
+"""The wheel as users install it: built, put into an environment of its own, and run from there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from trailhound import __version__
+
+ROOT = Path(__file__).parents[2]
+BUILD = "import sys; from hatchling.build import build_wheel; print(build_wheel(sys.argv[1]))"
+DATA = (
+    *("detections/rules/", "detections/notify/templates/", "dashboards/saved_objects/"),
+    *(
+        "trailhound/engine/locks/",
+        "trailhound/report/render/templates/",
+        "trailhound/report/render/assets/",
+    ),
+    *("trailhound/cluster/role.json", "trailhound/py.typed", "dashboards/world.json"),
+)
+COUNT = """
+from pathlib import Path
+import trailhound, detections
+from trailhound.api import RuleSet
+assert Path(trailhound.__file__).is_relative_to({site!r}), trailhound.__file__
+print(len(RuleSet.shipped().rules))
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    built = subprocess.run(
+        [sys.executable, "-c", BUILD, str(folder)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return folder / built.stdout.split()[-1]
+
+
+@pytest.fixture(scope="module")
+def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with the wheel in it. What it depends on is taken from the tests' own
+    environment, by a path file that is searched after the wheel."""
+    folder = tmp_path_factory.mktemp("installed")
+    venv.create(folder, with_pip=True)
+    found = folder / "bin" / "python"
+    subprocess.run(
+        [found, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", wheel], check=True
+    )
+    (site,) = folder.glob("lib/python*/site-packages")
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"), "utf-8")
+    return found
+
+
+def files_below(path: str) -> set[str]:
+    """Tracked files, as they are named in the wheel."""
+    listed = subprocess.run(
+        ["git", "ls-files", path], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return set(listed.stdout.split())
+
+
+def test_every_file_of_the_packages_is_in_the_wheel(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    for data in DATA:
+        wanted = files_below(data)
+        assert wanted, data
+        assert wanted <= names
+
+
+@pytest.mark.parametrize("module", [False, True], ids=["trailhound", "python -m trailhound"])
+def test_the_command_runs_from_the_wheel(python: Path, module: bool, tmp_path: Path) -> None:
+    command = [python, "-m", "trailhound"] if module else [python.parent / "trailhound"]
+    said = subprocess.run(
+        [*command, "--version"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert __version__ in said.stdout
+
+
+def test_the_shipped_rules_are_loaded_from_the_wheel(python: Path, tmp_path: Path) -> None:
+    (site,) = python.parents[1].glob("lib/python*/site-packages")
+    said = subprocess.run(
+        [python, "-c", COUNT.format(site=str(site))],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(said.stdout) > 200
