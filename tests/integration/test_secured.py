@@ -139,6 +139,11 @@ OPERATIONS: dict[str, Callable[[OpenSearch], Any]] = {
     ),
     "describe": lambda client: client.indices.get(index=DAY),
     "alias": lambda client: client.indices.get_alias(index=f"{NAMESPACE}-cloudtrail-*"),
+    "close a day": lambda client: client.indices.close(index=DAY),
+    "reopen it": lambda client: client.indices.open(index=DAY),
+    "make it read-only": lambda client: client.indices.put_settings(
+        index=DAY, body={"index.blocks.write": False}
+    ),
     "retention, closing": lambda client: client.indices.close(index=DAY),
     "retention": lambda client: client.indices.delete(index=DAY),
 }

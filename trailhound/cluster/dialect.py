@@ -23,7 +23,7 @@ from opensearchpy import OpenSearch
 
 from trailhound.cluster import mappings
 from trailhound.cluster.refusals import cluster_errors
-from trailhound.errors import RequestFailedError
+from trailhound.errors import AccessDeniedError, RequestFailedError
 
 Query = Mapping[str, Any]
 
@@ -155,8 +155,11 @@ def dialect_of(client: OpenSearch) -> Dialect:
     """The dialect of the cluster behind a client; asked once a client. Raises `ClusterError`."""
     chosen = _CHOSEN.get(client)
     if chosen is None:
-        with cluster_errors():
-            chosen = _CHOSEN[client] = from_answer(client.info())
+        try:
+            with cluster_errors():
+                chosen = _CHOSEN[client] = from_answer(client.info())
+        except AccessDeniedError:
+            return OPENSEARCH  # the request that follows names the permission it needs
     return chosen
 
 

@@ -32,12 +32,12 @@ class SteppedDatetime(_Real, metaclass=_Instances):
     """`datetime.datetime` whose now is that of the stepped clock."""
 
     @classmethod
-    def now(cls, tz: datetime.tzinfo | None = None) -> SteppedDatetime:
-        return cls.fromtimestamp(time.time(), tz)
+    def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:  # type: ignore[override]
+        return _Real.fromtimestamp(time.time(), tz)
 
     @classmethod
-    def utcnow(cls) -> SteppedDatetime:
-        return cls.fromtimestamp(time.time(), datetime.UTC).replace(tzinfo=None)
+    def utcnow(cls) -> datetime.datetime:  # type: ignore[override]
+        return _Real.fromtimestamp(time.time(), datetime.UTC).replace(tzinfo=None)
 
 
 if "TRAILHOUND_TEST_CLOCK" in os.environ:
