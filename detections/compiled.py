@@ -21,18 +21,18 @@ class Compiled:
     """`query` matches every event that the rule matches.
 
     Where it may match more (a comparison of numbers inside a `flat_object`, a field reference, a
-    regular expression beyond Lucene's), `decide` is asked of each hit's `_source`; it is None
+    regular expression beyond Lucene's), `post_filter` is asked of each hit's `_source`; it is None
     where the query is exact.
 
     Exact, that is, for events that are indexed as they came. Where a repair moved a value (a text
     too long for a term) from a field that the rule reads, the query lets the event through, and
-    `matcher` decides on the record put together again: ask `holds` of every hit that has
+    `matcher` decides on the record put together again: ask `matches` of every hit that has
     `trail.repaired`. `exact` is the query without those events, for whoever only counts;
     `repaired` is the query of those alone.
     """
 
     query: Query
-    decide: SigmaMatcher | None = None
+    post_filter: SigmaMatcher | None = None
     matcher: SigmaMatcher | None = None
     plain: Query = field(default_factory=dict)
     """The query without its look at what repairs moved; it is what people should read."""
@@ -46,23 +46,23 @@ class Compiled:
             return self
         plain, _ = dialect.translated(self.plain)
         return replace(
-            self, query=dict(query), plain=dict(plain), decide=self.decide or self.matcher
+            self, query=dict(query), plain=dict(plain), post_filter=self.post_filter or self.matcher
         )
 
-    def holds(self, source: Mapping[str, Any]) -> bool:
+    def matches(self, source: Mapping[str, Any]) -> bool:
         """Whether the rule matches the event of a hit, given all of its `_source`."""
         if self.matcher is not None and is_repaired(source):
             return self.matcher.matches(put_back(source))
-        return self.decide is None or self.decide.matches(source)
+        return self.post_filter is None or self.post_filter.matches(source)
 
     @property
     def exact(self) -> Query:
-        """What can be counted without a look at the events, if `decide` is None."""
+        """What can be counted without a look at the events, if `post_filter` is None."""
         return {"bool": {"filter": [self.plain or self.query], "must_not": [REPAIRED]}}
 
     @property
     def repaired(self) -> Query:
-        """What must be looked at by `holds` even if `decide` is None."""
+        """What must be looked at by `matches` even if `post_filter` is None."""
         return {"bool": {"filter": [self.query, REPAIRED]}}
 
 

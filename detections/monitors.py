@@ -47,7 +47,7 @@ def exported(pack: Pack, index: str) -> Exported:
             for rule in plain
             for made in [compiled[rule.id]]
         },
-        tuple(rule.title for rule in plain if compiled[rule.id].decide is not None),
+        tuple(rule.title for rule in plain if compiled[rule.id].post_filter is not None),
         tuple(rule.title for rule in pack.alerting if rule.kind != "sigma"),
     )
 
@@ -55,7 +55,7 @@ def exported(pack: Pack, index: str) -> Exported:
 def monitor(rule: Rule, query: Query, interval: timedelta, index: str) -> dict[str, Any]:
     """The body of `POST _plugins/_alerting/monitors`: a query-level monitor.
 
-    A query that is wider than its rule (`Compiled.decide` is set) stays so: nothing decides here.
+    A query that is wider than its rule (`Compiled.post_filter` is set) stays so: nothing decides here.
     It looks every `interval` (in whole minutes, at least one) at what was ingested in the last
     one, and triggers on any hit. `index` is a pattern of daily indices. It has no actions: those
     name destinations of the cluster's own.

@@ -1,7 +1,7 @@
-"""Two queries for one piece of logic: what it may match, and what it surely does.
+"""Two queries for one piece of logic: a superset and a subset of what it matches.
 
-Where the query DSL can say a thing exactly, both are the same. Where it can't, `may` lets more
-through and `sure` less; under a `not` they change places, so that the whole never misses an event
+Where the query DSL can say a thing exactly, both are the same. Where it can't, `superset` lets more
+through and `subset` less; under a `not` they change places, so that the whole never misses an event
 that the rule matches.
 """
 
@@ -18,13 +18,13 @@ NOTHING: Query = {"match_none": {}}
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """`sure` matches a part of the events that are meant, `may` those and perhaps more.
+    """`subset` matches only events that are meant, `superset` all of them and perhaps more.
 
     `exact` where the two differ by nothing that CloudTrail writes.
     """
 
-    may: Query
-    sure: Query
+    superset: Query
+    subset: Query
     exact: bool
 
     @classmethod
@@ -33,7 +33,7 @@ class Clause:
         return cls(query, query, exact=True)
 
     @classmethod
-    def at_most(cls, query: Query) -> Clause:
+    def approximate(cls, query: Query) -> Clause:
         """For what can only be narrowed down."""
         return cls(query, NOTHING, exact=query == NOTHING)
 
@@ -41,8 +41,8 @@ class Clause:
 def every(clauses: Sequence[Clause]) -> Clause:
     """All of them."""
     return Clause(
-        all_of([each.may for each in clauses]),
-        all_of([each.sure for each in clauses]),
+        all_of([each.superset for each in clauses]),
+        all_of([each.subset for each in clauses]),
         all(each.exact for each in clauses),
     )
 
@@ -50,15 +50,15 @@ def every(clauses: Sequence[Clause]) -> Clause:
 def some(clauses: Sequence[Clause]) -> Clause:
     """Any of them."""
     return Clause(
-        any_of([each.may for each in clauses]),
-        any_of([each.sure for each in clauses]),
+        any_of([each.superset for each in clauses]),
+        any_of([each.subset for each in clauses]),
         all(each.exact for each in clauses),
     )
 
 
 def negated(clause: Clause) -> Clause:
     """None of it."""
-    return Clause(_not(clause.sure), _not(clause.may), clause.exact)
+    return Clause(_not(clause.subset), _not(clause.superset), clause.exact)
 
 
 def any_of(queries: Iterable[Query]) -> Query:

@@ -51,10 +51,10 @@ def compile_matcher(matcher: SigmaMatcher, name: str = "the rule") -> Compiled:
     """The query of what `matcher` matches. Raises `RuleError`."""
     unsearched: list[str] = []
     clause = _clause(matcher.root, unsearched)
-    if clause.may == EVERYTHING and unsearched:
+    if clause.superset == EVERYTHING and unsearched:
         raise unsearchable(unsearched[0])
     moved = REPAIRED if _has_keyword(matcher.root) else _moved(matcher.fields)
-    query = any_of([clause.may, moved]) if moved else clause.may
+    query = any_of([clause.superset, moved]) if moved else clause.superset
     if leaves(query) > MOST_CLAUSES:
         raise RuleError(
             f"{name} becomes a query of {leaves(query):,} clauses; OpenSearch takes 1,024",
@@ -64,7 +64,7 @@ def compile_matcher(matcher: SigmaMatcher, name: str = "the rule") -> Compiled:
         query,
         None if clause.exact else matcher,
         matcher,
-        clause.may,
+        clause.superset,
         tuple(dict.fromkeys(unsearched)),
     )
 
@@ -92,7 +92,7 @@ def _sought(sought: FieldTest, unsearched: list[str]) -> Clause:
     missing = [path for path in read if path is not None and not fields_at(path)]
     if missing:
         unsearched += missing
-        return Clause.at_most(EVERYTHING)
+        return Clause.approximate(EVERYTHING)
     places = RAW_LEAVES if sought.field is None else fields_at(sought.field)
     return some([_at(place, sought) for place in places])
 
@@ -103,7 +103,7 @@ def _at(place: Field, sought: FieldTest) -> Clause:
     for value in sought.values:
         if isinstance(value, SigmaFieldReference):
             other = any_of(present(each) for each in fields_at(value.field))
-            clauses.append(every([Clause.at_most(present(place)), Clause.at_most(other)]))
+            clauses.append(every([Clause.approximate(present(place)), Clause.approximate(other)]))
         elif not isinstance(value, SigmaString):
             clauses.append(value_clause(place, value, sought.modifiers))
     return some(clauses)

@@ -158,7 +158,7 @@ def one_of(field: Field, values: Sequence[SigmaString]) -> Clause:
     if any(pattern.anything for pattern in patterns):
         return Clause.exactly(present(field))
     if field.kind not in ("keyword", "flat"):
-        return Clause.at_most(present(field)) if patterns else some([])
+        return Clause.approximate(present(field)) if patterns else some([])
     whole = [each.text for each in patterns if each.caseless and each.text is not None]
     rest = [each for each in patterns if not (each.caseless and each.text is not None)]
     clauses = [_terms(field, whole)] if whole else []
@@ -189,10 +189,10 @@ def _readable(field: Field, pattern: Pattern) -> Clause:
     if pattern.text is not None and pattern.exact:
         query: Query = {"term": {field.path: {"value": pattern.text, **body}}}
     elif len(pattern.wildcard()) > LONGEST or pattern.too_complex():
-        return Clause.at_most(_start(field, [pattern.prefix[: LONGEST // 5]], pattern.fold))
+        return Clause.approximate(_start(field, [pattern.prefix[: LONGEST // 5]], pattern.fold))
     else:
         query = {"wildcard": {field.path: {"value": pattern.wildcard(), **body}}}
-    return Clause.exactly(query) if pattern.exact else Clause.at_most(query)
+    return Clause.exactly(query) if pattern.exact else Clause.approximate(query)
 
 
 def _packed(field: Field, patterns: Sequence[Pattern]) -> list[Clause]:
@@ -216,11 +216,11 @@ def _packed(field: Field, patterns: Sequence[Pattern]) -> list[Clause]:
     for exact in (True, False):
         query = any_of(regexp(field, each) for made, each in groups if made is exact)
         if query != NOTHING:
-            clauses.append(Clause.exactly(query) if exact else Clause.at_most(query))
+            clauses.append(Clause.exactly(query) if exact else Clause.approximate(query))
     for fold in (True, False):
         starts = [each.prefix for each in long if each.fold is fold]
         if starts:
-            clauses.append(Clause.at_most(_start(field, starts, fold)))
+            clauses.append(Clause.approximate(_start(field, starts, fold)))
     return clauses
 
 

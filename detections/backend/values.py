@@ -52,7 +52,7 @@ def value_clause(field: Field, value: SigmaType, modifiers: frozenset[type]) -> 
         case SigmaExists():
             return Clause.exactly(present(field))
         case SigmaTimestampPart():
-            return Clause.at_most(present(field))
+            return Clause.approximate(present(field))
         case SigmaNumber():
             return _number(field, value)
         case SigmaCompareExpression():
@@ -61,16 +61,20 @@ def value_clause(field: Field, value: SigmaType, modifiers: frozenset[type]) -> 
             return _expression(field, value, modifiers)
         case SigmaCIDRExpression():
             return _network(field, value)
-    return Clause.at_most(present(field))
+    return Clause.approximate(present(field))
 
 
 def _number(field: Field, value: SigmaNumber) -> Clause:
     if field.kind == "number":
         return _range(field, {"gte": value.number, "lte": value.number})
     if field.kind not in ("keyword", "flat"):
-        return Clause.at_most(NOTHING) if field.kind == "date" else Clause.at_most(present(field))
-    sure = one_of(field, [SigmaString(written_text(value))]).may
-    same = one_of(field, [SigmaString(str(value.number))]).may
+        return (
+            Clause.approximate(NOTHING)
+            if field.kind == "date"
+            else Clause.approximate(present(field))
+        )
+    sure = one_of(field, [SigmaString(written_text(value))]).superset
+    same = one_of(field, [SigmaString(str(value.number))]).superset
     other = regexp(field, ODD_NUMBER)
     return Clause(any_of([sure, *([same] if same != sure else []), other]), sure, exact=False)
 
@@ -79,25 +83,25 @@ def _range(field: Field, limits: dict[str, float | int]) -> Clause:
     query: Query = {"range": {field.path: limits}}
     # A float of the index has half the digits of the event's.
     decimal = field.path in ("geolocation.latitude", "geolocation.longitude")
-    return Clause.at_most(present(field)) if decimal else Clause.exactly(query)
+    return Clause.approximate(present(field)) if decimal else Clause.exactly(query)
 
 
 def _compared(field: Field, value: SigmaCompareExpression) -> Clause:
     if isinstance(value.number, SigmaTimestampPart):
-        return Clause.at_most(present(field))
+        return Clause.approximate(present(field))
     if field.kind == "number" and value.op in _RANGES:
         return _range(field, {_RANGES[value.op]: value.number.number})
     if field.kind in ("keyword", "flat"):
-        return Clause.at_most(regexp(field, NUMBER))
-    return Clause.at_most(present(field))
+        return Clause.approximate(regexp(field, NUMBER))
+    return Clause.approximate(present(field))
 
 
 def _expression(field: Field, value: SigmaRegularExpression, modifiers: frozenset[type]) -> Clause:
     if field.kind not in ("keyword", "flat"):
-        return Clause.at_most(present(field))
+        return Clause.approximate(present(field))
     made = translated(value, modifiers)
     query = regexp(field, made.pattern)
-    return Clause.exactly(query) if made.exact else Clause.at_most(query)
+    return Clause.exactly(query) if made.exact else Clause.approximate(query)
 
 
 def _network(field: Field, value: SigmaCIDRExpression) -> Clause:
@@ -107,13 +111,13 @@ def _network(field: Field, value: SigmaCIDRExpression) -> Clause:
     exact = isinstance(network, IPv4Network) or ip_address("::ffff:0:0") not in network
     if field.path == "sourceIPAddress":
         alone = Clause.exactly(regexp(field, ONE_ADDRESS))
-        return every([Clause.exactly(inside) if exact else Clause.at_most(inside), alone])
+        return every([Clause.exactly(inside) if exact else Clause.approximate(inside), alone])
     if field.kind == "ip":
         query: Query = {"term": {field.path: {"value": str(network)}}}
-        return Clause.exactly(query) if exact else Clause.at_most(query)
+        return Clause.exactly(query) if exact else Clause.approximate(query)
     if field.kind not in ("keyword", "flat"):
-        return Clause.at_most(NOTHING)
-    return Clause.at_most(regexp(field, f"{_octets(network)}[0-9a-fA-F:.]*|[^ ]*:[^ ]*"))
+        return Clause.approximate(NOTHING)
+    return Clause.approximate(regexp(field, f"{_octets(network)}[0-9a-fA-F:.]*|[^ ]*:[^ ]*"))
 
 
 def _octets(network: object) -> str:

@@ -87,7 +87,7 @@ class PlainParts:
         self._touch = touch
         fields = [name for leaf in self.leaves for name in leaf.group_by]
         fields += [leaf.field for leaf in self.leaves if leaf.field]
-        decided = any(leaf.compiled.decide for leaf in self.leaves)
+        decided = any(leaf.compiled.post_filter for leaf in self.leaves)
         self._reader = FieldReader(dict.fromkeys(fields), decided=decided)
         self._named = len(self.leaves) > 1
 
@@ -163,7 +163,7 @@ class PlainParts:
             return False
         if not self._reader.must_be_decided(hit):
             return True
-        return leaf.compiled.holds(hit["_source"])
+        return leaf.compiled.matches(hit["_source"])
 
 
 def any_of(queries: Sequence[Query]) -> Query:

@@ -15,13 +15,13 @@ ENTIRE_PAGE = 1_000
 
 def reader_for(compiled: Compiled, fields: Collection[str] = ()) -> FieldReader:
     """What reads some fields of a rule's hits, and what decides on these."""
-    return FieldReader(fields, decided=compiled.decide is not None)
+    return FieldReader(fields, decided=compiled.post_filter is not None)
 
 
 def decided(compiled: Compiled, reader: FieldReader, hits: Iterable[Hit]) -> Iterator[Hit]:
     """Those of a query's hits that the rule matches."""
     for hit in hits:
-        if not reader.must_be_decided(hit) or compiled.holds(hit["_source"]):
+        if not reader.must_be_decided(hit) or compiled.matches(hit["_source"]):
             yield hit
 
 
@@ -45,7 +45,7 @@ class Matching:
 
     def any(self, *filters: Query) -> bool:
         """Whether there is such an event."""
-        if self.compiled.decide is not None:
+        if self.compiled.post_filter is not None:
             return next(self.hits(*filters, page=_FEW), None) is not None
         exact = _every(self.compiled.exact, *filters)
         reply = self.snapshot.search(exact, size=1, _source=False, track_total_hits=False)
@@ -56,14 +56,14 @@ class Matching:
 
     def counted_by_engine(self, *filters: Query) -> bool:
         """Whether aggregations over `where` are exact: no event of these has to be decided."""
-        if self.compiled.decide is not None:
+        if self.compiled.post_filter is not None:
             return False
         repaired = _every(self.compiled.repaired, *filters)
         reply = self.snapshot.search(repaired, size=1, _source=False, track_total_hits=False)
         return not reply["hits"]["hits"]
 
     def _decided(self, query: Query, page: int | None) -> Iterator[Hit]:
-        if page is None and self.compiled.decide is not None:
+        if page is None and self.compiled.post_filter is not None:
             page = ENTIRE_PAGE
         hits = self.snapshot.hits(
             query, self.reader.request(), entire=self.reader.must_be_entire, page=page

@@ -255,7 +255,7 @@ class Search:
             answer = _answer(reply)
             total = int(answer["hits"]["total"]["value"])
             repaired = int(answer.get("aggregations", {}).get("repaired", {}).get("doc_count", 0))
-            if compiled.decide is not None and total:
+            if compiled.post_filter is not None and total:
                 total = self._number(compiled, span.query())
             elif repaired:
                 total += self._number(compiled, span.query(), REPAIRED) - repaired

@@ -93,7 +93,7 @@ def explained(pack: Pack, rule: Rule) -> tuple[dict[str, Any], list[str]]:
         return told, [note for part in parts for note in explained(pack, part)[1]]
     compiled = pack.compiled[rule.id]
     notes = []
-    if compiled.decide is not None:
+    if compiled.post_filter is not None:
         notes.append("the query lets more through than the rule means: each hit is then decided")
     notes += [
         f"the index does not search {path!r}: it narrows nothing, and is read from each hit"

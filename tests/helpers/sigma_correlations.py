@@ -67,5 +67,5 @@ def exactly(mark: str) -> Callable[[SigmaRule], Compiled]:
 def loosely(mark: str) -> Callable[[SigmaRule], Compiled]:
     """A compiler whose queries find all events of the mark, and leave the rest to the matcher."""
     return lambda rule: Compiled(
-        {"term": {"recipientAccountId": mark}}, decide=SigmaMatcher.from_rule(rule)
+        {"term": {"recipientAccountId": mark}}, post_filter=SigmaMatcher.from_rule(rule)
     )

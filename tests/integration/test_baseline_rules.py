@@ -40,7 +40,7 @@ def compiled(mark: str, *, decided: bool = False) -> Compiled:
     query = {"term": {"recipientAccountId": mark}}
     matcher = SigmaMatcher.from_detection({"call": {"eventName": "Call"}})
     if decided:
-        return Compiled(query, decide=matcher)
+        return Compiled(query, post_filter=matcher)
     return Compiled({"bool": {"filter": [query, {"term": {"eventName": "Call"}}]}})
 
 

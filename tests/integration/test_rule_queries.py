@@ -64,8 +64,8 @@ def test_the_engine_finds_what_the_matcher_finds(
         for (rule, compiled), reply in zip(batch, replies, strict=True):
             assert "error" not in reply, (rule.title, reply["error"])
             found = {hit["_id"] for hit in reply["hits"]["hits"]}
-            if compiled.decide is not None:
-                found = {each for each in found if compiled.decide.matches(stored[each])}
+            if compiled.post_filter is not None:
+                found = {each for each in found if compiled.post_filter.matches(stored[each])}
             assert rule.events is not None
             matcher = SigmaMatcher.from_rule(rule.events)
             if found != {each for each, event in stored.items() if matcher.matches(event)}:

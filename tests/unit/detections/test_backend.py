@@ -41,7 +41,7 @@ def test_null_is_absent_or_null() -> None:
 def test_a_network_is_sought_in_source_ip() -> None:
     made = compile_detection(of("sourceIPAddress|cidr", "203.0.113.0/24"))
     assert {"term": {"source.ip": {"value": "203.0.113.0/24"}}} in made.plain["bool"]["filter"]
-    assert made.decide is None
+    assert made.post_filter is None
 
 
 def test_ecs_names_are_the_raw_fields() -> None:
@@ -78,7 +78,7 @@ def test_alternatives_inside_a_free_form_object_stand_in_brackets() -> None:
     ],
 )
 def test_where_the_query_is_not_exact_the_matcher_decides(detection: dict[str, Any]) -> None:
-    assert compile_detection(detection).decide is not None
+    assert compile_detection(detection).post_filter is not None
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_where_the_query_is_not_exact_the_matcher_decides(detection: dict[str, A
     ],
 )
 def test_where_it_is_exact_nobody_has_to(detection: dict[str, Any]) -> None:
-    assert compile_detection(detection).decide is None
+    assert compile_detection(detection).post_filter is None
 
 
 def test_a_negation_of_what_can_only_be_narrowed_lets_everything_through() -> None:
@@ -108,7 +108,7 @@ def test_a_field_that_is_not_searched_narrows_nothing_and_is_told() -> None:
     made = compile_detection({"s": {"eventName": "X", "status": "success"}})
     assert made.unsearched == ("status",)
     assert made.plain == plain(of("eventName", "X"))
-    assert made.decide is not None
+    assert made.post_filter is not None
     with pytest.raises(RuleError, match="'eventname'") as caught:
         compile_detection(of("eventname", "X"))
     assert "'eventName'" in caught.value.hint
@@ -130,8 +130,8 @@ def test_events_whose_values_were_moved_by_a_repair_are_let_through() -> None:
             ],
         },
     }
-    assert made.holds(source)
-    assert not compile_detection(of("requestParameters.policyDocument", long)).holds(source)
+    assert made.matches(source)
+    assert not compile_detection(of("requestParameters.policyDocument", long)).matches(source)
 
 
 @pytest.mark.parametrize("field", ["userAgent", "requestParameters.a", "requestParameters"])
@@ -146,7 +146,7 @@ def test_lists_of_any_length_stay_within_the_engines_limits(field: str, shape: s
 def test_values_beyond_the_limit_of_one_terms_query_stand_in_two() -> None:
     addresses = [f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}" for n in range(70_000)]
     made = compile_detection(of("sourceIPAddress", addresses))
-    assert made.decide is None
+    assert made.post_filter is None
     assert [len(each["terms"]["sourceIPAddress"]) for each in made.plain["bool"]["should"]] == [
         65_536,
         70_000 - 65_536,

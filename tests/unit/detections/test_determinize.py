@@ -56,4 +56,4 @@ def test_counted_repetition_becomes_any_where_it_is_too_much(source: str) -> Non
 )
 @pytest.mark.parametrize("field", ["eventName", "requestParameters.name"])
 def test_many_single_wildcards_are_decided_event_by_event(value: str, field: str) -> None:
-    assert compile_detection({"s": {field: value}}).decide is not None
+    assert compile_detection({"s": {field: value}}).post_filter is not None
