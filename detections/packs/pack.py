@@ -81,10 +81,21 @@ class Pack:
 def load(settings: DetectionSettings, more: Sequence[Path] = ()) -> Pack:
     """The shipped pack, those of the settings, and `more`, with exceptions and overrides.
 
-    Raises `UsageError` for a path that isn't there; all that is wrong inside one is a fault.
+    A path of `detections.rules` that does not exist is a fault, as is all that is wrong inside
+    one; the other rules load. Raises `UsageError` for a missing path of `more` and for a missing
+    exception.
     """
     shipped = [SHIPPED] if settings.shipped and SHIPPED.is_dir() else []
-    return load_paths([*shipped, *settings.rules, *more], settings)
+    missing = [path for path in settings.rules if not path.expanduser().exists()]
+    present = [path for path in settings.rules if path not in missing]
+    pack = load_paths([*shipped, *present, *more], settings)
+    faults = (
+        Fault(
+            Place(path), "detections.rules: no such file or folder", "check the path", what="file"
+        )
+        for path in missing
+    )
+    return replace(pack, faults=(*faults, *pack.faults))
 
 
 def load_paths(paths: Iterable[Path], settings: DetectionSettings) -> Pack:

@@ -61,9 +61,11 @@ def detector(
 
 
 def rules_in_force(settings: Settings, more: Sequence[Path] = ()) -> Pack:
-    """The pack that settings and `--rules` name. Raises `UsageError` for a path that is not there.
+    """The pack that settings and `--rules` name. Raises `UsageError` where `--rules` names a path
+    that does not exist.
 
-    A placeholder that has no values, a broken file: faults of the pack, and no errors.
+    A missing path of the settings, a placeholder without values, a broken file: faults of the
+    pack, and no errors.
     """
     return load(settings.detections, more)
 

@@ -56,7 +56,8 @@ def detect(
     """Run the rules over history, by the time events happened, and raise alerts.
 
     Without `--since` and `--until`, over all there is. Run it again whenever you like: what was
-    found before is the same alert.
+    found before is the same alert. Exits with 1 where a rule or a day could not be used; the
+    others run.
 
     Example: `trailhound detect --since 2025-03-01 --until 2025-03-31`
     """
@@ -69,7 +70,8 @@ def detect(
     show(pack, found, history.survey, dry_run=dry_run, json=json)
     if ends is not None and not json:
         say(f"events in the index are from {ends[0]:%Y-%m-%d} to {ends[1]:%Y-%m-%d}")
-    if not history.complete or any(each.errors for each in found.values()):
+    left_out = any(fault.stops for fault in pack.problems)
+    if left_out or not history.complete or any(each.errors for each in found.values()):
         raise typer.Exit(1)
 
 

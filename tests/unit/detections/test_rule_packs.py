@@ -271,3 +271,11 @@ def test_all_rules_of_sigmahq_load(shared_data: Path) -> None:
     made = load_paths([shared_data / "sigmahq"], DetectionSettings())
     assert len(made.rules) == len(made.compiled) == 57
     assert not any(fault.stops for fault in made.faults)
+
+
+def test_a_missing_path_of_the_settings_is_a_fault_and_the_other_rules_load(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    made = load(DetectionSettings(rules=[gone]))
+    (fault,) = [each for each in made.problems if each.stops]
+    assert (fault.place.path, fault.what) == (gone, "file")
+    assert made.rules == load(DetectionSettings()).rules
