@@ -55,7 +55,7 @@ def exported(pack: Pack, index: str) -> Exported:
 def monitor(rule: Rule, query: Query, interval: timedelta, index: str) -> dict[str, Any]:
     """The body of `POST _plugins/_alerting/monitors`: a query-level monitor.
 
-    A query that is wider than its rule (`Compiled.post_filter` is set) stays so: no matcher runs here.
+    A query that is wider than its rule (`Compiled.post_filter` is set) stays wider.
     It looks every `interval` (in whole minutes, at least one) at what was ingested in the last
     one, and triggers on any hit. `index` is a pattern of daily indices. It has no actions: those
     name destinations of the cluster's own.
