@@ -62,7 +62,7 @@ class LocalEngine:
     `lock` names the jars (default: those of `version`). `plugins` are classes, `plugin_jars` their
     jars and `settings` lines of `opensearch.yml` to add; `prepare` is called with the node's
     configuration folder before each start; `health` asks a running engine for `_cluster/health`,
-    where plain HTTP won't do.
+    where plain HTTP won't do; `main_class` starts the node, from the jars or from `plugin_jars`.
     """
 
     folder: Path
@@ -76,6 +76,7 @@ class LocalEngine:
     settings: Mapping[str, Any] = field(default_factory=dict)
     prepare: Callable[[Path], None] | None = None
     health: Callable[[], Health | None] | None = None
+    main_class: str = node.MAIN_CLASS
 
     def __post_init__(self) -> None:
         self.folder = self.folder.absolute()
@@ -226,7 +227,7 @@ class LocalEngine:
         arguments = ("-pluginTypes", ",".join(self.plugins)) if self.plugins else ()
         heap = self.heap_mb or machine.default_heap_mb()
         command = node.command(
-            artifacts.java(), class_path, self.folder, self.port, heap, arguments
+            artifacts.java(), class_path, self.folder, self.port, heap, arguments, self.main_class
         )
         with node.console_file(self.folder).open("wb") as console:
             process = subprocess.Popen(

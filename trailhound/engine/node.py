@@ -125,6 +125,7 @@ def command(
     port: int,
     heap_mb: int,
     arguments: Sequence[str] = (),
+    main_class: str = MAIN_CLASS,
 ) -> list[str]:
     """The command line of a node that listens on `port`."""
     return [
@@ -136,7 +137,7 @@ def command(
         f"-Djava.io.tmpdir={folder / 'tmp'}",
         "-cp",
         ":".join(map(str, class_path)),
-        MAIN_CLASS,
+        main_class,
         "-basePath",
         str(folder),
         "-numOfNode",
