@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from opensearchpy import OpenSearch
@@ -220,3 +221,34 @@ def old_rule_marks(client: OpenSearch, settings: Settings) -> dict[str, Document
 
 def _sha(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+# A whole installation, as a daemon of that release left it.
+
+STATE = Path(__file__).with_name("last_release_state.json")
+"""Templates, indices and documents recorded from that release: a daemon that watched a folder with
+one file, two rules and a webhook that could not be reached."""
+RECORDED_ON = date(2026, 11, 28)
+RAISED = ("c06e751ad7b1a4104e969339", "ef00005f36c0c78d74f2e650")
+"""Its alerts, of the rules `DELETED` and `BURST`; neither was delivered."""
+
+
+def restore(client: OpenSearch, settings: Settings, day: date) -> None:
+    """Make it on a cluster as if it had been recorded on this day (UTC)."""
+    text = STATE.read_text().replace("NAMESPACE-", settings.prefix)
+    state = json.loads(_moved(text, day))
+    names = Names(settings.prefix)
+    for name, body in state["templates"].items():
+        client.indices.put_index_template(name=names.prefix + name, body=body)
+    for name, index in state["indices"].items():
+        client.indices.create(index=names.prefix + name, body=index["body"])
+        if index["documents"]:
+            store(client, names.prefix + name, index["documents"].items())
+
+
+def _moved(text: str, day: date) -> str:
+    """The recorded state with its dates so many days later or earlier, times of day unchanged."""
+    for separator in ("-", "."):
+        written = f"%Y{separator}%m{separator}%d"
+        text = text.replace(f"{RECORDED_ON:{written}}", f"{day:{written}}")
+    return text

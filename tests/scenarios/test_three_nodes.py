@@ -1,0 +1,149 @@
+"""A day on a cluster of three engine processes with one replica.
+
+Nodes are killed while a daemon and a backfill write.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers.detection_rules import DELETED, write_rules
+from tests.helpers.installation import Hook, Installation, readiness, stamp
+from tests.helpers.processes import identity_holds, printed, start
+from tests.helpers.queues import until
+from tests.helpers.receiver import Receiver
+from tests.helpers.three_nodes import ThreeNodes, three_nodes
+from tests.helpers.trails import documents, ledger, own_settings, record, write_trail
+from tests.integration.test_run_command import free_address
+from trailhound.cluster.client import connect
+
+FILES, EVENTS = 60, 200
+"""Of the backfill: files, and events in each."""
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[ThreeNodes]:
+    with three_nodes() as started:
+        yield started
+
+
+def cluster_health(url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{url}/_cluster/health", timeout=10) as reply:
+        found: dict[str, Any] = json.loads(reply.read())
+        return found
+
+
+def test_nodes_are_killed_and_nothing_is_lost_or_there_twice(
+    nodes: ThreeNodes, tmp_path: Path
+) -> None:
+    now, hook, address = datetime.now(UTC), Hook(), free_address()
+    watched, export = tmp_path / "watched", tmp_path / "export"
+    watched.mkdir()
+    pack = write_rules(tmp_path / "rules") / "rules.yml"
+    pack.write_text(pack.read_text().replace("interval: 1s", "interval: 5s"))
+    settings = own_settings(
+        nodes.urls[0], "three", tmp_path / "home", cluster={"hosts": nodes.urls}
+    )
+    content = {
+        "cluster": {"hosts": nodes.urls, "timeout": 20},
+        "index": {"replicas": 1},
+        "ingest": {"batch_seconds": 0.2},
+        "detections": {"shipped": False, "rules": [str(tmp_path / "rules")]},
+        "notify": {
+            "channels": [
+                {
+                    "name": "hook",
+                    "kind": "webhook",
+                    "url": "http://127.0.0.1:1/",
+                    "secret": "a-secret-of-this-test",
+                    "level": "low",
+                }
+            ]
+        },
+        "run": {
+            "listen": address,
+            "log": "json",
+            "lease_seconds": 5,
+            "sources": [{"watch": str(watched), "every": 0.5}],
+        },
+    }
+    when = stamp(now - timedelta(minutes=2))
+    written: set[str] = set()
+
+    def arrive(name: str) -> None:
+        """A file for the daemon: nine plain events, and one that a rule is about."""
+        deletion = {"eventSource": "cloudtrail.amazonaws.com", "eventName": "DeleteTrail"}
+        made = [record(eventTime=when) for _ in range(9)]
+        made.append(record(eventTime=when, **deletion))
+        written.update(each["eventID"] for each in made)
+        write_trail(watched, made, name)
+
+    for number in range(FILES):
+        day = stamp(now - timedelta(days=number % 5))
+        made = [record(eventTime=day) for _ in range(EVENTS)]
+        written.update(each["eventID"] for each in made)
+        write_trail(export, made, f"{number:03}")
+
+    with Receiver(hook) as receiver:
+        content["notify"]["channels"][0]["url"] = f"http://127.0.0.1:{receiver.port}/hook"  # type: ignore[index]
+        it = Installation(settings, tmp_path, content)
+        it.trailhound("init")
+        assert it.json("status")["health"] == "green"
+        client = connect(settings)
+
+        def done() -> int:
+            return sum(each["state"] == "done" for each in ledger(client, settings))
+
+        with it.daemon() as daemon:
+            until(lambda: readiness(address)[0] == 200, "a daemon that is ready")
+            arrive("before")
+            until(lambda: done() == 1, "the first file")
+            backfill = start(settings, "backfill", export, "--json", "--config", it.file)
+            try:
+                until(lambda: done() > 8, "a part of the backfill")
+                assert backfill.poll() is None, "killed in the middle"
+                nodes.kill(0)
+                arrive("meanwhile")
+                stdout, stderr = backfill.communicate(timeout=200)
+            finally:
+                backfill.kill()
+                backfill.wait()
+            assert backfill.returncode == 0, stderr.decode()
+            assert identity_holds(printed(stdout))
+            until(lambda: done() == FILES + 2, "all files")
+            until(lambda: cluster_health(nodes.urls[1])["number_of_nodes"] == 2, "two nodes")
+            status = it.json("status")
+            assert status["health"] == cluster_health(nodes.urls[1])["status"]
+            until(lambda: readiness(address) == (200, set()), "ready with two nodes of three")
+            assert it.failed_checks() == set()
+
+            # No majority: the cluster takes nothing, and everything says so.
+            nodes.kill(1)
+            arrive("in between")
+            until(lambda: readiness(address)[0] == 503, "a daemon without a cluster")
+            assert readiness(address)[1], "and it says why"
+            it.trailhound("status", code=3)
+            nodes.start(0, 1)
+            until(lambda: cluster_health(nodes.urls[2])["status"] == "green", "a whole cluster")
+            until(lambda: done() == FILES + 3, "the file of the time without a cluster")
+            until(lambda: len(hook.accepted) == 3, "the messages")
+            until(lambda: readiness(address) == (200, set()), "a daemon that is ready again")
+            assert it.json("status")["health"] == "green"
+            it.stop(daemon)
+
+        assert set(documents(client, settings)) == written
+        entries = ledger(client, settings)
+        assert all(identity_holds(each) for each in entries)
+        assert sum(each["read"] for each in entries) == FILES * EVENTS + 30
+        assert not any(each["dead_lettered"] or each["filtered"] for each in entries)
+        alerts = it.json("alerts", "list")["alerts"]
+        assert Counter(each["rule"]["id"] for each in alerts) == {DELETED: 3}
+        assert Counter(hook.accepted) == {each["id"]: 1 for each in alerts}
