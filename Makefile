@@ -7,7 +7,7 @@ WORKERS ?= 2
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check unit bench screenshots lock clean
+.PHONY: demo test test-all check unit bench screenshots lock clean
 
 $(VENV)/run.stamp: requirements/run.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Trailhound needs Python 3.11 or newer; {sys.executable} is {v[0]}.{v[1]}. Try: make $(MAKECMDGOALS) PYTHON=python3.12")'
@@ -31,6 +31,13 @@ check: $(VENV)/dev.stamp
 
 test: check
 	$(PYTEST)
+
+# The whole suite, then everything that asks an engine on each further product and version.
+PRODUCTS := 2.19 elasticsearch-8.19 elasticsearch-9.5
+test-all: test
+	for product in $(PRODUCTS); do \
+		TRAILHOUND_TEST_PRODUCT=$$product $(PYTEST) tests/integration || exit 1; \
+	done
 
 unit: $(VENV)/dev.stamp
 	$(PYTEST) tests/unit

@@ -42,6 +42,8 @@ def usage(client: OpenSearch, settings: Settings, pack: Pack) -> Usage:
     with cluster_errors(settings):
         seen = _present(client, index, {*searched, *LEAVES})
         inside = _inside(client, index)
+    # Elasticsearch finds values at a path, and not what lies below it.
+    seen |= {path for path in searched if any(each.startswith(f"{path}.") for each in inside)}
     return Usage(
         {path: titles for path, titles in asked.items() if path not in searched},
         {path: titles for path, titles in searched.items() if path not in seen},
@@ -80,9 +82,8 @@ def _present(client: OpenSearch, index: str, paths: set[str]) -> set[str]:
         lines: list[dict[str, Any]] = []
         for path in some:
             moved = {"term": {"trail.repaired": {"value": path}}}  # by a repair, from there
-            query, _ = dialect.translated(
-                any_of([moved, *(present(field) for field in fields_at(path))])
-            )
+            held = [dict(dialect.presence(at.path, present(at))) for at in fields_at(path)]
+            query = any_of([moved, *held])
             lines += [
                 {"index": index, "ignore_unavailable": True, "allow_no_indices": True},
                 {"size": 0, "terminate_after": 1, "track_total_hits": 1, "query": query},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,8 +56,14 @@ def _rank(item: pytest.Item) -> int:
 
 
 @pytest.fixture(scope="session")
-def engine() -> Iterator[str]:
-    """The address of a real OpenSearch 3.8.0 (or of `TRAILHOUND_TEST_ENGINE`)."""
+def engine(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a real OpenSearch 3.8.0, or of what `TRAILHOUND_TEST_ENGINE` (an address) or
+    `TRAILHOUND_TEST_PRODUCT` (a name of `ENGINES`) says.
+    """
+    product = os.environ.get("TRAILHOUND_TEST_PRODUCT", "3.8")
+    if ENGINES[product] != "engine":
+        yield str(request.getfixturevalue(ENGINES[product]))
+        return
     with session_engine() as url:
         yield url
 

@@ -88,18 +88,31 @@ def _engine(folder: Path, port: int, version: str) -> LocalEngine:
     return LocalEngine(folder, port, version=version, heap_mb=HEAP_MB, start_timeout=START_SECONDS)
 
 
+def remove_documents(client: OpenSearch, index: str) -> None:
+    """Delete what is in these indices, which stay. Not by query: no artifact of Elasticsearch's
+    has that.
+    """
+    while True:
+        client.indices.refresh(index=index)
+        found = client.search(index=index, body={"size": 10_000, "_source": False})["hits"]["hits"]
+        if not found:
+            return
+        lines = [{"delete": {"_index": hit["_index"], "_id": hit["_id"]}} for hit in found]
+        client.bulk(body=lines)
+
+
+def remove_indices(client: OpenSearch, pattern: str) -> None:
+    """Delete indices by name: Elasticsearch refuses to delete by pattern."""
+    rows = client.cat.indices(index=pattern, format="json", expand_wildcards="all")
+    if rows:
+        client.indices.delete(index=",".join(row["index"] for row in rows))
+
+
 def remove_namespace(url: str, namespace: str) -> None:
     """Delete everything of a namespace that was made on the engine: indices, templates, aliases."""
     client = OpenSearch(url, timeout=60)
     try:
-        names = [
-            each["index"]
-            for each in client.cat.indices(
-                index=f"{namespace}-*", format="json", expand_wildcards="all"
-            )
-        ]
-        if names:
-            client.indices.delete(index=",".join(names))
+        remove_indices(client, f"{namespace}-*")
         for kind, key in (
             ("_index_template", "index_templates"),
             ("_component_template", "component_templates"),

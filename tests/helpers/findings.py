@@ -12,6 +12,7 @@ from opensearchpy import OpenSearch, helpers
 
 from detections.finding import Finding, Group
 from detections.rule import Attack, Place, Rule
+from tests.helpers.engines import remove_documents
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 
@@ -49,13 +50,7 @@ def event_id(second: int) -> str:
 def emptied(client: OpenSearch, settings: Settings) -> OpenSearch:
     """The cluster of a module's tests as `init` left it, which costs less than `init`."""
     names = Names(settings.prefix)
-    everything = f"{names.days},{names.alerts},{names.ledger}"
-    client.indices.refresh(index=everything)
-    client.delete_by_query(
-        index=everything,
-        body={"query": {"match_all": {}}},
-        params={"refresh": "true", "conflicts": "proceed"},
-    )
+    remove_documents(client, f"{names.days},{names.alerts},{names.ledger}")
     return client
 
 

@@ -18,7 +18,7 @@ from detections.alerts.burst import Fact, burst_of
 from detections.alerts.document import counting, raised
 from detections.finding import Finding
 from detections.rule import Attack, Place, Rule
-from tests.helpers.engines import remove_namespace
+from tests.helpers.engines import remove_documents, remove_namespace
 from tests.helpers.reports import HOSTILE
 from tests.helpers.trails import backfill, documents, own_settings, prepared, record, write_trail
 from trailhound.cluster import templates
@@ -399,9 +399,7 @@ def alerts(stand: Stand) -> Iterator[list[str]]:
     raise_alert(stand, low, names[:2], merged_into="other")
     yield names
     index = templates.Names(stand.settings.prefix).alerts
-    stand.client.delete_by_query(
-        index=index, body={"query": {"match_all": {}}}, params={"refresh": "true"}
-    )
+    remove_documents(stand.client, index)
 
 
 def test_findings_are_the_gravest_of_each_band(stand: Stand, alerts: list[str]) -> None:

@@ -10,6 +10,7 @@ from detections.packs.pack import load_paths
 from detections.samples import DEFAULTS, OVERLAID, read_samples
 from tests.helpers.trails import backfill, own_settings, prepared, write_trail
 from tests.unit.detections.packs import RULES, shipped
+from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.templates import Names
 from trailhound.settings import DetectionSettings
 
@@ -53,7 +54,9 @@ def test_the_engine_finds_what_the_matcher_finds(
     pack = load_paths([RULES], DetectionSettings())
     assert [str(fault) for fault in pack.faults if fault.stops] == []
 
-    asked = [(rule, pack.compiled[rule.id]) for rule in pack.rules if rule.events is not None]
+    dialect = dialect_of(client)
+    plain = [rule for rule in pack.rules if rule.events is not None]
+    asked = [(rule, pack.compiled[rule.id].on(dialect)) for rule in plain]
     different = []
     for start in range(0, len(asked), AT_ONCE):
         batch = asked[start : start + AT_ONCE]

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from detections.backend.compiler import compile_detection
 from detections.events.search import Search
 from detections.rule import Place, Rule
+from tests.helpers.engines import remove_indices
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from tests.integration.test_search_oracle import ALL_TIME
 from trailhound.cli.main import app
@@ -172,7 +173,7 @@ def test_a_day_that_is_gone_before_its_hits_are_read_fails_the_rule(
     compiled = {"a": compile_detection({"s": detection})}
     (found,) = Search(client, settings, first_page=1, hits_page=2).find([one], compiled, ALL_TIME)
     assert next(found.findings).count == 1
-    client.indices.delete(index=Names(settings.prefix).days)
+    remove_indices(client, Names(settings.prefix).days)
     with pytest.raises(ClusterError):
         list(found.findings)
 

@@ -81,6 +81,10 @@ class Dialect:
         """
         return query, True
 
+    def presence(self, path: str, query: Query) -> Query:  # noqa: ARG002
+        """A query for a value at a path; `query` is how OpenSearch is asked for it."""
+        return query
+
     def open_point_in_time(self, client: OpenSearch, index: str, keep_alive: str) -> str:
         """Its id. Raises opensearch-py's exceptions."""
         made = client.create_pit(
@@ -133,6 +137,11 @@ class Elasticsearch(Dialect):
     def translated(self, query: Query) -> tuple[Query, bool]:
         made = _translated(query, wider=True)
         return made, made == query
+
+    def presence(self, path: str, query: Query) -> Query:
+        """On a leaf `exists` sees a value at that very path, and none below it."""
+        made, exact = self.translated(query)
+        return made if exact else {"exists": {"field": path}}
 
     def open_point_in_time(self, client: OpenSearch, index: str, keep_alive: str) -> str:
         made = client.transport.perform_request(

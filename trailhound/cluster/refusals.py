@@ -32,7 +32,10 @@ from trailhound.errors import (
 )
 from trailhound.settings import Settings
 
-ROLE_HINT = "give it the permissions of the role shipped as trailhound/cluster/role.json"
+ROLE_HINT = (
+    "give it the permissions of the role shipped as trailhound/cluster/role.json "
+    "(Elasticsearch: role.elasticsearch.json)"
+)
 UP_HINT = "start the local engine with `trailhound up`, or name a cluster with --url"
 LONGEST_REASON = 500
 

@@ -10,6 +10,10 @@ ROLE_FILE = Path(__file__).with_name("role.json")
 """The body of `PUT _plugins/_security/api/roles/trailhound`, for no namespace."""
 
 
+ELASTICSEARCH_ROLE_FILE = Path(__file__).with_name("role.elasticsearch.json")
+"""The body of `PUT _security/role/trailhound` of Elasticsearch, for no namespace."""
+
+
 def least_privilege_role(namespace: str = "") -> dict[str, Any]:
     """The role in the security plugin's format, its index patterns under `namespace`.
 
