@@ -86,7 +86,7 @@ def load(settings: DetectionSettings, more: Sequence[Path] = ()) -> Pack:
     exception.
     """
     shipped = [SHIPPED] if settings.shipped and SHIPPED.is_dir() else []
-    missing = [path for path in settings.rules if not path.expanduser().exists()]
+    missing = missing_paths(settings)
     present = [path for path in settings.rules if path not in missing]
     pack = load_paths([*shipped, *present, *more], settings)
     faults = (
@@ -96,6 +96,11 @@ def load(settings: DetectionSettings, more: Sequence[Path] = ()) -> Pack:
         for path in missing
     )
     return replace(pack, faults=(*faults, *pack.faults))
+
+
+def missing_paths(settings: DetectionSettings) -> list[Path]:
+    """The paths of `detections.rules` that do not exist."""
+    return [path for path in settings.rules if not path.expanduser().exists()]
 
 
 def load_paths(paths: Iterable[Path], settings: DetectionSettings) -> Pack:

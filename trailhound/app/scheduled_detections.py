@@ -11,11 +11,12 @@ from opensearchpy import OpenSearch
 
 from detections.notify.notifier import Notifier
 from detections.packs.describe import line
+from detections.packs.pack import missing_paths
 from detections.running.due_rules import DueRules, Ran
 from detections.running.scheduler import Job, Turn
 from ingest.sources.session import aws_session
 from trailhound.app.detection import detector, rules_in_force
-from trailhound.errors import TrailhoundError
+from trailhound.errors import TrailhoundError, UsageError
 from trailhound.settings import Settings
 
 LOG = logging.getLogger("trailhound.detections")
@@ -91,6 +92,9 @@ class ScheduledDetections:
 
     def _make(self) -> tuple[DueRules, Notifier]:
         settings = self._settings
+        # A path that vanished must not take its rules off a schedule that has them.
+        for path in missing_paths(settings.detections):
+            raise UsageError(f"no rules at {path}", hint="check the path")
         pack = rules_in_force(settings)
         for fault in pack.faults:
             note = logging.INFO if fault.what == "note" else logging.WARNING
