@@ -5,20 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 
 from dashboards.catalogue import DASHBOARDS
+from dashboards.kibana import for_kibana
+from dashboards.ndjson import parse, written
 from dashboards.saved_object import ndjson
 
 FOLDER = Path(__file__).with_name("saved_objects")
 
 
-def files() -> dict[str, str]:
-    """File name → content; the same content from the same code."""
-    return {f"{each.id}.ndjson": ndjson(each.saved_objects()) for each in DASHBOARDS}
+def files(*, kibana: bool = False) -> dict[str, str]:
+    """File name → content; the same content from the same code. `kibana`: in Kibana's form."""
+    made = {f"{each.id}.ndjson": ndjson(each.saved_objects()) for each in DASHBOARDS}
+    if kibana:
+        return {name: written(for_kibana(parse(text, name))) for name, text in made.items()}
+    return made
 
 
-def write(folder: Path = FOLDER) -> list[Path]:
+def write(folder: Path = FOLDER, *, kibana: bool = False) -> list[Path]:
     """Write the files, remove `.ndjson` files that no dashboard stands for; what was changed."""
     folder.mkdir(parents=True, exist_ok=True)
-    wanted, changed = files(), []
+    wanted, changed = files(kibana=kibana), []
     for path in sorted(folder.glob("*.ndjson")):
         if path.name not in wanted:
             path.unlink()

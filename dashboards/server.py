@@ -49,6 +49,7 @@ class DashboardsServer:
                 "dashboards.username and dashboards.password",
             )
         self._settings = settings
+        self._product = "OpenSearch Dashboards"
         workspace = f"/w/{quote(settings.workspace, safe='')}" if settings.workspace else ""
         self.base = settings.address.rstrip("/") + workspace
         self._headers = _headers(settings)
@@ -61,6 +62,14 @@ class DashboardsServer:
         file = ("trailhound.ndjson", written(lines).encode(), "application/ndjson")
         reply = self._request("POST", path, fields={"file": file})
         return outcomes(lines, self._json(reply, "success"))
+
+    def is_kibana(self) -> bool:
+        """Whether it is Kibana, which names itself in the headers of each answer.
+
+        Raises `DashboardsUnreachableError`.
+        """
+        self._send("GET", "/api/status")
+        return self._product == "Kibana"
 
     def has_dashboard(self, name: str) -> bool:
         """Whether it has a dashboard of this id."""
@@ -107,7 +116,7 @@ class DashboardsServer:
 
     @property
     def _where(self) -> str:
-        return f"OpenSearch Dashboards at {shown(self.base)}"
+        return f"{self._product} at {shown(self.base)}"
 
     def _request(self, method: str, path: str, **more: Any) -> urllib3.BaseHTTPResponse:
         reply = self._send(method, path, **more)
@@ -118,11 +127,14 @@ class DashboardsServer:
     def _send(self, method: str, path: str, **more: Any) -> urllib3.BaseHTTPResponse:
         headers = {**self._headers, **more.pop("headers", {})}
         try:
-            return self._pool.request(
+            reply = self._pool.request(
                 method, self.base + path, headers=headers, redirect=False, **more
             )
         except (HTTPError, LocationParseError) as error:
             raise _unreachable(self._where, error) from None
+        if "kbn-name" in reply.headers:
+            self._product = "Kibana"
+        return reply
 
     def _json(self, reply: urllib3.BaseHTTPResponse, name: str) -> dict[str, Any]:
         """The object in a reply, which has this name in it; a server that isn't ours lacks it."""
@@ -133,8 +145,13 @@ class DashboardsServer:
 
 
 def _headers(settings: DashboardsSettings) -> dict[str, str]:
-    # Dashboards refuses a request that writes without `osd-xsrf`; any value does.
-    headers = {"osd-xsrf": "trailhound", "user-agent": f"trailhound/{__version__}"}
+    # Dashboards refuses a request that writes without `osd-xsrf`, Kibana one without `kbn-xsrf`;
+    # any value does, and either takes no notice of the other's.
+    headers = {
+        "osd-xsrf": "trailhound",
+        "kbn-xsrf": "trailhound",
+        "user-agent": f"trailhound/{__version__}",
+    }
     if settings.tenant:
         headers["securitytenant"] = settings.tenant
     password = _password(settings)
@@ -233,7 +250,7 @@ def _refused(where: str, reply: urllib3.BaseHTTPResponse) -> DashboardsRefusedEr
 
 def _not_dashboards(where: str, reply: urllib3.BaseHTTPResponse) -> DashboardsRefusedError:
     kind = str(reply.headers.get("content-type") or "no content type").partition(";")[0]
-    place = where.removeprefix("OpenSearch Dashboards at ")
+    place = where.partition(" at ")[2]
     return DashboardsRefusedError(
         f"what answers at {place} is not OpenSearch Dashboards "
         f"(status {reply.status}, {kind[:_LONGEST]})",

@@ -37,6 +37,8 @@ class Api:
     answer: tuple[int, dict[str, str], bytes] | None = None
     """Given instead of everything else, where set."""
     unknown_kinds: frozenset[str] = frozenset()
+    kibana: bool = False
+    """Whether it names itself, and asks for its header, as Kibana does."""
 
     def take(
         self, place: tuple[str, str], objects: list[Object], *, overwrite: bool
@@ -129,8 +131,10 @@ class _Handler(BaseHTTPRequestHandler):
         if wanted and headers.get("authorization") != f"Basic {wanted}":
             self._reply(401, b'{"statusCode":401,"message":"Unauthorized"}')
             return
-        if "osd-xsrf" not in headers:
-            self._reply(400, b'{"message":"Request must contain a osd-xsrf header."}')
+        wanted = "kbn-xsrf" if self.api.kibana else "osd-xsrf"
+        if wanted not in headers:
+            said = {"message": f"Request must contain a {wanted} header."}
+            self._reply(400, json.dumps(said).encode())
             return
         split = urlsplit(self.path)
         path, workspace = split.path.removeprefix(self.api.base), ""
@@ -154,6 +158,8 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in (headers or {}).items():
             self.send_header(name, value)
         self.send_header("content-length", str(len(body)))
+        if self.api.kibana:
+            self.send_header("kbn-name", "kibana")
         self.end_headers()
         self.wfile.write(body)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ import typer
 from dashboards import build as files
 from dashboards import ndjson, shipped
 from dashboards.imported import Imported
+from dashboards.kibana import for_kibana
 from dashboards.server import DashboardsServer
 from trailhound.cli.options import Config, Json, Namespace, settings_from
 from trailhound.cli.screen import emit, out, plural, say, table, write
@@ -23,6 +25,15 @@ app = typer.Typer(
 )
 
 _SERVER = "OpenSearch Dashboards"
+
+
+class Product(StrEnum):
+    """Whose dashboards."""
+
+    OPENSEARCH = "opensearch"
+    ELASTICSEARCH = "elasticsearch"
+
+
 Url = Annotated[
     str | None,
     typer.Option(
@@ -62,6 +73,9 @@ def build(
     directory: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Where to write them.")
     ] = files.FOLDER,
+    product: Annotated[
+        Product, typer.Option(help="For OpenSearch Dashboards, or for Kibana 8 and 9.")
+    ] = Product.OPENSEARCH,
 ) -> None:
     """Write the `.ndjson` files from the code in `dashboards/`; says which changed.
 
@@ -70,7 +84,13 @@ def build(
 
     Example: `trailhound dashboards build -o /tmp/dashboards`
     """
-    changed = files.write(directory)
+    if product is Product.ELASTICSEARCH and directory == files.FOLDER:
+        raise UsageError(
+            "the shipped files are for OpenSearch Dashboards",
+            hint="name a folder for Kibana's: -o DIR; `trailhound dashboards import` asks the "
+            "server which it is",
+        )
+    changed = files.write(directory, kibana=product is Product.ELASTICSEARCH)
     for path in changed:
         say(str(path))
     say(f"{plural(len(changed), 'file')} changed in {directory}")
@@ -108,6 +128,8 @@ def import_(
     )
     lines = ndjson.namespaced(shipped.chosen(what or []), settings.prefix)
     server = DashboardsServer(settings.dashboards)
+    if server.is_kibana():
+        lines = for_kibana(lines)
     done = server.import_objects(ndjson.timed(lines, since, until), overwrite=overwrite)
     failed = [each for each in done if each.outcome == "failed"]
     if json:

@@ -281,3 +281,25 @@ def test_open_takes_the_id_of_a_dashboard_that_is_there_and_no_other(api: Api) -
     missing = run("open", "nosuch", "--print", "--url", api.url).exception
     assert isinstance(missing, UsageError)
     assert "overview" in missing.hint
+
+
+def test_kibana_is_asked_by_its_header_and_given_its_own_form(api: Api) -> None:
+    api.kibana = True
+    ended = run("import", "overview", "--url", api.url)
+    assert ended.exit_code == 0, ended.output
+    stored = api.stored["", ""]
+    dashboard = stored["dashboard", "trailhound-overview"]
+    assert "controlGroupInput" in dashboard["attributes"]
+    assert not any("input_control_vis" in json.dumps(each) for each in stored.values())
+    api.answer = (500, {"content-type": "application/json"}, b'{"message":"no"}')
+    ended = run("import", "overview", "--url", api.url)
+    assert f"Kibana at {api.url} refused" in str(ended.exception)
+
+
+def test_kibanas_files_are_built_into_a_folder_of_their_own(tmp_path: Path) -> None:
+    assert run("build", "--product", "elasticsearch").exit_code != 0
+    ended = run("build", "--product", "elasticsearch", "-o", str(tmp_path / "kibana"))
+    assert ended.exit_code == 0, ended.output
+    texts = [each.read_text("utf-8") for each in (tmp_path / "kibana").glob("*.ndjson")]
+    assert len(texts) == len(shipped.NAMES)
+    assert all('"coreMigrationVersion"' in each for each in texts)

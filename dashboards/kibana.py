@@ -1,0 +1,128 @@
+"""The same saved objects as Kibana 8 and 9 take them, made from those for OpenSearch Dashboards.
+
+What differs: names of functions in Vega and of one chart setting, `date_histogram`'s interval,
+controls (which belong to the dashboard there, and are no visualization), the fields of a data view
+(Kibana asks the cluster for all but scripted ones), and under which name an object says its format.
+Written from the "Saved objects", "Vega" and "Dashboard controls" pages of Kibana's documentation.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from dashboards.ndjson import Line, parse, written
+from dashboards.saved_object import compact
+
+CORE_VERSION = "8.8.0"
+"""From this on an object says its format by `typeMigrationVersion`."""
+_DASHBOARD_VERSION = "8.7.0"
+"""A format of dashboards that has controls."""
+_CONTROL = "input_control_vis"
+_NAMES = (
+    (re.compile(r"opensearchDashboards(AddFilter|SetTimeFilter)"), r"kibana\1"),
+    (re.compile(r"useNormalizedOpenSearchInterval"), "useNormalizedEsInterval"),
+    (re.compile(r'(?<=\\")opensearchDashboards(?=\\+":)'), "kibana"),
+    (re.compile(r'(?<=\\")interval(\\+":\{\\+"%autointerval%)'), r"fixed_interval\1"),
+)
+"""Inside texts that are JSON in JSON, with as many backslashes as levels."""
+
+
+def for_kibana(lines: Iterable[Line]) -> list[Line]:
+    """The objects for Kibana; those of another format than ours are left as they are."""
+    text = written(lines)
+    for pattern, name in _NAMES:
+        text = pattern.sub(name, text)
+    objects = parse(text, "the objects for Kibana")
+    controls = {each["id"]: each for each in objects if _is_control(each)}
+    kept = [each for each in objects if each["id"] not in controls]
+    return [_object(each, controls) for each in kept]
+
+
+def _is_control(line: Line) -> bool:
+    return line["type"] == "visualization" and _state(line).get("type") == _CONTROL
+
+
+def _state(line: Line) -> dict[str, Any]:
+    state: dict[str, Any] = json.loads(line["attributes"].get("visState") or "{}")
+    return state
+
+
+def _object(line: Line, controls: dict[str, Line]) -> Line:
+    made = dict(line)
+    versions = made.pop("migrationVersion", None)
+    if versions:
+        made["coreMigrationVersion"] = CORE_VERSION
+        made["typeMigrationVersion"] = versions.get(made["type"], "")
+    if made["type"] == "index-pattern":
+        fields = json.loads(made["attributes"].get("fields") or "[]")
+        scripted = [each for each in fields if each.get("scripted")]
+        made["attributes"] = made["attributes"] | {"fields": compact(scripted)}
+    if made["type"] == "dashboard" and controls:
+        _take_controls(made, controls)
+    return made
+
+
+def _take_controls(dashboard: Line, controls: dict[str, Line]) -> None:
+    """The panels of controls become the dashboard's own controls, and the others move up."""
+    attributes = dict(dashboard["attributes"])
+    by_name = {each["name"]: each for each in dashboard.get("references", ())}
+    panels: list[dict[str, Any]] = json.loads(attributes["panelsJSON"])
+    ours = [each for each in panels if by_name[each["panelRefName"]]["id"] in controls]
+    if not ours:
+        return
+    others = [each for each in panels if each not in ours]
+    for gone in ours:
+        place = gone["gridData"]
+        beside = any(each["gridData"]["y"] == place["y"] for each in others)
+        for each in others:
+            if not beside and each["gridData"]["y"] > place["y"]:
+                each["gridData"]["y"] -= place["h"]
+    names = {each["panelRefName"] for each in ours}
+    references = [each for each in dashboard["references"] if each["name"] not in names]
+    group, more = _group([controls[by_name[name]["id"]] for name in sorted(names)])
+    attributes |= {"panelsJSON": compact(others), "controlGroupInput": group}
+    dashboard["attributes"] = attributes
+    dashboard["references"] = references + more
+    dashboard["typeMigrationVersion"] = _DASHBOARD_VERSION
+
+
+def _group(controls: Sequence[Line]) -> tuple[dict[str, str], list[dict[str, str]]]:
+    """`controlGroupInput` of a dashboard, and its references to data views."""
+    panels: dict[str, Any] = {}
+    references = []
+    for line in controls:
+        views = {each["name"]: each["id"] for each in line["references"]}
+        for control in _state(line)["params"]["controls"]:
+            name = control["id"]
+            panels[name] = {
+                "type": "optionsListControl",
+                "order": len(panels),
+                "grow": True,
+                "width": "medium",
+                "explicitInput": {
+                    "id": name,
+                    "fieldName": control["fieldName"],
+                    "title": control["label"],
+                    "enhancements": {},
+                },
+            }
+            references.append(
+                {
+                    "name": f"controlGroup_{name}:optionsListDataView",
+                    "type": "index-pattern",
+                    "id": views[control["indexPatternRefName"]],
+                }
+            )
+    ignored = dict.fromkeys(
+        ("ignoreFilters", "ignoreQuery", "ignoreTimerange", "ignoreValidations"), False
+    )
+    group = {
+        "controlStyle": "oneLine",
+        "chainingSystem": "HIERARCHICAL",
+        "panelsJSON": compact(panels),
+        "ignoreParentSettingsJSON": compact(ignored),
+    }
+    return group, references
