@@ -26,11 +26,17 @@ def services() -> dict[str, Any]:
 
 
 def test_the_parts_are_there_and_the_daemon_only_when_asked_for(services: dict[str, Any]) -> None:
-    assert set(services) == {"opensearch", "dashboards", "trailhound", "daemon"}
-    assert [name for name, service in services.items() if "profiles" in service] == ["daemon"]
+    profiles = {name: service.get("profiles") for name, service in services.items()}
+    assert profiles == {
+        **dict.fromkeys(("opensearch", "dashboards", "trailhound")),
+        "daemon": ["daemon"],
+        "elasticsearch": ["elasticsearch"],
+        "kibana": ["elasticsearch"],
+        "trailhound-elasticsearch": ["elasticsearch"],
+    }
 
 
-@pytest.mark.parametrize("name", ["trailhound", "daemon"])
+@pytest.mark.parametrize("name", ["trailhound", "daemon", "trailhound-elasticsearch"])
 def test_ours_are_read_only_and_without_privileges(name: str, services: dict[str, Any]) -> None:
     service = services[name]
     assert service["read_only"] is True
@@ -50,7 +56,7 @@ def test_the_daemon_follows_a_queue_or_the_folder(services: dict[str, Any]) -> N
 
 def test_every_port_is_bound_to_the_loopback_address(services: dict[str, Any]) -> None:
     ports = [port for service in services.values() for port in service.get("ports", [])]
-    assert len(ports) == 2
+    assert len(ports) == 4
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
@@ -62,7 +68,7 @@ def test_every_password_comes_from_the_environment(services: dict[str, Any]) -> 
         if "PASSWORD" in name or "SECRET" in name or "TOKEN" in name
     ]
     given = [value for value in passwords if value is not None]
-    assert len(given) == 4
+    assert len(given) == 6
     # `:?` makes compose stop where it is not set; no default stands in for it.
     assert all(value.startswith("${OPENSEARCH_INITIAL_ADMIN_PASSWORD:?") for value in given)
 
