@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.processes import printed, run
-from tests.helpers.trails import own_settings, prepared
+from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.cluster.client import connect
 from trailhound.cluster.dialect import dialect_of
 from trailhound.settings import Settings
@@ -50,3 +51,31 @@ def test_monitors_are_refused_where_the_product_has_none(
         assert ended.returncode == 2
         assert dialect.name in ended.stderr.decode()
         assert not folder.exists()
+
+
+LENGTHS = (100, 8_190, 8_192, 20_000, 32_700, 32_767, 40_000, 70_000)
+"""Bytes: below and above what `ignore_above` would hide, and what a term can hold at all."""
+CONDITIONS = {"ends": "v|endswith: needle", "inside": "v|contains: NEEDLE", "absent": "v: null"}
+
+
+def test_rules_find_values_of_every_length(settings: Settings, tmp_path: Path) -> None:
+    client = prepared(settings)
+    events = [
+        record(requestParameters={"v": "x" * (length - 6) + "needle"}, responseElements={"v": "y"})
+        for length in LENGTHS
+    ]
+    report = backfill(settings, write_trail(tmp_path / "trail", [*events, record()]))
+    assert (report.counts.indexed, report.counts.dead_lettered) == (len(LENGTHS) + 1, 0)
+    client.indices.refresh(index=f"{settings.prefix}*")
+    pack = tmp_path / "rules"
+    pack.mkdir()
+    for number, condition in enumerate(CONDITIONS.values()):
+        (pack / f"{number}.yml").write_text(
+            f"title: {number}\nid: 00000000-0000-4000-8000-{number:012d}\nlevel: high\n"
+            "logsource: {product: aws, service: cloudtrail}\n"
+            f"detection:\n  s:\n    requestParameters.{condition}\n  condition: s\n",
+            "utf-8",
+        )
+    ended = run(settings, "rules", "backtest", "--rules", pack, "--only", "--json")
+    hits = {int(key[-12:]): count for key, count in json.loads(ended.stdout).items()}
+    assert hits == {0: len(LENGTHS), 1: len(LENGTHS), 2: 1}
