@@ -125,7 +125,7 @@ def backtest(
     else:
         index = found.indices.expression
         evaluate = Evaluator(client, settings, pack.compiled, index=index).evaluate
-        plain = [rule for rule in rules if rule.kind == "sigma"]
+        plain = [rule for rule in rules if rule.is_plain]
         outcomes = list(
             Search(client, settings, index=index).count(plain, pack.compiled, found.span)
         )

@@ -39,7 +39,7 @@ def exported(pack: Pack, index: str) -> Exported:
 
     Of events that a repair touched a monitor sees what was left in place: nothing puts it back.
     """
-    plain = [rule for rule in pack.alerting if rule.kind == "sigma"]
+    plain = [rule for rule in pack.alerting if rule.is_plain]
     compiled = {rule.id: pack.compiled[rule.id] for rule in plain}
     return Exported(
         {

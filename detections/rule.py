@@ -71,3 +71,13 @@ class Rule:
     group_by: tuple[str, ...] = ()
     suppress: timedelta = timedelta(0)
     events: SigmaRule | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is a plain Sigma rule, which one event alone decides."""
+        return self.kind == "sigma"
+
+    @property
+    def is_correlation(self) -> bool:
+        """Whether it is a Sigma correlation."""
+        return self.kind == "correlation"

@@ -119,13 +119,13 @@ class RuleSet:
 
     def __init__(self, pack: Pack) -> None:
         self._pack = pack
-        plain = [rule for rule in pack.alerting if rule.kind == "sigma"]
+        plain = [rule for rule in pack.alerting if rule.is_plain]
         self._matchers = tuple(
             (rule, SigmaMatcher.from_rule(rule.events)) for rule in plain if rule.events
         )
         self.rules: tuple[Rule, ...] = tuple(plain)
         self.needs_history: tuple[Rule, ...] = tuple(
-            rule for rule in pack.alerting if rule.kind != "sigma"
+            rule for rule in pack.alerting if not rule.is_plain
         )
         self.faults: tuple[str, ...] = tuple(str(fault) for fault in pack.faults)
 

@@ -26,7 +26,8 @@ from detections.alerts.facts import read_facts
 from detections.alerts.merging import AlertMerger, Directory, Entry, alert_id, group_key, stretches
 from detections.alerts.paging import every
 from detections.finding import Finding, Group
-from detections.rule import Kind, Rule
+from detections.packs.kinds import SINGLES
+from detections.rule import Rule
 from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import Stored, Write, existing, read_many, write_many
 from trailhound.errors import RequestFailedError
@@ -38,9 +39,6 @@ AT_ONCE = 5_000
 GROUPS_AT_ONCE = 100
 ROUNDS = 100
 """So often a group is tried again while others write to it; more is a fault, not a race."""
-
-_SINGLES: frozenset[Kind] = frozenset({"sigma", "new_terms"})
-"""Kinds whose findings are one event each."""
 
 
 @dataclass(slots=True)
@@ -92,7 +90,7 @@ class Recorder:
         groups: dict[tuple[str, Group], list[Finding]] = {}
         for finding in findings:
             rule = self._rules[finding.rule_id]
-            if finding.group or rule.suppress or rule.kind not in _SINGLES:
+            if finding.group or rule.suppress or rule.kind not in SINGLES:
                 groups.setdefault((rule.id, finding.group), []).append(finding)
             else:
                 alone.append(finding)
@@ -233,7 +231,7 @@ class _Plan:
         self._bursts = [burst_of(finding, facts) for finding in batch.findings]
         directory = Directory.read(stored.group) if stored else Directory(forgotten=removed)
         gap = batch.rule.suppress
-        self.plain = batch.rule.kind in _SINGLES
+        self.plain = batch.rule.kind in SINGLES
         self.stored: dict[str, Stored] = {}
         spans = stretches(self._bursts, gap)
         if directory.forgotten is not None and spans[0][0] - gap <= directory.forgotten:

@@ -19,7 +19,8 @@ from detections.events.index import EventIndex, histogram, terms
 from detections.events.matching import Matching, of_group, of_groups
 from detections.events.principal import views
 from detections.finding import EVIDENCE, Finding
-from detections.kinds.anomaly import WEEK, Anomaly, Population, beyond_past
+from detections.kinds.anomaly import WEEK, Anomaly, Population, beyond_past, parse
+from detections.kinds.kind import OwnKind
 from detections.matcher.event_values import text
 from detections.span import Span, moment
 from trailhound.cluster.reader import Snapshot
@@ -247,3 +248,14 @@ class _Search:
 
     def _key(self, key: dict[str, Any]) -> GroupKey:
         return tuple(text(key[f"by{place}"]) for place in range(len(self._anomaly.per)))
+
+
+KIND = OwnKind(
+    "anomaly",
+    parse,
+    (
+        *("per", "measure", "field", "baseline", "minutes", "deviations", "least"),
+        *("weeks", "learn"),
+    ),
+    findings,
+)

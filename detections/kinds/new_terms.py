@@ -19,6 +19,7 @@ from detections.events.index import EventIndex, histogram, terms
 from detections.events.matching import Matching, of_group, of_groups
 from detections.events.principal import views
 from detections.finding import Finding
+from detections.kinds.kind import OwnKind
 from detections.kinds.options import Options
 from detections.matcher.event_values import text
 from detections.span import Span, moment
@@ -197,3 +198,12 @@ def _sentence(new_terms: NewTerms, key: Sequence[str]) -> str:
     who = ", ".join(key[:-1])
     by = f" by {who}" if who else ""
     return f"first {new_terms.field} {key[-1]!r}{by} in {new_terms.days} days"
+
+
+KIND = OwnKind(
+    "new_terms",
+    parse,
+    ("field", "per", "days", "learn"),
+    findings,
+    single=True,
+)

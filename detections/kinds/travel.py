@@ -21,6 +21,7 @@ from detections.events.index import EventIndex
 from detections.events.matching import Matching
 from detections.events.principal import views
 from detections.finding import EVIDENCE, Finding
+from detections.kinds.kind import OwnKind
 from detections.kinds.options import Options
 from detections.span import Span, moment
 from trailhound.cluster.reader import Snapshot
@@ -193,3 +194,11 @@ def _finding(
         group=tuple(zip(travel.per, key, strict=True)),
         detail=f"{first.name} to {second.name}: {distance:,.0f} km, {at_speed}",
     )
+
+
+KIND = OwnKind(
+    "impossible_travel",
+    parse,
+    ("per", "max_kmh", "min_km"),
+    findings,
+)

@@ -10,10 +10,10 @@ import logging
 import re
 from typing import Any
 
-from detections.notify.channel import Message
+from detections.notify.channel import Message, Session, channel_kind
 from detections.notify.secret import read_secret
 from trailhound.errors import NotifyError, SettingsError
-from trailhound.settings import ChannelSettings
+from trailhound.settings import AwsSettings, ChannelSettings
 
 _KINDS = {"informational": "info", "low": "info", "medium": "warning"}
 """Apprise's word for a level; graver ones are failures."""
@@ -76,3 +76,8 @@ class AppriseChannel:
                 f"{self._name}: the service did not take the message",
                 hint="check the channel's url with `trailhound notify test`",
             )
+
+
+@channel_kind("apprise")
+def _open(channel: ChannelSettings, _aws: AwsSettings, _session: Session) -> AppriseChannel:
+    return AppriseChannel(channel)

@@ -1,12 +1,24 @@
-"""What goes over a channel, and what a channel is."""
+"""What goes over a channel, what a channel is, and which kinds there are.
+
+To add a kind: its name and what it needs in `ChannelSettings`, and a module in this folder with a
+function under `@channel_kind(name)`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import orjson
+
+from trailhound.settings import AwsSettings, ChannelSettings
+
+if TYPE_CHECKING:
+    import boto3
 
 MessageKind = Literal["alert", "digest", "test"]
 
@@ -45,3 +57,33 @@ class Channel(Protocol):
     text holds neither an address nor a secret."""
 
     def send(self, message: Message) -> None: ...
+
+
+Session = Callable[[AwsSettings], "boto3.Session"]
+"""The AWS session of these settings."""
+OpenChannel = Callable[[ChannelSettings, AwsSettings, Session], Channel]
+"""Makes a channel; nothing is sent yet. Raises `SettingsError` where it can't work."""
+
+_KINDS: dict[str, OpenChannel] = {}
+
+
+def channel_kind(name: str) -> Callable[[OpenChannel], OpenChannel]:
+    """Register what opens the channels of one kind, named as in `ChannelSettings.kind`."""
+
+    def register(opener: OpenChannel) -> OpenChannel:
+        if name in _KINDS:
+            raise ValueError(f"there are two channels of kind {name}")
+        _KINDS[name] = opener
+        return opener
+
+    return register
+
+
+def open_channel(channel: ChannelSettings, aws: AwsSettings, session: Session) -> Channel:
+    """The channel of an entry of `notify.channels`. Raises as `OpenChannel` does.
+
+    Every module of this folder is imported, so that each kind has registered itself.
+    """
+    for module in iter_modules([str(Path(__file__).parent)]):
+        import_module(f"detections.notify.{module.name}")
+    return _KINDS[channel.kind](channel, aws, session)

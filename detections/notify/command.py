@@ -12,9 +12,9 @@ import signal
 import subprocess
 from contextlib import suppress
 
-from detections.notify.channel import Message
+from detections.notify.channel import Message, Session, channel_kind
 from trailhound.errors import NotifyError
-from trailhound.settings import ChannelSettings
+from trailhound.settings import AwsSettings, ChannelSettings
 
 
 class Command:
@@ -58,3 +58,8 @@ class Command:
             process.wait()
         if process.returncode:
             raise NotifyError(f"{self._name}: the command ended with code {process.returncode}")
+
+
+@channel_kind("command")
+def _open(channel: ChannelSettings, _aws: AwsSettings, _session: Session) -> Command:
+    return Command(channel)

@@ -21,11 +21,9 @@ from detections.alerts.document import Document, shown, stamp
 from detections.alerts.paging import every
 from detections.alerts.store import levels_from
 from detections.notify.catch_up_digest import CatchUpDigest
-from detections.notify.channel import Channel
-from detections.notify.kinds import open_channel
+from detections.notify.channel import Channel, Session, open_channel
 from detections.notify.rate_limiter import RateLimiter
 from detections.notify.renderer import MessageRenderer
-from detections.notify.sns_channel import Session
 from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import Write, read_many, revise, write_many
 from trailhound.errors import NotifyError, TrailhoundError

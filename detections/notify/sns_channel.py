@@ -7,23 +7,19 @@ subscription can filter. On a FIFO topic the alert's id is the deduplication id.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from detections.notify.channel import Message
+from detections.notify.channel import Message, Session, channel_kind
 from trailhound.errors import NotifyError, SettingsError
 from trailhound.settings import AwsSettings, ChannelSettings
 
 if TYPE_CHECKING:
-    import boto3
     from mypy_boto3_sns import SNSClient
 
-Session = Callable[[AwsSettings], "boto3.Session"]
-"""Makes the session that settings describe."""
 
 _FOR_PROGRAMS = ("sqs", "lambda", "http", "https", "firehose")
 _LARGEST = 256 * 1024 - 8 * 1024
@@ -109,3 +105,8 @@ def _attributes(message: Message) -> dict[str, Any]:
         value = orjson.dumps(tactics[:20]).decode()
         attributes["tactics"] = {"DataType": "String.Array", "StringValue": value}
     return attributes
+
+
+@channel_kind("sns")
+def _open(channel: ChannelSettings, aws: AwsSettings, session: Session) -> SnsChannel:
+    return SnsChannel(channel, aws, session)

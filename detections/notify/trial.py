@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from detections.notify.channel import Message
-from detections.notify.kinds import open_channel
-from detections.notify.sns_channel import Session
+from detections.notify.channel import Message, Session, open_channel
 from trailhound.errors import TrailhoundError, UsageError
 from trailhound.settings import Settings
 

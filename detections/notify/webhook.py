@@ -23,11 +23,11 @@ import urllib3
 from urllib3.exceptions import HTTPError, NewConnectionError, SSLError
 from urllib3.exceptions import TimeoutError as NoAnswer
 
-from detections.notify.channel import Message
+from detections.notify.channel import Message, Session, channel_kind
 from detections.notify.secret import read_secret
 from trailhound import __version__
 from trailhound.errors import NotifyError, SettingsError
-from trailhound.settings import ChannelSettings
+from trailhound.settings import AwsSettings, ChannelSettings
 
 TIMESTAMP: Final = "X-Trailhound-Timestamp"
 SIGNATURE: Final = "X-Trailhound-Signature"
@@ -117,3 +117,8 @@ def _what_happened(error: Exception) -> str:
     if isinstance(error, NewConnectionError):
         return "cannot be reached"
     return f"broke the connection off ({type(error).__name__})"
+
+
+@channel_kind("webhook")
+def _open(channel: ChannelSettings, _aws: AwsSettings, _session: Session) -> Webhook:
+    return Webhook(channel)

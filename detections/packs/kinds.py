@@ -1,23 +1,23 @@
-"""The kinds of rule that Sigma lacks: which key under `trailhound:` is read by which parser."""
+"""The kinds of rule that Sigma lacks, by name.
+
+To add a kind: a module in `detections/kinds/` with a `KIND`, and its name here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
-from detections.kinds import anomaly, new_terms, travel
+from detections.kinds import baselines, new_terms, travel
+from detections.kinds.kind import OwnKind, Parser
 from detections.rule import Kind
 
-Parser = Callable[[Mapping[str, Any]], Any]
-"""A mapping as it stands in a rule → the kind's own dataclass. Raises `RuleError`."""
+OWN_KINDS: Mapping[Kind, OwnKind] = MappingProxyType(
+    {each.name: each for each in (new_terms.KIND, baselines.KIND, travel.KIND)}
+)
 
 KINDS: Mapping[Kind, Parser] = MappingProxyType(
-    {
-        "new_terms": new_terms.parse,
-        "anomaly": anomaly.parse,
-        "impossible_travel": travel.parse,
-    }
+    {name: each.parse for name, each in OWN_KINDS.items()}
 )
 """The key, which is the kind's name, → what reads what stands under it."""
 
@@ -25,12 +25,12 @@ OPTIONS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
     {
         "sigma": (),
         "correlation": ("timespan", "threshold"),
-        "new_terms": ("field", "per", "days", "learn"),
-        "anomaly": (
-            *("per", "measure", "field", "baseline", "minutes", "deviations", "least"),
-            *("weeks", "learn"),
-        ),
-        "impossible_travel": ("per", "max_kmh", "min_km"),
+        **{name: each.options for name, each in OWN_KINDS.items()},
     }
 )
 """What settings may change of a rule of each kind; of our own kinds, all that they take."""
+
+SINGLES: frozenset[Kind] = frozenset(
+    {"sigma", *(name for name, each in OWN_KINDS.items() if each.single)}
+)
+"""Kinds whose findings are one event each."""

@@ -80,7 +80,7 @@ class Detector:
         Raises `ClusterUnreachableError` where no rule can go on.
         """
         self._recorder.catch_up = catch_up
-        plain = [rule for rule in rules if rule.kind == "sigma"]
+        plain = [rule for rule in rules if rule.is_plain]
         for found in self._search.find(plain, self._pack.compiled, span):
             run = RuleRun(found.rule, seconds=found.seconds)
             self._take(run, found.findings, record=record)

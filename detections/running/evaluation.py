@@ -14,10 +14,7 @@ from detections.correlations.parts import any_of
 from detections.events.index import EventIndex
 from detections.events.search import RULES_A_REQUEST, Search
 from detections.finding import Finding
-from detections.kinds import baselines, new_terms, travel
-from detections.kinds.anomaly import Anomaly
-from detections.kinds.new_terms import NewTerms
-from detections.kinds.travel import ImpossibleTravel
+from detections.packs.kinds import OWN_KINDS
 from detections.packs.reading import rule_id
 from detections.rule import Rule
 from detections.span import Span
@@ -58,18 +55,10 @@ class Evaluator:
         shorter answer: what came before it is right, and the span is to be asked for again.
         Raises `ClusterError`, and `RuleError` for a rule that can't be evaluated.
         """
-        match rule.definition:
-            case NewTerms() as definition:
-                return new_terms.findings(
-                    self._index, rule.id, definition, self._events(rule), span
-                )
-            case Anomaly() as definition:
-                return baselines.findings(
-                    self._index, rule.id, definition, self._events(rule), span
-                )
-            case ImpossibleTravel() as definition:
-                return travel.findings(self._index, rule.id, definition, self._events(rule), span)
-        if rule.kind == "correlation":
+        own = OWN_KINDS.get(rule.kind)
+        if own is not None:
+            return own.findings(self._index, rule.id, rule.definition, self._events(rule), span)
+        if rule.is_correlation:
             correlator = Correlator(self._index, self._correlation(rule), self._of)
             return correlator.findings(rule.id, span)
         return self._plain(rule, span)
@@ -102,7 +91,7 @@ class Evaluator:
     def _events_of(self, rule: Rule) -> Query | None:
         """What finds every event that a rule is about; None where that is not known."""
         try:
-            if rule.kind == "correlation":
+            if rule.is_correlation:
                 leaves = self._correlation(rule).leaves()
                 return any_of([self._of(leaf).query for leaf in leaves])
             return self._events(rule).query

@@ -11,6 +11,7 @@ event_store         events put straight into daily indices, without a trail file
 findings            rules and findings about events that are in the index
 fixtures_s3         an S3 and STS server (moto), and the requests made to it
 hand_feed           a feed that a test drives
+installation        one namespace with all its sources and channels, driven by commands
 killed_runs         backfills in processes that end, or are killed at a given request
 last_release        a ledger index as the last release left it, every kind of document
 ports               ports for engines, each lent to one test at a time
@@ -24,6 +25,7 @@ reports             reports of any shape, with any text
 secured             an OpenSearch with the security plugin, TLS, users and roles
 session             what the workers of a test session share, and how it ends
 sigma_correlations  Sigma correlations of rules A, B, C, and what they compile to
+three_nodes         a cluster of three engine processes, of which some can be killed
 trails              small trail files, and a backfill of them
 visualizations      what Dashboards asks the engine for when it draws a saved object
 

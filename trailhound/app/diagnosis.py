@@ -218,7 +218,7 @@ def rules_check(settings: Settings) -> Check:
 
 def _channels(settings: Settings) -> Iterator[Check]:
     """Whether each can be opened; nothing is sent."""
-    from detections.notify.kinds import open_channel
+    from detections.notify.channel import open_channel
     from ingest.sources.session import aws_session
 
     for channel in settings.notify.channels:

@@ -153,7 +153,7 @@ def _plain(
     """Plain rules by the dozen, each over its own samples' events."""
     own: dict[str, list[Sample]] = {}
     for sample in samples:
-        if sample.rule.kind == "sigma":
+        if sample.rule.is_plain:
             own.setdefault(sample.rule.id, []).append(sample)
     rules = [rule for rule in pack.rules if rule.id in own]
     among = {rule.id: [each for sample in own[rule.id] for each in sample.ids] for rule in rules}
@@ -174,7 +174,7 @@ def _together(
 ) -> Iterator[Verdict]:
     """Rules that look at several events: a sample at a time, and nothing but its events."""
     for sample in samples:
-        if sample.rule.kind == "sigma":
+        if sample.rule.is_plain:
             continue
         needed = [name for name in _needed(sample.rule) if name in pack.compiled]
         compiled = {name: _only(pack.compiled[name], sample.ids) for name in needed}

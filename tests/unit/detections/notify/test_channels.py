@@ -14,8 +14,7 @@ from typing import Any
 import boto3
 import pytest
 
-from detections.notify.channel import Message
-from detections.notify.kinds import open_channel
+from detections.notify.channel import Message, open_channel
 from detections.notify.webhook import signature
 from tests.helpers.receiver import Received, Receiver
 from tests.helpers.secured import Authority
