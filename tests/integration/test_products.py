@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.processes import printed, run
-from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
+from tests.helpers.trails import (
+    backfill,
+    dead_letters,
+    own_settings,
+    prepared,
+    record,
+    write_trail,
+)
+from tests.integration.test_retry import retry, store
 from trailhound.cluster.client import connect
 from trailhound.cluster.dialect import dialect_of
+from trailhound.cluster.retention import enforce
+from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 
 
@@ -79,3 +90,30 @@ def test_rules_find_values_of_every_length(settings: Settings, tmp_path: Path) -
     ended = run(settings, "rules", "backtest", "--rules", pack, "--only", "--json")
     hits = {int(key[-12:]): count for key, count in json.loads(ended.stdout).items()}
     assert hits == {0: len(LENGTHS), 1: len(LENGTHS), 2: 1}
+
+
+def test_a_dead_letter_is_tried_again(settings: Settings) -> None:
+    client = prepared(settings)
+    store(settings, json.dumps(record()).encode(), "file:///a.json.gz")
+    counts = retry(settings)
+    assert (counts.read, counts.indexed, counts.dead_lettered) == (1, 1, 0)
+    client.indices.refresh(index=f"{settings.prefix}*")
+    assert not dead_letters(client, settings)
+
+
+@pytest.mark.parametrize("action", ["delete", "close"])
+def test_days_behind_the_retention_go(settings: Settings, action: str, tmp_path: Path) -> None:
+    client = prepared(settings)
+    days = ("2025-03-01", "2025-03-09")
+    backfill(
+        settings,
+        write_trail(tmp_path, [record(eventTime=f"{day}T12:00:00Z") for day in days]),
+    )
+    kept = settings.model_copy(
+        update={"retention": settings.retention.model_copy(update={"days": 5, "action": action})}
+    )
+    report = enforce(client, kept, date(2025, 3, 10))
+    old = Names(settings.prefix).day("2025.03.01")
+    assert (report.deleted if action == "delete" else report.closed) == [old]
+    again = enforce(client, kept, date(2025, 3, 10))
+    assert (again.deleted, again.closed) == ([], [])
