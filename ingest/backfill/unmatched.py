@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
+
+from opensearchpy import OpenSearch
 
 from ingest.backfill.matched import Matched, Selected
 from ingest.objects import Selection, Source
 from ingest.sources.inventory import Inventory, inventory_of
+from trailhound.cluster.reader import IndexReader
+from trailhound.cluster.refusals import cluster_errors
+from trailhound.cluster.templates import Names
+from trailhound.settings import Settings
 
 _SHOWN: Final = 10
 
@@ -23,14 +29,40 @@ class Run(Protocol):
     def ignored_objects(self) -> int: ...
 
 
+InIndex = Callable[[str, str], bool]
+"""Whether the index has an event of an account or a region: `("region", "eu-west-1")`."""
+
+_FIELDS: Final = {"account": ("recipientAccountId", "trail.account"), "region": ("awsRegion",)}
+
+
+def in_index(client: OpenSearch, settings: Settings) -> InIndex:
+    """Asks the daily indices. The answer raises `ClusterError`."""
+    days = Names(settings.prefix).days
+    reader = IndexReader(client, days)
+
+    def known(kind: str, value: str) -> bool:
+        with cluster_errors():  # what this very run has written counts
+            client.indices.refresh(index=days, params={"ignore_unavailable": "true"})
+        fields = [{"term": {field: {"value": value}}} for field in _FIELDS[kind]]
+        return reader.count({"bool": {"should": fields, "minimum_should_match": 1}}) > 0
+
+    return known
+
+
 def unmatched(
-    run: Run, sources: Sequence[Source], selection: Selection, selected: Selected | None = None
+    run: Run,
+    sources: Sequence[Source],
+    selection: Selection,
+    selected: Selected | None = None,
+    known_events: InIndex = lambda _kind, _value: True,
 ) -> tuple[list[str], list[str]]:
     """(faults, notes): what the selection or the source names and is not there, and what else
     explains that nothing was read. A fault makes the run incomplete.
 
-    `selected` is what the records said, where they were read. Lists the sources again, up to a
-    limit, where something is missing. Raises `SourceUnreachableError`.
+    `selected` is what the records said, where they were read. Of objects in folders that name no
+    account and no region, and were read by an earlier run, `known_events` is asked. Lists the
+    sources again, up to a limit, where something is missing. Raises `SourceUnreachableError`, and
+    `ClusterError` where the index is asked.
     """
     records = selected or Selected()
     # Of objects that were not read now, only their folders are known.
@@ -38,6 +70,14 @@ def unmatched(
     accounts = _missing("account", selection.accounts, run.matched.accounts, records)
     regions = _missing("region", selection.regions, run.matched.regions, records)
     if unsure:
+        unknown = [
+            f"no {kind} {name} in the folders' names, and no event of it in the index"
+            for kind, names in (("account", accounts), ("region", regions))
+            for name in sorted(names)
+            if not known_events(kind, name)
+        ]
+        if unknown:
+            return unknown, []
         accounts, regions = set(), set()
     empty = not (run.objects or run.skipped_objects)
     if not (accounts or regions or empty):

@@ -186,6 +186,17 @@ def test_records_say_which_accounts_an_export_has(settings: Settings, tmp_path: 
     assert ended(settings, "backfill", tmp_path / "exports", "--account", TWO)[0] == 0
 
 
+def test_a_mistyped_region_of_what_was_read_already_is_named(
+    settings: Settings, tmp_path: Path
+) -> None:
+    write_trail(tmp_path / "exports", [record(awsRegion="eu-west-1")])
+    assert ended(settings, "backfill", tmp_path / "exports")[0] == 0
+    code, said = ended(settings, "backfill", tmp_path / "exports", "--region", "eu-wset-1")
+    assert code == 1, said
+    assert "no event of it in the index" in said
+    assert ended(settings, "backfill", tmp_path / "exports", "--region", "eu-west-1")[0] == 0
+
+
 def test_a_folder_in_the_wrong_case_is_named_with_the_one_there_is(
     settings: Settings, tmp_path: Path
 ) -> None:

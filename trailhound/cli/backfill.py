@@ -12,7 +12,7 @@ from ingest.backfill.backfill import Backfill
 from ingest.backfill.enqueue import Enqueue
 from ingest.backfill.matched import Selected
 from ingest.backfill.plan import Plan, plan
-from ingest.backfill.unmatched import Run, unmatched
+from ingest.backfill.unmatched import Run, in_index, unmatched
 from ingest.backfill.worker_pool import Job, WorkerPool
 from ingest.objects import Selection
 from ingest.run_report import Report
@@ -180,7 +180,8 @@ def explain(
 ) -> list[str]:
     """Say what the selection or a source names and is not there; what was said of that."""
     opened = [open_source(text, settings) for text in places if not is_stream(text)]
-    problems, notes = unmatched(run, opened, selection, selected)
+    known = in_index(connect(settings), settings)
+    problems, notes = unmatched(run, opened, selection, selected, known)
     for problem in problems:
         warn(problem)
     for note in notes:
