@@ -114,6 +114,8 @@ def view_from(record: Mapping[str, Any]) -> RecordView:
         value = record.get(name)
         if isinstance(value, str):
             found[name] = clean(value)
+        elif isinstance(value, float) and not math.isfinite(value) and name == "errorCode":
+            continue  # as where it is read from text: no number that JSON can hold
         elif isinstance(value, int | float) and not isinstance(value, bool):
             found[name] = value
     return RecordView(**found)
