@@ -152,6 +152,7 @@ def check(url: str, namespace: str, tmp_path: Path) -> None:
     assert again.counts.duplicates == len(HOSTILE), again.as_dict()
 
 
+@pytest.mark.parametrize("each_engine", ["3.8", "2.19", "elasticsearch-8.19"], indirect=True)
 def test_every_hostile_record_is_indexed_whole(
     each_engine: str, namespace: str, tmp_path: Path
 ) -> None:
