@@ -1,4 +1,4 @@
-"""Which exit code a command ends with: the one place that decides.
+"""The exit codes of all commands, and which one each error ends a command with.
 
 | code | means |
 |---|---|
