@@ -218,7 +218,7 @@ def test_a_worker_that_waits_for_another_can_be_stopped(settings: Settings, trai
         wait_for(events_indexed(settings, 100), holder)
         holder.send_signal(signal.SIGSTOP)
         waiting = start(settings, "backfill", trail, "--json", env=patient)
-        time.sleep(4)
+        time.sleep(10)  # it has started, and waits for the claims
         waiting.send_signal(signal.SIGTERM)
         code, out, err = ended(waiting)
         assert code == 130, err
