@@ -7,7 +7,7 @@ from the dead letters, and the counts of its object in the ledger are corrected;
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,7 +28,7 @@ from ingest.object_progress import ObjectProgress
 from ingest.objects import Selection, TrailObject
 from ingest.pipeline import Pipeline
 from ingest.reading import Chunk
-from trailhound.cluster.reader import IndexReader
+from trailhound.cluster.reader import BY_SEQUENCE, IndexReader
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import revise
@@ -37,9 +37,10 @@ from trailhound.settings import Settings
 from trailhound.state.store import delete
 
 _PAGE = 200
-_SORT: list[dict[str, Any]] = [
+_SORT: Sequence[Mapping[str, Any]] = [
     {"day": {"order": "asc", "missing": "_first", "unmapped_type": "keyword"}},
-    {"_shard_doc": "asc"},
+    # The index has one shard.
+    *BY_SEQUENCE,
 ]
 
 

@@ -18,8 +18,8 @@ from rich.text import Text
 
 from trailhound.errors import TrailhoundError, UnusablePathError
 
-_PIPED_WIDTH = 160
-"""Of tables that go into a file or another program: there is no edge to break them at."""
+_PIPED_WIDTH = 1_000_000
+"""Of tables that go into a file or another program: no line is broken, whatever `COLUMNS` says."""
 _LEAST_WIDTH = 80
 """Of tables on a terminal: in less, columns would vanish; a line that is broken can be read."""
 _LEAST_HELP = 40
@@ -75,14 +75,13 @@ def write(text: str) -> None:
         ) from None
 
 
-def _width() -> int | None:
+def _width() -> int:
     """Rich's own measure, but none that nothing fits in."""
-    stdout_is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    if sys.stdout is None or not sys.stdout.isatty():
+        return _PIPED_WIDTH
     asked = os.environ.get("COLUMNS", "")
     if asked.isdecimal() and int(asked) > 0:
         return max(int(asked), _LEAST_WIDTH)
-    if not stdout_is_terminal:
-        return _PIPED_WIDTH
     return max(shutil.get_terminal_size((80, 24)).columns, _LEAST_WIDTH)
 
 
