@@ -183,3 +183,24 @@ def test_no_terminal_hides_what_is_said(variables: dict[str, str]) -> None:
 
     assert "51b0a774-44bb-4e8f-aad8-f71287925304" in run("rules", "list")
     assert "backfill" in run("--help")
+
+
+@pytest.mark.parametrize("columns", ["", "40", "80"])
+def test_what_is_piped_is_never_wrapped(columns: str, tmp_path: Path) -> None:
+    pack = tmp_path / "rules"
+    pack.mkdir()
+    title = " ".join(["a title of many words"] * 10)
+    (pack / "rule.yml").write_text(
+        f"title: {title}\nid: 00000000-0000-4000-8000-000000000001\nlevel: high\n"
+        "logsource: {product: aws, service: cloudtrail}\n"
+        "detection: {s: {eventName: x}, condition: s}\n",
+        "utf-8",
+    )
+    done = subprocess.run(
+        [*PROGRAM, "rules", "list", "--rules", pack],
+        env={**os.environ, "COLUMNS": columns},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert title in done.stdout
