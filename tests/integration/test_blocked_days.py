@@ -261,6 +261,6 @@ def test_a_day_that_may_not_be_opened_is_named_and_left_as_it_is(
     said = " ".join(ended.output.split())
     assert f"{index} could not be opened for writing" in said
     assert "lacks the permission indices:admin/settings/update" in said
-    assert "could not be put back" not in said
+    assert "could not be restored" not in said
     assert state(client, index) == ("open", {"write": "true"})
     assert len(dead_letters(client, settings)) == 1

@@ -91,13 +91,13 @@ def test_without_an_index_nothing_can_be_said(command: tuple[str, ...], settings
 def test_an_empty_index_is_no_fault_and_is_named(client: OpenSearch, settings: Settings) -> None:
     client.indices.create(index=Names(settings.prefix).day("2025.03.01"))
     done = run(settings, "detect")
-    assert "0 events looked at" in done.stdout
+    assert "0 events searched" in done.stdout
     assert done.exit_code == 0
     assert "over 0 events" in run(settings, "rules", "backtest").stdout
 
 
 def test_how_many_events_were_looked_at_is_said(days: list[str], settings: Settings) -> None:
-    assert f"{DAYS} events looked at" in run(settings, "detect", "--dry-run").stdout
+    assert f"{DAYS} events searched" in run(settings, "detect", "--dry-run").stdout
     done = run(settings, "detect", "--dry-run", "--json", "--since", "2025-03-02")
     assert json.loads(done.stdout)["events"] == DAYS - 1
     assert len(days) == DAYS
@@ -115,8 +115,8 @@ def test_days_that_cannot_be_read_are_named_and_counted(
     common = ("--rules", rules)
     done = run(settings, "detect", "--dry-run", *common)
     assert done.exit_code == 1
-    assert f"{DAYS - 1} events looked at" in done.stdout
-    assert "1 day not looked at" in done.stderr
+    assert f"{DAYS - 1} events searched" in done.stdout
+    assert "1 day not searched" in done.stderr
     assert days[1] in done.stderr
     told = json.loads(run(settings, "detect", "--dry-run", "--json", *common).stdout)
     assert [each["index"] for each in told["skipped_days"]] == [days[1]]
@@ -161,7 +161,7 @@ def test_work_goes_by_the_data_and_not_by_the_span(
         )
         done = run(own, "detect", "--since", "2000-01-01", "--until", "2090-01-01", "--dry-run")
         assert done.exit_code == 0, done.output
-        assert "31 events looked at" in done.stdout
+        assert "31 events searched" in done.stdout
         assert len(proxy.seen) < 5 * len(pack.alerting), "requests for rules, not for days"
     history = History(client, settings, pack, asked(None, None))
     assert [piece.events for piece in history.survey.pieces] == [31]

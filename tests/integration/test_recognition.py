@@ -138,7 +138,7 @@ def test_what_an_object_is_is_asked_once(
     assert planned.returncode == 0, planned.stderr.decode()
     assert printed(planned.stdout)["unnamed_objects"] == len(TRAILS) + len(OTHERS)
     said = run(settings, "backfill", where, "--dry-run", env=aws).stdout.decode()
-    assert "8 objects among those to read have a name that says nothing" in said
+    assert "8 objects of those to read have a name that does not show what they hold" in said
     assert fetched(caplog, bucket) == []
     assert run(settings, "backfill", where, env=aws).returncode == 0
     first = fetched(caplog, bucket)

@@ -102,7 +102,7 @@ def test_a_daemon_tells_how_it_does_and_takes_new_settings(
         assert "runs the scheduled jobs" in shown
         assert "last success" in shown
         assert "last arrival" in shown
-        assert "from delivered to searchable" in shown
+        assert "from delivery to searchable" in shown
 
         content["filter"] = [{"eventName": "Decrypt"}]
         content["cluster"] = {"timeout": 5}

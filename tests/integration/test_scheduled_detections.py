@@ -247,7 +247,7 @@ def test_a_rule_that_is_taken_away_rests_and_goes_on_where_it_was(
     assert not marks[DELETED].inactive
     show_rules(list(marks.values()))
     said = capsys.readouterr().out
-    assert "1 that ran before are not in force: Many denied calls" in said
+    assert "1 that ran before are not active now: Many denied calls" in said
     assert f"{marks[DELETED].seen_until:%F %T}" in said
     watch.run_once(TURN)
     mark = RuleCheckpoints(client, settings).read()[BURST]

@@ -28,9 +28,12 @@ _COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow"}
 
 Ids = Annotated[list[str], typer.Argument(metavar="ID…", help="From `trailhound alerts list`.")]
 By = Annotated[
-    str | None, typer.Option("--by", metavar="WHO", help="Who does it. Default: your login name.")
+    str | None,
+    typer.Option("--by", metavar="WHO", help="Who makes the change. Default: your login name."),
 ]
-Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why; kept with the alert.")]
+Note = Annotated[
+    str, typer.Option("--note", metavar="TEXT", help="The reason; stored with the alert.")
+]
 
 
 class State(StrEnum):
@@ -94,7 +97,7 @@ def list_alerts(
     columns = ["id", "level", "state", "last seen", "#count", "rule", "who", "from"]
     out.print(table(columns, map(_row, found)))
     if more:
-        say(f"there are more than {plural(limit, 'alert')}: raise --limit, or ask for fewer")
+        say(f"there are more than {plural(limit, 'alert')}: raise --limit, or narrow the selection")
 
 
 @app.command()
@@ -105,7 +108,7 @@ def show(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """All of one alert: what was seen, by whom, what to do, where it was sent.
+    """Show one alert: what was seen, by whom, what to do, where it was sent.
 
     Example: `trailhound alerts show 5f1c0a…`
     """
@@ -152,7 +155,7 @@ def close(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Close alerts. The same events don't raise them again; new ones raise new alerts.
+    """Close alerts. The same events don't raise an alert again; new events raise new alerts.
 
     Example: `trailhound alerts close 5f1c0a… --note "a drill"`
     """
@@ -164,7 +167,7 @@ def close(
 
 
 def _who(by: str | None) -> str:
-    """Who acts: as given, else the login name. Raises `UsageError` where there is none."""
+    """Who acts: as given, else the login name. Raises `UsageError` if there is none."""
     try:
         return by or getpass.getuser()
     except (KeyError, OSError):
@@ -180,10 +183,10 @@ def _change(
     *,
     json: bool,
 ) -> None:
-    """Change each alert that there is, and report every id: what was written, what not and why.
+    """Change each alert that exists, and report for every id what was written, or why not.
 
-    All ids are looked up before the first write. Exits with 1 where any was not changed; the same
-    command again completes what is left. Raises `UsageError` where there is none of them.
+    All ids are looked up before the first write. Exits with 1 if any was not changed; the same
+    command again completes the rest. Raises `UsageError` if none of them exists.
     """
     names = list(dict.fromkeys(ids))
     missing = store.missing(names)
@@ -196,7 +199,7 @@ def _change(
         if name in missing:
             continue
         if fault is not None:
-            left[name] = "not tried, since the one before failed"
+            left[name] = "not tried: an earlier change failed"
             continue
         try:
             done.append(change(name))

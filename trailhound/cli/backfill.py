@@ -58,7 +58,8 @@ def backfill(
         list[str] | None, typer.Option(metavar="NAME", help="Only this region; may be repeated.")
     ] = None,
     workers: Annotated[
-        int, typer.Option(min=1, max=64, metavar="N", help="Processes that read and enrich.")
+        int,
+        typer.Option(min=1, max=64, metavar="N", help="Number of processes that read and enrich."),
     ] = 1,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List what would be read; write nothing.")
@@ -67,12 +68,13 @@ def backfill(
         int | None, typer.Option(min=1, metavar="N", help="Read at most N objects.")
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Read objects again that are already ingested.")
+        bool, typer.Option("--force", help="Also read objects that are already ingested.")
     ] = False,
     detect: Annotated[
         bool,
         typer.Option(
-            "--detect", help="Run the rules over what was indexed, however old, and raise alerts."
+            "--detect",
+            help="Run the rules over what was indexed, whatever its age, and raise alerts.",
         ),
     ] = False,
     enqueue: Annotated[
@@ -89,8 +91,8 @@ def backfill(
 ) -> None:
     """Read CloudTrail files, enrich every event, index it by day.
 
-    Run it again whenever you like: objects that are done are skipped, and an event that is
-    there already is counted, not indexed twice. Interrupted or killed, it resumes.
+    It is safe to run again: ingested objects are skipped, and an event that is already in the
+    index is counted as a duplicate, not indexed twice. After an interruption or kill it resumes.
 
     Examples:
 
@@ -178,7 +180,7 @@ def explain(
     *,
     selected: Selected | None = None,
 ) -> list[str]:
-    """Say what the selection or a source names and is not there; what was said of that."""
+    """Print what the selection or a source names and does not exist; returns what was printed."""
     opened = [open_source(text, settings) for text in places if not is_stream(text)]
     known = in_index(connect(settings), settings)
     problems, notes = unmatched(run, opened, selection, selected, known)
@@ -203,7 +205,7 @@ def run_backfill(
     workers: int = 1,
     quiet: bool = False,
 ) -> Report:
-    """A backfill with a progress bar (none with `quiet`) that Ctrl-C ends gracefully."""
+    """A backfill with a progress bar (none with `quiet`) that Ctrl-C stops gracefully."""
     if workers > 1:
         if any(is_stream(text) for text in sources):
             raise UsageError(
@@ -272,19 +274,19 @@ def show_report(report: Report) -> None:
         )
     if number := report.selected.by_folder:
         say(
-            f"{plural(number, 'record')} selected by {'its' if number == 1 else 'their'} folder "
-            f"alone: {report.selected.why()}"
+            f"{plural(number, 'record')} selected by {'its' if number == 1 else 'their'} "
+            f"folder's name only: {report.selected.why()}"
         )
     if report.lost_claims:
         warn(
             f"{plural(report.lost_claims, 'object')} taken over by another worker while this one "
-            "was silent; the other one's entry in the ledger is kept"
+            "did not respond; the other worker's ledger entry is kept"
         )
     if report.repaired:
         say(f"{plural(report.repaired, 'record')} repaired to be indexed (trail.repaired)")
     if report.conflicts:
         warn(
-            f"{plural(report.conflicts, 'record')} bore the eventID of a different one; "
+            f"{plural(report.conflicts, 'record')} had the eventID of a different record; "
             "both are kept (trail.conflict)"
         )
     if report.dead_letter_codes:
@@ -295,17 +297,17 @@ def show_report(report: Report) -> None:
     if report.failures:
         # Lines, not a table: a long key would be cut to the width of a terminal.
         shown = report.failures[:10]
-        warn(f"{plural(report.failed_objects, 'object')} not read to the end:")
+        warn(f"{plural(report.failed_objects, 'object')} not fully read:")
         for uri, reason in shown:
             err.print("  ", safe(reason if uri in reason else f"{uri}: {reason}"), sep="")
         if report.failed_objects > len(shown):
             err.print(f"  … and {report.failed_objects - len(shown):,} more; see the ledger")
     if report.interrupted:
-        warn("interrupted: run the same command again, and it resumes")
+        warn("interrupted: run the same command again to resume")
 
 
 def kinds(counted: Counter[str], most: int = 8) -> str:
-    """`12 digest, 3 CSV`, the commonest first."""
+    """`12 digest, 3 CSV`, the most frequent first."""
     shown = [f"{number:,} {safe(kind)}" for kind, number in counted.most_common(most)]
     more = len(counted) - len(shown)
     return ", ".join([*shown, *([f"{more:,} more kinds"] if more else [])])
@@ -338,11 +340,11 @@ def _show_plan(found: Plan, problems: list[str], *, json: bool) -> None:
         "CloudTrail log files"
     )
     if found.ignored_kinds:
-        say(f"no trail files: {kinds(found.ignored_kinds)}")
+        say(f"not CloudTrail log files: {kinds(found.ignored_kinds)}")
     if found.unnamed_objects:
         say(
-            f"{plural(found.unnamed_objects, 'object')} among those to read have a name that says "
-            "nothing: of each at most 64 KB are fetched to see whether it holds CloudTrail records"
+            f"{plural(found.unnamed_objects, 'object')} of those to read have a name that does not "
+            "show what they hold: at most 64 KB of each is fetched to look for CloudTrail records"
         )
     if found.objects_read_again:
         say(

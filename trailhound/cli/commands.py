@@ -1,6 +1,6 @@
 """Which commands there are and where they live. A command's module is imported when it is named.
 
-All of them take a second to import together, most of it for commands that weren't asked for.
+All of them take a second to import together, most of it for commands that are not run.
 """
 
 from __future__ import annotations

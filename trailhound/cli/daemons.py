@@ -1,4 +1,4 @@
-"""How the daemons do, as `trailhound status` shows it."""
+"""The state of the daemons, as `trailhound status` shows it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST_NAMED = 5
 
 
 def show_daemons(daemons: list[dict[str, Any]]) -> None:
-    """A line a daemon, and tables of what they follow and of what they did not read."""
+    """One line per daemon, and tables of their sources and of what they did not read."""
     if not daemons:
         say("daemon   none is running")
     for each in daemons:
@@ -40,7 +40,7 @@ def show_daemons(daemons: list[dict[str, Any]]) -> None:
         line = f"lag      newest event {_span(newest['event_lag_seconds'])} ago"
         measured = [each["searchable_seconds"] for each in daemons if each["searchable_seconds"]]
         if measured:
-            line += f", {_span(max(measured))} from delivered to searchable"
+            line += f", {_span(max(measured))} from delivery to searchable"
         out.print(safe(line))
     rows = list(_sources(daemons))
     if rows:
@@ -51,13 +51,13 @@ def show_daemons(daemons: list[dict[str, Any]]) -> None:
 
 
 def show_reasons(found: list[Reason]) -> None:
-    """Why it is not ready, a line a reason; nothing where there is none."""
+    """Why it is not ready, one line per reason."""
     for number, each in enumerate(found):
         out.print(safe(f"{'not ready' if not number else '':<10}{each.message}"))
 
 
 def _not_read(daemons: list[dict[str, Any]]) -> Iterator[tuple[object, ...]]:
-    """What of a queue names no object although it should, then what is no reason to read."""
+    """Of a queue: messages that should name an object and do not; messages that need no reading."""
     for name, what in (("unknown", "left on the queue"), ("ignored", "ignored and deleted")):
         counts: Counter[tuple[str, str]] = Counter()
         for source in (source for each in daemons for source in each["sources"]):
@@ -68,7 +68,7 @@ def _not_read(daemons: list[dict[str, Any]]) -> Iterator[tuple[object, ...]]:
 
 
 def show_dead_letters(letters: list[dict[str, Any]]) -> None:
-    """A line for all dead letters that wait, one for those that their day's block keeps back."""
+    """One line for all waiting dead letters, one for those of read-only or closed days."""
     if not letters:
         return
     out.print(safe(f"dead letters: {_waits(letters)}"))
@@ -88,7 +88,7 @@ def _waits(letters: list[dict[str, Any]]) -> str:
 
 
 def show_jobs(jobs: list[dict[str, Any]]) -> None:
-    """What one of the daemons runs for all: a line a job."""
+    """The scheduled jobs, which one of the daemons runs: one line per job."""
     rows = [
         (
             job["name"],
@@ -103,12 +103,12 @@ def show_jobs(jobs: list[dict[str, Any]]) -> None:
 
 
 def show_rules(marks: list[RuleCheckpoint]) -> None:
-    """How far the detections have run without a gap, and the rules that are behind or failing."""
+    """How far the detections have run without a gap, and the rules that are late or failing."""
     inactive = sorted(mark.title for mark in marks if mark.inactive)
     marks = [mark for mark in marks if not mark.inactive]
     if inactive:
         names = ", ".join(inactive[:_MOST_NAMED]) + (", …" if len(inactive) > _MOST_NAMED else "")
-        out.print(safe(f"rules    {len(inactive):,} that ran before are not in force: {names}"))
+        out.print(safe(f"rules    {len(inactive):,} that ran before are not active now: {names}"))
     if not marks:
         return
     oldest = min(marks, key=lambda mark: mark.seen_until)
@@ -128,17 +128,17 @@ def show_rules(marks: list[RuleCheckpoint]) -> None:
     if rows:
         out.print(table(["rule", "seen until", "#failures", "last error"], rows))
     if len(behind) > len(rows):
-        out.print(f"         … and {len(behind) - len(rows):,} more rules that fail")
+        out.print(f"         … and {len(behind) - len(rows):,} more failing rules")
 
 
 def show_catch_up(repair: CatchUp | None) -> None:
-    """What the rules still have to run over, where they could not for a while."""
+    """The span that the rules still have to repeat after they could not run."""
     if repair is not None:
         out.print(safe(f"catch-up {repair.describe()}"))
 
 
 def show_channels(channels: list[ChannelStatus]) -> None:
-    """A line a channel that alerts are sent to."""
+    """One line per notification channel."""
     rows = [
         (
             each.name,
@@ -153,7 +153,7 @@ def show_channels(channels: list[ChannelStatus]) -> None:
 
 
 def _sources(daemons: list[dict[str, Any]]) -> Iterator[tuple[object, ...]]:
-    """Each source once, as the daemon sees it that heard of it last."""
+    """Each source once, as seen by the daemon with the latest delivery from it."""
     latest: dict[str, dict[str, Any]] = {}
     for source in (source for each in daemons for source in each["sources"]):
         known = latest.get(source["name"])

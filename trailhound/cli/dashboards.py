@@ -28,7 +28,7 @@ _SERVER = "OpenSearch Dashboards"
 
 
 class Product(StrEnum):
-    """Whose dashboards."""
+    """The server the dashboards are on."""
 
     OPENSEARCH = "opensearch"
     ELASTICSEARCH = "elasticsearch"
@@ -37,28 +37,39 @@ class Product(StrEnum):
 Url = Annotated[
     str | None,
     typer.Option(
-        "--url", metavar="URL", help="Its address. Else: dashboards.url.", rich_help_panel=_SERVER
+        "--url",
+        metavar="URL",
+        help="Its address. Default: the setting dashboards.url.",
+        rich_help_panel=_SERVER,
     ),
 ]
 Username = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="The password comes from TRAILHOUND_DASHBOARDS__PASSWORD or dashboards.password_file.",
+        help="User name. The password comes from TRAILHOUND_DASHBOARDS__PASSWORD or "
+        "dashboards.password_file.",
         rich_help_panel=_SERVER,
     ),
 ]
 Tenant = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Of the security plugin.", rich_help_panel=_SERVER),
+    typer.Option(metavar="NAME", help="Tenant of the security plugin.", rich_help_panel=_SERVER),
 ]
 Workspace = Annotated[
-    str | None, typer.Option(metavar="ID", help="The id in `/w/ID`.", rich_help_panel=_SERVER)
+    str | None,
+    typer.Option(
+        metavar="ID", help="Workspace: the id after `/w/` in the address.", rich_help_panel=_SERVER
+    ),
 ]
 Since = Annotated[
-    str, typer.Option(metavar="TIME", help="As Dashboards writes it: now-30d, 2025-03-03.")
+    str,
+    typer.Option(
+        metavar="TIME",
+        help="Start of the time range, as Dashboards writes it: now-30d, 2025-03-03.",
+    ),
 ]
-Until = Annotated[str, typer.Option(metavar="TIME", help="As --since; now by default.")]
+Until = Annotated[str, typer.Option(metavar="TIME", help="End of the time range. Default: now.")]
 
 
 def _settings(
@@ -71,16 +82,16 @@ def _settings(
 @app.command("build")
 def build(
     directory: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Where to write them.")
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write to.")
     ] = files.FOLDER,
     product: Annotated[
         Product, typer.Option(help="For OpenSearch Dashboards, or for Kibana 8 and 9.")
     ] = Product.OPENSEARCH,
 ) -> None:
-    """Write the `.ndjson` files from the code in `dashboards/`; says which changed.
+    """Write the `.ndjson` files from the code in `dashboards/`, and print which changed.
 
-    Each holds one dashboard with all it needs, and imports by hand as well: in Dashboards, under
-    Dashboards Management, Saved objects, Import.
+    Each holds one dashboard and all objects it needs. It can also be imported by hand: in
+    Dashboards under Dashboards Management, Saved objects, Import.
 
     Example: `trailhound dashboards build -o /tmp/dashboards`
     """
@@ -100,10 +111,13 @@ def build(
 def import_(
     what: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[WHAT]...", help="Shipped dashboards by name, or .ndjson files."),
+        typer.Argument(
+            metavar="[WHAT]...",
+            help="Names of shipped dashboards, or .ndjson files. Default: all shipped ones.",
+        ),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace objects that exist already.")
+        bool, typer.Option("--overwrite", help="Replace objects that already exist.")
     ] = False,
     since: Since = "",
     until: Until = "",
@@ -115,10 +129,10 @@ def import_(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Import dashboards: all that are shipped, or those named.
+    """Import dashboards: all shipped ones, or those named.
 
-    With a namespace, the indices and the ids of the objects get its name in front. Objects that
-    exist are kept as they are, unless --overwrite.
+    With a namespace, the names of the indices and the ids of the objects start with it. Objects
+    that already exist are kept unchanged, unless --overwrite is given.
 
     Examples: `trailhound dashboards import`,
     `trailhound dashboards import overview alerts --url https://dashboards.example --overwrite`
@@ -148,7 +162,7 @@ def _show(done: list[Imported], where: str) -> None:
     said = ", ".join(f"{number:,} {outcome}" for outcome, number in counts.items())
     say(f"{plural(len(done), 'object')} to {where}: {said}")
     if counts["kept"]:
-        say("what exists already was kept as it is: --overwrite replaces it")
+        say("objects that already existed were kept unchanged: --overwrite replaces them")
 
 
 def _row(each: Imported) -> dict[str, str]:
@@ -165,13 +179,16 @@ def _row(each: Imported) -> dict[str, str]:
 def export(
     what: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ID]...", help="Shipped dashboards by name, others by id."),
+        typer.Argument(
+            metavar="[ID]...",
+            help="Names of shipped dashboards, or ids of others. Default: all shipped ones.",
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Default: stdout.")
     ] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="Every dashboard there, not only Trailhound's.")
+        bool, typer.Option("--all", help="Every dashboard on the server, not only Trailhound's.")
     ] = False,
     url: Url = None,
     username: Username = None,
@@ -180,7 +197,7 @@ def export(
     namespace: Namespace = None,
     config: Config = None,
 ) -> None:
-    """Export dashboards from Dashboards, with all they refer to, as `.ndjson`.
+    """Export dashboards from the server, with all objects they refer to, as `.ndjson`.
 
     Example: `trailhound dashboards export overview -o mine.ndjson`
     """
@@ -200,10 +217,10 @@ def export(
 @app.command("open")
 def open_(
     name: Annotated[
-        str, typer.Argument(metavar="[NAME]", help="A shipped dashboard, or an id.")
+        str, typer.Argument(metavar="[NAME]", help="Name of a shipped dashboard, or an id.")
     ] = "overview",
     browser: Annotated[
-        bool, typer.Option("--browser/--print", help="Open a browser, or print alone.")
+        bool, typer.Option("--browser/--print", help="Open a browser, or only print the address.")
     ] = True,
     since: Since = "",
     until: Until = "",
@@ -227,9 +244,9 @@ def open_(
 
 
 def _require_dashboard(server: DashboardsServer, name: str) -> None:
-    """That a name is a shipped one's or the id of a dashboard that is there.
+    """Check that a name is a shipped dashboard's or the id of one on the server.
 
-    Raises `UsageError` with the names there are, also where Dashboards can't be asked.
+    Raises `UsageError` with the valid names, also where Dashboards can't be reached.
     """
     if name in shipped.NAMES:
         return
@@ -241,5 +258,5 @@ def _require_dashboard(server: DashboardsServer, name: str) -> None:
         asked = f", and it can't be looked up as an id: {error.message}"
     raise UsageError(
         f"no dashboard is called {name!r}{asked}",
-        hint=f"choose among {', '.join(shipped.NAMES)}, or give the id of a dashboard",
+        hint=f"choose one of {', '.join(shipped.NAMES)}, or give the id of a dashboard",
     )

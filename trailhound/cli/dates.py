@@ -1,4 +1,4 @@
-"""Days and times on the command line: how they are written, and in which order they are."""
+"""Days and times on the command line: their formats, and the check of their order."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _parsed(text: str | datetime, forms: tuple[str, ...], what: str, form: str) 
 
 
 def check_order(since: datetime | None, until: datetime | None) -> None:
-    """Raises `UsageError` where both were given and no moment is between them.
+    """Raises `UsageError` if both are given and `since` is not before `until`.
 
     `until` that is a day includes all of it.
     """
@@ -59,7 +59,7 @@ def check_order(since: datetime | None, until: datetime | None) -> None:
 
 
 def end_of(until: datetime) -> datetime:
-    """The moment before which something is to have happened: of a day, the day's end.
+    """The exclusive end of a span: of a day, the day's end.
 
     >>> end_of(datetime(2025, 3, 1, tzinfo=UTC)).isoformat()
     '2025-03-02T00:00:00+00:00'

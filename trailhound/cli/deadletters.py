@@ -18,8 +18,8 @@ Reopen = Annotated[
     bool,
     typer.Option(
         "--reopen",
-        help="Open days that are read-only or closed for the events that wait for them, and put "
-        "each day back as it was.",
+        help="Make read-only or closed days writable for the events that wait for them, and "
+        "restore each day's state afterwards.",
     ),
 ]
 
@@ -31,10 +31,10 @@ def retry_deadletters(
     json: Json = False,
     reopen: Reopen = False,
 ) -> None:
-    """Try again what could not be indexed, from the dead-letter index and the spool folder.
+    """Index again what could not be indexed, from the dead-letter index and the spool folder.
 
-    After an upgrade of Trailhound, a changed setting, or a repair of the cluster. What is indexed
-    now leaves the dead letters.
+    For use after an upgrade of Trailhound, a changed setting, or a repair of the cluster. What is
+    indexed is removed from the dead letters.
 
     Example: `trailhound retry-deadletters --reopen`
     """
@@ -47,19 +47,19 @@ def retry_deadletters(
     else:
         say(
             f"{plural(counts.read, 'dead letter')} tried: {counts.indexed:,} indexed, "
-            f"{counts.duplicates:,} were there already, {counts.dead_lettered:,} remain"
+            f"{counts.duplicates:,} were already in the index, {counts.dead_lettered:,} remain"
         )
         if tried.days.indices:
-            say(f"opened and put back: {', '.join(tried.days.indices)}")
+            say(f"opened and restored: {', '.join(tried.days.indices)}")
         waiting = sum(tried.codes.get(code, 0) for code in BLOCKED_CODES)
         if waiting and not reopen:
             say(
                 f"{plural(waiting, 'event')} of read-only or closed days: "
-                "`trailhound retry-deadletters --reopen` opens those days for them"
+                "`trailhound retry-deadletters --reopen` makes those days writable for them"
             )
     for index, reason in tried.days.refused.items():
         warn(f"{index} could not be opened for writing: {reason}")
     for index, reason in tried.days.not_restored.items():
-        warn(f"{index} could not be put back as it was, make it read-only or close it: {reason}")
+        warn(f"{index} could not be restored; make it read-only or close it: {reason}")
     if counts.dead_lettered or tried.days.not_restored:
         raise typer.Exit(1)

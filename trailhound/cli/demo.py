@@ -1,4 +1,4 @@
-"""`trailhound demo`: the main job on a sample trail, from nothing to an index to look at."""
+"""`trailhound demo`: a sample trail is written, ingested, searched by the rules, reported."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from trailhound.settings import Settings
 from trailhound.state.setup import init_namespace
 
 NAMESPACE = "demo"
-"""So that the sample is never among your own events."""
+"""Keeps the sample apart from your own events."""
 
 
 def demo(
@@ -45,7 +45,7 @@ def demo(
 ) -> None:
     """Start the local engine, backfill a sample trail, run the rules over it, write a report.
 
-    Run twice, the second run finds every object done, and no new alert.
+    A second run finds every object already ingested, and raises no new alert.
 
     Example: `trailhound demo`
     """
@@ -75,7 +75,7 @@ def demo(
 
 
 def _write_trail(trail: Path, events: int) -> None:
-    """The sample, once; a half-written one of an earlier, interrupted run is made anew."""
+    """The sample, written once; one that an interrupted run left incomplete is written again."""
     if trail.exists():
         say(f"the sample trail is in {trail}")
         return
@@ -88,7 +88,7 @@ def _write_trail(trail: Path, events: int) -> None:
     unfinished.rename(trail)
     say(
         f"wrote a sample trail: {plural(made.events, 'event')} in {plural(made.files, 'file')} "
-        f"({size(made.bytes)}), {len(made.attacks)} attacks among them: {trail}"
+        f"({size(made.bytes)}), with {len(made.attacks)} attacks: {trail}"
     )
 
 
@@ -132,11 +132,11 @@ def _say_where(settings: Settings, trail: Path, page: Path) -> None:
     say(f"  curl '{url}/{names.alias}/_search?q=risk_score:%3E=9&size=1&pretty'")
     say(f"  {command} init && {command} backfill s3://YOUR-TRAIL-BUCKET --limit 100")
     say(f"  {command} dashboards import --namespace {settings.namespace}")
-    say(f"the report of it all, to be opened in a browser, is {page}")
+    say(f"the report (open it in a browser) is {page}")
 
 
 def _command() -> str:
-    """How this Trailhound is called from here: by name, or by path where that isn't on PATH."""
+    """How to run this Trailhound from here: by name, or by path where it isn't on PATH."""
     if shutil.which("trailhound"):
         return "trailhound"
     own = Path(sys.argv[0])

@@ -31,7 +31,7 @@ from trailhound.settings import Settings
 def detect(
     since: Annotated[
         datetime | None,
-        typer.Option(parser=dates.time, metavar="TIME", help="From this UTC day or time on."),
+        typer.Option(parser=dates.time, metavar="TIME", help="From this UTC day or time."),
     ] = None,
     until: Annotated[
         datetime | None,
@@ -46,7 +46,7 @@ def detect(
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be found; write no alert.")
+        bool, typer.Option("--dry-run", help="Show what would be found; write no alert.")
     ] = False,
     url: Url = None,
     namespace: Namespace = None,
@@ -55,9 +55,9 @@ def detect(
 ) -> None:
     """Run the rules over history, by the time events happened, and raise alerts.
 
-    Without `--since` and `--until`, over all there is. Run it again whenever you like: what was
-    found before is the same alert. Exits with 1 where a rule or a day could not be used; the
-    others run.
+    Without `--since` and `--until`, over all events. It is safe to run again: what was found
+    before is the same alert. Exits with 1 if a rule failed or a day could not be searched; the
+    other rules and days are still searched.
 
     Example: `trailhound detect --since 2025-03-01 --until 2025-03-31`
     """
@@ -78,13 +78,13 @@ def detect(
 def detect_ingested(
     client: OpenSearch, settings: Settings, since: datetime, *, json: bool
 ) -> dict[str, DetectionTotals]:
-    """Alerts of what a backfill brought since a moment, however long ago it happened."""
+    """Alerts on what a backfill indexed since a moment, whatever the age of the events."""
     pack = rules_in_force(settings)
     margin = timedelta(seconds=5)
     span = Span(since - margin, datetime.now(UTC) + margin, "event.ingested")
     try:
         history = History(client, settings, pack, span)
-    except NoEventsIndexError:  # nothing was brought, and nothing was there
+    except NoEventsIndexError:  # nothing was indexed, and there is no index
         return {}
     found = run_history(history, quiet=json)
     if not json:
@@ -93,7 +93,7 @@ def detect_ingested(
 
 
 def new_alerts(found: dict[str, DetectionTotals]) -> int:
-    """How many alerts were raised that were not there."""
+    """How many new alerts were raised."""
     return sum(len(each.created) for each in found.values())
 
 
@@ -137,7 +137,7 @@ def show(
     dry_run: bool = False,
     json: bool = False,
 ) -> None:
-    """What came of it, for people or for programs."""
+    """The result, for people or for programs."""
     fired = [each for each in found.values() if each.findings or each.errors]
     new = new_alerts(found)
     known = sum(len(each.updated) for each in fired)
@@ -169,7 +169,7 @@ def show(
     what = "nothing was written (--dry-run)" if dry_run else plural(new, "new alert")
     warn_skipped(looked_at.skipped)
     say(
-        f"{plural(looked_at.events, 'event')} looked at; {what}; "
+        f"{plural(looked_at.events, 'event')} searched; {what}; "
         f"{plural(silent, 'rule')} found nothing"
     )
     if new and not dry_run:
@@ -184,6 +184,6 @@ def skipped_days(skipped: Sequence[SkippedDay]) -> list[dict[str, str]]:
 def warn_skipped(skipped: Sequence[SkippedDay]) -> None:
     """Name every day that could not be read."""
     if skipped:
-        warn(f"{plural(len(skipped), 'day')} not looked at:")
+        warn(f"{plural(len(skipped), 'day')} not searched:")
     for each in skipped:
         warn(f"  {each}")

@@ -21,7 +21,8 @@ _MARKS: dict[Verdict, Text] = {
 
 def doctor(
     source: Annotated[
-        str | None, typer.Argument(metavar="[SOURCE]", help="Also see whether this can be read.")
+        str | None,
+        typer.Argument(metavar="[SOURCE]", help="Also check that this source can be read."),
     ] = None,
     url: Url = None,
     namespace: Namespace = None,

@@ -39,9 +39,9 @@ STOPPED = 3
 def up(config: Config = None) -> None:
     """Start the local OpenSearch and wait until it is ready.
 
-    The first time it fetches OpenSearch itself, about 75 MB. It listens on this machine's
-    loopback address alone, goes on in the background, and keeps its data in the home folder.
-    Where it runs already, nothing happens.
+    The first start downloads OpenSearch, about 75 MB. It listens only on this machine's loopback
+    address, runs in the background, and keeps its data in the home folder. If it already runs,
+    nothing happens.
 
     Example: `trailhound up`
     """
@@ -49,7 +49,7 @@ def up(config: Config = None) -> None:
 
 
 def start_engine(settings: Settings) -> bool:
-    """Start the local engine with a bar and a spinner on stderr; `False` where it ran already."""
+    """Start the local engine with a bar and a spinner on stderr; `False` if it already ran."""
     engine = local_engine(settings)
     with _fetching() as progress, err.status("starting OpenSearch …") as spinner:
         spinner.stop()
@@ -58,7 +58,7 @@ def start_engine(settings: Settings) -> bool:
     if started:
         say(f"OpenSearch {status.version} is ready at {status.url}, its data in {status.folder}")
     else:
-        say(f"OpenSearch {status.version} is running already at {status.url}")
+        say(f"OpenSearch {status.version} is already running at {status.url}")
     return started
 
 
@@ -77,9 +77,9 @@ def down(config: Config = None) -> None:
 def status(
     url: Url = None, namespace: Namespace = None, config: Config = None, json: Json = False
 ) -> None:
-    """Show whether OpenSearch runs, how many events it holds, and how the daemons do.
+    """Show the state of the cluster, its events, and the daemons, rules and channels.
 
-    The exit code is 3 where the local OpenSearch is not running or another can't be reached.
+    The exit code is 3 if the local OpenSearch is not running or the cluster can't be reached.
 
     Example: `trailhound status --json`
     """
@@ -128,7 +128,7 @@ def status(
 
 
 def _cluster(settings: Settings) -> dict[str, Any]:
-    """Version, health and what is stored of our events."""
+    """Version, health, and number and size of the stored events."""
     pattern = f"{settings.prefix}cloudtrail-*"
     with cluster_errors(settings):
         client = connect(settings, timeout=10)
@@ -154,7 +154,7 @@ def _cluster(settings: Settings) -> dict[str, Any]:
 def _detections(
     settings: Settings,
 ) -> tuple[list[RuleCheckpoint], list[ChannelStatus], CatchUp | None]:
-    """How far each rule has run, how each channel does, and a repair that is under way; none before
+    """How far each rule has run, the state of each channel, and a repair under way; none before
     `trailhound init`."""
     with cluster_errors(settings):
         client = connect(settings, timeout=10)
@@ -165,7 +165,7 @@ def _detections(
 
 
 def _reasons(settings: Settings) -> list[Reason]:
-    """Why it does not do all that it should; the same that `/readyz` answers with."""
+    """The reasons why it is not ready; the same as in the answer of `/readyz`."""
     with cluster_errors(settings):
         shared = read_shared(connect(settings, timeout=10), settings)
     return reasons(shared, settings, lambda: rule_intervals(settings))
@@ -179,7 +179,7 @@ def _for_people(name: str, value: object) -> object:
 
 @contextmanager
 def _fetching() -> Iterator[Fetching]:
-    """A bar for the download, shown once there is one, and gone when it is over."""
+    """A bar for the download, shown while it runs."""
     bar = Progress(
         TextColumn("fetching OpenSearch"),
         BarColumn(),

@@ -16,8 +16,8 @@ from trailhound.cli.stopping import stopped_by_signals
 def put_on_queue(
     job: Enqueue, places: list[str], *, json: bool, explain: Callable[[Enqueued], list[str]]
 ) -> None:
-    """Run it with a line of progress; exits with 1 where it was interrupted, or where `explain`
-    knows of something that the selection names and that is not there."""
+    """Run it with a line of progress; exits with 1 if it was interrupted, or if `explain`
+    finds that something the selection names does not exist."""
     ended = threading.Event()
     with stopped_by_signals(job), err.status("looking for objects …") as line:
         if json:
@@ -49,7 +49,7 @@ def put_on_queue(
         if report.dry_run:
             say("nothing was sent (--dry-run)")
     if report.interrupted:
-        warn("interrupted: run the same command again; what is done by then is left out")
+        warn("interrupted: run the same command again; what is ingested by then is skipped")
         raise typer.Exit(ExitCode.INTERRUPTED)
     if problems:
         raise typer.Exit(ExitCode.INCOMPLETE)

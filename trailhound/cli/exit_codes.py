@@ -3,7 +3,7 @@
 | code | means |
 |---|---|
 | 0 | success |
-| 1 | incomplete: something was there, and was left out or failed |
+| 1 | incomplete: some of it was left out or failed |
 | 2 | usage error: a flag, a setting, a rule, a path that does not exist |
 | 3 | the cluster, Dashboards or the local engine can't be reached, or refused |
 | 130 | interrupted by Ctrl-C or SIGTERM (`trailhound run` ends with 0: it is stopped so) |
@@ -27,7 +27,7 @@ from trailhound.errors import (
 
 
 class ExitCode(IntEnum):
-    """What a program that calls Trailhound goes by."""
+    """What a calling program can rely on."""
 
     SUCCESS = 0
     INCOMPLETE = 1
@@ -47,7 +47,7 @@ _BY_CLASS: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (DashboardsError, ExitCode.CLUSTER),
     (EngineError, ExitCode.CLUSTER),
 )
-"""The first class that an error is of decides; every other error is `INCOMPLETE`."""
+"""The first class that the error is an instance of decides; every other error is `INCOMPLETE`."""
 
 
 def exit_code(error: BaseException) -> ExitCode:

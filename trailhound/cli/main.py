@@ -1,4 +1,4 @@
-"""`trailhound`: the commands put together, and every error made readable."""
+"""`trailhound`: the group of all commands, and how every error is shown."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="""CloudTrail files in, an enriched OpenSearch index out.
+    help="""Read CloudTrail files into an index of enriched events, and run detection rules on it.
 
 A first try, with nothing but Python:
 
@@ -33,8 +33,8 @@ A first try, with nothing but Python:
     trailhound init                             # index templates
     trailhound backfill s3://my-trail-bucket    # or a folder, a file, a glob, -
 
-Every command takes `--url` to work on another OpenSearch, and reads `trailhound.yaml`
-and `TRAILHOUND_*`. Exit codes: 0 success, 1 incomplete, 2 usage error, 3 cluster
+Every command takes `--url` for another cluster (OpenSearch or Elasticsearch), and reads
+`trailhound.yaml` and `TRAILHOUND_*`. Exit codes: 0 success, 1 incomplete, 2 usage error, 3 cluster
 unreachable or refusing, 130 interrupted. With `--json`, an error is an object on stdout too.""",
 )
 

@@ -21,12 +21,13 @@ def _main() -> None:
 @app.command("test")
 def send_test(
     channel: Annotated[
-        str | None, typer.Argument(metavar="[CHANNEL]", help="Its name. Default: all of them.")
+        str | None,
+        typer.Argument(metavar="[CHANNEL]", help="The channel's name. Default: all channels."),
     ] = None,
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Send a test message, and say whether it was taken.
+    """Send a test message, and show whether it was delivered.
 
     Example: `trailhound notify test slack`
     """

@@ -17,7 +17,7 @@ Url = Annotated[
     typer.Option(
         "--url",
         metavar="URL",
-        help="OpenSearch's address. Without it: the setting, else the local engine.",
+        help="The cluster's address. Default: the setting cluster.hosts, else the local engine.",
         rich_help_panel=_CLUSTER,
     ),
 ]
@@ -26,7 +26,7 @@ Namespace = Annotated[
     typer.Option(
         "--namespace",
         metavar="NAME",
-        help="Put NAME- before every index and template.",
+        help="Prefix the names of all indices and templates with NAME-.",
         rich_help_panel=_CLUSTER,
     ),
 ]
@@ -35,7 +35,7 @@ Config = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help="Settings file. Default: trailhound.yaml, where it exists.",
+        help="Settings file. Default: trailhound.yaml, if it exists.",
         rich_help_panel=_CLUSTER,
     ),
 ]

@@ -1,4 +1,4 @@
-"""The progress line of a backfill: on a terminal alone, and on stderr."""
+"""The progress line of a backfill: on stderr, and only on a terminal."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def report(
             "--output",
             "-o",
             metavar="FILE",
-            help="Ends with .html, .json or .pdf; may be repeated. Default: report.html",
+            help="A file ending in .html, .json or .pdf; may be repeated. Default: report.html",
         ),
     ] = None,
     since: Annotated[
@@ -46,19 +46,24 @@ def report(
     ] = None,
     compliance: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="A section on cis, pci, soc2 or nist; may be repeated."),
+        typer.Option(
+            metavar="NAME", help="Add a section on cis, pci, soc2 or nist; may be repeated."
+        ),
     ] = None,
     mail: Annotated[
-        bool, typer.Option("--mail", help="Send it by `report.mail` now, and write no file.")
+        bool,
+        typer.Option(
+            "--mail", help="Mail it now by the settings of `report.mail`, and write no file."
+        ),
     ] = False,
     url: Url = None,
     namespace: Namespace = None,
     config: Config = None,
 ) -> None:
-    """Write a report of what the index holds: one file to read, to print, to send.
+    """Write a report of the events and alerts in the index, as HTML, JSON or PDF.
 
-    The HTML file needs no network and no other file. PDF is printed by a Chromium on this
-    machine; JSON keeps to docs/report.schema.json.
+    The HTML file needs no network and no other file. PDF is printed by Chromium on this
+    machine; JSON follows docs/report.schema.json.
 
     Examples:
 

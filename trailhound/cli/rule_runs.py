@@ -1,4 +1,4 @@
-"""`trailhound rules backtest | test | fields | coverage | export`: rules put to use."""
+"""`trailhound rules backtest | test | fields | coverage | export`: commands that run rules."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Rules = Annotated[
     typer.Option("--rules", metavar="PATH", help="More rules: a file or folder. May be repeated."),
 ]
 Only = Annotated[
-    bool, typer.Option("--only", help="The rules of --rules alone, without the shipped ones.")
+    bool, typer.Option("--only", help="Only the rules of --rules, without the shipped ones.")
 ]
 
 
@@ -57,7 +57,7 @@ def try_rules(
     only: Only = False,
     budget: Annotated[
         float | None,
-        typer.Option("--budget", min=0, help="Hits that a rule may have in 1,000 events."),
+        typer.Option("--budget", min=0, help="Hits allowed per rule in 1,000 events."),
     ] = None,
     grave_budget: Annotated[
         float | None,
@@ -65,7 +65,7 @@ def try_rules(
             "--high-severity-budget",
             "--grave-budget",
             min=0,
-            help="The same for high and critical rules.",
+            help="Hits allowed per high or critical rule in 1,000 events.",
         ),
     ] = None,
     junit: Annotated[
@@ -76,9 +76,9 @@ def try_rules(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """How often every rule would have fired over history, before any grouping. Raises no alert.
+    """Count how often every rule would have fired over history, without grouping. Raises no alert.
 
-    `--json` prints `{rule id: hits}`, of the rules that had any. Exits with 1 where a rule failed
+    `--json` prints `{rule id: hits}` for the rules that had any. Exits with 1 if a rule failed
     or fired more often than its budget allows.
 
     Example: `trailhound rules backtest --since 2025-03-01 --until 2025-03-31 --budget 1`
@@ -133,7 +133,7 @@ def run_tests(
 ) -> None:
     """Run every rule's samples on a real engine: those that must match, and those that must not.
 
-    They lie beside `x.yml` in `x.samples.yml`, and are indexed in a namespace that goes again.
+    The samples of `x.yml` are in `x.samples.yml`; they are indexed in a temporary namespace.
 
     Example: `trailhound rules test --rules ./my-rules --only`
     """
@@ -184,7 +184,7 @@ def fields(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Fields of rules that no event has, and fields of events that no rule uses.
+    """Show fields of rules that no event has, and fields of events that no rule uses.
 
     Example: `trailhound rules fields`
     """
@@ -202,25 +202,29 @@ def fields(
         return
     rows = [(path, "is not in the index", ", ".join(who)) for path, who in found.unsearched.items()]
     rows += [(path, "is in no event", ", ".join(who)) for path, who in found.unseen.items()]
-    out.print(table(("field", "", "rules that ask for it"), rows))
+    out.print(table(("field", "", "rules that use it"), rows))
     say(f"in events, and in no rule: {', '.join(found.unasked) or 'nothing'}")
 
 
 def coverage(
     techniques: Annotated[
         Path | None,
-        typer.Option("--techniques", metavar="FILE", help="A list of technique ids to cover."),
+        typer.Option(
+            "--techniques", metavar="FILE", help="File with a list of technique ids to cover."
+        ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", metavar="FILE", help="Where the layer goes.")
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="File to write. Default: stdout."),
     ] = None,
     rules: Rules = None,
     only: Only = False,
     config: Config = None,
 ) -> None:
-    """The ATT&CK techniques that the rules are tagged with, as a layer for ATT&CK Navigator.
+    """Write the ATT&CK techniques of the rules as a layer for ATT&CK Navigator.
 
-    With `--techniques`, the gaps are listed on stderr, and the exit code is 1 if there are any.
+    With `--techniques`, techniques without a rule are listed on stderr, and the exit code is 1 if
+    there are any.
 
     Example: `trailhound rules coverage --output layer.json --techniques ours.txt`
     """
@@ -249,7 +253,7 @@ def export(
             "--output",
             "-o",
             metavar="DIR|FILE",
-            help="A folder: a file a rule. A .json file: all in one. Default: stdout.",
+            help="A folder: one file per rule. A .json file: all in one. Default: stdout.",
         ),
     ] = None,
     rules: Rules = None,
@@ -257,10 +261,10 @@ def export(
     namespace: Namespace = None,
     config: Config = None,
 ) -> None:
-    """Write the plain rules for another system: a monitor for each, as JSON.
+    """Write the plain rules for another system: one monitor for each, as JSON.
 
-    Rules that no monitor can stand for, and monitors that find more than their rule, are named on
-    stderr. A monitor has no actions, and doesn't see late events.
+    Rules that no monitor can express, and monitors that find more than their rule, are named on
+    stderr. A monitor has no actions, and doesn't find late events.
 
     Example: `trailhound rules export --monitors -o monitors/`
     """
@@ -277,17 +281,19 @@ def export(
     else:
         write(_pretty(list(made.monitors.values())))
     for title in made.wider:
-        warn(f"{title}: its monitor finds more than the rule means: nothing decides there")
+        warn(
+            f"{title}: its monitor finds more than the rule: a monitor cannot check each hit again"
+        )
     for title in made.left_out:
-        warn(f"{title}: left out: no monitor can do what it does")
+        warn(f"{title}: left out: a monitor cannot express it")
     if output is not None:
         say(f"{plural(len(made.monitors), 'monitor')} in {output}")
 
 
 def _require_alerting(settings: Settings) -> None:
-    """Raises `UsageError` where the settings name a cluster that is known to have no monitors.
+    """Raises `UsageError` if the settings name a cluster that is known to have no monitors.
 
-    One that does not answer says nothing against an export, which needs no cluster.
+    A cluster that does not answer is ignored: the export needs none.
     """
     if not settings.cluster.hosts:
         return
@@ -308,11 +314,13 @@ def _pretty(value: object) -> str:
 
 
 def _pack(settings: Settings, rules: list[Path] | None, *, only: bool) -> Pack:
-    """The pack in force. What is broken in it is told, and the rest goes on."""
+    """The active pack. Faults are printed as warnings; the other rules are used."""
     wanted = settings.detections
     if only:
         if not rules:
-            raise UsageError("--only without --rules leaves no rule", hint="give --rules PATH")
+            raise UsageError(
+                "--only needs --rules: without it there is no rule", hint="give --rules PATH"
+            )
         wanted = wanted.model_copy(update={"shipped": False, "rules": []})
     pack = load(wanted, rules or [])
     for each in problem_lines(pack):

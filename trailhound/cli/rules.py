@@ -1,4 +1,4 @@
-"""`trailhound rules`: what the rules are, whether they are sound, and what they become."""
+"""`trailhound rules list | show | check | explain`."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ from trailhound.errors import SettingsError
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Detection rules: list, check, explain, test and try them over history.",
+    help="Detection rules: list, check, explain, test and backtest.",
 )
 app.command("backtest")(rule_runs.try_rules)
 app.command("test")(rule_runs.run_tests)
 app.command()(rule_runs.fields)
 app.command()(rule_runs.coverage)
 app.command()(rule_runs.export)
-RuleName = Annotated[str, typer.Argument(metavar="RULE", help="An id or title, or its beginning.")]
+RuleName = Annotated[
+    str, typer.Argument(metavar="RULE", help="The rule's id or title, or the beginning of either.")
+]
 
 
 @app.command("list")
@@ -41,7 +43,7 @@ def list_rules(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Every rule in force, the most severe first, and what is wrong with any.
+    """List the active rules, the most severe first, and any faults in them.
 
     Example: `trailhound rules list --level critical`
     """
@@ -59,7 +61,7 @@ def list_rules(
 
 @app.command()
 def show(rule: RuleName, rules: Rules = None, config: Config = None, json: Json = False) -> None:
-    """One rule: what it is for, where it is defined, what to do when it fires.
+    """Show one rule: what it is for, where it is defined, what to do when it fires.
 
     Example: `trailhound rules show RootAccountUsage`
     """
@@ -78,16 +80,15 @@ def show(rule: RuleName, rules: Rules = None, config: Config = None, json: Json 
 def check(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="PATH…", help="Files and folders. Default: the rules in force."),
+        typer.Argument(metavar="PATH…", help="Files and folders. Default: the active rules."),
     ] = None,
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Read rules without running them: every fault with its file, line and reason.
+    """Check rules without running them: every fault with its file, line and reason.
 
-    Beside the rules that settings name, so exceptions, overrides and placeholders that fit no rule
-    are named too, and what is wrong with `filter:` in the settings. Exits with 1 where anything is
-    to be fixed, or where there is no rule at all.
+    Exceptions, overrides and placeholders of the settings that match no rule are named too, and
+    faults in `filter:`. Exits with 1 if there is any fault, or no rule at all.
 
     Example: `trailhound rules check ./my-rules`
     """
@@ -104,7 +105,7 @@ def check(
         for each in filter_faults:
             warn(each)
         faults_found = len(pack.problems) + len(filter_faults)
-        say(f"{plural(sound, 'rule')} sound, {plural(faults_found, 'fault')}")
+        say(f"{plural(sound, 'valid rule')}, {plural(faults_found, 'fault')}")
     if pack.problems or filter_faults or not checked:
         if not checked and not json:
             where = ", ".join(map(str, paths or ())) or "the settings' paths"
@@ -114,7 +115,7 @@ def check(
 
 @app.command()
 def explain(rule: RuleName, rules: Rules = None, config: Config = None) -> None:
-    """The query that a rule becomes, as JSON; what the query can't express is shown beside it.
+    """Show the query that a rule compiles to, as JSON, and what the query can't express.
 
     Example: `trailhound rules explain "Root account" | jq .query`
     """

@@ -23,7 +23,7 @@ from trailhound.settings import Settings
 
 LOG = logging.getLogger("trailhound")
 _GRACE = 5.0
-"""Seconds after `run.stop_seconds`; a request that hangs is not waited for any longer."""
+"""Seconds after `run.stop_seconds` for which a hanging request is waited for."""
 
 
 def run(
@@ -33,25 +33,27 @@ def run(
     ] = None,
     poll: Annotated[
         list[str] | None,
-        typer.Option(metavar="s3://…", help="A bucket to list again and again."),
+        typer.Option(metavar="s3://…", help="A bucket to list at intervals: s3://bucket/prefix."),
     ] = None,
     watch: Annotated[
         list[Path] | None,
-        typer.Option(metavar="DIR", help="A folder to look through again and again."),
+        typer.Option(metavar="DIR", help="A folder to scan at intervals."),
     ] = None,
     listen: Annotated[
         str | None,
-        typer.Option(metavar="HOST:PORT", help="Where /healthz, /readyz and /metrics are."),
+        typer.Option(
+            metavar="HOST:PORT", help="Address (HOST:PORT) of /healthz, /readyz and /metrics."
+        ),
     ] = None,
     url: Url = None,
     namespace: Namespace = None,
     config: Config = None,
 ) -> None:
-    """Follow new trail files for as long as it runs: from a queue, a bucket or a folder.
+    """Ingest new trail files continuously from a queue, a bucket or a folder, and run the rules.
 
-    Start as many as you like, on one machine or many: they share the work. SIGTERM and Ctrl-C
-    finish or hand back what is under way, a second one stops at once; SIGHUP reads the rules
-    and the settings for enrich, filter, retention, detections and notify anew.
+    Start any number of daemons, on one machine or many: they share the work. On SIGTERM or Ctrl-C
+    it finishes or hands back what is under way; a second one stops it at once. SIGHUP reloads the
+    rules and the settings for enrich, filter, retention, detections and notify.
 
     Example: `trailhound run --queue trail-notifications`
     """

@@ -17,25 +17,31 @@ from trailhound.sample import SampleSpec, write_sample
 
 
 def sample(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="An empty or new folder.")],
-    events: Annotated[int, typer.Option(min=1, metavar="N", help="Distinct events.")] = 20_000,
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    events: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Number of distinct events.")
+    ] = 20_000,
     seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same bytes.")] = 1,
     start: Annotated[
         datetime | None,
         typer.Option(parser=dates.day, metavar="YYYY-MM-DD", help="First UTC day."),
     ] = None,
-    days: Annotated[int, typer.Option(min=1, metavar="N", help="Days the trail covers.")] = 7,
-    accounts: Annotated[int, typer.Option(min=1, metavar="N", help="AWS accounts.")] = 3,
+    days: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Number of days the trail covers.")
+    ] = 7,
+    accounts: Annotated[int, typer.Option(min=1, metavar="N", help="Number of AWS accounts.")] = 3,
     events_per_file: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Default: varying, as CloudTrail delivers."),
+        typer.Option(
+            min=1, metavar="N", help="Events in one file. Default: varying, as CloudTrail delivers."
+        ),
     ] = None,
-    attacks: Annotated[bool, typer.Option(help="Labelled attacks among the events.")] = True,
+    attacks: Annotated[bool, typer.Option(help="Put labelled attacks among the events.")] = True,
     json: Json = False,
 ) -> None:
-    """Write a believable, labelled CloudTrail trail as `AWSLogs/….json.gz` files.
+    """Write a realistic, labelled CloudTrail trail as `AWSLogs/….json.gz` files.
 
-    The attacks in it are listed in `labels.json` beside `AWSLogs`.
+    The attacks are listed in `labels.json` beside `AWSLogs`.
 
     Example: `trailhound sample /tmp/trail --events 100000 && trailhound backfill /tmp/trail`
     """

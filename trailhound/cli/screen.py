@@ -1,4 +1,4 @@
-"""What people see: colour on a terminal alone, hostile text made harmless, errors in two lines."""
+"""Output for people: colour only on a terminal, hostile text escaped, errors in two lines."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _LEAST_HELP = 40
 
 
 class Screen(Console):
-    """A console whose reader may go away (`| head`): the command goes on, and ends as it would."""
+    """A console whose reader may go away (`| head`): the command continues, and ends normally."""
 
     def on_broken_pipe(self) -> None:
         silence_stdout()
 
 
 def silence_stdout() -> None:
-    """Whoever read our output has gone: what follows goes nowhere."""
+    """The reader of our output is gone: further output is discarded."""
     null = os.open(os.devnull, os.O_WRONLY)
     with suppress(OSError, ValueError):
         os.dup2(null, sys.stdout.fileno())
@@ -52,14 +52,14 @@ def prepare_streams() -> None:
         os.environ["COLUMNS"] = str(_LEAST_WIDTH)  # else the help is empty boxes
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is None:  # closed by whoever started us
+        if stream is None:  # closed by the parent process
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def write(text: str) -> None:
-    """Text on stdout as it is. A reader that has gone is no error.
+    """Text on stdout as it is. A reader that is gone is no error.
 
     Raises `UnusablePathError`, as on a full disk.
     """
@@ -76,7 +76,7 @@ def write(text: str) -> None:
 
 
 def _width() -> int:
-    """Rich's own measure, but none that nothing fits in."""
+    """Rich's own measure, but at least wide enough for a column."""
     if sys.stdout is None or not sys.stdout.isatty():
         return _PIPED_WIDTH
     asked = os.environ.get("COLUMNS", "")
@@ -121,7 +121,7 @@ def say(text: str) -> None:
 
 
 def warn(text: str) -> None:
-    """A line on stderr that stops nothing."""
+    """A warning on stderr; the command continues."""
     err.print(Text("warning: ", style="yellow") + safe(text))
 
 

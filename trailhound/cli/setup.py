@@ -15,9 +15,9 @@ def init(
 ) -> None:
     """Create index templates, the ledger, dead-letter and alert indices; upgrade them in place.
 
-    What an earlier release left in the ledger is brought to today's form.
+    Ledger documents of an earlier release are upgraded to the present form.
 
-    Safe to run again: it says what it changed.
+    It is safe to run again, and prints what it changed.
 
     Example: `trailhound init --url https://opensearch.example:9200`
     """

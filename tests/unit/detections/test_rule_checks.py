@@ -143,7 +143,7 @@ def test_all_faults_are_named_at_once_each_at_its_own_line(tmp_path: Path) -> No
 def test_keys_that_sigma_allows_are_sound(more: str, tmp_path: Path) -> None:
     done = check(written(tmp_path / "rules", GOOD + more + "\n"))
     assert (done.exit_code, done.stderr) == (0, "")
-    assert "1 rule sound, 0 faults" in done.stdout
+    assert "1 valid rule, 0 faults" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_an_exception_that_fits_no_rule_is_named_with_the_shipped_pack_loaded(
     assert "fits no rule" in done.stderr
     assert none.name in done.stderr
     assert "fits.yml" not in done.stderr
-    assert "1 rule sound" in done.stdout
+    assert "1 valid rule" in done.stdout
 
 
 def test_folders_that_are_not_there_or_empty(tmp_path: Path) -> None:
