@@ -114,7 +114,7 @@ def test_a_late_event_waits_and_is_written_by_reopening(
     assert "--reopen" in shown.output
     opened = command(settings, "retry-deadletters", "--reopen")
     assert opened.exit_code == 0, opened.output
-    assert f"put back: {index}" in opened.output
+    assert f"restored: {index}" in opened.output
     assert "could not be opened" not in opened.output
     assert dead_letters(client, settings) == []
     assert state(client, index) == before
