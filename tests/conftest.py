@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,13 @@ ORDER = ("unit", "integration", "faults", "scenarios")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The process that started the workers (or has none) owns the session."""
+    """The process that started the workers (or has none) owns the session.
+
+    A shell starts what it runs in the background with SIGINT ignored, and so would be every
+    command that the tests start: none of those that are interrupted would end.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for folder in ORDER:
         config.addinivalue_line("markers", f"{folder}: every test below tests/{folder}")
     if not hasattr(config, "workerinput"):

@@ -83,6 +83,8 @@ class Service:
         self._cluster_answers = False
         self._answered_at = time.monotonic()
         self._reload_error = ""
+        self._reloading = threading.Lock()
+        """One reload at a time: the last one reads the file last, and what it read stays."""
         self._shared: list[Reason] = []
         """What is wrong with what all daemons share, as last read."""
         self._daemon: Daemon | None = None
@@ -309,6 +311,10 @@ class Service:
         )
 
     def _reload(self) -> None:
+        with self._reloading:
+            self._take_settings()
+
+    def _take_settings(self) -> None:
         try:
             settings, enricher = self._load()
             before = self._settings
