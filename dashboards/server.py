@@ -208,7 +208,7 @@ def _unreachable(where: str, error: Exception) -> DashboardsUnreachableError:
     if "CERTIFICATE_VERIFY_FAILED" in said:
         hint = "name its CA: dashboards.ca_bundle"
     elif "WRONG_VERSION_NUMBER" in said or "record layer" in said:
-        hint = "it seems to speak plain HTTP: write http://"
+        hint = "the server seems to use plain HTTP: write http://"
     return DashboardsUnreachableError(f"{where} cannot be reached: {said[:_LONGEST]}", hint=hint)
 
 

@@ -1,3 +1,3 @@
-"""Trailhound: CloudTrail files in, an enriched and watched OpenSearch index out."""
+"""Trailhound: ingests CloudTrail files into an enriched index, and runs detection rules on it."""
 
 __version__ = "0.1.0"

@@ -111,7 +111,7 @@ def enrich(record: Mapping[str, Any], enricher: Enricher) -> dict[str, Any]:
 
 
 class RuleSet:
-    """Rules that can be decided on one event alone: plain Sigma rules.
+    """Rules that one event is enough for: plain Sigma rules.
 
     Correlations and rules that need history are in `needs_history`, faults of loading in `faults`:
     nothing is left out without being named.

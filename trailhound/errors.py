@@ -6,19 +6,19 @@ Each error says what happened and to which object (`message`), and what to do ne
 Whoever catches one shows both; a traceback is shown by `--debug` alone.
 
     TrailhoundError
-    ├── UsageError                  wrong use: a flag, a path, a combination         exit 2
+    ├── UsageError                  usage error: a flag, a path, a combination         exit 2
     │   └── SettingsError           a setting that is missing, unknown or malformed
     ├── UnusablePathError           a file that is there and can't be read or written  exit 1
     ├── RuleError                   a Sigma rule: malformed, or not supported        exit 2
-    ├── ClusterError                OpenSearch would not do what was asked           exit 3
+    ├── ClusterError                the cluster did not carry out a request         exit 3
     │   ├── ClusterUnreachableError no answer: wrong address, down, TLS, time-out
     │   ├── AccessDeniedError       401 or 403: names the permission that is missing
     │   ├── ClusterBlockedError     it can't write: full disk, shard limit, closed index
     │   ├── ForeignTemplateError    the template that applies is not ours, or is out of date
     │   └── RequestFailedError      any other refusal, with the cluster's own reason
-    ├── DashboardsError             OpenSearch Dashboards would not do what was asked  exit 3
+    ├── DashboardsError             OpenSearch Dashboards or Kibana refused          exit 3
     │   ├── DashboardsUnreachableError
-    │   └── DashboardsRefusedError  it says no: login, permission, what it does not know
+    │   └── DashboardsRefusedError  it refuses: login, permission, an unknown object
     ├── EngineError                 the local engine                                 exit 3
     │   ├── PortInUseError
     │   ├── ArtifactsUnavailableError
@@ -33,11 +33,11 @@ Whoever catches one shows both; a traceback is shown by `--debug` alone.
     │   └── NotCloudTrailError      one object that holds something else: skipped, no fault
     ├── TrailFileError              the bytes of one file                            exit 1
     │   ├── NotATrailFileError      not JSON of any shape that holds CloudTrail records
-    │   ├── CorruptFileError        gzip or JSON that breaks off or breaks in the middle
+    │   ├── CorruptFileError        gzip or JSON that ends early or is damaged
     │   └── FileTooLargeError       over the limit on uncompressed size
     ├── RecordError                 one record that cannot become a document         exit 1
-    ├── SpoolError                  the folder of last resort can't be written       exit 1
-    ├── NotifyError                 a message that a channel did not take            exit 1
+    ├── SpoolError                  the spool folder can't be written                exit 1
+    ├── NotifyError                 a message that a channel did not accept          exit 1
     ├── GeoDatabaseError            a GeoIP database that cannot be read (a warning)
     ├── ThreatListError             a threat list that cannot be read (a warning)
     ├── ReportError                 a report that can't be made                      exit 1
@@ -53,7 +53,7 @@ from pathlib import Path
 
 
 class TrailhoundError(Exception):
-    """The root: a sentence on what happened, and one on what to do.
+    """The root: one sentence on what happened, one on what to do.
 
     >>> error = UsageError("--since is after --until", hint="swap the two dates")
     >>> str(error), error.hint
@@ -72,7 +72,7 @@ class TrailhoundError(Exception):
 
 
 class UsageError(TrailhoundError):
-    """Wrong use of a command: a flag, a path, a combination."""
+    """A usage error of a command: a flag, a path, a combination."""
 
 
 class SettingsError(UsageError):
@@ -84,11 +84,11 @@ class UnusablePathError(TrailhoundError):
 
 
 class RuleError(TrailhoundError):
-    """A Sigma rule that is malformed, or asks for something that is not supported."""
+    """A Sigma rule that is malformed, or needs something that is not supported."""
 
 
 class ClusterError(TrailhoundError):
-    """OpenSearch would not do what was asked."""
+    """The cluster did not carry out a request."""
 
 
 class ClusterUnreachableError(ClusterError):
@@ -116,7 +116,7 @@ class RequestFailedError(ClusterError):
 
 
 class DashboardsError(TrailhoundError):
-    """OpenSearch Dashboards would not do what was asked."""
+    """OpenSearch Dashboards or Kibana did not carry out a request."""
 
 
 class DashboardsUnreachableError(DashboardsError):
@@ -124,7 +124,7 @@ class DashboardsUnreachableError(DashboardsError):
 
 
 class DashboardsRefusedError(DashboardsError):
-    """It answers, and says no: login, permission, an address or object that it does not know."""
+    """It answers and refuses: login, permission, an unknown address or object."""
 
 
 class EngineError(TrailhoundError):
@@ -136,11 +136,11 @@ class PortInUseError(EngineError):
 
 
 class ArtifactsUnavailableError(EngineError):
-    """The engine's jars or its JVM cannot be had."""
+    """The engine's jars or its JVM are not available."""
 
 
 class DiskFullError(EngineError):
-    """Too little room for the engine's data."""
+    """Too little disk for the engine's data."""
 
 
 class EngineStartError(EngineError):
@@ -195,7 +195,7 @@ class NotATrailFileError(TrailFileError):
 
 
 class CorruptFileError(TrailFileError):
-    """Gzip or JSON that breaks off, or breaks in the middle."""
+    """Gzip or JSON that ends early, or is damaged."""
 
 
 class FileTooLargeError(TrailFileError):
@@ -218,15 +218,15 @@ class SpoolError(TrailhoundError):
 
 
 class NotifyError(TrailhoundError):
-    """A message that a channel did not take. It names the channel, never its address."""
+    """A message that a channel did not accept. It names the channel, never its address."""
 
 
 class GeoDatabaseError(TrailhoundError):
-    """A GeoIP database that cannot be read: a warning, events go on without geolocation."""
+    """A GeoIP database that cannot be read: a warning; events are indexed without geolocation."""
 
 
 class ThreatListError(TrailhoundError):
-    """A threat list that cannot be read: a warning, events go on without it. `path` is its file."""
+    """A threat list, the file `path`, that cannot be read: a warning; it is not used."""
 
     def __init__(self, message: str, *, path: Path, hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -246,7 +246,7 @@ class MailError(ReportError):
 
 
 class NoEventsIndexError(TrailhoundError):
-    """There is no daily index, so nothing can be looked at."""
+    """There is no daily index, so nothing can be searched."""
 
 
 class AccountingError(TrailhoundError):

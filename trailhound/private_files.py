@@ -1,6 +1,6 @@
-"""Folders and files that hold raw events are for their owner alone: 0700 and 0600.
+"""Folders and files that hold raw events are accessible to their owner only: 0700 and 0600.
 
-What an earlier release made with the process's umask is tightened where it is found. Only what is
+What an earlier release made with the process's umask is restricted where it is found. Only what is
 Trailhound's own is touched: a home that someone shares with other things keeps its mode.
 """
 

@@ -1,8 +1,8 @@
-"""Threads that a fault does not end: restarted with back-off, and seen while they fail.
+"""Threads that a fault does not end: restarted with back-off, and reported while they fail.
 
-A thread that dies of an exception leaves a process that looks well and does nothing. So whatever
+A thread that dies of an exception leaves a process that looks healthy and does nothing. So whatever
 works for as long as the daemon runs is one of these: its faults are counted and kept for
-`/readyz`, `trailhound status` and the metrics, and its work is begun anew.
+`/readyz`, `trailhound status` and the metrics, and its work is started again.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ LOG = logging.getLogger("trailhound.threads")
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 60.0
 _RECENT = 60.0
-"""Seconds without another fault after which a restarted thread counts as well again."""
+"""Seconds without another fault after which a restarted thread counts as healthy."""
 
 _ALL: weakref.WeakSet[SupervisedThread] = weakref.WeakSet()
 
 
 @dataclass(frozen=True, slots=True)
 class ThreadStatus:
-    """`fault` is why it fails now, empty while it is well; `restarts` since its start."""
+    """`fault` is why it fails now, empty while it is healthy; `restarts` since its start."""
 
     name: str
     restarts: int
@@ -34,7 +34,7 @@ class ThreadStatus:
 
 
 class SupervisedThread(threading.Thread):
-    """Runs `work` until it returns or `stopping` is set; an exception begins it anew."""
+    """Runs `work` until it returns or `stopping` is set; after an exception it is started again."""
 
     def __init__(self, work: Callable[[], None], name: str, stopping: threading.Event) -> None:
         super().__init__(name=name, daemon=True)
@@ -58,7 +58,7 @@ class SupervisedThread(threading.Thread):
                 self._restarts += 1
                 self._fault, self._fault_at = _reason(error), time.monotonic()
                 LOG.error(
-                    "the thread %s failed and is started again: %s",
+                    "the thread %s failed and is restarted: %s",
                     self.name,
                     self._fault,
                     exc_info=LOG.isEnabledFor(logging.DEBUG),
@@ -72,11 +72,11 @@ class SupervisedThread(threading.Thread):
 
     @property
     def is_wanted(self) -> bool:
-        """Whether it was started, and nobody has asked for its end."""
+        """Whether it was started and not asked to stop."""
         return self.ident is not None and not self._stopping_event.is_set()
 
     def status(self) -> ThreadStatus:
-        """How it does now; of a fault it is well again after a minute without another."""
+        """Its state now; a minute after the last fault it counts as healthy."""
         recent = self._fault and time.monotonic() - self._fault_at < _LONGEST_WAIT + _RECENT
         fault = self._fault if recent else ""
         if not fault and self.is_wanted and not self.is_alive():
@@ -85,7 +85,7 @@ class SupervisedThread(threading.Thread):
 
 
 def supervised_threads() -> list[ThreadStatus]:
-    """Every supervised thread of this process that was started and is not told to stop."""
+    """Every supervised thread of this process that was started and not asked to stop."""
     working = [each.status() for each in list(_ALL) if each.is_wanted]
     return sorted(working, key=lambda each: each.name)
 

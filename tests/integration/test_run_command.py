@@ -134,7 +134,7 @@ def test_a_daemon_tells_how_it_does_and_takes_new_settings(
     assert all("threat" in each for each in documents(client, settings).values())
     (taken,) = [message for message in messages if message.startswith("settings reloaded: ")]
     assert {"enrich", "filter", "retention", "run.log_level"} <= set(taken[19:].split(", "))
-    assert "changed, and taken only by a restart: cluster.timeout" in messages
+    assert "changed, but needs a restart: cluster.timeout" in messages
     (refused,) = [message for message in messages if message.startswith("settings not reloaded")]
     assert "filter.0" in refused
     assert f"{file}:" in refused

@@ -73,7 +73,7 @@ def test_every_command_works_with_the_shipped_role(
 def test_the_daemon_works_with_the_shipped_role(
     settings: Settings, login: Mapping[str, str], tmp_path: Path
 ) -> None:
-    """Ledger, lease, jobs, presence and retention, none of them refused."""
+    """Ledger, lease, jobs, daemon status and retention, none of them refused."""
     write_trail(tmp_path / "trail", [record(eventTime=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")])
     assert run(settings, "init", env=login).returncode == 0
     more = {"TRAILHOUND_RUN__LISTEN": "127.0.0.1:0", "TRAILHOUND_RETENTION__DAYS": "30"}

@@ -1,4 +1,4 @@
-"""Every fault of the settings at once, each with the place to mend it."""
+"""Every fault of the settings at once, each with the place to fix it."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_the_environment_is_named_where_it_overrules_the_file(
 
 def test_names_that_stand_twice_are_a_fault(tmp_path: Path) -> None:
     file = written(tmp_path, "run:\n  log: json\ncluster: {timeout: 5}\nrun:\n  listen: null\n")
-    with pytest.raises(SettingsError, match=r"run: it stands twice \(.*yaml:4\)"):
+    with pytest.raises(SettingsError, match=r"run: it is given twice \(.*yaml:4\)"):
         load(file)
 
 

@@ -1,4 +1,4 @@
-"""Detections put together: the rules in force, what evaluates each kind, and what they raise."""
+"""Detections put together: the active rules, what evaluates each kind, and what they raise."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from trailhound.settings import Settings
 
 @dataclass(slots=True)
 class DetectionTotals:
-    """What one rule did over all pieces of a history."""
+    """The results of one rule over all pieces of a history."""
 
     rule: Rule
     findings: int = 0
@@ -73,8 +73,8 @@ def rules_in_force(settings: Settings, more: Sequence[Path] = ()) -> Pack:
 class History:
     """Runs rules over what a span of history holds. `stop` ends it after the piece under way.
 
-    Making one asks the index where there are events. Raises `NoEventsIndexError` where there is no
-    index, `ClusterError` and opensearch-py's errors.
+    Creating one searches the index for the days that have events. Raises `NoEventsIndexError`
+    if there is no index, `ClusterError` and opensearch-py's errors.
     """
 
     def __init__(self, client: OpenSearch, settings: Settings, pack: Pack, span: Span) -> None:
@@ -89,12 +89,12 @@ class History:
 
     @property
     def stopped(self) -> bool:
-        """Whether it was ended early."""
+        """Whether it was stopped early."""
         return self._stopped
 
     @property
     def complete(self) -> bool:
-        """Whether it was not ended early, and every day could be read."""
+        """Whether it was not stopped early, and every day could be read."""
         return not self._stopped and not self.survey.skipped
 
     def run(self, *, record: bool = True) -> Iterator[tuple[Piece, list[RuleRun]]]:
@@ -114,7 +114,7 @@ class History:
 
 
 def tallied(runs: Iterator[tuple[Piece, list[RuleRun]]]) -> dict[str, DetectionTotals]:
-    """The runs of a history by rule id, the gravest rules first."""
+    """The runs of a history by rule id, the most severe rules first."""
     found: dict[str, DetectionTotals] = {}
     for _, several in runs:
         for run in several:

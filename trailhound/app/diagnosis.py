@@ -1,4 +1,4 @@
-"""What `trailhound doctor` looks at: each finding is a fact, a verdict and what to do."""
+"""The checks of `trailhound doctor`: each has a result, and what to do."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Verdict = Literal["ok", "warning", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing looked at. `advice` is empty where all is well."""
+    """One check. `advice` is empty if it passed."""
 
     what: str
     verdict: Verdict
@@ -50,7 +50,7 @@ class Check:
 
 
 def diagnose(client: OpenSearch, settings: Settings, source: str | None) -> Iterator[Check]:
-    """Findings, one by one. Raises nothing but `ClusterUnreachableError` as a finding of its
+    """The checks, one by one. Raises nothing: `ClusterUnreachableError` becomes a check of its
     own.
     """
     reachable = True
@@ -87,7 +87,8 @@ def _failed(what: str, error: TrailhoundError) -> Check:
 
 def _version(dialect: Dialect) -> Check:
     if dialect.is_older:
-        advice = f"tested from {'.'.join(map(str, dialect.oldest))} on: upgrade it"
+        oldest = ".".join(map(str, dialect.oldest))
+        advice = f"the oldest tested version is {oldest}: upgrade the cluster"
         return Check("cluster", "warning", dialect.name, advice)
     return Check("cluster", "ok", dialect.name)
 
@@ -118,7 +119,7 @@ def _template(client: OpenSearch, settings: Settings) -> Check:
 def _shards(client: OpenSearch, settings: Settings) -> Check:
     room = shard_room(client)
     if room is None:
-        return Check("shards", "ok", "the cluster sets no limit that it tells")
+        return Check("shards", "ok", "the cluster shows no shard limit")
     days = room // (settings.index.shards * (1 + (settings.index.replicas or 0)))
     advice = "raise cluster.max_shards_per_node, or add a node" if days < 90 else ""
     return Check("shards", "warning" if advice else "ok", f"room for {days:,} more days", advice)
@@ -128,7 +129,7 @@ def _disk(client: OpenSearch, _settings: Settings) -> Check:
     stats = client.nodes.stats(metric="fs", params={"filter_path": "nodes.*.fs.total"})
     free = min(node["fs"]["total"]["available_in_bytes"] for node in stats["nodes"].values())
     fact = f"{free / 1024**3:.0f} GiB free on the fullest node"
-    advice = "free some, or add a node: near the flood stage nothing is written"
+    advice = "free some disk, or add a node: at the flood stage the cluster rejects all writes"
     return (
         Check("disk", "ok", fact) if free > _LITTLE_DISK else Check("disk", "warning", fact, advice)
     )
@@ -141,7 +142,12 @@ def _clock(client: OpenSearch, _settings: Settings) -> Check:
     fact = f"{apart:.0f} s apart from the cluster's"
     if apart <= _CLOCK_SECONDS:
         return Check("clock", "ok", fact)
-    return Check("clock", "warning", fact, "set both by NTP: event.ingested is our clock")
+    return Check(
+        "clock",
+        "warning",
+        fact,
+        "synchronize both by NTP: event.ingested is taken from this machine's clock",
+    )
 
 
 def _dead_letters(client: OpenSearch, settings: Settings) -> Check:
@@ -157,16 +163,18 @@ def _dead_letters(client: OpenSearch, settings: Settings) -> Check:
     fact = f"{number:,} in the index, {spooled:,} in {spool.parent}"
     if not number + spooled:
         return Check("dead letters", "ok", "none")
-    return Check("dead letters", "warning", fact, "look at `reason`; trailhound retry-deadletters")
+    return Check(
+        "dead letters", "warning", fact, "see their `reason`, then run trailhound retry-deadletters"
+    )
 
 
 def _health(client: OpenSearch, settings: Settings) -> list[Check]:
-    """What `/readyz` of the daemons answers with, and whether there is one."""
+    """The reasons that the daemons' `/readyz` gives, and whether a daemon runs."""
     shared = read_shared(client, settings)
     found = reasons(shared, settings, lambda: rule_intervals(settings))
     if not found:
         number = len(shared.daemons)
-        fact = f"{number} running, all is well" if number else "none is running"
+        fact = f"{number} running, ready" if number else "none is running"
         return [Check("daemons", "ok", fact)]
     return [
         Check(
@@ -192,7 +200,7 @@ def _threat_lists(settings: Settings) -> Iterator[Check]:
         for each in loaded.lists:
             fact = f"{each.entries:,} entries of {each.modified}"
             if each.skipped or not each.entries:
-                fact += f", {each.skipped:,} not understood"
+                fact += f", {each.skipped:,} not recognised"
                 if each.examples:
                     fact += ": " + ", ".join(
                         f"{one.number} ({one.text!r})" for one in each.examples
@@ -208,7 +216,7 @@ def rules_check(settings: Settings) -> Check:
         pack = rules_in_force(settings)
     except TrailhoundError as error:
         return _failed("rules", error)
-    fact = f"{len(pack.alerting):,} in force"
+    fact = f"{len(pack.alerting):,} active"
     if not pack.problems:
         return Check("rules", "ok", fact)
     stops = any(fault.stops for fault in pack.problems)
@@ -232,7 +240,7 @@ def _channels(settings: Settings) -> Iterator[Check]:
 
 
 def _spool(settings: Settings) -> Check:
-    """Whether the place for records that the cluster refuses can be written."""
+    """Whether the spool folder can be written."""
     folder = settings.spool
     advice = "fix its permissions, or set ingest.spool to another folder"
     while not os.path.lexists(folder):

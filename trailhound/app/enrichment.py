@@ -1,4 +1,4 @@
-"""The enricher that the settings describe, and what of its files could not be used."""
+"""The enricher that the settings describe, and which of its files could not be used."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class EnrichmentProblem:
 
 
 def enricher_from(settings: Settings, warn: Warn, previous: Enricher | None = None) -> Enricher:
-    """A new enricher. What cannot be used is said to `warn`, a sentence each.
+    """A new enricher. `warn` is called with a sentence for each file that cannot be used.
 
     Of a file that cannot be read, what `previous` (the enricher before a reload) had is kept.
     """
@@ -46,7 +46,7 @@ def enricher_from(settings: Settings, warn: Warn, previous: Enricher | None = No
 
 
 def enrichment_problems(settings: Settings) -> list[EnrichmentProblem]:
-    """What of the databases and threat lists in the settings is not used, read now."""
+    """Which databases and threat lists of the settings cannot be used, checked now."""
     return _load(settings, None)[1]
 
 
@@ -56,7 +56,7 @@ def risk_table(settings: RiskSettings) -> RiskTable:
 
 
 def city_path(settings: Settings) -> Path | None:
-    """The city database in force: the user's, else the packaged one."""
+    """The city database in use: the user's, else the packaged one."""
     return settings.enrich.city_database or packaged_city_database()
 
 
@@ -148,6 +148,6 @@ def _incomplete(source: ThreatList) -> EnrichmentProblem:
     return EnrichmentProblem(
         "threat list",
         f"the threat list {source.path}: {source.skipped:,} of {source.skipped + source.entries:,} "
-        f"entries are not understood and not used: entry or line {named}{more}",
+        f"entries are not recognised and not used: entry or line {named}{more}",
         hint,
     )

@@ -1,8 +1,8 @@
-"""Why an installation does not do what it should: the reasons, computed once for all users.
+"""Why an installation is not ready: the reasons, computed in one place.
 
 `/readyz` answers with them, `trailhound status` and `trailhound doctor` list them. What a daemon
 alone knows (its threads, its sources) it computes itself and writes into its document; what all
-daemons share (jobs, rules, channels) is read from the state and judged here.
+daemons share (jobs, rules, channels) is read from the state and checked here.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from ingest.daemon.daemon import DaemonStatus
 
 RULE_SLACK = timedelta(minutes=10)
-"""So long may a rule be late beyond twice its interval before it is past due."""
+"""How late beyond twice its interval a rule may be before it is past due."""
 LEADER_SLACK = timedelta(minutes=2)
-"""So long after a daemon's start the scheduled jobs may have no leader yet."""
+"""How long after a daemon's start the scheduled jobs may have no leader."""
 _NAMED = 3
 
 
@@ -52,14 +52,14 @@ class Reason:
 
 
 _ADVICE = {
-    "cluster": "check the cluster and cluster.hosts; the daemon goes on by itself",
+    "cluster": "check the cluster and cluster.hosts; the daemon continues by itself",
     "state": "check the cluster's health, and run `trailhound init`",
-    "document": "delete it from the ledger index; it is written anew",
-    "thread": "see the daemon's log for the fault, and report it if it comes again",
+    "document": "delete it from the ledger index; it will be written again",
+    "thread": "see the daemon's log for the fault, and report it if it recurs",
     "session": "see the daemon's log, and report it",
     "stuck": "see the daemon's log; restarting the daemon hands the object back",
-    "deferred": "free some room or fix the permissions of the spool; it goes on by itself",
-    "feed": "check that the source is there and may be read; it goes on by itself",
+    "deferred": "free some disk or fix the spool's permissions; it continues by itself",
+    "feed": "check that the source exists and can be read; it continues by itself",
     "settings": "fix the settings file and send SIGHUP again",
     "rules": "fix the rules' folders in the settings and send SIGHUP again",
     "daemon": "start one: trailhound run",
@@ -71,7 +71,7 @@ _ADVICE = {
 
 
 Intervals = Callable[[], Mapping[str, timedelta]]
-"""By rule id, how often each rule in force runs; empty where that is not known. Asked only where a
+"""By rule id, how often each active rule runs; empty if that is not known. Called only if a
 rule may be past due."""
 
 
@@ -100,7 +100,7 @@ def read_shared(client: OpenSearch, settings: Settings) -> Shared:
 
 
 def rule_intervals(settings: Settings) -> dict[str, timedelta]:
-    """Of the rules that the settings put in force; none where they cannot be had."""
+    """Of the active rules of the settings; empty if they cannot be loaded."""
     from trailhound.app.detection import rules_in_force  # a second to load: rarely needed
 
     try:
@@ -128,13 +128,13 @@ def shared_reasons(shared: Shared, settings: Settings, intervals: Intervals) -> 
 def daemon_reasons(
     status: DaemonStatus | None, threads: Iterable[ThreadStatus], *, cluster_answers: bool
 ) -> list[Reason]:
-    """What is wrong with this process's own daemon; `status` is None before it began."""
+    """What is wrong with this process's own daemon; `status` is None before it started."""
     found = []
     if not cluster_answers:
         found.append(Reason("cluster", "cluster", "the cluster has not answered lately"))
     for thread in threads:
         if thread.fault:
-            again = f", and was started again ({thread.restarts} times so far)"
+            again = f", and was restarted ({thread.restarts} times so far)"
             found.append(
                 Reason(
                     "thread",
@@ -154,7 +154,7 @@ def daemon_reasons(
             Reason(
                 "stuck",
                 status.stuck,
-                f"{status.stuck} has been under way for long without any progress",
+                f"{status.stuck} has been in flight for long without any progress",
             )
         )
     if status.deferred:
@@ -171,14 +171,14 @@ def daemon_reasons(
         if feed.failing
     )
     found.extend(
-        Reason("feed", feed, f"the source {feed}: what it announces cannot be fetched: {why}")
+        Reason("feed", feed, f"the source {feed}: its objects cannot be fetched: {why}")
         for feed, why in status.unreachable.items()
     )
     return found
 
 
 def _daemons(shared: Shared) -> Iterator[Reason]:
-    """What the active daemons say of themselves; and that none is active where one should be."""
+    """The reasons that the active daemons report; and that no daemon is active."""
     for daemon in shared.daemons:
         for each in daemon.report.get("reasons") or ():
             where = f"{daemon.host} {daemon.pid}"
@@ -248,7 +248,7 @@ def _rules(shared: Shared, settings: Settings, intervals: Intervals) -> Iterator
         yield Reason(
             "rule",
             _names(late),
-            f"past due: {_rules_named(late)}; {oldest.title} has searched what was ingested until "
+            f"past due: {_rules_named(late)}; {oldest.title} has searched what was ingested up to "
             f"{oldest.seen_until:%F %T} UTC",
         )
 

@@ -1,4 +1,4 @@
-"""What an index holds, in a few figures: for the end of the demo."""
+"""What an index holds, in a few numbers: for the end of the demo."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Summary:
 
 
 def summarize(client: OpenSearch, prefix: str, rows: int = 5) -> Summary:
-    """Figures over all days of a namespace. Refreshes first, so that all is counted."""
+    """Totals over all days of a namespace. Refreshes first, so that all is counted."""
     names = Names(prefix)
     client.indices.refresh(index=names.days)
     body = {

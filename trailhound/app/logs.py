@@ -1,4 +1,4 @@
-"""The daemon's log on stderr: a line an object, for people or as JSON."""
+"""The daemon's log on stderr: one line per object, for people or as JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 
 
 def set_up(style: Literal["console", "json"], level: str) -> None:
-    """Everything of Trailhound's goes to stderr in this style. Calling it again replaces it."""
+    """All of Trailhound's log goes to stderr in this style. Calling it again replaces the style."""
     logger = logging.getLogger("trailhound")
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
@@ -24,8 +24,8 @@ def set_up(style: Literal["console", "json"], level: str) -> None:
 
 
 class Lines(logging.Formatter):
-    """One JSON object a line: `time` (UTC), `level`, `logger`, `message`, and what was given,
-    which takes the place of none of these."""
+    """One JSON object per line: `time` (UTC), `level`, `logger`, `message`, and the given fields,
+    which replace none of these."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {

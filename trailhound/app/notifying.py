@@ -1,4 +1,4 @@
-"""Channels tried out, with the AWS sessions that SNS needs."""
+"""Test messages to channels, with the AWS sessions that SNS needs."""
 
 from __future__ import annotations
 

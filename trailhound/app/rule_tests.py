@@ -1,5 +1,5 @@
 """Rules against the samples beside them, on a real engine: enriched as any event is, and indexed
-in a namespace that goes again afterwards."""
+in a temporary namespace."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a rule fired on a sample, or the error that kept it from an answer."""
+    """Whether a rule fired on a sample, or the error of its run."""
 
     sample: Sample
     fired: bool = False
@@ -108,7 +108,7 @@ def _samples(rule: Rule, enricher: Enricher) -> list[Sample]:
 def _indexed(
     settings: Settings, samples: Sequence[Sample]
 ) -> Iterator[tuple[OpenSearch, Settings]]:
-    """All samples' events in a throw-away namespace."""
+    """All samples' events in a temporary namespace."""
     name = f"{settings.prefix}ruletest{uuid.uuid4().hex[:10]}"
     own = settings.model_copy(update={"namespace": name})
     names = templates.Names(own.prefix)
@@ -134,7 +134,7 @@ def _index(client: OpenSearch, names: templates.Names, events: Sequence[dict[str
     for item in reply["items"]:
         if item["create"]["status"] != 201:
             reason = item["create"].get("error", {}).get("reason", "no reason given")
-            raise RequestFailedError(f"a sample event is refused: {reason}", hint="fix the sample")
+            raise RequestFailedError(f"a sample event is rejected: {reason}", hint="fix the sample")
 
 
 def _remove(client: OpenSearch, names: templates.Names) -> None:
@@ -150,7 +150,7 @@ def _remove(client: OpenSearch, names: templates.Names) -> None:
 def _plain(
     client: OpenSearch, settings: Settings, pack: Pack, samples: Sequence[Sample]
 ) -> Iterator[Verdict]:
-    """Plain rules by the dozen, each over its own samples' events."""
+    """Plain rules in groups, each over its own samples' events."""
     own: dict[str, list[Sample]] = {}
     for sample in samples:
         if sample.rule.is_plain:
@@ -188,7 +188,7 @@ def _together(
 
 
 def _needed(rule: Rule) -> list[str]:
-    """The rule, and all that a correlation stands on."""
+    """The rule, and all rules that a correlation refers to."""
     if isinstance(rule.definition, SigmaCorrelationRule):
         return [rule.id, *(rule_id(each) for each in rule.definition.flatten_rules())]
     return [rule.id]

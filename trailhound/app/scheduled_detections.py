@@ -1,4 +1,4 @@
-"""The scheduled detections as the daemon's job: rules run, alerts written, people told."""
+"""The scheduled detections as the daemon's job: run rules, write alerts, notify channels."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from trailhound.settings import Settings
 
 LOG = logging.getLogger("trailhound.detections")
 EVERY = 5.0
-"""Seconds between two looks at which rules are due."""
+"""Seconds between two checks of which rules are due."""
 LONGEST = 60.0
-"""Seconds after which a turn ends where more is due; the next one goes on from the marks."""
+"""Seconds after which a run ends although more is due; the next one continues there."""
 
 
 class ScheduledDetections:
-    """Rules and channels of the settings, read anew after `take`."""
+    """Rules and channels of the settings, reloaded after `take`."""
 
     def __init__(self, client: OpenSearch, settings: Settings, ran: Ran = lambda _: None) -> None:
         self._client = client
@@ -37,9 +37,9 @@ class ScheduledDetections:
         self._stale = True
         self._made_of: tuple[DueRules, Notifier] | None = None
         self.intervals: dict[str, timedelta] = {}
-        """By rule id, how often each rule in force runs."""
+        """By rule id, how often each active rule runs."""
         self.refused = ""
-        """Why the rules of the settings are not in force, and earlier ones are; else empty."""
+        """Why earlier rules stay active instead of those of the settings; else empty."""
         self.faults = ""
         """What keeps rules of the settings from running: the first fault, and how many there are;
         else empty."""
@@ -51,19 +51,19 @@ class ScheduledDetections:
         return Job("detections", EVERY, self.turn)
 
     def take(self, settings: Settings) -> None:
-        """Work by these settings, and the rule files as they are, from the next round on.
+        """Use these settings, and the rule files as they are, from the next run on.
 
-        Where no rules can be read by them (a folder is gone), that is logged, and the previous
+        If no rules can be read by them (a folder is gone), that is logged, and the previous
         rules stay active.
         """
         with self._lock:
             self._settings, self._stale = settings, True
 
     def turn(self, turn: Turn) -> None:
-        """Run what is due, and deliver what is not delivered; the one does not wait for the other.
+        """Run the due rules, and deliver undelivered alerts; neither waits for the other.
 
-        Where days have to be made up, people are told and new settings taken in between, and the
-        daemon's other jobs have their turn after `LONGEST`. Raises errors of the tree and
+        While days have to be caught up, alerts are sent and new settings used in between, and the
+        daemon's other jobs run after `LONGEST`. Raises errors of the tree and
         opensearch-py's.
         """
         more, ends = True, time.monotonic() + LONGEST

@@ -1,4 +1,4 @@
-"""`trailhound run`, put together: feeds, daemon, metrics, presence, and the elected scheduler."""
+"""`trailhound run`, put together: feeds, daemon, metrics, status, and the elected scheduler."""
 
 from __future__ import annotations
 
@@ -56,20 +56,20 @@ from trailhound.threads import SupervisedThread, supervised_threads
 LOG = logging.getLogger("trailhound.app.service")
 _WAIT = 5.0
 _SILENT_AFTER = 60.0
-"""Seconds without a word from the cluster after which it counts as not answering."""
+"""Seconds without an answer from the cluster after which it counts as not answering."""
 _RETENTION_EVERY = 3600.0
 RELOADED = ("enrich", "filter", "retention", "detections", "notify")
-"""Sections that SIGHUP takes, and `run.log_level`; all else needs a restart, and is told."""
+"""Sections that SIGHUP reloads, beside `run.log_level`; others need a restart, which is logged."""
 
 Load = Callable[[], tuple[Settings, Enricher]]
-"""Reads the settings anew, for SIGHUP. Raises `SettingsError`."""
+"""Reloads the settings, for SIGHUP. Raises `SettingsError`."""
 
 
 class Service:
     """One daemon process. `stop` and `reload` may be called from signal handlers."""
 
     def __init__(self, settings: Settings, enricher: Enricher, load: Load) -> None:
-        """Raises `UsageError` where there is nothing to follow, or the address cannot be had."""
+        """Raises `UsageError` if no source is set, or the address cannot be bound."""
         if not settings.run.sources:
             raise UsageError(
                 "there is no source to follow",
@@ -109,11 +109,11 @@ class Service:
             self._daemon.stop()
 
     def reload(self) -> None:
-        """Take from the settings file what can be taken while it runs: see `RELOADED`."""
+        """Reload the settings file; what can change while it runs is used: see `RELOADED`."""
         threading.Thread(target=self._reload, name="reload", daemon=True).start()
 
     def run(self) -> DaemonStatus | None:
-        """Until stopped. Raises `ClusterError` for what waiting would not mend."""
+        """Until stopped. Raises `ClusterError` for an error that waiting would not resolve."""
         if self.endpoint is not None:
             self.endpoint.start()
             LOG.info("listening", extra={"fields": {"address": self.endpoint.url}})
@@ -128,7 +128,7 @@ class Service:
                 self.endpoint.close()
 
     def _cluster_is_ready(self, client: OpenSearch) -> bool:
-        """Wait for a cluster that is away; False when stopped before it came."""
+        """Wait while the cluster is unreachable; False when stopped before it answers."""
         while not self._stopping.is_set():
             try:
                 with cluster_errors(self._settings):
@@ -155,7 +155,7 @@ class Service:
         registry = DaemonRegistry(self._settings, self._id)
         side = [
             SupervisedThread(
-                lambda: self._keep_present(client, daemon, registry), "presence", stopping
+                lambda: self._renew_status(client, daemon, registry), "status", stopping
             ),
             SupervisedThread(lambda: self._watch_health(client), "health", stopping),
             SupervisedThread(lambda: self._probe.run(client, stopping), "searchable", stopping),
@@ -177,7 +177,7 @@ class Service:
             LOG.info("stopped", extra={"fields": self._daemon.status().counts.as_dict()})
 
     def _jobs(self, client: OpenSearch) -> list[Job]:
-        """What only one of all the daemons does."""
+        """The jobs that only one of all daemons runs."""
 
         def retain(_: Turn) -> None:
             report = enforce(client, self._settings, datetime.now(UTC).date())
@@ -193,7 +193,7 @@ class Service:
                     number,
                 )
             for index in report.managed:
-                LOG.warning("past retention, but another ISM policy has it: %s", index)
+                LOG.warning("past retention, but managed by another ISM policy: %s", index)
             for index in report.foreign:
                 LOG.warning("past retention, but not Trailhound's: %s", index)
 
@@ -213,8 +213,8 @@ class Service:
         mail = mail_job(client, self._settings, lambda: rules_in_force(self._settings).rules)
         return jobs if mail is None else [*jobs, mail]
 
-    def _keep_present(self, client: OpenSearch, daemon: Daemon, registry: DaemonRegistry) -> None:
-        """Tell the cluster that this daemon lives, and learn whether the cluster does."""
+    def _renew_status(self, client: OpenSearch, daemon: Daemon, registry: DaemonRegistry) -> None:
+        """Renew this daemon's status document, and record whether the cluster answers."""
         while True:
             try:
                 newest = _newest_event(client, self._settings)
@@ -236,7 +236,7 @@ class Service:
                 break
 
     def _watch_health(self, client: OpenSearch) -> None:
-        """Read what all daemons share, again and again."""
+        """Read what all daemons share, at intervals."""
         while True:
             try:
                 with cluster_errors(self._settings):
@@ -325,7 +325,7 @@ class Service:
             if self._detections is not None:
                 self._detections.take(taken)
             self._settings, self._enricher = taken, enricher
-        except Exception as error:  # noqa: BLE001 - told, and the old settings hold on
+        except Exception as error:  # noqa: BLE001 - logged; the old settings stay active
             LOG.error("settings not reloaded: %s", error)
             self._reload_error = str(error)
             return
@@ -333,7 +333,7 @@ class Service:
         logging.getLogger("trailhound").setLevel(settings.run.log_level.upper())
         LOG.info("settings reloaded: %s, run.log_level", ", ".join(RELOADED))
         if waiting := sorted(changed(taken, settings) - {"run.log_level"}):
-            LOG.warning("changed, and taken only by a restart: %s", ", ".join(waiting))
+            LOG.warning("changed, but needs a restart: %s", ", ".join(waiting))
 
 
 def changed(before: BaseModel, after: BaseModel, path: str = "") -> set[str]:

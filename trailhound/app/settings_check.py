@@ -1,4 +1,4 @@
-"""What is wrong with settings although their types fit, found before a daemon starts."""
+"""Checks of settings beyond their types, made before a daemon starts."""
 
 from __future__ import annotations
 

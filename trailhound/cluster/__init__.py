@@ -1,1 +1,1 @@
-"""OpenSearch: client and authentication, index templates, the local engine."""
+"""The cluster: client and authentication, differences of the products, templates, the reader."""

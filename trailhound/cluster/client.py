@@ -1,7 +1,7 @@
-"""The OpenSearch client, made from settings: addresses, login, TLS, signature.
+"""The cluster's client, made from settings: addresses, login, TLS, signature.
 
-It sends a request once: whoever calls decides what is worth trying again. Where a node takes no
-connection, nothing was sent, and the next node is asked. It logs nothing, since opensearch-py would
+It sends a request once: the caller decides what to retry. Where a node accepts no
+connection, nothing was sent, and the next node is tried. It logs nothing, since opensearch-py would
 log whole bodies.
 """
 
@@ -69,7 +69,7 @@ class _Connection(Urllib3HttpConnection):
 
 
 class _Transport(Transport):
-    """All nodes. Asks each of them once, until one takes a connection."""
+    """All nodes. Tries each of them once, until one accepts a connection."""
 
     def perform_request(self, *arguments: Any, **named: Any) -> Any:
         for left in reversed(range(len(self.hosts))):
@@ -128,7 +128,7 @@ def answers(client: OpenSearch) -> bool:
 def raw_request(client: OpenSearch, method: str, path: str, body: bytes) -> bytes:
     """The text of a reply, as the cluster wrote it.
 
-    The client's own decoding turns numbers into floats, and 1e400 into infinity: no ground for
+    The client's own decoding turns numbers into floats, and 1e400 into infinity: no basis for
     comparing records. Raises opensearch-py's exceptions, as any request does.
     """
     headers = {"content-type": "application/json"}
@@ -170,14 +170,14 @@ def refuse_serverless(hosts: Iterable[str], service: str = "es") -> None:
         return
     what = "cluster.service is aoss" if named is None else f"{named} is a collection"
     raise SettingsError(
-        f"{what}: Amazon OpenSearch Serverless is not supported, it lacks the cluster and index "
+        f"{what}: Amazon OpenSearch Serverless is not supported: it lacks the cluster and index "
         "requests that Trailhound is built on, and does not let it choose an event's id",
-        hint="use an Amazon OpenSearch Service domain (cluster.service: es) or a cluster of yours",
+        hint="use an Amazon OpenSearch Service domain (cluster.service: es) or your own cluster",
     )
 
 
 def _unless_secret(host: str) -> str:
-    """The host for a message, or nothing of it where it can't be told from a password."""
+    """The host for a message; nothing of it where it can't be distinguished from a password."""
     return "what is given" if "@" in host else repr(host)
 
 
@@ -219,7 +219,7 @@ def _headers(cluster: ClusterSettings, addresses: list[SplitResult]) -> dict[str
 def _api_key(cluster: ClusterSettings) -> str | None:
     """The encoded key to log in with; None where the login is another.
 
-    Raises `SettingsError` where one is wanted and there is none, or none that a header can hold.
+    Raises `SettingsError` if one is required and there is none, or none that a header can hold.
     """
     if cluster.auth == "basic":
         return None
@@ -307,7 +307,7 @@ def _signature(settings: Settings, addresses: list[SplitResult]) -> dict[str, An
     """
     if settings.cluster.auth != "sigv4":
         return {}
-    # Here, for every command would wait for it, and few need it.
+    # Imported here: every command would wait for it, and few need it.
     import boto3
     from botocore.exceptions import BotoCoreError
 

@@ -1,13 +1,13 @@
 """What differs between the products: one dialect for each, chosen once from `GET /`.
 
-Nobody else asks which product it is. OpenSearch is the one that everything is written in; for
+No other module depends on the product. All queries and mappings are written for OpenSearch; for
 Elasticsearch the few things that differ are translated here:
 
 - free-form objects are `flattened` there and `flat_object` here. On a keyed leaf (`root.a.b`) of a
   `flattened` field only `term`, `terms`, `prefix` and `exists` work, and see that very leaf, not
   what lies below it; `wildcard` and `regexp` are refused. So a query on a leaf becomes one on the
-  root, which finds the value under any key: more than was asked for, and the rule's matcher
-  decides. Under a negation it becomes what surely matches, which is nothing;
+  root, which finds the value under any key: a superset, and the rule's matcher
+  decides. Under a negation it becomes what certainly matches, which is nothing;
 - a point in time is opened by `POST /INDEX/_pit` and named by `id`.
 """
 
@@ -77,7 +77,7 @@ class Dialect:
     def translated(self, query: Query) -> tuple[Query, bool]:
         """A query as this product takes it, and whether it still matches exactly the same.
 
-        Where not, it matches more: whoever asked decides on each hit.
+        If not, it matches more: the caller decides on each hit.
         """
         return query, True
 
@@ -126,7 +126,7 @@ class Elasticsearch(Dialect):
             if not isinstance(value, Mapping):
                 made[name] = value
             elif value.get("type") == "flat_object":
-                # Not `ignore_above`: it would hide longer values from rules without a word.
+                # Not `ignore_above`: it would silently hide longer values from rules.
                 made[name] = {"type": "flattened", "depth_limit": 1_000}
             elif value.get("type") == "wildcard":
                 made[name] = {"type": "keyword", "index": False, "doc_values": False}
@@ -191,13 +191,13 @@ def from_answer(answer: Mapping[str, Any]) -> Dialect:
         raise RequestFailedError(
             "Elasticsearch Serverless is not supported: it lacks the cluster and index APIs that "
             "every command needs",
-            hint="use a hosted deployment of Elastic Cloud or a cluster of yours",
+            hint="use a hosted deployment of Elastic Cloud or a cluster of your own",
         )
     return Elasticsearch(number)
 
 
 def _translated(query: Query, *, wider: bool) -> Query:
-    """`wider`: what it may match; else, what it surely does."""
+    """`wider`: a superset of its matches; else a subset."""
     if len(query) == 1:
         ((kind, body),) = query.items()
         if kind in _LEAF_CLAUSES and isinstance(body, Mapping):
@@ -231,7 +231,7 @@ def _leaf(kind: str, body: Mapping[str, Any], query: Query, *, wider: bool) -> Q
     if root not in _ROOTS or not below:
         return _present(root) if root in _ROOTS and _is_anything(kind, body, path) else query
     if not wider:
-        return _surely(kind, body[path] if kind != "exists" else None, root, below)
+        return _subset(kind, body[path] if kind != "exists" else None, root, below)
     if kind == "exists" or _is_anything(kind, body, path):
         return _present(root)
     return {kind: {root: body[path]}}
@@ -249,10 +249,10 @@ def _is_anything(kind: str, body: Mapping[str, Any], path: Any) -> bool:
 
 
 _WRITTEN: Final = re.compile(r"\(\\\.\[\^=\]\*\)\?$")
-"""How a path ends that stands for what lies below it as well: see `detections.backend.strings`."""
+"""The end of a path that also means everything below it: see `detections.backend.strings`."""
 
 
-def _surely(kind: str, value: Any, root: str, below: str) -> Query:
+def _subset(kind: str, value: Any, root: str, below: str) -> Query:
     """A query on the very leaf, where the product takes one; else nothing."""
     path = _WRITTEN.sub("", below)
     if kind in ("term", "terms", "prefix") and path == below:

@@ -1,4 +1,4 @@
-"""Days behind the retention, handed to the cluster's Index State Management plugin.
+"""Days past retention, handed to the cluster's Index State Management plugin.
 
 ISM's own condition for age counts from an index's creation, so that a day that was backfilled
 yesterday would be kept for years too long. Hence the daemon says which days are over, by their
@@ -38,7 +38,7 @@ def policy(settings: Settings) -> dict[str, Any]:
     """The policy: one state, which deletes or closes, and nothing after it."""
     return {
         "policy": {
-            "description": "Trailhound: days behind retention.days, put here by its daemon",
+            "description": "Trailhound: days past retention.days, put here by its daemon",
             "default_state": _STATE,
             "states": [
                 {"name": _STATE, "actions": [{settings.retention.action: {}}], "transitions": []}
@@ -63,9 +63,9 @@ def available(client: OpenSearch) -> bool:
 def hand_over(
     client: OpenSearch, settings: Settings, indices: Sequence[str]
 ) -> tuple[list[str], list[str]]:
-    """Put the policy on these indices: those that got it now, and those that bear another one.
+    """Put the policy on these indices: those that got it now, and those that have another one.
 
-    What bears it already is in neither. Raises opensearch-py's exceptions.
+    Indices that have it already are in neither. Raises opensearch-py's exceptions.
     """
     _put_policy(client, settings)
     ours, handed, others = policy_id(settings), [], []

@@ -1,6 +1,6 @@
-"""What an event looks like to OpenSearch: every field of a daily index and its type.
+"""The mapping of events: every field of a daily index and its type.
 
-`dynamic: false` keeps the mapping as it stands whatever a record holds, so a record can never
+`dynamic: false` keeps the mapping unchanged whatever a record holds, so a record can never
 grow it, and a field that is not named here is stored but not searched. The raw half is every
 scalar of CloudTrail's record reference ("CloudTrail record contents", AWS CloudTrail User Guide)
 as a keyword, and the free-form objects as `flat_object`. The added half is the data model's.
@@ -134,7 +134,7 @@ def free_form_fields(fields: Mapping | None = None, before: str = "") -> list[st
 
 
 def alias(path: str) -> Mapping:
-    """An ECS name for a raw field; it costs nothing on disk."""
+    """An ECS name for a raw field; it needs no disk space."""
     return {"type": "alias", "path": path}
 
 
@@ -186,7 +186,7 @@ ADDED: Mapping = {
         {
             **fields("object", "account", "integrity", "repaired", "conflict"),
             "position": {"type": "integer"},
-            # What a repair moved out of its place: kept whole, searched nowhere.
+            # What a repair moved out of its place: stored whole, not searchable.
             "original": dict(STORED),
             # Texts too long for a term, as `path=value`: where a rule on that path looks as well.
             "text": dict(LONG_TEXT),

@@ -1,9 +1,9 @@
-"""The one reader of indices: all of what was asked for or an error, never a silent part.
+"""The one reader of indices: a complete result or an error, never a silent part of it.
 
 A snapshot is a point in time, so that counting and fetching see the same documents. Hits are paged
 by `search_after` in a total order, groups by composite aggregations; both in flat memory. An answer
-that timed out, or that a shard failed to give, is an error: what was asked for is not done. A
-cluster that is busy (429, 502 to 504) is asked again by the retry policy; one that can't be reached
+that timed out, or lacks a shard, is an error. A
+cluster that is busy (429, 502 to 504) is retried by the retry policy; one that can't be reached
 is an error at once.
 """
 
@@ -35,7 +35,7 @@ BY_SEQUENCE: tuple[Mapping[str, str], ...] = ({"_seq_no": "asc"},)
 _WHOLE = {"allow_partial_search_results": "false"}
 _LENIENT = {**_WHOLE, "ignore_unavailable": "true", "allow_no_indices": "true"}
 BUSY_SECONDS = 30.0
-"""How long a busy cluster is asked again before that is an error."""
+"""How long requests to a busy cluster are retried before that is an error."""
 
 
 class IndexReader:
@@ -80,8 +80,8 @@ class IndexReader:
     def none_match(self, queries: Sequence[Query]) -> list[bool]:
         """For each query, in one request, whether it certainly matches nothing.
 
-        False where something matches, and where the engine could not say: whoever asks for it on
-        its own is given the reason.
+        False if something matches, or if the engine could not answer: a search for it on
+        its own reports the reason.
         """
         lines: list[dict[str, Any]] = []
         for query in queries:
@@ -95,7 +95,7 @@ class IndexReader:
     def snapshot(self) -> Iterator[Snapshot]:
         """The documents as they are now, until the end of the block.
 
-        Raises `RequestFailedError` where there is no index: ask `count` first.
+        Raises `RequestFailedError` if there is no index: call `count` first.
         """
         dialect = dialect_of(self._client)
         identifier = self._policy.run(
@@ -254,7 +254,7 @@ class Snapshot:
         sources: dict[tuple[str, str], Any] = {}
         for start in range(0, len(chosen), _ENTIRE):
             query = {"ids": {"values": chosen[start : start + _ENTIRE]}}
-            # An id is unique in one index; the same one may stand in several days'.
+            # An id is unique in one index; several days' indices may have the same one.
             for found in self.search(query, size=10_000)["hits"]["hits"]:
                 sources[found["_index"], found["_id"]] = found["_source"]
         if not sources:
@@ -281,7 +281,7 @@ def _nothing(reply: Mapping[str, Any]) -> bool:
 
 
 def _interval_of(sources: Sequence[dict[str, Any]]) -> int | None:
-    """The length in milliseconds of the buckets, if nothing else makes them than time."""
+    """The length in milliseconds of the buckets, if they are made by time alone."""
     if len(sources) != 1:
         return None
     (source,) = sources[0].values()

@@ -48,23 +48,23 @@ _SECRETS = re.compile(r"//[^/@\s]+@")
 _BLOCKS: tuple[tuple[str, str, str], ...] = (
     (
         "flood-stage|FORBIDDEN/12/|TOO_MANY_REQUESTS/12/",
-        "its disk is too full, so it lets nothing be written",
-        "free some disk on the cluster's nodes; the block goes away by itself a minute later",
+        "its disk is too full, so it rejects writes",
+        "free some disk on the cluster's nodes; the block is lifted automatically a minute later",
     ),
     (
         "maximum shards open|maximum normal shards open",
-        "it holds as many shards as it may",
+        "it has reached its shard limit",
         "raise cluster.max_shards_per_node, or delete old days' indices",
     ),
     (
         "create-index blocked",
-        "it lets no index be created (often for want of disk)",
+        "it rejects the creation of indices (often because a disk is full)",
         "free some disk on the cluster's nodes, or lift cluster.blocks.create_index",
     ),
     ("index_closed_exception|closed", "an index is closed", "open it, or leave its days out"),
     (
         "number of documents in the",
-        "an index's shard holds as many documents as Lucene allows",
+        "a shard has reached Lucene's limit of documents",
         "set index.shards higher for the days to come",
     ),
     ("", "an index or the cluster is read-only", "lift the block, then run the same command again"),
@@ -74,10 +74,10 @@ _BLOCKS: tuple[tuple[str, str, str], ...] = (
 _TLS: tuple[tuple[str, str], ...] = (
     ("Hostname mismatch|doesn't match|IP address mismatch", "use the name the certificate is for"),
     ("CERTIFICATE_VERIFY_FAILED|certificate verify", "name its CA: cluster.ca_bundle"),
-    ("WRONG_VERSION_NUMBER|record layer", "it seems to speak plain HTTP: write http://"),
+    ("WRONG_VERSION_NUMBER|record layer", "the server seems to use plain HTTP: write http://"),
     (
         "CERTIFICATE_REQUIRED|BAD_CERTIFICATE|bad certificate|certificate required|UNKNOWN_CA",
-        "it wants a client certificate it trusts: cluster.client_cert and cluster.client_key",
+        "it requires a client certificate it trusts: cluster.client_cert and cluster.client_key",
     ),
     ("", "check cluster.ca_bundle, cluster.client_cert and cluster.client_key"),
 )
@@ -112,7 +112,7 @@ def translate(error: OpenSearchException, url: str = "") -> ClusterError:
         )
     status = error.status_code if isinstance(error.status_code, int) else 0
     kind, reason = _said(error)
-    reason = reason or "without a reason"
+    reason = reason or "no reason given"
     for applies, make in _REPLIES:
         if applies(status, kind, reason):
             return make(place, status, reason)
@@ -130,7 +130,7 @@ def is_index_block(error: TransportError) -> bool:
 
 
 def refused_item(index: str, status: int, kind: str, reason: str) -> ClusterError:
-    """The error for a write to `index` that is refused for what no document is to blame for.
+    """The error for a write to `index` that is rejected for a reason outside the documents.
 
     `kind` and `reason` are those of its item in a bulk reply.
     """
@@ -169,7 +169,7 @@ def _unreachable(error: NoConnection, place: str) -> ClusterError:
     if isinstance(error, ConnectionTimeout):
         return ClusterUnreachableError(
             f"{place} did not answer in time: {said}",
-            hint="see how busy it is, or raise cluster.timeout",
+            hint="check the cluster's load, or raise cluster.timeout",
         )
     return ClusterUnreachableError(f"{place} cannot be reached: {said}", hint=UP_HINT)
 
@@ -201,7 +201,7 @@ def _no_permission(place: str, _status: int, reason: str) -> ClusterError:
 
 def _not_now(place: str, status: int, reason: str) -> ClusterError:
     return ClusterUnreachableError(
-        f"{place} is there but not ready (status {status}): {reason}",
+        f"{place} answers but is not ready (status {status}): {reason}",
         hint="wait until its health is yellow or green, then run the same command again",
     )
 
@@ -215,7 +215,7 @@ def _too_busy(place: str, status: int, reason: str) -> ClusterError:
 def _no_index(place: str, status: int, reason: str) -> ClusterError:
     return RequestFailedError(
         f"{place}: {reason}",
-        hint="`trailhound init` makes Trailhound's own; check --namespace",
+        hint="`trailhound init` creates Trailhound's indices; check --namespace",
         status=status,
     )
 

@@ -1,4 +1,4 @@
-"""Days behind the retention: closed or deleted, and nothing else touched.
+"""Days past retention: closed or deleted, and nothing else touched.
 
 Where the cluster has the ISM plugin, it does that; elsewhere we do.
 """
@@ -17,9 +17,9 @@ from trailhound.settings import Settings
 
 @dataclass(slots=True)
 class RetentionReport:
-    """Names of indices. `foreign` bear the name of a day, and are not Trailhound's.
+    """Names of indices. `foreign` have the name of a day, and are not Trailhound's.
 
-    `handed` were given to the ISM plugin now; `managed` bear an ISM policy of somebody else's and
+    `handed` were given to the ISM plugin now; `managed` have an ISM policy of somebody else's and
     are left to it. `waiting`: days that stay open, with the number of dead letters that wait for
     them.
     """
@@ -36,7 +36,7 @@ def enforce(client: OpenSearch, settings: Settings, today: date) -> RetentionRep
     """Close or delete each day more than `retention.days` before `today` (UTC).
 
     A day that dead letters wait for is not closed until they are retried or deleted.
-    Only an index that bears a day's name and our template's mark is touched. Nothing happens
+    Only an index that has a day's name and our template's mark is touched. Nothing happens
     while `retention.days` is not set. Raises opensearch-py's exceptions.
     """
     report = RetentionReport()

@@ -1,4 +1,4 @@
-"""Waiting for a cluster that is busy or gone: exponential backoff with full jitter.
+"""Waiting for a cluster that is busy or unreachable: exponential backoff with full jitter.
 
 Without end by default: a backfill that stops because a node restarted overnight has lost a night.
 """
@@ -26,7 +26,7 @@ _LOOK_UP = 0.5
 
 
 class Stopped(Exception):
-    """The run was told to stop while it waited. Internal: never shown."""
+    """The run was asked to stop while it waited. Internal: never shown."""
 
 
 def is_transient(error: TransportError) -> bool:
@@ -45,17 +45,17 @@ def may_have_arrived(error: TransportError) -> bool:
     """Whether the request may have been carried out although its reply is lost.
 
     429 is a refusal before the work; a lost connection, a time-out and a gateway's 502 and 504
-    say nothing of what the node behind did, and 503 can follow a partly done request.
+    do not show what the node did, and 503 can follow a partly completed request.
     """
     return isinstance(error, NoConnection) or error.status_code in {502, 503, 504}
 
 
 class RetryPolicy:
-    """How long to go on, and how long to wait between two tries.
+    """How long to retry, and how long to wait between two tries.
 
     `give_up_after` is in seconds since the first failure; None means without end.
     `on_wait(seconds, reason)` is called at every wait, for the progress display and the log.
-    `retry` says which errors are worth another try.
+    `retry` says which errors are retried.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class RetryPolicy:
         if self.give_up_after is not None and time.monotonic() - since > self.give_up_after:
             raise ClusterUnreachableError(
                 f"gave up after {self.give_up_after:.0f} s: {reason}",
-                hint="when the cluster works again, run the same command: it resumes",
+                hint="when the cluster works again, run the same command to resume",
             )
         seconds = random.uniform(0.2, 1.0) * min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempt, 10))
         if self._on_wait is not None:
@@ -101,7 +101,7 @@ class RetryPolicy:
                 raise Stopped
 
     def run(self, call: Callable[[], T]) -> T:
-        """`call()`, tried again while the cluster is busy or gone. Only for idempotent calls.
+        """`call()`, retried while the cluster is busy or unreachable. Only for idempotent calls.
 
         Raises `ClusterError` for any other refusal.
         """

@@ -1,4 +1,4 @@
-"""The least-privilege role: what a secured cluster must allow Trailhound's user."""
+"""The least-privilege role: the permissions that Trailhound's user needs."""
 
 from __future__ import annotations
 

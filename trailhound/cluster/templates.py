@@ -1,8 +1,8 @@
-"""Index templates and the indices that stand on them: made once, upgraded in place.
+"""Index templates and the indices made from them: created once, upgraded in place.
 
 Every template and every mapping carries a `_meta.trailhound` with the kind of index and a
-fingerprint of its mapping. That is how a writer tells our index from another tool's of the same
-name, and how `init` tells what has to be upgraded.
+fingerprint of its mapping. By it a writer distinguishes our index from another tool's of the same
+name, and `init` knows what has to be upgraded.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from trailhound.errors import ForeignTemplateError, SettingsError
 from trailhound.settings import Settings
 
 _NO_DAY = "1970.01.01"
-"""A day before CloudTrail: never made, only asked about."""
+"""A day before CloudTrail: never created, only used to resolve the template."""
 PRIORITY = 500
 """Above a catch-all template (commonly 0 to 200); a higher one than ours is found and refused."""
 
@@ -167,7 +167,7 @@ def _init_template(client: OpenSearch, settings: Settings, kind: Kind) -> Change
             f"the index template {name} was not made by Trailhound",
             hint="rename or delete it, or set a namespace",
         )
-    # Both marks: a mapping that somebody edited by hand bears another one than its template.
+    # Both marks: a mapping that somebody edited by hand has another one than its template.
     inside = _owner((found["index_template"].get("template") or {}).get("mappings") or {})
     expected = wanted["_meta"]["trailhound"], _owner(wanted["template"]["mappings"])
     if (mark, inside) == expected:
@@ -238,7 +238,7 @@ def _upgrade(client: OpenSearch, settings: Settings) -> list[Change]:
 def marks(client: OpenSearch, pattern: str) -> dict[str, dict[str, Any]]:
     """Index name → what `_meta.trailhound` of its mapping says.
 
-    A foreign index stands there with nothing, or is left out.
+    A foreign index has an empty value, or is left out.
     """
     which = {
         "expand_wildcards": "all",
@@ -291,7 +291,7 @@ def check(client: OpenSearch, settings: Settings) -> None:
     """Refuse to write where the template that would apply isn't ours, or isn't today's.
 
     Auto-creation under another template would bring dynamic mapping: rejected events and a
-    thousand fields. Asks the cluster to resolve the template for a day that never was.
+    thousand fields. Asks the cluster to resolve the template for a day that never existed.
     Nor may the ledger and its like be indices of somebody else. Raises `ForeignTemplateError`.
     """
     names = Names(settings.prefix)
@@ -311,6 +311,6 @@ def check(client: OpenSearch, settings: Settings) -> None:
             )
         if mark.get("fingerprint") != fingerprint(kind, dialect_of(client)):
             raise ForeignTemplateError(
-                f"the index template that applies to {what} is of another version of Trailhound",
+                f"the index template that applies to {what} is from another version of Trailhound",
                 hint="run `trailhound init`: it upgrades in place",
             )

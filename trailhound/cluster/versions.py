@@ -1,4 +1,4 @@
-"""Documents read with their versions, and written only where nobody wrote in between."""
+"""Documents read with their versions, and written only if nobody wrote in between."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def revise(
     *,
     start: Mapping[str, Any] | None = None,
 ) -> dict[str, Any] | None:
-    """Change one document, reading it again whenever somebody else was quicker.
+    """Change one document; read it again whenever another writer was faster.
 
     `change` gives the new document, or None where it is to stay. Where there is none, it begins
     with `start`. The document as it is at the end; None where there is none and no `start`.
@@ -125,7 +125,7 @@ def revise(
             continue
         return dict(after)
     raise RequestFailedError(
-        f"{name} in {index} could not be changed: others write to it all the time",
+        f"{name} in {index} could not be changed: other writers change it all the time",
         hint="run the same command again",
     )
 

@@ -1,4 +1,4 @@
-"""Dead letters as they wait: how many, since when, and for which days."""
+"""Waiting dead letters: how many, since when, and for which days."""
 
 from __future__ import annotations
 

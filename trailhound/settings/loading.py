@@ -1,4 +1,4 @@
-"""Settings read from their layers: file, environment, flags; every fault told at once."""
+"""Settings read from their layers: file, environment, flags; all faults reported at once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MOST_VALUES = 200_000
 """Bytes and values of a settings file."""
 
 Check = Callable[["Settings"], Iterable[tuple[Location, str]]]
-"""Finds what no type can tell, such as a filter that is no Sigma: (the setting's path, a fault)."""
+"""Finds faults that no type shows, such as a filter that is not Sigma: (setting path, fault)."""
 
 
 def load(
@@ -50,7 +50,7 @@ def load(
     explicit = file is not None or bool(named)
     content = _read(path, explicit=explicit)
     origins = Origins(path, flags or {})
-    faults = [f"  {name}: it stands twice ({place})" for name, place in origins.twice()]
+    faults = [f"  {name}: it is given twice ({place})" for name, place in origins.twice()]
     unreadable: list[str] = []
 
     class Layered(Settings):
@@ -82,7 +82,7 @@ def load(
         faults += [_fault(origins, location, said) for location, said in check(made)]
     if made is None or faults:
         raise SettingsError(
-            "\n".join(["settings do not fit:", *faults]),
+            "\n".join(["invalid settings:", *faults]),
             hint="see the settings table in README.md",
         )
     # A plain instance: the class above cannot be found again by another process.
@@ -116,7 +116,7 @@ def _leave_out_unreadable(source: EnvSettingsSource) -> list[str]:
 
 
 def _said(kind: str, location: Location, message: str) -> str:
-    """What pydantic says; of a name that is unknown, which one may be meant."""
+    """Pydantic's message; for an unknown name, which one may be meant."""
     if kind != "extra_forbidden":
         return message
     known = _names(Settings, location[:-1])
@@ -165,7 +165,7 @@ def _read(path: Path, *, explicit: bool) -> dict[str, Any]:
     except ValueError as error:  # such as a date of month 13: the parser lets it through
         raise SettingsError(
             f"the settings file {path} holds a value that can't be read: {error}",
-            hint="put it between quotes",
+            hint="put it in quotes",
         ) from None
     except RecursionError:
         raise SettingsError(
@@ -192,7 +192,7 @@ def _readable(name: str, value: Any) -> Any:
 
 
 def _text(path: Path) -> str:
-    """The file's text. One that is longer than any settings is refused unread: a pipe, a dump."""
+    """The file's text. A file far too long for settings is refused unread: a pipe, a dump."""
     with path.open("rb") as file:
         content = file.read(_LONGEST + 1)
     if len(content) > _LONGEST:

@@ -22,7 +22,7 @@ from trailhound.settings.report import DashboardsSettings, ReportSettings
 
 
 def default_home() -> Path:
-    """Where the engine's data and the spool live: `$TRAILHOUND_HOME`, else `~/.trailhound`."""
+    """Folder of the engine's data and the spool: `$TRAILHOUND_HOME`, else `~/.trailhound`."""
     return Path(os.environ.get("TRAILHOUND_HOME") or Path.home() / ".trailhound")
 
 
@@ -69,7 +69,7 @@ class Settings(BaseSettings):
 
     @property
     def prefix(self) -> str:
-        """What stands before every index, template, alias and policy name: `""` or `"team-"`."""
+        """The prefix of every index, template, alias and policy name: `""` or `"team-"`."""
         return f"{self.namespace}-" if self.namespace else ""
 
     @property
@@ -79,5 +79,5 @@ class Settings(BaseSettings):
 
     @property
     def spool(self) -> Path:
-        """Folder of the last resort for dead letters."""
+        """Folder for records that the dead-letter index rejects."""
         return self.ingest.spool or self.home / "spool"

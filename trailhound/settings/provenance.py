@@ -1,6 +1,6 @@
 """Where a setting was written: a line of the file, an environment variable, a flag.
 
-So that every fault can be told with the place to mend it, and never with its value.
+So that every fault is reported with the place to fix it, and never with its value.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Origins:
         return place if depth else ""
 
     def twice(self) -> Iterator[tuple[str, str]]:
-        """Names that stand twice in one mapping of the file, which YAML would let pass."""
+        """Names that are given twice in one mapping of the file, which YAML accepts."""
         yield from _twice(self._root, "", self._file)
 
     def _in_environment(self, location: Location) -> tuple[int, str]:
@@ -76,7 +76,7 @@ def _compose(file: Path) -> yaml.Node | None:
 
 
 def _step(node: yaml.Node | None, part: str | int) -> tuple[yaml.Mark, yaml.Node] | None:
-    """The mark of a key or an item, and what stands there."""
+    """The position of a key or an item, and its value."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if key.value == str(part):

@@ -51,9 +51,9 @@ class DashboardsSettings(Section):
     ca_bundle: Path | None = None
     verify_certs: bool = True
     tenant: str | None = None
-    """Of the security plugin: a name, `global` or `private`."""
+    """Tenant of the security plugin: a name, `global` or `private`."""
     workspace: str | None = None
-    """The id that stands in a workspace's address, after `/w/`."""
+    """The workspace: the id after `/w/` in the address."""
     timeout: Annotated[float, Field(gt=0)] = 60.0
 
     @property

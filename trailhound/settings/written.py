@@ -2,7 +2,7 @@
 
 YAML reads `No` as false, `001122334455` as an octal number and `1.10` as 1.1. In what is compared
 with events the text counts, so an unquoted scalar is kept as `Plain`: whoever reads it decides
-what it stands for. Quoted scalars are ordinary strings.
+what it means. Quoted scalars are ordinary strings.
 """
 
 from __future__ import annotations

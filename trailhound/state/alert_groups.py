@@ -22,7 +22,7 @@ from trailhound.state.store import StateStore, delete_hits, pages
 
 
 class GroupedAlert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An alert and the time it covers; `into` names the alert that took it in."""
+    """An alert and the time it covers; `into` names the alert that it was merged into."""
 
     id: str
     first: datetime

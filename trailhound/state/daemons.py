@@ -1,6 +1,6 @@
 """The daemons: each writes its status every few seconds, for `trailhound status`.
 
-A document is removed when its daemon ends. One that has not been renewed for a minute is of a
+A document is removed when its daemon ends. One that has not been renewed for a minute belongs to a
 daemon that was killed, or that can't reach the cluster; it is removed when it is old.
 """
 
@@ -40,7 +40,7 @@ class DaemonState(StateDocument, frozen=True, kw_only=True):
         return self.id
 
     def document(self) -> dict[str, Any]:
-        """Its report is laid flat, as the last release had it."""
+        """Its report is stored flat, as in the last release."""
         made = super().document()
         report: dict[str, Any] = made.pop("report")
         return report | made

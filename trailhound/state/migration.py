@@ -1,4 +1,4 @@
-"""What the last release left in the ledger index, upgraded to the present form.
+"""Ledger documents of the last release, upgraded to the present form.
 
 Each document is read as its class reads it and written back with its `kind`, guarded by its
 version: whoever writes to it meanwhile wins, and it is looked at again. A checkpoint gets an `_id`
@@ -76,7 +76,8 @@ def _first_ingested(client: OpenSearch, settings: Settings) -> datetime | None:
 
 
 def migrate(client: OpenSearch, settings: Settings) -> Migrated:
-    """Bring every document to today's form. Raises `ClusterError` and opensearch-py's exceptions;
+    """Upgrade every document to the present form. Raises `ClusterError` and opensearch-py's
+    exceptions;
     what was done stays done, and the next call continues."""
     made = Migrated()
     index = Names(settings.prefix).ledger

@@ -19,7 +19,7 @@ def init_namespace(client: OpenSearch, settings: Settings) -> list[Change]:
     Raises `ForeignTemplateError` where a name of ours is taken by something that isn't ours,
     `ClusterError`, and opensearch-py's exceptions.
     """
-    # Before the templates: without these no daemon of this release starts, which would give rules
+    # Before the templates: until they exist no daemon of this release starts; one would give rules
     # that never ran checkpoints of now.
     repair = begin_repair(client, settings)
     changes = templates.init(client, settings)

@@ -106,7 +106,7 @@ REPLIES: list[tuple[TransportError, type[ClusterError], str, str]] = [
             "currently has [1000]/[1000] maximum shards open;",
         ),
         ClusterBlockedError,
-        "as many shards as it may",
+        "reached its shard limit",
         "max_shards_per_node",
     ),
     (
@@ -143,7 +143,7 @@ REPLIES: list[tuple[TransportError, type[ClusterError], str, str]] = [
         "failed to parse: no date (status 400)",
         "",
     ),
-    (TransportError(302, ""), RequestFailedError, "without a reason (status 302)", ""),
+    (TransportError(302, ""), RequestFailedError, "no reason given (status 302)", ""),
     (
         NoConnection("N/A", "[Errno 111] Connection refused", OSError()),
         ClusterUnreachableError,

@@ -25,7 +25,7 @@ def test_configuration_binds_loopback_and_holds_ten_years(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("said", "error", "message"),
     [
-        ("java.io.IOException: No space left on device", DiskFullError, "too little room"),
+        ("java.io.IOException: No space left on device", DiskFullError, "too little disk"),
         ("java.lang.OutOfMemoryError: Java heap space", EngineStartError, "Java heap space"),
     ],
 )
@@ -33,15 +33,15 @@ def test_the_log_tells_why(
     tmp_path: Path, said: str, error: type[TrailhoundError], message: str
 ) -> None:
     node.log_file(tmp_path).write_text(f"[INFO ] starting\n{said}\n\tat java.base/x.y(Z.java:1)\n")
-    explained = node.explain(tmp_path, "the engine ended by itself")
+    explained = node.explain(tmp_path, "the engine ended unexpectedly")
     assert type(explained) is error
     assert message in explained.message
     assert "Z.java" not in explained.message
 
 
 def test_an_engine_that_said_nothing(tmp_path: Path) -> None:
-    explained = node.explain(tmp_path, "the engine ended by itself")
-    assert explained.message == "the engine ended by itself, and it said nothing"
+    explained = node.explain(tmp_path, "the engine ended unexpectedly")
+    assert explained.message == "the engine ended unexpectedly, and its log is empty"
 
 
 def test_tail_reads_the_end_of_a_long_log(tmp_path: Path) -> None:

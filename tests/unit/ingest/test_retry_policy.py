@@ -72,7 +72,7 @@ def test_it_gives_up_after_its_time_with_the_reason() -> None:
         ClusterUnreachableError, match=r"gave up after 5 s: the queue is full"
     ) as gave_up:
         retry_policy.wait(3, time.monotonic() - 6, "the queue is full")
-    assert "it resumes" in gave_up.value.hint
+    assert "to resume" in gave_up.value.hint
 
 
 def test_a_call_is_tried_until_it_succeeds() -> None:
