@@ -1,1 +1,1 @@
-"""The kinds of rule that Sigma lacks: first times, anomalies, impossible journeys."""
+"""The kinds of rule that Sigma lacks: first times, anomalies, impossible travel."""

@@ -1,12 +1,12 @@
-"""How much a principal does, against a baseline: that of all the others, or its own past.
+"""Anomaly rules: a principal's activity against a baseline, of all principals or of its own past.
 
-`population`: in a window, more than three principals, and one above the mean plus two standard
-deviations (of the population) of them all. That takes at least six principals: of n, the largest
-can lie at most √(n - 1) deviations above the mean, and is beyond 2 only from n = 6 on.
+`population`: a window has more than three principals, and one of them is above the mean plus two
+standard deviations (of the population). This needs at least six principals: of n values, the
+largest is at most √(n - 1) deviations above the mean, which exceeds 2 only for n ≥ 6.
 
-`hour_of_week`: an hour in which a principal does far more than in the same hour of past weeks:
-above the median by `deviations` robust ones (1.4826 × MAD, the median absolute deviation, is what
-a standard deviation is in a normal distribution; one event at the least).
+`hour_of_week`: a principal does far more in an hour than in the same hour of past weeks: above the
+median by `deviations` robust deviations (1.4826 × MAD, the median absolute deviation, equals the
+standard deviation in a normal distribution; at least one event).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from trailhound.errors import RuleError
 Baseline = Literal["population", "hour_of_week"]
 Measure = Literal["count", "distinct"]
 MORE_THAN = 3
-"""Principals: definitions of anomalous activity ask for more."""
+"""Principals: the definition of anomalous activity requires more than this."""
 ROBUST = 1.4826
 HOUR = 3_600_000
 WEEK = 168 * HOUR
@@ -31,39 +31,42 @@ WEEK = 168 * HOUR
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """`window` is in milliseconds; `weeks` and `learn` (weeks, too) are for `hour_of_week`.
+    """`window` is in milliseconds; `weeks` and `training_weeks` are for `hour_of_week`.
 
-    `least` is the smallest count that is told of, whatever the baseline says.
+    `group_by` are the fields that identify a principal; smaller measures than `min_count` are never
+    reported.
     """
 
-    per: tuple[str, ...]
+    group_by: tuple[str, ...]
     measure: Measure
     field: str | None
     baseline: Baseline
     window: int
     deviations: float
-    least: int
+    min_count: int
     weeks: int = 0
-    learn: int = 0
+    training_weeks: int = 0
 
 
 def parse(content: Mapping[str, Any]) -> Anomaly:
-    """From what stands under `anomaly:`. Raises `RuleError`.
+    """Parses the options under `anomaly:`. Raises `RuleError`.
 
-    >>> parse({"per": ["userIdentity.arn"]}).baseline
+    >>> parse({"group_by": ["userIdentity.arn"]}).baseline
     'population'
     """
     options = Options("anomaly", content)
-    per = options.fields("per")
-    if not per:
-        raise RuleError("anomaly: per names no field", hint="name what a principal is told by")
+    group_by = options.fields("group_by")
+    if not group_by:
+        raise RuleError(
+            "anomaly: group_by names no field", hint="name the fields that identify a principal"
+        )
     measure: Measure = options.choice("measure", ("count", "distinct"))  # type: ignore[assignment]
     field = None
     if measure == "distinct":
         field = options.field("field")
     elif options.has("field"):
         raise RuleError(
-            "anomaly: field is for `measure: distinct` alone", hint="add it, or leave field out"
+            "anomaly: field is only for `measure: distinct`", hint="add that, or remove field"
         )
     baseline: Baseline = options.choice(  # type: ignore[assignment]
         "baseline", ("population", "hour_of_week")
@@ -71,33 +74,34 @@ def parse(content: Mapping[str, Any]) -> Anomaly:
     population = baseline == "population"
     minutes = options.whole("minutes", 60, 1, 7 * 24 * 60) if population else 60
     anomaly = Anomaly(
-        per=per,
+        group_by=group_by,
         measure=measure,
         field=field,
         baseline=baseline,
         window=minutes * 60_000,
         deviations=options.number("deviations", 2 if population else 3.5, 0.1, 1000),
-        least=options.whole("least", 1 if population else 10, 1, 10**9),
+        min_count=options.whole("min_count", 1 if population else 10, 1, 10**9),
         weeks=0 if population else options.whole("weeks", 8, 2, 52),
-        learn=0 if population else options.whole("learn", 4, 1, 52),
+        training_weeks=0 if population else options.whole("training_weeks", 4, 1, 52),
     )
     options.done()
-    if anomaly.learn > anomaly.weeks:
+    if anomaly.training_weeks > anomaly.weeks:
         raise RuleError(
-            f"anomaly: learn is {anomaly.learn}, over the {anomaly.weeks} weeks of the baseline",
-            hint="give it more weeks",
+            f"anomaly: training_weeks is {anomaly.training_weeks}, more than the {anomaly.weeks} "
+            "weeks of the baseline",
+            hint="increase weeks",
         )
     return anomaly
 
 
 @dataclass(slots=True)
 class Population:
-    """The measures of all principals in one window, as three whole numbers: nothing is rounded.
+    """The measures of all principals in one window, kept as three integers: no rounding.
 
     >>> population = Population()
     >>> for measure in (1, 1, 1, 1, 1, 9):
     ...     population.add(measure)
-    >>> population.stands_out(9, 2), population.stands_out(1, 2)
+    >>> population.is_outlier(9, 2), population.is_outlier(1, 2)
     (True, False)
     """
 
@@ -110,10 +114,10 @@ class Population:
         self.total += measure
         self.squares += measure * measure
 
-    def stands_out(self, measure: int, deviations: float) -> bool:
-        """Whether it is above mean + `deviations` standard deviations, of enough principals.
+    def is_outlier(self, measure: int, deviations: float) -> bool:
+        """Whether `measure` is above mean + `deviations` standard deviations; false for 3 or fewer.
 
-        x > Σ/n + d·√(n·Σ² − (Σ)²)/n, without a root: both sides are squared.
+        x > Σ/n + d·√(n·Σ² − (Σ)²)/n, compared squared, without a root.
         """
         if self.size <= MORE_THAN:
             return False
@@ -122,10 +126,10 @@ class Population:
         return above > 0 and above * above > Fraction(deviations) ** 2 * spread
 
 
-def beyond_past(measure: int, past: list[int], deviations: float) -> bool:
-    """Whether it is above the median of the past by so many robust deviations.
+def exceeds_past(measure: int, past: list[int], deviations: float) -> bool:
+    """Whether `measure` is above the median of the past by `deviations` robust deviations.
 
-    >>> beyond_past(40, [9, 10, 11, 10], 3.5), beyond_past(12, [9, 10, 11, 10], 3.5)
+    >>> exceeds_past(40, [9, 10, 11, 10], 3.5), exceeds_past(12, [9, 10, 11, 10], 3.5)
     (True, False)
     """
     middle = median(past)

@@ -1,7 +1,7 @@
-"""Runs anomaly rules over the index: measures by principal and window, and who stands out.
+"""Runs anomaly rules over the index: measures by principal and window, and the outliers.
 
-Windows lie on whole multiples of their length since 1970 in UTC. A window is looked at when it
-holds an event of the span, with what it holds by then.
+Windows start at whole multiples of their length since 1970 in UTC. A window is evaluated when it
+has an event in the span, with all events that it has by then.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from detections.events.index import EventIndex, histogram, terms
 from detections.events.matching import Matching, of_group, of_groups
 from detections.events.principal import views
 from detections.finding import EVIDENCE, Finding
-from detections.kinds.anomaly import WEEK, Anomaly, Population, beyond_past, parse
+from detections.kinds.anomaly import WEEK, Anomaly, Population, exceeds_past, parse
 from detections.kinds.kind import OwnKind
 from detections.matcher.event_values import text
 from detections.span import Span, moment
 from trailhound.cluster.reader import Snapshot
 from trailhound.errors import RuleError
 
-MOST_COUNTED = 2_000_000
-"""Principals and windows counted here, where the engine cannot count."""
+MAX_COUNTED = 2_000_000
+"""Pairs of principal and window counted in memory, where the engine cannot count."""
 BATCH = 500
-STRETCHES = 64
-"""Of touched windows, in one query."""
+MAX_INTERVALS = 64
+"""Intervals of touched windows in one query."""
 
 Measured = tuple[int, GroupKey, int]
-"""A window's start in milliseconds, a principal, its measure."""
+"""Start of the window in milliseconds, principal, measure."""
 
 
 def findings(
     index: EventIndex, rule_id: str, anomaly: Anomaly, compiled: Compiled, span: Span
 ) -> Iterator[Finding]:
-    """Every principal that stands out in a window with an event of its own in the span.
+    """Every principal that is an outlier in a window with an event of its own in the span.
 
     Raises `ClusterError`.
     """
@@ -47,8 +47,10 @@ def findings(
         return
     with index.snapshot() as snapshot:
         searches = [
-            _Search(snapshot, rule_id, replace(anomaly, per=view.fields), view.of(compiled), span)
-            for view in views(anomaly.per)
+            _Search(
+                snapshot, rule_id, replace(anomaly, group_by=view.fields), view.of(compiled), span
+            )
+            for view in views(anomaly.group_by)
         ]
         if anomaly.baseline == "population":
             whole = _Search(snapshot, rule_id, anomaly, compiled, span)
@@ -62,19 +64,19 @@ def findings(
 def _population(
     whole: _Search, searches: Sequence[_Search]
 ) -> Iterator[tuple[_Search, int, GroupKey]]:
-    """Twice through each stretch: to know the windows, then to tell who stands out.
+    """Two passes over each interval: the first sums up each window, the second finds outliers.
 
-    The principals of all searches are one population; `whole` knows the windows to look at.
+    The principals of all searches are one population; `whole` names the windows to evaluate.
     """
-    for stretches in whole.stretches():
-        where = any_of([during(each) for each in stretches])
+    for intervals in whole.intervals():
+        where = any_of([during(each) for each in intervals])
         windows: dict[int, Population] = {}
         for search in searches:
             for start, _, measure in search.measured([where], by_principal=False):
                 windows.setdefault(start, Population()).add(measure)
         for search in searches:
             for start, key, measure in search.measured([where], by_principal=False):
-                if search.stands_out(measure, windows[start]):
+                if search.is_outlier(measure, windows[start]):
                     yield search, start, key
 
 
@@ -90,55 +92,55 @@ class _Search:
         self._snapshot = snapshot
         self._rule_id = rule_id
         self._anomaly = anomaly
-        fields = (*anomaly.per, *([anomaly.field] if anomaly.field else []))
+        fields = (*anomaly.group_by, *([anomaly.field] if anomaly.field else []))
         self._matching = Matching(snapshot, compiled, fields)
         self._span = span.query()
 
-    def stands_out(self, measure: int, population: Population) -> bool:
-        """Whether a measure of a window is far above those of all."""
+    def is_outlier(self, measure: int, population: Population) -> bool:
+        """Whether a measure of a window is far above those of the population."""
         anomaly = self._anomaly
-        return measure >= anomaly.least and population.stands_out(measure, anomaly.deviations)
+        return measure >= anomaly.min_count and population.is_outlier(measure, anomaly.deviations)
 
     def past(self) -> Iterator[tuple[int, GroupKey]]:
-        """Principal by principal, each against the same hours of its past."""
-        for stretches in self.stretches():
-            asked = any_of([during(each) for each in stretches])
+        """Outliers against the same hours of the principal's own past weeks."""
+        for intervals in self.intervals():
+            touched = any_of([during(each) for each in intervals])
             weeks = [
                 during((since - back * WEEK, until - back * WEEK))
-                for since, until in stretches
+                for since, until in intervals
                 for back in range(self._anomaly.weeks + 1)
             ]
-            until = max(end for _, end in stretches)
-            horizon = min(since for since, _ in stretches) - self._anomaly.weeks * WEEK, until
-            principals = self._principals(asked)
+            until = max(end for _, end in intervals)
+            horizon = min(since for since, _ in intervals) - self._anomaly.weeks * WEEK, until
+            principals = self._principals(touched)
             while batch := list(islice(principals, BATCH)):
-                who = of_groups(self._anomaly.per, batch)
+                who = of_groups(self._anomaly.group_by, batch)
                 first = self._first_seen([who, during(horizon)])
                 measured = self.measured([who, any_of(weeks)], by_principal=True)
                 for key, of_key in groupby(measured, key=lambda each: each[1]):
                     if key in first:
-                        yield from self._beyond(key, first[key], of_key, stretches)
+                        yield from self._outliers(key, first[key], of_key, intervals)
 
-    def _beyond(
-        self, key: GroupKey, first: int, measured: Iterable[Measured], stretches: Sequence[Interval]
+    def _outliers(
+        self, key: GroupKey, first: int, measured: Iterable[Measured], intervals: Sequence[Interval]
     ) -> Iterator[tuple[int, GroupKey]]:
         hours = {start: measure for start, _, measure in measured}
         for start, measure in hours.items():
-            if measure < self._anomaly.least:
+            if measure < self._anomaly.min_count:
                 continue
-            if not any(since <= start <= until for since, until in stretches):
+            if not any(since <= start <= until for since, until in intervals):
                 continue
-            known = min(self._anomaly.weeks, (start - first) // WEEK)
-            if known < self._anomaly.learn:
+            weeks_seen = min(self._anomaly.weeks, (start - first) // WEEK)
+            if weeks_seen < self._anomaly.training_weeks:
                 continue
-            past = [hours.get(start - back * WEEK, 0) for back in range(1, known + 1)]
-            if beyond_past(measure, past, self._anomaly.deviations):
+            past = [hours.get(start - back * WEEK, 0) for back in range(1, weeks_seen + 1)]
+            if exceeds_past(measure, past, self._anomaly.deviations):
                 yield start, key
 
     def finding(self, start: int, key: GroupKey) -> Iterator[Finding]:
         """The finding of a principal in a window, if one of its events there is in the span."""
         window = during((start, start + self._anomaly.window - 1))
-        who = of_group(self._anomaly.per, key)
+        who = of_group(self._anomaly.group_by, key)
         if not self._matching.any(window, who, self._span):
             return
         ids: list[str] = []
@@ -155,7 +157,7 @@ class _Search:
             count=count,
             first_seen=moment(first),
             last_seen=moment(last),
-            group=tuple(zip(self._anomaly.per, key, strict=True)),
+            group=tuple(zip(self._anomaly.group_by, key, strict=True)),
             detail=self._sentence(start, count),
         )
 
@@ -164,8 +166,8 @@ class _Search:
         what = "events" if self._anomaly.measure == "count" else f"events by {self._anomaly.field}"
         return f"far more than {usual}: {count} {what} from {moment(start):%Y-%m-%d %H:%M} on"
 
-    def stretches(self) -> Iterator[list[Interval]]:
-        """The windows with events of the span, neighbours joined, a few at a time."""
+    def intervals(self) -> Iterator[list[Interval]]:
+        """The windows with events of the span, adjacent ones joined, in batches."""
         window = self._anomaly.window
         touched = self._matching.where(self._span)
         batch: list[Interval] = []
@@ -174,7 +176,7 @@ class _Search:
             if batch and batch[-1][1] + 1 == start:
                 batch[-1] = batch[-1][0], start + window - 1
                 continue
-            if len(batch) >= (STRETCHES if not self._anomaly.weeks else 8):
+            if len(batch) >= (MAX_INTERVALS if not self._anomaly.weeks else 8):
                 yield batch
                 batch = []
             batch.append((start, start + window - 1))
@@ -187,21 +189,21 @@ class _Search:
             yield self._key(bucket["key"])
 
     def _first_seen(self, filters: Sequence[Query]) -> dict[GroupKey, int]:
-        """When each principal first shows, of what is asked for."""
+        """The time of each principal's first event under the filters."""
         if not self._matching.counted_by_engine(*filters):
-            shown: dict[GroupKey, int] = {}
+            seen: dict[GroupKey, int] = {}
             for hit in self._matching.hits(*filters):
                 for key in self._keys(hit):
-                    shown.setdefault(key, int(hit["sort"][0]))
-            return shown
+                    seen.setdefault(key, int(hit["sort"][0]))
+            return seen
         first = {"first": {"min": {"field": "@timestamp"}}}
         found = self._snapshot.buckets(self._matching.where(*filters), self._by(), first)
         return {self._key(each["key"]): int(each["first"]["value"]) for each in found}
 
     def measured(self, filters: Sequence[Query], *, by_principal: bool) -> Iterator[Measured]:
-        """The measure of every principal in every window, in the order of windows or principals."""
+        """The measure of every principal in every window, ordered by window or by principal."""
         if not self._matching.counted_by_engine(*filters):
-            yield from self._counted_here(filters, by_principal=by_principal)
+            yield from self._counted_in_memory(filters, by_principal=by_principal)
             return
         time = histogram("window", self._anomaly.window)
         sources = [*self._by(), time] if by_principal else [time, *self._by()]
@@ -213,8 +215,10 @@ class _Search:
             counts = [count for _, _, count in of_both]
             yield start, key, len(counts) if self._anomaly.field else counts[0]
 
-    def _counted_here(self, filters: Sequence[Query], *, by_principal: bool) -> Iterator[Measured]:
-        """As `measured`, event by event, where a matcher has to decide on them."""
+    def _counted_in_memory(
+        self, filters: Sequence[Query], *, by_principal: bool
+    ) -> Iterator[Measured]:
+        """As `measured`, by reading each event, where a matcher has to decide on them."""
         counts: dict[tuple[int, GroupKey], int] = {}
         values: dict[tuple[int, GroupKey], set[str]] = {}
         for hit in self._matching.hits(*filters):
@@ -225,9 +229,9 @@ class _Search:
                     counts[both] = counts.get(both, 0) + 1
                 elif found := self._matching.reader.values(hit, self._anomaly.field):
                     values.setdefault(both, set()).update(found)
-            if len(counts) + len(values) > MOST_COUNTED:
+            if len(counts) + len(values) > MAX_COUNTED:
                 raise RuleError(
-                    f"an anomaly rule would count over {MOST_COUNTED:,} principals and windows "
+                    f"an anomaly rule would count over {MAX_COUNTED:,} principals and windows "
                     "one by one",
                     hint="write its detection without comparisons inside requestParameters",
                 )
@@ -238,24 +242,24 @@ class _Search:
 
     def _keys(self, hit: Hit) -> list[GroupKey]:
         keys: list[GroupKey] = [()]
-        for name in self._anomaly.per:
+        for name in self._anomaly.group_by:
             values = self._matching.reader.values(hit, name)
             keys = [(*key, value) for key in keys for value in values]
         return keys
 
     def _by(self) -> list[dict[str, Any]]:
-        return [terms(f"by{place}", name) for place, name in enumerate(self._anomaly.per)]
+        return [terms(f"by{place}", name) for place, name in enumerate(self._anomaly.group_by)]
 
     def _key(self, key: dict[str, Any]) -> GroupKey:
-        return tuple(text(key[f"by{place}"]) for place in range(len(self._anomaly.per)))
+        return tuple(text(key[f"by{place}"]) for place in range(len(self._anomaly.group_by)))
 
 
 KIND = OwnKind(
     "anomaly",
     parse,
     (
-        *("per", "measure", "field", "baseline", "minutes", "deviations", "least"),
-        *("weeks", "learn"),
+        *("group_by", "measure", "field", "baseline", "minutes", "deviations", "min_count"),
+        *("weeks", "training_weeks"),
     ),
     findings,
 )

@@ -1,4 +1,4 @@
-"""What a kind of rule is that Sigma lacks: its name, its parser, its options, what runs it."""
+"""A kind of rule that Sigma lacks: its name, parser, options and the function that runs it."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from detections.rule import Kind
 from detections.span import Span
 
 Parser = Callable[[Mapping[str, Any]], Any]
-"""A mapping as it stands in a rule → the kind's own dataclass. Raises `RuleError`."""
+"""The options in a rule → the kind's own dataclass. Raises `RuleError`."""
 Findings = Callable[[EventIndex, str, Any, Compiled, Span], Iterator[Finding]]
 """(index, rule id, definition, query of the events it looks at, span) → every finding."""
 
 
 @dataclass(frozen=True, slots=True)
 class OwnKind:
-    """`name` is the kind's, and the key under `trailhound:` in a rule; `options` is what it takes
-    there. `single`: each of its findings is about one event."""
+    """`name` is also the key under `trailhound:` in a rule; `options` are the keys below that.
+    `single`: each finding is about one event."""
 
     name: Kind
     parse: Parser

@@ -1,8 +1,8 @@
-"""First times: a principal uses a region, a country, a tool, a call or a key it never used before.
+"""First times: a principal uses a region, country, tool, call or key that it never used before.
 
 An event is new if no event of the rule has the same value for the same principal in the `days`
-before it. Where there is no history, everything would be new: so a principal has to be known,
-which it is by an event of the rule that is at least `learn` days older.
+before it. Without history everything would be new, so a principal must have an event of the rule
+that is at least `training_days` older.
 """
 
 from __future__ import annotations
@@ -26,33 +26,33 @@ from detections.span import Span, moment
 from trailhound.cluster.reader import Snapshot
 
 DAY = 86_400_000
-LEARN = 7
+TRAINING_DAYS = 7
 PAGE = 200
-"""Pairs of principal and value that are looked up together."""
+"""Pairs of principal and value in one request."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewTerms:
-    """`field` by the values of `per`; `days` of memory, `learn` days before anything is new."""
+    """A value of `field`, new for the values of `group_by` within `days`."""
 
     field: str
-    per: tuple[str, ...] = ()
+    group_by: tuple[str, ...] = ()
     days: int = 30
-    learn: int = LEARN
+    training_days: int = TRAINING_DAYS
 
 
 def parse(content: Mapping[str, Any]) -> NewTerms:
-    """From what stands under `new_terms:`. Raises `RuleError`.
+    """Parses the options under `new_terms:`. Raises `RuleError`.
 
-    >>> parse({"field": "awsRegion", "per": ["userIdentity.arn"]}).days
+    >>> parse({"field": "awsRegion", "group_by": ["userIdentity.arn"]}).days
     30
     """
     options = Options("new_terms", content)
-    field, per = options.field("field"), options.fields("per")
+    field, group_by = options.field("field"), options.fields("group_by")
     days = options.whole("days", 30, 1, 3650)
-    learn = options.whole("learn", min(LEARN, days), 0, days)
+    training = options.whole("training_days", min(TRAINING_DAYS, days), 0, days)
     options.done()
-    return NewTerms(field, per, days, learn)
+    return NewTerms(field, group_by, days, training)
 
 
 def findings(
@@ -63,9 +63,9 @@ def findings(
     if not index.count(touched):
         return
     with index.snapshot() as snapshot:
-        for view in views((*new_terms.per, new_terms.field)):
-            *per, field = view.fields
-            by = replace(new_terms, per=tuple(per), field=field)
+        for view in views((*new_terms.group_by, new_terms.field)):
+            *group_by, field = view.fields
+            by = replace(new_terms, group_by=tuple(group_by), field=field)
             yield from _Search(snapshot, rule_id, by, view.of(compiled), span).findings()
 
 
@@ -80,27 +80,27 @@ class _Search:
     ) -> None:
         self._rule_id = rule_id
         self._new_terms = new_terms
-        self._fields = (*new_terms.per, new_terms.field)
+        self._fields = (*new_terms.group_by, new_terms.field)
         self._memory = new_terms.days * DAY
         self._matching = Matching(snapshot, compiled)
         self._snapshot = snapshot
         self._span = span.query()
 
     def findings(self) -> Iterator[Finding]:
-        """Piece by piece, each shorter than the memory: within one, only a pair's first event in
-        the span can be new, since the others come after it."""
-        piece = max(DAY // 24, self._memory // 4)
+        """In intervals shorter than the memory: within one, only the first event of a pair in the
+        span can be new."""
+        width = max(DAY // 24, self._memory // 4)
         touched = self._matching.where(self._span)
         first = {"first": {"min": {"field": "@timestamp"}}}
-        for bucket in self._snapshot.buckets(touched, [histogram("piece", piece)]):
-            since = int(bucket["key"]["piece"])
-            interval = since, since + piece - 1
+        for bucket in self._snapshot.buckets(touched, [histogram("slice", width)]):
+            since = int(bucket["key"]["slice"])
+            interval = since, since + width - 1
             query = self._matching.where(self._span, during(interval))
             pairs = (
                 (self._key(each), int(each["first"]["value"]))
                 for each in self._snapshot.buckets(query, self._by(), first)
             )
-            # Where a matcher decides, the first time that the engine tells may be too early.
+            # Where a matcher decides, the first time in the aggregation may be too early.
             exact = self._matching.counted_by_engine(self._span, during(interval))
             while batch := dict(islice(pairs, PAGE)):
                 for key in self._unseen(batch, interval, exact=exact):
@@ -109,11 +109,11 @@ class _Search:
     def _unseen(
         self, batch: Mapping[GroupKey, int], interval: Interval, *, exact: bool
     ) -> list[GroupKey]:
-        """Those of the pairs that may be new: most aren't, which few requests can tell."""
+        """Those of the pairs that may be new. Most are not, which few requests establish."""
         compiled = self._matching.compiled
         left = dict(batch)
         if exact:
-            # What all of the batch remember, in one look; then each pair's own memory.
+            # One query for the time that all pairs of the batch remember; then each pair's own.
             shared = max(left.values()) - self._memory, min(left.values()) - 1
             if shared[0] <= shared[1]:
                 filters = [compiled.exact, during(shared), of_groups(self._fields, left)]
@@ -124,14 +124,14 @@ class _Search:
                 for key, first in left.items()
             ]
             left = self._kept(left, seen, found=False)
-        if self._new_terms.learn:
-            known = []
+        if self._new_terms.training_days:
+            trained = []
             for key, first in left.items():
-                times = self._learnt(first)
+                times = self._training(first)
                 if not exact:
-                    times = times[0], self._learnt(interval[1])[1]
-                known.append([compiled.query, self._who(key), during(times)])
-            left = self._kept(left, known, found=True)
+                    times = times[0], self._training(interval[1])[1]
+                trained.append([compiled.query, self._who(key), during(times)])
+            left = self._kept(left, trained, found=True)
         return list(left)
 
     def _kept(
@@ -155,15 +155,15 @@ class _Search:
         }
 
     def _remembered(self, time: int) -> Interval:
-        """The times in which an event at `time` may have a forerunner."""
+        """The interval in which an earlier event makes one at `time` not new."""
         return time - self._memory, time - 1
 
-    def _learnt(self, time: int) -> Interval:
-        """The times in which a principal has to be seen to be known at `time`."""
-        return time - self._memory, time - self._new_terms.learn * DAY
+    def _training(self, time: int) -> Interval:
+        """The interval in which a principal needs an event for one at `time` to be reported."""
+        return time - self._memory, time - self._new_terms.training_days * DAY
 
     def _who(self, key: GroupKey) -> Query:
-        return of_group(self._new_terms.per, key[:-1])
+        return of_group(self._new_terms.group_by, key[:-1])
 
     def _by(self) -> list[dict[str, Any]]:
         return [terms(f"by{place}", name) for place, name in enumerate(self._fields)]
@@ -180,8 +180,8 @@ class _Search:
         time = int(hit["sort"][0])
         if self._matching.any(pair, during(self._remembered(time))):
             return
-        learnt = during(self._learnt(time))
-        if self._new_terms.learn and not self._matching.any(self._who(key), learnt):
+        training = during(self._training(time))
+        if self._new_terms.training_days and not self._matching.any(self._who(key), training):
             return
         yield Finding(
             rule_id=self._rule_id,
@@ -203,7 +203,7 @@ def _sentence(new_terms: NewTerms, key: Sequence[str]) -> str:
 KIND = OwnKind(
     "new_terms",
     parse,
-    ("field", "per", "days", "learn"),
+    ("field", "group_by", "days", "training_days"),
     findings,
     single=True,
 )

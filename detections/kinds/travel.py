@@ -1,8 +1,8 @@
-"""Impossible travel: two logins of one identity, one after the other, too far apart for the time.
+"""Impossible travel: two consecutive logins of one identity, too far apart for the time between.
 
-Distances are great circles between the places of the addresses (`geolocation.location`). Places
-are known to a city at best, and a VPN moves people at no speed at all: so nothing nearer than
-`min_km` counts, and rules of this kind look at logins rather than at all calls.
+Distances are great circles between the locations of the addresses (`geolocation.location`). A
+location is accurate to a city at best, and a VPN changes it at once: distances below `min_km` are
+ignored, and rules of this kind select logins rather than all calls.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from trailhound.errors import RuleError
 EARTH_KM = 6371.0088
 """The mean radius (IUGG)."""
 FARTHEST_KM = 20_038
-"""No two places are farther apart than half of the equator."""
+"""Half of the equator: no two places are farther apart."""
 HOUR = 3_600_000
 LATITUDE, LONGITUDE = "geolocation.latitude", "geolocation.longitude"
 COUNTRY, CITY = "geolocation.country", "geolocation.city"
@@ -38,38 +38,39 @@ COUNTRY, CITY = "geolocation.country", "geolocation.city"
 
 @dataclass(frozen=True, slots=True)
 class ImpossibleTravel:
-    """An identity is told by the values of `per`."""
+    """An identity is a combination of the values of `group_by`."""
 
-    per: tuple[str, ...]
+    group_by: tuple[str, ...]
     max_kmh: float = 900.0
     min_km: float = 500.0
 
     @property
-    def reach(self) -> int:
-        """Milliseconds in which any place can be reached: what is farther apart is no matter."""
+    def max_gap(self) -> int:
+        """Milliseconds in which any place can be reached: longer gaps need no look."""
         return int(FARTHEST_KM / self.max_kmh * HOUR) + 1
 
 
 def parse(content: Mapping[str, Any]) -> ImpossibleTravel:
-    """From what stands under `impossible_travel:`. Raises `RuleError`.
+    """Parses the options under `impossible_travel:`. Raises `RuleError`.
 
-    >>> parse({"per": "userIdentity.arn"})
-    ImpossibleTravel(per=('userIdentity.arn',), max_kmh=900, min_km=500)
+    >>> parse({"group_by": "userIdentity.arn"})
+    ImpossibleTravel(group_by=('userIdentity.arn',), max_kmh=900, min_km=500)
     """
     options = Options("impossible_travel", content)
-    per = options.fields("per")
-    if not per:
+    group_by = options.fields("group_by")
+    if not group_by:
         raise RuleError(
-            "impossible_travel: per names no field", hint="name what an identity is told by"
+            "impossible_travel: group_by names no field",
+            hint="name the fields that identify a principal",
         )
     max_kmh = options.number("max_kmh", 900, 50, 100_000)
     min_km = options.number("min_km", 500, 0, FARTHEST_KM)
     options.done()
-    return ImpossibleTravel(per, max_kmh, min_km)
+    return ImpossibleTravel(group_by, max_kmh, min_km)
 
 
 def kilometres(one: tuple[float, float], other: tuple[float, float]) -> float:
-    """Between two places, each latitude and longitude in degrees, by the haversine formula.
+    """The distance between two (latitude, longitude) in degrees, by the haversine formula.
 
     >>> round(kilometres((48.8566, 2.3522), (40.7128, -74.0060)))
     5837
@@ -82,7 +83,7 @@ def kilometres(one: tuple[float, float], other: tuple[float, float]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Somebody at a place, at a time in milliseconds."""
+    """A login: its time in milliseconds, and its location."""
 
     time: int
     id: str
@@ -92,18 +93,18 @@ class Login:
 
 
 def too_fast(travel: ImpossibleTravel, one: Login, other: Login) -> bool:
-    """Whether nobody gets from one place to the other in the time between."""
+    """Whether the distance exceeds what `max_kmh` allows in the time between."""
     distance = kilometres(one.place, other.place)
     return distance >= travel.min_km and distance * HOUR > travel.max_kmh * (other.time - one.time)
 
 
 @dataclass(slots=True)
 class _Track:
-    """One identity: its latest login, and the journeys that are under way."""
+    """The state of one identity: its latest login, and the run of impossible journeys so far."""
 
     last: Login
     journeys: list[Login] = field(default_factory=list)
-    """Logins of which each was too far from the one before."""
+    """Logins, each too far from the one before."""
     touched: bool = False
 
 
@@ -111,14 +112,14 @@ def findings(
     index: EventIndex, rule_id: str, travel: ImpossibleTravel, compiled: Compiled, span: Span
 ) -> Iterator[Finding]:
     """Runs of logins, each impossible after the one before, with a journey that begins or ends in
-    the span. A login that came late is set between its neighbours. Raises `ClusterError`."""
+    the span. Late logins are ordered by their time. Raises `ClusterError`."""
     touched = {"bool": {"filter": [compiled.query, span.query()]}}
     if not index.count(touched):
         return
     with index.snapshot() as snapshot:
-        for anchor in anchors(snapshot, span, touched, travel.reach):
-            for view in views(travel.per):
-                by = replace(travel, per=view.fields)
+        for anchor in anchors(snapshot, span, touched, travel.max_gap):
+            for view in views(travel.group_by):
+                by = replace(travel, group_by=view.fields)
                 seen = view.of(compiled)
                 yield from _journeys(snapshot, rule_id, by, seen, Touch(span), anchor)
 
@@ -145,9 +146,9 @@ def _journeys(
         else:
             yield from _finding(rule_id, travel, key, track)
             tracks[key] = _Track(login)
-        if login.time - swept > travel.reach:
+        if login.time - swept > travel.max_gap:
             swept = login.time
-            for old in [each for each in tracks if tracks[each].last.time < swept - travel.reach]:
+            for old in [each for each in tracks if tracks[each].last.time < swept - travel.max_gap]:
                 yield from _finding(rule_id, travel, old, tracks.pop(old))
     for key, track in tracks.items():
         yield from _finding(rule_id, travel, key, track)
@@ -160,18 +161,18 @@ def _logins(
     touch: Touch,
     anchor: Anchor,
 ) -> Iterator[tuple[GroupKey, Login]]:
-    """The logins around an anchor that have a place, in time's order."""
-    matching = Matching(snapshot, compiled, [*travel.per, LATITUDE, LONGITUDE, COUNTRY, CITY])
-    around = during((anchor.since - travel.reach, anchor.until))
+    """The logins around an anchor that have a location, by time."""
+    matching = Matching(snapshot, compiled, [*travel.group_by, LATITUDE, LONGITUDE, COUNTRY, CITY])
+    around = during((anchor.since - travel.max_gap, anchor.until))
     placed = [{"exists": {"field": name}} for name in (LATITUDE, LONGITUDE)]
-    told = {"bool": {"filter": [around, *placed], **touch.clause()}}
+    query = {"bool": {"filter": [around, *placed], **touch.clause()}}
     values = matching.reader.values
-    for hit in matching.hits(told):
+    for hit in matching.hits(query):
         time = int(hit["sort"][0])
         place = float(values(hit, LATITUDE)[0]), float(values(hit, LONGITUDE)[0])
         name = ", ".join(part for path in (CITY, COUNTRY) for part in values(hit, path)[:1])
         login = Login(time, hit["_id"], place, name or f"{place}", touch.of(hit, time))
-        for key in product(*(values(hit, path) for path in travel.per)):
+        for key in product(*(values(hit, path) for path in travel.group_by)):
             yield key, login
 
 
@@ -191,7 +192,7 @@ def _finding(
         count=len(track.journeys),
         first_seen=moment(first.time),
         last_seen=moment(track.journeys[-1].time),
-        group=tuple(zip(travel.per, key, strict=True)),
+        group=tuple(zip(travel.group_by, key, strict=True)),
         detail=f"{first.name} to {second.name}: {distance:,.0f} km, {at_speed}",
     )
 
@@ -199,6 +200,6 @@ def _finding(
 KIND = OwnKind(
     "impossible_travel",
     parse,
-    ("per", "max_kmh", "min_km"),
+    ("group_by", "max_kmh", "min_km"),
     findings,
 )

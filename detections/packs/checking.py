@@ -20,6 +20,7 @@ from sigma.policy.profiles import TrustedPolicy
 from sigma.rule import SigmaRule
 
 from detections.backend.fields import ALIASES, LEAVES, fields_at
+from detections.kinds.options import renamed_options
 from detections.matcher import NO_PLACEHOLDERS, SigmaMatcher
 from detections.matcher.written import sigma_values
 from detections.packs.documents import Document, Fault
@@ -255,7 +256,8 @@ class _Check:
             return
         nodes = pairs(where[1])
         left = dict(content)
-        for key in [each for each in left if each not in OPTIONS[kind]]:
+        known = {*OPTIONS[kind], *renamed_options(kind)}
+        for key in [each for each in left if each not in known]:
             otherwise = f"it takes {', '.join(OPTIONS[kind])}"
             hint = did_you_mean(str(key), OPTIONS[kind], otherwise)
             node = nodes[key][0] if key in nodes else where[0]
@@ -274,7 +276,7 @@ class _Check:
                 del left[key]
             else:
                 return
-            if key in ("field", "per"):  # what is left lacks a key that it needs
+            if key in ("field", "group_by", "per"):  # the rest lacks a required key
                 return
 
     # Detections

@@ -19,7 +19,7 @@ OWN_KINDS: Mapping[Kind, OwnKind] = MappingProxyType(
 KINDS: Mapping[Kind, Parser] = MappingProxyType(
     {name: each.parse for name, each in OWN_KINDS.items()}
 )
-"""The key, which is the kind's name, → what reads what stands under it."""
+"""The kind's name, which is its key under `trailhound:`, → the parser of its options."""
 
 OPTIONS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
     {
@@ -28,7 +28,7 @@ OPTIONS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
         **{name: each.options for name, each in OWN_KINDS.items()},
     }
 )
-"""What settings may change of a rule of each kind; of our own kinds, all that they take."""
+"""The options that settings may override, by kind; of our own kinds, all."""
 
 SINGLES: frozenset[Kind] = frozenset(
     {"sigma", *(name for name, each in OWN_KINDS.items() if each.single)}

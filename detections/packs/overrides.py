@@ -1,4 +1,4 @@
-"""What settings change about rules: `detections.overrides`, by rule id."""
+"""Applies `detections.overrides`, which change rules by id."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sigma.correlations import (
 from sigma.rule import SigmaRule
 
 from detections.correlations.correlation import Correlation
+from detections.kinds.options import current_options, renamed_options
 from detections.packs.kinds import KINDS, OPTIONS
 from detections.packs.near import did_you_mean
 from detections.packs.reading import duration, own_options
@@ -22,7 +23,8 @@ from trailhound.errors import RuleError
 from trailhound.settings import OverrideSettings
 
 ANY_RULE = ("enabled", "level", "severity", "interval", "suppress", "group_by", "response")
-"""Keys that a rule of any kind has. `group_by` is the grouping of a plain rule's events."""
+"""Keys that a rule of any kind has. `group_by` groups a plain rule's events into alerts; our own
+kinds have an option of that name instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +39,10 @@ class Unused:
 def override(
     rule: Rule, sigma: SigmaRule | SigmaCorrelationRule, given: OverrideSettings
 ) -> tuple[Rule, list[Unused]]:
-    """The rule as it is to be, and what of the override it can't take.
+    """The rule as overridden, and the keys of the override that it can't take.
 
-    A correlation's own numbers are changed in `sigma`, which other correlations may refer to.
+    A correlation's timespan and threshold are changed in `sigma`, which other correlations may
+    refer to.
     """
     chosen = {
         key: value
@@ -47,9 +50,9 @@ def override(
         if (value := getattr(given, key)) is not None and key != "enabled"
     }
     unused: list[Unused] = []
-    options = {key: value for key, value in chosen.items() if key not in ANY_RULE}
     taken = OPTIONS[rule.kind]
-    for key in sorted(options.keys() - set(taken)):
+    options = {key: value for key, value in chosen.items() if key in taken or key not in ANY_RULE}
+    for key in sorted(options.keys() - {*taken, *renamed_options(rule.kind)}):
         it_takes = f"it takes {', '.join((*ANY_RULE, *taken))}"
         unused.append(
             Unused(
@@ -59,10 +62,9 @@ def override(
             )
         )
         del options[key]
-    if rule.kind != "sigma" and "group_by" in chosen:
-        del chosen["group_by"]
-        reason = f"`group_by` groups the events of plain rules; {rule.title!r} is of another kind"
-        unused.append(Unused("group_by", reason, "leave it out"))
+    if rule.kind != "sigma" and chosen.pop("group_by", None) and "group_by" not in taken:
+        reason = f"`group_by` is no option of {rule.title!r}, a rule of kind {rule.kind}"
+        unused.append(Unused("group_by", reason, "remove it"))
     rule = replace(rule, **_of_any_rule(chosen))
     if not options:
         return rule, unused
@@ -70,7 +72,8 @@ def override(
         if isinstance(sigma, SigmaCorrelationRule):
             _correlation(sigma, options)
         else:
-            content = {**own_options(sigma), **options}
+            own = current_options(rule.kind, own_options(sigma))
+            content = {**own, **current_options(rule.kind, options)}
             rule = replace(rule, definition=KINDS[rule.kind](content))
     except RuleError as error:
         unused.append(Unused(", ".join(sorted(options)), str(error), error.hint))
@@ -93,7 +96,7 @@ def _of_any_rule(chosen: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _correlation(sigma: SigmaCorrelationRule, options: Mapping[str, Any]) -> None:
-    """Change a correlation's timespan and threshold; as it was where the new ones don't fit."""
+    """Changes a correlation's timespan and threshold; on a `RuleError` both are as before."""
     before = sigma.timespan, sigma.condition
     try:
         if "timespan" in options:
@@ -102,7 +105,7 @@ def _correlation(sigma: SigmaCorrelationRule, options: Mapping[str, Any]) -> Non
         if "threshold" in options:
             if not isinstance(sigma.condition, SigmaCorrelationCondition):
                 raise RuleError(
-                    f"the condition of {sigma.title!r} has no number", hint="leave threshold out"
+                    f"the condition of {sigma.title!r} has no number", hint="remove threshold"
                 )
             count = float(options["threshold"])
             count = int(count) if count.is_integer() else count

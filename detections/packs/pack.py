@@ -22,12 +22,13 @@ from sigma.rule import SigmaRule
 from detections.backend.compiler import compile_rule
 from detections.compiled import Compiled
 from detections.correlations.correlation import Correlation
+from detections.kinds.options import renamed_options
 from detections.matcher import SigmaMatcher
 from detections.packs.checking import check, said
 from detections.packs.documents import Document, Fault, Subject, documents, rule_files
 from detections.packs.near import did_you_mean
 from detections.packs.overrides import override
-from detections.packs.reading import read, rule_id
+from detections.packs.reading import own_options, read, rule_id
 from detections.rule import Place, Rule
 from trailhound.errors import UsageError
 from trailhound.settings import DetectionSettings
@@ -289,7 +290,9 @@ class _Loading:
         compiled: dict[str, Compiled] = {}
         for each in self._sigma:
             try:
-                rule = self._overridden(read(each, self._places[id(each)]), each)
+                rule = read(each, self._places[id(each)])
+                self._note_renamed(each, rule, own_options(each))
+                rule = self._overridden(rule, each)
                 if isinstance(each, SigmaCorrelationRule):
                     Correlation.of(each)  # refuses, by name, what is not supported
                 if rule.events is not None:
@@ -312,6 +315,20 @@ class _Loading:
                 sigma,
                 f"the index does not search the field {path!r}: hits are decided one by one",
                 "see `trailhound rules fields`",
+                stops=False,
+                what="note",
+            )
+
+    def _note_renamed(
+        self, sigma: SigmaRule | SigmaCorrelationRule, rule: Rule, keys: Iterable[str], at: str = ""
+    ) -> None:
+        """A note for each key that is still read under its old name."""
+        renamed = renamed_options(rule.kind)
+        for key in sorted(set(keys) & renamed.keys()):
+            self._fault(
+                sigma,
+                f"{at}{rule.kind}: {key} is the old name of {renamed[key]}",
+                f"rename it to {renamed[key]}: the next release no longer reads {key}",
                 stops=False,
                 what="note",
             )
@@ -343,9 +360,10 @@ class _Loading:
         if given is None:
             return rule
         made, unused = override(rule, sigma, given)
+        at = f"detections.overrides.{rule.id}: "
+        self._note_renamed(sigma, rule, given.model_fields_set, at)
         for each in unused:
-            reason = f"detections.overrides.{rule.id}: {each.reason}"
-            self._fault(sigma, reason, each.hint, stops=False, what="override")
+            self._fault(sigma, at + each.reason, each.hint, stops=False, what="override")
         return made
 
     def _name_unused_overrides(self, rules: Iterable[Rule]) -> None:

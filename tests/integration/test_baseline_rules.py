@@ -204,7 +204,9 @@ def test_outliers_of_a_population_are_those_of_brute_force(
     mark = store.mark()
     store.add(mark, events)
     rule = anomaly.parse(
-        {"per": [ARN], "measure": "distinct", "field": "awsRegion"} if distinct else {"per": [ARN]}
+        {"group_by": [ARN], "measure": "distinct", "field": "awsRegion"}
+        if distinct
+        else {"group_by": [ARN]}
     )
     found = baselines.findings(
         index_of(store), "rule", rule, compiled(mark, decided=decided), span(clock, since, until)
@@ -222,7 +224,7 @@ def test_five_users_can_have_no_outlier_and_six_can(store: EventStore) -> None:
             baselines.findings(
                 index_of(store),
                 "rule",
-                anomaly.parse({"per": [ARN]}),
+                anomaly.parse({"group_by": [ARN]}),
                 compiled(mark),
                 span("@timestamp", 0, HOUR),
             )
@@ -271,7 +273,13 @@ def test_loud_hours_are_those_of_brute_force(store: EventStore, seed: int, decid
     mark = store.mark()
     store.add(mark, events)
     rule = anomaly.parse(
-        {"per": [ARN], "baseline": "hour_of_week", "weeks": 3, "learn": 2, "least": 5}
+        {
+            "group_by": [ARN],
+            "baseline": "hour_of_week",
+            "weeks": 3,
+            "training_weeks": 2,
+            "min_count": 5,
+        }
     )
     found = baselines.findings(
         index_of(store),
@@ -351,7 +359,7 @@ def test_journeys_are_those_of_brute_force(store: EventStore, seed: int, decided
         }
     mark = store.mark()
     store.add(mark, events)
-    rule = travel.parse({"per": [ARN]})
+    rule = travel.parse({"group_by": [ARN]})
     found = list(
         travel.findings(
             index_of(store),
@@ -387,7 +395,7 @@ def test_a_late_login_makes_the_journey(store: EventStore) -> None:
             login(2, HOUR, "ada", "New York", 5 * HOUR),
         ],
     )
-    rule = travel.parse({"per": [ARN]})
+    rule = travel.parse({"group_by": [ARN]})
     late = span("event.ingested", 4 * HOUR, 6 * HOUR)
     (found,) = travel.findings(index_of(store), "rule", rule, compiled(mark), late)
     assert [name.removeprefix(f"{mark}-") for name in found.events] == [
@@ -405,12 +413,16 @@ def test_a_late_login_makes_the_journey(store: EventStore) -> None:
         (new_terms.parse, {"field": "requestParameters.x"}, "cannot group by"),
         (new_terms.parse, {"field": "awsRegion", "days": 0}, "days is 0"),
         (new_terms.parse, {"field": "awsRegion", "day": 3}, "no key 'day'"),
-        (anomaly.parse, {}, "per names no field"),
-        (anomaly.parse, {"per": [ARN], "measure": "sum"}, "measure is 'sum'"),
-        (anomaly.parse, {"per": [ARN], "field": "awsRegion"}, "measure: distinct"),
-        (anomaly.parse, {"per": [ARN], "baseline": "hour_of_week", "weeks": 2}, "learn is 4"),
-        (travel.parse, {"per": []}, "per names no field"),
-        (travel.parse, {"per": [ARN], "max_kmh": True}, "max_kmh is True"),
+        (anomaly.parse, {}, "group_by names no field"),
+        (anomaly.parse, {"group_by": [ARN], "measure": "sum"}, "measure is 'sum'"),
+        (anomaly.parse, {"group_by": [ARN], "field": "awsRegion"}, "measure: distinct"),
+        (
+            anomaly.parse,
+            {"group_by": [ARN], "baseline": "hour_of_week", "weeks": 2},
+            "training_weeks is 4",
+        ),
+        (travel.parse, {"group_by": []}, "group_by names no field"),
+        (travel.parse, {"group_by": [ARN], "max_kmh": True}, "max_kmh is True"),
     ],
 )
 def test_refuses_what_it_does_not_know(parse: Any, content: dict[str, Any], said: str) -> None:
@@ -430,7 +442,7 @@ def test_one_population_of_those_with_an_arn_and_those_with_a_name(store: EventS
             for number in range(count)
         ]
     store.add(mark, events)
-    rule = anomaly.parse({"per": [ARN], "minutes": 60})
+    rule = anomaly.parse({"group_by": [ARN], "minutes": 60})
     found = baselines.findings(
         index_of(store), "rule", rule, compiled(mark), span("@timestamp", 0, DAY)
     )

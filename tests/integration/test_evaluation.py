@@ -66,19 +66,19 @@ title: New region
 logsource: {product: aws, service: cloudtrail}
 detection: {any: {eventName|exists: true}, condition: any}
 trailhound:
-  new_terms: {field: awsRegion, per: [userIdentity.arn], days: 3, learn: 1}
+  new_terms: {field: awsRegion, group_by: [userIdentity.arn], days: 3, training_days: 1}
 ---
 title: Loud
 logsource: {product: aws, service: cloudtrail}
 detection: {read: {eventName: ListUsers}, condition: read}
 trailhound:
-  anomaly: {per: [userIdentity.arn]}
+  anomaly: {group_by: [userIdentity.arn]}
 ---
 title: Travel
 logsource: {product: aws, service: cloudtrail}
 detection: {login: {eventName: ConsoleLogin, event.outcome: success}, condition: login}
 trailhound:
-  impossible_travel: {per: [userIdentity.arn]}
+  impossible_travel: {group_by: [userIdentity.arn]}
 """
 
 

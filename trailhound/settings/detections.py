@@ -33,17 +33,21 @@ class OverrideSettings(Section):
     threshold: Annotated[float, Field(ge=0)] | None = None
     # our own kinds; each checks what it is given
     field: str | None = None
-    per: Texts | None = None
     days: int | None = None
-    learn: int | None = None
+    training_days: int | None = None
     measure: str | None = None
     baseline: str | None = None
     minutes: int | None = None
     deviations: float | None = None
-    least: int | None = None
+    min_count: int | None = None
     weeks: int | None = None
+    training_weeks: int | None = None
     max_kmh: float | None = None
     min_km: float | None = None
+    # of the last release, still read: group_by, training_days or training_weeks, min_count
+    per: Texts | None = None
+    learn: int | None = None
+    least: int | None = None
 
 
 class DetectionSettings(Section):

@@ -160,7 +160,7 @@ def test_an_anomaly_is_two_deviations_above_the_mean_of_all() -> None:
     rule = BY_TITLE["anomalous_activity"]
     assert rule.own["severity"] == 6
     assert rule.own["anomaly"] == {
-        "per": ["recipientAccountId", "userIdentity.arn"],
+        "group_by": ["recipientAccountId", "userIdentity.arn"],
         "measure": "count",
         "baseline": "population",
         "deviations": 2,

@@ -49,8 +49,8 @@ trailhound:
   severty: 3
   interval: soon
   anomaly:
-    per: [userIdentity.arn]
-    leest: 3
+    group_by: [userIdentity.arn]
+    min_cuont: 3
     minutes: x
     deviations: -1
 ---
@@ -80,7 +80,7 @@ EXPECTED = {
     16: ("'othr'", "'other'"),
     18: ("'severty'", "'severity'"),
     19: ("'soon'", ""),
-    22: ("'leest'", "'least'"),
+    22: ("'min_cuont'", "'min_count'"),
     23: ("minutes is 'x'", ""),
     24: ("deviations is -1", ""),
     29: ("not YAML", ""),
@@ -306,9 +306,16 @@ def test_whatever_is_not_used_is_counted_and_named_and_the_rest_runs(tmp_path: P
     assert "1 placeholder" in told.splitlines()[0]
 
 
-ANOMALY = GOOD + "trailhound: {anomaly: {per: [userIdentity.arn], least: 7}}\n"
-TRAVEL = GOOD + "trailhound: {impossible_travel: {per: [userIdentity.arn]}}\n"
-TERMS = GOOD + "trailhound: {new_terms: {field: awsRegion, per: [userIdentity.arn]}}\n"
+ANOMALY = GOOD + "trailhound: {anomaly: {group_by: [userIdentity.arn], min_count: 7}}\n"
+TRAVEL = GOOD + "trailhound: {impossible_travel: {group_by: [userIdentity.arn]}}\n"
+TERMS = GOOD + "trailhound: {new_terms: {field: awsRegion, group_by: [userIdentity.arn]}}\n"
+OLD_ANOMALY = GOOD + (
+    "trailhound: {anomaly: {per: [userIdentity.arn], least: 7, baseline: hour_of_week, learn: 3}}\n"
+)
+OLD_TRAVEL = GOOD + "trailhound: {impossible_travel: {per: [userIdentity.arn]}}\n"
+OLD_TERMS = GOOD + (
+    "trailhound: {new_terms: {field: awsRegion, per: [userIdentity.arn], learn: 3}}\n"
+)
 MANY = (
     GOOD.replace(ID.format(1), ID.format(2)).replace("title: Good", "title: Part\nname: part")
     + f"---\ntitle: Many\nid: {ID.format(1)}\n"
@@ -327,15 +334,16 @@ def overridden(folder: Path, text: str, override: str) -> Pack:
 @pytest.mark.parametrize(
     ("text", "override", "attribute", "value"),
     [
-        (ANOMALY, "{least: 20}", "least", 20),
+        (ANOMALY, "{min_count: 20}", "min_count", 20),
         (ANOMALY, "{minutes: 30}", "window", 30 * 60_000),
         (ANOMALY, "{deviations: 3.5}", "deviations", 3.5),
-        (ANOMALY, "{per: sourceIPAddress}", "per", ("sourceIPAddress",)),
-        (ANOMALY, "{baseline: hour_of_week, weeks: 10, learn: 5}", "learn", 5),
+        (ANOMALY, "{group_by: sourceIPAddress}", "group_by", ("sourceIPAddress",)),
+        (ANOMALY, "{baseline: hour_of_week, weeks: 10, training_weeks: 5}", "training_weeks", 5),
         (ANOMALY, "{measure: distinct, field: awsRegion}", "field", "awsRegion"),
         (TRAVEL, "{max_kmh: 700}", "max_kmh", 700),
         (TRAVEL, "{min_km: 100}", "min_km", 100),
-        (TERMS, "{days: 60, learn: 14}", "days", 60),
+        (TERMS, "{days: 60, training_days: 14}", "days", 60),
+        (TRAVEL, "{group_by: sourceIPAddress}", "group_by", ("sourceIPAddress",)),
         (TERMS, "{field: user_agent.kind}", "field", "user_agent.kind"),
     ],
 )
@@ -346,6 +354,59 @@ def test_every_option_of_a_kind_can_be_set(
     assert made.problems == ()
     (rule,) = made.rules
     assert getattr(rule.definition, attribute) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "read", "notes"),
+    [
+        (
+            OLD_ANOMALY,
+            {"group_by": ("userIdentity.arn",), "min_count": 7, "training_weeks": 3},
+            ["learn", "least", "per"],
+        ),
+        (OLD_TRAVEL, {"group_by": ("userIdentity.arn",)}, ["per"]),
+        (OLD_TERMS, {"group_by": ("userIdentity.arn",), "training_days": 3}, ["learn", "per"]),
+    ],
+)
+def test_keys_of_the_last_release_are_read_with_a_note(
+    text: str, read: dict[str, object], notes: list[str], tmp_path: Path
+) -> None:
+    made = load_paths([written(tmp_path, text)], DetectionSettings())
+    assert made.problems == ()
+    (rule,) = made.rules
+    assert {name: getattr(rule.definition, name) for name in read} == read
+    assert [each.reason.split()[1] for each in made.faults] == notes
+    assert {(each.what, each.stops) for each in made.faults} == {("note", False)}
+    assert all("the next release" in each.hint for each in made.faults)
+
+
+@pytest.mark.parametrize(
+    ("text", "override", "attribute", "value"),
+    [
+        (ANOMALY, "{least: 20}", "min_count", 20),
+        (OLD_ANOMALY, "{min_count: 20}", "min_count", 20),
+        (ANOMALY, "{per: sourceIPAddress}", "group_by", ("sourceIPAddress",)),
+        (ANOMALY, "{baseline: hour_of_week, learn: 5}", "training_weeks", 5),
+        (TERMS, "{learn: 14}", "training_days", 14),
+    ],
+)
+def test_overrides_take_the_keys_of_the_last_release_with_a_note(
+    text: str, override: str, attribute: str, value: object, tmp_path: Path
+) -> None:
+    made = overridden(tmp_path, text, override)
+    assert made.problems == ()
+    (rule,) = made.rules
+    assert getattr(rule.definition, attribute) == value
+    noted = [each for each in made.faults if each.reason.startswith("detections.overrides")]
+    assert len(noted) == (text != OLD_ANOMALY)
+
+
+def test_a_rule_with_both_names_of_a_key_is_a_fault_at_its_line(tmp_path: Path) -> None:
+    text = ANOMALY.replace("min_count: 7", "min_count: 7, least: 7")
+    made = load_paths([written(tmp_path, text)], DetectionSettings())
+    assert made.rules == ()
+    (fault,) = made.problems
+    assert "least is the old name of min_count" in fault.reason
 
 
 def test_what_any_rule_has_can_be_set(tmp_path: Path) -> None:
@@ -367,12 +428,14 @@ def test_a_correlation_takes_timespan_and_threshold(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "override", "says"),
     [
+        (GOOD, "{min_count: 3}", "`min_count` is no option"),
         (GOOD, "{least: 3}", "`least` is no option"),
-        (TRAVEL, "{least: 3, min_km: 7}", "`least` is no option"),
+        (TRAVEL, "{min_count: 3, min_km: 7}", "`min_count` is no option"),
+        (TRAVEL, "{least: 3}", "`least` is no option"),
         (ANOMALY, "{minutes: 0}", "minutes is 0"),
         (ANOMALY, "{field: awsRegion}", "measure: distinct"),
-        (TERMS, "{learn: 90}", "learn is 90"),
-        (TERMS, "{per: [requestParameters.x]}", "cannot group by"),
+        (TERMS, "{training_days: 90}", "training_days is 90"),
+        (TERMS, "{group_by: [requestParameters.x]}", "cannot group by"),
         (MANY, "{group_by: user.name}", "`group_by`"),
         (MANY, "{days: 3}", "`days` is no option"),
     ],
@@ -390,7 +453,7 @@ def test_a_key_that_is_not_used_is_reported_and_the_rule_runs(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_options_named_are_those_that_a_kind_reads(kind: str) -> None:
-    base = {"new_terms": {"field": "awsRegion"}}.get(kind, {"per": ["userIdentity.arn"]})
+    base = {"new_terms": {"field": "awsRegion"}}.get(kind, {"group_by": ["userIdentity.arn"]})
     with pytest.raises(RuleError) as caught:
         KINDS[kind](base | {"nothing": 1})  # type: ignore[index]
     read = set(caught.value.hint.removeprefix("it takes ").split(", "))

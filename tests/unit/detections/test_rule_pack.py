@@ -171,9 +171,17 @@ def test_nothing_lies_about_without_a_rule() -> None:
 
 def test_own_kinds_have_their_keys() -> None:
     keys = {
-        "new_terms": {"field", "per", "days", "learn"},
-        "impossible_travel": {"per", "max_kmh", "min_km"},
-        "anomaly": {"per", "measure", "field", "baseline", "deviations", "minutes", "least"},
+        "new_terms": {"field", "group_by", "days", "training_days"},
+        "impossible_travel": {"group_by", "max_kmh", "min_km"},
+        "anomaly": {
+            "group_by",
+            "measure",
+            "field",
+            "baseline",
+            "deviations",
+            "minutes",
+            "min_count",
+        },
     }
     for rule in shipped():
         for kind in OWN_KINDS:
