@@ -120,7 +120,11 @@ class LedgerIndex:
                 f"{answer.reason}",
                 hint="run `trailhound init`, then the same command again",
             )
-        if answer.disposition in (replies.Disposition.BLOCKED, replies.Disposition.REJECTED):
+        if answer.disposition in (
+            replies.Disposition.BLOCKED,
+            replies.Disposition.REJECTED,
+            replies.Disposition.TOO_LARGE,
+        ):
             if answer.status == 404:  # releasing what is no longer there
                 return
             raise ClusterBlockedError(

@@ -67,9 +67,8 @@ def engine(request: pytest.FixtureRequest) -> Iterator[str]:
     """The address of a real OpenSearch 3.8.0, or of what `TRAILHOUND_TEST_ENGINE` (an address) or
     `TRAILHOUND_TEST_PRODUCT` (a name of `ENGINES`) says.
     """
-    product = os.environ.get("TRAILHOUND_TEST_PRODUCT", "3.8")
-    if ENGINES[product] != "engine":
-        yield str(request.getfixturevalue(ENGINES[product]))
+    if PRODUCT and ENGINES[PRODUCT] != "engine":
+        yield str(request.getfixturevalue(ENGINES[PRODUCT]))
         return
     with session_engine() as url:
         yield url
@@ -105,7 +104,11 @@ ENGINES = {
 """Every product and generation that is supported, and its fixture."""
 
 
-@pytest.fixture(scope="session", params=ENGINES)
+PRODUCT = os.environ.get("TRAILHOUND_TEST_PRODUCT")
+"""The one product that this session is about, a name of `ENGINES`; unset: each in turn."""
+
+
+@pytest.fixture(scope="session", params=[PRODUCT] if PRODUCT else ENGINES)
 def each_engine(request: pytest.FixtureRequest) -> str:
     """The address of each generation that is supported, one after the other."""
     return str(request.getfixturevalue(ENGINES[request.param]))

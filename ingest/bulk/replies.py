@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
@@ -22,6 +23,8 @@ class Disposition(Enum):
     """409: the `_id` is there already; its record has to be compared."""
     RETRY = auto()
     """The cluster was too busy for it."""
+    TOO_LARGE = auto()
+    """It takes more memory than the node ever gives to one request: send it alone, then give up."""
     REJECTED = auto()
     """The document's own fault: repair it, or put it to the dead letters."""
     MISSING_INDEX = auto()
@@ -43,6 +46,8 @@ _ENVIRONMENT = {
 """Error types of status 400 and 403 that say nothing about the document."""
 
 _BUSY = {429, 500, 502, 503, 504}
+_NEEDS = re.compile(r"\b(?:coordinating|primary)_operation_bytes=(\d+), max_\w+=(\d+)")
+"""How both products say what an operation needs and what a node has for all of them together."""
 _DISK_FULL = "/12/"  # index.blocks.read_only_allow_delete, set by the flood stage of the disk
 _INDEX_CLOSED = "/4/"
 _INDEX_UNREADABLE = "/7/"
@@ -94,6 +99,21 @@ def read(reply: dict[str, Any], expected: int) -> list[Reply]:
     return [_read_item(next(iter(item.values()))) for item in items]
 
 
+def too_large(reason: str) -> bool:
+    """Whether a 429 is for the size of the request itself, so that waiting changes nothing.
+
+    The limit is `indexing_pressure.memory.limit`, a tenth of the heap; Elasticsearch from 9.1 on
+    counts large documents several times over.
+
+    >>> too_large("[all_bytes=0, primary_operation_bytes=80, max_primary_bytes=53]")
+    True
+    >>> too_large("[all_bytes=50, primary_operation_bytes=8, max_primary_bytes=53]")
+    False
+    """
+    needs = _NEEDS.search(reason)
+    return needs is not None and int(needs[1]) > int(needs[2])
+
+
 def day_block(kind: str, reason: str) -> str:
     """The dead-letter code of a block that somebody put on one index; empty for any other.
 
@@ -132,7 +152,7 @@ def _read_item(item: dict[str, Any]) -> Reply:
 
 def _disposition(status: int, kind: str, reason: str) -> Disposition:
     if status in _BUSY:
-        return Disposition.RETRY
+        return Disposition.TOO_LARGE if too_large(reason) else Disposition.RETRY
     if kind == "index_not_found_exception":
         return Disposition.MISSING_INDEX
     if day_block(kind, reason):

@@ -12,7 +12,7 @@ from opensearchpy.exceptions import TransportError
 from ingest.bulk import replies
 from ingest.bulk.batch import Batch, stamp
 from ingest.bulk.limiter import AdaptiveLimiter
-from ingest.bulk.replies import Disposition, Reply
+from ingest.bulk.replies import INDEXED, Disposition, Reply
 from ingest.repair.record import DEEPEST
 from ingest.repair.shallow import nesting
 from trailhound.cluster.refusals import translate
@@ -45,7 +45,8 @@ class Sender:
         """The replies for a batch, in its order.
 
         Waits out 429, 502, 503, 504 and lost connections. A request that is refused whole is
-        halved, down to the document that is at fault. Raises `ClusterError` for any other refusal.
+        halved, down to the document that is at fault, as is one that is too large for the cluster's
+        memory however long one waits. Raises `ClusterError` for any other refusal.
         """
         attempt, since = 0, 0.0
         while True:
@@ -56,7 +57,7 @@ class Sender:
                 with self.limiter:
                     reply = replies.post_bulk(self._client, body)
             except TransportError as error:
-                if error.status_code in _REFUSED_WHOLE:
+                if error.status_code in _REFUSED_WHOLE or replies.too_large(str(error.args)):
                     return self._halve(batch, error)
                 if not is_transient(error):
                     raise translate(error) from error
@@ -73,7 +74,22 @@ class Sender:
             self.limiter.accepted()
             self.stats.requests += 1
             self.stats.bytes += len(body)
-            return replies.read(reply, len(batch))
+            return self._apart(batch, replies.read(reply, len(batch)))
+
+    def _apart(self, batch: Batch, said: list[Reply]) -> list[Reply]:
+        """What was too large together is sent in parts; what is so alone is rejected."""
+        if said.count(INDEXED) == len(said):
+            return said
+        large = [
+            item for item, reply in enumerate(said) if reply.disposition is Disposition.TOO_LARGE
+        ]
+        if large and len(batch) == 1:
+            return [_too_large(said[0].reason)]
+        middle = (len(large) + 1) // 2
+        for part in filter(None, (large[:middle], large[middle:])):
+            for item, reply in zip(part, self._send_part(batch, batch.pick(part)), strict=True):
+                said[item] = reply
+        return said
 
     def _without(self, batch: Batch, deep: set[int]) -> list[Reply]:
         """The rest is sent; what is nested deep is repaired: it may be why there was no reply.
@@ -92,12 +108,22 @@ class Sender:
         return said
 
     def _halve(self, batch: Batch, error: TransportError) -> list[Reply]:
-        """400 and 413 are for the whole request; halving finds the document at fault."""
+        """400, 413 and some 429 are for the whole request; halving finds the document at fault."""
         if len(batch) == 1:
             reason = translate(error).message
+            if error.status_code == 429:
+                return [_too_large(reason)]
             return [Reply(Disposition.REJECTED, int(error.status_code), reason, "request_refused")]
         first, second = batch.halves()
         return self._send_part(batch, first) + self._send_part(batch, second)
+
+
+def _too_large(reason: str) -> Reply:
+    said = (
+        f"its size exceeds the memory that a node gives to one request ({reason}); give the nodes "
+        "more heap, then run `trailhound retry-deadletters`"
+    )
+    return Reply(Disposition.REJECTED, 429, said, "too_large")
 
 
 def _too_deep(batch: Batch) -> set[int]:

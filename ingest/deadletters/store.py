@@ -135,9 +135,14 @@ class DeadLetters:
         for letter, said in zip(letters, replies.read(reply, len(letters)), strict=True):
             if said.disposition in (replies.Disposition.RETRY, replies.Disposition.MISSING_INDEX):
                 again.append(letter)
+            elif said.disposition is replies.Disposition.TOO_LARGE and len(letters) > 1:
+                again += self._send([letter], now)
             elif said.disposition in (replies.Disposition.BLOCKED, replies.Disposition.DAY_BLOCKED):
                 raise refused_item(self._index, said.status, said.kind, said.reason)
-            elif said.disposition is replies.Disposition.REJECTED:
+            elif said.disposition in (
+                replies.Disposition.REJECTED,
+                replies.Disposition.TOO_LARGE,
+            ):
                 self._spool(letter, now, said.reason)
         return again
 
@@ -145,7 +150,7 @@ class DeadLetters:
         try:
             return replies.post_bulk(self._client, body)
         except TransportError as error:
-            if error.status_code in (400, 413):
+            if error.status_code in (400, 413) or replies.too_large(str(error.args)):
                 raise _Refused(str(error.error)) from error
             raise
 

@@ -84,13 +84,35 @@ class BusyItems:
 
 
 @dataclass(frozen=True, slots=True)
+class LargeItems:
+    """A node with memory for `most` bytes of one request: a whole one that takes more gets a 429
+    for its size where `whole`, else each of its documents does.
+    """
+
+    most: int
+    whole: bool
+
+    def reason(self, request: Request) -> str | None:
+        """Of the refusal; none where it is small enough."""
+        size = len(request.body)
+        if size <= self.most:
+            return None
+        kind = "coordinating" if self.whole else "primary"
+        return (
+            f"rejected execution of {kind} operation [coordinating_and_primary_bytes=0, "
+            f"replica_bytes=0, all_bytes=0, {kind}_operation_bytes={size}, "
+            f"max_{kind}_bytes={self.most}]"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class LyingItems:
     """All are forwarded and done, and every n-th document's reply becomes a 503."""
 
     every: int
 
 
-Fault = Answer | Say | Drop | Replace | Delay | BusyItems | LyingItems
+Fault = Answer | Say | Drop | Replace | Delay | BusyItems | LargeItems | LyingItems
 Script = Callable[[Request], Fault | None]
 
 DROP = Drop(forwarded=False)
@@ -191,6 +213,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._pass_on(body)
             case BusyItems(every):
                 self._with_busy_items(request, every)
+            case LargeItems():
+                self._with_large_items(request, body, fault)
             case LyingItems(every):
                 self._with_lying_items(body, every)
             case None:
@@ -237,6 +261,17 @@ class _Handler(BaseHTTPRequestHandler):
         ]
         self._reply(200, json.dumps({"errors": True, "items": merged}).encode())
 
+    def _with_large_items(self, request: Request, body: bytes, memory: LargeItems) -> None:
+        reason = memory.reason(request)
+        if reason is None:
+            self._pass_on(body)
+        elif memory.whole:
+            self._reply(429, _refusal(429, reason))
+        else:
+            number = request.body.count(b"\n") // 2
+            items = [_item(429, "es_rejected_execution_exception", reason)] * number
+            self._reply(200, json.dumps({"errors": True, "items": items}).encode())
+
     def _with_lying_items(self, body: bytes, every: int) -> None:
         _, content = self._forward(body)
         said = [
@@ -246,8 +281,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._reply(200, json.dumps({"errors": True, "items": said}).encode())
 
 
-def _item(status: int, kind: str) -> dict[str, Any]:
-    return {"create": {"status": status, "error": {"type": kind, "reason": "too much to do"}}}
+def _item(status: int, kind: str, reason: str = "too much to do") -> dict[str, Any]:
+    return {"create": {"status": status, "error": {"type": kind, "reason": reason}}}
 
 
 def _refusal(status: int, reason: str) -> bytes:

@@ -27,6 +27,7 @@ from tests.faults.proxy import (
     BusyItems,
     Delay,
     Fault,
+    LargeItems,
     LyingItems,
     Proxy,
     Replace,
@@ -220,6 +221,30 @@ def test_a_request_refused_for_one_event_costs_that_event_alone(
     assert "the proxy says so" in letter["reason"]
     refused = [fault for _, fault in proxy.seen if fault]
     assert len(refused) < 20, "halving takes a logarithm, not a request for each event"
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_is_too_large_for_the_memory_of_a_node_is_a_dead_letter(
+    whole: bool, client: OpenSearch, straight: Settings, namespace: str, tmp_path: Path
+) -> None:
+    """Its 429 never ends, however long one waits. Others of its request are written."""
+    files = [events() for _ in range(4)]
+    large = files[2][7]
+    large["requestParameters"]["document"] = "y" * 200_000
+    sent = trail_of(tmp_path / "trail", files)
+    memory = LargeItems(20_000, whole)
+
+    def script(request: Request) -> Fault | None:
+        return memory if "_bulk" in request.path else None
+
+    with Proxy(straight.hosts[0], script) as proxy:
+        settings = through(proxy, namespace, tmp_path)
+        report = backfill(settings, tmp_path / "trail")
+    assert terms(report) == (len(sent), len(sent) - 1, 0, 1)
+    assert report.spooled == 1, "the index of the dead letters has no more memory"
+    assert report.dead_letter_codes == {"too_large": 1}
+    found = documents(client, straight)
+    assert found.keys() == {each["eventID"] for each in sent} - {large["eventID"]}
 
 
 def test_claims_and_finished_objects_survive_lost_replies(

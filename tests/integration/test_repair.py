@@ -24,6 +24,7 @@ from tests.helpers.trails import (
     sources,
     write_trail,
 )
+from trailhound.cluster.dialect import dialect_of
 
 LONG = "x" * 40_000
 
@@ -123,9 +124,18 @@ HOSTILE: dict[str, dict[str, Any] | bytes] = {
 }
 
 
+TOO_LARGE = {"Elasticsearch 9": {"ten megabytes"}}
+"""What takes more memory than a node of 512 MB gives to one request: Elasticsearch 9 counts a large
+document eight times.
+"""
+
+
 def check(url: str, namespace: str, tmp_path: Path) -> None:
     settings = own_settings(url, namespace, tmp_path / "home")
     client = prepared(settings)
+    product = dialect_of(client).name
+    left_out = next((names for key, names in TOO_LARGE.items() if product.startswith(key)), set())
+    expected = len(HOSTILE) - len(left_out)
     raws = {}
     for number, (name, item) in enumerate(HOSTILE.items()):
         raw = item if isinstance(item, bytes) else json.dumps(item).encode()
@@ -135,11 +145,12 @@ def check(url: str, namespace: str, tmp_path: Path) -> None:
     letters = {
         raws[letter["object"]][0]: letter["reason"] for letter in dead_letters(client, settings)
     }
-    assert letters == {}
-    assert report.counts.indexed == len(HOSTILE), report.as_dict()
+    assert letters.keys() == left_out, letters
+    assert report.counts.indexed == expected, report.as_dict()
     assert report.failed_objects == 0, report.failures
+    assert report.dead_letter_codes.get("too_large", 0) == len(left_out)
     found = sources(client, settings)
-    assert len(found) == len(HOSTILE)
+    assert len(found) == expected
     for source in found.values():
         document = json.loads(source)
         name, raw = raws[document["trail"]["object"]]
@@ -149,10 +160,9 @@ def check(url: str, namespace: str, tmp_path: Path) -> None:
     noise = [{"name": "all", "detection": {"words": ["in no record"], "condition": "words"}}]
     filtered = own_settings(url, namespace, tmp_path / "home", filter=noise)
     again = backfill(filtered, tmp_path / "trail", force=True)
-    assert again.counts.duplicates == len(HOSTILE), again.as_dict()
+    assert again.counts.duplicates == expected, again.as_dict()
 
 
-@pytest.mark.parametrize("each_engine", ["3.8", "2.19", "elasticsearch-8.19"], indirect=True)
 def test_every_hostile_record_is_indexed_whole(
     each_engine: str, namespace: str, tmp_path: Path
 ) -> None:

@@ -15,6 +15,26 @@ ITEMS: list[tuple[int, str, str, Disposition]] = [
     (429, "rejected_execution_exception", "queue", Disposition.RETRY),
     (
         429,
+        "es_rejected_execution_exception",
+        (
+            "rejected execution of primary operation [coordinating_and_primary_bytes=20001338, "
+            "replica_bytes=0, all_bytes=20001338, primary_operation_bytes=80004296, "
+            "max_primary_bytes=53687091]"
+        ),
+        Disposition.TOO_LARGE,
+    ),
+    (
+        429,
+        "rejected_execution_exception",
+        (
+            "rejected execution of coordinating operation [coordinating_and_primary_bytes=53000000, "
+            "replica_bytes=0, all_bytes=53000000, coordinating_operation_bytes=4000000, "
+            "max_coordinating_and_primary_bytes=53687091]"
+        ),
+        Disposition.RETRY,
+    ),
+    (
+        429,
         "cluster_block_exception",
         "index [x] blocked by: [TOO_MANY_REQUESTS/12/disk]",
         Disposition.RETRY,
