@@ -27,8 +27,9 @@ ITEMS: list[tuple[int, str, str, Disposition]] = [
         429,
         "rejected_execution_exception",
         (
-            "rejected execution of coordinating operation [coordinating_and_primary_bytes=53000000, "
-            "replica_bytes=0, all_bytes=53000000, coordinating_operation_bytes=4000000, "
+            "rejected execution of coordinating operation "
+            "[coordinating_and_primary_bytes=53000000, replica_bytes=0, all_bytes=53000000, "
+            "coordinating_operation_bytes=4000000, "
             "max_coordinating_and_primary_bytes=53687091]"
         ),
         Disposition.RETRY,
