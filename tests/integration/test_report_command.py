@@ -101,7 +101,7 @@ def test_documents_of_an_unknown_kind_keep_no_command_from_its_work(
         assert ended.returncode == 0, (arguments, said, ended.stdout.decode())
         assert "Traceback" not in said
     gaps = {gap["title"] for gap in json.loads(out.read_text("utf-8"))["gaps"]}
-    assert "Left out on purpose" not in gaps
+    assert "Filtered records" not in gaps
 
 
 @pytest.mark.parametrize(
@@ -131,5 +131,7 @@ def test_an_account_that_is_nowhere_is_named_and_the_code_is_1(
     out = tmp_path / "r.json"
     ended = run(settings, "report", "--account", "999999999999", "-o", out)
     assert ended.returncode == 1
-    assert "No event of any time is of 999999999999. Accounts found: " in ended.stderr.decode()
+    assert (
+        "There is no event of 999999999999 at any time. Accounts found: " in ended.stderr.decode()
+    )
     assert out.exists()

@@ -1,1 +1,1 @@
-"""The report: `collect` asks the index, `render` writes it, `compliance` maps it to controls."""
+"""The report: `collect` queries the index, `render` writes it, `compliance` maps it to controls."""

@@ -19,18 +19,18 @@ FORMS = (".html", ".json", ".pdf")
 
 
 def check(paths: Sequence[Path], settings: Settings) -> None:
-    """What would go wrong after the work, before it. Raises `UsageError`,
+    """Checks made before the work of a report. Raises `UsageError`,
     `BrowserNotFoundError`.
     """
     for path in paths:
         if path.suffix.lower() not in FORMS:
             raise UsageError(
-                f"{path} ends with none of {', '.join(FORMS)}",
-                hint="the form of a report follows from its file's name",
+                f"{path} does not end with one of {', '.join(FORMS)}",
+                hint="the file's name determines the format of the report",
             )
         if path.is_dir() or not path.absolute().parent.is_dir():
             raise UsageError(
-                f"{path} can't be written: there is no such folder", hint="make it first"
+                f"{path} can't be written: there is no such folder", hint="create it first"
             )
     if any(path.suffix.lower() == ".pdf" for path in paths):
         find_browser(settings.report.browser)

@@ -1,4 +1,4 @@
-"""The report as a mail: a few sentences to read, the whole of it attached; sent on schedule."""
+"""The report as a mail: a summary, with the whole report attached; sent on schedule."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from trailhound.settings import MailSettings, Settings
 LOG = logging.getLogger("trailhound.report")
 
 _LOOK_EVERY = 300.0
-"""Seconds between two looks at the clock; a mail that failed is tried again so much later."""
+"""Seconds between two checks of the clock; also the delay before a failed mail is retried."""
 _MONDAY = 0
 _LOGGED_IN = 235
 _LONGEST_LINE = 1_000
@@ -44,7 +44,7 @@ def message(report: Report, mail: MailSettings) -> EmailMessage:
         made["To"] = ", ".join(mail.to)
     except ValueError as error:
         raise SettingsError(
-            f"an address of report.mail is none: {error}",
+            f"report.mail has an invalid address: {error}",
             hint="fix it: report.mail.to and report.mail.sender",
         ) from None
     made["Subject"] = _subject(report)
@@ -62,7 +62,7 @@ def message(report: Report, mail: MailSettings) -> EmailMessage:
 
 
 def summary(report: Report) -> str:
-    """The report in plain text: its story, and the first of its high alerts."""
+    """The report in plain text: its summary, and the first of its high alerts."""
     lines = [_subject(report), ""]
     lines += [f"- {sentence}" for sentence in report.story]
     high = report.findings.bands[0] if report.findings.bands else None
@@ -93,7 +93,7 @@ def _subject(report: Report) -> str:
 
 
 def send(mail: EmailMessage, settings: MailSettings) -> tuple[str, ...]:
-    """Hand a mail to the server; the addresses that it refused, where it took others.
+    """Send a mail; returns the addresses that the server refused, if it accepted others.
 
     Raises `MailError` where it can't be reached or took none, `SettingsError` for what is not set.
     """
@@ -113,7 +113,7 @@ def send(mail: EmailMessage, settings: MailSettings) -> tuple[str, ...]:
         ) from None
     except smtplib.SMTPNotSupportedError as error:
         raise MailError(
-            f"the mail server {place} can't do what is asked: {error}",
+            f"the mail server {place} does not support the settings: {error}",
             hint="check report.mail.tls and report.mail.port",
         ) from None
     except smtplib.SMTPRecipientsRefused as error:
@@ -123,13 +123,13 @@ def send(mail: EmailMessage, settings: MailSettings) -> tuple[str, ...]:
         ) from None
     except (smtplib.SMTPException, OSError) as error:
         raise MailError(
-            f"the mail server {place} did not take the mail: {visible(str(error))}",
+            f"the mail server {place} did not accept the mail: {visible(str(error))}",
             hint="check report.mail.host, port and tls",
         ) from None
 
 
 def _log_in(server: smtplib.SMTP, username: str, password: str) -> None:
-    """By whatever the server offers; in UTF-8 (RFC 4616) where `smtplib` would know ASCII alone."""
+    """By a method that the server offers; in UTF-8 (RFC 4616), as `smtplib` uses ASCII only."""
     if (username + password).isascii():
         server.login(username, password)
         return
@@ -172,7 +172,7 @@ def _password(settings: MailSettings) -> str:
         )
     if settings.tls == "none":
         raise SettingsError(
-            "report.mail would send its password in the clear",
+            "report.mail would send its password unencrypted",
             hint="set report.mail.tls to starttls or implicit",
         )
     try:
@@ -194,7 +194,7 @@ def send_report(report: Report, settings: MailSettings) -> tuple[str, ...]:
 
 
 def last_due(mail: MailSettings, now: datetime) -> datetime:
-    """The latest moment, up to now, at which a mail was to go out.
+    """The latest moment, up to now, at which a mail was due.
 
     >>> last_due(MailSettings(hour=6), datetime(2025, 3, 5, 5, 59, tzinfo=UTC)).isoformat()
     '2025-03-04T06:00:00+00:00'
@@ -221,7 +221,7 @@ def mail_job(
     rules: Callable[[], Sequence[Rule]],
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Job | None:
-    """The job that mails the report once for each time it is due; None while nobody is to have it.
+    """The job that mails the report once for each time it is due; None without a recipient.
 
     It goes by when the job last succeeded, which its turn tells: a mail that was due while no
     daemon ran is sent late, one that failed is tried again, and a first run waits for its hour.

@@ -1,4 +1,4 @@
-"""What a report says, as plain values: everything that HTML, JSON and PDF show, and nothing else.
+"""The content of a report, as plain values: everything that HTML, JSON and PDF show.
 
 Times are in UTC. Texts that come from events are as they were recorded: whoever shows them makes
 them harmless (`visible`). The JSON form of `Report` is published as `docs/report.schema.json`.
@@ -70,7 +70,7 @@ class Totals:
 class TimeBucket:
     """One stretch of the timeline, from `start`, `Timeline.seconds` long.
 
-    `other` are events whose outcome is not known. Alerts stand where their first event was.
+    `other` are events whose outcome is not known. Alerts count at their first event.
     """
 
     start: Moment
@@ -243,7 +243,7 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Technique:
-    """An ATT&CK technique that rules watch for. `alerts` is what they found."""
+    """An ATT&CK technique that rules cover. `alerts` is what they found."""
 
     id: str
     rules: int
@@ -252,7 +252,7 @@ class Technique:
 
 @dataclass(frozen=True, slots=True)
 class Tactic:
-    """An ATT&CK tactic: rules that watch for it, alerts they raised, techniques they name."""
+    """An ATT&CK tactic: rules that cover it, alerts they raised, techniques they name."""
 
     id: str
     name: str
@@ -311,7 +311,7 @@ class Integrity:
     """Whether the files that events came from were proved genuine by CloudTrail's digests.
 
     Counts of events. `conflicts` bear the id of a different event; `repaired` were changed to be
-    indexed, `incomplete` have resources that could not all be told.
+    indexed, `incomplete` have resources that could not all be identified.
     """
 
     verified: int = 0
@@ -325,7 +325,7 @@ class Integrity:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Something that this report can't see, and what would change that."""
+    """Something that this report can't show, and what to do about it. `grave`: important."""
 
     title: str
     detail: str
@@ -375,7 +375,7 @@ class Compliance:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The whole of it. `story` are the plain sentences that it begins with, the gravest first.
+    """The whole report. `story` holds the sentences of its summary, the most important first.
 
     `riskiest` are the events with the highest risk scores, whether a rule found them or not.
     """

@@ -146,7 +146,7 @@ def test_a_time_without_events_is_a_page_that_says_so_whatever_limits_there_are(
     )
     page = as_html(empty)
     assert "There are no events in the index" in page
-    assert "these are the riskiest events" not in page
+    assert "these are the events with the highest risk scores" not in page
     assert "There are no events in the index" in summary(empty)
 
 

@@ -1,1 +1,1 @@
-"""What a report says, asked of the index and the alerts."""
+"""Collects a report's content from the index and the alerts."""

@@ -40,7 +40,7 @@ def compose(
     frameworks: Sequence[str] = (),
     now: datetime | None = None,
 ) -> Report:
-    """Everything a report says of a window. `rules` are those that are watched by.
+    """Everything a report says of a window. `rules` are the active ones.
 
     Raises `NoEventsIndexError` where there is no index that can be searched, `RequestFailedError`
     where a reply is not whole, and opensearch-py's exceptions.

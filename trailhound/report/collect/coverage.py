@@ -1,4 +1,4 @@
-"""What of ATT&CK is watched for, by the rules that are loaded and the alerts they raised."""
+"""ATT&CK coverage, by the loaded rules and the alerts they raised."""
 
 from __future__ import annotations
 

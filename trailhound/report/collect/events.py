@@ -81,7 +81,7 @@ def _text(source: Any, *path: str) -> str:
 
 
 def _resources(found: Any) -> tuple[Resource, ...]:
-    """The telling ones, the most exact kinds first."""
+    """The resources to show, the most specific kinds first."""
     if not isinstance(found, Mapping):
         return ()
     told = [

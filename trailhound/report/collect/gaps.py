@@ -20,7 +20,7 @@ MISSING_ACCOUNTS = "Accounts that are not in the index"
 """The title of the gap where `--account` names what no event has."""
 _SILENT = timedelta(days=1)
 _FEW_PLACES = 0.05
-"""Events from outside that may lack a place before it is reported."""
+"""Share of external events that may lack a location before it is reported."""
 _DAY = re.compile(r"(\d{4})\.(\d\d)\.(\d\d)$")
 _GLOBAL_REGIONS = ("us-east-1", "us-gov-west-1", "cn-north-1", "cn-northwest-1")
 """Where a partition records the calls of its global services."""
@@ -29,7 +29,7 @@ _GLOBAL_SERVICES = ("iam.amazonaws.com", "organizations.amazonaws.com")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What gaps are found by, beside the index itself. `failing` are titles of rules whose last run
+    """The inputs of the gaps, beside the index itself. `failing` are titles of rules whose last run
     on schedule failed; `elsewhere` are the accounts of all events where the report asks for
     accounts, else empty; `now` is when the report was made."""
 
@@ -45,7 +45,7 @@ class Seen:
 
 
 def gaps(index: Index, client: OpenSearch, seen: Seen) -> tuple[Gap, ...]:
-    """All gaps, the grave ones first."""
+    """All gaps, the important ones (`grave`) first."""
     closed = closed_days(index, client)
     found = [
         *_accounts(seen),
@@ -60,7 +60,7 @@ def gaps(index: Index, client: OpenSearch, seen: Seen) -> tuple[Gap, ...]:
 
 
 def missing_accounts(scope: Scope, elsewhere: Collection[str]) -> list[str]:
-    """Accounts that were asked for and have no event at any time."""
+    """Accounts of the selection that have no event at any time."""
     return [account for account in scope.accounts if account not in elsewhere]
 
 
@@ -70,7 +70,7 @@ def _accounts(seen: Seen) -> Iterator[Gap]:
         there = listed(sorted(seen.elsewhere), 20) if seen.elsewhere else "none"
         yield Gap(
             MISSING_ACCOUNTS,
-            f"No event of any time is of {listed(missing, 20)}. Accounts found: {there}.",
+            f"There is no event of {listed(missing, 20)} at any time. Accounts found: {there}.",
             "check `--account`, or backfill the trail of that account",
             grave=True,
         )
@@ -95,8 +95,8 @@ def _detections(seen: Seen) -> Iterator[Gap]:
     if not seen.coverage.rules:
         yield Gap(
             "No rules",
-            "No detection rules were loaded for this report, so it can't say what was watched for.",
-            "name the rules by which the detections run",
+            "No detection rules were loaded for this report, so it can't show the coverage.",
+            "give the rules with which the detections run",
         )
         return
     blind = [
@@ -107,8 +107,8 @@ def _detections(seen: Seen) -> Iterator[Gap]:
     if blind:
         yield Gap(
             "Tactics without a rule",
-            f"No loaded rule watches for {listed(blind, 12)}.",
-            "add rules for them where a trail can show them",
+            f"No loaded rule covers {listed(blind, 12)}.",
+            "add rules for those that a trail can show",
         )
 
 
@@ -150,7 +150,7 @@ def _silence(index: Index, seen: Seen, closed: ClosedDays) -> Iterator[Gap]:
     if quiet:
         least = "; closed days were not searched" if closed.names else ""
         yield Gap(
-            "Accounts that fell silent",
+            "Accounts without recent events",
             f"No event for over a day before the end of this time: {listed(quiet, 10)}{least}.",
             "check whether their trails still record",
         )
@@ -188,7 +188,7 @@ def _empty_days(index: Index, seen: Seen) -> list[str]:
 
 
 def _ingest(index: Index) -> Iterator[Gap]:
-    """What the ledger and the dead letters know; they are of all times, not of the window."""
+    """Gaps from the ledger and the dead letters; they are of all times, not of the window."""
     letters = index.search(index.names.deadletter, {})["hits"]["total"]["value"]
     if letters:
         yield Gap(
@@ -218,10 +218,10 @@ def _ingest(index: Index) -> Iterator[Gap]:
         )
     if number := int(found["filtered"]["value"]):
         yield Gap(
-            "Left out on purpose",
+            "Filtered records",
             f"{count(number, 'record')} of all times {'was' if number == 1 else 'were'} left out "
             "by `filter`, by a selection of days, accounts or regions, or by the retention.",
-            "nothing, if that is what was meant",
+            "nothing, if this is intended",
         )
 
 
@@ -298,7 +298,7 @@ def _recorded(index: Index, seen: Seen) -> Iterator[Gap]:
     if not found["data"]["doc_count"]:
         yield Gap(
             "No data events",
-            "No event of this time is a data event: calls on single S3 objects, table items or "
+            "There are no data events in this time: calls on single S3 objects, table items or "
             "functions are not recorded. Management calls that return data, such as "
             "GetSecretValue, are.",
             "record data events (event selectors) for the buckets and tables that matter",
@@ -307,8 +307,8 @@ def _recorded(index: Index, seen: Seen) -> Iterator[Gap]:
     if not found["global"]["doc_count"]:
         yield Gap(
             "No global services",
-            "No event of this time is of IAM or Organizations, or of us-east-1, where they are "
-            "recorded.",
+            "There is no event of IAM or Organizations in this time, or of us-east-1, where they "
+            "are recorded.",
             "make the trail a multi-region one, and backfill that region",
             grave=True,
         )
@@ -316,17 +316,17 @@ def _recorded(index: Index, seen: Seen) -> Iterator[Gap]:
     unplaced = number - found["outside"]["placed"]["doc_count"]
     if number and unplaced / number > _FEW_PLACES:
         yield Gap(
-            "Addresses without a place",
+            "Addresses without a location",
             f"{count(unplaced, 'event')} from outside ({share(unplaced, number)}) "
-            f"{'has' if unplaced == 1 else 'have'} no known place: no city database was used, it "
-            "does not know the address, or the address is none.",
-            "give `enrich.city_database` a current one",
+            f"{'has' if unplaced == 1 else 'have'} no known location: no city database was used, "
+            "it does not have the address, or the value is not an address.",
+            "set `enrich.city_database` to a current one",
         )
     newest = moment(found["newest"]["value"])
     open_end = seen.scope.until is None or seen.scope.until >= seen.now
     if newest is not None and open_end and seen.now - newest > _SILENT:
         yield Gap(
-            "Nothing new",
+            "No recent events",
             f"The newest event is of {when(newest)}.",
-            "backfill, or see how the daemon does with `trailhound status`",
+            "backfill, or check the daemon with `trailhound status`",
         )

@@ -10,9 +10,9 @@ from trailhound.report.collect.alerts import is_high
 from trailhound.report.value import HIGH, Edge, Event, Finding, Graph, Node
 
 _ROOM = (7, 12, 12)
-"""Principals, calls and resources that a picture still reads well with."""
+"""Most principals, calls and resources in a readable picture."""
 _PER_EVENT = 2
-"""Resources of one event that are drawn: a call names its target first."""
+"""Most resources drawn of one event: a call names its target first."""
 
 _Name = tuple[int, str, str]
 """Lane, kind, label."""

@@ -1,4 +1,4 @@
-"""Whether the trail can be trusted: what its digests proved, and what had to be changed."""
+"""Trail integrity: what the digests proved, and which events had to be changed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def sentence(events: int, verified: int, tampered: int) -> str:
     if tampered:
         return (
             f"{count(tampered, 'event')} came from files that do not match CloudTrail's digests: "
-            "those files were changed after delivery, and nothing they say can be relied on. "
+            "those files were changed after delivery, and their content can't be trusted. "
             f"Of the other events, {verified:,} came from files proved genuine."
         )
     if verified == 0:

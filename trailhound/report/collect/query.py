@@ -1,6 +1,6 @@
-"""Questions to the index about one stretch of time, answered exactly or not at all.
+"""Queries of the index about one span of time, answered exactly or not at all.
 
-A reply that timed out, or lacks a shard, is an error: a report with a hole in it would not say so.
+A reply that timed out, or lacks a shard, is an error: an incomplete report would not show it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Window:
             raise UsageError(
                 f"the report's start, {self.since:%F %T} UTC, is not before its end, "
                 f"{self.until:%F %T} UTC",
-                hint="swap the two",
+                hint="swap the two dates",
             )
 
     def clause(self, field: str = "@timestamp") -> list[Query]:
@@ -102,7 +102,7 @@ class Index:
         query: Sequence[Query] = (),
         **more: Any,
     ) -> dict[str, Any]:
-        """A search of the events, whole: exact total, every shard, in time."""
+        """A search of the events: exact total, every shard, within the time limit."""
         body = {"query": {"bool": {"filter": [*self.window.events(), *query]}}, **more}
         return self.search(self.names.alias, body, aggregations)
 
@@ -135,7 +135,7 @@ class Index:
 
         `rows` of None are all of them.
 
-        `note` is a field whose commonest value tells more of a value. Where one request can't hold
+        `note` is a field whose most frequent value describes a value. Where one request can't hold
         all values, they are paged through, for a shard's own first ones would not add up.
         """
         inner = _inner(filters, note)
@@ -171,7 +171,7 @@ class Index:
 
 
 _LENIENT = {"ignore_unavailable": "true", "allow_no_indices": "true"}
-"""A day that is closed, and an index that was never made, are told of as gaps, not refused."""
+"""A closed day, or an index that was never created, is reported as a gap, not an error."""
 
 
 def moment(milliseconds: float | None) -> datetime | None:
@@ -190,7 +190,7 @@ def _checked(reply: dict[str, Any], index: str) -> dict[str, Any]:
         raise RequestFailedError(
             f"{shards['failed']} of {shards['total']} shards of {index} did not answer"
             + (f": {'; '.join(sorted(reasons))[:300]}" if reasons else ""),
-            hint="see the cluster's health; a report of what is left would be wrong",
+            hint="check the cluster's health; a report without these shards would be wrong",
         )
     if reply["timed_out"]:
         raise RequestFailedError(

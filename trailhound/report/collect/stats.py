@@ -1,4 +1,4 @@
-"""The figures of a report: totals, time, risk, places, rankings. All of them exact."""
+"""The numbers of a report: totals, time, risk, places, rankings. All of them exact."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happened, in plain sentences."""
+"""The summary: what happened, in sentences."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TRAIL_CHANGES = (
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Events that a reader would ask about by name. Root's are those that root itself called;
+    """Events that the summary names. Root's are those that root itself called;
     what ends in `_failed` is part of the number before it."""
 
     root: int = 0
@@ -78,7 +78,7 @@ def story(
     countries: Ranking,
     integrity: Integrity,
 ) -> tuple[str, ...]:
-    """The sentences, in the order in which a person asks."""
+    """The sentences, the most important first."""
     if not totals.events:
         return (
             f"There are no events in the index{_time(scope)}{_of_accounts(scope)}.",
@@ -242,4 +242,4 @@ def _risk(totals: Totals, calls: Ranking) -> Iterator[str]:
 def _places(countries: Ranking) -> Iterator[str]:
     if countries.rows:
         most = [f"{row.value} ({row.events:,})" for row in countries.rows[:3]]
-        yield f"Of the events whose place is known, the largest numbers came from {listed(most)}."
+        yield f"Of the events with a known location, most came from {listed(most)}."

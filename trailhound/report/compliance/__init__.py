@@ -1,7 +1,7 @@
 """What a trail can say on the controls of a framework, and what it can't.
 
 A control names pieces of evidence (`evidence`); each is a query of the index. The tables of the
-frameworks (`cis`, `pci`, `soc2`, `nist`) say in plain words what they show. Titles are our own
+frameworks (`cis`, `pci`, `soc2`, `nist`) say what they show. Titles are our own
 words: the frameworks' texts are their publishers'.
 """
 
@@ -24,8 +24,8 @@ from trailhound.report.value import Compliance, Control, Proof, Verdict
 FRAMEWORKS: Mapping[str, Framework] = {"cis": CIS, "pci": PCI, "soc2": SOC2, "nist": NIST}
 
 NOTE = (
-    "This is evidence for an auditor, no verdict of compliance. It is what the trail recorded in "
-    "this time; how accounts are configured, and what people decided, no trail can show."
+    "This is evidence for an auditor, not a verdict of compliance. It is what the trail recorded "
+    "in this time; a trail does not show how accounts are configured or what people decided."
 )
 
 
@@ -34,10 +34,10 @@ _NEVER_GOOD = frozenset({"tampered"})
 
 
 def framework(name: str) -> Framework:
-    """Raises `UsageError` for a name that is none."""
+    """Raises `UsageError` for an unknown name."""
     if name not in FRAMEWORKS:
         raise UsageError(
-            f"no framework is called {name!r}", hint=f"choose of {', '.join(FRAMEWORKS)}"
+            f"no framework is called {name!r}", hint=f"choose one of {', '.join(FRAMEWORKS)}"
         )
     return FRAMEWORKS[name]
 
@@ -70,7 +70,7 @@ def _proofs(index: Index, wanted: list[str]) -> dict[str, Proof]:
             "aggs": {
                 "last": {"max": {"field": "@timestamp"}},
                 "failed": {"filter": FAILED},
-                # Whose they mostly are; how many each, is not told.
+                # The principals with the most events; their numbers are not shown.
                 "who": {"terms": {"field": "user.name", "size": 2, "shard_size": 1_000}},
             },
         }

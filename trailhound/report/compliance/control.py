@@ -8,10 +8,10 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A control: its number, what it wants (in our words), and the names of its evidence.
+    """A control: its number, what it requires (in our words), and the names of its evidence.
 
     `found` is what evidence means: `look` where each event asks for a person's judgement,
-    `evidence` where the control wants such events recorded.
+    `evidence` where the control requires such events to be recorded.
     """
 
     id: str

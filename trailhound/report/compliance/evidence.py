@@ -1,4 +1,4 @@
-"""Pieces of evidence: what each is called, and which events it is."""
+"""Pieces of evidence: their names, and the query for each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Query = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """`what` stands after a number: "12 calls by root"."""
+    """`what` follows a number: "12 calls by root"."""
 
     what: str
     query: Query
@@ -95,11 +95,11 @@ FROM_ANYWHERE = either(
 
 EVIDENCE: Mapping[str, Evidence] = {
     "events": Evidence("events recorded", {"match_all": {}}),
-    "principals": Evidence("events that name who acted", {"exists": {"field": "user.name"}}),
+    "principals": Evidence("events that name the caller", {"exists": {"field": "user.name"}}),
     "root": Evidence("calls by root", ROOT),
     "root_login": Evidence("console sign-ins by root", both(ROOT, LOGIN)),
     "root_key": Evidence(
-        "access keys that root made for itself", both(ROOT, call("CreateAccessKey"), SUCCEEDED)
+        "access keys that root created for itself", both(ROOT, call("CreateAccessKey"), SUCCEEDED)
     ),
     "login": Evidence("console sign-ins", both(LOGIN, SUCCEEDED)),
     "login_no_mfa": Evidence(
@@ -108,7 +108,7 @@ EVIDENCE: Mapping[str, Evidence] = {
     ),
     "login_failed": Evidence("console sign-ins that failed", both(LOGIN, FAILED)),
     "denied": Evidence(
-        "calls refused for want of permission",
+        "calls denied for missing permissions",
         either(
             {"prefix": {"errorCode": {"value": "AccessDenied", "case_insensitive": True}}},
             {"wildcard": {"errorCode": {"value": "*Unauthorized*", "case_insensitive": True}}},
@@ -143,10 +143,10 @@ EVIDENCE: Mapping[str, Evidence] = {
         ),
     ),
     "user_policy": Evidence(
-        "policies given to users directly", call("AttachUserPolicy", "PutUserPolicy")
+        "policies attached to users directly", call("AttachUserPolicy", "PutUserPolicy")
     ),
     "accounts_changed": Evidence(
-        "users, roles and groups made, changed or removed",
+        "users, roles and groups created, changed or deleted",
         both(
             source("iam"),
             call(
@@ -165,7 +165,7 @@ EVIDENCE: Mapping[str, Evidence] = {
         ),
     ),
     "credentials": Evidence(
-        "access keys, passwords and MFA devices made, changed or removed",
+        "access keys, passwords and MFA devices created, changed or deleted",
         call(
             "CreateAccessKey",
             "UpdateAccessKey",
@@ -191,7 +191,7 @@ EVIDENCE: Mapping[str, Evidence] = {
         call("UpdateAccountPasswordPolicy", "DeleteAccountPasswordPolicy"),
     ),
     "roles_assumed": Evidence(
-        "sessions of roles begun",
+        "role sessions started",
         call("AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"),
     ),
     "trail_change": Evidence(
@@ -229,7 +229,7 @@ EVIDENCE: Mapping[str, Evidence] = {
         ),
     ),
     "watch_off": Evidence(
-        "GuardDuty, Security Hub, Macie or Inspector turned off, muted or changed",
+        "GuardDuty, Security Hub, Macie or Inspector turned off, suppressed or changed",
         both(
             source("guardduty", "securityhub", "macie2", "inspector2"),
             call(
@@ -249,7 +249,7 @@ EVIDENCE: Mapping[str, Evidence] = {
         ),
     ),
     "kms_loss": Evidence(
-        "KMS keys disabled or to be deleted",
+        "KMS keys disabled or scheduled for deletion",
         both(source("kms"), call("DisableKey", "ScheduleKeyDeletion")),
     ),
     "kms_change": Evidence(
@@ -268,7 +268,7 @@ EVIDENCE: Mapping[str, Evidence] = {
             ),
         ),
     ),
-    "rotation_off": Evidence("KMS keys taken out of rotation", call("DisableKeyRotation")),
+    "rotation_off": Evidence("KMS keys whose rotation was disabled", call("DisableKeyRotation")),
     "bucket_policy": Evidence(
         "changes of S3 buckets' policies and access",
         both(
@@ -344,7 +344,7 @@ EVIDENCE: Mapping[str, Evidence] = {
         ),
     ),
     "acl_open": Evidence(
-        "network ACL entries that let every address in",
+        "network ACL entries that allow every address",
         both(
             call("CreateNetworkAclEntry", "ReplaceNetworkAclEntry"),
             term("requestParameters.ruleAction", "allow"),
@@ -394,7 +394,7 @@ EVIDENCE: Mapping[str, Evidence] = {
         "changes of the organization", both(source("organizations"), {"bool": {"must_not": READS}})
     ),
     "old_imds": Evidence(
-        "instances allowed the old metadata service",
+        "instances allowed version 1 of the metadata service",
         both(
             call("ModifyInstanceMetadataOptions"),
             either(
@@ -403,14 +403,14 @@ EVIDENCE: Mapping[str, Evidence] = {
             ),
         ),
     ),
-    "data_read": Evidence("reads of data, object by object", both(DATA, READS)),
-    "data_write": Evidence("writes of data, object by object", both(DATA, WRITES)),
+    "data_read": Evidence("reads of single objects (data events)", both(DATA, READS)),
+    "data_write": Evidence("writes of single objects (data events)", both(DATA, WRITES)),
     "secrets_read": Evidence(
         "secrets read", call("GetSecretValue", "BatchGetSecretValue", "GetParametersByPath")
     ),
     "writes": Evidence("calls that change something", WRITES),
     "objects_made": Evidence(
-        "resources made or removed",
+        "resources created or deleted",
         both(
             WRITES,
             either(
@@ -428,7 +428,7 @@ EVIDENCE: Mapping[str, Evidence] = {
         "events that match a threat list", {"exists": {"field": "threat.indicator.type"}}
     ),
     "remote_shell": Evidence(
-        "shells and commands on machines through Systems Manager",
+        "sessions and commands on instances through Systems Manager",
         both(source("ssm"), call("StartSession", "SendCommand")),
     ),
 }

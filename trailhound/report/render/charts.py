@@ -49,7 +49,7 @@ _CONFIG: Spec = {
 }
 
 _ALIGNED = {"minExtent": 44, "maxExtent": 44}
-"""So that charts of the same time, one above the other, stand at the same place."""
+"""Aligns charts of the same time, one above the other."""
 
 _FEW = 5
 _DAY = timedelta(days=1)
@@ -65,7 +65,7 @@ def events_over_time(timeline: Timeline) -> Markup:
 
 
 def failures_over_time(timeline: Timeline) -> Markup:
-    """The failed ones on a scale of their own, on which they can be seen."""
+    """The failed calls on a scale of their own, so that they are visible."""
     total = sum(slot.failure for slot in timeline.slots)
     parts, colours = {"failure": "failure"}, {"failure": OUTCOME["failure"]}
     return _over_time(
@@ -90,7 +90,7 @@ def alerts_over_time(timeline: Timeline) -> Markup:
 
 
 def risk_histogram(bars: Sequence[Bar]) -> Markup:
-    """Events by risk score. The scale is logarithmic, for most events are harmless."""
+    """Events by risk score. The scale is logarithmic, since most events are harmless."""
     values = [
         {"score": bar.score, "events": bar.events, "band": band_of(bar.score)} for bar in bars
     ]
@@ -138,7 +138,7 @@ def risk_histogram(bars: Sequence[Bar]) -> Markup:
 
 
 def world_map(spots: Sequence[CountryPoint]) -> Markup:
-    """A circle a country, its area by events; a red rim where any of them is of high risk."""
+    """A circle per country, its area by events; a red rim if any of them is of high risk."""
     places = [
         {
             "longitude": spot.longitude,
@@ -311,7 +311,7 @@ def _draw(spec: Spec, name: str, title: str, description: str) -> Markup:
             "the charts can't be drawn: vl-convert-python is not installed",
             hint="install Trailhound with its extra `report`",
         ) from None
-    # A character that XML lacks would end the process in the library, so none comes near it.
+    # A character that XML lacks would end the process in the library, so none is passed to it.
     clean = _clean({"$schema": "https://vega.github.io/schema/vega-lite/v5.json", **spec})
     drawn: str = library.vegalite_to_svg(
         clean, config=_CONFIG, show_warnings=False, allowed_base_urls=[]

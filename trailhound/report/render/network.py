@@ -50,7 +50,7 @@ class Layout:
 
 
 def layout(graph: Graph) -> Layout:
-    """Each lane ordered by where its neighbours stand, until little changes."""
+    """Each lane ordered by the places of its neighbours, until little changes."""
     lanes: list[list[Node]] = [
         [node for node in graph.nodes if node.lane == lane] for lane in range(len(LANES))
     ]
@@ -78,7 +78,7 @@ def layout(graph: Graph) -> Layout:
 
 
 def _middle(node: Node, edges: tuple[Edge, ...], place: dict[str, float]) -> float:
-    """The mean place of a node's neighbours; where it stands, for one without any."""
+    """The mean place of a node's neighbours; its own place for a node without any."""
     near = [place[edge.source] for edge in edges if edge.target == node.id]
     near += [place[edge.target] for edge in edges if edge.source == node.id]
     return sum(near) / len(near) if near else place[node.id]

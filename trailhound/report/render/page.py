@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs nothing else: no network, no script to be read.
+"""The report as one HTML file that needs nothing else: no network, and no script to read it.
 
 Every value is escaped by the template engine, after what would act or hide was made visible
 (`visible`). The page's own policy (CSP) allows its one style and its one script, by their hashes.
@@ -123,7 +123,7 @@ def _cut(text: str, longest: int = 120) -> str:
 
 
 def _ticks(text: str) -> Markup:
-    """A sentence in which `names` stand between ticks, as code. It is escaped first."""
+    """A sentence with `names` between ticks shown as code. It is escaped first."""
     return Markup(_TICKS.sub(r"<code>\1</code>", str(escape(visible(text, 1_000)))))  # noqa: S704
 
 
@@ -146,5 +146,5 @@ def _policy(style: str, script: str) -> str:
 
 
 def _hash(text: str) -> str:
-    """A source of the policy: the digest of what stands between the tags, to the letter."""
+    """A source of the policy: the digest of the exact text between the tags."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

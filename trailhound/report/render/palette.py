@@ -1,4 +1,4 @@
-"""Colours that people with any kind of sight can tell apart, by hue and by lightness.
+"""Colours that people with any colour vision can distinguish, by hue and by lightness.
 
 Blue and orange are of Okabe and Ito's set (https://jfly.uni-koeln.de/color/); red is for bad things
 alone. Text on white has a contrast of 4.5 to 1 at least.

@@ -35,7 +35,7 @@ def find_browser(given: Path | None = None, names: Sequence[str] = NAMES) -> Pat
         found = shutil.which(given.expanduser())
         if found is None:
             raise BrowserNotFoundError(
-                f"report.browser {given} is no program", hint="check the path, or leave it out"
+                f"report.browser {given} is not a program", hint="check the path, or leave it out"
             )
         return Path(found)
     for name in names:
@@ -69,12 +69,12 @@ def as_pdf(page: str, browser: Path, seconds: float = SECONDS) -> bytes:
         try:
             ended = subprocess.run(command, capture_output=True, timeout=seconds, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise ReportError(f"{browser} made no PDF: {error}", hint=_HINT) from None
+            raise ReportError(f"{browser} wrote no PDF: {error}", hint=_HINT) from None
         if not target.exists() or not target.read_bytes().startswith(b"%PDF"):
             lines = ended.stderr.decode("utf-8", "replace").strip().splitlines()
             said = f": {lines[-1][:300]}" if lines else ""
             raise ReportError(
-                f"{browser} made no PDF (exit code {ended.returncode}){said}", hint=_HINT
+                f"{browser} wrote no PDF (exit code {ended.returncode}){said}", hint=_HINT
             )
         return target.read_bytes()
 

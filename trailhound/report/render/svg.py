@@ -1,4 +1,4 @@
-"""A drawing made by a library, let into the page: named elements and attributes, nothing else."""
+"""A drawing made by a library, filtered for the page: only listed elements and attributes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ colon, a slash or a quote left."""
 
 
 def admitted(drawing: str, name: str, title: str, description: str) -> Markup:
-    """The SVG as an image with a title and a description, without all that it need not have.
+    """The SVG as an image with a title and a description, without anything not listed.
 
     `name` makes its ids unique in the page. Raises `ValueError` for what is no SVG.
 

@@ -1,11 +1,11 @@
-"""Text that strangers wrote, made fit to be seen: what would act or hide becomes a visible mark."""
+"""Untrusted text made safe to show: active or invisible characters become visible marks."""
 
 from __future__ import annotations
 
 import unicodedata
 
 LONGEST = 400
-"""Characters of a text that are shown; the rest is told of by its number."""
+"""Characters of a text that are shown; of the rest, only the number is."""
 
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 """Controls, format and bidirectional marks, surrogates, unassigned ones, line separators."""

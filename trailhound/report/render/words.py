@@ -1,4 +1,4 @@
-"""Numbers and times as a sentence says them."""
+"""Numbers and times in sentences."""
 
 from __future__ import annotations
 
@@ -67,16 +67,16 @@ def listed(names: Sequence[str], most: int = 5) -> str:
 
 
 def without_alerts(findings: Findings, scope: Scope) -> str:
-    """What it means that there are none."""
+    """Why there may be no alerts."""
     of = ""
     if scope.accounts:
         of = " and this account" if len(scope.accounts) == 1 else " and these accounts"
     if findings.watched is None:
         return (
-            f"There is no alert for this time{of}: rules never ran on schedule here, and whether "
-            "they were run over it by hand is not recorded."
+            f"There is no alert for this time{of}: rules never ran on schedule here. Whether "
+            "`trailhound detect` ran over it is not recorded."
         )
     return (
         f"There is no alert for this time{of}. Rules last ran on schedule on "
-        f"{when(findings.watched)}; they search what is new, not what was there before them."
+        f"{when(findings.watched)}; they search new events, not older ones."
     )
