@@ -68,7 +68,8 @@ class RecordFilter:
     A record is selected when its own day, account and region are in the selection, or those of its
     object's folder: one that was delivered late, or to another account's folder, is then in every
     part that its object is in. Where the folder says nothing, the record's own fields decide alone;
-    where neither says, it is selected. The retention goes by a record's own day alone.
+    where neither says, it is selected. A month's folder counts, for a record of another month, as
+    that of the month's nearest day. The retention goes by a record's own day alone.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class Choice:
     """Decides on the records of one object, and counts those that its folder alone brought in."""
 
     __slots__ = (
-        "_account_in", "_accounts", "_day_in", "_first", "_last", "_noise", "_oldest", "_place",
+        "_account_in", "_accounts", "_first", "_folder", "_last", "_noise", "_oldest", "_place",
         "_region_in", "_regions", "by_folder", "left_out", "matched", "named",
     )  # fmt: skip
 
@@ -106,8 +107,8 @@ class Choice:
         self._regions = selection.regions
         self._noise = wanted.noise
         self._place = place or Place("")
-        day = self._place.day
-        self._day_in = day is not None and selection.covers(day)
+        span = self._place.span
+        self._folder = None if span is None else (_day(span[0]), _day(span[1]))
         self._account_in = self._place.account in selection.accounts
         self._region_in = self._place.region in selection.regions
         self.by_folder = 0
@@ -125,7 +126,7 @@ class Choice:
             return False
         outside: list[tuple[Dimension, str]] = []
         if not self._first <= day <= self._last:
-            if not self._day_in:
+            if not self._day_in(day):
                 return False
             outside.append(("day", day.replace(".", "-")))
         if self._accounts:
@@ -152,6 +153,14 @@ class Choice:
                 if name in self.named or len(self.named) < MOST_NAMED:
                     self.named[name] += 1
         return True
+
+    def _day_in(self, day: str) -> bool:
+        """Whether the folder's day nearest to a record's is selected: of any partition, the part
+        that has it reads the folder."""
+        if self._folder is None:
+            return False
+        first, last = self._folder
+        return self._first <= min(max(day, first), last) <= self._last
 
     def _leave_out(self, dimension: Dimension, value: str) -> bool:
         if len(self.left_out) < MOST_NAMED:

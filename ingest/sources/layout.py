@@ -10,6 +10,7 @@ CloudTrail log files" and "CloudTrail log file name format" in the CloudTrail us
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ _OTHER_GZ: Final = tuple(
 """Rarely CloudTrail's, and often large: looked at before they are fetched whole."""
 
 _DATED = re.compile(
-    r"(?:^|/)(?:(\d{12})/)?(CloudTrail(?:-[A-Za-z]+)?)/([^/]+)/(\d{4})/(\d{2})/(\d{2})/"
+    r"(?:^|/)(?:(\d{12})/)?(CloudTrail(?:-[A-Za-z]+)?)/([^/]+)/(\d{4})/(?:(\d{1,2})/(?:(\d{1,2})/)?)?"
 )
 _UNDATED = re.compile(r"(?:^|/)(\d{12})/(CloudTrail(?:-[A-Za-z]+)?)/(?:([^/]+)/)?")
 _REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-\d+")
@@ -54,12 +55,22 @@ _SERVICES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a file's folder and name say of it. None where they do not say."""
+    """What a file's folder and name say of it. None where they do not say.
+
+    `days` are the first and the last day of a month's or a year's folder, in which someone put
+    files together; `day` is then None.
+    """
 
     kind: str
     account: str | None = None
     region: str | None = None
     day: date | None = None
+    days: tuple[date, date] | None = None
+
+    @property
+    def span(self) -> tuple[date, date] | None:
+        """The first and the last day of the folder."""
+        return self.days if self.day is None else (self.day, self.day)
 
 
 class NameClass(Enum):
@@ -75,14 +86,21 @@ def place_of(path: str) -> Place | None:
     """The place of a key or path; None where it follows neither the layout nor the naming.
 
     >>> place_of("org/AWSLogs/o-ab/111122223333/CloudTrail/eu-west-1/2024/03/01/x.json.gz")
-    Place(kind='CloudTrail', account='111122223333', region='eu-west-1', day=datetime.date(2024, 3, 1))
+    Place(kind='CloudTrail', account='111122223333', region='eu-west-1', day=datetime.date(2024, 3, 1), days=None)
     """  # noqa: E501
+    folder = None
     if found := _DATED.search(path):
         account, kind, region, year, month, day = found.groups()
-        return Place(kind, account, _region(region), _day(year, month, day))
+        if day is not None:
+            return Place(kind, account, _region(region), _day(year, month, day))
+        folder = Place(kind, account, _region(region), days=_days(year, month))
     if found := _NAME.match(path, path.rfind("/") + 1):
         account, kind, region, year, month, day = found.groups()
-        return Place(kind, account, region, _day(year, month, day))
+        named = Place(kind, account, region, _day(year, month, day))
+        if folder is None or _within(named.day, folder.days):
+            return named
+    if folder is not None:
+        return folder
     if found := _UNDATED.search(path):
         return Place(found[2], found[1], _region(found[3]))
     return None
@@ -133,12 +151,12 @@ def wanted(place: Place | None, selection: Selection) -> bool:
         return False
     if selection.regions and place.region is not None and place.region not in selection.regions:
         return False
-    if place.day is None:
+    if place.span is None:
         return True
-    if selection.since is not None and place.day < selection.since:
+    if selection.since is not None and place.span[1] < selection.since:
         return False
     last = selection.last_folder
-    return last is None or place.day <= last
+    return last is None or place.span[0] <= last
 
 
 T = TypeVar("T")
@@ -178,6 +196,20 @@ def is_region(name: str) -> bool:
 
 def _region(name: str | None) -> str | None:
     return name if name is not None and is_region(name) else None
+
+
+def _days(year: str, month: str | None) -> tuple[date, date] | None:
+    """The first and the last day of a year, or of a month."""
+    first = _day(year, month or "1", "1")
+    if first is None:
+        return None
+    if month is None:
+        return first, first.replace(month=12, day=31)
+    return first, first.replace(day=monthrange(first.year, first.month)[1])
+
+
+def _within(day: date | None, days: tuple[date, date] | None) -> bool:
+    return day is not None and (days is None or days[0] <= day <= days[1])
 
 
 def _day(year: str, month: str, day: str) -> date | None:

@@ -4,8 +4,9 @@ Without a selection one flat listing is the fewest requests: a request for 1,000
 the folders are descended by `CommonPrefixes` (accounts, kinds, regions), left out where they are
 not selected, and each region is listed flat from its first day (`StartAfter`) until a key passes
 its last. So finding days costs nothing, and at most the rest of a page is listed needlessly. What
-lies beside the years in a region's folder has no day and is wanted by every selection of days: one
-request more for a region finds it.
+lies beside the years in a region's folder has no day and is wanted by every selection of days, and
+what lies in the folder of a year or a month, beside those of the days, by every selection that the
+year or the month overlaps: up to five requests more for a region find it.
 Folders are listed some ahead, in parallel, since an organisation has thousands of them.
 """
 
@@ -45,7 +46,8 @@ _REGION = re.compile(r"(?:^|/)(\d{12})/(CloudTrail(?:-[A-Za-z]+)?)/([^/]+)/")
 _NEVER_OURS = re.compile(r"^aws-account-id=")
 """Flow logs in folders named for Hive, beside the accounts' own."""
 _ACCOUNT_ID = re.compile(r"^\d{12}$")
-_YEAR = re.compile(r"^\d{4}$")
+_DIGITS: Final = (4, 2, 2)
+"""The digits of a year, a month and a day as folders in a region's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +186,8 @@ class Listing:
             span = _days(folder.prefix, whole, selection)
             if known := self._after(whole):
                 span = replace(span, after=known)
-            limited = folder.prefix == whole and (span.after or span.before)
-            looked = limited and (self._beside or not known)
-            return [span, *(self._undated(span) if looked else ())]
+            looked = (span.after or span.before) and (self._beside or not known)
+            return [span, *(self._beside_days(span, span.prefix, whole) if looked else ())]
         if found := _KIND.search(path):
             if not _in(found[1], selection.accounts):
                 return []
@@ -205,13 +206,23 @@ class Listing:
             )
         return self._foreign(folder)
 
-    def _undated(self, span: Span) -> list[Step]:
-        """What lies in a region's folder beside the years, apart from what the span holds."""
-        return [
-            Span(step.prefix) if isinstance(step, Folder) else step
-            for step in self._inside(Folder(span.prefix), lambda name: not _YEAR.match(name))
-            if not _holds(span, step.key if isinstance(step, Entry) else step.prefix)
-        ]
+    def _beside_days(self, span: Span, prefix: str, region: str) -> Iterator[Step]:
+        """What lies beside the folders of years, months and days, apart from what the span holds.
+
+        Only folders that the span begins or ends in can hold some of it: the others are in the
+        span, or their days are not selected.
+        """
+        level = prefix.count("/", len(region))
+        if level >= len(_DIGITS):
+            return
+        for step in self._inside(Folder(prefix), lambda _: True):
+            name = step.key if isinstance(step, Entry) else step.prefix
+            last = name[:-1].rsplit("/", 1)[-1]
+            if isinstance(step, Entry) or not (last.isdigit() and len(last) == _DIGITS[level]):
+                if not _holds(span, name):
+                    yield step if isinstance(step, Entry) else Span(name)
+            elif span.after.startswith(name) or span.before.startswith(name):
+                yield from self._beside_days(span, name, region)
 
     def _inside(self, folder: Folder, keep: Callable[[str], bool]) -> list[Step]:
         """The keys and the folders right inside, of the folders only those whose name is kept."""

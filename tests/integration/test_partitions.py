@@ -90,6 +90,9 @@ def trail_of(chance: Random) -> dict[str, list[dict[str, Any]]]:
 def folder_of(chance: Random, account: str, region: str, day: date) -> str:
     if chance.random() < 0.2:
         return chance.choice(["exports", f"AWSLogs/{account}/CloudTrail"])
+    if chance.random() < 0.2:
+        period = chance.choice(["%Y", "%Y/%m"])
+        return f"AWSLogs/{account}/CloudTrail/{region}/{day:{period}}"
     return f"AWSLogs/{account}/CloudTrail/{region}/{day:%Y/%m/%d}"
 
 

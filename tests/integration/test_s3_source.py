@@ -251,14 +251,16 @@ def test_only_what_matters_is_listed(fill: Fill, opened: Callable[..., S3Source]
     found = keys(source, week)
     assert len(found) == 24  # the week's days and the one after
     assert {key.split("/2023/")[0] for key in found} == {f"AWSLogs/{ONE}/CloudTrail/eu-west-1"}
-    # the bucket, AWSLogs/, the account, CloudTrail/, the region's folder for what lies beside the
-    # years, and one page from the first day on
+    # the bucket, AWSLogs/, the account, CloudTrail/, the folders of the region, the year and the
+    # month for what lies beside the days, and one page from the first day on
     assert [request["Prefix"] for request in made] == [
         "",
         "AWSLogs/",
         f"AWSLogs/{ONE}/",
         f"AWSLogs/{ONE}/CloudTrail/",
         f"AWSLogs/{ONE}/CloudTrail/eu-west-1/",
+        f"AWSLogs/{ONE}/CloudTrail/eu-west-1/2023/",
+        f"AWSLogs/{ONE}/CloudTrail/eu-west-1/2023/06/",
         f"AWSLogs/{ONE}/CloudTrail/eu-west-1/",
     ]
     assert made[-1]["StartAfter"] == f"AWSLogs/{ONE}/CloudTrail/eu-west-1/2023/06/01/"
@@ -271,7 +273,7 @@ def test_listing_stops_behind_the_last_day(fill: Fill, opened: Callable[..., S3S
     made = requests_of(source)
     found = keys(source, Selection(date(2024, 3, 10), date(2024, 3, 11)))
     assert len(found) == 900
-    assert len(made) == 2
+    assert len(made) == 4  # three for what lies beside years, months and days
 
 
 @pytest.mark.parametrize("start", ["", "AWSLogs/", f"AWSLogs/{ONE}/CloudTrail/eu-west-1/"])
@@ -293,6 +295,44 @@ def test_what_has_no_day_is_in_every_selection_of_days(
         (Selection(since=date(2030, 1, 1), accounts=only), []),
     ):
         assert sorted(keys(source, selection)) == sorted([*undated, *wanted]), selection
+
+
+@pytest.mark.parametrize("start", ["", "2024/", "2024/0", "2024/03/"])
+def test_what_lies_in_a_months_or_years_folder_is_in_every_selection_that_overlaps_it(
+    fill: Fill, opened: Callable[..., S3Source], start: str
+) -> None:
+    region = f"AWSLogs/{ONE}/CloudTrail/eu-west-1/"
+    march = [f"{region}2024/03/{name}" for name in ("00.gz", "3/x.gz", "all/x.gz", "merged.gz")]
+    april = [f"{region}2024/04/{name}" for name in ("0.gz", "merged.gz")]
+    year = [f"{region}2024/{name}" for name in ("0.gz", "05x/x.gz", "year.gz")]
+    unpadded = [f"{region}2024/3/merged.gz"]
+    other = [f"{region}2023/year.gz", f"{region}2025/year.gz", f"{region}2024/02/merged.gz"]
+    days = [f"{region}2024/03/{day:02}/a.json.gz" for day in range(1, 32)]
+    fill([*march, *april, *year, *unpadded, *other, *days])
+    source = opened(f"{region}{start}")
+    for selection, wanted in (
+        (Selection(date(2024, 3, 10), date(2024, 3, 20)), [*march, *year, *unpadded, *days[9:21]]),
+        (Selection(date(2024, 3, 5), date(2024, 3, 5)), [*march, *year, *unpadded, *days[4:6]]),
+        (
+            Selection(date(2024, 3, 31), date(2024, 4, 30)),
+            [*march, *april, *year, *unpadded, *days[30:]],
+        ),
+        (
+            Selection(since=date(2024, 3, 10)),
+            [*march, *april, *year, *unpadded, *days[9:], other[1]],
+        ),
+        (Selection(until=date(2024, 3, 3)), [*march, *year, *unpadded, *days[:4], *other[::2]]),
+        (Selection(since=date(2025, 7, 1)), other[1:2]),
+    ):
+        chosen_keys = [
+            key
+            for key in wanted
+            if key.startswith(f"{region}{start}") and not ("/03/3/" in key and selection.since)
+        ]
+        found = [
+            key for key in keys(source, selection) if "/03/3/" not in key or not selection.since
+        ]
+        assert sorted(found) == sorted(chosen_keys), selection
 
 
 def test_a_folder_that_names_no_region_is_in_every_selection_of_regions(

@@ -34,6 +34,28 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], str, bool]] = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("folder", "since", "until", "wanted"),
+    [
+        ("2025/03", "2025-03-02", None, False),
+        ("2025/03", None, "2025-02-28", True),
+        ("2025/03", "2025-03-05", "2025-03-31", False),
+        ("2025/03", "2025-03-01", "2025-03-01", True),
+        ("2025/03", "2025-03-02", "2025-03-31", False),
+        ("2025", "2025-03-01", "2025-03-31", False),
+        ("2026", "2026-01-01", "2026-01-01", True),
+    ],
+)
+def test_a_months_folder_counts_as_that_of_its_day_nearest_to_the_record(
+    folder: str, since: str | None, until: str | None, wanted: bool
+) -> None:
+    path = f"s3://b/AWSLogs/111122223333/CloudTrail/us-east-1/{folder}/merged.json.gz"
+    selection = Selection(*(day and date.fromisoformat(day) for day in (since, until)))
+    choice = RecordFilter(Settings(), selection, today=TODAY).of(TrailObject(path, "", 0))
+    assert choice is not None
+    assert choice.accepts(view_of(RECORD), RECORD, "2025.02.20") is wanted
+
+
 FOLDER = "s3://b/AWSLogs/222233334444/CloudTrail/eu-west-1/2025/03/09/k.json.gz"
 """Of another account, region and day than the record's own."""
 

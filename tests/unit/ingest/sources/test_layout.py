@@ -40,6 +40,35 @@ WHOLE = Place("CloudTrail", ACCOUNT, "eu-west-1", DAY)
         ),
         (f"AWSLogs/{ACCOUNT}/CloudTrail/x.json.gz", Place("CloudTrail", ACCOUNT)),
         (
+            f"AWSLogs/{ACCOUNT}/CloudTrail/eu-west-1/2024/02/merged.json.gz",
+            Place(
+                "CloudTrail",
+                ACCOUNT,
+                "eu-west-1",
+                days=(date(2024, 2, 1), date(2024, 2, 29)),
+            ),
+        ),
+        (
+            f"AWSLogs/{ACCOUNT}/CloudTrail/eu-west-1/2024/merged.json.gz",
+            Place(
+                "CloudTrail",
+                ACCOUNT,
+                "eu-west-1",
+                days=(date(2024, 1, 1), date(2024, 12, 31)),
+            ),
+        ),
+        (f"{ACCOUNT}/CloudTrail/eu-west-1/2024/03/{NAME}", WHOLE),
+        (f"{ACCOUNT}/CloudTrail/eu-west-1/2024/3/1/x.gz", WHOLE),
+        (
+            f"{ACCOUNT}/CloudTrail/eu-west-1/2024/04/{NAME}",
+            Place(
+                "CloudTrail",
+                ACCOUNT,
+                "eu-west-1",
+                days=(date(2024, 4, 1), date(2024, 4, 30)),
+            ),
+        ),
+        (
             f"AWSLogs/{ACCOUNT}/CloudTrail/eu-west-1/2024/13/41/x.json.gz",
             Place("CloudTrail", ACCOUNT, "eu-west-1", None),
         ),
