@@ -8,11 +8,11 @@ every other one is skipped and counted by what it is.
 from __future__ import annotations
 
 import re
-import zlib
 from typing import Final
 
+from ingest.reading.gzip_layers import GzipDamage, inflated
+
 _MOST_INFLATED: Final = 1024 * 1024
-_LAYERS: Final = 4
 
 _RECORD: Final = re.compile(
     rb'"(?:eventSource|eventName|eventTime|eventVersion|CloudTrailEvent|logEvents|detail-type)'
@@ -81,11 +81,12 @@ def _json_kind(text: bytes) -> str | None:
 
 def plain(head: bytes) -> bytes:
     """The beginning of the content below its gzip layers, as far as it can be inflated."""
-    for _ in range(_LAYERS):
-        if not head.startswith(b"\x1f\x8b"):
-            break
-        try:
-            head = zlib.decompressobj(31).decompress(head, _MOST_INFLATED)
-        except zlib.error:
-            break
-    return head
+    parts: list[bytes] = []
+    try:
+        for piece in inflated(iter((head,)), _MOST_INFLATED, careful=True):
+            parts.append(piece)
+            if sum(map(len, parts)) >= _MOST_INFLATED:
+                break
+    except GzipDamage:  # the rest of the object is not here
+        return b"".join(parts) or head
+    return b"".join(parts)

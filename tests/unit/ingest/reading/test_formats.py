@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.reading import ReadLimits
+from ingest.reading.recognise import may_be_trail
 from tests.unit.ingest.reading.formats import FORMATS, TINY, Reading, Record, compact, gzipped
 from trailhound.errors import FileTooLargeError, NotATrailFileError
 
@@ -94,6 +95,12 @@ def test_the_usual_file_is_one_chunk() -> None:
     assert chunk.positions == range(3)
 
 
+def _line(data: bytes, number: int) -> bytes:
+    """The first line, or all others."""
+    at = data.index(b"\n") + 1
+    return data[at:] if number else data[:at]
+
+
 def _mixed(records: list[Record]) -> bytes:
     first, second, third, fourth = records
     parts: list[object] = [
@@ -120,6 +127,14 @@ def _mixed(records: list[Record]) -> bytes:
         lambda data: gzipped(b"") + gzipped(data) + gzipped(b""),
         lambda data: gzipped(gzipped(data)),
         lambda data: gzipped(gzipped(gzipped(data)) + gzipped(gzipped(b""))),
+        lambda data: gzipped(_line(data, 0)) + _line(data, 1),
+        lambda data: gzipped(gzipped(_line(data, 0)) + _line(data, 1)),
+        lambda data: gzipped(gzipped(gzipped(_line(data, 0)) + _line(data, 1)) + b"\n\n"),
+        lambda data: _line(data, 0) + gzipped(_line(data, 1)),
+        lambda data: gzipped(_line(data, 0) + gzipped(_line(data, 1))),
+        lambda data: gzipped(gzipped(_line(data, 0)) + gzipped(gzipped(_line(data, 1)))),
+        lambda data: gzipped(_line(data, 0)) + b"\n" * 40 + gzipped(gzipped(_line(data, 1))),
+        lambda data: gzipped(gzipped(data[:50]) + gzipped(gzipped(data[50:]))),
     ],
 )
 def test_lines_of_several_shapes_in_several_wrappings(
@@ -150,6 +165,7 @@ def test_gzip_in_gzip_is_bounded_in_depth_and_in_size() -> None:
         data = gzipped(data)
     deep = Reading(data)
     assert isinstance(deep.error, NotATrailFileError)
+    assert may_be_trail(gzipped(b"") + gzipped(compact({"Records": [{"eventVersion": "1"}]})))
     small = ReadLimits(max_uncompressed=10_000)
     assert isinstance(Reading(gzipped(gzipped(bytes(200_000))), small).error, FileTooLargeError)
     random = gzipped(Random(1).randbytes(200_000))
