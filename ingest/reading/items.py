@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -25,6 +26,8 @@ from ingest.reading.values import REFUSED, Broken, Cut, balanced_end, end_of_val
 _ROW = msgspec.json.Decoder(list[msgspec.Raw])
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _MOST_WRAPPINGS = 3
+_BROKEN_RECORD = re.compile(rb'\{.{0,4000}?"event(?:Version|Time|Name|Source|ID)"', re.DOTALL)
+"""What begins as a record does, where it is no JSON: half of one, say."""
 CONTROL_MESSAGE = b'"CONTROL_MESSAGE"'
 
 _ENVELOPES: dict[str, Callable[[Probe], bytes]] = {
@@ -60,10 +63,10 @@ class Items:
                 self._builder.record(text)
             return
         if text[:1] in (b'"', b"[") and not broken and form in ("array", "objects"):
-            inner = _record_within(text)
-            if inner:
-                self.take(form, inner)
-            else:
+            inner = _records_within(text)
+            for each in inner:
+                self.take(form, each)
+            if not inner:
                 self._builder.fault(
                     text, f"not_an_object: {name_of(text)} in the place of a record"
                 )
@@ -83,8 +86,9 @@ class Items:
                 self._builder.record(text)
         elif is_control_message(found):
             return
-        elif not broken and form in ("array", "objects") and (inner := _record_in_member(text)):
-            self.take(form, inner)
+        elif not broken and form in ("array", "objects") and (inner := _records_in_members(text)):
+            for each in inner:
+                self.take(form, each)
         else:
             self._builder.fault(text, _why_not(found))
 
@@ -126,46 +130,43 @@ class Items:
             self._builder.fault(inner, reason)
 
 
-def _record_within(text: bytes, depth: int = 0) -> bytes:
-    """The record in a string or in a row, as `lookup-events --query` gives them; empty where there
-    is none.
+def _records_within(text: bytes, depth: int = 0) -> list[bytes]:
+    """The records in a string or in a row, as `lookup-events --query` gives them.
 
     `Events[].CloudTrailEvent` is a list of strings, `Events[].[EventId, CloudTrailEvent]` a list of
-    rows with one such string in each.
+    rows with one such string in each, `Events[*].CloudTrailEvent` of several pages rows with many.
+    A record in them that cannot be read is among them as it is, so that it is not lost.
     """
     if text.startswith(b'"'):
         inner = string_text(text, "").strip()
         with suppress(Cut, Broken):
             if inner[:1] in (b"{", b'"') and end_of_value(inner, 0) == len(inner):
-                return inner if inner.startswith(b"{") else _deeper(inner, depth)
-        return b""
+                return [inner] if inner.startswith(b"{") else _deeper(inner, depth)
+        return [text] if depth and _BROKEN_RECORD.match(inner) else []
     if text.startswith(b"["):
         try:
             row = _ROW.decode(text)
         except (*REFUSED, RecursionError):
-            return b""
-        held = [inner for each in row if (inner := _deeper(bytes(each), depth))]
-        return held[0] if len(held) == 1 else b""
-    return text if depth and text.startswith(b"{") and _is_one(probe(text)) else b""
+            return []
+        return [inner for each in row for inner in _deeper(bytes(each), depth)]
+    return [text] if depth and text.startswith(b"{") and _is_one(probe(text)) else []
 
 
-def _record_in_member(text: bytes) -> bytes:
-    """The record that one member holds as a string, as `lookup-events --query` gives it under a
-    name of the user's choice (`Events[].{time: EventTime, event: CloudTrailEvent}`); empty where
-    none does, or more than one.
+def _records_in_members(text: bytes) -> list[bytes]:
+    """The records that members hold as strings, as `lookup-events --query` gives them under names
+    of the user's choice (`Events[].{time: EventTime, event: CloudTrailEvent}`).
     """
     try:
         members = _OBJECT.decode(text)
     except (*REFUSED, RecursionError):
-        return b""
+        return []
     texts = (bytes(each) for each in members.values())
-    held = [inner for each in texts if each[:1] == b'"' and (inner := _record_within(each))]
-    held = [inner for inner in held if probe(inner).is_certainly_a_record]
-    return held[0] if len(held) == 1 else b""
+    held = [inner for each in texts if each[:1] == b'"' for inner in _records_within(each, 1)]
+    return [each for each in held if each[:1] == b'"' or probe(each).is_certainly_a_record]
 
 
-def _deeper(text: bytes, depth: int) -> bytes:
-    return _record_within(text, depth + 1) if depth < _MOST_WRAPPINGS else b""
+def _deeper(text: bytes, depth: int) -> list[bytes]:
+    return _records_within(text, depth + 1) if depth < _MOST_WRAPPINGS else []
 
 
 def _is_one(found: Probe) -> bool:

@@ -50,7 +50,9 @@ def test_a_months_folder_counts_as_that_of_its_day_nearest_to_the_record(
     folder: str, since: str | None, until: str | None, wanted: bool
 ) -> None:
     path = f"s3://b/AWSLogs/111122223333/CloudTrail/us-east-1/{folder}/merged.json.gz"
-    selection = Selection(*(day and date.fromisoformat(day) for day in (since, until)))
+    selection = Selection(
+        date.fromisoformat(since) if since else None, date.fromisoformat(until) if until else None
+    )
     choice = RecordFilter(Settings(), selection, today=TODAY).of(TrailObject(path, "", 0))
     assert choice is not None
     assert choice.accepts(view_of(RECORD), RECORD, "2025.02.20") is wanted

@@ -186,3 +186,32 @@ def test_what_only_looks_like_a_format_is_no_trail_file(text: str) -> None:
     reading = Reading(text.encode())
     assert isinstance(reading.error, NotATrailFileError)
     assert reading.records == []
+
+
+@pytest.mark.parametrize("limits", [ReadLimits(), TINY], ids=["whole", "window"])
+def test_a_row_may_hold_several_records(limits: ReadLimits) -> None:
+    records = [{"eventVersion": "1", "eventID": str(n), "eventTime": "t"} for n in range(6)]
+    one, two, three, four, five, six = map(json.dumps, records)
+    text = compact(
+        [
+            [one, two],
+            ["id", three, [four]],
+            {"first": five, "second": six, "note": "{}"},
+        ]
+    )
+    reading = Reading(text.encode(), limits)
+    assert (reading.error, reading.faults) == (None, [])
+    assert reading.records == records
+
+
+def test_a_record_of_a_row_that_cannot_be_read_is_a_fault_beside_the_others() -> None:
+    good = {"eventVersion": "1", "eventID": "1", "eventTime": "t"}
+    half = json.dumps(good)[:-5]
+    for text in (
+        compact([[json.dumps(good), half]]).encode(),
+        compact([{"a": json.dumps(good), "b": half}]).encode(),
+    ):
+        reading = Reading(text)
+        assert reading.error is None
+        assert reading.records == [good]
+        assert len(reading.faults) == 1
