@@ -177,6 +177,10 @@ def main() -> None:
         "--minutes", type=float, default=10.0, help="of soak, delay and notify-delay"
     )
     parser.add_argument("--refresh", default="30s", help="index.refresh_interval of delay")
+    parser.add_argument(
+        "--product",
+        help="of rules: an Elasticsearch to compare with OpenSearch, such as elasticsearch-9.5",
+    )
     parser.add_argument("--url", help="an engine that runs; default: one of their own")
     wanted = parser.parse_args()
     console.print(
@@ -184,6 +188,14 @@ def main() -> None:
     )
     parts = wanted.parts or USUAL
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    if wanted.product:
+        from bench import products  # its engine is a helper of the tests
+
+        found = products.against_opensearch(
+            wanted.product, wanted.events or EVENTS, wanted.rounds, console.print
+        )
+        results[wanted.product] = found
+        parts = [name for name in parts if name not in (*USUAL, "rules")]
     if on_an_engine := [name for name in parts if name != RULES]:
         with ground(wanted.url) as where:
             bench = Bench(where, EVENTS, wanted.rounds, wanted.minutes, wanted.refresh)

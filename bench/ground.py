@@ -82,8 +82,15 @@ def fresh_namespace(ground: BenchEnvironment, name: str) -> Iterator[tuple[OpenS
     try:
         yield client, settings
     finally:
-        client.indices.delete(index=f"{name}-*", params={"expand_wildcards": "all"})
+        if made := names_of(client, f"{name}-*"):
+            client.indices.delete(index=",".join(made))
         client.transport.perform_request("DELETE", f"/_index_template/{name}-*")
+
+
+def names_of(client: OpenSearch, pattern: str) -> list[str]:
+    """The indices, closed ones too, whose names match a pattern."""
+    rows = client.cat.indices(index=pattern, format="json", expand_wildcards="all", h="index")
+    return [row["index"] for row in rows]
 
 
 def quiet_enricher(settings: Settings) -> Enricher:

@@ -13,7 +13,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from bench.capacity import processor_seconds
-from bench.ground import BenchEnvironment, finished, fresh_namespace
+from bench.ground import BenchEnvironment, finished, fresh_namespace, names_of
 from bench.indexing import replay
 from bench.recordings import DATA
 from detections.compiled import Compiled
@@ -76,7 +76,7 @@ def measure(
     rules with at most one hit in 1,000 events: the time of the others is that of reading their
     hits, and no answer about the search.
     """
-    first, last, events = _extent(client, settings)
+    first, last, events = extent(client, settings)
     soon = last + timedelta(milliseconds=1)
     history = Span(first, soon)
     recent = Span(soon - LAST, soon, "event.ingested", oldest=soon - LAST - LATE)
@@ -119,10 +119,12 @@ def fill(client: OpenSearch, settings: Settings, trail: Path, copies: int) -> No
             replay(client, part, settings.ingest.in_flight)
     pattern = f"{settings.prefix}cloudtrail-*"
     client.indices.refresh(index=pattern)
-    client.indices.close(index=pattern)
+    # By name: Elasticsearch closes and deletes nothing by pattern.
+    days = ",".join(names_of(client, pattern))
+    client.indices.close(index=days)
     off = {"index.queries.cache.enabled": False, "index.requests.cache.enable": False}
     client.indices.put_settings(index=pattern, body=off)
-    client.indices.open(index=pattern)
+    client.indices.open(index=days)
     client.cluster.health(params={"wait_for_status": "yellow"})
 
 
@@ -220,7 +222,7 @@ def _processor(pid: int | None) -> float:
     return 0.0 if pid is None else processor_seconds(pid)
 
 
-def _extent(client: OpenSearch, settings: Settings) -> tuple[datetime, datetime, int]:
+def extent(client: OpenSearch, settings: Settings) -> tuple[datetime, datetime, int]:
     """The first and the last event time, and how many events there are."""
     field = {"field": "@timestamp"}
     reply = client.search(

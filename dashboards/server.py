@@ -11,11 +11,9 @@ import base64
 import json
 import ssl
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-import certifi
 import urllib3
 from urllib3.exceptions import HTTPError, InsecureRequestWarning, LocationParseError
 
@@ -23,6 +21,7 @@ from dashboards.imported import Imported, outcomes
 from dashboards.ndjson import Line, parse, written
 from trailhound import __version__
 from trailhound.cluster.client import refuse_serverless
+from trailhound.cluster.login import api_key, read_secret, tls_context
 from trailhound.cluster.refusals import shown
 from trailhound.errors import (
     DashboardsRefusedError,
@@ -154,7 +153,11 @@ def _headers(settings: DashboardsSettings) -> dict[str, str]:
     }
     if settings.tenant:
         headers["securitytenant"] = settings.tenant
-    password = _password(settings)
+    if (key := api_key(settings, "dashboards")) is not None:
+        return {**headers, "authorization": f"ApiKey {key}"}
+    password = read_secret(
+        "dashboards.password", "the password", settings.password, settings.password_file
+    )
     if settings.username is None and password is None:
         return headers
     if settings.username is None or password is None:
@@ -168,38 +171,11 @@ def _headers(settings: DashboardsSettings) -> dict[str, str]:
     return {**headers, "authorization": f"Basic {login}"}
 
 
-def _password(settings: DashboardsSettings) -> str | None:
-    if settings.password is not None:
-        return settings.password.get_secret_value()
-    if settings.password_file is None:
-        return None
-    try:
-        return settings.password_file.expanduser().read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(
-            f"dashboards.password_file {settings.password_file} cannot be read: "
-            f"{getattr(error, 'strerror', None) or 'it is not UTF-8'}",
-            hint="it holds the password and nothing else",
-        ) from None
-
-
 def _tls(settings: DashboardsSettings) -> ssl.SSLContext:
-    bundle: Path | None = settings.ca_bundle
-    try:
-        context = ssl.create_default_context(cafile=bundle.expanduser() if bundle else None)
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(
-            f"dashboards.ca_bundle {bundle} cannot be used: {error.strerror or error}",
-            hint="it is a PEM file of the authorities to trust",
-        ) from None
-    if bundle is None:
-        context.load_verify_locations(certifi.where())
     if not settings.verify_certs:
         # It was asked for by name: no need to warn at every request.
         urllib3.disable_warnings(InsecureRequestWarning)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
+    return tls_context(settings, "dashboards")
 
 
 def _unreachable(where: str, error: Exception) -> DashboardsUnreachableError:
@@ -207,6 +183,8 @@ def _unreachable(where: str, error: Exception) -> DashboardsUnreachableError:
     hint = "start it, or check dashboards.url"
     if "CERTIFICATE_VERIFY_FAILED" in said:
         hint = "name its CA: dashboards.ca_bundle"
+    elif "CERTIFICATE_REQUIRED" in said or "certificate required" in said:
+        hint = "it wants a client certificate: dashboards.client_cert and dashboards.client_key"
     elif "WRONG_VERSION_NUMBER" in said or "record layer" in said:
         hint = "the server seems to use plain HTTP: write http://"
     return DashboardsUnreachableError(f"{where} cannot be reached: {said[:_LONGEST]}", hint=hint)
@@ -227,8 +205,9 @@ def _refused(where: str, reply: urllib3.BaseHTTPResponse) -> DashboardsRefusedEr
         )
     if status == 401:
         return DashboardsRefusedError(
-            f"{where} refused the login: wrong or missing user and password",
-            hint="check dashboards.username and TRAILHOUND_DASHBOARDS__PASSWORD",
+            f"{where} refused the login: wrong or missing user and password, or API key",
+            hint="check dashboards.username and TRAILHOUND_DASHBOARDS__PASSWORD, or "
+            "TRAILHOUND_DASHBOARDS__API_KEY",
         )
     if status == 403 and _said(reply):
         return DashboardsRefusedError(

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from email.parser import BytesParser
 from email.policy import HTTP
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -31,6 +32,8 @@ class Api:
 
     url: str = ""
     login: str | None = None
+    api_key: str | None = None
+    """Asked for instead of a user and password, as Elasticsearch has it: encoded."""
     base: str = ""
     stored: dict[tuple[str, str], dict[Key, Object]] = field(default_factory=dict)
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
@@ -127,8 +130,9 @@ class _Handler(BaseHTTPRequestHandler):
             status, extra, content = self.api.answer
             self._reply(status, content, extra)
             return
-        wanted = self.api.login and base64.b64encode(self.api.login.encode()).decode()
-        if wanted and headers.get("authorization") != f"Basic {wanted}":
+        login = self.api.login and base64.b64encode(self.api.login.encode()).decode()
+        wanted = f"ApiKey {self.api.api_key}" if self.api.api_key else login and f"Basic {login}"
+        if wanted and headers.get("authorization") != wanted:
             self._reply(401, b'{"statusCode":401,"message":"Unauthorized"}')
             return
         wanted = "kbn-xsrf" if self.api.kibana else "osd-xsrf"
@@ -176,14 +180,21 @@ def _uploaded(content_type: str, body: bytes) -> list[Object]:
 
 
 @contextmanager
-def serving(base: str = "", tls: tuple[str, str] | None = None) -> Iterator[Api]:
-    """The server on a free port of the loopback address; `tls` names certificate and key."""
+def serving(
+    base: str = "", tls: tuple[str, str] | None = None, clients: Path | None = None
+) -> Iterator[Api]:
+    """The server on a free port of the loopback address; `tls` names certificate and key,
+    `clients` the authorities one of which must have issued a client's certificate.
+    """
     api = Api(base=base)
     handler = type("Handler", (_Handler,), {"api": api})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     if tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*tls)
+        if clients:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(clients)
         server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -35,8 +35,9 @@ def check_filter(settings: Settings) -> Iterator[tuple[Location, str]]:
 
 
 def _files(settings: Settings) -> Iterator[tuple[Location, Path | None]]:
-    for name in ("password_file", "ca_bundle", "client_cert", "client_key"):
-        yield ("cluster", name), getattr(settings.cluster, name)
+    for section in ("cluster", "dashboards"):
+        for name in ("password_file", "api_key_file", "ca_bundle", "client_cert", "client_key"):
+            yield (section, name), getattr(getattr(settings, section), name)
     for position, channel in enumerate(settings.notify.channels):
         for name in ("url_file", "secret_file", "ca_bundle"):
             yield ("notify", "channels", position, name), getattr(channel, name)

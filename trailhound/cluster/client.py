@@ -10,20 +10,17 @@ from __future__ import annotations
 import base64
 import logging
 import re
-import ssl
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
-import certifi
 from opensearchpy import OpenSearch, Transport, Urllib3AWSV4SignerAuth, Urllib3HttpConnection
 from opensearchpy.exceptions import ConnectionError as NoConnection
 from opensearchpy.exceptions import OpenSearchException, TransportError
-from pydantic import SecretStr
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from trailhound import __version__
+from trailhound.cluster.login import api_key, read_secret, tls_context
 from trailhound.cluster.refusals import cluster_errors, shown, translate
 from trailhound.errors import SettingsError
 from trailhound.settings import ClusterSettings, Settings
@@ -31,7 +28,6 @@ from trailhound.settings import ClusterSettings, Settings
 __all__ = ["cluster_errors", "connect", "shown", "translate"]
 
 _SERVERLESS = re.compile(r"(?:^|\.)aoss(?:-fips)?\.amazonaws\.com(?:\.cn)?\.?$", re.IGNORECASE)
-_ENCODED_KEY = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _AWS_REGION = re.compile(r"\.([a-z]{2}(?:-[a-z]+)+-\d)\.es\.amazonaws\.com")
 
 # botocore logs the request it signs, session token included, at DEBUG.
@@ -110,7 +106,7 @@ def connect(
         retry_on_timeout=False,
         retry_on_status=(),
         **_signature(settings, addresses),
-        **(_tls(cluster) if any(each.scheme == "https" for each in addresses) else {}),
+        **_tls(cluster, addresses),
     )
 
 
@@ -198,7 +194,10 @@ def _headers(cluster: ClusterSettings, addresses: list[SplitResult]) -> dict[str
         return headers
     if (key := _api_key(cluster)) is not None:
         return {**headers, "authorization": f"ApiKey {key}"}
-    username, password = cluster.username, _password(cluster)
+    username = cluster.username
+    password = read_secret(
+        "cluster.password", "the password", cluster.password, cluster.password_file
+    )
     for address in addresses:
         if username is None and address.username is not None:
             username, password = unquote(address.username), unquote(address.password or "")
@@ -219,84 +218,23 @@ def _headers(cluster: ClusterSettings, addresses: list[SplitResult]) -> dict[str
 def _api_key(cluster: ClusterSettings) -> str | None:
     """The encoded key to log in with; None where the login is another.
 
-    Raises `SettingsError` if one is required and there is none, or none that a header can hold.
+    Raises `SettingsError` where one is wanted and there is none, or none that a header can hold.
     """
     if cluster.auth == "basic":
         return None
-    key = _secret("api_key", "the key", cluster.api_key, cluster.api_key_file)
-    if key is None:
-        if cluster.auth != "api_key":
-            return None
+    key = api_key(cluster, "cluster")
+    if key is None and cluster.auth == "api_key":
         raise SettingsError(
             "login by API key needs cluster.api_key",
             hint="set TRAILHOUND_CLUSTER__API_KEY or cluster.api_key_file",
         )
-    if not _ENCODED_KEY.fullmatch(key):
-        raise SettingsError(
-            "cluster.api_key is not an encoded API key",
-            hint="give the value of `encoded`, which is Base64 of id:api_key",
-        )
     return key
 
 
-def _password(cluster: ClusterSettings) -> str | None:
-    return _secret("password", "the password", cluster.password, cluster.password_file)
-
-
-def _secret(name: str, what: str, value: SecretStr | None, file: Path | None) -> str | None:
-    """A secret of the settings, given as it is or as the file that holds it and nothing else."""
-    if value is not None:
-        return value.get_secret_value()
-    if file is None:
-        return None
-    try:
-        return file.expanduser().read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(
-            f"cluster.{name}_file {file} cannot be read: "
-            f"{getattr(error, 'strerror', None) or 'it is not UTF-8'}",
-            hint=f"it holds {what} and nothing else",
-        ) from None
-
-
-def _tls(cluster: ClusterSettings) -> dict[str, Any]:
-    """The TLS context: the CA bundle, else the system's and certifi's; the client's certificate."""
-    context = ssl.create_default_context(cafile=_file("ca_bundle", cluster.ca_bundle))
-    if cluster.ca_bundle is None:
-        context.load_verify_locations(certifi.where())
-    if not cluster.verify_certs:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    certificate = _file("client_cert", cluster.client_cert)
-    key = _file("client_key", cluster.client_key)
-    if certificate is None:
-        return {"ssl_context": context}
-    try:
-        context.load_cert_chain(certificate, key)
-    except ssl.SSLError as error:
-        raise SettingsError(
-            f"cluster.client_cert {certificate} and its key cannot be used: {error.reason}",
-            hint="both are PEM files; the key is cluster.client_key, or in the certificate's file",
-        ) from None
-    return {"ssl_context": context}
-
-
-def _file(name: str, path: Path | None) -> str | None:
-    """The path of a PEM file that is there; `None` where none is set."""
-    if path is None:
-        return None
-    try:
-        content = path.expanduser().read_bytes()
-    except OSError as error:
-        raise SettingsError(
-            f"cluster.{name} {path} cannot be read: {error.strerror}", hint="check the path"
-        ) from None
-    if b"-----BEGIN" not in content:
-        raise SettingsError(
-            f"cluster.{name} {path} holds nothing in PEM form",
-            hint="convert it with `openssl x509` or `openssl pkcs12`",
-        )
-    return str(path.expanduser())
+def _tls(cluster: ClusterSettings, addresses: list[SplitResult]) -> dict[str, Any]:
+    if not any(each.scheme == "https" for each in addresses):
+        return {}
+    return {"ssl_context": tls_context(cluster, "cluster")}
 
 
 def _signature(settings: Settings, addresses: list[SplitResult]) -> dict[str, Any]:

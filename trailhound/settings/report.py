@@ -38,7 +38,7 @@ class ReportSettings(Section):
 
 
 class DashboardsSettings(Section):
-    """OpenSearch Dashboards: for importing, exporting and opening dashboards, and for links."""
+    """OpenSearch Dashboards or Kibana: to import, export and open dashboards, and for links."""
 
     LOCAL: ClassVar[str] = "http://127.0.0.1:5601"
 
@@ -48,7 +48,13 @@ class DashboardsSettings(Section):
     username: str | None = None
     password: SecretStr | None = None
     password_file: Path | None = None
+    api_key: SecretStr | None = None
+    """For Kibana: an API key of Elasticsearch, encoded (`encoded` in the reply that created it).
+    It goes before a user."""
+    api_key_file: Path | None = None
     ca_bundle: Path | None = None
+    client_cert: Path | None = None
+    client_key: Path | None = None
     verify_certs: bool = True
     tenant: str | None = None
     """Tenant of the security plugin: a name, `global` or `private`."""

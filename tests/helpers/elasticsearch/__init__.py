@@ -52,6 +52,7 @@ class Elasticsearch:
     folder: Path
     port: int
     version: str
+    heap_mb: int = HEAP_MB
 
     @property
     def url(self) -> str:
@@ -70,7 +71,7 @@ class Elasticsearch:
             process = subprocess.Popen(
                 [
                     str(artifacts.java()),
-                    f"-Xmx{HEAP_MB}m",
+                    f"-Xmx{self.heap_mb}m",
                     f"-Djava.io.tmpdir={self.folder / 'tmp'}",
                     "-Des.distribution.type=zip",
                     "-Dorg.elasticsearch.nativeaccess.enableVectorLibrary=false",

@@ -95,6 +95,34 @@ def test_login_tenant_workspace_and_base_path(tmp_path: Path) -> None:
             server(api).import_objects([VIEW], overwrite=True)
 
 
+def test_an_api_key_is_a_login_to_kibana(api: Api, tmp_path: Path) -> None:
+    api.api_key, api.kibana = "aWQ6a2V5", True
+    file = tmp_path / "key"
+    file.write_text("aWQ6a2V5\n", "utf-8")
+    for login in ({"api_key": "aWQ6a2V5"}, {"api_key_file": file, "username": "loader"}):
+        [made] = server(api, **login).import_objects([VIEW], overwrite=True)
+        assert made.outcome in ("imported", "replaced")
+    with pytest.raises(DashboardsRefusedError, match="or API key") as refused:
+        server(api, api_key="b3RoZXI6a2V5").import_objects([VIEW], overwrite=True)
+    said = f"{refused.value.message} {refused.value.hint}"
+    assert "TRAILHOUND_DASHBOARDS__API_KEY" in said
+    assert "b3RoZXI6a2V5" not in said
+    with pytest.raises(SettingsError, match=r"dashboards\.api_key is not an encoded API key"):
+        server(api, api_key="id:secret")
+
+
+def test_a_client_certificate_is_shown_where_it_is_asked_for(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    own, ours = authority.issue("dashboards"), authority.issue("loader")
+    tls = (str(own.certificate), str(own.key))
+    with serving(tls=tls, clients=authority.bundle) as api:
+        known = {"ca_bundle": authority.bundle}
+        with_it = server(api, **known, client_cert=ours.certificate, client_key=ours.key)
+        assert with_it.import_objects([VIEW], overwrite=False)[0].outcome == "imported"
+        with pytest.raises(DashboardsUnreachableError):
+            server(api, **known).import_objects([VIEW], overwrite=False)
+
+
 def test_tls_with_a_ca_of_ones_own(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     own = authority.issue("dashboards")
@@ -142,7 +170,10 @@ def test_nobody_there() -> None:
         {"username": "somebody"},
         {"password": "secret"},
         {"username": "somebody", "password_file": "/nowhere"},
+        {"api_key_file": "/nowhere"},
         {"url": "https://127.0.0.1", "ca_bundle": "/nowhere"},
+        {"url": "https://127.0.0.1", "ca_bundle": __file__},
+        {"url": "https://127.0.0.1", "client_cert": "/nowhere"},
     ],
 )
 def test_settings_that_cannot_be_used(settings: dict[str, Any]) -> None:

@@ -1,0 +1,120 @@
+"""Logins as settings give them: secrets, API keys, TLS with a certificate of one's own.
+
+The sections `cluster` and `dashboards` of the settings have the same keys for it; `section` is the
+name for messages.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from pathlib import Path
+from typing import Final, Protocol
+
+import certifi
+from pydantic import SecretStr
+
+from trailhound.errors import SettingsError
+
+_ENCODED_KEY: Final = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
+
+
+class Login(Protocol):
+    """What both sections have."""
+
+    @property
+    def api_key(self) -> SecretStr | None: ...
+    @property
+    def api_key_file(self) -> Path | None: ...
+    @property
+    def ca_bundle(self) -> Path | None: ...
+    @property
+    def client_cert(self) -> Path | None: ...
+    @property
+    def client_key(self) -> Path | None: ...
+    @property
+    def verify_certs(self) -> bool: ...
+
+
+def api_key(login: Login, section: str) -> str | None:
+    """The encoded key to log in with; None where there is none.
+
+    Raises `SettingsError` for one that cannot be read, or that a header cannot hold.
+    """
+    key = read_secret(f"{section}.api_key", "the key", login.api_key, login.api_key_file)
+    if key is not None and not _ENCODED_KEY.fullmatch(key):
+        raise SettingsError(
+            f"{section}.api_key is not an encoded API key",
+            hint="give the value of `encoded`, which is Base64 of id:api_key",
+        )
+    return key
+
+
+def read_secret(name: str, what: str, value: SecretStr | None, file: Path | None) -> str | None:
+    """A secret of the settings, given as it is or as the file that holds it and nothing else.
+
+    `name` is that of its setting, `NAME_file` that of the file's. Raises `SettingsError`.
+    """
+    if value is not None:
+        return value.get_secret_value()
+    if file is None:
+        return None
+    try:
+        return file.expanduser().read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"{name}_file {file} cannot be read: "
+            f"{getattr(error, 'strerror', None) or 'it is not UTF-8'}",
+            hint=f"it holds {what} and nothing else",
+        ) from None
+
+
+def tls_context(login: Login, section: str) -> ssl.SSLContext:
+    """The CA bundle, else the system's and certifi's; the client's certificate where there is one.
+
+    Raises `SettingsError` for a file that cannot be used.
+    """
+    bundle = _file(f"{section}.ca_bundle", login.ca_bundle)
+    try:
+        context = ssl.create_default_context(cafile=bundle)
+    except ssl.SSLError as error:
+        raise SettingsError(
+            f"{section}.ca_bundle {bundle} cannot be used: {error.reason}",
+            hint="it is a PEM file of the authorities to trust",
+        ) from None
+    if bundle is None:
+        context.load_verify_locations(certifi.where())
+    if not login.verify_certs:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    certificate = _file(f"{section}.client_cert", login.client_cert)
+    key = _file(f"{section}.client_key", login.client_key)
+    if certificate is None:
+        return context
+    try:
+        context.load_cert_chain(certificate, key)
+    except ssl.SSLError as error:
+        raise SettingsError(
+            f"{section}.client_cert {certificate} and its key cannot be used: {error.reason}",
+            hint=f"both are PEM files; the key is {section}.client_key, or in the certificate's "
+            "file",
+        ) from None
+    return context
+
+
+def _file(name: str, path: Path | None) -> str | None:
+    """The path of a PEM file that is there; `None` where none is set."""
+    if path is None:
+        return None
+    try:
+        content = path.expanduser().read_bytes()
+    except OSError as error:
+        raise SettingsError(
+            f"{name} {path} cannot be read: {error.strerror}", hint="check the path"
+        ) from None
+    if b"-----BEGIN" not in content:
+        raise SettingsError(
+            f"{name} {path} holds nothing in PEM form",
+            hint="convert it with `openssl x509` or `openssl pkcs12`",
+        )
+    return str(path.expanduser())
