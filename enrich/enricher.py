@@ -7,7 +7,7 @@ in a bounded cache; an event then costs a few look-ups and one join.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import orjson
@@ -20,9 +20,10 @@ from enrich.geo import GeoDatabase
 from enrich.identity import LONGEST_NAME, NOBODY, Identity, identity, role_session
 from enrich.memo import Memo
 from enrich.outcome import failed, is_error, reports_result
-from enrich.resources import Plan, has_ids, members, plan, resources
+from enrich.resources import has_ids, plan
 from enrich.risk import DEFAULT_RISK, RiskTable, score
 from enrich.threat import ThreatLists, indicator
+from enrich.touched import Room, Touched
 from enrich.view import RecordView, dumps, view_from
 from trailhound.errors import RecordError
 
@@ -37,8 +38,7 @@ class _Call(NamedTuple):
     written: bytes
     risk: int
     reports_result: bool
-    plan: Plan
-    has_ids: bool
+    touched: Callable[[RecordView], bytes]
 
 
 class Enricher:
@@ -60,6 +60,7 @@ class Enricher:
         self._databases = tuple(database for database in (asn, city) if database)
         self._threats = threats if threats is not None and threats.lists else None
         self._risks = tuple(self._risk(bits) for bits in range(16))
+        self._room = Room()
         self._days: Memo[str, str] = Memo(_day, limit=8_192, longest=10)
         self._calls: Memo[str, _Call] = Memo(self._call, limit=16_384, longest=256)
         self._sessions: Memo[str, bytes] = Memo(_session, limit=16_384, longest=512)
@@ -80,7 +81,7 @@ class Enricher:
             stamp, day = self._time(moment)
         else:
             stamp, day = _stamped(event_time(moment))
-        call, risk, reports, reading, ids = self._calls[
+        call, risk, reports, touched = self._calls[
             f"{view.eventSource or ''}\n{view.eventName or ''}"
         ]
         who, root = self._who(view)
@@ -95,11 +96,8 @@ class Enricher:
             outcome = _FAILURE if is_error(code) else _SUCCESS
         if reports:
             outcome = _FAILURE if failed(view) else _SUCCESS
-        touched = b""
-        if reading or ids or view.resources:
-            touched = members(resources(view, reading, ids=ids))
         return (
-            b"".join((stamp, self._risks[risk], call, who, where, tool, touched, outcome)),
+            b"".join((stamp, self._risks[risk], call, who, where, tool, touched(view), outcome)),
             day,
         )
 
@@ -139,8 +137,7 @@ class Enricher:
             _member("event_category", category(source, name)),
             _HIGH if name in self._risk_table.high_risk_calls else 0,
             reports_result(source, name),
-            plan(source, name),
-            has_ids(source),
+            Touched(plan(source, name), self._room, ids=has_ids(source)).of,
         )
 
     def _who(self, view: RecordView) -> tuple[bytes, int]:
