@@ -47,6 +47,7 @@ WHOLE_PATH = frozenset({"kms_key", "parameter", "trail", "repository", "secret",
 
 _SECRET_SUFFIX = re.compile(r"-[A-Za-z0-9]{6}$")  # Secrets Manager appends it to the name
 _ACCOUNT = re.compile(r"[0-9]{12}")
+_ROLE_AT = len("arn:aws:sts::123456789012:assumed-role/")
 
 
 def arn_parts(arn: str) -> Pairs:
@@ -56,11 +57,18 @@ def arn_parts(arn: str) -> Pairs:
     (('role', 'Ops'),)
     >>> arn_parts("arn:aws:s3:::trail/2024/a.json")
     (('bucket', 'trail'), ('object_key', '2024/a.json'))
+    >>> arn_parts("arn:aws:sts::123456789012:assumed-role/Ops/alice")
+    (('role', 'Ops'),)
     """
     if arn.startswith("arn:aws:s3:::"):  # cheap to read, and as many as there are objects
         bucket, _, key = arn[13:].partition("/")
         if key and key != "*" and bucket:
             return (("bucket", bucket), ("object_key", key))
+    if arn[25:39] == ":assumed-role/" and arn.startswith("arn:aws:sts::") and arn[13:25].isdigit():
+        # Sessions are new ones all the time, and name the role alone.
+        end = arn.find("/", _ROLE_AT)
+        if end > _ROLE_AT:
+            return known_arns[arn[:end]]
     return known_arns[arn]
 
 
