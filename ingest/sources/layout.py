@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
+from functools import lru_cache
 from typing import Final, TypeVar
 
 from ingest.objects import Selection, TrailObject
@@ -82,6 +83,7 @@ class NameClass(Enum):
     OTHER = "no trail file"
 
 
+@lru_cache(maxsize=4_096)  # asked of each object when listed, read and selected from
 def place_of(path: str) -> Place | None:
     """The place of a key or path; None where it follows neither the layout nor the naming.
 
