@@ -17,8 +17,8 @@ from enrich.view import RecordView, view_of
 from ingest.bulk.batch import Batch, make_head
 from ingest.deadletters.store import DeadLetter
 from ingest.documents.day_limit import TOO_MANY_NEW_DAYS, DayLimit
-from ingest.documents.document_id import document_id, is_uuid
-from ingest.documents.record_form import is_plain, require_form
+from ingest.documents.document_id import HEX_TO_X, UUID_FORM, document_id
+from ingest.documents.record_form import require_form
 from ingest.object_progress import ObjectProgress
 from ingest.reading import Chunk, Fault
 from ingest.reading.chunk import FAULT_RAW
@@ -91,16 +91,16 @@ class Assembler:
                 if view is None or number in suspects:
                     self._slowly(bytes(record), position, owner, integrity, out, keep)
                     continue
-                if not is_plain(view):
+                source = view.eventSource
+                if not source or ":" in source:  # else it has the form: no call for each event
                     require_form(view)
                 fields, day = enrich(view)
                 if keep is not None and not keep(view, bytes(record), day):
                     out.filtered += 1
                     continue
-                event_id = view.eventID
-                if event_id is None or is_uuid(event_id) is None:
-                    event_id = _escaped(document_id(event_id, bytes(record)))
-                identifier = event_id.encode()
+                identifier = (view.eventID or "").encode()
+                if identifier.translate(HEX_TO_X) != UUID_FORM:
+                    identifier = _escaped(document_id(view.eventID, bytes(record)))
                 header = headers.get(day) or self._header(day, owner)
             except RecordError as error:
                 out.dead.append(
@@ -205,6 +205,6 @@ def _closed(out: Assembled, owner: ObjectProgress, size: int) -> Assembled:
     return out
 
 
-def _escaped(identifier: str) -> str:
+def _escaped(identifier: str) -> bytes:
     """An `_id` that is no UUID, escaped for an action line."""
-    return msgspec.json.encode(identifier)[1:-1].decode()
+    return msgspec.json.encode(identifier)[1:-1]

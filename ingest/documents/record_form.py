@@ -16,12 +16,6 @@ _INSIGHT = "AwsCloudTrailInsight"
 Insights events", AWS CloudTrail User Guide)."""
 
 
-def is_plain(view: RecordView) -> bool:
-    """The quick test: whether a record needs no further one."""
-    source = view.eventSource
-    return bool(source and view.eventName) and ":" not in (source or "")
-
-
 def require_form(view: RecordView) -> None:
     """Raise `RecordError` with reason `not_cloudtrail` for what is no CloudTrail record.
 
