@@ -62,6 +62,7 @@ class Enricher:
         self._risks = tuple(self._risk(bits) for bits in range(16))
         self._room = Room()
         self._days: Memo[str, str] = Memo(_day, limit=8_192, longest=10)
+        self._minutes: Memo[str, tuple[bytes, str]] = Memo(self._minute, limit=16_384, longest=16)
         self._calls: Memo[str, _Call] = Memo(self._call, limit=16_384, longest=256)
         self._sessions: Memo[str, bytes] = Memo(_session, limit=16_384, longest=512)
         self._services: Memo[str, bytes] = Memo(_service, limit=1_024, longest=256)
@@ -125,11 +126,19 @@ class Enricher:
         )
 
     def _time(self, text: str) -> tuple[bytes, str]:
-        """A second rarely occurs twice, but its day, its minute of the day and its second are."""
-        day = self._days[text[:10]]
-        if day and text[10:16] in _MINUTES and text[16:] in _SECONDS:
-            return b'"@timestamp":"%b",' % text.encode(), day
+        """A second rarely occurs twice, but its minute and its number in the minute do."""
+        begun, day = self._minutes[text[:16]]
+        second = _SECONDS.get(text[16:])
+        if day and second is not None:
+            return begun + second, day
         return _stamped(event_time(text))
+
+    def _minute(self, text: str) -> tuple[bytes, str]:
+        """The member of a minute `2024-05-01T10:00` as far as it goes, and its day; else empty."""
+        day = self._days[text[:10]]
+        if day and text[10:] in _MINUTES:
+            return b'"@timestamp":"%b' % text.encode(), day
+        return b"", ""
 
     def _call(self, key: str) -> _Call:
         source, _, name = key.partition("\n")
@@ -182,7 +191,7 @@ class Enricher:
 
 
 _MINUTES = frozenset(f"T{hour:02d}:{minute:02d}" for hour in range(24) for minute in range(60))
-_SECONDS = frozenset(f":{second:02d}Z" for second in range(60))
+_SECONDS = {f":{second:02d}Z": b':%02dZ",' % second for second in range(60)}
 
 
 def _member(name: str, value: Any) -> bytes:
