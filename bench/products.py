@@ -25,7 +25,7 @@ from detections.packs.pack import load
 from detections.rule import Rule
 from detections.span import Span
 from tests.helpers import elasticsearch
-from trailhound.engine import machine
+from tests.helpers.ports import own_port
 from trailhound.engine.local_engine import LocalEngine
 from trailhound.settings import Settings
 
@@ -54,12 +54,15 @@ def against_opensearch(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="trailhound-bench-")))
         opensearch = LocalEngine(
-            folder / "opensearch", machine.free_port(), heap_mb=HEAP_MB, start_timeout=180
+            folder / "opensearch",
+            stack.enter_context(own_port()),
+            heap_mb=HEAP_MB,
+            start_timeout=180,
         )
         opensearch.start()
         stack.callback(opensearch.stop)
         other = elasticsearch.Elasticsearch(
-            folder / product, machine.free_port(), VERSIONS[product], HEAP_MB
+            folder / product, stack.enter_context(own_port()), VERSIONS[product], HEAP_MB
         )
         process = other.start()
         stack.callback(process.wait)

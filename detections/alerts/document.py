@@ -58,10 +58,12 @@ def raised(rule: Rule, group: Group, key: str, now: datetime) -> Document:
     }
 
 
-def counting(burst: Burst, dashboards_url: str, data_view: str) -> Document:
-    """What of an alert's document follows from its burst."""
+def counting(
+    burst: Burst, dashboards_url: str, data_view: str, *, kibana: bool = False
+) -> Document:
+    """What of an alert's document follows from its burst. `kibana`: what `dashboards_url` is of."""
     events = [event for _, event in burst.evidence]
-    url = discover_url(dashboards_url, data_view, events, burst.first, burst.last)
+    url = discover_url(dashboards_url, data_view, events, burst.first, burst.last, kibana=kibana)
     return {
         "first_seen": stamp(burst.first),
         "last_seen": stamp(burst.last),

@@ -28,6 +28,7 @@ from detections.alerts.paging import every
 from detections.finding import Finding, Group
 from detections.packs.kinds import SINGLES
 from detections.rule import Rule
+from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import Stored, Write, existing, read_many, write_many
 from trailhound.errors import RequestFailedError
@@ -211,7 +212,8 @@ class Recorder:
         return document | ({"catch_up": self.catch_up} if self.catch_up else {})
 
     def _counting(self, burst: Burst) -> dict[str, Any]:
-        return counting(burst, self._dashboards, self._names.days)
+        kibana = bool(self._dashboards) and dialect_of(self._client).kibana
+        return counting(burst, self._dashboards, self._names.days, kibana=kibana)
 
 
 class _Plan:

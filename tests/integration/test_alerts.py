@@ -25,6 +25,7 @@ from tests.helpers.engines import remove_namespace
 from tests.helpers.findings import ADA, at, burst, emptied, event_id, put_events, rule, single
 from tests.helpers.trails import own_settings, prepared
 from trailhound.cluster.client import connect
+from trailhound.cluster.dialect import dialect_of
 from trailhound.errors import ClusterError, UsageError
 from trailhound.settings import Settings
 
@@ -98,7 +99,8 @@ def test_an_event_of_a_plain_rule_is_one_alert_with_all_that_a_person_asks(
         "resource": ["b", "role-5"],
     }
     assert alert["evidence"]["event_id"] == [event_id(5)]
-    assert alert["evidence"]["url"].startswith("https://dashboards.example/app/data-explorer/")
+    discover = "discover" if dialect_of(client).kibana else "data-explorer/discover"
+    assert alert["evidence"]["url"].startswith(f"https://dashboards.example/app/{discover}#")
     assert event_id(5) in alert["evidence"]["url"]
     assert alert["response"] == ["ask ada", "revoke the key"]
 

@@ -44,6 +44,8 @@ class Dialect:
     """The oldest version that the tests run on."""
     monitors: bool = True
     """Whether there are monitors as those of OpenSearch's Alerting plugin."""
+    kibana: bool = False
+    """Whether its dashboards are Kibana's."""
     parts: tuple[tuple[str, str], ...] = (
         ("security", "opensearch-security"),
         ("alerting", "opensearch-alerting"),
@@ -115,6 +117,7 @@ class Elasticsearch(Dialect):
     codecs: frozenset[str] = frozenset({"default", "best_compression"})
     oldest: tuple[int, int] = (8, 19)
     monitors: bool = False
+    kibana: bool = True
     parts: tuple[tuple[str, str], ...] = (
         ("security", "x-pack-security"),
         ("lifecycle", "x-pack-ilm"),
