@@ -21,7 +21,7 @@ def files(*, kibana: bool = False) -> dict[str, str]:
 
 
 def write(folder: Path = FOLDER, *, kibana: bool = False) -> list[Path]:
-    """Write the files, remove `.ndjson` files that no dashboard stands for; what was changed."""
+    """Write the files, remove `.ndjson` files without a dashboard; returns what was changed."""
     folder.mkdir(parents=True, exist_ok=True)
     wanted, changed = files(kibana=kibana), []
     for path in sorted(folder.glob("*.ndjson")):

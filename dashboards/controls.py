@@ -72,8 +72,8 @@ def of_events(id_: str) -> Controls:
     """The controls of a page on events: account, region and principal."""
     return Controls(
         id=id_,
-        title="Narrow down",
-        question="Which account, region and principal do you want to look at?",
+        title="Filters",
+        question="Which account, region and principal should be shown?",
         fields=(
             ("recipientAccountId", "Account"),
             ("awsRegion", "Region"),

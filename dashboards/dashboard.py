@@ -53,7 +53,7 @@ class Dashboard:
             yield from (panel for panel, _ in each.panels)
 
     def saved_objects(self) -> list[SavedObject]:
-        """Data views, panels, and the dashboard last: all that its file needs to stand alone."""
+        """Data views, panels, and the dashboard last: all that its file needs."""
         panels = [panel.saved_object() for panel in self.panels]
         views = {view.title: view for panel in self.panels for view in panel.views}
         return [

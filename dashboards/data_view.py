@@ -85,7 +85,7 @@ class DataView:
         return sorted(made, key=lambda each: str(each["name"]))
 
     def mapped(self) -> Iterator[tuple[str, mappings.Mapping]]:
-        """Every leaf of the mapping by its path; an alias as what it stands for."""
+        """Every leaf of the mapping by its path; an alias as its target."""
         leaves = dict(_leaves(MAPPINGS[self.kind]["properties"], ""))
         for name, mapping in leaves.items():
             yield name, leaves[mapping["path"]] if mapping["type"] == "alias" else mapping
@@ -127,7 +127,7 @@ def _field(
 
 
 def dashboard_link(dashboard: str, query: str) -> Mapping[str, Any]:
-    """A value that opens a dashboard with a query on it; `{{value}}` stands for the value.
+    """A value that opens a dashboard with a query on it; `{{value}}` is replaced by the value.
 
     The address begins with `../app` because only that is right with and without a base path.
     """

@@ -1,4 +1,4 @@
-"""What became of each object of an import, from what Dashboards answers."""
+"""The result for each object of an import, from the reply of Dashboards."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _why(error: Mapping[str, Any]) -> str:
     kind = str(error.get("type", "unknown"))
     if kind == "missing_references":
         missing = (f"{each['type']} {each['id']}" for each in error.get("references") or ())
-        return f"refers to what is not there: {', '.join(missing)}"
+        return f"refers to missing objects: {', '.join(missing)}"
     if kind == "unsupported_type":
-        return "this Dashboards knows no such kind of object"
+        return "this version of Dashboards does not support this kind of object"
     return str(error.get("message") or error.get("reason") or kind.replace("_", " "))

@@ -15,7 +15,7 @@ Line = dict[str, Any]
 """One saved object, as the file has it."""
 
 _OURS = re.compile(r"(?<![\w.-])(?:cloudtrail-\*|trailhound-[a-z0-9-]+)")
-"""Our indices and our objects' ids, wherever they stand: titles, ids, references, links, Vega."""
+"""Our indices and our objects' ids, wherever they occur: titles, ids, references, links, Vega."""
 
 
 def read(path: Path) -> list[Line]:
@@ -47,7 +47,7 @@ def parse(text: str, name: str) -> list[Line]:
             continue
         if not isinstance(content, dict) or not {"type", "id", "attributes"} <= content.keys():
             raise UsageError(
-                f"{name}:{number} is no saved object",
+                f"{name}:{number} is not a saved object",
                 hint="each line has a type, an id and attributes",
             )
         lines.append(content)

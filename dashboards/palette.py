@@ -1,7 +1,7 @@
-"""Colours that people who see colours differently can tell apart, on white and on black.
+"""Colours that can be distinguished with any colour vision, on white and on black.
 
 Blue and orange first, which no common form of colour blindness confuses; the rest from Okabe and
-Ito's palette ("Color Universal Design", 2008), lightened or darkened a little to stand out in dark
+Ito's palette ("Color Universal Design", 2008), lightened or darkened a little for contrast in dark
 mode as well. Red is for what is bad and for nothing else.
 """
 

@@ -67,7 +67,7 @@ def ndjson(objects: Iterable[SavedObject]) -> str:
 def search_source(
     query: str, language: str, filters: Sequence[dict[str, Any]] = (), *, view: bool = True
 ) -> str:
-    """`searchSourceJSON`. The data view stands in it by the name of a reference."""
+    """`searchSourceJSON`. It names the data view by a reference."""
     source: dict[str, Any] = {
         "query": {"query": query, "language": language},
         "filter": list(filters),

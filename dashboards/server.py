@@ -43,7 +43,7 @@ class DashboardsServer:
         refuse_serverless([address.hostname or ""])
         if address.username is not None or not address.hostname:
             raise SettingsError(
-                "dashboards.url is no plain address",
+                "dashboards.url must have a host and no login",
                 hint="write it as https://host:port/base-path; the login goes to "
                 "dashboards.username and dashboards.password",
             )
@@ -56,7 +56,7 @@ class DashboardsServer:
         self._pool = urllib3.PoolManager(timeout=settings.timeout, retries=False, **tls)
 
     def import_objects(self, lines: Sequence[Line], *, overwrite: bool) -> list[Imported]:
-        """What became of each object. Without `overwrite`, one that exists is kept as it is."""
+        """The result for each object. Without `overwrite`, one that exists is kept unchanged."""
         path = "/api/saved_objects/_import" + ("?overwrite=true" if overwrite else "")
         file = ("trailhound.ndjson", written(lines).encode(), "application/ndjson")
         reply = self._request("POST", path, fields={"file": file})
@@ -200,8 +200,8 @@ def _refused(where: str, reply: urllib3.BaseHTTPResponse) -> DashboardsRefusedEr
         )
     if status in (301, 302, 303, 307, 308):
         return DashboardsRefusedError(
-            f"{where} sends us elsewhere: {shown(reply.headers.get('location', '/'))}",
-            hint=_CHECK + ", or it wants a login: dashboards.username and password",
+            f"{where} redirects to {shown(reply.headers.get('location', '/'))}",
+            hint=_CHECK + ", or it requires a login: dashboards.username and password",
         )
     if status == 401:
         return DashboardsRefusedError(
@@ -218,10 +218,12 @@ def _refused(where: str, reply: urllib3.BaseHTTPResponse) -> DashboardsRefusedEr
     if not _said(reply) and status < 500 and status != 413:
         return _not_dashboards(where, reply)
     if status == 404:
-        return DashboardsRefusedError(f"{where} knows no such place: {reason}", hint=_CHECK)
+        return DashboardsRefusedError(
+            f"{where} does not have this tenant, workspace or path: {reason}", hint=_CHECK
+        )
     if status == 413:
         return DashboardsRefusedError(
-            f"{where} takes no file so large",
+            f"{where} rejects the file as too large",
             hint="import one dashboard at a time, or raise savedObjects.maxImportPayloadBytes",
         )
     return DashboardsRefusedError(f"{where} refused: {reason} (status {status})")
@@ -262,4 +264,4 @@ def _reason(reply: urllib3.BaseHTTPResponse) -> str:
     text = reply.data[: 10 * _LONGEST].decode(errors="replace")
     if not said and not _said(reply) and "<" not in text:
         said = text  # such as "OpenSearch Dashboards server is not ready yet"
-    return " ".join(said.split())[:_LONGEST] or "it gives no reason"
+    return " ".join(said.split())[:_LONGEST] or "no reason given"

@@ -35,6 +35,6 @@ def _file(name: str) -> Path:
     if not name.endswith(".ndjson"):
         raise UsageError(
             f"no dashboard is called {name!r}",
-            hint=f"choose among {', '.join(NAMES)}, or name an .ndjson file",
+            hint=f"choose one of {', '.join(NAMES)}, or name an .ndjson file",
         )
     return Path(name)

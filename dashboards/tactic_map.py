@@ -1,6 +1,6 @@
 """ATT&CK tactics over time: a heatmap drawn by Vega, with the number in each cell.
 
-Dashboards' own heatmap begins with a white that cannot be told from nothing. A click on a cell
+Dashboards' own heatmap begins with a white that looks like an empty cell. A click on a cell
 filters the dashboard by its tactic and its time.
 """
 

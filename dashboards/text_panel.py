@@ -11,7 +11,7 @@ from dashboards.saved_object import SavedObject, search_source
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
-    """What to look for, and where to go on from here."""
+    """Explanations of a page, in Markdown."""
 
     id: str
     title: str

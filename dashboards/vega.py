@@ -1,4 +1,4 @@
-"""What panels drawn by Vega have in common: they ask OpenSearch themselves, and filter by click."""
+"""Common parts of Vega panels: they query the cluster themselves, and filter by click."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dashboards.saved_object import SavedObject, compact, search_source
 def vega_object(name: str, title: str, question: str, spec: dict[str, Any]) -> SavedObject:
     """The saved object, for Vega 5 (later Vegas read that as well).
 
-    The data view stands in the specification, by its title.
+    The specification names the data view by its title.
     """
     head = {
         "$schema": "https://vega.github.io/schema/vega/v5.json",

@@ -1,8 +1,8 @@
 """A map of where calls come from, drawn by Vega out of shapes that it carries.
 
-It asks OpenSearch itself (with the dashboard's query, filters and time), shades countries by their
-number of events and puts a circle at the middle of each country's addresses, which also shows the
-places that are too small for a shape. A click filters the dashboard by that country.
+It queries the cluster itself (with the dashboard's query, filters and time), shades countries by
+their number of events and puts a circle at the middle of each country's addresses, which also shows
+the places that are too small for a shape. A click filters the dashboard by that country.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Alerts & ATT&CK: what the detections raised, and how far along an attack it is."""
+"""Alerts & ATT&CK: what the detections raised, and how far an attack has progressed."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ ALERT = count("Alerts")
 
 CONTROLS = Controls(
     id="alerts-controls",
-    title="Narrow down",
-    question="Which state, level, tactic and principal do you want to look at?",
+    title="Filters",
+    question="Which state, level, tactic and principal should be shown?",
     fields=(
         ("state", "State"),
         ("level", "Level"),
@@ -29,8 +29,8 @@ CONTROLS = Controls(
 
 NUMBERS = Chart(
     id="alerts-numbers",
-    title="Still open, by level",
-    question="How much is waiting for somebody, and how grave is it?",
+    title="Open alerts by level",
+    question="How many alerts are open, and how severe are they?",
     kind="numbers",
     view=ALERTS,
     measure=(ALERT,),
@@ -41,7 +41,7 @@ NUMBERS = Chart(
 BY_STATE = Chart(
     id="alerts-state",
     title="State of all alerts",
-    question="Does somebody look at them?",
+    question="How many alerts are open, acknowledged and closed?",
     kind="ring",
     view=ALERTS,
     measure=(ALERT,),
@@ -52,13 +52,13 @@ BY_STATE = Chart(
 HEATMAP = TacticMap(
     id="alerts-heatmap",
     title="Tactics over time",
-    question="Which ATT&CK tactics are seen when, and does an attack move along them?",
+    question="When are which ATT&CK tactics seen, and does an attack progress along them?",
 )
 
 OVER_TIME = Chart(
     id="alerts-time",
     title="Alerts over time by level",
-    question="Is it a burst or a steady drip?",
+    question="Do alerts come in bursts or steadily?",
     kind="bars",
     view=ALERTS,
     measure=(ALERT,),
@@ -82,7 +82,7 @@ TECHNIQUES = Chart(
 RULES = Chart(
     id="alerts-rules",
     title="Rules",
-    question="Which rules raise most, and is one of them only noise?",
+    question="Which rules raise the most alerts, and is one of them noise?",
     kind="table",
     view=ALERTS,
     measure=(ALERT, total("count", "Events"), highest("last_seen", "Last")),
@@ -92,7 +92,7 @@ RULES = Chart(
 WHO = Chart(
     id="alerts-who",
     title="Principals with alerts",
-    question="Whom are most rules pointing at? Click a name to follow it.",
+    question="Which principals have the most alerts? Click a name to investigate it.",
     kind="table",
     view=ALERTS,
     measure=(
@@ -107,7 +107,7 @@ WHO = Chart(
 OPEN = Search(
     id="alerts-open",
     title="Open alerts",
-    question="What has to be looked at now? The last column opens an alert's events.",
+    question="Which alerts need review now? The last column opens an alert's events.",
     query="state:open",
     view=ALERTS,
     columns=(
@@ -125,7 +125,7 @@ OPEN = Search(
 PAGE = Dashboard(
     id="alerts",
     title="Alerts & ATT&CK",
-    question="What did the detections raise, how far along an attack is it, what is still open?",
+    question="What did the detections raise, how far has an attack progressed, what is still open?",
     rows=(
         row(5, CONTROLS),
         row(8, (NUMBERS, 34), (BY_STATE, 14)),

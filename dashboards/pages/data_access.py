@@ -45,8 +45,8 @@ SECRETS = calls("GetSecretValue", "BatchGetSecretValue")
 
 CONTROLS = Controls(
     id="data-controls",
-    title="Narrow down",
-    question="Which account, bucket and principal do you want to look at?",
+    title="Filters",
+    question="Which account, bucket and principal should be shown?",
     fields=(
         ("recipientAccountId", "Account"),
         ("resource.bucket", "Bucket"),
@@ -56,8 +56,8 @@ CONTROLS = Controls(
 
 NUMBERS = Chart(
     id="data-numbers",
-    title="In short",
-    question="How often was data read, shared or destroyed, and how often was that refused?",
+    title="Summary",
+    question="How often was data read, shared or deleted, and how often was that denied?",
     kind="numbers",
     query=STORED,
     by=(
@@ -74,7 +74,7 @@ NUMBERS = Chart(
 BY_SERVICE = Chart(
     id="data-services",
     title="Calls by service",
-    question="Which stores are used, and when?",
+    question="Which storage services are used, and when?",
     kind="area",
     query=STORED,
     by=(by_time(),),
@@ -91,7 +91,7 @@ BY_SERVICE = Chart(
 BUCKETS = Chart(
     id="data-buckets",
     title="Buckets",
-    question="Which buckets are touched, by how many, and from how many places?",
+    question="Which buckets are accessed, by how many principals, from how many addresses?",
     kind="table",
     query=S3,
     measure=(
@@ -105,8 +105,8 @@ BUCKETS = Chart(
 
 READERS = Chart(
     id="data-readers",
-    title="Who reads how much",
-    question="Does somebody read far more objects than usual?",
+    title="Objects read by principal",
+    question="Does a principal read far more objects than usual?",
     kind="table",
     query=both(S3, READ),
     measure=(
@@ -139,7 +139,7 @@ KEYS = Chart(
 SECRET_READERS = Chart(
     id="data-secrets",
     title="Secrets read",
-    question="Who reads which secret, and who is refused?",
+    question="Who reads which secret, and who is denied?",
     kind="table",
     query=SECRETS,
     by=(
@@ -152,7 +152,7 @@ SECRET_READERS = Chart(
 SHARING = Chart(
     id="data-sharing",
     title="Sharing and deletion over time",
-    question="Is data opened to others, or destroyed?",
+    question="Is data shared with others, or deleted?",
     kind="bars",
     query=either(SHARED, DESTROYED),
     by=(by_time(),),
@@ -162,8 +162,8 @@ SHARING = Chart(
 
 REFUSED = Chart(
     id="data-refused",
-    title="Refused calls, by principal",
-    question="Who tries to reach data that they may not?",
+    title="Denied calls by principal",
+    question="Who tries to access data without permission?",
     kind="rows",
     query=both(STORED, "event.outcome:failure"),
     by=(terms("user.name", 10, "Principal"),),
@@ -173,7 +173,7 @@ REFUSED = Chart(
 EVENTS = Search(
     id="data-events",
     title="Sharing, deletion and secrets, event by event",
-    question="What exactly was opened, destroyed or read?",
+    question="What exactly was shared, deleted or read?",
     query=either(SHARED, DESTROYED, SECRETS),
     columns=(
         "user.name",
@@ -190,7 +190,7 @@ EVENTS = Search(
 PAGE = Dashboard(
     id="data-access",
     title="Data access",
-    question="Who reads, shares and destroys what is stored in S3, KMS, secrets and databases?",
+    question="Who reads, shares and deletes data in S3, KMS, Secrets Manager and databases?",
     rows=(
         row(5, CONTROLS),
         row(7, NUMBERS),

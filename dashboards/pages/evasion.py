@@ -1,4 +1,4 @@
-"""Defence evasion & trail health: is anybody putting out the lights?"""
+"""Defence evasion & trail health: is anybody disabling logging or detection?"""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ CONTROLS = of_events("evasion-controls")
 
 NUMBERS = Chart(
     id="evasion-numbers",
-    title="In short",
-    question="Was logging stopped, a trail, detector or guard rail changed, a file tampered with?",
+    title="Summary",
+    question="Was logging stopped, a trail, detector or guardrail changed, a file tampered with?",
     kind="numbers",
     by=(
         cases(
@@ -70,19 +70,19 @@ NUMBERS = Chart(
 
 OVER_TIME = Chart(
     id="evasion-time",
-    title="Changes to what watches over the accounts",
-    question="When were trails, detectors and guard rails changed?",
+    title="Changes to logging and detection services",
+    question="When were trails, detectors and guardrails changed?",
     kind="bars",
     query=ALL,
     by=(by_time(),),
     split=(cases(Trails=TRAIL, Detectors=WATCHERS, Guard_rails=GUARD_RAILS),),
-    colours={"Trails": RED, "Detectors": ORANGE, "Guard rails": PURPLE},
+    colours={"Trails": RED, "Detectors": ORANGE, "Guardrails": PURPLE},
 )
 
 WHO = Chart(
     id="evasion-who",
     title="Who changed what",
-    question="Who touches trails and detectors, and does it work?",
+    question="Who changes trails and detectors, and do the calls succeed?",
     kind="table",
     query=ALL,
     measure=(count(), highest("risk_score", "Highest risk")),
@@ -95,7 +95,7 @@ WHO = Chart(
 
 TRAILS = Chart(
     id="evasion-trails",
-    title="Trails touched",
+    title="Trails changed",
     question="Which trail was it?",
     kind="table",
     query=TRAIL,
@@ -105,7 +105,7 @@ TRAILS = Chart(
 COVERAGE = Chart(
     id="evasion-coverage",
     title="Events by account",
-    question="Does every account report all the time, or does one fall silent?",
+    question="Does every account report all the time, or does one stop?",
     kind="line",
     by=(by_time(),),
     split=(terms("recipientAccountId", 6, "Account"),),
@@ -114,7 +114,7 @@ COVERAGE = Chart(
 REGIONS = Chart(
     id="evasion-regions",
     title="Accounts and regions that report",
-    question="Is an account or a region missing, and when was it heard last?",
+    question="Is an account or a region missing, and when was its last event?",
     kind="table",
     measure=(count(), highest("@timestamp", "Last event"), unique("eventSource", "Services")),
     by=(terms("recipientAccountId", 20, "Account"), terms("awsRegion", 20, "Region")),
@@ -132,7 +132,7 @@ GENUINE = Chart(
 REFUSED = Chart(
     id="evasion-refused",
     title="Outcome of these calls",
-    question="Was it tried in vain?",
+    question="Did these calls succeed or fail?",
     kind="rows",
     query=ALL,
     by=(terms("eventName", 10, "Call"),),
@@ -143,7 +143,7 @@ REFUSED = Chart(
 EVENTS = Search(
     id="evasion-events",
     title="Every such call",
-    question="What exactly was switched off?",
+    question="What exactly was disabled?",
     query=either(ALL, "trail.integrity:tampered", "_exists_:trail.conflict"),
     columns=(
         "user.name",
@@ -160,7 +160,7 @@ EVENTS = Search(
 PAGE = Dashboard(
     id="evasion",
     title="Defence evasion & trail health",
-    question="Is anybody putting out the lights, and can what is recorded be trusted?",
+    question="Is anybody disabling logging or detection, and can the trail be trusted?",
     rows=(
         row(5, CONTROLS),
         row(7, NUMBERS),

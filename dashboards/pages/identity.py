@@ -1,4 +1,4 @@
-"""Identity & access: who signs in, as whom, and who hands out rights."""
+"""Identity & access: who signs in, who assumes which role, and who grants permissions."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ POLICY = calls(
 
 CONTROLS = Controls(
     id="identity-controls",
-    title="Narrow down",
-    question="Which account, kind of identity and principal do you want to look at?",
+    title="Filters",
+    question="Which account, kind of identity and principal should be shown?",
     fields=(
         ("recipientAccountId", "Account"),
         ("user_type", "Kind of identity"),
@@ -63,7 +63,7 @@ CONTROLS = Controls(
 SIGN_INS = Chart(
     id="identity-sign-ins",
     title="Console sign-ins",
-    question="How many sign-ins worked, failed, or did without a second factor?",
+    question="How many sign-ins succeeded, failed, or had no second factor?",
     kind="numbers",
     query=LOGIN,
     by=(
@@ -79,7 +79,7 @@ SIGN_INS = Chart(
 SECOND_FACTORS = Chart(
     id="identity-mfa",
     title="Second factors",
-    question="Was a second factor set up, or taken away?",
+    question="Was a second factor added or removed?",
     kind="numbers",
     by=(
         cases(
@@ -117,7 +117,7 @@ SIGN_INS_BY_USER = Chart(
 KINDS = Chart(
     id="identity-kinds",
     title="Activity by kind of identity",
-    question="Which kinds of identity act, and does root or a stranger appear among them?",
+    question="Which kinds of identity make calls, and are root or external identities among them?",
     kind="area",
     by=(by_time(),),
     split=(terms("user_type", 8, "Kind of identity"),),
@@ -127,7 +127,7 @@ KINDS = Chart(
 ROLES = Chart(
     id="identity-roles",
     title="Roles assumed",
-    question="Which roles are taken on, and by how many different identities and addresses?",
+    question="Which roles are assumed, and by how many different identities and addresses?",
     kind="table",
     query=ASSUMED,
     measure=(
@@ -140,8 +140,8 @@ ROLES = Chart(
 
 NEW = Chart(
     id="identity-new",
-    title="Keys, users and roles made",
-    question="Who can get in from now on that could not before?",
+    title="Keys, users and roles created",
+    question="Which new credentials and identities give access?",
     kind="bars",
     query=NEW_IDENTITIES,
     by=(by_time(),),
@@ -150,8 +150,8 @@ NEW = Chart(
 
 NEW_WHO = Chart(
     id="identity-new-who",
-    title="Who made them",
-    question="Who makes keys, users and roles, and does it work?",
+    title="Who created them",
+    question="Who creates keys, users and roles, and do the calls succeed?",
     kind="table",
     query=NEW_IDENTITIES,
     measure=(
@@ -168,7 +168,7 @@ NEW_WHO = Chart(
 POLICIES = Chart(
     id="identity-policies",
     title="Policy changes",
-    question="Who changes what others may do?",
+    question="Who changes the permissions of others?",
     kind="table",
     query=POLICY,
     by=(terms("user.name", 20, "Principal"), terms("eventName", 8, "Call")),
@@ -204,7 +204,7 @@ EVENTS = Search(
 PAGE = Dashboard(
     id="identity",
     title="Identity & access",
-    question="Who signs in, who becomes whom, and who hands out rights?",
+    question="Who signs in, who assumes which role, and who grants permissions?",
     rows=(
         row(5, CONTROLS),
         row(7, (SIGN_INS, 28), (SECOND_FACTORS, 20)),

@@ -1,4 +1,4 @@
-"""Ingest health: did everything come in, in time, and whole?"""
+"""Ingest health: were all records ingested, on time and intact?"""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HELP = Text(
     question="What should these numbers be?",
     markdown=(
         "**read = indexed + duplicates + dead-lettered + filtered**, always. "
-        "Objects and dead letters are shown by when Trailhound took them in, events by when "
+        "Objects and dead letters are shown by the time of ingestion, events by the time "
         "they happened: a backfill of old files shows both only in a wide time range. "
         "Failed objects are read again by the next run; dead letters by "
         "`trailhound retry-deadletters`."
@@ -52,7 +52,7 @@ RECORDS = Chart(
 STATES = Chart(
     id="ingest-states",
     title="Objects",
-    question="Did files fail, or hang?",
+    question="Did files fail, or stay unfinished?",
     kind="numbers",
     view=LEDGER,
     query=OBJECTS,
@@ -71,8 +71,8 @@ DEAD = Chart(
 
 OBJECTS_OVER_TIME = Chart(
     id="ingest-objects-time",
-    title="Objects taken in over time",
-    question="Do files come in steadily, and when did some fail?",
+    title="Objects ingested over time",
+    question="Are files ingested steadily, and when did some fail?",
     kind="bars",
     view=LEDGER,
     query=OBJECTS,
@@ -84,8 +84,8 @@ OBJECTS_OVER_TIME = Chart(
 
 RECORDS_OVER_TIME = Chart(
     id="ingest-records-time",
-    title="What became of the records",
-    question="Are there suddenly more duplicates or dead letters than usual?",
+    title="Records by outcome",
+    question="Are there more duplicates or dead letters than usual?",
     kind="bars",
     view=LEDGER,
     query=OBJECTS,
@@ -101,8 +101,8 @@ RECORDS_OVER_TIME = Chart(
 
 LAG = Chart(
     id="ingest-lag",
-    title="From the call to the index",
-    question="How long until an event can be found? CloudTrail itself needs about five minutes.",
+    title="Delay from call to index",
+    question="How long until an event is searchable? CloudTrail itself needs about five minutes.",
     kind="line",
     measure=(percentiles("ingest_lag", "Minutes"),),
     by=(by_time(),),
@@ -110,7 +110,7 @@ LAG = Chart(
 
 FRESH = Chart(
     id="ingest-fresh",
-    title="How fresh each account is",
+    title="Latest event by account",
     question="Does an account or a region lag behind the others?",
     kind="table",
     measure=(count(), highest("@timestamp", "Latest event"), highest("event.ingested", "Sent")),
@@ -128,8 +128,8 @@ GENUINE = Chart(
 
 ODD = Chart(
     id="ingest-odd",
-    title="Events that needed care",
-    question="How many were repaired to be indexed, hold a conflict, or lost a resource?",
+    title="Repaired or incomplete events",
+    question="How many were repaired, have a reused id, or have incomplete resources?",
     kind="numbers",
     by=(
         cases(
@@ -143,8 +143,8 @@ ODD = Chart(
 
 OBJECTS_LIST = Search(
     id="ingest-objects",
-    title="Objects, the latest first",
-    question="Which files came in, and what became of them?",
+    title="Objects, latest first",
+    question="Which files were ingested, and with what result?",
     view=LEDGER,
     query=OBJECTS,
     columns=(
@@ -163,7 +163,7 @@ OBJECTS_LIST = Search(
 PAGE = Dashboard(
     id="ingest",
     title="Ingest health",
-    question="Did everything come in, in time, and whole?",
+    question="Were all records ingested, on time and intact?",
     rows=(
         row(5, HELP),
         row(7, (RECORDS, 23), (STATES, 17), (DEAD, 8)),

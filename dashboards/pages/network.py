@@ -1,4 +1,4 @@
-"""Network & compute: what runs, where, and what reaches it."""
+"""Network & compute: what runs, where, and who opens access to it."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ CONTROLS = of_events("network-controls")
 
 NUMBERS = Chart(
     id="network-numbers",
-    title="In short",
-    question="How often were machines started, doors changed and machines entered?",
+    title="Summary",
+    question="How often were instances started, network access changed and sessions opened?",
     kind="numbers",
     by=(
         cases(
@@ -56,8 +56,8 @@ NUMBERS = Chart(
 
 MACHINES = Chart(
     id="network-machines",
-    title="Machines started and stopped",
-    question="Is somebody starting machines that nobody asked for?",
+    title="Instances started and stopped",
+    question="Is somebody starting unexpected instances?",
     kind="bars",
     query=either(STARTED, STOPPED),
     by=(by_time(),),
@@ -67,8 +67,8 @@ MACHINES = Chart(
 
 MACHINES_WHO = Chart(
     id="network-machines-who",
-    title="Who starts machines, and where",
-    question="Which principal starts machines in which region, and how many are refused?",
+    title="Who starts instances, and where",
+    question="Which principal starts instances in which region, and how many calls are denied?",
     kind="table",
     query=STARTED,
     measure=(count("Calls"), unique("resource.instance", "Instances")),
@@ -82,7 +82,7 @@ MACHINES_WHO = Chart(
 REGIONS = Chart(
     id="network-regions",
     title="Changes by region",
-    question="Is a region in use that should not be?",
+    question="Is an unexpected region in use?",
     kind="rows",
     query=both(COMPUTE, CHANGES),
     by=(terms("awsRegion", 12, "Region"),),
@@ -92,7 +92,7 @@ REGIONS = Chart(
 
 DOORS = Chart(
     id="network-doors",
-    title="Doors opened and closed",
+    title="Network access changes",
     question="When do security groups, routes and network ACLs change?",
     kind="bars",
     query=either(GROUPS, ROUTES),
@@ -117,8 +117,8 @@ DOORS_WHO = Chart(
 
 ENTERED = Chart(
     id="network-remote",
-    title="Machines entered from AWS",
-    question="Who runs commands or opens sessions on machines, or makes keys to them?",
+    title="Sessions and commands on instances",
+    question="Who runs commands, opens sessions or creates key pairs for instances?",
     kind="table",
     query=REMOTE,
     by=(
@@ -130,7 +130,7 @@ ENTERED = Chart(
 
 FUNCTIONS_CHANGED = Chart(
     id="network-functions",
-    title="Changes to code that runs by itself",
+    title="Changes to functions, tasks and workflows",
     question="Who changes functions, tasks, clusters and state machines?",
     kind="table",
     query=both(services("lambda", "ecs", "eks", "states", "autoscaling"), CHANGES),
@@ -139,8 +139,8 @@ FUNCTIONS_CHANGED = Chart(
 
 REFUSED = Chart(
     id="network-refused",
-    title="Refused calls",
-    question="What is tried and refused?",
+    title="Denied calls",
+    question="Which calls are denied?",
     kind="rows",
     query=both(COMPUTE, "event.outcome:failure"),
     by=(terms("eventName", 10, "Call"),),
@@ -149,7 +149,7 @@ REFUSED = Chart(
 
 EVENTS = Search(
     id="network-events",
-    title="Changes to machines and doors",
+    title="Changes to instances and network access",
     question="What exactly was started, opened or closed?",
     query=either(STARTED, GROUPS, ROUTES, REMOTE),
     columns=(
@@ -167,7 +167,7 @@ EVENTS = Search(
 PAGE = Dashboard(
     id="network",
     title="Network & compute",
-    question="What runs in the accounts, where, and who opens doors to it?",
+    question="What runs in the accounts, where, and who opens network access to it?",
     rows=(
         row(5, CONTROLS),
         row(7, NUMBERS),

@@ -1,4 +1,4 @@
-"""CloudTrail Security Overview: the page to open in the morning."""
+"""CloudTrail Security Overview: the page to start with."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ CONTROLS = of_events("overview-controls")
 
 IN_SHORT = Chart(
     id="overview-numbers",
-    title="In short",
-    question="How much happened, by how many, from how many places?",
+    title="Summary",
+    question="How many events, by how many principals, from how many addresses?",
     kind="numbers",
     measure=(
         count(),
@@ -28,8 +28,8 @@ IN_SHORT = Chart(
 
 NOTEWORTHY = Chart(
     id="overview-noteworthy",
-    title="Worth a look",
-    question="How many events are risky (7 or more), failed, of root, or from a listed address?",
+    title="Needs review",
+    question="How many events are risky (7 or more), failed, made by root, or on a threat list?",
     kind="numbers",
     by=(
         cases(
@@ -44,7 +44,7 @@ NOTEWORTHY = Chart(
 BY_OUTCOME = Chart(
     id="overview-outcome",
     title="Events over time by outcome",
-    question="Does activity, or failure, stand out at some hour?",
+    question="Is there unusual activity or failure at some hour?",
     kind="bars",
     by=(by_time(),),
     split=(terms("event.outcome", 2, "Outcome"),),
@@ -54,7 +54,7 @@ BY_OUTCOME = Chart(
 RISK = Chart(
     id="overview-risk",
     title="Events by Risk Score",
-    question="How many events reach a risk score of 7 or more, and how high do they go?",
+    question="How many events have a risk score of 7 or more, and how high are the scores?",
     kind="bars",
     query="risk_score:>=7",
     by=(steps("risk_score", 1, "Risk score", low=7, high=10),),
@@ -64,7 +64,7 @@ RISK = Chart(
 TOP_ADDRESSES = Chart(
     id="overview-addresses",
     title="Top Source IPs",
-    question="Which addresses call most, how many identities use them, how risky is it?",
+    question="Which addresses make the most calls, how many identities use them, at what risk?",
     kind="table",
     measure=(count(), unique("user.name", "Principals"), highest("risk_score", "Highest risk")),
     by=(terms("source.ip", 50, "Address"),),
@@ -84,7 +84,7 @@ LOGINS = Chart(
 ALERTS_BY_LEVEL = Chart(
     id="overview-alerts",
     title="Alerts by level",
-    question="What did the detections raise, and how grave is it?",
+    question="What did the detections raise, and how severe is it?",
     kind="bars",
     view=ALERTS,
     measure=(count("Alerts"),),
@@ -96,13 +96,13 @@ ALERTS_BY_LEVEL = Chart(
 MAP = WorldMap(
     id="overview-map",
     title="Where calls come from",
-    question="From which countries is the account used? Click one to see it alone.",
+    question="From which countries are the accounts used? Click one to filter by it.",
 )
 
 PRINCIPALS = Chart(
     id="overview-principals",
     title="Top principals",
-    question="Who acts most, and who of them does something risky? Click a name to follow it.",
+    question="Who makes the most calls, and at what risk? Click a name to investigate it.",
     kind="table",
     measure=(count(), highest("risk_score", "Highest risk"), unique("eventName", "Calls")),
     by=(terms("user.name", 50, "Principal"),),
@@ -111,7 +111,7 @@ PRINCIPALS = Chart(
 ERRORS = Chart(
     id="overview-errors",
     title="Failed calls by error code",
-    question="What is refused, and is somebody trying doors?",
+    question="Which errors occur, and is somebody probing permissions?",
     kind="rows",
     query="_exists_:errorCode AND event.outcome:failure",
     by=(terms("errorCode", 10, "Error code"),),
@@ -121,7 +121,7 @@ ERRORS = Chart(
 CATEGORY = Chart(
     id="overview-categories",
     title="Events by category",
-    question="Which parts of the account are in use?",
+    question="Which kinds of services are used?",
     kind="ring",
     by=(terms("event_category", 10, "Category", rest=True),),
     colours=CATEGORIES,
@@ -148,7 +148,7 @@ HIGH_RISK = Search(
 PAGE = Dashboard(
     id="overview",
     title="CloudTrail Security Overview",
-    question="What happened in the accounts, is any of it bad, and where should I look first?",
+    question="What happened in the accounts, is any of it suspicious, and what needs review first?",
     rows=(
         row(5, (CONTROLS, 48)),
         row(7, IN_SHORT, NOTEWORTHY),

@@ -15,7 +15,7 @@ from dashboards.world_map import WorldMap
 CONTROLS = Controls(
     id="principal-controls",
     title="Choose an identity",
-    question="Whom do you want to follow: a name, an ARN, an access key or an address?",
+    question="Which name, ARN, access key or address should be investigated?",
     fields=(
         ("user.name", "Principal"),
         ("userIdentity.arn", "ARN"),
@@ -26,8 +26,8 @@ CONTROLS = Controls(
 
 NUMBERS = Chart(
     id="principal-numbers",
-    title="In short",
-    question="How much, since when, until when, from how many places, how risky?",
+    title="Summary",
+    question="How many events, first and last, from how many addresses, at what risk?",
     kind="numbers",
     measure=(
         count(),
@@ -63,8 +63,8 @@ WHEN = Chart(
 
 OUTCOME = Chart(
     id="principal-outcome",
-    title="Worked or refused",
-    question="Is it trying what it may not do?",
+    title="Succeeded or failed",
+    question="Does it make calls without permission?",
     kind="line",
     by=(by_time(),),
     split=(terms("event.outcome", 2, "Outcome"),),
@@ -89,7 +89,7 @@ PLACES = Chart(
 NEW_CALLS = Chart(
     id="principal-new-calls",
     title="Calls, newest first",
-    question="What does it do that it did not do before?",
+    question="Which calls are new for it?",
     kind="table",
     measure=(lowest("@timestamp", "First seen"), highest("@timestamp", "Last seen"), count()),
     by=(terms("eventName", 50, "Call"), terms("eventSource", 1, "Service")),
@@ -107,15 +107,15 @@ TOUCHED = Chart(
 PROGRAMS = Chart(
     id="principal-programs",
     title="Programs",
-    question="With which programs, and is one of them an attacker's tool?",
+    question="Which clients does it use, and is one of them an attack tool?",
     kind="rows",
     by=(terms("user_agent.name", 10, "Program"),),
 )
 
 ROLES = Chart(
     id="principal-roles",
-    title="Roles taken on",
-    question="As whom does it go on?",
+    title="Roles assumed",
+    question="Which roles does it assume?",
     kind="table",
     query="eventName:AssumeRole*",
     by=(terms("resource.role", 20, "Role"), terms("event.outcome", 2, "Outcome")),
@@ -124,7 +124,7 @@ ROLES = Chart(
 RAISED = Chart(
     id="principal-alerts",
     title="Alerts about it",
-    question="What have the detections to say about it?",
+    question="Which alerts are about it?",
     kind="rows",
     view=ALERTS,
     measure=(count("Alerts"),),
@@ -135,7 +135,7 @@ RAISED = Chart(
 
 EVENTS = Search(
     id="principal-events",
-    title="Event by event",
+    title="All events",
     question="What exactly did it do?",
     columns=(
         "user.name",

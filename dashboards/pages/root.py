@@ -1,4 +1,4 @@
-"""Root and break-glass: the identities that should be silent."""
+"""Root and break-glass: the identities that should not be used."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ RESET = calls("PasswordRecoveryRequested", "PasswordRecoveryCompleted", "Passwor
 
 CONTROLS = Controls(
     id="root-controls",
-    title="Narrow down",
-    question="Which account do you want to look at?",
+    title="Filters",
+    question="Which account should be shown?",
     fields=(("recipientAccountId", "Account"), ("source.ip", "Address")),
 )
 
 NUMBERS = Chart(
     id="root-numbers",
-    title="Root in short",
+    title="Root summary",
     question="Was root or a break-glass identity used, or reset? All of these should be 0.",
     kind="numbers",
     by=(
@@ -42,7 +42,7 @@ NUMBERS = Chart(
 OVER_TIME = Chart(
     id="root-time",
     title="Use over time",
-    question="When was root or a break-glass identity used, and did it work?",
+    question="When was root or a break-glass identity used, and did the calls succeed?",
     kind="bars",
     query=EITHER,
     by=(by_time(),),
@@ -63,7 +63,7 @@ DONE = Chart(
 WHERE = Chart(
     id="root-where",
     title="From where, with what",
-    question="Is it your network and your kind of browser?",
+    question="Is it a known network and client?",
     kind="table",
     query=EITHER,
     by=(
@@ -103,7 +103,7 @@ EVENTS = Search(
 PAGE = Dashboard(
     id="root",
     title="Root and break-glass",
-    question="Was an identity used that should be silent, and was it the owner?",
+    question="Was root or a break-glass identity used, and by its owner?",
     rows=(
         row(5, CONTROLS),
         row(7, NUMBERS),

@@ -73,8 +73,8 @@ def test_each_object_that_fails_says_why_and_takes_the_others_along(api: Api) ->
     done = server(api).import_objects([VIEW, orphan, strange], overwrite=False)
     assert [(each.id, each.outcome, each.detail) for each in done] == [
         ("cloudtrail-*", "failed", "not written, because others failed"),
-        ("orphan", "failed", "refers to what is not there: index-pattern gone"),
-        ("strange", "failed", "this Dashboards knows no such kind of object"),
+        ("orphan", "failed", "refers to missing objects: index-pattern gone"),
+        ("strange", "failed", "this version of Dashboards does not support this kind of object"),
     ]
 
 
@@ -139,10 +139,10 @@ def test_tls_with_a_ca_of_ones_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("answer", "message", "hint"),
     [
-        ((302, {"location": "/app/login"}, b""), "sends us elsewhere", "dashboards.username"),
+        ((302, {"location": "/app/login"}, b""), "redirects to", "dashboards.username"),
         ((403, {}, b'{"message":"no permissions"}'), "no permissions", "tenant"),
         ((404, {}, b"<html>nginx</html>"), "is not OpenSearch Dashboards", "base path"),
-        ((413, {}, b""), "no file so large", "one dashboard at a time"),
+        ((413, {}, b""), "rejects the file as too large", "one dashboard at a time"),
         ((503, {}, b"not ready yet"), r"not ready yet \(status 503\)", ""),
         ((200, {}, b"<html>hello</html>"), "is not OpenSearch Dashboards", "dashboards.url"),
         ((200, {}, b"[]"), "is not OpenSearch Dashboards", "dashboards.url"),
@@ -227,7 +227,7 @@ def test_the_import_command(api: Api, tmp_path: Path) -> None:
     orphan.write_text(json.dumps(VIEW | {"type": "search", "references": [reference]}))
     failed = run("import", str(orphan), "--url", api.url)
     assert failed.exit_code == 1
-    assert "refers to what is not there" in failed.output
+    assert "refers to missing objects" in failed.output
 
 
 def test_the_export_command_makes_a_file_that_imports(api: Api, tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_the_build_command(tmp_path: Path) -> None:
     ("content", "says"),
     [
         ("not json", ":1 is not JSON"),
-        ("[]", ":1 is no saved object"),
+        ("[]", ":1 is not a saved object"),
         ("", "holds no saved object"),
         ('{"exportedCount":0}', "holds no saved object"),
     ],
