@@ -1,4 +1,4 @@
-"""Rules over history: how often each would have fired, against a budget of noise."""
+"""Runs rules over history and compares their hits with a noise budget."""
 
 from __future__ import annotations
 
@@ -21,33 +21,37 @@ from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import ClusterUnreachableError, TrailhoundError
 from trailhound.settings import Settings
 
-GRAVE: tuple[Level, ...] = ("high", "critical")
+HIGH_SEVERITY: tuple[Level, ...] = ("high", "critical")
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Hits that a rule may have, for each 1,000 events; None for any number."""
+    """Allowed hits of a rule for each 1,000 events; None for no limit."""
 
     each: float | None = None
-    grave: float | None = None
+    high_severity: float | None = None
     """Of rules of level high and critical."""
 
     def allowed(self, level: Level, events: int) -> float | None:
         """Hits allowed among `events`; one is always allowed."""
-        rate = self.grave if level in GRAVE and self.grave is not None else self.each
+        rate = (
+            self.high_severity
+            if level in HIGH_SEVERITY and self.high_severity is not None
+            else self.each
+        )
         return None if rate is None else max(1.0, rate * events / 1000)
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
-    """One rule over the span; `allowed` is its budget in hits."""
+class RuleBacktest:
+    """The result of one rule; `allowed` is its budget in hits."""
 
     outcome: RuleOutcome
     allowed: float | None = None
 
     @property
     def over(self) -> bool:
-        """Whether it fired more often than it may."""
+        """Whether the hits exceed the budget."""
         return self.allowed is not None and self.outcome.hits > self.allowed
 
     @property
@@ -63,7 +67,7 @@ class Backtest:
     """
 
     events: int
-    tried: tuple[Tried, ...]
+    tried: tuple[RuleBacktest, ...]
     skipped: tuple[SkippedDay, ...] = ()
 
     @property
@@ -75,7 +79,7 @@ class Backtest:
         return {each.outcome.rule.id: each.outcome.hits for each in self.tried if each.outcome.hits}
 
     def junit(self) -> str:
-        """As JUnit XML, one case a rule, for CI."""
+        """As JUnit XML for CI, one test case for each rule."""
         failed = sum(each.over for each in self.tried)
         errors = sum(each.outcome.error is not None for each in self.tried)
         suite = Xml.Element(
@@ -112,10 +116,10 @@ def backtest(
     *,
     budget: Budget | None = None,
 ) -> Backtest:
-    """Every rule of the pack that alerts, over what there is in the span.
+    """Runs every alerting rule of the pack over the events of the span.
 
-    A rule that gets no answer fails alone. Raises `NoEventsIndexError`, and `ClusterError` where no
-    rule can be tried.
+    A rule whose query fails does not stop the others. Raises `NoEventsIndexError`, and
+    `ClusterError` if no rule can be run.
     """
     with cluster_errors(settings):
         found = survey(client, settings, span)
@@ -134,12 +138,12 @@ def backtest(
         ]
     outcomes.sort(key=lambda each: (-each.hits, each.rule.title))
     allowed, events = budget or Budget(), found.events
-    tried = tuple(Tried(each, allowed.allowed(each.rule.level, events)) for each in outcomes)
+    tried = tuple(RuleBacktest(each, allowed.allowed(each.rule.level, events)) for each in outcomes)
     return Backtest(events, tried, found.skipped)
 
 
 def _evaluated(client: OpenSearch, rule: Rule, span: Span, evaluate: Evaluate) -> RuleOutcome:
-    """A rule of another kind: its bursts, counted."""
+    """The number of findings of a rule of another kind."""
     started = monotonic()
     hits = 0
     error: TrailhoundError | None = None
@@ -155,5 +159,5 @@ def _evaluated(client: OpenSearch, rule: Rule, span: Span, evaluate: Evaluate) -
 
 
 def _printable(text: str) -> str:
-    """Without what XML cannot hold."""
+    """Without characters that XML does not allow."""
     return "".join(each if each.isprintable() else " " for each in text)[:500]

@@ -19,7 +19,7 @@ from detections.rule import Level, Rule
 SEVERITY: Mapping[Level, str] = MappingProxyType(
     {"critical": "1", "high": "2", "medium": "3", "low": "4", "informational": "5"}
 )
-"""The plugin's severities: 1 is the gravest (Alerting API, `triggers.severity`)."""
+"""The plugin's severities: 1 is the most severe (Alerting API, `triggers.severity`)."""
 
 _LONGEST_MINUTES = 7 * 24 * 60
 

@@ -1,4 +1,4 @@
-"""One rule, as everything but its parser sees it."""
+"""A loaded rule."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from sigma.rule import SigmaRule
 
 Level = Literal["informational", "low", "medium", "high", "critical"]
 LEVELS: tuple[Level, ...] = ("informational", "low", "medium", "high", "critical")
-"""Sigma's levels, the gravest last."""
+"""Sigma's levels, the most severe last."""
 
 SEVERITIES: Mapping[Level, int] = MappingProxyType(
     {"informational": 1, "low": 3, "medium": 5, "high": 8, "critical": 10}
 )
-"""The score (1 to 10) of a rule that gives none: the report's high begins at 8, medium at 5."""
+"""The default score (1 to 10) of a level: in the report, high is ≥ 8 and medium 5 to 7."""
 
 Kind = Literal["sigma", "correlation", "new_terms", "anomaly", "impossible_travel"]
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a rule stands: its file and the line (from 1) on which its document begins."""
+    """The location of a rule: its file and the line (from 1) on which its document begins."""
 
     path: Path
     line: int = 1
@@ -44,14 +44,13 @@ class Attack:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule that has been loaded.
+    """A loaded rule.
 
-    `definition` is what it finds by: a `SigmaRule`, a `SigmaCorrelationRule`, or one of our own
-    kinds; for these, `events` is the `SigmaRule` that says which events it looks at (of a plain
-    rule it is `definition` itself). A rule that serves only as part of a correlation has `alerts`
-    false. `group_by` names the fields by whose values a plain rule's events fall into one alert;
-    `suppress` is how long a further event of the same group joins that alert instead of raising
-    another.
+    `definition` is a `SigmaRule`, a `SigmaCorrelationRule`, or one of our own kinds; for these,
+    `events` is the `SigmaRule` that selects the events to evaluate (of a plain rule it is
+    `definition` itself). A rule that is only part of a correlation has `alerts` false. `group_by`
+    names the fields whose values group a plain rule's events into one alert; for `suppress` a
+    further event of the same group is added to that alert instead of raising another.
     """
 
     id: str
@@ -74,7 +73,7 @@ class Rule:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is a plain Sigma rule, which one event alone decides."""
+        """Whether it is a plain Sigma rule, decided by a single event."""
         return self.kind == "sigma"
 
     @property

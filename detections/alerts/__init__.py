@@ -1,1 +1,1 @@
-"""Findings become alerts: one for each, however often and by however many it is found."""
+"""Records findings as alerts: one for each, however often and by however many it is found."""

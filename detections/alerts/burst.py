@@ -1,9 +1,9 @@
-"""What an alert has counted: pure sums over events, that no second count can change.
+"""The events that an alert has counted; counting an event twice changes nothing.
 
-A burst knows the events it counted by a digest of each. While it knows them all (`complete`), the
-union of two bursts is exact whatever they share and in whatever order they come. A burst of more
-than `COUNTED` events, or a finding that brings fewer ids than it counts, is summed by its span:
-who covers the other counted its events too.
+A burst keeps a digest of every event that it counted. While it has all of them (`complete`), the
+union of two bursts is exact, in any order and however they overlap. A burst of more than `COUNTED`
+events, or a finding with fewer ids than its count, is compared by its span: a burst that covers the
+other counted its events too.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from detections.alerts.text import one_line
 from detections.finding import EVIDENCE, Finding
 
 COUNTED = 10_000
-"""So many events of an alert are known one by one: 107 KB beside it."""
+"""Events of an alert with a digest each: 107 KB in its document."""
 
 FULL = 9_000
-"""A plain rule's alert of so many events takes in no more; the next event raises another."""
+"""A plain rule's alert of this many events is not extended; the next event raises another."""
 
 ENTITIES = 100
-"""At most so many values of a kind (principal, address, …) are kept with an alert."""
+"""Values of a kind (principal, address, …) kept in an alert."""
 
 LONGEST_DETAIL = 4_000
 _DIGEST = 8
@@ -33,24 +33,24 @@ Entities = Mapping[str, frozenset[str]]
 
 
 def digest(event: str) -> bytes:
-    """Eight bytes that stand for an event's `_id`."""
+    """An 8-byte hash of an event's `_id`."""
     return hashlib.blake2b(event.encode("utf-8", "surrogatepass"), digest_size=_DIGEST).digest()
 
 
 def pack(known: Iterable[bytes]) -> str:
-    """Digests as one text, in an order of their own: equal sets make equal texts."""
+    """Digests as one text, sorted: equal sets give equal texts."""
     return base64.b64encode(b"".join(sorted(known))).decode()
 
 
 def unpack(text: str) -> frozenset[bytes]:
-    """What `pack` made."""
+    """The inverse of `pack`."""
     raw = base64.b64decode(text)
     return frozenset(raw[at : at + _DIGEST] for at in range(0, len(raw), _DIGEST))
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What an alert wants of one event: when it was, and whom and what it names."""
+    """Time and entities of one event."""
 
     time: datetime
     entities: Entities = field(default_factory=dict)
@@ -58,9 +58,9 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """`evidence` are the earliest events as (time, `_id`), `EVIDENCE` of them at most.
+    """`evidence` are at most `EVIDENCE` of the earliest events, as (time, `_id`).
 
-    `exact` is false where `count` is the least that it can be.
+    `exact` is false if `count` is a lower bound.
     """
 
     first: datetime
@@ -74,11 +74,11 @@ class Burst:
 
     @property
     def complete(self) -> bool:
-        """Whether every event that was counted is known."""
+        """Whether there is a digest of every counted event."""
         return len(self.known) == self.count
 
     def near(self, first: datetime, last: datetime, gap: timedelta) -> bool:
-        """Whether a stretch overlaps this one, or is no further from it than `gap`."""
+        """Whether an interval overlaps this burst, or is within `gap` of it."""
         return self.first - gap <= last and first <= self.last + gap
 
     def covers(self, other: Burst) -> bool:
@@ -86,7 +86,7 @@ class Burst:
 
 
 def moment(when: datetime) -> datetime:
-    """In UTC and whole milliseconds, as the index keeps it."""
+    """In UTC and whole milliseconds, as stored in the index."""
     utc = when.astimezone(UTC)
     return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
 
@@ -109,7 +109,7 @@ def burst_of(finding: Finding, facts: Mapping[str, Fact]) -> Burst:
 
 
 def joined(*several: Entities) -> dict[str, frozenset[str]]:
-    """All entities together; of a kind with too many, the first of them in their own order."""
+    """All entities; of each kind at most `ENTITIES`, the first in sort order."""
     made: dict[str, set[str]] = {}
     for entities in several:
         for kind, values in entities.items():
@@ -118,7 +118,7 @@ def joined(*several: Entities) -> dict[str, frozenset[str]]:
 
 
 def combined(bursts: Sequence[Burst]) -> Burst:
-    """The union of several that know all their events, in one pass."""
+    """The union of complete bursts, in one pass."""
     known = frozenset().union(*(each.known for each in bursts))
     return Burst(
         min(each.first for each in bursts),
@@ -133,7 +133,7 @@ def combined(bursts: Sequence[Burst]) -> Burst:
 
 
 def union(one: Burst, other: Burst) -> Burst:
-    """Both together, what they share counted once."""
+    """The union; shared events count once."""
     known = one.known | other.known
     exact = one.exact and other.exact
     if one.complete and other.complete:
@@ -146,7 +146,7 @@ def union(one: Burst, other: Burst) -> Burst:
             exact = one.exact
         else:
             exact = False
-    # What is said of the whole goes before what is said of a part.
+    # The detail of the wider burst takes precedence.
     whole, part = (other, one) if other.covers(one) else (one, other)
     return Burst(
         min(one.first, other.first),
@@ -161,19 +161,19 @@ def union(one: Burst, other: Burst) -> Burst:
 
 
 def holds(whole: Burst, part: Burst) -> bool:
-    """Whether one burst has counted all that another has, as far as can be known."""
+    """Whether `whole` has counted all events of `part`, as far as known."""
     if whole.complete and part.complete:
         return part.known <= whole.known
     return whole.covers(part) and whole.count >= part.count
 
 
 def beyond(burst: Burst, counted: Burst, facts: Mapping[str, Fact]) -> Burst | None:
-    """What of a burst `counted` does not hold: None where there is nothing more."""
+    """The part of a burst that `counted` does not contain; None if there is none."""
     apart = burst.last < counted.first or counted.last < burst.first
     if apart or (burst.complete and counted.complete and not burst.known & counted.known):
         return burst
     if not counted.complete and burst.last <= counted.last:
-        return None  # inside of what is only known as a whole
+        return None  # within a burst that is known only by its span
     known = burst.known - counted.known
     if burst.complete:
         count, exact = len(known), burst.exact and counted.complete

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from urllib.parse import quote
 
 LINKED = 20
-"""At most so many events are named in a link."""
+"""Events named in a link."""
 
 LONGEST = 8_000
-"""Characters of a link: it has to stay below what browsers and proxies take."""
+"""Characters of a link: below the limits of browsers and proxies."""
 
 _MARGIN = timedelta(minutes=1)
 
@@ -24,11 +24,11 @@ def discover_url(
     *,
     kibana: bool = False,
 ) -> str:
-    """The address of Discover on these events, or "" without a base.
+    """The URL of Discover on these events, or "" without a base.
 
-    State stands in the address as Rison (github.com/Nanonid/rison): `!` and `'` are escaped.
-    Dashboards' form is that of 2.9 and later; Kibana's `index` is the data view's id in version 8,
-    and 9 turns it into its `dataSource`.
+    The state in the URL is Rison (github.com/Nanonid/rison): `!` and `'` are escaped.
+    The form for Dashboards is that of 2.9 and later. Kibana's `index` is the data view's id in
+    version 8; version 9 converts it to its `dataSource`.
     """
     if not base:
         return ""
@@ -56,8 +56,8 @@ def _dashboards(data_view: str, time: str, query: str) -> str:
 
 
 def _kibana(data_view: str, time: str, query: str) -> str:
-    asked = f",query:{query}" if query else ""
-    app = f"(columns:!(),filters:!(),index:{_rison(data_view)}{asked},sort:!())"
+    term = f",query:{query}" if query else ""
+    app = f"(columns:!(),filters:!(),index:{_rison(data_view)}{term},sort:!())"
     return f"/app/discover#/?_g={_quoted(time)}&_a={_quoted(app)}"
 
 

@@ -1,5 +1,5 @@
-"""An alert as a document of `trailhound-alerts`: what a rule and a burst say, and what becomes
-of it."""
+"""Alerts as documents of `trailhound-alerts`: made of a rule and a burst, and their changes of
+state."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from detections.finding import Group
 from detections.rule import Rule
 
 PRIVATE = ("counted", "delivery", "group_key")
-"""What is kept for Trailhound's own use, and shown to nobody."""
+"""Internal fields, which are never shown."""
 
 HISTORY = 100
-"""At most so many changes of state are kept, the latest."""
+"""Changes of state kept, the latest."""
 
 Document = dict[str, Any]
 
@@ -61,7 +61,7 @@ def raised(rule: Rule, group: Group, key: str, now: datetime) -> Document:
 def counting(
     burst: Burst, dashboards_url: str, data_view: str, *, kibana: bool = False
 ) -> Document:
-    """What of an alert's document follows from its burst. `kibana`: what `dashboards_url` is of."""
+    """The part of an alert's document that depends on its burst. `kibana`: the URL is Kibana's."""
     events = [event for _, event in burst.evidence]
     url = discover_url(dashboards_url, data_view, events, burst.first, burst.last, kibana=kibana)
     return {
@@ -73,7 +73,7 @@ def counting(
         "evidence": {
             "event_id": events,
             "time": [stamp(time) for time, _ in burst.evidence],
-            **({"url": url} if url else {}),  # an empty one would be shown as a link to nowhere
+            **({"url": url} if url else {}),  # an empty one would be shown as a broken link
         },
         "reason": burst.detail,
         "counted": {"events": pack(burst.known)},
@@ -81,7 +81,7 @@ def counting(
 
 
 def known(document: Mapping[str, Any], *, full: int | None) -> Known:
-    """What a stored alert has counted. `full` is the count from which it takes in no more."""
+    """The burst of a stored alert. From the count `full` on it is not extended."""
     evidence = document["evidence"]
     burst = Burst(
         datetime.fromisoformat(document["first_seen"]),
@@ -116,5 +116,5 @@ def changed_state(document: Document, state: str, by: str, now: datetime, note: 
 
 
 def shown(name: str, document: Mapping[str, Any]) -> Document:
-    """An alert as people, programs and notifiers see it."""
+    """An alert without its internal fields, for users, programs and channels."""
     return {"id": name} | {key: value for key, value in document.items() if key not in PRIVATE}

@@ -1,7 +1,7 @@
-"""Which alert a burst belongs to: the directory of one rule's alerts about one group.
+"""Decides which alert a burst belongs to, by the directory of one rule's alerts about one group.
 
-The directory names every alert and the time it covers. It is one document, so two writers can't
-both decide that there is no alert yet. Pure: who reads and writes it is `recorder`.
+The directory lists every alert and the time that it covers. It is one document, so two writers
+can't both decide that there is no alert yet. Pure: `recorder` reads and writes it.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from detections.finding import Group
 from trailhound.state.alert_groups import AlertGroup, GroupedAlert
 
 ENTRIES = 500
-"""A directory names so many alerts, the latest; older ones are searched for."""
+"""Alerts listed in a directory, the latest; older ones are searched for."""
 
 
 def group_key(rule_id: str, group: Group) -> str:
-    """What names a rule and a group together, whatever characters are in them."""
+    """A hash of a rule and a group, unambiguous for any characters in them."""
     return _hash(rule_id, *(part for pair in group for part in pair))
 
 
 def alert_id(rule_id: str, group: Group, event: str, number: int = 0) -> str:
-    """An alert's `_id`: of its rule, its group and its earliest event when it was raised."""
+    """An alert's `_id`: a hash of rule, group and the earliest event when it was raised."""
     more = [str(number)] if number else []
     return _hash(rule_id, *(part for pair in group for part in pair), event, *more)
 
@@ -40,7 +40,7 @@ def _hash(*parts: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An alert and the time it covers; `into` names the alert that took it in."""
+    """An alert and the time that it covers; `into` is the alert that it was merged into."""
 
     first: datetime
     last: datetime
@@ -52,8 +52,8 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An alert as it is stored. A frozen one (closed, or full) takes in nothing more; a merged one
-    bears the mark of the alert that took it in."""
+    """A stored alert. A frozen one (closed, or full) is not updated any more; `merged`: its
+    document names the alert that it was merged into."""
 
     burst: Burst
     frozen: bool = False
@@ -62,19 +62,19 @@ class Known:
 
 @dataclass(slots=True)
 class Directory:
-    """`forgotten`: an alert up to here may exist without standing among the entries."""
+    """`forgotten`: an alert up to this time may exist without an entry."""
 
     entries: dict[str, Entry] = field(default_factory=dict)
     forgotten: datetime | None = None
 
     @classmethod
     def read(cls, stored: AlertGroup) -> Directory:
-        """What is stored of a group."""
+        """From the stored document of a group."""
         entries = {each.id: Entry(each.first, each.last, each.into) for each in stored.alerts}
         return cls(entries, stored.forgotten)
 
     def write(self, key: str, rule_id: str) -> AlertGroup:
-        """As it is stored, the oldest entries left out where they are too many."""
+        """The document to store, without the oldest entries if there are more than `ENTRIES`."""
         kept = sorted(self.entries.items(), key=lambda each: (each[1].last, each[0]))
         gone, kept = kept[:-ENTRIES], kept[-ENTRIES:]
         forgotten = max([each.last for _, each in gone], default=self.forgotten)
@@ -92,7 +92,7 @@ class Directory:
         )
 
     def near(self, first: datetime, last: datetime, gap: timedelta) -> list[str]:
-        """The alerts that a burst of this time could concern, with those they took in."""
+        """The alerts that a burst of this time may belong to, with those merged into them."""
         found = {
             name
             for name, each in self.entries.items()
@@ -104,37 +104,37 @@ class Directory:
 
 @dataclass(slots=True)
 class AlertMerger:
-    """Bursts folded into a directory and its alerts, in memory.
+    """Merges bursts into a directory and its alerts, in memory.
 
-    `alerts` holds what is stored of every alert near the bursts; None where the directory names
-    one that was never written, since its writer died in between. `changed` becomes the alerts to
-    write, `absorbed` those that another took in.
+    `alerts` are the stored alerts near the bursts; None for one that the directory lists and that
+    was never written, since its writer stopped in between. `changed` are the alerts to write,
+    `absorbed` those that were merged into another.
     """
 
     rule_id: str
     group: Group
     gap: timedelta
     plain: bool
-    """Of a rule that finds single events: a full alert is followed by another. Any other rule's
-    alert may outgrow what is known of it."""
+    """The rule finds single events: a full alert is followed by another one. An alert of any other
+    rule may count more events than it keeps hashes of."""
     directory: Directory
     alerts: dict[str, Known | None]
     facts: Mapping[str, Fact]
     changed: set[str] = field(default_factory=set)
     absorbed: set[str] = field(default_factory=set)
 
-    def fold(self, bursts: Iterable[Burst]) -> None:
-        """Let bursts join the alerts they belong to, or raise some."""
+    def merge(self, bursts: Iterable[Burst]) -> None:
+        """Adds bursts to the alerts that they belong to, or raises new ones."""
         left = [rest for burst in bursts if (rest := self._uncounted(burst)) is not None]
         left.sort(key=lambda each: (each.first, each.last, each.evidence))
         for burst in _chains(left, self.gap) if self.plain else left:
-            # Again: one that was folded before it may have become full.
+            # Again, since an alert may have become full meanwhile.
             rest = self._uncounted(burst)
             if rest is not None:
                 self._place(rest)
 
     def _uncounted(self, burst: Burst) -> Burst | None:
-        """What of a burst no frozen alert has counted."""
+        """The part of a burst that no frozen alert has counted."""
         rest: Burst | None = burst
         for name in self._near(burst, frozen=True):
             known = self.alerts[name]
@@ -152,11 +152,11 @@ class AlertMerger:
             self._absorb(target, other)
         self._grow(target, burst)
 
-    def settle(self) -> None:
-        """Finish what a writer left that died, or was overtaken, half-way through a merger.
+    def complete_mergers(self) -> None:
+        """Completes mergers that another writer began and did not finish.
 
-        The directory says that an alert was taken in, and it bears no mark of that yet. Where
-        the other was closed before it had taken it in, the merger is called off.
+        The directory says that an alert was merged, and the alert's document doesn't yet. If the
+        target was closed before it counted the events, the merger is cancelled.
         """
         for name, entry in list(self.directory.entries.items()):
             left, target = self.alerts.get(name), self.alerts.get(entry.into)
@@ -176,7 +176,7 @@ class AlertMerger:
             known = self.alerts.get(name)
             if entry.into or (known is not None and known.frozen) != frozen:
                 continue
-            # A frozen one covers what it has counted; what it was meant to grow to, it doesn't.
+            # A frozen one covers only what it has counted, not what its entry says.
             near = (
                 burst.near(known.burst.first, known.burst.last, self.gap)
                 if frozen and known is not None
@@ -192,7 +192,7 @@ class AlertMerger:
         while (name := alert_id(self.rule_id, self.group, event, number)) in self.directory.entries:
             number += 1
         self.directory.entries[name] = Entry(burst.first, burst.last)
-        self._hold(name, burst)
+        self._store(name, burst)
 
     def _grow(self, name: str, burst: Burst) -> None:
         entry = self.directory.entries[name]
@@ -200,9 +200,9 @@ class AlertMerger:
         self.directory.entries[name] = Entry(first, last, entry.into)
         known = self.alerts.get(name)
         if known is None:
-            self._hold(name, burst)
-        elif not _told_before(known.burst, burst):
-            self._hold(name, union(known.burst, burst))
+            self._store(name, burst)
+        elif not _already_counted(known.burst, burst):
+            self._store(name, union(known.burst, burst))
 
     def _absorb(self, target: str, other: str) -> None:
         entry = self.directory.entries[other]
@@ -218,7 +218,7 @@ class AlertMerger:
                 min(first, entry.first), max(self.directory.entries[target].last, entry.last)
             )
 
-    def _hold(self, name: str, burst: Burst) -> None:
+    def _store(self, name: str, burst: Burst) -> None:
         known = self.alerts.get(name)
         if known is not None and known.burst == burst:
             return
@@ -226,16 +226,16 @@ class AlertMerger:
         self.changed.add(name)
 
 
-def _told_before(known: Burst, burst: Burst) -> bool:
-    """Whether a burst says nothing that is not known, whatever was read of its events."""
+def _already_counted(known: Burst, burst: Burst) -> bool:
+    """Whether a burst adds nothing to an alert."""
     if known.complete and burst.complete:
         return burst.known <= known.known
     same = (known.first, known.last, known.count) == (burst.first, burst.last, burst.count)
     return same and burst.known <= known.known
 
 
-def stretches(bursts: Iterable[Burst], gap: timedelta) -> list[tuple[datetime, datetime]]:
-    """The time that bursts cover, as few stretches as they make."""
+def intervals(bursts: Iterable[Burst], gap: timedelta) -> list[tuple[datetime, datetime]]:
+    """The time that bursts cover, as disjoint intervals."""
     made: list[tuple[datetime, datetime]] = []
     for burst in sorted(bursts, key=lambda each: each.first):
         if made and burst.first <= made[-1][1] + gap:
@@ -246,9 +246,9 @@ def stretches(bursts: Iterable[Burst], gap: timedelta) -> list[tuple[datetime, d
 
 
 def _chains(bursts: Sequence[Burst], gap: timedelta) -> Iterator[Burst]:
-    """Single events, sorted by time, as chains in which none is further than `gap` from the next.
+    """Single events, sorted by time, combined where none is further than `gap` from the next.
 
-    A chain is cut so short that no alert outgrows what can be known of it.
+    The length of a chain is limited so that an alert keeps the hashes of all its events.
     """
     chain: list[Burst] = []
     for burst in bursts:

@@ -1,11 +1,12 @@
-"""Findings written down as alerts: exactly one for each, whoever finds it and however often.
+"""Records findings as alerts: one for each, however often and by however many it is found.
 
-A finding of a plain rule without a group has an `_id` of its own, and is created or there already.
-All others go by groups. A round reads the group's directory and the alerts that could be
-concerned, folds the findings in, and writes the directory, guarded by its version; only who could
-write it writes the alerts, guarded by theirs. Who was overtaken starts again from what the other
-wrote. The directory goes first, so an alert that two writers decide on bears one name; who dies in
-between leaves a name without an alert, which the next run of the same findings writes.
+A finding of a plain rule without a group has its own `_id`: it is created or exists already. All
+others are recorded by group. A round reads the group's directory and the alerts near the findings,
+merges the findings, and writes the directory, guarded by its version; only a writer that could
+write it writes the alerts, guarded by theirs. On a conflict the group is repeated with what the
+other writer stored. The directory is written first, so that two writers give an alert the same id;
+a writer that stops in between leaves an id without an alert, which the next run with the same
+findings writes.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from opensearchpy import OpenSearch
 from detections.alerts.burst import FULL, Burst, Fact, burst_of
 from detections.alerts.document import changed_state, counting, known, raised
 from detections.alerts.facts import read_facts
-from detections.alerts.merging import AlertMerger, Directory, Entry, alert_id, group_key, stretches
+from detections.alerts.merging import AlertMerger, Directory, Entry, alert_id, group_key, intervals
 from detections.alerts.paging import every
 from detections.finding import Finding, Group
 from detections.packs.kinds import SINGLES
@@ -36,15 +37,15 @@ from trailhound.settings import Settings
 from trailhound.state.alert_groups import AlertGroup, AlertGroups, StoredGroup
 
 AT_ONCE = 5_000
-"""So many findings are worked on together."""
+"""Findings in one batch."""
 GROUPS_AT_ONCE = 100
 ROUNDS = 100
-"""So often a group is tried again while others write to it; more is a fault, not a race."""
+"""Attempts for a group while others write to it; more indicate a fault, not a race."""
 
 
 @dataclass(slots=True)
 class Recorded:
-    """What became of findings: `_id`s of alerts. `merged` are closed, since others took them in."""
+    """`_id`s of the alerts written. `merged` were closed, since they were merged into others."""
 
     created: set[str] = field(default_factory=set)
     updated: set[str] = field(default_factory=set)
@@ -71,12 +72,12 @@ class Recorder:
         self._dashboards = settings.dashboards.url or ""
         self._groups = AlertGroups(client, settings)
         self.catch_up = ""
-        """The repair that new alerts belong to: they are in its digest, and in no other message."""
+        """The catch-up that new alerts belong to: only its digest mentions them."""
 
     def record(self, findings: Iterable[Finding]) -> Recorded:
-        """Write them down; again with the same findings changes nothing.
+        """Records findings; repeating it with the same ones changes nothing.
 
-        So many as `AT_ONCE` are held in memory. Raises opensearch-py's exceptions, and
+        At most `AT_ONCE` are in memory. Raises opensearch-py's exceptions, and
         `RequestFailedError`; what was not written by then is written by another call with the same
         findings.
         """
@@ -118,7 +119,7 @@ class Recorder:
         made.created |= write_many(self._client, self._names.alerts, writes)
 
     def _record_groups(self, batches: Sequence[_Batch], made: Recorded) -> None:
-        # A schedule finds the same again and again: events are read for what is new alone.
+        # A schedule finds the same events repeatedly: read only the events of new findings.
         left = [plan.batch for plan in self._plans(batches, {}) if plan.changes]
         facts = read_facts(self._client, self._names, [f for each in left for f in each.findings])
         for number in range(ROUNDS):
@@ -127,12 +128,12 @@ class Recorder:
             left = self._round(left, facts, made)
             time.sleep(random.uniform(0, 0.02 * min(number + 1, 10)) if left else 0)
         raise RequestFailedError(
-            f"alerts of {len(left)} groups could not be written: others write to them all the time",
-            hint="see how many daemons and `detect` commands run at once; the next run makes it up",
+            f"alerts of {len(left)} groups could not be written: others keep changing them",
+            hint="check how many daemons and `detect` commands run at once; it is repeated",
         )
 
     def _plans(self, batches: Sequence[_Batch], facts: Mapping[str, Fact]) -> list[_Plan]:
-        """What becomes of each group, from what is stored now."""
+        """The plan for each group, from what is stored now."""
         groups = self._groups.read(each.key for each in batches)
         removed = None
         if len(groups) < len(batches):
@@ -141,16 +142,16 @@ class Recorder:
             _Plan(batch, facts, groups.get(batch.key), removed, self._client, self._names.alerts)
             for batch in batches
         ]
-        wanted = {name for plan in plans for name in plan.wanted}
-        stored = read_many(self._client, self._names.alerts, wanted)
+        needed = {name for plan in plans for name in plan.needed}
+        stored = read_many(self._client, self._names.alerts, needed)
         for plan in plans:
-            plan.fold(stored)
+            plan.merge(stored)
         return plans
 
     def _round(
         self, batches: list[_Batch], facts: Mapping[str, Fact], made: Recorded
     ) -> list[_Batch]:
-        """One try for each group; those that were overtaken come back."""
+        """One attempt for each group. Returns those with a version conflict."""
         plans = self._plans(batches, facts)
         changed = {plan.batch.key: plan.group_write() for plan in plans if plan.group_changed}
         written = self._groups.write(changed)
@@ -159,15 +160,15 @@ class Recorder:
         return [plan.batch for plan in plans if plan not in whole]
 
     def _write(self, plans: list[_Plan], made: Recorded) -> list[_Plan]:
-        """Write the groups' alerts. Gives the groups that nobody came in between of."""
+        """Writes the groups' alerts. Returns the groups without a version conflict."""
         now = datetime.now(UTC)
         whole = plans
-        # What took another alert in is written before that one is closed.
+        # The target of a merger is written before the other alert is closed.
         for absorbed in (False, True):
             writes: dict[str, Write] = {}
             owners: dict[str, _Plan] = {}
             for plan in whole:
-                for name in plan.folding.absorbed if absorbed else plan.folding.changed:
+                for name in plan.merger.absorbed if absorbed else plan.merger.changed:
                     write = (
                         self._closing(plan, name, now) if absorbed else self._text(plan, name, now)
                     )
@@ -179,13 +180,13 @@ class Recorder:
             else:
                 made.created |= {name for name in done if writes[name].over is None}
                 made.updated |= {name for name in done if writes[name].over is not None}
-            behind = [owners[name] for name in writes if name not in done]
-            whole = [plan for plan in whole if plan not in behind]
+            conflicted = [owners[name] for name in writes if name not in done]
+            whole = [plan for plan in whole if plan not in conflicted]
         return whole
 
     def _text(self, plan: _Plan, name: str, now: datetime) -> Write:
         before = plan.stored.get(name)
-        held = plan.folding.alerts[name]
+        held = plan.merger.alerts[name]
         assert held is not None, "what changed is held"  # noqa: S101
         batch = plan.batch
         document = (
@@ -196,14 +197,14 @@ class Recorder:
         return Write(document | self._counting(held.burst), before)
 
     def _closing(self, plan: _Plan, name: str, now: datetime) -> Write | None:
-        """An alert that another took in; None where it was never written."""
+        """Closes an alert that was merged into another; None if it was never written."""
         before = plan.stored.get(name)
         if before is None:
             return None
-        into = plan.folding.directory.entries[name].into
+        into = plan.merger.directory.entries[name].into
         document = before.document
         if document["state"] != "closed":
-            note = f"taken in by {into}"
+            note = f"merged into {into}"
             document = changed_state(document, "closed", "trailhound", now, note)
         return Write(document | {"merged_into": into}, before)
 
@@ -217,7 +218,7 @@ class Recorder:
 
 
 class _Plan:
-    """One round of one group: what is read, what it becomes."""
+    """One attempt for one group: its stored state and the changes to write."""
 
     def __init__(
         self,
@@ -235,51 +236,49 @@ class _Plan:
         gap = batch.rule.suppress
         self.plain = batch.rule.kind in SINGLES
         self.stored: dict[str, Stored] = {}
-        spans = stretches(self._bursts, gap)
+        spans = intervals(self._bursts, gap)
         if directory.forgotten is not None and spans[0][0] - gap <= directory.forgotten:
             since, until = spans[0][0] - gap, min(spans[-1][1] + gap, directory.forgotten)
             for name, entry in forgotten(client, index, batch.key, since, until):
                 directory.entries.setdefault(name, entry)
-        self.wanted = {name for since, until in spans for name in directory.near(since, until, gap)}
-        self.folding = AlertMerger(
-            batch.rule.id, batch.group, gap, self.plain, directory, {}, facts
-        )
+        self.needed = {name for since, until in spans for name in directory.near(since, until, gap)}
+        self.merger = AlertMerger(batch.rule.id, batch.group, gap, self.plain, directory, {}, facts)
 
-    def fold(self, stored: Mapping[str, Stored]) -> None:
-        self.stored = {name: stored[name] for name in self.wanted if name in stored}
+    def merge(self, stored: Mapping[str, Stored]) -> None:
+        self.stored = {name: stored[name] for name in self.needed if name in stored}
         full = FULL if self.plain else None
-        self.folding.alerts = {
+        self.merger.alerts = {
             name: known(self.stored[name].document, full=full) if name in self.stored else None
-            for name in self.wanted
+            for name in self.needed
         }
-        self.folding.settle()
-        self.folding.fold(self._bursts)
+        self.merger.complete_mergers()
+        self.merger.merge(self._bursts)
 
     @property
     def changes(self) -> bool:
-        """Whether anything is to be written."""
-        return bool(self.group_changed or self.folding.changed or self.folding.absorbed)
+        """Whether there is anything to write."""
+        return bool(self.group_changed or self.merger.changed or self.merger.absorbed)
 
     @property
     def group_changed(self) -> bool:
-        """Whether the list of the group's alerts is another than is stored."""
+        """Whether the list of the group's alerts differs from the stored one."""
         if self._group is None:
             return True
         before, after = self._group.group, self._written()
         return (before.alerts, before.forgotten) != (after.alerts, after.forgotten)
 
     def group_write(self) -> tuple[AlertGroup, StoredGroup | None]:
-        """The list of the group's alerts, and the version that it is written over."""
+        """The list of the group's alerts, and the stored version that it replaces."""
         return self._written(), self._group
 
     def _written(self) -> AlertGroup:
-        return self.folding.directory.write(self.batch.key, self.batch.rule.id)
+        return self.merger.directory.write(self.batch.key, self.batch.rule.id)
 
 
 def forgotten(
     client: OpenSearch, index: str, key: str, since: datetime, until: datetime
 ) -> Iterator[tuple[str, Entry]]:
-    """A group's alerts that overlap a stretch, searched for: its directory has let go of them."""
+    """Searches a group's alerts in an interval, which its directory no longer lists."""
     client.indices.refresh(index=index)
     asked: list[dict[str, Any]] = [
         {"term": {"group_key": key}},

@@ -1,4 +1,4 @@
-"""What a person does with alerts: look for them, read one, acknowledge it, close it."""
+"""Find, read, acknowledge and close alerts."""
 
 from __future__ import annotations
 
@@ -23,9 +23,8 @@ STATES = ("open", "acknowledged", "closed")
 
 @dataclass(frozen=True, slots=True)
 class AlertQuery:
-    """Which alerts. `level` is the least; `rule` an id or a title; `principal` a name or an ARN.
-
-    `since` is by the time an alert was last seen. Alerts that others took in are left out.
+    """Which alerts. `level`: this one and above; `rule`: id or title; `principal`: name or ARN;
+    `since`: last seen at or after it. Alerts that were merged into others are left out.
     """
 
     states: tuple[str, ...] = ()
@@ -35,17 +34,17 @@ class AlertQuery:
     principal: str | None = None
 
     def query(self) -> list[dict[str, Any]]:
-        """As clauses of the query DSL, all of which must hold."""
-        asked: list[dict[str, Any]] = [{"terms": {"level": list(levels_from(self.level))}}]
+        """As clauses of the query DSL, combined by AND."""
+        clauses: list[dict[str, Any]] = [{"terms": {"level": list(levels_from(self.level))}}]
         if self.states:
-            asked.append({"terms": {"state": list(self.states)}})
+            clauses.append({"terms": {"state": list(self.states)}})
         if self.since is not None:
-            asked.append({"range": {"last_seen": {"gte": stamp(self.since)}}})
+            clauses.append({"range": {"last_seen": {"gte": stamp(self.since)}}})
         if self.rule is not None:
-            asked.append(_either(self.rule, "rule.id", "rule.name"))
+            clauses.append(_either(self.rule, "rule.id", "rule.name"))
         if self.principal is not None:
-            asked.append(_either(self.principal, "entity.principal", "entity.arn"))
-        return asked
+            clauses.append(_either(self.principal, "entity.principal", "entity.arn"))
+        return clauses
 
 
 def levels_from(level: Level) -> tuple[Level, ...]:
@@ -67,13 +66,13 @@ class AlertStore:
         self._client = client
         self._index = Names(settings.prefix).alerts
 
-    def find(self, wanted: AlertQuery, limit: int | None = None) -> list[Document]:
-        """Alerts as they are this moment, the latest seen first."""
+    def find(self, query: AlertQuery, limit: int | None = None) -> list[Document]:
+        """The alerts, the last seen first."""
         self._client.indices.refresh(index=self._index)
         found = every(
             self._client,
             self._index,
-            wanted.query(),
+            query.query(),
             but=[{"exists": {"field": "merged_into"}}],
             sort=[{"last_seen": "desc"}],
             limit=limit,
@@ -81,7 +80,7 @@ class AlertStore:
         return [shown(name, document) for name, document in found]
 
     def get(self, name: str) -> Document:
-        """One alert, with what became of its messages. Raises `UsageError` where there is none."""
+        """One alert, with its deliveries. Raises `UsageError` where there is none."""
         if not name:
             raise unknown(name)
         try:
@@ -94,16 +93,16 @@ class AlertStore:
         return shown(name, source) | {"delivery": source.get("delivery", {}).get("log", {})}
 
     def missing(self, names: Sequence[str]) -> set[str]:
-        """Those of the ids that no alert has."""
+        """The ids without an alert."""
         there = existing(self._client, self._index, [name for name in names if name])
         return set(names) - there
 
     def acknowledge(self, name: str, by: str, note: str = "") -> Document:
-        """Say that somebody works on it. Raises `UsageError` for one that is closed."""
+        """Marks an alert as being worked on. Raises `UsageError` for one that is closed."""
         return self._change(name, "acknowledged", by, note)
 
     def close(self, name: str, by: str, note: str = "") -> Document:
-        """It is done with: from now on it takes in nothing more."""
+        """Closes an alert: it is not updated any more."""
         return self._change(name, "closed", by, note)
 
     def _change(self, name: str, state: str, by: str, note: str) -> Document:
@@ -117,7 +116,7 @@ class AlertStore:
                     return None
                 raise UsageError(
                     f"the alert {name} is closed, by {document['state_by']}",
-                    hint="new activity of its kind raises a new alert",
+                    hint="new events raise a new alert",
                 )
             return changed_state(document, state, by, now, note)
 
@@ -128,7 +127,7 @@ class AlertStore:
 
 
 def unknown(*names: str) -> UsageError:
-    """What to raise for ids that no alert has."""
+    """The error for ids without an alert."""
     return UsageError(
         f"there is no alert {', '.join(names)}", hint="see `trailhound alerts list --state all`"
     )

@@ -16,7 +16,7 @@ from trailhound.errors import NotifyError, SettingsError
 from trailhound.settings import AwsSettings, ChannelSettings
 
 _KINDS = {"informational": "info", "low": "info", "medium": "warning"}
-"""Apprise's word for a level; graver ones are failures."""
+"""Apprise's type for a level; more severe levels are failures."""
 
 _MENTION = re.compile(r"<(?=[!@#])|@(?=(?:here|channel|everyone|all|team)\b)", re.IGNORECASE)
 """What would call everybody in a chat, were it left as an event says it."""
@@ -69,11 +69,11 @@ class AppriseChannel:
                 body_format=self._format if message.markup else "text",
                 timeout=self._timeout,
             )
-        except Exception as error:  # noqa: BLE001 - of a hundred plugins; its words may be secret
+        except Exception as error:  # noqa: BLE001 - any of a hundred plugins; its text may contain secrets
             raise NotifyError(f"{self._name}: apprise failed ({type(error).__name__})") from None
         if not delivered:
             raise NotifyError(
-                f"{self._name}: the service did not take the message",
+                f"{self._name}: the service did not accept the message",
                 hint="check the channel's url with `trailhound notify test`",
             )
 

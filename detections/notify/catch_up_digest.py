@@ -1,7 +1,7 @@
-"""One message about all alerts of a repair, for each channel, instead of one for each alert.
+"""One digest of all alerts of a catch-up for each channel, instead of one message for each alert.
 
-The scheduled rules of an installation could not run for a while; then they run over all of that
-time at once. What they find there is in one digest, sent when every rule has caught up.
+After a time in which the scheduled rules could not run, they run over all of it. Alerts that they
+raise then are in one digest, sent when every rule has caught up.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RULES_NAMED = 10
 
 
 class CatchUpDigest:
-    """The digest of a namespace's repair."""
+    """The digest of a namespace's catch-up."""
 
     def __init__(self, client: OpenSearch, settings: Settings, renderer: MessageRenderer) -> None:
         self._client = client
@@ -36,7 +36,7 @@ class CatchUpDigest:
         self._renderer = renderer
 
     def due(self) -> CatchUp | None:
-        """The repair that is done, whose digest some channel may lack."""
+        """The finished catch-up, whose digest may still be missing on some channel."""
         repair = self._repairs.get(SCHEDULED_RULES)
         return repair if repair is not None and repair.done else None
 
@@ -45,14 +45,14 @@ class CatchUpDigest:
         repair: CatchUp,
         channel: ChannelSettings,
         opened: Channel,
-        wanted: Sequence[Mapping[str, Any]],
+        clauses: Sequence[Mapping[str, Any]],
         now: datetime,
     ) -> NotifyError | None:
-        """Send a channel its digest, once; none where none of its alerts (`wanted`: clauses) came
-        of the repair. The error of a channel that did not take it: it is tried again."""
+        """Sends a channel its digest once, unless no alert of the catch-up matches `clauses`.
+        Returns the error of a channel that did not accept it: it is retried."""
         if channel.name in repair.notified:
             return None
-        levels, rules = self._count(repair, wanted)
+        levels, rules = self._count(repair, clauses)
         if levels:
             message = self._renderer.catch_up(
                 f"catch-up-{repair.name}-{channel.name}", levels, rules, repair.describe()
@@ -60,10 +60,10 @@ class CatchUpDigest:
             try:
                 opened.send(message)
             except NotifyError as error:
-                LOG.warning("the digest of a repair was not delivered: %s", error.message)
+                LOG.warning("the catch-up digest was not delivered: %s", error.message)
                 return error
         LOG.info(
-            "the digest of a repair is delivered",
+            "the catch-up digest was delivered",
             extra={"fields": {"channel": channel.name, "alerts": sum(levels.values())}},
         )
         self._repairs.revise(
@@ -75,14 +75,14 @@ class CatchUpDigest:
         return None
 
     def _count(
-        self, repair: CatchUp, wanted: Sequence[Mapping[str, Any]]
+        self, repair: CatchUp, clauses: Sequence[Mapping[str, Any]]
     ) -> tuple[dict[str, int], dict[str, int]]:
-        """How many alerts of the repair there are, by level and by the names of rules."""
+        """The number of alerts of the catch-up by level, and by rule name."""
         body = {
             "size": 0,
             "query": {
                 "bool": {
-                    "filter": [{"term": {"catch_up": repair.name}}, *wanted],
+                    "filter": [{"term": {"catch_up": repair.name}}, *clauses],
                     "must_not": [
                         {"term": {"state": "closed"}},
                         {"exists": {"field": "merged_into"}},
@@ -98,7 +98,7 @@ class CatchUpDigest:
             index=self._alerts, body=body, params={"allow_partial_search_results": "false"}
         )
         if reply["timed_out"] or reply["_shards"]["failed"]:
-            raise RequestFailedError("the alerts of a repair could not be counted whole")
+            raise RequestFailedError("not every shard counted the alerts of the catch-up")
         found = reply["aggregations"]
         return (
             {each["key"]: each["doc_count"] for each in found["levels"]["buckets"]},

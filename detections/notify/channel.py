@@ -1,4 +1,4 @@
-"""What goes over a channel, what a channel is, and which kinds there are.
+"""Messages, channels, and the registry of the kinds of channel.
 
 To add a kind: its name and what it needs in `ChannelSettings`, and a module in this folder with a
 function under `@channel_kind(name)`.
@@ -25,7 +25,7 @@ MessageKind = Literal["alert", "digest", "test"]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`key` is the same whenever the same message is sent: an alert's is the alert's id."""
+    """`key` is the same each time that a message is sent: for an alert, its id."""
 
     key: str
     kind: MessageKind
@@ -33,7 +33,7 @@ class Message:
     text: str
     level: str = "informational"
     markup: str = ""
-    """The text in the channel's own format, where that is not plain."""
+    """The text in the channel's format; empty if that is plain text."""
     alert: Mapping[str, Any] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -53,8 +53,8 @@ class Message:
 
 
 class Channel(Protocol):
-    """`send` returns when the other side has the message; any failure is a `NotifyError`, whose
-    text holds neither an address nor a secret."""
+    """`send` returns when the receiver accepted the message; any failure is a `NotifyError`, whose
+    text contains neither a URL nor a secret."""
 
     def send(self, message: Message) -> None: ...
 
@@ -62,7 +62,7 @@ class Channel(Protocol):
 Session = Callable[[AwsSettings], "boto3.Session"]
 """The AWS session of these settings."""
 OpenChannel = Callable[[ChannelSettings, AwsSettings, Session], Channel]
-"""Makes a channel; nothing is sent yet. Raises `SettingsError` where it can't work."""
+"""Creates a channel; sends nothing. Raises `SettingsError` for invalid settings."""
 
 _KINDS: dict[str, OpenChannel] = {}
 

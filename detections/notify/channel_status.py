@@ -1,4 +1,4 @@
-"""How each channel does, as `trailhound status` shows it."""
+"""The status of each channel, as `trailhound status` shows it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trailhound.state.channels import Channels, ChannelState
 
 @dataclass(frozen=True, slots=True)
 class ChannelStatus:
-    """One channel: alerts that wait for it, when it last took one, and what it last failed of.
+    """One channel: the alerts waiting for it, its last delivery and its last error.
 
     Times are ISO 8601 in UTC; empty where there was none yet.
     """
@@ -30,7 +30,7 @@ class ChannelStatus:
 
 
 def channel_statuses(client: OpenSearch, settings: Settings) -> list[ChannelStatus]:
-    """The channels of the settings, in their order; where they name none, all that ever sent.
+    """The channels of the settings, in their order; if there are none, all that ever delivered.
 
     Raises opensearch-py's exceptions, and `RequestFailedError` where a shard did not answer.
     """

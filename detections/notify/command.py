@@ -1,4 +1,4 @@
-"""A program to run: the message as JSON on its standard input, and nothing of it elsewhere.
+"""Runs a program with the message as JSON on its standard input, and nowhere else.
 
 There is no shell, and the arguments are those of the settings: what an event says never becomes
 part of a command line. Of the environment it gets all but Trailhound's own variables, which may
@@ -41,12 +41,12 @@ class Command:
         except OSError as error:
             raise NotifyError(
                 f"{self._name}: the command cannot be run: {error.strerror}",
-                hint="give the whole path of a program that may be executed",
+                hint="give the full path of an executable program",
             ) from None
         try:
             process.communicate(message.document(), timeout=self._timeout)
         except subprocess.TimeoutExpired:
-            # It and all that it started.
+            # The process and its children.
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()

@@ -1,9 +1,10 @@
-"""Alerts that nobody was told of yet are told of, channel by channel.
+"""Delivers pending alerts to the channels.
 
-What a channel has, stands in the alert's document, and is written after the message was taken: who
-dies in between sends it again, under the same key. A message that fails is tried again later and
-later; after three in a row its channel rests, so that one that is down holds up neither the others
-nor the detections. What is over the rate waits, and one message a minute says how many do.
+Deliveries are recorded in the alert's document after the channel accepted the message: a daemon
+that stops in between sends it again, under the same key. A failed message is retried with
+back-off. After three consecutive failures the channel is paused, so that a channel that is down
+delays neither the others nor the detections. Alerts over the rate limit wait, and one digest a
+minute gives their number.
 """
 
 from __future__ import annotations
@@ -32,18 +33,18 @@ from trailhound.state.channels import Channels
 
 LOG = logging.getLogger("trailhound.notify")
 
-LOOKED_AT = 5_000
-"""So many waiting alerts of a channel are looked at in one sweep, the gravest first."""
-_IN_A_ROW = 3
-_REST = timedelta(minutes=1)
-_FIRST_WAIT = timedelta(seconds=30)
-_LONGEST_WAIT = timedelta(hours=1)
+MAX_READ = 5_000
+"""Pending alerts of a channel read in one run, the most severe first."""
+_MAX_CONSECUTIVE_FAILURES = 3
+_PAUSE = timedelta(minutes=1)
+_FIRST_BACKOFF = timedelta(seconds=30)
+_MAX_BACKOFF = timedelta(hours=1)
 
 
 @dataclass(slots=True)
 class Delivered:
-    """What one sweep did, by channel. `held` are over the rate and wait; `given_up` were tried
-    too long; `broken` is why a channel could not even be opened."""
+    """The results of one run, by channel. `held` wait because of the rate limit; `given_up` failed
+    for too long; `broken` is the reason why a channel could not be opened."""
 
     sent: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
@@ -54,12 +55,12 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class _Due:
-    """An alert that a channel wants."""
+    """An alert to be sent to a channel. `pending`: the alert's document has an entry for it."""
 
     name: str
     level: str
     last_seen: datetime
-    enrolled: bool
+    pending: bool
 
 
 class Notifier:
@@ -70,19 +71,19 @@ class Notifier:
         self.settings = settings
         self.names = Names(settings.prefix)
         self._session = session
-        self.wording = MessageRenderer(settings.notify.templates)
+        self.renderer = MessageRenderer(settings.notify.templates)
         self._open: dict[str, Channel] = {}
         self._broken: dict[str, str] = {}
-        self._rests: dict[str, datetime] = {}
-        self._digest = CatchUpDigest(client, settings, self.wording)
+        self._paused_until: dict[str, datetime] = {}
+        self._digest = CatchUpDigest(client, settings, self.renderer)
         self._channels = Channels(client, settings)
         self.waiting: dict[str, int] = {}
-        """By channel, as it was last written down."""
+        """By channel, as last recorded."""
 
     def deliver(self, now: datetime, holds_lease: Callable[[], bool] = lambda: True) -> Delivered:
-        """One sweep over all channels; one that fails does not hold the others up.
+        """One run over all channels; one that fails does not delay the others.
 
-        `holds_lease` is asked before each message. Raises opensearch-py's exceptions.
+        `holds_lease` is called before each message. Raises opensearch-py's exceptions.
         """
         report = Delivered()
         if not self.settings.notify.channels:
@@ -95,29 +96,36 @@ class Notifier:
             except TrailhoundError as error:
                 if self._broken.get(channel.name) != error.message:
                     LOG.error("the channel %s cannot be used: %s", channel.name, error.message)
-                    self.pace(channel).note(last_error=error.message, last_error_at=stamp(now))
+                    self.rate_limiter(channel).note(
+                        last_error=error.message, last_error_at=stamp(now)
+                    )
                 self._broken[channel.name] = report.broken[channel.name] = error.message
                 continue
-            if now < self._rests.get(channel.name, now):
+            if now < self._paused_until.get(channel.name, now):
                 continue
             if repair is not None and holds_lease():
-                wanted = wanted_by(channel)
-                refused = self._digest.send(repair, channel, opened, wanted, now)
+                clauses = alerts_for(channel)
+                refused = self._digest.send(repair, channel, opened, clauses, now)
                 if refused is not None:
-                    self.pace(channel).note(last_error=refused.message, last_error_at=stamp(now))
-                    self._rests[channel.name] = now + _REST
+                    self.rate_limiter(channel).note(
+                        last_error=refused.message, last_error_at=stamp(now)
+                    )
+                    self._paused_until[channel.name] = now + _PAUSE
                     continue
-            if _Sweep(self, channel, opened, now, holds_lease, report).run():
-                self._rests[channel.name] = now + _REST
+            if _ChannelRun(self, channel, opened, now, holds_lease, report).run():
+                self._paused_until[channel.name] = now + _PAUSE
         return report
 
-    def pace(self, channel: ChannelSettings) -> RateLimiter:
-        """What is counted and noted of a channel where all daemons see it."""
+    def _note_error(self, channel: ChannelSettings, error: str, now: datetime) -> None:
+        self.rate_limiter(channel).note(last_error=error, last_error_at=stamp(now))
+
+    def rate_limiter(self, channel: ChannelSettings) -> RateLimiter:
+        """The rate and status of a channel, shared by all daemons."""
         limit = self.settings.notify.per_minute
         return RateLimiter(self._channels, channel.name, limit)
 
     def channel(self, channel: ChannelSettings) -> Channel:
-        """The channel, opened once. Raises `SettingsError` where it can't work."""
+        """The channel, opened once. Raises `SettingsError` where its settings are invalid."""
         opened = self._open.get(channel.name)
         if opened is None:
             opened = open_channel(channel, self.settings.aws, self._session)
@@ -125,8 +133,8 @@ class Notifier:
         return opened
 
 
-class _Sweep:
-    """One channel's part of one sweep."""
+class _ChannelRun:
+    """One run over the pending alerts of one channel."""
 
     def __init__(
         self,
@@ -139,56 +147,56 @@ class _Sweep:
     ) -> None:
         self._client = notifier.client
         self._alerts = notifier.names.alerts
-        self._wording = notifier.wording
+        self._renderer = notifier.renderer
         self._limits = notifier.settings.notify
         self._channel = channel
         self._opened = opened
         self._now = now
-        self._still_ours = holds_lease
+        self._holds_lease = holds_lease
         self._report = report
-        self._pace = notifier.pace(channel)
-        self._noted = notifier.waiting
+        self._limiter = notifier.rate_limiter(channel)
+        self._waiting = notifier.waiting
 
     def run(self) -> bool:
-        """Deliver; whether the channel seems to be down."""
+        """Send what is due. True if the channel seems to be down."""
         name = self._channel.name
         due, inactive, more = self._due()
         if not due:
-            if self._noted.get(name) != inactive:
-                self._pace.note(waiting=inactive)
-                self._noted[name] = inactive
+            if self._waiting.get(name) != inactive:
+                self._limiter.note(waiting=inactive)
+                self._waiting[name] = inactive
             return False
-        granted = self._pace.take(len(due), self._now)
-        in_a_row, tried, failed, last_error = 0, 0, 0, ""
+        granted = self._limiter.reserve(len(due), self._now)
+        failed_in_a_row, tried, failed, last_error = 0, 0, 0, ""
         for each in due[:granted]:
-            if in_a_row == _IN_A_ROW or not self._still_ours():
+            if failed_in_a_row == _MAX_CONSECUTIVE_FAILURES or not self._holds_lease():
                 break
             tried += 1
-            error = self._tell(each.name)
-            in_a_row = in_a_row + 1 if error else 0
+            error = self._deliver(each.name)
+            failed_in_a_row = failed_in_a_row + 1 if error else 0
             failed += bool(error)
             last_error = error or last_error
         if granted < len(due):
             held = due[granted:]
             self._report.held[name] = len(held)
-            if in_a_row < _IN_A_ROW and self._still_ours():
-                self._say_how_many(held, more=more)
-        self._enrol(due[tried:])
-        self._noted[name] = len(due) - tried + failed + inactive - self._report.given_up[name]
-        facts: dict[str, Any] = {"waiting": self._noted[name]}
+            if failed_in_a_row < _MAX_CONSECUTIVE_FAILURES and self._holds_lease():
+                self._send_digest(held, more=more)
+        self._mark_pending(due[tried:])
+        self._waiting[name] = len(due) - tried + failed + inactive - self._report.given_up[name]
+        facts: dict[str, Any] = {"waiting": self._waiting[name]}
         if self._report.sent[name]:
             facts |= {"last_delivery": stamp(self._now)}
         if last_error:
             facts |= {"last_error": last_error, "last_error_at": stamp(self._now)}
-        self._pace.note(**facts)
-        return in_a_row == _IN_A_ROW
+        self._limiter.note(**facts)
+        return failed_in_a_row == _MAX_CONSECUTIVE_FAILURES
 
     def _due(self) -> tuple[list[_Due], int, bool]:
-        """What the channel wants and hasn't, the gravest first; how many more wait for a time to
-        be tried again; whether there is even more."""
+        """The alerts to send now, the most severe first; the number of those that wait for their
+        next attempt; whether more than `MAX_READ` are pending."""
         name, oldest = self._channel.name, self._now - timedelta(hours=self._limits.max_age_hours)
-        asked: list[dict[str, Any]] = [
-            *wanted_by(self._channel),
+        clauses: list[dict[str, Any]] = [
+            *alerts_for(self._channel),
             _any(
                 {"range": {"last_seen": {"gte": stamp(oldest)}}},
                 {"term": {"delivery.pending": name}},
@@ -197,7 +205,7 @@ class _Sweep:
         found = every(
             self._client,
             self._alerts,
-            asked,
+            clauses,
             but=[
                 {"term": {"delivery.done": name}},
                 {"term": {"state": "closed"}},
@@ -206,41 +214,41 @@ class _Sweep:
             ],
             fields=("level", "last_seen", "delivery"),
             sort=[{"severity": "desc"}, {"@timestamp": "asc"}],
-            limit=LOOKED_AT,
+            limit=MAX_READ,
         )
-        due, looked_at = [], 0
+        due, read = [], 0
         for alert, document in found:
-            looked_at += 1
+            read += 1
             log = document.get("delivery", {}).get("log", {}).get(name, {})
             if not log.get("next_at") or datetime.fromisoformat(log["next_at"]) <= self._now:
                 last_seen = datetime.fromisoformat(document["last_seen"])
                 due.append(_Due(alert, document["level"], last_seen, bool(log)))
-        return due, looked_at - len(due), looked_at == LOOKED_AT
+        return due, read - len(due), read == MAX_READ
 
-    def _tell(self, name: str) -> str:
-        """Send one alert and write down what became of it; the error, or ""."""
+    def _deliver(self, name: str) -> str:
+        """Sends one alert and records the result. Returns the error, or ""."""
         stored = read_many(self._client, self._alerts, [name]).get(name)
         if stored is None or self._channel.name in _done(stored.document):
             return ""
         error: NotifyError | None = None
         try:
-            message = self._wording.alert(shown(name, stored.document), self._channel.format)
+            message = self._renderer.alert(shown(name, stored.document), self._channel.format)
             self._opened.send(message)
         except NotifyError as refused:
             error = refused
-        except Exception as fault:  # noqa: BLE001 - one message's fault is not the others'
-            # Not its own words: they may hold an address.
+        except Exception as fault:  # noqa: BLE001 - others are still sent
+            # Not the error's own text: it may contain a URL.
             error = NotifyError(f"{self._channel.name}: {type(fault).__name__}")
         if error is not None:
             fields = {"alert": name, "channel": self._channel.name}
             LOG.warning("an alert was not delivered: %s", error.message, extra={"fields": fields})
             self._report.failed[self._channel.name] += 1
-            said = error.message
-            after = revise(self._client, self._alerts, name, lambda it: self._failed(it, said))
+            reason = error.message
+            after = revise(self._client, self._alerts, name, lambda it: self._failed(it, reason))
             if after is not None and self._channel.name in _done(after):
-                LOG.error("an alert is given up on", extra={"fields": fields})
+                LOG.error("an alert is not retried any more", extra={"fields": fields})
                 self._report.given_up[self._channel.name] += 1
-            return said
+            return reason
         self._report.sent[self._channel.name] += 1
         revise(self._client, self._alerts, name, self._sent)
         return ""
@@ -264,7 +272,7 @@ class _Sweep:
         tried = self._now - datetime.fromisoformat(first)
         if tried >= timedelta(hours=self._limits.give_up_after_hours):
             return _with(document, self._channel.name, entry | {"state": "failed"}, done=True)
-        wait = min(_FIRST_WAIT * 2 ** min(attempts - 1, 10), _LONGEST_WAIT)
+        wait = min(_FIRST_BACKOFF * 2 ** min(attempts - 1, 10), _MAX_BACKOFF)
         entry["next_at"] = stamp(self._now + wait)
         return _with(document, self._channel.name, entry, done=False)
 
@@ -273,23 +281,25 @@ class _Sweep:
         entry: dict[str, Any] = log.get(self._channel.name, {})
         return entry
 
-    def _enrol(self, waiting: Sequence[_Due]) -> None:
-        """Mark what waits, before it is so old that it would be taken for history."""
+    def _mark_pending(self, waiting: Sequence[_Due]) -> None:
+        """Marks waiting alerts before they exceed `max_age_hours`, which would exclude them."""
         old = self._now - timedelta(hours=self._limits.max_age_hours / 2)
-        names = [each.name for each in waiting if not each.enrolled and each.last_seen < old]
+        names = [each.name for each in waiting if not each.pending and each.last_seen < old]
         entry = {"state": "pending", "at": stamp(self._now), "attempts": 0}
         stored = read_many(self._client, self._alerts, names)
         writes = {
             name: Write(_with(each.document, self._channel.name, entry, done=False), each)
             for name, each in stored.items()
         }
-        write_many(self._client, self._alerts, writes)  # who was overtaken is marked next time
+        write_many(
+            self._client, self._alerts, writes
+        )  # those changed meanwhile are marked in the next run
 
-    def _say_how_many(self, held: Sequence[_Due], *, more: bool) -> None:
-        if not self._pace.digest_due(self._now):
+    def _send_digest(self, held: Sequence[_Due], *, more: bool) -> None:
+        if not self._limiter.digest_due(self._now):
             return
         name = self._channel.name
-        message = self._wording.digest(
+        message = self._renderer.digest(
             name,
             f"held-{name}-{int(self._now.timestamp()) // 60}",
             Counter(each.level for each in held),
@@ -299,17 +309,17 @@ class _Sweep:
         try:
             self._opened.send(message)
         except NotifyError as error:
-            LOG.warning("how many alerts wait could not be said: %s", error.message)
+            LOG.warning("the digest of waiting alerts was not delivered: %s", error.message)
 
 
-def wanted_by(channel: ChannelSettings) -> list[dict[str, Any]]:
-    """Clauses that find the alerts that a channel is for, by level and tactic."""
-    asked: list[dict[str, Any]] = [{"terms": {"level": list(levels_from(channel.level))}}]
+def alerts_for(channel: ChannelSettings) -> list[dict[str, Any]]:
+    """Query clauses for the alerts that a channel takes, by level and tactic."""
+    clauses: list[dict[str, Any]] = [{"terms": {"level": list(levels_from(channel.level))}}]
     if channel.tactics:
-        # Sigma wrote tags with an underscore before it wrote them with a hyphen.
+        # Older Sigma rules write tactics with underscores instead of hyphens.
         tactics = {t for each in channel.tactics for t in (each, each.replace("-", "_"))}
-        asked.append({"terms": {"attack.tactic": sorted(tactics)}})
-    return asked
+        clauses.append({"terms": {"attack.tactic": sorted(tactics)}})
+    return clauses
 
 
 def _done(document: Mapping[str, Any]) -> list[str]:
@@ -318,7 +328,7 @@ def _done(document: Mapping[str, Any]) -> list[str]:
 
 
 def _with(document: Document, channel: str, entry: Mapping[str, Any], *, done: bool) -> Document:
-    """The document with what became of its message to a channel."""
+    """The document with the result of its delivery to a channel."""
     before = document.get("delivery", {})
     others = {name for name in before.get("pending", []) if name != channel}
     finished = {*_done(document)} | ({channel} if done else set())

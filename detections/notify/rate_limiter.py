@@ -1,4 +1,4 @@
-"""How many messages a channel still takes this minute, counted where all daemons see it."""
+"""Limits the messages a minute of a channel, across all daemons."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ _MINUTE = 60
 
 @dataclass(frozen=True, slots=True)
 class RateLimiter:
-    """One channel's minute."""
+    """The rate limit of one channel."""
 
     channels: Channels
     channel: str
     per_minute: int
 
-    def take(self, wanted: int, now: datetime) -> int:
-        """Reserve messages of this minute; how many may be sent, at most `wanted`."""
+    def reserve(self, count: int, now: datetime) -> int:
+        """Reserves up to `count` messages of this minute. Returns how many may be sent."""
         granted = 0
 
         def change(state: ChannelState) -> ChannelState:
             nonlocal granted
             sent = state.sent if state.minute == _minute(now) else 0
-            granted = max(0, min(wanted, self.per_minute - sent))
+            granted = max(0, min(count, self.per_minute - sent))
             return replace(state, minute=_minute(now), sent=sent + granted)
 
         self._revise(change)
         return granted
 
     def digest_due(self, now: datetime) -> bool:
-        """Whether nobody has said this minute how many are held back; it is ours to say then."""
+        """Whether no digest was sent this minute; if so, the caller has to send it."""
         due = False
 
         def change(state: ChannelState) -> ChannelState:
@@ -48,7 +48,7 @@ class RateLimiter:
         return due
 
     def note(self, **facts: Any) -> None:
-        """Keep what `status` may show: `waiting`, `last_delivery`, `last_error`, …"""
+        """Records what `status` shows: `waiting`, `last_delivery`, `last_error`, …"""
         self._revise(lambda state: replace(state, **facts))
 
     def _revise(self, change: Callable[[ChannelState], ChannelState]) -> None:

@@ -1,8 +1,8 @@
-"""Messages from Jinja templates, the user's before the shipped ones.
+"""Renders messages with Jinja templates; the user's override the shipped ones.
 
-Templates see an alert as `trailhound alerts show --json` prints it. They run in Jinja's sandbox;
-HTML is escaped by itself, Markdown by the filter `plain`. A template that fails is told of, and
-the shipped one is used: a slip in it holds no alert back.
+Templates get an alert as `trailhound alerts show --json` prints it. They run in Jinja's sandbox;
+HTML is escaped automatically, Markdown by the filter `plain`. If a template fails, this is logged
+and the shipped one is used, so that the alert is still sent.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LOG = logging.getLogger("trailhound.notify")
 
 SHIPPED: Final = Path(__file__).with_name("templates")
 LONGEST_VALUE: Final = 300
-MOST_VALUES: Final = 20
+MAX_VALUES: Final = 20
 _MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]()#+!|<>~-])")
 
 Format = str
@@ -36,7 +36,7 @@ _ALERT: Final[Mapping[Format, str]] = {
 
 
 class MessageRenderer:
-    """Writes messages. `folder` holds templates that go before the shipped ones."""
+    """Renders messages. `folder` contains templates that override the shipped ones."""
 
     def __init__(self, folder: Path | None = None) -> None:
         shipped = FileSystemLoader(SHIPPED)
@@ -47,7 +47,7 @@ class MessageRenderer:
             self._own = _environment(loader)
 
     def alert(self, alert: Mapping[str, Any], style: Format = "text") -> Message:
-        """An alert's message; `markup` is filled where `style` is not plain text."""
+        """An alert's message; `markup` is set if `style` is not plain text."""
         brief = shortened(alert)
         return Message(
             key=alert["id"],
@@ -62,7 +62,7 @@ class MessageRenderer:
     def digest(
         self, channel: str, key: str, levels: Mapping[str, int], per_minute: int, *, more: bool
     ) -> Message:
-        """How many alerts are held back, by level."""
+        """The number of alerts that wait because of the rate limit, by level."""
         waiting = sum(levels.values())
         ordered = {level: levels[level] for level in reversed(LEVELS) if levels.get(level)}
         text = self._render(
@@ -85,7 +85,7 @@ class MessageRenderer:
     def catch_up(
         self, key: str, levels: Mapping[str, int], rules: Mapping[str, int], span: str
     ) -> Message:
-        """How many alerts rules raised that had not run for a while, by level and by rule."""
+        """The number of alerts that a catch-up raised, by level and by rule."""
         total = sum(levels.values())
         ordered = {level: levels[level] for level in reversed(LEVELS) if levels.get(level)}
         text = self._render(
@@ -94,7 +94,7 @@ class MessageRenderer:
         return Message(
             key=key,
             kind="digest",
-            subject=f"{total} alerts of the time in which the scheduled rules did not run",
+            subject=f"{total} alerts for a time in which the scheduled rules did not run",
             text=text,
             level=next(iter(ordered), "informational"),
             facts={"caught_up": total, "levels": ordered},
@@ -112,9 +112,9 @@ class MessageRenderer:
 
 
 def shortened(alert: Mapping[str, Any]) -> dict[str, Any]:
-    """An alert that fits into a message: of each kind of entity so many values, so long."""
+    """An alert that fits into a message: a limited number of values of limited length."""
     entity = {
-        kind: [value[:LONGEST_VALUE] for value in values[:MOST_VALUES]]
+        kind: [value[:LONGEST_VALUE] for value in values[:MAX_VALUES]]
         for kind, values in alert["entity"].items()
     }
     return {
@@ -136,5 +136,5 @@ def _environment(loader: BaseLoader) -> ImmutableSandboxedEnvironment:
 
 
 def _plain(text: object) -> str:
-    """Text that Markdown leaves as it is."""
+    """Text with Markdown's characters escaped."""
     return _MARKDOWN.sub(r"\\\1", str(text))

@@ -1,4 +1,4 @@
-"""A secret of a channel: from the setting, or from the file that the setting names."""
+"""Reads a secret of a channel from the setting, or from the file named in it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from trailhound.errors import SettingsError
 
 
 def read_secret(given: SecretStr | None, file: Path | None, setting: str) -> str:
-    """The secret. Raises `SettingsError`, which names the file and never what is in it."""
+    """The secret. Raises `SettingsError`, which names the file and never its content."""
     if given is not None:
         secret = given.get_secret_value().strip()
     elif file is not None:
@@ -20,7 +20,7 @@ def read_secret(given: SecretStr | None, file: Path | None, setting: str) -> str
             reason = getattr(error, "strerror", None) or "it is not UTF-8"
             raise SettingsError(
                 f"{setting}_file {file} cannot be read: {reason}",
-                hint="it holds the value and nothing else",
+                hint="the file must contain only the value",
             ) from None
     else:
         secret = ""

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 _FOR_PROGRAMS = ("sqs", "lambda", "http", "https", "firehose")
 _LARGEST = 256 * 1024 - 8 * 1024
-"""SNS takes 256 KB a message, attributes included (Amazon SNS quotas)."""
+"""SNS accepts 256 KB a message, attributes included (Amazon SNS quotas)."""
 
 
 class SnsChannel:
-    """A channel. Raises `SettingsError` and `SourceError` as the making of a session does."""
+    """A channel. Raises `SettingsError` and `SourceError` where no AWS session can be created."""
 
     def __init__(self, channel: ChannelSettings, aws: AwsSettings, session: Session) -> None:
         self._name = channel.name
@@ -46,7 +46,7 @@ class SnsChannel:
             )
         except (BotoCoreError, ValueError) as error:
             raise SettingsError(
-                f"{self._name}: AWS settings do not fit ({type(error).__name__})",
+                f"{self._name}: invalid AWS settings ({type(error).__name__})",
                 hint="check the topic's ARN, aws.region and aws.endpoint_url",
             ) from None
 
@@ -67,7 +67,7 @@ class SnsChannel:
         except ClientError as error:
             said = error.response.get("Error", {})
             raise NotifyError(
-                f"{self._name}: SNS refused: {said.get('Code')}: {said.get('Message')}",
+                f"{self._name}: SNS rejected it: {said.get('Code')}: {said.get('Message')}",
                 hint=f"allow sns:Publish on {self._arn} (and kms:GenerateDataKey, kms:Decrypt "
                 "where it is encrypted)",
             ) from None
@@ -90,7 +90,7 @@ def _body(message: Message) -> str:
 
 
 def _subject(text: str) -> str:
-    """SNS takes ASCII, no line break, less than 100 characters, and no space before it."""
+    """SNS accepts ASCII without line breaks or a leading space, fewer than 100 characters."""
     return text.encode("ascii", "replace").decode().strip()[:99] or "Trailhound"
 
 

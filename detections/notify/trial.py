@@ -1,4 +1,4 @@
-"""A message to every channel, to see whether it arrives."""
+"""Sends a test message to every channel."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from trailhound.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
-    """A channel, and what went wrong; `error` is None where the message was taken."""
+class ChannelTest:
+    """The result for one channel; `error` is None if the message was accepted."""
 
     channel: str
     kind: str
@@ -22,7 +22,7 @@ class Tried:
 
 def try_channels(
     settings: Settings, session: Session, now: datetime, only: str | None = None
-) -> Sequence[Tried]:
+) -> Sequence[ChannelTest]:
     """Send a test message to each channel, or to the one named `only`.
 
     Raises `UsageError` where there is none, or none of that name.
@@ -46,7 +46,7 @@ def try_channels(
         try:
             open_channel(channel, settings.aws, session).send(message)
         except TrailhoundError as error:
-            tried.append(Tried(channel.name, channel.kind, error))
+            tried.append(ChannelTest(channel.name, channel.kind, error))
         else:
-            tried.append(Tried(channel.name, channel.kind))
+            tried.append(ChannelTest(channel.name, channel.kind))
     return tried

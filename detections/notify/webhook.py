@@ -1,4 +1,4 @@
-"""A signed POST to an address of one's own.
+"""A signed POST to a URL.
 
     POST /path
     Content-Type: application/json
@@ -41,7 +41,7 @@ def signature(secret: str, timestamp: int, body: bytes) -> str:
 
 
 class Webhook:
-    """A channel. Raises `SettingsError` where its settings can't work."""
+    """A channel. Raises `SettingsError` for invalid settings."""
 
     def __init__(self, channel: ChannelSettings) -> None:
         self._name = channel.name
@@ -54,12 +54,12 @@ class Webhook:
             fits = False
         if not fits or parts.scheme not in ("https", "http"):
             raise SettingsError(
-                f"{channel.name}: url is no address", hint="write it as https://host/path"
+                f"{channel.name}: url is not a valid URL", hint="write it as https://host/path"
             )
         if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
             raise SettingsError(
                 f"{channel.name}: url is not encrypted",
-                hint="use https://; http:// is for this machine alone",
+                hint="use https://; http:// is allowed only to this machine",
             )
         self._host = parts.hostname
         authorities = channel.ca_bundle.expanduser() if channel.ca_bundle else certifi.where()
@@ -74,7 +74,7 @@ class Webhook:
         except (OSError, ValueError) as error:
             raise SettingsError(
                 f"{channel.name}: ca_bundle cannot be used ({type(error).__name__})",
-                hint="it is a PEM file",
+                hint="use a PEM file",
             ) from None
 
     def send(self, message: Message) -> None:
@@ -92,18 +92,18 @@ class Webhook:
                 "POST", self._url, body=body, headers=headers, redirect=False, preload_content=False
             )
             status = reply.status
-            reply.read(64 * 1024)  # what it says is of no use, and may be endless
+            reply.read(64 * 1024)  # the content is not used, and may be endless
             reply.close()
         except (HTTPError, OSError, ValueError) as error:
-            # Not the error's own words: they repeat the address, path and all.
+            # Not the error's own text: it contains the URL with its path.
             raise NotifyError(
                 f"{self._name}: {self._host} {_what_happened(error)}",
-                hint="see that the receiver runs, and that its certificate is of a known authority",
+                hint="check that the receiver runs, and the authority of its certificate",
             ) from None
         if 300 <= status < 400:
             raise NotifyError(
                 f"{self._name}: {self._host} answered with a redirect ({status})",
-                hint="give the address it leads to: redirects are not followed",
+                hint="use the URL that it redirects to: redirects are not followed",
             )
         if not 200 <= status < 300:
             raise NotifyError(f"{self._name}: {self._host} answered with status {status}")
@@ -116,7 +116,7 @@ def _what_happened(error: Exception) -> str:
         return "did not answer in time"
     if isinstance(error, NewConnectionError):
         return "cannot be reached"
-    return f"broke the connection off ({type(error).__name__})"
+    return f"closed the connection ({type(error).__name__})"
 
 
 @channel_kind("webhook")

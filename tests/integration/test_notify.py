@@ -117,7 +117,7 @@ def test_each_alert_once_by_level_and_tactic(house: House, receiver: Receiver) -
         assert report.sent == {"hook": 3, "tactics": 1}
         assert not notifier.deliver(NOW).sent
         assert not house.with_channels(hook(receiver)).deliver(NOW).sent
-        assert keys(receiver) == [*grave, *high, *medium], "the gravest first"
+        assert keys(receiver) == [*grave, *high, *medium], "the most severe first"
         assert keys(other) == [*medium]
     (name,) = medium
     assert {channel: each["state"] for channel, each in house.told(name).items()} == {
@@ -181,7 +181,7 @@ def test_a_channel_that_fails_is_tried_later_and_holds_no_other_up(house: House)
         report = notifier.deliver(NOW)
         assert report.failed == {"hook": 3}, "three in a row, and it is left alone"
         assert report.sent == {"well": 5}
-        assert not notifier.deliver(NOW + timedelta(seconds=59)).failed, "it rests"
+        assert not notifier.deliver(NOW + timedelta(seconds=59)).failed, "it is paused"
         again = house.with_channels(hook(weak)).deliver(NOW + timedelta(seconds=1))
         assert again.failed == {"hook": 2}, "no other before its time"
         (waiting,) = {
@@ -217,7 +217,7 @@ def test_what_is_over_the_rate_waits_and_is_counted_and_nothing_is_lost(
     notifier = house.with_channels(hook(receiver), per_minute=5)
     report = notifier.deliver(NOW)
     assert (report.sent["hook"], report.held["hook"]) == (5, 7)
-    assert set(keys(receiver)[:2]) == grave, "the gravest first"
+    assert set(keys(receiver)[:2]) == grave, "the most severe first"
     again = house.with_channels(hook(receiver), per_minute=5).deliver(NOW + timedelta(seconds=20))
     assert (again.sent["hook"], again.held["hook"]) == (0, 7), "the minute is everybody's"
     (digest,) = [each.json for each in receiver.received if each.json["kind"] == "digest"]
@@ -304,7 +304,7 @@ def test_a_topic_that_is_gone_is_a_failure(house: House, s3_endpoint: str) -> No
     report = Notifier(house.client, settings, aws_session).deliver(NOW)
     assert report.failed == {"sns": 1}
     (alert,) = AlertStore(house.client, settings).find(AlertQuery())
-    assert "SNS refused: NotFound" in house.told(alert["id"])["sns"]["error"]
+    assert "SNS rejected it: NotFound" in house.told(alert["id"])["sns"]["error"]
 
 
 def test_the_test_command(house: House, receiver: Receiver) -> None:

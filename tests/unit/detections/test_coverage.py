@@ -7,7 +7,7 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 
-from detections.backtest import Backtest, Budget, Tried
+from detections.backtest import Backtest, Budget, RuleBacktest
 from detections.coverage import gaps, layer, wanted
 from detections.events.search import RuleOutcome
 from detections.rule import Attack, Level, Place, Rule
@@ -40,7 +40,7 @@ def test_gaps_are_what_no_rule_is_tagged_with(tmp_path: Path) -> None:
 
 
 def test_a_budget_is_by_level_and_allows_one() -> None:
-    budget = Budget(each=1, grave=0.1)
+    budget = Budget(each=1, high_severity=0.1)
     assert budget.allowed("low", 10_000) == 10
     assert budget.allowed("critical", 10_000) == 1
     assert budget.allowed("low", 10) == 1
@@ -51,9 +51,11 @@ def test_junit_tells_failures_from_errors() -> None:
     done = Backtest(
         10_000,
         (
-            Tried(RuleOutcome(RULES[0], 11), 10.0),
-            Tried(RuleOutcome(RULES[1], 1), 1.0),
-            Tried(RuleOutcome(rule("c\x1b"), 0, error=RequestFailedError("no <answer>")), 10.0),
+            RuleBacktest(RuleOutcome(RULES[0], 11), 10.0),
+            RuleBacktest(RuleOutcome(RULES[1], 1), 1.0),
+            RuleBacktest(
+                RuleOutcome(rule("c\x1b"), 0, error=RequestFailedError("no <answer>")), 10.0
+            ),
         ),
     )
     assert not done.passed

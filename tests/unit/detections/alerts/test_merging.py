@@ -21,7 +21,7 @@ from detections.alerts.burst import (
     union,
     unpack,
 )
-from detections.alerts.merging import AlertMerger, Directory, Known, alert_id, stretches
+from detections.alerts.merging import AlertMerger, Directory, Known, alert_id, intervals
 from detections.finding import EVIDENCE, Finding
 from trailhound.state.alert_groups import AlertGroup
 
@@ -66,22 +66,22 @@ class Shelf:
         directory = Directory.read(self.head)
         wanted = {
             name
-            for since, until in stretches(bursts, self.gap)
+            for since, until in intervals(bursts, self.gap)
             for name in directory.near(since, until, self.gap)
         }
-        folding = AlertMerger("r", GROUP, self.gap, self.plain, directory, {}, facts)
-        folding.alerts = {name: self._known(name) for name in wanted}
-        folding.settle()
-        folding.fold(bursts)
+        merger = AlertMerger("r", GROUP, self.gap, self.plain, directory, {}, facts)
+        merger.alerts = {name: self._known(name) for name in wanted}
+        merger.complete_mergers()
+        merger.merge(bursts)
         self.head = directory.write("g", "r")
         if lose:
             return
-        for name in folding.changed:
+        for name in merger.changed:
             assert name not in self.closed, "a closed alert changes no more"
-            known = folding.alerts[name]
+            known = merger.alerts[name]
             assert known is not None
             self.alerts[name] = known.burst
-        for name in folding.absorbed:
+        for name in merger.absorbed:
             if name in self.alerts:
                 self.closed.add(name)
                 self.merged.add(name)
