@@ -21,7 +21,7 @@ from dashboards.imported import Imported, outcomes
 from dashboards.ndjson import Line, parse, written
 from trailhound import __version__
 from trailhound.cluster.client import refuse_serverless
-from trailhound.cluster.login import api_key, read_secret, tls_context
+from trailhound.cluster.login import api_key, tls_context
 from trailhound.cluster.refusals import shown
 from trailhound.errors import (
     DashboardsRefusedError,
@@ -30,6 +30,7 @@ from trailhound.errors import (
     UsageError,
 )
 from trailhound.settings import DashboardsSettings
+from trailhound.settings.secret import read_secret
 
 _CHECK = "check dashboards.url: it is the address that a browser opens, with its base path"
 _LONGEST = 300
@@ -155,9 +156,7 @@ def _headers(settings: DashboardsSettings) -> dict[str, str]:
         headers["securitytenant"] = settings.tenant
     if (key := api_key(settings, "dashboards")) is not None:
         return {**headers, "authorization": f"ApiKey {key}"}
-    password = read_secret(
-        "dashboards.password", "the password", settings.password, settings.password_file
-    )
+    password = read_secret("dashboards.password", settings.password, settings.password_file)
     if settings.username is None and password is None:
         return headers
     if settings.username is None or password is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from opensearchpy import OpenSearch
 
@@ -101,15 +100,11 @@ def _pieces(span: Span, days: Iterable[tuple[int, int]], most: int) -> Iterator[
 
 def bounds(client: OpenSearch, indices: DailyIndices) -> tuple[datetime, datetime] | None:
     """The first and the last event's time; None where there is no event."""
-    body: dict[str, Any] = {
-        "size": 0,
-        "aggs": {
-            "first": {"min": {"field": "@timestamp"}},
-            "last": {"max": {"field": "@timestamp"}},
-        },
+    aggregations = {
+        "first": {"min": {"field": "@timestamp"}},
+        "last": {"max": {"field": "@timestamp"}},
     }
-    params = {"ignore_unavailable": "true", "allow_partial_search_results": "false"}
-    found = client.search(index=indices.expression, body=body, params=params)
+    found = EventIndex(client, indices.expression).search({"aggs": aggregations})
     values = found.get("aggregations", {})
     ends = [values.get(name, {}).get("value") for name in ("first", "last")]
     if None in ends:

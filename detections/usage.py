@@ -14,7 +14,7 @@ from detections.backend.strings import present
 from detections.packs.pack import Pack
 from detections.rule import Rule
 from trailhound.cluster.dialect import dialect_of
-from trailhound.cluster.reader import whole
+from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
@@ -38,10 +38,10 @@ def usage(client: OpenSearch, settings: Settings, pack: Pack) -> Usage:
     """Of every rule in force, against all events of the index. Raises `ClusterError`."""
     asked = _asked(pack)
     searched = {path: titles for path, titles in asked.items() if fields_at(path)}
-    index = Names(settings.prefix).days
+    reader = IndexReader(client, Names(settings.prefix).days)
     with cluster_errors(settings):
-        seen = _present(client, index, {*searched, *LEAVES})
-        inside = _inside(client, index)
+        seen = _present(client, reader, {*searched, *LEAVES})
+        inside = _inside(reader)
     # Elasticsearch finds values at a path, and not what lies below it.
     seen |= {path for path in searched if any(each.startswith(f"{path}.") for each in inside)}
     return Usage(
@@ -72,41 +72,32 @@ def _is_asked(path: str, asked: Iterable[str]) -> bool:
     )
 
 
-def _present(client: OpenSearch, index: str, paths: set[str]) -> set[str]:
+def _present(client: OpenSearch, reader: IndexReader, paths: set[str]) -> set[str]:
     """Those of `paths` that any event has a value at."""
     found: set[str] = set()
     dialect = dialect_of(client)
     ordered = sorted(paths)
     for start in range(0, len(ordered), A_REQUEST):
         some = ordered[start : start + A_REQUEST]
-        lines: list[dict[str, Any]] = []
+        bodies: list[dict[str, Any]] = []
         for path in some:
             moved = {"term": {"trail.repaired": {"value": path}}}  # by a repair, from there
             held = [dict(dialect.presence(at.path, present(at))) for at in fields_at(path)]
             query = any_of([moved, *held])
-            lines += [
-                {"index": index, "ignore_unavailable": True, "allow_no_indices": True},
-                {"size": 0, "terminate_after": 1, "track_total_hits": 1, "query": query},
-            ]
-        replies = client.msearch(body=lines)["responses"]
+            bodies.append({"terminate_after": 1, "track_total_hits": 1, "query": query})
         found |= {
             path
-            for path, reply in zip(some, replies, strict=True)
-            if whole(reply)["hits"]["total"]["value"]
+            for path, reply in zip(some, reader.searches(bodies), strict=True)
+            if reply["hits"]["total"]["value"]
         }
     return found
 
 
-def _inside(client: OpenSearch, index: str) -> set[str]:
+def _inside(reader: IndexReader) -> set[str]:
     """Paths inside free-form objects, of the newest events."""
     roots = [path for path, kind in LEAVES.items() if kind == "flat"]
-    reply = whole(
-        client.search(
-            index=index,
-            body={"size": SAMPLE, "sort": [{"@timestamp": "desc"}], "_source": roots},
-            params={"ignore_unavailable": "true", "allow_no_indices": "true"},
-        )
-    )
+    newest = {"size": SAMPLE, "sort": [{"@timestamp": "desc"}], "_source": roots}
+    reply = reader.search({**newest, "track_total_hits": False})
     found: set[str] = set()
     waiting = [("", hit["_source"]) for hit in reply["hits"]["hits"]]
     while waiting:

@@ -11,10 +11,10 @@ from opensearchpy import OpenSearch
 
 from detections.alerts.burst import Fact, moment
 from detections.alerts.text import one_line
+from detections.events.index import EventIndex
 from detections.finding import Finding
 from detections.matcher.event_values import leaves
 from trailhound.cluster.templates import Names
-from trailhound.errors import RequestFailedError
 
 _AT_ONCE = 1_000
 LONGEST_VALUE = 1_000
@@ -36,8 +36,7 @@ _FIELDS = (
 def read_facts(client: OpenSearch, names: Names, findings: Sequence[Finding]) -> dict[str, Fact]:
     """The facts of every event that findings name, by `_id`.
 
-    An event that is gone (its day was deleted) is left out. Raises opensearch-py's exceptions,
-    and `RequestFailedError` where not every shard answered.
+    An event that is gone (its day was deleted) is left out. Raises `ClusterError`.
     """
     facts: dict[str, Fact] = {}
     for part in _parts(findings):
@@ -67,25 +66,12 @@ def _read(
     client: OpenSearch, index: str, events: list[str], since: datetime, until: datetime
 ) -> dict[str, Fact]:
     when = {"gte": moment(since).isoformat(), "lte": until.isoformat()}
-    body = {
-        # The same `_id` may stand in two days: one is forged, and in one of them outside the time.
-        "size": 2 * len(events),
-        "track_total_hits": False,
-        "_source": list(_FIELDS),
-        "query": {
-            "bool": {"filter": [{"ids": {"values": events}}, {"range": {"@timestamp": when}}]}
-        },
-        "sort": [{"@timestamp": "desc"}],
-    }
-    reply = client.search(
-        index=index, body=body, params={"ignore_unavailable": "true", "allow_no_indices": "true"}
-    )
-    if reply["timed_out"] or reply["_shards"]["failed"]:
-        raise RequestFailedError(
-            "the evidence of alerts could not be read from every shard",
-            hint="see the cluster's health; what was found is tried again",
-        )
-    return {hit["_id"]: _fact(hit["_source"]) for hit in reply["hits"]["hits"]}
+    query = {"bool": {"filter": [{"ids": {"values": events}}, {"range": {"@timestamp": when}}]}}
+    facts: dict[str, Fact] = {}
+    for hit in EventIndex(client, index).documents(query, {"_source": list(_FIELDS)}):
+        # The same `_id` may be in several days: one is the event, the others are forged.
+        facts.setdefault(hit["_id"], _fact(hit["_source"]))
+    return facts
 
 
 def _fact(source: Mapping[str, Any]) -> Fact:

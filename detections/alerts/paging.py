@@ -1,4 +1,4 @@
-"""Every alert that a query finds, page by page: no limit hides any."""
+"""Every alert that a query finds: no limit hides any."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from trailhound.errors import RequestFailedError
+from trailhound.cluster.reader import BY_SEQUENCE, IndexReader
 
 PAGE = 500
 
@@ -22,30 +22,16 @@ def every(
     sort: Sequence[Mapping[str, str]] = ({"@timestamp": "asc"},),
     limit: int | None = None,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(`_id`, `_source`) of the alerts that match all of `asked` and none of `but`.
+    """(`_id`, `_source`) of the alerts that match all of `asked` and none of `but`, as they are at
+    one point in time; none where there is no index of alerts.
 
     Without `fields` the whole document, less the events that it counted. Whoever has to see what
-    was written a moment ago refreshes first. Raises `RequestFailedError` where a shard did not
-    answer.
+    was written a moment ago refreshes first. Raises `ClusterError`.
     """
-    body: dict[str, Any] = {
-        "query": {"bool": {"filter": list(asked), "must_not": list(but)}},
-        # Not by `_id`: sorting by it loads all of them into memory.
-        "sort": [*sort, {"group_key": "asc"}, {"first_seen": "asc"}, {"_seq_no": "asc"}],
-        "_source": list(fields) if fields is not None else {"excludes": ["counted"]},
-        "track_total_hits": False,
-    }
-    left = limit
-    while left is None or left > 0:
-        body["size"] = PAGE if left is None else min(PAGE, left)
-        reply = client.search(index=index, body=body)
-        if reply["timed_out"] or reply["_shards"]["failed"]:
-            raise RequestFailedError(
-                "not every shard of the alerts answered", hint="see the cluster's health"
-            )
-        hits = reply["hits"]["hits"]
-        yield from ((hit["_id"], hit["_source"]) for hit in hits)
-        if len(hits) < body["size"]:
-            return
-        body["search_after"] = hits[-1]["sort"]
-        left = None if left is None else left - len(hits)
+    # Not by `_id`: sorting by it loads all of them into memory.
+    order = [*sort, {"group_key": "asc"}, {"first_seen": "asc"}, *BY_SEQUENCE]
+    reader = IndexReader(client, index, order=order, hits_page=PAGE)
+    wanted = {"_source": list(fields) if fields is not None else {"excludes": ["counted"]}}
+    query = {"bool": {"filter": list(asked), "must_not": list(but)}}
+    for hit in reader.documents(query, wanted, limit=limit):
+        yield hit["_id"], hit["_source"]

@@ -11,9 +11,9 @@ import re
 from typing import Any
 
 from detections.notify.channel import Message, Session, channel_kind
-from detections.notify.secret import read_secret
 from trailhound.errors import NotifyError, SettingsError
 from trailhound.settings import AwsSettings, ChannelSettings
+from trailhound.settings.secret import require_secret
 
 _KINDS = {"informational": "info", "low": "info", "medium": "warning"}
 """Apprise's type for a level; more severe levels are failures."""
@@ -52,7 +52,7 @@ class AppriseChannel:
             )
         )
         if not self._apprise.add(
-            read_secret(channel.url, channel.url_file, f"{channel.name}: url")
+            require_secret(f"{channel.name}: url", channel.url, channel.url_file)
         ):
             raise SettingsError(
                 f"{channel.name}: url is of no kind that apprise knows, or lacks a part",

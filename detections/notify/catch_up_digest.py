@@ -7,6 +7,7 @@ raise then are in one digest, sent when every rule has caught up.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -16,14 +17,13 @@ from opensearchpy import OpenSearch
 
 from detections.notify.channel import Channel
 from detections.notify.renderer import MessageRenderer
+from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.templates import Names
-from trailhound.errors import NotifyError, RequestFailedError
+from trailhound.errors import NotifyError
 from trailhound.settings import ChannelSettings, Settings
 from trailhound.state.catch_up import SCHEDULED_RULES, CatchUp, CatchUps
 
 LOG = logging.getLogger("trailhound.notify")
-
-RULES_NAMED = 10
 
 
 class CatchUpDigest:
@@ -78,29 +78,16 @@ class CatchUpDigest:
         self, repair: CatchUp, clauses: Sequence[Mapping[str, Any]]
     ) -> tuple[dict[str, int], dict[str, int]]:
         """The number of alerts of the catch-up by level, and by rule name."""
-        body = {
-            "size": 0,
-            "query": {
-                "bool": {
-                    "filter": [{"term": {"catch_up": repair.name}}, *clauses],
-                    "must_not": [
-                        {"term": {"state": "closed"}},
-                        {"exists": {"field": "merged_into"}},
-                    ],
-                }
-            },
-            "aggs": {
-                "levels": {"terms": {"field": "level", "size": 10}},
-                "rules": {"terms": {"field": "rule.name", "size": RULES_NAMED}},
-            },
+        query = {
+            "bool": {
+                "filter": [{"term": {"catch_up": repair.name}}, *clauses],
+                "must_not": [{"term": {"state": "closed"}}, {"exists": {"field": "merged_into"}}],
+            }
         }
-        reply = self._client.search(
-            index=self._alerts, body=body, params={"allow_partial_search_results": "false"}
-        )
-        if reply["timed_out"] or reply["_shards"]["failed"]:
-            raise RequestFailedError("not every shard counted the alerts of the catch-up")
-        found = reply["aggregations"]
-        return (
-            {each["key"]: each["doc_count"] for each in found["levels"]["buckets"]},
-            {each["key"]: each["doc_count"] for each in found["rules"]["buckets"]},
-        )
+        levels: Counter[str] = Counter()
+        rules: Counter[str] = Counter()
+        sources = [{name: {"terms": {"field": name}}} for name in ("level", "rule.name")]
+        for each in IndexReader(self._client, self._alerts).buckets(query, sources):
+            levels[each["key"]["level"]] += each["doc_count"]
+            rules[each["key"]["rule.name"]] += each["doc_count"]
+        return dict(levels), dict(rules.most_common())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ LOG = logging.getLogger("trailhound.notify")
 SHIPPED: Final = Path(__file__).with_name("templates")
 LONGEST_VALUE: Final = 300
 MAX_VALUES: Final = 20
+RULES_NAMED: Final = 10
 _MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]()#+!|<>~-])")
 
 Format = str
@@ -85,11 +87,17 @@ class MessageRenderer:
     def catch_up(
         self, key: str, levels: Mapping[str, int], rules: Mapping[str, int], span: str
     ) -> Message:
-        """The number of alerts that a catch-up raised, by level and by rule."""
+        """The number of alerts that a catch-up raised, by level and by rule (most alerts first:
+        the first `RULES_NAMED` are named, the others counted)."""
         total = sum(levels.values())
         ordered = {level: levels[level] for level in reversed(LEVELS) if levels.get(level)}
         text = self._render(
-            "catchup.txt.j2", total=total, levels=ordered, rules=dict(rules), span=span
+            "catchup.txt.j2",
+            total=total,
+            levels=ordered,
+            rules=dict(islice(rules.items(), RULES_NAMED)),
+            more_rules=max(0, len(rules) - RULES_NAMED),
+            span=span,
         )
         return Message(
             key=key,

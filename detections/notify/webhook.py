@@ -24,10 +24,10 @@ from urllib3.exceptions import HTTPError, NewConnectionError, SSLError
 from urllib3.exceptions import TimeoutError as NoAnswer
 
 from detections.notify.channel import Message, Session, channel_kind
-from detections.notify.secret import read_secret
 from trailhound import __version__
 from trailhound.errors import NotifyError, SettingsError
 from trailhound.settings import AwsSettings, ChannelSettings
+from trailhound.settings.secret import require_secret
 
 TIMESTAMP: Final = "X-Trailhound-Timestamp"
 SIGNATURE: Final = "X-Trailhound-Signature"
@@ -45,8 +45,10 @@ class Webhook:
 
     def __init__(self, channel: ChannelSettings) -> None:
         self._name = channel.name
-        self._url = read_secret(channel.url, channel.url_file, f"{channel.name}: url")
-        self._secret = read_secret(channel.secret, channel.secret_file, f"{channel.name}: secret")
+        self._url = require_secret(f"{channel.name}: url", channel.url, channel.url_file)
+        self._secret = require_secret(
+            f"{channel.name}: secret", channel.secret, channel.secret_file
+        )
         try:
             parts = urlsplit(self._url)
             fits = bool(parts.hostname) and (parts.port or 1) > 0

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
+from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.templates import Names
+from trailhound.errors import ClusterError
 from trailhound.settings import Settings
 
 _LOOK_EVERY = 1.0
@@ -63,15 +65,10 @@ class SearchProbe:
                 self._sample = None
 
     def _is_there(self, client: OpenSearch, sample: _Sample) -> bool:
-        body = {
-            "size": 0,
-            "track_total_hits": sample.events,
-            "query": {"term": {"trail.object": sample.uri}},
-        }
+        query = {"term": {"trail.object": sample.uri}}
+        reader = IndexReader(client, self._index, busy_seconds=0)
         try:
-            reply = client.search(
-                index=self._index, body=body, params={"ignore_unavailable": "true"}
-            )
-        except OpenSearchException:
+            reply = reader.search({"query": query, "track_total_hits": sample.events})
+        except (OpenSearchException, ClusterError):
             return False
         return bool(reply["hits"]["total"]["value"] >= sample.events)

@@ -26,6 +26,7 @@ from trailhound.app.enrichment import city_path
 from trailhound.app.health import read_shared, reasons, rule_intervals
 from trailhound.cluster import templates
 from trailhound.cluster.dialect import Dialect, dialect_of
+from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.refusals import translate
 from trailhound.errors import ClusterError, ForeignTemplateError, TrailhoundError
 from trailhound.settings import Settings
@@ -152,7 +153,7 @@ def _clock(client: OpenSearch, _settings: Settings) -> Check:
 
 def _dead_letters(client: OpenSearch, settings: Settings) -> Check:
     index = templates.Names(settings.prefix).deadletter
-    number = client.count(index=index, params={"ignore_unavailable": "true"})["count"]
+    number = IndexReader(client, index).count({"match_all": {}})
     spool = settings.spool / SPOOL_FILE
     try:
         spooled = sum(1 for _ in spool.open("rb")) if spool.exists() else 0

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from opensearchpy import OpenSearch
 
+from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.templates import Names
 
 HIGH_RISK = 8
@@ -37,8 +38,6 @@ def summarize(client: OpenSearch, prefix: str, rows: int = 5) -> Summary:
     names = Names(prefix)
     client.indices.refresh(index=names.days)
     body = {
-        "size": 0,
-        "track_total_hits": True,
         "aggs": {
             "high": {
                 "filter": {"range": {"risk_score": {"gte": HIGH_RISK}}},
@@ -59,7 +58,7 @@ def summarize(client: OpenSearch, prefix: str, rows: int = 5) -> Summary:
             "countries": {"terms": {"field": "geolocation.country", "size": rows}},
         },
     }
-    reply = client.search(index=names.alias, body=body)
+    reply = IndexReader(client, names.alias).search(body)
     days = client.cat.indices(index=names.days, params={"format": "json", "h": "index"})
     high = reply["aggregations"]["high"]
     return Summary(

@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
@@ -37,6 +36,7 @@ from trailhound.app.health import (
 from trailhound.app.scheduled_detections import ScheduledDetections
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
+from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.retention import enforce
 from trailhound.errors import (
@@ -350,12 +350,16 @@ def changed(before: BaseModel, after: BaseModel, path: str = "") -> set[str]:
 
 def _newest_event(client: OpenSearch, settings: Settings) -> float | None:
     """`eventTime` of the newest searchable event of two days, as seconds since the epoch."""
-    body: dict[str, Any] = {
-        "size": 0,
+    body = {
         "query": {"range": {"@timestamp": {"gte": "now-2d", "lte": "now"}}},
         "aggs": {"newest": {"max": {"field": "@timestamp"}}},
+        "track_total_hits": False,
     }
-    index = templates.Names(settings.prefix).days
-    reply = client.search(index=index, body=body, params={"ignore_unavailable": "true"})
+    # Asked again in a moment anyway: whether the cluster answers must not be known late.
+    reader = IndexReader(client, templates.Names(settings.prefix).days, busy_seconds=0)
+    try:
+        reply = reader.search(body)
+    except RequestFailedError:
+        return None  # of days that a shard is missing of, the newest event is not known
     value = reply.get("aggregations", {}).get("newest", {}).get("value")
     return value / 1000 if value else None

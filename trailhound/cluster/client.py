@@ -20,10 +20,11 @@ from opensearchpy.exceptions import OpenSearchException, TransportError
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from trailhound import __version__
-from trailhound.cluster.login import api_key, read_secret, tls_context
+from trailhound.cluster.login import api_key, tls_context
 from trailhound.cluster.refusals import cluster_errors, shown, translate
 from trailhound.errors import SettingsError
 from trailhound.settings import ClusterSettings, Settings
+from trailhound.settings.secret import read_secret
 
 __all__ = ["cluster_errors", "connect", "shown", "translate"]
 
@@ -195,9 +196,7 @@ def _headers(cluster: ClusterSettings, addresses: list[SplitResult]) -> dict[str
     if (key := _api_key(cluster)) is not None:
         return {**headers, "authorization": f"ApiKey {key}"}
     username = cluster.username
-    password = read_secret(
-        "cluster.password", "the password", cluster.password, cluster.password_file
-    )
+    password = read_secret("cluster.password", cluster.password, cluster.password_file)
     for address in addresses:
         if username is None and address.username is not None:
             username, password = unquote(address.username), unquote(address.password or "")

@@ -1,4 +1,4 @@
-"""Logins as settings give them: secrets, API keys, TLS with a certificate of one's own.
+"""Logins as settings give them: API keys, TLS with a certificate of one's own.
 
 The sections `cluster` and `dashboards` of the settings have the same keys for it; `section` is the
 name for messages.
@@ -15,6 +15,7 @@ import certifi
 from pydantic import SecretStr
 
 from trailhound.errors import SettingsError
+from trailhound.settings.secret import read_secret
 
 _ENCODED_KEY: Final = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 
@@ -41,32 +42,13 @@ def api_key(login: Login, section: str) -> str | None:
 
     Raises `SettingsError` for one that cannot be read, or that a header cannot hold.
     """
-    key = read_secret(f"{section}.api_key", "the key", login.api_key, login.api_key_file)
+    key = read_secret(f"{section}.api_key", login.api_key, login.api_key_file)
     if key is not None and not _ENCODED_KEY.fullmatch(key):
         raise SettingsError(
             f"{section}.api_key is not an encoded API key",
             hint="give the value of `encoded`, which is Base64 of id:api_key",
         )
     return key
-
-
-def read_secret(name: str, what: str, value: SecretStr | None, file: Path | None) -> str | None:
-    """A secret of the settings, given as it is or as the file that holds it and nothing else.
-
-    `name` is that of its setting, `NAME_file` that of the file's. Raises `SettingsError`.
-    """
-    if value is not None:
-        return value.get_secret_value()
-    if file is None:
-        return None
-    try:
-        return file.expanduser().read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(
-            f"{name}_file {file} cannot be read: "
-            f"{getattr(error, 'strerror', None) or 'it is not UTF-8'}",
-            hint=f"it holds {what} and nothing else",
-        ) from None
 
 
 def tls_context(login: Login, section: str) -> ssl.SSLContext:

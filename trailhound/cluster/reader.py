@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 from opensearchpy import OpenSearch
@@ -25,6 +26,8 @@ Query = Mapping[str, Any]
 Hit = Mapping[str, Any]
 
 HITS_PAGE = 5_000
+_FIRST_LOOK = 1_000
+"""So many documents are asked for without a point in time, which costs three requests more."""
 GROUPS_PAGE = 5_000
 """A page of groups with the longest of keys (32 KB) is 160 MB; with ordinary ones, 1 MB."""
 KEEP_ALIVE = "5m"
@@ -33,7 +36,8 @@ _ENTIRE = 100
 BY_SEQUENCE: tuple[Mapping[str, str], ...] = ({"_seq_no": "asc"},)
 """A total order within one shard: of the indices that have one, such as the ledger."""
 _WHOLE = {"allow_partial_search_results": "false"}
-_LENIENT = {**_WHOLE, "ignore_unavailable": "true", "allow_no_indices": "true"}
+_REFRESH = {"ignore_unavailable": "true", "allow_no_indices": "true"}
+_LENIENT = {**_WHOLE, **_REFRESH}
 BUSY_SECONDS = 30.0
 """How long requests to a busy cluster are retried before that is an error."""
 
@@ -53,12 +57,16 @@ class IndexReader:
         hits_page: int = HITS_PAGE,
         groups_page: int = GROUPS_PAGE,
         seconds: float | None = None,
+        busy_seconds: float = BUSY_SECONDS,
     ) -> None:
-        """`seconds`: when the engine cuts a search off, which is then an error; None for never."""
+        """`seconds`: when the engine cuts a search off, which is then an error; None for never.
+
+        `busy_seconds`: how long a busy cluster is asked again before that is an error.
+        """
         self._client = client
         self._index = index
         self._order = list(order)
-        self._policy = RetryPolicy(BUSY_SECONDS, retry=is_busy)
+        self._policy = RetryPolicy(busy_seconds, retry=is_busy)
         self._hits_page = hits_page
         self._groups_page = groups_page
         self._limit = {} if seconds is None else cut_off(seconds)
@@ -77,19 +85,32 @@ class IndexReader:
         """How many documents match; 0 where there is no index yet."""
         return int(self.search({"query": query})["hits"]["total"]["value"])
 
+    def searches(self, bodies: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """Several searches in one request, answered in their order. Raises `ClusterError`."""
+        return [whole(reply) for reply in self._replies(bodies)]
+
     def none_match(self, queries: Sequence[Query]) -> list[bool]:
         """For each query, in one request, whether it certainly matches nothing.
 
         False if something matches, or if the engine could not answer: a search for it on
         its own reports the reason.
         """
-        lines: list[dict[str, Any]] = []
-        for query in queries:
-            header = {"index": self._index, "ignore_unavailable": True, "allow_no_indices": True}
+        bodies = [{"query": query, "track_total_hits": 1} for query in queries]
+        return [_nothing(reply) for reply in self._replies(bodies)]
+
+    def _replies(self, bodies: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """What the engine says to each of several searches; a part or an error may be among it."""
+        if not bodies:
+            return []
+        lines: list[Mapping[str, Any]] = []
+        header = {"index": self._index, "ignore_unavailable": True, "allow_no_indices": True}
+        for body in bodies:
             lines.append({**header, "allow_partial_search_results": False})
-            lines.append({"size": 0, "track_total_hits": 1, "query": query, **self._limit})
-        replies = self._policy.run(lambda: self._client.msearch(body=lines))["responses"]
-        return [_nothing(reply) for reply in replies]
+            lines.append({"size": 0, **body, **self._limit})
+        replies: list[Mapping[str, Any]] = self._policy.run(
+            lambda: self._client.msearch(body=lines)
+        )["responses"]
+        return replies
 
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
@@ -110,23 +131,47 @@ class IndexReader:
                 dialect.close_point_in_time(self._client, snapshot.pit)
 
     def documents(
-        self, query: Query, *, fields: Sequence[str] | None = None, refresh: bool = False
+        self,
+        query: Query,
+        request: Mapping[str, Any] | None = None,
+        *,
+        refresh: bool = False,
+        limit: int | None = None,
     ) -> Iterator[Hit]:
-        """Every document that matches, as hits in the reader's order; none where there is no index.
+        """Every document that matches, or the first `limit`, as hits in the reader's order; none
+        where there is no index. All are of one point in time.
 
-        `fields` names what of `_source` is wanted; None is all of it. `refresh` makes those
-        searchable first that were written a moment ago.
+        `request` is laid over the search's body: what is to be brought of each (`_source`).
+        `refresh` makes those searchable first that were written a moment ago.
         """
+        if limit is not None and limit < 1:
+            return
         if refresh:
-            lenient = {"ignore_unavailable": "true", "allow_no_indices": "true"}
             self._policy.run(
-                lambda: self._client.indices.refresh(index=self._index, params=lenient)
+                lambda: self._client.indices.refresh(index=self._index, params=dict(_REFRESH))
             )
+        wanted = dict(request or {})
+        size = min(self._hits_page, limit or _FIRST_LOOK)
+        first = {"query": query, "size": size, "sort": self._order, "track_total_hits": size + 1}
+        found = self.search({**first, **wanted})["hits"]
+        if found["total"]["value"] <= size or size == limit:
+            yield from found["hits"]
+            return
+        with self.snapshot() as snapshot:
+            yield from islice(snapshot.hits(query, wanted, page=limit), limit)
+
+    def buckets(
+        self,
+        query: Query,
+        sources: Sequence[dict[str, Any]],
+        aggregations: Mapping[str, Any] | None = None,
+    ) -> Iterator[Mapping[str, Any]]:
+        """Every bucket of a composite aggregation, as `Snapshot.buckets`; none where there is no
+        index."""
         if not self.search({"query": query, "track_total_hits": 1})["hits"]["total"]["value"]:
             return
         with self.snapshot() as snapshot:
-            request = {} if fields is None else {"_source": list(fields)}
-            yield from snapshot.hits(query, request)
+            yield from snapshot.buckets(query, sources, aggregations)
 
 
 class Snapshot:
@@ -299,20 +344,20 @@ def whole(reply: Mapping[str, Any]) -> Mapping[str, Any]:
     if "error" in reply:
         raise RequestFailedError(
             f"the cluster refused the query: {_reason(reply['error'])}",
-            hint="`trailhound rules explain` shows the query",
+            hint="for a rule, `trailhound rules explain` shows the query",
             status=int(reply.get("status") or 0),
         )
     if reply.get("timed_out"):
         raise RequestFailedError(
             "the query took too long and was cut off",
-            hint="narrow the rule by eventSource or eventName; it is tried again",
+            hint="narrow the rule by eventSource or eventName, a report by its time, and try again",
         )
     shards = reply.get("_shards") or {}
     if shards.get("failed"):
         failures = shards.get("failures") or [{}]
         raise RequestFailedError(
             f"{shards['failed']} of {shards['total']} shards failed: {_reason(failures[0])}",
-            hint="check the cluster's health; it is tried again",
+            hint="check the cluster's health (`trailhound doctor`) and try again",
         )
     return reply
 

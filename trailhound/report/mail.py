@@ -23,6 +23,7 @@ from trailhound.report.render.visible import visible
 from trailhound.report.render.words import count, when
 from trailhound.report.value import Report
 from trailhound.settings import MailSettings, Settings
+from trailhound.settings.secret import read_secret
 
 LOG = logging.getLogger("trailhound.report")
 
@@ -175,14 +176,7 @@ def _password(settings: MailSettings) -> str:
             "report.mail would send its password unencrypted",
             hint="set report.mail.tls to starttls or implicit",
         )
-    try:
-        return settings.password_file.expanduser().read_text("utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(
-            f"report.mail.password_file {settings.password_file} can't be read: "
-            f"{getattr(error, 'strerror', None) or 'it is not UTF-8'}",
-            hint="it holds the password and nothing else",
-        ) from None
+    return read_secret("report.mail.password", None, settings.password_file) or ""
 
 
 def send_report(report: Report, settings: MailSettings) -> tuple[str, ...]:

@@ -125,19 +125,13 @@ def pages(
     Nothing where the index does not exist. `fields` names what of the source is wanted.
     """
     reader = IndexReader(client, index, hits_page=PAGE)
-    client.indices.refresh(
-        index=index, params={"ignore_unavailable": "true", "allow_no_indices": "true"}
-    )
-    query = {"bool": {"filter": list(clauses)}}
-    if not reader.count(query):
-        return
     request: dict[str, Any] = {"seq_no_primary_term": True}
     if fields is not None:
         request["_source"] = list(fields)
-    with reader.snapshot() as snapshot:
-        for hit in snapshot.hits(query, request):
-            guard = {"if_seq_no": hit["_seq_no"], "if_primary_term": hit["_primary_term"]}
-            yield Hit(hit["_id"], hit.get("_source", {}), guard)
+    query = {"bool": {"filter": list(clauses)}}
+    for hit in reader.documents(query, request, refresh=True):
+        guard = {"if_seq_no": hit["_seq_no"], "if_primary_term": hit["_primary_term"]}
+        yield Hit(hit["_id"], hit.get("_source", {}), guard)
 
 
 def write(client: OpenSearch, index: str, documents: Iterable[StateDocument]) -> None:

@@ -8,12 +8,10 @@ one, so that one busy rule does not hide the others.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
-
-from opensearchpy.exceptions import NotFoundError
 
 from detections.rule import Rule
 from trailhound.report.collect.events import FIELDS, event_line, instant, texts
@@ -101,7 +99,7 @@ def counted(index: Index) -> Counted:
     techniques: Counter[str] = Counter()
     pairs: dict[str, set[str]] = {}
     rows: list[AlertRow] = []
-    for name, source in _all_alerts(index):
+    for name, source in index.alerts(clauses(index), _ROW_FIELDS):
         attack = source.get("attack") or {}
         rows.append(_row(name, source))
         named = set(texts(attack.get("technique")))
@@ -117,18 +115,6 @@ def counted(index: Index) -> Counted:
         techniques,
         {tactic: frozenset(named) for tactic, named in pairs.items()},
     )
-
-
-def _all_alerts(index: Index) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(`_id`, `_source`) of each alert once: one that changes while it is paged may come twice."""
-    seen: set[str] = set()
-    try:
-        for name, source in index.alerts(clauses(index), _ROW_FIELDS):
-            if name not in seen:
-                seen.add(name)
-                yield name, source
-    except NotFoundError:  # before `trailhound init` there is no index of alerts
-        return
 
 
 def _row(name: str, source: Mapping[str, Any]) -> AlertRow:
@@ -282,9 +268,7 @@ def _events(index: Index, ids: Iterable[str]) -> dict[str, Event]:
     wanted = sorted(set(ids))
     if not wanted:
         return {}
-    body = {"query": {"ids": {"values": wanted}}, "size": 10_000, "_source": list(FIELDS)}
-    hits = index.search(index.names.alias, body)["hits"]["hits"]
-    return {hit["_id"]: event_line(hit) for hit in hits}
+    return {hit["_id"]: event_line(hit) for hit in index.all_events(wanted, FIELDS)}
 
 
 def _proved(finding: Finding, ids: tuple[str, ...], proof: Mapping[str, Event]) -> Finding:

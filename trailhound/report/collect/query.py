@@ -13,8 +13,10 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from detections.alerts.paging import every
+from detections.events.index import EventIndex
+from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.templates import Names
-from trailhound.errors import RequestFailedError, UsageError
+from trailhound.errors import UsageError
 from trailhound.settings import Settings
 
 Query = dict[str, Any]
@@ -101,25 +103,27 @@ class Index:
         *,
         query: Sequence[Query] = (),
         **more: Any,
-    ) -> dict[str, Any]:
+    ) -> Mapping[str, Any]:
         """A search of the events: exact total, every shard, within the time limit."""
         body = {"query": {"bool": {"filter": [*self.window.events(), *query]}}, **more}
         return self.search(self.names.alias, body, aggregations)
 
+    def all_events(self, ids: Sequence[str], fields: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+        """Every event that has one of these ids, whenever it was, as hits in the order of time."""
+        events = EventIndex(self._client, self.names.alias)
+        yield from events.documents({"ids": {"values": ids}}, {"_source": list(fields)})
+
     def search(
-        self, index: str, body: dict[str, Any], aggregations: Aggregations | None = None
-    ) -> dict[str, Any]:
+        self, index: str, body: Mapping[str, Any], aggregations: Aggregations | None = None
+    ) -> Mapping[str, Any]:
         """A search of any index of ours; one that does not exist is empty."""
-        whole = {"size": 0, "track_total_hits": True} | body
-        if aggregations:
-            whole["aggs"] = dict(aggregations)
-        reply: dict[str, Any] = self._client.search(index=index, body=whole, params=_LENIENT)
-        return _checked(reply, index)
+        asked = {**body, "aggs": dict(aggregations)} if aggregations else body
+        return IndexReader(self._client, index).search(asked)
 
     def alerts(
         self, asked: Sequence[Query], fields: Sequence[str]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """(`_id`, `_source`) of every alert that matches, page by page."""
+        """(`_id`, `_source`) of every alert that matches, each once."""
         return every(self._client, self.names.alerts, asked, fields=fields)
 
     def tally(
@@ -154,20 +158,12 @@ class Index:
 
     def _all_buckets(
         self, field: str, inner: Aggregations, only: Sequence[Query]
-    ) -> list[dict[str, Any]]:
+    ) -> list[Mapping[str, Any]]:
         """Every value of a field, by pages in the order of the values."""
-        found: list[dict[str, Any]] = []
-        composite: dict[str, Any] = {
-            "size": PAGE,
-            "sources": [{"value": {"terms": {"field": field}}}],
-        }
-        while True:
-            pages = {"values": {"composite": composite, "aggs": inner}}
-            page = self.ask(pages, query=only)["aggregations"]["values"]
-            found += [each | {"key": each["key"]["value"]} for each in page["buckets"]]
-            if "after_key" not in page or len(page["buckets"]) < PAGE:
-                return found
-            composite = composite | {"after": page["after_key"]}
+        query = {"bool": {"filter": [*self.window.events(), *only]}}
+        sources = [{"value": {"terms": {"field": field}}}]
+        found = IndexReader(self._client, self.names.alias).buckets(query, sources, inner)
+        return [{**each, "key": each["key"]["value"]} for each in found]
 
 
 _LENIENT = {"ignore_unavailable": "true", "allow_no_indices": "true"}
@@ -179,24 +175,6 @@ def moment(milliseconds: float | None) -> datetime | None:
     if milliseconds is None:
         return None
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
-
-
-def _checked(reply: dict[str, Any], index: str) -> dict[str, Any]:
-    shards = reply["_shards"]
-    if shards["failed"]:
-        reasons = {
-            str(each.get("reason", {}).get("reason", "")) for each in shards.get("failures", ())
-        }
-        raise RequestFailedError(
-            f"{shards['failed']} of {shards['total']} shards of {index} did not answer"
-            + (f": {'; '.join(sorted(reasons))[:300]}" if reasons else ""),
-            hint="check the cluster's health; a report without these shards would be wrong",
-        )
-    if reply["timed_out"]:
-        raise RequestFailedError(
-            f"the search of {index} timed out", hint="give a shorter time, or try again later"
-        )
-    return reply
 
 
 def _inner(filters: Mapping[str, Query], note: str | None) -> dict[str, Any]:

@@ -1,0 +1,106 @@
+"""The reader of all searches: every document and every group, however few come with a request."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opensearchpy import OpenSearch
+
+from tests.faults.proxy import Fault, Proxy, Request, Say
+from tests.helpers.trails import own_settings, prepared
+from trailhound.cluster.client import connect
+from trailhound.cluster.reader import IndexReader
+from trailhound.cluster.templates import Names
+from trailhound.cluster.waiting import days_with_letters, waiting
+from trailhound.errors import ClusterError, RequestFailedError
+from trailhound.settings import Settings
+
+EVERYTHING: dict[str, Any] = {"match_all": {}}
+LETTERS = 450
+
+
+@pytest.fixture
+def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
+    return own_settings(engine, namespace, tmp_path / "home")
+
+
+@pytest.fixture
+def client(settings: Settings) -> OpenSearch:
+    """With dead letters: each of a code of its own, but for the last, which has none."""
+    client = prepared(settings)
+    lines: list[dict[str, object]] = []
+    for number in range(LETTERS):
+        code = {"code": f"code_{number:03}"} if number < LETTERS - 1 else {}
+        at = datetime(2026, 3, 1, 12, number // 60, number % 60, tzinfo=UTC).isoformat()
+        lines += [{"index": {}}, {"at": at, "day": f"2026.03.{1 + number % 20:02}", **code}]
+    client.bulk(body=lines, index=Names(settings.prefix).deadletter, params={"refresh": "true"})
+    return client
+
+
+@pytest.mark.parametrize("page", [7, LETTERS - 1, LETTERS, LETTERS + 1])
+@pytest.mark.parametrize("limit", [None, 1, 7, 8, LETTERS, 1_000])
+def test_documents_come_once_each_up_to_the_limit(
+    client: OpenSearch, settings: Settings, page: int, limit: int | None
+) -> None:
+    reader = IndexReader(client, Names(settings.prefix).deadletter, hits_page=page)
+    found = list(reader.documents(EVERYTHING, {"_source": ["at"]}, limit=limit))
+    assert len({hit["_id"] for hit in found}) == len(found) == min(limit or LETTERS, LETTERS)
+    assert [hit["_source"]["at"] for hit in found] == sorted(hit["_source"]["at"] for hit in found)
+
+
+def test_no_documents_and_no_groups_where_there_is_no_index(client: OpenSearch) -> None:
+    reader = IndexReader(client, "no-such-index-of-anybody")
+    assert list(reader.documents(EVERYTHING, refresh=True)) == []
+    assert list(reader.buckets(EVERYTHING, [{"code": {"terms": {"field": "code"}}}])) == []
+
+
+def test_dead_letters_are_counted_by_every_code_and_day(
+    client: OpenSearch, settings: Settings
+) -> None:
+    names = Names(settings.prefix)
+    found = waiting(client, names)
+    assert len(found) == LETTERS
+    assert {each.number for each in found} == {1}
+    (without,) = [each for each in found if not each.code]
+    assert without.oldest == datetime(2026, 3, 1, 12, 7, 29, tzinfo=UTC)
+    days = days_with_letters(client, names, ["2026.03.01", "2026.03.20", "2026.03.21"])
+    assert days == {"2026.03.01": 23, "2026.03.20": 22}
+
+
+def test_several_searches_fail_together_and_one_look_does_not(
+    client: OpenSearch, settings: Settings
+) -> None:
+    reader = IndexReader(client, Names(settings.prefix).deadletter)
+    wrong = {"term": {"at": "no date"}}
+    counted = reader.searches([{"query": EVERYTHING}, {"query": {"term": {"code": "code_001"}}}])
+    assert [each["hits"]["total"]["value"] for each in counted] == [LETTERS, 1]
+    with pytest.raises(RequestFailedError, match="failed to parse date"):
+        reader.searches([{"query": EVERYTHING}, {"query": wrong}])
+    none = reader.none_match([EVERYTHING, {"term": {"code": "x"}}, wrong])
+    assert none == [False, True, False]
+
+
+@pytest.mark.parametrize(("seconds", "answered"), [(0.0, False), (30.0, True)])
+def test_a_busy_cluster_is_asked_again_for_as_long_as_is_said(
+    client: OpenSearch, settings: Settings, tmp_path: Path, seconds: float, *, answered: bool
+) -> None:
+    refused = [0]
+
+    def script(request: Request) -> Fault | None:
+        if "_search" in request.path and not refused[0]:
+            refused[0] = 1
+            return Say(429, {"error": {"type": "rejected", "reason": "busy"}, "status": 429})
+        return None
+
+    with Proxy(settings.hosts[0], script) as proxy:
+        far = own_settings(proxy.url, settings.namespace, tmp_path / "far")
+        index = Names(settings.prefix).deadletter
+        reader = IndexReader(connect(far), index, busy_seconds=seconds)
+        if answered:
+            assert reader.count(EVERYTHING) == LETTERS
+            return
+        with pytest.raises(ClusterError, match="busy"):
+            reader.count(EVERYTHING)
