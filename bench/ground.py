@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +15,14 @@ from ingest.bulk.batch import Batch
 from ingest.documents.assembler import Assembler
 from ingest.object_progress import ObjectProgress
 from ingest.objects import Selection
-from ingest.reading import ReadLimits, TrailReader
+from ingest.reading import Chunk, ReadLimits, TrailReader
 from ingest.sources import open_source
 from trailhound.app.enrichment import enricher_from
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
 from trailhound.engine import machine
 from trailhound.engine.local_engine import LocalEngine
+from trailhound.errors import NotATrailFileError
 from trailhound.sample import SampleSpec, SampleSummary, write_sample
 from trailhound.settings import Settings, load
 
@@ -115,7 +116,7 @@ def finished(settings: Settings, trail: Path) -> Iterator[Batch]:
     for item in source.objects(Selection()):
         run = ObjectProgress(item, lambda _: None)
         with source.open(item) as stream:
-            for chunk in TrailReader(stream, ReadLimits(), name=item.uri).chunks():
+            for chunk in _chunks(TrailReader(stream, ReadLimits(), name=item.uri)):
                 for part in assembler.assemble(chunk, run):
                     batch.heads += part.batch.heads
                     batch.size += part.batch.size
@@ -124,3 +125,9 @@ def finished(settings: Settings, trail: Path) -> Iterator[Batch]:
                         batch = Batch()
     if batch.heads:
         yield batch
+
+
+def _chunks(reader: TrailReader) -> Iterator[Chunk]:
+    """None of a file that is no trail: a sample's labels are beside it."""
+    with suppress(NotATrailFileError):
+        yield from reader.chunks()

@@ -57,5 +57,5 @@ def _why(error: Mapping[str, Any]) -> str:
         missing = (f"{each['type']} {each['id']}" for each in error.get("references") or ())
         return f"refers to missing objects: {', '.join(missing)}"
     if kind == "unsupported_type":
-        return "this version of Dashboards does not support this kind of object"
+        return "the server does not support this kind of object"
     return str(error.get("message") or error.get("reason") or kind.replace("_", " "))

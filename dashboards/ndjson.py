@@ -28,7 +28,7 @@ def read(path: Path) -> list[Line]:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
             f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}",
-            hint="name an .ndjson file that was exported from OpenSearch Dashboards",
+            hint="name an .ndjson file that was exported from OpenSearch Dashboards or Kibana",
         ) from None
     return parse(text, str(path))
 

@@ -1,4 +1,4 @@
-"""The client of OpenSearch Dashboards: import and export of saved objects over its HTTP API.
+"""The client of OpenSearch Dashboards and Kibana: import and export of saved objects over HTTP.
 
 `POST /api/saved_objects/_import` takes an `.ndjson` file as a form and answers object by object;
 `POST /api/saved_objects/_export` gives one back. A workspace is a prefix of the path
@@ -37,7 +37,10 @@ _LONGEST = 300
 
 
 class DashboardsServer:
-    """One OpenSearch Dashboards. Raises `SettingsError` for settings that cannot be used."""
+    """One OpenSearch Dashboards or Kibana.
+
+    Raises `SettingsError` for settings that cannot be used.
+    """
 
     def __init__(self, settings: DashboardsSettings) -> None:
         address = urlsplit(settings.address)
@@ -195,7 +198,7 @@ def _refused(where: str, reply: urllib3.BaseHTTPResponse) -> DashboardsRefusedEr
     if missing := _missing(reply):
         return DashboardsRefusedError(
             f"{where} does not have {missing}",
-            hint="see what is there with --all, or in Dashboards under Saved objects",
+            hint="see what is there with --all, or under Saved objects",
         )
     if status in (301, 302, 303, 307, 308):
         return DashboardsRefusedError(
@@ -232,7 +235,7 @@ def _not_dashboards(where: str, reply: urllib3.BaseHTTPResponse) -> DashboardsRe
     kind = str(reply.headers.get("content-type") or "no content type").partition(";")[0]
     place = where.partition(" at ")[2]
     return DashboardsRefusedError(
-        f"what answers at {place} is not OpenSearch Dashboards "
+        f"what answers at {place} is not OpenSearch Dashboards or Kibana "
         f"(status {reply.status}, {kind[:_LONGEST]})",
         hint=_CHECK,
     )

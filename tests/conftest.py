@@ -75,6 +75,16 @@ def engine(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def opensearch(request: pytest.FixtureRequest) -> Iterator[str]:
+    """As `engine`, but OpenSearch 3.8.0 where that is an Elasticsearch: for what only one has."""
+    if not (PRODUCT or "").startswith("elasticsearch"):
+        yield str(request.getfixturevalue("engine"))
+        return
+    with session_engine() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
 def engine_2_19() -> Iterator[str]:
     """The address of a real OpenSearch 2.19.1."""
     with session_engine("2.19.1") as url:
@@ -126,7 +136,7 @@ def namespace(request: pytest.FixtureRequest) -> Iterator[str]:
     """A prefix of this test's own; what it made under it on an engine is removed at the end."""
     name = f"t{uuid.uuid4().hex[:10]}"
     yield name
-    for fixture in (*ENGINES.values(), "each_engine"):
+    for fixture in (*ENGINES.values(), "opensearch", "each_engine"):
         if fixture in request.fixturenames:
             remove_namespace(request.getfixturevalue(fixture), name)
 

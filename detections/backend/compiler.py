@@ -57,7 +57,7 @@ def compile_matcher(matcher: SigmaMatcher, name: str = "the rule") -> Compiled:
     query = any_of([clause.superset, moved]) if moved else clause.superset
     if leaves(query) > MOST_CLAUSES:
         raise RuleError(
-            f"{name} becomes a query of {leaves(query):,} clauses; OpenSearch takes 1,024",
+            f"{name} becomes a query of {leaves(query):,} clauses; the cluster takes 1,024",
             hint="split the rule in two, or match what its many values have in common",
         )
     return Compiled(

@@ -13,6 +13,7 @@ from opensearchpy import OpenSearch
 
 from dashboards import ndjson, shipped
 from dashboards.kibana import for_kibana
+from tests.conftest import PRODUCT
 from tests.helpers.alerts_by_hand import write_alerts
 from tests.helpers.engines import remove_namespace
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
@@ -25,15 +26,17 @@ EVENTS = 8_000
 
 
 @pytest.fixture(scope="module")
-def cluster(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenSearch]:
-    yield from _filled(engine, tmp_path_factory.mktemp("dashboards"))
+def cluster(opensearch: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenSearch]:
+    yield from _filled(opensearch, tmp_path_factory.mktemp("dashboards"))
 
 
 @pytest.fixture(scope="module")
 def elasticsearch(
-    elasticsearch_9: str, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[OpenSearch]:
-    yield from _filled(elasticsearch_9, tmp_path_factory.mktemp("kibana"))
+    ours = (PRODUCT or "").startswith("elasticsearch")
+    url = request.getfixturevalue("engine" if ours else "elasticsearch_9")
+    yield from _filled(url, tmp_path_factory.mktemp("kibana"))
 
 
 def _filled(engine: str, folder: Path) -> Iterator[OpenSearch]:

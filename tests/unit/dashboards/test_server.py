@@ -74,7 +74,7 @@ def test_each_object_that_fails_says_why_and_takes_the_others_along(api: Api) ->
     assert [(each.id, each.outcome, each.detail) for each in done] == [
         ("cloudtrail-*", "failed", "not written, because others failed"),
         ("orphan", "failed", "refers to missing objects: index-pattern gone"),
-        ("strange", "failed", "this version of Dashboards does not support this kind of object"),
+        ("strange", "failed", "the server does not support this kind of object"),
     ]
 
 
@@ -141,11 +141,11 @@ def test_tls_with_a_ca_of_ones_own(tmp_path: Path) -> None:
     [
         ((302, {"location": "/app/login"}, b""), "redirects to", "dashboards.username"),
         ((403, {}, b'{"message":"no permissions"}'), "no permissions", "tenant"),
-        ((404, {}, b"<html>nginx</html>"), "is not OpenSearch Dashboards", "base path"),
+        ((404, {}, b"<html>nginx</html>"), "is not OpenSearch Dashboards or Kibana", "base path"),
         ((413, {}, b""), "rejects the file as too large", "one dashboard at a time"),
         ((503, {}, b"not ready yet"), r"not ready yet \(status 503\)", ""),
-        ((200, {}, b"<html>hello</html>"), "is not OpenSearch Dashboards", "dashboards.url"),
-        ((200, {}, b"[]"), "is not OpenSearch Dashboards", "dashboards.url"),
+        ((200, {}, b"<html>hello</html>"), "Dashboards or Kibana", "dashboards.url"),
+        ((200, {}, b"[]"), "Dashboards or Kibana", "dashboards.url"),
     ],
 )
 def test_every_other_answer_is_a_sentence(
@@ -286,7 +286,7 @@ def test_a_dashboard_is_looked_up_by_its_id(api: Api) -> None:
     api.answer = (404, {}, b'{"statusCode":404,"error":"Not Found","message":"not found"}')
     assert not server(api).has_dashboard("nosuch")
     api.answer = (404, {}, b"<html>nginx</html>")
-    with pytest.raises(DashboardsRefusedError, match="is not OpenSearch Dashboards"):
+    with pytest.raises(DashboardsRefusedError, match="is not OpenSearch Dashboards or Kibana"):
         server(api).has_dashboard("nosuch")
 
 
