@@ -17,6 +17,7 @@ import yaml
 
 from enrich.enricher import Enricher
 from trailhound.errors import RecordError, RuleError
+from trailhound.regular_files import irregular
 from trailhound.settings import written
 
 Event = Mapping[str, Any]
@@ -58,6 +59,8 @@ def samples_file(rule: Path) -> Path:
 def read_samples(rule: Path) -> Samples:
     """The samples of the rule in a file. Raises `RuleError`, naming the file and its fault."""
     file = samples_file(rule)
+    if kind := irregular(file):
+        raise RuleError(f"{file} is {kind}, not a file", hint="give the rule samples")
     try:
         content = written.load(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

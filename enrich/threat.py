@@ -125,6 +125,12 @@ class ThreatLists:
         return found
 
     def _add(self, path: Path, name: str) -> None:
+        if path.exists() and not path.is_file():  # a pipe or a device: reading it may never end
+            raise ThreatListError(
+                f"the threat list {path} cannot be read: it is no file",
+                path=path,
+                hint="check enrich.threat_lists in the settings",
+            )
         try:
             data = path.read_bytes()
             changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)

@@ -26,7 +26,8 @@ Whoever catches one shows both; a traceback is shown by `--debug` alone.
     │   └── EngineStartError        it started and stopped, or never became ready
     ├── SourceError                 a place trail files come from                    exit 1
     │   ├── SourceUnreachableError  the bucket or folder as a whole
-    │   │   └── SourceNotFoundError it does not exist                                exit 2
+    │   │   ├── SourceNotFoundError it does not exist                                exit 2
+    │   │   └── BucketNotFoundError the bucket of an object does not exist
     │   ├── ObjectAccessDeniedError one object, permission
     │   ├── ObjectNotFoundError     one object, deleted between list and get
     │   ├── ObjectUnreadableError   one object, any other fault of fetching it
@@ -157,6 +158,10 @@ class SourceUnreachableError(SourceError):
 
 class SourceNotFoundError(SourceUnreachableError):
     """A bucket, folder, file or queue that does not exist: a wrong name was given."""
+
+
+class BucketNotFoundError(SourceUnreachableError):
+    """The bucket in which an object is said to lie does not exist."""
 
 
 class ObjectAccessDeniedError(SourceError):

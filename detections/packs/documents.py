@@ -14,6 +14,7 @@ from sigma.rule.base import check_alias_expansion
 
 from detections.matcher.written import sigma_values
 from detections.rule import Place
+from trailhound.regular_files import irregular
 from trailhound.settings.written import (
     NULLS,
     SafeLoader,
@@ -101,6 +102,9 @@ def documents(file: Path) -> Iterator[Document | Fault]:
 
     After a line that is not YAML, reading goes on with the next document (`---`).
     """
+    if kind := irregular(file):
+        yield Fault(Place(file), f"it is {kind}, not a file", "check the path", what="file")
+        return
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -45,6 +45,7 @@ _EVERYTHING = Selection()
 _FAULT_SHOWN = 120.0
 _UNREACHABLE_SHOWN = 60.0
 """Seconds; longer than a returned object takes to be delivered again."""
+_MOST_BUCKETS = 1_000
 _DEFERRED_SHOWN = 300.0
 """Seconds; longer than the longest wait between two tries."""
 STUCK_SECONDS = 600.0
@@ -126,6 +127,8 @@ class Daemon:
         """Deferred objects, by `uri`: when (monotonic) and why."""
         self._unreachable: dict[str, tuple[float, str]] = {}
         """By feed: when (monotonic) its last object could not be fetched, and why."""
+        self._read_from: set[str] = set()
+        """Buckets and folders from which objects were read."""
         self._deliveries.problem = self._not_claimed
 
     # From outside.
@@ -324,9 +327,8 @@ class Daemon:
             if isinstance(stream, Unreachable) and delivery is not None:
                 self._record_error(stream.message)
                 LOG.warning("object returned: %s", stream.message)
-                self._unreachable[delivery.feed] = (time.monotonic(), stream.message)
             pipeline.ledger.release(item)
-            self._deliveries.finish(item, Outcome.RETURNED)
+            self._deliveries.finish(item, self._outcome_unread(stream, delivery))
             return
         run = ObjectProgress(item, lambda run: self._done(pipeline, run, delivery))
         self._runs[item.uri] = run
@@ -348,6 +350,16 @@ class Daemon:
                 f"internal error (please report it): {type(error).__name__}: {error}", retry=False
             )
 
+    def _outcome_unread(self, stream: BinaryIO | SourceError, delivery: Delivery | None) -> Outcome:
+        """Of an object that was not opened. What names a bucket that does not exist, and from which
+        nothing was read before, is the fault of who named it, and not of a source."""
+        if not isinstance(stream, Unreachable) or delivery is None:
+            return Outcome.RETURNED
+        if stream.no_bucket and _bucket(delivery.item) not in self._read_from:
+            return Outcome.NO_BUCKET
+        self._unreachable[delivery.feed] = (time.monotonic(), stream.message)
+        return Outcome.RETURNED
+
     def _done(self, pipeline: Pipeline, run: ObjectProgress, delivery: Delivery) -> None:
         """An object is complete: write it into the ledger, then report it to its feed."""
         run.counts.check(run.item.uri)
@@ -368,6 +380,8 @@ class Daemon:
                 self._deferred[uri] = (time.monotonic(), run.fault)
         if outcome is Outcome.DONE:
             self._unreachable.pop(delivery.feed, None)
+            if len(self._read_from) < _MOST_BUCKETS:
+                self._read_from.add(_bucket(run.item))
         self._log_outcome(run, delivery, outcome)
         if run.retry:
             pipeline.ledger.release(run.item)
@@ -442,3 +456,13 @@ class Daemon:
         self._waiting = (time.monotonic() + seconds + _GRACE, reason)
         if seconds >= 1:
             LOG.warning("waiting %.0f s for the cluster: %s", seconds, reason)
+
+
+def _bucket(item: TrailObject) -> str:
+    """The bucket of an object; of a file, nothing.
+
+    >>> _bucket(TrailObject("s3://trail/AWSLogs/x.gz", "", 0))
+    's3://trail/'
+    """
+    scheme, mark, rest = item.uri.partition("://")
+    return f"{scheme}{mark}{rest.partition('/')[0]}/" if mark else ""

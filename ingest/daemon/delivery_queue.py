@@ -19,6 +19,7 @@ from ingest.ledger import Ledger
 from ingest.objects import Selection, Source, TrailObject
 from trailhound.cluster.retry_policy import Stopped
 from trailhound.errors import (
+    BucketNotFoundError,
     ClusterError,
     ObjectUnreadableError,
     SourceError,
@@ -311,7 +312,8 @@ class DeliveryQueue:
         try:
             return ask(delivery.source)
         except SourceUnreachableError as error:
-            raise Unreachable(error.message, hint=error.hint) from error
+            no_bucket = isinstance(error, BucketNotFoundError)
+            raise Unreachable(error.message, hint=error.hint, no_bucket=no_bucket) from error
         except (SourceError, OSError):
             raise
         except Exception as error:
@@ -321,7 +323,14 @@ class DeliveryQueue:
 
 
 class Unreachable(ObjectUnreadableError):
-    """An object that cannot be read because its whole source cannot. Internal: it is returned."""
+    """An object that cannot be read because its whole source cannot. Internal: it is returned.
+
+    `no_bucket`: its bucket does not exist.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", no_bucket: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.no_bucket = no_bucket
 
 
 def unusable(item: TrailObject) -> str:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
+from trailhound.cluster.blocks import index_state
 from trailhound.cluster.refusals import translate
 
 _BLOCKS = ("read_only", "metadata", "write", "read")
@@ -54,31 +54,13 @@ def opened(client: OpenSearch, index: str, report: Reopened) -> Iterator[None]:
                 report.not_restored[index] = translate(error).message
 
 
-def _state(client: OpenSearch, index: str) -> tuple[bool, list[str]]:
-    """Whether it is closed, and its blocks. By the state, which no block of metadata hides."""
-    reply: dict[str, Any] = client.transport.perform_request(
-        "GET",
-        f"/_cluster/state/metadata/{index}",
-        params={
-            "filter_path": "metadata.indices.*.state,metadata.indices.*.settings.index.blocks",
-            "expand_wildcards": "all",
-            "ignore_unavailable": "true",
-        },
-    )
-    found = ((reply.get("metadata") or {}).get("indices") or {}).get(index)
-    if found is None:
-        return False, []
-    blocks = ((found.get("settings") or {}).get("index") or {}).get("blocks") or {}
-    return found.get("state") == "close", [name for name in _BLOCKS if blocks.get(name) == "true"]
-
-
 def _open(client: OpenSearch, index: str, undo: list[Callable[[], object]]) -> None:
     """Lift what keeps writes out; `undo` gets a step for each thing that was changed."""
-    closed, blocks = _state(client, index)
-    for name in blocks:
+    state = index_state(client, index)
+    for name in (each for each in _BLOCKS if each in state.blocks):
         setting = f"index.blocks.{name}"
         client.indices.put_settings(index=index, body={setting: None})
         undo.append(partial(client.indices.put_settings, index=index, body={setting: True}))
-    if closed:
+    if state.closed:
         undo.append(partial(client.indices.close, index=index))
         client.indices.open(index=index, params={"wait_for_active_shards": "1"})

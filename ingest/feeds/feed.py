@@ -21,6 +21,7 @@ class Outcome(Enum):
     SKIPPED = "done before, with the same content"
     IGNORED = "it holds something else than CloudTrail records"
     FAILED = "it could not be read to its end"
+    NO_BUCKET = "its bucket does not exist, and nothing was ever read from it here"
     RETURNED = "not finished here: another worker has it, or the daemon ends or waits"
 
 

@@ -203,7 +203,7 @@ class PollFeed:
     def _finish(self, file: _File, outcome: Outcome) -> None:
         with self._lock:
             self._counters[f"{outcome.name.lower()}_objects"] += 1
-            if outcome is Outcome.RETURNED:
+            if outcome in (Outcome.RETURNED, Outcome.NO_BUCKET):
                 file.tries -= 1
                 file.state = _State.RETRY
             elif outcome is Outcome.FAILED and file.tries < _TRIES:

@@ -46,6 +46,7 @@ _FIRST_WAIT: Final = 1.0
 _SHOWN: Final = 60.0
 _MOST_KINDS: Final = 50
 """Kinds of messages that are counted by name; bodies come from outside, and memory is bounded."""
+_BUCKET_NAME: Final = 63
 _MOST_BUCKETS: Final = 64
 
 
@@ -215,7 +216,7 @@ class SqsFeed:
                     source,
                     self.name,
                     named.delivered,
-                    lambda outcome: self._finish(message, outcome),
+                    lambda outcome: self._finish(message, outcome, named.bucket),
                 )
             )
         except Exception as error:  # noqa: BLE001 - of this object; the message must not stay open
@@ -234,12 +235,20 @@ class SqsFeed:
             self._sources[bucket] = source
         return source
 
-    def _finish(self, message: _Message, outcome: Outcome | None) -> None:
+    def _finish(self, message: _Message, outcome: Outcome | None, bucket: str = "") -> None:
         """Finish one object of a message; with the last of them, the message."""
         with self._lock:
             if outcome is Outcome.IGNORED:
                 _count(self._ignored, "objects without CloudTrail records, by their content", 1)
                 self._counters["ignored_records"] += 1
+            if outcome is Outcome.NO_BUCKET:
+                said = f"it names the bucket {bucket[:_BUCKET_NAME]}, which does not exist"
+                _count(self._unknown, said, 1)
+                self._counters["unknown_records"] += 1
+                LOG.error(
+                    "queue %s: message %s stays on the queue: %s", self.name, message.id, said
+                )
+                outcome = Outcome.FAILED
             if outcome is not None:
                 message.outcomes.add(outcome)
             message.open -= 1

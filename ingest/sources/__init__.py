@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from ingest.objects import Selection, Source
 from ingest.sources.local import LocalSource
-from ingest.sources.stream import STDIN, StreamSource, standard_input
+from ingest.sources.stream import (
+    STDIN,
+    StreamSource,
+    opened_pipe,
+    standard_input,
+    written_pipe,
+)
 from trailhound.errors import UsageError
+from trailhound.regular_files import PIPE, irregular
 from trailhound.settings import Settings
 
 __all__ = ["LocalSource", "StreamSource", "is_stream", "open_source"]
@@ -62,10 +70,22 @@ def _standard_input(_: str, settings: Settings) -> Source:
 
 
 def _pipe(text: str, settings: Settings) -> Source:
-    return StreamSource(
-        text,
-        lambda: open(text, "rb"),  # noqa: PTH123 - closed where it is read
-        limit=settings.ingest.max_uncompressed_bytes,
+    """A named pipe, or what the shell has opened. Raises `UsageError` for a device."""
+    if (kind := irregular(text)) and kind != PIPE:
+        raise _no_file(text, kind)
+    opened = written_pipe if kind else opened_pipe
+    return StreamSource(text, partial(opened, text), limit=settings.ingest.max_uncompressed_bytes)
+
+
+def _local(text: str, _: Settings) -> Source:
+    if kind := irregular(Path(text).expanduser()):
+        raise _no_file(text, kind)
+    return LocalSource(text)
+
+
+def _no_file(text: str, kind: str) -> UsageError:
+    return UsageError(
+        f"{text} is {kind}, not a file", hint="pipe the content in: … | trailhound backfill -"
     )
 
 
@@ -77,7 +97,7 @@ _KINDS: Final[tuple[tuple[Callable[[str], bool], Callable[[str, Settings], Sourc
     ),
     (lambda text: "://" in text, _unknown),
     (is_stream, _pipe),
-    (lambda _: True, lambda text, _: LocalSource(text)),
+    (lambda _: True, _local),
 )
 """Which names a kind of source has, and what opens it: the first one that matches."""
 

@@ -12,6 +12,7 @@ from botocore.exceptions import (
     ClientError,
     CredentialRetrievalError,
     NoCredentialsError,
+    ParamValidationError,
     PartialCredentialsError,
     SSOError,
     TokenRetrievalError,
@@ -19,6 +20,7 @@ from botocore.exceptions import (
 
 from ingest.sources.session import NO_CREDENTIALS
 from trailhound.errors import (
+    BucketNotFoundError,
     ObjectAccessDeniedError,
     ObjectNotFoundError,
     ObjectUnreadableError,
@@ -54,6 +56,7 @@ _EVERYWHERE: Final = {
 }
 """Codes that every further request would get too, and what to do."""
 
+_NO_BUCKET: Final = frozenset({"NoSuchBucket", "InvalidBucketName"})
 _DENIED: Final = frozenset(
     {"AccessDenied", "AccessDeniedException", "AllAccessDisabled", "Forbidden", "403", "401"}
 )
@@ -75,7 +78,7 @@ def listing_error(error: Exception, place: str) -> SourceUnreachableError:
         code = _code(error)
         if _assuming(error):
             return _role_refused(code)
-        if code in ("NoSuchBucket", "InvalidBucketName"):
+        if code in _NO_BUCKET:
             return SourceNotFoundError(f"{place}: no such bucket ({code})", hint=_EVERYWHERE[code])
         if code in _EVERYWHERE:
             return SourceUnreachableError(f"{place}: {code}", hint=_EVERYWHERE[code])
@@ -104,12 +107,19 @@ def object_error(error: Exception, uri: str) -> SourceError:
     if not isinstance(error, ClientError):
         if isinstance(error, _NO_CREDENTIALS):
             return SourceUnreachableError(f"{uri}: no usable AWS credentials", hint=NO_CREDENTIALS)
+        if isinstance(error, ParamValidationError) and "Invalid bucket name" in str(error):
+            return BucketNotFoundError(
+                f"{uri}: no such bucket (its name is none that S3 allows)",
+                hint=_EVERYWHERE["InvalidBucketName"],
+            )
         return ObjectUnreadableError(
             f"{uri}: fetching failed ({type(error).__name__})", hint=_AGAIN
         )
     code = _code(error)
     if _assuming(error):
         return _role_refused(code)
+    if code in _NO_BUCKET:
+        return BucketNotFoundError(f"{uri}: no such bucket ({code})", hint=_EVERYWHERE[code])
     if code in _EVERYWHERE:
         return SourceUnreachableError(f"{uri}: {code}", hint=_EVERYWHERE[code])
     reason = _reason(error)

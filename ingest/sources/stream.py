@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import select
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 STDIN: Final = "-"
 _CHUNK: Final = 1024 * 1024
+_PIPE_SECONDS: Final = 10
 
 
 class StreamSource:
@@ -118,3 +120,27 @@ def standard_input(limit: int) -> StreamSource:
             "nothing is piped into standard input", hint="zcat file.json.gz | trailhound backfill -"
         )
     return StreamSource(STDIN, lambda: open(sys.stdin.fileno(), "rb", closefd=False), limit=limit)
+
+
+def opened_pipe(path: str) -> BinaryIO:
+    """What the shell has opened (`<(command)`). Raises `OSError`."""
+    return open(path, "rb")  # noqa: PTH123 - closed where it is read
+
+
+def written_pipe(path: str) -> BinaryIO:
+    """A named pipe that something writes to.
+
+    Raises `UsageError` where nothing has come within `_PIPE_SECONDS`: opening it as a file would
+    wait for a writer for ever. Raises `OSError`.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    waiting = select.poll()
+    waiting.register(descriptor, select.POLLIN | select.POLLHUP)
+    if not waiting.poll(_PIPE_SECONDS * 1000):
+        os.close(descriptor)
+        raise UsageError(
+            f"{path} is a named pipe, and nothing was written to it for {_PIPE_SECONDS} seconds",
+            hint="start what writes to it first, or pipe it in: … | trailhound backfill -",
+        )
+    os.set_blocking(descriptor, True)
+    return os.fdopen(descriptor, "rb")

@@ -136,6 +136,7 @@ def test_a_daemon_is_ready_only_while_all_of_it_works(
             "a source and a channel that do not work",
         )
         until(lambda: ("channel", "c") in reasons_of_status(settings, file), "the same in status")
+        assert not {"cluster", "daemon"} & {code for code, _ in reasons_of_status(settings, file)}
         with urllib.request.urlopen(f"http://{address}/healthz") as reply:
             assert reply.status == 200
         status, text = readiness(address, "text/plain")
@@ -151,6 +152,15 @@ def test_a_daemon_is_ready_only_while_all_of_it_works(
         until(lambda: codes(address) == {("job", "detections")}, "a job that fails")
         client.indices.open(index=alerts)
         until(lambda: readiness(address)[0] == 200, "a job that succeeds")
+
+        deadletter = Names(settings.prefix).deadletter
+        blocked = {("deadletter", deadletter)}
+        for name in ("write", "read_only"):
+            client.indices.put_settings(index=deadletter, body={f"index.blocks.{name}": True})
+            until(lambda: codes(address) == blocked, "an index of dead letters without writes")
+            assert blocked <= reasons_of_status(settings, file)
+            client.indices.put_settings(index=deadletter, body={f"index.blocks.{name}": None})
+        until(lambda: readiness(address)[0] == 200, "an index of dead letters that takes writes")
 
         (rules / "bad.yml").write_text("title: no rule\n")
         process.send_signal(signal.SIGHUP)

@@ -119,6 +119,26 @@ def test_what_cannot_be_read_is_left_to_the_redrive_policy(
     assert len(documents(client, settings)) == 1
 
 
+def test_a_message_that_names_a_bucket_that_does_not_exist_is_named_and_no_fault_of_the_queue(
+    s3: S3Client, bucket: str, queue: Queue, client: OpenSearch, settings: Settings
+) -> None:
+    good = put(s3, bucket, "good", trail_bytes([record()]))
+    key = KEY.format("x")
+    queue.send(announce(TrailObject(f"s3://no-such-{bucket}/{key}", "e", 5)))
+    queue.send(json.dumps({"s3Bucket": f"no-such-{bucket}", "s3ObjectKey": [key]}))
+    queue.send(announce(good, TrailObject(f"s3://no-such-{bucket}/{key}", "e", 5)))
+    feed = SqsFeed(settings, FeedSettings(queue=queue.url))
+    with running(settings, feed) as daemon:
+        until(lambda: feed.status().counters.get("failed_messages", 0) >= 3, "three that failed")
+        assert daemon.status().unreachable == {}
+    status = feed.status()
+    assert status.failing == ""
+    said = f"it names the bucket no-such-{bucket}, which does not exist"
+    assert status.unknown == {said: 3}
+    assert queue.left() == 3
+    assert len(documents(client, settings)) == 1
+
+
 def test_a_message_stays_hidden_while_it_is_worked_on(
     s3: S3Client, bucket: str, queue: Queue, settings: Settings
 ) -> None:

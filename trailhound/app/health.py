@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from opensearchpy import OpenSearch
 
+from trailhound.cluster.blocks import writes_blocked
+from trailhound.cluster.templates import Names
 from trailhound.errors import TrailhoundError
 from trailhound.settings import Settings
 from trailhound.state.channels import Channels, ChannelState
@@ -64,6 +66,7 @@ _ADVICE = {
     "rules": "fix the rules' folders in the settings and send SIGHUP again",
     "daemon": "start one: trailhound run",
     "leader": "see the daemons' logs: none of them gets the lease",
+    "deadletter": "remove the index's block or open it; the daemon continues by itself",
     "job": "see the daemon's log; the job is tried again at its next time",
     "rule": "trailhound rules check, and see the daemon's log",
     "channel": "trailhound notify test",
@@ -86,6 +89,8 @@ class Shared:
     read_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     malformed: Mapping[str, str] = field(default_factory=dict)
     """By `_id`, documents that lack a field of their kind, and what is wrong with each."""
+    dead_letters_blocked: str = ""
+    """Why the index of dead letters takes no writes; empty where it does."""
 
 
 def read_shared(client: OpenSearch, settings: Settings) -> Shared:
@@ -96,6 +101,7 @@ def read_shared(client: OpenSearch, settings: Settings) -> Shared:
         list(RuleCheckpoints(client, settings).read().values()),
         Channels(client, settings).all(),
         malformed=malformed_documents(client, settings),
+        dead_letters_blocked=writes_blocked(client, Names(settings.prefix).deadletter),
     )
 
 
@@ -122,6 +128,7 @@ def shared_reasons(shared: Shared, settings: Settings, intervals: Intervals) -> 
         *_rules(shared, settings, intervals),
         *_channels(shared.channels, settings),
         *_documents(shared.malformed),
+        *_dead_letters(shared.dead_letters_blocked, settings),
     ]
 
 
@@ -278,6 +285,13 @@ def _documents(malformed: Mapping[str, str]) -> Iterator[Reason]:
         shown,
         f"{number} of the ledger index cannot be used ({shown}): {malformed[names[0]]}",
     )
+
+
+def _dead_letters(blocked: str, settings: Settings) -> Iterator[Reason]:
+    if blocked:
+        index = Names(settings.prefix).deadletter
+        said = f"{index} takes no writes ({blocked}): an object with a dead letter cannot be ended"
+        yield Reason("deadletter", index, said)
 
 
 def _names(rules: Sequence[RuleCheckpoint]) -> str:

@@ -57,6 +57,9 @@ LOG = logging.getLogger("trailhound.app.service")
 _WAIT = 5.0
 _SILENT_AFTER = 60.0
 """Seconds without an answer from the cluster after which it counts as not answering."""
+_LOOK_EVERY = 1.0
+"""Seconds between two looks at whether other reasons hold than the status document says."""
+_SHARED_EVERY = 5.0
 _RETENTION_EVERY = 3600.0
 RELOADED = ("enrich", "filter", "retention", "detections", "notify")
 """Sections that SIGHUP reloads, beside `run.log_level`; others need a restart, which is logged."""
@@ -85,7 +88,7 @@ class Service:
         self._reload_error = ""
         self._reloading = threading.Lock()
         """One reload at a time: the last one reads the file last, and what it read stays."""
-        self._shared: list[Reason] = []
+        self._shared = [Reason("state", "ledger", "starting: the state is not read yet")]
         """What is wrong with what all daemons share, as last read."""
         self._daemon: Daemon | None = None
         self._scheduler: Scheduler | None = None
@@ -219,21 +222,35 @@ class Service:
             try:
                 newest = _newest_event(client, self._settings)
                 self.metrics.newest_event = newest
+                reasons = self._own_reasons(answers=True)  # it has just answered
                 registry.renew(
                     client,
                     daemon.status(),
                     leads=self._leads(),
                     event_lag_seconds=None if newest is None else max(0.0, time.time() - newest),
                     searchable_seconds=self._probe.last,
-                    reasons=[each.as_dict() for each in self._own_reasons()],
+                    reasons=[each.as_dict() for each in reasons],
                 )
                 self._cluster_answers, self._answered_at = True, time.monotonic()
+                written = _subjects(reasons)
             except RequestFailedError:
                 raise  # it answers, and refuses what we write: a fault of this thread
             except (OpenSearchException, ClusterError):
-                self._cluster_answers = False
-            if self._stopping.wait(RENEWED_SECONDS):
+                self._cluster_answers, written = False, None
+            if self._changed_or_due(written):
                 break
+
+    def _changed_or_due(self, written: set[tuple[str, str]] | None) -> bool:
+        """Wait until the status document is to be renewed: when it is due, and at once where other
+        reasons hold than those `written`, so that `status` says what `/readyz` says. True where
+        the daemon stops."""
+        due = time.monotonic() + RENEWED_SECONDS
+        while time.monotonic() < due:
+            if self._stopping.wait(_LOOK_EVERY):
+                return True
+            if written is not None and _subjects(self._own_reasons()) != written:
+                return False
+        return False
 
     def _watch_health(self, client: OpenSearch) -> None:
         """Read what all daemons share, at intervals."""
@@ -245,7 +262,7 @@ class Service:
             except ClusterError as error:
                 said = f"the state of jobs, rules and channels cannot be read: {error.message}"
                 self._shared = [Reason("state", "ledger", said)]
-            if self._stopping.wait(RENEWED_SECONDS):
+            if self._stopping.wait(_SHARED_EVERY):
                 break
 
     def _intervals(self) -> dict[str, timedelta]:
@@ -271,13 +288,13 @@ class Service:
     def _status(self) -> DaemonStatus | None:
         return self._daemon.status() if self._daemon is not None else None
 
-    def _own_reasons(self) -> list[Reason]:
-        """What is wrong here, as this process alone knows it."""
+    def _own_reasons(self, *, answers: bool = False) -> list[Reason]:
+        """What is wrong here, as this process alone knows it. `answers`: the cluster just did."""
         late = time.monotonic() - self._answered_at > _SILENT_AFTER
         found = daemon_reasons(
             self._status(),
             supervised_threads(),
-            cluster_answers=self._cluster_answers and not late,
+            cluster_answers=answers or (self._cluster_answers and not late),
         )
         for name, runs in self._job_runs().items():
             if runs.last_error and self._leads():
@@ -363,3 +380,7 @@ def _newest_event(client: OpenSearch, settings: Settings) -> float | None:
         return None  # of days that a shard is missing of, the newest event is not known
     value = reply.get("aggregations", {}).get("newest", {}).get("value")
     return value / 1000 if value else None
+
+
+def _subjects(reasons: list[Reason]) -> set[tuple[str, str]]:
+    return {(each.code, each.subject) for each in reasons}

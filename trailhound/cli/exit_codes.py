@@ -6,7 +6,7 @@
 | 1 | incomplete: some of it was left out or failed |
 | 2 | usage error: a flag, a setting, a rule, a path that does not exist |
 | 3 | the cluster, Dashboards or the local engine can't be reached, or refused |
-| 130 | interrupted by Ctrl-C or SIGTERM (`trailhound run` ends with 0: it is stopped so) |
+| 130 | interrupted by Ctrl-C or SIGTERM (`trailhound run` ends with 0 after the first one) |
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from trailhound.app import logs
 from trailhound.app.enrichment import enricher_from
 from trailhound.app.service import Service
 from trailhound.app.settings_check import check
+from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.options import Config, Namespace, Url, settings_from
 from trailhound.cli.screen import warn
 from trailhound.settings import Settings
@@ -52,8 +53,8 @@ def run(
     """Ingest new trail files continuously from a queue, a bucket or a folder, and run the rules.
 
     Start any number of daemons, on one machine or many: they share the work. On SIGTERM or Ctrl-C
-    it finishes or hands back what is under way; a second one stops it at once. SIGHUP reloads the
-    rules and the settings for enrich, filter, retention, detections and notify.
+    it finishes or hands back what is under way; a second one stops it at once (exit code 130).
+    SIGHUP reloads the rules and the settings for enrich, filter, retention, detections and notify.
 
     Example: `trailhound run --queue trail-notifications`
     """
@@ -83,10 +84,10 @@ def run(
 
 
 def _obey_signals(service: Service, stop_seconds: float) -> None:
-    def stop(number: int, _frame: Any) -> None:
+    def stop(_number: int, _frame: Any) -> None:
         for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, lambda number, _: os._exit(128 + number))
-        last = threading.Timer(stop_seconds + _GRACE, os._exit, args=(128 + number,))
+            signal.signal(each, lambda _number, _frame: os._exit(ExitCode.INTERRUPTED))
+        last = threading.Timer(stop_seconds + _GRACE, os._exit, args=(ExitCode.INTERRUPTED,))
         last.daemon = True
         last.start()
         # Not in the handler: it may have interrupted a thread that holds the very lock.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -512,3 +513,13 @@ def test_a_backfill_with_a_faulty_filter_reads_nothing(tmp_path: Path) -> None:
     assert done.exception is not None
     assert exit_code(done.exception) == 2
     assert "trailhound.yaml:2" in str(done.exception)
+
+
+def test_a_pipe_or_a_device_in_the_place_of_a_rule_is_a_fault(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.yml"
+    os.mkfifo(pipe)
+    for path, kind in ((pipe, "named pipe"), (tmp_path, "named pipe"), ("/dev/zero", "device")):
+        done = CliRunner().invoke(app, ["rules", "check", str(path)])
+        assert isinstance(done, Result)
+        assert done.exit_code == 1
+        assert f"it is a {kind}, not a file" in done.output

@@ -13,6 +13,7 @@ from botocore.exceptions import (
 
 from ingest.sources.s3_errors import listing_error, object_error
 from trailhound.errors import (
+    BucketNotFoundError,
     ObjectAccessDeniedError,
     ObjectNotFoundError,
     ObjectUnreadableError,
@@ -51,7 +52,7 @@ def refusal(code: str, message: str = "", operation: str = "GetObject") -> Clien
         (EndpointConnectionError(endpoint_url=SECRET_URL), ObjectUnreadableError, "run again"),
         (OSError(104, "Connection reset by peer"), ObjectUnreadableError, "run again"),
         (refusal("ExpiredToken"), SourceUnreachableError, "renew"),
-        (refusal("NoSuchBucket"), SourceUnreachableError, "bucket's name"),
+        (refusal("NoSuchBucket"), BucketNotFoundError, "bucket's name"),
         (refusal("InvalidAccessKeyId"), SourceUnreachableError, "profile"),
         (NoCredentialsError(), SourceUnreachableError, "credentials"),
         (refusal("AccessDenied", operation="AssumeRole"), SourceUnreachableError, "trust policy"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -14,8 +15,9 @@ import pytest
 
 from ingest.objects import Selection, TrailObject
 from ingest.sources import open_source
+from ingest.sources import stream as streams
 from ingest.sources.stream import StreamSource
-from trailhound.errors import ObjectUnreadableError, SourceUnreachableError
+from trailhound.errors import ObjectUnreadableError, SourceUnreachableError, UsageError
 from trailhound.settings import Settings
 
 ALL = Selection()
@@ -65,6 +67,35 @@ def test_a_named_pipe_is_a_stream(tmp_path: Path) -> None:
     writer.join()
     assert item.uri == str(pipe)
     assert source.open(item).read() == b"piped"
+
+
+def test_what_may_never_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "_PIPE_SECONDS", 0)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(UsageError, match="nothing was written"):
+        list(open_source(str(pipe), Settings()).objects(ALL))
+    with pytest.raises(UsageError, match="/dev/zero is a device"):
+        open_source("/dev/zero", Settings())
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket"))
+        with pytest.raises(UsageError, match="is a socket"):
+            open_source(str(tmp_path / "socket"), Settings())
+
+
+def test_what_a_shell_has_opened_is_a_stream() -> None:
+    script = (
+        "from ingest.objects import Selection\n"
+        "from ingest.sources import open_source\n"
+        "from trailhound.settings import Settings\n"
+        "source = open_source('/dev/stdin', Settings())\n"
+        "(item,) = source.objects(Selection())\n"
+        "print(source.open(item).read())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], input=b"piped", capture_output=True, check=True
+    )
+    assert done.stdout == b"b'piped'\n"
 
 
 def test_standard_input_of_a_process() -> None:

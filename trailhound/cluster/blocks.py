@@ -1,0 +1,54 @@
+"""What keeps writes out of an index: blocks that someone set, a full disk's, a closed index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import AuthorizationException
+
+_OF_WRITES = ("read_only", "read_only_allow_delete", "write")
+"""The other blocks, `metadata` and `read`, let documents be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """Whether an index is closed, and its blocks, without `index.blocks.` before their names."""
+
+    closed: bool = False
+    blocks: frozenset[str] = frozenset()
+
+
+def index_state(client: OpenSearch, index: str) -> IndexState:
+    """The state of one index, as it is for one that is not there. By the cluster's state, which no
+    block of metadata hides. Raises opensearch-py's exceptions.
+    """
+    reply: dict[str, Any] = client.transport.perform_request(
+        "GET",
+        f"/_cluster/state/metadata/{index}",
+        params={
+            "filter_path": "metadata.indices.*.state,metadata.indices.*.settings.index.blocks",
+            "expand_wildcards": "all",
+            "ignore_unavailable": "true",
+        },
+    )
+    found = ((reply.get("metadata") or {}).get("indices") or {}).get(index)
+    if found is None:
+        return IndexState()
+    blocks = ((found.get("settings") or {}).get("index") or {}).get("blocks") or {}
+    set_blocks = frozenset(name for name, value in blocks.items() if value == "true")
+    return IndexState(found.get("state") == "close", set_blocks)
+
+
+def writes_blocked(client: OpenSearch, index: str) -> str:
+    """Why an index takes no writes, as `index.blocks.write` or `closed`; empty where it does, is
+    not there, or the role may not read the cluster's state. Raises opensearch-py's exceptions.
+    """
+    try:
+        state = index_state(client, index)
+    except AuthorizationException:
+        return ""
+    if state.closed:
+        return "it is closed"
+    return ", ".join(f"index.blocks.{name}" for name in _OF_WRITES if name in state.blocks)
