@@ -196,7 +196,9 @@ class Service:
                     number,
                 )
             for index in report.managed:
-                LOG.warning("past retention, but managed by another ISM policy: %s", index)
+                LOG.warning(
+                    "past retention, but managed by another policy of the cluster: %s", index
+                )
             for index in report.foreign:
                 LOG.warning("past retention, but not Trailhound's: %s", index)
 

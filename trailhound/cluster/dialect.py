@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 from weakref import WeakKeyDictionary
 
 from opensearchpy import OpenSearch
@@ -44,6 +44,8 @@ class Dialect:
     """The oldest version that the tests run on."""
     monitors: bool = True
     """Whether there are monitors as those of OpenSearch's Alerting plugin."""
+    lifecycle: Literal["ism", "ilm"] = "ism"
+    """What deletes days past retention, where the cluster has it."""
     kibana: bool = False
     """Whether its dashboards are Kibana's."""
     parts: tuple[tuple[str, str], ...] = (
@@ -117,6 +119,7 @@ class Elasticsearch(Dialect):
     codecs: frozenset[str] = frozenset({"default", "best_compression"})
     oldest: tuple[int, int] = (8, 19)
     monitors: bool = False
+    lifecycle: Literal["ism", "ilm"] = "ilm"
     kibana: bool = True
     parts: tuple[tuple[str, str], ...] = (
         ("security", "x-pack-security"),

@@ -47,7 +47,7 @@ def policy(settings: Settings) -> dict[str, Any]:
     }
 
 
-def available(client: OpenSearch) -> bool:
+def available(client: OpenSearch, _settings: Settings) -> bool:
     """Whether the cluster has the plugin and lets us use it."""
     try:
         client.transport.perform_request("GET", "/_plugins/_ism/policies", params={"size": "1"})

@@ -1,6 +1,6 @@
 """Days past retention: closed or deleted, and nothing else touched.
 
-Where the cluster has the ISM plugin, it does that; elsewhere we do.
+Where the cluster has the ISM plugin or Elasticsearch's ILM, that does it; elsewhere we do.
 """
 
 from __future__ import annotations
@@ -10,16 +10,23 @@ from datetime import date, datetime, timedelta
 
 from opensearchpy import OpenSearch
 
-from trailhound.cluster import ism, templates
+from trailhound.cluster import ilm, ism, templates
+from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.waiting import days_with_letters
 from trailhound.settings import Settings
+
+_LIFECYCLES = {
+    "ism": (ism.available, ism.hand_over),
+    "ilm": (ilm.available, ilm.hand_over),
+}
+"""Of each product: see `Dialect.lifecycle`."""
 
 
 @dataclass(slots=True)
 class RetentionReport:
     """Names of indices. `foreign` have the name of a day, and are not Trailhound's.
 
-    `handed` were given to the ISM plugin now; `managed` have an ISM policy of somebody else's and
+    `handed` were given to ISM or ILM now; `managed` have a policy of somebody else's there and
     are left to it. `waiting`: days that stay open, with the number of dead letters that wait for
     them.
     """
@@ -63,8 +70,9 @@ def enforce(client: OpenSearch, settings: Settings, today: date) -> RetentionRep
         waits = days_with_letters(client, names, (index[-10:] for index in ours))
         report.waiting = {index: waits[index[-10:]] for index in ours if index[-10:] in waits}
         ours = [index for index in ours if index not in report.waiting]
-    if ours and settings.retention.ism and ism.available(client):
-        report.handed, report.managed = ism.hand_over(client, settings, ours)
+    available, hand_over = _LIFECYCLES[dialect_of(client).lifecycle]
+    if ours and settings.retention.ism and available(client, settings):
+        report.handed, report.managed = hand_over(client, settings, ours)
         return report
     for index in ours:
         if delete:

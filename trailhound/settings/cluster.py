@@ -63,4 +63,5 @@ class RetentionSettings(Section):
     days: Annotated[int, Field(ge=1)] | None = None
     action: Literal["delete", "close"] = "delete"
     ism: bool = True
-    """Let the cluster's Index State Management do it, where the cluster has that plugin."""
+    """Let the cluster's own lifecycle management do it where it has that: OpenSearch's ISM plugin,
+    Elasticsearch's ILM."""
