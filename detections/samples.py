@@ -83,7 +83,7 @@ def documents(trail: Sequence[Event], enricher: Enricher) -> list[Document]:
         try:
             added = enricher.document_fields(record)
         except RecordError as error:
-            raise RuleError(f"a sample is no event: {error}", hint=error.hint) from None
+            raise RuleError(f"a sample is not an event: {error}", hint=error.hint) from None
         given = {name: event[name] for name in OVERLAID if name in event}
         made.append({**record, **added, **given})
     return sorted(made, key=lambda document: str(document["@timestamp"]))
@@ -98,7 +98,9 @@ def _trails(file: Path, entries: object) -> tuple[tuple[Event, ...], ...]:
 def _trail(file: Path, entry: object) -> tuple[Event, ...]:
     events = entry if isinstance(entry, list) else [entry]
     if not events or not all(isinstance(event, dict) for event in events):
-        raise RuleError(f"{file}: an entry is neither an event nor a list of them", hint="mend it")
+        raise RuleError(
+            f"{file}: an entry is neither an event nor a list of them", hint="fix the entry"
+        )
     return tuple(_event(event) for event in events)
 
 

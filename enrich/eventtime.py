@@ -34,7 +34,7 @@ class EventTime(NamedTuple):
 def event_time(value: str | int | float | None) -> EventTime:
     """The moment that `eventTime` names.
 
-    Taken: `2022-12-11T19:42:55Z` (kept letter for letter), a space for the `T`, one to nine
+    Accepted: `2022-12-11T19:42:55Z` (kept letter for letter), a space for the `T`, one to nine
     digits of a fraction (cut to milliseconds, which is what a `date` field holds), an offset, no
     zone at all (UTC), and epoch numbers in seconds to nanoseconds, as numbers or as digits.
     Raises `RecordError`: `missing_event_time`, `bad_event_time`, or `absurd_event_time` where the
@@ -58,7 +58,7 @@ def event_time(value: str | int | float | None) -> EventTime:
         return _from_text(spelled, value)
     if _NUMBER.fullmatch(text):
         return _from_number(float(text) if "." in text else int(text))
-    raise _refused(f"eventTime {value[:40]!r} is no date that is known", "bad_event_time")
+    raise _refused(f"eventTime {value[:40]!r} is not a known date format", "bad_event_time")
 
 
 def _from_text(spelled: re.Match[str], value: str) -> EventTime:
@@ -85,7 +85,7 @@ def _from_number(value: int | float) -> EventTime:
             seconds, rest = divmod(millis, 1_000)
             moment = _EPOCH + timedelta(seconds=seconds)
             return _told(moment, f"{rest:03d}" if rest else "", str(value))
-    raise _refused(f"eventTime {str(value)[:40]} is no plausible epoch", "absurd_event_time")
+    raise _refused(f"eventTime {str(value)[:40]} is not a plausible epoch", "absurd_event_time")
 
 
 def _told(moment: datetime, millis: str, value: str) -> EventTime:
@@ -97,9 +97,7 @@ def _iso(text: str, value: str) -> datetime:
     try:
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError:
-        raise _refused(
-            f"eventTime {value!r} is no date on the calendar", "bad_event_time"
-        ) from None
+        raise _refused(f"eventTime {value!r} is not a calendar date", "bad_event_time") from None
 
 
 def _day(moment: datetime, value: str) -> str:

@@ -57,7 +57,7 @@ def compile_matcher(matcher: SigmaMatcher, name: str = "the rule") -> Compiled:
     query = any_of([clause.superset, moved]) if moved else clause.superset
     if leaves(query) > MOST_CLAUSES:
         raise RuleError(
-            f"{name} becomes a query of {leaves(query):,} clauses; the cluster takes 1,024",
+            f"{name} compiles to a query of {leaves(query):,} clauses; the cluster allows 1,024",
             hint="split the rule in two, or match what its many values have in common",
         )
     return Compiled(
@@ -77,40 +77,43 @@ def _clause(node: Node, unsearched: list[str]) -> Clause:
             return some([_clause(part, unsearched) for part in parts])
         case Not(part):
             return negated(_clause(part, unsearched))
-        case Test(_, _, sought):
-            if sought is None:
-                raise RuleError("a test of the matcher cannot be told to the index")
-            return _sought(sought, unsearched)
+        case Test(_, _, field_test):
+            if field_test is None:
+                raise RuleError("a test of the matcher has no query")
+            return _clause_of(field_test, unsearched)
 
 
-def _sought(sought: FieldTest, unsearched: list[str]) -> Clause:
+def _clause_of(field_test: FieldTest, unsearched: list[str]) -> Clause:
     """Any of the values, at any of the places where the field may stand.
 
-    A field that the index doesn't search narrows nothing: the matcher decides, from the event.
+    A field that the index doesn't search adds no clause: the matcher decides, from the event.
     """
-    read = [sought.field, *(v.field for v in sought.values if isinstance(v, SigmaFieldReference))]
+    read = [
+        field_test.field,
+        *(v.field for v in field_test.values if isinstance(v, SigmaFieldReference)),
+    ]
     missing = [path for path in read if path is not None and not fields_at(path)]
     if missing:
         unsearched += missing
         return Clause.approximate(EVERYTHING)
-    places = RAW_LEAVES if sought.field is None else fields_at(sought.field)
-    return some([_at(place, sought) for place in places])
+    places = RAW_LEAVES if field_test.field is None else fields_at(field_test.field)
+    return some([_at(place, field_test) for place in places])
 
 
-def _at(place: Field, sought: FieldTest) -> Clause:
-    strings = [value for value in sought.values if isinstance(value, SigmaString)]
+def _at(place: Field, field_test: FieldTest) -> Clause:
+    strings = [value for value in field_test.values if isinstance(value, SigmaString)]
     clauses = [one_of(place, strings)] if strings else []
-    for value in sought.values:
+    for value in field_test.values:
         if isinstance(value, SigmaFieldReference):
             other = any_of(present(each) for each in fields_at(value.field))
             clauses.append(every([Clause.approximate(present(place)), Clause.approximate(other)]))
         elif not isinstance(value, SigmaString):
-            clauses.append(value_clause(place, value, sought.modifiers))
+            clauses.append(value_clause(place, value, field_test.modifiers))
     return some(clauses)
 
 
 def _has_keyword(node: Node) -> bool:
-    """Whether anything is sought anywhere, and so among what repairs moved as well."""
+    """Whether the rule searches all fields, and so also values that a repair moved."""
     match node:
         case Every(parts) | Some(parts):
             return any(map(_has_keyword, parts))

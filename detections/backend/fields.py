@@ -1,4 +1,4 @@
-"""Which fields of an event a rule can ask for, and what the index holds of each.
+"""The fields of an event that a rule can use, and how the index stores each.
 
 The index has the mapping of `trailhound.cluster.mappings` and nothing besides: a field that is
 not in it is stored and not searched, so a rule that asks for one would find nothing, silently.
@@ -26,7 +26,7 @@ _KINDS: dict[str, Kind] = {
     "date": "date",
     "ip": "ip",
 }
-"""Types that can be asked for by value. A geo_point or what is only stored cannot."""
+"""Types that can be searched by value, unlike a geo_point or a field that is only stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ _ALL = dict(_walk(EVENT["properties"]))
 ALIASES: Mapping[str, str] = {
     path: mapped["path"] for path, mapped in _ALL.items() if mapped.get("type") == "alias"
 }
-"""ECS names → the raw fields they stand for."""
+"""ECS names → the raw fields that they are aliases of."""
 
 LEAVES: Mapping[str, Kind] = {
     path: _KINDS[mapped["type"]] for path, mapped in _ALL.items() if mapped.get("type") in _KINDS
@@ -80,7 +80,7 @@ def _leaf(path: str, kind: Kind) -> Field:
 def fields_at(path: str) -> list[Field]:
     """Where to look for a value at `path`: one place, or every leaf of a mapped object.
 
-    None where the index holds nothing that could be searched there.
+    None where the index has nothing searchable there.
 
     >>> [field.kind for field in fields_at("requestParameters.a.b")]
     ['flat']
@@ -102,8 +102,8 @@ def unsearchable(path: str) -> RuleError:
     """The fault of a rule on a field that the index doesn't search."""
     near = get_close_matches(path, [*LEAVES, *ALIASES], n=1, cutoff=0.8)
     return RuleError(
-        f"the index does not search the field {path!r}, and nothing else narrows the rule",
-        hint=f"is {near[0]!r} meant?" if near else "ask for eventSource or eventName beside it",
+        f"the index does not search the field {path!r}, and the rule has no other condition",
+        hint=f"is {near[0]!r} meant?" if near else "add a condition on eventSource or eventName",
     )
 
 
@@ -112,7 +112,7 @@ RAW_LEAVES: tuple[Field, ...] = tuple(
     for path, kind in LEAVES.items()
     if path.partition(".")[0] in RAW and path.partition(".")[0] not in ADDED
 )
-"""Every place of CloudTrail's own, where a keyword is sought."""
+"""All of CloudTrail's fields, which a keyword searches."""
 
 
 def around(path: str) -> tuple[list[str], bool]:

@@ -192,7 +192,7 @@ class _Refused(Exception):
 
 def _correlation(rule: SigmaCorrelationRule, depth: int) -> Correlation:
     if rule.errors:
-        raise _Refused(str(rule.errors[0]), "mend the rule")
+        raise _Refused(str(rule.errors[0]), "fix the rule")
     if depth > DEEPEST:
         raise _Refused("its references go round in a circle", "let no rule refer to itself")
     type_: Type = rule.type.name.lower()  # type: ignore[assignment]
@@ -276,7 +276,7 @@ def _part(
     for name in (*group_by, *([own_field] if own_field else [])):
         if name not in below.group_by:
             raise _Refused(
-                f"it asks for {name!r} of the correlation {target.title!r}, which groups by "
+                f"it uses {name!r} of the correlation {target.title!r}, which groups by "
                 f"{', '.join(below.group_by) or 'nothing'}",
                 "group the inner correlation by that field, or name another one as its alias",
             )

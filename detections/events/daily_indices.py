@@ -71,7 +71,7 @@ def daily_indices(client: OpenSearch, settings: Settings) -> DailyIndices:
     made = _section(state, "metadata")
     if not made:
         raise NoEventsIndexError(
-            f"there is no index {pattern} at {settings.hosts[0]}, so no event can be looked at",
+            f"there is no index {pattern} at {settings.hosts[0]}, so there are no events",
             hint="load events with `trailhound backfill`, or check --url and --namespace",
         )
     blocks, routing = _section(state, "blocks"), _section(state, "routing_table")

@@ -1,4 +1,4 @@
-"""Which values some fields have in a span, and what of many rules that leaves to be asked.
+"""The values of some fields in a span, by which the queries of many rules are simplified.
 
 Most rules name calls that nobody made in the span. The engine finds that out for every rule and
 shard anew, by an automaton for each case-insensitive text. One aggregation tells all the spellings
@@ -25,9 +25,9 @@ FIELDS = (
     "user_agent.kind",
     "trail.repaired",
 )
-"""Keywords of few values; without `trail.repaired`, no rule would be decided here."""
+"""Keyword fields with few values; `trail.repaired` tells whether rules need the matcher."""
 MOST = 2_000
-"""Values of a field; one that has more is not narrowed. All together stay below the engine's
+"""Values of a field; one with more is not used. All together stay below the engine's
 65,535 buckets (`search.max_buckets`)."""
 
 
@@ -35,14 +35,14 @@ MOST = 2_000
 class Vocabulary:
     """Field → all of its values among the events of a span that were searchable at one moment.
 
-    A field that isn't in it may have any.
+    A field that is not in it may have any value.
     """
 
     values: Mapping[str, frozenset[str]]
 
     @classmethod
     def request(cls, span: Span) -> dict[str, Any]:
-        """The body of the search that tells it."""
+        """The body of the search for it."""
         asked = {
             path: {"terms": {"field": path, "size": MOST, "shard_size": MOST}} for path in FIELDS
         }
@@ -50,17 +50,17 @@ class Vocabulary:
 
     @classmethod
     def of(cls, reply: Mapping[str, Any]) -> Vocabulary:
-        """From the reply; without the fields of which it doesn't tell all values."""
+        """From the reply; without fields that have more values than returned."""
         return cls(
             {
-                path: frozenset(bucket["key"] for bucket in told["buckets"])
-                for path, told in reply.get("aggregations", {}).items()
-                if not told["sum_other_doc_count"]
+                path: frozenset(bucket["key"] for bucket in found["buckets"])
+                for path, found in reply.get("aggregations", {}).items()
+                if not found["sum_other_doc_count"]
             }
         )
 
     def narrowed(self, query: Query) -> Query:
-        """What finds the same events of the span, as of that moment.
+        """A query that finds the same events of the span, as of that moment.
 
         Of those that became searchable since, it may find fewer than `query` does and never others:
         hence whatever stands under a `must_not` is left as it is.

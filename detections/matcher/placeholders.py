@@ -1,4 +1,4 @@
-"""Sigma's `expand`: `%name%` in a rule stands for each of a list of values given with it."""
+"""Sigma's `expand`: `%name%` in a rule is replaced by each value of a list."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST_VALUES = 100_000
 def expanded(value: SigmaType, placeholders: Mapping[str, Sequence[str]]) -> SigmaType:
     """`value` with its placeholders replaced, as a `SigmaExpansion` where it had any.
 
-    The values given may hold wildcards; in a regular expression they are taken as they stand.
+    The values may contain wildcards; in a regular expression they are used unchanged.
     Raises `RuleError` for a name that isn't given.
     """
     if isinstance(value, SigmaExpansion):
@@ -50,7 +50,7 @@ def _strings(
             if part.name not in placeholders:
                 raise RuleError(
                     f"placeholder %{part.name}% has no values",
-                    hint="give it a list of values, or leave out the `expand` modifier",
+                    hint="give it a list of values, or remove the `expand` modifier",
                 )
             choices.append([SigmaString(str(given)).s for given in placeholders[part.name]])
         else:

@@ -12,7 +12,7 @@ from detections.matcher.event_values import Record, RecordTest
 
 @dataclass(frozen=True, slots=True)
 class FieldTest:
-    """What a test seeks, in Sigma's own words: any of `values` at `field` (None: anywhere).
+    """A test in Sigma's terms: any of `values` at `field` (None: in any field).
 
     `modifiers` are pySigma's classes. No values means that nothing matches.
     """
@@ -26,12 +26,12 @@ class FieldTest:
 class Test:
     """One test of a record. `fields` are the paths it reads; None means all of the record.
 
-    `sought` says the same to whoever compiles it to something else than a function.
+    `field_test` describes the same for compilers to other forms.
     """
 
     fields: frozenset[str] | None
     matches: RecordTest
-    sought: FieldTest | None = None
+    field_test: FieldTest | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ NO_PLACEHOLDERS: Mapping[str, Sequence[str]] = {}
 
 
 class SigmaMatcher:
-    """A detection, compiled. `fields` are the paths it asks for (a keyword search adds none).
+    """A detection, compiled. `fields` are the paths that it reads (a keyword search adds none).
 
     >>> matcher = SigmaMatcher.from_detection(
     ...     {"call": {"eventName|startswith": "delete"}, "failed": {"errorCode|exists": True},
@@ -99,7 +99,7 @@ class SigmaMatcher:
     def from_rule(
         cls, rule: SigmaRule, placeholders: Mapping[str, Sequence[str]] = NO_PLACEHOLDERS
     ) -> SigmaMatcher:
-        """From a parsed rule; `placeholders` are the values behind `expand`'s names.
+        """From a parsed rule; `placeholders` are the values for `expand`.
 
         Parse with `policy=sigma.policy.profiles.TrustedPolicy` where a rule's regular
         expressions look around. Raises `RuleError`, naming the rule and its fault.
@@ -109,7 +109,7 @@ class SigmaMatcher:
                 raise rule.errors[0]
             return cls.from_detections(rule.detection, placeholders)
         except (SigmaError, RuleError) as error:
-            hint = error.hint if isinstance(error, RuleError) else "mend the rule"
+            hint = error.hint if isinstance(error, RuleError) else "fix the rule"
             raise RuleError(f"rule {rule.title!r} ({rule.id}): {error}", hint=hint) from None
 
     @classmethod
@@ -128,13 +128,13 @@ class SigmaMatcher:
         try:
             detections = SigmaDetections.from_dict(content, policy=TrustedPolicy)
         except SigmaError as error:
-            raise RuleError(str(error), hint="mend the detection") from None
+            raise RuleError(str(error), hint="fix the detection") from None
         except (TypeError, AttributeError) as error:  # as in from_detections
             raise _no_sigma(error) from None
         try:
             return cls.from_detections(detections, placeholders)
         except SigmaError as error:
-            raise RuleError(str(error), hint="mend the detection") from None
+            raise RuleError(str(error), hint="fix the detection") from None
 
     @classmethod
     def from_detections(
@@ -169,8 +169,8 @@ def _conditions(detections: SigmaDetections, placeholders: Mapping[str, Sequence
     for name in detections.detections:
         if not isinstance(name, str):
             raise RuleError(
-                f"a selection's name is read as {name!r}, which is no text",
-                hint="YAML takes on, off, yes, no and numbers for something else: rename it",
+                f"a selection's name is read as {name!r}, which is not a text",
+                hint="YAML reads on, off, yes, no and numbers as other types: rename it",
             )
     compiled: dict[str, Node] = {}
 
@@ -272,10 +272,10 @@ def _tested(
     item: SigmaDetectionItem, values: tuple[SigmaType, ...], test: Callable[[Any], bool]
 ) -> Test:
     field = _field(item)
-    sought = FieldTest(field, values, frozenset(item.modifiers))
+    field_test = FieldTest(field, values, frozenset(item.modifiers))
     if field is None:
-        return Test(None, lambda record: any(map(test, _words(record))), sought)
-    return Test(frozenset([field]), any_at(field, test), sought)
+        return Test(None, lambda record: any(map(test, _words(record))), field_test)
+    return Test(frozenset([field]), any_at(field, test), field_test)
 
 
 def _field(item: SigmaDetectionItem) -> str | None:
@@ -300,7 +300,7 @@ def _keyword(
 def _of_field(
     value: SigmaNull | SigmaExists | SigmaFieldReference, item: SigmaDetectionItem
 ) -> Node:
-    """What asks for a field rather than for a value in it."""
+    """Tests of a field rather than of its values."""
     field = _field(item)
     if field is None:
         raise RuleError(

@@ -59,7 +59,7 @@ _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
 def value_test(value: SigmaType, modifiers: Collection[type]) -> ValueTest:
-    """The test of one scalar that `value` asks for. Raises `RuleError` for an unknown type."""
+    """The test of one scalar for `value`. Raises `RuleError` for an unknown type."""
     match value:
         case SigmaString():
             return one_of([value])
@@ -207,5 +207,5 @@ def _backtracking(value: SigmaRegularExpression, source: str) -> Callable[[str],
     except (re.error, RecursionError, OverflowError) as error:
         raise RuleError(
             f"regular expression {source!r} is invalid: {error}",
-            hint="mend it; RE2's syntax and that of Python's re are taken",
+            hint="fix it; RE2's syntax and that of Python's re are accepted",
         ) from None

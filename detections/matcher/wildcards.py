@@ -1,7 +1,7 @@
 """Sigma strings as tests of a text: exact, prefix, suffix, substring, or any mix of `*` and `?`.
 
 Sigma compares without regard to case unless `cased` says so; both sides are lowered by
-`lowered`. No wildcard pattern backtracks: the pieces between the `*` are sought from left
+`lowered`. No wildcard pattern backtracks: the pieces between the `*` are searched from left
 to right, so the work grows with the text and never faster, whatever an event holds.
 """
 

@@ -43,14 +43,14 @@ KEYS = (
 )
 """Sigma's keys of a document, and ours. Any other is a custom attribute, which Sigma allows."""
 CUSTOM = frozenset({"score", "notes", "update", "updated", "file", "files"})
-"""Custom attributes that look like a slip and are none."""
+"""Custom attributes that look misspelt and are not."""
 CORRELATION_KEYS = ("type", "rules", "group-by", "timespan", "condition", "aliases", "generate")
 BOOLEAN_FIELDS = frozenset(
     {"readOnly", "managementEvent", "mfaAuthenticated", "sessionCredentialFromConsole"}
 )
 """Fields in which CloudTrail writes true and false."""
 YAML_BOOLEANS = frozenset({"yes", "no", "on", "off", "y", "n"})
-"""What YAML 1.1 reads as booleans, and what is compared as the text that it is."""
+"""Booleans of YAML 1.1, which are compared as texts here."""
 _ROOTS = frozenset(
     path.partition(".")[0] for path in (*EVENT["properties"], *RAW, *ADDED, *ALIASES)
 )
@@ -67,7 +67,7 @@ _KEYS_OF_ERRORS = {
 
 
 def check(document: Document, placeholders: Placeholders = NO_PLACEHOLDERS) -> list[Fault]:
-    """The faults of a document; `stops` is true of those that keep the rule from running."""
+    """The faults of a document; `stops` is true for those with which the rule cannot run."""
     if document.node is None:
         return []
     return list(_Check(document, placeholders).faults())
@@ -165,7 +165,7 @@ class _Check:
                 continue
             if key in READERS or key in KINDS:
                 if key != "response":
-                    hint = f"write it under `trailhound:`, or call it something else than {key!r}"
+                    hint = f"write it under `trailhound:`, or rename {key!r}"
                     reason = f"{key!r} has no effect at the top of a rule"
                     yield self._fault(self._at(key), reason, hint, stops=False)
             elif key in ("condition", "timeframe", "selection"):
@@ -188,7 +188,7 @@ class _Check:
                 errors = SigmaRule.from_dict(
                     whole, collect_errors=True, policy=TrustedPolicy
                 ).errors
-        except Exception as error:  # noqa: BLE001  pySigma meets hostile YAML with any of them
+        except Exception as error:  # noqa: BLE001  pySigma raises anything on hostile YAML
             node = self._node_of(error) if isinstance(error, SigmaError) else None
             yield self._fault(node, said(error))
             yield from self._timespan()
@@ -197,7 +197,7 @@ class _Check:
             yield self._fault(self._node_of(each), said(each))
 
     def _timespan(self) -> Iterator[Fault]:
-        """That of a correlation of which pySigma gave up on another part."""
+        """The timespan of a correlation, which pySigma did not check after an earlier error."""
         correlation = self._content.get("correlation")
         if isinstance(correlation, dict) and "timespan" in correlation:
             try:
@@ -225,7 +225,7 @@ class _Check:
             return
         if not isinstance(content, dict):
             yield self._fault(
-                self._at("trailhound"), "`trailhound:` is no mapping", "indent its keys below it"
+                self._at("trailhound"), "`trailhound:` is not a mapping", "indent its keys below it"
             )
             return
         found = pairs(self._pairs["trailhound"][1])
@@ -252,7 +252,9 @@ class _Check:
     ) -> Iterator[Fault]:
         """The options of one of our kinds: each that is wrong, one after the other."""
         if not isinstance(content, dict):
-            yield self._fault(where[0], f"`trailhound: {kind}` is no mapping", "see docs/rules.md")
+            yield self._fault(
+                where[0], f"`trailhound: {kind}` is not a mapping", "see docs/rules.md"
+            )
             return
         nodes = pairs(where[1])
         left = dict(content)
@@ -386,7 +388,7 @@ def pairs(node: yaml.Node | None) -> Pairs:
 
 
 def said(error: Exception) -> str:
-    """What pySigma says, without the place that it doesn't know."""
+    """The text of a pySigma error, without its unknown location."""
     text = str(error).replace(" in None", "").strip()
     return text or type(error).__name__
 

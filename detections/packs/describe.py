@@ -1,4 +1,4 @@
-"""A pack and its rules in words: lists, one rule whole, the query behind one."""
+"""Describes packs and rules: lists, one rule in full, the query of one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from detections.rule import LEVELS, Rule
 
 
 def listed(pack: Pack) -> list[dict[str, Any]]:
-    """Every rule in a line, the gravest first: `level`, `kind`, `title`, `id`, `state`."""
+    """Every rule, the most severe first: `level`, `kind`, `title`, `id`, `state`."""
     states = [(rule, "on" if rule.alerts else "part of another") for rule in pack.rules]
     states += [(rule, "off") for rule in pack.disabled]
     states.sort(key=lambda each: (-LEVELS.index(each[0].level), each[0].title))
@@ -35,10 +35,10 @@ def listed(pack: Pack) -> list[dict[str, Any]]:
 
 
 def problem_lines(pack: Pack) -> list[str]:
-    """What of rules and their settings is not used or not what its writer meant, for people.
+    """The problems of rules and their settings, as lines of text.
 
-    First how many there are by subject, then each with its place, its reason and what to do.
-    Nothing where there is none.
+    First their number by subject, then each with its place, reason and hint. Empty if there are
+    none.
     """
     if not pack.problems:
         return []
@@ -48,17 +48,19 @@ def problem_lines(pack: Pack) -> list[str]:
     )
     idle = sum(fault.stops for fault in pack.problems)
     what = "rules and their settings have problems"
-    head = f"{what}: {subjects}" + (f"; {idle} of them keep something from being used" * bool(idle))
+    head = f"{what}: {subjects}" + (
+        f"; {idle} of them prevent something from being used" * bool(idle)
+    )
     return [head, *(line(fault) for fault in pack.problems)]
 
 
 def line(fault: Fault) -> str:
-    """A fault with what to do."""
+    """A fault with its hint."""
     return f"{fault}" + (f" ({fault.hint})" if fault.hint else "")
 
 
 def shown(pack: Pack, rule: Rule) -> dict[str, Any]:
-    """All that a person may want to know of a rule."""
+    """Everything about a rule, for display."""
     compiled = pack.compiled.get(rule.id)
     return {
         "title": rule.title,
@@ -83,20 +85,20 @@ def shown(pack: Pack, rule: Rule) -> dict[str, Any]:
 
 
 def explained(pack: Pack, rule: Rule) -> tuple[dict[str, Any], list[str]]:
-    """The query of a rule, or of each rule that a correlation stands on, and notes on it."""
+    """The query of a rule, or of each rule that a correlation refers to, and notes on it."""
     if isinstance(rule.definition, SigmaCorrelationRule):
         parts = [pack.rule(rule_id(each.rule)) for each in rule.definition.referenced_rules]
-        told = {
+        described = {
             "correlation": rule.definition.to_dict()["correlation"],
             "rules": {part.id: explained(pack, part)[0] for part in parts},
         }
-        return told, [note for part in parts for note in explained(pack, part)[1]]
+        return described, [note for part in parts for note in explained(pack, part)[1]]
     compiled = pack.compiled[rule.id]
     notes = []
     if compiled.post_filter is not None:
-        notes.append("the query lets more through than the rule means: each hit is then decided")
+        notes.append("the query is a superset of the rule: each hit is then decided")
     notes += [
-        f"the index does not search {path!r}: it narrows nothing, and is read from each hit"
+        f"the index does not search {path!r}: it is not in the query, and is read from each hit"
         for path in compiled.unsearched
     ]
     return {"query": compiled.plain}, notes

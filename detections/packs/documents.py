@@ -1,4 +1,4 @@
-"""YAML documents of rule files, each with the line it begins on; a broken one is a fault alone."""
+"""YAML documents of rule files, each with its line; a broken one does not affect others."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TEXTS = frozenset(
         *("references", "tags", "fields", "falsepositives", "taxonomy", "date", "modified"),
     }
 )
-"""Keys that hold texts and nothing else."""
+"""Keys whose values are always texts."""
 
 
 Subject = Literal["rule", "exception", "override", "placeholder", "file", "note"]
@@ -43,7 +43,7 @@ Subject = Literal["rule", "exception", "override", "placeholder", "file", "note"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with a rule, an exception, an override, a placeholder or a file.
+    """A fault of a rule, an exception, an override, a placeholder or a file.
 
     `stops` says whether the rule doesn't run, or the exception isn't applied, for it. A `note` is
     for information: nothing is left out, and nothing is to be fixed.
@@ -67,7 +67,7 @@ class Document:
     content: dict[str, Any]
     place: Place
     node: yaml.MappingNode | None = None
-    """Where each of its keys and values was written."""
+    """The position of each key and value."""
 
 
 def rule_files(path: Path) -> Iterator[Path | Fault]:
@@ -93,14 +93,15 @@ def rule_files(path: Path) -> Iterator[Path | Fault]:
     yield from sorted(found)
     yield from faults
     if not found and not faults:
-        reason = f"there is no rule file in it ({', '.join(SUFFIXES)})"
+        reason = f"the folder contains no rule file ({', '.join(SUFFIXES)})"
         yield Fault(Place(path), reason, "check the path", stops=False, what="file")
 
 
 def documents(file: Path) -> Iterator[Document | Fault]:
-    """Every document of a file. What is not YAML, or no mapping, is a fault at its line.
+    """Every document of a file. Invalid YAML, or a document that is not a mapping, is a
+    fault at its line.
 
-    After a line that is not YAML, reading goes on with the next document (`---`).
+    After invalid YAML, reading continues with the next document (`---`).
     """
     if kind := irregular(file):
         yield Fault(Place(file), f"it is {kind}, not a file", "check the path", what="file")
@@ -118,7 +119,7 @@ def documents(file: Path) -> Iterator[Document | Fault]:
 
 
 def _until_broken(text: str, file: Path) -> Generator[Document | Fault, None, str]:
-    """The documents up to what is not YAML; returns what follows it, its lines where they were."""
+    """The documents before invalid YAML; returns the rest, at unchanged line numbers."""
     loader = None
     try:
         loader = SafeLoader(text)
@@ -169,9 +170,9 @@ def _document(loader: Any, node: yaml.Node, file: Path) -> Iterator[Document | F
 
 
 def _value(loader: Any, key: str, node: yaml.Node) -> Any:
-    """What stands under a key of a document.
+    """The value of a key of a document.
 
-    What is compared with events, and what can only be a text, is taken as it was written.
+    Values that are compared with events, and those that are always texts, are kept as written.
     """
     if key in COMPARED:
         value = as_written(node)
@@ -185,7 +186,7 @@ def _value(loader: Any, key: str, node: yaml.Node) -> Any:
 
 
 def _repeated_keys(root: yaml.Node) -> Iterator[yaml.ScalarNode]:
-    """Keys that YAML would let win over an earlier one of the same name, silently."""
+    """Repeated keys, of which YAML would silently use the last."""
     waiting = [root]
     seen: set[int] = set()
     while waiting:

@@ -1,17 +1,17 @@
-"""What somebody who wrote an unknown word may have meant."""
+"""Suggestions for misspelt words."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 _SHORTEST = 3
-"""Characters of a word that may be a slip, or an abbreviation: `desc` for `description`."""
+"""Minimum length of a word to get a suggestion: `desc` for `description`."""
 _LONG = 8
-"""From so many characters on two slips are taken for one word."""
+"""From this length on two typing errors are allowed."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that `word` is a slip or an abbreviation of; None where there is none.
+    """The known word that `word` misspells or abbreviates; None if there is none.
 
     >>> [nearest(each, ["level", "falsepositives", "eventName"]) for each in
     ...  ("lvl", "levle", "false_positives", "eventNam", "runbook")]
@@ -52,7 +52,7 @@ def _without_vowels(word: str) -> str:
 
 
 def _slips(one: str, other: str) -> int:
-    """Letters added, left out, replaced or swapped with their neighbour (Damerau-Levenshtein)."""
+    """The Damerau-Levenshtein distance."""
     if abs(len(one) - len(other)) > 2:
         return 3
     rows = [list(range(len(other) + 1))]

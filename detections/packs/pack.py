@@ -1,4 +1,4 @@
-"""A pack: all rules that are in force, compiled, and every fault on the way.
+"""A pack: all rules in force, compiled, and every fault found while loading.
 
 A broken rule, exception or file is a fault with its place and reason; the others load.
 """
@@ -34,10 +34,10 @@ from trailhound.errors import UsageError
 from trailhound.settings import DetectionSettings
 
 SHIPPED = Path(__file__).parent.parent / "rules"
-"""The pack that comes with Trailhound."""
+"""The shipped pack."""
 
 _NAMED = 5
-"""So many of the rules that a beginning could mean are named."""
+"""Rules listed when a prefix is ambiguous."""
 
 Parsed = SigmaRule | SigmaCorrelationRule | SigmaFilter
 
@@ -53,11 +53,11 @@ class Pack:
 
     @property
     def problems(self) -> tuple[Fault, ...]:
-        """What is not used, or is not what its writer meant: every fault but the notes."""
+        """Every fault but the notes: what is not used, or probably not meant."""
         return tuple(each for each in self.faults if each.what != "note")
 
     def rule(self, wanted: str) -> Rule:
-        """The rule of this id, or whose id or title begins so. Raises `UsageError`."""
+        """The rule whose id or title equals `wanted` or starts with it. Raises `UsageError`."""
         known = [*self.rules, *self.disabled]
         exact = [each for each in known if wanted in (each.id, each.title)]
         low = wanted.lower()
@@ -70,7 +70,7 @@ class Pack:
         if found:
             names = "; ".join(each.title for each in found[:_NAMED])
             more = "; …" if len(found) > _NAMED else ""
-            what = f"{len(found)} rules begin so: {names}{more}"
+            what = f"{len(found)} rules begin with it: {names}{more}"
         raise UsageError(f"{wanted!r}: {what}", hint="see `trailhound rules list`")
 
     @property
@@ -112,7 +112,7 @@ def load_paths(paths: Iterable[Path], settings: DetectionSettings) -> Pack:
 class _Loading:
     def __init__(self, settings: DetectionSettings) -> None:
         self._settings = settings
-        self._placeholders = _Asked(settings.placeholders)
+        self._placeholders = _Placeholders(settings.placeholders)
         self._overrides = {key.lower(): each for key, each in settings.overrides.items()}
         self._faults: list[Fault] = []
         self._checked: list[tuple[Document, list[Fault]]] = []
@@ -128,7 +128,7 @@ class _Loading:
         rules_only = len(self._sigma)
         self._read_all(path.expanduser() for path in self._settings.exceptions)
         for each in self._sigma[rules_only:]:
-            self._fault(each, "a rule stands among the exceptions", "move it to a rules folder")
+            self._fault(each, "a rule is in a folder of exceptions", "move it to a rules folder")
         del self._sigma[rules_only:]
         self._drop_repeated()
         self._apply_filters()
@@ -151,20 +151,20 @@ class _Loading:
         self._faults.append(Fault(self._places[id(sigma)], reason, hint, name, stops, what))
 
     def _name_unused_placeholders(self) -> None:
-        for name in sorted(self._settings.placeholders.keys() - self._placeholders.asked):
-            reason = f"detections.placeholders: no rule in force asks for %{name}%"
-            hint = did_you_mean(name, sorted(self._placeholders.missing), "leave it out")
+        for name in sorted(self._settings.placeholders.keys() - self._placeholders.used):
+            reason = f"detections.placeholders: no rule in force uses %{name}%"
+            hint = did_you_mean(name, sorted(self._placeholders.missing), "remove it")
             place = Place(Path("settings"))
             self._faults.append(Fault(place, reason, hint, stops=False, what="placeholder"))
 
     def _at_their_lines(self) -> Iterator[Fault]:
-        """The faults with those found part by part in place of the first that stopped a rule."""
+        """The faults, with detailed ones in place of the first error of each rule."""
         explained: set[int] = set()
         more: list[Fault] = []
         for document, found in self._checked:
             here = [each for each in self._faults if each.place == document.place]
             stopping = [each for each in here if each.stops and each.what != "override"]
-            if not stopping:  # it runs: what is wrong is a slip, or a note
+            if not stopping:  # it runs: only mistakes and notes
                 more += [replace(each, stops=False) for each in found]
                 slips = {each.reason for each in found}
                 explained |= {
@@ -208,23 +208,21 @@ class _Loading:
                 self._checked.append((document, check(document, self._settings.placeholders)))
             try:
                 parsed = actions.parse(document)
-            except Exception as error:  # noqa: BLE001  pySigma meets hostile YAML with any of them
+            except Exception as error:  # noqa: BLE001  pySigma raises anything on hostile YAML
                 self._faults.append(Fault(document.place, said(error), "fix the rule"))
                 continue
             if parsed is not None:
                 self._take(parsed, document.place)
         if empty:
-            reason = "the file holds no rule"
-            self._faults.append(
-                Fault(Place(file), reason, "leave it out", stops=False, what="file")
-            )
+            reason = "the file contains no rule"
+            self._faults.append(Fault(Place(file), reason, "remove it", stops=False, what="file"))
 
     def _take(self, parsed: Parsed, place: Place) -> None:
         self._places[id(parsed)] = place
         if isinstance(parsed, SigmaFilter):
             self._filters.append((parsed, place))
         elif isinstance(parsed, SigmaRule) and (foreign := _foreign(parsed)):
-            self._fault(parsed, f"its log source is {foreign}, not CloudTrail", "leave it out")
+            self._fault(parsed, f"its log source is {foreign}, not CloudTrail", "remove it")
         else:
             self._sigma.append(parsed)
 
@@ -235,15 +233,15 @@ class _Loading:
             if before is not each:
                 where = self._places[id(before)]
                 self._fault(
-                    each, f"the id {rule_id(each)} is taken by {where}", "give it one of its own"
+                    each, f"the id {rule_id(each)} is already used by {where}", "give it another id"
                 )
         self._sigma = list(first.values())
 
-    # What rules say of each other
+    # References between rules
 
     def _apply_filters(self) -> None:
         for exception, _ in self._filters:
-            try:  # by itself first: a broken exception must not break the rules it is for
+            try:  # alone first: a broken exception must not break its rules
                 SigmaMatcher.from_detections(exception.filter, self._placeholders)
             except Exception as error:  # noqa: BLE001  as above
                 self._fault(exception, said(error), getattr(error, "hint", "fix the exception"))
@@ -264,13 +262,13 @@ class _Loading:
             if not touched:
                 self._fault(
                     exception,
-                    f"the exception {exception.title!r} fits no rule",
+                    f"the exception {exception.title!r} matches no rule",
                     "check its `rules` and its `logsource`",
                     stops=False,
                 )
 
     def _resolve(self) -> None:
-        """Correlations know the rules they stand on; one that stands on nothing is a fault."""
+        """Resolves the references of correlations; one that cannot be resolved is a fault."""
         while True:
             collection = SigmaCollection(list(self._sigma), resolve_references=False)
             broken = []
@@ -294,7 +292,7 @@ class _Loading:
                 self._note_renamed(each, rule, own_options(each))
                 rule = self._overridden(rule, each)
                 if isinstance(each, SigmaCorrelationRule):
-                    Correlation.of(each)  # refuses, by name, what is not supported
+                    Correlation.of(each)  # raises for what is not supported
                 if rule.events is not None:
                     compiled[rule.id] = compile_rule(rule.events, self._placeholders)
                     self._warn_unsearched(each, compiled[rule.id])
@@ -334,7 +332,7 @@ class _Loading:
             )
 
     def _only_for_others(self, rules: list[Rule]) -> set[str]:
-        """Ids of rules that serve a correlation alone. A correlation on a broken rule is broken."""
+        """Ids of rules that are only parts of correlations. Drops correlations of broken rules."""
         silent: set[str] = set()
         alive = {rule.id for rule in rules}
         while True:
@@ -347,7 +345,7 @@ class _Loading:
             if not fallen:
                 break
             for rule in fallen:
-                self._fault(rule.definition, "it stands on a rule that is broken", "fix that rule")
+                self._fault(rule.definition, "it refers to a rule that is broken", "fix that rule")
                 rules.remove(rule)
                 alive.discard(rule.id)
         for rule in rules:
@@ -379,22 +377,22 @@ class _Loading:
             self._faults.append(Fault(place, reason, hint, stops=False, what="override"))
 
 
-class _Asked(dict[str, Sequence[str]]):
-    """Placeholders that remember which of them were asked for."""
+class _Placeholders(dict[str, Sequence[str]]):
+    """Placeholders that record which of them are used."""
 
     def __init__(self, given: Mapping[str, Sequence[str]]) -> None:
         super().__init__(given)
-        self.asked: set[str] = set()
+        self.used: set[str] = set()
         self.missing: set[str] = set()
 
     def __contains__(self, name: object) -> bool:
         found = super().__contains__(name)
-        (self.asked if found else self.missing).add(str(name))
+        (self.used if found else self.missing).add(str(name))
         return found
 
 
 def _same(fault: Fault, reasons: Iterable[str]) -> bool:
-    """Whether one of the reasons is about the field that a fault is about."""
+    """Whether a fault and one of the reasons name the same field."""
     return any(
         name in fault.reason for each in reasons for name in re.findall(r"field ('[^']+')", each)
     )

@@ -1,4 +1,4 @@
-"""A parsed Sigma rule, with what stands under `trailhound:`, as a `Rule`."""
+"""Makes a `Rule` of a parsed Sigma rule and its keys under `trailhound:`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from detections.rule import LEVELS, SEVERITIES, Attack, Kind, Level, Place, Rule
 from trailhound.errors import RuleError
 
 DEFAULT_LEVEL: Level = "medium"
-"""Of a rule that gives none; Sigma leaves it open."""
+"""The level of a rule without one, which Sigma does not define."""
 
 _NAMELESS = uuid.UUID("6b1c7bd0-3d0e-5a86-9f34-6d4a3a3a6a11")
 _MOST_SECONDS = 366 * 86_400
@@ -25,7 +25,7 @@ _MOST_SECONDS = 366 * 86_400
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """What may stand under `trailhound:` of any rule; None where it isn't given."""
+    """The keys under `trailhound:` of any rule; None if not given."""
 
     severity: int | None = None
     interval: timedelta | None = None
@@ -35,7 +35,7 @@ class Extension:
 
 
 def rule_id(sigma: SigmaRule | SigmaCorrelationRule) -> str:
-    """The rule's UUID; made of name or title, and so the same each time, where it has none."""
+    """The rule's UUID; for a rule without one, derived from its name or title."""
     if sigma.id is not None:
         return str(sigma.id)
     return str(uuid.uuid5(_NAMELESS, sigma.name or sigma.title))
@@ -53,7 +53,7 @@ def duration(value: object) -> timedelta:
         seconds = 0
     if not 0 < seconds <= _MOST_SECONDS:
         raise RuleError(
-            f"{value!r} is no stretch of time", hint="write 30s, 5m, 1h or 7d; a year at the most"
+            f"{value!r} is not a duration", hint="write 30s, 5m, 1h or 7d; at most a year"
         )
     return timedelta(seconds=seconds)
 
@@ -68,8 +68,8 @@ def read(sigma: SigmaRule | SigmaCorrelationRule, place: Place) -> Rule:
     if own is not None:
         if events is None:
             raise RuleError(
-                f"`trailhound: {own[0]}` cannot stand in a correlation",
-                hint="write a rule with `detection:`, which says what events it looks at",
+                f"`trailhound: {own[0]}` is not allowed in a correlation",
+                hint="write a rule with `detection:`, which selects its events",
             )
         kind, content = own
         definition = KINDS[kind](content)
@@ -110,7 +110,7 @@ def _texts(values: object) -> tuple[str, ...]:
 
 
 def own_options(sigma: SigmaRule | SigmaCorrelationRule) -> Mapping[str, Any]:
-    """What stands under the key of the rule's kind; nothing for a kind of Sigma's."""
+    """The options under the key of the rule's kind; empty for Sigma's own kinds."""
     _, own = _extension(sigma)
     return own[1] if own is not None else {}
 
@@ -118,10 +118,10 @@ def own_options(sigma: SigmaRule | SigmaCorrelationRule) -> Mapping[str, Any]:
 def _extension(
     sigma: SigmaRule | SigmaCorrelationRule,
 ) -> tuple[Extension, tuple[Kind, Mapping[str, Any]] | None]:
-    """What stands under `trailhound:`: the keys of any rule, and the kind's own."""
+    """The content of `trailhound:`: the keys of any rule, and the kind with its options."""
     content = sigma.custom_attributes.get("trailhound", {})
     if not isinstance(content, Mapping):
-        raise RuleError("`trailhound:` is no mapping", hint="indent its keys below it")
+        raise RuleError("`trailhound:` is not a mapping", hint="indent its keys below it")
     unknown = [str(key) for key in content if key not in READERS and key not in KINDS]
     if unknown:
         raise RuleError(
@@ -131,14 +131,14 @@ def _extension(
     kinds = [key for key in KINDS if key in content]
     if len(kinds) > 1:
         raise RuleError(
-            f"a rule is of one kind, not of {' and '.join(kinds)}", hint="make two rules of it"
+            f"a rule has one kind, not {' and '.join(kinds)}", hint="split it into two rules"
         )
     given = {key: read(key, content[key]) for key, read in READERS.items() if key in content}
     own = None
     if kinds:
         inner = content[kinds[0]]
         if not isinstance(inner, Mapping):
-            raise RuleError(f"`trailhound: {kinds[0]}` is no mapping", hint="see docs/rules.md")
+            raise RuleError(f"`trailhound: {kinds[0]}` is not a mapping", hint="see docs/rules.md")
         own = kinds[0], inner
     return Extension(**given), own
 
@@ -153,7 +153,7 @@ def _list(key: str, value: object) -> tuple[str, ...]:
     values = value if isinstance(value, list) else [value]
     if values and all(isinstance(each, str) and each.strip() for each in values):
         return tuple(values)
-    raise RuleError(f"`{key}` holds something else than texts", hint="write a list of texts")
+    raise RuleError(f"`{key}` is not a list of texts", hint="write a list of texts")
 
 
 READERS: Mapping[str, Callable[[str, object], Any]] = {

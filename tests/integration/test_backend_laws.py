@@ -217,7 +217,7 @@ DETECTIONS = st.builds(
 )
 
 
-TOO_LONG = "the cluster takes 1,024"
+TOO_LONG = "the cluster allows 1,024"
 """A rule that the matcher knows and no engine: the random ones have so many clauses at times."""
 
 

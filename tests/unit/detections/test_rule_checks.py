@@ -243,7 +243,7 @@ def test_an_exception_that_fits_no_rule_is_named_with_the_shipped_pack_loaded(
     written(tmp_path, "detections: {exceptions: [exceptions]}\n", "trailhound.yaml")
     done = check(tmp_path / "rules")
     assert done.exit_code == 1
-    assert "fits no rule" in done.stderr
+    assert "matches no rule" in done.stderr
     assert none.name in done.stderr
     assert "fits.yml" not in done.stderr
     assert "1 valid rule" in done.stdout
@@ -297,8 +297,17 @@ def test_whatever_is_not_used_is_counted_and_named_and_the_rest_runs(tmp_path: P
     assert sorted(rule.id for rule in made.rules) == [ID.format(1), ID.format(2)]
     told = "\n".join(problem_lines(made))
     for part in (
-        *("is taken by", "c.yml:1: the file holds no rule", "d.yml:1", "not UTF-8", "e.yml:1"),
-        *(f"{rules / 'none'}:1: there is no rule file", f"{exceptions}:1: there is no rule file"),
+        *(
+            "is already used by",
+            "c.yml:1: the file contains no rule",
+            "d.yml:1",
+            "not UTF-8",
+            "e.yml:1",
+        ),
+        *(
+            f"{rules / 'none'}:1: the folder contains no rule file",
+            f"{exceptions}:1: the folder contains no rule file",
+        ),
         *("%admins%", f"no rule has the id '{ID.format(9)}'"),
     ):
         assert part in told
@@ -479,7 +488,7 @@ def test_doctor_names_the_same(tmp_path: Path) -> None:
     settings = load_settings(written(tmp_path, text, "trailhound.yaml"))
     found = rules_check(settings)
     assert found.verdict == "warning"
-    assert "1 in force" in found.fact
+    assert "1 active" in found.fact
     for line in problem_lines(load(settings.detections)):
         assert line in found.fact
     written(tmp_path / "rules", BAD)
