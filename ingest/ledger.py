@@ -210,7 +210,7 @@ class Ledger:
         At most some hundreds at once.
         """
         stored = self._entries.stored(group)
-        alive = self._living(
+        alive = self._active_workers(
             {each.entry.worker for each in stored.values() if each.entry is not None}
         )
         wanted: list[tuple[TrailObject, ObjectState]] = []
@@ -284,7 +284,7 @@ class Ledger:
         ours = found is not None and found.entry is not None and found.entry.token == claim.token
         return found if ours else None
 
-    def _living(self, workers: set[str]) -> set[str]:
+    def _active_workers(self, workers: set[str]) -> set[str]:
         workers -= {"", self.worker.id}
         names = {WorkerState.id_prefix + worker: worker for worker in workers}
         now = datetime.now(UTC)

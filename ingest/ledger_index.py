@@ -129,5 +129,5 @@ class LedgerIndex:
                 return
             raise ClusterBlockedError(
                 f"writes to {self._index} are rejected: {answer.reason}",
-                hint="fix this, then run the same command again; it resumes",
+                hint="fix this, then run the same command again to resume",
             )

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import BinaryIO, Final, Protocol
 
 UNSEEN: Final = "unseen"
-"""Etag of what is listed but cannot be looked at: opening it says why. Its size is unknown."""
+"""Etag of an object that cannot be inspected (opening it gives the reason). Its size is unknown."""
 WHOLE_BYTES: Final = 16 * 1024 * 1024
 """Objects up to this size, as stored, are fetched whole; larger ones are streamed."""
 

@@ -1,4 +1,4 @@
-"""What a run did, for people, for programs, and summed over workers."""
+"""The result of a run, for people, for programs, and summed over workers."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class Backfill:
     def stop(self) -> None:
         """Read no further object; objects being read are finished.
 
-        Where the cluster is unreachable, the run waits 30 s for it and no longer.
+        If the cluster is unreachable, the run waits at most 30 s for it.
         """
         self._retry_policy.set_deadline(_STOPPING_SECONDS)
         self._stopping.set()

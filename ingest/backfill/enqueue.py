@@ -2,7 +2,7 @@
 
 Each message names one object, in the form of S3's own notification, so that an object that cannot
 be read reaches the queue's redrive policy without others. Objects already ingested are left out;
-daemons skip what was sent twice. An interrupted run is simply run again.
+daemons skip what was sent twice. An interrupted run is repeated as a whole.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class Enqueue:
         for place in places:
             if not place.startswith("s3://"):
                 raise UsageError(
-                    f"{place} cannot be enqueued: a daemon elsewhere could not read it",
+                    f"{place} cannot be enqueued: a daemon on another machine could not read it",
                     hint="give s3://bucket/prefix, or leave out --enqueue",
                 )
         self._ledger.reach()
@@ -184,7 +184,7 @@ class Enqueue:
             for each in refused:
                 if each["SenderFault"]:
                     raise SourceUnreachableError(
-                        f"queue {self._queue}: a message is refused ({each['Code']}): "
+                        f"queue {self._queue}: a message was rejected ({each['Code']}): "
                         f"{left[int(each['Id'])].uri}",
                         hint="fix this, then run the same command again; what is done is skipped",
                     )
@@ -193,7 +193,7 @@ class Enqueue:
                 return
             time.sleep(random.uniform(0.5, 1.0) * min(20.0, 0.2 * 2**attempt))
         raise SourceUnreachableError(
-            f"queue {self._queue}: SQS does not take messages", hint="run the same command again"
+            f"queue {self._queue}: SQS accepts no messages", hint="run the same command again"
         )
 
     def _count(self, sent: list[TrailObject]) -> None:

@@ -14,7 +14,7 @@ from ingest.sources.layout import Place, place_of
 class Matched:
     """The accounts and regions of the folders of the objects that were listed.
 
-    `unplaced` are those whose folder does not say: their records do.
+    `unplaced` are objects whose folder names neither: their records do.
     """
 
     accounts: set[str] = field(default_factory=set)
@@ -66,7 +66,7 @@ class Selected:
         self.left_out |= set(sorted(other.left_out - self.left_out)[:room])
 
     def why(self, most: int = 5) -> str:
-        """The reasons, the commonest first: `day 2025-03-01 (12), account 111122223333 (3)`."""
+        """The reasons, the most frequent first: `day 2025-03-01 (12), account 111122223333 (3)`."""
         shown = [f"{kind} {value or 'none'} ({n:,})" for (kind, value), n in
                  self.named.most_common(most)]  # fmt: skip
         more = len(self.named) - len(shown)

@@ -30,7 +30,7 @@ class Plan:
     """Objects to read and their bytes as stored, and objects that are done already.
 
     `objects_read_again` are those to read that an earlier run read by another selection or filter.
-    The names of `unnamed_objects`, which are among them, say nothing: their first 64 KB decide.
+    `unnamed_objects` of them have names that do not show what they hold: their first 64 KB decide.
     """
 
     objects: int = 0
@@ -47,7 +47,7 @@ class Plan:
         return self.ignored_kinds.total()
 
     def as_dict(self) -> dict[str, Any]:
-        """Shaped like a backfill's report, so that a program reads both alike."""
+        """The same fields as a backfill's report, so that a program can read both."""
         return {
             "dry_run": True,
             "objects": self.objects,

@@ -139,7 +139,7 @@ class Prefetcher:
         return 0 if self._nearby or item.size > WHOLE_BYTES else item.size
 
     def _list(self) -> None:
-        """The lister's thread. Room is given in listing order, so a big object is not starved."""
+        """The lister's thread. Memory is reserved in listing order: big objects are not starved."""
         error: BaseException | None = None
         try:
             for item in self._items:
@@ -161,7 +161,7 @@ class Prefetcher:
                 self._result.notify_all()
 
     def _admit(self, item: TrailObject) -> bool:
-        """Waits for room. False where the prefetcher has been closed meanwhile."""
+        """Waits for memory. False if the prefetcher has been closed meanwhile."""
         cost = self._cost(item)
         with self._lock:
             while not self._closed and (
@@ -208,7 +208,8 @@ class Prefetcher:
         except OSError as error:
             reason = error.strerror or type(error).__name__
             return ObjectUnreadableError(
-                f"{item.uri}: reading broke off ({reason})", hint="check the disk, and run again"
+                f"{item.uri}: reading was interrupted ({reason})",
+                hint="check the disk, and run again",
             )
         except SourceError as error:
             return error

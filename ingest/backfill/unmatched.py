@@ -1,4 +1,4 @@
-"""A selection that names something that does not exist is a typing error, and no success."""
+"""A selection that names something that does not exist is a typing error, not a success."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def unmatched(
     regions = _missing("region", selection.regions, run.matched.regions, records)
     if unsure:
         unknown = [
-            f"no {kind} {name} in the folders' names, and no event of it in the index"
+            f"no folder is named for {kind} {name}, and the index has no event of it"
             for kind, names in (("account", accounts), ("region", regions))
             for name in sorted(names)
             if not known_events(kind, name)
@@ -101,10 +101,10 @@ def unmatched(
         return [f"no object's name begins with {each}" for each in found.absent], []
     if run.ignored_objects and not found.accounts:
         number = f"{run.ignored_objects:,}"
-        return [f"objects found: {number}, CloudTrail log files among them: none"], []
+        return [f"objects found: {number}, none of them a CloudTrail log file"], []
     if found.accounts or found.unplaced:
-        return [], [f"nothing to read in the selection: accounts found: {_list(found.accounts)}"]
-    return [], ["nothing to read: the place is empty"]
+        return [], [f"nothing to read in the selection; accounts found: {_list(found.accounts)}"]
+    return [], ["nothing to read: the source is empty"]
 
 
 def _missing(kind: str, named: Iterable[str], folders: set[str], records: Selected) -> set[str]:

@@ -57,7 +57,7 @@ class Shard:
 
     @property
     def ignored(self) -> Mapping[str, int]:
-        """Each worker lists all; only the first one counts these."""
+        """Each worker lists all objects; only the first one counts these."""
         return self._source.ignored if self._shard == 0 else {}
 
     def objects(self, selection: Selection) -> Iterator[TrailObject]:
@@ -133,7 +133,7 @@ class WorkerPool:
                     if shard not in finished:
                         failure = failure or TrailhoundError(
                             f"worker {shard} ended without a report (killed, or out of memory)",
-                            hint="run the same command again: it resumes",
+                            hint="run the same command again to resume",
                         )
                         self.stop()
                     continue

@@ -1,6 +1,6 @@
 """409: the `_id` exists already, for the same event delivered twice or for another one.
 
-Trusting the id would let whoever can write a trail file hide an event under the eventID of a
+Trusting the id would let anyone who can write a trail file hide an event under the eventID of a
 harmless one. So the stored record is read back and compared.
 """
 
@@ -109,7 +109,7 @@ def _stored(doc: _Doc, index: str) -> bytes | Reply | None:
         return Reply(Disposition.DAY_BLOCKED, 403, reason, kind)
     raise ClusterBlockedError(
         f"{index} cannot be read: {reason}",
-        hint="make it readable, then run the same command again; it resumes",
+        hint="make it readable, then run the same command again to resume",
     )
 
 

@@ -1,4 +1,4 @@
-"""The daily indices: created before the first document of a day, under our template only."""
+"""The daily indices: created before the first document of a day, by our template only."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Days:
 
     def _create(self, index: str) -> None:
         self._created += 1
-        # Others create indices too: read it again now and then, and before raising an error.
+        # Other clients create indices too: read it again at intervals, and before raising an error.
         stale = self._created % _ROOM_READ_EVERY == 0
         if self._room is not None and (stale or self._room < self._shards):
             self._room = self._retry_policy.run(lambda: shard_room(self._client))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 _CALM = 8
-"""Requests in a row without a 429 before one more is let through."""
+"""Requests in a row without a 429 before the limit is raised by one."""
 
 
 class AdaptiveLimiter:

@@ -26,7 +26,7 @@ class Disposition(Enum):
     TOO_LARGE = auto()
     """It takes more memory than the node ever gives to one request: send it alone, then give up."""
     REJECTED = auto()
-    """The document's own fault: repair it, or put it to the dead letters."""
+    """The document's own fault: repair it, or store it as a dead letter."""
     MISSING_INDEX = auto()
     """The index was deleted meanwhile: create it and send again."""
     DAY_BLOCKED = auto()

@@ -159,7 +159,7 @@ class BulkResultHandler:
             reason = replies[item].reason
             try:
                 if batch.repair_level >= _MAX_REPAIR_LEVEL:
-                    raise RecordError("it was refused again after being repaired")
+                    raise RecordError("it was rejected again after being repaired")
                 head, end = _repaired(batch, item, thorough=batch.repair_level == 1)
                 repaired.append(head, end, owner, position, record)
             except RecordError as error:

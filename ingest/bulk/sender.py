@@ -92,7 +92,7 @@ class Sender:
         return said
 
     def _without(self, batch: Batch, deep: set[int]) -> list[Reply]:
-        """The rest is sent; what is nested deep is repaired: it may be why there was no reply.
+        """Send the rest; repair deeply nested documents, a possible cause of the missing reply.
 
         A few hundred levels overflow the stack of the engine's thread, which ends without a reply.
         """

@@ -92,7 +92,7 @@ ObjectDone = Callable[[ObjectProgress, Delivery, Outcome], None]
 class Daemon:
     """Runs until `stop`. Several may share queues, buckets and folders: the ledger divides them.
 
-    `connect` makes a client; a new session makes a new one, so that a changed password is used.
+    `connect` makes a client; a new session creates a new one, so that a changed password is used.
     """
 
     def __init__(

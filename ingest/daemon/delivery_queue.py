@@ -337,7 +337,7 @@ def unusable(item: TrailObject) -> str:
     """Why no ledger entry can be made of an object; empty where one can.
 
     >>> unusable(TrailObject("s3://b/k", "e", 2**64))
-    'its size (18446744073709551616) is none that an object can have'
+    'its size (18446744073709551616) is not possible for an object'
     """
     try:
         if len(item.uri.encode()) > _MOST_URI:
@@ -348,5 +348,5 @@ def unusable(item: TrailObject) -> str:
     if len(item.etag) > _MOST_ETAG:
         return f"its etag is longer than {_MOST_ETAG:,} characters"
     if not 0 <= item.size <= _MOST_SIZE:
-        return f"its size ({item.size}) is none that an object can have"
+        return f"its size ({item.size}) is not possible for an object"
     return ""

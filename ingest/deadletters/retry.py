@@ -1,4 +1,4 @@
-"""Dead letters tried again: after an upgrade, a new setting, or a fixed cluster.
+"""Dead letters sent again: after an upgrade, a new setting, or a repaired cluster.
 
 Each letter is processed like any record. One that is indexed now, or is a duplicate, is removed
 from the dead letters, and the counts of its object in the ledger are corrected; the others stay.
@@ -46,7 +46,7 @@ _SORT: Sequence[Mapping[str, Any]] = [
 
 @dataclass(slots=True)
 class Retried:
-    """`read` letters were tried; what came of them. `indexed` and `duplicates` are gone from
+    """`read` letters were tried, with their outcomes. `indexed` and `duplicates` are removed from
     the dead letters, `dead_lettered` remain."""
 
     counts: Counts
@@ -75,7 +75,7 @@ class Retry:
 
     def run(self, *, reopen: bool = False) -> Retried:
         """Try every letter once. With `reopen`, days that are read-only or closed are opened for
-        the letters that wait for them, one after the other, and then put back as they were.
+        the letters that wait for them, one after the other, and then restored.
 
         Raises `ClusterError` and `SpoolError`; what was done stays done.
         """

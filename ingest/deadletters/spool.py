@@ -1,4 +1,4 @@
-"""The spool: a file of this machine for records that even the dead-letter index refuses.
+"""The spool: a file of this machine for records that even the dead-letter index rejects.
 
 One JSON object a line, each with the `id` of its dead letter, and each id once. Several processes
 may append: a lock of the folder orders them. A write that fails leaves the file as it was
@@ -125,6 +125,6 @@ class Spool:
     def _error(self, error: OSError) -> SpoolError:
         return SpoolError(
             f"the spool {self.file} cannot be written: {error.strerror or type(error).__name__}",
-            hint="free some room or fix its permissions, or set ingest.spool to another folder; "
-            "the records that belong there are kept where they came from until then",
+            hint="free some disk or fix its permissions, or set ingest.spool to another folder; "
+            "until then these records stay at their source",
         )

@@ -1,4 +1,4 @@
-"""Records that could not be indexed: kept raw, with the reason, where they can be looked at.
+"""Records that could not be indexed: stored raw, with the reason, where they can be inspected.
 
 In the dead-letter index; where even that refuses one, in a file of the spool folder. A dead letter
 has a deterministic `_id` of object, position and bytes, so a second run makes no second one.
@@ -156,7 +156,7 @@ class DeadLetters:
 
     def _spool(self, letter: DeadLetter, now: datetime, why: str) -> None:
         """Into the spool file, once. Where that cannot be written, the letter's whole object is
-        given up until it can: nothing of it is counted that is kept nowhere."""
+        aborted until it can: no record is counted without being stored."""
         entry = letter.document(now) | {"id": letter.id, "refused": why}
         try:
             new = self.spool.append(letter.id, msgspec.json.encode(entry))

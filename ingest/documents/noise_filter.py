@@ -108,7 +108,7 @@ def _compiled(
 def _parts(setting: str, block: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     """The block's name and its detection, from either form."""
     if not isinstance(block, Mapping) or not block:
-        raise RuleError("it holds no fields", hint="write `{eventName: Decrypt}`, or the like")
+        raise RuleError("it holds no fields", hint="write for example `{eventName: Decrypt}`")
     if "detection" not in block:
         if "name" in block or "condition" in block:
             raise RuleError(

@@ -69,7 +69,7 @@ class RecordFilter:
     object's folder: one that was delivered late, or to another account's folder, is then in every
     part that its object is in. Where the folder says nothing, the record's own fields decide alone;
     where neither says, it is selected. A month's folder counts, for a record of another month, as
-    that of the month's nearest day. The retention goes by a record's own day alone.
+    that of the month's nearest day. The retention uses a record's own day only.
     """
 
     def __init__(

@@ -27,12 +27,14 @@ def require_form(view: RecordView) -> None:
     if ":" in source:
         raise _refused(f"an event of {source[:80]}, which is not CloudTrail's")
     if not (source or (name and ":" not in name) or view.eventType == _INSIGHT):
-        raise _refused("the record has neither an eventSource nor an eventName of CloudTrail's")
+        raise _refused(
+            "the record has neither an eventSource nor an eventName in CloudTrail's form"
+        )
 
 
 def _refused(message: str) -> RecordError:
     return RecordError(
         message,
-        hint="take the file out of the source if it holds no trail",
+        hint="remove the file from the source if it is not a CloudTrail log file",
         reason="not_cloudtrail",
     )

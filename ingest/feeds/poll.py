@@ -36,7 +36,7 @@ _EVERY = 60.0
 _SWEEP_EVERY = 86_400.0
 _TRIES = 5
 _FIRST_YEAR = datetime(2006, 1, 1, tzinfo=UTC)
-"""Before S3 itself: no file was delivered earlier, whatever its name says."""
+"""Before S3 existed: no file was delivered earlier, whatever its name says."""
 _PLACE = re.compile(
     r"^(?P<folder>s3://.*?(?P<account>\d{12})/(?P<kind>CloudTrail(?:-[A-Za-z]+)?)/(?P<region>[^/]+)/)"
     r"\d{4}/\d{2}/\d{2}/[^/]*?_(?P<time>\d{8}T\d{4})\d{0,2}Z"

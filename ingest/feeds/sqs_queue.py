@@ -50,7 +50,9 @@ def queue_url(client: SQSClient, queue: str) -> str:
         return client.get_queue_url(QueueName=queue)["QueueUrl"]
     parts = queue.split(":")
     if len(parts) != 6:
-        raise UsageError(f"{queue} is no queue's ARN", hint="write arn:aws:sqs:REGION:ACCOUNT:NAME")
+        raise UsageError(
+            f"{queue} is not a queue's ARN", hint="write arn:aws:sqs:REGION:ACCOUNT:NAME"
+        )
     return client.get_queue_url(QueueName=parts[5], QueueOwnerAWSAccountId=parts[4])["QueueUrl"]
 
 
@@ -91,9 +93,9 @@ def queue_error(error: Exception, queue: str) -> SourceError | UsageError:
             hint=f"grant sqs:{operation} on it, and kms:Decrypt where it is encrypted",
         )
     if code in ("NonExistentQueue", "QueueDoesNotExist"):
-        return SourceNotFoundError(f"queue {queue}: there is none ({code})", hint=_HINTS[code])
+        return SourceNotFoundError(f"queue {queue}: it does not exist ({code})", hint=_HINTS[code])
     said = str(error.response.get("Error", {}).get("Message") or "")[:300]
     return SourceUnreachableError(
         f"queue {queue}: {operation}: {code}: {said}",
-        hint=_HINTS.get(code, "try again; what was asked already does no harm"),
+        hint=_HINTS.get(code, "try again; repeated requests are harmless"),
     )

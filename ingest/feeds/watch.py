@@ -150,7 +150,7 @@ def _open(_: Settings, feed: FeedSettings, __: OpenSearch) -> WatchFeed:
 
 def _changed(item: TrailObject) -> float:
     """When a file was last changed, in seconds since the epoch; 0 for what cannot be looked at,
-    such as a link that leads nowhere."""
+    such as a broken link."""
     try:
         return int(item.etag.rpartition("-")[2]) / 1e9
     except ValueError:

@@ -121,7 +121,7 @@ class Content:
             self.proven = False
             self.damage = CorruptFileError(
                 f"{self._name}: {error}",
-                hint="what came before the damage was read; fetch the object again, or restore "
+                hint="the content before the damage was read; fetch the object again, or restore "
                 "another version of it",
             )
 
@@ -129,7 +129,7 @@ class Content:
         limit = self._limits.max_uncompressed
         return FileTooLargeError(
             f"{self._name}: more than {limit:,} bytes uncompressed",
-            hint="what came before the limit was read; if the file is genuine, raise the limit",
+            hint="the content before the limit was read; if the file is genuine, raise the limit",
         )
 
 

@@ -106,7 +106,7 @@ class TrailReader:
         if scan.breaks_off:
             raise CorruptFileError(
                 f"{self._name}: the JSON ends early after {count}",
-                hint="what came before was read; fetch the object again, or restore another "
+                hint="the content before was read; fetch the object again, or restore another "
                 "version of it",
             )
         if self.kind is None:
@@ -114,7 +114,7 @@ class TrailReader:
             what = f"no CloudTrail records in it ({why})" if why else "it is empty"
             raise NotATrailFileError(
                 f"{self._name}: {what}",
-                hint="check what wrote this object, or leave it out of the source",
+                hint="check what wrote this object, or remove it from the source",
                 kind=self._kind_instead(scan),
             )
         if scan.damage:

@@ -1,1 +1,1 @@
-"""Records that the engine would refuse, made into ones that it takes."""
+"""Repair of records that the engine would reject."""

@@ -1,4 +1,4 @@
-"""Making a record that the engine refuses into one that it takes, without losing a byte of it.
+"""Repairs a record that the engine would reject, without losing a byte of it.
 
 Only what cannot stay is moved: a value of the wrong kind for its place in the mapping, a text or
 key beyond Lucene's term limit, a name that is Trailhound's own, a number of over 1,000 digits.

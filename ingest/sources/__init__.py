@@ -28,8 +28,8 @@ def open_source(text: str, settings: Settings, selection: Selection | None = Non
     """The source that a user names: `s3://bucket/prefix`, a folder, a file, a glob, or `-`.
 
     A `selection` is only checked here: `objects` takes it. Nothing is listed yet.
-    Raises `UsageError` for what names no source or selects nothing, `SettingsError`, and
-    `SourceUnreachableError` where it is plain already that nothing can be read.
+    Raises `UsageError` for an invalid source or selection, `SettingsError`, and
+    `SourceUnreachableError` if it is known already that nothing can be read.
 
     >>> type(open_source("/", Settings())).__name__
     'LocalSource'
@@ -60,7 +60,7 @@ def _s3(text: str, settings: Settings) -> Source:
 
 def _unknown(text: str, _: Settings) -> Source:
     raise UsageError(
-        f"{text}: no source of that kind",
+        f"{text}: not a source",
         hint="give s3://bucket/prefix, a folder, a file, a glob, or - for standard input",
     )
 
@@ -109,5 +109,5 @@ def _check(selection: Selection) -> None:
     for account in sorted(selection.accounts):
         if not (len(account) == 12 and account.isascii() and account.isdigit()):
             raise UsageError(
-                f"--account {account} is no account id", hint="an AWS account id has 12 digits"
+                f"--account {account} is not an account id", hint="an AWS account id has 12 digits"
             )

@@ -17,8 +17,8 @@ _MOST_LISTED: Final = 200_000
 
 @dataclass(slots=True)
 class Inventory:
-    """`unplaced` objects lie in folders that do not say; `absent` are sources under whose name
-    nothing is, with what is there beside them."""
+    """`unplaced` objects are in folders that name none; `absent` are sources under whose name
+    nothing exists, with the names beside them."""
 
     accounts: set[str] = field(default_factory=set)
     regions: set[str] = field(default_factory=set)

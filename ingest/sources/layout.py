@@ -30,7 +30,7 @@ _OTHER_GZ: Final = tuple(
     f".{inner}.gz"
     for inner in ("avro", "csv", "log", "orc", "parquet", "sql", "tar", "tsv", "txt", "xml")
 )
-"""Rarely CloudTrail's, and often large: looked at before they are fetched whole."""
+"""Rarely CloudTrail's, and often large: inspected before they are fetched whole."""
 
 _DATED = re.compile(
     r"(?:^|/)(?:(\d{12})/)?(CloudTrail(?:-[A-Za-z]+)?)/([^/]+)/(\d{4})/(?:(\d{1,2})/(?:(\d{1,2})/)?)?"
@@ -79,7 +79,7 @@ class NameClass(Enum):
 
     TRAIL = "in CloudTrail's own layout or naming"
     UNKNOWN = "named like a trail file; its content decides"
-    UNNAMED = "the name says nothing; the first bytes decide whether it is read"
+    UNNAMED = "an unknown name; the first bytes decide whether it is read"
     OTHER = "no trail file"
 
 

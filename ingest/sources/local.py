@@ -92,7 +92,7 @@ class LocalSource:
             self._ignored["pipe, socket or device"] += len(special)
             files = [each for each in files if each not in special]
         yield from self._folders([os.path.realpath(each) for each in folders], selection)
-        yield from self._sifted(
+        yield from self._classified(
             # a link's own path is classified, not its target
             ((os.path.abspath(each), os.path.realpath(each)) for each in files),  # noqa: PTH100
             selection,
@@ -107,13 +107,13 @@ class LocalSource:
                 raise SourceUnreachableError(
                     f"{root}: cannot be listed ({error.strerror})", hint="check its permissions"
                 ) from error
-        yield from self._sifted(walk.files(), selection)
+        yield from self._classified(walk.files(), selection)
         if walk.special:
             self._ignored["pipe, socket or device"] += walk.special
         for folder in walk.unlisted:
             yield TrailObject(_uri(folder), UNSEEN, 0)
 
-    def _sifted(
+    def _classified(
         self, found: Iterator[tuple[str, str]], selection: Selection
     ) -> Iterator[TrailObject]:
         """Classified by the path walked, named by the real one behind any symbolic link."""
@@ -162,10 +162,10 @@ def file_error(error: Exception, uri: str) -> SourceError:
     """Why a file could not be read."""
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return ObjectNotFoundError(
-            f"{uri}: deleted since it was listed", hint="nothing can be read of it"
+            f"{uri}: deleted since it was listed", hint="it cannot be read any more"
         )
     if isinstance(error, PermissionError):
-        return ObjectAccessDeniedError(f"{uri}: may not be read", hint="check its permissions")
+        return ObjectAccessDeniedError(f"{uri}: permission denied", hint="check its permissions")
     reason = error.strerror if isinstance(error, OSError) else type(error).__name__
     return ObjectUnreadableError(f"{uri}: cannot be read ({reason})", hint="check the disk")
 

@@ -125,8 +125,8 @@ class S3Source:
         """The object's bytes as stored: whole to 16 MiB, above it as a stream that reconnects.
 
         Raises `ObjectNotFoundError`, `ObjectAccessDeniedError`, `ObjectUnreadableError`, and
-        `SourceUnreachableError` for what
-        ails every object alike. A stream's `read` raises the same.
+        `SourceUnreachableError` for a
+        fault that affects every object. A stream's `read` raises the same.
         """
         for pause in (*_PAUSES, None):
             if item.size > WHOLE_BYTES:
@@ -181,7 +181,7 @@ class S3Source:
             raise object_error(error, item.uri) from error
 
     def _stream(self, item: TrailObject) -> BinaryIO:
-        """A reader that picks up where a connection broke off, of this very content only."""
+        """A reader that resumes where a connection broke, if the content is unchanged."""
         same = {"IfMatch": f'"{item.etag}"'} if item.etag else {}
         try:
             reader = smart_open.s3.open(

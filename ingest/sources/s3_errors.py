@@ -1,4 +1,4 @@
-"""What S3 and the AWS client say when something is wrong, as Trailhound's errors.
+"""Errors of S3 and the AWS client, as Trailhound's errors.
 
 Whole sentences are ours: the client's own can hold a signed URL or an endpoint's password.
 """
@@ -38,9 +38,9 @@ _NO_CREDENTIALS: Final = (
 )
 
 _EVERYWHERE: Final = {
-    "ExpiredToken": "renew the credentials, and run again: what is done is skipped",
-    "ExpiredTokenException": "renew the credentials, and run again: what is done is skipped",
-    "TokenRefreshRequired": "renew the credentials, and run again: what is done is skipped",
+    "ExpiredToken": "renew the credentials, and run again: ingested objects are skipped",
+    "ExpiredTokenException": "renew the credentials, and run again: ingested objects are skipped",
+    "TokenRefreshRequired": "renew the credentials, and run again: ingested objects are skipped",
     "InvalidAccessKeyId": "this endpoint does not know the access key: check the profile",
     "InvalidToken": "check AWS_SESSION_TOKEN: it does not belong to the access key",
     "InvalidClientTokenId": "this endpoint does not know the access key: check the profile",
@@ -69,7 +69,7 @@ _LIST: Final = (
     "grant s3:ListBucket on the bucket; one where the reader pays needs aws.requester_pays"
 )
 _SSE_C: Final = "if it is encrypted with a customer's key, set aws.sse_customer_key_file"
-_AGAIN: Final = "run again: what is done is skipped"
+_AGAIN: Final = "run again: ingested objects are skipped"
 
 
 def listing_error(error: Exception, place: str) -> SourceUnreachableError:
@@ -102,7 +102,7 @@ def listing_error(error: Exception, place: str) -> SourceUnreachableError:
 def object_error(error: Exception, uri: str) -> SourceError:
     """Why one object could not be fetched.
 
-    `SourceUnreachableError` where the next object would fare no better (credentials, bucket, role).
+    `SourceUnreachableError` if every other object would fail too (credentials, bucket, role).
     """
     if not isinstance(error, ClientError):
         if isinstance(error, _NO_CREDENTIALS):
@@ -124,19 +124,19 @@ def object_error(error: Exception, uri: str) -> SourceError:
         return SourceUnreachableError(f"{uri}: {code}", hint=_EVERYWHERE[code])
     reason = _reason(error)
     if code == "InvalidObjectState":
-        return ObjectAccessDeniedError(f"{uri}: archived, not readable as it is", hint=_RESTORE)
+        return ObjectAccessDeniedError(f"{uri}: archived, not readable now", hint=_RESTORE)
     if code.startswith("KMS.") or (code in _DENIED and "kms:" in reason.lower()):
         return ObjectAccessDeniedError(f"{uri}: its key is denied ({reason})", hint=_KMS)
     if code in _DENIED:
         return ObjectAccessDeniedError(f"{uri}: reading is denied ({reason})", hint=_READ)
     if code in _GONE:
         return ObjectNotFoundError(
-            f"{uri}: deleted since it was listed", hint="nothing can be read of it"
+            f"{uri}: deleted since it was listed", hint="it cannot be read any more"
         )
     if code in _CHANGED:
         return ObjectUnreadableError(f"{uri}: changed while it was being read", hint=_AGAIN)
     if code in {"InvalidRequest", "InvalidArgument", "400"}:
-        return ObjectAccessDeniedError(f"{uri}: S3 refuses the request ({reason})", hint=_SSE_C)
+        return ObjectAccessDeniedError(f"{uri}: S3 rejects the request ({reason})", hint=_SSE_C)
     return ObjectUnreadableError(f"{uri}: fetching failed ({reason})", hint=_AGAIN)
 
 

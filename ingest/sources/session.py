@@ -124,6 +124,6 @@ def _client(aws: AwsSettings, service: Any, connections: int, options: dict[str,
         ) from None
     except BotoCoreError as error:
         raise SettingsError(
-            f"AWS settings do not fit ({type(error).__name__})",
+            f"invalid AWS settings ({type(error).__name__})",
             hint="check aws.region and the AWS configuration file",
         ) from None

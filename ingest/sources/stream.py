@@ -59,7 +59,7 @@ class StreamSource:
         if self._spool is None or item.etag != self._etag:
             raise ObjectUnreadableError(
                 f"{item.uri}: a stream can be read only once",
-                hint="give it again, or put it into a file",
+                hint="send it again, or write it to a file",
             )
         return cast(BinaryIO, io.BufferedReader(_View(self._spool), _CHUNK))
 
@@ -74,7 +74,7 @@ class StreamSource:
                     if size > self._limit:
                         raise SourceUnreachableError(
                             f"{self._name}: the stream is longer than {self._limit:,} bytes",
-                            hint="put it into files, or raise ingest.max_uncompressed_bytes",
+                            hint="write it to files, or raise ingest.max_uncompressed_bytes",
                         )
                     digest.update(chunk)
                     spool.write(chunk)
@@ -83,7 +83,7 @@ class StreamSource:
             spool.close()
             raise SourceUnreachableError(
                 f"{self._name}: the stream cannot be read ({error.strerror})",
-                hint=f"check the pipe, and the room in {tempfile.gettempdir()}",
+                hint=f"check the pipe, and the free disk of {tempfile.gettempdir()}",
             ) from error
         except SourceUnreachableError:
             spool.close()
@@ -117,7 +117,7 @@ def standard_input(limit: int) -> StreamSource:
     """Standard input as a source. Raises `UsageError` where nothing is piped into it."""
     if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
         raise UsageError(
-            "nothing is piped into standard input", hint="zcat file.json.gz | trailhound backfill -"
+            "standard input is not piped", hint="zcat file.json.gz | trailhound backfill -"
         )
     return StreamSource(STDIN, lambda: open(sys.stdin.fileno(), "rb", closefd=False), limit=limit)
 

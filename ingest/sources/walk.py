@@ -18,7 +18,7 @@ class Walk:
         self.unlisted: list[str] = []
         """Folders that could not be listed."""
         self.special = 0
-        """Pipes, sockets and devices: passed by, since reading one may never end."""
+        """Pipes, sockets and devices: skipped, since reading one may never end."""
 
     def files(self) -> Iterator[tuple[str, str]]:
         """The path as walked, and the real one behind any link. A folder's files come first."""
@@ -59,12 +59,12 @@ def _real(folder: str, entry: os.DirEntry[str]) -> str:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link to where we may not look: opening it will say so
+    except OSError:  # a link to a place without permission: opening it gives the reason
         return False
 
 
 def _is_readable_kind(entry: os.DirEntry[str]) -> bool:
-    """A file, or a link that leads nowhere: opening that says so."""
+    """A file, or a broken link: opening it gives the reason."""
     try:
         return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))  # noqa: PTH110
     except OSError:

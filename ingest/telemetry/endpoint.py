@@ -136,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _computed(health: Callable[[], Health]) -> Health:
-    """The health; what cannot be computed is not ready."""
+    """The health; if it cannot be computed, not ready."""
     try:
         return health()
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not look healthy

@@ -132,7 +132,7 @@ class _Mirror(Collector):
         return []
 
     def collect(self) -> Iterator[Metric]:
-        yield _gauge("ready", "Whether the daemon works: 1, or 0.", float(self._ready()))
+        yield _gauge("ready", "Whether the daemon is ready: 1, or 0.", float(self._ready()))
         yield _gauge("leader", "Whether the scheduled jobs run here.", float(self._leads()))
         if (newest := self._metrics.newest_event) is not None:
             lag = max(0.0, time.time() - newest)
@@ -140,12 +140,12 @@ class _Mirror(Collector):
                 "event_lag_seconds", "From the newest searchable event's time to now.", lag
             )
         yield from _job_runs(self._jobs())
-        restarts = _counter("thread_restarts", "Threads started again after a fault.", "thread")
+        restarts = _counter("thread_restarts", "Threads restarted after a fault.", "thread")
         for thread in supervised_threads():
             restarts.add_metric([thread.name], thread.restarts)
         yield restarts
         reasons = GaugeMetricFamily(
-            f"{PREFIX}_not_ready_reasons", "Why it is not ready, by kind.", labels=["code"]
+            f"{PREFIX}_not_ready_reasons", "Reasons why it is not ready, by code.", labels=["code"]
         )
         for code, number in Counts(self._reasons()).items():
             reasons.add_metric([code], number)
@@ -164,7 +164,7 @@ class _Mirror(Collector):
         yield _total("events_read", "Records read.", status.counts.read)
         yield _total("read_bytes", "Bytes of objects read, as stored.", status.bytes)
         yield _total("bulk_requests", "Bulk requests that were answered.", status.requests)
-        yield _total("bulk_retries", "Bulk requests that had to be sent again.", status.retries)
+        yield _total("bulk_retries", "Bulk requests that were sent again.", status.retries)
         yield _gauge("in_flight_objects", "Objects claimed and not finished.", status.in_flight)
         yield _gauge(
             "deferred_objects", "Objects deferred for a fault of this machine.", status.deferred
@@ -174,7 +174,7 @@ class _Mirror(Collector):
 
 
 def _feeds(status: DaemonStatus) -> Iterator[Metric]:
-    depth = GaugeMetricFamily(f"{PREFIX}_feed_depth", "What waits at a source.", labels=["feed"])
+    depth = GaugeMetricFamily(f"{PREFIX}_feed_depth", "Backlog of a source.", labels=["feed"])
     last = GaugeMetricFamily(
         f"{PREFIX}_feed_last_arrival_timestamp_seconds",
         "When a source last delivered an object.",
@@ -199,7 +199,7 @@ def _job_runs(jobs: Mapping[str, JobRuns]) -> Iterator[Metric]:
     Not labelled `job`: that is Prometheus's own name for who was scraped.
     """
     runs = _counter("job_runs", "Scheduled jobs started here, by name.", "task")
-    failures = _counter("job_failures", "Of these, those that failed.", "task")
+    failures = _counter("job_failures", "Scheduled jobs that failed, by name.", "task")
     seconds = _counter("job_seconds", "Seconds spent in scheduled jobs.", "task")
     for name, each in jobs.items():
         runs.add_metric([name], each.runs)

@@ -1,4 +1,4 @@
-"""How long it takes until a search finds what was delivered: measured, on one object at a time.
+"""The time from delivery to searchable, measured on one object at a time.
 
 An acknowledged document is searchable after the next refresh, whose time is not reported. So one
 object is chosen and searched for each second until all of its events are found, then the next.

@@ -473,7 +473,7 @@ def test_a_file_deleted_after_it_was_listed_does_not_stop_the_rest(
     report = job.run([Listed()])
     assert (report.objects, report.failed_objects) == (4, 1)
     assert counts(report) == (3, 3, 0, 0, 0)
-    hint = "nothing can be read of it"
+    hint = "it cannot be read any more"
     assert report.failures == [
         (listed[1].uri, f"{listed[1].uri}: deleted since it was listed; {hint}")
     ]

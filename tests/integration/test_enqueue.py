@@ -151,12 +151,12 @@ def test_what_is_refused_is_a_sentence(
     client: OpenSearch, settings: Settings, bucket: str, queue: Queue, tmp_path: Path
 ) -> None:
     selection = Selection(since=date(2025, 3, 1))
-    with pytest.raises(UsageError, match="a daemon elsewhere could not read it"):
+    with pytest.raises(UsageError, match="a daemon on another machine could not read it"):
         Enqueue(client, settings, queue.url, selection=selection).run([str(tmp_path)])
     with pytest.raises(SourceUnreachableError, match="queue nobodys: there is none") as caught:
         Enqueue(client, settings, "nobodys", selection=selection).run([f"s3://{bucket}/"])
     assert "check the name" in caught.value.hint
-    with pytest.raises(UsageError, match="no queue's ARN"):
+    with pytest.raises(UsageError, match="not a queue's ARN"):
         Enqueue(client, settings, "arn:aws:sqs:x", selection=selection).run([f"s3://{bucket}/"])
 
 

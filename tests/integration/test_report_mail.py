@@ -223,7 +223,7 @@ def test_what_the_server_refuses_is_told(report: Report, certificate: Path, secr
             MailSettings(
                 to=[TO], sender=SENDER, host="h", username="u", tls="none", password_file=Path("x")
             ),
-            "in the clear",
+            "unencrypted",
         ),
         (MailSettings(to=["a@b\nBcc: c@d"], sender=SENDER, host="h"), "address"),
     ],

@@ -211,7 +211,7 @@ def test_an_empty_place_and_a_second_night_are_no_faults(
 ) -> None:
     (tmp_path / "empty").mkdir()
     code, output = ended(settings, "backfill", tmp_path / "empty")
-    assert (code, "the place is empty" in output) == (0, True)
+    assert (code, "the source is empty" in output) == (0, True)
     write_trail(tmp_path / "trail", [record()])
     assert ended(settings, "backfill", tmp_path / "trail")[0] == 0
     code, output = ended(settings, "backfill", tmp_path / "trail")
@@ -224,7 +224,7 @@ def test_objects_none_of_which_can_be_used_are_a_fault(settings: Settings, tmp_p
     (place / "config.json.gz").write_bytes(b"x")
     code, output = ended(settings, "backfill", tmp_path / "AWSLogs")
     assert code == 1, output
-    assert "CloudTrail log files among them: none" in output
+    assert "none of them a CloudTrail log file" in output
 
 
 def s3_settings(settings: Settings, endpoint: str) -> dict[str, str]:

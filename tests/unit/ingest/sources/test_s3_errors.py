@@ -32,9 +32,9 @@ def refusal(code: str, message: str = "", operation: str = "GetObject") -> Clien
 @pytest.mark.parametrize(
     ("error", "kind", "hint"),
     [
-        (refusal("NoSuchKey"), ObjectNotFoundError, "nothing"),
-        (refusal("404"), ObjectNotFoundError, "nothing"),
-        (refusal("MethodNotAllowed"), ObjectNotFoundError, "nothing"),
+        (refusal("NoSuchKey"), ObjectNotFoundError, "read any more"),
+        (refusal("404"), ObjectNotFoundError, "read any more"),
+        (refusal("MethodNotAllowed"), ObjectNotFoundError, "read any more"),
         (refusal("AccessDenied"), ObjectAccessDeniedError, "s3:GetObject"),
         (refusal("403"), ObjectAccessDeniedError, "s3:GetObject"),
         (
