@@ -76,7 +76,8 @@ def test_status_and_doctor_say_what_is_wrong(
     )
     shown = run(settings, "status", "--config", file).stdout.decode()
     assert "none is running" in shown
-    assert "not ready" not in shown
+    assert "not ready" in shown
+    assert f"the threat list {tmp_path / 'gone.txt'} cannot be read" in shown
     now = datetime.now(UTC)
     Jobs(client, settings).write(JobState(name="detections", last_error="KeyError: 'seen_until'"))
     late = RuleCheckpoint(
@@ -91,7 +92,13 @@ def test_status_and_doctor_say_what_is_wrong(
     report = printed(told.stdout)
     assert report["ready"] is False
     found = {(each["code"], each["subject"]) for each in report["reasons"]}
-    assert found == {("job", "detections"), ("channel", "down"), ("daemon", "daemon")}
+    assert found == {
+        ("job", "detections"),
+        ("channel", "down"),
+        ("daemon", "daemon"),
+        ("enrichment", f"threat list {tmp_path / 'gone.txt'}"),
+        ("enrichment", "GeoIP ASN"),
+    }
     shown = run(settings, "status", "--config", file).stdout.decode()
     assert "KeyError: 'seen_until'" in shown
 
@@ -100,13 +107,17 @@ def test_status_and_doctor_say_what_is_wrong(
     findings = printed(checked.stdout)["findings"]
     verdicts = {each["what"]: each["verdict"] for each in findings}
     facts = {each["what"]: each["fact"] for each in findings}
-    assert "1 not understood: 2 ('nonsense')" in facts[f"threat list {partly}"]
+    assert (
+        "1 of 2 entries are not recognised and not used: entry or line 2 ('nonsense')"
+        in facts[f"threat list {partly}"]
+    )
     assert str(tmp_path / "gone.mmdb") in facts["GeoIP ASN"]
     assert {each: verdicts[each] for each in verdicts if verdicts[each] == "failed"} == {
         "health: job detections": "failed",
         "health: channel down": "failed",
         "channel unset": "failed",
         f"threat list {tmp_path / 'gone.txt'}": "failed",
+        "GeoIP ASN": "failed",
     }
     assert verdicts["health: daemon daemon"] == "warning"
     assert verdicts["rules"] == verdicts["spool"] == verdicts["channel down"] == "ok"
@@ -169,9 +180,17 @@ def test_a_daemon_is_ready_only_while_all_of_it_works(
         process.send_signal(signal.SIGHUP)
         until(lambda: readiness(address)[0] == 200, "rules that all run")
 
+        lists = {"threat_lists": [{"path": str(tmp_path / "gone.txt"), "name": "gone"}]}
+        file.write_text(yaml.safe_dump(content | {"enrich": lists}))
+        process.send_signal(signal.SIGHUP)
+        gone = ("enrichment", "threat list gone")
+        until(lambda: codes(address) == {gone}, "a threat list that cannot be read")
+        until(lambda: gone in reasons_of_status(settings, file), "the same in status")
+
         file.write_text("filter: 7\n")
         process.send_signal(signal.SIGHUP)
-        until(lambda: codes(address) == {("settings", "reload")}, "settings that are refused")
+        refused = {gone, ("settings", "reload")}
+        until(lambda: codes(address) == refused, "settings that are refused")
         file.write_text(yaml.safe_dump(content))
         process.send_signal(signal.SIGHUP)
         until(lambda: readiness(address)[0] == 200, "a daemon that is ready again")

@@ -57,6 +57,17 @@ def test_no_documents_and_no_groups_where_there_is_no_index(client: OpenSearch) 
     assert list(reader.buckets(EVERYTHING, [{"code": {"terms": {"field": "code"}}}])) == []
 
 
+def test_a_closed_index_is_an_error_and_not_empty(client: OpenSearch, settings: Settings) -> None:
+    index = Names(settings.prefix).deadletter
+    client.indices.close(index=index)
+    reader = IndexReader(client, index)
+    with pytest.raises(RequestFailedError, match=f"{index} is closed"):
+        reader.count(EVERYTHING)
+    with pytest.raises(RequestFailedError, match=f"{index} is closed"):
+        list(reader.documents(EVERYTHING))
+    assert IndexReader(client, f"{index}*").count(EVERYTHING) == 0
+
+
 def test_dead_letters_are_counted_by_every_code_and_day(
     client: OpenSearch, settings: Settings
 ) -> None:

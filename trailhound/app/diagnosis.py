@@ -16,13 +16,12 @@ from opensearchpy.exceptions import OpenSearchException
 
 from detections.packs.describe import problem_lines
 from enrich.geo import GeoDatabase
-from enrich.threat import ThreatLists
 from ingest.bulk.days import shard_room
 from ingest.deadletters.spool import SPOOL_FILE
 from ingest.objects import Selection
 from ingest.sources import open_source
 from trailhound.app.detection import rules_in_force
-from trailhound.app.enrichment import city_path
+from trailhound.app.enrichment import GEOIP, GEOIP_ASN, list_subject, load_enricher
 from trailhound.app.health import read_shared, reasons, rule_intervals
 from trailhound.cluster import templates
 from trailhound.cluster.dialect import Dialect, dialect_of
@@ -69,10 +68,7 @@ def diagnose(client: OpenSearch, settings: Settings, source: str | None) -> Iter
                 yield _failed(look.__name__.strip("_").replace("_", " "), translate(error))
             except TrailhoundError as error:
                 yield _failed(look.__name__.strip("_").replace("_", " "), error)
-    yield _geoip("GeoIP", city_path(settings))
-    if settings.enrich.asn_database:
-        yield _geoip("GeoIP ASN", settings.enrich.asn_database)
-    yield from _threat_lists(settings)
+    yield from _enrichment(settings)
     yield rules_check(settings)
     yield from _channels(settings)
     yield _home(settings)
@@ -188,27 +184,22 @@ def _health(client: OpenSearch, settings: Settings) -> list[Check]:
     ]
 
 
-def _threat_lists(settings: Settings) -> Iterator[Check]:
-    for entry in settings.enrich.threat_lists:
-        what = f"threat list {entry.name or entry.path}"
-        try:
-            loaded = ThreatLists.load([(entry.path, entry.name)])
-        except TrailhoundError as error:
-            yield _failed(what, error)
-            continue
-        for problem in loaded.problems:
-            yield _failed(what, problem)
-        for each in loaded.lists:
-            fact = f"{each.entries:,} entries of {each.modified}"
-            if each.skipped or not each.entries:
-                fact += f", {each.skipped:,} not recognised"
-                if each.examples:
-                    fact += ": " + ", ".join(
-                        f"{one.number} ({one.text!r})" for one in each.examples
-                    )
-                yield Check(what, "warning", fact, "see docs/sources.md for the formats")
-            else:
-                yield Check(what, "ok", fact)
+def _enrichment(settings: Settings) -> Iterator[Check]:
+    """The databases and threat lists of `enrich`, loaded as a daemon loads them."""
+    loaded = load_enricher(settings)
+    for each in loaded.problems:
+        verdict: Verdict = "failed" if each.unusable else "warning"
+        yield Check(each.subject, verdict, each.message, each.hint)
+    if not settings.enrich.geolocation:
+        yield Check(GEOIP, "ok", "not used: enrich.geolocation is false")
+    enricher = loaded.enricher
+    for what, database in ((GEOIP, enricher.city), (GEOIP_ASN, enricher.asn)):
+        if database is not None:
+            yield _geoip(what, database)
+    faulty = {each.subject for each in loaded.problems}
+    for source in enricher.threats.lists if enricher.threats else ():
+        if (what := list_subject(settings, source.path)) not in faulty:
+            yield Check(what, "ok", f"{source.entries:,} entries of {source.modified}")
 
 
 def rules_check(settings: Settings) -> Check:
@@ -255,13 +246,7 @@ def _spool(settings: Settings) -> Check:
     return Check("spool", "ok", f"{settings.spool} can be written")
 
 
-def _geoip(what: str, path: Path | None) -> Check:
-    if path is None:
-        return Check(what, "warning", "no database", "set enrich.city_database to a .mmdb file")
-    try:
-        database = GeoDatabase.open(path, mapped=True)
-    except TrailhoundError as error:
-        return Check(what, "warning", error.message, error.hint)
+def _geoip(what: str, database: GeoDatabase) -> Check:
     age = (datetime.now(UTC).date() - database.build_date).days
     fact = f"{database.type_name}, {database.build_date} ({age:,} days old)"
     if age <= _STALE_DAYS:

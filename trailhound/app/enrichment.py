@@ -15,23 +15,37 @@ from trailhound.settings import RiskSettings, Settings
 
 Warn = Callable[[str], None]
 
+GEOIP = "GeoIP"
+GEOIP_ASN = "GeoIP ASN"
+
 
 @dataclass(frozen=True, slots=True)
 class EnrichmentProblem:
     """A file of `enrich` that is not used, or not all of it.
 
-    `kind` is `GeoIP database` or `threat list`; `message` says what is wrong with which file and
-    what becomes of events, `hint` what to do; `previous` is true where a reload keeps what the
-    file held before.
+    `kind` is `GeoIP database` or `threat list`, `subject` one of `GEOIP`, `GEOIP_ASN` and
+    `threat list NAME`. `message` says what is wrong with which file and what becomes of events,
+    `hint` what to do. `unusable`: a file that the settings name cannot be used as it is;
+    `previous`: a reload keeps what it held before.
     """
 
     kind: str
+    subject: str
     message: str
     hint: str
+    unusable: bool = True
     previous: bool = False
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedEnricher:
+    """An enricher, and what of the settings it cannot use."""
+
+    enricher: Enricher
+    problems: tuple[EnrichmentProblem, ...] = ()
 
 
 def enricher_from(settings: Settings, warn: Warn, previous: Enricher | None = None) -> Enricher:
@@ -39,15 +53,10 @@ def enricher_from(settings: Settings, warn: Warn, previous: Enricher | None = No
 
     Of a file that cannot be read, what `previous` (the enricher before a reload) had is kept.
     """
-    enricher, problems = _load(settings, previous)
-    for problem in problems:
+    loaded = load_enricher(settings, previous)
+    for problem in loaded.problems:
         warn(str(problem))
-    return enricher
-
-
-def enrichment_problems(settings: Settings) -> list[EnrichmentProblem]:
-    """Which databases and threat lists of the settings cannot be used, checked now."""
-    return _load(settings, None)[1]
+    return loaded.enricher
 
 
 def risk_table(settings: RiskSettings) -> RiskTable:
@@ -60,9 +69,11 @@ def city_path(settings: Settings) -> Path | None:
     return settings.enrich.city_database or packaged_city_database()
 
 
-def _load(
-    settings: Settings, previous: Enricher | None
-) -> tuple[Enricher, list[EnrichmentProblem]]:
+def load_enricher(settings: Settings, previous: Enricher | None = None) -> LoadedEnricher:
+    """A new enricher, and which databases and threat lists of the settings cannot be used.
+
+    Of a file that cannot be read, what `previous` (the enricher before a reload) had is kept.
+    """
     problems: list[EnrichmentProblem] = []
     wanted = settings.enrich
     city = asn = None
@@ -72,24 +83,33 @@ def _load(
             problems.append(
                 EnrichmentProblem(
                     "GeoIP database",
+                    GEOIP,
                     "no GeoIP database: events get no geolocation",
                     "set enrich.city_database, or install trailhound[geo]",
+                    unusable=False,
                 )
             )
         before = previous.city if previous else None
-        city = _database(path, "enrich.city_database", before, problems)
+        city = _database(GEOIP, path, "enrich.city_database", before, problems)
         before = previous.asn if previous else None
-        asn = _database(wanted.asn_database, "enrich.asn_database", before, problems)
+        asn = _database(GEOIP_ASN, wanted.asn_database, "enrich.asn_database", before, problems)
     lists = ThreatLists.load(
         [(entry.path, entry.name) for entry in wanted.threat_lists],
         previous=previous.threats if previous else None,
     )
-    problems += _list_problems(lists)
+    problems += _list_problems(lists, settings)
     enricher = Enricher(risk=risk_table(wanted.risk), city=city, asn=asn, threats=lists)
-    return enricher, problems
+    return LoadedEnricher(enricher, tuple(problems))
+
+
+def list_subject(settings: Settings, path: Path) -> str:
+    """What messages call the threat list of a file: by its name in the settings, else its path."""
+    names = {Path(entry.path): entry.name for entry in settings.enrich.threat_lists}
+    return f"threat list {names.get(path) or path}"
 
 
 def _database(
+    subject: str,
     path: Path | None,
     setting: str,
     before: GeoDatabase | None,
@@ -109,6 +129,7 @@ def _database(
         problems.append(
             EnrichmentProblem(
                 "GeoIP database",
+                subject,
                 f"{error.message}; {effect}",
                 f"download it again, or change {setting}",
                 previous=kept is not None,
@@ -117,7 +138,7 @@ def _database(
         return kept
 
 
-def _list_problems(lists: ThreatLists) -> list[EnrichmentProblem]:
+def _list_problems(lists: ThreatLists, settings: Settings) -> list[EnrichmentProblem]:
     kept = {source.path for source in lists.kept}
     found = []
     for error in lists.problems:
@@ -128,26 +149,33 @@ def _list_problems(lists: ThreatLists) -> list[EnrichmentProblem]:
             else "no event is marked by it"
         )
         found.append(
-            EnrichmentProblem("threat list", f"{error.message}; {effect}", error.hint, previous)
+            EnrichmentProblem(
+                "threat list",
+                list_subject(settings, error.path),
+                f"{error.message}; {effect}",
+                error.hint,
+                previous=previous,
+            )
         )
     return found + [
-        _incomplete(source)
+        _incomplete(source, list_subject(settings, source.path))
         for source in lists.lists
         if source not in lists.kept and (source.skipped or not source.entries)
     ]
 
 
-def _incomplete(source: ThreatList) -> EnrichmentProblem:
+def _incomplete(source: ThreatList, subject: str) -> EnrichmentProblem:
     hint = "an entry is an address, a CIDR (/8 and narrower, /16 of IPv6), a range or a domain"
     if not source.skipped:
-        return EnrichmentProblem(
-            "threat list", f"the threat list {source.path} holds no entry", hint
-        )
+        message = f"the threat list {source.path} holds no entry"
+        return EnrichmentProblem("threat list", subject, message, hint, unusable=False)
     named = ", ".join(f"{each.number} ({each.text!r})" for each in source.examples)
     more = ", …" if source.skipped > len(source.examples) else ""
     return EnrichmentProblem(
         "threat list",
+        subject,
         f"the threat list {source.path}: {source.skipped:,} of {source.skipped + source.entries:,} "
         f"entries are not recognised and not used: entry or line {named}{more}",
         hint,
+        unusable=not source.entries,
     )

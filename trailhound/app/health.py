@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from opensearchpy import OpenSearch
 
+from trailhound.app.enrichment import EnrichmentProblem, load_enricher
 from trailhound.cluster.blocks import writes_blocked
 from trailhound.cluster.templates import Names
 from trailhound.errors import TrailhoundError
@@ -63,6 +64,7 @@ _ADVICE = {
     "deferred": "free some disk or fix the spool's permissions; it continues by itself",
     "feed": "check that the source exists and can be read; it continues by itself",
     "settings": "fix the settings file and send SIGHUP again",
+    "enrichment": "fix the file or its path in the settings and send SIGHUP; see trailhound doctor",
     "rules": "fix the rules' folders in the settings and send SIGHUP again",
     "daemon": "start one: trailhound run",
     "leader": "see the daemons' logs: none of them gets the lease",
@@ -118,6 +120,24 @@ def rule_intervals(settings: Settings) -> dict[str, timedelta]:
 def reasons(shared: Shared, settings: Settings, intervals: Intervals) -> list[Reason]:
     """All that is wrong with an installation, as seen from outside of its daemons."""
     return [*_daemons(shared), *shared_reasons(shared, settings, intervals)]
+
+
+def enrichment_reasons(problems: Iterable[EnrichmentProblem]) -> list[Reason]:
+    """The databases and threat lists that the settings name and that cannot be used."""
+    return [Reason("enrichment", each.subject, each.message) for each in problems if each.unusable]
+
+
+def status_reasons(client: OpenSearch, settings: Settings) -> list[Reason]:
+    """All that is wrong, for a look from outside. Raises as `read_shared`.
+
+    The files of `enrich` are those of the daemons' machines, which report them; they are read here
+    where no daemon runs.
+    """
+    shared = read_shared(client, settings)
+    found = reasons(shared, settings, lambda: rule_intervals(settings))
+    if not shared.daemons:
+        found += enrichment_reasons(load_enricher(settings).problems)
+    return found
 
 
 def shared_reasons(shared: Shared, settings: Settings, intervals: Intervals) -> list[Reason]:

@@ -16,7 +16,6 @@ from pydantic import BaseModel
 
 from detections.running.detector import RuleRun
 from detections.running.scheduler import Job, JobRuns, Scheduler, Turn
-from enrich.enricher import Enricher
 from ingest.daemon.daemon import Daemon, DaemonStatus
 from ingest.daemon.registry import RENEWED_SECONDS, DaemonRegistry
 from ingest.feeds.feed import Delivery, Outcome
@@ -26,9 +25,11 @@ from ingest.telemetry.endpoint import Endpoint, Health
 from ingest.telemetry.metrics import Metrics
 from ingest.telemetry.searchable import SearchProbe
 from trailhound.app.detection import rules_in_force
+from trailhound.app.enrichment import LoadedEnricher
 from trailhound.app.health import (
     Reason,
     daemon_reasons,
+    enrichment_reasons,
     read_shared,
     rule_intervals,
     shared_reasons,
@@ -64,14 +65,14 @@ _RETENTION_EVERY = 3600.0
 RELOADED = ("enrich", "filter", "retention", "detections", "notify")
 """Sections that SIGHUP reloads, beside `run.log_level`; others need a restart, which is logged."""
 
-Load = Callable[[], tuple[Settings, Enricher]]
+Load = Callable[[], tuple[Settings, LoadedEnricher]]
 """Reloads the settings, for SIGHUP. Raises `SettingsError`."""
 
 
 class Service:
     """One daemon process. `stop` and `reload` may be called from signal handlers."""
 
-    def __init__(self, settings: Settings, enricher: Enricher, load: Load) -> None:
+    def __init__(self, settings: Settings, loaded: LoadedEnricher, load: Load) -> None:
         """Raises `UsageError` if no source is set, or the address cannot be bound."""
         if not settings.run.sources:
             raise UsageError(
@@ -80,7 +81,8 @@ class Service:
             )
         self._settings = settings
         self._load = load
-        self._enricher = enricher
+        self._enricher = loaded.enricher
+        self._unusable = loaded.problems
         self._id = uuid.uuid4().hex
         self._stopping = threading.Event()
         self._cluster_answers = False
@@ -304,6 +306,7 @@ class Service:
         if self._reload_error:
             said = f"the previous settings stay active: {self._reload_error}"
             found.append(Reason("settings", "reload", said))
+        found += enrichment_reasons(self._unusable)
         if (detections := self._detections) is not None:
             if detections.refused:
                 said = f"the previous rules stay active: {detections.refused}"
@@ -335,15 +338,16 @@ class Service:
 
     def _take_settings(self) -> None:
         try:
-            settings, enricher = self._load()
+            settings, loaded = self._load()
             before = self._settings
             kept = {name: getattr(settings, name) for name in RELOADED}
             taken = before.model_copy(update=kept)
             if self._daemon is not None:
-                self._daemon.reload(taken, enricher)
+                self._daemon.reload(taken, loaded.enricher)
             if self._detections is not None:
                 self._detections.take(taken)
-            self._settings, self._enricher = taken, enricher
+            self._settings, self._enricher = taken, loaded.enricher
+            self._unusable = loaded.problems
         except Exception as error:  # noqa: BLE001 - logged; the old settings stay active
             LOG.error("settings not reloaded: %s", error)
             self._reload_error = str(error)

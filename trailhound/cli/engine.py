@@ -10,7 +10,7 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from detections.notify.channel_status import ChannelStatus, channel_statuses
-from trailhound.app.health import Reason, read_shared, reasons, rule_intervals
+from trailhound.app.health import Reason, status_reasons
 from trailhound.cli.daemons import (
     show_catch_up,
     show_channels,
@@ -167,8 +167,7 @@ def _detections(
 def _reasons(settings: Settings) -> list[Reason]:
     """The reasons why it is not ready; the same as in the answer of `/readyz`."""
     with cluster_errors(settings):
-        shared = read_shared(connect(settings, timeout=10), settings)
-    return reasons(shared, settings, lambda: rule_intervals(settings))
+        return status_reasons(connect(settings, timeout=10), settings)
 
 
 def _for_people(name: str, value: object) -> object:

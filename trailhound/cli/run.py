@@ -14,7 +14,7 @@ import typer
 
 from enrich.enricher import Enricher
 from trailhound.app import logs
-from trailhound.app.enrichment import enricher_from
+from trailhound.app.enrichment import LoadedEnricher, load_enricher
 from trailhound.app.service import Service
 from trailhound.app.settings_check import check
 from trailhound.cli.exit_codes import ExitCode
@@ -69,16 +69,19 @@ def run(
 
     active: Enricher | None = None
 
-    def load() -> tuple[Settings, Enricher]:
+    def load() -> tuple[Settings, LoadedEnricher]:
         nonlocal active
         settings = settings_from(config, url, namespace, check, run=given)
-        active = enricher_from(settings, LOG.warning if active else warn, active)
-        return settings, active
+        loaded = load_enricher(settings, active)
+        for problem in loaded.problems:
+            (LOG.warning if active else warn)(str(problem))
+        active = loaded.enricher
+        return settings, loaded
 
-    settings, enricher = load()
+    settings, loaded = load()
     style = settings.run.log or ("console" if sys.stderr.isatty() else "json")
     logs.set_up(style, settings.run.log_level)
-    service = Service(settings, enricher, load)
+    service = Service(settings, loaded, load)
     _obey_signals(service, settings.run.stop_seconds)
     service.run()
 

@@ -79,7 +79,30 @@ class IndexReader:
         reply: Mapping[str, Any] = self._policy.run(
             lambda: self._client.search(index=self._index, body=request, params=dict(_LENIENT))
         )
+        if not reply.get("_shards", {"total": 1})["total"]:
+            self._refuse_closed()
         return whole(reply)
+
+    def _refuse_closed(self) -> None:
+        """Raise `RequestFailedError` where the index is there and closed: to a search that allows
+        for an index that is not there yet, it looks the same. Of daily indices, closed ones are
+        left out; who searches them says which.
+        """
+        if "*" in self._index or "," in self._index:
+            return
+        asked = {"h": "index,status", "expand_wildcards": "all"}
+        try:
+            rows = self._policy.run(
+                lambda: self._client.cat.indices(index=self._index, format="json", params=asked)
+            )
+        except RequestFailedError as error:
+            if error.status == 404:
+                return
+            raise
+        if any(row["index"] == self._index and row["status"] == "close" for row in rows):
+            raise RequestFailedError(
+                f"the index {self._index} is closed", hint="open it: nothing works without it"
+            )
 
     def count(self, query: Query) -> int:
         """How many documents match; 0 where there is no index yet."""

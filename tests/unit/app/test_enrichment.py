@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from trailhound.app.enrichment import enricher_from, enrichment_problems
+from trailhound.app.enrichment import enricher_from, load_enricher
 from trailhound.settings import Settings
 
 
@@ -43,8 +43,9 @@ def test_a_threat_list_that_is_not_used_is_named_with_its_reason(
     (sentence,) = said(settings)
     assert str(path) in sentence
     assert reason in sentence
-    (problem,) = enrichment_problems(settings)
-    assert (problem.kind, str(problem)) == ("threat list", sentence)
+    (problem,) = load_enricher(settings).problems
+    assert (problem.subject, str(problem)) == (f"threat list {path}", sentence)
+    assert problem.unusable == (name not in {"empty.txt", "partly.txt"})
 
 
 def test_a_directory_is_no_list(tmp_path: Path) -> None:

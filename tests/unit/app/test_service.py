@@ -7,6 +7,7 @@ from pathlib import Path
 
 from enrich.enricher import Enricher
 from tests.helpers.trails import own_settings
+from trailhound.app.enrichment import LoadedEnricher
 from trailhound.app.service import Service
 from trailhound.errors import SettingsError
 from trailhound.settings import Settings
@@ -20,18 +21,18 @@ def test_two_signals_at_once_leave_what_the_second_one_read(tmp_path: Path) -> N
         tmp_path,
         run={"sources": [{"watch": str(tmp_path)}], "listen": None},
     )
-    enricher = Enricher()
+    loaded = LoadedEnricher(Enricher())
     reading, written, second = threading.Event(), threading.Event(), threading.Event()
 
-    def load() -> tuple[Settings, Enricher]:
+    def load() -> tuple[Settings, LoadedEnricher]:
         if not reading.is_set():
             reading.set()
             assert written.wait(60)
-            return settings, enricher
+            return settings, loaded
         second.set()
         raise SettingsError("filter: not a list")
 
-    service = Service(settings, enricher, load)
+    service = Service(settings, loaded, load)
     service.reload()
     assert reading.wait(60)
     service.reload()
