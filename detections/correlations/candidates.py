@@ -1,9 +1,9 @@
-"""Which groups can meet a correlation's condition at all, and when: found in the engine.
+"""Finds the groups that can meet a correlation's condition, and when, by aggregations.
 
-Time is cut into buckets of one timespan. A window that ends at an event and reaches one timespan
-back, both ends included, lies in two neighbouring buckets, so what two neighbours hold together
-bounds what any window over their edge holds. Only groups whose bound is high enough are fetched,
-and only there. The groups come out of composite aggregations page by page, in flat memory.
+Time is divided into buckets of one timespan. A window ends at an event and starts one timespan
+before it, both ends included, so it lies within two adjacent buckets, and the sum of their counts
+is an upper bound for it. Only groups with a sufficient bound are read, and only there. Composite
+aggregations return the groups in pages, in constant memory.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from trailhound.cluster.reader import Snapshot
 
 BATCH_GROUPS = 500
 BATCH_CLAUSES = 200
-"""Of the 1,024 that a query may have; the rules need some as well."""
+"""Of the limit of 1,024 for a query; the rules need some as well."""
 BATCH_CHARACTERS = 4_000_000
 _TIME = "time"
 _VALUE = "value"
@@ -31,14 +31,14 @@ _VALUE = "value"
 def candidates(
     snapshot: Snapshot, correlation: Correlation, parts: PlainParts, interval: Interval
 ) -> Iterator[tuple[GroupKey, tuple[Interval, ...]]]:
-    """Groups that may meet the condition, each once, with the times to be read of it.
+    """Groups that may meet the condition, each once, with the intervals to read.
 
-    Asks that all parts be plain rules, and the engine can group by all of their fields.
+    Requires that all parts are plain rules and that the engine can group by all of their fields.
     """
     groupings = list(parts.groupings.items())
     if correlation.type in ("event_count", "value_count") and len(groupings) == 1:
         (fields, leaves) = groupings[0]
-        if correlation.threshold.least > 1:
+        if correlation.threshold.minimum > 1:
             yield from _crowded(snapshot, correlation, parts, fields, leaves, interval)
             return
     cover = _cover(snapshot, correlation, parts, interval)
@@ -56,7 +56,7 @@ def candidates(
 def batches(
     found: Iterable[tuple[GroupKey, tuple[Interval, ...]]], most: int = BATCH_GROUPS
 ) -> Iterator[list[Some]]:
-    """Groups in batches, each small enough for one query; those with the same times together."""
+    """Groups in batches that fit into one query; groups with the same intervals together."""
     batch: dict[tuple[Interval, ...], list[GroupKey]] = {}
     groups = clauses = characters = 0
     for key, intervals in found:
@@ -85,8 +85,8 @@ def _crowded(
     leaves: Sequence[Leaf],
     interval: Interval,
 ) -> Iterator[tuple[GroupKey, tuple[Interval, ...]]]:
-    """Groups of which two neighbouring buckets hold at least the threshold."""
-    least, timespan = correlation.threshold.least, correlation.timespan
+    """Groups with at least the threshold in two adjacent buckets."""
+    minimum, timespan = correlation.threshold.minimum, correlation.timespan
     sources = [terms(f"by{place}", name) for place, name in enumerate(fields)]
     sources.append(histogram(_TIME, timespan))
     valued = {leaf.field for leaf in leaves} if correlation.type == "value_count" else set()
@@ -99,17 +99,17 @@ def _crowded(
         return
     buckets = snapshot.buckets(parts.found_by(leaves, interval), sources)
     for key, of_group in groupby(buckets, key=lambda bucket: _key(bucket["key"], len(fields))):
-        crowded = _crowded_times(of_group, least, timespan, by_value=by_value)
+        crowded = _crowded_times(of_group, minimum, timespan, by_value=by_value)
         found = tuple(_clipped(crowded, interval))
         if found:
             yield key, found if len(found) <= BATCH_CLAUSES // 2 else ((found[0][0], found[-1][1]),)
 
 
 def _crowded_times(
-    buckets: Iterable[Mapping[str, Any]], least: int, timespan: int, *, by_value: bool
+    buckets: Iterable[Mapping[str, Any]], minimum: int, timespan: int, *, by_value: bool
 ) -> Iterator[Interval]:
-    """Runs of neighbouring buckets of one group in which a window may hold `least` events, or
-    `least` different values. `buckets` come in the order of time."""
+    """Runs of adjacent buckets of one group in which a window may contain `minimum` events, or
+    `minimum` different values. `buckets` are ordered by time."""
     run: Interval | None = None
     before, before_values, before_count = None, frozenset[str](), 0
     for start, of_time in groupby(buckets, key=lambda bucket: int(bucket["key"][_TIME])):
@@ -122,7 +122,7 @@ def _crowded_times(
         bound = count + (before_count if neighbours else 0)
         if by_value:
             bound = len(values | before_values) if neighbours else len(values)
-        if bound >= least:
+        if bound >= minimum:
             since = before if neighbours and before is not None else start
             until = start + timespan - 1
             if run is not None and since <= run[1] + 1:
@@ -137,7 +137,7 @@ def _crowded_times(
 
 
 def _clipped(runs: Iterable[Interval], interval: Interval) -> Iterator[Interval]:
-    """Runs of buckets cut to what is looked at; buckets begin before it and end after it."""
+    """Runs of buckets, cut to the interval: buckets begin before it and end after it."""
     for since, until in runs:
         yield max(since, interval[0]), min(until, interval[1])
 
@@ -145,7 +145,7 @@ def _clipped(runs: Iterable[Interval], interval: Interval) -> Iterator[Interval]
 def _cover(
     snapshot: Snapshot, correlation: Correlation, parts: PlainParts, interval: Interval
 ) -> frozenset[int]:
-    """The positions of the rarest rules without one of which nothing can be found."""
+    """The positions of the rarest rules of which every finding needs at least one."""
     named = {leaf.name: {"filter": leaf.compiled.query} for leaf in parts.leaves}
     reply = snapshot.search(parts.found_by(parts.leaves, interval), aggs=named)
     found = reply["aggregations"]
@@ -175,7 +175,7 @@ def _any_seen(
     key: GroupKey,
     interval: Interval,
 ) -> bool:
-    """Whether the group was given before, by rules that group by other fields."""
+    """Whether rules that group by other fields have already returned the group."""
     for fields, leaves in earlier:
         held = [{"term": {name: value}} for name, value in zip(fields, key, strict=True)]
         query = {"bool": {"filter": [parts.found_by(leaves, interval), *held]}}

@@ -1,4 +1,4 @@
-"""A Sigma correlation, taken from pySigma's parse: checked, its references and aliases resolved.
+"""A Sigma correlation as parsed by pySigma: checked, with references and aliases resolved.
 
 What Sigma leaves open is settled in docs/correlations.md. What is not supported is refused here,
 by name.
@@ -24,12 +24,12 @@ from sigma.rule import SigmaRule
 
 from detections.correlations.window_counts import (
     EventCount,
-    InOrder,
     Measure,
     Operator,
+    RulesInOrder,
+    RulesPresent,
     Tally,
     Threshold,
-    Together,
     ValueCount,
 )
 from trailhound.errors import RuleError
@@ -125,9 +125,9 @@ class Correlation:
         return replace(self, group_by=renamed(self.group_by), parts=parts)
 
     @property
-    def reach(self) -> int:
-        """Milliseconds between two events of one burst's window at the most, all levels added."""
-        below = [part.rule.reach for part in self.parts if isinstance(part.rule, Correlation)]
+    def max_window(self) -> int:
+        """Maximum milliseconds between two events of one window, over all levels."""
+        below = [part.rule.max_window for part in self.parts if isinstance(part.rule, Correlation)]
         return self.timespan + max(below, default=0)
 
     def leaves(self) -> list[SigmaRule]:
@@ -146,9 +146,9 @@ class Correlation:
             case "value_count":
                 return ValueCount(self.threshold)
             case "temporal":
-                return Together(self.enough)
+                return RulesPresent(self.enough)
             case "temporal_ordered":
-                return InOrder(self.threshold, len(self.parts))
+                return RulesInOrder(self.threshold, len(self.parts))
             case "value_sum":
                 return Measure(self.threshold, "sum")
             case "value_avg":
@@ -157,7 +157,7 @@ class Correlation:
                 return Measure(self.threshold, "percentile", self.percentile)
 
     def enough(self, present: frozenset[int]) -> bool:
-        """Whether the condition of a temporal correlation holds where these parts have events."""
+        """Whether these parts with events meet the condition of a temporal correlation."""
         if self.expression is None:
             return self.threshold.holds(len(present))
         return _evaluated(self.expression, self._positions(), present)
@@ -174,11 +174,11 @@ class Correlation:
         if self.expression is not None and self.type == "temporal":
             found = _cover(self.expression, self._positions(), costs)
             return every if found is None else found
-        least = self.threshold.least
-        if least > len(self.parts):
+        minimum = self.threshold.minimum
+        if minimum > len(self.parts):
             return frozenset()
         cheapest = sorted(every, key=lambda part: costs[part])
-        return frozenset(cheapest[: len(self.parts) - least + 1]) if least else every
+        return frozenset(cheapest[: len(self.parts) - minimum + 1]) if minimum else every
 
     def _positions(self) -> dict[str, int]:
         return {part.name: position for position, part in enumerate(self.parts)}
@@ -194,7 +194,7 @@ def _correlation(rule: SigmaCorrelationRule, depth: int) -> Correlation:
     if rule.errors:
         raise _Refused(str(rule.errors[0]), "fix the rule")
     if depth > DEEPEST:
-        raise _Refused("its references go round in a circle", "let no rule refer to itself")
+        raise _Refused("its references are circular", "let no rule refer to itself")
     type_: Type = rule.type.name.lower()  # type: ignore[assignment]
     condition = rule.condition
     names = tuple(rule.group_by or ())
@@ -266,7 +266,7 @@ def _part(
     target = getattr(reference, "rule", None)
     if target is None:
         raise _Refused(
-            f"the rule {reference.reference!r} is not there", "load the pack that defines it"
+            f"the rule {reference.reference!r} is not defined", "load the pack that defines it"
         )
     group_by = tuple(_resolved(rule, name, reference, target) for name in names)
     own_field = None if field is None else _resolved(rule, field, reference, target)
@@ -289,7 +289,7 @@ def _resolved(
     reference: SigmaRuleReference,
     target: SigmaRule | SigmaCorrelationRule,
 ) -> str:
-    """The field that `name` stands for in the events of one rule."""
+    """The field that `name` refers to in the events of one rule."""
     alias = rule.aliases.aliases.get(name)
     if alias is None:
         return name
@@ -303,7 +303,7 @@ def _resolved(
 
 
 def _check_ordered(expression: Parsed) -> None:
-    """Of boolean expressions, an order is only known of rules joined by `and`."""
+    """An order is defined only for rules joined by `and`."""
     if isinstance(expression, SigmaRuleReference):
         return
     if not isinstance(expression, CorrelationConditionAND):
@@ -325,7 +325,7 @@ def _evaluated(node: Parsed, positions: dict[str, int], present: frozenset[int])
 
 
 def _cover(node: Parsed, positions: dict[str, int], costs: Sequence[int]) -> frozenset[int] | None:
-    """Parts one of which occurs wherever `node` holds; None where it may hold without any."""
+    """Parts of which one occurs whenever `node` is true; None if it can be true without any."""
     if isinstance(node, SigmaRuleReference):
         return frozenset([positions[node.reference]])
     if isinstance(node, CorrelationConditionNOT):

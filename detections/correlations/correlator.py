@@ -1,9 +1,9 @@
 """Finds the bursts of a correlation in a span, exactly.
 
-First the stretches of event time are found that the span touches: itself, by `@timestamp`, or the
-times of the events that were ingested in it. Around them, one timespan to each side, the groups
-are found that can meet the condition, and their events are read in time's order through sliding
-windows. A burst that goes on at an edge is followed beyond it.
+First it finds the intervals of event time that the span touches: the span itself, by `@timestamp`,
+or the times of the events ingested in it. Around them, one timespan in each direction, it finds the
+groups that can meet the condition, and reads their events by time through sliding windows. A burst
+that continues at an edge is followed beyond it.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from trailhound.cluster.reader import Snapshot
 from trailhound.errors import RuleError
 
 WHOLE = 10_000
-"""So many events are read and grouped here, rather than asked the engine which groups matter."""
-MOST_HELD = 3_000_000
+"""Up to this number, events are read at once, without looking for candidate groups first."""
+MAX_HELD = 3_000_000
 """Events in the windows of all groups at once; more would be gigabytes of memory."""
-FOLLOWED = 6
-"""How often a burst is followed, twice as far each time: 1 + 2 + … + 32 timespans a side."""
+MAX_EXTENSIONS = 6
+"""How often a burst is followed, twice as far each time: 1 + 2 + … + 32 timespans per side."""
 PENDING = 200
 
 
 class Correlator:
     """One correlation over one index.
 
-    `whole`, `batch` (groups read together) and `most_held` (events in windows) are measures of
-    memory; the first two change no result.
+    `whole`, `batch` (groups read together) and `max_held` (events in windows) limit memory; the
+    first two do not change results.
     """
 
     def __init__(
@@ -54,14 +54,14 @@ class Correlator:
         *,
         whole: int = WHOLE,
         batch: int = BATCH_GROUPS,
-        most_held: int = MOST_HELD,
+        max_held: int = MAX_HELD,
     ) -> None:
         self._index = index
         self._correlation = correlation
         self._compile = compile_rule
         self._whole = whole
         self._batch = batch
-        self._most_held = most_held
+        self._max_held = max_held
 
     def findings(self, rule_id: str, span: Span) -> Iterator[Finding]:
         """Every burst with at least one event in the span, in no particular order.
@@ -73,7 +73,7 @@ class Correlator:
             yield from each._found(rule_id, span)  # noqa: SLF001 - of this class
 
     def _views(self) -> Iterator[Correlator]:
-        """The correlation in each view of the events that its grouping has."""
+        """The correlation for each view of its events."""
         names = self._correlation.group_by
         if not self._correlation.grouped_alike:  # aliases: the parts' own fields are compared
             yield self
@@ -85,7 +85,7 @@ class Correlator:
                 partial(_viewed, view, self._compile),
                 whole=self._whole,
                 batch=self._batch,
-                most_held=self._most_held,
+                max_held=self._max_held,
             )
 
     def _found(self, rule_id: str, span: Span) -> Iterator[Finding]:
@@ -95,7 +95,7 @@ class Correlator:
             return
         with self._index.snapshot() as snapshot:
             search = _Search(self, snapshot, span)
-            for anchor in anchors(snapshot, span, touched, self._correlation.reach):
+            for anchor in anchors(snapshot, span, touched, self._correlation.max_window):
                 for key, burst in search.bursts(anchor):
                     yield self._finding(rule_id, key, burst)
 
@@ -124,14 +124,14 @@ class _Search:
         self._compile = correlator._compile  # noqa: SLF001
         self._whole = correlator._whole  # noqa: SLF001
         self._batch = correlator._batch  # noqa: SLF001
-        self._most_held = correlator._most_held  # noqa: SLF001
+        self._max_held = correlator._max_held  # noqa: SLF001
         self._snapshot = snapshot
         self._touch = Touch(span)
         self._parts: dict[int, PlainParts] = {}
         self._given: set[tuple[GroupKey, int, str]] = set()
 
     def bursts(self, anchor: Anchor) -> Iterator[tuple[GroupKey, Burst]]:
-        """The bursts of the anchor's windows that hold a touched event, each whole."""
+        """The complete bursts of the anchor's windows with a touched event."""
         pending: list[tuple[GroupKey, Burst]] = []
         for key, burst in self._near(self._correlation, anchor):
             if self._open(burst, anchor):
@@ -144,7 +144,7 @@ class _Search:
         yield from self._once(self._followed(pending, anchor))
 
     def _once(self, followed: Iterator[tuple[GroupKey, Burst]]) -> Iterator[tuple[GroupKey, Burst]]:
-        """Bursts less those given before: one may have been met at two edges."""
+        """Bursts without repetition: one may be found at two edges."""
         for key, burst in followed:
             mark = key, burst.first, burst.ids[0]
             if mark not in self._given:
@@ -152,7 +152,7 @@ class _Search:
                 yield key, burst
 
     def _open(self, burst: Burst, anchor: Anchor) -> bool:
-        """Whether a window that was not looked at may belong to the burst as well."""
+        """Whether a window that was not evaluated may belong to the burst."""
         return burst.touched and (self._before(burst, anchor) or self._after(burst, anchor))
 
     def _before(self, burst: Burst, anchor: Anchor) -> bool:
@@ -164,12 +164,12 @@ class _Search:
     def _followed(
         self, pending: list[tuple[GroupKey, Burst]], anchor: Anchor
     ) -> Iterator[tuple[GroupKey, Burst]]:
-        """Bursts that go on at an edge, from wider and wider looks at their groups.
+        """Bursts that continue at an edge, from wider and wider intervals of their groups.
 
         A burst that goes on for more than is looked at in the end is given as it is then.
         """
         step = self._correlation.timespan
-        for _ in range(FOLLOWED):
+        for _ in range(MAX_EXTENSIONS):
             if not pending:
                 return
             since, until = anchor.since, anchor.until
@@ -195,14 +195,14 @@ class _Search:
         yield from pending
 
     def _near(self, correlation: Correlation, anchor: Anchor) -> Iterator[tuple[GroupKey, Burst]]:
-        """The bursts of the anchor's windows, by whichever way is cheaper."""
+        """The bursts of the anchor's windows, by the cheaper way."""
         parts = self._plain(correlation)
         interval = anchor.since - correlation.timespan, anchor.until
         if (
             correlation.nested
             or not parts.grouped_by_engine
             or self._snapshot.count(parts.found_by(parts.leaves, interval)) <= self._whole
-            or (not correlation.group_by and correlation.threshold.least <= 1)
+            or (not correlation.group_by and correlation.threshold.minimum <= 1)
         ):
             yield from self._scan(correlation, anchor, None)
             return
@@ -240,9 +240,9 @@ class _Search:
                     for burst in states.pop(quiet).end():
                         yield quiet, burst
                 fed = sum(each.held for each in states.values())
-            if fed > self._most_held:
+            if fed > self._max_held:
                 fed = sum(each.held for each in states.values())
-                if fed > self._most_held:
+                if fed > self._max_held:
                     raise self._too_much()
         for key, windows in states.items():
             for burst in windows.end():
@@ -251,7 +251,7 @@ class _Search:
     def _counted(
         self, correlation: Correlation, anchor: Anchor, groups: Sequence[Some] | None
     ) -> Iterator[tuple[GroupKey, Counted]]:
-        """What the windows of a correlation are made of, in time's order."""
+        """The content of a correlation's windows, by time."""
         interval = anchor.since - correlation.timespan, anchor.until
         plain = self._plain(correlation).read(self._snapshot, interval, groups)
         if not correlation.nested:
@@ -270,7 +270,7 @@ class _Search:
     def _firings(
         self, correlation: Correlation, position: int, interval: Interval
     ) -> Iterator[tuple[GroupKey, Counted]]:
-        """The firings in an interval of a part that is a correlation, as the outer one has them.
+        """The firings of a part that is a correlation, in an interval, for the outer one.
 
         Where events are counted, only the first firing of each burst counts.
         """
@@ -285,7 +285,7 @@ class _Search:
         def keep(key: GroupKey, firing: Firing, first: bool) -> None:
             if firing.time >= interval[0] and (first or not counting):
                 found.append((key, firing, first))
-                if len(found) > self._most_held:
+                if len(found) > self._max_held:
                     raise self._too_much()
 
         # One timespan more: whether a firing is its burst's first depends on the windows before.
@@ -306,10 +306,10 @@ class _Search:
 
     def _too_much(self) -> RuleError:
         return RuleError(
-            f"correlation {self._correlation.title!r}: its windows hold more than "
-            f"{self._most_held:,} events at once",
+            f"correlation {self._correlation.title!r}: its windows contain more than "
+            f"{self._max_held:,} events at once",
             hint="narrow its rules, shorten its timespan, or group by fields outside "
-            "requestParameters and its like",
+            "requestParameters and the like",
         )
 
 
@@ -324,5 +324,5 @@ def _to(
 
 
 def _holds(burst: Burst, part: Burst) -> bool:
-    """Whether `part` is what an earlier, narrower look saw of `burst`."""
+    """Whether `part` is what an earlier, narrower interval showed of `burst`."""
     return burst.first_fired <= part.first_fired <= burst.fired

@@ -1,6 +1,6 @@
-"""What a correlation counts: an event that a rule found, or a moment at which another fired.
+"""What a correlation counts: an event of a rule, or a firing of another correlation.
 
-Times are whole milliseconds since 1970 in UTC, as the engine keeps them.
+Times are integer milliseconds since 1970 in UTC, as in the engine.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ GroupKey = tuple[str, ...]
 class Occurrence:
     """One event in one group.
 
-    `parts` are the positions of the correlation's rules that it matches. `values` are what it
-    holds in the field whose values are counted or measured. `touched` says whether the event lies
-    in the span that is asked for.
+    `parts` are the positions of the correlation's rules that it matches. `values` are those of
+    the field that is counted or measured. `touched`: whether the event is in the evaluated
+    span.
     """
 
     time: int
@@ -35,10 +35,10 @@ class Occurrence:
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """A moment at which a correlation's condition held, as one of another correlation's parts.
+    """A time at which a correlation's condition was met, as a part of another correlation.
 
-    Its events are `log[start:stop]`, the group's own events in time's order: a slice by its ends,
-    since the windows of a long burst share most of what they hold.
+    Its events are `log[start:stop]`, the group's events by time: a slice by its ends,
+    since the windows of a long burst share most of their events.
     """
 
     time: int
@@ -53,7 +53,7 @@ class Firing:
         return any(self.log[index].touched for index in range(self.start, self.stop))
 
     def events(self) -> Iterator[Occurrence]:
-        """The events behind it, down to plain ones; one may come more than once."""
+        """Its plain events; one may be repeated."""
         for index in range(self.start, self.stop):
             yield from self.log[index].events()
 

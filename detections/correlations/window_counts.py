@@ -1,7 +1,7 @@
-"""What a window holds, kept up to date as events enter and leave it, and when that is enough.
+"""Counts of a window, updated as events enter and leave it, and the test of the condition.
 
-`enter` is called with all the events of one instant at once, since nobody can tell in which
-order they happened; `leave` with one event that has become older than the window.
+`enter` is called with all events of the same time at once, since their order is not known;
+`leave` with one event that is now older than the window.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ OPERATORS: Mapping[Operator, Callable[[Fraction, Fraction], bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A number compared with: `Threshold("gte", 5)`."""
+    """A comparison with a number: `Threshold("gte", 5)`."""
 
     op: Operator
     limit: float
@@ -44,10 +44,10 @@ class Threshold:
         return OPERATORS[self.op](Fraction(found), Fraction(self.limit))
 
     @property
-    def least(self) -> int:
-        """No whole number below it passes; 0 where small numbers do.
+    def minimum(self) -> int:
+        """The smallest integer that passes; 0 for conditions that small numbers meet.
 
-        >>> Threshold("gt", 2.5).least, Threshold("gt", 3).least, Threshold("lt", 9).least
+        >>> Threshold("gt", 2.5).minimum, Threshold("gt", 3).minimum, Threshold("lt", 9).minimum
         (3, 4, 0)
         """
         match self.op:
@@ -60,20 +60,20 @@ class Threshold:
 
 
 class Tally(Protocol):
-    """A window's content, as far as its condition asks for it."""
+    """The counts of a window that its condition needs."""
 
     def enter(self, time: int, events: Sequence[Counted]) -> None:
-        """`events` are all of those of the instant `time`, which is later than any before."""
+        """`events` are all those at `time`, which is later than all before."""
 
     def leave(self, event: Counted) -> None:
-        """`event` has fallen out of the window."""
+        """`event` is no longer in the window."""
 
     def holds(self, since: int) -> bool:
         """Whether the window that begins at `since` meets the condition."""
 
 
 class EventCount:
-    """How many events there are."""
+    """The number of events."""
 
     def __init__(self, threshold: Threshold) -> None:
         self._threshold = threshold
@@ -90,7 +90,7 @@ class EventCount:
 
 
 class ValueCount:
-    """How many different values there are in a field."""
+    """The number of different values of a field."""
 
     def __init__(self, threshold: Threshold) -> None:
         self._threshold = threshold
@@ -111,10 +111,10 @@ class ValueCount:
 
 
 class Measure:
-    """The sum, mean or percentile of the numbers in a field; texts that are no number are passed.
+    """The sum, mean or percentile of the numbers in a field; other values are skipped.
 
     A window without a number meets no condition. A percentile between two values is interpolated
-    between them (the median of 1 and 2 is 1.5). Sums are exact: they don't drift as values leave.
+    between them (the median of 1 and 2 is 1.5). Sums are exact, without rounding errors.
     """
 
     def __init__(self, threshold: Threshold, metric: Metric, percentile: int = 50) -> None:
@@ -160,7 +160,7 @@ def _numbers(event: Counted) -> list[Fraction]:
     return [Fraction(value) for value in found if value is not None]
 
 
-class Together:
+class RulesPresent:
     """Which rules have an event in the window; `enough` decides on the set of their positions."""
 
     def __init__(self, enough: Callable[[frozenset[int]], bool]) -> None:
@@ -178,12 +178,12 @@ class Together:
         return self._enough(frozenset(part for part, count in self._parts.items() if count > 0))
 
 
-class InOrder:
-    """How many of the rules have events in the order in which the rules are listed.
+class RulesInOrder:
+    """The number of rules with events in the order in which the rules are listed.
 
-    Events of one instant stand in whatever order fits, and one event may stand for several
+    Events of the same time are taken in any order, and one event may count for several
     rules. For every length and every rule, the latest start of a chain of that length which ends
-    in that rule is kept: a chain lies in a window if it starts in it, so nothing has to leave.
+    in that rule is kept. A chain lies in a window if it starts in it: no event has to be removed.
     """
 
     def __init__(self, threshold: Threshold, parts: int) -> None:
@@ -194,7 +194,9 @@ class InOrder:
 
     def enter(self, time: int, events: Sequence[Counted]) -> None:
         seen = frozenset[int]().union(*(event.parts for event in events))
-        for part in range(self._parts):  # in the rules' order: so those of one instant chain up
+        for part in range(
+            self._parts
+        ):  # in the rules' order, so that events of the same time form a chain
             if part not in seen:
                 continue
             self._starts[0][part] = time
@@ -204,7 +206,7 @@ class InOrder:
                     self._starts[length][part] = max(before)
 
     def leave(self, event: Counted) -> None:
-        """Nothing: a chain that starts before the window is not asked for."""
+        """Nothing to do: chains that start before the window are ignored."""
 
     def holds(self, since: int) -> bool:
         longest = 0

@@ -1,9 +1,9 @@
 """Sliding windows over the events of one group, and the bursts they merge into.
 
-A window ends at an event and reaches one timespan back, both ends included: of two events exactly
-one timespan apart, the later one's window holds both. Every set of events that fits into a
-timespan lies in one of these windows, so a condition that more events can only help (`gte`, `gt`,
-all rules together) is met by some stretch of one timespan exactly if it is met by such a window.
+A window ends at an event and starts one timespan before it, both ends included: of two events
+exactly one timespan apart, the later one's window contains both. Every set of events within a
+timespan is in one of these windows, so a monotonic condition (`gte`, `gt`, all rules together) is
+met by some interval of one timespan if and only if it is met by such a window.
 
 Windows that meet the condition and share an event belong to one burst. A burst's events are all
 those of its windows.
@@ -20,12 +20,12 @@ from detections.correlations.window_counts import Tally
 from detections.finding import EVIDENCE
 
 _LONGEST_TAIL = 10_000
-"""So many events that no firing refers to are kept before they are dropped."""
+"""Events without a firing that refers to them are dropped beyond this number."""
 
 
 @dataclass(slots=True)
 class Burst:
-    """One burst as it grows.
+    """A burst under construction.
 
     `first` and `last` are times of events, `ids` are of the earliest ones. `first_fired` and
     `fired` are the ends of its first and last window, and `start` is where the first one's
@@ -44,7 +44,7 @@ class Burst:
     """id → time of all events, where one may come again: in a correlation of correlations."""
 
     def add(self, counted: Counted) -> None:
-        """One more of what its windows hold, not earlier than those before."""
+        """Adds an event or firing of its windows, not earlier than those before."""
         for event in counted.events():
             self.touched |= event.touched
             self.first = min(self.first, event.time)
@@ -57,7 +57,7 @@ class Burst:
                 self.ids.append(event.id)
 
     def close(self) -> None:
-        """Count the events of a correlation of correlations, each once, and put them in order."""
+        """Counts and sorts the events of a correlation of correlations, each once."""
         if self.seen is not None:
             ordered = sorted((time, name) for name, time in self.seen.items())
             self.count = len(ordered)
@@ -66,11 +66,11 @@ class Burst:
 
 
 class Windows:
-    """One group's windows. Feed it in time's order, `end` it, and take the bursts it gives.
+    """The windows of one group. `feed` it by time, `end` it, and take the bursts that both yield.
 
-    `since` is the earliest end of a window that is looked at: what is fed from before it only
-    fills windows. With `nested`, what is fed may be firings, whose events overlap. `on_fire` is
-    told of every window that meets the condition, and whether it is its burst's first.
+    `since` is the earliest end of an evaluated window: earlier events only fill windows. With
+    `nested`, it may be fed firings, whose events overlap. `on_fire` is called with every window
+    that meets the condition, and whether it is the first of its burst.
     """
 
     __slots__ = (
@@ -107,36 +107,36 @@ class Windows:
         self._instant: list[Counted] = []
         self._now = 0
         self._burst: Burst | None = None
-        self._counted = 0  # how many of `_held`, from the left, the open burst has counted
+        self._counted = 0  # number of `_held`, from the left, that the open burst has counted
         self._log: list[Counted] = []
         self._offset = 0  # the place in `_log` of the first one held
         self._referred = False  # whether a firing refers to `_log`
 
     @property
     def quiet_from(self) -> int:
-        """From this time on, an event neither shares a window nor a burst with those so far."""
+        """From this time on, events share neither a window nor a burst with earlier ones."""
         return self._now + self._timespan + 1
 
     @property
     def held(self) -> int:
-        """How many events it keeps in memory."""
+        """The number of events in memory."""
         return len(self._held) + len(self._instant)
 
     def feed(self, event: Counted) -> Iterator[Burst]:
-        """One more event, not earlier than the last; gives the burst that is over by now."""
+        """Adds an event, not earlier than the last. Yields the burst that has ended, if any."""
         if self._instant and event.time != self._now:
-            yield from self._settle()
+            yield from self._evaluate()
         self._now = event.time
         self._instant.append(event)
 
     def end(self) -> Iterator[Burst]:
-        """No more events; gives the bursts that are left."""
+        """Ends the events. Yields the remaining bursts."""
         if self._instant:
-            yield from self._settle()
+            yield from self._evaluate()
         yield from self._close()
 
-    def _settle(self) -> Iterator[Burst]:
-        """All events of the instant are here: look at the window that ends now."""
+    def _evaluate(self) -> Iterator[Burst]:
+        """All events of this time are here: evaluates the window that ends now."""
         start = self._now - self._timespan
         while self._held and self._held[0].time < start:
             self._tally.leave(self._held.popleft())

@@ -1,1 +1,1 @@
-"""Rules run: over a span, over history, on schedule by one of many daemons."""
+"""Runs rules: over a span, over history, or on schedule in one of many daemons."""

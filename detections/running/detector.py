@@ -1,7 +1,6 @@
-"""Rules over a span, whatever their kind: found, and written down as alerts.
+"""Runs rules of any kind over a span and records their findings as alerts.
 
-A rule that fails fails alone, one that gets no answer in time as well. Only a cluster that is away
-as a whole stops the others.
+A rule that fails or times out does not stop the others; only an unreachable cluster does.
 """
 
 from __future__ import annotations
@@ -27,17 +26,17 @@ from trailhound.settings import Settings
 RECORDED_AT_ONCE = 1_000
 
 Evaluate = Callable[[Rule, Span], Iterator[Finding]]
-"""Finds by a rule of any kind but the plain one. Raises errors of the tree."""
+"""Evaluates a rule of any kind but plain. Raises `TrailhoundError`s."""
 Idle = Callable[[Sequence[Rule], Span], Collection[str]]
-"""The ids of those rules that certainly find nothing in a span: asked for many rules at once."""
+"""The ids of the rules that find nothing in a span, checked for many rules at once."""
 
 
 @dataclass(slots=True)
 class RuleRun:
     """What one rule did in one span.
 
-    `findings` counts events of a plain rule, bursts of the other kinds; `recorded` says which
-    alerts came of them, as far as `error` let it come.
+    `findings` counts events of a plain rule, bursts of the other kinds; `recorded` are the alerts
+    written, up to the `error` if there is one.
     """
 
     rule: Rule
@@ -60,7 +59,7 @@ class Detector:
         *,
         index: str | None = None,
     ) -> None:
-        """`index`: an expression of daily indices; by default all of them."""
+        """`index`: an expression of daily indices; default: all."""
         self._client = client
         self._where = settings.hosts[0]
         self._pack = pack
@@ -73,24 +72,24 @@ class Detector:
     def run(
         self, rules: Sequence[Rule], span: Span, *, record: bool = True, catch_up: str = ""
     ) -> Iterator[RuleRun]:
-        """Each rule's run as it ends, plain rules first; without `record` no alert is written.
+        """Yields each rule's run, plain rules first; without `record` no alert is written.
 
-        `catch_up` names the repair that new alerts belong to: no channel gets them one by one.
+        `catch_up` names the catch-up that new alerts belong to: channels get one digest of them.
 
-        Raises `ClusterUnreachableError` where no rule can go on.
+        Raises `ClusterUnreachableError` if the cluster does not answer at all.
         """
         self._recorder.catch_up = catch_up
         plain = [rule for rule in rules if rule.is_plain]
         for found in self._search.find(plain, self._pack.compiled, span):
             run = RuleRun(found.rule, seconds=found.seconds)
-            self._take(run, found.findings, record=record)
+            self._consume(run, found.findings, record=record)
             yield run
         others = [rule for rule in rules if rule.kind != "sigma"]
         idle = self._idle_of(others, span)
         for rule in others:
             run = RuleRun(rule)
             if rule.id not in idle:
-                self._take(run, self._evaluate(rule, span), record=record)
+                self._consume(run, self._evaluate(rule, span), record=record)
             yield run
 
     def _idle_of(self, rules: Sequence[Rule], span: Span) -> Collection[str]:
@@ -103,7 +102,7 @@ class Detector:
                 raise
             return ()
 
-    def _take(self, run: RuleRun, findings: Iterable[Finding], *, record: bool) -> None:
+    def _consume(self, run: RuleRun, findings: Iterable[Finding], *, record: bool) -> None:
         began = monotonic()
         waiting = iter(findings)
         try:

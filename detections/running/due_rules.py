@@ -1,8 +1,8 @@
-"""The scheduled detections: what one of the daemons does every few seconds.
+"""The scheduled detections, which one of the daemons runs every few seconds.
 
-Each rule runs at its interval over what came in since its mark. Its mark goes on only when its
-alerts are written, so what fails, or is killed in between, is run again; the same findings make
-the same alerts.
+Each rule runs at its interval over the events ingested since its checkpoint. The checkpoint
+advances only when the alerts are written, so a run that fails or is killed is repeated; the same
+findings give the same alerts.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
 
 LOG = logging.getLogger("trailhound.detections")
 SLOW_SECONDS = 10.0
-"""A rule that takes longer is told of by name."""
+"""A rule that takes longer is logged as slow."""
 
 Ran = Callable[[RuleRun], None]
 
 
 def pace_of(settings: Settings) -> RulePace:
-    """The schedule's pace that settings give."""
+    """The pace of the schedule, from the settings."""
     chosen = settings.detections
     return RulePace(
         lookback=timedelta(minutes=chosen.lookback_minutes),
@@ -40,7 +40,7 @@ def pace_of(settings: Settings) -> RulePace:
 
 
 class DueRules:
-    """Runs what is due, and keeps the checkpoints. `ran` hears of each rule's run, for metrics."""
+    """Runs due rules and keeps their checkpoints. `ran` is called with each run, for metrics."""
 
     def __init__(
         self,
@@ -58,14 +58,14 @@ class DueRules:
         self._ran = ran
 
     def run_once(self, turn: Turn) -> bool:
-        """Run each rule that is due over one piece of what it has to see; whether any was due.
+        """Runs each due rule over at most one step. True if any was due.
 
-        Raises errors of the tree and opensearch-py's where nothing could be run.
+        Raises `TrailhoundError`s and opensearch-py's exceptions if nothing could be run.
         """
         if not turn.holds_lease():
             return False
         known, now = self._checkpoints.read(), datetime.now(UTC)
-        repair = self._begun(now)
+        repair = self._started_repair(now)
         new = list(self._new(known, now, repair))
         self._checkpoints.write(new)
         known |= {each.rule_id: each for each in new}
@@ -78,8 +78,8 @@ class DueRules:
             self._finish(repair)
         return bool(due)
 
-    def _begun(self, now: datetime) -> CatchUp | None:
-        """The repair of rules that could not run; it ends with what was ingested until now."""
+    def _started_repair(self, now: datetime) -> CatchUp | None:
+        """The catch-up of rules that could not run; it covers what was ingested until now."""
         repair = self._repairs.get(SCHEDULED_RULES)
         if repair is None or repair.done or repair.until is not None:
             return repair
@@ -92,8 +92,8 @@ class DueRules:
     def _new(
         self, known: Mapping[str, RuleCheckpoint], now: datetime, repair: CatchUp | None
     ) -> Iterator[RuleCheckpoint]:
-        """Checkpoints of rules that are new, set before they first run: should that be cut short,
-        the next run begins where it would have. And of those that are no longer in force."""
+        """Checkpoints of new rules, written before the first run so that an interrupted one has the
+        same start when repeated; and those of rules that are no longer in force."""
         in_force = {rule.id for rule in self._rules}
         begin = now - self._pace.lookback
         if repair is not None and not repair.done and repair.since is not None:
@@ -108,19 +108,19 @@ class DueRules:
     def _run(
         self, batch: RuleBatch, known: Mapping[str, RuleCheckpoint], repair: CatchUp | None
     ) -> None:
-        """One batch; its checkpoints are written even when the cluster goes away half-way."""
+        """Runs one batch; its checkpoints are written even if the cluster becomes unreachable."""
         done: list[RuleCheckpoint] = []
         name = repair.name if repair is not None and repair.covers(batch.span.since) else ""
         try:
             for run in self._detector.run(batch.rules, batch.span, catch_up=name):
                 done.append(_checkpoint(run, batch, known.get(run.rule.id)))
                 self._ran(run)
-                _tell(run)
+                _log(run)
         finally:
             self._checkpoints.write(done)
 
     def _finish(self, repair: CatchUp) -> None:
-        """Note that the repair is done, once every rule that can run has run over all of it."""
+        """Marks the catch-up as done once every working rule has run over all of it."""
         if repair.until is None:
             return
         known, until = self._checkpoints.read(), repair.until
@@ -128,7 +128,7 @@ class DueRules:
             each = known.get(rule.id)
             if each is None or each.failures:
                 continue
-            # A run looks at everything until now, and claims it only up to the lookback.
+            # A run searches everything until now, but its checkpoint stays behind by the lookback.
             if each.ran_at < until or each.seen_until < until - self._pace.lookback:
                 return
         self._repairs.revise(repair, lambda it: msgspec.structs.replace(it, done=True))
@@ -144,18 +144,18 @@ def _checkpoint(run: RuleRun, batch: RuleBatch, before: RuleCheckpoint | None) -
         "found": run.findings,
     }
     if run.error is None:
-        return RuleCheckpoint(**about, seen_until=batch.mark)
-    stood = before.seen_until if before is not None else batch.span.since
+        return RuleCheckpoint(**about, seen_until=batch.checkpoint)
+    previous = before.seen_until if before is not None else batch.span.since
     failures = before.failures if before is not None else 0
     return RuleCheckpoint(
         **about,
-        seen_until=min(stood, batch.span.since),
+        seen_until=min(previous, batch.span.since),
         failures=failures + 1,
         last_error=run.error.message,
     )
 
 
-def _tell(run: RuleRun) -> None:
+def _log(run: RuleRun) -> None:
     fields = {"rule": run.rule.title, "id": run.rule.id, "seconds": round(run.seconds, 2)}
     if run.error is not None:
         LOG.error("a rule failed: %s", run.error.message, extra={"fields": fields})

@@ -1,4 +1,4 @@
-"""What any rule finds in a span, whatever its kind."""
+"""Evaluates a rule of any kind over a span."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from trailhound.settings import Settings
 class Evaluator:
     """Evaluates rules over the events of the settings' namespace.
 
-    `compiled` holds the query of every rule that has a `detection`, by the rule's id: those that
-    only serve a correlation as well.
+    `compiled` has the query of every rule with a `detection`, by rule id, including rules that are
+    only parts of correlations.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Evaluator:
         *,
         index: str | None = None,
     ) -> None:
-        """`index`: an expression of daily indices; by default all of them."""
+        """`index`: an expression of daily indices; default: all."""
         self._search = Search(client, settings, index=index)
         self._index = EventIndex(
             client, index or Names(settings.prefix).days, seconds=settings.cluster.timeout / 2
@@ -51,8 +51,8 @@ class Evaluator:
     def evaluate(self, rule: Rule, span: Span) -> Iterator[Finding]:
         """Every finding of a rule in a span, in no particular order.
 
-        An answer that is not whole (a shard that failed, a search cut off) is an error and not a
-        shorter answer: what came before it is right, and the span is to be asked for again.
+        An incomplete reply (a failed shard, a search cut off) is an error: findings before it are
+        correct, and the span has to be evaluated again.
         Raises `ClusterError`, and `RuleError` for a rule that can't be evaluated.
         """
         own = OWN_KINDS.get(rule.kind)
@@ -64,32 +64,32 @@ class Evaluator:
         return self._plain(rule, span)
 
     def idle(self, rules: Sequence[Rule], span: Span) -> frozenset[str]:
-        """The ids of those rules that can find nothing, since the span has none of their events.
+        """The ids of the rules without any of their events in the span, which can find nothing.
 
-        One request for fifty rules: most have nothing to do in most intervals, and are spared
-        requests of their own. Raises `ClusterUnreachableError`; a rule whose query fails is not
+        One request for many rules: most have no events in most intervals, and need no requests of
+        their own. Raises `ClusterUnreachableError`; a rule whose query fails is not
         idle.
         """
         found: set[str] = set()
         for start in range(0, len(rules), RULES_A_REQUEST):
-            asked = [
+            queries = [
                 (rule.id, query)
                 for rule in rules[start : start + RULES_A_REQUEST]
                 for query in [self._events_of(rule)]
                 if query is not None
             ]
-            touched = [{"bool": {"filter": [query, span.query()]}} for _, query in asked]
+            touched = [{"bool": {"filter": [query, span.query()]}} for _, query in queries]
             try:
                 none = self._index.none_match(touched) if touched else []
             except ClusterUnreachableError:
                 raise
             except ClusterError:
-                continue  # each by itself says more
-            found.update(key for (key, _), nothing in zip(asked, none, strict=True) if nothing)
+                continue  # each rule's own run gives the error
+            found.update(key for (key, _), nothing in zip(queries, none, strict=True) if nothing)
         return frozenset(found)
 
     def _events_of(self, rule: Rule) -> Query | None:
-        """What finds every event that a rule is about; None where that is not known."""
+        """A query for every event of a rule; None if there is none."""
         try:
             if rule.is_correlation:
                 leaves = self._correlation(rule).leaves()
@@ -108,7 +108,7 @@ class Evaluator:
         return self._correlations[rule.id]
 
     def _events(self, rule: Rule) -> Compiled:
-        """What finds the events that a rule of our own kinds looks at."""
+        """The query of a rule of our own kinds."""
         return self._at(rule.id, rule.title)
 
     def _of(self, sigma: SigmaRule) -> Compiled:

@@ -1,7 +1,7 @@
-"""Jobs that one of all the daemons runs, each on its own interval.
+"""Runs jobs in one of all the daemons, each at its own interval.
 
-A job that fails is told of and tried again at its next time; the others go on. When each last
-succeeded stands in the ledger index, so that whoever is elected next goes on from there.
+A failed job is logged and run again at its next interval; the others are not affected. The time of
+each job's last success is in the ledger index, so that the next lease holder continues from there.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TICK = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One run of a job: when it last succeeded (None: never), and whether it may still go on."""
+    """One run of a job: its last success (None: never), and whether it may continue."""
 
     last_success: datetime | None
     holds_lease: Callable[[], bool]
@@ -36,7 +36,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`run(turn)` every so many seconds; whatever it raises is a failure of this turn alone."""
+    """`run(turn)` every `every` seconds; an exception is a failure of this run only."""
 
     name: str
     every: float
@@ -45,13 +45,13 @@ class Job:
 
 @dataclass(slots=True)
 class JobRuns:
-    """Of one job, in this process since its start: how often it ran and failed, seconds spent."""
+    """Runs, failures and seconds of one job in this process."""
 
     runs: int = 0
     failures: int = 0
     seconds: float = 0.0
     last_error: str = ""
-    """Of its last run here; empty after one that succeeded."""
+    """Of the last run; empty after a success."""
 
 
 class Scheduler:
@@ -68,12 +68,12 @@ class Scheduler:
         self._thread = SupervisedThread(self._work, "scheduler", self._ended)
 
     def start(self) -> None:
-        """Begin to contend for the lease, and to run what is due."""
+        """Starts to contend for the lease and to run due jobs."""
         self._lease.start()
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the job that runs now, and give the lease up."""
+        """Ends after the current job and releases the lease."""
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join(10)
@@ -81,7 +81,7 @@ class Scheduler:
 
     @property
     def leads(self) -> bool:
-        """Whether it is this one that runs the jobs."""
+        """Whether this process runs the jobs."""
         return self._lease.held
 
     def runs(self) -> dict[str, JobRuns]:
@@ -96,9 +96,9 @@ class Scheduler:
                 self._term, self._due = self._lease.term, {}
             for job in self._jobs:
                 if self._lease.held and not self._ended.is_set():
-                    self._look_at(job)
+                    self._run_if_due(job)
 
-    def _look_at(self, job: Job) -> None:
+    def _run_if_due(self, job: Job) -> None:
         if time.monotonic() < self._due.get(job.name, 0.0):
             return
         began = time.monotonic()
@@ -106,7 +106,7 @@ class Scheduler:
             state = self._states.get(job.name)
             since = datetime.fromisoformat(state.last_success) if state.last_success else None
             if job.name not in self._due and since is not None:
-                # Newly elected: somebody else may have run it a moment ago.
+                # New lease holder: another daemon may have run it a moment ago.
                 left = job.every - (datetime.now(UTC) - since).total_seconds()
                 if left > 0:
                     self._due[job.name] = began + min(left, job.every)
@@ -115,7 +115,7 @@ class Scheduler:
             job.run(Turn(since, lambda: self._lease.held and not self._ended.is_set()))
             self._write(replace(state, last_success=_now(), last_error=""))
             self._runs[job.name].last_error = ""
-        except Exception as error:  # noqa: BLE001 - one job's fault is not the others'
+        except Exception as error:  # noqa: BLE001 - others still run
             self._runs[job.name].failures += 1
             self._runs[job.name].last_error = f"{type(error).__name__}: {error}"
             self._failed(job, error)
@@ -126,10 +126,10 @@ class Scheduler:
         LOG.error("the job %s failed: %s: %s", job.name, type(error).__name__, error)
         try:
             state = self._states.get(job.name)
-            said = f"{type(error).__name__}: {error}"
-            self._write(replace(state, last_error=said, failures=state.failures + 1))
+            reason = f"{type(error).__name__}: {error}"
+            self._write(replace(state, last_error=reason, failures=state.failures + 1))
         except (OpenSearchException, ClusterError):
-            LOG.warning("the failure of the job %s could not be written down", job.name)
+            LOG.warning("the failure of the job %s could not be stored", job.name)
 
     def _write(self, state: JobState) -> None:
         if self._lease.held:

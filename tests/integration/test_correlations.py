@@ -451,7 +451,7 @@ def test_more_than_memory_holds_is_an_error(store: EventStore) -> None:
     rule = loaded(*burst_of(mark, timespan="1h", group_by=["requestParameters.x"], rules=["A"]))
     store.add(mark, [call(100 + n, n, requestParameters={"x": "y"}) for n in range(50)])
     correlator = Correlator(
-        EventIndex(store.client, store.index), rule, exactly(mark), whole=0, most_held=20
+        EventIndex(store.client, store.index), rule, exactly(mark), whole=0, max_held=20
     )
     with pytest.raises(RuleError, match="more than 20 events"):
         list(correlator.findings("rule", Span(at(0), at(100))))

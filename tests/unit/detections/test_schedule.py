@@ -30,7 +30,7 @@ def mark(name: str, seen: timedelta, ran: timedelta, failures: int = 0) -> RuleC
 def test_a_new_rule_begins_now_and_not_with_history() -> None:
     (batch,) = batches([rule("a")], {}, NOW, PACE)
     assert (batch.span.since, batch.span.until) == (NOW - PACE.lookback, NOW)
-    assert batch.mark == NOW - PACE.lookback
+    assert batch.checkpoint == NOW - PACE.lookback
     assert batch.span.clock == "event.ingested"
     assert batch.span.oldest == batch.span.since - PACE.late
 
@@ -59,7 +59,7 @@ def test_a_long_gap_is_made_up_piece_by_piece() -> None:
     while True:
         (batch,) = batches([rule("a")], marks, NOW, PACE)
         pieces.append(batch.span)
-        marks["a"] = RuleCheckpoint("a", "a", batch.mark, NOW)
+        marks["a"] = RuleCheckpoint("a", "a", batch.checkpoint, NOW)
         if batch.span.until == NOW:
             break
     assert len(pieces) == 5
@@ -100,8 +100,8 @@ def test_every_moment_is_looked_through_after_it_can_be_seen(
                 stands = before.seen_until if before else batch.span.since
                 marks["a"] = RuleCheckpoint("a", "a", stands, now, failures=1)
                 continue
-            assert batch.mark <= batch.span.until
-            assert batch.mark <= now - PACE.lookback
-            seen = max(seen, batch.mark)
-            marks["a"] = RuleCheckpoint("a", "a", batch.mark, now)
+            assert batch.checkpoint <= batch.span.until
+            assert batch.checkpoint <= now - PACE.lookback
+            seen = max(seen, batch.checkpoint)
+            marks["a"] = RuleCheckpoint("a", "a", batch.checkpoint, now)
         now += timedelta(seconds=seconds)
