@@ -194,9 +194,8 @@ class RulesInOrder:
 
     def enter(self, time: int, events: Sequence[Counted]) -> None:
         seen = frozenset[int]().union(*(event.parts for event in events))
-        for part in range(
-            self._parts
-        ):  # in the rules' order, so that events of the same time form a chain
+        # In the rules' order, so that events of the same time form a chain.
+        for part in range(self._parts):
             if part not in seen:
                 continue
             self._starts[0][part] = time
