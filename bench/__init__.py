@@ -1,1 +1,1 @@
-"""Benchmarks that print ratios of one run: these say more on a noisy machine than any time does."""
+"""Benchmarks that print ratios of one run: on a noisy machine these say more than times."""

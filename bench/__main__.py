@@ -15,7 +15,7 @@ from rich.console import Console
 
 from bench import core, delay, detections, indexing, memory, notify_delay, rules, soak
 from bench.capacity import NODE_CORES, capacity
-from bench.ground import BenchEnvironment, ground
+from bench.environment import BenchEnvironment, environment
 from bench.plan import Assumed, tables
 from trailhound.sample import SampleSummary
 
@@ -29,7 +29,7 @@ console = Console(highlight=False, soft_wrap=True)
 class Bench:
     """One whole run. Samples are written when first asked for."""
 
-    ground: BenchEnvironment
+    benchmark: BenchEnvironment
     events: int
     rounds: int
     minutes: float = 10.0
@@ -41,24 +41,24 @@ class Bench:
         """A sample; how many addresses and ARNs it has is printed, since caches live on them."""
         key = (events, events_per_file)
         if key not in self._trails:
-            path, made = self.ground.sample(events, events_per_file)
+            path, made = self.benchmark.sample(events, events_per_file)
             self._trails[key] = path
             _tell_sample(made)
         return self._trails[key]
 
     def replay(self) -> None:
-        found = indexing.against_replay(self.ground, self.trail(self.events, 5_000), self.rounds)
+        found = indexing.against_replay(self.benchmark, self.trail(self.events, 5_000), self.rounds)
         self._note("replay", found, f"backfill ÷ raw replay: {found['ratio']:.2f} (≥ 0.85)")
         console.print(f"bytes a document after force-merge: {found['bytes_a_document']:.0f}")
 
     def core(self) -> None:
         trail = self.trail(self.events, 5_000)
-        found = core.against_orjson(trail, self.ground.settings("core"), self.rounds)
+        found = core.against_orjson(trail, self.benchmark.settings("core"), self.rounds)
         self._note("core", found, f"one core ÷ orjson loads+dumps: {found['ratio']:.2f} (≥ 1.0)")
         console.print(f"events a CPU second: {found['events_a_cpu_second']:,.0f}")
 
     def dynamic(self) -> None:
-        found = indexing.against_dynamic(self.ground, self.trail(self.events, 5_000), 1)
+        found = indexing.against_dynamic(self.benchmark, self.trail(self.events, 5_000), 1)
         line = (
             f"backfill ÷ default dynamic mapping: {found['ratio']:.1f} (≥ 4); rejected: "
             f"{found['rejected_ours']} ours, {found['rejected']} theirs"
@@ -67,21 +67,21 @@ class Bench:
 
     def tiny(self) -> None:
         tiny, big = self.trail(self.events, 10), self.trail(self.events, 5_000)
-        found = indexing.tiny_against_big(self.ground, tiny, big, self.rounds)
+        found = indexing.tiny_against_big(self.benchmark, tiny, big, self.rounds)
         self._note(
             "tiny", found, f"files of 10 ÷ files of 5,000, time: {found['ratio']:.2f} (≤ 1.3)"
         )
 
     def memory(self) -> None:
         small, large = self.trail(50_000, None), self.trail(500_000, None)
-        one = memory.big_file(large, self.ground.folder / "one-file", 500 * MB)
+        one = memory.big_file(large, self.benchmark.folder / "one-file", 500 * MB)
         trails = {"50,000 events": small, "500,000 events": large, "one file of 500 MB": one}
-        found = memory.flatness(self.ground, trails)
+        found = memory.flatness(self.benchmark, trails)
         peaks = ", ".join(f"{name} {peak:.0f} MB" for name, peak in found["peak_mb"].items())
         self._note("memory", found, f"peak memory: {peaks}; ratio {found['ratio']:.2f} (≤ 1.15)")
 
     def soak(self) -> None:
-        found = soak.soak(self.ground, self.minutes)
+        found = soak.soak(self.benchmark, self.minutes)
         parts = ", ".join(
             f"{name} {found[name]['second_fifth']:.0f} → {found[name]['last_fifth']:.0f}"
             for name in ("memory", "threads", "files")
@@ -91,7 +91,7 @@ class Bench:
         console.print("  memory in MB; medians of the second and of the last fifth of the time")
 
     def plan(self) -> None:
-        measured = capacity(self.ground, self.trail(self.events, 200), self.rounds)
+        measured = capacity(self.benchmark, self.trail(self.events, 200), self.rounds)
         console.print(
             f"events a processor second: {measured.events_a_core:,.0f} ours; a data node of "
             f"{NODE_CORES} cores: {measured.events_a_node:,.0f} events/s; "
@@ -102,7 +102,7 @@ class Bench:
         self.results["plan"] = asdict(measured)
 
     def delay(self) -> None:
-        found = delay.delays(self.ground, self.minutes * 60 / len(delay.RATES), self.refresh)
+        found = delay.delays(self.benchmark, self.minutes * 60 / len(delay.RATES), self.refresh)
         console.print(f"created → searchable, refreshed every {self.refresh}", style="bold")
         for rate in map(str, delay.RATES):
             each = found[rate]
@@ -113,7 +113,7 @@ class Bench:
         self.results["delay"] = found
 
     def notify_delay(self) -> None:
-        found = notify_delay.notify_delays(self.ground, self.minutes)
+        found = notify_delay.notify_delays(self.benchmark, self.minutes)
         line = (
             f"queue → notification, default settings, {found['events']} events: "
             f"median {found['median']:.1f} s, worst {found['worst']:.1f} s"
@@ -121,7 +121,7 @@ class Bench:
         self._note("notify-delay", found, line)
 
     def rules(self) -> None:
-        self.results["rules"] = rules.costs(self.ground, self.events, self.rounds, console.print)
+        self.results["rules"] = rules.costs(self.benchmark, self.events, self.rounds, console.print)
 
     def _note(self, name: str, found: dict[str, Any], line: str) -> None:
         self.results[name] = found
@@ -197,7 +197,7 @@ def main() -> None:
         results[wanted.product] = found
         parts = [name for name in parts if name not in (*USUAL, "rules")]
     if on_an_engine := [name for name in parts if name != RULES]:
-        with ground(wanted.url) as where:
+        with environment(wanted.url) as where:
             bench = Bench(where, EVENTS, wanted.rounds, wanted.minutes, wanted.refresh)
             for name in on_an_engine:
                 bench.events = wanted.events or EVENTS_OF.get(name, EVENTS)

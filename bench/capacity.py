@@ -10,7 +10,7 @@ import os
 import time
 from pathlib import Path
 
-from bench.ground import BenchEnvironment, fresh_namespace
+from bench.environment import BenchEnvironment, fresh_namespace
 from bench.indexing import backfill_seconds, merged_bytes, warm_up
 from bench.plan import Measured
 
@@ -23,23 +23,23 @@ def processor_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def capacity(ground: BenchEnvironment, trail: Path, rounds: int) -> Measured:
+def capacity(benchmark: BenchEnvironment, trail: Path, rounds: int) -> Measured:
     """The best of some backfills, each into a fresh namespace; the engine is warm before."""
-    if ground.pid is None:
+    if benchmark.pid is None:
         raise RuntimeError("the engine's processor time is needed: leave out --url")
-    warm_up(ground, trail)
+    warm_up(benchmark, trail)
     ours: list[float] = []
     theirs: list[float] = []
     size = 0.0
     for number in range(rounds):
-        with fresh_namespace(ground, f"capacity{number}") as (client, settings):
-            before = time.process_time(), processor_seconds(ground.pid)
+        with fresh_namespace(benchmark, f"capacity{number}") as (client, settings):
+            before = time.process_time(), processor_seconds(benchmark.pid)
             backfill_seconds(client, settings, trail)
             spent = time.process_time() - before[0]
             pattern = f"{settings.prefix}cloudtrail-*"
             client.indices.refresh(index=pattern)
             events = client.count(index=pattern)["count"]
             ours.append(events / spent)
-            theirs.append(events / (processor_seconds(ground.pid) - before[1]))
+            theirs.append(events / (processor_seconds(benchmark.pid) - before[1]))
             size = merged_bytes(client, settings)
     return Measured(max(ours), max(theirs) * NODE_CORES, size)

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from isal import igzip
 
-from bench.ground import quiet_enricher
+from bench.environment import quiet_enricher
 from ingest.bulk.batch import Batch
 from ingest.documents.assembler import Assembler
 from ingest.object_progress import ObjectProgress

@@ -14,8 +14,8 @@ from isal import igzip
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
+from bench.environment import BenchEnvironment, fresh_namespace
 from bench.following import Cloud, cloud, daemon
-from bench.ground import BenchEnvironment, fresh_namespace
 from trailhound.cluster import templates
 from trailhound.settings import Settings
 
@@ -69,14 +69,14 @@ class Watcher:
         return len(self._waiting)
 
 
-def delays(ground: BenchEnvironment, seconds: float, refresh: str) -> dict[str, Any]:
+def delays(benchmark: BenchEnvironment, seconds: float, refresh: str) -> dict[str, Any]:
     """By rate: p50 and p99 in seconds, events/s that came in, objects that were looked at."""
     found: dict[str, Any] = {"refresh_interval": refresh, "seconds_a_rate": seconds}
     for rate in RATES:
         objects = max(3, int(rate * seconds / 60))
-        trail, _ = ground.sample(objects * EVENTS_AN_OBJECT, EVENTS_AN_OBJECT)
+        trail, _ = benchmark.sample(objects * EVENTS_AN_OBJECT, EVENTS_AN_OBJECT)
         with (
-            fresh_namespace(ground, f"delay{rate}-{os.getpid()}") as (client, settings),
+            fresh_namespace(benchmark, f"delay{rate}-{os.getpid()}") as (client, settings),
             cloud() as where,
         ):
             index = settings.index.model_copy(update={"refresh_interval": refresh})
@@ -84,7 +84,7 @@ def delays(ground: BenchEnvironment, seconds: float, refresh: str) -> dict[str, 
             theirs = templates.Names(settings.prefix).template("events")
             body = templates.template("events", fast)
             client.indices.put_index_template(name=theirs, body=body)
-            with daemon(fast, where, ground.folder / f"delay{rate}.log"):
+            with daemon(fast, where, benchmark.folder / f"delay{rate}.log"):
                 found[str(rate)] = _measure(client, fast, where, trail, seconds)
     return found
 
@@ -112,7 +112,7 @@ def _measure(
         end = time.monotonic() + _PATIENCE
         while len(watcher.delays) < len(files):
             if time.monotonic() > end:
-                raise RuntimeError(f"{len(files) - len(watcher.delays)} objects never came in")
+                raise RuntimeError(f"{len(files) - len(watcher.delays)} objects were never found")
             time.sleep(_LOOK_EVERY)
         took = time.monotonic() - began
     finally:

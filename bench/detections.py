@@ -23,7 +23,7 @@ OURS = Path(__file__).parents[1] / "detections" / "rules"
 DEFINED = ("alarms", "patterns")
 """Folders of rules that are given to the letter: reported apart, without a budget."""
 BUDGET = 1.0
-GRAVE_BUDGET = 0.1
+HIGH_SEVERITY_BUDGET = 0.1
 """Alerts a 1,000 ordinary events: all levels together, and high and critical together."""
 GRAVE = ("high", "critical")
 Say = Callable[[str], None]
@@ -35,15 +35,15 @@ class Noise:
 
     events: int
     alerts: Mapping[str, int]
-    grave: frozenset[str]
+    severe: frozenset[str]
     defined: frozenset[str]
 
-    def rate(self, *, grave: bool = False, defined: bool = False) -> float:
-        """Alerts a 1,000 events, of the defined rules or of all others; of grave ones alone."""
+    def rate(self, *, severe: bool = False, defined: bool = False) -> float:
+        """Alerts a 1,000 events, of the defined rules or of all others; only `severe` ones."""
         wanted = [
             count
             for title, count in self.alerts.items()
-            if (title in self.defined) is defined and (not grave or title in self.grave)
+            if (title in self.defined) is defined and (not severe or title in self.severe)
         ]
         return 1000 * sum(wanted) / self.events if self.events else 0.0
 
@@ -52,7 +52,7 @@ class Noise:
         return {
             "events": self.events,
             "a_1000": self.rate(),
-            "high_and_critical_a_1000": self.rate(grave=True),
+            "high_and_critical_a_1000": self.rate(severe=True),
             "defined_a_1000": self.rate(defined=True),
             "alerts": dict(self.alerts),
         }
@@ -120,11 +120,11 @@ def measure(events: int, say: Say, data: Path = DATA) -> dict[str, Any]:
 def _told(found: Noise, what: str, say: Say) -> dict[str, Any]:
     say(
         f"  {what}, {found.events:,} events: {found.rate():.2f} alerts a 1,000 (≤ {BUDGET:g}), "
-        f"high and critical {found.rate(grave=True):.3f} (≤ {GRAVE_BUDGET:g}); "
+        f"high and critical {found.rate(severe=True):.3f} (≤ {HIGH_SEVERITY_BUDGET:g}); "
         f"alarms and patterns apart: {found.rate(defined=True):.2f}"
     )
     for title, count in found.alerts.items():
-        mark = " *" if title in found.grave else ""
+        mark = " *" if title in found.severe else ""
         place = " (defined)" if title in found.defined else ""
         say(f"    {count:5d}  {title}{mark}{place}")
     return found.as_json()

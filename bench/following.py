@@ -1,4 +1,4 @@
-"""A daemon as users run it, on a queue that S3 notifies: what the soak and the delays stand on.
+"""A daemon as users run it, on a queue that S3 notifies: used by the soak and the delay benchmarks.
 
 S3 and SQS are moto in a process of its own, so that none of its memory is taken for the daemon's.
 """

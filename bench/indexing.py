@@ -12,7 +12,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from bench.ground import BenchEnvironment, bodies, fresh_namespace, quiet_enricher
+from bench.environment import BenchEnvironment, bodies, fresh_namespace, quiet_enricher
 from ingest.backfill.backfill import Backfill
 from ingest.bulk import replies
 from ingest.objects import Selection
@@ -72,21 +72,21 @@ def backfill_seconds(client: OpenSearch, settings: Settings, trail: Path) -> flo
     return seconds
 
 
-def warm_up(ground: BenchEnvironment, trail: Path) -> None:
+def warm_up(benchmark: BenchEnvironment, trail: Path) -> None:
     """One replay that isn't counted: a JVM that has just started compiles while it works."""
-    with fresh_namespace(ground, "warm") as (client, settings):
+    with fresh_namespace(benchmark, "warm") as (client, settings):
         replay(client, bodies(settings, trail), settings.ingest.in_flight)
 
 
-def against_replay(ground: BenchEnvironment, trail: Path, rounds: int) -> dict[str, Any]:
+def against_replay(benchmark: BenchEnvironment, trail: Path, rounds: int) -> dict[str, Any]:
     """Backfill ÷ raw replay of its own bodies, in alternating order."""
     ratios, pairs = [], []
     bytes_a_document = 0.0
-    warm_up(ground, trail)
+    warm_up(benchmark, trail)
     for number in range(rounds):
         seconds: dict[str, float] = {}
         for kind in ("backfill", "replay") if number % 2 else ("replay", "backfill"):
-            with fresh_namespace(ground, f"{kind}{number}") as (client, settings):
+            with fresh_namespace(benchmark, f"{kind}{number}") as (client, settings):
                 if kind == "backfill":
                     seconds[kind] = backfill_seconds(client, settings, trail)
                     bytes_a_document = merged_bytes(client, settings)
@@ -129,14 +129,14 @@ def segment_bytes(client: OpenSearch, pattern: str) -> float:
     return size / documents
 
 
-def against_dynamic(ground: BenchEnvironment, trail: Path, rounds: int) -> dict[str, Any]:
+def against_dynamic(benchmark: BenchEnvironment, trail: Path, rounds: int) -> dict[str, Any]:
     """Backfill ÷ the same events under the engine's default, dynamic mapping."""
     ratios = []
     refused = 0
     for number in range(rounds):
-        with fresh_namespace(ground, f"ours{number}") as (client, settings):
+        with fresh_namespace(benchmark, f"ours{number}") as (client, settings):
             ours = backfill_seconds(client, settings, trail)
-        settings = ground.settings(f"dynamic{number}")
+        settings = benchmark.settings(f"dynamic{number}")
         client = connect(settings, timeout=600)
         pattern = f"{settings.prefix}cloudtrail-*"
         # Codec and refresh as ours, so that the mapping alone is compared; and room for its fields.
@@ -159,14 +159,14 @@ def against_dynamic(ground: BenchEnvironment, trail: Path, rounds: int) -> dict[
 
 
 def tiny_against_big(
-    ground: BenchEnvironment, tiny: Path, big: Path, rounds: int
+    benchmark: BenchEnvironment, tiny: Path, big: Path, rounds: int
 ) -> dict[str, Any]:
     """Time of the same events in many tiny files ÷ in a few big ones."""
     ratios = []
     for number in range(rounds):
         seconds = {}
         for kind, trail in (("tiny", tiny), ("big", big))[:: 1 if number % 2 else -1]:
-            with fresh_namespace(ground, f"{kind}{number}") as (client, settings):
+            with fresh_namespace(benchmark, f"{kind}{number}") as (client, settings):
                 seconds[kind] = backfill_seconds(client, settings, trail)
         ratios.append(seconds["tiny"] / seconds["big"])
     return {"ratio": median(ratios), "ratios": ratios}

@@ -9,15 +9,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench.ground import BenchEnvironment, fresh_namespace
+from bench.environment import BenchEnvironment, fresh_namespace
 
 
-def peak_mb(ground: BenchEnvironment, trail: Path, name: str) -> float:
+def peak_mb(benchmark: BenchEnvironment, trail: Path, name: str) -> float:
     """The largest resident size, in MB, of `trailhound backfill` on a trail."""
-    with fresh_namespace(ground, name):
+    with fresh_namespace(benchmark, name):
         command = [sys.executable, "-m", "trailhound.cli.main", "backfill", str(trail), "--json"]
-        command += ["--url", ground.url, "--namespace", name]
-        environment = os.environ | {"TRAILHOUND_HOME": str(ground.folder / "home")}
+        command += ["--url", benchmark.url, "--namespace", name]
+        environment = os.environ | {"TRAILHOUND_HOME": str(benchmark.folder / "home")}
         process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -46,9 +46,9 @@ def big_file(source: Path, target: Path, size: int) -> Path:
     return path
 
 
-def flatness(ground: BenchEnvironment, trails: dict[str, Path]) -> dict[str, Any]:
+def flatness(benchmark: BenchEnvironment, trails: dict[str, Path]) -> dict[str, Any]:
     """Peaks by trail, and the largest ÷ the smallest."""
     peaks = {
-        name: peak_mb(ground, trail, f"mem{n}") for n, (name, trail) in enumerate(trails.items())
+        name: peak_mb(benchmark, trail, f"mem{n}") for n, (name, trail) in enumerate(trails.items())
     }
     return {"peak_mb": peaks, "ratio": max(peaks.values()) / min(peaks.values())}

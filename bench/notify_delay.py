@@ -16,8 +16,8 @@ from typing import Any
 
 from isal import igzip
 
+from bench.environment import BenchEnvironment, fresh_namespace
 from bench.following import cloud, daemon
-from bench.ground import BenchEnvironment, fresh_namespace
 
 RULE = """\
 title: Trail deleted, for the benchmark
@@ -69,13 +69,13 @@ class Notified:
             thread.join()
 
 
-def notify_delays(ground: BenchEnvironment, minutes: float) -> dict[str, Any]:
+def notify_delays(benchmark: BenchEnvironment, minutes: float) -> dict[str, Any]:
     """Median and worst delay in seconds, of one event every 15 seconds for so many minutes."""
     notified, sent = Notified(), {}
-    folder = ground.folder / "notify-delay"
+    folder = benchmark.folder / "notify-delay"
     folder.mkdir(exist_ok=True)
     with (
-        fresh_namespace(ground, f"notify-{os.getpid()}") as (_, settings),
+        fresh_namespace(benchmark, f"notify-{os.getpid()}") as (_, settings),
         cloud() as where,
         notified.listening() as address,
     ):

@@ -1,6 +1,6 @@
 """What a number of events a day costs: arithmetic on measured figures and stated prices, no more.
 
-`python -m bench plan` prints the tables of docs/scaling.md from the figures that stand there.
+`python -m bench plan` prints the tables of docs/scaling.md from the figures in that file.
 """
 
 from __future__ import annotations

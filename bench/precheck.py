@@ -1,4 +1,4 @@
-"""Which rules a record cannot match, decided from a few of its fields: for the replay alone."""
+"""Which rules a record cannot match, decided from a few of its fields: used by the replay only."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from bench import rules
-from bench.ground import BenchEnvironment, fresh_namespace
+from bench.environment import BenchEnvironment, fresh_namespace
 from detections.compiled import Compiled
 from detections.events.search import Search
 from detections.packs.pack import load
@@ -38,7 +38,7 @@ VERSIONS = {f"elasticsearch-{each.rpartition('.')[0]}": each for each in elastic
 class _Side:
     """One of the two engines, filled."""
 
-    ground: BenchEnvironment
+    benchmark: BenchEnvironment
     client: OpenSearch
     settings: Settings
     span: Span
@@ -114,4 +114,4 @@ def _cost(
     side: _Side, asked: Sequence[Rule], compiled: Mapping[str, Compiled], how: str
 ) -> rules.Cost:
     search = Search(side.client, side.settings)
-    return rules.cost(side.ground, side.client, search, asked, dict(compiled), side.span, how)
+    return rules.cost(side.benchmark, side.client, search, asked, dict(compiled), side.span, how)

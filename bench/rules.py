@@ -13,7 +13,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from bench.capacity import processor_seconds
-from bench.ground import BenchEnvironment, finished, fresh_namespace, names_of
+from bench.environment import BenchEnvironment, finished, fresh_namespace, names_of
 from bench.indexing import replay
 from bench.recordings import DATA
 from detections.compiled import Compiled
@@ -55,20 +55,20 @@ class Cost:
         )
 
 
-def costs(ground: BenchEnvironment, events: int, rounds: int, say: Any) -> dict[str, Any]:
+def costs(benchmark: BenchEnvironment, events: int, rounds: int, say: Any) -> dict[str, Any]:
     """Every run `rounds` times, the median by seconds kept; prints as it goes.
 
     The engine's caches of queries and of answers are off: the pack of 800 is a smaller one
     repeated, and no copy is to answer for another.
     """
-    trail, _ = ground.sample(min(events, DISTINCT), 5_000)
-    with fresh_namespace(ground, "rules") as (client, settings):
+    trail, _ = benchmark.sample(min(events, DISTINCT), 5_000)
+    with fresh_namespace(benchmark, "rules") as (client, settings):
         fill(client, settings, trail, -(-events // DISTINCT))
-        return measure(ground, client, settings, rounds, say)
+        return measure(benchmark, client, settings, rounds, say)
 
 
 def measure(
-    ground: BenchEnvironment, client: OpenSearch, settings: Settings, rounds: int, say: Any
+    benchmark: BenchEnvironment, client: OpenSearch, settings: Settings, rounds: int, say: Any
 ) -> dict[str, Any]:
     """The runs, on a namespace that has been filled.
 
@@ -95,7 +95,7 @@ def measure(
     for name, (asked, span, how) in runs.items():
         look = MANY + 1 if name.endswith("_without") else WORTH_A_LOOK
         search = Search(client, settings, worth_a_look=look)
-        each = [cost(ground, client, search, asked, compiled, span, how) for _ in range(rounds)]
+        each = [cost(benchmark, client, search, asked, compiled, span, how) for _ in range(rounds)]
         middle = sorted(each, key=lambda made: made.seconds)[len(each) // 2]
         say(f"{name}: {middle}")
         results[name] = {key: getattr(middle, key) for key in Cost.__slots__}
@@ -156,7 +156,7 @@ def repeated(settings: Settings, count: int) -> tuple[list[Rule], dict[str, Comp
 
 
 def cost(
-    ground: BenchEnvironment,
+    benchmark: BenchEnvironment,
     client: OpenSearch,
     search: Search,
     rules: Sequence[Rule],
@@ -166,7 +166,7 @@ def cost(
 ) -> Cost:
     """One run of the rules, by `Search.count` or `Search.find`, as `how` says."""
     requests = _Counted(client)
-    began, busy, ours = time.monotonic(), _processor(ground.pid), time.process_time()
+    began, busy, ours = time.monotonic(), _processor(benchmark.pid), time.process_time()
     with requests:
         outcomes = list(
             search.count(rules, compiled, span)
@@ -176,7 +176,7 @@ def cost(
     slowest = max(outcomes, key=lambda each: each.seconds)
     return Cost(
         time.monotonic() - began,
-        _processor(ground.pid) - busy,
+        _processor(benchmark.pid) - busy,
         time.process_time() - ours,
         requests.sent,
         len(outcomes),

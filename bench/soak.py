@@ -11,8 +11,8 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
+from bench.environment import BenchEnvironment, fresh_namespace
 from bench.following import cloud, daemon
-from bench.ground import BenchEnvironment, fresh_namespace
 from trailhound.settings import Settings
 
 OBJECTS_A_MINUTE = 240
@@ -39,17 +39,17 @@ def look(pid: int, at: float) -> Look:
     return Look(at, int(status["VmRSS"].split()[0]) / 1024, int(status["Threads"]), files)
 
 
-def soak(ground: BenchEnvironment, minutes: float) -> dict[str, Any]:
+def soak(benchmark: BenchEnvironment, minutes: float) -> dict[str, Any]:
     """Medians of the second and of the last fifth of the time, and last ÷ second.
 
     The first fifth is the warm-up: caches fill, connections open.
     """
     objects = max(20, int(minutes * OBJECTS_A_MINUTE))
-    trail, made = ground.sample(objects * EVENTS_AN_OBJECT, EVENTS_AN_OBJECT)
+    trail, made = benchmark.sample(objects * EVENTS_AN_OBJECT, EVENTS_AN_OBJECT)
     files = sorted(trail.rglob("*.json.gz"))
     looks: list[Look] = []
-    with fresh_namespace(ground, f"soak-{os.getpid()}") as (client, settings), cloud() as where:
-        log = ground.folder / "soak.log"
+    with fresh_namespace(benchmark, f"soak-{os.getpid()}") as (client, settings), cloud() as where:
+        log = benchmark.folder / "soak.log"
         with daemon(settings, where, log) as process:
             began = time.monotonic()
             seconds = minutes * 60

@@ -22,7 +22,7 @@ from dashboards.ndjson import Line, parse, written
 from trailhound import __version__
 from trailhound.cluster.client import refuse_serverless
 from trailhound.cluster.login import api_key, tls_context
-from trailhound.cluster.refusals import shown
+from trailhound.cluster.refusals import redact_url
 from trailhound.errors import (
     DashboardsRefusedError,
     DashboardsUnreachableError,
@@ -119,7 +119,7 @@ class DashboardsServer:
 
     @property
     def _where(self) -> str:
-        return f"{self._product} at {shown(self.base)}"
+        return f"{self._product} at {redact_url(self.base)}"
 
     def _request(self, method: str, path: str, **more: Any) -> urllib3.BaseHTTPResponse:
         reply = self._send(method, path, **more)
@@ -202,7 +202,7 @@ def _refused(where: str, reply: urllib3.BaseHTTPResponse) -> DashboardsRefusedEr
         )
     if status in (301, 302, 303, 307, 308):
         return DashboardsRefusedError(
-            f"{where} redirects to {shown(reply.headers.get('location', '/'))}",
+            f"{where} redirects to {redact_url(reply.headers.get('location', '/'))}",
             hint=_CHECK + ", or it requires a login: dashboards.username and password",
         )
     if status == 401:

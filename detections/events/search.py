@@ -29,7 +29,7 @@ from detections.span import Span
 from trailhound.cluster.client import answers
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.reader import HITS_PAGE, cut_off, whole
-from trailhound.cluster.refusals import translate
+from trailhound.cluster.refusals import from_response
 from trailhound.cluster.templates import Names
 from trailhound.errors import ClusterError, ClusterUnreachableError, TrailhoundError
 from trailhound.settings import Settings
@@ -201,7 +201,7 @@ class Search:
                 params={"request_timeout": self._cut_off * (2 + len(lines) / 10)},
             )["responses"]
         except TransportError as error:
-            fault = translate(error, self._where)
+            fault = from_response(error, self._where)
             if isinstance(fault, ClusterUnreachableError) and not (
                 isinstance(error, ConnectionTimeout) or answers(self._client)
             ):

@@ -15,7 +15,7 @@ from ingest.bulk.limiter import AdaptiveLimiter
 from ingest.bulk.replies import INDEXED, Disposition, Reply
 from ingest.repair.record import DEEPEST
 from ingest.repair.shallow import nesting
-from trailhound.cluster.refusals import translate
+from trailhound.cluster.refusals import from_response
 from trailhound.cluster.retry_policy import RetryPolicy, is_transient, may_have_arrived
 
 _REFUSED_WHOLE = {400, 413}
@@ -60,13 +60,13 @@ class Sender:
                 if error.status_code in _REFUSED_WHOLE or replies.too_large(str(error.args)):
                     return self._halve(batch, error)
                 if not is_transient(error):
-                    raise translate(error) from error
+                    raise from_response(error) from error
                 batch.lost_reply = batch.lost_reply or may_have_arrived(error)
                 if error.status_code == 429:
                     self.limiter.refused()
                 since = since or time.monotonic()
                 self.stats.retries += 1
-                self._retry_policy.wait(attempt, since, translate(error).message)
+                self._retry_policy.wait(attempt, since, from_response(error).message)
                 attempt += 1
                 if batch.lost_reply and (deep := _too_deep(batch)):
                     return self._without(batch, deep)
@@ -110,7 +110,7 @@ class Sender:
     def _halve(self, batch: Batch, error: TransportError) -> list[Reply]:
         """400, 413 and some 429 are for the whole request; halving finds the document at fault."""
         if len(batch) == 1:
-            reason = translate(error).message
+            reason = from_response(error).message
             if error.status_code == 429:
                 return [_too_large(reason)]
             return [Reply(Disposition.REJECTED, int(error.status_code), reason, "request_refused")]

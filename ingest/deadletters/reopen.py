@@ -15,7 +15,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from trailhound.cluster.blocks import index_state
-from trailhound.cluster.refusals import translate
+from trailhound.cluster.refusals import from_response
 
 _BLOCKS = ("read_only", "metadata", "write", "read")
 """In the order in which they are lifted: the first two forbid to lift the others."""
@@ -44,14 +44,14 @@ def opened(client: OpenSearch, index: str, report: Reopened) -> Iterator[None]:
             if undo:
                 report.indices.append(index)
         except OpenSearchException as error:
-            report.refused[index] = translate(error).message
+            report.refused[index] = from_response(error).message
         yield
     finally:
         for step in reversed(undo):
             try:
                 step()
             except OpenSearchException as error:
-                report.not_restored[index] = translate(error).message
+                report.not_restored[index] = from_response(error).message
 
 
 def _open(client: OpenSearch, index: str, undo: list[Callable[[], object]]) -> None:

@@ -26,7 +26,7 @@ from trailhound.app.health import read_shared, reasons, rule_intervals
 from trailhound.cluster import templates
 from trailhound.cluster.dialect import Dialect, dialect_of
 from trailhound.cluster.reader import IndexReader
-from trailhound.cluster.refusals import translate
+from trailhound.cluster.refusals import from_response
 from trailhound.errors import ClusterError, ForeignTemplateError, TrailhoundError
 from trailhound.settings import Settings
 
@@ -65,7 +65,7 @@ def diagnose(client: OpenSearch, settings: Settings, source: str | None) -> Iter
                 found = look(client, settings)
                 yield from [found] if isinstance(found, Check) else found
             except OpenSearchException as error:
-                yield _failed(look.__name__.strip("_").replace("_", " "), translate(error))
+                yield _failed(look.__name__.strip("_").replace("_", " "), from_response(error))
             except TrailhoundError as error:
                 yield _failed(look.__name__.strip("_").replace("_", " "), error)
     yield from _enrichment(settings)

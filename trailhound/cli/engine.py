@@ -22,7 +22,7 @@ from trailhound.cli.daemons import (
 )
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, err, out, safe, say, size
-from trailhound.cluster.client import cluster_errors, connect, shown
+from trailhound.cluster.client import cluster_errors, connect, redact_url
 from trailhound.cluster.templates import Names
 from trailhound.cluster.waiting import waiting
 from trailhound.engine.artifacts import Progress as Fetching
@@ -140,7 +140,7 @@ def _cluster(settings: Settings) -> dict[str, Any]:
     totals = stored["_all"]["primaries"]
     return {
         "state": "running",
-        "url": shown(settings.hosts[0]),
+        "url": redact_url(settings.hosts[0]),
         "version": version,
         "health": health["status"],
         "events": totals.get("docs", {}).get("count", 0),

@@ -106,9 +106,9 @@ def as_error(error: Exception | KeyboardInterrupt) -> BaseException:
         return error
     if type(error).__module__.startswith("opensearchpy"):
         # Not at the start: to import it takes longer than to show the help.
-        from trailhound.cluster.refusals import translate
+        from trailhound.cluster.refusals import from_response
 
-        return translate(error)  # type: ignore[arg-type]
+        return from_response(error)  # type: ignore[arg-type]
     if isinstance(error, OSError) and error.filename is not None:
         what, hint = os.fsdecode(error.filename), "check the path, its permissions and the disk"
         if isinstance(error, FileNotFoundError):

@@ -83,22 +83,22 @@ _TLS: tuple[tuple[str, str], ...] = (
 )
 
 
-def shown(url: str) -> str:
+def redact_url(url: str) -> str:
     """An address without user, password and query, fit for a message.
 
-    >>> shown("https://admin:secret@search.example:9200/x?a=b")
+    >>> redact_url("https://admin:secret@search.example:9200/x?a=b")
     'https://search.example:9200/x'
     """
     parts = urlsplit(url if "://" in url else f"http://{url}")
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
 
 
-def translate(error: OpenSearchException, url: str = "") -> ClusterError:
+def from_response(error: OpenSearchException, url: str = "") -> ClusterError:
     """What opensearch-py raised, as an error that says what happened and what to do.
 
     `url` is the cluster's address; a client made by `connect` knows it by itself.
     """
-    where = shown(getattr(error, "url", "") or url) if getattr(error, "url", "") or url else ""
+    where = redact_url(getattr(error, "url", "") or url) if getattr(error, "url", "") or url else ""
     product = getattr(error, "product", "") or "the cluster"
     place = f"{product} at {where}" if where else product
     if isinstance(error, NoConnection):
@@ -111,7 +111,7 @@ def translate(error: OpenSearchException, url: str = "") -> ClusterError:
             hint="check the address: --url or cluster.hosts",
         )
     status = error.status_code if isinstance(error.status_code, int) else 0
-    kind, reason = _said(error)
+    kind, reason = _reason_of(error)
     reason = reason or "no reason given"
     for applies, make in _REPLIES:
         if applies(status, kind, reason):
@@ -123,7 +123,7 @@ def is_index_block(error: TransportError) -> bool:
     """Whether a request was refused for a block on one index (read-only, metadata), not for a full
     disk, a block of the whole cluster or a permission.
     """
-    kind, reason = _said(error)
+    kind, reason = _reason_of(error)
     return (
         kind == "cluster_block_exception" and reason.startswith("index [") and "/12/" not in reason
     )
@@ -152,7 +152,7 @@ def cluster_errors(where: Settings | str = "") -> Iterator[None]:
         yield
     except OpenSearchException as error:
         url = where.hosts[0] if isinstance(where, Settings) else where
-        raise translate(error, url) from error
+        raise from_response(error, url) from error
 
 
 def _unreachable(error: NoConnection, place: str) -> ClusterError:
@@ -236,7 +236,7 @@ _REPLIES: tuple[tuple[_Applies, _Make], ...] = (
 """Which replies mean what, by status, error type and reason. The first that applies."""
 
 
-def _said(error: TransportError) -> tuple[str, str]:
+def _reason_of(error: TransportError) -> tuple[str, str]:
     """Type and reason of a reply: OpenSearch's, a cloud gateway's, or its bare text."""
     info = error.args[2] if len(error.args) > 2 else None  # where `.info` would raise
     reply: Any = info if isinstance(info, Mapping) else {}

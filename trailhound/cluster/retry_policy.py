@@ -14,7 +14,7 @@ from typing import TypeVar
 from opensearchpy.exceptions import ConnectionError as NoConnection
 from opensearchpy.exceptions import SSLError, TransportError
 
-from trailhound.cluster.refusals import translate
+from trailhound.cluster.refusals import from_response
 from trailhound.errors import ClusterUnreachableError
 
 T = TypeVar("T")
@@ -112,7 +112,7 @@ class RetryPolicy:
                 return call()
             except TransportError as error:
                 if not self._retry(error):
-                    raise translate(error) from error
+                    raise from_response(error) from error
                 since = since or time.monotonic()
-                self.wait(attempt, since, translate(error).message)
+                self.wait(attempt, since, from_response(error).message)
                 attempt += 1

@@ -18,7 +18,7 @@ from opensearchpy.exceptions import NotFoundError, RequestError, TransportError
 
 from trailhound.cluster import mappings
 from trailhound.cluster.dialect import OPENSEARCH, Dialect, dialect_of
-from trailhound.cluster.refusals import is_index_block, translate
+from trailhound.cluster.refusals import from_response, is_index_block
 from trailhound.errors import ForeignTemplateError, SettingsError
 from trailhound.settings import Settings
 
@@ -189,7 +189,7 @@ def _put_template(
     try:
         client.indices.put_index_template(name=name, body=wanted)
     except RequestError as error:
-        reason = translate(error).message
+        reason = from_response(error).message
         if "index.codec" not in reason:
             raise
         known = re.search(r"must be one of \[([^\]]+)\]", reason)
@@ -226,7 +226,7 @@ def _upgrade(client: OpenSearch, settings: Settings) -> list[Change]:
             client.indices.put_mapping(index=index, body=mapping(kind, dialect))
             changes.append(Change(index, "upgraded", "fields added to its mapping"))
         except RequestError as error:
-            changes.append(Change(index, "kept", translate(error).message))
+            changes.append(Change(index, "kept", from_response(error).message))
         except TransportError as error:
             if not is_index_block(error):
                 raise

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.detections import BUDGET, GRAVE_BUDGET, OURS, enricher, noise, recall
+from bench.detections import BUDGET, HIGH_SEVERITY_BUDGET, OURS, enricher, noise, recall
 from bench.recordings import enriched, ordinary, techniques, unmarked
 from bench.rule_replay import ReplayedPack, load_pack
 
@@ -31,4 +31,4 @@ def test_ordinary_days_keep_within_the_budget(pack: ReplayedPack) -> None:
     found = noise(pack, list(enriched(ordinary(20_000, seed=3), enricher())))
     assert found.events == 20_000
     assert found.rate() <= BUDGET
-    assert found.rate(grave=True) <= GRAVE_BUDGET
+    assert found.rate(severe=True) <= HIGH_SEVERITY_BUDGET

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from opensearchpy.exceptions import TransportError
 
-from trailhound.cluster.client import connect, translate
+from trailhound.cluster.client import connect, from_response
 from trailhound.errors import AccessDeniedError, SettingsError
 from trailhound.settings import Settings
 
@@ -121,7 +121,7 @@ def test_an_api_key_is_in_no_log_and_no_message(
     listener.status = 401
     with pytest.raises(TransportError) as caught:
         _send(settings)
-    meant = translate(caught.value)
+    meant = from_response(caught.value)
     assert "API key" in meant.message
     seen = f"{caplog.text}{connect(settings)!r}{caught.value!r}{meant!r}{meant.hint}{settings!r}"
     assert API_KEY not in seen
@@ -142,7 +142,7 @@ def test_a_message_names_the_product_that_answered(
         listener.status = 500
         with pytest.raises(TransportError) as caught:
             client.info()
-        return translate(caught.value).message
+        return from_response(caught.value).message
 
     assert refusal().startswith(f"the cluster at {listener.url} refused")
     listener.status, listener.names_itself = 200, header
@@ -257,7 +257,7 @@ def test_no_log_and_no_repr_holds_a_login_or_an_event(
     listener.status = 401
     with pytest.raises(TransportError) as caught:
         _send(settings)
-    meant = translate(caught.value)
+    meant = from_response(caught.value)
     assert isinstance(meant, AccessDeniedError)
     assert listener.url in meant.message
     seen = f"{caplog.text}{connect(settings)!r}{caught.value!r}{meant!r}"

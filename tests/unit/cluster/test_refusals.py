@@ -16,7 +16,7 @@ from opensearchpy.exceptions import (
 )
 from opensearchpy.exceptions import ConnectionError as NoConnection
 
-from trailhound.cluster.refusals import cluster_errors, shown, translate
+from trailhound.cluster.refusals import cluster_errors, from_response, redact_url
 from trailhound.errors import (
     AccessDeniedError,
     ClusterBlockedError,
@@ -169,7 +169,7 @@ REPLIES: list[tuple[TransportError, type[ClusterError], str, str]] = [
     ("error", "kind", "message", "hint"), REPLIES, ids=[message for _, _, message, _ in REPLIES]
 )
 def test_replies(error: TransportError, kind: type[ClusterError], message: str, hint: str) -> None:
-    meant = translate(error, URL)
+    meant = from_response(error, URL)
     assert type(meant) is kind
     assert message in meant.message
     assert "https://search.example:9200" in meant.message
@@ -178,7 +178,7 @@ def test_replies(error: TransportError, kind: type[ClusterError], message: str, 
 
 
 def test_the_status_is_kept() -> None:
-    meant = translate(_reply(404, "index_not_found_exception", "no such index [x]"))
+    meant = from_response(_reply(404, "index_not_found_exception", "no such index [x]"))
     assert isinstance(meant, RequestFailedError)
     assert meant.status == 404
     assert "trailhound init" in meant.hint
@@ -186,19 +186,19 @@ def test_the_status_is_kept() -> None:
 
 def test_something_else_that_answers() -> None:
     error = SerializationError("Unknown mimetype, unable to deserialize: text/html")
-    assert "is not an OpenSearch or Elasticsearch server" in translate(error, URL).message
+    assert "is not an OpenSearch or Elasticsearch server" in from_response(error, URL).message
 
 
 @pytest.mark.parametrize(
     "info", [None, [], "x", {"error": None}, {"error": {"root_cause": []}}, {"error": [1]}]
 )
 def test_odd_replies_make_an_error_all_the_same(info: Any) -> None:
-    assert isinstance(translate(TransportError(400, "odd", info)), RequestFailedError)
+    assert isinstance(from_response(TransportError(400, "odd", info)), RequestFailedError)
 
 
 def test_reasons_are_one_short_line_without_controls_and_logins() -> None:
     reason = "a\x1b[31m\nb http://u:hunter2@host/ " + "x" * 5000
-    message = translate(_reply(400, "x", reason)).message
+    message = from_response(_reply(400, "x", reason)).message
     assert message.isprintable()
     assert "hunter2" not in message
     assert len(message) < 700
@@ -223,4 +223,4 @@ def test_cluster_errors_name_the_cluster(where: Settings | str) -> None:
     ],
 )
 def test_shown_addresses_hold_no_login(url: str, without: str) -> None:
-    assert shown(url) == without
+    assert redact_url(url) == without

@@ -35,7 +35,7 @@ def test_a_monitor_searches_the_last_interval_and_triggers_on_any_hit() -> None:
     json.dumps(made)
 
 
-def test_every_level_has_a_severity_the_gravest_first() -> None:
+def test_every_level_has_a_severity_the_most_severe_first() -> None:
     assert [SEVERITY[level] for level in reversed(LEVELS)] == ["1", "2", "3", "4", "5"]
 
 

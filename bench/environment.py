@@ -1,4 +1,4 @@
-"""What the benchmarks stand on: an engine of their own, sample trails, finished bulk bodies."""
+"""The environment of the benchmarks: an engine, sample trails, finished bulk bodies."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class BenchEnvironment:
 
 
 @contextmanager
-def ground(url: str | None = None) -> Iterator[BenchEnvironment]:
+def environment(url: str | None = None) -> Iterator[BenchEnvironment]:
     """An engine that nothing else uses, with a folder; both gone at the end.
 
     Or the engine at `url`, on which only the benchmarks' own namespaces are touched.
@@ -75,9 +75,11 @@ def ground(url: str | None = None) -> Iterator[BenchEnvironment]:
 
 
 @contextmanager
-def fresh_namespace(ground: BenchEnvironment, name: str) -> Iterator[tuple[OpenSearch, Settings]]:
+def fresh_namespace(
+    benchmark: BenchEnvironment, name: str
+) -> Iterator[tuple[OpenSearch, Settings]]:
     """Templates put, no index yet; everything removed afterwards."""
-    settings = ground.settings(name)
+    settings = benchmark.settings(name)
     client = connect(settings)
     templates.init(client, settings)
     try:
@@ -95,7 +97,7 @@ def names_of(client: OpenSearch, pattern: str) -> list[str]:
 
 
 def quiet_enricher(settings: Settings) -> Enricher:
-    """The enricher in force; what it lacks is the benchmark's business."""
+    """The enricher of the settings; missing files are ignored."""
     return enricher_from(settings, print)
 
 
