@@ -111,11 +111,10 @@ class _Search:
                 for back in range(self._anomaly.weeks + 1)
             ]
             until = max(end for _, end in intervals)
-            horizon = min(since for since, _ in intervals) - self._anomaly.weeks * WEEK, until
             principals = self._principals(touched)
             while batch := list(islice(principals, BATCH)):
                 who = of_groups(self._anomaly.group_by, batch)
-                first = self._first_seen([who, during(horizon)])
+                first = self._first_seen(batch, [who, during((0, until))])
                 measured = self.measured([who, any_of(weeks)], by_principal=True)
                 for key, of_key in groupby(measured, key=lambda each: each[1]):
                     if key in first:
@@ -188,13 +187,23 @@ class _Search:
         for bucket in self._snapshot.buckets(query, self._by()):
             yield self._key(bucket["key"])
 
-    def _first_seen(self, filters: Sequence[Query]) -> dict[GroupKey, int]:
-        """The time of each principal's first event under the filters."""
+    def _first_seen(
+        self, principals: Iterable[GroupKey], filters: Sequence[Query]
+    ) -> dict[GroupKey, int]:
+        """The time of each of these principals' first event under the filters.
+
+        However long ago: within the weeks of the baseline alone, an hour's result would depend on
+        which other hours are evaluated with it.
+        """
         if not self._matching.counted_by_engine(*filters):
             seen: dict[GroupKey, int] = {}
-            for hit in self._matching.hits(*filters):
+            missing = set(principals)
+            for hit in self._matching.hits(*filters):  # the earliest first
                 for key in self._keys(hit):
                     seen.setdefault(key, int(hit["sort"][0]))
+                    missing.discard(key)
+                if not missing:
+                    break
             return seen
         first = {"first": {"min": {"field": "@timestamp"}}}
         found = self._snapshot.buckets(self._matching.where(*filters), self._by(), first)
