@@ -21,6 +21,8 @@ from trailhound.sample import SampleSummary
 
 RESULTS = Path(__file__).parent / "results.json"
 MB = 1_000_000
+MINUTES = 10.0
+"""Of soak and delay, by default."""
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -32,7 +34,7 @@ class Bench:
     benchmark: BenchEnvironment
     events: int
     rounds: int
-    minutes: float = 10.0
+    minutes: float | None = None
     refresh: str = "30s"
     results: dict[str, Any] = field(default_factory=dict)
     _trails: dict[tuple[int, int | None], Path] = field(default_factory=dict)
@@ -81,12 +83,13 @@ class Bench:
         self._note("memory", found, f"peak memory: {peaks}; ratio {found['ratio']:.2f} (≤ 1.15)")
 
     def soak(self) -> None:
-        found = soak.soak(self.benchmark, self.minutes)
+        minutes = self.minutes or MINUTES
+        found = soak.soak(self.benchmark, minutes)
         parts = ", ".join(
             f"{name} {found[name]['second_fifth']:.0f} → {found[name]['last_fifth']:.0f}"
             for name in ("memory", "threads", "files")
         )
-        line = f"{self.minutes:g} minutes, {found['events']:,} events, all in once: {parts}"
+        line = f"{minutes:g} minutes, {found['events']:,} events, all in once: {parts}"
         self._note("soak", found, line)
         console.print("  memory in MB; medians of the second and of the last fifth of the time")
 
@@ -102,7 +105,9 @@ class Bench:
         self.results["plan"] = asdict(measured)
 
     def delay(self) -> None:
-        found = delay.delays(self.benchmark, self.minutes * 60 / len(delay.RATES), self.refresh)
+        found = delay.delays(
+            self.benchmark, (self.minutes or MINUTES) * 60 / len(delay.RATES), self.refresh
+        )
         console.print(f"created → searchable, refreshed every {self.refresh}", style="bold")
         for rate in map(str, delay.RATES):
             each = found[rate]
@@ -119,6 +124,14 @@ class Bench:
             f"median {found['median']:.1f} s, worst {found['worst']:.1f} s"
         )
         self._note("notify-delay", found, line)
+        if "interval" in found:
+            parts = [("searchable after", "searchable"), ("notified after due", "due_to_notified")]
+            for words, name in parts:
+                each = found[name]
+                console.print(
+                    f"  {words}: median {each['median']:.1f} s, worst {each['worst']:.1f} s"
+                )
+            console.print(f"  and the wait for the rule: up to {found['interval']:.0f} s")
 
     def rules(self) -> None:
         self.results["rules"] = rules.costs(self.benchmark, self.events, self.rounds, console.print)
@@ -174,7 +187,7 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=3, help="the median of so many is quoted")
     parser.add_argument(
-        "--minutes", type=float, default=10.0, help="of soak, delay and notify-delay"
+        "--minutes", type=float, help=f"of soak and delay ({MINUTES:g}), and of notify-delay"
     )
     parser.add_argument("--refresh", default="30s", help="index.refresh_interval of delay")
     parser.add_argument(

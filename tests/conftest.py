@@ -19,6 +19,14 @@ pytest_plugins = ["tests.helpers.fixtures_s3"]
 TESTS = Path(__file__).parent
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 ORDER = ("unit", "integration", "faults", "scenarios")
+LONGEST = (
+    *("test_health", "test_engine", "test_backend_laws", "test_backfill", "test_selections"),
+    *("test_sqs_feed", "test_secured_commands", "test_secured", "test_corpus", "test_products"),
+    *("test_kill", "test_bulk_faults", "test_daemon_faults", "test_daemon_storms"),
+    *("test_day", "test_three_nodes", "test_documented_commands", "test_after_upgrade"),
+)
+"""Files that take longest (`--durations=0`): first of their folder, so that no worker is left with
+one of them at the end."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -42,8 +50,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Unit tests first, then integration, then faults: the cheapest first. Each test gets its
-    folder's name as a marker, for `pytest -m unit`.
+    """Unit tests first, then integration, then faults: the cheapest first; within a folder those
+    of `LONGEST`. Each test gets its folder's name as a marker, for `pytest -m unit`.
 
     The workers take whole files (`--dist loadfile`), for what a file's tests share.
     """
@@ -57,9 +65,12 @@ def _folder(item: pytest.Item) -> str:
     return item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
 
 
-def _rank(item: pytest.Item) -> int:
-    folder = _folder(item)
-    return ORDER.index(folder) if folder in ORDER else len(ORDER)
+def _rank(item: pytest.Item) -> tuple[int, int]:
+    folder, file = _folder(item), item.path.stem
+    return (
+        ORDER.index(folder) if folder in ORDER else len(ORDER),
+        LONGEST.index(file) if file in LONGEST else len(LONGEST),
+    )
 
 
 @pytest.fixture(scope="session")

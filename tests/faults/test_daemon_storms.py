@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,9 +24,9 @@ from tests.faults.proxy import (
     Replace,
     Request,
 )
-from tests.faults.test_daemon_faults import daemon, everything_is_in, filled
+from tests.faults.test_daemon_faults import daemon, environment, everything_is_in, filled
 from tests.helpers.engines import running_engine
-from tests.helpers.processes import start
+from tests.helpers.processes import CHECKOUT, start
 from tests.helpers.queues import Queue, until
 from tests.helpers.trails import own_settings, prepared
 from trailhound.cluster import templates
@@ -117,6 +118,45 @@ def test_an_engine_killed_at_random_moments_under_load(
                     assert process.poll() is None
                 until(lambda: queue.left() == 0, "an empty queue")
         everything_is_in(settings, ids)
+
+
+def test_clocks_that_are_wrong_and_step(
+    s3: S3Client,
+    bucket: str,
+    s3_endpoint: str,
+    queue: Queue,
+    settings: Settings,
+    tmp_path: Path,
+) -> None:
+    """One is two hours ahead and falls back, one behind and jumps ahead, in the middle."""
+    ids = filled(s3, bucket, queue, random.Random(29))
+    total = queue.left()
+    clocks = [tmp_path / "ahead", tmp_path / "behind"]
+    living: list[subprocess.Popen[bytes]] = []
+    try:
+        for clock, offset in zip(clocks, (7200, -7200), strict=True):
+            clock.write_text(str(offset))
+            env = environment(s3_endpoint) | {
+                "TRAILHOUND_TEST_CLOCK": str(clock),
+                "PYTHONPATH": f"{CLOCK}{os.pathsep}{CHECKOUT}",
+            }
+            living.append(start(settings, "run", "--queue", queue.name, env=env))
+        until(lambda: queue.left() < total * 0.7, "some of it done")
+        for clock, offset in zip(clocks, (-3600, 86_400), strict=True):
+            clock.write_text(str(offset))
+        until(lambda: queue.left() == 0, "an empty queue")
+        said = []
+        for process in living:
+            process.send_signal(signal.SIGTERM)
+            said.append(process.communicate(timeout=60)[1])
+            assert process.returncode == 0, said[-1].decode()[-2000:]
+    finally:
+        for process in living:
+            process.kill()
+    # They did live by those clocks: the first lines are two hours apart from each other's.
+    hours = sorted(int(each.split(b'"time": "')[1][11:13]) for each in said)
+    assert (hours[1] - hours[0]) % 24 in (4, 20), hours
+    everything_is_in(settings, ids)
 
 
 def test_the_holder_of_the_lease_is_killed(settings: Settings, tmp_path: Path) -> None:

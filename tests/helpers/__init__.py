@@ -10,6 +10,7 @@ engines             real engines on ports of their own; removes a namespace
 event_store         events put straight into daily indices, without a trail file
 findings            rules and findings about events that are in the index
 fixtures_s3         an S3 and STS server (moto), and the requests made to it
+forks               a process that has Trailhound imported and forks one for each command
 hand_feed           a feed that a test drives
 installation        one namespace with all its sources and channels, driven by commands
 killed_runs         backfills in processes that end, or are killed at a given request

@@ -18,7 +18,7 @@ from urllib.error import HTTPError
 import yaml
 from opensearchpy import OpenSearch
 
-from tests.helpers.processes import CHECKOUT, PROGRAM, environment, printed, run
+from tests.helpers.processes import printed, run, start
 from tests.helpers.receiver import Received
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
@@ -111,15 +111,7 @@ class Installation:
         """`trailhound run`; killed at the end, if it still runs. It logs into a file."""
         log = self.folder / f"daemon-{len(self.logs)}.log"
         self.logs.append(log)
-        with log.open("wb") as out:
-            process = subprocess.Popen(
-                [*PROGRAM, "run", *arguments, "--config", str(self.file)],
-                cwd=CHECKOUT,
-                env=environment(self.settings, {}),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-            )
+        process = start(self.settings, "run", *arguments, "--config", self.file, log=log)
         try:
             yield process
         finally:

@@ -7,14 +7,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from tests.helpers import forks
+from tests.helpers.forks import CHECKOUT as CHECKOUT
 from trailhound.settings import Settings
 
 PROGRAM = (sys.executable, "-m", "trailhound.cli.main")
-CHECKOUT = Path(__file__).parents[2]
+LONGEST = 240
+"""Seconds until a command counts as hanging."""
 
 
 def environment(settings: Settings, more: Mapping[str, str]) -> dict[str, str]:
@@ -35,29 +39,41 @@ def run(
     env: Mapping[str, str] = MappingProxyType({}),
 ) -> subprocess.CompletedProcess[bytes]:
     """A command, run to its end; `env` is added to its environment."""
+    given = [str(each) for each in arguments]
+    if forks.can_run(env):
+        return forks.run(given, environment(settings, env), stdin, LONGEST)
     return subprocess.run(
-        [*PROGRAM, *map(str, arguments)],
+        [*PROGRAM, *given],
         cwd=CHECKOUT,
         env=environment(settings, env),
         input=stdin,
         capture_output=True,
-        timeout=240,
+        timeout=LONGEST,
         check=False,
     )
 
 
 def start(
-    settings: Settings, *arguments: str | Path, env: Mapping[str, str] = MappingProxyType({})
+    settings: Settings,
+    *arguments: str | Path,
+    env: Mapping[str, str] = MappingProxyType({}),
+    log: Path | None = None,
 ) -> subprocess.Popen[bytes]:
-    """A command, started; its output waits in pipes."""
-    return subprocess.Popen(
-        [*PROGRAM, *map(str, arguments)],
-        cwd=CHECKOUT,
-        env=environment(settings, env),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    """A command, started; its output waits in pipes, or goes into a file."""
+    given = [str(each) for each in arguments]
+    with log.open("ab") if log is not None else nullcontext() as file:
+        if forks.can_run(env):
+            return forks.Forked(
+                given, environment(settings, env), log=None if file is None else file.fileno()
+            )
+        return subprocess.Popen(
+            [*PROGRAM, *given],
+            cwd=CHECKOUT,
+            env=environment(settings, env),
+            stdin=subprocess.DEVNULL,
+            stdout=file or subprocess.PIPE,
+            stderr=file or subprocess.PIPE,
+        )
 
 
 def printed(stdout: bytes) -> dict[str, Any]:

@@ -40,7 +40,7 @@ ACCOUNT = "111122223333"
 
 @pytest.fixture
 def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
-    return own_settings(engine, namespace, tmp_path / "home")
+    return own_settings(engine, namespace, tmp_path / "home", index={"refresh_interval": "1s"})
 
 
 @pytest.fixture

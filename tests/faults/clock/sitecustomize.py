@@ -3,16 +3,21 @@
 Python imports this before anything else where its folder is on PYTHONPATH. `TRAILHOUND_TEST_CLOCK`
 names a file with the seconds to add to the wall clock now. The monotonic clock stays as it is,
 as it does where an administrator or NTP steps a machine's clock.
+
+`datetime.datetime` stays the class that it is: msgspec and others know it by identity, and would
+refuse to read documents into the fields of a subclass.
 """
 
 from __future__ import annotations
 
+import ctypes
 import datetime
+import gc
 import os
 import time
+from typing import Any
 
 _real_time, _real_time_ns = time.time, time.time_ns
-_Real = datetime.datetime
 
 
 def _offset() -> float:
@@ -23,24 +28,23 @@ def _offset() -> float:
         return 0.0
 
 
-class _Instances(type):
-    def __instancecheck__(cls, instance: object) -> bool:
-        return isinstance(instance, _Real)
+def _now(cls: type[datetime.datetime], tz: datetime.tzinfo | None = None) -> datetime.datetime:
+    return cls.fromtimestamp(time.time(), tz)
 
 
-class SteppedDatetime(_Real, metaclass=_Instances):
-    """`datetime.datetime` whose now is that of the stepped clock."""
+def _utcnow(cls: type[datetime.datetime]) -> datetime.datetime:
+    return cls.fromtimestamp(time.time(), datetime.UTC).replace(tzinfo=None)
 
-    @classmethod
-    def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:  # type: ignore[override]
-        return _Real.fromtimestamp(time.time(), tz)
 
-    @classmethod
-    def utcnow(cls) -> datetime.datetime:  # type: ignore[override]
-        return _Real.fromtimestamp(time.time(), datetime.UTC).replace(tzinfo=None)
+def _replace(kind: type, name: str, method: Any) -> None:
+    """Set a class method of a class that Python itself takes for immutable."""
+    (members,) = gc.get_referents(kind.__dict__)
+    members[name] = classmethod(method)
+    ctypes.pythonapi.PyType_Modified(ctypes.py_object(kind))
 
 
 if "TRAILHOUND_TEST_CLOCK" in os.environ:
     time.time = lambda: _real_time() + _offset()
     time.time_ns = lambda: _real_time_ns() + int(_offset() * 1e9)
-    datetime.datetime = SteppedDatetime  # type: ignore[misc]
+    _replace(datetime.datetime, "now", _now)
+    _replace(datetime.datetime, "utcnow", _utcnow)

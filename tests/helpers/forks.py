@@ -1,0 +1,239 @@
+"""Processes of Trailhound without the start of an interpreter.
+
+A command's imports take most of a second, and the tests run hundreds of commands. A process that
+has everything imported forks one for each: it has its own memory, environment, working directory,
+standard streams, signals and exit code, as any other.
+
+`python -m tests.helpers.forks SOCKET` is that process; it ends when its standard input does.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import json
+import os
+import pkgutil
+import random
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[2]
+_LENGTH = struct.Struct("!I")
+
+
+def can_run(env: Iterable[str]) -> bool:
+    """Whether a forked process takes these variables: others may concern the interpreter, the C
+    library or the loader, which read them at their own start."""
+    return hasattr(socket, "send_fds") and all(
+        name.startswith(("TRAILHOUND_", "AWS_")) for name in env
+    )
+
+
+class Forked(subprocess.Popen[bytes]):
+    """`trailhound` with these arguments and exactly this environment; used as any `Popen`.
+
+    Its standard output and error are pipes, or both are `log`.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        env: Mapping[str, str],
+        *,
+        stdin: int | None = None,
+        log: int | None = None,
+    ) -> None:
+        # What `Popen` itself sets; it is not called, for it would start an interpreter.
+        self.args = ["trailhound", *arguments]
+        self.stdin = self.stdout = self.stderr = None
+        self.returncode: int | None = None
+        self.text_mode = self.encoding = self.errors = self._input = None
+        self._child_created, self._communication_started = True, False
+        self._ended = socket.socket(socket.AF_UNIX)
+        self._ended.connect(_server())
+        request = json.dumps([list(arguments), dict(env)]).encode()
+        with ExitStack() as ours:
+            if stdin is None:
+                stdin = os.open(os.devnull, os.O_RDONLY)
+                ours.callback(os.close, stdin)
+            files = [stdin, log, log]
+            if log is None:
+                for number, name in ((1, "stdout"), (2, "stderr")):
+                    read, write = os.pipe()
+                    setattr(self, name, os.fdopen(read, "rb"))
+                    ours.callback(os.close, write)
+                    files[number] = write
+            socket.send_fds(self._ended, [_LENGTH.pack(len(request))], files)  # type: ignore[arg-type]
+            self._ended.sendall(request)
+            self.pid = _number(self._ended)
+
+    def poll(self) -> int | None:
+        if self.returncode is None and select.select([self._ended], [], [], 0)[0]:
+            self.returncode = _number(self._ended)
+            self._ended.close()
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            select.select([self._ended], [], [], timeout)
+        code = self.poll()
+        if code is None:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0)
+        return code
+
+    def _internal_poll(self, *_: object, **__: object) -> int | None:
+        return self.poll()
+
+
+def run(
+    arguments: Sequence[str], env: Mapping[str, str], stdin: bytes, timeout: float
+) -> subprocess.CompletedProcess[bytes]:
+    """A command, to its end. Raises `TimeoutExpired`; the command is killed then."""
+    with tempfile.TemporaryFile() as given:
+        given.write(stdin)
+        given.seek(0)
+        process = Forked(arguments, env, stdin=given.fileno())
+    try:
+        out, err = process.communicate(timeout=timeout)
+    finally:
+        process.kill()
+    return subprocess.CompletedProcess(process.args, process.wait(), out, err)
+
+
+@cache
+def _server() -> str:
+    """The socket of this process's own server, which is started once."""
+    address = f"{tempfile.mkdtemp(prefix='forks-')}/socket"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.helpers.forks", address],
+        cwd=CHECKOUT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+
+    def end() -> None:
+        process.stdin.close()  # type: ignore[union-attr]
+        process.wait()
+
+    atexit.register(end)
+    return address
+
+
+def _read(connection: socket.socket, size: int) -> bytes:
+    found = b""
+    while len(found) < size:
+        part = connection.recv(size - len(found))
+        if not part:
+            raise ConnectionError("the other side is gone")
+        found += part
+    return found
+
+
+def _number(connection: socket.socket) -> int:
+    return int(struct.unpack("!i", _read(connection, 4))[0])
+
+
+# The server.
+
+
+def _serve(address: str) -> None:
+    for package in ("trailhound.cli", "trailhound.app", "ingest", "detections", "dashboards"):
+        module = importlib.import_module(package)
+        for each in pkgutil.walk_packages(module.__path__, f"{package}."):
+            importlib.import_module(each.name)
+    assert threading.active_count() == 1, "a fork would leave locks of other threads held"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen(64)
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        while True:
+            readable, _, _ = select.select([listener.fileno(), 0], [], [])
+            if 0 in readable:
+                Path(address).unlink()
+                Path(address).parent.rmdir()
+                return
+            connection, _ = listener.accept()
+            if os.fork() == 0:
+                listener.close()
+                try:
+                    _answer(connection)
+                finally:
+                    os._exit(0)
+            connection.close()
+            _forget_the_ended()
+
+
+def _forget_the_ended() -> None:
+    try:
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
+    except ChildProcessError:
+        pass
+
+
+def _answer(connection: socket.socket) -> None:
+    """Fork the command, tell its pid, wait for it, tell its exit code (negative: its signal)."""
+    size, files, _, _ = socket.recv_fds(connection, _LENGTH.size, 3)
+    arguments, env = json.loads(_read(connection, _LENGTH.unpack(size)[0]))
+    pid = os.fork()
+    if pid == 0:
+        connection.close()
+        _become(arguments, env, files)
+    for file in files:
+        os.close(file)
+    connection.sendall(struct.pack("!i", pid))
+    _, status = os.waitpid(pid, 0)
+    connection.sendall(struct.pack("!i", os.waitstatus_to_exitcode(status)))
+
+
+def _become(arguments: list[str], env: dict[str, str], files: list[int]) -> None:
+    """The command, to the end of this process."""
+    code = 1
+    try:
+        for number, file in enumerate(files):
+            os.dup2(file, number)
+            os.close(file)
+        # Anew: the server's own have seen whether its files can be sought in.
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", 1, errors="backslashreplace", closefd=False)  # noqa: SIM115
+        os.environ.clear()
+        os.environ.update(env)
+        random.seed()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.argv = ["trailhound", *arguments]
+        from trailhound.cli.main import run as trailhound
+
+        trailhound()
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BaseException:  # noqa: BLE001 - as the interpreter would
+        traceback.print_exc()
+    finally:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(code)
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1])
