@@ -1,4 +1,4 @@
-"""Where a call came from: `sourceIPAddress`, which is an address, a service, or neither."""
+"""Parses `sourceIPAddress`: an IP address, a service, or neither."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ INTERNAL_NETWORKS: tuple[IPv4Network | IPv6Network, ...] = (
     IPv6Network("fec0::/10"),  # site-local, deprecated
     IPv6Network("ff00::/8"),  # multicast
 )
-"""What is not external. A table of our own: `ipaddress.is_private` changes with Python's version,
-counts the documentation ranges in (recordings use them for outside addresses: external here) and
-leaves 100.64.0.0/10 out. Reserved 240.0.0.0/4 is no private range, so external."""
+"""Ranges that are not external. `ipaddress.is_private` depends on the Python version, includes
+the documentation ranges (recordings use them for outside addresses: external here) and excludes
+100.64.0.0/10. Reserved 240.0.0.0/4 is no private range, so external."""
 
 AWS_DOMAINS = (
     "amazonaws.com",
@@ -49,7 +49,7 @@ AWS_DOMAINS = (
     "aws.internal",
 )
 """Hosts under these are AWS services: the suffixes of every partition in botocore's
-`partitions.json`, the consoles' domains, and the name that AWS uses inside."""
+`partitions.json`, the consoles' domains, and the name that AWS uses internally."""
 
 LONGEST = 255  # a host name's limit; lists of addresses are cut into parts first
 
@@ -101,10 +101,10 @@ def is_external(address: IPv4Address | IPv6Address) -> bool:
 
 
 def parse(text: str) -> IPv4Address | IPv6Address | None:
-    """The address a text spells, or `None`.
+    """The address in a text, or `None`.
 
     An IPv4-mapped IPv6 address is the IPv4 one, as OpenSearch's `ip` field stores it. Leading
-    zeros (`035.249.1.2`, which OpenSearch refuses) are read as decimal.
+    zeros (`035.249.1.2`, which OpenSearch rejects) are read as decimal.
     """
     if _DOTTED.fullmatch(text):
         text = _LEADING_ZEROS.sub("", text)
@@ -114,15 +114,15 @@ def parse(text: str) -> IPv4Address | IPv6Address | None:
         return None
     if isinstance(address, IPv6Address):
         if address.scope_id:
-            return None  # an `ip` field takes no zone: `origin` leaves it out
+            return None  # an `ip` field does not accept a zone: `origin` removes it
         return address.ipv4_mapped or address
     return address
 
 
 def origin(text: str) -> Origin:
-    """What `sourceIPAddress` says. Of several addresses, the first external one, else the first.
+    """The origin in `sourceIPAddress`. Of several, the first external one, else the first.
 
-    An address may have a port, brackets or an IPv6 zone (`fe80::1%eth0`), which are left out.
+    An address may have a port, brackets or an IPv6 zone (`fe80::1%eth0`), which are removed.
 
     >>> origin("10.0.0.7, 203.0.113.9")
     Origin(ip='203.0.113.9', host='', external=True)

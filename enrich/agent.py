@@ -10,7 +10,7 @@ from enrich.address import AWS_DOMAINS
 Kind = Literal["console", "cli", "sdk", "iac", "service", "offensive", "browser", "other"]
 
 LONGEST = 2048
-"""Characters of a user agent that are looked at."""
+"""Characters of a user agent that are parsed."""
 LONGEST_VERSION = 64
 
 
@@ -31,7 +31,7 @@ def _rule(pattern: str, name: str, kind: Kind) -> tuple[re.Pattern[str], str, Ki
 
 
 RULES: tuple[tuple[re.Pattern[str], str, Kind], ...] = (
-    # Attack tools first: they run on the SDKs that the rules further down would name.
+    # Attack tools first: they use SDKs, which the patterns below would match.
     _rule(r"\bpacu\b", "Pacu", "offensive"),
     _rule(r"stratus-red-team", "Stratus Red Team", "offensive"),
     _rule(r"exec-env/grimoire\w*|\bgrimoire", "Grimoire", "offensive"),
@@ -67,7 +67,7 @@ RULES: tuple[tuple[re.Pattern[str], str, Kind], ...] = (
     _rule(r"aws-sam-cli", "AWS SAM CLI", "iac"),
     _rule(r"\bsaltstack", "Salt", "iac"),
     _rule(r"hashicorp", "HashiCorp", "iac"),
-    # The console, through its hosts and its back ends.
+    # The console, by its hosts and back ends.
     _rule(
         r"^\[?(?:console|signin)\.(?:[\w-]+\.)?(?:amazonaws|aws\.amazon)[\w-]*\.(?:com|cn|eu)",
         "",
@@ -111,7 +111,7 @@ RULES: tuple[tuple[re.Pattern[str], str, Kind], ...] = (
     _rule(r"aws-sdk-android", "AWS SDK for Android", "sdk"),
     _rule(r"aws-sdk-[a-z]+", "AWS SDK", "sdk"),
     _rule(r"aws-internal", "AWS Internal", "service"),
-    # Browsers: those that pose as Chrome before Chrome, Chrome before Safari.
+    # Browsers: those that contain Chrome before Chrome, Chrome before Safari.
     _rule(r"\bedge?\b", "Edge", "browser"),
     _rule(r"\bopr\b|\bopera\b", "Opera", "browser"),
     _rule(r"firefox", "Firefox", "browser"),
@@ -129,7 +129,7 @@ RULES: tuple[tuple[re.Pattern[str], str, Kind], ...] = (
 """Pattern, name (empty: as the text has it) and kind; the first that is found decides."""
 
 _COMMAND = re.compile(r"md/command#\S*")
-"""The command line's own command (`md/command#redshift-serverless.list…`): no tool's name."""
+"""The AWS CLI's command (`md/command#redshift-serverless.list…`), which is not a tool's name."""
 _FIRST_WORD = re.compile(rf"\[?([^\s/\],;(]{{1,100}})(?:{_VERSION})?")
 _MATCHED_NAME = re.compile(r"[\w.-]+")
 

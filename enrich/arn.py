@@ -43,7 +43,7 @@ LEAVES: dict[str, dict[str, str]] = {
 LAST_PART = frozenset({"user", "role", "group", "policy", "snapshot", "account"})
 """Leaves whose name is the last part of a path (`role/team/Ops`); others are the first."""
 WHOLE_PATH = frozenset({"kms_key", "parameter", "trail", "repository", "secret", "log_group"})
-"""Leaves whose name holds slashes itself."""
+"""Leaves whose name may contain slashes."""
 
 _SECRET_SUFFIX = re.compile(r"-[A-Za-z0-9]{6}$")  # Secrets Manager appends it to the name
 _ACCOUNT = re.compile(r"[0-9]{12}")
@@ -60,7 +60,7 @@ def arn_parts(arn: str) -> Pairs:
     >>> arn_parts("arn:aws:sts::123456789012:assumed-role/Ops/alice")
     (('role', 'Ops'),)
     """
-    if arn.startswith("arn:aws:s3:::"):  # cheap to read, and as many as there are objects
+    if arn.startswith("arn:aws:s3:::"):  # a fast path, since there is one for each object
         bucket, _, key = arn[13:].partition("/")
         if key and key != "*" and bucket:
             return (("bucket", bucket), ("object_key", key))

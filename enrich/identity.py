@@ -34,7 +34,7 @@ _NO_RECORD = RecordView()
 
 
 class Identity(NamedTuple):
-    """`name` is empty where the record names nobody."""
+    """`name` is empty if the record has none."""
 
     user_type: str
     name: str
@@ -42,9 +42,9 @@ class Identity(NamedTuple):
 
 
 def identity(caller: Caller, view: RecordView = _NO_RECORD) -> Identity:
-    """Who acted, from `userIdentity` and, where it names nobody, the rest of the record.
+    """Who acted, from `userIdentity` or, if it has no name, from the rest of the record.
 
-    An identifier (a UUID, as Identity Center has for its users) is taken only where the record
+    An identifier (a UUID, as Identity Center has for its users) is used only if the record
     has no name at all.
 
     >>> identity(Caller(type="AssumedRole", arn="arn:aws:sts::1:assumed-role/Ops/alice"))
@@ -167,6 +167,6 @@ _ANY: tuple[Rule, ...] = (
     _principal_id,
     _account,
 )
-"""What is tried last, and for types unknown or missing."""
+"""Tried last, and for unknown or missing types."""
 _NO_PERSON = frozenset({_invoked_by, _principal_id, _credential, _account})
 """Rules that are better than no identifier of a person, and worse than one."""

@@ -1,4 +1,4 @@
-"""A cache that stays flat: bounded in entries and in the size of a key."""
+"""A cache, bounded in entries and in the size of a key."""
 
 from __future__ import annotations
 

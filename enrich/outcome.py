@@ -10,7 +10,7 @@ from enrich.memo import Memo
 from enrich.view import RecordView, part
 
 _SELF_REPORTING = frozenset({"signin", "grafana"})
-"""Services that say the result in the event's own body."""
+"""Services that report the result in the body of the event."""
 _STATUS = re.compile(
     r"(?:HTTP(?:/[0-9.]+)?[ _-]?)?([0-9]{1,9})(?:\.0+)?(?:[ :_-].*)?", re.IGNORECASE | re.DOTALL
 )
@@ -27,7 +27,7 @@ _RESULTS = {
 
 
 def reports_result(source: str, name: str) -> bool:
-    """Whether the event's own body says the result, as sign-in events do."""
+    """Whether the body of the event reports the result, as sign-in events do."""
     return name == "ConsoleLogin" or service(source) in _SELF_REPORTING
 
 
@@ -80,6 +80,6 @@ def failed(view: RecordView) -> bool:
 
 
 def _said(body: Any, name: str) -> str:
-    """`success`, `failure`, or nothing, as the body says under a name."""
+    """`success`, `failure`, or nothing, from a field of the body."""
     value = body.get(name) if isinstance(body, dict) else None
     return _RESULTS.get(value.lower(), "") if isinstance(value, str) else ""

@@ -1,9 +1,9 @@
-"""Ids that say themselves what they name (`i-0a1b…`, `vol-…`, ARNs), wherever a call has them.
+"""Finds ids whose form shows what they name (`i-0a1b…`, `vol-…`, ARNs), anywhere in a call.
 
 Some 120 services take ids of EC2 (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/resource-ids.html)
 under names of their own, at any depth, more of them each year; so these are found by their form in
 the raw JSON and not by path. Form is strict: a whole JSON text, with the 8 or 17 hexadecimal digits
-that EC2 gives. Policies are texts within texts: what they name is not taken for what is touched.
+that EC2 gives. Policies are texts within texts: what they name does not count as touched.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ these."""
 
 _OTHERS = frozenset(prefix.encode() for prefix in OTHERS)
 _HINT = re.compile(rb'-[0-9a-f]{8}(?:[0-9a-f]{9})?"')
-"""What every id ends in: cheaper to look for than the whole."""
+"""The end of every id: faster to search than the whole pattern."""
 # Any prefix is matched and then looked up: ten times as fast as their alternatives.
 _ID = re.compile(rb'"([a-z][a-z-]*-[0-9a-f]{8}(?:[0-9a-f]{9})?)"')
 _ARN_HINT = re.compile(rb'"arn:aws')
@@ -54,26 +54,26 @@ def read_ids(
     """Adds what the ids in request and response name, each leaf's values once."""
     if len(request) > _SHORTEST:
         if _HINT.search(request):
-            _gather(_ID.findall(request), found, asked=True)
+            _gather(_ID.findall(request), found, request=True)
         if _ARN_HINT.search(request):
             for match in _ARN.findall(request):
                 arns.setdefault(match.decode(), "")
     if len(response) > _SHORTEST and _HINT.search(response):
-        _gather(_ID.findall(response), found, asked=False)
+        _gather(_ID.findall(response), found, request=False)
 
 
 _SHORTEST = 16
-"""No body that holds an id is shorter."""
+"""The minimum length of a body with an id."""
 _LOOKED_THROUGH = 300
 """Doubles past so many values are dropped when they are written."""
 
 
-def _gather(matches: list[bytes], found: dict[str, list[str]], *, asked: bool) -> None:
+def _gather(matches: list[bytes], found: dict[str, list[str]], *, request: bool) -> None:
     for match in dict.fromkeys(matches):
         prefix = match.rpartition(b"-")[0]
         leaf = LEAVES.get(prefix)
         if leaf is None:
-            if not asked or prefix not in _OTHERS:
+            if not request or prefix not in _OTHERS:
                 continue
             leaf = "id"
         text = match.decode()

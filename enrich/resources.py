@@ -84,7 +84,7 @@ class Source(NamedTuple):
 
 
 Plan = tuple[Source, ...]
-"""What to read for a call; empty for calls that the table does not know."""
+"""What to read for a call; empty for calls that are not in the table."""
 
 _FIELDS = {
     "request": "requestParameters",
@@ -118,7 +118,7 @@ def has_ids(source: str) -> bool:
 
 
 def resources(view: RecordView, reading: Plan, *, ids: bool = False) -> Found:
-    """The leaves and values that a call touches, in the order of mention.
+    """The leaves and values that a call touches, in order of appearance.
 
     `ids`: look for ids by their form as well (`resource_ids`).
     """

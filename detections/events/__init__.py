@@ -1,1 +1,1 @@
-"""Reading events from the index: all of what is asked for, or an error."""
+"""Reads events from the index: complete results, or an error."""

@@ -1,4 +1,4 @@
-"""Where on the time of events a span has its events: the stretches to look at and around."""
+"""The intervals of event time in which a span has its events."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from detections.span import Span
 from trailhound.cluster.reader import Snapshot
 
 MOST = 16
-"""Stretches; each costs a few requests, what lies between two that are joined a longer look."""
+"""Maximum intervals: each takes a few requests; joined ones also search the time between."""
 
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """Milliseconds, both ends included: the first event in the span, and one reach past the last.
+    """Milliseconds, both ends included: from the first event in the span to `reach` after the last.
 
-    What ends in it may hold an event of the span.
+    Windows that end in it may contain an event of the span.
     """
 
     since: int
@@ -26,7 +26,7 @@ class Anchor:
 
 
 def anchors(snapshot: Snapshot, span: Span, touched: Query, reach: int) -> Iterator[Anchor]:
-    """The stretches, in order, so far apart that what lies within `reach` of one meets no other.
+    """The intervals, in order, more than `reach` apart.
 
     `touched` finds the events in the span. By `@timestamp` there is one stretch, the span itself;
     by `event.ingested` there is one for each time that files came late for, and a few wider ones
@@ -50,7 +50,7 @@ def anchors(snapshot: Snapshot, span: Span, touched: Query, reach: int) -> Itera
 
 
 def _joined(apart: Sequence[Anchor], gap: int) -> list[Anchor]:
-    """Neighbours no more than `gap` apart as one."""
+    """Joins neighbours that are at most `gap` apart."""
     joined: list[Anchor] = []
     for each in apart:
         if joined and each.since - gap <= joined[-1].until:

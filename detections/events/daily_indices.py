@@ -1,4 +1,4 @@
-"""The daily indices of a namespace: whether there are any, and which of them can't be read."""
+"""The daily indices of a namespace: which exist, and which of them can't be read."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from trailhound.errors import NoEventsIndexError
 from trailhound.settings import Settings
 
 LONGEST_EXPRESSION = 3_000
-"""Characters of an index expression in an address; the engine takes 4,096 for all of it."""
+"""Characters of an index expression in a URL; the engine allows 4,096 for the whole URL."""
 _DAY = timedelta(days=1)
 _ACTIVE = frozenset({"STARTED", "RELOCATING"})
 
 
 @dataclass(frozen=True, slots=True)
 class SkippedDay:
-    """A daily index that a search over all of them leaves out, or fails at."""
+    """A daily index that a search skips, or fails at."""
 
     index: str
     reason: str
@@ -31,7 +31,7 @@ class SkippedDay:
         return f"{self.index}: {self.reason}"
 
     def touches(self, span: Span) -> bool:
-        """Whether the day has a part in the span. An index without a day in its name may have."""
+        """Whether the day overlaps the span; true for an index without a day in its name."""
         try:
             begin = datetime.strptime(self.index.rpartition("-")[2], "%Y.%m.%d").replace(tzinfo=UTC)
         except ValueError:
@@ -47,7 +47,7 @@ class DailyIndices:
     skipped: tuple[SkippedDay, ...] = ()
 
     def skipped_in(self, span: Span) -> tuple[SkippedDay, ...]:
-        """Those left out of a span of event time."""
+        """The skipped indices that overlap a span of event time."""
         return tuple(each for each in self.skipped if each.touches(span))
 
 
@@ -84,7 +84,7 @@ def daily_indices(client: OpenSearch, settings: Settings) -> DailyIndices:
         elif lost := _without_copy(routing.get(index, {}).get("shards", {})):
             failing.append(SkippedDay(index, f"shard {', '.join(lost)} has no active copy"))
     without = ",".join([pattern, *(f"-{each.index}" for each in failing)])
-    if len(without) > LONGEST_EXPRESSION:  # searches will fail and say so, rule by rule
+    if len(without) > LONGEST_EXPRESSION:  # searches will fail, with an error for each rule
         return DailyIndices(pattern, tuple(closed))
     return DailyIndices(without, (*closed, *failing))
 

@@ -1,4 +1,4 @@
-"""How the values of a field are had from hits: from doc values where it has them, else `_source`.
+"""Reads field values from hits: from doc values if the field has them, else from `_source`.
 
 Fields with doc values can be grouped by in the engine. Those inside a `flat_object`, and those
 that the mapping doesn't name, can't (a terms aggregation on a `flat_object`'s leaf gives garbage
@@ -17,7 +17,7 @@ from detections.matcher.moved import put_back
 from trailhound.cluster.mappings import EVENT
 
 GROUPED = frozenset({"keyword", "ip", "byte", "integer", "long", "float"})
-"""Types whose doc values read as the text that a group is named by."""
+"""Types whose doc values are the text of the group."""
 
 Hit = Mapping[str, Any]
 _REPAIRED = "trail.repaired"
@@ -54,9 +54,9 @@ def groupable(path: str) -> bool:
 
 
 class FieldReader:
-    """Reads the texts of some fields from hits that were asked for with `request()`.
+    """Reads the values of some fields, as text, from hits of a search with `request()`.
 
-    `decided` asks for the whole stored record, for a matcher to decide on.
+    `decided`: fetches the whole stored record, for a matcher.
     """
 
     def __init__(self, paths: Collection[str], *, decided: bool = False) -> None:
@@ -65,24 +65,24 @@ class FieldReader:
         self._decided = decided
 
     def request(self) -> dict[str, Any]:
-        """The part of a search's body that brings what is read."""
+        """The part of a search body that fetches what is read."""
         source: Any = self._decided
         if not source and self._read:
-            # The first name alone: a key may hold the dots of a path.
+            # Only the first name: a key may contain dots.
             source = sorted({path.split(".", 1)[0] + "*" for path in self._read})
         return {"_source": source, "docvalue_fields": [*self._stored, _REPAIRED]}
 
     def must_be_entire(self, hit: Hit) -> bool:
-        """Whether a matcher has to see all of the event, and it wasn't asked for in full: it had
-        values moved out of their places."""
+        """Whether a matcher needs the complete event and the hit has only a part: a repair moved
+        values of it."""
         return not self._decided and self.must_be_decided(hit)
 
     def must_be_decided(self, hit: Hit) -> bool:
-        """Whether a query alone doesn't settle that a rule matches the event."""
+        """Whether the matcher has to decide, not only the query."""
         return self._decided or _REPAIRED in hit.get("fields", {})
 
     def values(self, hit: Hit, path: str) -> tuple[str, ...]:
-        """The different values of a field in one event, as text; none where it has none.
+        """The different values of a field in one event, as text; empty if there are none.
 
         Inside a free-form object, a value that a repair moved is where it was sent.
         """

@@ -1,4 +1,4 @@
-"""The events that a plain rule matches, as findings: one for each."""
+"""Makes findings of the events that a plain rule matches, one for each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from detections.span import moment
 
 
 def grouping(rule: Rule) -> list[str]:
-    """The fields whose values put an event into its group, by their own names."""
+    """The fields whose values define an event's group, with aliases resolved."""
     return read_fields([named(path) for path in rule.group_by])
 
 

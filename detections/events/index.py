@@ -1,4 +1,4 @@
-"""The events of one namespace, read in the order of their time."""
+"""The events of one namespace, read by time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from opensearchpy import OpenSearch
 from trailhound.cluster.reader import GROUPS_PAGE, HITS_PAGE, IndexReader
 
 ORDER: tuple[str, ...] = ("eventID", "trail.object", "trail.position")
-"""What orders events of one instant, and tells any two apart: a record's place does."""
+"""Orders events of the same time, uniquely: by the record's position in its source."""
 SORT = [{name: "asc"} for name in ("@timestamp", *ORDER)]
 
 

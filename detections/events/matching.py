@@ -1,4 +1,4 @@
-"""The events that a plain rule matches, read one by one or asked for, with its matcher's say."""
+"""The events that a plain rule matches, by its query and its matcher."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from detections.events.fields import FieldReader, Hit
 from trailhound.cluster.reader import Snapshot
 
 ENTIRE_PAGE = 1_000
-"""Hits of one reply where each brings its whole event."""
+"""Hits of one reply if each contains the whole event."""
 
 
 def reader_for(compiled: Compiled, fields: Collection[str] = ()) -> FieldReader:
-    """What reads some fields of a rule's hits, and what decides on these."""
+    """A reader of some fields of a rule's hits, and of what the matcher needs."""
     return FieldReader(fields, decided=compiled.post_filter is not None)
 
 
@@ -36,11 +36,11 @@ class Matching:
         self.reader = reader_for(compiled, fields)
 
     def where(self, *filters: Query) -> Query:
-        """A query that finds every event of the rule that passes the filters, and maybe more."""
+        """A query for a superset of the rule's events that pass the filters."""
         return _every(self.compiled.query, *filters)
 
     def hits(self, *filters: Query, page: int | None = None) -> Iterator[Hit]:
-        """Every event that passes the filters, in time's order; `sort[0]` is its time."""
+        """Every event that passes the filters, by time, which is `sort[0]`."""
         return self._decided(self.where(*filters), page)
 
     def any(self, *filters: Query) -> bool:
@@ -84,7 +84,7 @@ def of_group(fields: Sequence[str], key: GroupKey) -> Query:
 
 
 def of_groups(fields: Sequence[str], keys: Collection[GroupKey]) -> Query:
-    """The events of some groups, and of those that mix their values."""
+    """The events of some groups, and of groups with a mix of their values."""
     return _every(
         *(
             {"terms": {name: sorted({key[place] for key in keys})}}

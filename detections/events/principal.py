@@ -1,4 +1,4 @@
-"""Who is one principal, for all that is grouped: the one place that says so.
+"""Defines what identifies a principal, for all grouping.
 
 `userIdentity.arn` tells principals apart where an event has one. People of IAM Identity Center,
 SAML and web identities and some others have none, or an empty text, which is no identity: these
@@ -38,13 +38,13 @@ HAS_NAME_ALONE: Query = {
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Some of a rule's events, and the fields by which these are grouped."""
+    """A part of a rule's events, and the fields by which it is grouped."""
 
     fields: tuple[str, ...]
     where: tuple[Query, ...]
 
     def of(self, compiled: Compiled) -> Compiled:
-        """A rule's query, for the events of this view alone."""
+        """A rule's query for only the events of this view."""
         if not self.where:
             return compiled
 
@@ -59,8 +59,8 @@ class View:
 
 
 def views(fields: Sequence[str]) -> tuple[View, ...]:
-    """The views in which events are grouped by some fields; together they hold every event that
-    is in a group, and no event twice.
+    """The views in which events are grouped by some fields; together they contain every event that
+    is in a group, once.
 
     >>> [view.fields for view in views(["recipientAccountId", "userIdentity.arn"])]
     [('recipientAccountId', 'userIdentity.arn'), ('recipientAccountId', 'user.name')]
@@ -82,7 +82,7 @@ def read_fields(fields: Sequence[str]) -> list[str]:
 
 
 def group_values(reader: FieldReader, hit: Hit, field: str) -> tuple[str, tuple[str, ...]]:
-    """The field and the values that put one event into its group; no value where there is none."""
+    """The field and the values that define an event's group; no values if it has none."""
     values = reader.values(hit, field)
     if _is_identity(field):
         values = tuple(value for value in values if value)

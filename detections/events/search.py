@@ -1,8 +1,8 @@
-"""Plain rules over the index: many a request, all their hits, and each rule's faults its own.
+"""Runs plain rules over the index: many in a request, all their hits, and errors by rule.
 
-Rules go out together by `_msearch`. Most have few hits, which come with the first reply; a rule
-with more is read to its end on a point in time of its own, as its findings are taken. A reply that
-is not whole (a failed shard, a query cut off) fails that rule's interval and no other's.
+Rules are sent together by `_msearch`. Most have few hits, which are in the first reply; for a rule
+with more, the rest is read on a point in time as its findings are consumed. An incomplete reply (a
+failed shard, a query cut off) is an error of that rule only.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from trailhound.settings import Settings
 
 RULES_A_REQUEST = 100
 WORTH_A_LOOK = 10
-"""From so many rules on, one look at what there is in the span spares more than it costs."""
+"""From this number of rules on, one aggregation over the span saves more than it costs."""
 REQUEST_BYTES = 4 * 1024 * 1024
 FIRST_PAGE = 200
 
 _Body = Callable[[Rule, Compiled, Span], dict[str, Any]]
-"""What is asked of the engine for one rule in a span."""
+"""The search body for one rule in a span."""
 _Reply = Mapping[str, Any] | ClusterError
 _HEADER = {
     "ignore_unavailable": True,
@@ -52,11 +52,11 @@ _HEADER = {
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one rule finds in one span: a finding for each event, the earliest first.
+    """The findings of one rule in one span, one for each event, the earliest first.
 
-    They are read as they are taken, so memory stays flat, and taking them raises `ClusterError`
-    where the index has no whole answer: what came before it is right, and the span is to be asked
-    for again. `seconds` is the engine's time for the first of them.
+    They are read as they are consumed, in constant memory. Consuming them raises `ClusterError`
+    for an incomplete reply: the findings before it are correct, and the span has to be searched
+    again. `seconds` is the engine's time for the first page.
     """
 
     rule: Rule
@@ -66,7 +66,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class RuleOutcome:
-    """How often one rule hits in one span, or the error that kept it from an answer.
+    """The number of hits of one rule in one span, or its error.
 
     `hits` counts the events that it matches, `seconds` is the engine's time for it.
     """
@@ -91,7 +91,7 @@ class Search:
         first_page: int = FIRST_PAGE,
         hits_page: int = HITS_PAGE,
     ) -> None:
-        """`index`: an expression of daily indices; by default all of them.
+        """`index`: an expression of daily indices; default: all.
 
         `rule_seconds`: when a query is cut off; by default, after half of `cluster.timeout`.
 
@@ -113,7 +113,7 @@ class Search:
 
         Raises `ClusterUnreachableError` where the cluster is away as a whole.
         """
-        for rule, narrowed, reply in self._asked(rules, compiled, span, self._first_page):
+        for rule, narrowed, reply in self._sent(rules, compiled, span, self._first_page):
             if narrowed is None:
                 yield Found(rule, iter(()))
             else:
@@ -122,11 +122,11 @@ class Search:
     def count(
         self, rules: Sequence[Rule], compiled: Mapping[str, Compiled], span: Span
     ) -> Iterator[RuleOutcome]:
-        """How often every plain rule hits: only events that must be decided are read.
+        """The number of hits of every plain rule; reads only events that the matcher decides.
 
         Raises as `find` does.
         """
-        for rule, narrowed, reply in self._asked(rules, compiled, span, self._counting):
+        for rule, narrowed, reply in self._sent(rules, compiled, span, self._counting):
             if narrowed is None:
                 yield RuleOutcome(rule)
             else:
@@ -134,14 +134,14 @@ class Search:
 
     # One request for many rules
 
-    def _asked(
+    def _sent(
         self,
         rules: Sequence[Rule],
         compiled: Mapping[str, Compiled],
         span: Span,
         body: _Body,
     ) -> Iterator[tuple[Rule, Compiled | None, _Reply]]:
-        """Each rule, its query as it was asked for, the reply; no query where it can't hit."""
+        """Each rule, its query as sent, and the reply; no query if it cannot have hits."""
         left = self._narrowed(rules, compiled, span)
         replies = self._replies([rule for rule in rules if rule.id in left], left, span, body)
         for rule in rules:
@@ -178,7 +178,7 @@ class Search:
         span: Span,
         body: _Body,
     ) -> Iterator[_Reply]:
-        """One for each rule, in their order; asked for as they are taken, many at once."""
+        """One for each rule, in order; requested in batches as they are consumed."""
         lines: list[bytes] = []
         size = 0
         for rule in rules:
