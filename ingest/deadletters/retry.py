@@ -6,12 +6,11 @@ from the dead letters, and the counts of its object in the ledger are corrected;
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import groupby, islice
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ from ingest.counts import Counts
 from ingest.deadletters.reopen import Reopened, opened
 from ingest.deadletters.store import raw_of
 from ingest.documents.assembler import Assembler
-from ingest.ledger import object_id
 from ingest.object_progress import ObjectProgress
 from ingest.objects import Selection, TrailObject
 from ingest.pipeline import Pipeline
@@ -31,10 +29,10 @@ from ingest.reading import Chunk
 from trailhound.cluster.reader import BY_SEQUENCE, IndexReader
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.templates import Names
-from trailhound.cluster.versions import revise
 from trailhound.errors import SpoolError
 from trailhound.settings import Settings
-from trailhound.state.store import delete
+from trailhound.state.objects import ObjectState, object_id
+from trailhound.state.store import StateStore, delete
 
 _PAGE = 200
 _SORT: Sequence[Mapping[str, Any]] = [
@@ -69,6 +67,7 @@ class Retry:
     def __init__(self, client: OpenSearch, settings: Settings, enricher: Enricher) -> None:
         self._client = client
         self._names = Names(settings.prefix)
+        self._objects = StateStore(client, settings, ObjectState)
         retry_policy = RetryPolicy(settings.ingest.give_up_after)
         self._job = Pipeline(client, settings, enricher, retry_policy, selection=Selection())
         self._assembler = Assembler(enricher, self._job.days.ensure)
@@ -165,20 +164,17 @@ class Retry:
 
     def _remove(self, indexed: list[tuple[dict[str, Any], Counts]], *, stored: bool) -> None:
         """Correct the objects' counts of letters that are indexed now, then remove the letters."""
-        changes: dict[str, Counter[str]] = {}
+        results: dict[str, list[Counts]] = {}
         for letter, counts in indexed:
-            change = changes.setdefault(object_id(letter["object"]), Counter())
-            change["indexed" if counts.indexed else "duplicates"] += 1
-            change["dead_lettered"] -= 1
-        for name, change in changes.items():
-            # The entry's other fields stay as they are, also those of a later release.
-            revise(self._client, self._names.ledger, name, partial(_adjusted, change=change))
+            results.setdefault(object_id(letter["object"]), []).append(counts)
+        for key, found in results.items():
+            number = sum(1 for counts in found if counts.indexed)
+            duplicates = len(found) - number
+            self._objects.change(
+                key, methodcaller("retried", indexed=number, duplicates=duplicates)
+            )
         if stored:
             delete(self._client, self._names.deadletter, (letter["id"] for letter, _ in indexed))
-
-
-def _adjusted(entry: dict[str, Any], change: Mapping[str, int]) -> dict[str, Any]:
-    return entry | {name: (entry.get(name) or 0) + by for name, by in change.items()}
 
 
 class _OpenDay:

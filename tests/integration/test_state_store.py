@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from operator import methodcaller
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,9 @@ from trailhound.settings import Settings
 from trailhound.state import store
 from trailhound.state.catch_up import CatchUps
 from trailhound.state.jobs import Jobs, JobState
+from trailhound.state.objects import ObjectState
 from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
+from trailhound.state.store import StateStore
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -101,3 +104,19 @@ def test_a_job_is_changed_and_read(client: OpenSearch, settings: Settings) -> No
     jobs.write(JobState(name="mail", last_success="2026-03-01T12:00:00.000+00:00", failures=2))
     assert jobs.get("mail").failures == 2
     assert [each.name for each in jobs.all()] == ["mail"]
+
+
+def test_a_change_keeps_fields_of_a_later_release(client: OpenSearch, settings: Settings) -> None:
+    objects = StateStore(client, settings, ObjectState)
+    assert objects.change("none", methodcaller("retried", indexed=1, duplicates=0)) is None
+    entry = ObjectState(uri="s3://b/k", state="done", read=7, indexed=4, dead_lettered=3)
+    client.index(
+        index=objects.index, id=entry.identifier, body=entry.document() | {"later": {"a": 1}}
+    )
+    changed = objects.change(entry.key, methodcaller("retried", indexed=1, duplicates=2))
+    assert changed is not None
+    assert (changed.read, changed.indexed) == (7, 5)
+    assert (changed.duplicates, changed.dead_lettered) == (2, 0)
+    stored = client.get(index=objects.index, id=entry.identifier)["_source"]
+    assert stored["later"] == {"a": 1}
+    assert ObjectState.parse(entry.identifier, stored) == changed

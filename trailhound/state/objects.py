@@ -166,6 +166,15 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
         """With these fields, and no longer claimed."""
         return msgspec.structs.replace(self, worker="", **fields)
 
+    def retried(self, *, indexed: int, duplicates: int) -> Self:
+        """With so many of its dead letters indexed meanwhile, or found to be duplicates."""
+        return msgspec.structs.replace(
+            self,
+            indexed=self.indexed + indexed,
+            duplicates=self.duplicates + duplicates,
+            dead_lettered=self.dead_lettered - indexed - duplicates,
+        )
+
 
 def object_id(uri: str) -> str:
     """`_id` of an object's document: keys are longer than an `_id` may be."""

@@ -94,6 +94,20 @@ class StateStore(Generic[Doc]):
         after = revise(self.client, self.index, name, changed, start={})
         return start if after is None else self.kind.parse(name, after)
 
+    def change(self, key: str, change: Callable[[Doc], Doc]) -> Doc | None:
+        """Change the document that has the key; None where there is none that can be used.
+
+        Fields that its class does not have, such as those of a later release, stay as they are.
+        """
+        name = self.kind.id_prefix + key
+
+        def changed(source: dict[str, Any]) -> dict[str, Any] | None:
+            document = self._parsed(name, source)
+            return None if document is None else source | change(document).document()
+
+        after = revise(self.client, self.index, name, changed)
+        return None if after is None else self._parsed(name, after)
+
     def _parsed(self, identifier: str, source: Mapping[str, Any]) -> Doc | None:
         if source.get("kind", self.kind.kind) != self.kind.kind:
             return None
