@@ -1,4 +1,4 @@
-"""A stretch of time that is asked for, by one of two clocks."""
+"""A span of time, by event time or by ingestion time."""
 
 from __future__ import annotations
 

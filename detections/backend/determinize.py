@@ -80,7 +80,7 @@ class _Automaton:
         return False
 
     def _steps(self, reach: frozenset[int], edges: list[int]) -> Iterable[frozenset[int]]:
-        """Positions that can come next → those after each character that tells them apart."""
+        """Positions that can come next → those after each character that distinguishes them."""
         by_character: dict[frozenset[int], None] = {}
         for character in edges:
             taken = frozenset(
@@ -150,7 +150,7 @@ class _Automaton:
         return self._joined(made, self._optional(int(most) - least, items))
 
     def _optional(self, copies: int, items: Any) -> _Part:
-        """`x{0,3}` as Lucene unrolls it: `(x(x(x)?)?)?`; a position tells how many there were."""
+        """`x{0,3}` as Lucene unrolls it: `(x(x(x)?)?)?`; a position counts them."""
         parts = [self._sequence(items) for _ in range(copies)]
         made = _EMPTY
         for part in reversed(parts):

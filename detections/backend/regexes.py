@@ -144,7 +144,7 @@ class _Translation:
         if kind is op.ATOMIC_GROUP:
             return f"({self._sequence(value)})"
         if kind is op.AT or kind in (op.ASSERT, op.ASSERT_NOT):
-            return "()"  # a condition on what stands around: left out, more matches
+            return "()"  # an assertion on the surrounding text: without it, more matches
         return ".*"  # a back-reference, a conditional
 
     def _literal(self, code: int) -> str:

@@ -31,10 +31,10 @@ MANY_SINGLES = 6
 SHORT = 100
 """Characters of an expression that stays under the engine's limit of states by any means."""
 BELOW = r"(\.[^=]*)?"
-"""What may follow a path in a flat_object: it also stands for all that lies below it.
+"""What may follow a path in a flat_object: it also matches all that is below it.
 
-To the index a key `a.b` is a `b` in an `a`, and nothing tells a `=` of a key from the one before
-the value: there, and there alone, it can differ from the matcher.
+To the index a key `a.b` is a `b` in an `a`, and a `=` of a key is like the one before the value:
+only there it can differ from the matcher.
 """
 
 
@@ -86,7 +86,7 @@ class Pattern:
         return self.parts.count(ANY_CHARACTER) >= MANY_SINGLES and too_complex(self.regexp())
 
     def shape(self) -> tuple[str, str, str]:
-        """For Lucene: what stands before, the text itself, what stands after.
+        """For Lucene: what precedes, the text itself, what follows.
 
         Alternatives between the same two are packed as `.*(a|b).*`: as `.*a.*|.*b.*` they would
         double the automaton's states with every one. A pattern with wildcards inside is all

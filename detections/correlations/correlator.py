@@ -223,13 +223,13 @@ class _Search:
         for key, counted in self._counted(correlation, anchor, groups):
             windows = states.get(key)
             if windows is None:
-                told = None if on_fire is None else _to(on_fire, key)
+                callback = None if on_fire is None else _to(on_fire, key)
                 windows = states[key] = Windows(
                     correlation.timespan,
                     correlation.tally(),
                     anchor.since,
                     nested=correlation.nested,
-                    on_fire=told,
+                    on_fire=callback,
                 )
             for burst in windows.feed(counted):
                 yield key, burst

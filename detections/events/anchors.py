@@ -28,7 +28,7 @@ class Anchor:
 def anchors(snapshot: Snapshot, span: Span, touched: Query, reach: int) -> Iterator[Anchor]:
     """The intervals, in order, more than `reach` apart.
 
-    `touched` finds the events in the span. By `@timestamp` there is one stretch, the span itself;
+    `touched` finds the events in the span. By `@timestamp` there is one interval, the span itself;
     by `event.ingested` there is one for each time that files came late for, and a few wider ones
     where that would be many, as after a backfill.
     """

@@ -152,7 +152,7 @@ class Search:
     ) -> dict[str, Compiled]:
         """The queries of the rules that can find anything in the span, by id, narrowed to it.
 
-        Where the span's vocabulary can't be told, all of them as they are: each says what is wrong.
+        If the span's vocabulary can't be read, all of them unchanged: each reports its own error.
         """
         dialect = dialect_of(self._client)
         own = {rule.id: compiled[rule.id].on(dialect) for rule in rules}

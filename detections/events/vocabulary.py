@@ -1,9 +1,9 @@
 """The values of some fields in a span, by which the queries of many rules are simplified.
 
 Most rules name calls that nobody made in the span. The engine finds that out for every rule and
-shard anew, by an automaton for each case-insensitive text. One aggregation tells all the spellings
-that there are of the few fields that nearly every rule names; against these a clause is decided
-here: it becomes the plain terms that it stands for, or nothing, and with it often the whole rule.
+shard anew, by an automaton for each case-insensitive text. One aggregation returns all values of
+the few fields that nearly every rule names; against these a clause is decided
+here: it becomes the plain terms that it matches, or nothing, and with it often the whole rule.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FIELDS = (
     "user_agent.kind",
     "trail.repaired",
 )
-"""Keyword fields with few values; `trail.repaired` tells whether rules need the matcher."""
+"""Keyword fields with few values; `trail.repaired` shows whether rules need the matcher."""
 MOST = 2_000
 """Values of a field; one with more is not used. All together stay below the engine's
 65,535 buckets (`search.max_buckets`)."""
@@ -63,7 +63,7 @@ class Vocabulary:
         """A query that finds the same events of the span, as of that moment.
 
         Of those that became searchable since, it may find fewer than `query` does and never others:
-        hence whatever stands under a `must_not` is left as it is.
+        hence clauses under a `must_not` are unchanged.
 
         >>> known = Vocabulary({"eventName": frozenset({"GetUser", "getuser"})})
         >>> known.narrowed({"term": {"eventName": {"value": "GETUSER", "case_insensitive": True}}})
@@ -148,7 +148,7 @@ def _regexp(wanted: Mapping[str, Any]) -> Matches | None:
 
 
 def _full(expression: str, *, fold: bool) -> Matches | None:
-    """A whole text; only ASCII is folded. None where that can't be told as the engine would."""
+    """A whole text; only ASCII is folded. None if the engine would compare it differently."""
     if fold and not expression.isascii():
         return None
     flags = re.DOTALL | re.ASCII | (re.IGNORECASE if fold else 0)

@@ -3,7 +3,7 @@
 No network, no cluster, no clock. pySigma parses; what it parsed is compiled once to closures.
 The meaning is Sigma's, with what it leaves to the backend settled so:
 
-- an ECS name that is an alias in the index (`event.action`) is the raw field it stands for;
+- an ECS name that is an alias in the index (`event.action`) is the raw field it refers to;
 - a field that is null, `{}` or `[]` counts as absent: it is `null`, and doesn't `exists`;
 - a path that lands on an object or array matches if any value below it does;
 - `all` asks each value of any element, not all of one element;

@@ -39,7 +39,7 @@ def lowered(value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What stands between two `*`: `length` characters, literal, or a pattern where it has `?`."""
+    """The text between two `*`: `length` characters, literal, or a pattern where it has `?`."""
 
     length: int
     literal: str
@@ -55,13 +55,13 @@ class Piece:
         return cls(length, "", re.compile(source, re.DOTALL))
 
     def stands_at(self, value: str, start: int) -> bool:
-        """Whether it stands at `start` (0 or more) of `value`."""
+        """Whether it matches at `start` (0 or more) of `value`."""
         if self.pattern is None:
             return value.startswith(self.literal, start)
         return self.pattern.match(value, start) is not None
 
     def find(self, value: str, start: int, end: int) -> int:
-        """The first place in `value[start:end]` where it stands; -1 for none."""
+        """The first position in `value[start:end]` where it matches; -1 for none."""
         if self.pattern is None:
             return value.find(self.literal, start, end)
         found = self.pattern.search(value, start, end)

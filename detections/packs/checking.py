@@ -1,7 +1,7 @@
 """Every fault of a rule document at once, each at its own line.
 
 Loading a rule ends at its first fault. This looks at each part by itself: the keys of the document,
-what stands under `trailhound:`, every field and value of the detection, and the condition.
+the keys under `trailhound:`, every field and value of the detection, and the condition.
 """
 
 from __future__ import annotations
