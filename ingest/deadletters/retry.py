@@ -22,6 +22,7 @@ from ingest.counts import Counts
 from ingest.deadletters.reopen import Reopened, opened
 from ingest.deadletters.store import raw_of
 from ingest.documents.assembler import Assembler
+from ingest.documents.day_limit import TOO_MANY_NEW_DAYS, DayLimit
 from ingest.object_progress import ObjectProgress
 from ingest.objects import Selection, TrailObject
 from ingest.pipeline import Pipeline
@@ -35,6 +36,8 @@ from trailhound.state.objects import ObjectState, object_id
 from trailhound.state.store import StateStore, delete
 
 _PAGE = 200
+_ALL_MADE = 2**31
+"""More new days than any limit allows."""
 _SORT: Sequence[Mapping[str, Any]] = [
     {"day": {"order": "asc", "missing": "_first", "unmapped_type": "keyword"}},
     # The index has one shard.
@@ -51,10 +54,13 @@ class Retried:
     days: Reopened = field(default_factory=Reopened)
     codes: dict[str, int] = field(default_factory=dict)
     """Why those that remain do: how many by code."""
+    new_days: list[str] = field(default_factory=list)
+    """Days without an index that letters remain for, as too many for one object."""
 
     def as_dict(self) -> dict[str, Any]:
         return self.counts.as_dict() | {
             "codes": self.codes,
+            "new_days_left": self.new_days,
             "reopened": self.days.indices,
             "not_reopened": self.days.refused,
             "not_restored": self.days.not_restored,
@@ -64,13 +70,25 @@ class Retried:
 class Retry:
     """One pass over the dead-letter index and the spool file."""
 
-    def __init__(self, client: OpenSearch, settings: Settings, enricher: Enricher) -> None:
+    def __init__(
+        self,
+        client: OpenSearch,
+        settings: Settings,
+        enricher: Enricher,
+        *,
+        new_days: bool = False,
+    ) -> None:
+        """With `new_days`, days without an index are made however many one object needs; without,
+        its letters that were too many stay, and its others make as many as its own reading may."""
         self._client = client
         self._names = Names(settings.prefix)
         self._objects = StateStore(client, settings, ObjectState)
         retry_policy = RetryPolicy(settings.ingest.give_up_after)
         self._job = Pipeline(client, settings, enricher, retry_policy, selection=Selection())
-        self._assembler = Assembler(enricher, self._job.days.ensure)
+        self._limit = None if new_days else DayLimit(settings.ingest, self._job.days.exists)
+        self._assembler = Assembler(enricher, self._job.days.ensure, limit=self._limit)
+        self._new_days: Counter[str] = Counter()
+        """Days that letters of an object have made, by its name."""
 
     def run(self, *, reopen: bool = False) -> Retried:
         """Try every letter once. With `reopen`, days that are read-only or closed are opened for
@@ -89,8 +107,10 @@ class Retry:
                     if days:
                         days.switch(_day_of(letters[0]))
                     total.add(self._try_group(letters, stored=True))
-            left = [letter for identifier, letter in spooled.items() if identifier not in in_both]
-            for letters in _by_day(sorted(left, key=_day_of)):
+            only_spooled = [
+                letter for identifier, letter in spooled.items() if identifier not in in_both
+            ]
+            for letters in _by_day(sorted(only_spooled, key=_day_of)):
                 if days:
                     days.switch(_day_of(letters[0]))
                 total.add(self._try_group(letters, stored=False))
@@ -100,7 +120,8 @@ class Retry:
         self._close_spool(torn)
         total.check("the retry")
         report = days.report if days else Reopened()
-        return Retried(total, report, dict(self._job.deadletters.codes))
+        left = sorted(self._limit.refused) if self._limit is not None else []
+        return Retried(total, report, dict(self._job.deadletters.codes), left)
 
     def _pages(self) -> Iterator[list[dict[str, Any]]]:
         """All letters that are there now, page by page and day by day, from a point in time."""
@@ -146,6 +167,8 @@ class Retry:
         for letter in letters:
             item = TrailObject(letter["object"], letter.get("etag", ""), 0)
             run = ObjectProgress(item, lambda _: None)
+            too_many = letter.get("code") == TOO_MANY_NEW_DAYS
+            run.new_days = _ALL_MADE if too_many else self._new_days[item.uri]
             run.read(1)
             raw = raw_of(letter)
             suspect = {0: "line_break"} if b"\n" in raw or b"\r" in raw else {}
@@ -155,6 +178,8 @@ class Retry:
                 self._job.result_handler.process(made.batch)
                 self._job.result_handler.process(made.repaired)
             run.finish_reading()
+            if not too_many:
+                self._new_days[item.uri] = run.new_days
             if run.aborted:  # neither stored nor spooled: it stays where it is
                 raise SpoolError(run.fault, hint="then run the same command again")
             tried.append((letter, run.counts))

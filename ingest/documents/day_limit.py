@@ -32,6 +32,8 @@ class DayLimit:
         self._of_object = settings.new_days_per_object
         self._of_export = settings.new_days_per_export
         self._exists = exists
+        self.refused: set[str] = set()
+        """Days without an index that were too many."""
 
     def check(self, owner: ObjectProgress, day: str) -> None:
         """Count `day` (`YYYY.MM.DD`) if it is new. Raises `RecordError` where it is too many."""
@@ -43,10 +45,11 @@ class DayLimit:
         limit = self._of_export if own is None else self._of_object
         if owner.new_days >= limit:
             setting = "new_days_per_export" if own is None else "new_days_per_object"
+            self.refused.add(day)
             far = "" if own is None else f" farther than {NEAR_DAYS} days from {own}"
             raise RecordError(
                 f"its day {day} has no index, and its object has made {limit:,} new days{far} "
-                f"already (ingest.{setting}); `trailhound retry-deadletters` indexes it",
+                f"already (ingest.{setting}); `trailhound retry-deadletters --new-days` indexes it",
                 reason=TOO_MANY_NEW_DAYS,
             )
         owner.new_days += 1

@@ -44,6 +44,12 @@ _TEXT: Final = (
     (re.compile(rb"#Version: \d"), "CloudFront log"),
     (re.compile(rb"<\?xml|<[A-Za-z!]"), "XML or HTML"),
     (re.compile(rb'(?:[^,\r\n"]+|"[^"\r\n]*")(?:,(?:[^,\r\n"]*|"[^"\r\n]*")){2,}\r?\n'), "CSV"),
+    (
+        re.compile(
+            rb'(?:(?:[^,"\r\n]*|"[^"\r\n]*"),(?! )(?:[^,"\r\n]*|"[^"\r\n]*")(?:\r?\n|\Z)){2}'
+        ),
+        "CSV",
+    ),
 )
 _BLANK: Final = b" \t\r\n\xef\xbb\xbf"
 
@@ -59,6 +65,8 @@ def kind_of(head: bytes) -> str:
 
     >>> kind_of(b"a,b,c\\n1,2,3\\n"), kind_of(b"PAR1..."), kind_of(b"")
     ('CSV', 'Parquet (Security Lake or Athena; convert it to JSON first)', 'empty file')
+    >>> kind_of(b"user,time\\nada,1\\n"), kind_of(b"Dear all, see below\\nBye, Ada\\n")
+    ('CSV', 'text')
     """
     text = plain(head)
     for magic, name in _BINARY:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,14 @@ def test_an_object_of_a_day_makes_so_many_days_far_from_it(
     letters = dead_letters(client, settings)
     assert all("new_days_per_object" in each["reason"] for each in letters)
     ended = command(settings, "retry-deadletters")
+    assert ended.exit_code == 1, ended.output
+    assert "0 indexed" in ended.output
+    assert "4 events of 3 days without an index" in ended.output
+    assert "retry-deadletters --new-days" in ended.output
+    assert days_of(client, settings) == 7
+    left = json.loads(command(settings, "retry-deadletters", "--json").output.splitlines()[0])
+    assert (left["codes"], len(left["new_days_left"])) == ({"too_many_new_days": 4}, 3)
+    ended = command(settings, "retry-deadletters", "--new-days")
     assert ended.exit_code == 0, ended.output
     assert documents(client, settings).keys() == {each["eventID"] for each in near + far}
     # Days that are there are not new.

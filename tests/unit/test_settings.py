@@ -202,3 +202,22 @@ def test_an_unknown_setting_names_the_one_that_may_be_meant(
     (line,) = caught.value.message.splitlines()[1:]
     assert line.startswith(f"  {setting}: ")
     assert f"did you mean {meant!r}?" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("RUN__LISTEN", "", "write HOST:PORT"),
+        ("NAMESPACE", "A_B", "lower-case letters"),
+        ("RUN__SOURCES", '[{"poll": "bucket"}]', "write s3://bucket/prefix"),
+        ("NOTIFY__CHANNELS", '[{"name": "a b", "kind": "command"}]', "write 1 to 64 letters"),
+        ("NOTIFY__CHANNELS", '[{"name": "a", "kind": "sns", "topic": "x"}]', "the topic's ARN"),
+    ],
+)
+def test_a_setting_without_its_form_is_answered_by_what_to_write(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(f"TRAILHOUND_{name}", value)
+    with pytest.raises(SettingsError, match=said) as caught:
+        load()
+    assert "pattern" not in str(caught.value)

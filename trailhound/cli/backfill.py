@@ -20,7 +20,7 @@ from ingest.sources import is_stream, open_source
 from trailhound.app.enrichment import enricher_from
 from trailhound.app.settings_check import check_filter
 from trailhound.cli import dates
-from trailhound.cli.detect import detect_ingested, new_alerts
+from trailhound.cli.detect import Detected, detect_ingested
 from trailhound.cli.enqueue import put_on_queue
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
@@ -159,16 +159,14 @@ def backfill(
             else explain(report, settings, source, selection, selected=report.selected)
         )
         detecting = detect and not report.interrupted
-        found = (
-            detect_ingested(connect(settings), settings, started, json=json) if detecting else {}
+        detected = (
+            detect_ingested(connect(settings), settings, started, json=json)
+            if detecting
+            else Detected()
         )
     if json:
-        emit(
-            report.as_dict()
-            | {"problems": problems}
-            | ({"alerts": new_alerts(found)} if detect else {})
-        )
-    if problems or not report.complete or any(each.errors for each in found.values()):
+        emit(report.as_dict() | {"problems": problems} | (detected.as_dict() if detect else {}))
+    if problems or not report.complete or not detected.complete:
         raise typer.Exit(ExitCode.INCOMPLETE)
 
 
@@ -270,7 +268,8 @@ def show_report(report: Report) -> None:
     if report.objects_read_again:
         say(
             f"{plural(report.objects_read_again, 'object')} read again: an earlier run had read "
-            "them by another selection, filter or retention"
+            "them by another selection, filter or retention; what it had indexed of them counts as "
+            "duplicates"
         )
     if number := report.selected.by_folder:
         say(

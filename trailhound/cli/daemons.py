@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from detections.notify.channel_status import ChannelStatus
+from ingest.documents.day_limit import TOO_MANY_NEW_DAYS
 from trailhound.app.health import Reason
 from trailhound.cli.screen import out, plural, safe, say, table
 from trailhound.cluster.waiting import BLOCKED_CODES
@@ -78,6 +79,14 @@ def show_dead_letters(letters: list[dict[str, Any]]) -> None:
             safe(
                 f"         read-only or closed days: {_waits(blocked)}; "
                 "`trailhound retry-deadletters --reopen` writes them"
+            )
+        )
+
+    if far := [each for each in letters if each["code"] == TOO_MANY_NEW_DAYS]:
+        out.print(
+            safe(
+                f"         days without an index: {_waits(far)}; "
+                "`trailhound retry-deadletters --new-days` creates them"
             )
         )
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ingest.deadletters.retry import Retry
+from ingest.documents.day_limit import TOO_MANY_NEW_DAYS
 from trailhound.app.enrichment import enricher_from
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, plural, say, warn
@@ -23,6 +24,15 @@ Reopen = Annotated[
     ),
 ]
 
+NewDays = Annotated[
+    bool,
+    typer.Option(
+        "--new-days",
+        help="Create the daily indices that were too many for one object "
+        "(ingest.new_days_per_object, ingest.new_days_per_export).",
+    ),
+]
+
 
 def retry_deadletters(
     url: Url = None,
@@ -30,6 +40,7 @@ def retry_deadletters(
     config: Config = None,
     json: Json = False,
     reopen: Reopen = False,
+    new_days: NewDays = False,
 ) -> None:
     """Index again what could not be indexed, from the dead-letter index and the spool folder.
 
@@ -40,7 +51,8 @@ def retry_deadletters(
     """
     settings = settings_from(config, url, namespace)
     with cluster_errors(settings.hosts[0]):
-        tried = Retry(connect(settings), settings, enricher_from(settings, warn)).run(reopen=reopen)
+        retry = Retry(connect(settings), settings, enricher_from(settings, warn), new_days=new_days)
+        tried = retry.run(reopen=reopen)
     counts = tried.counts
     if json:
         emit(tried.as_dict())
@@ -57,9 +69,24 @@ def retry_deadletters(
                 f"{plural(waiting, 'event')} of read-only or closed days: "
                 "`trailhound retry-deadletters --reopen` makes those days writable for them"
             )
+        if tried.new_days:
+            say(
+                f"{plural(tried.codes.get(TOO_MANY_NEW_DAYS, 0), 'event')} of "
+                f"{plural(len(tried.new_days), 'day')} without an index "
+                f"({_named(tried.new_days)}): "
+                "`trailhound retry-deadletters --new-days` creates the indices"
+            )
     for index, reason in tried.days.refused.items():
         warn(f"{index} could not be opened for writing: {reason}")
     for index, reason in tried.days.not_restored.items():
         warn(f"{index} could not be restored; make it read-only or close it: {reason}")
     if counts.dead_lettered or tried.days.not_restored:
         raise typer.Exit(1)
+
+
+def _named(days: list[str]) -> str:
+    """
+    >>> _named(["2024.03.01"]), _named(["2024.03.01", "2024.03.02", "2024.03.09"])
+    ('2024.03.01', '2024.03.01 to 2024.03.09')
+    """
+    return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from opensearchpy import OpenSearch
@@ -75,21 +76,46 @@ def detect(
         raise typer.Exit(1)
 
 
+@dataclass(frozen=True, slots=True)
+class Detected:
+    """What the rules found. `faults` are those of rules, exceptions and files that were left out;
+    without `searched_all`, a day could not be searched."""
+
+    found: dict[str, DetectionTotals] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    searched_all: bool = True
+
+    @property
+    def complete(self) -> bool:
+        """Whether every rule ran over every day."""
+        failed = any(each.errors for each in self.found.values())
+        return self.searched_all and not self.faults and not failed
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`, beside the report of what was read."""
+        errors = {each.rule.title: list(each.errors) for each in self.found.values() if each.errors}
+        return {"alerts": new_alerts(self.found), "rule_faults": self.faults, "rule_errors": errors}
+
+
 def detect_ingested(
     client: OpenSearch, settings: Settings, since: datetime, *, json: bool
-) -> dict[str, DetectionTotals]:
+) -> Detected:
     """Alerts on what a backfill indexed since a moment, whatever the age of the events."""
     pack = rules_in_force(settings)
     margin = timedelta(seconds=5)
     span = Span(since - margin, datetime.now(UTC) + margin, "event.ingested")
+    faults = [str(each) for each in pack.problems if each.stops]
     try:
         history = History(client, settings, pack, span)
     except NoEventsIndexError:  # nothing was indexed, and there is no index
-        return {}
+        if not json:
+            for problem in problem_lines(pack):
+                warn(problem)
+        return Detected({}, faults)
     found = run_history(history, quiet=json)
     if not json:
         show(pack, found, history.survey)
-    return found
+    return Detected(found, faults, searched_all=history.complete)
 
 
 def new_alerts(found: dict[str, DetectionTotals]) -> int:

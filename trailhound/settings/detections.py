@@ -7,9 +7,11 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
-from trailhound.settings.section import Section
+from trailhound.settings.section import Section, form
 
-Duration = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}[smhdwM]$")]
+Duration = Annotated[
+    str, form(r"^[1-9][0-9]{0,5}[smhdwM]$", "write a number and a unit (s, m, h, d, w, M), as 15m")
+]
 """As `5m` or `1h`."""
 Texts = Annotated[
     list[str], BeforeValidator(lambda given: given if isinstance(given, list) else [given])
@@ -74,13 +76,22 @@ class DetectionSettings(Section):
 class ChannelSettings(Section):
     """Where alerts are sent, and which. Each option names the kinds of channel it is for."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+    name: Annotated[
+        str,
+        form(
+            r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
+            "write 1 to 64 letters, digits, `_`, `.` or `-`, a letter or digit first",
+        ),
+    ]
     kind: Literal["sns", "apprise", "webhook", "command"]
     level: Literal["informational", "low", "medium", "high", "critical"] = "medium"
     """This level and above."""
     tactics: list[str] = []
     """ATT&CK tactics, as `persistence`; empty for all, and for rules that name none."""
-    topic: Annotated[str, Field(pattern="^arn:")] | None = None
+    topic: (
+        Annotated[str, form("^arn:", "write the topic's ARN, as arn:aws:sns:REGION:ACCOUNT:NAME")]
+        | None
+    ) = None
     """sns: the topic's ARN."""
     url: SecretStr | None = None
     """apprise, webhook: the address. It is a secret: whoever has it can post."""

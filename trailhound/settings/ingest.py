@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
-from trailhound.settings.section import MIB, Section
+from trailhound.settings.section import MIB, Section, form
 
 
 class AwsSettings(Section):
@@ -61,7 +61,7 @@ class FeedSettings(Section):
 
     queue: str | None = None
     """An SQS queue: its URL, ARN or name."""
-    poll: Annotated[str, Field(pattern="^s3://")] | None = None
+    poll: Annotated[str, form("^s3://", "write s3://bucket/prefix")] | None = None
     """`s3://bucket/prefix`, listed at intervals."""
     watch: Path | None = None
     """A folder, scanned at intervals."""
@@ -116,9 +116,16 @@ class RunSettings(Section):
     """Seconds from the signal to the end: what is not finished by then is handed back."""
     lease_seconds: Annotated[float, Field(ge=2, le=60)] = 30.0
     """Seconds without a renewal after which another daemon takes the scheduled jobs over."""
-    listen: Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$")] | None = (
-        "127.0.0.1:9464"
-    )
+    listen: (
+        Annotated[
+            str,
+            form(
+                r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$",
+                "write HOST:PORT, as 127.0.0.1:9464 or [::1]:9464, or null for none",
+            ),
+        ]
+        | None
+    ) = "127.0.0.1:9464"
     """Address of /healthz, /readyz and /metrics; null for none."""
     log: Literal["console", "json"] | None = None
     """Default: console on a terminal, else json."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import yaml
 from pydantic import ValidationError
@@ -23,6 +23,10 @@ from trailhound.errors import SettingsError
 from trailhound.settings import written
 from trailhound.settings.model import Settings
 from trailhound.settings.provenance import Location, Origins
+from trailhound.settings.section import FORMS
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 DEFAULT_FILE = "trailhound.yaml"
 COMPARED = ("filter",)
@@ -72,7 +76,7 @@ def load(
         made = Layered(**(flags or {}))
     except ValidationError as error:
         faults += [
-            _fault(origins, fault["loc"], _said(fault["type"], fault["loc"], fault["msg"]))
+            _fault(origins, fault["loc"], _said(fault))
             for fault in error.errors(include_input=False, include_url=False)
         ]
     except PydanticSettingsError as error:
@@ -115,10 +119,15 @@ def _leave_out_unreadable(source: EnvSettingsSource) -> list[str]:
     return unreadable
 
 
-def _said(kind: str, location: Location, message: str) -> str:
-    """Pydantic's message; for an unknown name, which one may be meant."""
-    if kind != "extra_forbidden":
-        return message
+def _said(fault: ErrorDetails) -> str:
+    """Pydantic's message; for a pattern, what to write; for an unknown name, which one may be
+    meant."""
+    location = fault["loc"]
+    if fault["type"] == "string_pattern_mismatch":
+        pattern = str(fault.get("ctx", {}).get("pattern", ""))
+        return FORMS.get(pattern, fault["msg"])
+    if fault["type"] != "extra_forbidden":
+        return fault["msg"]
     known = _names(Settings, location[:-1])
     near = get_close_matches(str(location[-1]), known, n=1, cutoff=0.7)
     return "there is no such setting" + (f"; did you mean {near[0]!r}?" if near else "")

@@ -19,6 +19,7 @@ from trailhound.settings.detections import DetectionSettings, NotifySettings
 from trailhound.settings.enrich import EnrichSettings
 from trailhound.settings.ingest import AwsSettings, IngestSettings, RunSettings
 from trailhound.settings.report import DashboardsSettings, ReportSettings
+from trailhound.settings.section import form
 
 
 def default_home() -> Path:
@@ -39,7 +40,13 @@ class Settings(BaseSettings):
     """A variable that holds `null` sets what can be null to nothing, as the file does."""
 
     home: Path = Field(default_factory=default_home)
-    namespace: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9_.-]{0,60})?$")] = ""
+    namespace: Annotated[
+        str,
+        form(
+            r"^([a-z0-9][a-z0-9_.-]{0,60})?$",
+            "write at most 61 lower-case letters, digits, `_`, `.` or `-`, a letter or digit first",
+        ),
+    ] = ""
     cluster: ClusterSettings = ClusterSettings()
     engine: EngineSettings = EngineSettings()
     aws: AwsSettings = AwsSettings()

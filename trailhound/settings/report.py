@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, SecretStr
 
-from trailhound.settings.section import Section
+from trailhound.settings.section import Section, form
 
 
 class MailSettings(Section):
@@ -42,7 +42,10 @@ class DashboardsSettings(Section):
 
     LOCAL: ClassVar[str] = "http://127.0.0.1:5601"
 
-    url: Annotated[str | None, Field(pattern="^https?://", repr=False)] = None
+    url: Annotated[
+        str | None,
+        form("^https?://", "write the address with http:// or https:// before it", repr=False),
+    ] = None
     """As a browser opens it, with its base path if it has one. Where it is set, alerts link to
     their events; the commands try `LOCAL` without it."""
     username: str | None = None

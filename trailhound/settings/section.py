@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field
 
 MIB = 1024 * 1024
 
@@ -11,3 +13,13 @@ class Section(BaseModel):
     """A branch of the tree: unknown names are errors, so a typing slip is never silent."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+FORMS: Final[dict[str, str]] = {}
+"""By the pattern of a setting, what to write: a pattern alone says little to a reader."""
+
+
+def form(pattern: str, said: str, **more: Any) -> Any:
+    """A field whose text has to match `pattern`; where it does not, the fault is `said`."""
+    FORMS[pattern] = said
+    return Field(pattern=pattern, **more)

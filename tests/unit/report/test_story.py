@@ -168,3 +168,10 @@ def test_counts_come_from_the_rows_themselves() -> None:
 def test_what_was_verified_is_counted_beside_what_was_changed() -> None:
     assert "Of the other events, 7 came from files proved genuine" in sentence(10, 7, 2)
     assert "1 event was not verified" in sentence(10, 9, 0)
+
+
+def test_events_of_damaged_files_are_named_apart() -> None:
+    assert "3 events came from damaged files" in sentence(10, 7, 0, 3)
+    assert "Every other event" in sentence(10, 7, 0, 3)
+    assert "2 events were not verified" in sentence(10, 5, 0, 3)
+    assert "damaged" not in sentence(10, 7, 2)

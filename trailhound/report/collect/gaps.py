@@ -118,6 +118,13 @@ def _integrity(seen: Seen) -> Iterator[Gap]:
         yield Gap("Changed files", proof.sentence, "find out who changed them", grave=True)
     elif not proof.verified and seen.totals.events:
         yield Gap("Nothing verified", proof.sentence, "verify the trail's files by their digests")
+    if proof.corrupt and not proof.tampered:
+        yield Gap(
+            "Damaged files",
+            f"{count(proof.corrupt, 'event')} came from files whose gzip checksum is wrong or "
+            "missing (`trail.integrity: corrupt`).",
+            "fetch those files again, or restore another version of them",
+        )
     if proof.conflicts:
         yield Gap(
             "Reused event ids",

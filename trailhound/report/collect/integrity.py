@@ -21,23 +21,35 @@ def integrity(index: Index) -> Integrity:
     found = reply["aggregations"]
     proof = {each["key"]: each["doc_count"] for each in found["proof"]["buckets"]}
     verified, tampered = proof.get("verified", 0), proof.get("tampered", 0)
+    corrupt = proof.get("corrupt", 0)
     return Integrity(
         verified=verified,
-        unverified=events - verified - tampered,
+        unverified=events - verified - tampered - corrupt,
         tampered=tampered,
+        corrupt=corrupt,
         conflicts=found["conflicts"]["doc_count"],
         repaired=found["repaired"]["doc_count"],
         incomplete=found["incomplete"]["doc_count"],
-        sentence=sentence(events, verified, tampered),
+        sentence=sentence(events, verified, tampered, corrupt),
     )
 
 
-def sentence(events: int, verified: int, tampered: int) -> str:
+def sentence(events: int, verified: int, tampered: int, corrupt: int = 0) -> str:
     """What the figures mean.
 
     >>> sentence(10, 0, 0).split(":")[0]
     'Nothing was verified'
     """
+    said = _sentence(events, verified, tampered, corrupt)
+    if corrupt:
+        said += (
+            f" {count(corrupt, 'event')} came from damaged files: their gzip checksum is wrong or "
+            "missing, so what was read of them may have been altered."
+        )
+    return said
+
+
+def _sentence(events: int, verified: int, tampered: int, corrupt: int) -> str:
     if events == 0:
         return "There are no events whose trail could be verified."
     if tampered:
@@ -52,10 +64,12 @@ def sentence(events: int, verified: int, tampered: int) -> str:
             "digest proved genuine, so this report rests on the assumption that nobody changed "
             "the trail's files."
         )
-    if verified < events:
+    unverified = events - verified - corrupt
+    if unverified:
         return (
             f"{count(verified, 'event')} ({share(verified, events)}) came from files whose digest "
-            f"proved them genuine; {count(events - verified, 'event')} "
-            f"{'was' if events - verified == 1 else 'were'} not verified."
+            f"proved them genuine; {count(unverified, 'event')} "
+            f"{'was' if unverified == 1 else 'were'} not verified."
         )
-    return "Every event came from a file whose digest proved it genuine."
+    every = "Every other event" if corrupt else "Every event"
+    return f"{every} came from a file whose digest proved it genuine."
