@@ -6,6 +6,7 @@ from the dead letters, and the counts of its object in the ledger are corrected;
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
