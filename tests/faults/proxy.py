@@ -3,7 +3,7 @@
 A script looks at each request and says what happens to it:
 
     with Proxy(engine, bulk({2: Answer(429), 3: LOSE_REPLY})) as proxy:
-        ...  # proxy.url stands for the engine
+        ...  # proxy.url replaces the engine's
 
 It listens on loopback alone. What it saw is in `proxy.seen`.
 """
@@ -191,7 +191,7 @@ class _Handler(BaseHTTPRequestHandler):
         super().finish()
 
     def log_message(self, *_: object) -> None:
-        """Nothing: `seen` tells."""
+        """Nothing: `seen` has the requests."""
 
     def _handle(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))

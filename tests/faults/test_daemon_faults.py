@@ -65,7 +65,7 @@ def environment(endpoint: str) -> dict[str, str]:
 
 @contextmanager
 def daemon(settings: Settings, queue: Queue, endpoint: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A daemon on a queue, which is told to stop at the end, and stops cleanly."""
+    """A daemon on a queue, which gets SIGTERM at the end, and stops cleanly."""
     process = start(settings, "run", "--queue", queue.name, env=environment(endpoint))
     try:
         yield process
@@ -125,15 +125,15 @@ def test_killed_at_twenty_moments_under_load(
     dice = random.Random(11)
     ids = filled(s3, bucket, queue, dice)
     env = environment(s3_endpoint)
-    living: list[subprocess.Popen[bytes]] = []
+    running: list[subprocess.Popen[bytes]] = []
     for _ in range(KILLS):
-        while len(living) < 2:
-            living.append(start(settings, "run", "--queue", queue.name, env=env))
+        while len(running) < 2:
+            running.append(start(settings, "run", "--queue", queue.name, env=env))
         time.sleep(dice.uniform(0.2, 1.3))
-        victim = living.pop(0)
+        victim = running.pop(0)
         victim.kill()
         victim.communicate()
-    for victim in living:
+    for victim in running:
         victim.kill()
         victim.communicate()
     with daemon(settings, queue, s3_endpoint):

@@ -68,7 +68,7 @@ ODD_SIZES = ["1e999", "-1e999", "NaN", "-1", "9223372036854775808", '"big"', "nu
 
 
 def notice(bucket: str, key: str, size: str = "5", **more: Any) -> str:
-    """S3's own message of one object; `size` as it stands in the JSON."""
+    """S3's own message of one object; `size` as written in the JSON."""
     thing = {"key": quote_plus(key), "eTag": "e"} | more
     s3 = {"bucket": {"name": bucket}, "object": thing | {"size": 987654}}
     made = {"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": s3}

@@ -180,24 +180,24 @@ def test_the_holder_of_the_lease_is_killed(settings: Settings, tmp_path: Path) -
         source: dict[str, Any] = found.get("_source", {})
         return source
 
-    living = {}
+    running = {}
     try:
         for _ in range(2):
             process = start(settings, "run", "--watch", tmp_path / "trail", env=env)
-            living[process.pid] = process
-        until(lambda: holder() in living and bool(job()), "a leader that has run its job")
+            running[process.pid] = process
+        until(lambda: holder() in running and bool(job()), "a leader that has run its job")
         first = holder()
         term = lease()["term"]
-        living[first].kill()
-        living.pop(first).communicate()
+        running[first].kill()
+        running.pop(first).communicate()
         # Whoever comes next finds the job undone, and does it.
         client.delete(index=index, id="job-retention")
         killed = time.monotonic()
-        until(lambda: holder() in living, "another leader")
+        until(lambda: holder() in running, "another leader")
         until(lambda: bool(job()), "the job done by the other one")
         assert time.monotonic() - killed < 60
         assert lease()["term"] > term
     finally:
-        for process in living.values():
+        for process in running.values():
             process.terminate()
             process.communicate(timeout=60)

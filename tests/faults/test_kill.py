@@ -239,7 +239,7 @@ def test_an_engine_that_goes_and_comes_back_is_waited_for(
             far = own_settings(road.url, "", tmp_path / "home")
             process = start(far, "backfill", trail, "--json", env=SMALL)
             wait_for(events_indexed(settings, 500), process)
-            # Killed: told to stop, it would go on answering for longer than the run takes.
+            # Killed: after SIGTERM it would answer for longer than the run takes.
             pid = engine._read_run()["pid"]
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)

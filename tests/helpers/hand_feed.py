@@ -1,4 +1,4 @@
-"""A feed that a test drives by hand: it announces what it is told to, and keeps the outcomes."""
+"""A feed that a test drives by hand: it submits given objects, and stores the outcomes."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class HandFeed:
             return list(self.outcomes.get(str(path), []))
 
     def await_outcomes(self, number: int) -> Counter[str]:
-        """Wait until so many arrivals are settled; how often each outcome was met."""
+        """Wait until so many deliveries are finished; how often each outcome occurred."""
         until = time.monotonic() + PATIENCE
         while True:
             with self._lock:

@@ -66,7 +66,7 @@ def store(client: OpenSearch, index: str, documents: Iterable[tuple[str, Documen
 
 
 def object_entry(number: int, **changes: Any) -> tuple[str, Document]:
-    """An object's entry, done unless told otherwise."""
+    """An object's entry, done by default."""
     uri = f"{FOLDER}2025/03/01/{number:07}.json.gz"
     entry = {
         "uri": uri,

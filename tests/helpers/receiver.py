@@ -1,4 +1,4 @@
-"""An HTTP server on the loopback address that takes what notifiers send, and answers as told."""
+"""An HTTP server on the loopback address that accepts notifications, with configured answers."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class Receiver:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 request = Received(self.path, headers, self.rfile.read(length))
                 receiver.received.append(request)
-                told = receiver.answer(request)
-                status, location = told if isinstance(told, tuple) else (told, "")
+                reported = receiver.answer(request)
+                status, location = reported if isinstance(reported, tuple) else (reported, "")
                 self.send_response(status)
                 if location:
                     self.send_header("Location", location)

@@ -30,7 +30,7 @@ def plain(name: str, mark: str) -> dict[str, Any]:
 
 
 def correlation(name: str = "found", **body: Any) -> dict[str, Any]:
-    """A correlation; underscores in `body`'s names stand for Sigma's hyphens."""
+    """A correlation; underscores in `body`'s names replace Sigma's hyphens."""
     return {
         "title": name,
         "name": name,

@@ -51,7 +51,7 @@ def record(**changes: Any) -> dict[str, Any]:
 
 
 def trail_bytes(records: Sequence[dict[str, Any] | bytes], *, compressed: bool = True) -> bytes:
-    """A trail file; a record given as bytes stands in it as it is."""
+    """A trail file; a record given as bytes is written unchanged."""
     texts = [item if isinstance(item, bytes) else json.dumps(item).encode() for item in records]
     content = b'{"Records":[' + b",".join(texts) + b"]}"
     return gzip.compress(content) if compressed else content

@@ -353,22 +353,22 @@ def test_the_commands(client: OpenSearch, settings: Settings, recorder: Recorder
     put_events(client, settings, range(5))
     recorder.record([single(PLAIN.id, second) for second in range(3)])
 
-    def told(*arguments: str) -> dict[str, Any]:
+    def reported(*arguments: str) -> dict[str, Any]:
         done = command(settings, "alerts", *arguments, "--json")
         assert done.exit_code == 0, done.output
         made: dict[str, Any] = json.loads(done.stdout)
         return made
 
-    listed = told("list", "--level", "high", "--limit", "2")
+    listed = reported("list", "--level", "high", "--limit", "2")
     assert (len(listed["alerts"]), listed["more"]) == (2, True)
     first, second = (each["id"] for each in listed["alerts"])
-    (taken,) = told("ack", first, "--by", "ada", "--note", "mine")["alerts"]
+    (taken,) = reported("ack", first, "--by", "ada", "--note", "mine")["alerts"]
     assert (taken["state"], taken["state_by"]) == ("acknowledged", "ada")
-    assert len(told("close", first, second, "--by", "bob")["alerts"]) == 2
-    assert [each["id"] for each in told("list")["alerts"]] != [first]
-    assert len(told("list", "--state", "closed")["alerts"]) == 2
-    assert len(told("list", "--state", "all", "--since", "2025-03-01")["alerts"]) == 3
-    shown = told("show", first)
+    assert len(reported("close", first, second, "--by", "bob")["alerts"]) == 2
+    assert [each["id"] for each in reported("list")["alerts"]] != [first]
+    assert len(reported("list", "--state", "closed")["alerts"]) == 2
+    assert len(reported("list", "--state", "all", "--since", "2025-03-01")["alerts"]) == 3
+    shown = reported("show", first)
     assert shown["history"][1]["note"] == "mine"
     assert not {"counted", "group_key"} & set(shown)
     unknown = command(settings, "alerts", "show", "nothing").exception
@@ -390,18 +390,18 @@ def test_each_id_is_reported_and_all_are_looked_up_before_the_first_write(
         done = command(settings, "alerts", verb, *ids, "--by", "ada", "--json")
         return done.exit_code, json.loads(done.stdout)
 
-    code, told = changed(first, "nosuch", second, first, "nor-this")
+    code, reported = changed(first, "nosuch", second, first, "nor-this")
     assert code == 1
-    assert [(each["id"], each["state"]) for each in told["alerts"]] == [
+    assert [(each["id"], each["state"]) for each in reported["alerts"]] == [
         (first, state),
         (second, state),
     ]
-    assert [each["id"] for each in told["not_changed"]] == ["nosuch", "nor-this"]
-    assert all(each["reason"] for each in told["not_changed"])
+    assert [each["id"] for each in reported["not_changed"]] == ["nosuch", "nor-this"]
+    assert all(each["reason"] for each in reported["not_changed"])
     assert store.get(third)["state"] == "open"
     # The same again, with what was missing put right, completes it.
-    code, told = changed(first, second, third)
-    assert (code, told["not_changed"]) == (0, [])
+    code, reported = changed(first, second, third)
+    assert (code, reported["not_changed"]) == (0, [])
     people = command(settings, "alerts", verb, first, "nosuch", "--by", "ada")
     assert people.exit_code == 1
     assert f"{first} {state}" in people.output

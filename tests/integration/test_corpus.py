@@ -160,7 +160,7 @@ def test_hand_shortened_records_are_indexed_if_they_have_a_time(
         "bad_event_time": 2,
         "not_a_record": 3,
     }
-    # The same shortened record may stand there twice, at two positions: two letters.
+    # The same shortened record may occur there twice, at two positions: two letters.
     assert sorted(text_of(json.loads(letter["raw"])) for letter in letters) == sorted(
         map(text_of, timeless)
     )

@@ -1,4 +1,4 @@
-"""The daemon itself: what is announced is indexed, and its feed is told what became of it."""
+"""The daemon itself: submitted objects are indexed, and their feed gets the outcome."""
 
 from __future__ import annotations
 

@@ -87,9 +87,9 @@ def test_status_and_doctor_say_what_is_wrong(
     Channels(client, settings).revise(
         "down", lambda _: _.__class__(name="down", waiting=2, last_error="no", last_error_at="2025")
     )
-    told = run(settings, "status", "--json", "--config", file)
-    assert told.returncode == 0, told.stderr.decode()
-    report = printed(told.stdout)
+    reported = run(settings, "status", "--json", "--config", file)
+    assert reported.returncode == 0, reported.stderr.decode()
+    report = printed(reported.stdout)
     assert report["ready"] is False
     found = {(each["code"], each["subject"]) for each in report["reasons"]}
     assert found == {

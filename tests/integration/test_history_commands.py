@@ -118,9 +118,9 @@ def test_days_that_cannot_be_read_are_named_and_counted(
     assert f"{DAYS - 1} events searched" in done.stdout
     assert "1 day not searched" in done.stderr
     assert days[1] in done.stderr
-    told = json.loads(run(settings, "detect", "--dry-run", "--json", *common).stdout)
-    assert [each["index"] for each in told["skipped_days"]] == [days[1]]
-    assert {each["title"]: each["errors"] for each in told["rules"]}["A plain rule"] == []
+    reported = json.loads(run(settings, "detect", "--dry-run", "--json", *common).stdout)
+    assert [each["index"] for each in reported["skipped_days"]] == [days[1]]
+    assert {each["title"]: each["errors"] for each in reported["rules"]}["A plain rule"] == []
 
     done = run(settings, "rules", "backtest", "--only", *common)
     assert done.exit_code == 1
@@ -198,7 +198,7 @@ def test_a_rule_without_an_answer_is_named_and_the_others_go_on(
     assert done.exit_code == 1
     assert "A correlation" in done.stderr
     done = run(never_answered, "detect", "--dry-run", "--json", *common)
-    told = {each["title"]: each for each in json.loads(done.stdout)["rules"]}
-    assert told["A plain rule"]["findings"] == len(days)
-    assert told["A correlation"]["errors"]
+    reported = {each["title"]: each for each in json.loads(done.stdout)["rules"]}
+    assert reported["A plain rule"]["findings"] == len(days)
+    assert reported["A correlation"]["errors"]
     assert done.exit_code == 1

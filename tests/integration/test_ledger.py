@@ -57,10 +57,10 @@ def test_who_lost_a_claim_writes_nothing_while_the_other_reads(
     first, second = worker(client, settings), worker(client, settings)
     assert first.take([ITEM]) == ([ITEM], [])
     assert second.take([ITEM]) == ([ITEM], [])
-    told: list[str] = []
-    first.finish(finished(3), "done", lambda: told.append("settled"))
+    reported: list[str] = []
+    first.finish(finished(3), "done", lambda: reported.append("settled"))
     first.flush()
-    assert (first.lost, told) == (1, ["settled"])
+    assert (first.lost, reported) == (1, ["settled"])
     assert only(client, settings)["worker"] == second.worker.id
     second.finish(finished(30), "done")
     second.flush()

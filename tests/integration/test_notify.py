@@ -58,7 +58,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 class House:
-    """Alerts of a namespace and what tells of them."""
+    """Alerts of a namespace and their notifications."""
 
     def __init__(self, engine: str, namespace: str, home: Path) -> None:
         self._place = engine, namespace, home
@@ -75,9 +75,9 @@ class House:
         findings = [single(rule_id, second, start=start) for second in seconds]
         return Recorder(self.client, self.settings, RULES).record(findings).created
 
-    def told(self, name: str) -> dict[str, Any]:
-        told: dict[str, Any] = AlertStore(self.client, self.settings).get(name)["delivery"]
-        return told
+    def reported(self, name: str) -> dict[str, Any]:
+        reported: dict[str, Any] = AlertStore(self.client, self.settings).get(name)["delivery"]
+        return reported
 
 
 @pytest.fixture(scope="module")
@@ -120,12 +120,12 @@ def test_each_alert_once_by_level_and_tactic(house: House, receiver: Receiver) -
         assert keys(receiver) == [*grave, *high, *medium], "the most severe first"
         assert keys(other) == [*medium]
     (name,) = medium
-    assert {channel: each["state"] for channel, each in house.told(name).items()} == {
+    assert {channel: each["state"] for channel, each in house.reported(name).items()} == {
         "hook": "sent",
         "tactics": "sent",
     }
     (unsent,) = low
-    assert house.told(unsent) == {}
+    assert house.reported(unsent) == {}
     (alert,) = [each.json["alert"] for each in receiver.received if each.json["id"] == name]
     assert alert["evidence"]["event_id"] == [event_id(3)]
     assert not {"counted", "delivery", "group_key", "history"} & set(alert)
@@ -185,7 +185,7 @@ def test_a_channel_that_fails_is_tried_later_and_holds_no_other_up(house: House)
         again = house.with_channels(hook(weak)).deliver(NOW + timedelta(seconds=1))
         assert again.failed == {"hook": 2}, "no other before its time"
         (waiting,) = {
-            json.dumps(house.told(name)["hook"]) for name in names if name in keys(weak)[:1]
+            json.dumps(house.reported(name)["hook"]) for name in names if name in keys(weak)[:1]
         }
         assert json.loads(waiting)["state"] == "pending"
         assert "503" in json.loads(waiting)["error"]
@@ -205,8 +205,8 @@ def test_a_message_is_given_up_on_in_the_end_and_that_stays_written(house: House
         report = notifier.deliver(NOW + timedelta(hours=2))
         assert report.given_up == {"hook": 1}
         assert not notifier.deliver(NOW + timedelta(hours=4)).failed
-    told = house.told(name)["hook"]
-    assert (told["state"], told["attempts"]) == ("failed", 2)
+    reported = house.reported(name)["hook"]
+    assert (reported["state"], reported["attempts"]) == ("failed", 2)
 
 
 def test_what_is_over_the_rate_waits_and_is_counted_and_nothing_is_lost(
@@ -304,7 +304,7 @@ def test_a_topic_that_is_gone_is_a_failure(house: House, s3_endpoint: str) -> No
     report = Notifier(house.client, settings, aws_session).deliver(NOW)
     assert report.failed == {"sns": 1}
     (alert,) = AlertStore(house.client, settings).find(AlertQuery())
-    assert "SNS rejected it: NotFound" in house.told(alert["id"])["sns"]["error"]
+    assert "SNS rejected it: NotFound" in house.reported(alert["id"])["sns"]["error"]
 
 
 def test_the_test_command(house: House, receiver: Receiver) -> None:
@@ -371,8 +371,8 @@ def test_status_says_how_each_channel_stands(house: House, receiver: Receiver) -
         assert channel_statuses(house.client, house.settings)[0].waiting == 0, (
             "nobody has to be told"
         )
-    told = command(house.settings, "status", "--json")
-    shown = {each["name"]: each for each in json.loads(told.stdout)["channels"]}
+    reported = command(house.settings, "status", "--json")
+    shown = {each["name"]: each for each in json.loads(reported.stdout)["channels"]}
     assert "503" in shown["weak"]["last_error"]
     said = run(house.settings, "status", env={"COLUMNS": "200"}).stdout.decode()
     (line,) = [line for line in said.splitlines() if line.startswith("weak ")]

@@ -120,8 +120,13 @@ def test_a_number_that_no_float_holds_is_indexed_with_a_filter(
         settings, "backfill", str(tmp_path / "trail"), "--config", str(config), "--json"
     )
     assert ended.exit_code == 0, ended.output
-    told = json.loads(ended.stdout)
-    assert [told[name] for name in ("read", "indexed", "filtered", "dead_lettered")] == [5, 4, 1, 0]
+    counts = json.loads(ended.stdout)
+    assert [counts[name] for name in ("read", "indexed", "filtered", "dead_lettered")] == [
+        5,
+        4,
+        1,
+        0,
+    ]
     client = prepared(settings)
     assert sum(b"1e999" in each for each in sources(client, settings).values()) == 3
     assert dead_letters(client, settings) == []

@@ -1,4 +1,4 @@
-"""Objects whose name tells nothing: read where their first bytes show CloudTrail records, counted
+"""Objects with an unknown name: read where their first bytes show CloudTrail records, counted
 by what they are where these show something else, and asked about once."""
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ TEXT = HOSTILE.replace("\x00", "").replace("\ud800", "")
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
+class Trail:
     settings: Settings
     client: OpenSearch
     events: dict[str, dict[str, Any]]
@@ -85,7 +85,7 @@ def hand_made() -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def stand(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+def trail(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trail]:
     folder = tmp_path_factory.mktemp("report")
     namespace = f"t{uuid.uuid4().hex[:10]}"
     settings = own_settings(engine, namespace, folder / "home")
@@ -94,14 +94,14 @@ def stand(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sta
     write_trail(folder / "own", [*hand_made(), record(eventTime="never")])
     backfill(settings, folder / "trail", folder / "own")
     client.indices.refresh(index=f"{namespace}-*")
-    yield Stand(settings, client, documents(client, settings))
+    yield Trail(settings, client, documents(client, settings))
     remove_namespace(engine, namespace)
 
 
 @pytest.fixture(scope="module")
-def report(stand: Stand) -> Report:
+def report(trail: Trail) -> Report:
     frameworks = ("cis", "pci", "soc2", "nist")
-    return compose(stand.client, stand.settings, Window(), frameworks=frameworks, now=NOW)
+    return compose(trail.client, trail.settings, Window(), frameworks=frameworks, now=NOW)
 
 
 def field(source: dict[str, Any], path: str) -> Any:
@@ -136,8 +136,8 @@ def check(found: Ranking, events: dict[str, dict[str, Any]], path: str) -> None:
         assert row.last == max(datetime.fromisoformat(each["@timestamp"]) for each in of)
 
 
-def test_every_figure_is_what_counting_gives(stand: Stand, report: Report) -> None:
-    events = stand.events
+def test_every_figure_is_what_counting_gives(trail: Trail, report: Report) -> None:
+    events = trail.events
     totals = report.totals
     assert totals.events == len(events) == 1_505
     assert totals.failed == sum(
@@ -168,27 +168,27 @@ def test_every_figure_is_what_counting_gives(stand: Stand, report: Report) -> No
 
 
 def test_more_values_than_a_request_holds_are_counted_as_well(
-    stand: Stand, report: Report, monkeypatch: pytest.MonkeyPatch
+    trail: Trail, report: Report, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(query, "PAGE", 7)
-    small = compose(stand.client, stand.settings, Window(), now=NOW)
+    small = compose(trail.client, trail.settings, Window(), now=NOW)
     for name in (*RANKINGS, "errors"):
         assert getattr(small, name) == getattr(report, name)
     assert small.totals == report.totals
 
 
-def test_a_window_and_accounts_narrow_everything(stand: Stand) -> None:
+def test_a_window_and_accounts_narrow_everything(trail: Trail) -> None:
     since, until = datetime(2025, 3, 4, tzinfo=UTC), datetime(2025, 3, 5, tzinfo=UTC)
-    (account, _), *_ = counted(stand.events, "recipientAccountId").most_common()
+    (account, _), *_ = counted(trail.events, "recipientAccountId").most_common()
     window = Window(since, until, (account,))
-    found = compose(stand.client, stand.settings, window, now=NOW)
+    found = compose(trail.client, trail.settings, window, now=NOW)
     inside = {
         name: each
-        for name, each in stand.events.items()
+        for name, each in trail.events.items()
         if since <= datetime.fromisoformat(each["@timestamp"]) < until
         and each["recipientAccountId"] == account
     }
-    assert 0 < found.totals.events == len(inside) < len(stand.events)
+    assert 0 < found.totals.events == len(inside) < len(trail.events)
     assert found.totals.accounts == 1
     check(found.principals, inside, "user.name")
     assert (found.scope.since, found.scope.until) == (since, until)
@@ -197,9 +197,9 @@ def test_a_window_and_accounts_narrow_everything(stand: Stand) -> None:
         Window(until, since)
 
 
-def test_a_time_without_events_is_a_report_that_says_so(stand: Stand) -> None:
+def test_a_time_without_events_is_a_report_that_says_so(trail: Trail) -> None:
     window = Window(datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 2, tzinfo=UTC))
-    found = compose(stand.client, stand.settings, window, frameworks=["cis"], now=NOW)
+    found = compose(trail.client, trail.settings, window, frameworks=["cis"], now=NOW)
     assert found.totals.events == 0
     assert "Dead letters" in {gap.title for gap in found.gaps}  # of all times: still said
     assert "There are no events" in found.story[0]
@@ -216,19 +216,19 @@ def test_facts_that_a_reader_asks_for_are_told(report: Report) -> None:
     assert "There is no alert for this time" in story
 
 
-def test_when_rules_last_ran_is_told(stand: Stand) -> None:
+def test_when_rules_last_ran_is_reported(trail: Trail) -> None:
     ran = datetime(2025, 3, 19, 12, tzinfo=UTC)
-    index = templates.Names(stand.settings.prefix).ledger
+    index = templates.Names(trail.settings.prefix).ledger
     for name, failures in (("a", 0), ("b", 2)):
         mark = RuleCheckpoint(
             name, f"Rule {name}", ran, ran - timedelta(hours=failures), failures=failures
         )
-        stand.client.index(index=index, id=f"mark-{name}", body=mark.as_dict() | {"state": "mark"})
+        trail.client.index(index=index, id=f"mark-{name}", body=mark.as_dict() | {"state": "mark"})
     try:
-        found = compose(stand.client, stand.settings, Window(), now=NOW)
+        found = compose(trail.client, trail.settings, Window(), now=NOW)
     finally:
         for name in ("a", "b"):
-            stand.client.delete(index=index, id=f"mark-{name}", params={"refresh": "true"})
+            trail.client.delete(index=index, id=f"mark-{name}", params={"refresh": "true"})
     assert found.findings.watched == ran
     assert "Rules last ran on schedule on 19 March 2025, 12:00 UTC" in " ".join(found.story)
     (failing,) = [gap for gap in found.gaps if gap.title == "Rules that fail"]
@@ -246,14 +246,14 @@ def test_gaps_are_found(report: Report) -> None:
     assert graves == sorted(graves, reverse=True)
 
 
-def test_controls_count_what_is_there(stand: Stand, report: Report) -> None:
+def test_controls_count_what_is_there(trail: Trail, report: Report) -> None:
     proofs = {
         (framework.framework, control.id, proof.what): proof.events
         for framework in report.compliance
         for control in framework.controls
         for proof in control.proofs
     }
-    events = stand.events.values()
+    events = trail.events.values()
     root = sum(field(each, "userIdentity.type") == "Root" for each in events)
     assert proofs["cis", "1.7", "calls by root"] == root >= 1
     assert proofs["nist", "AU-3", "events that name the caller"] == sum(
@@ -272,28 +272,30 @@ def test_controls_count_what_is_there(stand: Stand, report: Report) -> None:
     assert proofs["pci", "10.4.1", "alerts raised"] == 0
 
 
-def test_records_left_out_are_counted_by_object_alone(stand: Stand, report: Report) -> None:
+def test_records_left_out_are_counted_by_object_alone(trail: Trail, report: Report) -> None:
     """A daemon keeps counts of its own of the same records, in the same index."""
-    index = templates.Names(stand.settings.prefix).ledger
+    index = templates.Names(trail.settings.prefix).ledger
     entries = {
         "test-object": {"uri": "s3://b/k", "state": "done", "filtered": 596},
         "test-daemon": {"state": "daemon", "filtered": 596},
     }
     for name, body in entries.items():
-        stand.client.index(index=index, id=name, body=body, params={"refresh": "true"})
+        trail.client.index(index=index, id=name, body=body, params={"refresh": "true"})
     try:
-        found = compose(stand.client, stand.settings, Window(), now=NOW)
+        found = compose(trail.client, trail.settings, Window(), now=NOW)
     finally:
         for name in ("test-object", "test-daemon"):
-            stand.client.delete(index=index, id=name, params={"refresh": "true"})
+            trail.client.delete(index=index, id=name, params={"refresh": "true"})
     (gap,) = [gap for gap in found.gaps if gap.title == "Filtered records"]
     assert gap.detail.startswith("596 records")
     assert "Filtered records" not in {each.title for each in report.gaps}
 
 
-def test_accounts_that_are_nowhere_are_named_with_those_there_are(stand: Stand) -> None:
+def test_accounts_that_are_nowhere_are_named_with_those_there_are(
+    trail: Trail,
+) -> None:
     window = Window(accounts=("999999999999",))
-    found = compose(stand.client, stand.settings, window, now=NOW)
+    found = compose(trail.client, trail.settings, window, now=NOW)
     (gap,) = [gap for gap in found.gaps if gap.title == "Accounts that are not in the index"]
     assert "999999999999" in gap.detail
     assert OWN_ACCOUNT in gap.detail
@@ -302,7 +304,7 @@ def test_accounts_that_are_nowhere_are_named_with_those_there_are(stand: Stand) 
 def test_secrets_that_are_read_are_no_data_events(
     engine: str, namespace: str, tmp_path: Path
 ) -> None:
-    """The sentence on what is not recorded must not deny what stands beside it."""
+    """The sentence on what is not recorded must not contradict the text beside it."""
     settings = own_settings(engine, namespace, tmp_path / "home")
     client = prepared(settings)
     secret = record(eventSource="secretsmanager.amazonaws.com", eventName="GetSecretValue")
@@ -333,9 +335,9 @@ def test_codes_of_calls_that_succeeded_are_no_errors(
     assert found.totals.failed == 3
 
 
-def test_hostile_text_of_events_stays_text(stand: Stand) -> None:
+def test_hostile_text_of_events_stays_text(trail: Trail) -> None:
     window = Window(datetime(2025, 3, 12, tzinfo=UTC), datetime(2025, 3, 13, tzinfo=UTC))
-    found = compose(stand.client, stand.settings, window, now=NOW)
+    found = compose(trail.client, trail.settings, window, now=NOW)
     assert any(event.agent == event.call == event.principal == TEXT for event in found.riskiest)
     assert TEXT in {row.value for row in found.errors.rows}
     page = as_html(found)
@@ -358,29 +360,29 @@ RULE = Rule(
 )
 
 
-def raise_alert(stand: Stand, rule: Rule, events: list[str], count: int = 0, **more: Any) -> None:
+def raise_alert(trail: Trail, rule: Rule, events: list[str], count: int = 0, **more: Any) -> None:
     """An alert as the recorder would write it."""
     facts = {
         name: Fact(
-            datetime.fromisoformat(stand.events[name]["@timestamp"]),
-            {"principal": frozenset({field(stand.events[name], "user.name")})},
+            datetime.fromisoformat(trail.events[name]["@timestamp"]),
+            {"principal": frozenset({field(trail.events[name], "user.name")})},
         )
         for name in events
-        if name in stand.events
+        if name in trail.events
     }
     times = [fact.time for fact in facts.values()]
     finding = Finding(
         rule.id, tuple(events), count or len(events), min(times), max(times), (), "In a sentence."
     )
     document = raised(rule, (), "key", NOW) | counting(burst_of(finding, facts), "", "") | more
-    index = templates.Names(stand.settings.prefix).alerts
-    stand.client.index(index=index, body=document, params={"refresh": "true"})
+    index = templates.Names(trail.settings.prefix).alerts
+    trail.client.index(index=index, body=document, params={"refresh": "true"})
 
 
 @pytest.fixture
-def alerts(stand: Stand) -> Iterator[list[str]]:
+def alerts(trail: Trail) -> Iterator[list[str]]:
     """Nine alerts: six high ones, one medium and closed, one low, one that another took in."""
-    names = sorted(stand.events, key=lambda name: stand.events[name]["@timestamp"])
+    names = sorted(trail.events, key=lambda name: trail.events[name]["@timestamp"])
     for number in range(6):
         rule = Rule(
             **{
@@ -391,20 +393,20 @@ def alerts(stand: Stand) -> Iterator[list[str]]:
             id=f"r-{number}",
             severity=10 - number % 3,
         )
-        raise_alert(stand, rule, names[number * 10 : number * 10 + 5 + number])
+        raise_alert(trail, rule, names[number * 10 : number * 10 + 5 + number])
     low = Rule("r-l", "low", "sigma", "low", None, Place(Path("l.yml")), severity=3)
     medium = Rule("r-m", "medium", "sigma", "medium", None, Place(Path("m.yml")), severity=5)
-    raise_alert(stand, medium, [names[0], "gone"], state="closed")
-    raise_alert(stand, low, names[-3:], count=500)
-    raise_alert(stand, low, names[:2], merged_into="other")
+    raise_alert(trail, medium, [names[0], "gone"], state="closed")
+    raise_alert(trail, low, names[-3:], count=500)
+    raise_alert(trail, low, names[:2], merged_into="other")
     yield names
-    index = templates.Names(stand.settings.prefix).alerts
-    remove_documents(stand.client, index)
+    index = templates.Names(trail.settings.prefix).alerts
+    remove_documents(trail.client, index)
 
 
-def test_findings_are_the_gravest_of_each_band(stand: Stand, alerts: list[str]) -> None:
+def test_findings_are_the_most_severe_of_each_band(trail: Trail, alerts: list[str]) -> None:
     rules = [RULE, Rule("u", "unused", "sigma", "low", None, Place(Path("u.yml")), alerts=False)]
-    found = compose(stand.client, stand.settings, Window(), rules=rules, now=NOW)
+    found = compose(trail.client, trail.settings, Window(), rules=rules, now=NOW)
     assert (found.findings.total, found.findings.open) == (8, 7)
     high, medium, low = found.findings.bands
     assert [band.total for band in (high, medium, low)] == [6, 1, 1]
@@ -433,7 +435,7 @@ def test_findings_are_the_gravest_of_each_band(stand: Stand, alerts: list[str]) 
     assert tactics["impact"].rules == 0
     assert "The detections raised 8 alerts: 6 high, 1 medium and 1 low" in " ".join(found.story)
     assert "No alerts" not in {gap.title for gap in found.gaps}
-    principals = {field(stand.events[name], "user.name") for name in alerts}
+    principals = {field(trail.events[name], "user.name") for name in alerts}
     assert {node.label for node in found.graph.nodes if node.lane == 0} <= principals
     assert sum(event.failed for event in found.graph.edges) <= sum(
         event.events for event in found.graph.edges
@@ -442,11 +444,11 @@ def test_findings_are_the_gravest_of_each_band(stand: Stand, alerts: list[str]) 
 
 
 def test_every_alert_is_in_the_report(
-    stand: Stand, alerts: list[str], monkeypatch: pytest.MonkeyPatch
+    trail: Trail, alerts: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beyond one page of a search as well; open ones first, and none that another took in."""
     monkeypatch.setattr("detections.alerts.paging.PAGE", 3)
-    found = compose(stand.client, stand.settings, Window(), rules=[RULE], now=NOW)
+    found = compose(trail.client, trail.settings, Window(), rules=[RULE], now=NOW)
     listed = [(each.severity, each.state, each.count) for each in found.findings.all]
     assert listed == [
         (10, "open", 8),
@@ -464,36 +466,36 @@ def test_every_alert_is_in_the_report(
 
 
 def test_an_alert_belongs_to_the_times_that_its_events_overlap(
-    stand: Stand, alerts: list[str]
+    trail: Trail, alerts: list[str]
 ) -> None:
-    last = datetime.fromisoformat(stand.events[alerts[-1]]["@timestamp"])
+    last = datetime.fromisoformat(trail.events[alerts[-1]]["@timestamp"])
     window = Window(last, last + timedelta(days=1))
-    found = compose(stand.client, stand.settings, window, now=NOW)
+    found = compose(trail.client, trail.settings, window, now=NOW)
     assert found.findings.total == 1
     # It began before: it stands in the first stretch.
     assert found.timeline.slots[0].low == 1
 
 
-def test_integrity_is_what_the_events_say(stand: Stand) -> None:
-    first, second = sorted(stand.events)[:2]
-    names = templates.Names(stand.settings.prefix)
+def test_integrity_is_what_the_events_say(trail: Trail) -> None:
+    first, second = sorted(trail.events)[:2]
+    names = templates.Names(trail.settings.prefix)
     for name, value in ((first, "verified"), (second, "tampered")):
-        day = stand.events[name]["@timestamp"][:10].replace("-", ".")
-        stand.client.update(
+        day = trail.events[name]["@timestamp"][:10].replace("-", ".")
+        trail.client.update(
             index=names.day(day),
             id=name,
             body={"doc": {"trail": {"integrity": value}}},
             params={"refresh": "true"},
         )
     try:
-        found = compose(stand.client, stand.settings, Window(), now=NOW).integrity
+        found = compose(trail.client, trail.settings, Window(), now=NOW).integrity
         assert (found.verified, found.tampered) == (1, 1)
-        assert found.unverified == len(stand.events) - 2
+        assert found.unverified == len(trail.events) - 2
         assert "changed after delivery" in found.sentence
     finally:
         for name in (first, second):
-            day = stand.events[name]["@timestamp"][:10].replace("-", ".")
-            stand.client.update(
+            day = trail.events[name]["@timestamp"][:10].replace("-", ".")
+            trail.client.update(
                 index=names.day(day),
                 id=name,
                 body={"doc": {"trail": {"integrity": "unverified"}}},

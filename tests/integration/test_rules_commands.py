@@ -74,11 +74,11 @@ def test_history_is_counted_against_a_budget_and_fields_are_told(
     )
     assert (json.loads(done.stdout), done.exit_code) == ({}, 0)
 
-    told = json.loads(CliRunner().invoke(app, ["rules", "fields", *common, "--json"]).stdout)
-    assert told["unsearched"] == {"status": ["Rule 3"]}
-    assert told["unseen"] == {"requestParameters.never": ["Rule 3"]}
-    assert {"eventSource", "requestParameters.a.b"} <= set(told["unasked"])
-    assert "eventName" not in told["unasked"]
+    reported = json.loads(CliRunner().invoke(app, ["rules", "fields", *common, "--json"]).stdout)
+    assert reported["unsearched"] == {"status": ["Rule 3"]}
+    assert reported["unseen"] == {"requestParameters.never": ["Rule 3"]}
+    assert {"eventSource", "requestParameters.a.b"} <= set(reported["unasked"])
+    assert "eventName" not in reported["unasked"]
 
 
 WIDE: list[tuple[dict[str, Any], int]] = [
@@ -202,5 +202,5 @@ def test_a_rule_is_shown_line_by_line(tmp_path: Path) -> None:
         rule(1, {"eventName": "CreateUser"}, title="Only one", trailhound=steps), encoding="utf-8"
     )
     done = CliRunner().invoke(app, ["rules", "show", "Only one", "--rules", str(tmp_path)])
-    told = [line.split(maxsplit=1)[1] for line in done.stdout.splitlines() if "Call" in line]
-    assert told == ["Call Ada.", "Call\\x1b[2J Bob."]
+    reported = [line.split(maxsplit=1)[1] for line in done.stdout.splitlines() if "Call" in line]
+    assert reported == ["Call Ada.", "Call\\x1b[2J Bob."]

@@ -67,7 +67,7 @@ def test_two_adjoining_windows_lose_nothing(settings: Settings, tmp_path: Path) 
     assert second.returncode == 0, second.stderr.decode()
     said = second.stdout.decode()
     assert "1 object read again: an earlier run had read them by another selection" in said
-    assert "5 records selected by their folder alone: day 2025-03-03 (5)" in said
+    assert "5 records selected by their folder's name only: day 2025-03-03 (5)" in said
     assert len(documents(connect(settings), settings)) == number
     third = run(settings, "backfill", trail, "--json")
     report = printed(third.stdout)

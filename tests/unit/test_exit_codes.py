@@ -104,16 +104,16 @@ def check(
 ) -> str:
     """What a command says on stderr; its code, and the object that programs get."""
     assert main(arguments) == code, capsys.readouterr()
-    told = capsys.readouterr()
-    assert "Traceback" not in told.err
-    assert "internal error" not in told.err
-    assert told.err.strip()
+    reported = capsys.readouterr()
+    assert "Traceback" not in reported.err
+    assert "internal error" not in reported.err
+    assert reported.err.strip()
     if json_too:
         assert main([*arguments, "--json"]) == code
         (line,) = capsys.readouterr().out.splitlines()
         found = json.loads(line)["error"]
         assert (found["exit_code"], bool(found["message"])) == (code, True)
-    return told.err
+    return reported.err
 
 
 def test_every_error_has_the_code_that_the_tree_names() -> None:

@@ -22,10 +22,10 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "\n".join(
 
 def said(capsys: pytest.CaptureFixture[str], arguments: list[str], code: int) -> str:
     assert main(arguments) == code, capsys.readouterr()
-    told = capsys.readouterr().err
-    assert "internal error" not in told
-    assert "Traceback" not in told
-    return told
+    reported = capsys.readouterr().err
+    assert "internal error" not in reported
+    assert "Traceback" not in reported
+    return reported
 
 
 @pytest.fixture(autouse=True)
@@ -91,8 +91,8 @@ def test_odd_variables_are_named(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(name, value)
-    told = said(capsys, ["rules", "list"], 2)
-    assert name in told or value in told
+    reported = said(capsys, ["rules", "list"], 2)
+    assert name in reported or value in reported
 
 
 def test_an_empty_variable_names_no_file(
@@ -134,11 +134,11 @@ def test_a_reader_that_goes_away_ends_nothing() -> None:
     assert process.stderr is not None
     process.stdout.read(10)
     process.stdout.close()
-    told = process.stderr.read().decode()
+    reported = process.stderr.read().decode()
     process.stderr.close()
-    assert process.wait(60) == 0, told
-    assert "Traceback" not in told
-    assert "Exception ignored" not in told
+    assert process.wait(60) == 0, reported
+    assert "Traceback" not in reported
+    assert "Exception ignored" not in reported
 
 
 @pytest.mark.parametrize(

@@ -53,17 +53,17 @@ def test_every_fault_is_told_at_once_with_file_and_line(
         load(file, {"index": {"shards": 0}})
     lines = caught.value.message.splitlines()[1:]
 
-    def told(setting: str) -> str:
+    def reported(setting: str) -> str:
         (line,) = [line for line in lines if line.startswith(f"  {setting}: ")]
         return line.rpartition("(")[2].rstrip(")")
 
-    assert told("cluster.timeout") == f"{file}:3"
-    assert told("cluster.colour") == f"{file}:4"
-    assert told("retention.days") == f"{file}:6"
-    assert told("run.sources.0") == f"{file}:9"
-    assert told("run.sources.1.poll") == f"{file}:11"
-    assert told("engine.port") == "TRAILHOUND_ENGINE__PORT"
-    assert told("index.shards") == "the command line"
+    assert reported("cluster.timeout") == f"{file}:3"
+    assert reported("cluster.colour") == f"{file}:4"
+    assert reported("retention.days") == f"{file}:6"
+    assert reported("run.sources.0") == f"{file}:9"
+    assert reported("run.sources.1.poll") == f"{file}:11"
+    assert reported("engine.port") == "TRAILHOUND_ENGINE__PORT"
+    assert reported("index.shards") == "the command line"
     assert "  TRAILHOUND_FILTER: it is not JSON" in lines
     assert len(lines) == 8
     assert "hunter2" not in caught.value.message

@@ -48,14 +48,14 @@ def test_which_errors_pass_and_which_may_have_done_the_work(
 
 
 def waits(attempts: int) -> list[float]:
-    told: list[float] = []
+    reported: list[float] = []
     stop = threading.Event()
     stop.set()  # no test sleeps
-    retry_policy = RetryPolicy(on_wait=lambda seconds, _: told.append(seconds), stop=stop)
+    retry_policy = RetryPolicy(on_wait=lambda seconds, _: reported.append(seconds), stop=stop)
     for attempt in range(attempts):
         with pytest.raises(Stopped):
             retry_policy.wait(attempt, time.monotonic(), "busy")
-    return told
+    return reported
 
 
 def test_waits_grow_with_jitter_up_to_a_ceiling() -> None:
@@ -84,11 +84,11 @@ def test_a_call_is_tried_until_it_succeeds() -> None:
             raise answer
         return answer
 
-    told: list[str] = []
-    assert RetryPolicy(on_wait=lambda _, reason: told.append(reason)).run(call) == "fine"
+    reported: list[str] = []
+    assert RetryPolicy(on_wait=lambda _, reason: reported.append(reason)).run(call) == "fine"
     assert answers == []
-    assert len(told) == 1
-    assert "not ready" in told[0]
+    assert len(reported) == 1
+    assert "not ready" in reported[0]
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def findings(*rows: AlertRow) -> Findings:
     return Findings(len(rows), still_open, bands, rows)
 
 
-def told(found: Findings, totals: Totals, known: Facts, scope: Scope = SCOPE) -> str:
+def reported(found: Findings, totals: Totals, known: Facts, scope: Scope = SCOPE) -> str:
     made = story(
         scope,
         totals,
@@ -86,18 +86,18 @@ def test_a_closed_alert_is_after_all_that_are_open() -> None:
     rows = [row(1, 8, "open", "a"), row(2, 8, "acknowledged", "a"), row(3, 10, "closed", "b")]
     assert [each.id for each in in_full(rows, most=2)] == ["a1", "a2"]
     assert top_findings(findings(*rows))[0].id == "a1"
-    said = told(findings(*rows), Totals(events=3), Facts())
+    said = reported(findings(*rows), Totals(events=3), Facts())
     assert "3 high; 2 of them are not closed." in said
     assert "The most severe alert that is not closed: “Rule a”" in said
 
 
 def test_an_open_medium_one_is_named_before_a_closed_high_one() -> None:
     found = findings(row(1, 6, "open", "m"), row(2, 10, "closed", "h"))
-    assert "that is not closed: “Rule m”" in told(found, Totals(events=3), Facts())
+    assert "that is not closed: “Rule m”" in reported(found, Totals(events=3), Facts())
 
 
 def test_where_all_are_closed_that_is_said() -> None:
-    said = told(findings(row(1, 9, "closed", "h")), Totals(events=3), Facts())
+    said = reported(findings(row(1, 9, "closed", "h")), Totals(events=3), Facts())
     assert "1 alert: 1 high; it is closed." in said
     assert "The most severe alert (closed)" in said
 
@@ -115,7 +115,7 @@ def test_where_all_are_closed_that_is_said() -> None:
     ],
 )
 def test_attempts_are_not_told_as_deeds(known: Facts, sentence: str) -> None:
-    assert sentence in told(findings(), Totals(events=9), known)
+    assert sentence in reported(findings(), Totals(events=9), known)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_attempts_are_not_told_as_deeds(known: Facts, sentence: str) -> None:
 def test_a_time_without_events_is_a_page_that_says_so_whatever_limits_there_are(
     scope: Scope,
 ) -> None:
-    said = told(findings(), Totals(), Facts(), scope)
+    said = reported(findings(), Totals(), Facts(), scope)
     assert said.startswith("There are no events in the index")
     assert "riskiest" not in said
     for account in scope.accounts:
