@@ -59,8 +59,8 @@ class Plugin:
 
 
 @pytest.fixture
-def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
-    return own_settings(engine, namespace, tmp_path / "home", retention={"days": 30})
+def settings(opensearch: str, namespace: str, tmp_path: Path) -> Settings:
+    return own_settings(opensearch, namespace, tmp_path / "home", retention={"days": 30})
 
 
 @pytest.fixture
