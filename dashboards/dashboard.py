@@ -16,7 +16,7 @@ PANEL_VERSION = "7.9.3"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PanelRow:
     """Panels side by side, `height` grid steps (20 px each) high."""
 
     height: int
@@ -24,12 +24,14 @@ class Row:
     """Each with its width in columns."""
 
 
-def row(height: int, *panels: Panel | tuple[Panel, int]) -> Row:
+def row(height: int, *panels: Panel | tuple[Panel, int]) -> PanelRow:
     """A row; panels without a width share what is left evenly."""
     given = sum(each[1] for each in panels if isinstance(each, tuple))
     free = [each for each in panels if not isinstance(each, tuple)]
     share = (WIDTH - given) // len(free) if free else 0
-    return Row(height, tuple(each if isinstance(each, tuple) else (each, share) for each in panels))
+    return PanelRow(
+        height, tuple(each if isinstance(each, tuple) else (each, share) for each in panels)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,7 @@ class Dashboard:
     id: str
     title: str
     question: str
-    rows: tuple[Row, ...]
+    rows: tuple[PanelRow, ...]
     since: str = "now-7d"
     until: str = "now"
 

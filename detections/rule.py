@@ -24,7 +24,7 @@ Kind = Literal["sigma", "correlation", "new_terms", "anomaly", "impossible_trave
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FilePosition:
     """The location of a rule: its file and the line (from 1) on which its document begins."""
 
     path: Path
@@ -58,7 +58,7 @@ class Rule:
     kind: Kind
     level: Level
     definition: Any
-    place: Place
+    place: FilePosition
     severity: int = 5
     description: str = ""
     attack: Attack = Attack()

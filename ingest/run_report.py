@@ -13,7 +13,7 @@ FAILURES_KEPT = 1_000
 
 
 @dataclass(slots=True)
-class Report:
+class RunReport:
     """What a run did. `failures` names the first thousand objects that were not read to the end."""
 
     objects: int = 0
@@ -48,7 +48,7 @@ class Report:
         """How many objects hold something else."""
         return self.ignored_kinds.total()
 
-    def add(self, other: Report) -> None:
+    def add(self, other: RunReport) -> None:
         """Another worker's report on other objects of the same run; `seconds` is left alone."""
         self.counts.add(other.counts)
         self.ignored_kinds.update(other.ignored_kinds)

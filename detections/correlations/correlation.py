@@ -28,9 +28,9 @@ from detections.correlations.window_counts import (
     Operator,
     RulesInOrder,
     RulesPresent,
-    Tally,
     Threshold,
     ValueCount,
+    WindowTally,
 )
 from trailhound.errors import RuleError
 
@@ -138,7 +138,7 @@ class Correlation:
             found.update((id(rule), rule) for rule in rules)
         return list(found.values())
 
-    def tally(self) -> Tally:
+    def tally(self) -> WindowTally:
         """A fresh tally for one group."""
         match self.type:
             case "event_count":

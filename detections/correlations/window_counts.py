@@ -59,7 +59,7 @@ class Threshold:
                 return 0
 
 
-class Tally(Protocol):
+class WindowTally(Protocol):
     """The counts of a window that its condition needs."""
 
     def enter(self, time: int, events: Sequence[Counted]) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from detections.correlations.occurrences import Counted, Firing
-from detections.correlations.window_counts import Tally
+from detections.correlations.window_counts import WindowTally
 from detections.finding import EVIDENCE
 
 _LONGEST_TAIL = 10_000
@@ -92,7 +92,7 @@ class Windows:
     def __init__(
         self,
         timespan: int,
-        tally: Tally,
+        tally: WindowTally,
         since: int,
         *,
         nested: bool = False,

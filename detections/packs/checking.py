@@ -23,11 +23,11 @@ from detections.backend.fields import ALIASES, LEAVES, fields_at
 from detections.kinds.options import renamed_options
 from detections.matcher import NO_PLACEHOLDERS, SigmaMatcher
 from detections.matcher.written import sigma_values
-from detections.packs.documents import Document, Fault
+from detections.packs.documents import Document, RuleFault
 from detections.packs.kinds import KINDS, OPTIONS
 from detections.packs.near import did_you_mean, nearest
 from detections.packs.reading import READERS, duration
-from detections.rule import Place
+from detections.rule import FilePosition
 from trailhound.cluster.mappings import ADDED, EVENT, RAW
 from trailhound.errors import RuleError
 
@@ -66,7 +66,7 @@ _KEYS_OF_ERRORS = {
 }
 
 
-def check(document: Document, placeholders: Placeholders = NO_PLACEHOLDERS) -> list[Fault]:
+def check(document: Document, placeholders: Placeholders = NO_PLACEHOLDERS) -> list[RuleFault]:
     """The faults of a document; `stops` is true for those with which the rule cannot run."""
     if document.node is None:
         return []
@@ -81,7 +81,7 @@ def detection_faults(detection: Mapping[str, Any]) -> list[tuple[Path, str, str]
     """
     ready = sigma_values(detection)
     paths: list[Path] = []
-    place = Place(Pathname("detection"))
+    place = FilePosition(Pathname("detection"))
     node = _numbered(ready, (), paths)
     found = _Check(Document({}, place), NO_PLACEHOLDERS).detection(ready, node)
     return [(paths[each.place.line - 1], each.reason, each.hint) for each in found]
@@ -137,17 +137,17 @@ class _Check:
 
     def _fault(
         self, node: yaml.Node | None, reason: str, hint: str = "", *, stops: bool = True
-    ) -> Fault:
+    ) -> RuleFault:
         place = self._document.place
         if node is not None:
-            place = Place(place.path, node.start_mark.line + 1)
+            place = FilePosition(place.path, node.start_mark.line + 1)
         name = self._content.get("id")
-        return Fault(place, reason, hint or "fix the rule", str(name or ""), stops)
+        return RuleFault(place, reason, hint or "fix the rule", str(name or ""), stops)
 
     def _at(self, key: str) -> yaml.Node | None:
         return self._pairs[key][0] if key in self._pairs else None
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[RuleFault]:
         yield from self._keys()
         if "action" in self._content:  # what is in force comes from several documents
             return
@@ -159,7 +159,7 @@ class _Check:
         if isinstance(self._content.get("correlation"), dict):
             yield from self._correlation(self._content["correlation"])
 
-    def _keys(self) -> Iterator[Fault]:
+    def _keys(self) -> Iterator[RuleFault]:
         for key in self._content:
             if key in KEYS or key in CUSTOM:
                 continue
@@ -175,7 +175,7 @@ class _Check:
                 hint = f"did you mean {near!r}?"
                 yield self._fault(self._at(key), f"unknown key {key!r}", hint, stops=False)
 
-    def _metadata(self) -> Iterator[Fault]:
+    def _metadata(self) -> Iterator[RuleFault]:
         content = self._content
         try:
             if "correlation" in content:
@@ -196,7 +196,7 @@ class _Check:
         for each in errors:
             yield self._fault(self._node_of(each), said(each))
 
-    def _timespan(self) -> Iterator[Fault]:
+    def _timespan(self) -> Iterator[RuleFault]:
         """The timespan of a correlation, which pySigma did not check after an earlier error."""
         correlation = self._content.get("correlation")
         if isinstance(correlation, dict) and "timespan" in correlation:
@@ -219,7 +219,7 @@ class _Check:
                     return below[key][0]
         return next((self._at(key) for key in self._pairs if key.rstrip("s") in low), None)
 
-    def _extension(self) -> Iterator[Fault]:
+    def _extension(self) -> Iterator[RuleFault]:
         content = self._content.get("trailhound")
         if content is None:
             return
@@ -249,7 +249,7 @@ class _Check:
 
     def _kind(
         self, kind: Any, content: object, where: tuple[yaml.Node, yaml.Node]
-    ) -> Iterator[Fault]:
+    ) -> Iterator[RuleFault]:
         """The options of one of our kinds: each that is wrong, one after the other."""
         if not isinstance(content, dict):
             yield self._fault(
@@ -283,7 +283,9 @@ class _Check:
 
     # Detections
 
-    def detection(self, detection: Mapping[str, Any], node: yaml.Node | None) -> Iterator[Fault]:
+    def detection(
+        self, detection: Mapping[str, Any], node: yaml.Node | None
+    ) -> Iterator[RuleFault]:
         """The selections and the conditions."""
         found = pairs(node)
         names = [name for name in detection if name not in ("condition", "rules")]
@@ -303,7 +305,7 @@ class _Check:
 
     def _selection(
         self, selection: object, node: yaml.Node | None, key: yaml.Node | None
-    ) -> Iterator[Fault]:
+    ) -> Iterator[RuleFault]:
         if isinstance(selection, Mapping):
             found = pairs(node)
             for name, value in selection.items():
@@ -317,7 +319,7 @@ class _Check:
         else:
             yield from self._tried({"s": selection}, key or node)
 
-    def _item(self, name: object, value: object, node: yaml.Node | None) -> Iterator[Fault]:
+    def _item(self, name: object, value: object, node: yaml.Node | None) -> Iterator[RuleFault]:
         field, *modifiers = str(name).split("|")
         unknown = [each for each in modifiers if each not in modifier_mapping]
         for each in unknown:
@@ -335,7 +337,7 @@ class _Check:
         if "fieldref" in modifiers:
             yield from self._fields(value, node)
 
-    def _tried(self, detection: Mapping[str, Any], node: yaml.Node | None) -> Iterator[Fault]:
+    def _tried(self, detection: Mapping[str, Any], node: yaml.Node | None) -> Iterator[RuleFault]:
         try:
             SigmaMatcher.from_detection(detection, self._placeholders)
         except RuleError as error:
@@ -343,7 +345,7 @@ class _Check:
         except Exception as error:  # noqa: BLE001  as above
             yield self._fault(node, said(error))
 
-    def _fields(self, names: object, node: yaml.Node | None) -> Iterator[Fault]:
+    def _fields(self, names: object, node: yaml.Node | None) -> Iterator[RuleFault]:
         for name in names if isinstance(names, list) else [names]:
             found = field_fault(str(name))
             if found is not None:
@@ -351,7 +353,7 @@ class _Check:
 
     def _condition(
         self, condition: str, names: Sequence[str], node: yaml.Node | None
-    ) -> Iterator[Fault]:
+    ) -> Iterator[RuleFault]:
         unknown = []
         for word in dict.fromkeys(_WORD.findall(condition)):
             if word.lower() in _CONDITION_WORDS or word.isdigit() or word in names:
@@ -365,7 +367,7 @@ class _Check:
             selections = {name: {"eventName": "x"} for name in names}
             yield from self._tried({**selections, "condition": condition}, node)
 
-    def _correlation(self, content: Mapping[str, Any]) -> Iterator[Fault]:
+    def _correlation(self, content: Mapping[str, Any]) -> Iterator[RuleFault]:
         found = pairs(self._pairs["correlation"][1])
         for key in content:
             if key not in CORRELATION_KEYS:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sigma.correlations import SigmaCorrelationRule
 
-from detections.packs.documents import Fault
+from detections.packs.documents import RuleFault
 from detections.packs.pack import Pack
 from detections.packs.reading import rule_id
 from detections.rule import LEVELS, Rule
@@ -54,7 +54,7 @@ def problem_lines(pack: Pack) -> list[str]:
     return [head, *(line(fault) for fault in pack.problems)]
 
 
-def line(fault: Fault) -> str:
+def line(fault: RuleFault) -> str:
     """A fault with its hint."""
     return f"{fault}" + (f" ({fault.hint})" if fault.hint else "")
 

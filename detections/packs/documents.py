@@ -13,7 +13,7 @@ from sigma.exceptions import SigmaError
 from sigma.rule.base import check_alias_expansion
 
 from detections.matcher.written import sigma_values
-from detections.rule import Place
+from detections.rule import FilePosition
 from trailhound.regular_files import irregular
 from trailhound.settings.written import (
     NULLS,
@@ -42,14 +42,14 @@ Subject = Literal["rule", "exception", "override", "placeholder", "file", "note"
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class RuleFault:
     """A fault of a rule, an exception, an override, a placeholder or a file.
 
     `stops` says whether the rule doesn't run, or the exception isn't applied, for it. A `note` is
     for information: nothing is left out, and nothing is to be fixed.
     """
 
-    place: Place
+    place: FilePosition
     reason: str
     hint: str = ""
     rule_id: str = ""
@@ -65,12 +65,12 @@ class Document:
     """One YAML document that is a mapping."""
 
     content: dict[str, Any]
-    place: Place
+    place: FilePosition
     node: yaml.MappingNode | None = None
     """The position of each key and value."""
 
 
-def rule_files(path: Path) -> Iterator[Path | Fault]:
+def rule_files(path: Path) -> Iterator[Path | RuleFault]:
     """The rule files at `path`, itself or below it, in order; samples are not among them.
 
     A folder or link that can't be followed is a fault, and so is a folder without any rule file.
@@ -78,11 +78,13 @@ def rule_files(path: Path) -> Iterator[Path | Fault]:
     if not path.is_dir():
         yield path
         return
-    faults: list[Fault] = []
+    faults: list[RuleFault] = []
 
     def unreadable(error: OSError) -> None:
         reason = f"the folder cannot be read: {error.strerror}"
-        faults.append(Fault(Place(Path(error.filename)), reason, "check its mode", what="file"))
+        faults.append(
+            RuleFault(FilePosition(Path(error.filename)), reason, "check its mode", what="file")
+        )
 
     found = [
         Path(folder, name)
@@ -94,31 +96,33 @@ def rule_files(path: Path) -> Iterator[Path | Fault]:
     yield from faults
     if not found and not faults:
         reason = f"the folder contains no rule file ({', '.join(SUFFIXES)})"
-        yield Fault(Place(path), reason, "check the path", stops=False, what="file")
+        yield RuleFault(FilePosition(path), reason, "check the path", stops=False, what="file")
 
 
-def documents(file: Path) -> Iterator[Document | Fault]:
+def documents(file: Path) -> Iterator[Document | RuleFault]:
     """Every document of a file. Invalid YAML, or a document that is not a mapping, is a
     fault at its line.
 
     After invalid YAML, reading continues with the next document (`---`).
     """
     if kind := irregular(file):
-        yield Fault(Place(file), f"it is {kind}, not a file", "check the path", what="file")
+        yield RuleFault(
+            FilePosition(file), f"it is {kind}, not a file", "check the path", what="file"
+        )
         return
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        yield Fault(
-            Place(file), f"the file cannot be read: {reason}", "check the file", what="file"
+        yield RuleFault(
+            FilePosition(file), f"the file cannot be read: {reason}", "check the file", what="file"
         )
         return
     while text:
         text = yield from _until_broken(text, file)
 
 
-def _until_broken(text: str, file: Path) -> Generator[Document | Fault, None, str]:
+def _until_broken(text: str, file: Path) -> Generator[Document | RuleFault, None, str]:
     """The documents before invalid YAML; returns the rest, at unchanged line numbers."""
     loader = None
     try:
@@ -129,7 +133,9 @@ def _until_broken(text: str, file: Path) -> Generator[Document | Fault, None, st
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark is not None else 1
         problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
-        yield Fault(Place(file, line), f"not YAML: {problem}", "fix the line", what="file")
+        yield RuleFault(
+            FilePosition(file, line), f"not YAML: {problem}", "fix the line", what="file"
+        )
         lines = text.split("\n")
         done = next((n for n, each in enumerate(lines) if each), 0)
         after = range(max(line - 1, done + 1), len(lines))
@@ -142,29 +148,29 @@ def _until_broken(text: str, file: Path) -> Generator[Document | Fault, None, st
     return ""
 
 
-def _document(loader: Any, node: yaml.Node, file: Path) -> Iterator[Document | Fault]:
-    place = Place(file, node.start_mark.line + 1)
+def _document(loader: Any, node: yaml.Node, file: Path) -> Iterator[Document | RuleFault]:
+    place = FilePosition(file, node.start_mark.line + 1)
     twice = list(_repeated_keys(node))
     for each in twice:
-        at = Place(file, each.start_mark.line + 1)
-        yield Fault(
+        at = FilePosition(file, each.start_mark.line + 1)
+        yield RuleFault(
             at, f"the key {each.value!r} is there twice in one mapping", "leave one of them"
         )
     if twice:
         return
     if not isinstance(node, yaml.MappingNode):
         if not (isinstance(node, yaml.ScalarNode) and node.value in NULLS):
-            yield Fault(place, "the document is not a mapping", "start it with `title:`")
+            yield RuleFault(place, "the document is not a mapping", "start it with `title:`")
         return
     content: dict[str, Any] = {}
     try:
         loader.flatten_mapping(node)
         for key, value in node.value:
-            at = Place(file, key.start_mark.line + 1)
+            at = FilePosition(file, key.start_mark.line + 1)
             content[str(key.value)] = _value(loader, str(key.value), value)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError, SigmaError) as error:
         problem = getattr(error, "problem", None) or str(error).replace(" in None", "")
-        yield Fault(at if content else place, f"not YAML: {problem}", "fix the line")
+        yield RuleFault(at if content else place, f"not YAML: {problem}", "fix the line")
         return
     yield Document(content, place, node)
 

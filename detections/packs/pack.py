@@ -25,11 +25,11 @@ from detections.correlations.correlation import Correlation
 from detections.kinds.options import renamed_options
 from detections.matcher import SigmaMatcher
 from detections.packs.checking import check, said
-from detections.packs.documents import Document, Fault, Subject, documents, rule_files
+from detections.packs.documents import Document, RuleFault, Subject, documents, rule_files
 from detections.packs.near import did_you_mean
 from detections.packs.overrides import override
 from detections.packs.reading import own_options, read, rule_id
-from detections.rule import Place, Rule
+from detections.rule import FilePosition, Rule
 from trailhound.errors import UsageError
 from trailhound.settings import DetectionSettings
 
@@ -48,11 +48,11 @@ class Pack:
 
     rules: tuple[Rule, ...] = ()
     compiled: Mapping[str, Compiled] = field(default_factory=dict)
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[RuleFault, ...] = ()
     disabled: tuple[Rule, ...] = ()
 
     @property
-    def problems(self) -> tuple[Fault, ...]:
+    def problems(self) -> tuple[RuleFault, ...]:
         """Every fault but the notes: what is not used, or probably not meant."""
         return tuple(each for each in self.faults if each.what != "note")
 
@@ -91,8 +91,11 @@ def load(settings: DetectionSettings, more: Sequence[Path] = ()) -> Pack:
     present = [path for path in settings.rules if path not in missing]
     pack = load_paths([*shipped, *present, *more], settings)
     faults = (
-        Fault(
-            Place(path), "detections.rules: no such file or folder", "check the path", what="file"
+        RuleFault(
+            FilePosition(path),
+            "detections.rules: no such file or folder",
+            "check the path",
+            what="file",
         )
         for path in missing
     )
@@ -114,11 +117,11 @@ class _Loading:
         self._settings = settings
         self._placeholders = _Placeholders(settings.placeholders)
         self._overrides = {key.lower(): each for key, each in settings.overrides.items()}
-        self._faults: list[Fault] = []
-        self._checked: list[tuple[Document, list[Fault]]] = []
-        self._places: dict[int, Place] = {}
+        self._faults: list[RuleFault] = []
+        self._checked: list[tuple[Document, list[RuleFault]]] = []
+        self._places: dict[int, FilePosition] = {}
         self._sigma: list[SigmaRule | SigmaCorrelationRule] = []
-        self._filters: list[tuple[SigmaFilter, Place]] = []
+        self._filters: list[tuple[SigmaFilter, FilePosition]] = []
 
     def run(self, paths: list[Path]) -> Pack:
         for path in [*paths, *self._settings.exceptions]:
@@ -148,19 +151,19 @@ class _Loading:
     ) -> None:
         name = "" if isinstance(sigma, SigmaFilter) else rule_id(sigma)
         what = what or ("exception" if isinstance(sigma, SigmaFilter) else "rule")
-        self._faults.append(Fault(self._places[id(sigma)], reason, hint, name, stops, what))
+        self._faults.append(RuleFault(self._places[id(sigma)], reason, hint, name, stops, what))
 
     def _name_unused_placeholders(self) -> None:
         for name in sorted(self._settings.placeholders.keys() - self._placeholders.used):
             reason = f"detections.placeholders: no rule in force uses %{name}%"
             hint = did_you_mean(name, sorted(self._placeholders.missing), "remove it")
-            place = Place(Path("settings"))
-            self._faults.append(Fault(place, reason, hint, stops=False, what="placeholder"))
+            place = FilePosition(Path("settings"))
+            self._faults.append(RuleFault(place, reason, hint, stops=False, what="placeholder"))
 
-    def _at_their_lines(self) -> Iterator[Fault]:
+    def _at_their_lines(self) -> Iterator[RuleFault]:
         """The faults, with detailed ones in place of the first error of each rule."""
         explained: set[int] = set()
-        more: list[Fault] = []
+        more: list[RuleFault] = []
         for document, found in self._checked:
             here = [each for each in self._faults if each.place == document.place]
             stopping = [each for each in here if each.stops and each.what != "override"]
@@ -190,7 +193,7 @@ class _Loading:
         seen: set[Path] = set()
         for path in paths:
             for file in rule_files(path):
-                if isinstance(file, Fault):
+                if isinstance(file, RuleFault):
                     self._faults.append(file)
                 elif file.resolve() not in seen:
                     seen.add(file.resolve())
@@ -201,7 +204,7 @@ class _Loading:
         empty = True
         for document in documents(file):
             empty = False
-            if isinstance(document, Fault):
+            if isinstance(document, RuleFault):
                 self._faults.append(document)
                 continue
             if not file.is_relative_to(SHIPPED):  # that pack's own tests check it
@@ -209,15 +212,17 @@ class _Loading:
             try:
                 parsed = actions.parse(document)
             except Exception as error:  # noqa: BLE001  pySigma raises anything on hostile YAML
-                self._faults.append(Fault(document.place, said(error), "fix the rule"))
+                self._faults.append(RuleFault(document.place, said(error), "fix the rule"))
                 continue
             if parsed is not None:
                 self._take(parsed, document.place)
         if empty:
             reason = "the file contains no rule"
-            self._faults.append(Fault(Place(file), reason, "remove it", stops=False, what="file"))
+            self._faults.append(
+                RuleFault(FilePosition(file), reason, "remove it", stops=False, what="file")
+            )
 
-    def _take(self, parsed: Parsed, place: Place) -> None:
+    def _take(self, parsed: Parsed, place: FilePosition) -> None:
         self._places[id(parsed)] = place
         if isinstance(parsed, SigmaFilter):
             self._filters.append((parsed, place))
@@ -373,8 +378,8 @@ class _Loading:
                 reason = f"detections.overrides: the rule {key} does not run"
             by_title = [each for each, title in known.items() if title.lower() == key]
             hint = f"its id is {by_title[0]}" if by_title else "see `trailhound rules list`"
-            place = Place(Path("settings"))
-            self._faults.append(Fault(place, reason, hint, stops=False, what="override"))
+            place = FilePosition(Path("settings"))
+            self._faults.append(RuleFault(place, reason, hint, stops=False, what="override"))
 
 
 class _Placeholders(dict[str, Sequence[str]]):
@@ -391,7 +396,7 @@ class _Placeholders(dict[str, Sequence[str]]):
         return found
 
 
-def _same(fault: Fault, reasons: Iterable[str]) -> bool:
+def _same(fault: RuleFault, reasons: Iterable[str]) -> bool:
     """Whether a fault and one of the reasons name the same field."""
     return any(
         name in fault.reason for each in reasons for name in re.findall(r"field ('[^']+')", each)

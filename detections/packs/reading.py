@@ -13,7 +13,7 @@ from sigma.exceptions import SigmaError
 from sigma.rule import SigmaRule
 
 from detections.packs.kinds import KINDS
-from detections.rule import LEVELS, SEVERITIES, Attack, Kind, Level, Place, Rule
+from detections.rule import LEVELS, SEVERITIES, Attack, FilePosition, Kind, Level, Rule
 from trailhound.errors import RuleError
 
 DEFAULT_LEVEL: Level = "medium"
@@ -58,7 +58,7 @@ def duration(value: object) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-def read(sigma: SigmaRule | SigmaCorrelationRule, place: Place) -> Rule:
+def read(sigma: SigmaRule | SigmaCorrelationRule, place: FilePosition) -> Rule:
     """The `Rule` of a parsed rule that has no errors. Raises `RuleError`."""
     extension, own = _extension(sigma)
     level = _level(sigma)

@@ -19,7 +19,7 @@ from ingest.counts import Counts
 from ingest.object_progress import ObjectProgress, outcome_of
 from ingest.objects import Selection, Source, TrailObject
 from ingest.pipeline import Pipeline
-from ingest.run_report import FAILURES_KEPT, Report
+from ingest.run_report import FAILURES_KEPT, RunReport
 from trailhound.cluster.retry_policy import RetryPolicy, Stopped
 from trailhound.errors import AccountingError, NotCloudTrailError, SourceError
 from trailhound.settings import Settings
@@ -50,7 +50,7 @@ class Backfill:
             client, settings, enricher, self._retry_policy, selection=selection
         )
         self.ledger = self.pipeline.ledger
-        self._report = Report()
+        self._report = RunReport()
         self._lock = threading.Lock()
         self._active: dict[str, ObjectProgress] = {}
         self._handed_out = 0
@@ -65,10 +65,10 @@ class Backfill:
         self._stopping.set()
         self.ledger.no_more.set()
 
-    def snapshot(self) -> Report:
+    def snapshot(self) -> RunReport:
         """The report so far, objects being read included."""
         with self._lock:
-            now = Report(**{name: getattr(self._report, name) for name in _COPIED})
+            now = RunReport(**{name: getattr(self._report, name) for name in _COPIED})
             now.counts = Counts()
             now.counts.add(self._report.counts)
             for run in self._active.values():
@@ -77,7 +77,7 @@ class Backfill:
         self._from_ledger(now)
         return now
 
-    def run(self, sources: Sequence[Source]) -> Report:
+    def run(self, sources: Sequence[Source]) -> RunReport:
         """Read everything. Raises `ClusterError` and `SourceUnreachableError`; what is indexed
         stays indexed.
         """
@@ -101,7 +101,7 @@ class Backfill:
         self.ledger.close()
         return self._finish(sources, time.monotonic() - started)
 
-    def _finish(self, sources: Sequence[Source], seconds: float) -> Report:
+    def _finish(self, sources: Sequence[Source], seconds: float) -> RunReport:
         report = self._report
         report.seconds = seconds
         self._from_ledger(report)
@@ -123,7 +123,7 @@ class Backfill:
             )
         return report
 
-    def _from_ledger(self, report: Report) -> None:
+    def _from_ledger(self, report: RunReport) -> None:
         report.skipped_objects = self.ledger.skipped
         report.objects_read_again = self.ledger.read_again
         report.lost_claims = self.ledger.lost

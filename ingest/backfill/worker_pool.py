@@ -21,7 +21,7 @@ from typing import BinaryIO
 from enrich.enricher import Enricher
 from ingest.backfill.backfill import Backfill
 from ingest.objects import Selection, Source, TrailObject
-from ingest.run_report import Report
+from ingest.run_report import RunReport
 from ingest.sources import open_source
 from trailhound import errors
 from trailhound.cluster.client import connect
@@ -79,7 +79,7 @@ class WorkerPool:
     def __init__(self, job: Job, workers: int) -> None:
         self._job = job
         self._workers = workers
-        self._reports: dict[int, Report] = {}
+        self._reports: dict[int, RunReport] = {}
         self._lines: list[Connection] = []
 
     def stop(self) -> None:
@@ -90,11 +90,11 @@ class WorkerPool:
             except OSError:
                 continue  # it has ended already
 
-    def snapshot(self) -> Report:
+    def snapshot(self) -> RunReport:
         """The sum of the workers' last reports."""
         return _sum(list(self._reports.values()))
 
-    def run(self) -> Report:
+    def run(self) -> RunReport:
         """Start the workers and wait for all. Raises the first error of any of them."""
         started = time.monotonic()
         context = multiprocessing.get_context("spawn")
@@ -137,7 +137,7 @@ class WorkerPool:
                         )
                         self.stop()
                     continue
-                if isinstance(received, Report):
+                if isinstance(received, RunReport):
                     self._reports[shard] = received
                 elif received is None:
                     finished.add(shard)
@@ -148,8 +148,8 @@ class WorkerPool:
         return failure
 
 
-def _sum(reports: list[Report]) -> Report:
-    total = Report()
+def _sum(reports: list[RunReport]) -> RunReport:
+    total = RunReport()
     for report in reports:
         total.add(report)
     return total
@@ -178,7 +178,7 @@ def _work(job: Job, shard: int, of: int, line: Connection) -> None:
         line.send(("TrailhoundError", f"{type(error).__name__}: {error}", "run it with --debug"))
 
 
-def _run(job: Job, shard: int, of: int, line: Connection) -> Report:
+def _run(job: Job, shard: int, of: int, line: Connection) -> RunReport:
     settings = job.settings
     limit = None if job.limit is None else len(range(shard, job.limit, of))
     backfill = Backfill(

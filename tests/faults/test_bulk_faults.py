@@ -18,7 +18,7 @@ from opensearchpy import OpenSearch
 from ingest.backfill.backfill import Backfill
 from ingest.deadletters.spool import SPOOL_FILE
 from ingest.objects import Selection, Source, TrailObject
-from ingest.run_report import Report
+from ingest.run_report import RunReport
 from ingest.sources import open_source
 from tests.faults.proxy import (
     DROP,
@@ -84,7 +84,7 @@ def events(number: int = EACH) -> list[dict[str, Any]]:
     return [record(requestParameters={"x": "y" * 400}) for _ in range(number)]
 
 
-def terms(report: Report) -> tuple[int, int, int, int]:
+def terms(report: RunReport) -> tuple[int, int, int, int]:
     each = report.counts
     assert each.holds
     return each.read, each.indexed, each.duplicates, each.dead_lettered

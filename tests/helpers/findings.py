@@ -11,7 +11,7 @@ from typing import Any
 from opensearchpy import OpenSearch, helpers
 
 from detections.finding import Finding, Group
-from detections.rule import Attack, Place, Rule
+from detections.rule import Attack, FilePosition, Rule
 from tests.helpers.engines import remove_documents
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
@@ -28,7 +28,7 @@ def rule(name: str = "policy-changed", **changes: Any) -> Rule:
         "kind": "sigma",
         "level": "high",
         "definition": None,
-        "place": Place(Path("rule.yml")),
+        "place": FilePosition(Path("rule.yml")),
         "severity": 8,
         "description": "what it means",
         "attack": Attack(("persistence",), ("T1098.001",)),

@@ -15,7 +15,7 @@ from opensearchpy import OpenSearch
 from detections.events.index import EventIndex
 from ingest.backfill.backfill import Backfill
 from ingest.objects import Selection
-from ingest.run_report import Report
+from ingest.run_report import RunReport
 from ingest.sources import open_source
 from trailhound.app.enrichment import enricher_from
 from trailhound.cluster import templates
@@ -80,7 +80,7 @@ def prepared(settings: Settings) -> OpenSearch:
 
 def backfill(
     settings: Settings, *sources: Path | str, force: bool = False, **selection: Any
-) -> Report:
+) -> RunReport:
     """A whole backfill; its report's identity has been checked."""
     job = Backfill(
         connect(settings),

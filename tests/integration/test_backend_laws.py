@@ -20,7 +20,7 @@ from opensearchpy import OpenSearch
 from detections.backend.compiler import compile_detection
 from detections.events.search import Search
 from detections.matcher import SigmaMatcher
-from detections.rule import Place, Rule
+from detections.rule import FilePosition, Rule
 from tests.helpers.engines import remove_namespace
 from tests.helpers.trails import backfill, documents, own_settings, prepared, record, write_trail
 from tests.integration.test_search_oracle import ALL_TIME
@@ -248,7 +248,7 @@ def indexed(
 
 
 def rule(number: int) -> Rule:
-    return Rule(f"r{number}", "", "sigma", "low", None, Place(Path()))
+    return Rule(f"r{number}", "", "sigma", "low", None, FilePosition(Path()))
 
 
 @settings(

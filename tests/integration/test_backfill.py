@@ -21,7 +21,7 @@ from ingest.bulk import canonical
 from ingest.counts import Counts
 from ingest.objects import Selection
 from ingest.repair.record import OUR_NAMES, restore
-from ingest.run_report import Report
+from ingest.run_report import RunReport
 from ingest.sources import open_source
 from tests.helpers.trails import (
     backfill,
@@ -39,7 +39,7 @@ from trailhound.cluster.client import connect
 from trailhound.settings import Settings
 
 
-def counts(report: Report) -> tuple[int, int, int, int, int]:
+def counts(report: RunReport) -> tuple[int, int, int, int, int]:
     """read, indexed, duplicates, dead-lettered, filtered."""
     each = report.counts
     return each.read, each.indexed, each.duplicates, each.dead_lettered, each.filtered
@@ -344,7 +344,7 @@ def test_events_beyond_the_retention_are_left_out(
     assert len(client.indices.get(index=f"{namespace}-cloudtrail-*")) <= 2
 
 
-def limited(settings: Settings, limit: int, *sources: Path) -> Report:
+def limited(settings: Settings, limit: int, *sources: Path) -> RunReport:
     job = Backfill(
         connect(settings),
         settings,

@@ -17,7 +17,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from ingest.repair.record import restore
-from ingest.run_report import Report
+from ingest.run_report import RunReport
 from tests.helpers.trails import backfill, dead_letters, ledger, own_settings, prepared
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
@@ -90,7 +90,7 @@ def stored(client: OpenSearch, settings: Settings) -> Iterator[tuple[str, str, d
         yield day, hit["_id"], hit["_source"]
 
 
-def check(settings: Settings, report: Report, records: list[dict[str, Any]], dead: int) -> None:
+def check(settings: Settings, report: RunReport, records: list[dict[str, Any]], dead: int) -> None:
     """Counts, ids and contents against the prediction; `dead` records have no usable time."""
     client = prepared(settings)
     expected = predicted(records)

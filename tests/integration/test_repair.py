@@ -11,7 +11,7 @@ import pytest
 
 from detections.backend.compiler import compile_detection
 from detections.events.search import Search
-from detections.rule import Place, Rule
+from detections.rule import FilePosition, Rule
 from detections.span import Span
 from ingest.bulk import canonical
 from ingest.repair.record import restore
@@ -182,6 +182,6 @@ def test_a_long_text_is_found_on_its_own_path(
     client.indices.refresh(index=f"{namespace}-cloudtrail-*")
     asked = compile_detection({"needle": {f"{path}|contains": "needle"}})
     span = Span(datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
-    plain = Rule("r", "needle", "sigma", "low", None, Place(Path()))
+    plain = Rule("r", "needle", "sigma", "low", None, FilePosition(Path()))
     (found,) = Search(client, settings).find([plain], {"r": asked}, span)
     assert len(list(found.findings)) == 1

@@ -17,7 +17,7 @@ from opensearchpy import OpenSearch
 from detections.alerts.burst import Fact, burst_of
 from detections.alerts.document import counting, raised
 from detections.finding import Finding
-from detections.rule import Attack, Place, Rule
+from detections.rule import Attack, FilePosition, Rule
 from tests.helpers.engines import remove_documents, remove_namespace
 from tests.helpers.reports import HOSTILE
 from tests.helpers.trails import backfill, documents, own_settings, prepared, record, write_trail
@@ -352,7 +352,7 @@ RULE = Rule(
     kind="sigma",
     level="critical",
     definition=None,
-    place=Place(Path("r.yml")),
+    place=FilePosition(Path("r.yml")),
     severity=10,
     description="What it means.",
     attack=Attack(("persistence", "defense-evasion"), ("T1098.001", "T1562.008")),
@@ -394,8 +394,8 @@ def alerts(trail: Trail) -> Iterator[list[str]]:
             severity=10 - number % 3,
         )
         raise_alert(trail, rule, names[number * 10 : number * 10 + 5 + number])
-    low = Rule("r-l", "low", "sigma", "low", None, Place(Path("l.yml")), severity=3)
-    medium = Rule("r-m", "medium", "sigma", "medium", None, Place(Path("m.yml")), severity=5)
+    low = Rule("r-l", "low", "sigma", "low", None, FilePosition(Path("l.yml")), severity=3)
+    medium = Rule("r-m", "medium", "sigma", "medium", None, FilePosition(Path("m.yml")), severity=5)
     raise_alert(trail, medium, [names[0], "gone"], state="closed")
     raise_alert(trail, low, names[-3:], count=500)
     raise_alert(trail, low, names[:2], merged_into="other")
@@ -405,7 +405,10 @@ def alerts(trail: Trail) -> Iterator[list[str]]:
 
 
 def test_findings_are_the_most_severe_of_each_band(trail: Trail, alerts: list[str]) -> None:
-    rules = [RULE, Rule("u", "unused", "sigma", "low", None, Place(Path("u.yml")), alerts=False)]
+    rules = [
+        RULE,
+        Rule("u", "unused", "sigma", "low", None, FilePosition(Path("u.yml")), alerts=False),
+    ]
     found = compose(trail.client, trail.settings, Window(), rules=rules, now=NOW)
     assert (found.findings.total, found.findings.open) == (8, 7)
     high, medium, low = found.findings.bands

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from detections.backend.compiler import compile_detection
 from detections.events.search import Search
-from detections.rule import Place, Rule
+from detections.rule import FilePosition, Rule
 from tests.helpers.engines import remove_indices
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from tests.integration.test_search_oracle import ALL_TIME
@@ -105,7 +105,7 @@ def test_rules_that_ask_much_are_answered(each_engine: str, namespace: str, tmp_
     backfill(settings, write_trail(tmp_path, EVENTS))
     client.indices.refresh(index=Names(settings.prefix).days)
     compiled = {str(n): compile_detection({"s": each}) for n, (each, _) in enumerate(WIDE)}
-    rules = [Rule(name, "", "sigma", "low", None, Place(Path())) for name in compiled]
+    rules = [Rule(name, "", "sigma", "low", None, FilePosition(Path())) for name in compiled]
     search = Search(client, settings)
     found = [len(list(each.findings)) for each in search.find(rules, compiled, ALL_TIME)]
     assert found == [hits for _, hits in WIDE]
@@ -123,7 +123,7 @@ def test_a_query_that_the_engine_refuses_fails_its_rule_alone(
     client.indices.refresh(index=Names(settings.prefix).days)
     good = compile_detection({"s": {"eventName": "CreateUser"}})
     bad = type(good)({"regexp": {"eventName": "(" * 10}}, None, good.matcher)
-    rules = [Rule(name, "", "sigma", "low", None, Place(Path())) for name in ("a", "b", "c")]
+    rules = [Rule(name, "", "sigma", "low", None, FilePosition(Path())) for name in ("a", "b", "c")]
     search, compiled = Search(client, settings), {"a": good, "b": bad, "c": good}
     first, second, third = search.find(rules, compiled, ALL_TIME)
     assert [len(list(each.findings)) for each in (first, third)] == [2, 2]
@@ -149,7 +149,7 @@ def test_hits_are_read_to_the_last_page_with_the_fields_they_are_grouped_by(
     client = prepared(settings)
     backfill(settings, write_trail(tmp_path, [record() for _ in range(5)]))
     client.indices.refresh(index=Names(settings.prefix).days)
-    one = Rule("a", "", "sigma", "low", None, Place(Path()), group_by=paths)
+    one = Rule("a", "", "sigma", "low", None, FilePosition(Path()), group_by=paths)
     compiled = {"a": compile_detection({"s": {"eventName": "CreateUser"}})}
     search = Search(client, settings, first_page=page, hits_page=page)
     (found,) = search.find([one], compiled, ALL_TIME)
@@ -169,7 +169,7 @@ def test_a_day_that_is_gone_before_its_hits_are_read_fails_the_rule(
     client = prepared(settings)
     backfill(settings, write_trail(tmp_path, [record() for _ in range(5)]))
     client.indices.refresh(index=Names(settings.prefix).days)
-    one = Rule("a", "", "sigma", "low", None, Place(Path()))
+    one = Rule("a", "", "sigma", "low", None, FilePosition(Path()))
     compiled = {"a": compile_detection({"s": detection})}
     (found,) = Search(client, settings, first_page=1, hits_page=2).find([one], compiled, ALL_TIME)
     assert next(found.findings).count == 1
@@ -187,7 +187,7 @@ def test_a_value_that_was_moved_groups_its_event(
     backfill(settings, write_trail(tmp_path, [*events, record()]))
     client.indices.refresh(index=Names(settings.prefix).days)
     paths = ("user.name", "requestParameters.userName")
-    one = Rule("a", "", "sigma", "low", None, Place(Path()), group_by=paths)
+    one = Rule("a", "", "sigma", "low", None, FilePosition(Path()), group_by=paths)
     compiled = {"a": compile_detection({"s": {"requestParameters.userName|exists": True}})}
     (found,) = Search(client, settings).find([one], compiled, ALL_TIME)
     findings = list(found.findings)

@@ -13,7 +13,7 @@ from opensearchpy import OpenSearch
 from ingest.backfill.backfill import Backfill
 from ingest.bulk.days import Days, shard_room
 from ingest.objects import Selection
-from ingest.run_report import Report
+from ingest.run_report import RunReport
 from ingest.sources import open_source
 from tests.faults.proxy import Fault, Proxy, Request
 from tests.helpers.processes import run
@@ -289,7 +289,7 @@ def test_days_that_would_pass_the_shard_limit_are_refused(
     modest.ensure("2025.03.01")
 
 
-def through(url: str, settings: Settings, trail: Path) -> Report:
+def through(url: str, settings: Settings, trail: Path) -> RunReport:
     far = own_settings(url, settings.namespace, settings.home, ingest={"batch_bytes": 64 * 1024})
     job = Backfill(connect(far), far, enricher_from(far, lambda _: None), selection=Selection())
     return job.run([open_source(str(trail), far)])

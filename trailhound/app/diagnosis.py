@@ -36,7 +36,7 @@ _STALE_DAYS = 60
 _CLOCK_SECONDS = 30
 _LITTLE_DISK = 5 * 1024**3
 
-Verdict = Literal["ok", "warning", "failed"]
+CheckVerdict = Literal["ok", "warning", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Check:
     """One check. `advice` is empty if it passed."""
 
     what: str
-    verdict: Verdict
+    verdict: CheckVerdict
     fact: str
     advice: str = ""
 
@@ -188,7 +188,7 @@ def _enrichment(settings: Settings) -> Iterator[Check]:
     """The databases and threat lists of `enrich`, loaded as a daemon loads them."""
     loaded = load_enricher(settings)
     for each in loaded.problems:
-        verdict: Verdict = "failed" if each.unusable else "warning"
+        verdict: CheckVerdict = "failed" if each.unusable else "warning"
         yield Check(each.subject, verdict, each.message, each.hint)
     if not settings.enrich.geolocation:
         yield Check(GEOIP, "ok", "not used: enrich.geolocation is false")

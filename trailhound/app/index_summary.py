@@ -14,7 +14,7 @@ HIGH_RISK = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SummaryRow:
     """A line of a table: what, how many, and the highest risk score among them."""
 
     what: str
@@ -29,8 +29,8 @@ class Summary:
     events: int
     days: int
     high_risk: int
-    top_risks: list[Row]
-    top_countries: list[Row]
+    top_risks: list[SummaryRow]
+    top_countries: list[SummaryRow]
 
 
 def summarize(client: OpenSearch, prefix: str, rows: int = 5) -> Summary:
@@ -66,11 +66,11 @@ def summarize(client: OpenSearch, prefix: str, rows: int = 5) -> Summary:
         days=len(days),
         high_risk=high["doc_count"],
         top_risks=[
-            Row(_risk_label(bucket), bucket["doc_count"], int(bucket["risk"]["value"]))
+            SummaryRow(_risk_label(bucket), bucket["doc_count"], int(bucket["risk"]["value"]))
             for bucket in high["calls"]["buckets"]
         ],
         top_countries=[
-            Row(bucket["key"], bucket["doc_count"])
+            SummaryRow(bucket["key"], bucket["doc_count"])
             for bucket in reply["aggregations"]["countries"]["buckets"]
         ],
     )

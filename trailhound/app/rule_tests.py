@@ -46,7 +46,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class SampleVerdict:
     """Whether a rule fired on a sample, or the error of its run."""
 
     sample: Sample
@@ -62,7 +62,7 @@ class Verdict:
 class RuleTests:
     """`bare` have no samples, `faulty` have some that cannot be read: a rule and why."""
 
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[SampleVerdict, ...]
     bare: tuple[Rule, ...]
     faulty: tuple[tuple[Rule, RuleError], ...]
 
@@ -84,7 +84,7 @@ def run_samples(settings: Settings, pack: Pack, enricher: Enricher) -> RuleTests
             samples += _samples(rule, enricher)
         except RuleError as error:
             faulty.append((rule, error))
-    verdicts: list[Verdict] = []
+    verdicts: list[SampleVerdict] = []
     if samples:
         with _indexed(settings, samples) as (client, own):
             verdicts += _plain(client, own, pack, samples)
@@ -149,7 +149,7 @@ def _remove(client: OpenSearch, names: templates.Names) -> None:
 
 def _plain(
     client: OpenSearch, settings: Settings, pack: Pack, samples: Sequence[Sample]
-) -> Iterator[Verdict]:
+) -> Iterator[SampleVerdict]:
     """Plain rules in groups, each over its own samples' events."""
     own: dict[str, list[Sample]] = {}
     for sample in samples:
@@ -166,12 +166,12 @@ def _plain(
         except ClusterError as fault:
             error = fault
         for sample in own[found.rule.id]:
-            yield Verdict(sample, not hits.isdisjoint(sample.ids), error)
+            yield SampleVerdict(sample, not hits.isdisjoint(sample.ids), error)
 
 
 def _together(
     client: OpenSearch, settings: Settings, pack: Pack, samples: Sequence[Sample]
-) -> Iterator[Verdict]:
+) -> Iterator[SampleVerdict]:
     """Rules that look at several events: a sample at a time, and nothing but its events."""
     for sample in samples:
         if sample.rule.is_plain:
@@ -182,9 +182,9 @@ def _together(
         try:
             fired = any(True for _ in evaluator.evaluate(sample.rule, ALL_TIME))
         except TrailhoundError as error:
-            yield Verdict(sample, error=error)
+            yield SampleVerdict(sample, error=error)
         else:
-            yield Verdict(sample, fired)
+            yield SampleVerdict(sample, fired)
 
 
 def _needed(rule: Rule) -> list[str]:

@@ -15,7 +15,7 @@ from ingest.backfill.plan import Plan, plan
 from ingest.backfill.unmatched import Run, in_index, unmatched
 from ingest.backfill.worker_pool import Job, WorkerPool
 from ingest.objects import Selection
-from ingest.run_report import Report
+from ingest.run_report import RunReport
 from ingest.sources import is_stream, open_source
 from trailhound.app.enrichment import enricher_from
 from trailhound.app.settings_check import check_filter
@@ -202,7 +202,7 @@ def run_backfill(
     limit: int | None = None,
     workers: int = 1,
     quiet: bool = False,
-) -> Report:
+) -> RunReport:
     """A backfill with a progress bar (none with `quiet`) that Ctrl-C stops gracefully."""
     if workers > 1:
         if any(is_stream(text) for text in sources):
@@ -233,7 +233,7 @@ def _waiting(seconds: float, reason: str) -> None:
         warn(f"waiting {seconds:.0f} s for the cluster: {reason}")
 
 
-def show_report(report: Report) -> None:
+def show_report(report: RunReport) -> None:
     """The summary for people."""
     counts = report.counts
     rate = counts.read / report.seconds if report.seconds else 0

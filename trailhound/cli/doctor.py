@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from trailhound.app.diagnosis import Check, Verdict, diagnose
+from trailhound.app.diagnosis import Check, CheckVerdict, diagnose
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, out, safe
 from trailhound.cluster.client import connect
 
-_MARKS: dict[Verdict, Text] = {
+_MARKS: dict[CheckVerdict, Text] = {
     "ok": Text("ok     ", style="green"),
     "warning": Text("warning", style="yellow"),
     "failed": Text("failed ", style="bold red"),

@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from detections.packs.describe import explained, line, listed, problem_lines, shown
-from detections.packs.documents import Fault
+from detections.packs.documents import RuleFault
 from detections.packs.pack import Pack, load
 from detections.rule import LEVELS, Rule
 from trailhound.app.settings_check import check_filter
@@ -157,7 +157,7 @@ def _with_problems(rules: list[Rule], pack: Pack) -> set[str]:
     return found
 
 
-def _fault(fault: Fault) -> dict[str, Any]:
+def _fault(fault: RuleFault) -> dict[str, Any]:
     return {
         "file": str(fault.place.path),
         "line": fault.place.line,

@@ -6,7 +6,7 @@ from typing import Any
 
 from trailhound.sample.activity import Activity
 from trailhound.sample.sessions import Actor
-from trailhound.sample.shapes import Fault, Shape
+from trailhound.sample.shapes import CallError, Shape
 
 ROLE = ("AWS::IAM::Role", "<role_arn>")
 KMS_KEY = ("AWS::KMS::Key", "arn:aws:kms:<region>:<account>:key/<kms_key>")
@@ -42,7 +42,7 @@ def assume(by: str) -> Shape:
         read_only=True,
         shared=True,
         faults=(
-            Fault(
+            CallError(
                 0.006,
                 "AccessDenied",
                 f"User: {by}.amazonaws.com is not authorized to perform: sts:AssumeRole on "
@@ -69,7 +69,7 @@ def kms(name: str, context: dict[str, str], *, resources: bool = True) -> Shape:
         additional={"keyMaterialId": "<sha>"},
         resources=(KMS_KEY,) if resources else (),
         faults=(
-            Fault(
+            CallError(
                 0.008,
                 "AccessDenied",
                 "The ciphertext refers to a customer master key that does not exist, does not "
@@ -96,8 +96,8 @@ LOGS_CONTEXT = {
 }
 
 S3_FAULTS = (
-    Fault(0.05, "NoSuchKey", "The specified key does not exist."),
-    Fault(0.012, "AccessDenied", "Access Denied"),
+    CallError(0.05, "NoSuchKey", "The specified key does not exist."),
+    CallError(0.012, "AccessDenied", "Access Denied"),
 )
 
 
@@ -147,7 +147,7 @@ def s3_object(name: str, *, log: bool = False) -> Shape:
     )
 
 
-def bucket_read(name: str, subresource: str, *faults: Fault, bucket: str = "<bucket>") -> Shape:
+def bucket_read(name: str, subresource: str, *faults: CallError, bucket: str = "<bucket>") -> Shape:
     """A reading call on a bucket's configuration."""
     return Shape(
         "s3",
@@ -172,20 +172,20 @@ def bucket_read(name: str, subresource: str, *faults: Fault, bucket: str = "<buc
 
 BUCKET_READS = (
     bucket_read("GetBucketPolicy", "policy",
-                Fault(0.35, "NoSuchBucketPolicy", "The bucket policy does not exist")),
+                CallError(0.35, "NoSuchBucketPolicy", "The bucket policy does not exist")),
     bucket_read("GetBucketTagging", "tagging",
-                Fault(0.2, "NoSuchTagSet", "The TagSet does not exist")),
+                CallError(0.2, "NoSuchTagSet", "The TagSet does not exist")),
     bucket_read("GetBucketLifecycle", "lifecycle",
-                Fault(0.4, "NoSuchLifecycleConfiguration",
+                CallError(0.4, "NoSuchLifecycleConfiguration",
                       "The lifecycle configuration does not exist")),
     bucket_read("GetBucketReplication", "replication",
-                Fault(0.8, "ReplicationConfigurationNotFoundError",
+                CallError(0.8, "ReplicationConfigurationNotFoundError",
                       "The replication configuration was not found")),
     bucket_read("GetBucketWebsite", "website",
-                Fault(0.8, "NoSuchWebsiteConfiguration",
+                CallError(0.8, "NoSuchWebsiteConfiguration",
                       "The specified bucket does not have a website configuration")),
     bucket_read("GetBucketPublicAccessBlock", "publicAccessBlock",
-                Fault(0.05, "NoSuchPublicAccessBlockConfiguration",
+                CallError(0.05, "NoSuchPublicAccessBlockConfiguration",
                       "The public access block configuration was not found")),
     bucket_read("GetBucketAcl", "acl"),
     bucket_read("GetBucketEncryption", "encryption"),
@@ -223,12 +223,13 @@ EC2_LISTS: dict[str, dict[str, Any]] = {
 """Requests of EC2's reading calls, in the shape in which CloudTrail renders EC2's XML."""
 
 _EC2_FAULTS = {
-    "DescribeInstances": (Fault(0.03, "Client.InvalidInstanceID.NotFound",
+    "DescribeInstances": (CallError(0.03, "Client.InvalidInstanceID.NotFound",
                                 "The instance ID '<instance>' does not exist"),
-                          Fault(0.02, "Client.RequestLimitExceeded", "Request limit exceeded.")),
-    "DescribeVolumes": (Fault(0.03, "Client.InvalidVolume.NotFound",
+                          CallError(0.02, "Client.RequestLimitExceeded",
+                                    "Request limit exceeded.")),
+    "DescribeVolumes": (CallError(0.03, "Client.InvalidVolume.NotFound",
                               "The volume '<volume>' does not exist."),),
-    "DescribeTags": (Fault(0.02, "Client.UnauthorizedOperation",
+    "DescribeTags": (CallError(0.02, "Client.UnauthorizedOperation",
                            "You are not authorized to perform this operation."),),
 }  # fmt: skip
 
@@ -261,7 +262,9 @@ IAM_READS: dict[str, dict[str, Any]] = {
     },
     "GetInstanceProfile": {"instanceProfileName": "<any_role>"},
 }
-_IAM_FAULT = Fault(0.04, "NoSuchEntityException", "The role with name <any_role> cannot be found.")
+_IAM_FAULT = CallError(
+    0.04, "NoSuchEntityException", "The role with name <any_role> cannot be found."
+)
 
 
 def iam_reads(weight: float, actor: Actor, by: str, *names: str) -> list[Activity]:
@@ -309,7 +312,7 @@ LISTS: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
 def lists(weight: float, actor: Actor, by: str) -> list[Activity]:
     """The inventory calls of many services, sharing out a weight."""
     each = weight / len(LISTS)
-    slow = (Fault(0.03, "ThrottlingException", "Rate exceeded"),)
+    slow = (CallError(0.03, "ThrottlingException", "Rate exceeded"),)
     return [
         Activity(each, actor, by, Shape(source, name, request=request, faults=slow))
         for source, name, request in LISTS

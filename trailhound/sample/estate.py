@@ -113,7 +113,7 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RegionResources:
     """What one account owns in one region."""
 
     instances: tuple[str, ...]
@@ -152,7 +152,7 @@ class Account:
     trail_bucket: str
     trail: str
     tables: tuple[str, ...]
-    places: dict[str, Place]
+    places: dict[str, RegionResources]
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,11 +290,11 @@ def _user(rng: Random, account: str, name: str, *, robot: bool) -> User:
     )
 
 
-def _place(rng: Random, region: str, many: int, addresses: int) -> Place:
+def _place(rng: Random, region: str, many: int, addresses: int) -> RegionResources:
     def ids(prefix: str, count: int) -> tuple[str, ...]:
         return tuple(f"{prefix}-0{hexadecimal(rng, 16)}" for _ in range(count))
 
-    return Place(
+    return RegionResources(
         instances=ids("i", 6 + many),
         images=ids("ami", 4),
         volumes=ids("vol", 8 + many),

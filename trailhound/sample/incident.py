@@ -7,12 +7,12 @@ from random import Random
 from typing import Any
 
 from trailhound.sample.addresses import DOCUMENTATION_RANGES, HOSTILE_RANGES
-from trailhound.sample.estate import Account, Estate, Place, User
+from trailhound.sample.estate import Account, Estate, RegionResources, User
 from trailhound.sample.identifiers import base32, base64, uuid
 from trailhound.sample.plan import Bucket
 from trailhound.sample.records import Record, render, scene_of, time_of
 from trailhound.sample.sessions import Actor, Session, assumed_role, iam_user, role_arn
-from trailhound.sample.shapes import Fault, Shape, bind, compile_shape
+from trailhound.sample.shapes import CallError, Shape, bind, compile_shape
 from trailhound.sample.spec import AttackLabel, Step
 
 Json = dict[str, Any]
@@ -40,7 +40,7 @@ class Incident:
     sessions: list[Session] = field(default_factory=list)
 
     @property
-    def home(self) -> Place:
+    def home(self) -> RegionResources:
         """What the account owns in the home region."""
         return self.account.places[self.bucket.region]
 
@@ -132,7 +132,7 @@ class Incident:
         fault = None
         if error or message:
             action = f"{source}:{name}"
-            fault = Fault(
+            fault = CallError(
                 1.0,
                 error,
                 message

@@ -24,7 +24,7 @@ from trailhound.sample.calls import (
     s3_object,
 )
 from trailhound.sample.sessions import Actor
-from trailhound.sample.shapes import Fault, Shape
+from trailhound.sample.shapes import CallError, Shape
 
 SERVICE, LINKED = Actor.SERVICE, Actor.SERVICE_ROLE
 BEHALF, INTERNAL = Actor.ON_BEHALF, Actor.INTERNAL
@@ -86,7 +86,7 @@ SERVICES: tuple[Activity, ...] = (
     *reads(1800, LINKED, "autoscaling", "elasticloadbalancing", "DescribeTargetHealth",
            request={"targetGroupArn": _TARGETS}),
     Activity(60, LINKED, "autoscaling", Shape("ec2", "RunInstances", request=_RUN, response=_RAN,
-        read_only=False, faults=(Fault(0.05, "Server.InsufficientInstanceCapacity",
+        read_only=False, faults=(CallError(0.05, "Server.InsufficientInstanceCapacity",
             "We currently do not have sufficient capacity in the zone you requested."),))),
     Activity(55, LINKED, "autoscaling", Shape("ec2", "TerminateInstances", read_only=False,
         request={"instancesSet": {"items": [{"instanceId": "<instance>"}]}}, response={
@@ -117,7 +117,8 @@ SERVICES: tuple[Activity, ...] = (
     Activity(900, BEHALF, "glue", s3_object("GetObject")),
     Activity(700, BEHALF, "cloudformation", Shape("cloudformation", "DescribeStacks", request={
         "stackName": "arn:aws:cloudformation:<region>:<account>:stack/app-<hex8>/<uuid>"},
-        faults=(Fault(0.2, "ValidationException", "Stack with id app-<hex8> does not exist"),))),
+        faults=(CallError(0.2, "ValidationException",
+                          "Stack with id app-<hex8> does not exist"),))),
     Activity(1800, INTERNAL, "s3", kms("GenerateDataKey", S3_CONTEXT)),
     Activity(1800, INTERNAL, "s3", kms("Decrypt", S3_BUCKET_CONTEXT)),
     Activity(400, INTERNAL, "ebs", kms("Decrypt", EBS_CONTEXT)),

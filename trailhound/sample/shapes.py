@@ -21,7 +21,7 @@ Json = dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class CallError:
     """An error that a call may end in: `share` is of that call's events."""
 
     share: float
@@ -45,7 +45,7 @@ class Shape:
     read_only: bool = True
     data: bool = False
     event_type: str = "AwsApiCall"
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[CallError, ...] = ()
     shared: bool = False
     """Whether it has a `sharedEventID`, as calls have that concern two accounts."""
 
@@ -117,7 +117,7 @@ def bind(compiled: Compiled, account: str, region: str) -> Compiled:
     return Compiled(bound(compiled.plain), compiled.fault_share, faults)
 
 
-def record(shape: Shape, actor: Actor, fault: Fault | None) -> str:
+def record(shape: Shape, actor: Actor, fault: CallError | None) -> str:
     """The record's text in CloudTrail's own order of fields, slots still in it."""
     s3 = shape.source == "s3"
     bracketed = s3 and actor.remote

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
-from trailhound.sample.estate import Account, Estate, Place, Role
+from trailhound.sample.estate import Account, Estate, RegionResources, Role
 from trailhound.sample.identifiers import base32_of, hexadecimal
 from trailhound.sample.sessions import Session, role_arn
 
@@ -26,7 +26,7 @@ class Scene:
     rng: Random
     estate: Estate
     account: Account
-    place: Place
+    place: RegionResources
     region: str
     day: str
     day_text: str

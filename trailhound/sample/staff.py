@@ -5,7 +5,7 @@ from __future__ import annotations
 from trailhound.sample.activity import Activity, reads
 from trailhound.sample.calls import IAM_READS, bucket_reads, ec2_reads, iam_reads, lists, s3_object
 from trailhound.sample.sessions import Actor
-from trailhound.sample.shapes import Fault, Shape
+from trailhound.sample.shapes import CallError, Shape
 from trailhound.sample.workloads import (
     GET_SECRET,
     POLICY,
@@ -46,7 +46,7 @@ _FAILED_LOGIN = Shape(
     },
     read_only=False,
     event_type="AwsConsoleSignIn",
-    faults=(Fault(1.0, "", "Failed authentication"),),
+    faults=(CallError(1.0, "", "Failed authentication"),),
 )
 _SAML = Shape(
     "sts",
@@ -76,7 +76,7 @@ _SAML = Shape(
         ("AWS::IAM::SAMLProvider", "arn:aws:iam::<account>:saml-provider/corporate"),
     ),
 )
-_DENIED = Fault(
+_DENIED = CallError(
     0.03,
     "Client.UnauthorizedOperation",
     "You are not authorized to perform this operation. User: <caller> is not authorized to perform "
@@ -123,15 +123,15 @@ PEOPLE: tuple[Activity, ...] = (
         "bytesTransferredOut": "<#small>"})),
     *reads(90, PERSON, "logs", "logs", "StartQuery", "GetQueryResults", "FilterLogEvents",
            request={"logGroupName": "/aws/lambda/<function>", "queryId": "<uuid>", "limit": 1000},
-           faults=(Fault(0.04, "ResourceNotFoundException",
+           faults=(CallError(0.04, "ResourceNotFoundException",
                          "The specified log group does not exist."),)),
     *reads(60, PERSON, "ce", "ce", "GetCostAndUsage", "GetCostForecast",
            request={"granularity": "DAILY", "metrics": ["UnblendedCost"]},
-           faults=(Fault(0.25, "AccessDenied", "User: <caller> is not authorized to perform: "
+           faults=(CallError(0.25, "AccessDenied", "User: <caller> is not authorized to perform: "
                          "ce:GetCostAndUsage because no identity-based policy allows the "
                          "ce:GetCostAndUsage action"),)),
     *reads(40, PERSON, "organizations", "organizations", "DescribeOrganization", "ListAccounts",
-           faults=(Fault(0.3, "AccessDenied",
+           faults=(CallError(0.3, "AccessDenied",
                          "You don't have permissions to access this resource."),)),
     *reads(30, PERSON, "cloudtrail", "cloudtrail", "LookupEvents",
            request={"maxResults": 50, "lookupAttributes": [

@@ -17,7 +17,7 @@ from trailhound.sample.calls import (
     s3_object,
 )
 from trailhound.sample.sessions import Actor
-from trailhound.sample.shapes import Fault, Shape
+from trailhound.sample.shapes import CallError, Shape
 
 WORKLOAD, PIPELINE, ROBOT = Actor.WORKLOAD, Actor.PIPELINE, Actor.ROBOT
 
@@ -74,7 +74,7 @@ def change(
     name: str,
     request: dict[str, object],
     response: dict[str, object] | None = None,
-    fault: Fault | None = None,
+    fault: CallError | None = None,
 ) -> Activity:
     """A call that changes something."""
     faults = (fault,) if fault else ()
@@ -82,12 +82,12 @@ def change(
     return Activity(weight, actor, source, shape)
 
 
-def _denied(action: str) -> Fault:
+def _denied(action: str) -> CallError:
     message = (
         f"User: <caller> is not authorized to perform: {action} because no identity-based policy "
         f"allows the {action} action"
     )
-    return Fault(0.02, "AccessDenied", message)
+    return CallError(0.02, "AccessDenied", message)
 
 
 def create_role(weight: float, actor: Actor) -> Activity:
@@ -115,7 +115,7 @@ def create_role(weight: float, actor: Actor) -> Activity:
                 "maxSessionDuration": 3600,
             }
         },
-        Fault(
+        CallError(
             0.05, "EntityAlreadyExistsException", "Role with name app-<hex8>-role already exists."
         ),
     )
@@ -151,7 +151,7 @@ def ingress(weight: float, actor: Actor, name: str, cidr: str) -> Activity:
             },
         },
         {"requestId": "<uuid>", "_return": True},
-        Fault(0.04, "Client.InvalidPermission.Duplicate", "the specified rule already exists"),
+        CallError(0.04, "Client.InvalidPermission.Duplicate", "the specified rule already exists"),
     )
 
 
@@ -192,7 +192,7 @@ _FEDERATED = Shape(
     },
     resources=(("AWS::IAM::Role", "<own_arn>"),),
     faults=(
-        Fault(0.03, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"),
+        CallError(0.03, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"),
     ),
 )
 
@@ -202,7 +202,7 @@ GET_SECRET = Shape(
     "GetSecretValue",
     request={"secretId": _CREDENTIALS, "versionStage": "AWSCURRENT"},
     faults=(
-        Fault(
+        CallError(
             0.02,
             "AccessDenied",
             "User: <caller> is not authorized to perform: secretsmanager:GetSecretValue on "
@@ -215,7 +215,7 @@ _PARAMETERS = Shape(
     "ssm",
     "GetParameters",
     request={"names": ["/app/<table>/url", "/app/<table>/password"], "withDecryption": True},
-    faults=(Fault(0.02, "ParameterNotFound"),),
+    faults=(CallError(0.02, "ParameterNotFound"),),
 )
 _LOG_STREAM = Shape(
     "logs",
@@ -226,7 +226,9 @@ _LOG_STREAM = Shape(
     },
     read_only=False,
     faults=(
-        Fault(0.05, "ResourceAlreadyExistsException", "The specified log stream already exists"),
+        CallError(
+            0.05, "ResourceAlreadyExistsException", "The specified log stream already exists"
+        ),
     ),
 )
 _ITEM = Shape(
@@ -266,7 +268,7 @@ STEP_INTO = Shape(
     },
     resources=(ROLE,),
     shared=True,
-    faults=(Fault(0.03, "AccessDenied", "User: <caller> is not authorized to perform: "
+    faults=(CallError(0.03, "AccessDenied", "User: <caller> is not authorized to perform: "
                   "sts:AssumeRole on resource: <role_arn>"),),
 )  # fmt: skip
 WHO_AM_I = Shape("sts", "GetCallerIdentity")
@@ -339,7 +341,7 @@ PIPELINES: tuple[Activity, ...] = (
     change(2, PIPELINE, "iam", "DetachRolePolicy",
            {"roleName": "<any_role>", "policyArn": _POLICY_ARN}),
     change(2, PIPELINE, "iam", "DeleteRole", {"roleName": "<any_role>"},
-           fault=Fault(0.2, "DeleteConflictException",
+           fault=CallError(0.2, "DeleteConflictException",
                        "Cannot delete entity, must detach all policies first.")),
     put_bucket_policy(5, PIPELINE),
     change(1, PIPELINE, "s3", "DeleteBucketPolicy",

@@ -10,12 +10,14 @@ import pytest
 from detections.backtest import Backtest, Budget, RuleBacktest
 from detections.coverage import gaps, layer, wanted
 from detections.events.search import RuleOutcome
-from detections.rule import Attack, Level, Place, Rule
+from detections.rule import Attack, FilePosition, Level, Rule
 from trailhound.errors import RequestFailedError, UsageError
 
 
 def rule(name: str, level: Level = "low", *techniques: str) -> Rule:
-    return Rule(name, name, "sigma", level, None, Place(Path()), attack=Attack((), techniques))
+    return Rule(
+        name, name, "sigma", level, None, FilePosition(Path()), attack=Attack((), techniques)
+    )
 
 
 RULES = [rule("a", "low", "T1098.001", "T1110"), rule("b", "high", "T1110")]

@@ -9,7 +9,7 @@ from detections.compiled import Compiled
 from detections.events.fields import FieldReader
 from detections.events.found import finding
 from detections.events.principal import ARN, HAS_ARN, HAS_NAME_ALONE, NAME, views
-from detections.rule import Place, Rule
+from detections.rule import FilePosition, Rule
 
 ADA = "arn:aws:iam::111122223333:user/ada"
 
@@ -49,7 +49,7 @@ def test_a_principal_has_an_arn_or_a_name() -> None:
 def test_alerts_of_a_plain_rule_keep_people_apart(
     fields: dict[str, Any], group: tuple[str, str]
 ) -> None:
-    rule = Rule("r", "title", "sigma", "low", None, Place(Path()), group_by=(ARN,))
+    rule = Rule("r", "title", "sigma", "low", None, FilePosition(Path()), group_by=(ARN,))
     hit = {"_id": "e", "sort": [1_700_000_000_000], "fields": fields}
     reader = FieldReader([ARN, NAME])
     assert finding(rule, reader, hit).group == (group,)

@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detections.rule import Place, Rule
+from detections.rule import FilePosition, Rule
 from detections.running.schedule import RulePace, batches
 from trailhound.state.rule_checkpoints import RuleCheckpoint
 
@@ -19,7 +19,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def rule(name: str, minutes: int = 5) -> Rule:
-    place = Place(Path("x.yml"))
+    place = FilePosition(Path("x.yml"))
     return Rule(name, name, "sigma", "low", None, place, interval=minutes * MINUTE)
 
 

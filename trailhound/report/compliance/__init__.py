@@ -14,7 +14,7 @@ from trailhound.errors import UsageError
 from trailhound.report.collect.alerts import Counted
 from trailhound.report.collect.query import Index, moment
 from trailhound.report.compliance.cis import CIS
-from trailhound.report.compliance.control import Framework, Row
+from trailhound.report.compliance.control import ControlRow, Framework
 from trailhound.report.compliance.evidence import EVIDENCE, FAILED
 from trailhound.report.compliance.nist import NIST
 from trailhound.report.compliance.pci import PCI
@@ -54,7 +54,7 @@ def compliance(index: Index, name: str, count: Counted) -> Compliance:
     return Compliance(name, of.title, NOTE, controls)
 
 
-def _control(row: Row, proofs: Mapping[str, Proof]) -> Control:
+def _control(row: ControlRow, proofs: Mapping[str, Proof]) -> Control:
     mine = tuple(proofs[each] for each in row.evidence)
     found = any(proof.events for proof in mine)
     verdict: Verdict = row.found if found else "none"

@@ -7,7 +7,7 @@ Source: https://docs.aws.amazon.com/securityhub/latest/userguide/cis-aws-foundat
 
 from __future__ import annotations
 
-from trailhound.report.compliance.control import Framework, Row
+from trailhound.report.compliance.control import ControlRow, Framework
 
 _ALARM = "Whether an alarm on them exists in CloudWatch is configuration, which no trail records."
 _STATE = (
@@ -19,42 +19,42 @@ _PORTS = "The ports are in each event; whether they are administration ports nee
 CIS = Framework(
     "CIS AWS Foundations Benchmark 3.0.0",
     (
-        Row(
+        ControlRow(
             "1.4",
             "Root has no access key",
             ("root_key",),
             "Keys that root created for itself in this time. There should be none.",
             "A key that was created earlier is not seen, unless root uses it.",
         ),
-        Row(
+        ControlRow(
             "1.5",
             "Root signs in with MFA",
             ("root_login",),
             "Sign-ins by root, to be compared with their MFA (additionalEventData.MFAUsed).",
             "Whether a device is registered is shown by the credential report.",
         ),
-        Row(
+        ControlRow(
             "1.7",
             "Root is not used for daily work",
             ("root", "root_login"),
             "Every call that root made. Each should have a documented reason.",
             "Some calls only root can make: the trail does not show which were intended.",
         ),
-        Row(
+        ControlRow(
             "1.8, 1.9",
             "Passwords are long and not reused",
             ("password_policy",),
             "Changes of the password policy, and its removal.",
             _STATE,
         ),
-        Row(
+        ControlRow(
             "1.10",
             "Users with a password sign in with MFA",
             ("login_no_mfa", "mfa_removed"),
             "Sign-ins that succeeded without MFA, and devices that were removed.",
             f"{_FEDERATED} Users who did not sign in are not seen.",
         ),
-        Row(
+        ControlRow(
             "1.14",
             "Access keys are rotated",
             ("credentials",),
@@ -62,42 +62,42 @@ CIS = Framework(
             "The age of keys in use is shown by the credential report.",
             "evidence",
         ),
-        Row(
+        ControlRow(
             "1.15",
             "Users get permissions only through groups",
             ("user_policy",),
             "Policies that were attached to a user directly.",
             _STATE,
         ),
-        Row(
+        ControlRow(
             "1.16",
             "No full administrative permissions are granted",
             ("admin_policy",),
             "Grants of the managed policy AdministratorAccess.",
             "Customer-managed policies that allow everything are not distinguished from others.",
         ),
-        Row(
+        ControlRow(
             "2.1.4",
             "S3 blocks public access",
             ("public_block", "bucket_policy"),
             "Changes of the block on public access, and of buckets' policies and ACLs.",
             _STATE,
         ),
-        Row(
+        ControlRow(
             "2.2.1",
             "New disks are encrypted",
             ("ebs_default",),
             "Encryption by default turned off.",
             _STATE,
         ),
-        Row(
+        ControlRow(
             "3.1",
             "Trails record in all regions",
             ("events", "trail_stop"),
             "That events are there, and attempts to stop or delete a trail.",
             "A region in which nothing happened looks like one that is not recorded.",
         ),
-        Row(
+        ControlRow(
             "3.2",
             "Log file validation is on",
             ("verified", "tampered"),
@@ -105,22 +105,22 @@ CIS = Framework(
             "Files that were not verified here may have digests all the same.",
             "evidence",
         ),
-        Row(
+        ControlRow(
             "3.3",
             "AWS Config is on",
             ("config_change",),
             "Changes of the recorder and its delivery channel.",
             _STATE,
         ),
-        Row(
+        ControlRow(
             "3.6",
             "KMS keys are rotated",
             ("rotation_off",),
             "Keys whose rotation was disabled.",
             _STATE,
         ),
-        Row("3.7", "VPC flow logs are on", ("flow_logs_off",), "Flow logs deleted.", _STATE),
-        Row(
+        ControlRow("3.7", "VPC flow logs are on", ("flow_logs_off",), "Flow logs deleted.", _STATE),
+        ControlRow(
             "3.8",
             "Writes of S3 objects are recorded",
             ("data_write",),
@@ -128,7 +128,7 @@ CIS = Framework(
             "Buckets without data events do not appear here.",
             "evidence",
         ),
-        Row(
+        ControlRow(
             "3.9",
             "Reads of S3 objects are recorded",
             ("data_read",),
@@ -136,115 +136,119 @@ CIS = Framework(
             "Buckets without data events do not appear here.",
             "evidence",
         ),
-        Row(
+        ControlRow(
             "4.1",
             "Unauthorized calls are monitored",
             ("denied",),
             "Calls denied for missing permissions.",
             _ALARM,
         ),
-        Row(
+        ControlRow(
             "4.2",
             "Sign-ins without MFA are monitored",
             ("login_no_mfa",),
             "Sign-ins to the console without MFA.",
             f"{_ALARM} {_FEDERATED}",
         ),
-        Row("4.3", "Use of root is monitored", ("root",), "Calls by root.", _ALARM),
-        Row(
+        ControlRow("4.3", "Use of root is monitored", ("root",), "Calls by root.", _ALARM),
+        ControlRow(
             "4.4",
             "IAM policy changes are monitored",
             ("iam_policy",),
             "Changes of IAM policies.",
             _ALARM,
         ),
-        Row("4.5", "Trail changes are monitored", ("trail_change",), "Changes of trails.", _ALARM),
-        Row(
+        ControlRow(
+            "4.5", "Trail changes are monitored", ("trail_change",), "Changes of trails.", _ALARM
+        ),
+        ControlRow(
             "4.6",
             "Failed sign-ins are monitored",
             ("login_failed",),
             "Sign-ins to the console that failed.",
             _ALARM,
         ),
-        Row(
+        ControlRow(
             "4.7",
             "Disabling and deletion of KMS keys is monitored",
             ("kms_loss",),
             "Keys disabled or scheduled for deletion.",
             _ALARM,
         ),
-        Row(
+        ControlRow(
             "4.8",
             "S3 bucket policy changes are monitored",
             ("bucket_policy",),
             "Changes of buckets' policies and access.",
             _ALARM,
         ),
-        Row(
+        ControlRow(
             "4.9",
             "AWS Config changes are monitored",
             ("config_change",),
             "Changes of AWS Config.",
             _ALARM,
         ),
-        Row(
+        ControlRow(
             "4.10",
             "Security group changes are monitored",
             ("security_group",),
             "Changes of security groups.",
             _ALARM,
         ),
-        Row(
+        ControlRow(
             "4.11",
             "Network ACL changes are monitored",
             ("network_acl",),
             "Changes of network ACLs.",
             _ALARM,
         ),
-        Row(
+        ControlRow(
             "4.12",
             "Network gateway changes are monitored",
             ("gateway",),
             "Changes of gateways.",
             _ALARM,
         ),
-        Row(
+        ControlRow(
             "4.13",
             "Route table changes are monitored",
             ("route_table",),
             "Changes of route tables.",
             _ALARM,
         ),
-        Row("4.14", "VPC changes are monitored", ("vpc",), "Changes of VPCs and peerings.", _ALARM),
-        Row(
+        ControlRow(
+            "4.14", "VPC changes are monitored", ("vpc",), "Changes of VPCs and peerings.", _ALARM
+        ),
+        ControlRow(
             "4.15",
             "Organization changes are monitored",
             ("organization",),
             "Changes of the organization.",
             _ALARM,
         ),
-        Row(
+        ControlRow(
             "4.16",
             "Security Hub is on",
             ("watch_off",),
             "Security Hub and similar services turned off, suppressed or changed.",
             _STATE,
         ),
-        Row(
+        ControlRow(
             "5.1",
             "Network ACLs block public access to administration ports",
             ("acl_open",),
             "Entries that allow every address, on any port.",
             f"{_STATE} {_PORTS}",
         ),
-        Row(
+        ControlRow(
             "5.2, 5.3",
             "Security groups block public access to administration ports",
             ("open_to_world",),
             "Groups that allow every address, on any port.",
             f"{_STATE} {_PORTS}",
         ),
-        Row(
+        ControlRow(
             "5.6",
             "Instances use version 2 of the metadata service",
             ("old_imds",),

@@ -7,7 +7,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ControlRow:
     """A control: its number, what it requires (in our words), and the names of its evidence.
 
     `found` is what evidence means: `look` where each event asks for a person's judgement,
@@ -27,4 +27,4 @@ class Framework:
     """A framework and those of its controls on which a trail can say anything."""
 
     title: str
-    rows: tuple[Row, ...]
+    rows: tuple[ControlRow, ...]

@@ -5,40 +5,40 @@ Source: https://www.aicpa-cima.com/resources/download/2017-trust-services-criter
 
 from __future__ import annotations
 
-from trailhound.report.compliance.control import Framework, Row
+from trailhound.report.compliance.control import ControlRow, Framework
 
 SOC2 = Framework(
     "SOC 2, Trust Services Criteria",
     (
-        Row(
+        ControlRow(
             "CC6.1",
             "Access to systems and data is limited",
             ("login", "login_no_mfa", "roles_assumed", "denied", "kms_change"),
             "Sign-ins and their method, roles assumed, calls denied, changes of keys.",
             "The permissions of each identity are in its policies, not in the trail.",
         ),
-        Row(
+        ControlRow(
             "CC6.2",
             "Users are registered and removed after approval",
             ("accounts_changed", "credentials"),
             "Users, roles and credentials created, changed or deleted.",
             "Approvals and departures are documented in your own records.",
         ),
-        Row(
+        ControlRow(
             "CC6.3",
             "Permissions follow roles and least privilege",
             ("iam_policy", "admin_policy", "user_policy"),
             "Changes of policies, grants of full administration, policies attached to users.",
             "Whether a grant was the least privilege needed requires review.",
         ),
-        Row(
+        ControlRow(
             "CC6.6",
             "Access from outside the boundary is limited",
             ("outside", "open_to_world", "gateway"),
             "Calls from outside AWS, security groups opened to every address, changes of gateways.",
             "An outside address is often your own office: compare with its addresses.",
         ),
-        Row(
+        ControlRow(
             "CC6.7",
             "Transfer of data is restricted",
             ("data_read", "bucket_policy", "public_block"),
@@ -46,21 +46,21 @@ SOC2 = Framework(
             "Without data events, reads of objects and items are not recorded. Network transfers "
             "are not in the trail.",
         ),
-        Row(
+        ControlRow(
             "CC6.8",
             "Unauthorized software is prevented",
             ("remote_shell",),
             "Sessions and commands on instances, which can install software.",
             "Software on an instance is not in the trail.",
         ),
-        Row(
+        ControlRow(
             "CC7.1",
             "Changes that introduce vulnerabilities are detected",
             ("security_group", "network_acl", "config_change", "ebs_default"),
             "Changes of network controls, of Config and of encryption.",
             "Software vulnerabilities need a scanner.",
         ),
-        Row(
+        ControlRow(
             "CC7.2",
             "Anomalies are monitored",
             ("alerts", "high_risk", "threats"),
@@ -68,7 +68,7 @@ SOC2 = Framework(
             "Only what the trail records can be monitored.",
             "evidence",
         ),
-        Row(
+        ControlRow(
             "CC7.3",
             "Events are evaluated",
             ("alerts", "alerts_closed"),
@@ -76,7 +76,7 @@ SOC2 = Framework(
             "Their evaluation is documented in your own records.",
             "evidence",
         ),
-        Row(
+        ControlRow(
             "CC7.4",
             "Incidents are responded to",
             ("alerts_closed",),
@@ -84,7 +84,7 @@ SOC2 = Framework(
             "Only the part of the response made by AWS API calls is recorded.",
             "evidence",
         ),
-        Row(
+        ControlRow(
             "CC8.1",
             "Changes are authorized and recorded",
             ("writes", "iam_policy", "vpc"),
@@ -92,7 +92,7 @@ SOC2 = Framework(
             "Authorization, tests and approval are documented in your change records.",
             "evidence",
         ),
-        Row(
+        ControlRow(
             "A1.2",
             "Backups and recovery are protected",
             ("backups_gone", "kms_loss"),

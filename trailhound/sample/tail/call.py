@@ -6,19 +6,19 @@ from typing import Any
 
 from trailhound.sample.activity import Activity
 from trailhound.sample.sessions import Actor
-from trailhound.sample.shapes import Fault, Shape
+from trailhound.sample.shapes import CallError, Shape
 
 Fields = dict[str, Any]
 
 _READING = ("Describe", "List", "Get", "BatchGet", "Search", "Lookup", "Filter", "Query", "Select")
 _READ_FAULTS = (
-    Fault(0.02, "ThrottlingException", "Rate exceeded"),
-    Fault(0.012, "ResourceNotFoundException", "The requested resource was not found."),
-    Fault(0.006, "AccessDeniedException"),
+    CallError(0.02, "ThrottlingException", "Rate exceeded"),
+    CallError(0.012, "ResourceNotFoundException", "The requested resource was not found."),
+    CallError(0.006, "AccessDeniedException"),
 )
 _CHANGE_FAULTS = (
-    Fault(0.015, "ValidationException", "One or more parameters of the request are not valid."),
-    Fault(0.01, "ConflictException", "Another operation on the resource is in progress."),
+    CallError(0.015, "ValidationException", "One or more parameters of the request are not valid."),
+    CallError(0.01, "ConflictException", "Another operation on the resource is in progress."),
 )
 _FLATTEN = 3
 """Added to a call's rank: without it the first would have most, the last next to nothing."""
