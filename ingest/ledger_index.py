@@ -80,6 +80,8 @@ class LedgerIndex:
 
     def get(self, identifiers: list[str]) -> dict[str, dict[str, Any]]:
         """Documents of any kind, by `_id`, with their versions."""
+        if not identifiers:  # the cluster refuses a request for none
+            return {}
         reply = self._retry_policy.run(
             lambda: self._client.transport.perform_request(
                 "POST", f"/{self._index}/_mget", body={"ids": identifiers}

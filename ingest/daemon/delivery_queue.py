@@ -127,6 +127,8 @@ class DeliveryQueue:
                 self._postpone(delivery)
             else:
                 first[delivery.item.uri] = delivery
+        if not first:  # all of them are in flight already
+            return []
         with self._lock:
             self._open |= first
             self._claimed_at |= dict.fromkeys(first, time.monotonic())

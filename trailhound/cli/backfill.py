@@ -268,8 +268,8 @@ def show_report(report: RunReport) -> None:
     if report.objects_read_again:
         say(
             f"{plural(report.objects_read_again, 'object')} read again: an earlier run had read "
-            "them by another selection, filter or retention; what it had indexed of them counts as "
-            "duplicates"
+            "them by another selection, filter or retention"
+            + ("; what it had indexed of them counts as duplicates" if counts.duplicates else "")
         )
     if number := report.selected.by_folder:
         say(
