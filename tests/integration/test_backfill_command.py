@@ -183,3 +183,19 @@ def test_flags_select_limit_force_and_plan(settings: Settings, trail: Path) -> N
     chosen = printed(run(settings, "backfill", trail, "--force", *flags, "--json").stdout)
     assert (chosen["objects"], chosen["read"]) == (3, 6)
     assert (chosen["indexed"], chosen["filtered"]) == (1, 5)
+
+
+def test_rules_that_cannot_be_used_are_named_where_a_backfill_detects(
+    settings: Settings, trail: Path, tmp_path: Path
+) -> None:
+    write_trail(trail, [record()])
+    rules, file = tmp_path / "rules", tmp_path / "trailhound.yaml"
+    rules.mkdir()
+    (rules / "bad.yml").write_text("title: no rule\n")
+    file.write_text(json.dumps({"detections": {"shipped": False, "rules": [str(rules)]}}))
+    ended = run(settings, "backfill", trail, "--detect", "--config", file)
+    assert ended.returncode == 1
+    assert "bad.yml:1" in ended.stderr.decode()
+    ended = run(settings, "backfill", trail, "--detect", "--json", "--config", file)
+    assert ended.returncode == 1
+    assert any("bad.yml:1" in fault for fault in printed(ended.stdout)["rule_faults"])

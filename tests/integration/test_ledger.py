@@ -51,6 +51,13 @@ def only(client: OpenSearch, settings: Settings) -> dict[str, Any]:
     return entry
 
 
+def test_nothing_is_asked_for_no_objects(client: OpenSearch, settings: Settings) -> None:
+    """Where all objects of a group are in flight already: a request for none is refused."""
+    own = worker(client, settings)
+    assert own.take([]) == ([], [])
+    assert own.entries([]) == {}
+
+
 def test_who_lost_a_claim_writes_nothing_while_the_other_reads(
     client: OpenSearch, settings: Settings
 ) -> None:
