@@ -154,14 +154,15 @@ def _records_within(text: bytes, depth: int = 0) -> list[bytes]:
 
 def _records_in_members(text: bytes) -> list[bytes]:
     """The records that members hold as strings, as `lookup-events --query` gives them under names
-    of the user's choice (`Events[].{time: EventTime, event: CloudTrailEvent}`).
+    of the user's choice (`Events[].{time: EventTime, event: CloudTrailEvent}`), or in lists
+    (`{events: Events[].CloudTrailEvent}`).
     """
     try:
         members = _OBJECT.decode(text)
     except (*REFUSED, RecursionError):
         return []
     texts = (bytes(each) for each in members.values())
-    held = [inner for each in texts if each[:1] == b'"' for inner in _records_within(each, 1)]
+    held = [inner for each in texts if each[:1] in b'"[' for inner in _records_within(each, 1)]
     return [each for each in held if each[:1] == b'"' or probe(each).is_certainly_a_record]
 
 

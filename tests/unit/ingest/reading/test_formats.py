@@ -196,7 +196,7 @@ def test_a_row_may_hold_several_records(limits: ReadLimits) -> None:
         [
             [one, two],
             ["id", three, [four]],
-            {"first": five, "second": six, "note": "{}"},
+            {"first": five, "second": [six], "note": "{}", "rest": [1, {}]},
         ]
     )
     reading = Reading(text.encode(), limits)
