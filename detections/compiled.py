@@ -39,14 +39,23 @@ class Compiled:
     unsearched: tuple[str, ...] = ()
     """Fields that the rule asks for and the index doesn't search: the matcher alone sees them."""
 
+    certain: Query | None = None
+    """With a `post_filter`, a query for events that match without asking it, where they came as
+    they are indexed."""
+
     def on(self, dialect: Dialect) -> Compiled:
         """The same for a cluster that takes other queries: see `trailhound.cluster.dialect`."""
         query, exact = dialect.translated(self.query)
         if exact:
             return self
         plain, _ = dialect.translated(self.plain)
+        certain = dict(dialect.certain(self.plain)) if self.post_filter is None else None
         return replace(
-            self, query=dict(query), plain=dict(plain), post_filter=self.post_filter or self.matcher
+            self,
+            query=dict(query),
+            plain=dict(plain),
+            post_filter=self.post_filter or self.matcher,
+            certain=certain,
         )
 
     def matches(self, source: Mapping[str, Any]) -> bool:
@@ -59,6 +68,13 @@ class Compiled:
     def exact(self) -> Query:
         """What can be counted without a look at the events, if `post_filter` is None."""
         return {"bool": {"filter": [self.plain or self.query], "must_not": [REPAIRED]}}
+
+    @property
+    def decided(self) -> Query | None:
+        """What can be counted without a look at the events, if there is a `post_filter`."""
+        if self.certain is None:
+            return None
+        return {"bool": {"filter": [self.certain], "must_not": [REPAIRED]}}
 
     @property
     def repaired(self) -> Query:

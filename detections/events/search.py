@@ -227,7 +227,8 @@ class Search:
             "query": _within(compiled.query, span),
             "size": 0,
             "track_total_hits": True,
-            "aggs": {"repaired": {"filter": REPAIRED}},
+            "aggs": {"repaired": {"filter": REPAIRED}}
+            | ({"decided": {"filter": compiled.decided}} if compiled.decided else {}),
             **cut_off(self._cut_off),
         }
 
@@ -256,12 +257,24 @@ class Search:
             total = int(answer["hits"]["total"]["value"])
             repaired = int(answer.get("aggregations", {}).get("repaired", {}).get("doc_count", 0))
             if compiled.post_filter is not None and total:
-                total = self._number(compiled, span.query())
+                total = self._decided(compiled, span, answer, total)
             elif repaired:
                 total += self._number(compiled, span.query(), REPAIRED) - repaired
         except ClusterError as fault:
             total, error = 0, fault
         return RuleOutcome(rule, total, round(_took(reply) + monotonic() - started, 3), error)
+
+    def _decided(
+        self, compiled: Compiled, span: Span, answer: Mapping[str, Any], total: int
+    ) -> int:
+        """How many of a superset's `total` hits match: read are those that are not certain."""
+        if compiled.decided is None:
+            return self._number(compiled, span.query())
+        certain = int(answer["aggregations"]["decided"]["doc_count"])
+        if certain == total:
+            return total
+        left = {"bool": {"must_not": [compiled.decided]}}
+        return certain + self._number(compiled, span.query(), left)
 
     def _number(self, compiled: Compiled, *filters: Query) -> int:
         with self._index.snapshot() as snapshot:

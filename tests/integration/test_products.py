@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,3 +118,32 @@ def test_days_behind_the_retention_go(settings: Settings, action: str, tmp_path:
     assert (report.deleted if action == "delete" else report.closed) == [old]
     again = enforce(client, kept, date(2025, 3, 10))
     assert (again.deleted, again.closed) == ([], [])
+
+
+def test_rules_count_what_a_path_holds_in_every_form(settings: Settings, tmp_path: Path) -> None:
+    """Counted by the engine where it can tell, else read and decided; the sum is the same."""
+    client = prepared(settings)
+    held: list[Any] = ["Yes", "yes", "no", 1, True, "", ["no", "YES"], {"below": "yes"}, None]
+    other = [{"V": "yes"}, {"w": {"v": "yes"}}, {"vv": "yes"}, {}]
+    events = [record(requestParameters={"v": value}) for value in held]
+    events += [record(requestParameters=each) for each in other]
+    events.append(record(requestParameters={"v": "yes", "long": "x" * 40_000}))
+    backfill(settings, write_trail(tmp_path / "trail", events))
+    client.indices.refresh(index=f"{settings.prefix}*")
+    conditions = {
+        "v: yes": "s",
+        "v: '*'": "s",
+        "v: 'no'": "not s",
+    }
+    pack = tmp_path / "rules"
+    pack.mkdir()
+    for number, (condition, whole) in enumerate(conditions.items()):
+        (pack / f"{number}.yml").write_text(
+            f"title: {number}\nid: 00000000-0000-4000-8000-{number:012d}\nlevel: high\n"
+            "logsource: {product: aws, service: cloudtrail}\n"
+            f"detection:\n  s:\n    requestParameters.{condition}\n  condition: {whole}\n",
+            "utf-8",
+        )
+    ended = run(settings, "rules", "backtest", "--rules", pack, "--only", "--json")
+    hits = {int(key[-12:]): count for key, count in json.loads(ended.stdout).items()}
+    assert hits == {0: 5, 1: 9, 2: len(events) - 2}

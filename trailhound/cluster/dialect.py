@@ -85,6 +85,10 @@ class Dialect:
         """
         return query, True
 
+    def certain(self, query: Query) -> Query:
+        """A query, as this product takes it, for a subset of what `query` matches."""
+        return query
+
     def presence(self, path: str, query: Query) -> Query:  # noqa: ARG002
         """A query for a value at a path; `query` is how OpenSearch is asked for it."""
         return query
@@ -143,6 +147,9 @@ class Elasticsearch(Dialect):
     def translated(self, query: Query) -> tuple[Query, bool]:
         made = _translated(query, wider=True)
         return made, made == query
+
+    def certain(self, query: Query) -> Query:
+        return _translated(query, wider=False)
 
     def presence(self, path: str, query: Query) -> Query:
         """On a leaf `exists` sees a value at that very path, and none below it."""
@@ -237,7 +244,7 @@ def _leaf(kind: str, body: Mapping[str, Any], query: Query, *, wider: bool) -> Q
     if root not in _ROOTS or not below:
         return _present(root) if root in _ROOTS and _is_anything(kind, body, path) else query
     if not wider:
-        return _subset(kind, body[path] if kind != "exists" else None, root, below)
+        return _subset(kind, body, path, root, below)
     if kind == "exists" or _is_anything(kind, body, path):
         return _present(root)
     return {kind: {root: body[path]}}
@@ -258,9 +265,40 @@ _WRITTEN: Final = re.compile(r"\(\\\.\[\^=\]\*\)\?$")
 """The end of a path that also means everything below it: see `detections.backend.strings`."""
 
 
-def _subset(kind: str, value: Any, root: str, below: str) -> Query:
+def _subset(kind: str, body: Mapping[str, Any], path: Any, root: str, below: str) -> Query:
     """A query on the very leaf, where the product takes one; else nothing."""
-    path = _WRITTEN.sub("", below)
-    if kind in ("term", "terms", "prefix") and path == below:
-        return {kind: {f"{root}.{path}": value}}
+    written = _WRITTEN.sub("", below)
+    leaf = ".".join((root, _ESCAPED.sub(r"\1", written)))
+    if kind in ("term", "terms", "prefix"):
+        asked = body[path]
+        folded = isinstance(asked, Mapping) and asked.get("case_insensitive")  # the path as well
+        return {kind: {leaf: asked}} if written == below and not folded else _NOTHING
+    if kind == "regexp" and not _PLAIN.fullmatch(written):
+        return _NOTHING
+    if _is_anything(kind, body, path):
+        return {"exists": {"field": leaf}}
+    if kind == "regexp" and (texts := _spellings(body[path])):
+        return {"terms": {leaf: texts}}
     return _NOTHING
+
+
+_ESCAPED: Final = re.compile(r"\\(.)")
+_PLAIN: Final = re.compile(r"(?:[\w-]|\\.)+")
+"""A regular expression for one text."""
+_LETTER: Final = re.compile(r"\[(\w)(\w)\]|\\(.)|([\w-])")
+_MOST_SPELLINGS: Final = 512
+
+
+def _spellings(asked: Any) -> list[str]:
+    """All texts that an expression such as `[yY][eE][sS]` matches; none where it is another."""
+    expression = asked.get("value") if isinstance(asked, Mapping) else asked
+    found = [""]
+    at = 0
+    for letter in _LETTER.finditer(str(expression)):
+        if letter.start() != at:
+            return []
+        at = letter.end()
+        found = [text + each for text in found for each in letter.groups() if each]
+        if len(found) > _MOST_SPELLINGS:
+            return []
+    return found if at == len(str(expression)) and at else []

@@ -66,3 +66,32 @@ def test_a_query_on_a_leaf_is_asked_of_the_root_and_never_finds_less(
     translated, exact = Elasticsearch("9.5.3").translated(query)
     assert translated == made
     assert exact is (made == query)
+
+
+BELOW = r"(\.[^=]*)?"
+"""How the backend of rules writes that a path also means what is below it."""
+
+
+@pytest.mark.parametrize(
+    ("path", "expression", "certain"),
+    [
+        ("bucketName", ".*", {"exists": {"field": "requestParameters.bucketName"}}),
+        (r"a\.b-c", ".*", {"exists": {"field": "requestParameters.a.b-c"}}),
+        (r"x\@y", r"t3\.large", {"terms": {"requestParameters.x@y": ["t3.large"]}}),
+        ("mfa", "[nN]o", {"terms": {"requestParameters.mfa": ["no", "No"]}}),
+        ("mfa", "n.*", {"match_none": {}}),
+        ("mfa", "(a|b)", {"match_none": {}}),
+        ("mfa", "", {"match_none": {}}),
+        ("mfa", "[aA]" * 10, {"match_none": {}}),
+        ("a|b", ".*", {"match_none": {}}),
+    ],
+)
+def test_what_a_leaf_finds_with_certainty(
+    path: str, expression: str, certain: dict[str, Any]
+) -> None:
+    query = {"regexp": {f"requestParameters.{path}{BELOW}": {"value": expression}}}
+    assert Elasticsearch().certain(query) == certain
+    assert Dialect().certain(query) == query
+    negated = {"bool": {"must_not": [query]}}
+    made, exact = Elasticsearch().translated(negated)
+    assert (made, exact) == ({"bool": {"must_not": [certain]}}, False)
