@@ -23,6 +23,9 @@ LISTED_AHEAD: Final = 512
 _NEARBY: Final = (LocalSource, StreamSource)
 """Sources where opening takes microseconds: a thread's hand-over would cost more than it saves."""
 _CLOSING_SECONDS: Final = 2.0
+_WAKING_SECONDS: Final = 1.0
+"""The consumer is the main thread, where Python runs the handlers of signals: one that came just
+before it began to wait, or to another thread, is handled only when it wakes."""
 
 _Fetched = BinaryIO | SourceError | None
 """The bytes, or why there are none; None where the object is to be opened by the consumer."""
@@ -125,7 +128,7 @@ class Prefetcher:
                     return self._listed.popleft(), None
                 if self._closed or (self._ended and not self._outstanding):
                     return None
-                self._result.wait()
+                self._result.wait(_WAKING_SECONDS)
 
     def _release(self, item: TrailObject) -> None:
         with self._lock:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import signal
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -275,3 +277,23 @@ def test_a_large_local_file_is_streamed(tmp_path: Path) -> None:
         for _, stream in ahead:
             assert not isinstance(stream, SourceError)
             assert stream.fileno() > 0
+
+
+def test_a_signal_that_another_thread_got_is_handled_while_nothing_comes() -> None:
+    """Handlers run in the main thread, which such a signal does not wake: a daemon without work
+    would not stop, nor reload its settings."""
+    handled = threading.Event()
+    shelf = Shelf([])
+
+    def nothing() -> Iterator[TrailObject]:
+        time.sleep(0.3)  # the main thread waits by now
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+        assert handled.wait(WAIT)
+        yield from shelf.items
+
+    before = signal.signal(signal.SIGUSR1, lambda *_: handled.set())
+    try:
+        with Prefetcher(shelf, nothing(), threads=1, max_bytes=MIB) as fetching:
+            assert list(fetching) == []
+    finally:
+        signal.signal(signal.SIGUSR1, before)
