@@ -20,7 +20,7 @@ from ingest.reading.chunk_builder import ChunkBuilder
 from ingest.reading.groups import Groups, ListGroup
 from ingest.reading.items import CONTROL_MESSAGE, Items, is_control_message
 from ingest.reading.resync import Resync
-from ingest.reading.shapes import CONTAINERS, probe
+from ingest.reading.shapes import CONTAINERS, RECORD_KEYS, are_certainly_a_record, probe
 from ingest.reading.values import (
     BLANK,
     SPACE,
@@ -45,6 +45,7 @@ _STAMP = re.compile(
 """What precedes each record in a CloudWatch Logs export to S3 (a time and a blank), and in
 what `aws logs tail` prints (a time and the stream's name)."""
 _LONGEST_STAMP = 600
+_NO_ITEM = re.compile(rb"\[[ \t\r\n]*+(?:\]|\Z)")
 _DIGITS = frozenset(b"0123456789")
 _BOM, _BOM_FIRST = b"\xef\xbb\xbf", 0xEF
 _SEPARATORS = b" \t\r\n\0,[]{}"
@@ -172,7 +173,7 @@ class Scan:
             try:
                 end = end_of_value(window.buffer, window.at)
             except Cut:
-                if self._leads_to_records():
+                if self._leads_to_records(cut=True):
                     yield from self._container()
                     return
                 if window.left <= self._limits.max_record and window.more():
@@ -200,15 +201,25 @@ class Scan:
             self._lines = rest is not None and b"\n" in rest[0]
             return
 
-    def _leads_to_records(self) -> bool:
-        """Whether the object at the cursor has a container's key with a list, as far as is seen."""
+    def _leads_to_records(self, *, cut: bool = False) -> bool:
+        """Whether the object at the cursor has a container's key with a list, as far as is seen.
+
+        One that is `cut` off by the window could still be a record with a key of that name: the
+        list must have an item, and the keys before it be no record's.
+        """
         buffer, at = self._window.buffer, self._window.at + 1
+        keys = set()
         while True:
             key, at = key_at(buffer, at)
             if key is None or at == len(buffer):
                 return False
+            if key in RECORD_KEYS:
+                keys.add(key)
             if key in CONTAINERS and buffer[at] == _LIST:
-                return True
+                if not cut:
+                    return True
+                if not _NO_ITEM.match(buffer, at):
+                    return not are_certainly_a_record(keys)
             try:
                 at = skip_space(buffer, end_of_value(buffer, at))
             except (Cut, Broken):
@@ -222,6 +233,9 @@ class Scan:
         window = self._window
         window.at += 1
         probing = False
+        keys = set()
+        start = window.buffer[window.at - 1 : window.at - 1 + FAULT_RAW]
+        begin = window.offset
         while (byte := window.peek()) != _CLOSE:
             if byte == _END:
                 raise _BreaksOff
@@ -239,6 +253,8 @@ class Scan:
                     raise _BreaksOff
                 raise _LostSync("broken_json: a key was expected")
             window.at = at
+            if key in RECORD_KEYS:
+                keys.add(key)
             form = CONTAINERS.get(key, "")
             if key == "messageType":
                 probing = probing or window.buffer.startswith(CONTROL_MESSAGE, at)
@@ -250,6 +266,13 @@ class Scan:
             else:
                 self._single("")
         window.at += 1
+        if are_certainly_a_record(keys):
+            # Found too late: its lists were read as those of an envelope.
+            self._builder.fault(
+                start,
+                "not_a_record: a record with records of its own, larger than what is read at once",
+                size=window.offset - begin,
+            )
 
     def _elements(self, form: str) -> Iterator[Chunk]:
         """The rest of a list, from after its bracket or one of its commas."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -81,6 +82,19 @@ class Probe(msgspec.Struct, rename={"detail_type": "detail-type", "log_events": 
             and self.log_events is UNSET
             and self.events is UNSET
         )
+
+
+RECORD_KEYS = frozenset({"eventTime", "eventVersion", "eventID"})
+"""The keys that `are_certainly_a_record` goes by."""
+
+
+def are_certainly_a_record(keys: Collection[str]) -> bool:
+    """`Probe.is_certainly_a_record` by the keys seen so far.
+
+    >>> are_certainly_a_record({"eventTime", "eventID"}), are_certainly_a_record({"eventTime"})
+    (True, False)
+    """
+    return "eventTime" in keys and ("eventVersion" in keys or "eventID" in keys)
 
 
 class NoRecord(Exception):

@@ -215,3 +215,46 @@ def test_a_record_of_a_row_that_cannot_be_read_is_a_fault_beside_the_others() ->
         assert reading.error is None
         assert reading.records == [good]
         assert len(reading.faults) == 1
+
+
+LONG = "y" * 300
+"""More than the window of `TINY`."""
+
+
+@pytest.mark.parametrize("key", ["Records", "Events", "logEvents", "events"])
+@pytest.mark.parametrize("items", [[], [{"a": 1}]], ids=["empty", "items"])
+@pytest.mark.parametrize("most", [1, 7, 1 << 20])
+def test_a_record_with_a_list_of_an_envelopes_name_is_a_record(
+    key: str, items: list[Any], most: int
+) -> None:
+    record = {"eventVersion": "1.08", "eventTime": "2024-01-01T00:00:00Z", key: items, "x": LONG}
+    reading = Reading((compact(record) + "\n").encode() * 2, TINY, most=most)
+    assert reading.records == [record] * 2
+    assert reading.faults == []
+
+
+@pytest.mark.parametrize("most", [1, 7, 1 << 20])
+def test_an_empty_list_first_does_not_make_an_envelope(most: int) -> None:
+    record = {"Events": [], "eventVersion": "1.08", "eventTime": "2024-01-01T00:00:00Z", "x": LONG}
+    reading = Reading((compact(record) + "\n").encode() * 2, TINY, most=most)
+    assert reading.records == [record] * 2
+    assert reading.faults == []
+
+
+def test_a_record_that_was_taken_for_an_envelope_is_a_fault() -> None:
+    record = {"Events": [{"a": LONG}], "eventVersion": "1", "eventTime": "2024-01-01T00:00:00Z"}
+    reading = Reading(compact(record).encode(), TINY, most=7)
+    assert reading.records == []
+    assert reading.faults[-1].reason.startswith("not_a_record: a record with records of its own")
+    assert reading.faults[-1].raw.startswith(b'{"Events":[')
+
+
+@pytest.mark.parametrize("key", ["Records", "Events", "events"])
+def test_an_empty_list_before_the_one_with_records_is_passed(key: str) -> None:
+    text = f'{{"events":[],"{key}":[],"Records":[{compact(RECORD)},{compact(RECORD)}]}}'
+    reading = Reading(text.encode(), TINY)
+    assert reading.records == [RECORD] * 2
+    assert reading.faults == []
+
+
+RECORD = {"eventVersion": "1.08", "eventTime": "2024-01-01T00:00:00Z", "x": LONG}
