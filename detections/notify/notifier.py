@@ -116,9 +116,6 @@ class Notifier:
                 self._paused_until[channel.name] = now + _PAUSE
         return report
 
-    def _note_error(self, channel: ChannelSettings, error: str, now: datetime) -> None:
-        self.rate_limiter(channel).note(last_error=error, last_error_at=stamp(now))
-
     def rate_limiter(self, channel: ChannelSettings) -> RateLimiter:
         """The rate and status of a channel, shared by all daemons."""
         limit = self.settings.notify.per_minute
