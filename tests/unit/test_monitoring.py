@@ -13,8 +13,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from ingest.daemon.daemon import DaemonStatus
 from ingest.feeds.feed import FeedStatus
 from ingest.telemetry.metrics import Metrics
+from trailhound.app.health import ADVICE
 
 DOCS = Path(__file__).parents[2] / "docs"
+APP = DOCS.parent / "trailhound" / "app"
 NAME = re.compile(r"\b(?:trailhound|process)_[a-z_]+\b")
 
 
@@ -78,3 +80,16 @@ def test_panels_do_not_cover_each_other() -> None:
     places = {(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in board["panels"]}
     assert len(places) == len(board["panels"])
     assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in board["panels"])
+
+
+def test_the_page_names_every_code_of_readyz() -> None:
+    table = (DOCS / "monitoring.md").read_text("utf-8").partition("| code | what is wrong |\n")[2]
+    rows = table.partition("\n\n")[0].splitlines()[1:]
+    named = {code for row in rows for code in re.findall(r"`(\w+)`", row.split("|")[1])}
+    used = {
+        code
+        for module in ("health", "service")
+        for code in re.findall(r'Reason\(\s*"(\w+)"', (APP / f"{module}.py").read_text("utf-8"))
+    }
+    assert named | {"daemon"} == set(ADVICE)
+    assert used <= set(ADVICE)

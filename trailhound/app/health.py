@@ -48,13 +48,13 @@ class Reason:
     @property
     def advice(self) -> str:
         """What to do."""
-        return _ADVICE.get(self.code, "see the daemon's log")
+        return ADVICE.get(self.code, "see the daemon's log")
 
     def as_dict(self) -> dict[str, str]:
         return asdict(self)
 
 
-_ADVICE = {
+ADVICE = {
     "cluster": "check the cluster and cluster.hosts; the daemon continues by itself",
     "state": "check the cluster's health, and run `trailhound init`",
     "document": "delete it from the ledger index; it will be written again",
@@ -72,7 +72,9 @@ _ADVICE = {
     "job": "see the daemon's log; the job is tried again at its next time",
     "rule": "trailhound rules check, and see the daemon's log",
     "channel": "trailhound notify test",
+    "stopping": "nothing: SIGTERM was received, and it ends once its objects are done",
 }
+"""What to do, by code."""
 
 
 Intervals = Callable[[], Mapping[str, timedelta]]

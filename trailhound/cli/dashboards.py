@@ -14,6 +14,7 @@ from dashboards import ndjson, shipped
 from dashboards.imported import Imported
 from dashboards.kibana import for_kibana
 from dashboards.server import DashboardsServer
+from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.options import Config, Json, Namespace, settings_from
 from trailhound.cli.screen import emit, out, plural, say, table, write
 from trailhound.errors import DashboardsError, UsageError
@@ -151,7 +152,7 @@ def import_(
     else:
         _show(done, server.base)
     if failed:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.INCOMPLETE)
 
 
 def _show(done: list[Imported], where: str) -> None:

@@ -9,6 +9,7 @@ import typer
 from ingest.deadletters.retry import Retry
 from ingest.documents.day_limit import TOO_MANY_NEW_DAYS
 from trailhound.app.enrichment import enricher_from
+from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, plural, say, warn
 from trailhound.cluster.client import connect
@@ -28,7 +29,7 @@ NewDays = Annotated[
     bool,
     typer.Option(
         "--new-days",
-        help="Create the daily indices that were too many for one object "
+        help="Create the daily indices that exceeded the limit for one object "
         "(ingest.new_days_per_object, ingest.new_days_per_export).",
     ),
 ]
@@ -81,7 +82,7 @@ def retry_deadletters(
     for index, reason in tried.days.not_restored.items():
         warn(f"{index} could not be restored; make it read-only or close it: {reason}")
     if counts.dead_lettered or tried.days.not_restored:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.INCOMPLETE)
 
 
 def _named(days: list[str]) -> str:

@@ -71,7 +71,7 @@ def demo(
         write_report(client, settings, pack, page)
     _say_where(settings, trail, page)
     if not report.complete:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.INCOMPLETE)
 
 
 def _write_trail(trail: Path, events: int) -> None:

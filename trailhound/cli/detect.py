@@ -20,6 +20,7 @@ from detections.running.detector import RuleRun
 from detections.span import Span
 from trailhound.app.detection import DetectionTotals, History, rules_in_force, tallied
 from trailhound.cli import dates
+from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, err, out, plural, say, table, warn
 from trailhound.cli.stopping import stopped_by_signals
@@ -73,7 +74,7 @@ def detect(
         say(f"events in the index are from {ends[0]:%Y-%m-%d} to {ends[1]:%Y-%m-%d}")
     left_out = any(fault.stops for fault in pack.problems)
     if left_out or not history.complete or any(each.errors for each in found.values()):
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.INCOMPLETE)
 
 
 @dataclass(frozen=True, slots=True)

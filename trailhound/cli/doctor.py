@@ -8,6 +8,7 @@ import typer
 from rich.text import Text
 
 from trailhound.app.diagnosis import Check, CheckVerdict, diagnose
+from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, out, safe
 from trailhound.cluster.client import connect
@@ -44,7 +45,7 @@ def doctor(
         emit({"findings": [_row(finding) for finding in findings]})
     failed = [finding for finding in findings if finding.verdict == "failed"]
     if failed:
-        raise typer.Exit(3 if failed[0].what == "cluster" else 1)
+        raise typer.Exit(ExitCode.CLUSTER if failed[0].what == "cluster" else ExitCode.INCOMPLETE)
 
 
 def _show(finding: Check) -> None:

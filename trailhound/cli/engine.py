@@ -20,6 +20,7 @@ from trailhound.cli.daemons import (
     show_reasons,
     show_rules,
 )
+from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, err, out, safe, say, size
 from trailhound.cluster.client import cluster_errors, connect, redact_url
@@ -32,8 +33,6 @@ from trailhound.state.catch_up import SCHEDULED_RULES, CatchUp, CatchUps
 from trailhound.state.daemons import Daemons
 from trailhound.state.jobs import Jobs
 from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
-
-STOPPED = 3
 
 
 def up(config: Config = None) -> None:
@@ -124,7 +123,7 @@ def status(
     if report["state"] == "stopped":
         if not json:
             say("start it with `trailhound up`")
-        raise typer.Exit(STOPPED)
+        raise typer.Exit(ExitCode.CLUSTER)
 
 
 def _cluster(settings: Settings) -> dict[str, Any]:

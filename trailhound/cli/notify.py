@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from trailhound.app import notifying
+from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.options import Config, Json, settings_from
 from trailhound.cli.screen import emit, fail, say
 
@@ -46,4 +47,4 @@ def send_test(
             else:
                 fail(each.error)
     if any(each.error for each in tried):
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.INCOMPLETE)

@@ -19,6 +19,7 @@ from trailhound.app.enrichment import enricher_from
 from trailhound.app.rule_tests import RuleTests, run_samples
 from trailhound.cli import dates
 from trailhound.cli.detect import asked, warn_skipped
+from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, out, plural, say, table, warn, write
 from trailhound.cluster.client import ANSWER_SECONDS, connect
@@ -100,7 +101,7 @@ def try_rules(
         if each.outcome.error is not None:
             warn(f"{each.outcome.rule.title}: {each.outcome.error.message}")
     if not done.passed:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.INCOMPLETE)
 
 
 def _tell_backtest(done: Backtest) -> None:
@@ -155,7 +156,7 @@ def run_tests(
             warn(f"{rule.title}: no samples beside {rule.place.path}")
         say(f"{plural(len(done.verdicts), 'sample')}, {len(failed)} failed")
     if not done.passed:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.INCOMPLETE)
 
 
 def _tests(done: RuleTests) -> dict[str, object]:
@@ -240,7 +241,7 @@ def coverage(
         for technique in missing:
             warn(f"no rule for {technique}")
         if missing:
-            raise typer.Exit(1)
+            raise typer.Exit(ExitCode.INCOMPLETE)
 
 
 def export(

@@ -15,6 +15,7 @@ from detections.packs.pack import Pack, load
 from detections.rule import LEVELS, Rule
 from trailhound.app.settings_check import check_filter
 from trailhound.cli import rule_runs
+from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.options import Config, Json, settings_from
 from trailhound.cli.rule_runs import Rules
 from trailhound.cli.screen import emit, out, plural, safe, say, table, warn, write
@@ -110,7 +111,7 @@ def check(
         if not checked and not json:
             where = ", ".join(map(str, paths or ())) or "the settings' paths"
             warn(f"no rule to check in {where}")
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.INCOMPLETE)
 
 
 @app.command()

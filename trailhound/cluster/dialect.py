@@ -1,6 +1,6 @@
 """What differs between the products: one dialect for each, chosen once from `GET /`.
 
-No other module depends on the product. All queries and mappings are written for OpenSearch; for
+Queries and mappings depend on the product here alone. All are written for OpenSearch; for
 Elasticsearch the few things that differ are translated here:
 
 - free-form objects are `flattened` there and `flat_object` here. On a keyed leaf (`root.a.b`) of a
