@@ -91,7 +91,8 @@ class _Layer:
         elif len(data) < (_LEAST_MEMBER if self._count else len(GZIP)):
             self._held = data
             return b""
-        elif self._count and not _PLAIN.match(data):
+        elif self._count and (data[1:3] == _MEMBER[1:] or not _PLAIN.match(data)):
+            # Also a member whose first byte was changed to one that JSON begins with.
             raise GzipDamage("something that isn't gzip follows the gzip data")
         else:
             self._plain, self._last = True, 0

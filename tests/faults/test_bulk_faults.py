@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,7 +36,14 @@ from tests.faults.proxy import (
     Script,
     bulk,
 )
-from tests.helpers.processes import identity_holds, printed, run, start
+from tests.helpers.processes import (
+    CHECKOUT,
+    PROGRAM,
+    environment,
+    identity_holds,
+    printed,
+    run,
+)
 from tests.helpers.trails import (
     backfill,
     dead_letters,
@@ -416,13 +424,18 @@ def test_giving_up_is_exit_code_3_and_loses_nothing(
 
 def peak_memory(settings: Settings, trail: Path) -> int:
     """Bytes that a backfill held at most, whose every event bulk is refused until it gives up."""
-    process = start(
-        settings,
-        *("backfill", trail),
-        env={
-            "TRAILHOUND_INGEST__GIVE_UP_AFTER": "4",
-            "TRAILHOUND_INGEST__BATCH_BYTES": "262144",
-        },
+    variables = {
+        "TRAILHOUND_INGEST__GIVE_UP_AFTER": "4",
+        "TRAILHOUND_INGEST__BATCH_BYTES": "262144",
+    }
+    # Our own child, for `wait4`.
+    process = subprocess.Popen(
+        [*PROGRAM, "backfill", trail],
+        cwd=CHECKOUT,
+        env=environment(settings, variables),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     output = threading.Thread(target=lambda: process.stderr and process.stderr.read())
     output.start()

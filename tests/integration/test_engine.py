@@ -108,8 +108,8 @@ def test_up_twice_at_once_down_and_up_again(home: Home) -> None:
     ends = [_finish(process) for process in both]
     assert [code for code, _, _ in ends] == [0, 0], ends
     said = sorted(out for _, out, _ in ends)
-    assert "is ready at" in said[0]
-    assert "is already running at" in said[1]
+    assert "is already running at" in said[0]
+    assert "is ready at" in said[1]
 
     client = OpenSearch(home.engine.url)
     client.index(index="kept", body={"a": 1}, refresh=True)

@@ -153,7 +153,7 @@ def test_what_is_refused_is_a_sentence(
     selection = Selection(since=date(2025, 3, 1))
     with pytest.raises(UsageError, match="a daemon on another machine could not read it"):
         Enqueue(client, settings, queue.url, selection=selection).run([str(tmp_path)])
-    with pytest.raises(SourceUnreachableError, match="queue nobodys: there is none") as caught:
+    with pytest.raises(SourceUnreachableError, match="queue nobodys: it does not exist") as caught:
         Enqueue(client, settings, "nobodys", selection=selection).run([f"s3://{bucket}/"])
     assert "check the name" in caught.value.hint
     with pytest.raises(UsageError, match="not a queue's ARN"):

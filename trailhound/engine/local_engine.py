@@ -124,24 +124,26 @@ class LocalEngine:
                 f"the engine's folder {self.folder} cannot be made: {error.strerror}",
                 hint="set TRAILHOUND_HOME to a folder you may write to",
             ) from error
-        while True:
-            with self._locked() as descriptor:
-                if descriptor is not None:
-                    process = self._spawn(descriptor, progress)
-                    break
-            if self._await_other():
-                return False
+        spawned: list[subprocess.Popen[bytes]] = []
         try:
+            while not spawned:
+                with self._locked() as descriptor:
+                    if descriptor is not None:
+                        self._spawn(descriptor, progress, spawned)
+                        break
+                if self._await_other():
+                    return False
             if waiting:
                 waiting()
-            self._await_ready(process)
+            self._await_ready(*spawned)
         except BaseException:
             # Also on Ctrl-C: an engine that nobody waits for would keep the port and the data.
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(STOP_SECONDS)
-            process.kill()
-            process.wait()
+            for process in spawned:
+                process.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(STOP_SECONDS)
+                process.kill()
+                process.wait()
             raise
         return True
 
@@ -207,9 +209,15 @@ class LocalEngine:
             os.close(descriptor)
 
     def _spawn(
-        self, descriptor: int, progress: artifacts.Progress | None
-    ) -> subprocess.Popen[bytes]:
-        """Check what a start needs, fetch the jars, start the process with the lock."""
+        self,
+        descriptor: int,
+        progress: artifacts.Progress | None,
+        spawned: list[subprocess.Popen[bytes]],
+    ) -> None:
+        """Check what a start needs, fetch the jars, start the process with the lock.
+
+        It is put into `spawned` at once: whatever interrupts us from then on, the caller ends it.
+        """
         self._run_file.unlink(missing_ok=True)
         if self.port > node.HIGHEST_PORT:
             raise EngineStartError(
@@ -230,19 +238,20 @@ class LocalEngine:
             artifacts.java(), class_path, self.folder, self.port, heap, arguments, self.main_class
         )
         with node.console_file(self.folder).open("wb") as console:
-            process = subprocess.Popen(
-                command,
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=console,
-                stderr=subprocess.STDOUT,
-                pass_fds=(descriptor,),
-                start_new_session=True,
-                umask=0o077,
+            spawned.append(
+                subprocess.Popen(
+                    command,
+                    cwd=self.folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=console,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=(descriptor,),
+                    start_new_session=True,
+                    umask=0o077,
+                )
             )
-        run = {"pid": process.pid, "port": self.port, "version": self.version}
+        run = {"pid": spawned[0].pid, "port": self.port, "version": self.version}
         self._run_file.write_text(json.dumps(run), encoding="utf-8")
-        return process
 
     def _await_ready(self, process: subprocess.Popen[bytes]) -> None:
         """Wait until every shard is there; longer for as long as more shards come up."""

@@ -248,3 +248,13 @@ def test_hostile_nesting_of_candidates_takes_linear_work() -> None:
     reading = Reading(text)
     assert reading.records == []
     assert isinstance(reading.error, CorruptFileError | NotATrailFileError)
+
+
+@pytest.mark.parametrize("first", list(b'{["2\0 '))
+def test_a_member_whose_first_byte_was_changed_is_damage(first: int) -> None:
+    text = compact({"Records": [{"eventVersion": "1", "eventTime": "2024-01-01T00:00:00Z"}]})
+    one, other = gzipped(text.encode()), gzipped(text.encode())
+    reading = Reading(one + bytes([first]) + other[1:])
+    assert len(reading.records) == 1
+    assert isinstance(reading.error, TrailFileError)
+    assert all(chunk.doubtful for chunk in reading.chunks)
