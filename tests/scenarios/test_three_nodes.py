@@ -25,7 +25,7 @@ from tests.helpers.trails import documents, ledger, own_settings, record, write_
 from tests.integration.test_run_command import free_address
 from trailhound.cluster.client import connect
 
-FILES, EVENTS = 60, 200
+FILES, EVENTS = 200, 200
 """Of the backfill: files, and events in each."""
 
 
