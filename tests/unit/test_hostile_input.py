@@ -204,3 +204,15 @@ def test_what_is_piped_is_never_wrapped(columns: str, tmp_path: Path) -> None:
         check=True,
     )
     assert title in done.stdout
+
+
+def test_a_heading_in_a_pipe_is_no_wider_than_a_terminal() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from trailhound.cli.screen import out; out.heading('next')"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (line,) = done.stdout.splitlines()
+    assert line.startswith("next ")
+    assert len(line) == 80

@@ -57,13 +57,13 @@ def demo(
         client = connect(settings)
         init_namespace(client, settings)
         report = run_backfill(settings, [str(trail)], Selection(), force=force)
-        out.rule("backfill", align="left")
+        out.heading("backfill")
         show_report(report)
         if stopped():
             raise typer.Exit(ExitCode.INCOMPLETE)
         show_summary(summarize(client, settings.prefix))
         pack = rules_in_force(settings)
-        out.rule("detections", align="left")
+        out.heading("detections")
         detect_all(client, settings, pack)
         if stopped():
             raise typer.Exit(ExitCode.INCOMPLETE)
@@ -94,7 +94,7 @@ def _write_trail(trail: Path, events: int) -> None:
 
 def show_summary(found: Summary) -> None:
     """What the index holds."""
-    out.rule("in the index", align="left")
+    out.heading("in the index")
     say(
         f"{plural(found.events, 'event')} on {plural(found.days, 'day')}, "
         f"{found.high_risk:,} of them with a risk score of 8 or more"
@@ -123,7 +123,7 @@ def write_report(client: OpenSearch, settings: Settings, pack: Pack, page: Path)
 def _say_where(settings: Settings, trail: Path, page: Path) -> None:
     names = templates.Names(settings.prefix)
     url = settings.hosts[0]
-    out.rule("next", align="left")
+    out.heading("next")
     say(f"the data is in {settings.home / 'engine'}, and searchable at {url}/{names.alias}")
     say(f"the attacks in the sample are listed in {trail / 'labels.json'}")
     command = _command()

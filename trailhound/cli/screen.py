@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
@@ -30,6 +31,10 @@ class Screen(Console):
 
     def on_broken_pipe(self) -> None:
         silence_stdout()
+
+    def heading(self, title: str) -> None:
+        """A line with a title, as wide as a terminal and no wider in a pipe."""
+        self.print(Rule(title, align="left"), width=min(self.width, _LEAST_WIDTH))
 
 
 def silence_stdout() -> None:
