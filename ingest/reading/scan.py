@@ -193,7 +193,7 @@ class Scan:
                     self._builder.recognise("cloudwatch_logs")
                     window.at = end
                 else:
-                    yield from self._container()
+                    yield from self._container(probed=True)
             else:
                 window.at = end
                 self._items.take(form, text, found)
@@ -228,13 +228,16 @@ class Scan:
                 return False
             at += 1
 
-    def _container(self) -> Iterator[Chunk]:
-        """The members of the object at the cursor; all lists under a container's key are read."""
+    def _container(self, *, probed: bool = False) -> Iterator[Chunk]:
+        """The members of the object at the cursor; all lists under a container's key are read.
+
+        One that was not `probed` whole may turn out to be a record: its start is kept for a fault.
+        """
         window = self._window
         window.at += 1
         probing = False
         keys = set()
-        start = window.buffer[window.at - 1 : window.at - 1 + FAULT_RAW]
+        start = b"" if probed else window.buffer[window.at - 1 : window.at - 1 + FAULT_RAW]
         begin = window.offset
         while (byte := window.peek()) != _CLOSE:
             if byte == _END:
