@@ -188,7 +188,7 @@ def _forget_the_ended() -> None:
 
 
 def _answer(connection: socket.socket) -> None:
-    """Fork the command, tell its pid, wait for it, tell its exit code (negative: its signal)."""
+    """Fork the command, send its pid, wait for it, send its exit code (negative: its signal)."""
     size, files, _, _ = socket.recv_fds(connection, _LENGTH.size, 3)
     arguments, env = json.loads(_read(connection, _LENGTH.unpack(size)[0]))
     pid = os.fork()

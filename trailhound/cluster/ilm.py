@@ -13,31 +13,18 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import AuthorizationException, NotFoundError, TransportError
+from opensearchpy.exceptions import NotFoundError
 
-from trailhound.cluster.ism import policy_id
+from trailhound.cluster.ism import AT_ONCE, answers, policy_id
 from trailhound.settings import Settings
 
-_ABSENT: Final = frozenset({400, 404, 405})
-_AT_ONCE: Final = 50
-"""Names of indices in one request's path."""
 _PHASES: Final = {"delete": {"min_age": "0ms", "actions": {"delete": {}}}}
 _BY: Final = "index.lifecycle.name"
 
 
 def available(client: OpenSearch, settings: Settings) -> bool:
     """Whether the cluster has ILM, lets us use it, and it can do what `retention.action` says."""
-    if settings.retention.action != "delete":
-        return False
-    try:
-        client.transport.perform_request("GET", "/_ilm/status")
-    except AuthorizationException:
-        return False
-    except TransportError as error:
-        if error.status_code in _ABSENT:
-            return False
-        raise
-    return True
+    return settings.retention.action == "delete" and answers(client, "/_ilm/status")
 
 
 def hand_over(
@@ -51,8 +38,8 @@ def hand_over(
     _put_policy(client, ours)
     handed: list[str] = []
     others: list[str] = []
-    for start in range(0, len(indices), _AT_ONCE):
-        group = indices[start : start + _AT_ONCE]
+    for start in range(0, len(indices), AT_ONCE):
+        group = indices[start : start + AT_ONCE]
         found = _request(client, "GET", f"/{','.join(group)}/_settings/{_BY}")
         policies = {index: _policy_of(found.get(index) or {}) for index in group}
         others += [index for index in group if policies[index] not in (None, ours)]

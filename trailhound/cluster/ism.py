@@ -21,7 +21,7 @@ from trailhound.settings import Settings
 _STATE = "behind-the-retention"
 _ABSENT = frozenset({400, 404, 405})
 _POLICY_ID = "index.plugins.index_state_management.policy_id"
-_AT_ONCE = 50
+AT_ONCE = 50
 """Names of indices in one request's path."""
 
 
@@ -49,8 +49,13 @@ def policy(settings: Settings) -> dict[str, Any]:
 
 def available(client: OpenSearch, _settings: Settings) -> bool:
     """Whether the cluster has the plugin and lets us use it."""
+    return answers(client, "/_plugins/_ism/policies", {"size": "1"})
+
+
+def answers(client: OpenSearch, path: str, params: dict[str, str] | None = None) -> bool:
+    """Whether the cluster has what answers at a path, and lets us ask it."""
     try:
-        client.transport.perform_request("GET", "/_plugins/_ism/policies", params={"size": "1"})
+        client.transport.perform_request("GET", path, params=params)
     except AuthorizationException:
         return False
     except TransportError as error:
@@ -69,8 +74,8 @@ def hand_over(
     """
     _put_policy(client, settings)
     ours, handed, others = policy_id(settings), [], []
-    for start in range(0, len(indices), _AT_ONCE):
-        group = indices[start : start + _AT_ONCE]
+    for start in range(0, len(indices), AT_ONCE):
+        group = indices[start : start + AT_ONCE]
         found = _request(client, "GET", f"explain/{','.join(group)}")
         bears = {index: (found.get(index) or {}).get(_POLICY_ID) for index in group}
         others += [index for index in group if bears[index] not in (None, ours)]

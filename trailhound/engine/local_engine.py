@@ -126,7 +126,7 @@ class LocalEngine:
             ) from error
         spawned: list[subprocess.Popen[bytes]] = []
         try:
-            while not spawned:
+            while True:
                 with self._locked() as descriptor:
                     if descriptor is not None:
                         self._spawn(descriptor, progress, spawned)
