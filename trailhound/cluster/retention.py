@@ -5,20 +5,21 @@ Where the cluster has the ISM plugin or Elasticsearch's ILM, that does it; elsew
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from typing import Final
 
 from opensearchpy import OpenSearch
 
-from trailhound.cluster import ilm, ism, templates
+from trailhound.cluster import templates
 from trailhound.cluster.dialect import dialect_of
+from trailhound.cluster.ilm import Ilm
+from trailhound.cluster.ism import Ism
 from trailhound.cluster.waiting import days_with_letters
 from trailhound.settings import Settings
 
-_LIFECYCLES = {
-    "ism": (ism.available, ism.hand_over),
-    "ilm": (ilm.available, ilm.hand_over),
-}
+_LIFECYCLES: Final[Mapping[str, type[Ism | Ilm]]] = {"ism": Ism, "ilm": Ilm}
 """Of each product: see `Dialect.lifecycle`."""
 
 
@@ -70,9 +71,9 @@ def enforce(client: OpenSearch, settings: Settings, today: date) -> RetentionRep
         waits = days_with_letters(client, names, (index[-10:] for index in ours))
         report.waiting = {index: waits[index[-10:]] for index in ours if index[-10:] in waits}
         ours = [index for index in ours if index not in report.waiting]
-    available, hand_over = _LIFECYCLES[dialect_of(client).lifecycle]
-    if ours and settings.retention.ism and available(client, settings):
-        report.handed, report.managed = hand_over(client, settings, ours)
+    lifecycle = _LIFECYCLES[dialect_of(client).lifecycle](client, settings)
+    if ours and settings.retention.ism and lifecycle.available():
+        report.handed, report.managed = lifecycle.hand_over(ours)
         return report
     for index in ours:
         if delete:
