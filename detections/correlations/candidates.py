@@ -109,7 +109,12 @@ def _crowded_times(
     buckets: Iterable[Mapping[str, Any]], minimum: int, timespan: int, *, by_value: bool
 ) -> Iterator[Interval]:
     """Runs of adjacent buckets of one group in which a window may contain `minimum` events, or
-    `minimum` different values. `buckets` are ordered by time."""
+    `minimum` different values. `buckets` are ordered by time.
+
+    A bucket that is sufficient alone is in two pairs, with the bucket before it and the one after
+    it. Both are in the run even where the engine returned none: a bucket of `value_count` is
+    missing where its events have no value, and those events are in the windows too.
+    """
     run: Interval | None = None
     before, before_values, before_count = None, frozenset[str](), 0
     for start, of_time in groupby(buckets, key=lambda bucket: int(bucket["key"][_TIME])):
@@ -119,14 +124,15 @@ def _crowded_times(
             if by_value:
                 values.add(bucket["key"][_VALUE])
         neighbours = before is not None and start - before == timespan
-        bound = count + (before_count if neighbours else 0)
-        if by_value:
-            bound = len(values | before_values) if neighbours else len(values)
-        if bound >= minimum:
-            since = before if neighbours and before is not None else start
-            until = start + timespan - 1
+        alone = len(values) if by_value else count
+        pair = alone
+        if neighbours:
+            pair = len(values | before_values) if by_value else count + before_count
+        if pair >= minimum:
+            since = start - timespan
+            until = start + (2 if alone >= minimum else 1) * timespan - 1
             if run is not None and since <= run[1] + 1:
-                run = run[0], until
+                run = run[0], max(run[1], until)
             else:
                 if run is not None:
                     yield run

@@ -111,6 +111,35 @@ def test_no_burst_is_missed_over_a_buckets_edge(store: EventStore, type_: str) -
     assert groups(found(store, mark, documents)) == [f"fits {offset:02}" for offset in range(11)]
 
 
+@pytest.mark.parametrize("whole", [0, 10_000])
+def test_events_without_a_value_are_in_a_burst_of_values(store: EventStore, whole: int) -> None:
+    """Two values in one bucket, and events without one in the buckets beside it and beyond.
+
+    Those add nothing to the count, but windows that meet the condition hold them.
+    """
+    mark = store.mark()
+    both = ["eu", "us"]
+    times = {0: None, 11: None, 25: both, 34: None, 36: None, 45: None, 70: both, 81: None}
+    store.add(
+        mark,
+        [
+            call(number, time, userIdentity__arn="ada", awsRegion=values)
+            for number, (time, values) in enumerate(times.items())
+        ],
+    )
+    documents = burst_of(mark, "value_count", condition={"gte": 2, "field": "awsRegion"})
+    first, second = found(store, mark, documents, whole=whole)
+    # The window that ends at 25 starts at 15, and the one that ends at 34 at 24.
+    assert numbers(first) == [2, 3]
+    assert numbers(second) == [6]
+    edges = burst_of(
+        mark, "value_count", timespan="15s", condition={"gte": 2, "field": "awsRegion"}
+    )
+    first, second = found(store, mark, edges, whole=whole)
+    assert numbers(first) == [1, 2, 3, 4]
+    assert numbers(second) == [6, 7]
+
+
 def test_a_span_that_only_touches_a_burst_finds_all_of_it(store: EventStore) -> None:
     mark = store.mark()
     # 0, 5, … 295: one burst that is 30 timespans long, and then quiet.
