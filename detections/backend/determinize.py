@@ -7,20 +7,26 @@ What is too much is known here beforehand, so that such a rule asks for somethin
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from re import _constants as op  # type: ignore[attr-defined]
-from re import _parser as parser  # type: ignore[attr-defined]
-from typing import Any
+
+from detections.backend.character_sets import Ranges
+from detections.backend.regex_syntax import (
+    Alternatives,
+    Characters,
+    Dialect,
+    Flags,
+    Node,
+    Repeat,
+    Sequence,
+    UnknownSyntaxError,
+    parse,
+)
 
 MOST_EFFORT = 20_000
 """Far below what the engine refuses: it takes seconds for what is near its limit."""
 MOST_POSITIONS = 2_000
-LAST = 0x10FFFF
-Ranges = tuple[tuple[int, int], ...]
-EVERY: Ranges = ((0, LAST),)
 
 
 @dataclass(slots=True)
@@ -30,6 +36,10 @@ class _Part:
     first: frozenset[int]
     last: frozenset[int]
     empty: bool
+
+
+class _TooManyPositionsError(Exception):
+    pass
 
 
 _EMPTY = _Part(frozenset(), frozenset(), empty=True)
@@ -45,9 +55,9 @@ def too_complex(pattern: str, most: int = MOST_EFFORT) -> bool:
     (True, False)
     """
     try:
-        tree = parser.parse(pattern, int(re.RegexFlag.DOTALL))
-        return _Automaton().effort_over(list(tree), most)
-    except (re.error, RecursionError, OverflowError, ValueError):
+        tree = parse(pattern, Dialect.PYTHON, Flags(dot_all=True))
+        return _Automaton().effort_over(tree, most)
+    except (UnknownSyntaxError, _TooManyPositionsError, RecursionError):
         return True
 
 
@@ -58,8 +68,8 @@ class _Automaton:
     ranges: list[Ranges] = field(default_factory=list)
     follow: list[set[int]] = field(default_factory=list)
 
-    def effort_over(self, items: list[Any], most: int) -> bool:
-        whole = self._sequence(items)
+    def effort_over(self, tree: Node, most: int) -> bool:
+        whole = self._part(tree)
         edges = sorted(
             {edge for each in self.ranges for low, high in each for edge in (low, high + 1)}
         )
@@ -95,17 +105,36 @@ class _Automaton:
 
     def _position(self, ranges: Ranges) -> _Part:
         if len(self.ranges) >= MOST_POSITIONS:
-            raise ValueError("too many positions")
+            raise _TooManyPositionsError
         self.ranges.append(ranges)
         self.follow.append(set())
         place = frozenset([len(self.ranges) - 1])
         return _Part(place, place, empty=False)
 
-    def _sequence(self, items: Iterable[Any]) -> _Part:
-        made = _EMPTY
-        for kind, value in items:
-            made = self._joined(made, self._item(kind, value))
-        return made
+    def _part(self, node: Node) -> _Part:
+        match node:
+            case Characters(ranges):
+                return self._position(ranges)
+            case Sequence(items):
+                made = _EMPTY
+                for item in items:
+                    made = self._joined(made, self._part(item))
+                return made
+            case Alternatives(branches):
+                shared, rests = _common_start(branches)
+                if shared:
+                    return self._joined(
+                        self._part(Sequence(shared)), self._part(Alternatives(rests))
+                    )
+                parts = [self._part(each) for each in branches]
+                return _Part(
+                    frozenset().union(*(each.first for each in parts)),
+                    frozenset().union(*(each.last for each in parts)),
+                    any(each.empty for each in parts),
+                )
+            case Repeat(body, least, most):
+                return self._repeat(body, least, most)
+        raise UnknownSyntaxError(f"{type(node).__name__} is not part of Lucene's syntax")
 
     def _joined(self, one: _Part, other: _Part) -> _Part:
         for place in one.last:
@@ -116,42 +145,20 @@ class _Automaton:
             one.empty and other.empty,
         )
 
-    def _item(self, kind: Any, value: Any) -> _Part:
-        if kind is op.LITERAL:
-            return self._position(((value, value),))
-        if kind is op.NOT_LITERAL:
-            return self._position(_inverted([(value, value)]))
-        if kind is op.ANY:
-            return self._position(EVERY)
-        if kind is op.IN:
-            return self._position(_members(value))
-        if kind is op.SUBPATTERN:
-            return self._sequence(value[3])
-        if kind is op.BRANCH:
-            parts = [self._sequence(each) for each in value[1]]
-            return _Part(
-                frozenset().union(*(each.first for each in parts)),
-                frozenset().union(*(each.last for each in parts)),
-                any(each.empty for each in parts),
-            )
-        if kind is op.MAX_REPEAT:
-            return self._repeat(*value)
-        raise ValueError(f"{kind} is not of Lucene")
-
-    def _repeat(self, least: int, most: Any, items: Any) -> _Part:
+    def _repeat(self, body: Node, least: int, most: int | None) -> _Part:
         made = _EMPTY
         for _ in range(least):
-            made = self._joined(made, self._sequence(items))
-        if most is op.MAXREPEAT:
-            loop = self._sequence(items)
+            made = self._joined(made, self._part(body))
+        if most is None:
+            loop = self._part(body)
             for place in loop.last:
                 self.follow[place] |= loop.first
             return self._joined(made, _Part(loop.first, loop.last, empty=True))
-        return self._joined(made, self._optional(int(most) - least, items))
+        return self._joined(made, self._optional(most - least, body))
 
-    def _optional(self, copies: int, items: Any) -> _Part:
+    def _optional(self, copies: int, body: Node) -> _Part:
         """`x{0,3}` as Lucene unrolls it: `(x(x(x)?)?)?`; a position counts them."""
-        parts = [self._sequence(items) for _ in range(copies)]
+        parts = [self._part(body) for _ in range(copies)]
         made = _EMPTY
         for part in reversed(parts):
             joined = self._joined(part, made) if made is not _EMPTY else part
@@ -159,26 +166,10 @@ class _Automaton:
         return made
 
 
-def _members(items: Iterable[Any]) -> Ranges:
-    found: list[tuple[int, int]] = []
-    negated = False
-    for kind, value in items:
-        if kind is op.NEGATE:
-            negated = True
-        elif kind is op.LITERAL:
-            found.append((value, value))
-        elif kind is op.RANGE:
-            found.append((value[0], value[1]))
-        else:
-            raise ValueError(f"{kind} is not of Lucene")
-    return _inverted(found) if negated else tuple(found)
-
-
-def _inverted(ranges: Iterable[tuple[int, int]]) -> Ranges:
-    left: list[tuple[int, int]] = []
-    begin = 0
-    for low, high in sorted(ranges):
-        if begin < low:
-            left.append((begin, low - 1))
-        begin = max(begin, high + 1)
-    return (*left, (begin, LAST)) if begin <= LAST else tuple(left)
+def _common_start(branches: tuple[Node, ...]) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
+    """With what all branches start, and the rest of each: `abc|abd` is counted as `ab(c|d)`."""
+    each = [branch.items if isinstance(branch, Sequence) else (branch,) for branch in branches]
+    length = 0
+    while all(len(items) > length and items[length] == each[0][length] for items in each):
+        length += 1
+    return each[0][:length], tuple(Sequence(items[length:]) for items in each)
