@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Literal, NamedTuple
 
 from enrich.address import AWS_DOMAINS
@@ -26,11 +27,17 @@ _DOMAINS = "|".join(map(re.escape, AWS_DOMAINS))
 _VERSION = r"[/ #]v?(?P<version>[0-9]+(?:\.[0-9A-Za-z+-]+)*)"
 
 
-def _rule(pattern: str, name: str, kind: Kind) -> tuple[re.Pattern[str], str, Kind]:
-    return re.compile(f"(?:{pattern})(?:{_VERSION})?", re.IGNORECASE), name, kind
+def _rule(pattern: str, name: str, kind: Kind) -> tuple[str, str, Kind]:
+    return f"(?:{pattern})(?:{_VERSION})?", name, kind
 
 
-RULES: tuple[tuple[re.Pattern[str], str, Kind], ...] = (
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Compiled when it is first searched for: a start would wait for all of them."""
+    return re.compile(pattern, re.IGNORECASE)
+
+
+RULES: tuple[tuple[str, str, Kind], ...] = (
     # Attack tools first: they use SDKs, which the patterns below would match.
     _rule(r"\bpacu\b", "Pacu", "offensive"),
     _rule(r"stratus-red-team", "Stratus Red Team", "offensive"),
@@ -146,7 +153,7 @@ def agent(text: str) -> Agent | None:
     if not text:
         return None
     for pattern, name, kind in RULES:
-        found = pattern.search(text)
+        found = _compiled(pattern).search(text)
         if found:
             return Agent(name or _as_written(found), _version(found), kind)
     word = _FIRST_WORD.match(text)

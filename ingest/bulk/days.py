@@ -32,7 +32,9 @@ class Days:
         self._lock = threading.Lock()
         self._known: set[str] = set()
         self._checkpoints = retry_policy.run(lambda: templates.marks(client, self._names.days))
-        self._room = self._first_room = retry_policy.run(lambda: shard_room(client))
+        self._room: int | None = None
+        self._first_room: int | None = None
+        self._room_read = False
         self._expected: set[str] = set()
         self._coming = 0
         self._created = 0
@@ -79,12 +81,14 @@ class Days:
                 self._expected.add(day)
                 if self._names.day(day) not in self._checkpoints:
                     self._coming += 1
+                    self._read_room()
                     self.check_shard_limit(self._coming, self._first_room)
 
     def check_shard_limit(self, days: int, room: int | None = None) -> None:
         """Raise `ClusterBlockedError` where so many new days would pass the cluster's shard
         limit.
         """
+        self._read_room()
         room = self._room if room is None else room
         if room is not None and days * self._shards > room:
             raise ClusterBlockedError(
@@ -94,8 +98,15 @@ class Days:
                 "with --since",
             )
 
+    def _read_room(self) -> None:
+        """Ask for it at the first new day: most runs over a trail that is there bring none."""
+        if not self._room_read:
+            self._room = self._retry_policy.run(lambda: shard_room(self._client))
+            self._first_room, self._room_read = self._room, True
+
     def _create(self, index: str) -> None:
         self._created += 1
+        self._read_room()
         # Other clients create indices too: read it again at intervals, and before raising an error.
         stale = self._created % _ROOM_READ_EVERY == 0
         if self._room is not None and (stale or self._room < self._shards):

@@ -9,15 +9,17 @@ import hashlib
 import json
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from enrich.view import RecordView
 from ingest.documents.decode import decode_record
-from ingest.documents.noise_filter import NoiseFilter
 from ingest.objects import Selection, TrailObject
 from ingest.sources.layout import Place, place_of
 from trailhound.settings import Settings
 from trailhound.state.objects import Criteria
+
+if TYPE_CHECKING:
+    from ingest.documents.noise_filter import NoiseFilter
 
 Dimension = Literal["day", "account", "region"]
 MOST_NAMED: Final = 200
@@ -62,6 +64,13 @@ def _digest(blocks: list[dict[str, Any]]) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
+def _noise_filter(blocks: list[dict[str, Any]]) -> NoiseFilter:
+    # Imported here: the Sigma matcher takes longer to load than the rest of a backfill.
+    from ingest.documents.noise_filter import NoiseFilter
+
+    return NoiseFilter(blocks)
+
+
 class RecordFilter:
     """What is wanted of all objects of a run. It knows its `criteria`, as the ledger stores them.
 
@@ -78,7 +87,7 @@ class RecordFilter:
         self.criteria: Final = criteria(settings, selection, today=today)
         self.selection: Final = selection
         self.oldest: Final = _day(_oldest(settings, today))
-        self.noise: Final = NoiseFilter(settings.filter) if settings.filter else None
+        self.noise: Final = _noise_filter(settings.filter) if settings.filter else None
 
     @property
     def is_active(self) -> bool:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.ports import own_port
-from tests.helpers.processes import identity_holds, printed, run
+from tests.helpers.processes import environment, identity_holds, printed, run
 from tests.helpers.trails import documents, ledger, own_settings, prepared, record, write_trail
 from trailhound.cluster.client import connect
 from trailhound.settings import Settings
@@ -66,6 +68,30 @@ def test_all_in_is_exit_code_0(settings: Settings, trail: Path) -> None:
     again = run(settings, "backfill", trail)
     assert again.returncode == 0
     assert "1 already ingested" in again.stdout.decode()
+
+
+def test_a_backfill_with_nothing_to_do_loads_no_more_than_it_needs(
+    settings: Settings, trail: Path
+) -> None:
+    """Rules, AWS and the pool of processes would take longer to load than all it does."""
+    write_trail(trail, [record()])
+    assert run(settings, "backfill", trail).returncode == 0
+    script = (
+        "import sys; from trailhound.cli.main import main; "
+        f"code = main(['backfill', {str(trail)!r}]); print('modules:', *sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment(settings, {}),
+        capture_output=True,
+        check=True,
+    )
+    said, _, modules = done.stdout.decode().partition("modules:")
+    assert "1 already ingested" in said
+    assert not {
+        *("boto3", "botocore", "jinja2", "sigma", "multiprocessing"),
+        *("detections.matcher", "detections.packs.pack", "ingest.backfill.worker_pool"),
+    } & set(modules.split())
 
 
 def test_an_enrichment_file_that_cannot_be_used_is_named(

@@ -205,6 +205,19 @@ def test_a_foreign_template_above_ours_is_refused_before_anything_is_written(
     assert ledger(client, settings) == []
 
 
+def test_a_foreign_template_above_the_ledgers_is_refused_where_it_would_apply(
+    settings: Settings, trail: Path
+) -> None:
+    client = prepared(settings)
+    name = Names(settings.prefix).ledger
+    foreign(client, f"{settings.prefix}other", name, 900)
+    templates.check(client, settings)  # the index is there, and no template changes it
+    client.indices.delete(index=name)
+    with pytest.raises(ForeignTemplateError, match=name):
+        backfill(settings, trail)
+    assert not client.indices.exists(index=name)
+
+
 def test_a_foreign_template_under_our_name_is_left_alone(settings: Settings) -> None:
     client = connect(settings)
     name = Names(settings.prefix).template("events")

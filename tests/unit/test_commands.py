@@ -16,17 +16,37 @@ def test_each_command_is_found_under_its_name_with_its_panel() -> None:
     group: Any = typer.main.get_command(app)
     context = typer.Context(group)
     assert group.list_commands(context) == list(COMMANDS)
-    for name, (panel, _) in COMMANDS.items():
+    for name, (panel, _, summary) in COMMANDS.items():
         command = group.get_command(context, name)
         assert (command.name, command.rich_help_panel) == (name, panel)
-        assert command.help
+        assert " ".join(command.help.split("\n\n")[0].split()) == summary
     assert group.get_command(context, "no-such-command") is None
+
+
+HEAVY = {"boto3", "botocore", "jinja2", "apprise", "pyarrow", "sigma", "detections.matcher"}
+
+
+def imported(script: str) -> set[str]:
+    """The modules that a Python program has imported at its end."""
+    script = f"import sys\n{script}\nprint('modules:', *sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.rpartition("modules:")[2].split())
 
 
 def test_a_start_imports_what_its_command_needs() -> None:
     """What takes long to import waits until something is to be done with it."""
-    script = "import sys, trailhound.cli.main, trailhound.cli.engine; print(*sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    assert not {"boto3", "jinja2", "apprise", "ingest.pipeline"} & set(done.stdout.split())
+    engine = imported("import trailhound.cli.main, trailhound.cli.engine")
+    assert not (HEAVY | {"ingest.pipeline"}) & engine
+
+
+def test_the_list_of_commands_imports_none_of_them() -> None:
+    found = imported("from trailhound.cli.main import main; main(['--help'])")
+    commands = {f"trailhound.cli.{place.partition(':')[0]}" for _, place, _ in COMMANDS.values()}
+    assert not (HEAVY | commands | {"opensearchpy", "pydantic"}) & found
+
+
+def test_a_plain_backfill_imports_no_rules_and_no_aws() -> None:
+    found = imported("from trailhound.cli.main import main; main(['backfill', '--help'])")
+    assert not (HEAVY | {"trailhound.cli.detect", "ingest.backfill.enqueue"}) & found

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, date, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ingest.backfill.backfill import Backfill
-from ingest.backfill.enqueue import Enqueue
 from ingest.backfill.matched import Selected
 from ingest.backfill.plan import Plan, plan
 from ingest.backfill.unmatched import Run, in_index, unmatched
-from ingest.backfill.worker_pool import Job, WorkerPool
 from ingest.objects import Selection
 from ingest.run_report import RunReport
 from ingest.sources import is_stream, open_source
 from trailhound.app.enrichment import enricher_from
 from trailhound.app.settings_check import check_filter
 from trailhound.cli import dates
-from trailhound.cli.detect import Detected, detect_ingested
-from trailhound.cli.enqueue import put_on_queue
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.progress import show_progress
@@ -32,6 +28,9 @@ from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
+
+if TYPE_CHECKING:
+    from trailhound.cli.detect import Detected
 
 
 def backfill(
@@ -118,6 +117,11 @@ def backfill(
         )
     with cluster_errors(settings.hosts[0]):
         if enqueue is not None:
+            # Imported here, as are the rules and the pool below: a plain backfill needs none of
+            # them, and starts in half the time.
+            from ingest.backfill.enqueue import Enqueue
+            from trailhound.cli.enqueue import put_on_queue
+
             put_on_queue(
                 Enqueue(
                     connect(settings),
@@ -158,16 +162,25 @@ def backfill(
             if cut_short
             else explain(report, settings, source, selection, selected=report.selected)
         )
-        detecting = detect and not report.interrupted
-        detected = (
-            detect_ingested(connect(settings), settings, started, json=json)
-            if detecting
-            else Detected()
-        )
+        found: dict[str, Any] = {"problems": problems}
+        complete = report.complete and not problems
+        if detect:
+            detected = _detect(settings, report, started, json=json)
+            found |= detected.as_dict()
+            complete = complete and detected.complete
     if json:
-        emit(report.as_dict() | {"problems": problems} | (detected.as_dict() if detect else {}))
-    if problems or not report.complete or not detected.complete:
+        emit(report.as_dict() | found)
+    if not complete:
         raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+def _detect(settings: Settings, report: RunReport, started: datetime, *, json: bool) -> Detected:
+    """Run the rules over what was indexed; nothing after an interruption."""
+    from trailhound.cli.detect import Detected, detect_ingested
+
+    if report.interrupted:
+        return Detected()
+    return detect_ingested(connect(settings), settings, started, json=json)
 
 
 def explain(
@@ -210,6 +223,8 @@ def run_backfill(
                 "several workers cannot share one stream",
                 hint="give a bucket, folder, file or glob, or leave out --workers",
             )
+        from ingest.backfill.worker_pool import Job, WorkerPool
+
         job = Job(settings, tuple(sources), selection, enricher_from, warn, force, limit)
         fleet = WorkerPool(job, workers)
         with stopped_by_signals(fleet), show_progress(fleet, quiet=quiet):

@@ -6,35 +6,107 @@ All of them take a second to import together, most of it for commands that are n
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
+from copy import copy
 from importlib import import_module
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 _ENGINE, _EVENTS, _CARE = "Local engine", "Ingest", "Maintenance"
 _DETECTIONS, _SEEN = "Detections", "Reporting"
 
-COMMANDS = {
-    "up": (_ENGINE, "engine:up"),
-    "down": (_ENGINE, "engine:down"),
-    "status": (_ENGINE, "engine:status"),
-    "init": (_EVENTS, "setup:init"),
-    "backfill": (_EVENTS, "backfill:backfill"),
-    "run": (_EVENTS, "run:run"),
-    "sample": (_EVENTS, "sample:sample"),
-    "demo": (_EVENTS, "demo:demo"),
-    "detect": (_DETECTIONS, "detect:detect"),
-    "rules": (_DETECTIONS, "rules:app"),
-    "alerts": (_DETECTIONS, "alerts:app"),
-    "notify": (_DETECTIONS, "notify:app"),
-    "report": (_SEEN, "report:report"),
-    "dashboards": (_SEEN, "dashboards:app"),
-    "retry-deadletters": (_CARE, "deadletters:retry_deadletters"),
-    "doctor": (_CARE, "doctor:doctor"),
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "up": (
+        _ENGINE,
+        "engine:up",
+        "Start the local OpenSearch and wait until it is ready.",
+    ),
+    "down": (
+        _ENGINE,
+        "engine:down",
+        "Stop the local OpenSearch. Its data stays.",
+    ),
+    "status": (
+        _ENGINE,
+        "engine:status",
+        "Show the state of the cluster, its events, and the daemons, rules and channels.",
+    ),
+    "init": (
+        _EVENTS,
+        "setup:init",
+        "Create index templates, the ledger, dead-letter and alert indices; upgrade them in place.",
+    ),
+    "backfill": (
+        _EVENTS,
+        "backfill:backfill",
+        "Read CloudTrail files, enrich every event, index it by day.",
+    ),
+    "run": (
+        _EVENTS,
+        "run:run",
+        (
+            "Ingest new trail files continuously from a queue, a bucket or a folder, "
+            "and run the rules."
+        ),
+    ),
+    "sample": (
+        _EVENTS,
+        "sample:sample",
+        "Write a realistic, labelled CloudTrail trail as `AWSLogs/….json.gz` files.",
+    ),
+    "demo": (
+        _EVENTS,
+        "demo:demo",
+        "Start the local engine, backfill a sample trail, run the rules over it, write a report.",
+    ),
+    "detect": (
+        _DETECTIONS,
+        "detect:detect",
+        "Run the rules over history, by the time events happened, and raise alerts.",
+    ),
+    "rules": (
+        _DETECTIONS,
+        "rules:app",
+        "Detection rules: list, check, explain, test and backtest.",
+    ),
+    "alerts": (
+        _DETECTIONS,
+        "alerts:app",
+        "Alerts: list, read, acknowledge, close.",
+    ),
+    "notify": (
+        _DETECTIONS,
+        "notify:app",
+        "Channels that alerts are sent to.",
+    ),
+    "report": (
+        _SEEN,
+        "report:report",
+        "Write a report of the events and alerts in the index, as HTML, JSON or PDF.",
+    ),
+    "dashboards": (
+        _SEEN,
+        "dashboards:app",
+        "Dashboards for OpenSearch Dashboards: import, export, open.",
+    ),
+    "retry-deadletters": (
+        _CARE,
+        "deadletters:retry_deadletters",
+        "Index again what could not be indexed, from the dead-letter index and the spool folder.",
+    ),
+    "doctor": (
+        _CARE,
+        "doctor:doctor",
+        (
+            "Check the cluster, templates, disk, clocks, daemons, GeoIP, threat lists, rules, "
+            "channels and spool; with SOURCE also AWS."
+        ),
+    ),
 }
-"""Name → panel of the help, and module of `trailhound.cli` with what it holds: a function that is
-the command, or the app of a group of commands. In the order of the help."""
+"""Name → panel of the help, and module of `trailhound.cli` with what it holds (a function that is
+the command, or the app of a group of commands), and the first paragraph of its help, so that the
+list of all commands imports none of them. In the order of the help."""
 
 
 class Commands(TyperGroup):
@@ -43,6 +115,15 @@ class Commands(TyperGroup):
     def __init__(self, **named: Any) -> None:
         super().__init__(**named)
         self.commands = _Loaded(self.rich_markup_mode)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The list of commands from the table alone."""
+        listed = copy(self)
+        listed.commands = {
+            name: TyperCommand(name, help=summary, rich_help_panel=panel)
+            for name, (panel, _, summary) in COMMANDS.items()
+        }
+        super(Commands, listed).format_help(ctx, formatter)
 
 
 class _Loaded(MutableMapping[str, Any]):
@@ -54,7 +135,7 @@ class _Loaded(MutableMapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._made:
-            panel, place = COMMANDS[name]
+            panel, place, _ = COMMANDS[name]
             module, _, attribute = place.partition(":")
             found = getattr(import_module(f"trailhound.cli.{module}"), attribute)
             alone = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=self._markup)

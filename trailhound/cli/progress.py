@@ -6,12 +6,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from ingest.backfill.backfill import Backfill
-from ingest.backfill.worker_pool import WorkerPool
 from trailhound.cli.screen import err, size
+
+if TYPE_CHECKING:
+    from ingest.backfill.worker_pool import WorkerPool
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from botocore.exceptions import BotoCoreError
 from opensearchpy.exceptions import (
     ConnectionError as NoConnection,
 )
@@ -158,7 +157,7 @@ def cluster_errors(where: Settings | str = "") -> Iterator[None]:
 def _unreachable(error: NoConnection, place: str) -> ClusterError:
     cause = error.info
     said = _tidy(_WHICH_CONNECTION.sub("", str(error.error)))
-    if isinstance(cause, BotoCoreError):
+    if _signing_failed(cause):
         return AccessDeniedError(
             f"the request to {place} cannot be signed: {_tidy(str(cause))}",
             hint="check the AWS credentials: aws.profile, AWS_* variables, `aws sso login`",
@@ -172,6 +171,16 @@ def _unreachable(error: NoConnection, place: str) -> ClusterError:
             hint="check the cluster's load, or raise cluster.timeout",
         )
     return ClusterUnreachableError(f"{place} cannot be reached: {said}", hint=UP_HINT)
+
+
+def _signing_failed(cause: Any) -> bool:
+    """Whether botocore, which signs requests to a managed domain, raised it."""
+    if not type(cause).__module__.startswith("botocore."):
+        return False
+    # Imported here: botocore is loaded only where requests are signed.
+    from botocore.exceptions import BotoCoreError
+
+    return isinstance(cause, BotoCoreError)
 
 
 def _wrong_user(place: str, _status: int, reason: str) -> ClusterError:

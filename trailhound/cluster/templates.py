@@ -272,19 +272,32 @@ def _marks_of_state(
     }
 
 
-def _check_single(client: OpenSearch, settings: Settings) -> None:
+def _check_single(client: OpenSearch, settings: Settings) -> set[Kind]:
+    """The kinds whose one index is there with today's mapping. Raises `ForeignTemplateError`."""
     names = Names(settings.prefix)
     singles = [names.single(kind) for kind in MAPPINGS if kind != "events"]
     # The whole of each: of an index without a mark `marks` says nothing at all.
     found = client.indices.get_mapping(
         index=",".join(singles), params={"ignore_unavailable": "true", "allow_no_indices": "true"}
     )
+    current: set[Kind] = set()
     for index, body in found.items():
-        if not _owner(body["mappings"]):
+        mark = _owner(body["mappings"])
+        if not mark:
             raise ForeignTemplateError(
                 f"the index {index} was not made by Trailhound",
                 hint="reindex or rename it, or set a namespace",
             )
+        current |= {
+            kind
+            for kind in MAPPINGS
+            if mark.get("kind") == kind and mark.get("fingerprint") == _today(client, kind)
+        }
+    return current
+
+
+def _today(client: OpenSearch, kind: Kind) -> str:
+    return fingerprint(kind, dialect_of(client))
 
 
 def check(client: OpenSearch, settings: Settings) -> None:
@@ -292,11 +305,14 @@ def check(client: OpenSearch, settings: Settings) -> None:
 
     Auto-creation under another template would bring dynamic mapping: rejected events and a
     thousand fields. Asks the cluster to resolve the template for a day that never existed.
-    Nor may the ledger and its like be indices of somebody else. Raises `ForeignTemplateError`.
+    Nor may the ledger and its like be indices of somebody else. Where they are there with today's
+    mapping, no template would apply, and none is resolved. Raises `ForeignTemplateError`.
     """
     names = Names(settings.prefix)
-    _check_single(client, settings)
+    current = _check_single(client, settings)
     for kind in MAPPINGS:
+        if kind in current:
+            continue
         index = names.day(_NO_DAY) if kind == "events" else names.single(kind)
         what = f"new days ({names.days})" if kind == "events" else index
         reply = client.transport.perform_request(
@@ -309,7 +325,7 @@ def check(client: OpenSearch, settings: Settings) -> None:
                 hint="run `trailhound init`; if it is refused, another template has a "
                 f"priority over {PRIORITY}: lower it, or set a namespace",
             )
-        if mark.get("fingerprint") != fingerprint(kind, dialect_of(client)):
+        if mark.get("fingerprint") != _today(client, kind):
             raise ForeignTemplateError(
                 f"the index template that applies to {what} is from another version of Trailhound",
                 hint="run `trailhound init`: it upgrades in place",
