@@ -19,6 +19,7 @@ ports               ports for engines, each lent to one test at a time
 processes           Trailhound as a process of its own
 queues              an SQS server (moto) with S3 notifications, and daemons that follow it
 random_trails       random trails, and what the engine and brute force find in them
+read_blocks         an index that is blocked for reading, on engines that lift the block
 receiver            an HTTP server that takes what channels send
 recorded            recorded events on which an independent Sigma engine counted hits
 records             hand-made records, one of every shape that enrichment must take

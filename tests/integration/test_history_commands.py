@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from detections.history import survey
 from detections.span import Span
 from tests.faults.proxy import DROP, Proxy, Request
+from tests.helpers.read_blocks import while_unreadable
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.app.detection import History, rules_in_force
 from trailhound.cli.detect import asked
@@ -103,25 +104,37 @@ def test_how_many_events_were_looked_at_is_said(days: list[str], settings: Setti
     assert len(days) == DAYS
 
 
+@pytest.mark.parametrize("closed", [True, False], ids=["closed", "index.blocks.read"])
 def test_a_day_that_cannot_be_read_is_named_and_counted(
-    days: list[str], client: OpenSearch, settings: Settings, rules: Path
+    closed: bool,
+    days: list[str],
+    client: OpenSearch,
+    settings: Settings,
+    rules: Path,
 ) -> None:
-    client.indices.close(index=days[1])
-    common = ("--rules", rules)
-    done = run(settings, "detect", "--dry-run", *common)
+    if closed:
+        client.indices.close(index=days[1])
+
+    def without_a_day(*arguments: str) -> Result:
+        def attempt() -> Result:
+            return run(settings, *arguments, "--rules", rules)
+
+        return attempt() if closed else while_unreadable(client, days[1], attempt)
+
+    done = without_a_day("detect", "--dry-run")
     assert done.exit_code == 1
     assert f"{DAYS - 1} events searched" in done.stdout
     assert "1 day not searched" in done.stderr
     assert days[1] in done.stderr
-    reported = json.loads(run(settings, "detect", "--dry-run", "--json", *common).stdout)
+    reported = json.loads(without_a_day("detect", "--dry-run", "--json").stdout)
     assert [each["index"] for each in reported["skipped_days"]] == [days[1]]
     assert {each["title"]: each["errors"] for each in reported["rules"]}["A plain rule"] == []
 
-    done = run(settings, "rules", "backtest", "--only", *common)
+    done = without_a_day("rules", "backtest", "--only")
     assert done.exit_code == 1
     assert days[1] in done.stderr
     assert f"over {DAYS - 1} events" in done.stdout
-    later = run(settings, "rules", "backtest", "--only", "--since", "2025-03-03", *common)
+    later = without_a_day("rules", "backtest", "--only", "--since", "2025-03-03")
     assert later.exit_code == 0, "the day lies outside of what was asked for"
     assert days[1] not in later.stderr
 
