@@ -204,6 +204,32 @@ def test_a_start_looks_for_what_came_late_while_no_daemon_ran(
         assert polled.names == ["newest"]
 
 
+def test_files_of_a_whole_month_are_found_until_late_days_after_its_end(
+    client: OpenSearch, settings: Settings, s3: S3Client, trail: Bucket
+) -> None:
+    """Someone puts a month's files together; the folder of a month has no later day."""
+
+    def put(name: str) -> None:
+        key = f"AWSLogs/111122223333/CloudTrail/us-east-1/{name}.json.gz"
+        s3.put_object(Bucket=trail.name, Key=key, Body=b"x")
+
+    begin = date(2024, 6, 1)
+    trail.put("20250107T1200", "newest")
+    with polling(settings, client, trail, since=begin) as polled:
+        polled.await_names("newest")
+        polled.finish()
+    put("2024/11/all_november")
+    put("2024/12/all_december")
+    put("2024/all_year")
+    put("2025/01/all_january")
+    with polling(settings, client, trail, since=begin, late_days=6) as polled:
+        polled.await_names("january", "newest")
+    with polling(settings, client, trail, since=begin, late_days=7) as polled:
+        polled.await_names("december", "january", "newest", "year")
+    with polling(settings, client, trail, since=begin, late_days=38) as polled:
+        polled.await_names("december", "january", "newest", "november", "year")
+
+
 def test_names_out_of_cloudtrails_form_are_announced_once(
     client: OpenSearch, settings: Settings, s3: S3Client, trail: Bucket
 ) -> None:

@@ -73,7 +73,8 @@ class FeedSettings(Section):
     """How far before the newest file of a region's folder each listing of `poll` starts."""
     late_days: Annotated[int, Field(ge=0, le=366)] = 7
     """How many days before it `poll` lists at a start and once a day, for files that arrive later
-    than that, as replication delivers them; 0 for none. Not before `since` where that is set."""
+    than that, as replication delivers them; 0 for none. Not before `since` where that is set. A
+    file in the folder of a month or a year counts as delivered on its last day."""
     role_arn: str | None = None
     external_id: SecretStr | None = None
     region: str | None = None
