@@ -213,32 +213,28 @@ def test_every_poison_at_once(
         }
         file.write_text(yaml.safe_dump(content))
         direct = {"TRAILHOUND_CLUSTER__HOSTS": json.dumps([proxy.url])}
-        with (tmp_path / "log").open("wb") as log:
-            process = start(settings, "run", "--config", file, env=direct)
-            assert process.stderr is not None
-            draining = threading.Thread(target=_drain, args=(process.stderr, log))
-            draining.start()
-            try:
-                until(lambda: codes(address) == {("deferred", "spool")}, "the spool alone")
-                with asking(address) as watched:
-                    until(lambda: goods.ids <= documents(client, settings).keys(), "every good")
-                    assert process.poll() is None
-                    spool.unlink()
-                    until(lambda: (spool / SPOOL_FILE).exists(), "the record in the spool")
-                    until(lambda: queue.left() == 0, "a queue that holds nothing any more")
-                    s3.put_object(
-                        Bucket=bucket, Key="AWSLogs/last.json.gz", Body=trail_bytes(goods.some())
-                    )
-                    queue.send(notice(bucket, "AWSLogs/last.json.gz"))
-                    until(lambda: goods.ids <= documents(client, settings).keys(), "the last")
-                    until(lambda: not codes(address), "a daemon that is ready")
-                    until(lambda: status_of(settings, file)["ready"], "the same in status")
-                    report = status_of(settings, file)
-                process.send_signal(signal.SIGTERM)
-                process.wait(60)
-            finally:
-                process.kill()
-                draining.join(30)
+        process = start(settings, "run", "--config", file, env=direct, log=tmp_path / "log")
+        try:
+            until(lambda: codes(address) == {("deferred", "spool")}, "the spool alone")
+            with asking(address) as watched:
+                until(lambda: goods.ids <= documents(client, settings).keys(), "every good")
+                assert process.poll() is None
+                spool.unlink()
+                until(lambda: (spool / SPOOL_FILE).exists(), "the record in the spool")
+                until(lambda: queue.left() == 0, "a queue that holds nothing any more")
+                s3.put_object(
+                    Bucket=bucket, Key="AWSLogs/last.json.gz", Body=trail_bytes(goods.some())
+                )
+                queue.send(notice(bucket, "AWSLogs/last.json.gz"))
+                until(lambda: goods.ids <= documents(client, settings).keys(), "the last")
+                until(lambda: not codes(address), "a daemon that is ready")
+                until(lambda: status_of(settings, file)["ready"], "the same in status")
+                report = status_of(settings, file)
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+        finally:
+            process.kill()
+            process.wait()
 
     assert process.returncode == 0
     assert goods.ids <= documents(client, settings).keys()
@@ -271,9 +267,3 @@ def test_every_poison_at_once(
 
 def status_of(settings: Settings, file: Path) -> dict[str, Any]:
     return printed(run(settings, "status", "--json", "--config", file).stdout)
-
-
-def _drain(stream: Any, into: Any) -> None:
-    for line in stream:
-        into.write(line)
-        into.flush()

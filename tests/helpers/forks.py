@@ -44,7 +44,7 @@ def can_run(env: Iterable[str]) -> bool:
 class Forked(subprocess.Popen[bytes]):
     """`trailhound` with these arguments and exactly this environment; used as any `Popen`.
 
-    Its standard output and error are pipes, or both are `log`.
+    Its standard output and error are pipes, or the two files of `output`.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Forked(subprocess.Popen[bytes]):
         env: Mapping[str, str],
         *,
         stdin: int | None = None,
-        log: int | None = None,
+        output: tuple[int, int] | None = None,
     ) -> None:
         # What `Popen` itself sets; it is not called, for it would start an interpreter.
         self.args = ["trailhound", *arguments]
@@ -68,14 +68,14 @@ class Forked(subprocess.Popen[bytes]):
             if stdin is None:
                 stdin = os.open(os.devnull, os.O_RDONLY)
                 ours.callback(os.close, stdin)
-            files = [stdin, log, log]
-            if log is None:
-                for number, name in ((1, "stdout"), (2, "stderr")):
+            files = [stdin, *(output or ())]
+            if output is None:
+                for name in ("stdout", "stderr"):
                     read, write = os.pipe()
                     setattr(self, name, os.fdopen(read, "rb"))
                     ours.callback(os.close, write)
-                    files[number] = write
-            socket.send_fds(self._ended, [_LENGTH.pack(len(request))], files)  # type: ignore[arg-type]
+                    files.append(write)
+            socket.send_fds(self._ended, [_LENGTH.pack(len(request))], files)
             self._ended.sendall(request)
             self.pid = _number(self._ended)
 

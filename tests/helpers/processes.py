@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+import weakref
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, BinaryIO
 
 from tests.helpers import forks
 from tests.helpers.forks import CHECKOUT as CHECKOUT
@@ -53,27 +55,68 @@ def run(
     )
 
 
+class Started(subprocess.Popen[bytes]):
+    """A process whose output goes into files: it never waits until someone reads a full pipe.
+
+    `stdout` and `stderr` are None. Where `start` was given a log, both are there and not here.
+    """
+
+    files: tuple[BinaryIO, ...] = ()
+
+    def communicate(
+        self,
+        input: bytes | None = None,  # noqa: A002, ARG002 - as `Popen` names it; there is no input
+        timeout: float | None = None,
+    ) -> tuple[bytes, bytes]:
+        """All output and all errors, once the process has ended."""
+        self.wait(timeout)
+        return self.written(0), self.written(1)
+
+    def written(self, number: int) -> bytes:
+        """What it has written so far: 0 for output, 1 for errors."""
+        if not self.files:
+            return b""
+        file = self.files[number].fileno()
+        # The process writes at the same offset, so that a `read` here would move it.
+        return os.pread(file, os.fstat(file).st_size, 0)
+
+
+class _StartedFork(Started, forks.Forked):
+    pass
+
+
 def start(
     settings: Settings,
     *arguments: str | Path,
     env: Mapping[str, str] = MappingProxyType({}),
     log: Path | None = None,
-) -> subprocess.Popen[bytes]:
-    """A command, started; its output waits in pipes, or goes into a file."""
+) -> Started:
+    """A command, started; its output and errors go into files, or both into `log`."""
     given = [str(each) for each in arguments]
-    with log.open("ab") if log is not None else nullcontext() as file:
+    files: tuple[BinaryIO, BinaryIO]
+    process: Started
+    with ExitStack() as ours:
+        if log is not None:
+            files = (ours.enter_context(log.open("ab")),) * 2
+        else:  # read and closed with the process
+            files = (tempfile.TemporaryFile(), tempfile.TemporaryFile())  # noqa: SIM115
         if forks.can_run(env):
-            return forks.Forked(
-                given, environment(settings, env), log=None if file is None else file.fileno()
+            out, err = (file.fileno() for file in files)
+            process = _StartedFork(given, environment(settings, env), output=(out, err))
+        else:
+            process = Started(
+                [*PROGRAM, *given],
+                cwd=CHECKOUT,
+                env=environment(settings, env),
+                stdin=subprocess.DEVNULL,
+                stdout=files[0],
+                stderr=files[1],
             )
-        return subprocess.Popen(
-            [*PROGRAM, *given],
-            cwd=CHECKOUT,
-            env=environment(settings, env),
-            stdin=subprocess.DEVNULL,
-            stdout=file or subprocess.PIPE,
-            stderr=file or subprocess.PIPE,
-        )
+        if log is None:
+            process.files = files
+            for file in files:
+                weakref.finalize(process, file.close)
+        return process
 
 
 def printed(stdout: bytes) -> dict[str, Any]:
