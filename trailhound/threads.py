@@ -8,16 +8,16 @@ works for as long as the daemon runs is one of these: its faults are counted and
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from trailhound.backoff import Backoff
+
 LOG = logging.getLogger("trailhound.threads")
-_FIRST_WAIT = 1.0
-_LONGEST_WAIT = 60.0
+_BACKOFF = Backoff(first=1.0, longest=60.0)
 _RECENT = 60.0
 """Seconds without another fault after which a restarted thread counts as healthy."""
 
@@ -54,7 +54,7 @@ class SupervisedThread(threading.Thread):
             except BaseException as error:
                 if self._stopping_event.is_set():
                     return
-                in_a_row = 0 if time.monotonic() - began > _LONGEST_WAIT else in_a_row + 1
+                in_a_row = 0 if time.monotonic() - began > _BACKOFF.longest else in_a_row + 1
                 self._restarts += 1
                 self._fault, self._fault_at = _reason(error), time.monotonic()
                 LOG.error(
@@ -63,8 +63,7 @@ class SupervisedThread(threading.Thread):
                     self._fault,
                     exc_info=LOG.isEnabledFor(logging.DEBUG),
                 )
-                longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(in_a_row - 1, 10))
-                self._stopping_event.wait(random.uniform(0.5, 1.0) * longest)
+                self._stopping_event.wait(_BACKOFF.seconds(in_a_row))
                 if self._stopping_event.is_set():
                     return
             else:
@@ -77,7 +76,7 @@ class SupervisedThread(threading.Thread):
 
     def status(self) -> ThreadStatus:
         """Its state now; a minute after the last fault it counts as healthy."""
-        recent = self._fault and time.monotonic() - self._fault_at < _LONGEST_WAIT + _RECENT
+        recent = self._fault and time.monotonic() - self._fault_at < _BACKOFF.longest + _RECENT
         fault = self._fault if recent else ""
         if not fault and self.is_wanted and not self.is_alive():
             fault = "it has ended"

@@ -11,7 +11,6 @@ findings writes.
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +30,7 @@ from detections.packs.kinds import SINGLES
 from detections.rule import Rule
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.templates import Names
-from trailhound.cluster.versions import Stored, Write, existing, read_many, write_many
+from trailhound.cluster.versions import OVERTAKEN, Stored, Write, existing, read_many, write_many
 from trailhound.errors import RequestFailedError
 from trailhound.settings import Settings
 from trailhound.state.alert_groups import AlertGroup, AlertGroups, StoredGroup
@@ -126,7 +125,8 @@ class Recorder:
             if not left:
                 return
             left = self._round(left, facts, made)
-            time.sleep(random.uniform(0, 0.02 * min(number + 1, 10)) if left else 0)
+            if left:
+                time.sleep(OVERTAKEN.seconds(number + 1))
         raise RequestFailedError(
             f"alerts of {len(left)} groups could not be written: others keep changing them",
             hint="check how many daemons and `detect` commands run at once; it is repeated",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
@@ -39,77 +39,73 @@ MAX_EXTENSIONS = 6
 PENDING = 200
 
 
-class Correlator:
-    """One correlation over one index.
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of memory: `batch` groups are read together, `max_held` events are in windows at once.
 
-    `whole`, `batch` (groups read together) and `max_held` (events in windows) limit memory; the
-    first two do not change results.
+    `whole` and `batch` do not change results.
     """
+
+    whole: int = WHOLE
+    batch: int = BATCH_GROUPS
+    max_held: int = MAX_HELD
+
+
+class Correlator:
+    """One correlation over one index."""
 
     def __init__(
         self,
         index: EventIndex,
         correlation: Correlation,
         compile_rule: Compile,
-        *,
-        whole: int = WHOLE,
-        batch: int = BATCH_GROUPS,
-        max_held: int = MAX_HELD,
+        limits: Limits | None = None,
     ) -> None:
         self._index = index
         self._correlation = correlation
         self._compile = compile_rule
-        self._whole = whole
-        self._batch = batch
-        self._max_held = max_held
+        self._limits = limits or Limits()
 
     def findings(self, rule_id: str, span: Span) -> Iterator[Finding]:
         """Every burst with at least one event in the span, in no particular order.
 
-        Raises `ClusterError` where the index can't answer in full, and `RuleError` where the
-        correlation holds more in its windows than memory is given to it.
+        Raises `ClusterError` where the index cannot answer in full, and `RuleError` where the
+        correlation has more events in its windows than `max_held`.
         """
-        for each in self._views():
-            yield from each._found(rule_id, span)  # noqa: SLF001 - of this class
-
-    def _views(self) -> Iterator[Correlator]:
-        """The correlation for each view of its events."""
         names = self._correlation.group_by
         if not self._correlation.grouped_alike:  # aliases: the parts' own fields are compared
-            yield self
+            yield from self._findings(self._correlation, self._compile, rule_id, span)
             return
         for view in views(names):
-            yield Correlator(
-                self._index,
-                self._correlation.grouped_by(dict(zip(names, view.fields, strict=True))),
-                partial(_viewed, view, self._compile),
-                whole=self._whole,
-                batch=self._batch,
-                max_held=self._max_held,
-            )
+            viewed = self._correlation.grouped_by(dict(zip(names, view.fields, strict=True)))
+            compile_rule = partial(_viewed, view, self._compile)
+            yield from self._findings(viewed, compile_rule, rule_id, span)
 
-    def _found(self, rule_id: str, span: Span) -> Iterator[Finding]:
-        leaves = any_of([self._compile(rule).query for rule in self._correlation.leaves()])
+    def _findings(
+        self, correlation: Correlation, compile_rule: Compile, rule_id: str, span: Span
+    ) -> Iterator[Finding]:
+        leaves = any_of([compile_rule(rule).query for rule in correlation.leaves()])
         touched: Query = {"bool": {"filter": [leaves, span.query()]}}
         if not self._index.count(touched):
             return
         with self._index.snapshot() as snapshot:
-            search = _Search(self, snapshot, span)
-            for anchor in anchors(snapshot, span, touched, self._correlation.max_window):
+            search = _Search(correlation, compile_rule, self._limits, snapshot, span)
+            for anchor in anchors(snapshot, span, touched, correlation.max_window):
                 for key, burst in search.bursts(anchor):
-                    yield self._finding(rule_id, key, burst)
+                    yield _finding(correlation, rule_id, key, burst)
 
-    def _finding(self, rule_id: str, key: GroupKey, burst: Burst) -> Finding:
-        took = timedelta(milliseconds=burst.last - burst.first)
-        return Finding(
-            rule_id=rule_id,
-            events=tuple(burst.ids),
-            count=burst.count,
-            first_seen=moment(burst.first),
-            last_seen=moment(burst.last),
-            group=tuple(zip(self._correlation.group_by, key, strict=True)),
-            detail=f"{burst.count} events within {took}" if burst.count > 1 else "",
-        )
+
+def _finding(correlation: Correlation, rule_id: str, key: GroupKey, burst: Burst) -> Finding:
+    took = timedelta(milliseconds=burst.last - burst.first)
+    return Finding(
+        rule_id=rule_id,
+        events=tuple(burst.ids),
+        count=burst.count,
+        first_seen=moment(burst.first),
+        last_seen=moment(burst.last),
+        group=tuple(zip(correlation.group_by, key, strict=True)),
+        detail=f"{burst.count} events within {took}" if burst.count > 1 else "",
+    )
 
 
 def _viewed(view: View, compile_rule: Compile, rule: SigmaRule) -> Compiled:
@@ -119,12 +115,17 @@ def _viewed(view: View, compile_rule: Compile, rule: SigmaRule) -> Compiled:
 class _Search:
     """One evaluation: a correlation, a snapshot, a span."""
 
-    def __init__(self, correlator: Correlator, snapshot: Snapshot, span: Span) -> None:
-        self._correlation = correlator._correlation  # noqa: SLF001
-        self._compile = correlator._compile  # noqa: SLF001
-        self._whole = correlator._whole  # noqa: SLF001
-        self._batch = correlator._batch  # noqa: SLF001
-        self._max_held = correlator._max_held  # noqa: SLF001
+    def __init__(
+        self,
+        correlation: Correlation,
+        compile_rule: Compile,
+        limits: Limits,
+        snapshot: Snapshot,
+        span: Span,
+    ) -> None:
+        self._correlation = correlation
+        self._compile = compile_rule
+        self._limits = limits
         self._snapshot = snapshot
         self._touch = Touch(span)
         self._parts: dict[int, PlainParts] = {}
@@ -166,7 +167,7 @@ class _Search:
     ) -> Iterator[tuple[GroupKey, Burst]]:
         """Bursts that continue at an edge, from wider and wider intervals of their groups.
 
-        A burst that goes on for more than is looked at in the end is given as it is then.
+        A burst that is longer than the last interval is returned as it is there.
         """
         step = self._correlation.timespan
         for _ in range(MAX_EXTENSIONS):
@@ -201,13 +202,13 @@ class _Search:
         if (
             correlation.nested
             or not parts.grouped_by_engine
-            or self._snapshot.count(parts.found_by(parts.leaves, interval)) <= self._whole
+            or self._snapshot.count(parts.found_by(parts.leaves, interval)) <= self._limits.whole
             or (not correlation.group_by and correlation.threshold.minimum <= 1)
         ):
             yield from self._scan(correlation, anchor, None)
             return
         found = candidates(self._snapshot, correlation, parts, interval)
-        for groups in batches(found, self._batch):
+        for groups in batches(found, self._limits.batch):
             yield from self._scan(correlation, anchor, groups)
 
     def _scan(
@@ -240,9 +241,9 @@ class _Search:
                     for burst in states.pop(quiet).end():
                         yield quiet, burst
                 fed = sum(each.held for each in states.values())
-            if fed > self._max_held:
+            if fed > self._limits.max_held:
                 fed = sum(each.held for each in states.values())
-                if fed > self._max_held:
+                if fed > self._limits.max_held:
                     raise self._too_much()
         for key, windows in states.items():
             for burst in windows.end():
@@ -285,7 +286,7 @@ class _Search:
         def keep(key: GroupKey, firing: Firing, first: bool) -> None:
             if firing.time >= interval[0] and (first or not counting):
                 found.append((key, firing, first))
-                if len(found) > self._max_held:
+                if len(found) > self._limits.max_held:
                     raise self._too_much()
 
         # One timespan more: whether a firing is its burst's first depends on the windows before.
@@ -307,7 +308,7 @@ class _Search:
     def _too_much(self) -> RuleError:
         return RuleError(
             f"correlation {self._correlation.title!r}: its windows contain more than "
-            f"{self._max_held:,} events at once",
+            f"{self._limits.max_held:,} events at once",
             hint="narrow its rules, shorten its timespan, or group by fields outside "
             "requestParameters and the like",
         )

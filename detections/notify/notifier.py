@@ -25,6 +25,7 @@ from detections.notify.catch_up_digest import CatchUpDigest
 from detections.notify.channel import Channel, Session, open_channel
 from detections.notify.rate_limiter import RateLimiter
 from detections.notify.renderer import MessageRenderer
+from trailhound.backoff import Backoff
 from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import Write, read_many, revise, write_many
 from trailhound.errors import NotifyError, TrailhoundError
@@ -37,8 +38,7 @@ MAX_READ = 5_000
 """Pending alerts of a channel read in one run, the most severe first."""
 _MAX_CONSECUTIVE_FAILURES = 3
 _PAUSE = timedelta(minutes=1)
-_FIRST_BACKOFF = timedelta(seconds=30)
-_MAX_BACKOFF = timedelta(hours=1)
+_BACKOFF = Backoff(first=30.0, longest=3600.0)
 
 
 @dataclass(slots=True)
@@ -269,7 +269,7 @@ class _ChannelRun:
         tried = self._now - datetime.fromisoformat(first)
         if tried >= timedelta(hours=self._limits.give_up_after_hours):
             return _with(document, self._channel.name, entry | {"state": "failed"}, done=True)
-        wait = min(_FIRST_BACKOFF * 2 ** min(attempts - 1, 10), _MAX_BACKOFF)
+        wait = timedelta(seconds=_BACKOFF.at_most(attempts))
         entry["next_at"] = stamp(self._now + wait)
         return _with(document, self._channel.name, entry, done=False)
 

@@ -7,7 +7,6 @@ daemons skip what was sent twice. An interrupted run is repeated as a whole.
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +25,7 @@ from ingest.feeds.sqs_queue import open_queue, queue_error
 from ingest.ledger import Ledger
 from ingest.objects import Selection, Source, TrailObject
 from ingest.sources import open_source
+from trailhound.backoff import Backoff
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.templates import Names
 from trailhound.errors import SourceUnreachableError, UsageError
@@ -39,6 +39,7 @@ _BATCH: Final = 10
 _LOOKED_UP: Final = 1_000
 _SENDERS: Final = 8
 _TRIES: Final = 8
+_BACKOFF: Final = Backoff(first=0.2, longest=20.0)
 
 
 @dataclass(slots=True)
@@ -191,7 +192,7 @@ class Enqueue:
             left = [left[int(each["Id"])] for each in refused]
             if not left:
                 return
-            time.sleep(random.uniform(0.5, 1.0) * min(20.0, 0.2 * 2**attempt))
+            time.sleep(_BACKOFF.seconds(attempt + 1))
         raise SourceUnreachableError(
             f"queue {self._queue}: SQS accepts no messages", hint="run the same command again"
         )

@@ -7,7 +7,6 @@ feeds, and a new session starts when the cluster works again.
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections import Counter
@@ -26,6 +25,7 @@ from ingest.feeds.feed import Delivery, Feed, FeedStatus, Outcome
 from ingest.object_progress import ObjectProgress, outcome_of
 from ingest.objects import Selection, TrailObject
 from ingest.pipeline import Pipeline
+from trailhound.backoff import Backoff
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.retry_policy import RetryPolicy, Stopped
 from trailhound.errors import (
@@ -37,8 +37,7 @@ from trailhound.errors import (
 from trailhound.settings import Settings
 
 LOG = logging.getLogger("trailhound.daemon")
-_FIRST_WAIT = 1.0
-_LONGEST_WAIT = 60.0
+_BACKOFF = Backoff(first=1.0, longest=60.0)
 _GRACE = 5.0
 """Seconds after a wait in which the next request may still be in flight."""
 _EVERYTHING = Selection()
@@ -227,7 +226,7 @@ class Daemon:
                     if not (self._feeding or isinstance(error, ClusterUnreachableError)):
                         raise
                     self._record_error(error.message)
-                    attempt = 0 if time.monotonic() - began > 2 * _LONGEST_WAIT else attempt + 1
+                    attempt = 0 if time.monotonic() - began > 2 * _BACKOFF.longest else attempt + 1
                     if not self._stopping.is_set():
                         self._wait(attempt, error)
                 except Stopped:
@@ -235,16 +234,15 @@ class Daemon:
                 except Exception as error:
                     if not self._feeding:
                         raise
-                    attempt = 0 if time.monotonic() - began > 2 * _LONGEST_WAIT else attempt + 1
-                    self._stopping.wait(min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(attempt - 1, 10)))
+                    attempt = 0 if time.monotonic() - began > 2 * _BACKOFF.longest else attempt + 1
+                    self._stopping.wait(_BACKOFF.seconds(attempt))
                     LOG.info("starting a new session after: %s", type(error).__name__)
         finally:
             self._end_feeds()
         return self.status()
 
     def _wait(self, attempt: int, error: ClusterError) -> None:
-        longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(attempt, 10))
-        seconds = random.uniform(0.5, 1.0) * longest
+        seconds = _BACKOFF.seconds(attempt)
         LOG.warning("waiting %.0f s for the cluster: %s", seconds, error.message)
         self._waiting = (time.monotonic() + seconds + _GRACE, error.message)
         self._stopping.wait(seconds)

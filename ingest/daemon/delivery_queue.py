@@ -17,6 +17,7 @@ from typing import BinaryIO, TypeVar
 from ingest.feeds.feed import Delivery, Outcome
 from ingest.ledger import Ledger
 from ingest.objects import Selection, Source, TrailObject
+from trailhound.backoff import Backoff
 from trailhound.cluster.retry_policy import Stopped
 from trailhound.errors import (
     BucketNotFoundError,
@@ -31,8 +32,7 @@ T = TypeVar("T")
 _AT_ONCE = 256
 _LOOK_UP = 0.2
 _POSTPONED_SECONDS = 2.0
-_FIRST_DEFERRAL = 2.5
-_LONGEST_DEFERRAL = 30.0
+_DEFERRAL = Backoff(first=5.0, longest=30.0)
 _MOST_FAULTY = 1_000
 _MOST_URI = 8_192
 """Bytes: an object's name is a keyword in the ledger, and no store has longer names."""
@@ -181,7 +181,7 @@ class DeliveryQueue:
         """
         with self._lock:
             self._deferred[item.uri] += 1
-            wait = min(_LONGEST_DEFERRAL, _FIRST_DEFERRAL * 2 ** min(self._deferred[item.uri], 10))
+            wait = _DEFERRAL.at_most(self._deferred[item.uri])
             self._claimed_at.pop(item.uri, None)
             full = len(self._postponed) >= self._capacity // 2
             delivery = None if full else self._open.pop(item.uri, None)

@@ -1,18 +1,18 @@
-"""A feed's errors (network, access, a missing queue): recorded, and retried with backoff."""
+"""A feed's errors (network, access, a missing queue): recorded, and retried with back-off."""
 
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 
-_FIRST = 1.0
-_LONGEST = 60.0
+from trailhound.backoff import Backoff
+
+BACKOFF = Backoff(first=1.0, longest=60.0)
 
 
 class ErrorState:
-    """The last error, and how long to wait after so many in a row (exponential, with jitter)."""
+    """The last error, and how long to wait after so many in a row."""
 
     def __init__(self, name: str, log: logging.Logger, stopping: threading.Event) -> None:
         self._name = name
@@ -22,12 +22,11 @@ class ErrorState:
         self.last_error = ""
         self.last_error_at = 0.0
 
-    def backoff(self, message: str, at_most: float = _LONGEST) -> None:
+    def backoff(self, message: str, at_most: float = BACKOFF.longest) -> None:
         """Record an error, and wait up to `at_most` seconds; returns at once if the feed stops."""
         self.record(message)
-        longest = min(at_most, _FIRST * 2 ** min(self._in_a_row, 10))
         self._in_a_row += 1
-        self._stopping.wait(random.uniform(0.5, 1.0) * longest)
+        self._stopping.wait(min(at_most, BACKOFF.seconds(self._in_a_row)))
 
     def record(self, message: str) -> None:
         """Record an error without waiting."""
@@ -40,5 +39,5 @@ class ErrorState:
         return self.last_error if self._in_a_row else ""
 
     def clear(self) -> None:
-        """Reset the backoff after a success."""
+        """Reset the back-off after a success."""
         self._in_a_row = 0

@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from opensearchpy import OpenSearch
 
 from ingest.feeds import notifications
-from ingest.feeds.error_state import ErrorState
+from ingest.feeds.error_state import BACKOFF, ErrorState
 from ingest.feeds.feed import Delivery, FeedStatus, Outcome, Submit
 from ingest.feeds.kinds import feed_kind
 from ingest.feeds.notifications import NamedObject, Notification
@@ -42,7 +42,6 @@ _RETURN_SECONDS: Final = 15
 """A returned message (its bucket is unreachable, say) is delivered again after so long."""
 _TICK: Final = 0.25
 _AWS: Final = (BotoCoreError, ClientError)
-_FIRST_WAIT: Final = 1.0
 _SHOWN: Final = 60.0
 _MOST_KINDS: Final = 50
 """Kinds of messages that are counted by name; bodies come from outside, and memory is bounded."""
@@ -284,7 +283,7 @@ class SqsFeed:
                 self._upkeep.record(self._message_of(refused))
                 return
             else:
-                self._upkeep.backoff(self._message_of(refused), at_most=_FIRST_WAIT)
+                self._upkeep.backoff(self._message_of(refused), at_most=BACKOFF.first)
             if closing and not self._ended:
                 return
 

@@ -16,14 +16,14 @@ from ingest.feeds.feed import Delivery, FeedStatus, Outcome, Submit
 from ingest.feeds.kinds import feed_kind
 from ingest.objects import Selection, TrailObject
 from ingest.sources.local import LocalSource
+from trailhound.backoff import Backoff
 from trailhound.errors import SourceError
 from trailhound.settings import FeedSettings, Settings
 from trailhound.threads import SupervisedThread
 
 LOG = logging.getLogger("trailhound.watch")
 _EVERY = 5.0
-_FIRST_RETRY = 60.0
-_LONGEST_RETRY = 3600.0
+_BACKOFF = Backoff(first=60.0, longest=3600.0)
 _UNCHANGED_SECONDS = 60.0
 """A file that has not changed for so long is complete, as is one that two listings find alike."""
 
@@ -133,9 +133,8 @@ class WatchFeed:
                 seen.submitted = False  # the next listing submits it again
             elif outcome is Outcome.FAILED:
                 # Its permissions may be fixed, which changes neither its size nor its time.
-                wait = min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** min(seen.failures, 10))
                 seen.failures += 1
-                seen.retry_at = time.monotonic() + wait
+                seen.retry_at = time.monotonic() + _BACKOFF.at_most(seen.failures)
 
         with self._lock:
             self._waiting.add(item.uri)

@@ -9,7 +9,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeVar, cast
 
 import smart_open.s3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -20,6 +20,7 @@ from ingest.sources.layout import select
 from ingest.sources.s3_errors import object_error
 from ingest.sources.s3_listing import AHEAD, Entry, Listing
 from ingest.sources.session import s3_client
+from trailhound.backoff import Backoff
 from trailhound.errors import SettingsError, SourceError, UsageError
 from trailhound.settings import AwsSettings, Settings
 
@@ -28,10 +29,12 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
+T = TypeVar("T")
+
 _SOURCE = re.compile(r"^s3://(arn:[^/]+:accesspoint[/:][^/]+|[^/]+)(?:/(.*))?$", re.DOTALL)
 _STREAM_BUFFER: Final = 1024 * 1024
-_PAUSES: Final = (0.2, 1.0, 5.0)
-"""Seconds before another try of a body that broke off; the client itself retries requests only."""
+_TRIES: Final = 4
+_BACKOFF: Final = Backoff(first=0.4, longest=5.0)
 _KEY_BYTES: Final = 32
 _BROKEN: Final = (BotoCoreError, HTTPError, OSError)
 
@@ -125,42 +128,34 @@ class S3Source:
         """The object's bytes as stored: whole to 16 MiB, above it as a stream that reconnects.
 
         Raises `ObjectNotFoundError`, `ObjectAccessDeniedError`, `ObjectUnreadableError`, and
-        `SourceUnreachableError` for a
-        fault that affects every object. A stream's `read` raises the same.
+        `SourceUnreachableError` for a fault that affects every object. A stream's `read` raises
+        the same.
         """
-        for pause in (*_PAUSES, None):
-            if item.size > WHOLE_BYTES:
-                break
+
+        def whole() -> BinaryIO:
             answer = self._answer(item)
             if answer["ContentLength"] > WHOLE_BYTES:  # it has grown since it was listed
                 answer["Body"].close()
-                break
-            try:
-                with answer["Body"] as body:
-                    return io.BytesIO(body.read())
-            except _BROKEN as error:
-                if pause is None:
-                    raise object_error(error, item.uri) from error
-                time.sleep(pause)
-        return self._stream(item)
+                return self._stream(item)
+            with answer["Body"] as body:
+                return io.BytesIO(body.read())
+
+        return self._stream(item) if item.size > WHOLE_BYTES else _tried(whole, item.uri)
 
     def head(self, item: TrailObject, size: int) -> bytes:
         """The object's first bytes, by one ranged request. Raises as `open` does."""
-        for pause in (*_PAUSES, None):
+
+        def start() -> bytes:
             try:
                 answer = self._answer(item, Range=f"bytes=0-{size - 1}")
             except SourceError as error:
                 if _is_empty(error):
                     return b""
                 raise
-            try:
-                with answer["Body"] as body:
-                    return bytes(body.read(size))
-            except _BROKEN as error:
-                if pause is None:
-                    raise object_error(error, item.uri) from error
-                time.sleep(pause)
-        raise AssertionError  # the last try returns or raises
+            with answer["Body"] as body:
+                return bytes(body.read(size))
+
+        return _tried(start, item.uri)
 
     def look_up(self, item: TrailObject) -> TrailObject:
         """The object with the etag and the size that the bucket has now.
@@ -220,6 +215,19 @@ class _Stream(io.RawIOBase):
         if not self.closed:
             self._reader.close()
         super().close()
+
+
+def _tried(read: Callable[[], T], uri: str) -> T:
+    """`read()`, again where a body breaks off; the client itself retries requests only."""
+    for failures in range(1, _TRIES):
+        try:
+            return read()
+        except _BROKEN:
+            time.sleep(_BACKOFF.seconds(failures))
+    try:
+        return read()
+    except _BROKEN as error:
+        raise object_error(error, uri) from error
 
 
 def _cause(error: Exception) -> Exception:

@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from detections.correlations.correlator import Correlator
+from detections.correlations.correlator import Correlator, Limits
 from detections.events.index import EventIndex
 from detections.span import Clock, Span
 from tests.helpers.correlation_oracle import Event, Found
@@ -112,7 +112,7 @@ def answers(
     found = []
     for whole, compiled in ((10_000, exactly(mark)), (0, exactly(mark)), (0, loosely(mark))):
         index = EventIndex(store.client, store.index, hits_page=11, groups_page=4)
-        correlator = Correlator(index, rule, compiled, whole=whole, batch=2)
+        correlator = Correlator(index, rule, compiled, Limits(whole=whole, batch=2))
         findings = list(correlator.findings("rule", Span(at(since), at(until), clock)))
         assert all(each.count == len(each.events) for each in findings)
         found.append(

@@ -11,7 +11,7 @@ from sigma.rule import SigmaRule
 
 from detections.backend.compiler import compile_rule
 from detections.compiled import Compiled
-from detections.correlations.correlator import Correlator
+from detections.correlations.correlator import Correlator, Limits
 from detections.events.index import EventIndex, histogram
 from detections.finding import Finding
 from detections.span import Clock, Span
@@ -58,7 +58,7 @@ def found(
         EventIndex(store.client, store.index),
         loaded(*documents),
         compiled or exactly(mark),
-        whole=whole,
+        Limits(whole=whole),
     )
     findings = correlator.findings("rule", Span(at(since), at(until), clock))
     return sorted(findings, key=lambda each: (each.first_seen, each.group))
@@ -480,7 +480,7 @@ def test_more_than_memory_holds_is_an_error(store: EventStore) -> None:
     rule = loaded(*burst_of(mark, timespan="1h", group_by=["requestParameters.x"], rules=["A"]))
     store.add(mark, [call(100 + n, n, requestParameters={"x": "y"}) for n in range(50)])
     correlator = Correlator(
-        EventIndex(store.client, store.index), rule, exactly(mark), whole=0, max_held=20
+        EventIndex(store.client, store.index), rule, exactly(mark), Limits(whole=0, max_held=20)
     )
     with pytest.raises(RuleError, match="more than 20 events"):
         list(correlator.findings("rule", Span(at(0), at(100))))

@@ -24,6 +24,7 @@ from tests.helpers.hand_feed import HandFeed
 from tests.helpers.queues import until
 from tests.helpers.trails import documents, ledger, own_settings, prepared, record, write_trail
 from tests.integration.test_daemon import running
+from trailhound.backoff import Backoff
 from trailhound.settings import Settings
 
 
@@ -79,7 +80,7 @@ def test_the_object_that_ends_sessions_is_found_and_fails_alone(
         process(self, batch)
 
     monkeypatch.setattr(BulkResultHandler, "process", faulty)
-    monkeypatch.setattr(daemon_module, "_FIRST_WAIT", 0.1)
+    monkeypatch.setattr(daemon_module, "_BACKOFF", Backoff(0.1, 60.0))
     files = [write_trail(tmp_path, [record(), record()], f"{n}") for n in range(5)]
     files.insert(2, write_trail(tmp_path, [record()], "poison"))
     feed = ReturningFeed()
@@ -169,7 +170,7 @@ def test_what_the_ledger_cannot_hold_fails_alone(
 def test_a_full_disk_puts_off_what_needs_the_spool_and_nothing_else(
     client: OpenSearch, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery_queue, "_FIRST_DEFERRAL", 0.2)
+    monkeypatch.setattr(delivery_queue, "_DEFERRAL", Backoff(0.4, 30.0))
     big = write_trail(tmp_path, [record(), record(requestParameters={"x": "y" * 30_000})], "big")
     small = [write_trail(tmp_path, [record()], f"{n}") for n in range(3)]
     settings.spool.parent.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from ingest.backfill.prefetch import Prefetcher
 from ingest.objects import WHOLE_BYTES, Selection, TrailObject
 from ingest.sources import open_source
 from ingest.sources.s3 import S3Source
+from trailhound.backoff import Backoff
 from trailhound.errors import (
     ObjectAccessDeniedError,
     ObjectUnreadableError,
@@ -107,7 +108,8 @@ def bad_day(
     s3_endpoint: str,  # for its environment: credentials, no configuration files
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[BadDay]:
-    monkeypatch.setattr("ingest.sources.s3._PAUSES", (0.0, 0.0))
+    monkeypatch.setattr("ingest.sources.s3._BACKOFF", Backoff(0.0, 0.0))
+    monkeypatch.setattr("ingest.sources.s3._TRIES", 3)
     server = BadDay()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

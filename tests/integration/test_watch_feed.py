@@ -18,6 +18,7 @@ from ingest.feeds.watch import WatchFeed
 from tests.helpers.processes import start
 from tests.helpers.queues import until
 from tests.helpers.trails import documents, own_settings, prepared, record, write_trail
+from trailhound.backoff import Backoff
 from trailhound.errors import ObjectNotFoundError
 from trailhound.settings import FeedSettings
 from trailhound.threads import supervised_threads
@@ -136,7 +137,7 @@ def test_a_link_that_leads_nowhere_is_that_links_fault(tmp_path: Path) -> None:
 def test_a_file_that_could_not_be_read_is_tried_again_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "_FIRST_RETRY", 0.3)
+    monkeypatch.setattr(watch, "_BACKOFF", Backoff(0.3, 3600.0))
     write_trail(tmp_path, [record()], "denied")
     with watching(tmp_path) as (feed, arrivals):
         until(lambda: len(arrivals) == 1, "the file")

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from trailhound import threads
+from trailhound.backoff import Backoff
 from trailhound.threads import SupervisedThread, supervised_threads
 
 
@@ -16,7 +17,7 @@ def status(name: str) -> threads.ThreadStatus:
 
 
 def test_a_thread_that_fails_is_started_again_and_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "_FIRST_WAIT", 0.05)
+    monkeypatch.setattr(threads, "_BACKOFF", Backoff(0.05, 60.0))
     stopping, worked, calls = threading.Event(), threading.Event(), []
 
     def work() -> None:
@@ -31,7 +32,7 @@ def test_a_thread_that_fails_is_started_again_and_shown(monkeypatch: pytest.Monk
     assert worked.wait(30)
     assert status("restarted").restarts == 2
     assert status("restarted").fault == "SystemExit: broken"
-    monkeypatch.setattr(threads, "_RECENT", -threads._LONGEST_WAIT)
+    monkeypatch.setattr(threads, "_RECENT", -60.0)
     assert status("restarted").fault == ""
     stopping.set()
     thread.join(30)

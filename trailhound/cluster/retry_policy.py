@@ -1,11 +1,10 @@
-"""Waiting for a cluster that is busy or unreachable: exponential backoff with full jitter.
+"""Waiting for a cluster that is busy or unreachable.
 
 Without end by default: a backfill that stops because a node restarted overnight has lost a night.
 """
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -14,14 +13,14 @@ from typing import TypeVar
 from opensearchpy.exceptions import ConnectionError as NoConnection
 from opensearchpy.exceptions import SSLError, TransportError
 
+from trailhound.backoff import Backoff
 from trailhound.cluster.refusals import from_response
 from trailhound.errors import ClusterUnreachableError
 
 T = TypeVar("T")
 
 TRANSIENT = frozenset({429, 502, 503, 504})
-FIRST_WAIT = 0.5
-LONGEST_WAIT = 30.0
+BACKOFF = Backoff(first=0.5, longest=30.0)
 _LOOK_UP = 0.5
 
 
@@ -87,7 +86,7 @@ class RetryPolicy:
                 f"gave up after {self.give_up_after:.0f} s: {reason}",
                 hint="when the cluster works again, run the same command to resume",
             )
-        seconds = random.uniform(0.2, 1.0) * min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempt, 10))
+        seconds = BACKOFF.seconds(attempt + 1)
         if self._on_wait is not None:
             self._on_wait(seconds, reason)
         until = time.monotonic() + seconds

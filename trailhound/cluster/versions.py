@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,12 +11,15 @@ import orjson
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConflictError, NotFoundError
 
+from trailhound.backoff import Backoff
 from trailhound.errors import RequestFailedError
 
 READ_AT_ONCE = 100
 LOOK_AT_ONCE = 1_000
 WRITE_BYTES = 4 * 1024 * 1024
 TRIES = 20
+OVERTAKEN = Backoff(first=0.01, longest=0.2)
+"""Seconds before another try where another writer was faster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ def revise(
         try:
             client.index(index=index, id=name, body=dict(after), params=params)
         except ConflictError:
-            time.sleep(random.uniform(0, 0.01 * (number + 1)))
+            time.sleep(OVERTAKEN.seconds(number + 1))
             continue
         return dict(after)
     raise RequestFailedError(

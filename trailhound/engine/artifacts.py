@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trailhound.backoff import Backoff
 from trailhound.errors import ArtifactsUnavailableError
 
 Progress = Callable[[int, int], None]
@@ -34,7 +35,7 @@ Progress = Callable[[int, int], None]
 
 THREADS = 8
 ATTEMPTS = 3
-FIRST_WAIT = 1.0
+BACKOFF = Backoff(first=1.0, longest=4.0)
 """Seconds before the second attempt; twice as long before the third."""
 TIMEOUT_SECONDS = 30
 
@@ -196,7 +197,7 @@ def _one(jar: Jar, context: Any, staging: Path, repository: Path) -> None:
     fault = ""
     for attempt in range(ATTEMPTS):
         if attempt:
-            time.sleep(FIRST_WAIT * 2 ** (attempt - 1))
+            time.sleep(BACKOFF.at_most(attempt))
         target.unlink(missing_ok=True)
         try:
             component.artifact(jar.classifier, jar.packaging).resolve()
@@ -222,16 +223,16 @@ def _context(repository: Path, progress: Any = None) -> Any:
     try:
         from jgo.config import GlobalSettings
         from jgo.maven import MavenContext, PythonResolver
-        from jgo.maven._core import DEFAULT_REMOTE_REPOS
     except ImportError as error:
         raise _extra_missing(error) from error
     logging.getLogger("jgo").setLevel(logging.ERROR)
-    return MavenContext(
+    context = MavenContext(
         resolver=PythonResolver(progress_callback=progress),
         repo_cache=repository,
-        remote_repos={**DEFAULT_REMOTE_REPOS, **GlobalSettings.load().repositories},
         timeout=TIMEOUT_SECONDS,
     )
+    context.remote_repos.update(GlobalSettings.load().repositories)
+    return context
 
 
 def _writable(preferred: Path, spare: Path) -> Path:

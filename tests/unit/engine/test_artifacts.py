@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from trailhound.backoff import Backoff
 from trailhound.engine import artifacts, local_engine
 from trailhound.engine.artifacts import Jar
 from trailhound.errors import ArtifactsUnavailableError
@@ -65,7 +66,7 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         config.write_text(f"[repositories]\ncentral = {url}\n")
         monkeypatch.setenv("JGO_CONFIG_FILE", str(config))
         monkeypatch.setenv("M2_REPO", str(tmp_path / "repository"))
-        monkeypatch.setattr(artifacts, "FIRST_WAIT", 0)
+        monkeypatch.setattr(artifacts, "BACKOFF", Backoff(0.0, 0.0))
         yield folder
         server.shutdown()
 

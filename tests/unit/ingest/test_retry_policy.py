@@ -16,8 +16,7 @@ from opensearchpy.exceptions import (
 from opensearchpy.exceptions import ConnectionError as NoConnection
 
 from trailhound.cluster.retry_policy import (
-    FIRST_WAIT,
-    LONGEST_WAIT,
+    BACKOFF,
     RetryPolicy,
     Stopped,
     is_transient,
@@ -61,8 +60,8 @@ def waits(attempts: int) -> list[float]:
 def test_waits_grow_with_jitter_up_to_a_ceiling() -> None:
     for _ in range(20):
         for attempt, seconds in enumerate(waits(12)):
-            ceiling = min(LONGEST_WAIT, FIRST_WAIT * 2**attempt)
-            assert 0.2 * ceiling <= seconds <= ceiling
+            ceiling = min(BACKOFF.longest, BACKOFF.first * 2**attempt)
+            assert 0.5 * ceiling <= seconds <= ceiling
     assert len({waits(1)[0] for _ in range(20)}) > 1
 
 
