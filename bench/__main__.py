@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import core, delay, detections, indexing, memory, notify_delay, rules, soak
+from bench import core, cost, delay, detections, indexing, memory, notify_delay, rules, soak
 from bench.capacity import NODE_CORES, capacity
 from bench.environment import BenchEnvironment, environment
 from bench.plan import Assumed, tables
@@ -36,6 +36,7 @@ class Bench:
     rounds: int
     minutes: float | None = None
     refresh: str = "30s"
+    data: Path | None = None
     results: dict[str, Any] = field(default_factory=dict)
     _trails: dict[tuple[int, int | None], Path] = field(default_factory=dict)
 
@@ -136,6 +137,12 @@ class Bench:
     def rules(self) -> None:
         self.results["rules"] = rules.costs(self.benchmark, self.events, self.rounds, console.print)
 
+    def cost(self) -> None:
+        found = cost.costs(self.benchmark, self.data, self.events, self.rounds)
+        for line in cost.lines(found):
+            console.print(line, style="bold")
+        self.results["cost"] = found
+
     def _note(self, name: str, found: dict[str, Any], line: str) -> None:
         self.results[name] = found
         console.print(line, style="bold")
@@ -163,10 +170,11 @@ NAMED: dict[str, Callable[[Bench], None]] = {
     "notify-delay": Bench.notify_delay,
     "plan": Bench.plan,
     "rules": Bench.rules,
+    "cost": Bench.cost,
 }
 """Only when they are named; soak, delay and notify-delay take `--minutes`."""
 EVENTS = 200_000
-EVENTS_OF = {"rules": 1_000_000}
+EVENTS_OF = {"rules": 1_000_000, "cost": 40_000}
 """How many events a part takes, where `--events` doesn't say."""
 RULES = "detections"
 """Needs no engine."""
@@ -180,10 +188,13 @@ def main() -> None:
         "parts",
         nargs="*",
         choices=[*USUAL, *NAMED, []],
-        help="default: all but soak, delay, notify-delay, plan and rules",
+        help="default: all but soak, delay, notify-delay, plan, rules and cost",
     )
     parser.add_argument(
-        "--events", type=int, help=f"default: {EVENTS:,}; of rules, {EVENTS_OF['rules']:,}"
+        "--events",
+        type=int,
+        help=f"default: {EVENTS:,}; of rules, {EVENTS_OF['rules']:,}; of cost, "
+        f"{EVENTS_OF['cost']:,}",
     )
     parser.add_argument("--rounds", type=int, default=3, help="the median of so many is quoted")
     parser.add_argument(
@@ -193,6 +204,9 @@ def main() -> None:
     parser.add_argument(
         "--product",
         help="of rules: an Elasticsearch to compare with OpenSearch, such as elasticsearch-9.5",
+    )
+    parser.add_argument(
+        "--data", type=Path, help="of cost: a folder of recorded events, measured beside the sample"
     )
     parser.add_argument("--url", help="an engine that runs; default: one of their own")
     wanted = parser.parse_args()
@@ -211,7 +225,7 @@ def main() -> None:
         parts = [name for name in parts if name not in (*USUAL, "rules")]
     if on_an_engine := [name for name in parts if name != RULES]:
         with environment(wanted.url) as where:
-            bench = Bench(where, EVENTS, wanted.rounds, wanted.minutes, wanted.refresh)
+            bench = Bench(where, EVENTS, wanted.rounds, wanted.minutes, wanted.refresh, wanted.data)
             for name in on_an_engine:
                 bench.events = wanted.events or EVENTS_OF.get(name, EVENTS)
                 (ON_AN_ENGINE | NAMED)[name](bench)
