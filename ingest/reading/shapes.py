@@ -58,12 +58,11 @@ class Probe(msgspec.Struct, rename={"detail_type": "detail-type", "log_events": 
 
     @property
     def is_certainly_a_record(self) -> bool:
-        """The stricter test, for objects found after damage, which might be parts of a record.
-
-        No harm is done: a record without `eventTime` couldn't be indexed by day anyway.
-        """
-        return self.eventTime is not UNSET and not (
-            self.eventVersion is UNSET and self.eventID is UNSET
+        """The stricter test, for objects found after damage, which might be parts of a record."""
+        return _is_certain(
+            time=self.eventTime is not UNSET,
+            version=self.eventVersion is not UNSET,
+            event_id=self.eventID is not UNSET,
         )
 
     @property
@@ -94,7 +93,14 @@ def are_certainly_a_record(keys: Collection[str]) -> bool:
     >>> are_certainly_a_record({"eventTime", "eventID"}), are_certainly_a_record({"eventTime"})
     (True, False)
     """
-    return "eventTime" in keys and ("eventVersion" in keys or "eventID" in keys)
+    return _is_certain(
+        time="eventTime" in keys, version="eventVersion" in keys, event_id="eventID" in keys
+    )
+
+
+def _is_certain(*, time: bool, version: bool, event_id: bool) -> bool:
+    """No record is lost: one without `eventTime` could not be indexed by day."""
+    return time and (version or event_id)
 
 
 class NoRecord(Exception):

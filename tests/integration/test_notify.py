@@ -36,7 +36,7 @@ RECENT = NOW - timedelta(minutes=10)
 RULES = {
     each.id: each
     for each in (
-        rule("grave", level="critical", severity=10, attack=Attack(("defense-evasion",))),
+        rule("critical", level="critical", severity=10, attack=Attack(("defense-evasion",))),
         rule("high"),
         rule("medium", level="medium", severity=5, attack=Attack(("credential_access",))),
         rule("low", level="low", severity=3),
@@ -106,7 +106,7 @@ def keys(receiver: Receiver, kind: str = "alert") -> list[str]:
 
 
 def test_each_alert_once_by_level_and_tactic(house: House, receiver: Receiver) -> None:
-    grave, high = house.raise_alerts("grave", 1), house.raise_alerts("high", 2)
+    critical, high = house.raise_alerts("critical", 1), house.raise_alerts("high", 2)
     medium, low = house.raise_alerts("medium", 3), house.raise_alerts("low", 4)
     with Receiver() as other:
         notifier = house.with_channels(
@@ -117,7 +117,7 @@ def test_each_alert_once_by_level_and_tactic(house: House, receiver: Receiver) -
         assert report.sent == {"hook": 3, "tactics": 1}
         assert not notifier.deliver(NOW).sent
         assert not house.with_channels(hook(receiver)).deliver(NOW).sent
-        assert keys(receiver) == [*grave, *high, *medium], "the most severe first"
+        assert keys(receiver) == [*critical, *high, *medium], "the most severe first"
         assert keys(other) == [*medium]
     (name,) = medium
     assert {channel: each["state"] for channel, each in house.reported(name).items()} == {
@@ -212,12 +212,12 @@ def test_a_message_is_given_up_on_in_the_end_and_that_stays_written(house: House
 def test_what_is_over_the_rate_waits_and_is_counted_and_nothing_is_lost(
     house: House, receiver: Receiver
 ) -> None:
-    grave = house.raise_alerts("grave", 100, 101)
-    names = house.raise_alerts("high", *range(10)) | grave
+    critical = house.raise_alerts("critical", 100, 101)
+    names = house.raise_alerts("high", *range(10)) | critical
     notifier = house.with_channels(hook(receiver), per_minute=5)
     report = notifier.deliver(NOW)
     assert (report.sent["hook"], report.held["hook"]) == (5, 7)
-    assert set(keys(receiver)[:2]) == grave, "the most severe first"
+    assert set(keys(receiver)[:2]) == critical, "the most severe first"
     again = house.with_channels(hook(receiver), per_minute=5).deliver(NOW + timedelta(seconds=20))
     assert (again.sent["hook"], again.held["hook"]) == (0, 7), "the minute is everybody's"
     (digest,) = [each.json for each in receiver.received if each.json["kind"] == "digest"]
@@ -229,8 +229,8 @@ def test_what_is_over_the_rate_waits_and_is_counted_and_nothing_is_lost(
 
 
 def test_history_is_not_told(house: House, receiver: Receiver) -> None:
-    house.raise_alerts("grave", 1, start=NOW - timedelta(hours=25))
-    (new,) = house.raise_alerts("grave", 2)
+    house.raise_alerts("critical", 1, start=NOW - timedelta(hours=25))
+    (new,) = house.raise_alerts("critical", 2)
     house.with_channels(hook(receiver), max_age_hours=24).deliver(NOW)
     assert keys(receiver) == [new]
     house.with_channels(hook(receiver, name="later"), max_age_hours=26).deliver(NOW)
@@ -238,7 +238,7 @@ def test_history_is_not_told(house: House, receiver: Receiver) -> None:
 
 
 def test_what_waits_is_not_taken_for_history(house: House, receiver: Receiver) -> None:
-    names = house.raise_alerts("grave", 1, 2, start=NOW - timedelta(hours=23))
+    names = house.raise_alerts("critical", 1, 2, start=NOW - timedelta(hours=23))
     notifier = house.with_channels(hook(receiver), per_minute=1)
     notifier.deliver(NOW)
     notifier.deliver(NOW + timedelta(hours=10))
@@ -255,7 +255,7 @@ def test_a_broken_channel_holds_no_other_up(house: House, receiver: Receiver) ->
 
 def test_sns_topics_reach_their_queues(house: House, s3_endpoint: str) -> None:
     """Standard and FIFO topics of another region than the settings', with what programs need."""
-    names = house.raise_alerts("medium", 1) | house.raise_alerts("grave", 2)
+    names = house.raise_alerts("medium", 1) | house.raise_alerts("critical", 2)
     sns = boto3.client("sns", endpoint_url=s3_endpoint, region_name="eu-west-1")
     sqs = boto3.client("sqs", endpoint_url=s3_endpoint, region_name="eu-west-1")
     channels, queues = [], []

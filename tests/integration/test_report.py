@@ -242,8 +242,8 @@ def test_gaps_are_found(report: Report) -> None:
     assert "2025-03-08" in days.detail
     (letters,) = [gap for gap in report.gaps if gap.title == "Dead letters"]
     assert letters.detail.startswith("1 record ")
-    graves = [gap.grave for gap in report.gaps]
-    assert graves == sorted(graves, reverse=True)
+    important = [gap.important for gap in report.gaps]
+    assert important == sorted(important, reverse=True)
 
 
 def test_controls_count_what_is_there(trail: Trail, report: Report) -> None:

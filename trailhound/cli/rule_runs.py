@@ -60,7 +60,7 @@ def try_rules(
         float | None,
         typer.Option("--budget", min=0, help="Hits allowed per rule in 1,000 events."),
     ] = None,
-    grave_budget: Annotated[
+    high_severity_budget: Annotated[
         float | None,
         typer.Option(
             "--high-severity-budget",
@@ -89,7 +89,7 @@ def try_rules(
     span = asked(since, until)
     client = connect(settings)
     with cluster_errors(settings):
-        done = backtest(client, settings, pack, span, budget=Budget(budget, grave_budget))
+        done = backtest(client, settings, pack, span, budget=Budget(budget, high_severity_budget))
     if junit is not None:
         _write(junit, done.junit())
     if json:

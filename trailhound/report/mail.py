@@ -76,10 +76,10 @@ def summary(report: Report) -> str:
         ]
         if high.total > len(high.top):
             lines.append(f"- {high.total - len(high.top):,} more in the attached report")
-    grave = [gap for gap in report.gaps if gap.grave]
-    if grave:
+    important = [gap for gap in report.gaps if gap.important]
+    if important:
         lines += ["", "What this report can't see:"]
-        lines += [f"- {gap.title}: {gap.detail}" for gap in grave]
+        lines += [f"- {gap.title}: {gap.detail}" for gap in important]
     lines += ["", "The whole report is attached. It opens in any browser, without a network."]
     return "\n".join(visible(line, _LONGEST_LINE) for line in lines) + "\n"
 

@@ -6,7 +6,7 @@ them harmless (`visible`). The JSON form of `Report` is published as `docs/repor
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -163,7 +163,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DetailedAlert:
     """One alert. `evidence` are the first of its events; `held` of them are known by id,
     `missing` of those are no longer in the index. `count` is how many there were in all; where
     `exact` is false, at least so many.
@@ -222,7 +222,7 @@ class FindingBand:
     band: Band
     total: int
     open: int
-    top: tuple[Finding, ...] = ()
+    top: tuple[DetailedAlert, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,12 +327,19 @@ class Integrity:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Something that this report can't show, and what to do about it. `grave`: important."""
+    """Something that this report cannot show, and what to do about it.
+
+    `grave` is the name that `important` had in the last release; both are written for one release.
+    """
 
     title: str
     detail: str
     remedy: str
-    grave: bool = False
+    important: bool = False
+    grave: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "grave", self.important)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from trailhound.report.collect.attack import serves, tactic_id
 from trailhound.report.collect.graph import attack_graph
-from trailhound.report.value import Event, Finding, Resource
+from trailhound.report.value import DetailedAlert, Event, Resource
 
 AT = datetime(2025, 3, 1, tzinfo=UTC)
 
@@ -27,8 +27,10 @@ def event(
     )
 
 
-def finding(severity: int, *events: Event) -> Finding:
-    return Finding("a", "r", "t", severity, "high", "open", AT, AT, len(events), evidence=events)
+def finding(severity: int, *events: Event) -> DetailedAlert:
+    return DetailedAlert(
+        "a", "r", "t", severity, "high", "open", AT, AT, len(events), evidence=events
+    )
 
 
 def test_events_join_who_call_and_resource() -> None:

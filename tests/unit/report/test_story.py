@@ -17,7 +17,7 @@ from trailhound.report.render.page import as_html
 from trailhound.report.value import (
     BANDS,
     AlertRow,
-    Finding,
+    DetailedAlert,
     FindingBand,
     Findings,
     Integrity,
@@ -42,8 +42,8 @@ def row(number: int, severity: int, state: str, rule: str) -> AlertRow:
 def findings(*rows: AlertRow) -> Findings:
     """As `trailhound.report.collect.alerts` puts them together, of rows by rank."""
 
-    def full(each: AlertRow) -> Finding:
-        return Finding(
+    def full(each: AlertRow) -> DetailedAlert:
+        return DetailedAlert(
             each.id, each.rule, each.title, each.severity, "high", each.state, AT, AT, each.count
         )
 

@@ -23,8 +23,8 @@ from trailhound.report.value import (
     MEDIUM,
     AlertRow,
     Band,
+    DetailedAlert,
     Event,
-    Finding,
     FindingBand,
     Findings,
     band_of,
@@ -230,7 +230,9 @@ def _body(asked: list[Query]) -> dict[str, Any]:
     return {"query": {"bool": {"filter": asked}}}
 
 
-def _finding(hit: Mapping[str, Any], known: Mapping[str, Rule]) -> tuple[Finding, tuple[str, ...]]:
+def _finding(
+    hit: Mapping[str, Any], known: Mapping[str, Rule]
+) -> tuple[DetailedAlert, tuple[str, ...]]:
     """An alert's document as a finding, and the ids of its events."""
     source = hit["_source"]
     entity, attack = source.get("entity") or {}, source.get("attack") or {}
@@ -238,7 +240,7 @@ def _finding(hit: Mapping[str, Any], known: Mapping[str, Rule]) -> tuple[Finding
     rule = known.get(str(about.get("id")))
     events = texts((source.get("evidence") or {}).get("event_id"))
     first = instant(source["first_seen"])
-    made = Finding(
+    made = DetailedAlert(
         id=str(hit["_id"]),
         rule=str(about.get("id") or ""),
         title=str(about.get("name") or (rule.title if rule else "") or _NO_TITLE),
@@ -271,16 +273,18 @@ def _events(index: Index, ids: Iterable[str]) -> dict[str, Event]:
     return {hit["_id"]: event_line(hit) for hit in index.all_events(wanted, FIELDS)}
 
 
-def _proved(finding: Finding, ids: tuple[str, ...], proof: Mapping[str, Event]) -> Finding:
+def _proved(
+    finding: DetailedAlert, ids: tuple[str, ...], proof: Mapping[str, Event]
+) -> DetailedAlert:
     events = sorted((proof[each] for each in ids if each in proof), key=lambda e: (e.time, e.id))
     return replace(finding, evidence=tuple(events), missing=finding.held - len(events))
 
 
-def top_findings(found: Findings) -> list[Finding]:
+def top_findings(found: Findings) -> list[DetailedAlert]:
     """All findings that are shown in full, by rank: open ones first, then by falling score."""
     shown = [finding for band in found.bands for finding in band.top]
     return sorted(shown, key=lambda finding: (finding.state == CLOSED, -finding.severity))
 
 
-def is_high(finding: Finding) -> bool:
+def is_high(finding: DetailedAlert) -> bool:
     return band_of(finding.severity) == "high"

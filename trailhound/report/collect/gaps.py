@@ -45,7 +45,7 @@ class Seen:
 
 
 def gaps(index: Index, client: OpenSearch, seen: Seen) -> tuple[Gap, ...]:
-    """All gaps, the important ones (`grave`) first."""
+    """All gaps, the important ones first."""
     closed = closed_days(index, client)
     found = [
         *_accounts(seen),
@@ -56,7 +56,7 @@ def gaps(index: Index, client: OpenSearch, seen: Seen) -> tuple[Gap, ...]:
         *_closed_days(closed),
         *_recorded(index, seen),
     ]
-    return tuple(sorted(found, key=lambda gap: not gap.grave))
+    return tuple(sorted(found, key=lambda gap: not gap.important))
 
 
 def missing_accounts(scope: Scope, elsewhere: Collection[str]) -> list[str]:
@@ -72,7 +72,7 @@ def _accounts(seen: Seen) -> Iterator[Gap]:
             MISSING_ACCOUNTS,
             f"There is no event of {listed(missing, 20)} at any time. Accounts found: {there}.",
             "check `--account`, or backfill the trail of that account",
-            grave=True,
+            important=True,
         )
 
 
@@ -82,7 +82,7 @@ def _detections(seen: Seen) -> Iterator[Gap]:
             "No alerts",
             without_alerts(seen.findings, seen.scope),
             "run `trailhound detect` over this time, or let `trailhound run` do so on schedule",
-            grave=seen.findings.watched is None,
+            important=seen.findings.watched is None,
         )
     if seen.failing:
         yield Gap(
@@ -90,7 +90,7 @@ def _detections(seen: Seen) -> Iterator[Gap]:
             f"{count(len(seen.failing), 'rule')} failed when last run on schedule: "
             f"{listed(seen.failing)}.",
             "see `trailhound status` for the reason",
-            grave=True,
+            important=True,
         )
     if not seen.coverage.rules:
         yield Gap(
@@ -115,7 +115,7 @@ def _detections(seen: Seen) -> Iterator[Gap]:
 def _integrity(seen: Seen) -> Iterator[Gap]:
     proof = seen.integrity
     if proof.tampered:
-        yield Gap("Changed files", proof.sentence, "find out who changed them", grave=True)
+        yield Gap("Changed files", proof.sentence, "find out who changed them", important=True)
     elif not proof.verified and seen.totals.events:
         yield Gap("Nothing verified", proof.sentence, "verify the trail's files by their digests")
     if proof.corrupt and not proof.tampered:
@@ -131,7 +131,7 @@ def _integrity(seen: Seen) -> Iterator[Gap]:
             f"{count(proof.conflicts, 'event')} {'has' if proof.conflicts == 1 else 'have'} the id "
             "of a different event.",
             "compare them (`trail.conflict`): one of each pair may be forged",
-            grave=True,
+            important=True,
         )
 
 
@@ -146,7 +146,7 @@ def _silence(index: Index, seen: Seen, closed: ClosedDays) -> Iterator[Gap]:
             f"{count(len(days), 'day')} within this time {'holds' if len(days) == 1 else 'hold'} "
             f"no event{of} at all: {listed(days, 10)}.",
             "check that the trail was recording, and backfill those days",
-            grave=True,
+            important=True,
         )
     end = _end(seen)
     quiet = [
@@ -202,7 +202,7 @@ def _ingest(index: Index) -> Iterator[Gap]:
             "Dead letters",
             f"{count(letters, 'record')} of all times could not be indexed so far.",
             "see `trailhound-deadletter`, and run `trailhound retry-deadletters`",
-            grave=True,
+            important=True,
         )
     entries = index.search(
         index.names.ledger,
@@ -221,7 +221,7 @@ def _ingest(index: Index) -> Iterator[Gap]:
             "Files not read",
             f"{count(number, 'file')} of all times could not be read to the end.",
             "see their reason in `trailhound-ledger`, and run the backfill again",
-            grave=True,
+            important=True,
         )
     if number := int(found["filtered"]["value"]):
         yield Gap(
@@ -273,7 +273,7 @@ def _closed_days(closed: ClosedDays) -> Iterator[Gap]:
             f"{'is' if one else 'are'} closed and {'was' if one else 'were'} not searched: "
             f"{listed(closed.names, 4)}.",
             "open them and make the report again",
-            grave=True,
+            important=True,
         )
 
 
@@ -309,7 +309,7 @@ def _recorded(index: Index, seen: Seen) -> Iterator[Gap]:
             "functions are not recorded. Management calls that return data, such as "
             "GetSecretValue, are.",
             "record data events (event selectors) for the buckets and tables that matter",
-            grave=True,
+            important=True,
         )
     if not found["global"]["doc_count"]:
         yield Gap(
@@ -317,7 +317,7 @@ def _recorded(index: Index, seen: Seen) -> Iterator[Gap]:
             "There is no event of IAM or Organizations in this time, or of us-east-1, where they "
             "are recorded.",
             "make the trail a multi-region one, and backfill that region",
-            grave=True,
+            important=True,
         )
     number = found["outside"]["doc_count"]
     unplaced = number - found["outside"]["placed"]["doc_count"]

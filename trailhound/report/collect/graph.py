@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from trailhound.report.collect.alerts import is_high
-from trailhound.report.value import HIGH, Edge, Event, Finding, Graph, Node
+from trailhound.report.value import HIGH, DetailedAlert, Edge, Event, Graph, Node
 
 _ROOM = (7, 12, 12)
 """Most principals, calls and resources in a readable picture."""
@@ -18,7 +18,7 @@ _Name = tuple[int, str, str]
 """Lane, kind, label."""
 
 
-def attack_graph(findings: Sequence[Finding], events: Iterable[Event] = ()) -> Graph:
+def attack_graph(findings: Sequence[DetailedAlert], events: Iterable[Event] = ()) -> Graph:
     """Of the high findings, or of all where none is high; of bare events where there are none."""
     seen: dict[str, Event] = {}
     for finding in [each for each in findings if is_high(each)] or findings:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime  # noqa: F401 - the examples
 from trailhound.report.collect.alerts import top_findings
 from trailhound.report.collect.query import Index, Query
 from trailhound.report.render.words import count, listed, share, when, without_alerts
-from trailhound.report.value import Finding, Findings, Integrity, Ranking, Scope, Totals
+from trailhound.report.value import DetailedAlert, Findings, Integrity, Ranking, Scope, Totals
 
 _TRAIL_CHANGES = (
     "DeleteTrail",
@@ -159,7 +159,7 @@ def _most_severe(findings: Findings) -> Iterator[str]:
         yield f"The most severe {which}: {_about(top[0])}"
 
 
-def _about(finding: Finding) -> str:
+def _about(finding: DetailedAlert) -> str:
     by = f" by {listed(finding.principals, 2)}" if finding.principals else ""
     at = f" from {listed(finding.addresses, 2)}" if finding.addresses else ""
     least = "" if finding.exact else "at least "

@@ -20,7 +20,7 @@ def as_json(report: Report) -> str:
 
     Event texts are as recorded, only half a surrogate pair, which is no text, becomes U+FFFD.
     """
-    plain = _texts_mended(msgspec.to_builtins(report))
+    plain = _without_half_pairs(msgspec.to_builtins(report))
     return json.dumps(plain, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
 
 
@@ -48,14 +48,14 @@ def schema_text() -> str:
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-def _texts_mended(value: Any) -> Any:
+def _without_half_pairs(value: Any) -> Any:
     match value:
         case str():
             return _SURROGATE.sub("\ufffd", value)
         case list() | tuple():
-            return [_texts_mended(each) for each in value]
+            return [_without_half_pairs(each) for each in value]
         case dict():
-            return {key: _texts_mended(each) for key, each in value.items()}
+            return {key: _without_half_pairs(each) for key, each in value.items()}
         case _:
             return value
 

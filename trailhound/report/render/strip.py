@@ -7,12 +7,12 @@ from markupsafe import Markup
 from trailhound.report.render.palette import BLUE, GREY, ORANGE
 from trailhound.report.render.visible import visible
 from trailhound.report.render.words import count, when
-from trailhound.report.value import Finding
+from trailhound.report.value import DetailedAlert
 
 WIDTH, HEIGHT, MARGIN = 900, 22, 8
 
 
-def strip(finding: Finding, name: str) -> Markup:
+def strip(finding: DetailedAlert, name: str) -> Markup:
     """Dots where its known events were, orange ones failed; nothing for one moment's events."""
     times = [event.time for event in finding.evidence]
     if not times or times[0] == times[-1]:
