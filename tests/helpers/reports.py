@@ -31,6 +31,7 @@ def filled(kind: Any, text: str, seed: int = 1) -> Any:
             **{
                 field.name: filled(hints[field.name], text, seed + number)
                 for number, field in enumerate(fields(kind))
+                if field.init
             }
         )
     if origin is tuple:
