@@ -309,6 +309,9 @@ def test_without_a_ledger_no_run_is_a_success(tmp_path: Path) -> None:
         assert run(settings, "backfill", tmp_path / "trail").returncode == 0
         assert {entry["state"] for entry in ledger(client, settings)} == {"done"}
         client.indices.delete_index_template(name=Names(settings.prefix).template("ledger"))
+        # The ledger is there with today's mapping: no template would apply.
+        assert run(settings, "backfill", tmp_path / "trail", "--force").returncode == 0
+        client.indices.delete(index=index)
         without = run(settings, "backfill", tmp_path / "trail", "--force")
         assert without.returncode == 3, without.stderr
         assert "trailhound init" in " ".join(without.stderr.decode().split())
