@@ -186,7 +186,7 @@ def _unreachable(where: str, error: Exception) -> DashboardsUnreachableError:
     if "CERTIFICATE_VERIFY_FAILED" in said:
         hint = "name its CA: dashboards.ca_bundle"
     elif "CERTIFICATE_REQUIRED" in said or "certificate required" in said:
-        hint = "it wants a client certificate: dashboards.client_cert and dashboards.client_key"
+        hint = "it requires a client certificate: dashboards.client_cert and dashboards.client_key"
     elif "WRONG_VERSION_NUMBER" in said or "record layer" in said:
         hint = "the server seems to use plain HTTP: write http://"
     return DashboardsUnreachableError(f"{where} cannot be reached: {said[:_LONGEST]}", hint=hint)

@@ -32,7 +32,7 @@ def layer(rules: Iterable[Rule], name: str = "Trailhound") -> dict[str, Any]:
         "name": name,
         "versions": {"layer": "4.5", "navigator": "5.1.0"},
         "domain": "enterprise-attack",
-        "description": "Techniques that the detection rules in force are tagged with.",
+        "description": "Techniques that the active detection rules are tagged with.",
         "techniques": [
             {
                 "techniqueID": technique,
@@ -58,7 +58,7 @@ def wanted(file: Path) -> list[str]:
         raise UsageError(f"cannot read {file}: {error}", hint="check the path") from None
     found = sorted(set(_TECHNIQUE.findall(text)))
     if not found:
-        raise UsageError(f"{file} names no technique", hint="write one id a line, such as T1098")
+        raise UsageError(f"{file} names no technique", hint="write one id per line, such as T1098")
     return found
 
 

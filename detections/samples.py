@@ -91,7 +91,7 @@ def documents(trail: Sequence[Event], enricher: Enricher) -> list[Document]:
 
 def _trails(file: Path, entries: object) -> tuple[tuple[Event, ...], ...]:
     if not isinstance(entries, list) or not entries:
-        raise RuleError(f"{file}: match and no_match are lists of events", hint="give one at least")
+        raise RuleError(f"{file}: match and no_match are lists of events", hint="give at least one")
     return tuple(_trail(file, entry) for entry in entries)
 
 

@@ -102,7 +102,7 @@ def _iso(text: str, value: str) -> datetime:
 
 def _day(moment: datetime, value: str) -> str:
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
-        raise _refused(f"eventTime {value!r} is absurd", "absurd_event_time")
+        raise _refused(f"eventTime {value!r} is not plausible", "absurd_event_time")
     return f"{moment:%Y.%m.%d}"
 
 

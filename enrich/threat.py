@@ -127,7 +127,7 @@ class ThreatLists:
     def _add(self, path: Path, name: str) -> None:
         if path.exists() and not path.is_file():  # a pipe or a device: reading it may never end
             raise ThreatListError(
-                f"the threat list {path} cannot be read: it is no file",
+                f"the threat list {path} cannot be read: it is not a file",
                 path=path,
                 hint="check enrich.threat_lists in the settings",
             )
@@ -258,9 +258,9 @@ def _read_stix(path: Path, data: bytes) -> tuple[list[Numbered], str]:
     objects = bundle.get("objects") if isinstance(bundle, dict) else bundle
     if not isinstance(objects, list):
         raise ThreatListError(
-            f"the threat list {path} is JSON but no STIX 2 bundle",
+            f"the threat list {path} is JSON but not a STIX 2 bundle",
             path=path,
-            hint="give a bundle with `objects`, or a text file with an entry a line",
+            hint="give a bundle with `objects`, or a text file with one entry per line",
         )
     texts: list[Numbered] = []
     newest = ""

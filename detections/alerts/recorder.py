@@ -129,7 +129,7 @@ class Recorder:
                 time.sleep(OVERTAKEN.seconds(number + 1))
         raise RequestFailedError(
             f"alerts of {len(left)} groups could not be written: others keep changing them",
-            hint="check how many daemons and `detect` commands run at once; it is repeated",
+            hint="check how many daemons and `detect` commands run at once, and try again",
         )
 
     def _plans(self, batches: Sequence[_Batch], facts: Mapping[str, Fact]) -> list[_Plan]:

@@ -1,7 +1,7 @@
 """Two queries for one piece of logic: a superset and a subset of what it matches.
 
-Where the query DSL can say a thing exactly, both are the same. Where it can't, `superset` lets more
-through and `subset` less; under a `not` they change places, so that the whole never misses an event
+Where the query DSL can express it exactly, both are the same. Where it cannot, `superset` lets more
+through and `subset` less; under a `not` they are swapped, so that the whole never misses an event
 that the rule matches.
 """
 
@@ -18,7 +18,7 @@ NOTHING: Query = {"match_none": {}}
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """`subset` matches only events that are meant, `superset` all of them and perhaps more.
+    """`subset` matches only events that the rule matches, `superset` all of them and perhaps more.
 
     `exact` where the two differ by nothing that CloudTrail writes.
     """
@@ -29,12 +29,12 @@ class Clause:
 
     @classmethod
     def exactly(cls, query: Query) -> Clause:
-        """For what the query DSL says as it is meant."""
+        """A query that matches exactly."""
         return cls(query, query, exact=True)
 
     @classmethod
     def approximate(cls, query: Query) -> Clause:
-        """For what can only be narrowed down."""
+        """A query that matches a superset, and no known subset."""
         return cls(query, NOTHING, exact=query == NOTHING)
 
 
@@ -62,7 +62,7 @@ def negated(clause: Clause) -> Clause:
 
 
 def any_of(queries: Iterable[Query]) -> Query:
-    """A query for any of `queries`; nested ones are taken apart.
+    """A query for any of `queries`; nested ones are flattened.
 
     >>> any_of([NOTHING, {"term": {"a": 1}}])
     {'term': {'a': 1}}
@@ -82,7 +82,7 @@ def any_of(queries: Iterable[Query]) -> Query:
 
 
 def all_of(queries: Iterable[Query]) -> Query:
-    """A query for all of `queries`; nested ones are taken apart."""
+    """A query for all of `queries`; nested ones are flattened."""
     parts: list[Query] = []
     barred: list[Query] = []
     for query in queries:
@@ -107,7 +107,7 @@ def _not(query: Query) -> Query:
 
 
 def leaves(query: Query) -> int:
-    """How many clauses the engine counts: it takes 1,024 (`max_clause_count`)."""
+    """How many clauses the engine counts: it allows 1,024 (`max_clause_count`)."""
     inner = query.get("bool")
     if inner is None:
         return 1

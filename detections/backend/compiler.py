@@ -1,8 +1,8 @@
 """Sigma to OpenSearch's query DSL.
 
 pySigma parses; `matcher` makes of it the tree that defines what a rule means; this compiles the
-same tree to a query. So the two cannot disagree on structure, and where a leaf of the tree is
-more than the query DSL can say, the query lets more through and the matcher decides.
+same tree to a query. So the two cannot disagree on structure, and where the query DSL cannot
+express a leaf of the tree, the query lets more through and the matcher decides.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from detections.matcher.predicate import Every, FieldTest, Node, Not, Some, Test
 from trailhound.errors import RuleError
 
 MOST_CLAUSES = 1_000
-"""Of one rule; the engine stops at 1,024 (`indices.query.bool.max_clause_count`)."""
+"""In one rule; the engine allows 1,024 (`indices.query.bool.max_clause_count`)."""
 
 
 def compile_rule(
@@ -31,7 +31,7 @@ def compile_rule(
 ) -> Compiled:
     """The query of a parsed rule, and who decides where it is not exact.
 
-    Raises `RuleError` for a rule that is faulty, too large, or on nothing that is searched.
+    Raises `RuleError` for a rule that is faulty, too large, or without a searchable field.
     """
     return compile_matcher(SigmaMatcher.from_rule(rule, placeholders), f"rule {rule.title!r}")
 
@@ -84,7 +84,7 @@ def _clause(node: Node, unsearched: list[str]) -> Clause:
 
 
 def _clause_of(field_test: FieldTest, unsearched: list[str]) -> Clause:
-    """Any of the values, at any of the places where the field may stand.
+    """Any of the values, at any of the places where the field may be.
 
     A field that the index doesn't search adds no clause: the matcher decides, from the event.
     """

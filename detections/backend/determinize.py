@@ -1,8 +1,8 @@
-"""How much work an expression is to the engine, which makes a deterministic automaton of it.
+"""Estimates the engine's work for an expression, which it turns into a deterministic automaton.
 
 Lucene refuses an expression that needs too much (`max_determinized_states`), and with it the whole
 query. `.*a.{20}b` has 2^20 states: after each `a` the automaton has to remember where it may end.
-What is too much is known here beforehand, so that such a rule asks for something wider instead.
+That is estimated before the query, so that such a rule's query is wider instead.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from detections.backend.regex_syntax import (
 )
 
 MOST_EFFORT = 20_000
-"""Far below what the engine refuses: it takes seconds for what is near its limit."""
+"""Far below the engine's limit: near it, a query needs seconds."""
 MOST_POSITIONS = 2_000
 
 
@@ -49,7 +49,7 @@ _EMPTY = _Part(frozenset(), frozenset(), empty=True)
 def too_complex(pattern: str, most: int = MOST_EFFORT) -> bool:
     """Whether determinizing Lucene's `pattern` takes more than `most` positions, all states added.
 
-    An expression that can't be read is taken for too complex.
+    An expression that cannot be parsed counts as too complex.
 
     >>> too_complex(".*a.{12}b.*", 10_000), too_complex(".*(abc|abd)x{3}.*", 10_000)
     (True, False)

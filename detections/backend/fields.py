@@ -1,7 +1,7 @@
 """The fields of an event that a rule can use, and how the index stores each.
 
-The index has the mapping of `trailhound.cluster.mappings` and nothing besides: a field that is
-not in it is stored and not searched, so a rule that asks for one would find nothing, silently.
+The index has the mapping of `trailhound.cluster.mappings` only: a field that is not in it is stored
+and not searched, so a rule on such a field would silently find nothing.
 """
 
 from __future__ import annotations
@@ -116,9 +116,9 @@ RAW_LEAVES: tuple[Field, ...] = tuple(
 
 
 def around(path: str) -> tuple[list[str], bool]:
-    """Paths from which a repair may have moved a value of `path`: itself, and all it lies in.
+    """Paths from which a repair may have moved a value of `path`: the path and its parents.
 
-    Also whether anything may lie below it.
+    Also whether it may have children.
     """
     parts = named(path).split(".")
     upward = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]

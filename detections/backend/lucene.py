@@ -1,8 +1,8 @@
 """Regular expressions in Lucene's dialect, which knows no anchors, look-around or flags.
 
-Lucene matches a whole term; everything here is written for that. Letters stand in classes
-(`[aA]`) where case is of no account: Lucene's own flag folds ASCII on OpenSearch 2 and Unicode
-on 3, and on a `flat_object` it would fold the path as well.
+Lucene matches a whole term; everything here is written for that. Letters are written as classes
+(`[aA]`) where case is ignored: Lucene's own flag folds ASCII on OpenSearch 2 and Unicode on 3, and
+on a `flat_object` it would fold the path as well.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 LONGEST = 900
-"""Characters of one expression; the engine takes 1,000 (`index.max_regex_length`)."""
+"""Characters of one expression; the engine allows 1,000 (`index.max_regex_length`)."""
 
 ANY = "(.|\n)*"  # as `.` alone, in Lucene, whatever the version
 _SPECIAL = frozenset('.?+*|(){}[]\\"#@&<>~^$-:/')
@@ -46,7 +46,8 @@ def packed(expressions: Iterable[str]) -> Iterator[str]:
 
 
 def common_starts(texts: Sequence[str], most: int) -> list[str]:
-    """At most `most` texts of which every one of `texts` starts with one: shorter, where many.
+    """At most `most` prefixes such that each of `texts` starts with one; shorter ones if there are
+    many.
 
     >>> common_starts(["abc", "abd", "x"], 2)
     ['ab', 'x']

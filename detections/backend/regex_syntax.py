@@ -1,6 +1,6 @@
 """Regular expressions as trees: the syntax of RE2 and of Python's `re` that rules use.
 
-A tree says which texts an expression finds, and nothing of how: there are no captures, and a lazy
+A tree describes which texts an expression finds, not how: there are no captures, and a lazy
 repetition is a repetition. Flags, escapes and classes are resolved to sets of characters. Whether
 an expression is valid is decided by the engine that runs it (`detections.matcher.sigma_values`):
 of an expression that its engine accepts, the tree finds the same texts.
@@ -39,7 +39,7 @@ class Flags:
 
 @dataclass(frozen=True, slots=True)
 class Characters:
-    """One character of a set; `approximate`: the engine takes fewer."""
+    """One character of a set; `approximate`: the engine accepts fewer."""
 
     ranges: Ranges
     approximate: bool = False
@@ -114,9 +114,9 @@ _SPACE = {
 _CONTROLS = {"a": "\a", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _SURROGATES = range(0xD800, 0xE000)
 _KELVIN, _LONG_S = 0x212A, 0x17F
-"""What RE2 takes, besides the other case, for `k` and for `s` where it ignores case."""
+"""Characters that RE2, ignoring case, accepts for `k` and for `s` besides the other case."""
 _MOST = 2**32 - 2
-"""Repetitions that Python counts to."""
+"""The most repetitions that Python accepts."""
 
 _LEADING_FLAGS = re.compile(r"\(\?([ims]+)\)")
 _GROUP = re.compile(r"\(\?(?:P<\w+>|([ims]*)(?:-([ims]+))?:)")
@@ -200,7 +200,7 @@ class _Parser:
         return repeated
 
     def _count(self) -> tuple[int, int | None] | None:
-        """How often, where the text here says so; `{` may be a character too."""
+        """The count at this place, None where there is none; `{` may be a literal character."""
         for sign, count in (("*", (0, None)), ("+", (1, None)), ("?", (0, 1))):
             if self._take(sign):
                 return count
@@ -332,7 +332,7 @@ class _Parser:
         return Characters(complement(ranges) if negated else ranges)
 
     def _range_follows(self) -> bool:
-        """Whether a `-` makes a range here: not as the last of a class."""
+        """Whether a `-` makes a range here; at the end of a class it does not."""
         return (
             self.source.startswith("-", self.at) and self.source[self.at + 1 : self.at + 2] != "]"
         )
@@ -353,7 +353,7 @@ class _Parser:
         return self._escaped(flags)
 
     def _characters(self, ranges: Ranges, flags: Flags) -> Characters:
-        """As the dialect ignores case: Python that of ASCII letters, RE2 that of all."""
+        """With the other case as the dialect ignores it: Python for ASCII letters, RE2 for all."""
         if not flags.ignore_case:
             return Characters(ranges)
         if self.dialect is Dialect.PYTHON:

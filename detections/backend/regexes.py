@@ -35,7 +35,7 @@ from detections.backend.regex_syntax import (
 )
 
 MOST_COPIES = 300
-"""States that counted repetition may cost; Lucene unrolls it, and gives up at some thousands."""
+"""States that counted repetition may need; Lucene unrolls it, and refuses some thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ EVERYTHING = Translated(".*", exact=False)
 
 
 def translated(value: SigmaRegularExpression, modifiers: Iterable[type]) -> Translated:
-    """The expression for Lucene; `startswith` and `endswith` among `modifiers` tie it to a side."""
+    """The expression for Lucene; `startswith` and `endswith` among `modifiers` anchor it."""
     source = str(value.regexp.to_plain_regex())
     letters = "".join(sorted(value.sigma_to_re_flag[flag] for flag in value.flags))
     linear = _is_re2(f"(?{letters}:{source})" if letters else source)

@@ -1,10 +1,10 @@
 """Sigma strings as clauses of the query DSL, for a field of any kind.
 
-Case folds as ASCII does, exactly as the matcher's `lowered` lets an ASCII text fold. A letter
-beyond ASCII is any one character to the query, and the matcher's to decide. Inside a
+Case folds as ASCII does, exactly as the matcher's `lowered` lets an ASCII text fold. In the query a
+letter beyond ASCII is any one character, and the matcher decides. Inside a
 `flat_object` every value is found as `path=value`, and case-insensitive queries would fold the
-path too; so there all are regular expressions, whose path ends in `(\\..*)?` to find what
-lies below it as well.
+path too; so all of those are regular expressions, whose path ends in `(\\..*)?` to include what is
+below it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from detections.compiled import Query
 from detections.matcher.wildcards import ANY_CHARACTER, ANY_RUN
 
 FEW = 8
-"""Up to so many strings are a clause each, for people to read; more are packed together."""
+"""Up to this number, each string is a clause, which is readable; more are packed together."""
 MOST_TERMS = 65_536
-"""Values that the engine takes in one `terms` (`index.max_terms_count`)."""
+"""Values that the engine allows in one `terms` (`index.max_terms_count`)."""
 MOST_PACKED = 64
-"""Packed expressions for one field; beyond, only how the strings begin is asked for."""
+"""Packed expressions for one field; beyond, the query has only the strings' prefixes."""
 MANY_SINGLES = 6
 SHORT = 100
-"""Characters of an expression that stays under the engine's limit of states by any means."""
+"""Characters of an expression that is always under the engine's limit of states."""
 BELOW = r"(\.[^=]*)?"
 """What may follow a path in a flat_object: it also matches all that is below it.
 
@@ -58,7 +58,7 @@ class Pattern:
 
     @property
     def prefix(self) -> str:
-        """How a text that matches begins."""
+        """The prefix of every text that matches."""
         return self.parts[0] if self.parts and isinstance(self.parts[0], str) else ""
 
     @property
@@ -73,7 +73,7 @@ class Pattern:
 
     @property
     def caseless(self) -> bool:
-        """Whether there is nothing in it to fold."""
+        """Whether it has no letter with another case."""
         return not self.fold or (
             self.exact
             and not any(
@@ -89,8 +89,8 @@ class Pattern:
         """For Lucene: what precedes, the text itself, what follows.
 
         Alternatives between the same two are packed as `.*(a|b).*`: as `.*a.*|.*b.*` they would
-        double the automaton's states with every one. A pattern with wildcards inside is all
-        before, so that it stands by itself.
+        double the automaton's states with every one. A pattern with wildcards inside is all in the
+        first part.
         """
         inner = self.parts
         before = after = ""
@@ -153,7 +153,7 @@ def _expression_path(field: Field) -> str:
 
 
 def one_of(field: Field, values: Sequence[SigmaString]) -> Clause:
-    """Any of `values` as a text at the field."""
+    """Any of `values`, as text, at the field."""
     patterns = [Pattern.of(value) for value in values]
     if any(pattern.anything for pattern in patterns):
         return Clause.exactly(present(field))
@@ -196,7 +196,7 @@ def _readable(field: Field, pattern: Pattern) -> Clause:
 
 
 def _packed(field: Field, patterns: Sequence[Pattern]) -> list[Clause]:
-    """Many strings in few regular expressions; too many, by how they begin."""
+    """Many strings in few regular expressions; if there are too many, their prefixes."""
     shaped: dict[tuple[str, str, bool], list[str]] = {}
     long: list[Pattern] = []
     for pattern in patterns:
@@ -225,7 +225,7 @@ def _packed(field: Field, patterns: Sequence[Pattern]) -> list[Clause]:
 
 
 def _start(field: Field, starts: Sequence[str], fold: bool) -> Query:
-    """Every text that begins with one of `starts`, or with as much of it as there is room for."""
+    """Every text that begins with one of `starts`, shortened where they are too long."""
     short = common_starts([each[: LONGEST // 5] for each in starts], most=2_000)
     expressions = [Pattern((each, ANY_RUN), fold).regexp() for each in short]
     return (

@@ -1,4 +1,5 @@
-"""What is not a string, as clauses: numbers, booleans, networks, times, expressions, presence."""
+"""Values other than strings as clauses: numbers, booleans, networks, times, expressions,
+presence."""
 
 from __future__ import annotations
 
@@ -45,7 +46,7 @@ _RANGES = {
 
 
 def value_clause(field: Field, value: SigmaType, modifiers: frozenset[type]) -> Clause:
-    """`value` at one field. What the DSL can't say of it is left to the matcher."""
+    """`value` at one field. What the DSL cannot express is left to the matcher."""
     match value:
         case SigmaBool():
             return one_of(field, [SigmaString(str(value).lower())])

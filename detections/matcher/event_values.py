@@ -1,6 +1,6 @@
 """What a Sigma field name finds in a decoded CloudTrail record.
 
-A path is dotted (`userIdentity.type`). It goes down nested objects, through arrays (every
+A path is dotted (`userIdentity.type`). It is followed through nested objects, through arrays (every
 element), and through keys that hold dots themselves: `a.b.c` also finds `{"a.b": {"c": 1}}`.
 A path that lands on an object or an array means every value below it, as a term query on
 the root of a `flat_object` field does, so `responseElements|contains: Failure` sees all leaves.
@@ -23,7 +23,8 @@ _CONTAINERS = (dict, list, tuple, Mapping)
 
 
 def leaves(value: Any) -> list[Any]:
-    """Every scalar at or below `value`, nulls left out. Not recursive: depth is the sender's.
+    """Every scalar at or below `value`, without nulls. Not recursive: the sender determines the
+    depth.
 
     >>> leaves({"a": [1, {"b": "x"}], "c": None, "d": {}})
     [1, 'x']
@@ -119,7 +120,7 @@ def any_at(path: str, test: ValueTest) -> RecordTest:
 
 
 def _any_at_top(key: str, test: ValueTest) -> RecordTest:
-    """`any_at` for a field of the record itself, by far the most asked for."""
+    """`any_at` for a top-level field, by far the most frequent case."""
 
     def match(record: Record) -> bool:
         value = record.get(key)

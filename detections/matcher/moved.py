@@ -1,4 +1,4 @@
-"""A record with the values back in place that had to be moved so that it could be indexed.
+"""Restores the values of a record that were moved so that it could be indexed.
 
 `trail.original` keeps them as `{pointer, json}`: an RFC 6901 pointer and the value's own text.
 """
@@ -15,7 +15,7 @@ from trailhound.cluster.mappings import ADDED
 
 
 def put_back(source: Mapping[str, Any]) -> dict[str, Any]:
-    """`source` as the matcher should see it. What cannot be put back stays away.
+    """`source` as the matcher should see it. What cannot be restored is left out.
 
     >>> put_back({"trail": {"original": [{"pointer": "/a", "json": "[1]"}]}})["a"]
     [1]

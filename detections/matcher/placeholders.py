@@ -17,14 +17,14 @@ from sigma.types import (
 from trailhound.errors import RuleError
 
 MOST_VALUES = 100_000
-"""One value may expand to this many; more is a mistake, or two long lists multiplied."""
+"""One value may expand to this many; more is a mistake, or the product of two long lists."""
 
 
 def expanded(value: SigmaType, placeholders: Mapping[str, Sequence[str]]) -> SigmaType:
     """`value` with its placeholders replaced, as a `SigmaExpansion` where it had any.
 
     The values may contain wildcards; in a regular expression they are used unchanged.
-    Raises `RuleError` for a name that isn't given.
+    Raises `RuleError` for a name without values.
     """
     if isinstance(value, SigmaExpansion):
         return SigmaExpansion([expanded(each, placeholders) for each in value.values])

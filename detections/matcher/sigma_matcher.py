@@ -1,7 +1,7 @@
 """The pure Sigma matcher: does a decoded CloudTrail record match a Sigma detection?
 
 No network, no cluster, no clock. pySigma parses; what it parsed is compiled once to closures.
-The meaning is Sigma's, with what it leaves to the backend settled so:
+The meaning is Sigma's. What Sigma leaves to the backend is defined as follows:
 
 - an ECS name that is an alias in the index (`event.action`) is the raw field it refers to;
 - a field that is null, `{}` or `[]` counts as absent: it is `null`, and doesn't `exists`;
@@ -9,7 +9,7 @@ The meaning is Sigma's, with what it leaves to the backend settled so:
 - `all` asks each value of any element, not all of one element;
 - a regular expression is searched for, not anchored;
 - a keyword is a substring of any value, anywhere in the record as CloudTrail wrote it, as in a
-  whole log line: the fields that Trailhound adds are no part of it.
+whole log line; the fields that Trailhound adds are not searched.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class SigmaMatcher:
     matches: RecordTest
     """matches(record) -> bool"""
     root: Node
-    """The logic itself, for whoever compiles it to something else than a function."""
+    """The logic itself, for compilers to something other than a function."""
 
     def __init__(self, root: Node) -> None:
         self.root = root
@@ -101,8 +101,8 @@ class SigmaMatcher:
     ) -> SigmaMatcher:
         """From a parsed rule; `placeholders` are the values for `expand`.
 
-        Parse with `policy=sigma.policy.profiles.TrustedPolicy` where a rule's regular
-        expressions look around. Raises `RuleError`, naming the rule and its fault.
+        Parse with `policy=sigma.policy.profiles.TrustedPolicy` where a rule's regular expressions
+        use look-around. Raises `RuleError`, naming the rule and its fault.
         """
         try:
             if rule.errors:
@@ -153,7 +153,7 @@ class SigmaMatcher:
 
     @classmethod
     def any_of(cls, matchers: Sequence[SigmaMatcher]) -> SigmaMatcher:
-        """One matcher for what any of `matchers` matches; none match nothing."""
+        """One matcher for what any of `matchers` matches; without matchers it matches nothing."""
         return cls(Some(tuple(matcher.root for matcher in matchers)))
 
 
@@ -165,7 +165,7 @@ def _no_sigma(error: Exception) -> RuleError:
 
 
 def _conditions(detections: SigmaDetections, placeholders: Mapping[str, Sequence[str]]) -> Node:
-    """The detections under their conditions; where a rule has several, any of them will do."""
+    """The detections under their conditions; where a rule has several conditions, any of them."""
     for name in detections.detections:
         if not isinstance(name, str):
             raise RuleError(
@@ -261,7 +261,7 @@ def _values(values: Sequence[SigmaType], item: SigmaDetectionItem) -> Node:
 
 
 def _flat(values: Sequence[SigmaType]) -> list[SigmaType]:
-    """The values with expansions opened: those are alternatives, whatever links the rest."""
+    """The values with expansions replaced by their alternatives, however the rest is linked."""
     flat: list[SigmaType] = []
     for value in values:
         flat.extend(_flat(value.values) if isinstance(value, SigmaExpansion) else [value])
@@ -290,7 +290,7 @@ def _words(record: Record) -> list[Any]:
 def _keyword(
     value: SigmaString | SigmaNumber | SigmaBool, modifiers: Collection[type]
 ) -> SigmaString:
-    """A keyword as a pattern: found inside a value, unless a modifier ties it to a side."""
+    """A keyword as a pattern: found inside a value, unless a modifier anchors it."""
     string = value if isinstance(value, SigmaString) else SigmaString(str(value))
     if SigmaStartswithModifier in modifiers or SigmaEndswithModifier in modifiers:
         return string

@@ -169,11 +169,11 @@ def _in_network(value: SigmaCIDRExpression) -> ValueTest:
 
 
 def _regular_expression(value: SigmaRegularExpression, modifiers: Collection[type]) -> ValueTest:
-    """Found anywhere in the text, unless `startswith` or `endswith` tie it to a side.
+    """Found anywhere in the text, unless `startswith` or `endswith` anchors it.
 
-    RE2 runs it, in time linear in the text: events are written by strangers, and `.+x` over a
-    long value would keep a backtracking engine busy for minutes. Python's `re` takes what RE2
-    does not know: look-around and back-references. In both, `\\w`, `\\d` and `\\s` are ASCII.
+    RE2 runs it, in time linear in the text: callers control the content of events, and `.+x` over a
+    long value would keep a backtracking engine busy for minutes. Python's `re` runs what RE2 does
+    not support: look-around and back-references. In both, `\\w`, `\\d` and `\\s` are ASCII.
     """
     source = str(value.regexp.to_plain_regex())
     if SigmaStartswithModifier in modifiers:

@@ -2,7 +2,7 @@
 
 Sigma compares without regard to case unless `cased` says so; both sides are lowered by
 `lowered`. No wildcard pattern backtracks: the pieces between the `*` are searched from left
-to right, so the work grows with the text and never faster, whatever an event holds.
+to right, so the work is linear in the text, whatever an event contains.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def pieces(value: SigmaString, *, fold: bool) -> list[Piece]:
 
 
 def one_of(values: Iterable[SigmaString]) -> ValueTest:
-    """Whether a scalar, as text, is any of `values`. Those of a kind are tested at once."""
+    """Whether a scalar, as text, is any of `values`. Patterns of one kind are tested together."""
     folded: list[list[Piece]] = []
     cased: list[list[Piece]] = []
     for value in values:

@@ -1,8 +1,8 @@
 """A detection's scalars for pySigma, compared as they were written.
 
 `MFAUsed: No` is the text `No`, `recipientAccountId: 001122334455` the twelve digits, `1.10` the
-text `1.10` or the number 1.1. Only what Sigma itself gives a meaning stays more than a text:
-`null` asks for an absent field, `exists` takes a boolean, a comparison a number.
+text `1.10` or the number 1.1. Only where Sigma itself defines a type is a value not a text: `null`
+means an absent field, `exists` has a boolean, a comparison a number.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ COMPARED = frozenset({"lt", "lte", "gt", "gte", "minute", "hour", "day", "week",
 LINKING = frozenset({"all", "neq"})
 """Modifiers that take a value of any type as it is."""
 SIGMA_NULLS = frozenset({"", "~", "null"})
-"""Unquoted scalars that ask for an absent field. Sigma writes `null`; `NULL` may be a name."""
+"""Unquoted scalars that mean an absent field. Sigma writes `null`; `NULL` may be a name."""
 _YES = frozenset({"yes", "on", "y"})
 _NO = frozenset({"no", "off", "n"})
 

@@ -1,1 +1,1 @@
-"""Alerts put before people: channels, what is written to them, and what was delivered."""
+"""Delivers alerts to people: channels, messages, and what was delivered."""

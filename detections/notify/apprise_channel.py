@@ -1,7 +1,7 @@
-"""Everything that apprise reaches: Slack, Teams, mail, PagerDuty, a hundred others.
+"""Services that apprise supports: Slack, Teams, mail, PagerDuty, about a hundred others.
 
-An address of apprise's is a secret as a whole: tokens stand where a host does. Nothing of it is
-shown, and apprise's own log, which repeats some, is kept quiet.
+An apprise address is a secret as a whole: tokens are in the place of the host. No part of it is
+shown, and apprise's own log, which repeats some, is disabled.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _KINDS = {"informational": "info", "low": "info", "medium": "warning"}
 """Apprise's type for a level; more severe levels are failures."""
 
 _MENTION = re.compile(r"<(?=[!@#])|@(?=(?:here|channel|everyone|all|team)\b)", re.IGNORECASE)
-"""What would call everybody in a chat, were it left as an event says it."""
+"""Text of an event that would notify everybody in a chat."""
 
 
 class AppriseChannel:
@@ -55,7 +55,7 @@ class AppriseChannel:
             require_secret(f"{channel.name}: url", channel.url, channel.url_file)
         ):
             raise SettingsError(
-                f"{channel.name}: url is of no kind that apprise knows, or lacks a part",
+                f"{channel.name}: apprise does not recognise its url, or a part is missing",
                 hint="see apprise's page on that service for how its address is written",
             )
 

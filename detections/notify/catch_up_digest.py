@@ -32,17 +32,17 @@ class CatchUpDigest:
     def __init__(self, client: OpenSearch, settings: Settings, renderer: MessageRenderer) -> None:
         self._client = client
         self._alerts = Names(settings.prefix).alerts
-        self._repairs = CatchUps(client, settings)
+        self._catch_ups = CatchUps(client, settings)
         self._renderer = renderer
 
     def due(self) -> CatchUp | None:
         """The finished catch-up, whose digest may still be missing on some channel."""
-        repair = self._repairs.get(SCHEDULED_RULES)
-        return repair if repair is not None and repair.done else None
+        catch_up = self._catch_ups.get(SCHEDULED_RULES)
+        return catch_up if catch_up is not None and catch_up.done else None
 
     def send(
         self,
-        repair: CatchUp,
+        catch_up: CatchUp,
         channel: ChannelSettings,
         opened: Channel,
         clauses: Sequence[Mapping[str, Any]],
@@ -50,12 +50,12 @@ class CatchUpDigest:
     ) -> NotifyError | None:
         """Sends a channel its digest once, unless no alert of the catch-up matches `clauses`.
         Returns the error of a channel that did not accept it: it is retried."""
-        if channel.name in repair.notified:
+        if channel.name in catch_up.notified:
             return None
-        levels, rules = self._count(repair, clauses)
+        levels, rules = self._count(catch_up, clauses)
         if levels:
             message = self._renderer.catch_up(
-                f"catch-up-{repair.name}-{channel.name}", levels, rules, repair.describe()
+                f"catch-up-{catch_up.name}-{channel.name}", levels, rules, catch_up.describe()
             )
             try:
                 opened.send(message)
@@ -66,8 +66,8 @@ class CatchUpDigest:
             "the catch-up digest was delivered",
             extra={"fields": {"channel": channel.name, "alerts": sum(levels.values())}},
         )
-        self._repairs.revise(
-            repair,
+        self._catch_ups.revise(
+            catch_up,
             lambda it: msgspec.structs.replace(
                 it, notified=(*it.notified, channel.name), notified_at=now
             ),
@@ -75,12 +75,12 @@ class CatchUpDigest:
         return None
 
     def _count(
-        self, repair: CatchUp, clauses: Sequence[Mapping[str, Any]]
+        self, catch_up: CatchUp, clauses: Sequence[Mapping[str, Any]]
     ) -> tuple[dict[str, int], dict[str, int]]:
         """The number of alerts of the catch-up by level, and by rule name."""
         query = {
             "bool": {
-                "filter": [{"term": {"catch_up": repair.name}}, *clauses],
+                "filter": [{"term": {"catch_up": catch_up.name}}, *clauses],
                 "must_not": [{"term": {"state": "closed"}}, {"exists": {"field": "merged_into"}}],
             }
         }

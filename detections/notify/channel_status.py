@@ -30,7 +30,8 @@ class ChannelStatus:
 
 
 def channel_statuses(client: OpenSearch, settings: Settings) -> list[ChannelStatus]:
-    """The channels of the settings, in their order; if there are none, all that ever delivered.
+    """The channels of the settings, in their order; if there are none, all that ever delivered a
+    message.
 
     Raises opensearch-py's exceptions, and `RequestFailedError` where a shard did not answer.
     """

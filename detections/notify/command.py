@@ -1,8 +1,8 @@
 """Runs a program with the message as JSON on its standard input, and nowhere else.
 
-There is no shell, and the arguments are those of the settings: what an event says never becomes
-part of a command line. Of the environment it gets all but Trailhound's own variables, which may
-hold passwords.
+There is no shell, and the arguments are those of the settings: the content of an event never
+becomes part of a command line. It gets the environment without Trailhound's own variables, which
+may hold passwords.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ class Notifier:
         if not self.settings.notify.channels:
             return report
         self.client.indices.refresh(index=self.names.alerts)
-        repair = self._digest.due()
+        catch_up = self._digest.due()
         for channel in self.settings.notify.channels:
             try:
                 opened = self.channel(channel)
@@ -103,9 +103,9 @@ class Notifier:
                 continue
             if now < self._paused_until.get(channel.name, now):
                 continue
-            if repair is not None and holds_lease():
+            if catch_up is not None and holds_lease():
                 clauses = alerts_for(channel)
-                refused = self._digest.send(repair, channel, opened, clauses, now)
+                refused = self._digest.send(catch_up, channel, opened, clauses, now)
                 if refused is not None:
                     self.rate_limiter(channel).note(
                         last_error=refused.message, last_error_at=stamp(now)
@@ -207,7 +207,7 @@ class _ChannelRun:
                 {"term": {"delivery.done": name}},
                 {"term": {"state": "closed"}},
                 {"exists": {"field": "merged_into"}},
-                {"exists": {"field": "catch_up"}},  # in the digest of a repair
+                {"exists": {"field": "catch_up"}},  # in the digest of a catch-up
             ],
             fields=("level", "last_seen", "delivery"),
             sort=[{"severity": "desc"}, {"@timestamp": "asc"}],

@@ -6,8 +6,8 @@
     X-Trailhound-Timestamp: 1740830400            seconds since 1970, when this try was made
     X-Trailhound-Signature: v1=4d1b…              hex HMAC-SHA256 of "TIMESTAMP.BODY"
 
-Any status of 200 to 299 is a delivery. Redirects are not followed: they would carry the alert to
-an address that nobody named.
+Any status of 200 to 299 is a delivery. Redirects are not followed: they would send the alert to an
+address that is not in the settings.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class Webhook:
 
 def _what_happened(error: Exception) -> str:
     if isinstance(error, SSLError):
-        return "has a certificate that is not trusted, or speaks no TLS"
+        return "has a certificate that is not trusted, or does not use TLS"
     if isinstance(error, NoAnswer) and not isinstance(error, NewConnectionError):
         return "did not answer in time"
     if isinstance(error, NewConnectionError):

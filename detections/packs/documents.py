@@ -154,7 +154,7 @@ def _document(loader: Any, node: yaml.Node, file: Path) -> Iterator[Document | R
     for each in twice:
         at = FilePosition(file, each.start_mark.line + 1)
         yield RuleFault(
-            at, f"the key {each.value!r} is there twice in one mapping", "leave one of them"
+            at, f"the key {each.value!r} occurs twice in one mapping", "remove one of them"
         )
     if twice:
         return

@@ -155,7 +155,7 @@ class _Loading:
 
     def _name_unused_placeholders(self) -> None:
         for name in sorted(self._settings.placeholders.keys() - self._placeholders.used):
-            reason = f"detections.placeholders: no rule in force uses %{name}%"
+            reason = f"detections.placeholders: no active rule uses %{name}%"
             hint = did_you_mean(name, sorted(self._placeholders.missing), "remove it")
             place = FilePosition(Path("settings"))
             self._faults.append(RuleFault(place, reason, hint, stops=False, what="placeholder"))

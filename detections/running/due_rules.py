@@ -51,7 +51,7 @@ class DueRules:
         ran: Ran = lambda _: None,
     ) -> None:
         self._checkpoints = RuleCheckpoints(client, settings)
-        self._repairs = CatchUps(client, settings)
+        self._catch_ups = CatchUps(client, settings)
         self._pace = pace_of(settings)
         self._detector = detector
         self._rules = rules
@@ -65,39 +65,39 @@ class DueRules:
         if not turn.holds_lease():
             return False
         known, now = self._checkpoints.read(), datetime.now(UTC)
-        repair = self._started_repair(now)
-        new = list(self._new(known, now, repair))
+        catch_up = self._started_catch_up(now)
+        new = list(self._new(known, now, catch_up))
         self._checkpoints.write(new)
         known |= {each.rule_id: each for each in new}
         due = batches(self._rules, known, now, self._pace)
         for batch in due:
             if not turn.holds_lease():
                 return False
-            self._run(batch, known, repair)
-        if repair is not None and not repair.done:
-            self._finish(repair)
+            self._run(batch, known, catch_up)
+        if catch_up is not None and not catch_up.done:
+            self._finish(catch_up)
         return bool(due)
 
-    def _started_repair(self, now: datetime) -> CatchUp | None:
+    def _started_catch_up(self, now: datetime) -> CatchUp | None:
         """The catch-up of rules that could not run; it covers what was ingested until now."""
-        repair = self._repairs.get(SCHEDULED_RULES)
-        if repair is None or repair.done or repair.until is not None:
-            return repair
-        repair = self._repairs.revise(
-            repair, lambda it: msgspec.structs.replace(it, until=it.until or now)
+        catch_up = self._catch_ups.get(SCHEDULED_RULES)
+        if catch_up is None or catch_up.done or catch_up.until is not None:
+            return catch_up
+        catch_up = self._catch_ups.revise(
+            catch_up, lambda it: msgspec.structs.replace(it, until=it.until or now)
         )
-        LOG.warning("the scheduled rules did not run for a while: %s", repair.describe())
-        return repair
+        LOG.warning("the scheduled rules did not run for a while: %s", catch_up.describe())
+        return catch_up
 
     def _new(
-        self, known: Mapping[str, RuleCheckpoint], now: datetime, repair: CatchUp | None
+        self, known: Mapping[str, RuleCheckpoint], now: datetime, catch_up: CatchUp | None
     ) -> Iterator[RuleCheckpoint]:
         """Checkpoints of new rules, written before the first run so that an interrupted one has the
         same start when repeated; and those of rules that are no longer in force."""
         in_force = {rule.id for rule in self._rules}
         begin = now - self._pace.lookback
-        if repair is not None and not repair.done and repair.since is not None:
-            begin = min(begin, repair.since)
+        if catch_up is not None and not catch_up.done and catch_up.since is not None:
+            begin = min(begin, catch_up.since)
         for rule in self._rules:
             if rule.id not in known:
                 yield RuleCheckpoint(rule.id, rule.title, begin, begin - rule.interval)
@@ -106,11 +106,11 @@ class DueRules:
                 yield msgspec.structs.replace(each, inactive=True)
 
     def _run(
-        self, batch: RuleBatch, known: Mapping[str, RuleCheckpoint], repair: CatchUp | None
+        self, batch: RuleBatch, known: Mapping[str, RuleCheckpoint], catch_up: CatchUp | None
     ) -> None:
         """Runs one batch; its checkpoints are written even if the cluster becomes unreachable."""
         done: list[RuleCheckpoint] = []
-        name = repair.name if repair is not None and repair.covers(batch.span.since) else ""
+        name = catch_up.name if catch_up is not None and catch_up.covers(batch.span.since) else ""
         try:
             for run in self._detector.run(batch.rules, batch.span, catch_up=name):
                 done.append(_checkpoint(run, batch, known.get(run.rule.id)))
@@ -119,11 +119,11 @@ class DueRules:
         finally:
             self._checkpoints.write(done)
 
-    def _finish(self, repair: CatchUp) -> None:
+    def _finish(self, catch_up: CatchUp) -> None:
         """Marks the catch-up as done once every working rule has run over all of it."""
-        if repair.until is None:
+        if catch_up.until is None:
             return
-        known, until = self._checkpoints.read(), repair.until
+        known, until = self._checkpoints.read(), catch_up.until
         for rule in self._rules:
             each = known.get(rule.id)
             if each is None or each.failures:
@@ -131,7 +131,7 @@ class DueRules:
             # A run searches everything until now, but its checkpoint stays behind by the lookback.
             if each.ran_at < until or each.seen_until < until - self._pace.lookback:
                 return
-        self._repairs.revise(repair, lambda it: msgspec.structs.replace(it, done=True))
+        self._catch_ups.revise(catch_up, lambda it: msgspec.structs.replace(it, done=True))
         LOG.info("all rules caught up to %s", f"{until:%F %T} UTC")
 
 

@@ -1,4 +1,4 @@
-"""Machines, functions, containers: where calls name what they touch (`enrich.resource_paths`)."""
+"""Instances, functions, containers: where calls name their resources (`enrich.resource_paths`)."""
 
 from __future__ import annotations
 

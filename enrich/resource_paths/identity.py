@@ -1,4 +1,4 @@
-"""Identity and accounts: where their calls name what they touch. See `enrich.resource_paths`."""
+"""Identity and accounts: where their calls name their resources. See `enrich.resource_paths`."""
 
 from __future__ import annotations
 

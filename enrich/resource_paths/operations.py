@@ -1,4 +1,5 @@
-"""Logs, guards, names, deployment: where calls name what they touch (`enrich.resource_paths`)."""
+"""Logging, monitoring, DNS, deployment: where calls name their resources
+(`enrich.resource_paths`)."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ def parse(record: bytes) -> Value:
                 stack.append(value)
                 expect = _FIRST_KEY if isinstance(value, dict) else _FIRST_VALUE
     if expect != _END:
-        raise ValueError("it breaks off")
+        raise ValueError("it ends early")
     return root[0]
 
 

@@ -125,6 +125,6 @@ class Spool:
     def _error(self, error: OSError) -> SpoolError:
         return SpoolError(
             f"the spool {self.file} cannot be written: {error.strerror or type(error).__name__}",
-            hint="free some disk or fix its permissions, or set ingest.spool to another folder; "
+            hint="free disk space or fix its permissions, or set ingest.spool to another folder; "
             "until then these records stay at their source",
         )

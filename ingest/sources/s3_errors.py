@@ -64,11 +64,11 @@ _GONE: Final = frozenset({"NoSuchKey", "NoSuchVersion", "NotFound", "404", "Meth
 _CHANGED: Final = frozenset({"PreconditionFailed", "412"})
 _RESTORE: Final = "restore it from Glacier (aws s3api restore-object), and run again"
 _KMS: Final = "grant kms:Decrypt on the key that encrypts the bucket, and see that it is enabled"
-_READ: Final = "grant s3:GetObject on it; a bucket where the reader pays needs aws.requester_pays"
-_LIST: Final = (
-    "grant s3:ListBucket on the bucket; one where the reader pays needs aws.requester_pays"
+_READ: Final = "grant s3:GetObject on it; a requester-pays bucket needs aws.requester_pays"
+_LIST: Final = "grant s3:ListBucket on the bucket; a requester-pays bucket needs aws.requester_pays"
+_SSE_C: Final = (
+    "if it is encrypted with a customer-provided key (SSE-C), set aws.sse_customer_key_file"
 )
-_SSE_C: Final = "if it is encrypted with a customer's key, set aws.sse_customer_key_file"
 _AGAIN: Final = "run again: ingested objects are skipped"
 
 
@@ -109,7 +109,7 @@ def object_error(error: Exception, uri: str) -> SourceError:
             return SourceUnreachableError(f"{uri}: no usable AWS credentials", hint=NO_CREDENTIALS)
         if isinstance(error, ParamValidationError) and "Invalid bucket name" in str(error):
             return BucketNotFoundError(
-                f"{uri}: no such bucket (its name is none that S3 allows)",
+                f"{uri}: no such bucket (not a valid bucket name)",
                 hint=_EVERYWHERE["InvalidBucketName"],
             )
         return ObjectUnreadableError(

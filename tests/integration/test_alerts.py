@@ -405,7 +405,7 @@ def test_each_id_is_reported_and_all_are_looked_up_before_the_first_write(
     people = command(settings, "alerts", verb, first, "nosuch", "--by", "ada")
     assert people.exit_code == 1
     assert f"{first} {state}" in people.output
-    assert "nosuch was not changed: there is no alert of this id" in people.output
+    assert "nosuch was not changed: there is no alert with this id" in people.output
     # Where there is none of them, nothing was there to change.
     none = command(settings, "alerts", verb, "nosuch", "nor-this", "--by", "ada").exception
     assert isinstance(none, UsageError)

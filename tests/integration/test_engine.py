@@ -225,7 +225,7 @@ def test_another_programs_process_is_never_stopped(home: Home) -> None:
         engine.start()
         ours = home.run_file()
         (engine.folder / "engine.json").write_text(json.dumps({**ours, "pid": other.pid}))
-        with pytest.raises(EngineStartError, match="does not name it"):
+        with pytest.raises(EngineStartError, match="does not name its process"):
             engine.stop()
         assert other.poll() is None
         (engine.folder / "engine.json").write_text(json.dumps(ours))

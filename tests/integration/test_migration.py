@@ -89,7 +89,7 @@ def test_every_kind_is_read_before_and_after_and_nothing_is_changed_twice(
     after = everything(client, settings)
     kinds = {kind.kind for kind in KINDS}
     assert {each["kind"] for each in after.values()} == kinds - {"removal"}
-    assert len(after) == len(before) + 1, "the repair"
+    assert len(after) == len(before) + 1, "the catch-up"
     states = {identifier: each.get("state") for identifier, each in before.items()}
     assert {
         identifier: each.get("state") for identifier, each in after.items() if identifier in states
@@ -171,9 +171,9 @@ def test_a_daemon_of_the_last_release_that_goes_on_does_no_harm(
     seen = RuleCheckpoints(client, settings).read()["r1"].seen_until
     assert seen == NOW - timedelta(minutes=9), "it may have begun anew, and left a gap"
     assert [each.id for each in Daemons(client, settings).active()] == ["d1"]
-    repair = CatchUps(client, settings).get(SCHEDULED_RULES)
+    catch_up = CatchUps(client, settings).get(SCHEDULED_RULES)
     init_namespace(client, settings)
-    assert CatchUps(client, settings).get(SCHEDULED_RULES) == repair
+    assert CatchUps(client, settings).get(SCHEDULED_RULES) == catch_up
     assert all("kind" in each for each in everything(client, settings).values())
     assert FeedCheckpoints(client, settings).get("s3://trail/") == marks
     assert RuleCheckpoints(client, settings).read()["r1"].seen_until == seen
@@ -231,10 +231,10 @@ def test_a_broken_installation_is_found_once_and_its_span_is_named(
     changes = init_namespace(client, settings)
     (found,) = [change for change in changes if "switched off the scheduled rules" in change.detail]
     assert "since the first event" in found.detail
-    repair = CatchUps(client, settings).get(SCHEDULED_RULES)
-    assert repair is not None
-    assert repair.since is None
-    assert not repair.done
+    catch_up = CatchUps(client, settings).get(SCHEDULED_RULES)
+    assert catch_up is not None
+    assert catch_up.since is None
+    assert not catch_up.done
 
 
 def test_a_sound_installation_is_not_repaired(client: OpenSearch, settings: Settings) -> None:

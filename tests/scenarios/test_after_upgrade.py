@@ -105,8 +105,8 @@ def test_a_day_after_the_upgrade(settings: Settings, tmp_path: Path) -> None:
                 return [each for each in found if each["rule"]["id"] in (DELETED, BURST)]
 
             def caught_up() -> bool:
-                repair = it.json("status")["catch_up"]
-                return repair is None or bool(repair.get("done"))
+                catch_up = it.json("status")["catch_up"]
+                return catch_up is None or bool(catch_up.get("done"))
 
             until(caught_up, "every rule caught up")
             until(lambda: hook.kinds["digest"] == 1, "the digest")

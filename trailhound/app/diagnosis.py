@@ -126,7 +126,7 @@ def _disk(client: OpenSearch, _settings: Settings) -> Check:
     stats = client.nodes.stats(metric="fs", params={"filter_path": "nodes.*.fs.total"})
     free = min(node["fs"]["total"]["available_in_bytes"] for node in stats["nodes"].values())
     fact = f"{free / 1024**3:.0f} GiB free on the fullest node"
-    advice = "free some disk, or add a node: at the flood stage the cluster rejects all writes"
+    advice = "free disk space, or add a node: at the flood stage the cluster rejects all writes"
     return (
         Check("disk", "ok", fact) if free > _LITTLE_DISK else Check("disk", "warning", fact, advice)
     )

@@ -60,8 +60,8 @@ ADVICE = {
     "document": "delete it from the ledger index; it will be written again",
     "thread": "see the daemon's log for the fault, and report it if it recurs",
     "session": "see the daemon's log, and report it",
-    "stuck": "see the daemon's log; restarting the daemon hands the object back",
-    "deferred": "free some disk or fix the spool's permissions; it continues by itself",
+    "stuck": "see the daemon's log; restart the daemon to return the object to its source",
+    "deferred": "free disk space or fix the spool's permissions; it continues by itself",
     "feed": "check that the source exists and can be read; it continues by itself",
     "settings": "fix the settings file and send SIGHUP again",
     "enrichment": "fix the file or its path in the settings and send SIGHUP; see trailhound doctor",
@@ -160,7 +160,7 @@ def daemon_reasons(
     """What is wrong with this process's own daemon; `status` is None before it started."""
     found = []
     if not cluster_answers:
-        found.append(Reason("cluster", "cluster", "the cluster has not answered lately"))
+        found.append(Reason("cluster", "cluster", "the cluster has not answered recently"))
     for thread in threads:
         if thread.fault:
             again = f", and was restarted ({thread.restarts} times so far)"
@@ -183,7 +183,7 @@ def daemon_reasons(
             Reason(
                 "stuck",
                 status.stuck,
-                f"{status.stuck} has been in flight for long without any progress",
+                f"{status.stuck} has been in flight for a long time without progress",
             )
         )
     if status.deferred:
@@ -312,7 +312,9 @@ def _documents(malformed: Mapping[str, str]) -> Iterator[Reason]:
 def _dead_letters(blocked: str, settings: Settings) -> Iterator[Reason]:
     if blocked:
         index = Names(settings.prefix).deadletter
-        said = f"{index} takes no writes ({blocked}): an object with a dead letter cannot be ended"
+        said = (
+            f"{index} accepts no writes ({blocked}): objects with dead letters cannot be completed"
+        )
         yield Reason("deadletter", index, said)
 
 

@@ -312,7 +312,7 @@ class Service:
                 said = f"the previous rules stay active: {detections.refused}"
                 found.append(Reason("rules", "reload", said))
             elif detections.faults:
-                said = f"not all rules of the settings are in force: {detections.faults}"
+                said = f"not all rules of the settings are active: {detections.faults}"
                 found.append(Reason("rules", "faults", said))
             for name, why in detections.broken_channels.items():
                 found.append(Reason("channel", name, f"the channel {name} cannot be used: {why}"))

@@ -171,9 +171,7 @@ def _who(by: str | None) -> str:
     try:
         return by or getpass.getuser()
     except (KeyError, OSError):
-        raise UsageError(
-            "your login name is not known", hint="name who does this: --by NAME"
-        ) from None
+        raise UsageError("your login name is not known", hint="give your name: --by NAME") from None
 
 
 def _change(
@@ -192,7 +190,7 @@ def _change(
     missing = store.missing(names)
     if len(missing) == len(names):
         raise unknown(*names)
-    left = {name: "there is no alert of this id" for name in names if name in missing}
+    left = {name: "there is no alert with this id" for name in names if name in missing}
     done: list[dict[str, Any]] = []
     fault: Exception | None = None
     for name in names:

@@ -140,10 +140,10 @@ def show_rules(marks: list[RuleCheckpoint]) -> None:
         out.print(f"         … and {len(behind) - len(rows):,} more failing rules")
 
 
-def show_catch_up(repair: CatchUp | None) -> None:
+def show_catch_up(catch_up: CatchUp | None) -> None:
     """The span that the rules still have to repeat after they could not run."""
-    if repair is not None:
-        out.print(safe(f"catch-up {repair.describe()}"))
+    if catch_up is not None:
+        out.print(safe(f"catch-up {catch_up.describe()}"))
 
 
 def show_channels(channels: list[ChannelStatus]) -> None:

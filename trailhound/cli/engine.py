@@ -87,7 +87,7 @@ def status(
     found: list[Reason] = []
     rules: list[RuleCheckpoint] = []
     channels: list[ChannelStatus] = []
-    repair: CatchUp | None = None
+    catch_up: CatchUp | None = None
     if not settings.cluster.hosts:
         local = engine_status(settings)
         report = {
@@ -99,11 +99,11 @@ def status(
         }
     if report.get("state", "running") == "running":
         report |= _cluster(settings)
-        rules, channels, repair = _detections(settings)
+        rules, channels, catch_up = _detections(settings)
         found = _reasons(settings)
     if json:
         told: dict[str, Any] = {"rules": [each.as_dict() for each in rules]}
-        told |= {"catch_up": repair.as_dict() if repair is not None else None}
+        told |= {"catch_up": catch_up.as_dict() if catch_up is not None else None}
         told |= {"ready": not found, "reasons": [each.as_dict() for each in found]}
         emit(report | told | {"channels": [each.as_dict() for each in channels]})
     else:
@@ -118,7 +118,7 @@ def status(
             show_reasons(found)
         show_jobs(scheduled)
         show_rules(rules)
-        show_catch_up(repair)
+        show_catch_up(catch_up)
         show_channels(channels)
     if report["state"] == "stopped":
         if not json:
@@ -153,13 +153,13 @@ def _cluster(settings: Settings) -> dict[str, Any]:
 def _detections(
     settings: Settings,
 ) -> tuple[list[RuleCheckpoint], list[ChannelStatus], CatchUp | None]:
-    """How far each rule has run, the state of each channel, and a repair under way; none before
+    """How far each rule has run, the state of each channel, and a catch-up under way; none before
     `trailhound init`."""
     with cluster_errors(settings):
         client = connect(settings, timeout=10)
         checkpoints = list(RuleCheckpoints(client, settings).read().values())
-        repair = CatchUps(client, settings).get(SCHEDULED_RULES)
-        under_way = repair if repair is not None and not repair.done else None
+        catch_up = CatchUps(client, settings).get(SCHEDULED_RULES)
+        under_way = catch_up if catch_up is not None and not catch_up.done else None
         return checkpoints, channel_statuses(client, settings), under_way
 
 

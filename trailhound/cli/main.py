@@ -118,7 +118,7 @@ def as_error(error: Exception | KeyboardInterrupt) -> BaseException:
         return UnusablePathError(f"{what} can't be used: {error.strerror}", hint=hint)
     if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:
         return UsageError(
-            "a text that was given is not valid UTF-8", hint="check what was pasted or the locale"
+            "an argument is not valid UTF-8", hint="check the text that was pasted, and the locale"
         )
     if isinstance(error, RuntimeError) and "home directory" in str(error):
         return UsageError(

@@ -304,7 +304,7 @@ def _require_alerting(settings: Settings) -> None:
         return
     if not dialect.monitors:
         raise UsageError(
-            f"monitors are of OpenSearch's Alerting plugin, and {settings.hosts[0]} is "
+            f"monitors need OpenSearch's Alerting plugin, and {settings.hosts[0]} is "
             f"{dialect.name}",
             hint="`trailhound detect` and `trailhound run` run the rules there",
         )

@@ -49,7 +49,7 @@ def stopped_by_signals(job: Stoppable) -> Iterator[None]:
 
     def first(_number: int, _frame: Any) -> None:
         _stopped.set()
-        err.print("stopping: finishing what is under way (once more to stop at once)")
+        err.print("stopping: finishing the objects in progress (repeat to stop at once)")
         for each in _SIGNALS:
             signal.signal(each, signal.default_int_handler)
         job.stop()

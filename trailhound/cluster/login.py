@@ -96,7 +96,7 @@ def _file(name: str, path: Path | None) -> str | None:
         ) from None
     if b"-----BEGIN" not in content:
         raise SettingsError(
-            f"{name} {path} holds nothing in PEM form",
+            f"{name} {path} contains nothing in PEM format",
             hint="convert it with `openssl x509` or `openssl pkcs12`",
         )
     return str(path.expanduser())

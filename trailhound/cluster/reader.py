@@ -101,7 +101,7 @@ class IndexReader:
             raise
         if any(row["index"] == self._index and row["status"] == "close" for row in rows):
             raise RequestFailedError(
-                f"the index {self._index} is closed", hint="open it: nothing works without it"
+                f"the index {self._index} is closed", hint="open it: Trailhound needs it"
             )
 
     def count(self, query: Query) -> int:
@@ -278,7 +278,7 @@ class Snapshot:
             after = {"search_after": hits[-1]["sort"]}
         if seen != total:
             raise RequestFailedError(
-                f"the cluster gave {seen} documents of {total}",
+                f"the cluster returned {seen} of {total} documents",
                 hint="see the health of its shards (`trailhound doctor`)",
             )
 

@@ -48,7 +48,7 @@ _BLOCKS: tuple[tuple[str, str, str], ...] = (
     (
         "flood-stage|FORBIDDEN/12/|TOO_MANY_REQUESTS/12/",
         "its disk is too full, so it rejects writes",
-        "free some disk on the cluster's nodes; the block is lifted automatically a minute later",
+        "free disk space on the cluster's nodes; the block is lifted automatically a minute later",
     ),
     (
         "maximum shards open|maximum normal shards open",
@@ -58,13 +58,13 @@ _BLOCKS: tuple[tuple[str, str, str], ...] = (
     (
         "create-index blocked",
         "it rejects the creation of indices (often because a disk is full)",
-        "free some disk on the cluster's nodes, or lift cluster.blocks.create_index",
+        "free disk space on the cluster's nodes, or lift cluster.blocks.create_index",
     ),
     ("index_closed_exception|closed", "an index is closed", "open it, or leave its days out"),
     (
         "number of documents in the",
         "a shard has reached Lucene's limit of documents",
-        "set index.shards higher for the days to come",
+        "raise index.shards for future days",
     ),
     ("", "an index or the cluster is read-only", "lift the block, then run the same command again"),
 )

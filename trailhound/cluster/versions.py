@@ -127,7 +127,7 @@ def revise(
             continue
         return dict(after)
     raise RequestFailedError(
-        f"{name} in {index} could not be changed: other writers change it all the time",
+        f"{name} in {index} could not be changed: other writers keep changing it",
         hint="run the same command again",
     )
 

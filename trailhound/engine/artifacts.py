@@ -182,7 +182,7 @@ def _download(missing: Sequence[Jar], repository: Path, progress: Progress | Non
     except OSError as error:
         raise ArtifactsUnavailableError(
             f"the engine's jars cannot be written to {repository}: {error}",
-            hint="free some disk there, or set M2_REPO to a folder with 200 MB free",
+            hint="free disk space there, or set M2_REPO to a folder with 200 MB free",
         ) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)

@@ -121,7 +121,7 @@ class LocalEngine:
             make_private_folder(self.folder)
         except OSError as error:
             raise EngineStartError(
-                f"the engine's folder {self.folder} cannot be made: {error.strerror}",
+                f"the engine's folder {self.folder} cannot be created: {error.strerror}",
                 hint="set TRAILHOUND_HOME to a folder you may write to",
             ) from error
         spawned: list[subprocess.Popen[bytes]] = []
@@ -159,7 +159,7 @@ class LocalEngine:
         pid = self._read_run().get("pid")
         if not isinstance(pid, int) or str(self.folder) not in _command_line(pid):
             raise EngineStartError(
-                f"an engine holds {self._lock_file}, but {self._run_file.name} does not name it",
+                f"{self._lock_file} is locked, but {self._run_file.name} does not name its process",
                 hint=f"try again; else find it with `pgrep -f {self.folder}` and end it",
             )
         with contextlib.suppress(ProcessLookupError):

@@ -96,7 +96,7 @@ def disk_full(folder: Path, detail: str) -> DiskFullError:
     """The error for a full data disk."""
     return DiskFullError(
         f"too little disk for the engine's data in {folder}: {detail}",
-        hint="free some disk, or set TRAILHOUND_HOME to a folder on a larger disk",
+        hint="free disk space, or set TRAILHOUND_HOME to a folder on a larger disk",
     )
 
 

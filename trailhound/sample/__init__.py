@@ -1,4 +1,4 @@
-"""A generator of believable, labelled CloudTrail trails.
+"""Generates realistic, labelled CloudTrail trails.
 
 >>> from pathlib import Path
 >>> from tempfile import mkdtemp

@@ -1,7 +1,7 @@
 """Who makes which call how often, and when: the tables of services, workloads and people together.
 
-Weights are events of 100,000 (before attacks). A call of a global service happens in the home
-region only, so there it weighs as much more as that region's share of events is less than one.
+Weights are events of 100,000 (before attacks). Calls of a global service are recorded in the home
+region only, so their weight there is divided by that region's share of events.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from trailhound.sample.sessions import Actor
 from trailhound.sample.shapes import GLOBAL_SOURCES, Shape
 
 TABLE_BITS = 16
-"""Tables are drawn from by this many random bits: no shares finer than 1 in 65,536."""
+"""Random bits for a draw from a table: shares are multiples of 1 in 65,536."""
 CLOCK_BITS = 12
 
 
 class Rhythm(Enum):
-    """How a kind of caller spreads over the day: weights of the 24 hours, UTC."""
+    """How the calls of a kind of caller are distributed over the day: weights of the 24 hours,
+    UTC."""
 
     STEADY = (10,) * 24
     OFFICE = (1, 1, 1, 1, 2, 3, 6, 14, 22, 26, 26, 24, 20, 24, 28, 28, 24, 18, 12, 8, 5, 4, 2, 1)
@@ -31,7 +32,7 @@ OFFICE_ACTORS = frozenset({Actor.PERSON, Actor.PORTAL, Actor.SAML, Actor.USER, A
                            Actor.ROOT})  # fmt: skip
 BUILD_ACTORS = frozenset({Actor.PIPELINE, Actor.WEB_IDENTITY})
 WEEKEND = {Rhythm.STEADY: 1.0, Rhythm.OFFICE: 0.12, Rhythm.BUILDS: 0.3}
-"""How much of a working day's calls a day of the weekend has."""
+"""Calls on a day of the weekend, relative to a working day."""
 
 
 class Activity(NamedTuple):
@@ -58,7 +59,7 @@ class Activity(NamedTuple):
 def reads(
     weight: float, actor: Actor, by: str, source: str, *names: str, **shape: object
 ) -> list[Activity]:
-    """Several reading calls of one source that share out a weight and look alike."""
+    """Several similar reading calls of one source that divide one weight."""
     each = weight / len(names)
     return [
         Activity(each, actor, by, Shape(source, name, **shape))  # type: ignore[arg-type]
@@ -69,7 +70,8 @@ def reads(
 def draw_table(
     activities: tuple[Activity, ...], home_share: float, *, home: bool, weekend: bool
 ) -> list[int]:
-    """Indices of `activities`, each as often as it is likely, to be drawn by `TABLE_BITS` bits."""
+    """Indices of `activities`, each as often as its probability requires, to be drawn by
+    `TABLE_BITS` bits."""
     weights = []
     for activity in activities:
         weight = activity.weight * (WEEKEND[activity.rhythm] if weekend else 1.0)
@@ -80,7 +82,8 @@ def draw_table(
 
 
 def clocks() -> dict[Rhythm, list[int]]:
-    """Minutes of the day by rhythm, each as often as it is likely, for `CLOCK_BITS` bits."""
+    """Minutes of the day by rhythm, each as often as its probability requires, for `CLOCK_BITS`
+    bits."""
     return {
         rhythm: _spread([hour for hour in rhythm.value for _ in range(60)], 1 << CLOCK_BITS)
         for rhythm in Rhythm
@@ -88,9 +91,9 @@ def clocks() -> dict[Rhythm, list[int]]:
 
 
 def _spread(weights: list[float] | list[int], size: int) -> list[int]:
-    """Each index as often in `size` places as its weight says; the remainders fall by a fixed lot.
+    """Each index as often in `size` places as its weight says.
 
-    Weights too small for a place of their own get one with the likelihood that they have.
+    Rounding is at a fixed random offset, so that a weight too small for a place may still get one.
     """
     total = sum(weights)
     table: list[int] = []

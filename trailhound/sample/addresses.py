@@ -2,7 +2,7 @@
 
 People get addresses of access providers that have held these ranges for years, so that a GeoIP
 database of any age shows the country; attackers get documentation addresses (RFC 5737, RFC 3849)
-and some of hosting providers and of countries where nobody of the estate works.
+and some of hosting providers and of countries where nobody in the organisation works.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ UTC_OFFSETS = {
 """Hours that each country's clocks are ahead of UTC in winter, by its largest zone."""
 
 PIPELINES = ("40.76.0.0/15", "52.168.0.0/16", "20.109.0.0/16")
-"""Where hosted build runners live."""
+"""Where hosted build runners run."""
 
 HOSTILE = ("185.220.101.0/24", "185.107.44.0/22", "95.24.0.0/14", "178.64.0.0/13", "14.160.0.0/12",
            "220.160.0.0/12", "2405:4800::/32", "105.112.0.0/14")  # fmt: skip
-"""Anonymising exits, hosting, and countries where nobody of the estate works."""
+"""Anonymising exits, hosting, and countries where nobody in the organisation works."""
 
 DOCUMENTATION = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
-"""RFC 5737 and RFC 3849: never anybody's."""
+"""RFC 5737 and RFC 3849: assigned to nobody."""
 
 CLOUD: dict[str, tuple[str, ...]] = {
     "us-east-1": ("3.208.0.0/13", "54.80.0.0/13"),
@@ -65,7 +65,7 @@ CLOUD: dict[str, tuple[str, ...]] = {
     "ca-central-1": ("3.96.0.0/15",),
     "sa-east-1": ("18.228.0.0/15",),
 }
-"""Public addresses of instances by region; others take us-east-1's."""
+"""Public addresses of instances by region; other regions use us-east-1's."""
 
 PRIVATE = ("10.0.0.0/12", "172.16.0.0/14")
 """What a VPC endpoint shows of its callers."""
@@ -73,7 +73,7 @@ PRIVATE = ("10.0.0.0/12", "172.16.0.0/14")
 
 @dataclass(frozen=True, slots=True)
 class Ranges:
-    """Networks to draw addresses from, each as likely as the next."""
+    """Networks to draw addresses from, all with the same probability."""
 
     networks: tuple[tuple[int, int, bool], ...]
     """First address, number of host bits, whether IPv6."""

@@ -77,7 +77,7 @@ ROBOT_AGENTS = (
     "rclone/v1.69.0",
 )
 
-# What gives an attacker's tools away: nobody of the estate uses these.
+# Signs of an attacker's tools: nobody in the organisation uses these.
 ATTACK_DISTRIBUTION = (
     "aws-cli/2.15.30 Python/3.11.8 Linux/6.6.9-amd64 exe/x86_64.kali.2024 prompt/off"
 )

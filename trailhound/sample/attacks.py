@@ -1,4 +1,4 @@
-"""The attacks hidden in a sample, as stories: who calls what, in which order, with which result.
+"""The attacks in a sample: who calls what, in which order, with which result.
 
 Techniques are those of MITRE ATT&CK for Enterprise (Cloud), by id.
 """
@@ -249,7 +249,8 @@ def _machines(kind: str, count: int) -> Json:
 
 
 def console_brute_force(at: Incident) -> None:
-    """Passwords tried at the sign-in page until one fits an account without a second factor."""
+    """Passwords are tried at the sign-in page until one works for an account without a second
+    factor."""
     address = at.documentation_address()
     first, victim = at.account.users[0], at.account.users[1]
     form = {

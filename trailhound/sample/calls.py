@@ -235,7 +235,7 @@ _EC2_FAULTS = {
 
 
 def ec2_reads(weight: float, actor: Actor, by: str, *names: str) -> list[Activity]:
-    """Reading calls of EC2 that share out a weight."""
+    """Reading calls of EC2 that divide one weight."""
     return [
         Activity(
             weight / len(names),
@@ -268,7 +268,7 @@ _IAM_FAULT = CallError(
 
 
 def iam_reads(weight: float, actor: Actor, by: str, *names: str) -> list[Activity]:
-    """Reading calls of IAM that share out a weight."""
+    """Reading calls of IAM that divide one weight."""
     return [
         Activity(
             weight / len(names),
@@ -310,7 +310,7 @@ LISTS: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
 
 
 def lists(weight: float, actor: Actor, by: str) -> list[Activity]:
-    """The inventory calls of many services, sharing out a weight."""
+    """The inventory calls of many services, which divide one weight."""
     each = weight / len(LISTS)
     slow = (CallError(0.03, "ThrottlingException", "Rate exceeded"),)
     return [
@@ -320,6 +320,6 @@ def lists(weight: float, actor: Actor, by: str) -> list[Activity]:
 
 
 def bucket_reads(weight: float, actor: Actor, by: str) -> list[Activity]:
-    """The reading calls on a bucket, sharing out a weight."""
+    """The reading calls on a bucket, which divide one weight."""
     each = weight / len(BUCKET_READS)
     return [Activity(each, actor, by, shape) for shape in BUCKET_READS]

@@ -1,7 +1,7 @@
 """The organisation whose trail it is: accounts, people, roles, and what they own.
 
-Everything is drawn once from the seed. How much of each there is grows with the number of events,
-slower than it, so that a large sample isn't a small one played over and over.
+Everything is drawn once from the seed. Their number grows with the number of events, but more
+slowly, so that a large sample does not repeat a small one.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _PERMISSION_SETS = ("AdministratorAccess", "PowerUserAccess", "ReadOnlyAccess", 
 
 SERVICE_ROLES = ("ec2", "lambda", "ecs-tasks", "states", "glue", "firehose", "codebuild", "events",
                  "backup", "monitoring.rds", "eks", "sagemaker", "apigateway", "ssm")  # fmt: skip
-"""Services that the estate has roles for."""
+"""Services that the organisation has roles for."""
 
 LINKED_ROLES = {
     "config": ("AWSServiceRoleForConfig", "AWSConfig-Describe"),
@@ -87,7 +87,7 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who works here, from `country`, at addresses of their own and of the company."""
+    """An employee in `country`, with addresses of their own and of the company."""
 
     name: str
     email: str
@@ -102,7 +102,8 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An IAM user with a long-lived key. A person's has a country, a robot's hasn't."""
+    """An IAM user with a long-lived key. A person's has a country, an automation user's has
+    none."""
 
     name: str
     id: str

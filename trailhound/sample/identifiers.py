@@ -10,7 +10,7 @@ _ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _PAIRS = [first + second for first in _BASE32 for second in _BASE32]
 _VERSION = bytes(0x40 | (byte & 0x0F) for byte in range(256))
 _VARIANT = bytes(0x80 | (byte & 0x3F) for byte in range(256))
-"""What RFC 9562 has the seventh and ninth byte of a version 4 UUID be."""
+"""The fixed bits of the seventh and ninth byte of a version 4 UUID (RFC 9562)."""
 
 
 def base32(rng: Random, prefix: str, length: int) -> str:
@@ -23,7 +23,7 @@ def base32(rng: Random, prefix: str, length: int) -> str:
 
 
 def base32_of(bits: int, length: int) -> str:
-    """So many base-32 characters, two from every ten bits, at most 26."""
+    """A number of base-32 characters, two from every ten bits, at most 26."""
     pairs = [_PAIRS[(bits >> shift) & 1023] for shift in range(0, 5 * length, 10)]
     return "".join(pairs)[:length]
 
@@ -45,12 +45,12 @@ def hexadecimal(rng: Random, length: int) -> str:
 
 
 def digits(rng: Random, length: int) -> str:
-    """Decimal digits, the first of them no zero: an account id."""
+    """Decimal digits, the first of them not zero: an account id."""
     return str(10 ** (length - 1) + int(rng.random() * 9 * 10 ** (length - 1)))
 
 
 def uuids(rng: Random, count: int) -> list[str]:
-    """So many version 4 UUIDs, written a column at a time: three times as fast as one by one.
+    """A number of version 4 UUIDs, written column by column: three times as fast as one by one.
 
     >>> [len(each) for each in uuids(Random(1), 2)]
     [36, 36]

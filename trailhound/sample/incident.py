@@ -1,4 +1,4 @@
-"""How an attack is told: step by step, each a record like any other, with its label beside."""
+"""Builds an attack step by step: each step is a record like any other, with a label."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ UNAUTHORIZED = "Client.UnauthorizedOperation"
 
 @dataclass(slots=True)
 class Incident:
-    """One attack under way: a clock that only goes forward, and what has been recorded so far.
+    """One attack: a clock that only advances, and the records so far.
 
     `bucket` says where it happens: all of it in one day, account and region, the home region.
-    `bulk` is how many objects it takes where it takes many.
+    `bulk` is the number of objects for steps that read many.
     """
 
     rng: Random
@@ -45,11 +45,12 @@ class Incident:
         return self.account.places[self.bucket.region]
 
     def documentation_address(self) -> str:
-        """An attacker's address that is nobody's (RFC 5737, RFC 3849)."""
+        """An attacker's address from the documentation ranges (RFC 5737, RFC 3849)."""
         return DOCUMENTATION_RANGES.draw(self.rng)
 
     def hostile_address(self) -> str:
-        """An attacker's address of hosting, an anonymiser, or a country new to the estate."""
+        """An attacker's address of a hosting provider, an anonymiser, or a country new to the
+        organisation."""
         return HOSTILE_RANGES.draw(self.rng)
 
     def key_session(self, user: User, address: str, agent: str) -> Session:
@@ -58,7 +59,7 @@ class Incident:
         return self._known(Session(identity, address, agent, user.arn, user.name))
 
     def new_user(self, name: str) -> User:
-        """A user that the attacker makes."""
+        """A user that the attacker creates."""
         rng = self.rng
         arn = f"arn:aws:iam::{self.account.id}:user/{name}"
         return User(name, base32(rng, "AIDA", 17), arn, base32(rng, "AKIA", 16), (), robot=False)
@@ -109,7 +110,7 @@ class Incident:
         return session
 
     def wait(self, low: int, high: int) -> None:
-        """Let so many seconds pass."""
+        """Advance the clock by a number of seconds."""
         self.second += low + int(self.rng.random() * (high - low + 1))
 
     def call(
@@ -127,7 +128,7 @@ class Incident:
         pause: tuple[int, int] = (20, 240),
         **shape: Any,
     ) -> None:
-        """One call, a pause after the one before. `shape` is what else `Shape` takes."""
+        """One call, after a pause. `shape` are further arguments of `Shape`."""
         self.wait(*pause)
         fault = None
         if error or message:
@@ -159,7 +160,7 @@ class Incident:
         self.steps.append(Step(event_id, name, time, tactic, technique, error or None))
 
     def label(self, name: str) -> AttackLabel:
-        """What `labels.json` says of it."""
+        """Its entry in `labels.json`."""
         techniques = dict.fromkeys(step.technique for step in self.steps)
         first = self.sessions[0]
         arns = dict.fromkeys(session.arn for session in self.sessions if session.arn)

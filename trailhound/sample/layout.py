@@ -1,4 +1,4 @@
-"""Where trail files lie and what they are called, as CloudTrail delivers them to S3."""
+"""Paths and names of trail files, as CloudTrail delivers them to S3."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from trailhound.sample.identifiers import alphanumeric
 from trailhound.sample.spec import SampleSpec
 
 PREFIX = "security/trails"
-"""What stands before `AWSLogs` in the prefixed layout."""
+"""What precedes `AWSLogs` in the prefixed layout."""
 _LEVEL = 1
 
 
 class Shelf:
     """Writes files into a folder laid out as a trail's bucket is, and counts them.
 
-    Files bear their delivery as modification time, so writing a sample again changes nothing for
-    a reader that tells files apart by size and time.
+    The time of delivery is a file's modification time, so writing a sample again changes nothing
+    for a reader that identifies files by size and time.
     """
 
     def __init__(self, directory: Path, spec: SampleSpec, estate: Estate) -> None:

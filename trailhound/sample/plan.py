@@ -10,10 +10,11 @@ from trailhound.sample.estate import Estate
 from trailhound.sample.spec import SampleSpec
 
 WEEKEND_WEIGHT = 0.9
-"""A weekend day's events to a working day's: services don't rest."""
+"""Events of a weekend day relative to a working day; most are of services."""
 
 _SIZES = (1, 2, 4, 7, 12, 20, 35, 50, 70, 90, 120, 160, 220, 300, 400, 700)
-"""Records a file when sizes vary, each as likely: many small files, most records in large ones."""
+"""Records in a file when sizes vary, all with the same probability: many small files, most records
+in large ones."""
 
 
 class Bucket(NamedTuple):

@@ -1,4 +1,4 @@
-"""The records of one day, account and region: ordinary life, one line of JSON an event."""
+"""The records of one day, account and region: ordinary activity, one line of JSON per event."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Recorder:
         self._bound: dict[tuple[str, str], list[Compiled | None]] = {}
 
     def write(self, bucket: Bucket, count: int) -> list[Record]:
-        """`count` records of ordinary life in the bucket, in order of time."""
+        """`count` records of ordinary activity in the bucket, in order of time."""
         account = self.estate.accounts[bucket.account]
         rng = Random(f"records {self.spec.seed} {account.id} {bucket.region} {bucket.day}")
         scene = scene_of(rng, self.estate, account, bucket, self.opaque)
@@ -157,7 +157,7 @@ class Recorder:
         return codes
 
     def _casts(self, count: int) -> list[list[Session | None]]:
-        """Empty seats for an hour's sessions, more where there is more to do."""
+        """Places for an hour's sessions, more in hours with more events."""
         return [[None] * (1 + int(count * seats)) for seats in self._seats]
 
     def _open(

@@ -1,4 +1,4 @@
-"""What AWS services do of themselves: four events of five of a real trail."""
+"""What AWS services do on their own: four of five events of a real trail."""
 
 from __future__ import annotations
 

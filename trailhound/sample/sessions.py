@@ -1,6 +1,6 @@
 """Who calls, for an hour: an identity as CloudTrail writes it, an address and a client.
 
-A session is made the first time somebody is seen in an hour, and lives until its end; so access
+A session is created with the first call in an hour, and lasts until its end; so access
 keys and creation times change hourly, as temporary credentials do.
 """
 
@@ -19,7 +19,7 @@ from trailhound.sample.identifiers import base32, hexadecimal, uuid
 
 
 class Actor(Enum):
-    """The kinds of caller. `tls` is said of those that come over the network."""
+    """The kinds of caller. `tls` is set for those that come over the network."""
 
     SERVICE = "an AWS service itself"
     SERVICE_ROLE = "an AWS service with its linked role in the account"
@@ -74,14 +74,14 @@ class Moment:
     hour: int
     opened: str
     ordinal: int
-    """Number of the day: who sticks to one address sticks to it for a day."""
+    """Number of the day: some callers keep one address for a day."""
 
 
 T = TypeVar("T")
 
 
 def pick(rng: Random, items: tuple[T, ...]) -> T:
-    """One of them, each as likely."""
+    """One of them, all with the same probability."""
     return items[int(rng.random() * len(items))]
 
 
@@ -137,7 +137,7 @@ def _service_role(at: Moment, service: str) -> Session:
 
 
 def _role_session(at: Moment, service: str) -> tuple[Role, str]:
-    """A role that the service may assume, and a session name in the service's own fashion."""
+    """A role that the service may assume, and a session name in the form the service uses."""
     role = pick(at.rng, at.account.service_roles.get(service) or at.account.roles)
     if role.service == "ec2":
         return role, pick(at.rng, at.account.places[at.region].instances)
@@ -210,7 +210,7 @@ def _web_identity(at: Moment, service: str) -> Session:
 
 
 def _at_work(at: Moment) -> Person:
-    """Somebody who is at work at this hour, nearly always: a few work at odd hours."""
+    """Usually a person who works at this hour; a few work at odd hours."""
     for _ in range(8):
         person = pick(at.rng, at.estate.people)
         if 7 <= (at.hour + person.offset) % 24 < 19:
@@ -356,4 +356,4 @@ OPEN: dict[Actor, Callable[[Moment, str], Session]] = {
     Actor.VISITOR: _visitor,
     Actor.ROOT: _root,
 }
-"""How each kind of caller opens a session with, or on account of, a service."""
+"""How each kind of caller opens a session with, or for, a service."""

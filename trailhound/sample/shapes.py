@@ -1,8 +1,8 @@
-"""What a call's record looks like, said once as data and compiled to a template.
+"""The form of a call's record, defined once as data and compiled to a template.
 
 A `Shape` holds `<name>` where a value differs from event to event; `"<#name>"` is a number or raw
 JSON. `compile_shape` turns it into text with `%s` and the list of slots to fill, so that an event
-costs a few look-ups and one formatting, never a `json.dumps`.
+costs a few look-ups and one formatting, and no `json.dumps`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Json = dict[str, Any] | None
 
 @dataclass(frozen=True, slots=True)
 class CallError:
-    """An error that a call may end in: `share` is of that call's events."""
+    """An error that a call may end with; `share` is the part of that call's events."""
 
     share: float
     code: str
@@ -47,7 +47,7 @@ class Shape:
     event_type: str = "AwsApiCall"
     faults: tuple[CallError, ...] = ()
     shared: bool = False
-    """Whether it has a `sharedEventID`, as calls have that concern two accounts."""
+    """Whether it has a `sharedEventID`, as calls that concern two accounts do."""
 
 
 VERSIONS = {"sts": "1.08", "signin": "1.08", "kms": "1.11", "s3": "1.11", "ec2": "1.10",
@@ -74,7 +74,8 @@ COMMON = ("#identity", "time", "address", "agent", "event_id", "request_id", "#e
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Compiled: `text` takes what `order` picks of the common values and those of `makers`."""
+    """Compiled: `text` is filled with what `order` picks from the common values and those of
+    `makers`."""
 
     text: str
     makers: tuple[Callable[[Scene], str], ...]

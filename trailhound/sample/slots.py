@@ -1,7 +1,7 @@
-"""What fills a template's slots: one small function a slot, looked up by its name.
+"""What fills a template's slots: one small function for each slot, found by its name.
 
-Each takes the scene of the event being written and returns text that needs no escaping in JSON
-(it may hold `é`, never a quote, a backslash or a control character).
+Each gets the scene of the event that is written and returns text that needs no escaping in JSON (it
+may contain `é`, never a quote, a backslash or a control character).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from trailhound.sample.sessions import Session, role_arn
 
 @dataclass(slots=True)
 class Scene:
-    """What is at hand while a record is written.
+    """The state while a record is written.
 
     `opaque` is base-64 text to cut tokens from; `second` is of the UTC day, `day` is `2025-03-03`
     and `day_text` `Mar 3, 2025`. `role` and `session_name` are what the event's own slots chose.
@@ -41,7 +41,7 @@ class Scene:
 
 
 def _from(items: Callable[[Scene], tuple[str, ...]]) -> Callable[[Scene], str]:
-    """A slot that takes one of a scene's texts."""
+    """A slot for one of a scene's texts."""
 
     def take(scene: Scene) -> str:
         pool = items(scene)
@@ -51,7 +51,7 @@ def _from(items: Callable[[Scene], tuple[str, ...]]) -> Callable[[Scene], str]:
 
 
 def _hex(length: int) -> Callable[[Scene], str]:
-    """A slot of so many hexadecimal digits."""
+    """A slot for a number of hexadecimal digits."""
     width, form = 4 * length, f"%0{length}x"
     return lambda scene: form % scene.bits(width)
 
@@ -62,7 +62,7 @@ def _number(low: int, high: int) -> Callable[[Scene], str]:
 
 
 def _opaque(length: int) -> Callable[[Scene], str]:
-    """A slot of so many characters of base 64."""
+    """A slot for a number of base-64 characters."""
 
     def cut(scene: Scene) -> str:
         at = int(scene.random() * (len(scene.opaque) - length))
@@ -114,7 +114,7 @@ _SESSION_PREFIX = {
 
 
 def _own_role(scene: Scene) -> str:
-    """The role a person or a pipeline steps into by the call itself."""
+    """The role that a person or a pipeline assumes by the call itself."""
     service = scene.session.service
     account = scene.account
     scene.role = account.saml_role if service == "saml" else account.deploy_role
@@ -206,4 +206,4 @@ LEADS = {
     "own_session": "own_role",
     "own_assumed": "own_role",
 }
-"""Slots that speak of what another chose, which is therefore filled first."""
+"""Slots that depend on what another chose, which is therefore filled first."""

@@ -1,4 +1,4 @@
-"""What a sample is asked to be, and what came of it."""
+"""The specification of a sample, and the summary of what was written."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ class SampleSpec:
     The records are the same on any machine and Python; the compressed bytes too, as long as the
     compressor (isal) is of the same version and for the same kind of processor.
 
-    `events` counts distinct events, attacks included. `start` is the first UTC day. Files lie, as
-    CloudTrail lays them, under the day on which they were delivered, three to eight minutes after
-    their last event: what happened just before midnight lies under the next day.
+    `events` counts distinct events, attacks included. `start` is the first UTC day. As with
+    CloudTrail, a file is in the folder of the day on which it was delivered, three to eight minutes
+    after its last event: events just before midnight are in the next day's folder.
     `events_per_file` of N puts whole files of exactly N into each day, account and region that gets
     any, so only the last file of each may be smaller; `None` gives the many small and few large
-    files of a real trail. `duplicates` is the share of events that a second file holds as well,
-    byte for byte. Global services (IAM, sign-in, Organizations) are recorded in us-east-1 where
-    that is among `regions`, else in the first of them.
+    files of a real trail. `duplicates` is the share of events that a second file contains too, byte
+    for byte. Global services (IAM, sign-in, Organizations) are recorded in us-east-1 where that is
+    among `regions`, else in the first of them.
 
     Who acts, as shares of all events (`activity.py` has each call's own): AWS services 79 %,
     `AWS Internal` 4 %, workloads 10.8 %, people 3 %, pipelines 2.2 %, IAM users and robots 0.8 %,
     anonymous readers of a public bucket 0.3 %, root 0.006 %.
 
-    Ordinary administration makes sensitive calls too. So many of 100,000 events, without attacks,
-    most of them by Terraform in a pipeline, the rest by people:
+    Ordinary administration makes sensitive calls too. Their numbers in 100,000 events, without
+    attacks, most of them by Terraform in a pipeline, the rest by people:
 
     ==================================================== ===========
     CreateRole, AttachRolePolicy, PutRolePolicy           8, 10, 7
@@ -54,7 +54,7 @@ class SampleSpec:
     ConsoleLogin by root                                  1.5
     ==================================================== ===========
 
-    Raises `UsageError` where a value makes no sense.
+    Raises `UsageError` for a value that is not valid.
     """
 
     events: int = 20_000
@@ -109,7 +109,7 @@ class SampleSpec:
         return "us-east-1" if "us-east-1" in self.regions else self.regions[0]
 
     def as_json(self) -> dict[str, Any]:
-        """The spec as JSON has it, to lie beside the labels."""
+        """The spec as JSON, written beside the labels."""
         return {**asdict(self), "start": self.start.isoformat(), "regions": list(self.regions)}
 
 
@@ -138,7 +138,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class AttackLabel:
-    """An attack hidden in the trail.
+    """An attack in the trail.
 
     `principal` is the ARN it begins with, `principals` all ARNs it acts under; `address` the
     address it begins from, `addresses` all of them. `techniques` are MITRE ATT&CK ids.

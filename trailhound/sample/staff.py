@@ -1,4 +1,4 @@
-"""What people do: sign in, look around, now and then change something. And root, and visitors."""
+"""What people do: sign in, look around, occasionally change something; also root, and visitors."""
 
 from __future__ import annotations
 

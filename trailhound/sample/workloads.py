@@ -1,4 +1,4 @@
-"""What the estate's own programs and pipelines do, Terraform's changes among it."""
+"""What the organisation's own programs and pipelines do, Terraform's changes included."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def create_role(weight: float, actor: Actor) -> Activity:
 
 
 def attach_role_policy(weight: float, actor: Actor) -> Activity:
-    """`AttachRolePolicy` of a policy of the estate's own."""
+    """`AttachRolePolicy` of one of the organisation's own policies."""
     request: dict[str, object] = {"roleName": "<any_role>", "policyArn": _POLICY_ARN}
     return change(weight, actor, "iam", "AttachRolePolicy", request)
 

@@ -21,9 +21,9 @@ from trailhound.sample.spec import AttackLabel, SampleSpec, SampleSummary
 
 LABELS = "labels.json"
 _ROOM = 0.5
-"""How much of a day, account and region an attack may take up."""
+"""The largest share of a day's events, in an account and region, that an attack may have."""
 _BULK = 150
-"""Most objects that an attack takes."""
+"""The most objects that an attack reads."""
 _EVENTS_PER_BULK = 160
 
 
@@ -32,9 +32,9 @@ def write_sample(
 ) -> SampleSummary:
     """Write the sample of a spec into a folder, and its labels beside `AWSLogs` as `labels.json`.
 
-    `progress` is called after each file with the number of records in it. A folder that holds the
-    same sample is written over with the same bytes; raises `UsageError` where it holds anything
-    else, or can't be written to.
+    `progress` is called after each file with the number of records in it. A folder that contains
+    the same sample is overwritten with the same bytes; raises `UsageError` where it contains
+    anything else, or cannot be written.
 
     >>> from tempfile import mkdtemp
     >>> summary = write_sample(Path(mkdtemp()) / "trail", SampleSpec(events=10))
@@ -91,8 +91,8 @@ def _hide_attacks(
 ) -> tuple[dict[Bucket, list[Record]], tuple[AttackLabel, ...], tuple[str, ...]]:
     """Records of attacks by bucket, their labels, and the names of those without room.
 
-    Each goes to the first day and account, from a place of its own in their order, whose quota
-    leaves it room.
+    Each goes to the first day and account, counted from its own place in their order, whose quota
+    has room for it.
     """
     hidden: dict[Bucket, list[Record]] = {}
     labels: list[AttackLabel] = []
@@ -130,7 +130,7 @@ def _duplicates(spec: SampleSpec, planned: dict[Bucket, int]) -> dict[Bucket, in
 
 
 def _sample(rng: Random, lines: list[Record], count: int) -> list[Record]:
-    """So many of the lines, none of them twice."""
+    """A number of the lines, none of them twice."""
     lines = list(lines)
     count = min(count, len(lines))
     for place in range(count):
@@ -148,7 +148,7 @@ def _delivered(bucket: Bucket, second: int, rng: Random) -> datetime:
 def _claim(
     directory: Path, spec: SampleSpec, labels: tuple[AttackLabel, ...], dropped: tuple[str, ...]
 ) -> None:
-    """Make the folder this sample's: the labels are there before the first file is."""
+    """Claim the folder for this sample: the labels are written before the first file."""
     document: dict[str, Any] = {
         "spec": spec.as_json(),
         "attacks": [label.as_json() for label in labels],

@@ -1,6 +1,7 @@
 """Which alerts there are of one rule about one group, and the time that each covers.
 
-One document a rule and group, so that two writers can't both decide that there is no alert yet.
+One document for each rule and group, so that two writers cannot both decide that there is no alert
+yet.
 `detections.alerts` decides about groups; this module stores them.
 """
 
@@ -101,7 +102,7 @@ class AlertGroups:
     def removed_until(self) -> datetime | None:
         """Groups whose alerts all ended before then may have been removed; None: none ever were.
 
-        Of a group that is not there, such alerts are searched for.
+        For a group that does not exist, such alerts are searched.
         """
         found = self._removals.get([_REMOVED]).get(_REMOVED)
         return found.until if found else None
@@ -109,7 +110,7 @@ class AlertGroups:
     def remove_before(self, until: datetime) -> int:
         """Remove the groups whose alerts all ended before a time; how many there were.
 
-        The time is noted first, so that no writer takes a group that is gone for one without
+        The time is written first, so that no writer mistakes a removed group for one without
         alerts.
         """
         clauses: list[dict[str, Any]] = [

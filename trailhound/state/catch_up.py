@@ -1,4 +1,4 @@
-"""The repair of an installation whose scheduled rules could not run for a while.
+"""The span that scheduled rules have to repeat after an upgrade.
 
 The last release switched all scheduled rules off where a daemon polled a bucket. `init` finds that
 and writes this document; the rules then run over all that was ingested meanwhile, and each channel
@@ -20,12 +20,12 @@ from trailhound.state.document import StateDocument
 from trailhound.state.store import StateStore
 
 SCHEDULED_RULES = "scheduled-rules"
-"""The name of the repair of a daemon of the last release that polled a bucket."""
+"""The name of the catch-up after a daemon of the last release polled a bucket."""
 
 
 class CatchUp(StateDocument, frozen=True, kw_only=True):
     """Times are UTC. A rule without a checkpoint begins at `since`, when the first event was
-    ingested (None: there was no event). What was ingested before `until` belongs to the repair;
+    ingested (None: there was no event). What was ingested before `until` belongs to the catch-up;
     None until the first daemon begins with it. `done` once every rule has caught up.
     `notified` names the channels that have their digest.
     """
@@ -60,33 +60,33 @@ class CatchUp(StateDocument, frozen=True, kw_only=True):
         return made
 
     def covers(self, moment: datetime) -> bool:
-        """Whether what was ingested at a moment belongs to the repair."""
+        """Whether what was ingested at a moment belongs to the catch-up."""
         return not self.done and (self.until is None or moment < self.until)
 
 
 class CatchUps:
-    """The repairs of a namespace. Raises opensearch-py's exceptions, `RequestFailedError`."""
+    """The catch-ups of a namespace. Raises opensearch-py's exceptions, `RequestFailedError`."""
 
     def __init__(self, client: OpenSearch, settings: Settings) -> None:
         self._store = StateStore(client, settings, CatchUp)
 
     def get(self, name: str) -> CatchUp | None:
-        """As last written; None where there was nothing to repair."""
+        """As last written; None where there is nothing to catch up on."""
         return self._store.get([name]).get(name)
 
-    def begin(self, repair: CatchUp) -> bool:
-        """Write a repair that is not there yet; whether it was not."""
+    def begin(self, catch_up: CatchUp) -> bool:
+        """Write a catch-up unless one of its name exists; whether it was written."""
         try:
             self._store.client.index(
                 index=self._store.index,
-                id=repair.identifier,
-                body=repair.document(),
+                id=catch_up.identifier,
+                body=catch_up.document(),
                 params={"op_type": "create"},
             )
         except ConflictError:
             return False
         return True
 
-    def revise(self, repair: CatchUp, change: Callable[[CatchUp], CatchUp]) -> CatchUp:
-        """Change one, whoever else writes to it."""
-        return self._store.revise(repair, change)
+    def revise(self, catch_up: CatchUp, change: Callable[[CatchUp], CatchUp]) -> CatchUp:
+        """Change one; repeated where another writer was faster."""
+        return self._store.revise(catch_up, change)

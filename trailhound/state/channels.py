@@ -14,7 +14,7 @@ from trailhound.state.store import StateStore
 
 class ChannelState(StateDocument, frozen=True, kw_only=True):
     """`sent` messages in the minute `minute` (counted since 1970), and the minute in which the last
-    `digest` was sent; alerts that wait; when it last took one, and its last error (ISO 8601 in
+    `digest` was sent; alerts that wait; when it last accepted one, and its last error (ISO 8601 in
     UTC, empty where there was none)."""
 
     kind: ClassVar[str] = "channel"
@@ -46,5 +46,5 @@ class Channels:
         return {each.name: each for each in self._store.all()}
 
     def revise(self, name: str, change: Callable[[ChannelState], ChannelState]) -> None:
-        """Change one, whoever else writes to it."""
+        """Change one; repeated where another writer was faster."""
         self._store.revise(ChannelState(name=name), change)

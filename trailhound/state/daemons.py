@@ -22,7 +22,7 @@ _MARKS = frozenset({"kind", "state"})
 
 
 class DaemonState(StateDocument, frozen=True, kw_only=True):
-    """One daemon. `report` is what it says of itself, in plain values, as `status` prints it."""
+    """One daemon. `report` is its own status, in plain values, as `status` prints it."""
 
     kind: ClassVar[str] = "daemon"
     id_prefix: ClassVar[str] = "daemon-"
@@ -67,7 +67,7 @@ class Daemons:
         self._store.write([daemon])
 
     def deregister(self, identifier: str) -> None:
-        """Remove it; nothing where it is not there."""
+        """Remove it, if it exists."""
         self._store.delete([identifier])
 
     def active(self, now: datetime | None = None) -> list[DaemonState]:

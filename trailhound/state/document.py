@@ -35,7 +35,7 @@ class StateDocument(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        """What names the document among those of its kind."""
+        """The document's name, unique in its kind."""
         raise NotImplementedError
 
     @property

@@ -1,7 +1,7 @@
 """A lease that a single process of many holds, in one document of the ledger index.
 
 No clock of another machine is trusted. A contender takes over a lease that it has seen unchanged
-for its whole time by the contender's monotonic clock; a holder that could not renew gives up
+for its whole time by the contender's monotonic clock; a holder that could not renew it stops
 earlier than that by its own. Writes are guarded by `if_seq_no` and `if_primary_term`.
 """
 
@@ -21,7 +21,7 @@ from trailhound.threads import SupervisedThread
 
 LOG = logging.getLogger("trailhound.lease")
 _MARGIN = 0.2
-"""Of the lease's time: the holder stops so much earlier than another starts."""
+"""Part of the lease's time: the holder stops this much earlier than another starts."""
 
 
 class LeaseState(StateDocument, frozen=True, kw_only=True):
@@ -86,7 +86,7 @@ class Lease:
         self._thread.start()
 
     def stop(self) -> None:
-        """Give it up, so that another takes it at once."""
+        """Release it, so that another process gets it at once."""
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join(self._seconds)
@@ -95,7 +95,7 @@ class Lease:
             try:
                 self._write(self._seen, owner="", term=self._term)
             except OpenSearchException as error:
-                LOG.warning("the lease %s could not be given up: %s", self._name, error)
+                LOG.warning("the lease %s could not be released: %s", self._name, error)
 
     def _keep(self) -> None:
         while not self._ended.is_set():
@@ -108,7 +108,7 @@ class Lease:
             self._ended.wait(self._seconds / 6)
 
     def _turn(self) -> None:
-        """Renew it if held; take it if it is free, or was not renewed for too long."""
+        """Renew it if held; acquire it if it is free, or was not renewed for too long."""
         before = self._seen
         now = self._look()
         if now is None:

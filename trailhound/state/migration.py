@@ -1,7 +1,7 @@
 """Ledger documents of the last release, upgraded to the present form.
 
 Each document is read as its class reads it and written back with its `kind`, guarded by its
-version: whoever writes to it meanwhile wins, and it is looked at again. A checkpoint gets an `_id`
+version: a document that was changed meanwhile is kept and read again. A checkpoint gets an `_id`
 of its kind, and the old document is deleted only when the new one exists. So the next run completes
 one that was interrupted, and a run over present documents changes nothing.
 """
@@ -51,9 +51,9 @@ class Migrated:
         return sum(self.kinds.values())
 
 
-def begin_repair(client: OpenSearch, settings: Settings) -> CatchUp | None:
-    """Where the last release polled a bucket, no scheduled rule could run: note it, before the
-    documents that show it are changed. The repair if it was not noted before.
+def begin_catch_up(client: OpenSearch, settings: Settings) -> CatchUp | None:
+    """Where the last release polled a bucket, no scheduled rule could run: record it, before the
+    documents that show it are changed. The catch-up if it was not noted before.
 
     A rule that never ran begins with the first event that was ever ingested.
     """
@@ -61,10 +61,10 @@ def begin_repair(client: OpenSearch, settings: Settings) -> CatchUp | None:
     reader = IndexReader(client, Names(settings.prefix).ledger)
     if not reader.count({"bool": {"filter": [legacy, _WITHOUT_KIND]}}):
         return None
-    repair = CatchUp(
+    catch_up = CatchUp(
         name=SCHEDULED_RULES, since=_first_ingested(client, settings), found_at=datetime.now(UTC)
     )
-    return repair if CatchUps(client, settings).begin(repair) else None
+    return catch_up if CatchUps(client, settings).begin(catch_up) else None
 
 
 def _first_ingested(client: OpenSearch, settings: Settings) -> datetime | None:
@@ -90,7 +90,7 @@ def migrate(client: OpenSearch, settings: Settings) -> Migrated:
             if not overtaken:
                 break
         else:
-            LOG.warning("%s documents of the kind %s are written all the time", index, kind.kind)
+            LOG.warning("%s documents of the kind %s keep changing", index, kind.kind)
     return made
 
 
@@ -126,8 +126,8 @@ def _move(
     moved: list[tuple[Hit, StateDocument]],
     made: Migrated,
 ) -> int:
-    """Give documents the `_id`s of their kind. One that is there already is of today's release, and
-    stays, unless it is a feed's, which the later one of two says better."""
+    """Give documents the `_id`s of their kind. One that exists already is of this release, and
+    stays; of a feed's two checkpoints the later one stays."""
     if not moved:
         return 0
     index = Names(settings.prefix).ledger
@@ -156,7 +156,7 @@ def _parsed(
 def _parts(
     documents: Iterable[tuple[Hit, StateDocument]],
 ) -> Iterator[list[tuple[Hit, StateDocument]]]:
-    """Parts of a size that one request takes."""
+    """Parts of the size of one request."""
     part: list[tuple[Hit, StateDocument]] = []
     size = 0
     for hit, document in documents:

@@ -1,6 +1,6 @@
 """The objects of all trails, one document each: what was read of it, by which criteria, and how.
 
-An object is `claimed` by a worker, then `done` or `failed`; `released` is a claim given up. An
+An object is `claimed` by a worker, then `done` or `failed`; `released` is a released claim. An
 object that holds no CloudTrail events, by its content, is `skipped`, with the reason.
 """
 
@@ -21,7 +21,7 @@ MOST_CRITERIA = 32
 
 
 class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """By what the records of an object were chosen. Without any field: all records are in.
+    """How the records of an object were selected. Without any field: all records.
 
     `since` and `until` are UTC days (`YYYY-MM-DD`, inclusive), `accounts` and `regions` sorted
     names; empty means no limit. `filter` is the hash of the setting `filter:`, `oldest` the first
@@ -41,7 +41,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self == EVERYTHING
 
     def covers(self, other: Criteria) -> bool:
-        """Whether whoever chose by these has chosen every record that `other` chooses.
+        """Whether these select every record that `other` selects.
 
         >>> Criteria(until="2025-03-03").covers(Criteria(since="2025-03-03"))
         False
@@ -131,8 +131,8 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
 
     @classmethod
     def upgraded(cls, source: Mapping[str, Any]) -> Mapping[str, Any]:
-        """An entry of the last release does not say by what it was filtered: one that was counts
-        as read by no criteria, one that was not as read whole."""
+        """An entry of the last release does not name its filter: one with filtered records counts
+        as read by no criteria, one without as read whole."""
         if "kind" in source:
             return source
         known = {name: value for name, value in source.items() if value is not None}
@@ -144,7 +144,7 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
         return {"terms": {"state": ["claimed", "done", "failed", "released"]}}
 
     def is_done_for(self, etag: str, wanted: Criteria) -> bool:
-        """Whether an object of this content needs no reading to have what `wanted` chooses."""
+        """Whether all that `wanted` selects was read from an object with this content."""
         return self.etag == etag and (
             self.state == "skipped" or any(each.covers(wanted) for each in self.covered)
         )
@@ -159,7 +159,7 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
 
     @classmethod
     def release(cls) -> dict[str, Any]:
-        """The fields to set where a claim is given up."""
+        """The fields to set where a claim is released."""
         return {"state": "released", "worker": "", "token": ""}
 
     def finished(self, **fields: Any) -> Self:
@@ -167,7 +167,7 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, worker="", **fields)
 
     def retried(self, *, indexed: int, duplicates: int) -> Self:
-        """With so many of its dead letters indexed meanwhile, or found to be duplicates."""
+        """With a number of its dead letters indexed meanwhile, or found to be duplicates."""
         return msgspec.structs.replace(
             self,
             indexed=self.indexed + indexed,

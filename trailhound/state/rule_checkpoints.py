@@ -23,8 +23,8 @@ _LONGEST = 480
 
 class RuleCheckpoint(StateDocument, frozen=True):
     """How far a rule has run. Times are UTC; `ran_at` is when its last run began; `failures` counts
-    since the last success. An `inactive` rule is not in force; if it is activated again, it
-    continues from here."""
+    since the last success. An `inactive` rule does not run; if it is activated again, it continues
+    from here."""
 
     kind: ClassVar[str] = "rule_checkpoint"
     id_prefix: ClassVar[str] = "rule-checkpoint-"
@@ -41,7 +41,7 @@ class RuleCheckpoint(StateDocument, frozen=True):
 
     @property
     def key(self) -> str:
-        """A rule's id, as long as an `_id` may be that long (512 bytes)."""
+        """A rule's id, or its hash where it is longer than an `_id` may be (512 bytes)."""
         raw = self.rule_id.encode("utf-8", "surrogatepass")
         return self.rule_id if len(raw) <= _LONGEST else hashlib.sha256(raw).hexdigest()
 

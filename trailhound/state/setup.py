@@ -10,22 +10,22 @@ from trailhound.cluster import templates
 from trailhound.cluster.templates import Change, Names
 from trailhound.settings import Settings
 from trailhound.state.housekeeping import remove_stale
-from trailhound.state.migration import begin_repair, migrate
+from trailhound.state.migration import begin_catch_up, migrate
 
 
 def init_namespace(client: OpenSearch, settings: Settings) -> list[Change]:
     """Create or upgrade everything of a namespace; idempotent, and safe to interrupt.
 
-    Raises `ForeignTemplateError` where a name of ours is taken by something that isn't ours,
+    Raises `ForeignTemplateError` where one of Trailhound's names is taken by something else,
     `ClusterError`, and opensearch-py's exceptions.
     """
     # Before the templates: until they exist no daemon of this release starts; one would give rules
     # that never ran checkpoints of now.
-    repair = begin_repair(client, settings)
+    catch_up = begin_catch_up(client, settings)
     changes = templates.init(client, settings)
     ledger = Names(settings.prefix).ledger
-    if repair is not None:
-        what = f"`run --poll` had switched off the scheduled rules: {repair.describe()}"
+    if catch_up is not None:
+        what = f"`run --poll` had switched off the scheduled rules: {catch_up.describe()}"
         changes.append(Change(ledger, "upgraded", what))
     made = migrate(client, settings)
     if made.total:

@@ -49,7 +49,7 @@ class StateStore(Generic[Doc]):
         }
 
     def all(self, *clauses: Query) -> Iterator[Doc]:
-        """Every document that matches all the clauses, those written a moment ago included.
+        """Every document that matches all the clauses, the latest writes included.
 
         None where there is no ledger index yet. A document that does not have the fields of its
         kind is left out, and named in the log.
@@ -73,11 +73,11 @@ class StateStore(Generic[Doc]):
             yield each, False
 
     def write(self, documents: Iterable[Doc]) -> None:
-        """Set these, over whatever there is."""
+        """Write these, replacing what exists."""
         write(self.client, self.index, documents)
 
     def delete(self, keys: Iterable[str]) -> int:
-        """Remove those that exist; how many did."""
+        """Remove those that exist; returns their number."""
         return delete(self.client, self.index, [self.kind.id_prefix + key for key in keys])
 
     def revise(self, start: Doc, change: Callable[[Doc], Doc]) -> Doc:
@@ -136,7 +136,7 @@ def pages(
 ) -> Iterator[Hit]:
     """Every document that matches all the clauses, at one point in time, the latest write included.
 
-    Nothing where the index does not exist. `fields` names what of the source is wanted.
+    Nothing where the index does not exist. `fields` limits the source.
     """
     reader = IndexReader(client, index, hits_page=PAGE)
     request: dict[str, Any] = {"seq_no_primary_term": True}
@@ -159,7 +159,7 @@ def write(client: OpenSearch, index: str, documents: Iterable[StateDocument]) ->
 
 
 def delete(client: OpenSearch, index: str, identifiers: Iterable[str]) -> int:
-    """Remove documents; how many there were."""
+    """Remove documents; returns how many existed."""
     waiting, gone = iter(identifiers), 0
     while part := list(islice(waiting, WRITTEN_AT_ONCE)):
         reply = bulk(client, index, [{"delete": {"_id": each}} for each in part], allowed={404})
@@ -168,7 +168,7 @@ def delete(client: OpenSearch, index: str, identifiers: Iterable[str]) -> int:
 
 
 def delete_hits(client: OpenSearch, index: str, hits: Iterable[Hit]) -> int:
-    """Remove documents that were found and not changed since; how many these were."""
+    """Remove documents that were not changed since they were found; returns their number."""
     waiting, gone = iter(hits), 0
     while part := list(islice(waiting, WRITTEN_AT_ONCE)):
         lines = [{"delete": {"_id": hit.identifier, **hit.guard}} for hit in part]
@@ -184,8 +184,8 @@ def bulk(
     *,
     allowed: frozenset[int] | set[int] = frozenset(),
 ) -> list[dict[str, Any]]:
-    """Send actions; the answer for each. Raises `RequestFailedError` for the first one refused,
-    but for those of a status that is `allowed`."""
+    """Send actions; the answer for each. Raises `RequestFailedError` for the first refused one
+    whose status is not `allowed`."""
     if not lines:
         return []
     reply = client.bulk(

@@ -12,7 +12,7 @@ from trailhound.state.document import StateDocument
 
 
 class WorkerState(StateDocument, frozen=True, kw_only=True):
-    """One worker. `host` and `boot` say whether `pid` is one of a machine."""
+    """One worker. `host` and `boot` identify the machine of `pid`."""
 
     kind: ClassVar[str] = "worker"
     id_prefix: ClassVar[str] = "worker-"

@@ -25,7 +25,7 @@ def said(settings: Settings) -> list[str]:
     [
         ("missing.txt", None, "No such file"),
         ("broken.json", '{"objects": [', "broken JSON"),
-        ("other.json", '{"a": 1}', "no STIX 2 bundle"),
+        ("other.json", '{"a": 1}', "not a STIX 2 bundle"),
         ("empty.txt", "# nothing yet\n", "holds no entry"),
         ("page.txt", "<html>\n<body>\n", "2 of 2 entries are not recognised"),
         ("partly.txt", "203.0.113.7\n0.0.0.0/0\n", "line 2 ('0.0.0.0/0')"),

@@ -80,7 +80,7 @@ REPLIES: list[tuple[TransportError, type[ClusterError], str, str]] = [
         ),
         ClusterBlockedError,
         "disk is too full",
-        "free some disk",
+        "free disk space",
     ),
     (
         _reply(

@@ -1,8 +1,8 @@
-"""The long tail of a trail: hundreds of calls of dozens of services, each now and then.
+"""The long tail of a trail: hundreds of calls of dozens of services, each of them rare.
 
-A real trail's frequent calls are few, but its field paths are many: every service has parameters
-of its own, and gives the same name a kind of its own (`filter` text here and an object there,
-`tags` a list or a map). It is this tail that a dynamic mapping of the fields stumbles over.
+A real trail's frequent calls are few, but its field paths are many: every service has its own
+parameters, and the same name has different types (`filter` is text here and an object there, `tags`
+a list or a map). A dynamic mapping fails on this tail.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from trailhound.sample.tail.call import ranked
 
 
 def _mixed(*areas: tuple[Shape, ...]) -> tuple[Shape, ...]:
-    """Areas' calls in turns, so that none of them ranks behind another."""
+    """The areas' calls in turns, so that no area ranks below another."""
     longest = max(len(area) for area in areas)
     return tuple(area[place] for place in range(longest) for area in areas if place < len(area))
 

@@ -1,4 +1,4 @@
-"""One call of the long tail, and how a caller's calls share out its events."""
+"""One call of the long tail, and how a caller's events are divided among its calls."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CHANGE_FAULTS = (
     CallError(0.01, "ConflictException", "Another operation on the resource is in progress."),
 )
 _FLATTEN = 3
-"""Added to a call's rank: without it the first would have most, the last next to nothing."""
+"""Added to a call's rank: without it the first would have nearly all events."""
 
 
 def call(
@@ -33,7 +33,7 @@ def call(
     additional: Fields | None = None,
     data: bool = False,
 ) -> Shape:
-    """A call as CloudTrail records it: whether it reads is told by its name, as errors are.
+    """A call as CloudTrail records it: its name shows whether it reads, and how it fails.
 
     Reading calls leave `responseElements` null, so they have none here either.
     """
@@ -51,12 +51,12 @@ def call(
 
 
 def event(source: str, name: str, details: Fields) -> Shape:
-    """What a service says of its own accord, in `serviceEventDetails`."""
+    """An event that a service itself records, in `serviceEventDetails`."""
     return Shape(source, name, details=details, read_only=False, event_type="AwsServiceEvent")
 
 
 def ranked(weight: float, actor: Actor, by: str, shapes: tuple[Shape, ...]) -> list[Activity]:
-    """Calls that share out a weight by their rank: each less frequent than the one before.
+    """Calls that divide one weight by their rank: each is less frequent than the one before.
 
     >>> two = (call("eks", "ListClusters"), call("ecs", "ListClusters"))
     >>> [each.weight for each in ranked(7.0, Actor.PERSON, "console", two)]

@@ -180,7 +180,7 @@ def test_apprise_that_is_refused_is_a_failure_without_a_secret() -> None:
         send(channel("apprise", url=f"json://127.0.0.1:{receiver.port}/{SECRET}"))
     assert receiver.received
     assert SECRET not in f"{caught.value!r}{caught.value.hint}{caught.value.__cause__}"
-    with pytest.raises(SettingsError, match="no kind that apprise knows") as unknown:
+    with pytest.raises(SettingsError, match="does not recognise its url") as unknown:
         send(channel("apprise", url=f"pigeon://{SECRET}"))
     assert SECRET not in f"{unknown.value!r}{unknown.value.hint}"
 
