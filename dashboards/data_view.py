@@ -70,7 +70,8 @@ class DataView:
                 name,
                 _TYPES[mapping["type"]],
                 mapping["type"],
-                searchable=mapping.get("index", True),
+                # Doc values are searched too, where there is no index.
+                searchable=mapping.get("index", True) or mapping.get("doc_values", True),
                 aggregatable=mapping["type"] != "text" and mapping.get("doc_values", True),
             )
             for name, mapping in self.mapped()

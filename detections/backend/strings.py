@@ -20,6 +20,7 @@ from detections.backend.fields import Field
 from detections.backend.lucene import LONGEST, common_starts, literal, packed
 from detections.compiled import Query
 from detections.matcher.wildcards import ANY_CHARACTER, ANY_RUN
+from trailhound.cluster.mappings import DOC_VALUES_ONLY
 
 FEW = 8
 """Up to this number, each string is a clause, which is readable; more are packed together."""
@@ -190,6 +191,9 @@ def _readable(field: Field, pattern: Pattern) -> Clause:
         query: Query = {"term": {field.path: {"value": pattern.text, **body}}}
     elif len(pattern.wildcard()) > LONGEST or pattern.too_complex():
         return Clause.approximate(_start(field, [pattern.prefix[: LONGEST // 5]], pattern.fold))
+    elif field.path in DOC_VALUES_ONLY and pattern.fold:
+        # There a wildcard without regard to case finds nothing on OpenSearch (tried on 2.19, 3.8).
+        query = regexp(field, pattern.regexp())
     else:
         query = {"wildcard": {field.path: {"value": pattern.wildcard(), **body}}}
     return Clause.exactly(query) if pattern.exact else Clause.approximate(query)

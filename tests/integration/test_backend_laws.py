@@ -85,6 +85,7 @@ def _event(dice: random.Random) -> dict[str, Any]:
         "eventName": dice.choice(["CreateUser", "createuser", "DeleteUser", "GetObject"]),
         "sourceIPAddress": dice.choice(ADDRESSES),
         "userAgent": dice.choice([*WORDS, LONG]),
+        "requestID": dice.choice([*WORDS, None, 5]),
         "readOnly": dice.choice([True, False, "true", None]),
         "requestParameters": dice.choice(
             [None, {key: _value(dice) for key in KEYS if dice.random() < 0.6}]
@@ -120,6 +121,8 @@ FIELDS = st.sampled_from(
         "risk_score",
         "eventVersion",
         "sharedEventID",
+        "requestID",
+        "eventTime",
         "source.ip",
         "sourceIPAddress",
     ]

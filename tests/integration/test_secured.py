@@ -118,7 +118,7 @@ OPERATIONS: dict[str, Callable[[OpenSearch], Any]] = {
     ),
     "create a day": lambda client: client.indices.create(index=DAY),
     "mapping": lambda client: client.indices.put_mapping(
-        index=DAY, body=templates.mapping("events")
+        index=DAY, body=templates.mapping("events", SETTINGS)
     ),
     "marks": lambda client: templates.marks(client, f"{NAMESPACE}-cloudtrail-*"),
     "bulk": _bulk,

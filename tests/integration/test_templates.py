@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from opensearchpy import OpenSearch
 
+from detections.events.index import ORDER
 from ingest.backfill.backfill import Backfill
 from ingest.bulk.days import Days, shard_room
 from ingest.objects import Selection
@@ -35,6 +36,7 @@ from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.templates import Change, Names
 from trailhound.errors import ClusterBlockedError, ForeignTemplateError
 from trailhound.settings import Settings
+from trailhound.settings.cluster import IndexedField
 
 KINDS: tuple[templates.Kind, ...] = ("events", "ledger", "deadletter", "alerts")
 
@@ -147,6 +149,55 @@ def test_an_older_version_is_upgraded_in_place(
     assert "risk_reasons" in mapped(client, day)
     assert set(actions(templates.init(client, settings)).values()) == {"unchanged"}
     assert backfill(settings, trail, force=True).counts.indexed == 100
+
+
+def test_a_day_with_more_search_indices_stays_beside_the_new(
+    each_engine: str, namespace: str, tmp_path: Path, trail: Path
+) -> None:
+    """An index keeps the parameters of its fields and its order: only new days get others."""
+    settings = own_settings(each_engine, namespace, tmp_path / "home")
+    before = {"indexed": list(mappings.DOC_VALUES_ONLY), "sort": []}
+    earlier = settings.model_copy(update={"index": settings.index.model_copy(update=before)})
+    client = prepared(earlier)
+    names = Names(settings.prefix)
+    old, new = names.day("2025.03.01"), names.day("2025.03.02")
+    client.indices.create(index=old)
+    changed = actions(templates.init(client, settings))
+    assert changed.pop(names.template("events")) == "upgraded"
+    assert changed.pop(old) == "upgraded"
+    assert set(changed.values()) == {"unchanged"}
+    assert backfill(settings, trail).counts.indexed == 200
+    assert set(actions(templates.init(client, settings)).values()) == {"unchanged"}
+    assert "index" not in mapped(client, old)["eventID"]
+    assert mapped(client, new)["eventID"]["index"] is False
+    order = client.indices.get_settings(index=names.days, flat_settings=True)
+    assert "index.sort.field" not in order[old]["settings"]
+    assert order[new]["settings"]["index.sort.field"] == settings.index.sort
+    for name, source in documents(client, settings).items():
+        for field in ("eventID", "eventTime"):
+            query = {
+                "bool": {"filter": [{"term": {field: source[field]}}, {"ids": {"values": [name]}}]}
+            }
+            assert client.count(index=names.alias, body={"query": query})["count"] == 1, field
+    body = {
+        "size": 200,
+        "sort": ["@timestamp", *ORDER],
+        "aggs": {"ids": {"cardinality": {"field": "eventID"}}},
+    }
+    found = client.search(index=names.alias, body=body)
+    assert len(found["hits"]["hits"]) == found["aggregations"]["ids"]["value"] == 200
+
+
+def test_a_setting_gives_search_indices_back(settings: Settings) -> None:
+    index = settings.index.model_copy(update={"indexed": ["eventID"]})
+    client = prepared(settings.model_copy(update={"index": index}))
+    client.indices.create(index=(day := Names(settings.prefix).day("2025.03.01")))
+    assert mapped(client, day)["eventID"] == {"type": "keyword"}
+    assert mapped(client, day)["requestID"] == {"type": "keyword", "index": False}
+
+
+def test_the_settings_name_what_the_mapping_leaves_out() -> None:
+    assert get_args(IndexedField) == mappings.DOC_VALUES_ONLY
 
 
 def mapped(client: OpenSearch, index: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ as a keyword, and the free-form objects as `flat_object`. The added half is the 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from enrich.resources import LEAVES
@@ -195,8 +196,45 @@ ADDED: Mapping = {
 }
 """What Trailhound adds. A record that brings such a name has it moved to `trail.original`."""
 
-EVENT: Mapping = {"dynamic": False, "properties": {**RAW, **ADDED}}
-"""The mapping of a daily index."""
+DOC_VALUES_ONLY = (
+    "eventID",
+    "requestID",
+    "eventTime",
+    "geolocation.latitude",
+    "geolocation.longitude",
+    "trail.position",
+)
+"""Fields without a search index of their own, unless `index.indexed` names them.
+
+Nearly every event has another value of them, or another field answers what they are searched for
+(`@timestamp`, `geolocation.location`). Their doc values find an exact value too, more slowly.
+"""
+
+
+def event(indexed: Collection[str] = ()) -> Mapping:
+    """The mapping of a daily index, with search indices on these of `DOC_VALUES_ONLY` too.
+
+    >>> event(["eventID"])["properties"]["eventID"], event()["properties"]["eventID"]
+    ({'type': 'keyword'}, {'type': 'keyword', 'index': False})
+    """
+    made: Mapping = {"dynamic": False, "properties": {**RAW, **ADDED}}
+    for path in DOC_VALUES_ONLY:
+        if path not in indexed:
+            made = _with(made, path.split("."), {"index": False})
+    return made
+
+
+def _with(fields: Mapping, path: list[str], parameters: Mapping) -> Mapping:
+    """A mapping in which a field has further parameters."""
+    if not path:
+        return fields | parameters
+    properties = fields["properties"]
+    inner = _with(properties[path[0]], path[1:], parameters)
+    return {**fields, "properties": {**properties, path[0]: inner}}
+
+
+EVENT: Mapping = event()
+"""The mapping of a daily index by default: every field, each of its type."""
 
 LEDGER: Mapping = {
     "dynamic": False,

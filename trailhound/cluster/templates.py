@@ -35,6 +35,7 @@ MAPPINGS: dict[Kind, mappings.Mapping] = {
     "deadletter": mappings.DEADLETTER,
     "alerts": mappings.ALERT,
 }
+"""Every field of every kind. What settings change of them, `mapping` knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +93,16 @@ class Change:
     detail: str = ""
 
 
-def fingerprint(kind: Kind, dialect: Dialect = OPENSEARCH) -> str:
+def mapping(kind: Kind, settings: Settings, dialect: Dialect = OPENSEARCH) -> mappings.Mapping:
+    """The mapping, with the mark that says whose it is and its fingerprint."""
+    chosen = mappings.event(settings.index.indexed) if kind == "events" else MAPPINGS[kind]
+    fields = dialect.mapping(chosen)
+    return {"_meta": {"trailhound": {"kind": kind, "fingerprint": _digest(fields)}}, **fields}
+
+
+def _fingerprint(kind: Kind, settings: Settings, dialect: Dialect) -> str:
     """Changes when the mapping of this kind does."""
-    text = orjson.dumps(dialect.mapping(MAPPINGS[kind]), option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(text).hexdigest()[:16]
-
-
-def mapping(kind: Kind, dialect: Dialect = OPENSEARCH) -> mappings.Mapping:
-    """The mapping with the mark that says whose it is."""
-    return {
-        "_meta": {"trailhound": {"kind": kind, "fingerprint": fingerprint(kind, dialect)}},
-        **dialect.mapping(MAPPINGS[kind]),
-    }
+    return str(_owner(mapping(kind, settings, dialect))["fingerprint"])
 
 
 def template(kind: Kind, settings: Settings, dialect: Dialect = OPENSEARCH) -> dict[str, Any]:
@@ -113,13 +112,15 @@ def template(kind: Kind, settings: Settings, dialect: Dialect = OPENSEARCH) -> d
     index: dict[str, Any] = (
         {"auto_expand_replicas": "0-1"} if copies is None else {"number_of_replicas": copies}
     )
-    body: dict[str, Any] = {"mappings": mapping(kind, dialect)}
+    body: dict[str, Any] = {"mappings": mapping(kind, settings, dialect)}
     if kind == "events":
         index |= {
             "number_of_shards": settings.index.shards,
             "refresh_interval": settings.index.refresh_interval,
             "codec": settings.index.codec,
         }
+        if settings.index.sort:
+            index["sort.field"] = list(settings.index.sort)
         body["aliases"] = {names.alias: {}}
     else:
         index |= {"number_of_shards": 1}
@@ -220,10 +221,15 @@ def _upgrade(client: OpenSearch, settings: Settings) -> list[Change]:
     changes = []
     for index, mark in sorted(found.items()):
         kind = mark.get("kind")
-        if kind not in MAPPINGS or mark.get("fingerprint") == fingerprint(kind, dialect):
+        if kind not in MAPPINGS:
+            continue
+        wanted = mapping(kind, settings, dialect)
+        if mark.get("fingerprint") == _owner(wanted)["fingerprint"]:
             continue
         try:
-            client.indices.put_mapping(index=index, body=mapping(kind, dialect))
+            there = client.indices.get_mapping(index=index)[index]["mappings"]
+            body = wanted | {"properties": _kept(wanted["properties"], there.get("properties", {}))}
+            client.indices.put_mapping(index=index, body=body)
             changes.append(Change(index, "upgraded", "fields added to its mapping"))
         except RequestError as error:
             changes.append(Change(index, "kept", from_response(error).message))
@@ -233,6 +239,24 @@ def _upgrade(client: OpenSearch, settings: Settings) -> list[Change]:
             detail = "read-only: its mapping stays as it is, its events are found as before"
             changes.append(Change(index, "skipped", detail))
     return changes
+
+
+def _kept(wanted: mappings.Mapping, there: mappings.Mapping) -> mappings.Mapping:
+    """The fields wanted; those that an index has with other parameters, as it has them.
+
+    An index keeps the parameters of a field (`index`, `doc_values`) for good. A field of another
+    type stays as it is wanted: the cluster refuses it, and so it is seen.
+    """
+    made: mappings.Mapping = {}
+    for name, field in wanted.items():
+        known = there.get(name, {})
+        if "properties" in field and "properties" in known:
+            made[name] = field | {"properties": _kept(field["properties"], known["properties"])}
+        elif "type" in field and field["type"] == known.get("type"):
+            made[name] = known
+        else:
+            made[name] = field
+    return made
 
 
 def marks(client: OpenSearch, pattern: str) -> dict[str, dict[str, Any]]:
@@ -281,6 +305,7 @@ def _check_single(client: OpenSearch, settings: Settings) -> set[Kind]:
         index=",".join(singles), params={"ignore_unavailable": "true", "allow_no_indices": "true"}
     )
     current: set[Kind] = set()
+    dialect = dialect_of(client)
     for index, body in found.items():
         mark = _owner(body["mappings"])
         if not mark:
@@ -291,13 +316,10 @@ def _check_single(client: OpenSearch, settings: Settings) -> set[Kind]:
         current |= {
             kind
             for kind in MAPPINGS
-            if mark.get("kind") == kind and mark.get("fingerprint") == _today(client, kind)
+            if mark.get("kind") == kind
+            and mark.get("fingerprint") == _fingerprint(kind, settings, dialect)
         }
     return current
-
-
-def _today(client: OpenSearch, kind: Kind) -> str:
-    return fingerprint(kind, dialect_of(client))
 
 
 def check(client: OpenSearch, settings: Settings) -> None:
@@ -325,8 +347,9 @@ def check(client: OpenSearch, settings: Settings) -> None:
                 hint="run `trailhound init`; if it is refused, another template has a "
                 f"priority over {PRIORITY}: lower it, or set a namespace",
             )
-        if mark.get("fingerprint") != _today(client, kind):
+        if mark.get("fingerprint") != _fingerprint(kind, settings, dialect_of(client)):
             raise ForeignTemplateError(
-                f"the index template that applies to {what} is from another version of Trailhound",
+                f"the index template that applies to {what} is from another version of Trailhound "
+                "or from other settings of its fields (`index.indexed`)",
                 hint="run `trailhound init`: it upgrades in place",
             )

@@ -44,6 +44,26 @@ class EngineSettings(Section):
     start_timeout: Annotated[float, Field(gt=0)] = 120.0
 
 
+SortField = Literal[
+    "@timestamp",
+    "eventSource",
+    "eventName",
+    "awsRegion",
+    "recipientAccountId",
+    "userIdentity.arn",
+    "user.name",
+]
+IndexedField = Literal[
+    "eventID",
+    "requestID",
+    "eventTime",
+    "geolocation.latitude",
+    "geolocation.longitude",
+    "trail.position",
+]
+"""As `trailhound.cluster.mappings.DOC_VALUES_ONLY`, which a test compares."""
+
+
 class IndexSettings(Section):
     """The daily indices."""
 
@@ -52,6 +72,11 @@ class IndexSettings(Section):
     """Replicas. Default: one if the cluster has a second node for it, else none."""
     refresh_interval: str = "30s"
     codec: Literal["default", "best_compression", "zstd", "zstd_no_dict"] = "best_compression"
+    sort: list[SortField] = ["eventSource", "eventName", "userIdentity.arn"]
+    """By which fields the events of a day lie on the disk: like beside like needs less space.
+    Empty for the order in which they came."""
+    indexed: list[IndexedField] = []
+    """Fields to give a search index beside their doc values, which answer for them otherwise."""
 
 
 class RetentionSettings(Section):
