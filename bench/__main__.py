@@ -8,12 +8,24 @@ import os
 import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from bench import core, cost, delay, detections, indexing, memory, notify_delay, rules, soak
+from bench import (
+    core,
+    cost,
+    delay,
+    detections,
+    goals,
+    indexing,
+    memory,
+    notify_delay,
+    rules,
+    soak,
+)
 from bench.capacity import NODE_CORES, capacity
 from bench.environment import BenchEnvironment, environment
 from bench.plan import Assumed, tables
@@ -53,6 +65,13 @@ class Bench:
         found = indexing.against_replay(self.benchmark, self.trail(self.events, 5_000), self.rounds)
         self._note("replay", found, f"backfill ÷ raw replay: {found['ratio']:.2f} (≥ 0.85)")
         console.print(f"bytes a document after force-merge: {found['bytes_a_document']:.0f}")
+
+    def goals(self) -> None:
+        """The goals' table; the whole of it takes some minutes a round."""
+        found = self.results["goals"] = {}
+        for each in goals.measured(self.benchmark, partial(self.trail, self.events), self.rounds):
+            found[each.name] = {"value": each.value, "goal": each.goal, "each": each.each}
+            console.print(each.line(), style="bold")
 
     def core(self) -> None:
         trail = self.trail(self.events, 5_000)
@@ -158,6 +177,7 @@ def _tell_sample(made: SampleSummary) -> None:
 
 
 ON_AN_ENGINE: dict[str, Callable[[Bench], None]] = {
+    "goals": Bench.goals,
     "core": Bench.core,
     "replay": Bench.replay,
     "tiny": Bench.tiny,
@@ -174,8 +194,10 @@ NAMED: dict[str, Callable[[Bench], None]] = {
 }
 """Only when they are named; soak, delay and notify-delay take `--minutes`."""
 EVENTS = 200_000
-EVENTS_OF = {"rules": 1_000_000, "cost": 40_000}
+EVENTS_OF = {"rules": 1_000_000, "cost": 40_000, "goals": 100_000}
 """How many events a part takes, where `--events` doesn't say."""
+ROUNDS = 3
+ROUNDS_OF = {"goals": 5}
 RULES = "detections"
 """Needs no engine."""
 USUAL = (*ON_AN_ENGINE, RULES)
@@ -190,13 +212,12 @@ def main() -> None:
         choices=[*USUAL, *NAMED, []],
         help="default: all but soak, delay, notify-delay, plan, rules and cost",
     )
+    parser.add_argument("--events", type=int, help=f"default: {EVENTS:,}; {EVENTS_OF}")
     parser.add_argument(
-        "--events",
+        "--rounds",
         type=int,
-        help=f"default: {EVENTS:,}; of rules, {EVENTS_OF['rules']:,}; of cost, "
-        f"{EVENTS_OF['cost']:,}",
+        help=f"the median of so many is quoted; default: {ROUNDS}; {ROUNDS_OF}",
     )
-    parser.add_argument("--rounds", type=int, default=3, help="the median of so many is quoted")
     parser.add_argument(
         "--minutes", type=float, help=f"of soak and delay ({MINUTES:g}), and of notify-delay"
     )
@@ -219,15 +240,16 @@ def main() -> None:
         from bench import products  # its engine is a helper of the tests
 
         found = products.against_opensearch(
-            wanted.product, wanted.events or EVENTS, wanted.rounds, console.print
+            wanted.product, wanted.events or EVENTS, wanted.rounds or ROUNDS, console.print
         )
         results[wanted.product] = found
         parts = [name for name in parts if name not in (*USUAL, "rules")]
     if on_an_engine := [name for name in parts if name != RULES]:
         with environment(wanted.url) as where:
-            bench = Bench(where, EVENTS, wanted.rounds, wanted.minutes, wanted.refresh, wanted.data)
+            bench = Bench(where, EVENTS, ROUNDS, wanted.minutes, wanted.refresh, wanted.data)
             for name in on_an_engine:
                 bench.events = wanted.events or EVENTS_OF.get(name, EVENTS)
+                bench.rounds = wanted.rounds or ROUNDS_OF.get(name, ROUNDS)
                 (ON_AN_ENGINE | NAMED)[name](bench)
         results |= bench.results
     if RULES in parts:

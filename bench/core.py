@@ -13,6 +13,7 @@ from isal import igzip
 
 from bench.environment import quiet_enricher
 from ingest.bulk.batch import Batch
+from ingest.bulk.stored_records import StoredRecords
 from ingest.documents.assembler import Assembler
 from ingest.object_progress import ObjectProgress
 from ingest.objects import TrailObject
@@ -22,7 +23,9 @@ from trailhound.settings import Settings
 
 def pipeline(blobs: list[bytes], settings: Settings) -> tuple[float, int]:
     """CPU seconds and events from compressed files to finished bodies, which are thrown away."""
-    assembler = Assembler(quiet_enricher(settings), lambda day: f"cloudtrail-{day}")
+    assembler = Assembler(
+        quiet_enricher(settings), lambda day: f"cloudtrail-{day}", stored=StoredRecords()
+    )
     batch = Batch()
     events = 0
     started = time.process_time()

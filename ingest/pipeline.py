@@ -17,6 +17,7 @@ from ingest.bulk.days import Days
 from ingest.bulk.limiter import AdaptiveLimiter
 from ingest.bulk.result_handler import BulkResultHandler
 from ingest.bulk.sender import Sender
+from ingest.bulk.stored_records import StoredRecords
 from ingest.bulk.writer import BulkWriter
 from ingest.deadletters.store import DeadLetters
 from ingest.documents.assembler import Assembler
@@ -40,6 +41,9 @@ from trailhound.settings import Settings
 class Pipeline:
     """The parts between a stream of bytes and the index, and the ledger beside them.
 
+    With `skip_stored`, a record that this run knows to be in the index is counted as a duplicate
+    and not sent. Not for a process that outlives its indices, such as a daemon: what was deleted
+    under it could not be read again.
     Raises `ForeignTemplateError` where the templates in force are not ours.
     """
 
@@ -51,6 +55,7 @@ class Pipeline:
         retry_policy: RetryPolicy,
         *,
         selection: Selection,
+        skip_stored: bool = False,
     ) -> None:
         self._settings = settings
         self._retry_policy = retry_policy
@@ -63,8 +68,9 @@ class Pipeline:
         self.deadletters = DeadLetters(client, names.deadletter, settings.spool, retry_policy)
         self.sender = Sender(client, retry_policy, AdaptiveLimiter(settings.ingest.in_flight))
         conflicts = Conflicts(client, retry_policy)
+        self._stored, self._skip_stored = StoredRecords(), skip_stored
         self.result_handler = BulkResultHandler(
-            self.sender, conflicts, self.days, self.deadletters, retry_policy
+            self.sender, conflicts, self.days, self.deadletters, retry_policy, self._stored
         )
         self._selection = selection
         self._limits = ReadLimits(
@@ -78,7 +84,14 @@ class Pipeline:
         """Enrich and filter by these settings from the next object on."""
         wanted = RecordFilter(settings, self._selection)
         limit = DayLimit(settings.ingest, self.days.exists)
-        self._rules = wanted, Assembler(enricher, self.days.ensure, limit=limit)
+        assembler = Assembler(
+            enricher,
+            self.days.ensure,
+            limit=limit,
+            stored=self._stored,
+            skip_stored=self._skip_stored,
+        )
+        self._rules = wanted, assembler
         self.ledger.wanted = wanted.criteria
 
     def start(self) -> None:
@@ -112,6 +125,8 @@ class Pipeline:
                     for made in assembler.assemble(chunk, run, keep):
                         if made.filtered:
                             run.record("filtered", made.filtered)
+                        if made.duplicates:
+                            run.record("duplicates", made.duplicates)
                         if made.dead:
                             self.deadletters.put(made.dead)
                         if made.batch.heads:

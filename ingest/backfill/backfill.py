@@ -47,7 +47,7 @@ class Backfill:
         self._limit = limit
         self._retry_policy = retry_policy or RetryPolicy(settings.ingest.give_up_after)
         self.pipeline = Pipeline(
-            client, settings, enricher, self._retry_policy, selection=selection
+            client, settings, enricher, self._retry_policy, selection=selection, skip_stored=True
         )
         self.ledger = self.pipeline.ledger
         self._report = RunReport()

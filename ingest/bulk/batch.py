@@ -66,6 +66,8 @@ class Batch:
     """0 as read, 1 repaired, 2 thoroughly repaired; a rejection raises it by one."""
     raws: list[bytes] | None = None
     """The records as they were read, where the heads hold repaired ones."""
+    digests: list[int] = field(default_factory=list)
+    """Of the records (`stored_records.digest_of`); empty where none are remembered."""
 
     def __len__(self) -> int:
         return len(self.heads)
@@ -113,6 +115,7 @@ class Batch:
             self.lost_reply,
             self.repair_level,
             [self.raws[item] for item in items] if self.raws is not None else None,
+            [self.digests[item] for item in items] if self.digests else [],
         )
 
     def sibling(self, repair_level: int | None = None) -> Batch:

@@ -16,6 +16,7 @@ from ingest.bulk.conflicts import Conflicts, same_record, written_by_us
 from ingest.bulk.days import Days
 from ingest.bulk.replies import INDEXED, Disposition, Reply, day_block
 from ingest.bulk.sender import Sender
+from ingest.bulk.stored_records import StoredRecords
 from ingest.deadletters.store import DeadLetter, DeadLetters
 from ingest.documents.document_id import conflict_id
 from ingest.object_progress import ObjectProgress, Term
@@ -48,12 +49,14 @@ class BulkResultHandler:
         days: Days,
         deadletters: DeadLetters,
         retry_policy: RetryPolicy,
+        stored: StoredRecords | None = None,
     ) -> None:
         self._sender = sender
         self._conflicts = conflicts
         self._days = days
         self._deadletters = deadletters
         self._retry_policy = retry_policy
+        self._stored = stored if stored is not None else StoredRecords()
         self.stats = BulkResultStats()
 
     def process(self, batch: Batch) -> None:
@@ -75,26 +78,28 @@ class BulkResultHandler:
     def _record(self, batch: Batch, replies: list[Reply], attempt: int) -> list[int]:
         """Record the results; returns the items to send again."""
         if replies.count(INDEXED) == len(replies):
-            _record_indexed(batch.owners)
+            _record(batch.owners, "indexed")
+            self._stored.add(batch.digests)
             return []
         by_disposition: dict[Disposition, list[int]] = {}
         for item, reply in enumerate(replies):
             by_disposition.setdefault(reply.disposition, []).append(item)
-        _record_indexed(
-            [batch.owners[item] for item in by_disposition.get(Disposition.INDEXED, [])]
-        )
+        indexed = by_disposition.get(Disposition.INDEXED, [])
+        _record([batch.owners[item] for item in indexed], "indexed")
+        self._remember(batch, indexed)
         for item in by_disposition.get(Disposition.BLOCKED, []):
             reply = replies[item]
             raise refused_item(batch.target(item)[0], reply.status, reply.kind, reply.reason)
         missing = by_disposition.get(Disposition.MISSING_INDEX, [])
         for index in {batch.target(item)[0] for item in missing}:
+            self._stored.clear()
             self._days.recreate(index)
         again = by_disposition.get(Disposition.RETRY, []) + missing
         rejected = by_disposition.get(Disposition.REJECTED, [])
         if attempt >= _MAX_RETRIES_OF_500:
             rejected = rejected + [item for item in again if replies[item].status == 500]
             again = [item for item in again if replies[item].status != 500]
-        conflicting = by_disposition.get(Disposition.CONFLICT, [])
+        conflicting = self._not_known(batch, by_disposition.get(Disposition.CONFLICT, []))
         for start in range(0, len(conflicting), _COMPARED_AT_ONCE):
             self._compare(batch, conflicting[start : start + _COMPARED_AT_ONCE])
         if rejected:
@@ -103,6 +108,22 @@ class BulkResultHandler:
         for start in range(0, len(blocked), _COMPARED_AT_ONCE):
             self._wait_for_day(batch, blocked[start : start + _COMPARED_AT_ONCE], replies)
         return again
+
+    def _remember(self, batch: Batch, items: list[int]) -> None:
+        if batch.digests:
+            self._stored.add([batch.digests[item] for item in items])
+
+    def _not_known(self, batch: Batch, items: list[int]) -> list[int]:
+        """Count as duplicates what this run knows to be stored; returns the others.
+
+        Not where a reply was lost: what is stored may be these very documents.
+        """
+        if not batch.digests or batch.lost_reply:
+            return items
+        # Looked up once: other senders add to it and rotate it meanwhile.
+        known = {item for item in items if batch.digests[item] in self._stored}
+        _record([batch.owners[item] for item in known], "duplicates")
+        return [item for item in items if item not in known]
 
     def _compare(self, batch: Batch, items: list[int]) -> None:
         """409: the same record is a duplicate; another one gets an id of its own."""
@@ -118,12 +139,12 @@ class BulkResultHandler:
             elif same_record(source, record):
                 ours = batch.lost_reply and written_by_us(source, batch, item)
                 same["indexed" if ours else "duplicates"].append(owner)
+                self._remember(batch, [item])
             else:
                 others.append(*_renamed(batch, item), owner, position, record)
                 self.stats.conflicts += 1
         for term, owners in same.items():
-            for owner, number in Counter(owners).items():
-                owner.record(term, number)
+            _record(owners, term)
         self._deadletters.put(dead)
         self.process(others)
 
@@ -172,9 +193,10 @@ class BulkResultHandler:
         self.process(repaired)
 
 
-def _record_indexed(owners: list[ObjectProgress]) -> None:
+def _record(owners: list[ObjectProgress], term: Term) -> None:
+    """One result of a document for each of these objects."""
     for owner, number in Counter(owners).items():
-        owner.record("indexed", number)
+        owner.record(term, number)
 
 
 def _code(reply: Reply) -> str:

@@ -60,6 +60,7 @@ class BulkWriter:
             batch.ends += part.ends
             batch.owners += part.owners
             batch.positions += part.positions
+            batch.digests += part.digests
             batch.size += part.size
             if batch.size >= self._settings.batch_bytes:
                 full, self._batch = batch, Batch()

@@ -6,7 +6,7 @@ and serialised again. What needs more (a name that collides, invalid UTF-8) take
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ import msgspec
 from enrich.enricher import Enricher
 from enrich.view import RecordView, view_of
 from ingest.bulk.batch import Batch, make_head
+from ingest.bulk.stored_records import StoredRecords, digest_of
 from ingest.deadletters.store import DeadLetter
 from ingest.documents.day_limit import TOO_MANY_NEW_DAYS, DayLimit
 from ingest.documents.document_id import HEX_TO_X, UUID_FORM, document_id
@@ -36,21 +37,27 @@ _CORRUPT = "corrupt"
 _MANY = 16_384
 _NUMBERS = tuple(b"%d" % number for number in range(_MANY))
 _PIECE_BYTES = 1024 * 1024
+_NOTHING: frozenset[int] = frozenset()
 
 
 @dataclass(slots=True)
 class Assembled:
-    """The result of a chunk: documents, those repaired before sending, dead letters, and the
-    filtered."""
+    """The result of a chunk: documents, those repaired before sending, dead letters, the filtered,
+    and those that are stored already."""
 
     batch: Batch = field(default_factory=Batch)
     repaired: Batch = field(default_factory=lambda: Batch(repair_level=1, raws=[]))
     dead: list[DeadLetter] = field(default_factory=list)
     filtered: int = 0
+    duplicates: int = 0
 
 
 class Assembler:
-    """Makes documents. `index_of(day)` names an existing index; called once for each day."""
+    """Makes documents. `index_of(day)` names an existing index; called once for each day.
+
+    With `stored`, batches carry the digests of their records. With `skip_stored`, no document is
+    made of a record that is in there.
+    """
 
     def __init__(
         self,
@@ -58,11 +65,15 @@ class Assembler:
         index_of: Callable[[str], str],
         *,
         limit: DayLimit | None = None,
+        stored: StoredRecords | None = None,
+        skip_stored: bool = False,
     ) -> None:
         self._enrich = enricher.fields
         self._index_of = index_of
         self._limit = limit
         self._headers: dict[str, bytes] = {}
+        self._stored = stored
+        self._skip_stored = skip_stored
 
     def assemble(
         self, chunk: Chunk, owner: ObjectProgress, keep: Keep | None = None
@@ -77,38 +88,49 @@ class Assembler:
             self._fault(fault, owner, integrity, out, keep)
         suspects = chunk.suspects
         heads, ends, positions = out.batch.heads, out.batch.ends, out.batch.positions
+        digests = out.batch.digests if self._stored is not None else None
+        recent, older = self._known()
         size = 0
         # A record is decoded right before its view is used, and not all of a file in one go:
         # what was just read is still in the processor's cache, which is worth a third of the time.
         for number, (record, position) in enumerate(
             zip(chunk.records, chunk.positions, strict=True)
         ):
+            text = bytes(record)
+            known = False
+            if digests is not None:
+                digest = digest_of(text)
+                known = digest in recent or digest in older
+                if known and keep is None:
+                    out.duplicates += 1
+                    continue
             try:
                 try:
                     view: RecordView | None = decode(record)
                 except strict_schema.UNKNOWN:
                     view = strict_schema.view(record)
                 if view is None or number in suspects:
-                    self._slowly(bytes(record), position, owner, integrity, out, keep)
+                    self._slowly(text, position, owner, integrity, out, keep)
                     continue
                 source = view.eventSource
                 if not source or ":" in source:  # else it has the form: no call for each event
                     require_form(view)
                 fields, day = enrich(view)
-                if keep is not None and not keep(view, bytes(record), day):
+                if keep is not None and not keep(view, text, day):
                     out.filtered += 1
+                    continue
+                if known:
+                    out.duplicates += 1
                     continue
                 identifier = (view.eventID or "").encode()
                 if identifier.translate(HEX_TO_X) != UUID_FORM:
-                    identifier = _escaped(document_id(view.eventID, bytes(record)))
+                    identifier = _escaped(document_id(view.eventID, text))
                 header = headers.get(day) or self._header(day, owner)
             except RecordError as error:
-                out.dead.append(
-                    DeadLetter(owner, position, bytes(record), error.reason, error.message)
-                )
+                out.dead.append(DeadLetter(owner, position, text, error.reason, error.message))
                 continue
             # One copy of the record's bytes, its closing brace left out.
-            content = memoryview(record)[:-1]
+            content = memoryview(text)[:-1]
             head = b"".join(
                 (
                     header,
@@ -121,6 +143,8 @@ class Assembler:
                     fields,
                 )
             )
+            if digests is not None:
+                digests.append(digest)
             heads.append(head)
             ends.append(len(header) + len(identifier) + len(_OPEN) + len(content))
             positions.append(position)
@@ -129,7 +153,13 @@ class Assembler:
                 yield _closed(out, owner, size)
                 out, size = Assembled(), 0
                 heads, ends, positions = out.batch.heads, out.batch.ends, out.batch.positions
+                digests = out.batch.digests if digests is not None else None
         yield _closed(out, owner, size)
+
+    def _known(self) -> tuple[Set[int], Set[int]]:
+        if self._stored is None or not self._skip_stored:
+            return _NOTHING, _NOTHING
+        return self._stored.known
 
     def _fault(
         self,

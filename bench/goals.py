@@ -1,0 +1,204 @@
+"""The goals: what enrichment and exact counts may cost, as ratios within one run.
+
+| figure | is |
+|---|---|
+| bare | time of a replay of the records as they are, into the same template ÷ of the backfill |
+| finished | the same of our finished documents: what the engine does with our members is in both |
+| script | time of `bench/plain_script.py` as a process ÷ of `trailhound backfill` as a process |
+| nothing to do | CPU seconds, user and system, of a `backfill` process that finds all ingested |
+| client | CPU of orjson's loads and dumps of the records ÷ of reading, enriching and assembling |
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import orjson
+
+from bench import core
+from bench.environment import BenchEnvironment, bodies, fresh_namespace
+from bench.indexing import backfill_seconds, replay
+from trailhound.settings import Settings
+
+SCRIPT = Path(__file__).parent / "plain_script.py"
+TINY_FILES, TINY_EVENTS = 4_000, 8
+COPIES = 5
+"""One record in so many is a copy of an earlier one."""
+_FAR = 400
+"""Records between an event and its copy, at most: CloudTrail repeats within minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A figure with the value it should have, at least or at most."""
+
+    name: str
+    value: float
+    goal: float
+    each: list[float]
+    at_most: bool = False
+
+    def line(self) -> str:
+        relation = "≤" if self.at_most else "≥"
+        each = ", ".join(f"{value:.2f}" for value in self.each)
+        return f"{self.name}: {self.value:.2f} ({relation} {self.goal:g}); each: {each}"
+
+
+def measured(
+    benchmark: BenchEnvironment, trail: Callable[[int | None], Path], rounds: int
+) -> Iterator[Goal]:
+    """All figures, each as soon as it is known; `trail(events_per_file)` is a sample."""
+    tiny = tiny_trail(trail(None), benchmark.folder / "tiny-copies")
+    for size in (130, 5_000):
+        bare, finished = against_replays(benchmark, trail(size), rounds)
+        yield Goal(f"backfill ÷ replay of bare records, files of {size:,}", *_of(bare, 0.8))
+        yield Goal(f"backfill ÷ replay of finished documents, files of {size:,}", *_of(finished, 1))
+    for name, folder, goal in (
+        ("files of 5,000", trail(5_000), 1.1),
+        (f"{TINY_FILES:,} files of {TINY_EVENTS}, a fifth copies", tiny, 1.0),
+    ):
+        yield Goal(
+            f"backfill ÷ plain script, {name}",
+            *_of(against_script(benchmark, folder, rounds), goal),
+        )
+    idle = nothing_to_do(benchmark, trail(5_000), rounds)
+    yield Goal("backfill with nothing to do, CPU seconds", *_of(idle, 0.5), at_most=True)
+    for size, goal in ((5_000, 1.3), (64, 0.8)):
+        found = core.against_orjson(trail(size), benchmark.settings("core"), rounds)
+        yield Goal(f"client ÷ orjson, files of {size:,}", *_of(found["ratios"], goal))
+
+
+def _of(each: list[float], goal: float) -> tuple[float, float, list[float]]:
+    return median(each), goal, each
+
+
+def against_replays(
+    benchmark: BenchEnvironment, trail: Path, rounds: int
+) -> tuple[list[float], list[float]]:
+    """Seconds of a replay ÷ of the backfill: of the bare records, and of the finished documents.
+
+    The three take turns at being first. A first round, while the JVM still compiles, isn't counted.
+    """
+    bare: list[float] = []
+    finished: list[float] = []
+    for number in range(rounds + 1):
+        seconds: dict[str, float] = {}
+        kinds = ["backfill", "bare", "finished"]
+        for kind in kinds[number % 3 :] + kinds[: number % 3]:
+            with fresh_namespace(benchmark, f"goals-{kind}{number}") as (client, settings):
+                if kind == "backfill":
+                    seconds[kind] = backfill_seconds(client, settings, trail)
+                    continue
+                of = bodies if kind == "finished" else bare_bodies
+                made = of(settings, trail)
+                seconds[kind] = replay(client, made, settings.ingest.in_flight).seconds
+        if number:
+            bare.append(seconds["bare"] / seconds["backfill"])
+            finished.append(seconds["finished"] / seconds["backfill"])
+    return bare, finished
+
+
+def bare_bodies(settings: Settings, trail: Path) -> list[tuple[bytes, int]]:
+    """Bulk bodies of the records as they are in the files, of the writer's size."""
+    made: list[tuple[bytes, int]] = []
+    lines: list[bytes] = []
+    size = 0
+    for record in records(trail):
+        day = record["eventTime"][:10].replace("-", ".")
+        index = f"{settings.prefix}cloudtrail-{day}"
+        action = {"create": {"_index": index, "_id": record["eventID"]}}
+        lines += [orjson.dumps(action), orjson.dumps(record)]
+        size += len(lines[-1])
+        if size >= settings.ingest.batch_bytes:
+            made.append((b"\n".join(lines) + b"\n", len(lines) // 2))
+            lines, size = [], 0
+    if lines:
+        made.append((b"\n".join(lines) + b"\n", len(lines) // 2))
+    return made
+
+
+def records(trail: Path) -> Iterator[dict[str, Any]]:
+    for path in sorted(trail.rglob("*.json.gz")):
+        yield from orjson.loads(gzip.decompress(path.read_bytes()))["Records"]
+
+
+def tiny_trail(sample: Path, folder: Path) -> Path:
+    """Files of a few records, a fifth of them copies of one that came a little earlier."""
+    if folder.exists():
+        return folder
+    pool = random.Random(1)
+    fresh = records(sample)
+    recent: list[dict[str, Any]] = []
+    place = folder / "AWSLogs/111122223333/CloudTrail/us-east-1/2025/03/01"
+    place.mkdir(parents=True)
+    for number in range(TINY_FILES):
+        held: list[dict[str, Any]] = []
+        for item in range(TINY_EVENTS):
+            if recent and (number * TINY_EVENTS + item) % COPIES == 0:
+                held.append(pool.choice(recent))
+            else:
+                held.append(next(fresh))
+                recent = [*recent[1 - _FAR :], held[-1]]
+        name = f"111122223333_CloudTrail_us-east-1_20250301T0000Z_{number:016d}.json.gz"
+        (place / name).write_bytes(gzip.compress(orjson.dumps({"Records": held}), 1))
+    return folder
+
+
+def against_script(benchmark: BenchEnvironment, trail: Path, rounds: int) -> list[float]:
+    """Seconds of the plain script ÷ of the command, each a process from start to end."""
+    ratios = []
+    for number in range(rounds + 1):
+        seconds: dict[str, float] = {}
+        for kind in ("script", "backfill") if number % 2 else ("backfill", "script"):
+            with fresh_namespace(benchmark, f"goals-{kind}{number}") as (_, settings):
+                command = (
+                    [str(SCRIPT), benchmark.url, settings.prefix, str(trail)]
+                    if kind == "script"
+                    else _backfill(benchmark, settings, trail)
+                )
+                seconds[kind] = process(benchmark, command)[0]
+        if number:
+            ratios.append(seconds["script"] / seconds["backfill"])
+    return ratios
+
+
+def nothing_to_do(benchmark: BenchEnvironment, trail: Path, rounds: int) -> list[float]:
+    """CPU seconds of a command that finds every object in the ledger."""
+    with fresh_namespace(benchmark, "goals-idle") as (_, settings):
+        command = _backfill(benchmark, settings, trail)
+        process(benchmark, command)
+        return [process(benchmark, command)[1] for _ in range(rounds)]
+
+
+def _backfill(benchmark: BenchEnvironment, settings: Settings, trail: Path) -> list[str]:
+    cluster = ["--url", benchmark.url, "--namespace", settings.namespace]
+    return ["-m", "trailhound", "backfill", str(trail), *cluster]
+
+
+def process(benchmark: BenchEnvironment, arguments: list[str]) -> tuple[float, float]:
+    """Seconds, and CPU seconds, of a Python process. Raises RuntimeError where it fails.
+
+    Its modules are compiled once and kept, as those of an installed program are.
+    """
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    environment = kept | {"PYTHONPYCACHEPREFIX": str(benchmark.folder / "compiled")}
+    started = time.monotonic()
+    running = subprocess.Popen(
+        [sys.executable, *arguments], env=environment, stdout=subprocess.DEVNULL
+    )
+    _, status, used = os.wait4(running.pid, 0)
+    seconds = time.monotonic() - started
+    running.returncode = os.waitstatus_to_exitcode(status)
+    if running.returncode:
+        raise RuntimeError(f"{arguments} ended with {running.returncode}")
+    return seconds, used.ru_utime + used.ru_stime

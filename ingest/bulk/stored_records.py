@@ -1,0 +1,62 @@
+"""The records that this run knows to be in the index, so that a copy need not be compared there.
+
+CloudTrail delivers an event more than once, mostly within minutes. A record enters here when the
+cluster has replied 201 for it, or when it was read back and found the same; never before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Iterable
+from typing import Final
+
+_GENERATION: Final = 65_536
+"""Records of a generation. Two are kept: the latest 65,536 to 131,072 records, in at most 12 MB."""
+
+
+def _keyed() -> bool:
+    """Whether Python's hash of bytes has a secret key (SipHash, PEP 456): it has unless it was
+    fixed, and nobody can then make two records with one hash."""
+    return os.environ.get("PYTHONHASHSEED", "") in ("", "random")
+
+
+def _strong(record: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(record, digest_size=16).digest(), "big")
+
+
+digest_of = hash if _keyed() else _strong
+"""A number for a record's own bytes. A record decides its `_id` and its day, so the same bytes are
+the same document."""
+
+
+class StoredRecords:
+    """Digests of records that are in the index. Many threads may share one."""
+
+    def __init__(self, generation: int = _GENERATION) -> None:
+        self._generation = generation
+        self._lock = threading.Lock()
+        self._recent: set[int] = set()
+        self._older: set[int] = set()
+
+    @property
+    def known(self) -> tuple[set[int], set[int]]:
+        """The digests, in two sets that change meanwhile: for a loop over many records."""
+        return self._recent, self._older
+
+    def __contains__(self, digest: int) -> bool:
+        return digest in self._recent or digest in self._older
+
+    def add(self, digests: Iterable[int]) -> None:
+        """Records that are stored; the oldest ones are forgotten."""
+        with self._lock:
+            self._recent.update(digests)
+            if len(self._recent) >= self._generation:
+                self._older, self._recent = self._recent, set()
+
+    def clear(self) -> None:
+        """An index was deleted: what was in it is not stored any more."""
+        with self._lock:
+            self._recent.clear()
+            self._older.clear()
