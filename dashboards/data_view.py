@@ -213,5 +213,3 @@ LEDGER = DataView(
 )
 
 DEADLETTERS = DataView("deadletter", "at")
-
-VIEWS = (EVENTS, ALERTS, LEDGER, DEADLETTERS)

@@ -8,7 +8,6 @@ express a leaf of the tree, the query lets more through and the matcher decides.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from sigma.rule import SigmaRule
 from sigma.types import SigmaFieldReference, SigmaString
@@ -34,17 +33,6 @@ def compile_rule(
     Raises `RuleError` for a rule that is faulty, too large, or without a searchable field.
     """
     return compile_matcher(SigmaMatcher.from_rule(rule, placeholders), f"rule {rule.title!r}")
-
-
-def compile_detection(
-    detection: Mapping[str, Any], placeholders: Mapping[str, Sequence[str]] = NO_PLACEHOLDERS
-) -> Compiled:
-    """The query of a bare `detection:` mapping.
-
-    >>> compile_detection({"s": {"eventName": "DeleteTrail"}}).plain
-    {'term': {'eventName': {'value': 'DeleteTrail', 'case_insensitive': True}}}
-    """
-    return compile_matcher(SigmaMatcher.from_detection(detection, placeholders), "the detection")
 
 
 def compile_matcher(matcher: SigmaMatcher, name: str = "the rule") -> Compiled:

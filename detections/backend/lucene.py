@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Sequence
 LONGEST = 900
 """Characters of one expression; the engine allows 1,000 (`index.max_regex_length`)."""
 
-ANY = "(.|\n)*"  # as `.` alone, in Lucene, whatever the version
 _SPECIAL = frozenset('.?+*|(){}[]\\"#@&<>~^$-:/')
 
 

@@ -3,7 +3,6 @@ presence."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from ipaddress import IPv4Network, ip_address
 
 from sigma.types import (
@@ -129,6 +128,3 @@ def _octets(network: object) -> str:
     return literal(
         "".join(f"{each}." for each in whole)[: None if len(whole) < 4 else -1], fold=False
     )
-
-
-Builder = Callable[[Field, SigmaType, frozenset[type]], Clause]

@@ -91,10 +91,7 @@ def _no_file(text: str, kind: str) -> UsageError:
 
 _KINDS: Final[tuple[tuple[Callable[[str], bool], Callable[[str, Settings], Source]], ...]] = (
     (lambda text: text.startswith("s3://"), _s3),
-    (
-        lambda text: text == STDIN,
-        lambda _, settings: standard_input(settings.ingest.max_uncompressed_bytes),
-    ),
+    (lambda text: text == STDIN, _standard_input),
     (lambda text: "://" in text, _unknown),
     (is_stream, _pipe),
     (lambda _: True, _local),

@@ -5,6 +5,7 @@ browsers            a real Chromium, or a skip by name where there is none
 commands            commands run within the test's own process
 correlation_oracle  correlations by brute force, to compare with
 dashboards_api      an HTTP server with the saved objects API of Dashboards
+detections          queries of bare detections
 detection_rules     rules of the tests' own, in a folder to be given as a pack
 engines             real engines on ports of their own; removes a namespace
 event_store         events put straight into daily indices, without a trail file
@@ -24,6 +25,7 @@ receiver            an HTTP server that takes what channels send
 recorded            recorded events on which an independent Sigma engine counted hits
 records             hand-made records, one of every shape that enrichment must take
 reports             reports of any shape, with any text
+roles               the shipped least-privilege roles, for a namespace
 secured             an OpenSearch with the security plugin, TLS, users and roles
 session             what the workers of a test session share, and how it ends
 sigma_correlations  Sigma correlations of rules A, B, C, and what they compile to

@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from opensearchpy import OpenSearch
 
-from detections.backend.compiler import compile_detection
 from detections.events.search import Search
 from detections.matcher import SigmaMatcher
 from detections.rule import FilePosition, Rule
+from tests.helpers.detections import compile_detection
 from tests.helpers.engines import remove_namespace
 from tests.helpers.trails import backfill, documents, own_settings, prepared, record, write_trail
 from tests.integration.test_search_oracle import ALL_TIME

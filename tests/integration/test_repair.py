@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from detections.backend.compiler import compile_detection
 from detections.events.search import Search
 from detections.rule import FilePosition, Rule
 from detections.span import Span
 from ingest.bulk import canonical
 from ingest.repair.record import restore
+from tests.helpers.detections import compile_detection
 from tests.helpers.trails import (
     backfill,
     dead_letters,

@@ -16,7 +16,6 @@ from trailhound.cluster.templates import Names
 from trailhound.errors import BrowserNotFoundError, UsageError
 from trailhound.report import files
 from trailhound.report.compliance import framework
-from trailhound.report.render.document import SCHEMA_FILE
 from trailhound.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +41,7 @@ def test_the_command_writes_what_the_names_say(settings: Settings, tmp_path: Pat
     assert ended.returncode == 0, ended.stderr.decode()
     assert str(html) in ended.stdout.decode()
     found = json.loads(document.read_text("utf-8"))
-    jsonschema.validate(found, json.loads((ROOT / SCHEMA_FILE).read_text("utf-8")))
+    jsonschema.validate(found, json.loads((ROOT / "docs/report.schema.json").read_text("utf-8")))
     assert found["scope"]["until"] == "2025-03-05T00:00:00Z"
     assert found["totals"]["events"] == 1
     assert found["coverage"]["rules"] > 50  # those that Trailhound ships
@@ -120,7 +119,7 @@ def test_a_time_without_events_is_a_report(
     ended = run(settings, "report", *limits, "--compliance", "cis", "-o", html, "-o", document)
     assert ended.returncode == 0, ended.stderr.decode()
     found = json.loads(document.read_text("utf-8"))
-    jsonschema.validate(found, json.loads((ROOT / SCHEMA_FILE).read_text("utf-8")))
+    jsonschema.validate(found, json.loads((ROOT / "docs/report.schema.json").read_text("utf-8")))
     assert found["story"][0].startswith("There are no events in the index")
     assert "There are no events in the index" in html.read_text("utf-8")
 

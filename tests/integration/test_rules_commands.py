@@ -11,9 +11,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from detections.backend.compiler import compile_detection
 from detections.events.search import Search
 from detections.rule import FilePosition, Rule
+from tests.helpers.detections import compile_detection
 from tests.helpers.engines import remove_indices
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from tests.integration.test_search_oracle import ALL_TIME

@@ -16,10 +16,10 @@ from detections.alerts.store import AlertQuery, AlertStore
 from detections.notify.notifier import Notifier
 from ingest.sources.session import aws_session
 from tests.helpers.findings import at, put_events, rule, single
+from tests.helpers.roles import least_privilege_role
 from tests.helpers.secured import SecuredEngine
 from trailhound.cluster import templates
 from trailhound.cluster.client import cluster_errors, connect
-from trailhound.cluster.role import least_privilege_role
 from trailhound.errors import AccessDeniedError, ClusterError, ClusterUnreachableError
 from trailhound.settings import ChannelSettings, NotifySettings, Settings
 

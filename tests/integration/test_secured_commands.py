@@ -11,9 +11,9 @@ import pytest
 
 from tests.helpers.processes import identity_holds, printed, run, start
 from tests.helpers.queues import until
+from tests.helpers.roles import least_privilege_role
 from tests.helpers.secured import SecuredEngine
 from tests.helpers.trails import record, write_trail
-from trailhound.cluster.role import least_privilege_role
 from trailhound.settings import Settings
 
 NAMESPACE = "night"

@@ -148,7 +148,7 @@ class NotifySettings(Section):
 
     @field_validator("channels")
     @classmethod
-    def _told_apart(cls, value: list[ChannelSettings]) -> list[ChannelSettings]:
+    def _has_distinct_names(cls, value: list[ChannelSettings]) -> list[ChannelSettings]:
         names = [channel.name for channel in value]
         if len(set(names)) < len(names):
             raise ValueError("two channels have the same name")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from trailhound.cluster.role import ELASTICSEARCH_ROLE_FILE, ROLE_FILE
+from tests.helpers.roles import ELASTICSEARCH_ROLE_FILE, ROLE_FILE
 
 
 def test_both_products_roles_are_for_the_same_indices() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from detections.backend.clause import leaves
-from detections.backend.compiler import MOST_CLAUSES, compile_detection
+from detections.backend.compiler import MOST_CLAUSES
+from tests.helpers.detections import compile_detection
 from trailhound.errors import RuleError
 
 

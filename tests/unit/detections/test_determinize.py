@@ -6,9 +6,9 @@ import pytest
 from sigma.policy.profiles import TrustedPolicy
 from sigma.types import SigmaRegularExpression
 
-from detections.backend.compiler import compile_detection
 from detections.backend.determinize import too_complex
 from detections.backend.regexes import translated
+from tests.helpers.detections import compile_detection
 
 FINE = [
     "a{0,3}",

@@ -11,7 +11,6 @@ import msgspec
 
 from trailhound.report.value import Report
 
-SCHEMA_FILE = "docs/report.schema.json"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 

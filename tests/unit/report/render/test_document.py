@@ -10,8 +10,9 @@ import jsonschema
 import pytest
 
 from tests.helpers.reports import HOSTILE, report_of
-from trailhound.report.render.document import SCHEMA_FILE, as_json, schema_text
+from trailhound.report.render.document import as_json, schema_text
 
+SCHEMA_FILE = "docs/report.schema.json"
 SCHEMA = Path(__file__).parents[4] / SCHEMA_FILE
 
 

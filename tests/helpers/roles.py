@@ -1,4 +1,4 @@
-"""The least-privilege role: the permissions that Trailhound's user needs."""
+"""The shipped least-privilege roles, for a namespace."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-ROLE_FILE = Path(__file__).with_name("role.json")
+_FOLDER = Path(__file__).parents[2] / "trailhound" / "cluster"
+ROLE_FILE = _FOLDER / "role.json"
 """The body of `PUT _plugins/_security/api/roles/trailhound`, for no namespace."""
-
-
-ELASTICSEARCH_ROLE_FILE = Path(__file__).with_name("role.elasticsearch.json")
+ELASTICSEARCH_ROLE_FILE = _FOLDER / "role.elasticsearch.json"
 """The body of `PUT _security/role/trailhound` of Elasticsearch, for no namespace."""
 
 
