@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,9 @@ class Compiled:
     certain: Query | None = None
     """With a `post_filter`, a query for events that match without asking it, where they came as
     they are indexed."""
+    broad: Query | None = None
+    """With a `post_filter`, a query that also matches every event that the rule matches, and costs
+    less than `query` where few events match it; None where there is none."""
 
     def on(self, dialect: Dialect) -> Compiled:
         """The same for a cluster that takes other queries: see `trailhound.cluster.dialect`."""
@@ -50,12 +53,23 @@ class Compiled:
             return self
         plain, _ = dialect.translated(self.plain)
         certain = dict(dialect.certain(self.plain)) if self.post_filter is None else None
+        broad = dialect.broad(self.query)
         return replace(
             self,
             query=dict(query),
             plain=dict(plain),
             post_filter=self.post_filter or self.matcher,
             certain=certain,
+            broad=None if broad is None else dict(broad),
+        )
+
+    def narrowed(self, by: Callable[[Query], Query]) -> Compiled:
+        """Each of its queries replaced by one that finds the same events."""
+        return replace(
+            self,
+            query=by(self.query),
+            certain=self.certain and by(self.certain),
+            broad=self.broad and by(self.broad),
         )
 
     def matches(self, source: Mapping[str, Any]) -> bool:

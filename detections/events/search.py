@@ -8,7 +8,7 @@ failed shard, a query cut off) is an error of that rule only.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
@@ -17,7 +17,8 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConnectionTimeout, TransportError
 
 from detections.backend.clause import NOTHING
-from detections.compiled import REPAIRED, Compiled, Query
+from detections.compiled import Compiled
+from detections.events.counting import Counting, within
 from detections.events.fields import Hit
 from detections.events.found import finding, grouping
 from detections.events.index import SORT, EventIndex
@@ -105,6 +106,7 @@ class Search:
         self._where = settings.hosts[0]
         self._cut_off = rule_seconds or settings.cluster.timeout / 2
         self._index = EventIndex(client, self._days, hits_page=hits_page, seconds=self._cut_off)
+        self._counted_by = Counting(self._index, self._cut_off)
 
     def find(
         self, rules: Sequence[Rule], compiled: Mapping[str, Compiled], span: Span
@@ -164,12 +166,8 @@ class Search:
             known = Vocabulary.of(_answer(reply))
         except ClusterError:
             return own
-        return {
-            key: replace(each, query=query)
-            for key, each in own.items()
-            for query in [known.narrowed(each.query)]
-            if query != NOTHING
-        }
+        narrowed = {key: each.narrowed(known.narrowed) for key, each in own.items()}
+        return {key: each for key, each in narrowed.items() if each.query != NOTHING}
 
     def _replies(
         self,
@@ -214,7 +212,7 @@ class Search:
 
     def _first_page(self, rule: Rule, compiled: Compiled, span: Span) -> dict[str, Any]:
         return {
-            "query": _within(compiled.query, span),
+            "query": within(compiled.query, span),
             "size": self._first,
             "track_total_hits": True,
             "sort": SORT,
@@ -223,14 +221,7 @@ class Search:
         }
 
     def _counting(self, _: Rule, compiled: Compiled, span: Span) -> dict[str, Any]:
-        return {
-            "query": _within(compiled.query, span),
-            "size": 0,
-            "track_total_hits": True,
-            "aggs": {"repaired": {"filter": REPAIRED}}
-            | ({"decided": {"filter": compiled.decided}} if compiled.decided else {}),
-            **cut_off(self._cut_off),
-        }
+        return self._counted_by.request(compiled, span)
 
     # One rule
 
@@ -253,32 +244,10 @@ class Search:
         total = 0
         error: ClusterError | None = None
         try:
-            answer = _answer(reply)
-            total = int(answer["hits"]["total"]["value"])
-            repaired = int(answer.get("aggregations", {}).get("repaired", {}).get("doc_count", 0))
-            if compiled.post_filter is not None and total:
-                total = self._decided(compiled, span, answer, total)
-            elif repaired:
-                total += self._number(compiled, span.query(), REPAIRED) - repaired
+            total = self._counted_by.number(compiled, span, _answer(reply))
         except ClusterError as fault:
-            total, error = 0, fault
+            error = fault
         return RuleOutcome(rule, total, round(_took(reply) + monotonic() - started, 3), error)
-
-    def _decided(
-        self, compiled: Compiled, span: Span, answer: Mapping[str, Any], total: int
-    ) -> int:
-        """How many of a superset's `total` hits match: read are those that are not certain."""
-        if compiled.decided is None:
-            return self._number(compiled, span.query())
-        certain = int(answer["aggregations"]["decided"]["doc_count"])
-        if certain == total:
-            return total
-        left = {"bool": {"must_not": [compiled.decided]}}
-        return certain + self._number(compiled, span.query(), left)
-
-    def _number(self, compiled: Compiled, *filters: Query) -> int:
-        with self._index.snapshot() as snapshot:
-            return sum(1 for _ in Matching(snapshot, compiled).hits(*filters))
 
 
 def _answer(reply: _Reply) -> Mapping[str, Any]:
@@ -290,7 +259,3 @@ def _answer(reply: _Reply) -> Mapping[str, Any]:
 def _took(reply: _Reply) -> float:
     """The engine's own seconds."""
     return float(reply.get("took", 0)) / 1000 if isinstance(reply, Mapping) else 0.0
-
-
-def _within(query: Query, span: Span) -> Query:
-    return {"bool": {"filter": [span.query(), query]}}

@@ -29,6 +29,7 @@ Query = Mapping[str, Any]
 
 _ROOTS: Final = frozenset(mappings.free_form_fields())
 _NOTHING: Final[Query] = {"match_none": {}}
+_EVERYTHING: Final[Query] = {"match_all": {}}
 _LEAF_CLAUSES: Final = frozenset({"regexp", "wildcard", "term", "terms", "prefix", "exists"})
 
 
@@ -46,6 +47,9 @@ class Dialect:
     """Whether there are monitors as those of OpenSearch's Alerting plugin."""
     lifecycle: Literal["ism", "ilm"] = "ism"
     """What deletes days past retention, where the cluster has it."""
+    any_order: tuple[Mapping[str, str], ...] = ()
+    """A sort of the documents at a point in time, unique and without cost; empty where there is
+    none."""
     kibana: bool = False
     """Whether its dashboards are Kibana's."""
     parts: tuple[tuple[str, str], ...] = (
@@ -89,6 +93,13 @@ class Dialect:
         """A query, as this product takes it, for a subset of what `query` matches."""
         return query
 
+    def broad(self, query: Query) -> Query | None:  # noqa: ARG002
+        """A query for a superset of what `query` matches, without clauses that cost much here.
+
+        None where it would match everything, or nothing costs much.
+        """
+        return None
+
     def presence(self, path: str, query: Query) -> Query:  # noqa: ARG002
         """A query for a value at a path; `query` is how OpenSearch is asked for it."""
         return query
@@ -124,6 +135,7 @@ class Elasticsearch(Dialect):
     oldest: tuple[int, int] = (8, 19)
     monitors: bool = False
     lifecycle: Literal["ism", "ilm"] = "ilm"
+    any_order: tuple[Mapping[str, str], ...] = ({"_shard_doc": "asc"},)
     kibana: bool = True
     parts: tuple[tuple[str, str], ...] = (
         ("security", "x-pack-security"),
@@ -150,6 +162,12 @@ class Elasticsearch(Dialect):
 
     def certain(self, query: Query) -> Query:
         return _translated(query, wider=False)
+
+    def broad(self, query: Query) -> Query | None:
+        """Without those inside free-form objects: an expression on the root is tried on the values
+        of all paths."""
+        made = _broad(query)
+        return None if made == _EVERYTHING else made
 
     def presence(self, path: str, query: Query) -> Query:
         """On a leaf `exists` sees a value at that very path, and none below it."""
@@ -248,6 +266,31 @@ def _leaf(kind: str, body: Mapping[str, Any], query: Query, *, wider: bool) -> Q
     if kind == "exists" or _is_anything(kind, body, path):
         return _present(root)
     return {kind: {root: body[path]}}
+
+
+def _broad(query: Query) -> Query:
+    if query == _translated(query, wider=True) == _translated(query, wider=False):
+        return query
+    inner = query.get("bool")
+    if not isinstance(inner, Mapping):
+        return _EVERYTHING
+    if inner.keys() == _ANY_OF and inner[_LEAST] == 1:
+        should = [_broad(each) for each in inner["should"]]
+        return _EVERYTHING if _EVERYTHING in should else {"bool": {**inner, "should": should}}
+    if not inner.keys() <= {"filter", "must_not"}:
+        return _EVERYTHING
+    kept = [_broad(each) for each in inner.get("filter", ())]
+    barred = [_translated(each, wider=False) for each in inner.get("must_not", ())]
+    made = {
+        "filter": [each for each in kept if each != _EVERYTHING],
+        "must_not": [each for each in barred if each != _NOTHING],
+    }
+    made = {name: clauses for name, clauses in made.items() if clauses}
+    return {"bool": made} if made else _EVERYTHING
+
+
+_LEAST: Final = "minimum_should_match"
+_ANY_OF: Final = frozenset({"should", _LEAST})
 
 
 def _present(root: str) -> Query:

@@ -213,6 +213,7 @@ class Snapshot:
         self.pit = pit
         self._policy = policy
         self._order = list(order)
+        self._any_order = list(dialect_of(client).any_order or order)
         self._hits_page, self._groups_page = pages
         self._limit = limit
 
@@ -246,8 +247,9 @@ class Snapshot:
         *,
         entire: Callable[[Mapping[str, Any]], bool] | None = None,
         page: int | None = None,
+        ordered: bool = True,
     ) -> Iterator[Mapping[str, Any]]:
-        """Every hit, in the reader's order.
+        """Every hit, in the reader's order, or (not `ordered`) in that which is cheapest.
 
         `request` is laid over the search's body: what is to be brought of each. Those for which
         `entire` is true come with the whole of their `_source` all the same. `page` is how many to
@@ -261,7 +263,7 @@ class Snapshot:
             reply = self.search(
                 query,
                 size=page,
-                sort=self._order,
+                sort=self._order if ordered else self._any_order,
                 track_total_hits=first,
                 **request,
                 **after,

@@ -95,3 +95,49 @@ def test_what_a_leaf_finds_with_certainty(
     negated = {"bool": {"must_not": [query]}}
     made, exact = Elasticsearch().translated(negated)
     assert (made, exact) == ({"bool": {"must_not": [certain]}}, False)
+
+
+NAME = {"term": {"eventName": "x"}}
+INSIDE = {"regexp": {f"requestParameters.a{BELOW}": {"value": "n.*"}}}
+WHOLE = {"regexp": {f"requestParameters.a{BELOW}": {"value": "no"}}}
+
+
+@pytest.mark.parametrize(
+    ("query", "made"),
+    [
+        (NAME, NAME),
+        (INSIDE, None),
+        ({"bool": {"filter": [NAME, INSIDE]}}, {"bool": {"filter": [NAME]}}),
+        ({"bool": {"filter": [NAME], "must_not": [INSIDE]}}, {"bool": {"filter": [NAME]}}),
+        (
+            {"bool": {"filter": [NAME], "must_not": [WHOLE]}},
+            {
+                "bool": {
+                    "filter": [NAME],
+                    "must_not": [{"terms": {"requestParameters.a": ["no"]}}],
+                }
+            },
+        ),
+        ({"bool": {"should": [NAME, INSIDE], "minimum_should_match": 1}}, None),
+        (
+            {
+                "bool": {
+                    "should": [NAME, {"bool": {"filter": [NAME, INSIDE]}}],
+                    "minimum_should_match": 1,
+                }
+            },
+            {
+                "bool": {
+                    "should": [NAME, {"bool": {"filter": [NAME]}}],
+                    "minimum_should_match": 1,
+                }
+            },
+        ),
+        ({"bool": {"must": [NAME, INSIDE]}}, None),
+    ],
+)
+def test_a_broad_query_asks_nothing_of_free_form_objects(
+    query: dict[str, Any], made: dict[str, Any] | None
+) -> None:
+    assert Elasticsearch().broad(query) == made
+    assert Dialect().broad(query) is None
