@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from detections.backend.compiler import compile_detection
+from detections.compiled import Compiled
 from detections.events import counting
 from detections.events.search import Search
 from detections.rule import FilePosition, Rule
@@ -50,7 +51,8 @@ def test_few_and_many_candidates_are_counted_alike(
     ]
     backfill(settings, write_trail(tmp_path, events))
     client.indices.refresh(index=Names(settings.prefix).days)
-    compiled, expected = {}, []
+    compiled: dict[str, Compiled] = {}
+    expected: list[int] = []
     for name, number in NAMES.items():
         for test, places in TESTS:
             chosen = {"name": {"eventName": name}, "test": test}
