@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from detections.backend.compiler import compile_detection
 from detections.compiled import Compiled
 from detections.events import counting
 from detections.events.search import Search
 from detections.rule import FilePosition, Rule
 from detections.span import Span
+from tests.helpers.detections import compile_detection
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.templates import Names
