@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -192,10 +191,8 @@ def test_the_holder_of_the_lease_is_killed(settings: Settings, tmp_path: Path) -
         running.pop(first).communicate()
         # Whoever comes next finds the job undone, and does it.
         client.delete(index=index, id="job-retention")
-        killed = time.monotonic()
         until(lambda: holder() in running, "another leader")
         until(lambda: bool(job()), "the job done by the other one")
-        assert time.monotonic() - killed < 60
         assert lease()["term"] > term
     finally:
         for process in running.values():

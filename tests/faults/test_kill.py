@@ -7,7 +7,7 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 
 FILES, EACH = 120, 60
+CLAIMED_OR_DONE = {"claimed", "done"}
 SMALL = {
     "TRAILHOUND_INGEST__BATCH_BYTES": "131072",
     "TRAILHOUND_INGEST__CLAIM_SECONDS": "20",
@@ -98,6 +99,14 @@ def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
     return made
 
 
+@pytest.fixture
+def slow(settings: Settings) -> Iterator[Settings]:
+    """The same over a slow road to the engine: a run is in its middle for some seconds, however
+    fast the machine is."""
+    with Proxy(settings.hosts[0], lambda each: Delay(0.1) if each.of_events else None) as road:
+        yield own_settings(road.url, settings.namespace, settings.home)
+
+
 def ended(process: subprocess.Popen[bytes]) -> tuple[int, bytes, str]:
     """Exit code, stdout and stderr of a process that is about to end."""
     out, err = process.communicate(timeout=240)
@@ -125,6 +134,21 @@ def events_indexed(settings: Settings, number: int) -> Callable[[], bool]:
     return enough
 
 
+def only_claims_are_left(settings: Settings) -> Callable[[], bool]:
+    """Whether two workers are there, and all is done but what one of them has claimed."""
+    client = connect(settings)
+    workers = {"query": {"term": {"kind": "worker"}}}
+
+    def left() -> bool:
+        entries = ledger(client, settings)  # refreshes
+        claimed = {entry["worker"] for entry in entries if entry["state"] == "claimed"}
+        states = {entry["state"] for entry in entries}
+        both = client.count(index=Names(settings.prefix).ledger, body=workers)["count"] == 2
+        return both and len(entries) == FILES and len(claimed) == 1 and states <= CLAIMED_OR_DONE
+
+    return left
+
+
 def check_ledger(settings: Settings) -> None:
     entries = ledger(connect(settings), settings)
     assert len(entries) == FILES
@@ -134,12 +158,12 @@ def check_ledger(settings: Settings) -> None:
 
 
 def test_killed_at_many_moments_it_ends_like_an_undisturbed_run(
-    settings: Settings, trail: Path, undisturbed: Content
+    settings: Settings, slow: Settings, trail: Path, undisturbed: Content
 ) -> None:
     dice = random.Random()
     killed = 0
     for number in (1, 1_000, 2_500, 4_500):
-        process = start(settings, "backfill", trail, "--json", env=SMALL)
+        process = start(slow, "backfill", trail, "--json", env=SMALL)
         wait_for(events_indexed(settings, number), process)
         time.sleep(dice.random() * 0.2)
         process.send_signal(signal.SIGKILL)
@@ -157,9 +181,13 @@ def test_killed_at_many_moments_it_ends_like_an_undisturbed_run(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stopped_run_finishes_what_it_has_begun(
-    number: signal.Signals, settings: Settings, trail: Path, undisturbed: Content
+    number: signal.Signals,
+    settings: Settings,
+    slow: Settings,
+    trail: Path,
+    undisturbed: Content,
 ) -> None:
-    process = start(settings, "backfill", trail, "--json", env=SMALL)
+    process = start(slow, "backfill", trail, "--json", env=SMALL)
     wait_for(events_indexed(settings, 300), process)
     process.send_signal(number)
     code, out, err = ended(process)
@@ -197,9 +225,9 @@ def test_two_workers_share_a_folder(settings: Settings, trail: Path, undisturbed
 
 
 def test_a_worker_takes_over_from_one_that_was_killed(
-    settings: Settings, trail: Path, undisturbed: Content
+    settings: Settings, slow: Settings, trail: Path, undisturbed: Content
 ) -> None:
-    first = start(settings, "backfill", trail, "--json", env=SMALL)
+    first = start(slow, "backfill", trail, "--json", env=SMALL)
     wait_for(events_indexed(settings, 200), first)
     second = start(settings, "backfill", trail, "--json", env=SMALL)
     first.send_signal(signal.SIGKILL)
@@ -211,14 +239,16 @@ def test_a_worker_takes_over_from_one_that_was_killed(
     check_ledger(settings)
 
 
-def test_a_worker_that_waits_for_another_can_be_stopped(settings: Settings, trail: Path) -> None:
+def test_a_worker_that_waits_for_another_can_be_stopped(
+    settings: Settings, slow: Settings, trail: Path
+) -> None:
     patient = SMALL | {"TRAILHOUND_INGEST__CLAIM_SECONDS": "3600"}
-    holder = start(settings, "backfill", trail, "--json", env=patient)
+    holder = start(slow, "backfill", trail, "--json", env=patient)
     try:
         wait_for(events_indexed(settings, 100), holder)
         holder.send_signal(signal.SIGSTOP)
         waiting = start(settings, "backfill", trail, "--json", env=patient)
-        time.sleep(10)  # it has started, and waits for the claims
+        wait_for(only_claims_are_left(settings), waiting)
         waiting.send_signal(signal.SIGTERM)
         code, out, err = ended(waiting)
         assert code == 130, err

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 PATIENCE = 120.0
+_COUNTED = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
 
 
 class Queue:
@@ -39,19 +40,21 @@ class Queue:
         self.client.send_message(QueueUrl=self.url, MessageBody=body, DelaySeconds=delay)
 
     def left(self) -> int:
-        """Messages that are there, hidden or delayed ones included."""
-        kinds = ("", "NotVisible", "Delayed")
-        return sum(
-            int(self._attribute(self.url, f"ApproximateNumberOfMessages{kind}")) for kind in kinds
-        )
+        """Messages that are there, hidden or delayed ones included.
+
+        By one request: between two, a message that becomes visible would be counted by neither.
+        """
+        return sum(map(int, self._attributes(self.url, *_COUNTED).values()))
 
     def visible(self) -> int:
         return int(self._attribute(self.url, "ApproximateNumberOfMessages"))
 
     def _attribute(self, url: str, name: str) -> str:
-        wanted: list[str] = [name]
-        found = self.client.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)  # type: ignore[arg-type]
-        return found["Attributes"][name]  # type: ignore[index]
+        return self._attributes(url, name)[name]
+
+    def _attributes(self, url: str, *names: str) -> dict[str, str]:
+        found = self.client.get_queue_attributes(QueueUrl=url, AttributeNames=names)  # type: ignore[arg-type]
+        return found["Attributes"]  # type: ignore[return-value]
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
