@@ -8,11 +8,11 @@ to hold, goes through zlib, which can be set back and fed byte by byte up to the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, islice
 from typing import BinaryIO
 
 from ingest.reading.chunk import ReadLimits
-from ingest.reading.gzip_layers import GzipDamage, LayerTooLarge, inflated
+from ingest.reading.gzip_layers import GzipDamage, LayerTooLarge, inflated, one_member
 from ingest.reading.recognise import kind_of
 from trailhound.errors import (
     CorruptFileError,
@@ -61,8 +61,14 @@ class Content:
 
     def whole(self) -> bytes | None:
         """All of the content, or None where it is larger than `slice_whole`."""
+        blocks = self._blocks()
+        begun = list(islice(blocks, 2))
+        content = one_member(begun[0]) if len(begun) == 1 else None
+        if content is not None and len(content) <= self._whole_limit:
+            self._held, self.bytes_out = None, len(content)
+            return content
         try:
-            quick = inflated(self._blocks(), self._limits.max_uncompressed)
+            quick = inflated(chain(begun, blocks), self._limits.max_uncompressed)
             parts, total = self._gather(quick)
         except GzipDamage:
             pieces = self.pieces()

@@ -14,7 +14,14 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from opensearchpy import OpenSearch, Transport, Urllib3AWSV4SignerAuth, Urllib3HttpConnection
+import orjson
+from opensearchpy import (
+    JSONSerializer,
+    OpenSearch,
+    Transport,
+    Urllib3AWSV4SignerAuth,
+    Urllib3HttpConnection,
+)
 from opensearchpy.exceptions import ConnectionError as NoConnection
 from opensearchpy.exceptions import OpenSearchException, TransportError
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
@@ -38,6 +45,22 @@ logging.getLogger("botocore.auth").setLevel(logging.INFO)
 ANSWER_SECONDS = 5
 _PRODUCT_HEADER = "x-elastic-product"
 """Elasticsearch names itself in every answer since 7.14; OpenSearch never does."""
+
+
+class _Serializer(JSONSerializer):
+    """Reads the replies to bulk requests, thousands of items long, in a tenth of the time.
+
+    They are recognised by their start, as `filter_path` leaves it (`ingest.bulk.replies`), and hold
+    statuses and reasons. All else may hold events, whose numbers are for Python's own decoder.
+    """
+
+    def loads(self, s: str) -> Any:
+        if s.startswith('{"errors":'):
+            try:
+                return orjson.loads(s)
+            except orjson.JSONDecodeError:  # a lone surrogate in a reason
+                pass
+        return super().loads(s)
 
 
 class _Connection(Urllib3HttpConnection):
@@ -99,6 +122,7 @@ def connect(
         hosts=[_node(address) for address in addresses],
         connection_class=_Connection,
         transport_class=_Transport,
+        serializer=_Serializer(),
         headers=_headers(cluster, addresses),
         http_compress=cluster.compress,
         timeout=timeout or cluster.timeout,

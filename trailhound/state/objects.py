@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, ClassVar, Literal, Self
 
 import msgspec
@@ -176,6 +177,7 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
         )
 
 
+@lru_cache(maxsize=4_096)  # asked for at each step of an object: listed, claimed, done
 def object_id(uri: str) -> str:
     """`_id` of an object's document: keys are longer than an `_id` may be."""
     return hashlib.sha256(uri.encode()).hexdigest()

@@ -6,6 +6,7 @@ import base64
 import gzip
 import hashlib
 import http.server
+import json
 import logging
 import socket
 import threading
@@ -76,6 +77,20 @@ def _send(settings: Settings) -> None:
 
 def _login(header: str) -> str:
     return base64.b64decode(header.removeprefix("Basic ")).decode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"errors":false,"items":[{"create":{"status":201}}]}',
+        '{"errors":true,"items":[{"create":{"status":400,"error":{"reason":"\\ud800 \u00e9"}}}]}',
+        '{"errors":true,"items":[{"index":{"status":201,"_seq_no":9007199254740993}}]}',
+        '{"took":1,"hits":{"hits":[{"_source":{"n":123456789012345678901234567890}}]}}',
+    ],
+)
+def test_replies_are_read_as_python_reads_them(listener: Listener, text: str) -> None:
+    deserializer = connect(_settings(listener)).transport.deserializer
+    assert deserializer.loads(text, "application/json; charset=UTF-8") == json.loads(text)
 
 
 def test_no_login_by_default(listener: Listener) -> None:
