@@ -160,6 +160,7 @@ def unchanged(queue: Queue) -> bool:
     return queue.left() == before
 
 
+@pytest.mark.timeout(900)  # it starts an engine several times, under load
 def test_an_engine_killed_under_load_is_waited_for(
     s3: S3Client, bucket: str, s3_endpoint: str, queue: Queue, tmp_path: Path
 ) -> None:

@@ -89,6 +89,7 @@ def test_a_storm_of_refusals_and_slow_replies(
     everything_is_in(settings, ids)
 
 
+@pytest.mark.timeout(900)  # it starts an engine several times, under load
 def test_an_engine_killed_at_random_moments_under_load(
     s3: S3Client, bucket: str, s3_endpoint: str, queue: Queue, tmp_path: Path
 ) -> None:
