@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from tests.helpers import session
 from tests.helpers.elasticsearch import session_elasticsearch
 from tests.helpers.engines import remove_namespace, session_engine
+from tests.helpers.namespaces import Namespaces, new_name
 from tests.helpers.secured import SecuredEngine, running_secured_engine
 
 pytest_plugins = ["tests.helpers.fixtures_s3"]
@@ -39,6 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for folder in ORDER:
         config.addinivalue_line("markers", f"{folder}: every test below tests/{folder}")
+    config.addinivalue_line("markers", "fresh_namespace: its namespace was never used")
     if not hasattr(config, "workerinput"):
         session.begin()
 
@@ -142,14 +143,47 @@ def secured_engine() -> Iterator[SecuredEngine]:
         yield started
 
 
+@pytest.fixture(scope="session")
+def namespaces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Namespaces]]:
+    """The namespaces of an engine's address that wait for a test."""
+    made: dict[str, Namespaces] = {}
+
+    def of(url: str) -> Namespaces:
+        if url not in made:
+            made[url] = Namespaces(url, tmp_path_factory.mktemp("namespaces"))
+        return made[url]
+
+    yield of
+    for each in made.values():
+        each.close()
+
+
 @pytest.fixture
-def namespace(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A prefix of this test's own; what it made under it on an engine is removed at the end."""
-    name = f"t{uuid.uuid4().hex[:10]}"
+def namespace(
+    request: pytest.FixtureRequest, namespaces: Callable[[str], Namespaces]
+) -> Iterator[str]:
+    """A prefix of this test's own; what it made under it on an engine is removed at the end.
+
+    In tests of `integration` its indices may be there already, as `init` makes them and empty;
+    a test that is about their making is marked `fresh_namespace`.
+    """
+    fixtures = (*ENGINES.values(), "opensearch", "each_engine")
+    asked = [each for each in fixtures if each in request.fixturenames]
+    urls = {request.getfixturevalue(each) for each in asked}
+    if (
+        len(urls) == 1
+        and "integration" in request.keywords
+        and "fresh_namespace" not in request.keywords
+    ):
+        waiting = namespaces(urls.pop())
+        name = waiting.take()
+        yield name
+        waiting.give(name)
+        return
+    name = new_name()
     yield name
-    for fixture in (*ENGINES.values(), "opensearch", "each_engine"):
-        if fixture in request.fixturenames:
-            remove_namespace(request.getfixturevalue(fixture), name)
+    for url in urls:
+        remove_namespace(url, name)
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,9 @@ JVM = "-XX:TieredStopAtLevel=1"
 """An engine that lives for minutes at the most spends half its time on optimising its own code:
 without the optimising compiler it starts with half the work."""
 
+ROOM = 12 * 1024**3
+"""What engines (five of up to 1.5 GiB at once) and their data need in memory at the most."""
+
 
 def folder() -> Path | None:
     """The session's folder; `None` outside of pytest."""
@@ -31,9 +34,28 @@ def folder() -> Path | None:
 
 def begin() -> None:
     """Make the folder. A request to end (SIGTERM) ends the session as Ctrl-C does."""
-    os.environ[MARK] = tempfile.mkdtemp(prefix="trailhound-tests-")
+    os.environ[MARK] = tempfile.mkdtemp(prefix="trailhound-tests-", dir=_memory())
     os.environ.setdefault("JAVA_TOOL_OPTIONS", JVM)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def _memory() -> Path | None:
+    """A folder in memory where there is room for the engines and their data; `None`: there isn't.
+
+    An engine writes to the disk, and waits for it, at every index that is made or removed, which
+    is much of what tests let it do: a third of their time.
+    """
+    folder = Path("/dev/shm")
+    try:
+        free = shutil.disk_usage(folder).free
+        memory = dict(
+            line.split()[:2] for line in Path("/proc/meminfo").read_text("ascii").splitlines()
+        )
+    except OSError:
+        return None
+    room = min(free, int(memory.get("MemAvailable:", 0)) * 1024)
+    runs_code = not os.statvfs(folder).f_flag & os.ST_NOEXEC  # engines unpack libraries
+    return folder if room >= ROOM and runs_code and os.access(folder, os.W_OK) else None
 
 
 def end() -> None:

@@ -1,0 +1,99 @@
+"""Namespaces that tests use one after another.
+
+To make a namespace's templates and indices and to remove them costs an engine more than most
+tests do with them. So one that a test left as `init` makes it, but for documents and days, is
+emptied and given to a later test; any other is removed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from tests.helpers.engines import remove_documents, remove_indices, remove_namespace
+from tests.helpers.trails import own_settings
+from trailhound.cluster import templates
+
+KEPT = 6
+"""How many wait: a request that a killed process left under way has long ended before the
+namespace's turn comes again."""
+MOST_DOCUMENTS = 2_000
+"""What is emptied; with more, to remove the namespace is cheaper."""
+_OF_ONE_INDEX = re.compile(r'"(uuid|creation_date|provided_name)": ?"[^"]*",? ?')
+
+
+def new_name() -> str:
+    """A namespace that nobody has used."""
+    return f"t{uuid.uuid4().hex[:10]}"
+
+
+class Namespaces:
+    """The prepared namespaces of one engine that wait for a test of this process."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self._url = url
+        self._client = OpenSearch(url, timeout=60)
+        self._waiting: deque[str] = deque()
+        model = new_name()
+        templates.init(self._client, own_settings(url, model, folder))
+        self._model = self._shape(model)
+        remove_namespace(url, model)
+
+    def take(self) -> str:
+        """A namespace without a document: one that waits, or a new one, not prepared."""
+        while len(self._waiting) >= KEPT:
+            name = self._waiting.popleft()
+            if self._shape(name) == self._model and not self._documents(name):
+                return name
+            remove_namespace(self._url, name)
+        return new_name()
+
+    def give(self, name: str) -> None:
+        """What a test is done with: emptied and kept, or removed."""
+        kept = set(self._singles(name))
+        rows = self._client.cat.indices(
+            index=f"{name}-*", format="json", expand_wildcards="all", h="index"
+        )
+        found = {row["index"] for row in rows}
+        for day in sorted(found - kept):
+            remove_indices(self._client, day)
+        if (
+            found < kept
+            or self._shape(name) != self._model
+            or self._documents(name) > MOST_DOCUMENTS
+        ):
+            remove_namespace(self._url, name)
+            return
+        remove_documents(self._client, ",".join(sorted(kept)))
+        self._waiting.append(name)
+
+    def close(self) -> None:
+        """Remove those that wait."""
+        for name in self._waiting:
+            remove_namespace(self._url, name)
+        self._client.close()
+
+    @staticmethod
+    def _singles(name: str) -> list[str]:
+        names = templates.Names(f"{name}-")
+        return [names.ledger, names.deadletter, names.alerts]
+
+    def _documents(self, name: str) -> int:
+        singles = ",".join(self._singles(name))
+        self._client.indices.refresh(index=singles)
+        return int(self._client.count(index=singles)["count"])
+
+    def _shape(self, name: str) -> Any:
+        """Templates, mappings, settings and aliases of a namespace, its name left out."""
+        indices = self._client.indices.get(index=f"{name}-*", expand_wildcards="all")
+        made = self._client.transport.perform_request("GET", "/_index_template")
+        ours = [each for each in made["index_templates"] if each["name"].startswith(f"{name}-")]
+        ours.sort(key=lambda each: str(each["name"]))
+        text = json.dumps([indices, ours], sort_keys=True).replace(name, "")
+        return _OF_ONE_INDEX.sub("", text)
