@@ -454,13 +454,14 @@ def test_a_shard_that_fails_is_an_error(engine: str, namespace: str, tmp_path: P
     store.client.indices.create(
         index=store.index.replace("*", "odd"),
         body={
+            "settings": {"index.sort.field": ["@timestamp"]},  # as the template's fields are texts
             "mappings": {
                 "properties": {
                     "@timestamp": {"type": "date"},
                     "eventID": {"type": "text"},
                     "userIdentity": {"properties": {"arn": {"type": "text"}}},
                 }
-            }
+            },
         },
     )
     body = {"@timestamp": "2025-03-01T12:00:00Z", "eventName": "A", "eventID": "x"}
