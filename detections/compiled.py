@@ -74,7 +74,7 @@ class Compiled:
 
     def matches(self, source: Mapping[str, Any]) -> bool:
         """Whether the rule matches the event of a hit, given all of its `_source`."""
-        if self.matcher is not None and is_repaired(source):
+        if self.matcher is not None and has_moved(source):
             return self.matcher.matches(put_back(source))
         return self.post_filter is None or self.post_filter.matches(source)
 
@@ -99,6 +99,7 @@ class Compiled:
 REPAIRED: Query = {"exists": {"field": "trail.repaired"}}
 
 
-def is_repaired(source: Mapping[str, Any]) -> bool:
-    """Whether an event had values moved out of their places."""
-    return bool((source.get("trail") or {}).get("repaired"))
+def has_moved(source: Mapping[str, Any]) -> bool:
+    """Whether an event had values moved out of their places, by a repair or unsearched ones."""
+    trail = source.get("trail") or {}
+    return bool(trail.get("repaired") or trail.get("original"))

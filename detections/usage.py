@@ -9,7 +9,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from detections.backend.clause import any_of
-from detections.backend.fields import LEAVES, fields_at
+from detections.backend.fields import LEAVES, fields_at, is_unsearched
 from detections.backend.strings import present
 from detections.packs.pack import Pack
 from detections.rule import Rule
@@ -18,6 +18,7 @@ from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
+from trailhound.settings.cluster import UNSEARCHED
 
 SAMPLE = 1_000
 """Newest events that are looked through for fields inside free-form objects."""
@@ -37,7 +38,7 @@ class Usage:
 def usage(client: OpenSearch, settings: Settings, pack: Pack) -> Usage:
     """Of every rule in force, against all events of the index. Raises `ClusterError`."""
     asked = _asked(pack)
-    searched = {path: titles for path, titles in asked.items() if fields_at(path)}
+    searched = {path: titles for path, titles in asked.items() if not is_unsearched(path)}
     reader = IndexReader(client, Names(settings.prefix).days)
     with cluster_errors(settings):
         seen = _present(client, reader, {*searched, *LEAVES})
@@ -49,6 +50,21 @@ def usage(client: OpenSearch, settings: Settings, pack: Pack) -> Usage:
         {path: titles for path, titles in searched.items() if path not in seen},
         tuple(sorted(path for path in (seen & set(LEAVES)) | inside if not _is_asked(path, asked))),
     )
+
+
+def kept_apart(pack: Pack, unsearched: Iterable[str]) -> list[str]:
+    """What rules lose by the setting `index.unsearched`: a sentence for each rule and field.
+
+    Of the fields that it lists by default none: rules that ask for these read each event.
+    """
+    paths = set(unsearched) - set(UNSEARCHED)
+    return [
+        f"{rule.title}: asks for {path}, which `index.unsearched` keeps from being searched: "
+        "remove it from that setting, or the rule misses events"
+        for rule in pack.rules
+        for path in _fields(pack, rule)
+        if path in paths
+    ]
 
 
 def _asked(pack: Pack) -> dict[str, tuple[str, ...]]:

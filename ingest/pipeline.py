@@ -90,6 +90,7 @@ class Pipeline:
             limit=limit,
             stored=self._stored,
             skip_stored=self._skip_stored,
+            unsearched=settings.index.unsearched,
         )
         self._rules = wanted, assembler
         self.ledger.wanted = wanted.criteria

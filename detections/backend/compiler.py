@@ -13,7 +13,15 @@ from sigma.rule import SigmaRule
 from sigma.types import SigmaFieldReference, SigmaString
 
 from detections.backend.clause import EVERYTHING, Clause, any_of, every, leaves, negated, some
-from detections.backend.fields import RAW_LEAVES, Field, around, fields_at, named, unsearchable
+from detections.backend.fields import (
+    RAW_LEAVES,
+    Field,
+    around,
+    fields_at,
+    is_unsearched,
+    named,
+    unsearchable,
+)
 from detections.backend.strings import one_of, present
 from detections.backend.values import value_clause
 from detections.compiled import REPAIRED, Compiled, Query
@@ -80,7 +88,7 @@ def _clause_of(field_test: FieldTest, unsearched: list[str]) -> Clause:
         field_test.field,
         *(v.field for v in field_test.values if isinstance(v, SigmaFieldReference)),
     ]
-    missing = [path for path in read if path is not None and not fields_at(path)]
+    missing = [path for path in read if path is not None and is_unsearched(path)]
     if missing:
         unsearched += missing
         return Clause.approximate(EVERYTHING)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from trailhound.cluster.mappings import ADDED, EVENT, RAW
 from trailhound.errors import RuleError
+from trailhound.settings.cluster import UNSEARCHED
 
 Kind = Literal["keyword", "flat", "number", "date", "ip"]
 
@@ -96,6 +97,18 @@ def fields_at(path: str) -> list[Field]:
         if LEAVES.get(root) == "flat":
             return [Field(path, "flat", root=root, below=".".join(parts[end:]))]
     return [_leaf(leaf, kind) for leaf, kind in LEAVES.items() if leaf.startswith(f"{path}.")]
+
+
+def is_unsearched(path: str) -> bool:
+    """Whether the index doesn't search the field: it has none, or keeps its value apart.
+
+    What `index.unsearched` lists by default counts whatever the setting says: days of another
+    setting are searched too, and the matcher, who decides then, is right for all of them.
+
+    >>> is_unsearched("additionalEventData.x-amz-id-2"), is_unsearched("eventName")
+    (True, False)
+    """
+    return path in UNSEARCHED or not fields_at(path)
 
 
 def unsearchable(path: str) -> RuleError:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any
 
-from detections.compiled import is_repaired
+from detections.compiled import has_moved
 from detections.matcher.event_values import text, values_at
 from detections.matcher.moved import put_back
 from trailhound.cluster.mappings import EVENT
@@ -69,7 +69,8 @@ class FieldReader:
         source: Any = self._decided
         if not source and self._read:
             # Only the first name: a key may contain dots.
-            source = sorted({path.split(".", 1)[0] + "*" for path in self._read})
+            roots = {path.split(".", 1)[0] + "*" for path in self._read}
+            source = sorted({*roots, "trail.original"})  # what was moved from there
         return {"_source": source, "docvalue_fields": [*self._stored, _REPAIRED]}
 
     def must_be_entire(self, hit: Hit) -> bool:
@@ -84,11 +85,11 @@ class FieldReader:
     def values(self, hit: Hit, path: str) -> tuple[str, ...]:
         """The different values of a field in one event, as text; empty if there are none.
 
-        Inside a free-form object, a value that a repair moved is where it was sent.
+        Inside a free-form object, a value that was moved to `trail.original` is where it was sent.
         """
         if path in self._read:
             source = hit.get("_source") or {}
-            found = self._read[path](put_back(source) if is_repaired(source) else source)
+            found = self._read[path](put_back(source) if has_moved(source) else source)
         else:
             found = hit.get("fields", {}).get(path, ())
         return tuple(dict.fromkeys(text(value) for value in found))

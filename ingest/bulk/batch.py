@@ -68,6 +68,8 @@ class Batch:
     """The records as they were read, where the heads hold repaired ones."""
     digests: list[int] = field(default_factory=list)
     """Of the records (`stored_records.digest_of`); empty where none are remembered."""
+    shortened: dict[int, bytes] = field(default_factory=dict)
+    """The records as they were read of those documents that hold them without some fields."""
 
     def __len__(self) -> int:
         return len(self.heads)
@@ -90,7 +92,9 @@ class Batch:
 
     def record(self, item: int) -> bytes:
         """The record's own bytes, as they were read."""
-        return self.raws[item] if self.raws is not None else self.spliced(item)
+        if self.raws is not None:
+            return self.raws[item]
+        return self.shortened.get(item) or self.spliced(item)
 
     def after(self, item: int) -> bytes:
         """What follows the record's own bytes in a head: our members."""
@@ -116,7 +120,23 @@ class Batch:
             self.repair_level,
             [self.raws[item] for item in items] if self.raws is not None else None,
             [self.digests[item] for item in items] if self.digests else [],
+            {
+                number: self.shortened[item]
+                for number, item in enumerate(items)
+                if item in self.shortened
+            },
         )
+
+    def join(self, part: Batch) -> None:
+        """The documents of another batch behind these; both as they were read."""
+        before = len(self.heads)
+        self.shortened |= {before + item: record for item, record in part.shortened.items()}
+        self.heads += part.heads
+        self.ends += part.ends
+        self.owners += part.owners
+        self.positions += part.positions
+        self.digests += part.digests
+        self.size += part.size
 
     def sibling(self, repair_level: int | None = None) -> Batch:
         """An empty batch with the same history of sending, for documents made from these."""

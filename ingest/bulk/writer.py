@@ -56,12 +56,7 @@ class BulkWriter:
             batch = self._batch
             if not batch.heads:
                 self._born = time.monotonic()
-            batch.heads += part.heads
-            batch.ends += part.ends
-            batch.owners += part.owners
-            batch.positions += part.positions
-            batch.digests += part.digests
-            batch.size += part.size
+            batch.join(part)
             if batch.size >= self._settings.batch_bytes:
                 full, self._batch = batch, Batch()
         if full is not None:

@@ -87,7 +87,12 @@ class Retry:
         retry_policy = RetryPolicy(settings.ingest.give_up_after)
         self._job = Pipeline(client, settings, enricher, retry_policy, selection=Selection())
         self._limit = None if new_days else DayLimit(settings.ingest, self._job.days.exists)
-        self._assembler = Assembler(enricher, self._job.days.ensure, limit=self._limit)
+        self._assembler = Assembler(
+            enricher,
+            self._job.days.ensure,
+            limit=self._limit,
+            unsearched=settings.index.unsearched,
+        )
         self._new_days: Counter[str] = Counter()
         """Days that letters of an object have made, by its name."""
 

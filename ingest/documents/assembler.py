@@ -6,7 +6,7 @@ and serialised again. What needs more (a name that collides, invalid UTF-8) take
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,12 +20,14 @@ from ingest.deadletters.store import DeadLetter
 from ingest.documents.day_limit import TOO_MANY_NEW_DAYS, DayLimit
 from ingest.documents.document_id import HEX_TO_X, UUID_FORM, document_id
 from ingest.documents.record_form import require_form
+from ingest.documents.unsearched import Unsearched
 from ingest.object_progress import ObjectProgress
 from ingest.reading import Chunk, Fault
 from ingest.reading.chunk import FAULT_RAW
 from ingest.repair import strict_schema
 from ingest.repair.record import repair
 from trailhound.errors import RecordError
+from trailhound.settings.cluster import UNSEARCHED
 
 Keep = Callable[[RecordView, bytes, str], bool]
 """Whether an event is wanted: its view, its bytes, its UTC day (`YYYY.MM.DD`)."""
@@ -67,7 +69,10 @@ class Assembler:
         limit: DayLimit | None = None,
         stored: StoredRecords | None = None,
         skip_stored: bool = False,
+        unsearched: Iterable[str] = UNSEARCHED,
     ) -> None:
+        """`unsearched`: fields to keep in `trail.original`, as the setting `index.unsearched`."""
+        self._shortened = Unsearched(unsearched).shortened
         self._enrich = enricher.fields
         self._index_of = index_of
         self._limit = limit
@@ -80,6 +85,7 @@ class Assembler:
     ) -> Iterator[Assembled]:
         """The documents of a chunk of one object, in pieces of about a MiB."""
         enrich, headers, decode = self._enrich, self._headers, strict_schema.decode
+        shortened = self._shortened
         before = b',"trail":' + msgspec.json.encode(_origin(owner))[:-1] + b',"position":'
         integrity = _CORRUPT if chunk.doubtful else _UNVERIFIED
         after = b',"integrity":"%b"},' % integrity.encode()
@@ -129,8 +135,14 @@ class Assembler:
             except RecordError as error:
                 out.dead.append(DeadLetter(owner, position, text, error.reason, error.message))
                 continue
-            # One copy of the record's bytes, its closing brace left out.
-            content = memoryview(text)[:-1]
+            short = shortened(view, text)
+            if short is None:
+                # One copy of the record's bytes, its closing brace left out.
+                content, end = memoryview(text)[:-1], after
+            else:
+                content = memoryview(short.record)[:-1]
+                end = after[:-2] + b',"original":%b},' % short.original
+                out.batch.shortened[len(heads)] = text
             head = b"".join(
                 (
                     header,
@@ -139,7 +151,7 @@ class Assembler:
                     content,
                     before,
                     _NUMBERS[position] if position < _MANY else b"%d" % position,
-                    after,
+                    end,
                     fields,
                 )
             )

@@ -88,11 +88,11 @@ def restore(source: bytes, *, nulls: bool = True) -> bytes:
     Raises `ValueError`, `KeyError`, `TypeError` or `IndexError` for a document of another tool.
     """
     known = canonical.plain(source, nulls=nulls)
-    if isinstance(known, dict) and not (known.get("trail") or {}).get("original"):
+    if isinstance(known, dict):
+        whole = {key: value for key, value in known.items() if key not in OUR_NAMES}
         with suppress(RecursionError):
-            return canonical.write_plain(
-                {key: value for key, value in known.items() if key not in OUR_NAMES}
-            )
+            if _put_plain(whole, (known.get("trail") or {}).get("original") or []):
+                return canonical.write_plain(whole)
     text = canonical.canonical if nulls else canonical.comparable
     document = canonical.parse(source)
     if not isinstance(document, dict):
@@ -112,8 +112,28 @@ def restore(source: bytes, *, nulls: bool = True) -> bytes:
     return canonical.write(record, nulls=nulls)
 
 
+def _put_plain(record: dict[str, Any], original: list[dict[str, str]]) -> bool:
+    """Put moved texts back into a record of Python's values; False where one is anything else."""
+    for moved in original:
+        value = (
+            canonical.plain(moved["json"].encode()) if moved.get("json", "")[:1] == '"' else None
+        )
+        if value is None or moved["pointer"] == "":
+            return False
+        *parents, last = _parts(moved["pointer"])
+        at: Any = record
+        for part in parents:
+            at = at[int(part)] if isinstance(at, list) else at[part]
+        at[last] = value
+    return True
+
+
+def _parts(pointer: str) -> list[str]:
+    return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+
+
 def _put(record: canonical.Value, pointer: str, value: canonical.Value) -> None:
-    *parents, last = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+    *parents, last = _parts(pointer)
     at = record
     for part in parents:
         at = at[int(part)] if isinstance(at, list) else _object(at)[canonical.Key.of(part)][0]

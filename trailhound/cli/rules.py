@@ -13,6 +13,7 @@ from detections.packs.describe import explained, line, listed, problem_lines, sh
 from detections.packs.documents import RuleFault
 from detections.packs.pack import Pack, load
 from detections.rule import LEVELS, Rule
+from detections.usage import kept_apart
 from trailhound.app.settings_check import check_filter
 from trailhound.cli import rule_runs
 from trailhound.cli.exit_codes import ExitCode
@@ -88,26 +89,30 @@ def check(
 ) -> None:
     """Check rules without running them: every fault with its file, line and reason.
 
-    Exceptions, overrides and placeholders of the settings that match no rule are named too, and
-    faults in `filter:`. Exits with 1 if there is any fault, or no rule at all.
+    Exceptions, overrides and placeholders of the settings that match no rule are named too,
+    faults in `filter:`, and fields that `index.unsearched` hides from a rule.
+    Exits with 1 if there is any fault, or no rule at all.
 
     Example: `trailhound rules check ./my-rules`
     """
-    pack = load(settings_from(config).detections, paths or [])
+    settings = settings_from(config)
+    pack = load(settings.detections, paths or [])
+    lost = kept_apart(pack, settings.index.unsearched)
     checked = [rule for rule in (*pack.rules, *pack.disabled) if _among(rule.place.path, paths)]
     sound = len(checked) - len(_with_problems(checked, pack))
     filter_faults = _filter_faults(config)
     if json:
         faults = [_fault(each) for each in pack.faults]
-        emit({"rules": len(checked), "sound": sound, "faults": faults, "filter": filter_faults})
+        told = {"rules": len(checked), "sound": sound, "faults": faults}
+        emit(told | {"filter": filter_faults, "unsearched": lost})
     else:
         for fault in pack.faults:
             warn(line(fault))
-        for each in filter_faults:
+        for each in (*filter_faults, *lost):
             warn(each)
-        faults_found = len(pack.problems) + len(filter_faults)
+        faults_found = len(pack.problems) + len(filter_faults) + len(lost)
         say(f"{plural(sound, 'valid rule')}, {plural(faults_found, 'fault')}")
-    if pack.problems or filter_faults or not checked:
+    if pack.problems or filter_faults or lost or not checked:
         if not checked and not json:
             where = ", ".join(map(str, paths or ())) or "the settings' paths"
             warn(f"no rule to check in {where}")

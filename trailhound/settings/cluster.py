@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
-from trailhound.settings.section import Section
+from trailhound.settings.section import Section, form
 
 
 class ClusterSettings(Section):
@@ -64,6 +64,27 @@ IndexedField = Literal[
 """As `trailhound.cluster.mappings.DOC_VALUES_ONLY`, which a test compares."""
 
 
+UNSEARCHED = (
+    "additionalEventData.x-amz-id-2",
+    "responseElements.x-amz-id-2",
+    "responseElements.x-amz-request-id",
+    "responseElements.requestId",
+    "responseElements.credentials.sessionToken",
+    "requestParameters.nextToken",
+    "requestParameters.continuation-token",
+)
+"""Texts that are made anew for each call: of S3, EC2 and STS, and where a list goes on."""
+
+FreeFormField = Annotated[
+    str,
+    form(
+        r"^(requestParameters|responseElements|additionalEventData|serviceEventDetails)(\.[^.]+)+$",
+        "write a field inside requestParameters, responseElements, additionalEventData or "
+        "serviceEventDetails, as additionalEventData.x-amz-id-2",
+    ),
+]
+
+
 class IndexSettings(Section):
     """The daily indices."""
 
@@ -77,6 +98,8 @@ class IndexSettings(Section):
     Empty for the order in which they came."""
     indexed: list[IndexedField] = []
     """Fields to give a search index beside their doc values, which answer for them otherwise."""
+    unsearched: list[FreeFormField] = list(UNSEARCHED)
+    """Texts inside free-form objects that are kept in `trail.original` and not searched."""
 
 
 class RetentionSettings(Section):

@@ -1,0 +1,119 @@
+"""Fields inside free-form objects that are kept in `trail.original`, where nothing is indexed.
+
+Ids that a service makes anew for each call (S3's `x-amz-id-2`, session tokens) are never searched
+for, and in a free-form object the engine keeps each four times: as a value and as a path with its
+value, in an index and in doc values. Neither product can leave out a path. The record is the same
+when `ingest.repair.record.restore` has put them back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from enrich.view import RecordView
+
+_SHORTEST = len(b'{"a":""}')
+_AFTER = rb'[ \t]*+:[ \t]*+("(?:[^"\\]|\\.)*+")'
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+class Shortened(NamedTuple):
+    """A record without some fields, and the text of these for `trail.original`."""
+
+    record: bytes
+    original: bytes
+
+
+class _Path(NamedTuple):
+    keys: tuple[str, ...]
+    mark: bytes
+    """The last key as it is written."""
+
+
+class _Found(NamedTuple):
+    pointer: str
+    value: str
+    mark: bytes
+
+
+class Unsearched:
+    """Takes the fields of some paths (`additionalEventData.x-amz-id-2`) out of records."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        roots: dict[str, list[_Path]] = {}
+        for path in paths:
+            root, *keys = path.split(".")
+            mark = msgspec.json.encode(keys[-1])
+            roots.setdefault(root, []).append(_Path(tuple(keys), mark))
+        self._roots = tuple((root, tuple(below)) for root, below in roots.items())
+        marks = {path.mark for below in roots.values() for path in below}
+        self._members = {mark: re.compile(re.escape(mark) + _AFTER, re.DOTALL) for mark in marks}
+
+    def shortened(self, view: RecordView, record: bytes) -> Shortened | None:
+        """None where the record has none of them, or has them in a form that is left as it is:
+        no text, repeated, or alone in its object.
+        """
+        found: list[_Found] = []
+        for root, paths in self._roots:
+            raw = getattr(view, root)
+            if len(raw) < _SHORTEST:
+                continue
+            text = bytes(raw)
+            if any(path.mark in text for path in paths):
+                found += _values(root, raw, paths)
+        return self._cut(record, found) if found else None
+
+    def _cut(self, record: bytes, found: list[_Found]) -> Shortened | None:
+        spans: list[tuple[int, int]] = []
+        moved: list[dict[str, str]] = []
+        for mark, members in self._members.items():
+            wanted = [each for each in found if each.mark == mark]
+            there = list(members.finditer(record)) if wanted else []
+            try:
+                values = [msgspec.json.decode(each[1], type=str) for each in there]
+            except _UNREADABLE:
+                continue
+            # All members of this name in the record are those that were found: none is another's.
+            if not wanted or sorted(values) != sorted(each.value for each in wanted):
+                continue
+            texts = {value: each[1].decode() for value, each in zip(values, there, strict=True)}
+            moved += [{"pointer": each.pointer, "json": texts[each.value]} for each in wanted]
+            spans += [each.span() for each in there]
+        if not spans:
+            return None
+        for start, end in sorted(spans, reverse=True):
+            before, after = record[:start].rstrip(b" \t"), record[end:].lstrip(b" \t")
+            if before[-1:] == b",":
+                before = before[:-1]
+            elif after[:1] == b",":
+                after = after[1:]
+            else:
+                return None
+            record = before + after
+        return Shortened(record, msgspec.json.encode(moved))
+
+
+def _values(root: str, raw: msgspec.Raw, paths: Iterable[_Path]) -> list[_Found]:
+    try:
+        body: Any = msgspec.json.decode(raw)
+    except _UNREADABLE:
+        return []
+    found = []
+    for path in paths:
+        parent = body
+        for key in path.keys[:-1]:
+            parent = parent.get(key) if isinstance(parent, dict) else None
+        last = path.keys[-1]
+        # One that is alone stays: without it the object would be empty, and no longer be found.
+        if isinstance(parent, dict) and isinstance(parent.get(last), str) and len(parent) > 1:
+            found.append(_Found(_pointer(root, path.keys), parent.pop(last), path.mark))
+    return found
+
+
+def _pointer(root: str, keys: Iterable[str]) -> str:
+    """RFC 6901."""
+    return "".join("/" + key.replace("~", "~0").replace("/", "~1") for key in (root, *keys))

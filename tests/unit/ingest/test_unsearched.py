@@ -1,0 +1,99 @@
+"""Texts that are kept in `trail.original`: taken out of a record, and put back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from detections.matcher.moved import put_back
+from enrich.view import view_of
+from ingest.bulk.canonical import canonical
+from ingest.bulk.conflicts import same_record
+from ingest.documents.unsearched import Unsearched
+from ingest.repair.record import restore
+from trailhound.settings.cluster import UNSEARCHED
+
+ID = "8Zg2Yq0L5kQv1Jt9xX3b7NcR+fHs4DpWmEaUoTyIi6B="
+TAKE = Unsearched(UNSEARCHED).shortened
+
+
+def text(record: dict[str, Any]) -> bytes:
+    return json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize(
+    ("record", "left"),
+    [
+        ({"additionalEventData": {"x-amz-id-2": ID, "a": 1}}, {"additionalEventData": {"a": 1}}),
+        ({"additionalEventData": {"a": 1, "x-amz-id-2": ID}}, {"additionalEventData": {"a": 1}}),
+        (
+            {"additionalEventData": {"a": 1, "x-amz-id-2": ID, "b": {}}, "eventID": "x"},
+            {"additionalEventData": {"a": 1, "b": {}}, "eventID": "x"},
+        ),
+        (
+            {
+                "additionalEventData": {"x-amz-id-2": ID, "a": 1},
+                "responseElements": {"x-amz-request-id": "R", "x-amz-id-2": ID, "b": "é~/"},
+            },
+            {"additionalEventData": {"a": 1}, "responseElements": {"b": "é~/"}},
+        ),
+        (
+            {"responseElements": {"credentials": {"sessionToken": 'a"\\', "accessKeyId": "ASIA"}}},
+            {"responseElements": {"credentials": {"accessKeyId": "ASIA"}}},
+        ),
+        # The object would be empty without its last member, and no longer count as present.
+        (
+            {"responseElements": {"x-amz-id-2": ID, "x-amz-request-id": "R"}},
+            {"responseElements": {"x-amz-request-id": "R"}},
+        ),
+    ],
+)
+def test_a_text_is_taken_out_and_put_back(record: dict[str, Any], left: dict[str, Any]) -> None:
+    written = text(record)
+    short = TAKE(view_of(written), written)
+    assert short is not None
+    assert json.loads(short.record) == left
+    original = json.loads(short.original)
+    source = text(left | {"risk_score": 1, "trail": {"object": "o", "original": original}})
+    assert restore(source) == canonical(written)
+    assert same_record(source, written)
+    assert not same_record(source, text(left))
+    assert {name: put_back(json.loads(source))[name] for name in record} == record
+
+
+def test_white_space_changes_nothing() -> None:
+    record = {"additionalEventData": {"a": 1, "x-amz-id-2": ID}, "responseElements": {}}
+    for written in (
+        json.dumps(record).encode(),
+        b'{"additionalEventData":{"x-amz-id-2" :\t"a" , "b":1}}',
+    ):
+        short = TAKE(view_of(written), written)
+        assert short is not None
+        trail = {"trail": {"original": json.loads(short.original)}}
+        assert restore(text(json.loads(short.record) | trail)) == canonical(written)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b'{"additionalEventData":{"x-amz-id-2":"a"}}',  # alone
+        b'{"additionalEventData":{"x-amz-id-2":1,"a":1}}',
+        b'{"additionalEventData":{"x-amz-id-2":null,"a":1}}',
+        b'{"additionalEventData":{"x-amz-id-2":"a","x-amz-id-2":"b","c":1}}',
+        b'{"additionalEventData":{"b":{"x-amz-id-2":"a"},"c":1}}',  # elsewhere
+        b'{"additionalEventData":{"x-amz-id-2":"a","b":{"x-amz-id-2":"a"}}}',  # which one?
+        b'{"additionalEventData":{"b":"\\"x-amz-id-2\\":\\"a\\"","c":1}}',
+        b'{"additionalEventData":["x-amz-id-2",{"x-amz-id-2":"a","b":1}]}',
+        b'{"additionalEventData":null,"x-amz-id-2":"a"}',
+        b'{"eventName":"x"}',
+    ],
+)
+def test_what_is_in_another_form_stays(written: bytes) -> None:
+    assert TAKE(view_of(written), written) is None
+
+
+def test_no_path_takes_nothing() -> None:
+    written = text({"additionalEventData": {"x-amz-id-2": ID, "a": 1}})
+    assert Unsearched(()).shortened(view_of(written), written) is None
