@@ -37,7 +37,7 @@ def test_it_is_the_same_or_left(content: bytes, after: bytes, cut: int, whole: b
     assert quick is None or quick == by_layers(data)
 
 
-@pytest.mark.parametrize("content", [JSON, b"", b"{" * 1_000_000])
+@pytest.mark.parametrize("content", [JSON, b"", b"{" * 1_000_000], ids=["json", "none", "large"])
 def test_an_ordinary_file_takes_it(content: bytes) -> None:
     assert one_member(gzip.compress(content)) == content
 
@@ -53,6 +53,7 @@ def test_an_ordinary_file_takes_it(content: bytes) -> None:
         gzip.compress(JSON)[:-6] + b"\0\0" + gzip.compress(JSON)[-4:],
         gzip.compress(b" " * (5 * 1024 * 1024)),
     ],
+    ids=["plain", "two", "in another", "in its content", "cut off", "wrong checksum", "large"],
 )
 def test_what_is_not_one_plain_member_is_left(data: bytes) -> None:
     assert one_member(data) is None
