@@ -21,7 +21,7 @@ from bench import rules
 from bench.environment import BenchEnvironment, fresh_namespace
 from detections.compiled import Compiled
 from detections.events.search import Search
-from detections.packs.pack import load
+from detections.packs.loading import load
 from detections.rule import Rule
 from detections.span import Span
 from tests.helpers import elasticsearch

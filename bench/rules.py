@@ -18,7 +18,7 @@ from bench.indexing import replay
 from bench.recordings import DATA
 from detections.compiled import Compiled
 from detections.events.search import WORTH_A_LOOK, Found, RuleOutcome, Search
-from detections.packs.pack import load
+from detections.packs.loading import load
 from detections.rule import Rule
 from detections.span import Span
 from ingest.bulk.batch import Batch, tail

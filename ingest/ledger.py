@@ -12,8 +12,6 @@ An entry says by which criteria its object was read. It is done for a run that c
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
 import time
 import uuid
@@ -22,7 +20,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from pathlib import Path
 from typing import Any, Literal
 
 from opensearchpy import OpenSearch
@@ -30,6 +27,7 @@ from opensearchpy import OpenSearch
 from ingest.ledger_index import LedgerIndex, Stored
 from ingest.object_progress import ObjectProgress
 from ingest.objects import TrailObject
+from ingest.worker import Worker
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.state.document import StateDocumentError
 from trailhound.state.objects import EVERYTHING, Criteria, ObjectState, added, object_id
@@ -41,39 +39,6 @@ LOG = logging.getLogger("trailhound.ledger")
 _AT_ONCE = 256
 
 State = Literal["done", "failed", "skipped"]
-
-
-@dataclass(frozen=True, slots=True)
-class Worker:
-    """A process that claims. `host` and `boot` say whether `pid` is one of this machine."""
-
-    id: str
-    host: str
-    boot: str
-    pid: int
-
-    @classmethod
-    def this(cls) -> Worker:
-        return cls(uuid.uuid4().hex, socket.gethostname(), _boot_id(), os.getpid())
-
-    def gone(self, other: WorkerState) -> bool:
-        """Whether another worker's process is known to have ended."""
-        if other.host != self.host or other.boot != self.boot or other.pid <= 0:
-            return False
-        try:
-            os.kill(other.pid, 0)
-        except ProcessLookupError:
-            return True
-        except (OSError, OverflowError):
-            return False
-        return False
-
-
-def _boot_id() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
 
 
 @dataclass(frozen=True, slots=True)

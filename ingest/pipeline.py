@@ -31,6 +31,7 @@ from trailhound.cluster import templates
 from trailhound.cluster.retry_policy import RetryPolicy, Stopped
 from trailhound.errors import (
     NotATrailFileError,
+    NotCloudTrailError,
     SourceError,
     TrailFileError,
     TrailhoundError,
@@ -109,8 +110,17 @@ class Pipeline:
         assert self._writer is not None  # noqa: S101 - `start` was called
         return self._writer
 
-    def read(self, stream: BinaryIO, run: ObjectProgress) -> None:
-        """Read one object to its end; its documents may still be in flight afterwards."""
+    def read(self, stream: BinaryIO | SourceError, run: ObjectProgress) -> None:
+        """Read one object to its end; its documents may still be in flight afterwards.
+
+        Of one that could not be fetched, or holds no CloudTrail records, record why.
+        """
+        if isinstance(stream, NotCloudTrailError):
+            run.skip(stream.kind)
+            return
+        if isinstance(stream, SourceError):
+            run.finish_reading(stream.with_hint)
+            return
         wanted, assembler = self._rules  # once: a reload is for the objects after this one
         run.criteria, run.choice = wanted.criteria, wanted.of(run.item)
         keep = run.choice.accepts if run.choice is not None else None

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from detections.matcher import SigmaMatcher
-from detections.packs.pack import Pack, load, load_paths
+from detections.packs.loading import load, load_paths
+from detections.packs.pack import Pack
 from detections.rule import Rule
 from enrich.enricher import Enricher
 from enrich.geo import GeoDatabase

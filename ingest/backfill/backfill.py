@@ -21,7 +21,7 @@ from ingest.objects import Selection, Source, TrailObject
 from ingest.pipeline import Pipeline
 from ingest.run_report import FAILURES_KEPT, RunReport
 from trailhound.cluster.retry_policy import RetryPolicy, Stopped
-from trailhound.errors import AccountingError, NotCloudTrailError, SourceError
+from trailhound.errors import AccountingError, SourceError
 from trailhound.settings import Settings
 
 _STOPPING_SECONDS = 30.0
@@ -145,12 +145,6 @@ class Backfill:
                 run = ObjectProgress(item, self._done)
                 with self._lock:
                     self._active[item.uri] = run
-                if isinstance(stream, NotCloudTrailError):
-                    run.skip(stream.kind)
-                    continue
-                if isinstance(stream, SourceError):
-                    run.finish_reading(stream.with_hint)
-                    continue
                 self.pipeline.read(stream, run)
         finally:
             fetched.close()

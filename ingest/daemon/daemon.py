@@ -9,9 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from opensearchpy import OpenSearch
@@ -21,7 +19,8 @@ from enrich.enricher import Enricher
 from ingest.backfill.prefetch import Prefetcher
 from ingest.counts import Counts
 from ingest.daemon.delivery_queue import DeliveryQueue, Unreachable
-from ingest.feeds.feed import Delivery, Feed, FeedStatus, Outcome
+from ingest.daemon.status import CurrentFaults, DaemonStatus
+from ingest.feeds.feed import Delivery, Feed, Outcome
 from ingest.object_progress import ObjectProgress, outcome_of
 from ingest.objects import Selection, TrailObject
 from ingest.pipeline import Pipeline
@@ -31,57 +30,16 @@ from trailhound.cluster.retry_policy import RetryPolicy, Stopped
 from trailhound.errors import (
     ClusterError,
     ClusterUnreachableError,
-    NotCloudTrailError,
     SourceError,
 )
 from trailhound.settings import Settings
 
 LOG = logging.getLogger("trailhound.daemon")
 _BACKOFF = Backoff(first=1.0, longest=60.0)
-_GRACE = 5.0
-"""Seconds after a wait in which the next request may still be in flight."""
 _EVERYTHING = Selection()
-_FAULT_SHOWN = 120.0
-_UNREACHABLE_SHOWN = 60.0
-"""Seconds; longer than a returned object takes to be delivered again."""
 _MOST_BUCKETS = 1_000
-_DEFERRED_SHOWN = 300.0
-"""Seconds; longer than the longest wait between two tries."""
 STUCK_SECONDS = 600.0
 """An object in flight for so long without progress is named in `/readyz`."""
-
-
-@dataclass(slots=True)
-class DaemonStatus:
-    """Totals since the start, and the present state. `waiting_for` is empty unless it waits."""
-
-    started: float
-    counts: Counts = field(default_factory=Counts)
-    objects: dict[str, int] = field(default_factory=dict)
-    """By outcome: `done`, `skipped`, `failed`, `returned`."""
-    ignored: Counter[str] = field(default_factory=Counter)
-    """Objects that hold something else than CloudTrail records, by kind."""
-    bytes: int = 0
-    requests: int = 0
-    retries: int = 0
-    in_flight: int = 0
-    waiting_for: str = ""
-    stopping: bool = False
-    last_error: str = ""
-    last_error_at: float = 0.0
-    feeds: list[FeedStatus] = field(default_factory=list)
-    restarts: int = 0
-    """Sessions that an internal error ended and that were started again."""
-    failing: str = ""
-    """The last such error, for two minutes after it; empty otherwise."""
-    stuck: str = ""
-    """The object that has been in flight for long without progress; empty for none."""
-    deferred: int = 0
-    """Objects that wait until a fault of this machine is fixed, such as a full disk."""
-    deferred_for: str = ""
-    """That fault."""
-    unreachable: dict[str, str] = field(default_factory=dict)
-    """By feed: why its objects cannot be fetched, where the cause is not a single object."""
 
 
 ObjectDone = Callable[[ObjectProgress, Delivery, Outcome], None]
@@ -116,16 +74,9 @@ class Daemon:
         self._pipeline: Pipeline | None = None
         self._earlier = (0, 0)
         self._feeding = False
-        self._waiting = (0.0, "")
-        """Until when (monotonic) it waits for the cluster, and why."""
-        self._fault = (-_FAULT_SHOWN, "")
-        """When (monotonic) an internal error last ended a session, and which."""
+        self._faults = CurrentFaults()
         self._runs: dict[str, ObjectProgress] = {}
         """What is being read or sent, by `uri`."""
-        self._deferred: dict[str, tuple[float, str]] = {}
-        """Deferred objects, by `uri`: when (monotonic) and why."""
-        self._unreachable: dict[str, tuple[float, str]] = {}
-        """By feed: when (monotonic) its last object could not be fetched, and why."""
         self._read_from: set[str] = set()
         """Buckets and folders from which objects were read."""
         self._deliveries.problem = self._not_claimed
@@ -168,8 +119,7 @@ class Daemon:
             counts = Counts()
             counts.add(now.counts)
             requests, retries = self._requests()
-            fault_at, fault = self._fault
-            deferred = self._deferred_now()
+            deferred = self._faults.deferred()
             return DaemonStatus(
                 started=now.started,
                 counts=counts,
@@ -178,33 +128,24 @@ class Daemon:
                 requests=requests,
                 retries=retries,
                 in_flight=self._deliveries.in_flight,
-                waiting_for=self._waiting[1] if time.monotonic() < self._waiting[0] else "",
+                waiting_for=self._faults.waiting_for,
                 stopping=self._stopping.is_set(),
                 last_error=now.last_error,
                 last_error_at=now.last_error_at,
                 feeds=[feed.status() for feed in self._feeds],
                 restarts=now.restarts,
-                failing=fault if time.monotonic() - fault_at < _FAULT_SHOWN else "",
+                failing=self._faults.failing,
                 stuck=self._stuck(),
                 deferred=len(deferred),
                 deferred_for=deferred[-1] if deferred else "",
-                unreachable={
-                    feed: why
-                    for feed, (moment, why) in list(self._unreachable.items())
-                    if time.monotonic() - moment < _UNREACHABLE_SHOWN
-                },
+                unreachable=self._faults.unreachable(),
             )
-
-    def _deferred_now(self) -> list[str]:
-        """Why each object is deferred; old entries, which another daemon may have, are left out."""
-        since = time.monotonic() - _DEFERRED_SHOWN
-        return [why for moment, why in list(self._deferred.values()) if moment > since]
 
     def _stuck(self) -> str:
         """An object that was claimed long ago, while neither it nor, before it is read, anything
         else has made progress for long."""
         uri, seconds = self._deliveries.longest_open()
-        if seconds < STUCK_SECONDS or time.monotonic() < self._waiting[0]:
+        if seconds < STUCK_SECONDS or self._faults.waiting_for:
             return ""
         runs = dict(self._runs)
         progressed = [run.progressed for run in ([runs[uri]] if uri in runs else runs.values())]
@@ -244,7 +185,7 @@ class Daemon:
     def _wait(self, attempt: int, error: ClusterError) -> None:
         seconds = _BACKOFF.seconds(attempt)
         LOG.warning("waiting %.0f s for the cluster: %s", seconds, error.message)
-        self._waiting = (time.monotonic() + seconds + _GRACE, error.message)
+        self._faults.wait(seconds, error.message)
         self._stopping.wait(seconds)
 
     def _session(self) -> None:
@@ -284,7 +225,7 @@ class Daemon:
         self._record_error(said)
         with self._lock:
             self._status.restarts += 1
-            self._fault = (time.monotonic(), said)
+        self._faults.session_failed(said)
 
     def _not_claimed(self, uri: str, reason: str) -> None:
         """An object that the ledger cannot hold: logged, and returned to its feed as failed."""
@@ -330,12 +271,6 @@ class Daemon:
             return
         run = ObjectProgress(item, lambda run: self._done(pipeline, run, delivery))
         self._runs[item.uri] = run
-        if isinstance(stream, NotCloudTrailError):
-            run.skip(stream.kind)
-            return
-        if isinstance(stream, SourceError):
-            run.finish_reading(stream.with_hint)
-            return
         try:
             pipeline.read(stream, run)
         except (ClusterError, OpenSearchException, Stopped):
@@ -355,7 +290,7 @@ class Daemon:
             return Outcome.RETURNED
         if stream.no_bucket and _bucket(delivery.item) not in self._read_from:
             return Outcome.NO_BUCKET
-        self._unreachable[delivery.feed] = (time.monotonic(), stream.message)
+        self._faults.not_fetched(delivery.feed, stream.message)
         return Outcome.RETURNED
 
     def _done(self, pipeline: Pipeline, run: ObjectProgress, delivery: Delivery) -> None:
@@ -373,11 +308,12 @@ class Daemon:
             self._status.bytes += run.bytes
             if run.other_kind:
                 self._status.ignored[run.other_kind] += 1
-            self._deferred.pop(uri, None)
-            if run.retry:
-                self._deferred[uri] = (time.monotonic(), run.fault)
+        if run.retry:
+            self._faults.defer(uri, run.fault)
+        else:
+            self._faults.read(uri)
         if outcome is Outcome.DONE:
-            self._unreachable.pop(delivery.feed, None)
+            self._faults.fetched(delivery.feed)
             if len(self._read_from) < _MOST_BUCKETS:
                 self._read_from.add(_bucket(run.item))
         self._log_outcome(run, delivery, outcome)
@@ -451,7 +387,7 @@ class Daemon:
 
     def _on_wait(self, seconds: float, reason: str) -> None:
         self._record_error(reason)
-        self._waiting = (time.monotonic() + seconds + _GRACE, reason)
+        self._faults.wait(seconds, reason)
         if seconds >= 1:
             LOG.warning("waiting %.0f s for the cluster: %s", seconds, reason)
 

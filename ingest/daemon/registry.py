@@ -14,7 +14,7 @@ from trailhound.settings import Settings
 from trailhound.state.daemons import Daemons, DaemonState
 
 if TYPE_CHECKING:
-    from ingest.daemon.daemon import DaemonStatus
+    from ingest.daemon.status import DaemonStatus
 
 RENEWED_SECONDS = 10.0
 

@@ -72,7 +72,7 @@ class Feed(Protocol):
     """A source of deliveries with threads of its own.
 
     No outside error (no network, access denied, a deleted queue) ends it: the error is shown in
-    `status`, and the feed tries again with backoff.
+    `status`, and the feed tries again with back-off.
     """
 
     @property

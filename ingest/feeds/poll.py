@@ -12,24 +12,21 @@ from __future__ import annotations
 
 import logging
 import re
-import threading
 import time
-from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
 from opensearchpy import OpenSearch
 
-from ingest.feeds.error_state import ErrorState
-from ingest.feeds.feed import Delivery, FeedStatus, Outcome, Submit
+from ingest.feeds.feed import Delivery, Outcome
 from ingest.feeds.kinds import feed_kind
+from ingest.feeds.listing import ListingFeed
 from ingest.objects import Selection, TrailObject
 from ingest.sources.s3 import S3Source
 from trailhound.errors import ClusterError, SourceError
 from trailhound.settings import FeedSettings, Settings
 from trailhound.state.feed_checkpoints import FeedCheckpoints
-from trailhound.threads import SupervisedThread
 
 LOG = logging.getLogger("trailhound.poll")
 _EVERY = 60.0
@@ -63,8 +60,12 @@ class _File:
     """The listing in which it was submitted last."""
 
 
-class PollFeed:
+class PollFeed(ListingFeed):
     """Submits the new objects of a bucket."""
+
+    kind = "s3"
+    setting = "poll"
+    outside_errors = (SourceError, ClusterError)
 
     def __init__(
         self,
@@ -79,11 +80,10 @@ class PollFeed:
         Makes no request. Raises `UsageError`, `SettingsError`, `SourceUnreachableError`.
         """
         assert feed.poll is not None  # noqa: S101 - a feed of another kind is not made here
-        self.name = feed.poll
+        super().__init__(feed.poll, f"bucket {feed.poll}", feed.every or _EVERY, LOG)
         aws = feed.own_aws(settings.aws)
         self.source = S3Source(feed.poll, settings.model_copy(update={"aws": aws}))
         self._root = f"s3://{self.source.bucket}/"
-        self._every = feed.every or _EVERY
         self._since = feed.since
         self._overlap = timedelta(minutes=feed.overlap_minutes)
         self._late = timedelta(days=feed.late_days)
@@ -94,27 +94,14 @@ class PollFeed:
         self._looks = 0
         self._store = checkpoints
         self._checkpoints: dict[str, datetime] = {}
+        self._known = False
+        """Whether the checkpoints were read."""
         self._files: dict[str, _File] = {}
         self._others: set[int] = set()
         """Hashes of name and etag of finished objects whose name is not in CloudTrail's form."""
-        self._lock = threading.Lock()
-        self._counters: Counter[str] = Counter()
-        self._last_arrival = 0.0
-        self._stopping = threading.Event()
-        self._errors = ErrorState(f"bucket {self.name}", LOG, self._stopping)
-        self._submit: Submit = lambda _: False
-        self._thread = SupervisedThread(self._poll, f"poll {self.name}", self._stopping)
-
-    def start(self, submit: Submit) -> None:
-        self._submit = submit
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopping.set()
 
     def close(self) -> None:
-        self._stopping.set()
-        self._thread.join(5)
+        super().close()
         if self._thread.is_alive():
             return  # it hangs in a request; the next daemon lists from the older checkpoint
         try:
@@ -122,32 +109,15 @@ class PollFeed:
         except ClusterError as error:
             self._errors.record(error.message)
 
-    def status(self) -> FeedStatus:
-        with self._lock:
-            return FeedStatus(
-                self.name,
-                "s3",
-                sum(file.state is not _State.DONE for file in self._files.values()),
-                self._last_arrival,
-                self._errors.last_error,
-                self._errors.last_error_at,
-                dict(self._counters),
-                failing=self._errors.failing,
-            )
+    def _backlog(self) -> int:
+        return sum(file.state is not _State.DONE for file in self._files.values())
 
-    def _poll(self) -> None:
-        known = False
-        while not self._stopping.is_set():
-            try:
-                if not known:
-                    self._checkpoints = self._store.get(self._root)
-                    known = True
-                self._look()
-                self._move_checkpoints()
-                self._errors.clear()
-            except (SourceError, ClusterError) as error:
-                self._errors.backoff(error.message)
-            self._stopping.wait(self._every)
+    def _list(self) -> None:
+        if not self._known:
+            self._checkpoints = self._store.get(self._root)
+            self._known = True
+        self._look()
+        self._move_checkpoints()
 
     def _look(self) -> None:
         """List what may be new, and submit what is."""

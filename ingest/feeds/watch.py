@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import time
-from collections import Counter
 from dataclasses import dataclass
 
 from opensearchpy import OpenSearch
 
-from ingest.feeds.error_state import ErrorState
-from ingest.feeds.feed import Delivery, FeedStatus, Outcome, Submit
+from ingest.feeds.feed import Delivery, Outcome
 from ingest.feeds.kinds import feed_kind
+from ingest.feeds.listing import ListingFeed
 from ingest.objects import Selection, TrailObject
 from ingest.sources.local import LocalSource
 from trailhound.backoff import Backoff
 from trailhound.errors import SourceError
 from trailhound.settings import FeedSettings, Settings
-from trailhound.threads import SupervisedThread
 
 LOG = logging.getLogger("trailhound.watch")
 _EVERY = 5.0
@@ -39,59 +36,26 @@ class _Seen:
     """When (monotonic) a file that could not be read is submitted again; 0 for never."""
 
 
-class WatchFeed:
+class WatchFeed(ListingFeed):
     """Submits files that are new or changed, once they have stopped growing."""
+
+    kind = "folder"
+    setting = "watch"
+    outside_errors = (SourceError, OSError)
 
     def __init__(self, feed: FeedSettings) -> None:
         """Reads nothing yet."""
         assert feed.watch is not None  # noqa: S101 - a feed of another kind is not made here
         self._folder = feed.watch.expanduser().absolute()
-        self.name = os.fsencode(self._folder).decode("utf-8", "backslashreplace")
-        self._every = feed.every or _EVERY
+        name = os.fsencode(self._folder).decode("utf-8", "backslashreplace")
+        super().__init__(name, f"folder {name}", feed.every or _EVERY, LOG)
         self._seen: dict[str, _Seen] = {}
-        self._lock = threading.Lock()
         self._waiting: set[str] = set()
-        self._counters: Counter[str] = Counter()
-        self._last_arrival = 0.0
-        self._stopping = threading.Event()
-        self._errors = ErrorState(f"folder {self.name}", LOG, self._stopping)
-        self._submit: Submit = lambda _: False
-        self._thread = SupervisedThread(self._watch, f"watch {self.name}", self._stopping)
 
-    def start(self, submit: Submit) -> None:
-        self._submit = submit
-        self._thread.start()
+    def _backlog(self) -> int:
+        return len(self._waiting)
 
-    def stop(self) -> None:
-        self._stopping.set()
-
-    def close(self) -> None:
-        self._stopping.set()
-        self._thread.join(5)
-
-    def status(self) -> FeedStatus:
-        with self._lock:
-            return FeedStatus(
-                self.name,
-                "folder",
-                len(self._waiting),
-                self._last_arrival,
-                self._errors.last_error,
-                self._errors.last_error_at,
-                dict(self._counters),
-                failing=self._errors.failing,
-            )
-
-    def _watch(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self._look()
-                self._errors.clear()
-            except (SourceError, OSError) as error:
-                self._errors.backoff(str(error))
-            self._stopping.wait(self._every)
-
-    def _look(self) -> None:
+    def _list(self) -> None:
         """List the whole folder once."""
         if not self._folder.is_dir():
             raise NotADirectoryError(f"there is no folder {self._folder}")

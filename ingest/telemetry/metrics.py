@@ -16,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from ingest.daemon.daemon import DaemonStatus
+from ingest.daemon.status import DaemonStatus
 from trailhound.threads import supervised_threads
 
 PREFIX = "trailhound"

@@ -90,7 +90,7 @@ def test_a_backfill_with_nothing_to_do_loads_no_more_than_it_needs(
     assert "1 already ingested" in said
     assert not {
         *("boto3", "botocore", "jinja2", "sigma", "multiprocessing"),
-        *("detections.matcher", "detections.packs.pack", "ingest.backfill.worker_pool"),
+        *("detections.matcher", "detections.packs.loading", "ingest.backfill.worker_pool"),
     } & set(modules.split())
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from detections.packs.pack import load
+from detections.packs.loading import load
 from detections.running.evaluation import Evaluator
 from detections.span import Span
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail

@@ -6,7 +6,7 @@ from pathlib import Path
 from uuid import NAMESPACE_OID, uuid5
 
 from detections.matcher import SigmaMatcher
-from detections.packs.pack import load_paths
+from detections.packs.loading import load_paths
 from detections.samples import DEFAULTS, OVERLAID, read_samples
 from tests.helpers.trails import backfill, own_settings, prepared, write_trail
 from tests.unit.detections.packs import RULES, shipped

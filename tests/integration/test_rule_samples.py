@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from detections.packs.pack import load
+from detections.packs.loading import load
 from tests.helpers.trails import own_settings
 from trailhound.app.enrichment import enricher_from
 from trailhound.app.rule_tests import run_samples

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from detections.events.search import Search
-from detections.packs.pack import load_paths
+from detections.packs.loading import load_paths
 from detections.span import Span
 from tests.helpers.recorded import READERS, recorded
 from tests.helpers.trails import backfill, own_settings, prepared, write_trail

@@ -14,8 +14,8 @@ from opensearchpy import OpenSearch
 from detections.alerts.recorder import Recorder
 from detections.alerts.store import AlertQuery, AlertStore
 from detections.finding import Finding
-from ingest.daemon.daemon import DaemonStatus
 from ingest.daemon.registry import DaemonRegistry
+from ingest.daemon.status import DaemonStatus
 from tests.helpers import last_release as old
 from tests.helpers.detection_rules import BURST, write_rules
 from tests.helpers.processes import run

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from ingest.daemon.daemon import DaemonStatus
+from ingest.daemon.status import DaemonStatus
 from ingest.feeds.feed import FeedStatus
 from ingest.telemetry.metrics import Metrics
 from trailhound.app.health import ADVICE

@@ -11,7 +11,8 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from detections.history import Piece, bounds, survey
-from detections.packs.pack import Pack, load
+from detections.packs.loading import load
+from detections.packs.pack import Pack
 from detections.rule import LEVELS, Rule
 from detections.running.detector import Detector, RuleRun
 from detections.running.evaluation import Evaluator

@@ -27,7 +27,7 @@ from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
 from trailhound.threads import ThreadStatus
 
 if TYPE_CHECKING:
-    from ingest.daemon.daemon import DaemonStatus
+    from ingest.daemon.status import DaemonStatus
 
 RULE_SLACK = timedelta(minutes=10)
 """How late beyond twice its interval a rule may be before it is past due."""

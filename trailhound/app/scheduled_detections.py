@@ -11,7 +11,7 @@ from opensearchpy import OpenSearch
 
 from detections.notify.notifier import Notifier
 from detections.packs.describe import line
-from detections.packs.pack import missing_paths
+from detections.packs.loading import missing_paths
 from detections.running.due_rules import DueRules, Ran
 from detections.running.scheduler import Job, Turn
 from ingest.sources.session import aws_session

@@ -16,8 +16,9 @@ from pydantic import BaseModel
 
 from detections.running.detector import RuleRun
 from detections.running.scheduler import Job, JobRuns, Scheduler, Turn
-from ingest.daemon.daemon import Daemon, DaemonStatus
+from ingest.daemon.daemon import Daemon
 from ingest.daemon.registry import RENEWED_SECONDS, DaemonRegistry
+from ingest.daemon.status import DaemonStatus
 from ingest.feeds.feed import Delivery, Outcome
 from ingest.feeds.kinds import open_feed
 from ingest.object_progress import ObjectProgress

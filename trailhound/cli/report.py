@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from detections.packs.pack import load
+from detections.packs.loading import load
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.options import Config, Namespace, Url, settings_from

@@ -13,7 +13,8 @@ from detections import coverage as attack
 from detections.backtest import Backtest, Budget, backtest
 from detections.monitors import exported
 from detections.packs.describe import problem_lines
-from detections.packs.pack import Pack, load
+from detections.packs.loading import load
+from detections.packs.pack import Pack
 from detections.usage import usage
 from trailhound.app.enrichment import enricher_from
 from trailhound.app.rule_tests import RuleTests, run_samples

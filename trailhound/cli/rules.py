@@ -11,7 +11,8 @@ from rich.text import Text
 
 from detections.packs.describe import explained, line, listed, problem_lines, shown
 from detections.packs.documents import RuleFault
-from detections.packs.pack import Pack, load
+from detections.packs.loading import load
+from detections.packs.pack import Pack
 from detections.rule import LEVELS, Rule
 from detections.usage import kept_apart
 from trailhound.app.settings_check import check_filter

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ingest.daemon.daemon import DaemonStatus
+from ingest.daemon.status import DaemonStatus
 from ingest.feeds.feed import FeedStatus
 from trailhound.app.health import Reason, Shared, daemon_reasons, reasons
 from trailhound.settings import Settings, load

@@ -12,8 +12,9 @@ from typer.testing import CliRunner, Result
 from detections.packs.describe import problem_lines
 from detections.packs.documents import documents
 from detections.packs.kinds import KINDS, OPTIONS
+from detections.packs.loading import load, load_paths
 from detections.packs.near import nearest
-from detections.packs.pack import Pack, load, load_paths
+from detections.packs.pack import Pack
 from trailhound.app.diagnosis import rules_check
 from trailhound.cli.exit_codes import exit_code
 from trailhound.cli.main import app

@@ -10,7 +10,8 @@ import pytest
 from sigma.correlations import SigmaCorrelationRule
 
 from detections.packs.describe import explained, listed, shown
-from detections.packs.pack import Pack, load, load_paths
+from detections.packs.loading import load, load_paths
+from detections.packs.pack import Pack
 from trailhound.errors import UsageError
 from trailhound.settings import DetectionSettings
 

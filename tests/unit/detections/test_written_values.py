@@ -10,7 +10,8 @@ import pytest
 
 from detections.backend.compiler import compile_matcher
 from detections.matcher import SigmaMatcher
-from detections.packs.pack import Pack, load_paths
+from detections.packs.loading import load_paths
+from detections.packs.pack import Pack
 from detections.samples import read_samples
 from ingest.documents.noise_filter import NoiseFilter
 from tests.helpers.trails import record

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ingest.counts import Counts
-from ingest.daemon.daemon import DaemonStatus
+from ingest.daemon.status import DaemonStatus
 from ingest.feeds.feed import FeedStatus
 from ingest.telemetry.endpoint import Endpoint, Health
 from ingest.telemetry.metrics import Metrics

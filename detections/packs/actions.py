@@ -1,0 +1,48 @@
+"""Documents of a rule file as pySigma's rules, with Sigma's `action: global`, `reset`, `repeat`."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+from sigma.collection import SigmaCollection
+from sigma.correlations import SigmaCorrelationRule
+from sigma.filters import SigmaFilter
+from sigma.policy.profiles import TrustedPolicy
+from sigma.rule import SigmaRule
+
+from detections.packs.documents import Document
+
+Parsed = SigmaRule | SigmaCorrelationRule | SigmaFilter
+
+
+class Actions:
+    """Sigma's `action: global`, `reset` and `repeat`, within one file."""
+
+    def __init__(self) -> None:
+        self._template: dict[str, Any] | None = None
+        self._previous: dict[str, Any] | None = None
+
+    def parse(self, document: Document) -> Parsed | None:
+        """The rule of a document; None for one that only sets or ends a template."""
+        content = document.content
+        action = content.get("action")
+        if action == "global":
+            self._template = self._previous = content
+            return None
+        if action == "reset":
+            self._template = None
+            return None
+        before = [each for each in (self._template,) if each is not None]
+        if action == "repeat" and self._previous is not None:
+            before.append({k: v for k, v in self._previous.items() if k != "action"})
+        elif action is None:
+            self._previous = content
+        collection = SigmaCollection.from_dicts(
+            deepcopy([*before, content]),
+            collect_filters=True,
+            resolve_references=False,
+            policy=TrustedPolicy,
+        )
+        parsed: list[Parsed] = [*collection.rules, *collection.filters]
+        return parsed[-1]

@@ -1,0 +1,369 @@
+"""Loads a pack: rules, exceptions and settings from files to compiled rules.
+
+A broken rule, exception or file is a fault with its place and reason; the others load.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+
+from sigma.collection import SigmaCollection
+from sigma.correlations import SigmaCorrelationRule
+from sigma.exceptions import SigmaError
+from sigma.filters import SigmaFilter
+from sigma.rule import SigmaRule
+
+from detections.backend.compiler import compile_rule
+from detections.compiled import Compiled
+from detections.correlations.correlation import Correlation
+from detections.kinds.options import renamed_options
+from detections.matcher import SigmaMatcher
+from detections.packs.actions import Actions, Parsed
+from detections.packs.checking import check, said
+from detections.packs.documents import Document, RuleFault, Subject, documents, rule_files
+from detections.packs.near import did_you_mean
+from detections.packs.overrides import override
+from detections.packs.pack import Pack
+from detections.packs.reading import own_options, read, rule_id
+from detections.rule import FilePosition, Rule
+from trailhound.errors import UsageError
+from trailhound.settings import DetectionSettings
+
+SHIPPED = Path(__file__).parent.parent / "rules"
+"""The shipped pack."""
+
+
+def load(settings: DetectionSettings, more: Sequence[Path] = ()) -> Pack:
+    """The shipped pack, those of the settings, and `more`, with exceptions and overrides.
+
+    A path of `detections.rules` that does not exist is a fault, as is all that is wrong inside
+    one; the other rules load. Raises `UsageError` for a missing path of `more` and for a missing
+    exception.
+    """
+    shipped = [SHIPPED] if settings.shipped and SHIPPED.is_dir() else []
+    missing = missing_paths(settings)
+    present = [path for path in settings.rules if path not in missing]
+    pack = load_paths([*shipped, *present, *more], settings)
+    faults = (
+        RuleFault(
+            FilePosition(path),
+            "detections.rules: no such file or folder",
+            "check the path",
+            what="file",
+        )
+        for path in missing
+    )
+    return replace(pack, faults=(*faults, *pack.faults))
+
+
+def missing_paths(settings: DetectionSettings) -> list[Path]:
+    """The paths of `detections.rules` that do not exist."""
+    return [path for path in settings.rules if not path.expanduser().exists()]
+
+
+def load_paths(paths: Iterable[Path], settings: DetectionSettings) -> Pack:
+    """The rules at `paths` alone, with the settings' exceptions, placeholders and overrides."""
+    return _Loading(settings).run(list(paths))
+
+
+class _Loading:
+    def __init__(self, settings: DetectionSettings) -> None:
+        self._settings = settings
+        self._placeholders = _Placeholders(settings.placeholders)
+        self._overrides = {key.lower(): each for key, each in settings.overrides.items()}
+        self._faults: list[RuleFault] = []
+        self._checked: list[tuple[Document, list[RuleFault]]] = []
+        self._places: dict[int, FilePosition] = {}
+        self._sigma: list[SigmaRule | SigmaCorrelationRule] = []
+        self._filters: list[tuple[SigmaFilter, FilePosition]] = []
+
+    def run(self, paths: list[Path]) -> Pack:
+        for path in [*paths, *self._settings.exceptions]:
+            if not path.expanduser().exists():
+                raise UsageError(f"no rules at {path}", hint="check the path")
+        self._read_all(path.expanduser() for path in paths)
+        rules_only = len(self._sigma)
+        self._read_all(path.expanduser() for path in self._settings.exceptions)
+        for each in self._sigma[rules_only:]:
+            self._fault(each, "a rule is in a folder of exceptions", "move it to a rules folder")
+        del self._sigma[rules_only:]
+        self._drop_repeated()
+        self._apply_filters()
+        self._resolve()
+        pack = self._finish()
+        self._name_unused_placeholders()
+        return replace(pack, faults=tuple(self._at_their_lines()))
+
+    def _fault(
+        self,
+        sigma: Parsed,
+        reason: str,
+        hint: str = "",
+        *,
+        stops: bool = True,
+        what: Subject | None = None,
+    ) -> None:
+        name = "" if isinstance(sigma, SigmaFilter) else rule_id(sigma)
+        what = what or ("exception" if isinstance(sigma, SigmaFilter) else "rule")
+        self._faults.append(RuleFault(self._places[id(sigma)], reason, hint, name, stops, what))
+
+    def _name_unused_placeholders(self) -> None:
+        for name in sorted(self._settings.placeholders.keys() - self._placeholders.used):
+            reason = f"detections.placeholders: no active rule uses %{name}%"
+            hint = did_you_mean(name, sorted(self._placeholders.missing), "remove it")
+            place = FilePosition(Path("settings"))
+            self._faults.append(RuleFault(place, reason, hint, stops=False, what="placeholder"))
+
+    def _at_their_lines(self) -> Iterator[RuleFault]:
+        """The faults, with detailed ones in place of the first error of each rule."""
+        explained: set[int] = set()
+        more: list[RuleFault] = []
+        for document, found in self._checked:
+            here = [each for each in self._faults if each.place == document.place]
+            stopping = [each for each in here if each.stops and each.what != "override"]
+            if not stopping:  # it runs: only mistakes and notes
+                more += [replace(each, stops=False) for each in found]
+                slips = {each.reason for each in found}
+                explained |= {
+                    id(each) for each in here if each.what == "note" and _same(each, slips)
+                }
+                continue
+            causes = [each for each in found if each.stops]
+            slips = {each.reason for each in found}
+            explained |= {id(each) for each in stopping if causes or _same(each, slips)}
+            more += [
+                each if causes else replace(each, stops=_same(stopping[0], {each.reason}))
+                for each in found
+            ]
+        faults = [each for each in self._faults if id(each) not in explained] + more
+        order: dict[Path, int] = {}
+        for each in faults:
+            order.setdefault(each.place.path, len(order))
+        yield from sorted(faults, key=lambda each: (order[each.place.path], each.place.line))
+
+    # Reading
+
+    def _read_all(self, paths: Iterable[Path]) -> None:
+        seen: set[Path] = set()
+        for path in paths:
+            for file in rule_files(path):
+                if isinstance(file, RuleFault):
+                    self._faults.append(file)
+                elif file.resolve() not in seen:
+                    seen.add(file.resolve())
+                    self._read_file(file)
+
+    def _read_file(self, file: Path) -> None:
+        actions = Actions()
+        empty = True
+        for document in documents(file):
+            empty = False
+            if isinstance(document, RuleFault):
+                self._faults.append(document)
+                continue
+            if not file.is_relative_to(SHIPPED):  # that pack's own tests check it
+                self._checked.append((document, check(document, self._settings.placeholders)))
+            try:
+                parsed = actions.parse(document)
+            except Exception as error:  # noqa: BLE001  pySigma raises anything on hostile YAML
+                self._faults.append(RuleFault(document.place, said(error), "fix the rule"))
+                continue
+            if parsed is not None:
+                self._take(parsed, document.place)
+        if empty:
+            reason = "the file contains no rule"
+            self._faults.append(
+                RuleFault(FilePosition(file), reason, "remove it", stops=False, what="file")
+            )
+
+    def _take(self, parsed: Parsed, place: FilePosition) -> None:
+        self._places[id(parsed)] = place
+        if isinstance(parsed, SigmaFilter):
+            self._filters.append((parsed, place))
+        elif isinstance(parsed, SigmaRule) and (foreign := _foreign(parsed)):
+            self._fault(parsed, f"its log source is {foreign}, not CloudTrail", "remove it")
+        else:
+            self._sigma.append(parsed)
+
+    def _drop_repeated(self) -> None:
+        first: dict[str, SigmaRule | SigmaCorrelationRule] = {}
+        for each in self._sigma:
+            before = first.setdefault(rule_id(each), each)
+            if before is not each:
+                where = self._places[id(before)]
+                self._fault(
+                    each, f"the id {rule_id(each)} is already used by {where}", "give it another id"
+                )
+        self._sigma = list(first.values())
+
+    # References between rules
+
+    def _apply_filters(self) -> None:
+        for exception, _ in self._filters:
+            try:  # alone first: a broken exception must not break its rules
+                SigmaMatcher.from_detections(exception.filter, self._placeholders)
+            except Exception as error:  # noqa: BLE001  as above
+                self._fault(exception, said(error), getattr(error, "hint", "fix the exception"))
+                continue
+            touched = False
+            for index, rule in enumerate(self._sigma):
+                if not isinstance(rule, SigmaRule):
+                    continue
+                before = list(rule.detection.condition)
+                try:
+                    self._sigma[index] = exception.apply_on_rule(deepcopy(rule))
+                except Exception as error:  # noqa: BLE001  as above
+                    self._fault(exception, said(error), "fix the exception")
+                    touched = True
+                    break
+                self._places[id(self._sigma[index])] = self._places[id(rule)]
+                touched |= self._sigma[index].detection.condition != before  # type: ignore[union-attr]
+            if not touched:
+                self._fault(
+                    exception,
+                    f"the exception {exception.title!r} matches no rule",
+                    "check its `rules` and its `logsource`",
+                    stops=False,
+                )
+
+    def _resolve(self) -> None:
+        """Resolves the references of correlations; one that cannot be resolved is a fault."""
+        while True:
+            collection = SigmaCollection(list(self._sigma), resolve_references=False)
+            broken = []
+            for each in self._sigma:
+                if isinstance(each, SigmaCorrelationRule):
+                    try:
+                        each.resolve_rule_references(collection)
+                    except SigmaError as error:
+                        broken.append(each)
+                        self._fault(each, said(error), "name rules by id or `name`")
+            if not broken:
+                return
+            self._sigma = [each for each in self._sigma if each not in broken]
+
+    def _finish(self) -> Pack:
+        rules: list[Rule] = []
+        compiled: dict[str, Compiled] = {}
+        for each in self._sigma:
+            try:
+                rule = read(each, self._places[id(each)])
+                self._note_renamed(each, rule, own_options(each))
+                rule = self._overridden(rule, each)
+                if isinstance(each, SigmaCorrelationRule):
+                    Correlation.of(each)  # raises for what is not supported
+                if rule.events is not None:
+                    compiled[rule.id] = compile_rule(rule.events, self._placeholders)
+                    self._warn_unsearched(each, compiled[rule.id])
+                rules.append(rule)
+            except Exception as error:  # noqa: BLE001  one rule's fault must not stop the others
+                self._fault(each, said(error), getattr(error, "hint", "fix the rule"))
+        silent = self._only_for_others(rules)
+        rules = [replace(rule, alerts=rule.id not in silent) for rule in rules]
+        off = {key for key, each in self._overrides.items() if not each.enabled}
+        enabled = tuple(rule for rule in rules if rule.id not in off)
+        disabled = tuple(rule for rule in rules if rule.id in off)
+        self._name_unused_overrides(rules)
+        return Pack(enabled, compiled, (), disabled)
+
+    def _warn_unsearched(self, sigma: SigmaRule | SigmaCorrelationRule, made: Compiled) -> None:
+        for path in made.unsearched:
+            self._fault(
+                sigma,
+                f"the index does not search the field {path!r}: hits are decided one by one",
+                "see `trailhound rules fields`",
+                stops=False,
+                what="note",
+            )
+
+    def _note_renamed(
+        self, sigma: SigmaRule | SigmaCorrelationRule, rule: Rule, keys: Iterable[str], at: str = ""
+    ) -> None:
+        """A note for each key that is still read under its old name."""
+        renamed = renamed_options(rule.kind)
+        for key in sorted(set(keys) & renamed.keys()):
+            self._fault(
+                sigma,
+                f"{at}{rule.kind}: {key} is the old name of {renamed[key]}",
+                f"rename it to {renamed[key]}: the next release no longer reads {key}",
+                stops=False,
+                what="note",
+            )
+
+    def _only_for_others(self, rules: list[Rule]) -> set[str]:
+        """Ids of rules that are only parts of correlations. Drops correlations of broken rules."""
+        silent: set[str] = set()
+        alive = {rule.id for rule in rules}
+        while True:
+            fallen = [
+                rule
+                for rule in rules
+                if isinstance(rule.definition, SigmaCorrelationRule)
+                and any(rule_id(ref.rule) not in alive for ref in rule.definition.referenced_rules)
+            ]
+            if not fallen:
+                break
+            for rule in fallen:
+                self._fault(rule.definition, "it refers to a rule that is broken", "fix that rule")
+                rules.remove(rule)
+                alive.discard(rule.id)
+        for rule in rules:
+            if isinstance(rule.definition, SigmaCorrelationRule) and not rule.definition.generate:
+                silent |= {rule_id(ref.rule) for ref in rule.definition.referenced_rules}
+        return silent
+
+    def _overridden(self, rule: Rule, sigma: SigmaRule | SigmaCorrelationRule) -> Rule:
+        given = self._overrides.get(rule.id)
+        if given is None:
+            return rule
+        made, unused = override(rule, sigma, given)
+        at = f"detections.overrides.{rule.id}: "
+        self._note_renamed(sigma, rule, given.model_fields_set, at)
+        for each in unused:
+            self._fault(sigma, at + each.reason, each.hint, stops=False, what="override")
+        return made
+
+    def _name_unused_overrides(self, rules: Iterable[Rule]) -> None:
+        known = {rule.id: rule.title for rule in rules}
+        broken = {each.rule_id for each in self._faults if each.stops}
+        for key in sorted(self._overrides.keys() - known.keys()):
+            reason = f"detections.overrides: no rule has the id {key!r}"
+            if key in broken:
+                reason = f"detections.overrides: the rule {key} does not run"
+            by_title = [each for each, title in known.items() if title.lower() == key]
+            hint = f"its id is {by_title[0]}" if by_title else "see `trailhound rules list`"
+            place = FilePosition(Path("settings"))
+            self._faults.append(RuleFault(place, reason, hint, stops=False, what="override"))
+
+
+class _Placeholders(dict[str, Sequence[str]]):
+    """Placeholders that record which of them are used."""
+
+    def __init__(self, given: Mapping[str, Sequence[str]]) -> None:
+        super().__init__(given)
+        self.used: set[str] = set()
+        self.missing: set[str] = set()
+
+    def __contains__(self, name: object) -> bool:
+        found = super().__contains__(name)
+        (self.used if found else self.missing).add(str(name))
+        return found
+
+
+def _same(fault: RuleFault, reasons: Iterable[str]) -> bool:
+    """Whether a fault and one of the reasons name the same field."""
+    return any(
+        name in fault.reason for each in reasons for name in re.findall(r"field ('[^']+')", each)
+    )
+
+
+def _foreign(rule: SigmaRule) -> str:
+    """The log source of a rule that is not for CloudTrail; empty for one that is."""
+    source = rule.logsource
+    if source.product not in (None, "aws"):
+        return f"product {source.product!r}"
+    return f"service {source.service!r}" if source.service not in (None, "cloudtrail") else ""

@@ -1,0 +1,113 @@
+"""What a daemon reports about itself: its totals, and the faults that last.
+
+A fault is reported for a while after it was seen: each try that fails in the same way records it
+again, and nothing has to notice that it is gone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from ingest.counts import Counts
+from ingest.feeds.feed import FeedStatus
+
+_GRACE = 5.0
+"""Seconds after a wait in which the next request may still be in flight."""
+_FAULT_SHOWN = 120.0
+_UNREACHABLE_SHOWN = 60.0
+"""Seconds; longer than a returned object takes to be delivered again."""
+_DEFERRED_SHOWN = 300.0
+"""Seconds; longer than the longest wait between two tries."""
+
+
+@dataclass(slots=True)
+class DaemonStatus:
+    """Totals since the start, and the present state. `waiting_for` is empty unless it waits."""
+
+    started: float
+    counts: Counts = field(default_factory=Counts)
+    objects: dict[str, int] = field(default_factory=dict)
+    """By outcome: `done`, `skipped`, `failed`, `returned`."""
+    ignored: Counter[str] = field(default_factory=Counter)
+    """Objects that hold something else than CloudTrail records, by kind."""
+    bytes: int = 0
+    requests: int = 0
+    retries: int = 0
+    in_flight: int = 0
+    waiting_for: str = ""
+    stopping: bool = False
+    last_error: str = ""
+    last_error_at: float = 0.0
+    feeds: list[FeedStatus] = field(default_factory=list)
+    restarts: int = 0
+    """Sessions that an internal error ended and that were started again."""
+    failing: str = ""
+    """The last such error, for two minutes after it; empty otherwise."""
+    stuck: str = ""
+    """The object that has been in flight for long without progress; empty for none."""
+    deferred: int = 0
+    """Objects that wait until a fault of this machine is fixed, such as a full disk."""
+    deferred_for: str = ""
+    """That fault."""
+    unreachable: dict[str, str] = field(default_factory=dict)
+    """By feed: why its objects cannot be fetched, where the cause is not a single object."""
+
+
+class CurrentFaults:
+    """Faults with the time at which each was seen last. Written by several threads."""
+
+    def __init__(self) -> None:
+        self._waiting = (0.0, "")
+        self._session = (-_FAULT_SHOWN, "")
+        self._deferred: dict[str, tuple[float, str]] = {}
+        self._unreachable: dict[str, tuple[float, str]] = {}
+
+    def wait(self, seconds: float, why: str) -> None:
+        """The daemon waits for the cluster for some seconds."""
+        self._waiting = (time.monotonic() + seconds + _GRACE, why)
+
+    @property
+    def waiting_for(self) -> str:
+        """Why it waits for the cluster; empty unless it does."""
+        until, why = self._waiting
+        return why if time.monotonic() < until else ""
+
+    def session_failed(self, why: str) -> None:
+        """An internal error ended a session."""
+        self._session = (time.monotonic(), why)
+
+    @property
+    def failing(self) -> str:
+        """The last internal error that ended a session, for two minutes; empty otherwise."""
+        moment, why = self._session
+        return why if time.monotonic() - moment < _FAULT_SHOWN else ""
+
+    def defer(self, uri: str, why: str) -> None:
+        """An object is read again later."""
+        self._deferred[uri] = (time.monotonic(), why)
+
+    def read(self, uri: str) -> None:
+        """An object was read to its end."""
+        self._deferred.pop(uri, None)
+
+    def deferred(self) -> list[str]:
+        """Why each object is deferred; old entries, which another daemon may have, are left out."""
+        since = time.monotonic() - _DEFERRED_SHOWN
+        return [why for moment, why in list(self._deferred.values()) if moment > since]
+
+    def not_fetched(self, feed: str, why: str) -> None:
+        """An object of a feed could not be fetched, for a cause that is not the object's."""
+        self._unreachable[feed] = (time.monotonic(), why)
+
+    def fetched(self, feed: str) -> None:
+        """An object of a feed was read."""
+        self._unreachable.pop(feed, None)
+
+    def unreachable(self) -> dict[str, str]:
+        """By feed: why its objects cannot be fetched."""
+        since = time.monotonic() - _UNREACHABLE_SHOWN
+        return {
+            feed: why for feed, (moment, why) in list(self._unreachable.items()) if moment > since
+        }
