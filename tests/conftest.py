@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.helpers import session
@@ -16,6 +17,8 @@ from tests.helpers.namespaces import Namespaces, new_name
 from tests.helpers.secured import SecuredEngine, running_secured_engine
 
 pytest_plugins = ["tests.helpers.fixtures_s3"]
+hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("untimed")
 TESTS = Path(__file__).parent
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 ORDER = ("unit", "integration", "faults", "scenarios")

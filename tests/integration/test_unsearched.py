@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from detections.events.search import Search
-from detections.packs.pack import load_paths
+from detections.packs.loading import load_paths
 from detections.rule import FilePosition, Rule
 from detections.usage import kept_apart
 from tests.helpers.detections import compile_detection
