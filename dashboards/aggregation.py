@@ -55,7 +55,7 @@ def lowest(field: str, label: str) -> Measure:
 
 
 def percentiles(field: str, label: str, percents: Sequence[int] = (50, 95)) -> Measure:
-    """The values below which so many of 100 lie."""
+    """The values of percentiles."""
     return Measure("percentiles", label, {"field": field, "percents": list(percents)})
 
 

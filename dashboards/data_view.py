@@ -55,7 +55,7 @@ class DataView:
     time_field: str
     formats: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     scripted: Mapping[str, str] = field(default_factory=dict)
-    """Numbers worked out as they are asked for: name → Painless."""
+    """Numbers computed by the query: name → Painless."""
 
     @property
     def title(self) -> str:

@@ -1,8 +1,8 @@
-"""The same saved objects as Kibana 8 and 9 take them, made from those for OpenSearch Dashboards.
+"""The same saved objects in the form of Kibana 8 and 9, made from those for OpenSearch Dashboards.
 
 What differs: names of functions in Vega and of one chart setting, `date_histogram`'s interval,
 controls (which belong to the dashboard there, and are no visualization), the fields of a data view
-(Kibana asks the cluster for all but scripted ones), and under which name an object says its format.
+(Kibana gets all but scripted ones from the cluster), and the name of an object's format version.
 Written from the "Saved objects", "Vega" and "Dashboard controls" pages of Kibana's documentation.
 """
 
@@ -17,7 +17,7 @@ from dashboards.ndjson import Line, parse, written
 from dashboards.saved_object import compact
 
 CORE_VERSION = "8.8.0"
-"""From this on an object says its format by `typeMigrationVersion`."""
+"""From this version on, an object's format is in `typeMigrationVersion`."""
 _DASHBOARD_VERSION = "8.7.0"
 """A format of dashboards that has controls."""
 _CONTROL = "input_control_vis"

@@ -261,7 +261,7 @@ def _missing(reply: urllib3.BaseHTTPResponse) -> str:
 
 
 def _reason(reply: urllib3.BaseHTTPResponse) -> str:
-    """What Dashboards says. A page of a proxy or another server is not repeated."""
+    """The error message of Dashboards. A page of a proxy or another server is not repeated."""
     said = str(_said(reply).get("message") or "")
     text = reply.data[: 10 * _LONGEST].decode(errors="replace")
     if not said and not _said(reply) and "<" not in text:

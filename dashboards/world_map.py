@@ -23,7 +23,8 @@ MOST_COUNTRIES = 250
 
 
 def aggregations() -> dict[str, Any]:
-    """What the map asks for: events of each country, how many failed, and their middle."""
+    """The map's query: events of each country, how many failed, and the centre of their
+    locations."""
     return {
         "countries": {
             "terms": {"field": _CODE, "size": MOST_COUNTRIES},

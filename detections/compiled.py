@@ -37,7 +37,7 @@ class Compiled:
     plain: Query = field(default_factory=dict)
     """The query without its look at what repairs moved; it is what people should read."""
     unsearched: tuple[str, ...] = ()
-    """Fields that the rule asks for and the index doesn't search: the matcher alone sees them."""
+    """Fields of the rule that the index does not search: only the matcher evaluates them."""
 
     certain: Query | None = None
     """With a `post_filter`, a query for events that match without asking it, where they came as

@@ -1,4 +1,4 @@
-"""Which ATT&CK techniques the rules in force speak of, and which of a list they do not."""
+"""Which ATT&CK techniques the active rules are tagged with, and which of a list they are not."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 EVIDENCE = 100
-"""At most so many event ids are kept with a finding; `count` is exact all the same."""
+"""The most event ids that a finding keeps; `count` is exact nevertheless."""
 
 Group = tuple[tuple[str, str], ...]
 """Fields and the values they share, in the rule's own order; empty where a rule groups by none."""
@@ -17,8 +17,8 @@ class Finding:
     """One event of a plain rule, or one burst of a group.
 
     `events` are `_id`s of documents, the earliest first: the first one, with rule and group, is
-    what an alert's id is made of. `first_seen` and `last_seen` are event times. `detail` says in
-    a sentence what a person should read first, where the rule alone does not say it.
+    what an alert's id is made of. `first_seen` and `last_seen` are event times. `detail` is a
+    sentence that a person should read first, where the rule alone does not give it.
     """
 
     rule_id: str

@@ -16,8 +16,8 @@ from trailhound.settings import Settings
 DAY = timedelta(days=1)
 DAY_MILLISECONDS = 86_400_000
 PIECE_EVENTS = 50_000
-"""Days with few events are looked through together, up to so many: memory stays flat, and a
-request more for every day is spared."""
+"""Days with few events are searched together, up to this number: memory stays constant, and fewer
+requests are needed."""
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 END = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -32,7 +32,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What there is to look through. Between two pieces there is no event."""
+    """What there is to search. Between two pieces there is no event."""
 
     pieces: tuple[Piece, ...]
     indices: DailyIndices

@@ -1,7 +1,7 @@
 """A rule as a monitor of OpenSearch's Alerting plugin, for clusters that have it.
 
-A monitor searches the last interval and knows neither late events nor what it alerted on before:
-it is for a cluster where Trailhound itself does not run its rules.
+A monitor searches the last interval and handles neither late events nor events that it alerted on
+before: it is for a cluster where Trailhound itself does not run its rules.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LONGEST_MINUTES = 7 * 24 * 60
 @dataclass(frozen=True, slots=True)
 class Exported:
     """Monitors by rule id; `wider` are the titles of those that trigger on more than their rule
-    means, `left_out` those of the rules that no monitor can stand for."""
+    means, `left_out` those of the rules that no monitor can express."""
 
     monitors: Mapping[str, dict[str, Any]]
     wider: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The sample events that lie beside a rule: `<name>.samples.yml`, with `match` and `no_match`.
+"""The sample events beside a rule: `<name>.samples.yml`, with `match` and `no_match`.
 
 Each entry of a plain rule's is one event; of any other rule's it is a list of events that are
 looked at together. An event may leave out what every record has (`DEFAULTS`, and its `eventID`).
@@ -33,7 +33,7 @@ DEFAULTS: Event = MappingProxyType(
         "eventType": "AwsApiCall",
     }
 )
-"""What a sample event has where it doesn't say otherwise."""
+"""Default values of a sample event."""
 
 OVERLAID = ("geolocation", "threat")
 """Added fields that come from somebody's own databases: a sample may give them itself."""
@@ -48,7 +48,7 @@ class Samples:
 
 
 def samples_file(rule: Path) -> Path:
-    """Where the samples of a rule's file lie.
+    """The file with the samples of a rule's file.
 
     >>> samples_file(Path("persistence/user_created.yml")).name
     'user_created.samples.yml'
@@ -73,7 +73,7 @@ def read_samples(rule: Path) -> Samples:
 
 
 def documents(trail: Sequence[Event], enricher: Enricher) -> list[Document]:
-    """The events of a trail as they stand in the index, in order of time.
+    """The events of a trail as they are in the index, in order of time.
 
     Raises `RuleError` for an event that could not be indexed.
     """

@@ -1,4 +1,4 @@
-"""Fields that rules ask for and no event has, and fields that events have and no rule asks for."""
+"""Fields that rules use and no event has, and fields that events have and no rule uses."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def usage(client: OpenSearch, settings: Settings, pack: Pack) -> Usage:
     with cluster_errors(settings):
         seen = _present(client, reader, {*searched, *LEAVES})
         inside = _inside(reader)
-    # Elasticsearch finds values at a path, and not what lies below it.
+    # Elasticsearch finds values at a path, and not what is below it.
     seen |= {path for path in searched if any(each.startswith(f"{path}.") for each in inside)}
     return Usage(
         {path: titles for path, titles in asked.items() if path not in searched},
@@ -82,7 +82,7 @@ def _fields(pack: Pack, rule: Rule) -> Iterable[str]:
 
 
 def _is_asked(path: str, asked: Iterable[str]) -> bool:
-    """Whether a rule asks for the field, for what it lies in, or for what lies in it."""
+    """Whether a rule uses the field, a parent of it, or a child of it."""
     return any(
         path == each or path.startswith(f"{each}.") or each.startswith(f"{path}.") for each in asked
     )

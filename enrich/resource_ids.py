@@ -65,7 +65,7 @@ def read_ids(
 _SHORTEST = 16
 """The minimum length of a body with an id."""
 _LOOKED_THROUGH = 300
-"""Doubles past so many values are dropped when they are written."""
+"""Duplicates beyond this number of values are dropped when they are written."""
 
 
 def _gather(matches: list[bytes], found: dict[str, list[str]], *, request: bool) -> None:

@@ -13,7 +13,7 @@ from enrich.resources import Plan, members, resources
 from enrich.view import RecordView
 
 OF_A_CALL = 256
-"""Entries kept of one call; at so many they are dropped, as `enrich.memo` does."""
+"""Entries kept of one call; at this number they are dropped, as in `enrich.memo`."""
 PAUSE = 4_096
 """Records of a call that are worked out each, once its entries helped fewer than a fifth of them:
 to look for an entry and make it costs about a fifth of what one that is found saves."""

@@ -22,7 +22,7 @@ ABSENT = msgspec.Raw()
 
 
 class Caller(msgspec.Struct, gc=False):
-    """The part of `userIdentity` that says who acted."""
+    """The part of `userIdentity` that identifies who acted."""
 
     type: str | None = None
     userName: str | None = None  # noqa: N815 - CloudTrail's own names

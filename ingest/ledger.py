@@ -1,4 +1,4 @@
-"""The ledger: one document an object, shared by every worker; the checkpoint of all runs.
+"""The ledger: one document for each object, shared by every worker; the checkpoint of all runs.
 
 An object is `claimed` by a worker, then `done`, `failed` or `skipped`. A claim is valid while its
 worker is active: a worker renews its own document, and one that has not for a while, or whose

@@ -31,7 +31,7 @@ class ObjectProgress:
     def __init__(self, item: TrailObject, on_done: Callable[[ObjectProgress], None]) -> None:
         self.item = item
         self.place: Final = place_of(item.path)
-        """What its folder and name say of it."""
+        """What its folder and name show."""
         self.criteria = EVERYTHING
         """By what its records are chosen."""
         self.choice: Choice | None = None
@@ -72,7 +72,7 @@ class ObjectProgress:
             self._on_done(self)
 
     def finish_reading(self, fault: str = "") -> None:
-        """No more records will come; `fault` says why the rest could not be read."""
+        """No more records will come; `fault` is why the rest could not be read."""
         with self._lock:
             if self.aborted:
                 return

@@ -27,11 +27,11 @@ class TrailObject:
     etag: str
     size: int
     walked: str = ""
-    """The path by which a file was found, where that is not its `uri`: behind a link, say."""
+    """The path by which a file was found, where that is not its `uri` (symbolic links)."""
 
     @property
     def path(self) -> str:
-        """The name whose folders say where the object belongs."""
+        """The name whose folders show where the object belongs."""
         return self.walked or self.uri
 
 

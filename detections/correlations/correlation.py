@@ -55,7 +55,7 @@ Parsed = CorrelationConditionItem | SigmaRuleReference
 class Part:
     """One of the rules that are correlated.
 
-    `group_by` are the fields of its own events that stand for the correlation's group-by names,
+    `group_by` are the fields of its own events for the correlation's group-by names,
     in their order, and `field` the one for the condition's: aliases are resolved.
     """
 

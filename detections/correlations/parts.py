@@ -25,7 +25,7 @@ Interval = tuple[int, int]
 """Event times in milliseconds, both ends included."""
 
 MOST_KEYS = 10_000
-"""An event whose group-by fields hold many values is in a group for each; so many at the most."""
+"""An event whose group-by fields hold many values is in a group for each, up to this number."""
 _TOUCHED = "touched"
 
 
@@ -53,7 +53,7 @@ class Leaf:
 
 
 class Touch:
-    """Which events lie in the span that is asked for."""
+    """Which events are in the span that is searched."""
 
     def __init__(self, span: Span) -> None:
         self.query = span.query()
@@ -180,7 +180,7 @@ def during(interval: Interval) -> Query:
 
 
 def _restricted(groups: Some, fields: tuple[str, ...]) -> Query:
-    """A superset of the groups' events, as far as the engine can tell them."""
+    """A superset of the groups' events, as narrow as the engine can select them."""
     filters: list[Query] = [any_of([during(each) for each in groups.intervals])]
     for place, name in enumerate(fields):
         if groupable(name):

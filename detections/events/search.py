@@ -113,7 +113,7 @@ class Search:
     ) -> Iterator[Found]:
         """Every plain rule's findings in the span.
 
-        Raises `ClusterUnreachableError` where the cluster is away as a whole.
+        Raises `ClusterUnreachableError` where the whole cluster is unreachable.
         """
         for rule, narrowed, reply in self._sent(rules, compiled, span, self._first_page):
             if narrowed is None:

@@ -93,7 +93,7 @@ class DueRules:
         self, known: Mapping[str, RuleCheckpoint], now: datetime, catch_up: CatchUp | None
     ) -> Iterator[RuleCheckpoint]:
         """Checkpoints of new rules, written before the first run so that an interrupted one has the
-        same start when repeated; and those of rules that are no longer in force."""
+        same start when repeated; and those of rules that are no longer active."""
         in_force = {rule.id for rule in self._rules}
         begin = now - self._pace.lookback
         if catch_up is not None and not catch_up.done and catch_up.since is not None:

@@ -19,7 +19,7 @@ _SHOWN: Final = 10
 
 
 class Run(Protocol):
-    """What a backfill, a plan or an enqueuing says of itself."""
+    """The report of a backfill, a plan or an enqueuing."""
 
     objects: int
     skipped_objects: int

@@ -128,7 +128,7 @@ class Batch:
         )
 
     def join(self, part: Batch) -> None:
-        """The documents of another batch behind these; both as they were read."""
+        """Append the documents of another batch; both as they were read."""
         before = len(self.heads)
         self.shortened |= {before + item: record for item, record in part.shortened.items()}
         self.heads += part.heads

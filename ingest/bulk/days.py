@@ -85,8 +85,8 @@ class Days:
                     self.check_shard_limit(self._coming, self._first_room)
 
     def check_shard_limit(self, days: int, room: int | None = None) -> None:
-        """Raise `ClusterBlockedError` where so many new days would pass the cluster's shard
-        limit.
+        """Raise `ClusterBlockedError` where this number of new days would exceed the cluster's
+        shard limit.
         """
         self._read_room()
         room = self._room if room is None else room
@@ -126,7 +126,7 @@ class Days:
 
 
 def shard_room(client: OpenSearch) -> int | None:
-    """Shards that may still be made in this cluster; None where it doesn't say.
+    """Shards that can still be created in this cluster; None where it does not report that.
 
     Those of closed indices are not limited: `cluster.max_shards_per_node` is of open ones.
     """

@@ -43,11 +43,11 @@ _ENVIRONMENT = {
     "invalid_index_name_exception",
     "invalid_alias_name_exception",
 }
-"""Error types of status 400 and 403 that say nothing about the document."""
+"""Error types of status 400 and 403 that are not about the document."""
 
 _BUSY = {429, 500, 502, 503, 504}
 _NEEDS = re.compile(r"\b(?:coordinating|primary)_operation_bytes=(\d+), max_\w+=(\d+)")
-"""How both products say what an operation needs and what a node has for all of them together."""
+"""How both products report what an operation needs and what a node has for all of them together."""
 _DISK_FULL = "/12/"  # index.blocks.read_only_allow_delete, set by the flood stage of the disk
 _INDEX_CLOSED = "/4/"
 _INDEX_UNREADABLE = "/7/"
@@ -166,7 +166,7 @@ def _disposition(status: int, kind: str, reason: str) -> Disposition:
 
 
 def _reason(error: dict[str, Any]) -> str:
-    """The reason and its innermost cause: the outer one alone rarely says which field."""
+    """The reason and its innermost cause: the outer one alone rarely names the field."""
     parts = [str(error.get("reason") or error.get("type") or "")]
     cause = error.get("caused_by")
     while isinstance(cause, dict):

@@ -39,7 +39,7 @@ _BACKOFF = Backoff(first=1.0, longest=60.0)
 _EVERYTHING = Selection()
 _MOST_BUCKETS = 1_000
 STUCK_SECONDS = 600.0
-"""An object in flight for so long without progress is named in `/readyz`."""
+"""An object in flight for this long without progress is named in `/readyz`."""
 
 
 ObjectDone = Callable[[ObjectProgress, Delivery, Outcome], None]

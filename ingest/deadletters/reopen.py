@@ -23,7 +23,8 @@ _BLOCKS = ("read_only", "metadata", "write", "read")
 
 @dataclass(slots=True)
 class Reopened:
-    """Names of indices that were opened for writing; `refused` says why others could not be."""
+    """Names of indices that were opened for writing; `refused` has the reasons why others could not
+    be."""
 
     indices: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
@@ -32,10 +33,10 @@ class Reopened:
 
 @contextmanager
 def opened(client: OpenSearch, index: str, report: Reopened) -> Iterator[None]:
-    """Within, the index takes writes; afterwards it is blocked or closed as it was before.
+    """Within the block the index accepts writes; afterwards it is blocked or closed as before.
 
-    Where the cluster refuses either, the report says so. An index that is not there, or that takes
-    writes already, is left alone. An interruption restores it; a kill does not.
+    Where the cluster refuses either, the report says so. An index that does not exist, or accepts
+    writes already, is left unchanged. An interruption restores it; a kill does not.
     """
     undo: list[Callable[[], object]] = []
     try:

@@ -1,8 +1,8 @@
 """How many daily indices one object may make.
 
-Every new day costs the cluster an index for good, and an event's time is what its writer says it
-is: a file of 340 KB with events of 1,500 days would make 1,500 indices. What a trail delivers is
-of the last days; events of many others are an export, which has no day in its name.
+Every new day costs the cluster an index permanently, and an event's time is under its writer's
+control: a file of 340 KB with events of 1,500 days would make 1,500 indices. What a trail delivers
+is of the last days; events of many others are an export, which has no day in its name.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _DAY = re.compile(r"(?<!\d)(20\d\d)([-/_.]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01
 
 
 class DayLimit:
-    """Counts the days that each object makes. `exists(day)` says whether an index is there."""
+    """Counts the days that each object creates. `exists(day)`: whether the index exists."""
 
     def __init__(self, settings: IngestSettings, exists: Callable[[str], bool]) -> None:
         self._of_object = settings.new_days_per_object

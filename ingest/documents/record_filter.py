@@ -72,7 +72,7 @@ def _noise_filter(blocks: list[dict[str, Any]]) -> NoiseFilter:
 
 
 class RecordFilter:
-    """What is wanted of all objects of a run. It knows its `criteria`, as the ledger stores them.
+    """Selects the records of all objects of a run. `criteria` is its form in the ledger.
 
     A record is selected when its own day, account and region are in the selection, or those of its
     object's folder: one that was delivered late, or to another account's folder, is then in every

@@ -12,7 +12,7 @@ BACKOFF = Backoff(first=1.0, longest=60.0)
 
 
 class ErrorState:
-    """The last error, and how long to wait after so many in a row."""
+    """The last error, and how long to wait after several in a row."""
 
     def __init__(self, name: str, log: logging.Logger, stopping: threading.Event) -> None:
         self._name = name

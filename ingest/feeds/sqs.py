@@ -39,7 +39,8 @@ _POLL_SECONDS: Final = 4
 """A long poll; short, since a stop waits for it: its messages would stay hidden for minutes."""
 _DEPTH_EVERY: Final = 30.0
 _RETURN_SECONDS: Final = 15
-"""A returned message (its bucket is unreachable, say) is delivered again after so long."""
+"""A returned message (for example, its bucket is unreachable) is delivered again after this
+time."""
 _TICK: Final = 0.25
 _AWS: Final = (BotoCoreError, ClientError)
 _SHOWN: Final = 60.0

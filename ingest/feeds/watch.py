@@ -22,7 +22,8 @@ LOG = logging.getLogger("trailhound.watch")
 _EVERY = 5.0
 _BACKOFF = Backoff(first=60.0, longest=3600.0)
 _UNCHANGED_SECONDS = 60.0
-"""A file that has not changed for so long is complete, as is one that two listings find alike."""
+"""A file that has not changed for this long is complete, as is one that two listings find
+unchanged."""
 
 
 @dataclass(slots=True)

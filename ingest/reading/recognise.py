@@ -1,8 +1,8 @@
-"""What an object holds whose name does not say it: decided by its first bytes.
+"""Decides by its first bytes what an object holds whose name does not show it.
 
 A prefix may contain anything beside trail files: digests, AWS Config's history, flow logs,
 Parquet, CSV, notes. An object that could hold CloudTrail records is read, and the reader decides;
-every other one is skipped and counted by what it is.
+every other one is skipped and counted by kind.
 """
 
 from __future__ import annotations

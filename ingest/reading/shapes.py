@@ -84,7 +84,7 @@ class Probe(msgspec.Struct, rename={"detail_type": "detail-type", "log_events": 
 
 
 RECORD_KEYS = frozenset({"eventTime", "eventVersion", "eventID"})
-"""The keys that `are_certainly_a_record` goes by."""
+"""The keys that `are_certainly_a_record` checks."""
 
 
 def are_certainly_a_record(keys: Collection[str]) -> bool:

@@ -12,7 +12,7 @@ from ingest.sources.layout import NameClass, classify, place_of
 from ingest.sources.stream import StreamSource
 
 _MOST_LISTED: Final = 200_000
-"""Names looked at where a source has no folders to go by."""
+"""Names that are examined where a source has no folders."""
 
 
 @dataclass(slots=True)

@@ -51,12 +51,12 @@ _SERVICES: Final = {
     "elasticloadbalancing": "load balancer log",
     "WAFLogs": "WAF log",
 }
-"""Folders of other services beside CloudTrail's, and what lies in them."""
+"""Folders of other services beside CloudTrail's, and what they contain."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a file's folder and name say of it. None where they do not say.
+    """What a file's folder and name show. None where they do not show it.
 
     `days` are the first and the last day of a month's or a year's folder, in which someone put
     files together; `day` is then None.

@@ -1,4 +1,4 @@
-"""Opening an object: where its name says nothing, its first bytes are checked before."""
+"""Opens an object; where its name does not show what it is, its first bytes are checked before."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ingest.sources.layout import NameClass, classify
 from trailhound.errors import NotCloudTrailError
 
 HEAD_BYTES: Final = 64 * 1024
-"""The most that is fetched of an object whose name says nothing, before it is read or skipped."""
+"""The most bytes fetched of an object with an unknown name, before it is read or skipped."""
 
 
 def open_object(source: Source, item: TrailObject) -> BinaryIO:
     """The object's bytes, as `Source.open` gives them.
 
-    Where its name says nothing, at most `HEAD_BYTES` are fetched first. Raises
+    Where its name is unknown, at most `HEAD_BYTES` are fetched first. Raises
     `NotCloudTrailError` where these show that it is something else.
     """
     if classify(item.path)[0] is not NameClass.UNNAMED:

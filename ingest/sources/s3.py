@@ -1,4 +1,4 @@
-"""Trail files in an S3 bucket, or in a store that speaks S3."""
+"""Trail files in an S3 bucket, or in an S3-compatible store."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ class S3Source:
     def look_up(self, item: TrailObject) -> TrailObject:
         """The object with the etag and the size that the bucket has now.
 
-        As it was given where the bucket does not say: opening it gives the reason.
+        Unchanged where the bucket does not report them: opening it gives the reason.
         """
         try:
             about = self._client.head_object(Bucket=self.bucket, Key=self._key(item), **self._get)

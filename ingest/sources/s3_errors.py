@@ -1,6 +1,6 @@
 """Errors of S3 and the AWS client, as Trailhound's errors.
 
-Whole sentences are ours: the client's own can hold a signed URL or an endpoint's password.
+The sentences are Trailhound's: the client's own can contain a signed URL or an endpoint's password.
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ class Metrics:
         self._searchable.observe(max(0.0, seconds))
 
     def detected(self, seconds: float, level: str, alerts: int, *, failed: bool) -> None:
-        """A rule of this level has run for so long and raised so many alerts."""
+        """A rule of this level has run for some seconds and raised a number of alerts."""
         self._rule_runs.labels("failed" if failed else "done").inc()
         self._rule_seconds.observe(seconds)
         self._alerts.labels(level).inc(alerts)

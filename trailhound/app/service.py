@@ -60,7 +60,7 @@ _WAIT = 5.0
 _SILENT_AFTER = 60.0
 """Seconds without an answer from the cluster after which it counts as not answering."""
 _LOOK_EVERY = 1.0
-"""Seconds between two looks at whether other reasons hold than the status document says."""
+"""Seconds between two checks whether the reasons differ from those in the status document."""
 _SHARED_EVERY = 5.0
 _RETENTION_EVERY = 3600.0
 RELOADED = ("enrich", "filter", "retention", "detections", "notify")
@@ -294,7 +294,7 @@ class Service:
         return self._daemon.status() if self._daemon is not None else None
 
     def _own_reasons(self, *, answers: bool = False) -> list[Reason]:
-        """What is wrong here, as this process alone knows it. `answers`: the cluster just did."""
+        """What is wrong in this process. `answers`: the cluster has just answered."""
         late = time.monotonic() - self._answered_at > _SILENT_AFTER
         found = daemon_reasons(
             self._status(),

@@ -10,7 +10,7 @@ from trailhound.settings.provenance import Location
 
 
 def check(settings: Settings) -> Iterator[tuple[Location, str]]:
-    """Filters that are no Sigma, files that cannot be read, a source that is given twice."""
+    """Filters that are not valid Sigma, files that cannot be read, a source that is given twice."""
     yield from check_filter(settings)
     for location, file in _files(settings):
         if file is not None:

@@ -151,7 +151,7 @@ def _as_object(error: BaseException) -> dict[str, str]:
 
 
 def _show_usage(error: TyperException) -> None:
-    """Wrong use of a flag: the usage line and the fault. Typer's parser knows how to show most."""
+    """Wrong use of a flag: the usage line and the fault. Typer's parser formats most of them."""
     show = getattr(error, "show", None)
     if callable(show):
         show()

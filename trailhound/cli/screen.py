@@ -27,7 +27,7 @@ _LEAST_HELP = 40
 
 
 class Screen(Console):
-    """A console whose reader may go away (`| head`): the command continues, and ends normally."""
+    """A console whose reader may end (`| head`): the command continues, and ends normally."""
 
     def on_broken_pipe(self) -> None:
         silence_stdout()
@@ -64,7 +64,7 @@ def prepare_streams() -> None:
 
 
 def write(text: str) -> None:
-    """Text on stdout as it is. A reader that is gone is no error.
+    """Text on stdout as it is. A reader that has ended is not an error.
 
     Raises `UnusablePathError`, as on a full disk.
     """

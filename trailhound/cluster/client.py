@@ -263,7 +263,7 @@ def _tls(cluster: ClusterSettings, addresses: list[SplitResult]) -> dict[str, An
 def _signature(settings: Settings, addresses: list[SplitResult]) -> dict[str, Any]:
     """The signer of requests to a managed domain.
 
-    It signs as `aws.profile` or the default chain says. `aws.role_arn` is not assumed: that role
+    It signs with `aws.profile` or the default chain. `aws.role_arn` is not assumed: that role
     is for reading the bucket, often of another account than the domain's.
     """
     if settings.cluster.auth != "sigv4":

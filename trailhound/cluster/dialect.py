@@ -35,7 +35,7 @@ _LEAF_CLAUSES: Final = frozenset({"regexp", "wildcard", "term", "terms", "prefix
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """OpenSearch. `version` is what the server says, empty where it does not."""
+    """OpenSearch. `version` is the server's, empty where it does not report one."""
 
     version: str = ""
     product: str = "OpenSearch"
@@ -101,7 +101,7 @@ class Dialect:
         return None
 
     def presence(self, path: str, query: Query) -> Query:  # noqa: ARG002
-        """A query for a value at a path; `query` is how OpenSearch is asked for it."""
+        """A query for a value at a path; `query` is the one for OpenSearch."""
         return query
 
     def open_point_in_time(self, client: OpenSearch, index: str, keep_alive: str) -> str:
@@ -298,7 +298,7 @@ def _present(root: str) -> Query:
 
 
 def _is_anything(kind: str, body: Mapping[str, Any], path: Any) -> bool:
-    """Whether it asks for any value at all: presence on the root says as much, for less."""
+    """Whether any value matches: presence on the root is the same and costs less."""
     value = body.get(path) if kind in ("regexp", "wildcard") else None
     text = value.get("value") if isinstance(value, Mapping) else value
     return text in ((".*",) if kind == "regexp" else ("*",))

@@ -1,9 +1,9 @@
 """Days past retention, handed to the cluster's own lifecycle management: ISM or ILM.
 
 Both count an index's age from its creation, so that a day that was backfilled yesterday would be
-kept for years too long. Hence the daemon says which days are over, by their names, and the policy
-says what happens to them at once; the cluster does it, tries again where it fails, and keeps the
-record. Neither policy has a template of its own: by pattern it would take foreign indices too.
+kept for years too long. So the daemon selects the days by their names, and the policy defines what
+happens to them at once; the cluster does it, tries again where it fails, and keeps the record.
+Neither policy has a template of its own: by pattern it would take foreign indices too.
 """
 
 from __future__ import annotations

@@ -27,7 +27,8 @@ Hit = Mapping[str, Any]
 
 HITS_PAGE = 5_000
 _FIRST_LOOK = 1_000
-"""So many documents are asked for without a point in time, which costs three requests more."""
+"""Up to this number, documents are read without a point in time, which costs three more
+requests."""
 GROUPS_PAGE = 5_000
 """A page of groups with the longest of keys (32 KB) is 160 MB; with ordinary ones, 1 MB."""
 KEEP_ALIVE = "5m"
@@ -122,7 +123,8 @@ class IndexReader:
         return [_nothing(reply) for reply in self._replies(bodies)]
 
     def _replies(self, bodies: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        """What the engine says to each of several searches; a part or an error may be among it."""
+        """The engine's reply to each of several searches; it may contain a partial result or an
+        error."""
         if not bodies:
             return []
         lines: list[Mapping[str, Any]] = []
@@ -339,7 +341,7 @@ class Snapshot:
 
 
 def cut_off(seconds: float) -> dict[str, Any]:
-    """What a search's body says for the engine to end it after so long."""
+    """The member of a search's body with which the engine ends it after a time."""
     return {"timeout": f"{seconds * 1000:.0f}ms"}
 
 
@@ -363,9 +365,7 @@ LONGEST_REASON = 500
 
 
 def whole(reply: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`reply`, if every shard answered in time. Raises `RequestFailedError`: a part is no
-    answer.
-    """
+    """`reply`, if every shard answered in time. Raises `RequestFailedError` for a partial reply."""
     if "error" in reply:
         raise RequestFailedError(
             f"the cluster refused the query: {_reason(reply['error'])}",

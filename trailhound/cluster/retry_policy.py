@@ -54,7 +54,7 @@ class RetryPolicy:
 
     `give_up_after` is in seconds since the first failure; None means without end.
     `on_wait(seconds, reason)` is called at every wait, for the progress display and the log.
-    `retry` says which errors are retried.
+    `retry` decides which errors are retried.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class RetryPolicy:
         self._deadline: float | None = None
 
     def set_deadline(self, seconds: float) -> None:
-        """Stop waiting for the cluster after so many seconds from now."""
+        """Stop waiting for the cluster a number of seconds from now."""
         self._deadline = time.monotonic() + seconds
 
     def wait(self, attempt: int, since: float, reason: str) -> None:

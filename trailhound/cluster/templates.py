@@ -35,7 +35,7 @@ MAPPINGS: dict[Kind, mappings.Mapping] = {
     "deadletter": mappings.DEADLETTER,
     "alerts": mappings.ALERT,
 }
-"""Every field of every kind. What settings change of them, `mapping` knows."""
+"""Every field of every kind. `mapping` applies the settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Change:
 
 
 def mapping(kind: Kind, settings: Settings, dialect: Dialect = OPENSEARCH) -> mappings.Mapping:
-    """The mapping, with the mark that says whose it is and its fingerprint."""
+    """The mapping, with Trailhound's mark and its fingerprint."""
     chosen = mappings.event(settings.index.indexed) if kind == "events" else MAPPINGS[kind]
     fields = dialect.mapping(chosen)
     return {"_meta": {"trailhound": {"kind": kind, "fingerprint": _digest(fields)}}, **fields}
@@ -138,7 +138,7 @@ def _digest(body: dict[str, Any]) -> str:
 
 
 def _owner(meta_holder: dict[str, Any]) -> dict[str, Any]:
-    """What `_meta.trailhound` says of a template or mapping; empty where it isn't ours."""
+    """`_meta.trailhound` of a template or mapping; empty where it is not Trailhound's."""
     mark = (meta_holder.get("_meta") or {}).get("trailhound")
     return mark if isinstance(mark, dict) else {}
 
@@ -260,7 +260,7 @@ def _kept(wanted: mappings.Mapping, there: mappings.Mapping) -> mappings.Mapping
 
 
 def marks(client: OpenSearch, pattern: str) -> dict[str, dict[str, Any]]:
-    """Index name → what `_meta.trailhound` of its mapping says.
+    """Index name → `_meta.trailhound` of its mapping.
 
     A foreign index has an empty value, or is left out.
     """

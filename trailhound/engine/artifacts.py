@@ -2,7 +2,7 @@
 
 A lock file beside this module lists every jar of one OpenSearch version, a line each:
 `group:artifact:version[:classifier[:packaging]] sha256 bytes`. So a start never walks a dependency
-graph, a broken or forged download never runs, and a warm start asks the network nothing. `jgo` does
+graph, a broken or forged download never runs, and a warm start needs no network. `jgo` does
 the downloading; a mirror is set in its configuration (`[repositories]` in
 `jgo.conf`).
 
@@ -72,7 +72,7 @@ class Jar:
 
     @property
     def path(self) -> Path:
-        """Where the jar lies in a repository of Maven's layout."""
+        """The jar's path in a repository of Maven's layout."""
         folder = Path(*self.group.split("."), self.artifact, self.version)
         classifier = f"-{self.classifier}" if self.classifier else ""
         return folder / f"{self.artifact}-{self.version}{classifier}.{self.packaging}"

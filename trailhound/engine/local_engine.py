@@ -35,7 +35,7 @@ LOCKS = Path(__file__).parent / "locks"
 STOP_SECONDS = 60.0
 """An orderly end flushes every shard; it takes about 2 s with 30 indices on 2 cores."""
 RED_SECONDS = 15.0
-"""How long to wait for shards that make no progress before it counts as ready all the same."""
+"""How long to wait for shards that make no progress before the engine counts as ready."""
 POLL_SECONDS = 0.1
 ROOM_MB = node.DISK_LOW + 256
 """Free disk that a start requires: with less the engine would soon reject writes."""

@@ -217,7 +217,7 @@ def mail_job(
 ) -> Job | None:
     """The job that mails the report once for each time it is due; None without a recipient.
 
-    It goes by when the job last succeeded, which its turn tells: a mail that was due while no
+    It depends on when the job last succeeded: a mail that was due while no
     daemon ran is sent late, one that failed is tried again, and a first run waits for its hour.
     """
     mail = settings.report.mail

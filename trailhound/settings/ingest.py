@@ -116,7 +116,7 @@ class RunSettings(Section):
     stop_seconds: Annotated[float, Field(gt=0)] = 25.0
     """Seconds from the signal to the end: what is not finished by then is handed back."""
     lease_seconds: Annotated[float, Field(ge=2, le=60)] = 30.0
-    """Seconds without a renewal after which another daemon takes the scheduled jobs over."""
+    """Seconds without a renewal after which another daemon takes over the scheduled jobs."""
     listen: (
         Annotated[
             str,

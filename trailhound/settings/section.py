@@ -16,7 +16,7 @@ class Section(BaseModel):
 
 
 FORMS: Final[dict[str, str]] = {}
-"""By the pattern of a setting, what to write: a pattern alone says little to a reader."""
+"""By the pattern of a setting, what to write: a pattern alone does not help a reader."""
 
 
 def form(pattern: str, said: str, **more: Any) -> Any:

@@ -40,7 +40,7 @@ def compose(
     frameworks: Sequence[str] = (),
     now: datetime | None = None,
 ) -> Report:
-    """Everything a report says of a window. `rules` are the active ones.
+    """The whole report of a window. `rules` are the active ones.
 
     Raises `NoEventsIndexError` where there is no index that can be searched, `RequestFailedError`
     where a reply is not whole, and opensearch-py's exceptions.
@@ -123,7 +123,7 @@ def compose(
 
 
 def _accounts(client: OpenSearch, settings: Settings) -> list[str]:
-    """The accounts of all events, whatever the report asks for."""
+    """The accounts of all events, whichever the report covers."""
     every = Index(client, settings, Window())
     names = ("recipientAccountId", "trail.account")
     return [each.value for name in names for each in every.tally(name, {}, None).first]

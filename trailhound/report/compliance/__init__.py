@@ -1,4 +1,4 @@
-"""What a trail can say on the controls of a framework, and what it can't.
+"""What a trail can show for the controls of a framework, and what it cannot.
 
 A control names pieces of evidence (`evidence`); each is a query of the index. The tables of the
 frameworks (`cis`, `pci`, `soc2`, `nist`) say what they show. Titles are our own
@@ -30,7 +30,7 @@ NOTE = (
 
 
 _NEVER_GOOD = frozenset({"tampered"})
-"""Evidence that asks for a person's judgement in whatever control it is."""
+"""Evidence that needs a person's review in every control."""
 
 
 def framework(name: str) -> Framework:

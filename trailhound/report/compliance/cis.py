@@ -1,4 +1,4 @@
-"""CIS AWS Foundations Benchmark, version 3.0.0: controls on which a trail can say anything.
+"""CIS AWS Foundations Benchmark, version 3.0.0: the controls for which a trail has evidence.
 
 Its section 4 requires a metric filter and an alarm for each kind of event. What is shown is
 the events that such an alarm is about; the alarms themselves are in CloudWatch.

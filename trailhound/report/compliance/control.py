@@ -10,7 +10,7 @@ from typing import Literal
 class ControlRow:
     """A control: its number, what it requires (in our words), and the names of its evidence.
 
-    `found` is what evidence means: `look` where each event asks for a person's judgement,
+    `found` is what evidence means: `look` where a person should review each event,
     `evidence` where the control requires such events to be recorded.
     """
 
@@ -24,7 +24,7 @@ class ControlRow:
 
 @dataclass(frozen=True, slots=True)
 class Framework:
-    """A framework and those of its controls on which a trail can say anything."""
+    """A framework and those of its controls for which a trail has evidence."""
 
     title: str
     rows: tuple[ControlRow, ...]

@@ -1,4 +1,4 @@
-"""NIST SP 800-53, revision 5: controls on which a trail can say anything.
+"""NIST SP 800-53, revision 5: the controls for which a trail has evidence.
 
 Source: https://csrc.nist.gov/pubs/sp/800/53/r5/upd1/final
 """

@@ -1,4 +1,4 @@
-"""PCI DSS 4.0: requirements on which a trail can say anything, requirement 10 above all.
+"""PCI DSS 4.0: the requirements for which a trail has evidence, mainly requirement 10.
 
 Version 4.0.1, which replaced it at the end of 2024, has the same numbers.
 Source: https://www.pcisecuritystandards.org/document_library/ (PCI DSS v4.0.1)

@@ -94,7 +94,7 @@ def _curve(edge: Edge, boxes: dict[str, Box]) -> Curve:
 
 
 def _cut(label: str, letters: int) -> str:
-    """The label, its middle left out where it is too long: both ends of a name tell something.
+    """The label, its middle left out where it is too long: both ends of a name are informative.
 
     >>> _cut("a-very-long-name-of-a-role", 12)
     'a-ver…a-role'
