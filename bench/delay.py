@@ -18,6 +18,7 @@ from bench.environment import BenchEnvironment, fresh_namespace
 from bench.following import Cloud, cloud, daemon
 from trailhound.cluster import templates
 from trailhound.settings import Settings
+from trailhound.state.objects import short_id
 
 RATES = (10, 100, 1_000)
 """Objects a minute."""
@@ -47,10 +48,10 @@ class Watcher:
             waiting = dict(self._waiting)
         if not waiting:
             return 0
-        uris = list(waiting)[:2_000]
+        uris = {short_id(uri): uri for uri in list(waiting)[:2_000]}
         body = {
             "size": 0,
-            "query": {"terms": {"trail.object": uris}},
+            "query": {"terms": {"trail.object": list(uris)}},
             "aggs": {"objects": {"terms": {"field": "trail.object", "size": len(uris)}}},
         }
         try:
@@ -61,11 +62,12 @@ class Watcher:
             return len(waiting)  # a day that has only just been created has no shard yet
         now = time.monotonic()
         for bucket in reply.get("aggregations", {}).get("objects", {}).get("buckets", ()):
-            at, events = waiting[bucket["key"]]
+            uri = uris[bucket["key"]]
+            at, events = waiting[uri]
             if bucket["doc_count"] >= events:
                 self.delays.append(now - at)
                 with self._lock:
-                    del self._waiting[bucket["key"]]
+                    del self._waiting[uri]
         return len(self._waiting)
 
 

@@ -171,6 +171,7 @@ EVENTS = DataView(
         "risk_score": _RISK,
         "user.name": _PRINCIPAL_LINK,
         "source.ip": dashboard_link(PRINCIPAL, 'source.ip:"{{value}}"'),
+        "trail.object": dashboard_link("trailhound-ingest", 'object:"{{value}}"'),
         "ingest_lag": _number("0,0.0"),
         "additionalEventData.bytesTransferredIn": _BYTES,
         "additionalEventData.bytesTransferredOut": _BYTES,

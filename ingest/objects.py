@@ -18,8 +18,8 @@ class TrailObject:
     """One file of a trail, before it is read.
 
     `uri` is `s3://bucket/key`, a file's absolute path, or `-` for standard input; it is the
-    object's name in the ledger and in `trail.object`. `etag` changes when the content does
-    (S3's etag without quotes; for files, size and mtime in nanoseconds). `size` is in bytes as
+    object's name in the ledger; its events have its `short_id`. `etag` changes when the content
+    does (S3's etag without quotes; for files, size and mtime in nanoseconds). `size` is in bytes as
     stored, so compressed where the object is.
     """
 

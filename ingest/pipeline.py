@@ -92,6 +92,7 @@ class Pipeline:
             stored=self._stored,
             skip_stored=self._skip_stored,
             unsearched=settings.index.unsearched,
+            object_names=settings.index.object_names,
         )
         self._rules = wanted, assembler
         self.ledger.wanted = wanted.criteria

@@ -92,6 +92,7 @@ class Retry:
             self._job.days.ensure,
             limit=self._limit,
             unsearched=settings.index.unsearched,
+            object_names=settings.index.object_names,
         )
         self._new_days: Counter[str] = Counter()
         """Days that letters of an object have made, by its name."""

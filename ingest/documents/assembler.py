@@ -28,6 +28,7 @@ from ingest.repair import strict_schema
 from ingest.repair.record import repair
 from trailhound.errors import RecordError
 from trailhound.settings.cluster import UNSEARCHED
+from trailhound.state.objects import short_id
 
 Keep = Callable[[RecordView, bytes, str], bool]
 """Whether an event is wanted: its view, its bytes, its UTC day (`YYYY.MM.DD`)."""
@@ -70,8 +71,11 @@ class Assembler:
         stored: StoredRecords | None = None,
         skip_stored: bool = False,
         unsearched: Iterable[str] = UNSEARCHED,
+        object_names: bool = False,
     ) -> None:
-        """`unsearched`: fields to keep in `trail.original`, as the setting `index.unsearched`."""
+        """`unsearched`: fields to keep in `trail.original`; `object_names`: whether `trail.object`
+        holds whole names. As the settings under `index`."""
+        self._object_names = object_names
         self._shortened = Unsearched(unsearched).shortened
         self._enrich = enricher.fields
         self._index_of = index_of
@@ -86,7 +90,7 @@ class Assembler:
         """The documents of a chunk of one object, in pieces of about a MiB."""
         enrich, headers, decode = self._enrich, self._headers, strict_schema.decode
         shortened = self._shortened
-        before = b',"trail":' + msgspec.json.encode(_origin(owner))[:-1] + b',"position":'
+        before = b',"trail":' + msgspec.json.encode(self._origin(owner))[:-1] + b',"position":'
         integrity = _CORRUPT if chunk.doubtful else _UNVERIFIED
         after = b',"integrity":"%b"},' % integrity.encode()
         out = Assembled()
@@ -227,18 +231,18 @@ class Assembler:
             return
         members: dict[str, Any] = msgspec.json.decode(b"{" + fields + b'"ingested":null}}')
         trail = {"position": position, "integrity": integrity}
-        members["trail"] = _origin(owner) | trail | fixed.trail()
+        members["trail"] = self._origin(owner) | trail | fixed.trail()
         identifier = document_id(view.eventID, raw)
         head, end = make_head(self._index(day, owner), identifier, fixed.record, members)
         out.repaired.append(head, end, owner, position, raw)
 
-
-def _origin(owner: ObjectProgress) -> dict[str, str]:
-    """Where a record comes from: its object, and the account whose folder that is in."""
-    origin = {"object": owner.item.uri}
-    if owner.place is not None and owner.place.account is not None:
-        origin["account"] = owner.place.account
-    return origin
+    def _origin(self, owner: ObjectProgress) -> dict[str, str]:
+        """Where a record comes from: its object, and the account whose folder that is in."""
+        name = owner.item.uri
+        origin = {"object": name if self._object_names else short_id(name)}
+        if owner.place is not None and owner.place.account is not None:
+            origin["account"] = owner.place.account
+        return origin
 
 
 def _closed(out: Assembled, owner: ObjectProgress, size: int) -> Assembled:

@@ -37,6 +37,7 @@ from tests.helpers.trails import (
 from trailhound.app.enrichment import enricher_from
 from trailhound.cluster.client import connect
 from trailhound.settings import Settings
+from trailhound.state.objects import short_id
 
 
 def counts(report: RunReport) -> tuple[int, int, int, int, int]:
@@ -98,10 +99,11 @@ def test_files_become_documents_once(
     found = documents(client, settings)
     sent = {each["eventID"]: each for records in files.values() for each in records}
     assert found.keys() == sent.keys()
+    by_id = {short_id(str(path)): path.name.removesuffix(".json.gz") for path in trail.glob("*.gz")}
     for identifier, source in found.items():
         written = {key: value for key, value in source.items() if key not in OUR_NAMES}
         assert written == sent[identifier]
-        name = Path(source["trail"]["object"]).name.removesuffix(".json.gz")
+        name = by_id[source["trail"]["object"]]
         assert files[name][source["trail"]["position"]]["eventID"] == identifier
         assert source["trail"]["integrity"] == "unverified"
     indices = client.indices.get_alias(index=f"{namespace}-cloudtrail-*")

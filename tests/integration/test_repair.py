@@ -25,6 +25,7 @@ from tests.helpers.trails import (
     write_trail,
 )
 from trailhound.cluster.dialect import dialect_of
+from trailhound.state.objects import short_id
 
 LONG = "x" * 40_000
 
@@ -151,9 +152,10 @@ def check(url: str, namespace: str, tmp_path: Path) -> None:
     assert report.dead_letter_codes.get("too_large", 0) == len(left_out)
     found = sources(client, settings)
     assert len(found) == expected
+    by_id = {short_id(name): each for name, each in raws.items()}
     for source in found.values():
         document = json.loads(source)
-        name, raw = raws[document["trail"]["object"]]
+        name, raw = by_id[document["trail"]["object"]]
         assert restore(source) == canonical.canonical(raw), name
         assert document["event_category"] != "forged"
     # A filter decodes every record once more, and looks at all of its values.

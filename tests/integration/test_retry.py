@@ -32,6 +32,7 @@ from trailhound.app.enrichment import enricher_from
 from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
+from trailhound.state.objects import short_id
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def test_what_can_be_indexed_now_leaves_the_dead_letters(
     assert retry(settings) == Counts(read=4, indexed=2, duplicates=1, dead_lettered=1, filtered=0)
     found = documents(client, settings)
     assert found.keys() == {each["eventID"] for each in (there, lost, hostile)}
-    assert found[lost["eventID"]]["trail"]["object"] == str(path)
+    assert found[lost["eventID"]]["trail"]["object"] == short_id(str(path))
     assert found[lost["eventID"]]["trail"]["position"] == 3
     (left,) = dead_letters(client, settings)
     assert left["code"] == "bad_event_time"

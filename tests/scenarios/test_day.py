@@ -306,7 +306,7 @@ def test_a_day_of_an_installation(
     came = Counter(each["trail"]["object"] for each in held)
     once = [each for name, each in by_name.items() if name not in again | {"ancient"}]
     assert {each["uri"]: each["indexed"] for each in once} == {
-        each["uri"]: came[each["uri"]] for each in once
+        each["uri"]: came[each["object"]] for each in once
     }
     assert len([each for each in held if each.get("threat")]) == 7
     assert [each["code"] for each in dead_letters(client, settings)] == ["bad_event_time"]

@@ -98,6 +98,9 @@ class IndexSettings(Section):
     Empty for the order in which they came."""
     indexed: list[IndexedField] = []
     """Fields to give a search index beside their doc values, which answer for them otherwise."""
+    object_names: bool = False
+    """Whether `trail.object` holds an object's whole name and not the short id of its entry in the
+    ledger."""
     unsearched: list[FreeFormField] = list(UNSEARCHED)
     """Texts inside free-form objects that are kept in `trail.original` and not searched."""
 

@@ -23,6 +23,7 @@ from ingest.repair.record import restore
 from tests.unit.ingest.test_canonical import records, values
 from tests.unit.ingest.test_identity import LONGEST_ID
 from trailhound.errors import TrailFileError
+from trailhound.state.objects import short_id
 
 SENT = "2025-03-01T12:00:00.000Z"
 names = st.sampled_from(
@@ -126,7 +127,7 @@ def check_body(batch: Batch, indices: set[str]) -> list[dict[str, Any]]:
         assert document["event"]["ingested"] == SENT
         assert document["event"]["outcome"] in ("success", "failure")
         assert document["trail"]["position"] == batch.positions[item]
-        assert document["trail"]["object"] == batch.owners[item].item.uri
+        assert document["trail"]["object"] == short_id(batch.owners[item].item.uri)
         assert restore(lines[2 * item + 1]) == canonical(batch.record(item))
         documents.append(document)
     return documents
