@@ -1,0 +1,42 @@
+"""A daemon's faults: reported while they last, and left out afterwards."""
+
+from __future__ import annotations
+
+import pytest
+
+from ingest.daemon import status
+from ingest.daemon.status import CurrentFaults
+
+
+def test_without_a_fault_nothing_is_reported() -> None:
+    faults = CurrentFaults()
+    assert (faults.waiting_for, faults.failing) == ("", "")
+    assert (faults.deferred(), faults.unreachable()) == ([], {})
+
+
+def test_a_fault_is_reported_until_it_is_over() -> None:
+    faults = CurrentFaults()
+    faults.wait(60.0, "busy")
+    faults.session_failed("ValueError: x")
+    faults.defer("s3://b/one", "disk full")
+    faults.defer("s3://b/two", "disk full")
+    faults.not_fetched("queue", "no network")
+    assert (faults.waiting_for, faults.failing) == ("busy", "ValueError: x")
+    assert faults.deferred() == ["disk full", "disk full"]
+    assert faults.unreachable() == {"queue": "no network"}
+    faults.read("s3://b/one")
+    faults.fetched("queue")
+    assert faults.deferred() == ["disk full"]
+    assert faults.unreachable() == {}
+
+
+def test_a_fault_that_does_not_recur_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    faults = CurrentFaults()
+    faults.session_failed("ValueError: x")
+    faults.defer("s3://b/one", "disk full")
+    faults.not_fetched("queue", "no network")
+    for name in ("_FAULT_SHOWN", "_DEFERRED_SHOWN", "_UNREACHABLE_SHOWN", "_GRACE"):
+        monkeypatch.setattr(status, name, -1.0)
+    faults.wait(0.0, "busy")
+    assert (faults.waiting_for, faults.failing) == ("", "")
+    assert (faults.deferred(), faults.unreachable()) == ([], {})
