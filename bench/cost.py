@@ -14,19 +14,29 @@ from typing import Any
 import orjson
 from opensearchpy import OpenSearch
 
-from bench.earlier import EARLIER, Made, of_commit, of_now
-from bench.environment import BenchEnvironment
+from bench.earlier import EARLIER, Made, documents, of_commit, of_now
+from bench.environment import BenchEnvironment, finished
 from bench.indexing import segment_bytes
 from bench.varied import records, varied, write
+from trailhound.cluster import templates
 from trailhound.cluster.client import connect
-from trailhound.cluster.mappings import ADDED
+from trailhound.cluster.mappings import ADDED, DOC_VALUES_ONLY
 
 A_BODY = 2_500
 """Documents of a bulk request, about what the writer sends."""
+SENT = "2025-01-01T00:00:00.000Z"
 PER = 100_000
 """Events that the processor time is quoted for."""
 
 Bodies = list[bytes]
+
+BACK: Mapping[str, Any] = {
+    "sort": [],
+    "indexed": list(DOC_VALUES_ONLY),
+    "unsearched": [],
+    "object_names": True,
+}
+"""Settings under `index` → the value by which events are written as in the last release."""
 
 
 def costs(
@@ -60,12 +70,23 @@ def _compared(
             seconds[name].append(spent * PER / len(now.documents))
             sizes.setdefault(name, size)
     middle = {name: median(each) for name, each in seconds.items()}
+    saved: dict[str, float] = {}
+    for name, changed in BACK.items():
+        settings = benchmark.settings("cost")
+        settings = settings.model_copy(
+            update={"index": settings.index.model_copy(update={name: changed})}
+        )
+        template = templates.template("events", settings)
+        made = [batch.body(SENT) for batch in finished(settings, trail)]
+        whole = list(_bodies(documents(made)))
+        saved[name] = _send(client, template, whole, measured=True)[1] - sizes["now"]
     return {
         "documents": len(now.documents),
         "earlier": EARLIER,
         "bytes_a_document": sizes,
         "engine_seconds": middle,
         "engine_seconds_each": seconds,
+        "bytes_saved_by": saved,
         "bytes_ratio": sizes["now"] / sizes["earlier"],
         "engine_ratio": middle["now"] / middle["earlier"],
         "added_ratio": middle["now"] / middle["bare"],
@@ -85,6 +106,8 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
             f"({spent['now']:.1f} ÷ {spent['earlier']:.1f} s for {PER:,} events); "
             f"÷ bare records in the same template: {each['added_ratio']:.2f}"
         )
+        parts = [f"{part} {saved:.0f}" for part, saved in each["bytes_saved_by"].items()]
+        yield f"{name}: bytes a document that each setting saves: {', '.join(parts)}"
 
 
 def _send(

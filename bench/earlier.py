@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,11 +57,13 @@ def _made(trail: Path, folder: Path, packages: Path) -> Made:
         env=os.environ | {"PYTHONPATH": str(packages)},
         check=True,
     )
-    return Made(json.loads((out / "template.json").read_text()), list(_documents(out / "bodies")))
+    bodies = (path.read_bytes() for path in sorted((out / "bodies").iterdir()))
+    return Made(json.loads((out / "template.json").read_text()), list(documents(bodies)))
 
 
-def _documents(folder: Path) -> Iterator[tuple[bytes, bytes]]:
-    for path in sorted(folder.iterdir()):
-        lines = path.read_bytes().splitlines()
+def documents(bodies: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """`_id` and text of each document of bulk bodies."""
+    for body in bodies:
+        lines = body.splitlines()
         for head, document in zip(lines[::2], lines[1::2], strict=True):
             yield json.loads(head)["create"]["_id"].encode(), document

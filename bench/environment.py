@@ -111,7 +111,10 @@ def bodies(settings: Settings, trail: Path) -> list[tuple[bytes, int]]:
 def finished(settings: Settings, trail: Path) -> Iterator[Batch]:
     """The documents of a trail, in batches of the writer's size."""
     assembler = Assembler(
-        quiet_enricher(settings), lambda day: f"{settings.prefix}cloudtrail-{day}"
+        quiet_enricher(settings),
+        lambda day: f"{settings.prefix}cloudtrail-{day}",
+        unsearched=settings.index.unsearched,
+        object_names=settings.index.object_names,
     )
     source = open_source(str(trail), settings)
     batch = Batch()
