@@ -78,7 +78,7 @@ def test_killed_during_its_rules_it_raises_the_same_alerts(
         "TRAILHOUND_DETECTIONS__SHIPPED": "false",
         "TRAILHOUND_DETECTIONS__RULES": json.dumps([str(rules)]),
         "TRAILHOUND_RUN__LISTEN": "127.0.0.1:0",
-        "TRAILHOUND_RUN__LEASE_SECONDS": "2",
+        "TRAILHOUND_RUN__LEASE_SECONDS": "4",
         "TRAILHOUND_INGEST__BATCH_SECONDS": "0.3",
     }
     trail = tmp_path / "trail"

@@ -83,7 +83,7 @@ def test_a_day_after_the_upgrade(settings: Settings, tmp_path: Path) -> None:
                 },
                 "run": {
                     "listen": address,
-                    "lease_seconds": 2,
+                    "lease_seconds": 6,
                     "sources": [{"watch": str(watched), "every": 0.5}],
                 },
             },

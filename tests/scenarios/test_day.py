@@ -120,7 +120,7 @@ def content(
         "run": {
             "listen": free_address(),
             "log": "json",
-            "lease_seconds": 2,
+            "lease_seconds": 6,
             "visibility_seconds": 10,
             "sources": [
                 {"queue": queue.url},

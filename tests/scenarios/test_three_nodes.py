@@ -41,6 +41,7 @@ def cluster_health(url: str) -> dict[str, Any]:
         return found
 
 
+@pytest.mark.timeout(900)  # three engines start, and one is killed under load
 def test_a_node_is_killed_and_nothing_is_lost_or_there_twice(
     nodes: ThreeNodes, tmp_path: Path
 ) -> None:
