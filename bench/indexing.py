@@ -30,13 +30,23 @@ class Replayed:
 
 
 def replay(client: OpenSearch, made: list[tuple[bytes, int]], in_flight: int) -> Replayed:
-    """Send finished bodies with so many connections, and do nothing else."""
+    """Send finished bodies with so many connections, and do nothing else.
+
+    Raises opensearch-py's exceptions: without a connection's bodies there is no figure.
+    """
     pending: queue.SimpleQueue[tuple[bytes, int]] = queue.SimpleQueue()
     for body in made:
         pending.put(body)
     rejected = [0] * in_flight
+    failed: list[Exception] = []
 
     def send(number: int) -> None:
+        try:
+            work(number)
+        except Exception as error:  # noqa: BLE001 - raised in the caller: a part is no figure
+            failed.append(error)
+
+    def work(number: int) -> None:
         while True:
             try:
                 body, documents = pending.get_nowait()
@@ -58,6 +68,8 @@ def replay(client: OpenSearch, made: list[tuple[bytes, int]], in_flight: int) ->
         thread.start()
     for thread in threads:
         thread.join()
+    if failed:
+        raise failed[0]
     return Replayed(time.monotonic() - started, sum(rejected))
 
 

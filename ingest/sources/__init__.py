@@ -53,7 +53,7 @@ def is_stream(text: str) -> bool:
 
 
 def _s3(text: str, settings: Settings) -> Source:
-    from ingest.sources.s3 import S3Source  # boto3 takes 0.2 s to load: only where it is used
+    from ingest.sources.s3 import S3Source  # botocore takes long to load: only where it is used
 
     return S3Source(text, settings)
 

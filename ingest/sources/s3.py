@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeVar, cast
 
-import smart_open.s3
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
@@ -177,6 +176,9 @@ class S3Source:
 
     def _stream(self, item: TrailObject) -> BinaryIO:
         """A reader that resumes where a connection broke, if the content is unchanged."""
+        # Imported here: it loads boto3 and every store it knows, and few objects are so large.
+        import smart_open.s3
+
         same = {"IfMatch": f'"{item.etag}"'} if item.etag else {}
         try:
             reader = smart_open.s3.open(

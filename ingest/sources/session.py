@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-import boto3
 import botocore
 import botocore.session
 from botocore.config import Config
@@ -22,6 +21,7 @@ from trailhound.errors import SettingsError, SourceUnreachableError
 from trailhound.settings import AwsSettings
 
 if TYPE_CHECKING:
+    import boto3
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
@@ -50,17 +50,26 @@ class _AssumedRole(CredentialProvider):
 
 
 def aws_session(aws: AwsSettings) -> boto3.Session:
-    """The session that settings describe; no request is made yet.
+    """The session that settings describe; no request is made yet. Raises as `core_session` does."""
+    # Imported here: the clients below need botocore alone, which loads in half the time.
+    import boto3
+
+    return boto3.Session(botocore_session=core_session(aws))
+
+
+def core_session(aws: AwsSettings) -> botocore.session.Session:
+    """botocore's session that settings describe; no request is made yet.
 
     The role is assumed at the endpoint of the session's region, or at `AWS_ENDPOINT_URL_STS`.
     Raises `SettingsError` for an unknown profile, `SourceUnreachableError` where a role is to be
     assumed and there are no credentials to assume it with.
     """
     try:
-        core = botocore.session.Session(profile=aws.profile)
-        session = boto3.Session(botocore_session=core, region_name=aws.region)
+        core = _in_region(botocore.session.Session(profile=aws.profile), aws.region)
+        core.get_scoped_config()  # where there is no such profile, it says so here
+        region = core.get_config_variable("region")
         if aws.role_arn is None:
-            return session
+            return core
         credentials = core.get_credentials()
     except ProfileNotFound:
         raise SettingsError(
@@ -75,9 +84,8 @@ def aws_session(aws: AwsSettings) -> boto3.Session:
         raise SourceUnreachableError(
             f"no AWS credentials to assume {aws.role_arn} with", hint=NO_CREDENTIALS
         )
-    region = session.region_name or "us-east-1"
     fetcher = AssumeRoleCredentialFetcher(
-        client_creator=partial(core.create_client, region_name=region),
+        client_creator=partial(core.create_client, region_name=region or "us-east-1"),
         source_credentials=credentials,
         role_arn=aws.role_arn,
         extra_args={"RoleSessionName": aws.role_session_name}
@@ -85,11 +93,17 @@ def aws_session(aws: AwsSettings) -> boto3.Session:
     )
     assumed = botocore.session.Session(profile=aws.profile)
     assumed.get_component("credential_provider").providers.insert(0, _AssumedRole(fetcher))
-    return boto3.Session(botocore_session=assumed, region_name=session.region_name)
+    return _in_region(assumed, region)
+
+
+def _in_region(session: botocore.session.Session, region: str | None) -> botocore.session.Session:
+    if region is not None:
+        session.set_config_variable("region", region)
+    return session
 
 
 def s3_client(aws: AwsSettings, *, connections: int) -> S3Client:
-    """An S3 client that `connections` threads can use at once. Raises as `aws_session` does."""
+    """An S3 client that `connections` threads can use at once. Raises as `core_session` does."""
     options: dict[str, Any] = {}
     if aws.signature is not None:
         options["signature_version"] = _SIGNATURES[aws.signature]
@@ -98,14 +112,14 @@ def s3_client(aws: AwsSettings, *, connections: int) -> S3Client:
 
 
 def sqs_client(aws: AwsSettings, *, connections: int) -> SQSClient:
-    """An SQS client that `connections` threads can use at once. Raises as `aws_session` does."""
+    """An SQS client that `connections` threads can use at once. Raises as `core_session` does."""
     made: SQSClient = _client(aws, "sqs", connections, {})
     return made
 
 
 def _client(aws: AwsSettings, service: Any, connections: int, options: dict[str, Any]) -> Any:
     try:
-        return aws_session(aws).client(
+        return core_session(aws).create_client(
             service,
             endpoint_url=aws.endpoint_url,
             config=Config(

@@ -50,3 +50,14 @@ def test_the_list_of_commands_imports_none_of_them() -> None:
 def test_a_plain_backfill_imports_no_rules_and_no_aws() -> None:
     found = imported("from trailhound.cli.main import main; main(['backfill', '--help'])")
     assert not (HEAVY | {"trailhound.cli.detect", "ingest.backfill.enqueue"}) & found
+
+
+def test_a_bucket_needs_no_more_of_aws_than_its_client() -> None:
+    script = (
+        "from ingest.sources import open_source\n"
+        "from trailhound.settings import Settings\n"
+        "open_source('s3://bucket/prefix', Settings(aws={'region': 'eu-west-1'}))"
+    )
+    found = imported(script)
+    assert "botocore" in found
+    assert not {"boto3", "s3transfer", "smart_open"} & found
