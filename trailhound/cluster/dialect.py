@@ -30,6 +30,8 @@ Query = Mapping[str, Any]
 _ROOTS: Final = frozenset(mappings.free_form_fields())
 _NOTHING: Final[Query] = {"match_none": {}}
 _EVERYTHING: Final[Query] = {"match_all": {}}
+_LEAST: Final = "minimum_should_match"
+_ANY_OF: Final = frozenset({"should", _LEAST})
 _LEAF_CLAUSES: Final = frozenset({"regexp", "wildcard", "term", "terms", "prefix", "exists"})
 
 
@@ -287,10 +289,6 @@ def _broad(query: Query) -> Query:
     }
     made = {name: clauses for name, clauses in made.items() if clauses}
     return {"bool": made} if made else _EVERYTHING
-
-
-_LEAST: Final = "minimum_should_match"
-_ANY_OF: Final = frozenset({"should", _LEAST})
 
 
 def _present(root: str) -> Query:

@@ -9,9 +9,10 @@ as a keyword, and the free-form objects as `flat_object`. The added half is the 
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, get_args
 
 from enrich.resources import LEAVES
+from trailhound.settings.cluster import IndexedField
 
 Mapping = dict[str, Any]
 
@@ -196,14 +197,7 @@ ADDED: Mapping = {
 }
 """What Trailhound adds. A record that brings such a name has it moved to `trail.original`."""
 
-DOC_VALUES_ONLY = (
-    "eventID",
-    "requestID",
-    "eventTime",
-    "geolocation.latitude",
-    "geolocation.longitude",
-    "trail.position",
-)
+DOC_VALUES_ONLY: tuple[str, ...] = get_args(IndexedField)
 """Fields without a search index of their own, unless `index.indexed` names them.
 
 Nearly every event has another value of them, or another field answers what they are searched for

@@ -218,12 +218,13 @@ def _upgrade(client: OpenSearch, settings: Settings) -> list[Change]:
     names = Names(settings.prefix)
     dialect = dialect_of(client)
     found = marks(client, f"{names.days},{names.prefix}trailhound-*")
+    todays = {kind: mapping(kind, settings, dialect) for kind in MAPPINGS}
     changes = []
     for index, mark in sorted(found.items()):
         kind = mark.get("kind")
         if kind not in MAPPINGS:
             continue
-        wanted = mapping(kind, settings, dialect)
+        wanted = todays[kind]
         if mark.get("fingerprint") == _owner(wanted)["fingerprint"]:
             continue
         try:
@@ -313,12 +314,9 @@ def _check_single(client: OpenSearch, settings: Settings) -> set[Kind]:
                 f"the index {index} was not made by Trailhound",
                 hint="reindex or rename it, or set a namespace",
             )
-        current |= {
-            kind
-            for kind in MAPPINGS
-            if mark.get("kind") == kind
-            and mark.get("fingerprint") == _fingerprint(kind, settings, dialect)
-        }
+        kind = mark.get("kind")
+        if kind in MAPPINGS and mark.get("fingerprint") == _fingerprint(kind, settings, dialect):
+            current.add(kind)
     return current
 
 

@@ -61,7 +61,7 @@ IndexedField = Literal[
     "geolocation.longitude",
     "trail.position",
 ]
-"""As `trailhound.cluster.mappings.DOC_VALUES_ONLY`, which a test compares."""
+"""Fields that can have a search index; `trailhound.cluster.mappings` leaves it out otherwise."""
 
 
 UNSEARCHED = (
