@@ -19,7 +19,7 @@ from ingest.repair.record import restore
 from trailhound.cluster.client import raw_request
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.errors import ClusterBlockedError
-from trailhound.state.objects import short_id
+from trailhound.state.objects import names_in_events
 
 
 class _Origin(msgspec.Struct):
@@ -123,11 +123,10 @@ def written_by_us(source: bytes, batch: Batch, item: int) -> bool:
         found = _ours.decode(source)
     except msgspec.MsgspecError:
         return False
-    uri = batch.owners[item].item.uri
     return (
         found.trail is not None
         and found.event is not None
-        and found.trail.object in (uri, short_id(uri))
+        and found.trail.object in names_in_events(batch.owners[item].item.uri)
         and found.trail.position == batch.positions[item]
         and (found.event.ingested or "") >= batch.first_sent
     )

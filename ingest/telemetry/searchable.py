@@ -18,7 +18,7 @@ from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.templates import Names
 from trailhound.errors import ClusterError
 from trailhound.settings import Settings
-from trailhound.state.objects import short_id
+from trailhound.state.objects import names_in_events
 
 _LOOK_EVERY = 1.0
 _GIVE_UP_AFTER = 900.0
@@ -66,7 +66,7 @@ class SearchProbe:
                 self._sample = None
 
     def _is_there(self, client: OpenSearch, sample: _Sample) -> bool:
-        query = {"terms": {"trail.object": [short_id(sample.uri), sample.uri]}}
+        query = {"terms": {"trail.object": names_in_events(sample.uri)}}
         reader = IndexReader(client, self._index, busy_seconds=0)
         try:
             reply = reader.search({"query": query, "track_total_hits": sample.events})

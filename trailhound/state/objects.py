@@ -199,3 +199,9 @@ def short_id(uri: str) -> str:
     ('358fa8d4c258db6d', '-')
     """
     return object_id(uri)[:_SHORT] if len(uri) > _SHORT else uri
+
+
+def names_in_events(uri: str) -> tuple[str, str]:
+    """What `trail.object` of an object's events may hold: its short id, or its whole name, as in
+    the last release and with `index.object_names`."""
+    return short_id(uri), uri
