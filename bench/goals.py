@@ -26,6 +26,7 @@ from typing import Any
 import orjson
 
 from bench import core
+from bench.capacity import processor_seconds
 from bench.environment import BenchEnvironment, bodies, fresh_namespace
 from bench.indexing import backfill_seconds, replay
 from trailhound.settings import Settings
@@ -185,10 +186,7 @@ def against_script(
 
 def _engine_cpu(benchmark: BenchEnvironment) -> float:
     """CPU seconds of the engine's process so far; 0 where it is not ours."""
-    if benchmark.pid is None:
-        return 0.0
-    fields = Path(f"/proc/{benchmark.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0 if benchmark.pid is None else processor_seconds(benchmark.pid)
 
 
 def _whose(benchmark: BenchEnvironment) -> str:

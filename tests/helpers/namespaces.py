@@ -16,7 +16,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from tests.helpers.engines import remove_documents, remove_indices, remove_namespace
+from tests.helpers.engines import remove_documents, remove_namespace
 from tests.helpers.trails import own_settings
 from trailhound.cluster import templates
 
@@ -60,14 +60,9 @@ class Namespaces:
         rows = self._client.cat.indices(
             index=f"{name}-*", format="json", expand_wildcards="all", h="index"
         )
-        found = {row["index"] for row in rows}
-        for day in sorted(found - kept):
-            remove_indices(self._client, day)
-        if (
-            found < kept
-            or self._shape(name) != self._model
-            or self._documents(name) > MOST_DOCUMENTS
-        ):
+        for other in sorted({row["index"] for row in rows} - kept):
+            self._client.indices.delete(index=other)
+        if self._shape(name) != self._model or self._documents(name) > MOST_DOCUMENTS:
             remove_namespace(self._url, name)
             return
         remove_documents(self._client, ",".join(sorted(kept)))

@@ -1,6 +1,6 @@
 """Retention by ISM and ILM, which the engines here do not have: replies are the documentation's.
 
-The rest of each engine is real: `Plugin` stands before it and answers for the missing part alone.
+The rest of each engine is real: `Plugin` is a proxy before it and answers only for that part.
 """
 
 from __future__ import annotations

@@ -102,10 +102,16 @@ def status(
         rules, channels, catch_up = _detections(settings)
         found = _reasons(settings)
     if json:
-        told: dict[str, Any] = {"rules": [each.as_dict() for each in rules]}
-        told |= {"catch_up": catch_up.as_dict() if catch_up is not None else None}
-        told |= {"ready": not found, "reasons": [each.as_dict() for each in found]}
-        emit(report | told | {"channels": [each.as_dict() for each in channels]})
+        emit(
+            report
+            | {
+                "rules": [each.as_dict() for each in rules],
+                "catch_up": catch_up.as_dict() if catch_up is not None else None,
+                "ready": not found,
+                "reasons": [each.as_dict() for each in found],
+                "channels": [each.as_dict() for each in channels],
+            }
+        )
     else:
         daemons, scheduled = report.pop("daemons", []), report.pop("jobs", [])
         letters = report.pop("dead_letters", [])

@@ -69,11 +69,11 @@ def show(rule: RuleName, rules: Rules = None, config: Config = None, json: Json 
     Example: `trailhound rules show RootAccountUsage`
     """
     pack = load(settings_from(config).detections, rules or [])
-    told = shown(pack, pack.rule(rule))
+    fields = shown(pack, pack.rule(rule))
     if json:
-        emit(told)
+        emit(fields)
         return
-    for name, value in told.items():
+    for name, value in fields.items():
         for text in value if isinstance(value, list) else [value]:
             if text not in ("", None):
                 out.print(Text(f"{name:<15}", style="dim"), safe(" ".join(str(text).split())))
@@ -104,8 +104,15 @@ def check(
     filter_faults = _filter_faults(config)
     if json:
         faults = [_fault(each) for each in pack.faults]
-        told = {"rules": len(checked), "sound": sound, "faults": faults}
-        emit(told | {"filter": filter_faults, "unsearched": lost})
+        emit(
+            {
+                "rules": len(checked),
+                "sound": sound,
+                "faults": faults,
+                "filter": filter_faults,
+                "unsearched": lost,
+            }
+        )
     else:
         for fault in pack.faults:
             warn(line(fault))
@@ -127,10 +134,10 @@ def explain(rule: RuleName, rules: Rules = None, config: Config = None) -> None:
     Example: `trailhound rules explain "Root account" | jq .query`
     """
     pack = load(settings_from(config).detections, rules or [])
-    told, notes = explained(pack, pack.rule(rule))
+    query, notes = explained(pack, pack.rule(rule))
     for note in notes:
         warn(note)
-    write(jsonlib.dumps(told, indent=2, ensure_ascii=False) + "\n")
+    write(jsonlib.dumps(query, indent=2, ensure_ascii=False) + "\n")
 
 
 def _filter_faults(config: Path | None) -> list[str]:
