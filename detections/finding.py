@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-EVIDENCE = 100
-"""The most event ids that a finding keeps; `count` is exact nevertheless."""
+EVIDENCE = 10_000
+"""The most event ids that a finding keeps, the earliest; `count` is exact nevertheless."""
 
 Group = tuple[tuple[str, str], ...]
 """Fields and the values they share, in the rule's own order; empty where a rule groups by none."""

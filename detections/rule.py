@@ -50,7 +50,8 @@ class Rule:
     `events` is the `SigmaRule` that selects the events to evaluate (of a plain rule it is
     `definition` itself). A rule that is only part of a correlation has `alerts` false. `group_by`
     names the fields whose values group a plain rule's events into one alert; for `suppress` a
-    further event of the same group is added to that alert instead of raising another.
+    further event of the same group is added to that alert instead of raising another. An
+    alert whose calls all failed is one level lower if `lower_attempts` (see `detections.attempts`).
     """
 
     id: str
@@ -69,6 +70,7 @@ class Rule:
     interval: timedelta = timedelta(minutes=5)
     group_by: tuple[str, ...] = ()
     suppress: timedelta = timedelta(0)
+    lower_attempts: bool = True
     events: SigmaRule | None = None
 
     @property

@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from detections.alerts.text import one_line
 from detections.finding import EVIDENCE, Finding
@@ -50,32 +51,58 @@ def unpack(text: str) -> frozenset[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """Time and entities of one event."""
+    """Time, entities, call and result of one event. `failed`: None where it does not say."""
 
     time: datetime
     entities: Entities = field(default_factory=dict)
+    call: str = ""
+    failed: bool | None = None
+
+
+class Evidence(NamedTuple):
+    """One event of an alert. Of one that could not be read, or that the last release recorded,
+    the call is "" and the result None."""
+
+    time: datetime
+    id: str
+    call: str = ""
+    failed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """`evidence` are at most `EVIDENCE` of the earliest events, as (time, `_id`).
+    """`evidence` are at most `EVIDENCE` of the earliest events.
 
-    `exact` is false if `count` is a lower bound.
+    `exact` is false if `count` is a lower bound. `succeeded`: an event is known to have succeeded,
+    even if it is no longer among the evidence.
     """
 
     first: datetime
     last: datetime
     count: int
     known: frozenset[bytes]
-    evidence: tuple[tuple[datetime, str], ...] = ()
+    evidence: tuple[Evidence, ...] = ()
     entities: Entities = field(default_factory=dict)
     detail: str = ""
     exact: bool = True
+    succeeded: bool = False
 
     @property
     def complete(self) -> bool:
         """Whether there is a digest of every counted event."""
         return len(self.known) == self.count
+
+    @property
+    def named(self) -> bool:
+        """Whether every counted event is among the evidence."""
+        return len(self.evidence) == self.count
+
+    @property
+    def only_attempts(self) -> bool:
+        """Whether every event is known to have failed."""
+        return (
+            not self.succeeded and self.named and all(each.failed is True for each in self.evidence)
+        )
 
     def near(self, first: datetime, last: datetime, gap: timedelta) -> bool:
         """Whether an interval overlaps this burst, or is within `gap` of it."""
@@ -96,16 +123,34 @@ def burst_of(finding: Finding, facts: Mapping[str, Fact]) -> Burst:
     first, last = moment(finding.first_seen), moment(finding.last_seen)
     events = tuple(dict.fromkeys(finding.events))
     count = max(finding.count, len(events))
-    timed = [(facts[event].time if event in facts else first, event) for event in events]
+    evidence = [_evidence(event, facts.get(event), first) for event in events]
     return Burst(
         min(first, last),
         max(first, last),
         count,
         frozenset(map(digest, events[:COUNTED])),
-        tuple(sorted(timed)[:EVIDENCE]),
+        _earliest(evidence),
         joined(*(facts[event].entities for event in events if event in facts)),
         one_line(finding.detail, LONGEST_DETAIL),
+        succeeded=any(each.failed is False for each in evidence),
     )
+
+
+def _evidence(event: str, fact: Fact | None, otherwise: datetime) -> Evidence:
+    if fact is None:
+        return Evidence(otherwise, event)
+    return Evidence(fact.time, event, fact.call, fact.failed)
+
+
+def _earliest(*several: Iterable[Evidence]) -> tuple[Evidence, ...]:
+    """The earliest events of all, each once: as the first one that read it has it."""
+    found: dict[str, Evidence] = {}
+    for evidence in several:
+        for each in evidence:
+            before = found.get(each.id)
+            if before is None or (not before.call and each.call):
+                found[each.id] = each
+    return tuple(sorted(found.values(), key=lambda each: each[:2])[:EVIDENCE])
 
 
 def joined(*several: Entities) -> dict[str, frozenset[str]]:
@@ -125,10 +170,11 @@ def combined(bursts: Sequence[Burst]) -> Burst:
         max(each.last for each in bursts),
         len(known),
         known,
-        tuple(sorted({pair for each in bursts for pair in each.evidence})[:EVIDENCE]),
+        _earliest(*(each.evidence for each in bursts)),
         joined(*(each.entities for each in bursts)),
         next((each.detail for each in bursts if each.detail), ""),
         all(each.exact for each in bursts),
+        any(each.succeeded for each in bursts),
     )
 
 
@@ -153,10 +199,11 @@ def union(one: Burst, other: Burst) -> Burst:
         max(one.last, other.last),
         count,
         known if len(known) <= COUNTED else frozenset(sorted(known)[:COUNTED]),
-        tuple(sorted({*one.evidence, *other.evidence})[:EVIDENCE]),
+        _earliest(one.evidence, other.evidence),
         joined(one.entities, other.entities),
         whole.detail or part.detail,
         exact,
+        one.succeeded or other.succeeded,
     )
 
 
@@ -185,8 +232,8 @@ def beyond(burst: Burst, counted: Burst, facts: Mapping[str, Fact]) -> Burst | N
             count, exact = 1, False
     if count == 0:
         return None
-    evidence = tuple(each for each in burst.evidence if digest(each[1]) in known)
-    times = [time for time, _ in evidence]
+    evidence = tuple(each for each in burst.evidence if digest(each.id) in known)
+    times = [each.time for each in evidence]
     first = min(times, default=max(burst.first, min(counted.last, burst.last)))
     whole = burst.complete and len(evidence) == len(known)
     return replace(
@@ -196,6 +243,7 @@ def beyond(burst: Burst, counted: Burst, facts: Mapping[str, Fact]) -> Burst | N
         count=count,
         known=known,
         evidence=evidence,
-        entities=joined(*(facts[event].entities for _, event in evidence if event in facts)),
+        entities=joined(*(facts[each.id].entities for each in evidence if each.id in facts)),
         exact=exact,
+        succeeded=any(each.failed is False for each in evidence),
     )

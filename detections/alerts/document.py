@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from detections.alerts.burst import Burst, pack, unpack
+from detections.alerts.burst import Burst, Evidence, pack, unpack
 from detections.alerts.discover import discover_url
+from detections.alerts.event_query import CALLS, EventQuery, Totals
 from detections.alerts.facts import LONGEST_VALUE
 from detections.alerts.merging import Known
+from detections.alerts.summary import summary
 from detections.alerts.text import one_line
+from detections.attempts import lowered, lowers_attempts
 from detections.finding import Group
 from detections.rule import Rule
 
@@ -38,9 +41,13 @@ def raised(rule: Rule, group: Group, key: str, now: datetime) -> Document:
     """The document of a new alert, without what `counting` adds."""
     return {
         "@timestamp": stamp(now),
-        "rule": {"id": rule.id, "name": rule.title, "kind": rule.kind},
-        "level": rule.level,
-        "severity": rule.severity,
+        "rule": {
+            "id": rule.id,
+            "name": rule.title,
+            "kind": rule.kind,
+            "level": rule.level,
+            "severity": rule.severity,
+        },
         "attack": {
             "tactic": list(rule.attack.tactics),
             "technique": list(rule.attack.techniques),
@@ -58,26 +65,118 @@ def raised(rule: Rule, group: Group, key: str, now: datetime) -> Document:
     }
 
 
+_RESULTS = {None: "", True: "failure", False: "success"}
+_FAILED = {"failure": True, "success": False}
+
+
 def counting(
-    burst: Burst, dashboards_url: str, data_view: str, *, kibana: bool = False
+    burst: Burst,
+    dashboards_url: str,
+    data_view: str,
+    *,
+    kibana: bool = False,
+    query: EventQuery | None = None,
+    totals: Totals | None = None,
 ) -> Document:
-    """The part of an alert's document that depends on its burst. `kibana`: the URL is Kibana's."""
-    events = [event for _, event in burst.evidence]
+    """The part of an alert's document that depends on its burst. `kibana`: the URL is Kibana's.
+
+    `query` and `totals`: of a burst with more events than it names.
+    """
+    events = [each.id for each in burst.evidence]
     url = discover_url(dashboards_url, data_view, events, burst.first, burst.last, kibana=kibana)
     return {
         "first_seen": stamp(burst.first),
         "last_seen": stamp(burst.last),
-        "count": burst.count,
-        "count_relation": "eq" if burst.exact else "gte",
+        **_counts(burst, totals),
         "entity": {kind: sorted(values) for kind, values in sorted(burst.entities.items())},
         "evidence": {
             "event_id": events,
-            "time": [stamp(time) for time, _ in burst.evidence],
+            "time": [stamp(each.time) for each in burst.evidence],
+            "call": [each.call for each in burst.evidence],
+            "outcome": [_RESULTS[each.failed] for each in burst.evidence],
             **({"url": url} if url else {}),  # an empty one would be shown as a broken link
+            **({"query": query.query, "query_exact": query.exact} if query else {}),
         },
         "reason": burst.detail,
         "counted": {"events": pack(burst.known)},
     }
+
+
+def _counts(burst: Burst, totals: Totals | None) -> Document:
+    """How many events there are, of which calls, and with what results."""
+    succeeded, only_attempts = burst.succeeded, burst.only_attempts
+    if totals is not None:
+        succeeded = succeeded or totals.succeeded > 0
+        only_attempts = not succeeded
+    if totals is not None and totals.exact:
+        return {
+            "count": totals.count,
+            "count_relation": "eq",
+            "calls": [
+                {"name": one_line(name, LONGEST_VALUE), "count": count, "failed": failed}
+                for name, count, failed in totals.calls
+            ],
+            **_outcome(
+                succeeded=succeeded,
+                failed=totals.succeeded < totals.count,
+                only_attempts=only_attempts,
+            ),
+        }
+    calls: dict[str, Document] = {}
+    for each in burst.evidence:
+        if each.call:
+            call = calls.setdefault(each.call, {"name": each.call, "count": 0, "failed": 0})
+            call["count"] += 1
+            call["failed"] += each.failed is True
+    frequent = sorted(calls, key=lambda name: -calls[name]["count"])[:CALLS]
+    return {
+        "count": burst.count,
+        "count_relation": "eq" if burst.exact else "gte",
+        "calls": [call for name, call in calls.items() if name in frequent],
+        **_outcome(
+            succeeded=succeeded,
+            failed=any(each.failed for each in burst.evidence),
+            only_attempts=only_attempts,
+        ),
+    }
+
+
+def _outcome(*, succeeded: bool, failed: bool, only_attempts: bool) -> Document:
+    """`attempt`: nothing of it succeeded."""
+    if only_attempts:
+        return {"outcome": "failure", "attempt": True}
+    if succeeded:
+        return {"outcome": "mixed" if failed else "success", "attempt": False}
+    return {"outcome": "", "attempt": False}
+
+
+def levelled(document: Document, rule: Rule, now: datetime) -> Document:
+    """An alert at the level of what it counted: lowered once where nothing succeeded.
+
+    Only a new alert is lowered. One that is stored rises to its rule's level with the first
+    success, and every channel that takes it is sent it again.
+    """
+    if "level" not in document:
+        level, severity = rule.level, rule.severity
+        if document["attempt"] and lowers_attempts(rule):
+            level, severity = lowered(level, severity)
+        made = document | {"level": level, "severity": severity}
+        return made | ({"lowered": True} if level != rule.level else {})
+    if document["attempt"] or not document.get("lowered"):
+        return document
+    own = document["rule"]
+    note = f"raised from {document['level']} to {own['level']}: a call succeeded"
+    entry = {"state": document["state"], "by": "trailhound", "at": stamp(now), "note": note}
+    risen = {
+        "level": own["level"],
+        "severity": own["severity"],
+        "lowered": False,
+        "raised_from": document["level"],
+        "history": [*document.get("history", ()), entry][-HISTORY:],
+    }
+    if delivery := document.get("delivery"):
+        risen["delivery"] = delivery | {"done": []}
+    return document | risen
 
 
 def known(document: Mapping[str, Any], *, full: int | None) -> Known:
@@ -89,15 +188,28 @@ def known(document: Mapping[str, Any], *, full: int | None) -> Known:
         document["count"],
         unpack(document["counted"]["events"]),
         tuple(
-            (datetime.fromisoformat(time), event)
-            for time, event in zip(evidence["time"], evidence["event_id"], strict=True)
+            Evidence(datetime.fromisoformat(time), event, call, _FAILED.get(outcome))
+            for time, event, call, outcome in zip(
+                evidence["time"],
+                evidence["event_id"],
+                _filled(evidence, "call"),
+                _filled(evidence, "outcome"),
+                strict=True,
+            )
         ),
         {kind: frozenset(values) for kind, values in document["entity"].items()},
         document["reason"],
         document["count_relation"] == "eq",
+        document.get("outcome") in ("success", "mixed"),
     )
     frozen = document["state"] == "closed" or (full is not None and burst.count >= full)
     return Known(burst, frozen, "merged_into" in document)
+
+
+def _filled(evidence: Mapping[str, Any], name: str) -> list[str]:
+    """One text an event; alerts of the last release have none."""
+    found = list(evidence.get(name, ()))
+    return found or [""] * len(evidence["event_id"])
 
 
 def changed_state(document: Document, state: str, by: str, now: datetime, note: str) -> Document:
@@ -117,4 +229,6 @@ def changed_state(document: Document, state: str, by: str, now: datetime, note: 
 
 def shown(name: str, document: Mapping[str, Any]) -> Document:
     """An alert without its internal fields, for users, programs and channels."""
-    return {"id": name} | {key: value for key, value in document.items() if key not in PRIVATE}
+    made = {"id": name} | {key: value for key, value in document.items() if key not in PRIVATE}
+    # Alerts of the last release have no sentence.
+    return made if "summary" in made else made | {"summary": summary(made)}

@@ -19,9 +19,14 @@ from trailhound.cluster.templates import Names
 _AT_ONCE = 1_000
 LONGEST_VALUE = 1_000
 """Characters kept of an entity: a name of thousands is an attack on the reader."""
+LONGEST_CALL = 128
+"""Characters kept of a call's name: AWS's own are shorter."""
 
 _FIELDS = (
     "@timestamp",
+    "eventName",
+    "errorCode",
+    "event.outcome",
     "user.name",
     "userIdentity.arn",
     "userIdentity.accountId",
@@ -87,7 +92,22 @@ def _fact(source: Mapping[str, Any]) -> Fact:
         "resource": _texts(leaves(source.get("resource"))),
     }
     time = datetime.fromisoformat(str(source["@timestamp"]))
-    return Fact(moment(time), {kind: values for kind, values in entities.items() if values})
+    return Fact(
+        moment(time),
+        {kind: values for kind, values in entities.items() if values},
+        next(iter(_texts([_at(source, "eventName")])), "")[:LONGEST_CALL],
+        _failed(source),
+    )
+
+
+def _failed(source: Mapping[str, Any]) -> bool | None:
+    """Whether the call failed; None for an event that does not say."""
+    match _at(source, "event.outcome"):
+        case "success":
+            return False
+        case "failure":
+            return True
+    return True if source.get("errorCode") else None
 
 
 def _at(source: Mapping[str, Any], path: str) -> Any:

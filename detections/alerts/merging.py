@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from detections.alerts.burst import COUNTED, FULL, Burst, Fact, beyond, combined, holds, union
 from detections.finding import Group
@@ -90,6 +91,17 @@ class Directory:
             last=max((each.last for _, each in kept), default=None),
             forgotten=forgotten,
         )
+
+    def before(self, name: str) -> dict[str, Any]:
+        """How many alerts of the group ended before one of them began, and the last one's end:
+        `count`, `relation` (`gte` where older ones may not be listed) and `last`."""
+        first = self.entries[name].first
+        ends = [each.last for each in self.entries.values() if not each.into and each.last < first]
+        return {
+            "count": len(ends),
+            "relation": "eq" if self.forgotten is None else "gte",
+            **({"last": max(ends).isoformat(timespec="milliseconds")} if ends else {}),
+        }
 
     def near(self, first: datetime, last: datetime, gap: timedelta) -> list[str]:
         """The alerts that a burst of this time may belong to, with those merged into them."""
@@ -187,7 +199,7 @@ class AlertMerger:
         return [name for _, name in sorted(found)]
 
     def _raise(self, burst: Burst) -> None:
-        event = burst.evidence[0][1] if burst.evidence else burst.last.isoformat()
+        event = burst.evidence[0].id if burst.evidence else burst.last.isoformat()
         number = 0
         while (name := alert_id(self.rule_id, self.group, event, number)) in self.directory.entries:
             number += 1

@@ -10,6 +10,8 @@ from opensearchpy import OpenSearch
 from trailhound.cluster.reader import BY_SEQUENCE, IndexReader
 
 PAGE = 500
+WHOLE_PAGE = 50
+"""Whole alerts of one reply: one may name 10,000 events, in half a megabyte."""
 
 
 def every(
@@ -30,7 +32,8 @@ def every(
     """
     # Not by `_id`: sorting by it loads all of them into memory.
     order = [*sort, {"group_key": "asc"}, {"first_seen": "asc"}, *BY_SEQUENCE]
-    reader = IndexReader(client, index, order=order, hits_page=PAGE)
+    page = PAGE if fields is not None else min(PAGE, WHOLE_PAGE)
+    reader = IndexReader(client, index, order=order, hits_page=page)
     wanted = {"_source": list(fields) if fields is not None else {"excludes": ["counted"]}}
     query = {"bool": {"filter": list(asked), "must_not": list(but)}}
     for hit in reader.documents(query, wanted, limit=limit):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -21,10 +21,13 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from detections.alerts.burst import FULL, Burst, Fact, burst_of
-from detections.alerts.document import changed_state, counting, known, raised
+from detections.alerts.document import Document, changed_state, counting, known, levelled, raised
+from detections.alerts.earlier import earlier_alerts
+from detections.alerts.event_query import EventQueries, EventQuery, Totals, totals
 from detections.alerts.facts import read_facts
 from detections.alerts.merging import AlertMerger, Directory, Entry, alert_id, group_key, intervals
 from detections.alerts.paging import every
+from detections.alerts.summary import summary
 from detections.finding import Finding, Group
 from detections.packs.kinds import SINGLES
 from detections.rule import Rule
@@ -62,10 +65,20 @@ class _Batch:
 
 
 class Recorder:
-    """Turns findings into alerts. `rules` by id; a finding of an unknown rule is a `KeyError`."""
+    """Turns findings into alerts. `rules` by id; a finding of an unknown rule is a `KeyError`.
 
-    def __init__(self, client: OpenSearch, settings: Settings, rules: Mapping[str, Rule]) -> None:
+    `queries` makes the queries of alerts that have more events than they name.
+    """
+
+    def __init__(
+        self,
+        client: OpenSearch,
+        settings: Settings,
+        rules: Mapping[str, Rule],
+        queries: EventQueries | None = None,
+    ) -> None:
         self._client = client
+        self._queries = queries or EventQueries({})
         self._names = Names(settings.prefix)
         self._rules = rules
         self._dashboards = settings.dashboards.url or ""
@@ -110,17 +123,24 @@ class Recorder:
             del named[name]
         facts = read_facts(self._client, self._names, list(named.values()))
         now = datetime.now(UTC)
-        writes = {}
-        for name, finding in named.items():
-            rule = self._rules[finding.rule_id]
-            document = self._raised(rule, (), group_key(rule.id, ()), now)
-            writes[name] = Write(document | self._counting(burst_of(finding, facts)), None)
+        documents = {
+            name: self._raised(rule, (), group_key(rule.id, ()), now)
+            | self._counting(rule, (), burst_of(finding, facts))
+            for name, finding in named.items()
+            for rule in [self._rules[finding.rule_id]]
+        }
+        before = earlier_alerts(self._client, self._names.alerts, documents)
+        writes = {
+            name: Write(self._finished(document, before[name], now), None)
+            for name, document in documents.items()
+        }
         made.created |= write_many(self._client, self._names.alerts, writes)
 
     def _record_groups(self, batches: Sequence[_Batch], made: Recorded) -> None:
-        # A schedule finds the same events repeatedly: read only the events of new findings.
-        left = [plan.batch for plan in self._plans(batches, {}) if plan.changes]
-        facts = read_facts(self._client, self._names, [f for each in left for f in each.findings])
+        # A schedule finds the same events repeatedly: read only those that no alert names yet.
+        plans = [plan for plan in self._plans(batches, {}) if plan.changes]
+        left = [plan.batch for plan in plans]
+        facts = read_facts(self._client, self._names, [f for plan in plans for f in plan.unnamed()])
         for number in range(ROUNDS):
             if not left:
                 return
@@ -194,7 +214,16 @@ class Recorder:
             if before is not None
             else self._raised(batch.rule, batch.group, batch.key, now)
         )
-        return Write(document | self._counting(held.burst), before)
+        document |= self._counting(batch.rule, batch.group, held.burst)
+        entries = plan.merger.directory
+        return Write(self._finished(document, entries.before(name), now), before)
+
+    def _finished(self, document: Document, before: Document, now: datetime) -> Document:
+        """A document at its level and with its sentence, given how often it was seen before."""
+        made = levelled(document, self._rules[document["rule"]["id"]], now) | {"before": before}
+        if not self.catch_up and made.get("raised_from") and not document.get("raised_from"):
+            made.pop("catch_up", None)  # what rose is sent by itself, whatever digest had it
+        return made | {"summary": summary(made)}
 
     def _closing(self, plan: _Plan, name: str, now: datetime) -> Write | None:
         """Closes an alert that was merged into another; None if it was never written."""
@@ -212,9 +241,27 @@ class Recorder:
         document = raised(rule, group, key, now)
         return document | ({"catch_up": self.catch_up} if self.catch_up else {})
 
-    def _counting(self, burst: Burst) -> dict[str, Any]:
+    def _counting(self, rule: Rule, group: Group, burst: Burst) -> Document:
         kibana = bool(self._dashboards) and dialect_of(self._client).kibana
-        return counting(burst, self._dashboards, self._names.days, kibana=kibana)
+        query, of_all = None, None
+        if not burst.named:
+            dialect = dialect_of(self._client)
+            query = self._queries.of(dialect, rule, group, burst.first, burst.last)
+            of_all = self._totals(query, burst) if query is not None else None
+        return counting(
+            burst,
+            self._dashboards,
+            self._names.days,
+            kibana=kibana,
+            query=query,
+            totals=of_all,
+        )
+
+    def _totals(self, query: EventQuery, burst: Burst) -> Totals | None:
+        """What the index holds for a burst's query; None if that is less than was counted, since
+        a day is gone or closed."""
+        found = totals(self._client, self._names.days, query)
+        return found if found.count >= burst.count else None
 
 
 class _Plan:
@@ -231,18 +278,30 @@ class _Plan:
     ) -> None:
         self.batch = batch
         self._group = stored
-        self._bursts = [burst_of(finding, facts) for finding in batch.findings]
+        self._facts = facts
         directory = Directory.read(stored.group) if stored else Directory(forgotten=removed)
         gap = batch.rule.suppress
         self.plain = batch.rule.kind in SINGLES
         self.stored: dict[str, Stored] = {}
-        spans = intervals(self._bursts, gap)
+        spans = intervals([burst_of(finding, facts) for finding in batch.findings], gap)
         if directory.forgotten is not None and spans[0][0] - gap <= directory.forgotten:
             since, until = spans[0][0] - gap, min(spans[-1][1] + gap, directory.forgotten)
             for name, entry in forgotten(client, index, batch.key, since, until):
                 directory.entries.setdefault(name, entry)
         self.needed = {name for since, until in spans for name in directory.near(since, until, gap)}
         self.merger = AlertMerger(batch.rule.id, batch.group, gap, self.plain, directory, {}, facts)
+
+    def unnamed(self) -> Iterator[Finding]:
+        """The findings, with only those events that no alert near them names."""
+        named = {
+            event
+            for each in self.stored.values()
+            for event in each.document["evidence"]["event_id"]
+        }
+        for finding in self.batch.findings:
+            events = tuple(event for event in finding.events if event not in named)
+            if events:
+                yield replace(finding, events=events)
 
     def merge(self, stored: Mapping[str, Stored]) -> None:
         self.stored = {name: stored[name] for name in self.needed if name in stored}
@@ -251,8 +310,17 @@ class _Plan:
             name: known(self.stored[name].document, full=full) if name in self.stored else None
             for name in self.needed
         }
+        # What an alert names already is not read again.
+        named = {
+            each.id: Fact(each.time, {}, each.call, each.failed)
+            for alert in self.merger.alerts.values()
+            if alert is not None
+            for each in alert.burst.evidence
+        }
+        facts = {**named, **self._facts}
+        self.merger.facts = facts
         self.merger.complete_mergers()
-        self.merger.merge(self._bursts)
+        self.merger.merge([burst_of(finding, facts) for finding in self.batch.findings])
 
     @property
     def changes(self) -> bool:

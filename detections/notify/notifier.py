@@ -247,13 +247,15 @@ class _ChannelRun:
                 self._report.given_up[self._channel.name] += 1
             return reason
         self._report.sent[self._channel.name] += 1
-        revise(self._client, self._alerts, name, self._sent)
+        level = stored.document["level"]
+        revise(self._client, self._alerts, name, lambda it: self._sent(it, level))
         return ""
 
-    def _sent(self, document: Document) -> Document:
+    def _sent(self, document: Document, level: str) -> Document:
+        """The delivery; an alert that rose above the level that was sent is due again."""
         attempts = self._log(document).get("attempts", 0) + 1
-        entry = {"state": "sent", "at": stamp(self._now), "attempts": attempts}
-        return _with(document, self._channel.name, entry, done=True)
+        entry = {"state": "sent", "at": stamp(self._now), "attempts": attempts, "level": level}
+        return _with(document, self._channel.name, entry, done=document["level"] == level)
 
     def _failed(self, document: Document, error: str) -> Document:
         log = self._log(document)

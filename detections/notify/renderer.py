@@ -17,6 +17,7 @@ from typing import Any, Final
 from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from detections.alerts.summary import summary
 from detections.alerts.text import one_line
 from detections.notify.channel import Message
 from detections.rule import LEVELS
@@ -26,6 +27,8 @@ LOG = logging.getLogger("trailhound.notify")
 SHIPPED: Final = Path(__file__).with_name("templates")
 LONGEST_VALUE: Final = 300
 MAX_VALUES: Final = 20
+MAX_EVENTS: Final = 100
+"""Events named in a message; `count` says how many there are."""
 RULES_NAMED: Final = 10
 _MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]()#+!|<>~-])")
 
@@ -52,7 +55,7 @@ class MessageRenderer:
         """An alert's message; `markup` is set if `style` is not plain text."""
         brief = shortened(alert)
         return Message(
-            key=alert["id"],
+            key=message_key(alert),
             kind="alert",
             subject=one_line(self._render("subject.txt.j2", alert=brief).strip(), LONGEST_VALUE),
             text=self._render(_ALERT["text"], alert=brief),
@@ -119,15 +122,31 @@ class MessageRenderer:
         raise AssertionError("the shipped template is the last")
 
 
+def message_key(alert: Mapping[str, Any]) -> str:
+    """What receivers know a message by: the alert's id, and its level once that has risen.
+
+    >>> message_key({"id": "5f1c", "raised_from": "low", "level": "medium"})
+    '5f1c-medium'
+    """
+    return f"{alert['id']}-{alert['level']}" if alert.get("raised_from") else str(alert["id"])
+
+
 def shortened(alert: Mapping[str, Any]) -> dict[str, Any]:
     """An alert that fits into a message: a limited number of values of limited length."""
     entity = {
         kind: [value[:LONGEST_VALUE] for value in values[:MAX_VALUES]]
         for kind, values in alert["entity"].items()
     }
+    evidence = {
+        name: value[:MAX_EVENTS] if isinstance(value, list) else value
+        for name, value in alert.get("evidence", {}).items()
+        if name != "query"
+    }
     return {
         **{name: value for name, value in alert.items() if name not in ("history", "delivery")},
         "entity": entity,
+        "evidence": evidence,
+        "summary": alert.get("summary") or summary(alert),
     }
 
 

@@ -32,6 +32,7 @@ class Extension:
     suppress: timedelta | None = None
     response: tuple[str, ...] = ()
     group_by: tuple[str, ...] = ()
+    lower_attempts: bool = True
 
 
 def rule_id(sigma: SigmaRule | SigmaCorrelationRule) -> str:
@@ -89,6 +90,7 @@ def read(sigma: SigmaRule | SigmaCorrelationRule, place: FilePosition) -> Rule:
         interval=extension.interval or timedelta(minutes=5),
         group_by=extension.group_by,
         suppress=extension.suppress or timedelta(0),
+        lower_attempts=extension.lower_attempts,
         events=events,
     )
 
@@ -149,6 +151,12 @@ def _severity(key: str, value: object) -> int:
     raise RuleError(f"`{key}` is {value!r}", hint="it is a whole number from 1 to 10")
 
 
+def _boolean(key: str, value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise RuleError(f"`{key}` is {value!r}", hint="write true or false")
+
+
 def _list(key: str, value: object) -> tuple[str, ...]:
     values = value if isinstance(value, list) else [value]
     if values and all(isinstance(each, str) and each.strip() for each in values):
@@ -162,4 +170,5 @@ READERS: Mapping[str, Callable[[str, object], Any]] = {
     "suppress": lambda _, value: duration(value),
     "response": _list,
     "group_by": _list,
+    "lower_attempts": _boolean,
 }

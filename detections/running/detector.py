@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from time import monotonic
 
 from opensearchpy import OpenSearch
 
+from detections.alerts.event_query import EventQueries
 from detections.alerts.recorder import Recorded, Recorder
 from detections.events.search import Search
 from detections.finding import Finding
@@ -24,6 +24,8 @@ from trailhound.errors import ClusterUnreachableError, TrailhoundError
 from trailhound.settings import Settings
 
 RECORDED_AT_ONCE = 1_000
+EVENTS_AT_ONCE = 20_000
+"""Events of the findings that are recorded at once: some 2 KB each while they are read."""
 
 Evaluate = Callable[[Rule, Span], Iterator[Finding]]
 """Evaluates a rule of any kind but plain. Raises `TrailhoundError`s."""
@@ -44,6 +46,18 @@ class RuleRun:
     seconds: float = 0.0
     recorded: Recorded = field(default_factory=Recorded)
     error: TrailhoundError | None = None
+
+
+def _chunk(findings: Iterator[Finding]) -> list[Finding]:
+    """The next findings to record at once."""
+    chunk: list[Finding] = []
+    events = 0
+    for finding in findings:
+        chunk.append(finding)
+        events += len(finding.events)
+        if len(chunk) >= RECORDED_AT_ONCE or events >= EVENTS_AT_ONCE:
+            break
+    return chunk
 
 
 class Detector:
@@ -67,7 +81,7 @@ class Detector:
         self._evaluate = evaluate
         self._idle = idle
         rules = {rule.id: rule for rule in (*pack.rules, *pack.disabled)}
-        self._recorder = Recorder(client, settings, rules)
+        self._recorder = Recorder(client, settings, rules, EventQueries(pack.compiled))
 
     def run(
         self, rules: Sequence[Rule], span: Span, *, record: bool = True, catch_up: str = ""
@@ -106,7 +120,7 @@ class Detector:
         began = monotonic()
         waiting = iter(findings)
         try:
-            while chunk := list(islice(waiting, RECORDED_AT_ONCE)):
+            while chunk := _chunk(waiting):
                 run.findings += len(chunk)
                 if record:
                     self._record(run.recorded, chunk)

@@ -9,18 +9,24 @@ import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
+from detections.alerts import burst as burst_module
 from detections.alerts import merging as group_module
 from detections.alerts import paging
+from detections.alerts.event_query import EventQueries
 from detections.alerts.recorder import Recorder
 from detections.alerts.store import AlertQuery, AlertStore
+from detections.packs.loading import load_paths
 from tests.faults.proxy import DROP, Fault, Proxy, Request
 from tests.helpers.commands import command
+from tests.helpers.detection_rules import BURST as BURSTS
+from tests.helpers.detection_rules import write_rules
 from tests.helpers.engines import remove_namespace
 from tests.helpers.findings import ADA, at, burst, emptied, event_id, put_events, rule, single
 from tests.helpers.trails import own_settings, prepared
@@ -32,7 +38,8 @@ from trailhound.settings import Settings
 PLAIN = rule()
 GROUPED = rule("grouped", group_by=("userIdentity.arn",), suppress=timedelta(seconds=60))
 BURST = rule("burst", kind="correlation", level="medium", severity=5)
-RULES = {each.id: each for each in (PLAIN, GROUPED, BURST)}
+LETTER = rule("letter", kind="correlation", lower_attempts=False)
+RULES = {each.id: each for each in (PLAIN, GROUPED, BURST, LETTER)}
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +88,13 @@ def test_an_event_of_a_plain_rule_is_one_alert_with_all_that_a_person_asks(
     assert (len(made.created), again.created, again.updated) == (1, set(), set())
     (alert,) = desk.find(AlertQuery())
     assert alert["id"] in made.created
-    assert alert["rule"] == {"id": PLAIN.id, "name": PLAIN.title, "kind": "sigma"}
+    assert alert["rule"] == {
+        "id": PLAIN.id,
+        "name": PLAIN.title,
+        "kind": "sigma",
+        "level": "high",
+        "severity": 8,
+    }
     assert (alert["level"], alert["severity"], alert["count"], alert["state"]) == (
         "high",
         8,
@@ -306,6 +319,94 @@ def test_alerts_that_the_directory_let_go_of_are_found_again(
     assert not made.created
     assert len(spans(desk)) == 9
     assert sum(count for *_, count in spans(desk)) == 11
+
+
+def test_an_alert_names_calls_results_and_how_often_before(
+    client: OpenSearch, settings: Settings, recorder: Recorder, desk: AlertStore
+) -> None:
+    done: dict[str, Any] = {"event": {"outcome": "success"}}
+    refused: dict[str, Any] = {"event": {"outcome": "failure"}}
+    put_events(client, settings, [0, 4, 90], eventName="StopLogging", **done)
+    put_events(client, settings, [2, 92], eventName="DeleteTrail", **refused)
+    recorder.record([burst("burst", [0, 2, 4], ADA)])
+    recorder.record([burst("burst", [90, 92], ADA)])
+    later, earlier = desk.find(AlertQuery())
+    assert earlier["calls"] == [
+        {"name": "StopLogging", "count": 2, "failed": 0},
+        {"name": "DeleteTrail", "count": 1, "failed": 1},
+    ]
+    assert (earlier["outcome"], earlier["attempt"]) == ("mixed", False)
+    assert earlier["evidence"]["call"] == ["StopLogging", "DeleteTrail", "StopLogging"]
+    assert earlier["summary"] == (
+        "ada: StopLogging ×2, DeleteTrail, 1 of 3 failed, 2025-03-01 12:00:00 to 12:00:04 UTC, "
+        "for the first time"
+    )
+    assert later["before"]["count"] == 1
+    assert later["summary"].endswith("1 time before")
+    recorder.record([single(PLAIN.id, second) for second in (0, 2)])
+    recorder.record([single(PLAIN.id, 90)])
+    counts = [each["before"]["count"] for each in desk.find(AlertQuery(rule=PLAIN.id))]
+    assert counts == [2, 1, 0]
+    shown = command(settings, "alerts", "show", earlier["id"]).output
+    assert earlier["summary"] in shown
+    assert "StopLogging ×2, DeleteTrail ×1 (1 failed)" in shown
+
+
+def test_an_attempt_is_a_level_lower_until_a_call_succeeds(
+    client: OpenSearch, settings: Settings, recorder: Recorder, desk: AlertStore
+) -> None:
+    put_events(client, settings, range(5), eventName="PutKeyPolicy", errorCode="AccessDenied")
+    put_events(client, settings, [5, 6], eventName="PutKeyPolicy", event={"outcome": "success"})
+    (name,) = recorder.record([burst("burst", range(5))]).created
+    (letter,) = recorder.record([burst("letter", range(5))]).created
+    tried = desk.get(name)
+    assert (tried["level"], tried["severity"], tried["attempt"]) == ("low", 3, True)
+    assert (tried["rule"]["level"], tried["rule"]["severity"]) == ("medium", 5)
+    assert (desk.get(letter)["level"], desk.get(letter)["attempt"]) == ("high", True)
+    desk.acknowledge(name, "ada")
+    recorder.record([burst("burst", range(7))])
+    done = desk.get(name)
+    assert (done["level"], done["severity"], done["attempt"]) == ("medium", 5, False)
+    assert (done["state"], done["raised_from"]) == ("acknowledged", "low")
+    assert done["history"][-1]["note"] == "raised from low to medium: a call succeeded"
+    # What failed since lowers nothing.
+    put_events(client, settings, [7], eventName="PutKeyPolicy", errorCode="AccessDenied")
+    recorder.record([burst("burst", range(8))])
+    assert (desk.get(name)["level"], desk.get(name)["outcome"]) == ("medium", "mixed")
+
+
+def test_beyond_the_events_that_it_names_an_alert_counts_by_its_query(
+    client: OpenSearch,
+    settings: Settings,
+    desk: AlertStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(burst_module, "EVIDENCE", 3)
+    monkeypatch.setattr(burst_module, "COUNTED", 3)
+    pack = load_paths([write_rules(tmp_path)], settings.detections)
+    refused: dict[str, Any] = {"errorCode": "AccessDenied", "event": {"outcome": "failure"}}
+    put_events(client, settings, range(6), eventName="GetKey", **refused)
+    put_events(client, settings, [6], eventName="Decrypt", **refused)
+    put_events(client, settings, [20], eventName="GetKey", **refused)
+    rules = {each.id: each for each in pack.rules}
+    recorder = Recorder(client, settings, rules, EventQueries(pack.compiled))
+    recorder.record([burst(BURSTS, range(5), ADA)])
+    recorder.record([burst(BURSTS, range(2, 7), ADA)])
+    (alert,) = desk.find(AlertQuery())
+    assert (alert["count"], alert["count_relation"]) == (7, "eq")
+    assert alert["calls"] == [
+        {"name": "GetKey", "count": 6, "failed": 6},
+        {"name": "Decrypt", "count": 1, "failed": 1},
+    ]
+    assert (alert["outcome"], alert["level"]) == ("failure", "low")
+    assert len(alert["evidence"]["event_id"]) == 3
+    days = f"{settings.prefix}cloudtrail-*"
+    found = client.count(index=days, body={"query": alert["evidence"]["query"]})
+    assert found["count"] == 7
+    assert alert["evidence"]["query_exact"]
+    shown = command(settings, "alerts", "show", alert["id"]).output
+    assert "3 of 7 shown" in shown
 
 
 def test_filters_find_what_they_name_on_every_page(

@@ -7,6 +7,7 @@ import logging
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,32 @@ def test_each_alert_once_by_level_and_tactic(house: House, receiver: Receiver) -
     (alert,) = [each.json["alert"] for each in receiver.received if each.json["id"] == name]
     assert alert["evidence"]["event_id"] == [event_id(3)]
     assert not {"counted", "delivery", "group_key", "history"} & set(alert)
+
+
+def test_an_attempt_that_succeeds_later_is_sent_again_at_its_level(
+    house: House, receiver: Receiver
+) -> None:
+    grouped = rule("medium", kind="correlation", level="medium", severity=5)
+    recorder = Recorder(house.client, house.settings, {"medium": grouped})
+    call = {"eventName": "PutKeyPolicy"}
+    put_events(house.client, house.settings, [1], RECENT, errorCode="AccessDenied", **call)
+    put_events(house.client, house.settings, [2], RECENT, event={"outcome": "success"}, **call)
+    tried = single("medium", 1, start=RECENT)
+    both = replace(tried, events=(event_id(1), event_id(2)), count=2)
+    both = replace(both, last_seen=single("medium", 2, start=RECENT).last_seen)
+    (name,) = recorder.record([tried]).created
+    notifier = house.with_channels(hook(receiver, level="low"))
+    assert notifier.deliver(NOW).sent == {"hook": 1}
+    recorder.record([both])
+    for sent in ({"hook": 1}, {}):
+        assert notifier.deliver(NOW).sent == sent
+    first, second = (each.json for each in receiver.received)
+    assert (first["id"], first["level"]) == (name, "low")
+    assert first["subject"] == "[low, attempt] Title of medium: ada"
+    assert (second["id"], second["level"]) == (f"{name}-medium", "medium")
+    assert second["alert"]["id"] == name
+    assert "Raised from low: a call succeeded." in second["text"]
+    assert house.reported(name)["hook"]["level"] == "medium"
 
 
 def test_an_alert_that_grows_or_is_closed_is_not_told_again(

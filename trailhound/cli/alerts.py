@@ -24,6 +24,8 @@ from trailhound.errors import ClusterError, UsageError
 
 app = typer.Typer(no_args_is_help=True, help="Alerts: list, read, acknowledge, close.")
 
+_EVENTS = 10
+"""Events of an alert that are shown; `--json` has all that it names."""
 _COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow"}
 
 Ids = Annotated[list[str], typer.Argument(metavar="ID…", help="From `trailhound alerts list`.")]
@@ -118,7 +120,9 @@ def show(
     if json:
         emit(alert)
         return
-    out.print(Text(alert["level"], style=_COLOURS.get(alert["level"], "")), safe(_title(alert)))
+    level = alert["level"] + (" (attempt)" if alert.get("attempt") else "")
+    out.print(Text(level, style=_COLOURS.get(alert["level"], "")), safe(_title(alert)))
+    say(alert["summary"])
     for name, value in _lines(alert):
         if value:
             out.print(Text(f"{name:<12}", style="dim"), safe(value))
@@ -241,6 +245,36 @@ def _some(values: Any) -> str:
     return f"{several[0]}{more}" if several else ""
 
 
+def _call(call: dict[str, Any]) -> str:
+    failed = f" ({call['failed']:,} failed)" if call["failed"] else ""
+    return f"{call['name']} ×{call['count']:,}{failed}"
+
+
+def _before(alert: dict[str, Any]) -> str:
+    before = alert.get("before")
+    if before is None:
+        return ""
+    last = f", last until {before['last']}" if "last" in before else ""
+    least = "at least " if before.get("relation") == "gte" else ""
+    return f"{least}{plural(before['count'], 'alert')}{last}"
+
+
+def _events(alert: dict[str, Any]) -> list[tuple[str, object]]:
+    """The first events, and how the others are found."""
+    evidence = alert["evidence"]
+    ids = evidence["event_id"]
+    lines: list[tuple[str, object]] = [("event", each) for each in ids[:_EVENTS]]
+    if alert["count"] == len(lines):
+        return lines
+    more: list[tuple[str, object]] = [
+        ("events", f"{len(lines)} of {alert['count']:,} shown; `--json` has {len(ids):,} ids")
+    ]
+    if "query" in evidence:
+        wider = "" if evidence["query_exact"] else ", and others"
+        more.append(("events", f"`--json` has the query that finds all of them{wider}"))
+    return lines + more
+
+
 def _title(alert: dict[str, Any]) -> str:
     return f"{alert['rule']['name']} ({alert['rule']['id']})"
 
@@ -257,13 +291,15 @@ def _lines(alert: dict[str, Any]) -> list[tuple[str, object]]:
             f"{relation}{alert['count']:,} from {alert['first_seen']} to {alert['last_seen']}",
         ),
         ("ATT&CK", " ".join([*alert["attack"]["tactic"], *alert["attack"]["technique"]])),
-        ("group", ", ".join(alert["group"])),
+        *(("group", each) for each in alert["group"]),
+        ("calls", ", ".join(map(_call, alert.get("calls", ())))),
+        ("before", _before(alert)),
     ]
     lines += [(kind, ", ".join(values)) for kind, values in entity.items()]
     lines += [("what it is", alert["description"])]
     lines += [("to do", step) for step in alert["response"]]
     lines += [("maybe only", each) for each in alert["falsepositives"]]
-    lines += [("event", each) for each in alert["evidence"]["event_id"][:10]]
+    lines += _events(alert)
     lines += [("events at", alert["evidence"].get("url", ""))]
     for entry in alert["history"]:
         note = f": {entry['note']}" if entry.get("note") else ""

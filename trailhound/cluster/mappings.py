@@ -21,6 +21,7 @@ FLAT: Mapping = {"type": "flat_object"}
 STORED: Mapping = {"type": "object", "enabled": False}
 DATE: Mapping = {"type": "date"}
 LONG: Mapping = {"type": "long"}
+BOOLEAN: Mapping = {"type": "boolean"}
 IP: Mapping = {"type": "ip"}
 LONG_TEXT: Mapping = {"type": "wildcard", "doc_values": False}
 
@@ -269,7 +270,12 @@ ALERT: Mapping = {
     "dynamic": False,
     "properties": {
         "@timestamp": dict(DATE),
-        "rule": tree(fields("id", "name", "kind")),
+        "rule": tree({**fields("id", "name", "kind", "level"), **fields("severity", kind=LONG)}),
+        # What was called; `attempt`: nothing of it succeeded, `lowered`: hence a lower level.
+        "calls": tree({**fields("name"), **fields("count", "failed", kind=LONG)}),
+        **fields("outcome", "raised_from"),
+        **fields("attempt", "lowered", kind=BOOLEAN),
+        "before": tree({**fields("relation"), "count": dict(LONG), "last": dict(DATE)}),
         **fields("level", "state", "state_by", "group", "group_key", "count_relation"),
         # `catch_up` names the repair whose digest has the alert: it is in no message of its own.
         **fields("merged_into", "catch_up"),
@@ -279,11 +285,17 @@ ALERT: Mapping = {
             {**fields("principal", "arn", "account", "region", "resource"), "address": dict(IP)}
         ),
         "evidence": tree(
-            {**fields("event_id", "url"), "time": {"type": "date", "index": False}},
+            {
+                **fields("event_id", "url"),
+                "time": {"type": "date", "index": False},
+                "query": dict(STORED),
+            },
         ),
         **fields("first_seen", "last_seen", kind=DATE),
         **fields("count", "severity", kind=LONG),
-        **fields("reason", "description", "response", "falsepositives", kind={"type": "text"}),
+        **fields(
+            "summary", "reason", "description", "response", "falsepositives", kind={"type": "text"}
+        ),
         **fields("references", kind={"type": "keyword", "index": False, "doc_values": False}),
         # Who, when and why, of each change of state.
         "history": dict(STORED),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from detections.correlations.occurrences import Firing, Occurrence
 from detections.correlations.window_counts import EventCount, Threshold
 from detections.correlations.windows import Burst, Windows
+from detections.finding import EVIDENCE
 from tests.helpers.correlation_oracle import Plain, Spec, grouped
 from tests.helpers.correlation_oracle import bursts as by_force
 from tests.helpers.correlation_oracle import firings as firings_by_force
@@ -114,12 +115,12 @@ def test_windows_that_share_an_event_are_one_burst() -> None:
     assert bursts([0, 5, 10, 15, 20], 3, 10) == [["0", "1", "2", "3", "4"]]
 
 
-def test_a_burst_keeps_a_hundred_ids_and_counts_all() -> None:
+def test_a_burst_keeps_the_first_ids_and_counts_all() -> None:
     windows = Windows(10, EventCount(Threshold("gte", 2)), since=0)
-    for number in range(5000):
+    for number in range(EVIDENCE + 5):
         assert not list(windows.feed(Occurrence(number, str(number))))
     (burst,) = windows.end()
-    assert (burst.count, len(burst.ids), burst.ids[0]) == (5000, 100, "0")
+    assert (burst.count, len(burst.ids), burst.ids[0]) == (EVIDENCE + 5, EVIDENCE, "0")
     assert windows.held <= 12
 
 

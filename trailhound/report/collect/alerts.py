@@ -33,6 +33,9 @@ from trailhound.report.value import (
 TOP = 5
 """Findings of a band that are shown in full."""
 
+EVENTS = 100
+"""Events of a finding that are read, the earliest: an alert may name 10,000."""
+
 CLOSED = "closed"
 _NO_TITLE = "an alert without a name"
 
@@ -238,7 +241,7 @@ def _finding(
     entity, attack = source.get("entity") or {}, source.get("attack") or {}
     about = source.get("rule") or {}
     rule = known.get(str(about.get("id")))
-    events = texts((source.get("evidence") or {}).get("event_id"))
+    events = texts((source.get("evidence") or {}).get("event_id"))[:EVENTS]
     first = instant(source["first_seen"])
     made = DetailedAlert(
         id=str(hit["_id"]),

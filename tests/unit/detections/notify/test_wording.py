@@ -31,7 +31,13 @@ def test_the_text_says_what_a_person_asks_first() -> None:
     message = MessageRenderer().alert(ALERT)
     assert message.key == "5f1c"
     assert message.subject == "[high] Key made: ada"
-    for part in ("HIGH: Key made", "3 times", "Principal: ada", "T1098.001", "- revoke it"):
+    for part in (
+        "HIGH: Key made",
+        "ada: 3 events, 2025-03-01 12:00:00 to 12:05:00 UTC",
+        "Principal: ada",
+        "T1098.001",
+        "- revoke it",
+    ):
         assert part in message.text
     assert "10.0.0.4 and 15 more" in message.text, "of what fits into a message"
     assert message.alert is not None

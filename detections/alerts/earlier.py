@@ -1,0 +1,67 @@
+"""How often a rule has raised an alert before, about the same principal: for alerts of one event.
+
+Alerts of a group need no search: the group's directory lists them (`Directory.before`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from detections.alerts.document import Document
+from trailhound.cluster.reader import IndexReader
+
+_AT_ONCE = 100
+
+
+def earlier_alerts(
+    client: OpenSearch, index: str, alerts: Mapping[str, Document]
+) -> dict[str, Document]:
+    """For each new alert, by `_id`, `count` and `relation` of those before it: the stored ones and
+    those among the others here. Raises `ClusterError`."""
+    if not alerts:
+        return {}
+    client.indices.refresh(index=index)
+    names = list(alerts)
+    counts: dict[str, int] = {}
+    for at in range(0, len(names), _AT_ONCE):
+        part = names[at : at + _AT_ONCE]
+        replies = IndexReader(client, index).searches([_body(alerts[name]) for name in part])
+        for name, reply in zip(part, replies, strict=True):
+            counts[name] = int(reply["hits"]["total"]["value"])
+    seen: dict[tuple[str, ...], list[str]] = {}
+    for name in names:
+        seen.setdefault(_about(alerts[name]), []).append(alerts[name]["first_seen"])
+    return {
+        name: {
+            "count": counts[name] + sum(each < alert["first_seen"] for each in seen[_about(alert)]),
+            "relation": "eq",
+        }
+        for name, alert in alerts.items()
+    }
+
+
+def _about(alert: Document) -> tuple[str, ...]:
+    """The rule and who acted."""
+    entity = alert["entity"]
+    return alert["rule"]["id"], *(entity.get("arn") or entity.get("principal") or ())
+
+
+def _body(alert: Document) -> dict[str, Any]:
+    entity = alert["entity"]
+    clauses: list[dict[str, Any]] = [
+        {"term": {"rule.id": alert["rule"]["id"]}},
+        {"range": {"first_seen": {"lt": alert["first_seen"]}}},
+    ]
+    for field in ("arn", "principal"):
+        if values := entity.get(field):
+            clauses.append({"terms": {f"entity.{field}": list(values)}})
+            break
+    but = [{"exists": {"field": "merged_into"}}]
+    return {
+        "query": {"bool": {"filter": clauses, "must_not": but}},
+        "size": 0,
+        "track_total_hits": True,
+    }

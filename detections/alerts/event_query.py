@@ -1,0 +1,139 @@
+"""The query that finds all events of an alert that has more of them than it names.
+
+Of a correlation: the events of its rules, in its group, from the alert's first event to its last.
+Every window of a burst shares an event with the next, so nothing of the group lies between them
+that is not counted; where a rule's query finds more than the rule does, it is said to be wider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from detections.compiled import REPAIRED, Compiled, Query
+from detections.correlations.correlation import Correlation
+from detections.events.principal import ARN, HAS_NAME_ALONE, NAME
+from detections.finding import Group
+from detections.packs.reading import rule_id
+from detections.rule import Rule
+from trailhound.cluster.dialect import Dialect
+from trailhound.cluster.reader import IndexReader
+
+CALLS = 100
+"""Calls of an alert, the most frequent."""
+_COUNTED_EXACTLY = frozenset({"event_count", "temporal", "temporal_ordered"})
+
+
+@dataclass(frozen=True, slots=True)
+class EventQuery:
+    """`exact`: it finds the alert's events and no others."""
+
+    query: Query
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Of all events that a query finds: their number, how many succeeded, and by call, the most
+    frequent first, (name, number, of which failed)."""
+
+    count: int
+    succeeded: int
+    calls: tuple[tuple[str, int, int], ...]
+    exact: bool
+
+
+class EventQueries:
+    """Makes the queries for the rules of a pack. `compiled` by rule id."""
+
+    def __init__(self, compiled: Mapping[str, Compiled]) -> None:
+        self._compiled = compiled
+
+    def of(
+        self, dialect: Dialect, rule: Rule, group: Group, first: datetime, last: datetime
+    ) -> EventQuery | None:
+        """The query for one alert; None for a rule that isn't compiled."""
+        if not self._compiled:
+            return None
+        values = dict(group)
+        parts: list[tuple[Compiled, dict[str, str]]] = []
+        exact = True
+        if rule.is_correlation:
+            correlation = Correlation.of(rule.definition)
+            if NAME in values and ARN in correlation.group_by and NAME not in correlation.group_by:
+                correlation = correlation.grouped_by({ARN: NAME})
+            exact = correlation.type in _COUNTED_EXACTLY and not correlation.nested
+            for definition, own in _leaves(correlation, values):
+                made = self._compiled.get(definition)
+                if made is None:
+                    return None
+                parts.append((made.on(dialect), own))
+        else:
+            made = self._compiled.get(rule.id)
+            if made is None:
+                return None
+            exact = rule.kind == "anomaly"
+            parts.append((made.on(dialect), values))
+        exact = exact and all(each.post_filter is None for each, _ in parts)
+        several = [{"bool": {"filter": [each.query, *_terms(own)]}} for each, own in parts]
+        found: Query = {"bool": {"should": several, "minimum_should_match": 1}}
+        when = {"gte": first.isoformat(), "lte": last.isoformat()}
+        return EventQuery({"bool": {"filter": [{"range": {"@timestamp": when}}, found]}}, exact)
+
+
+def _leaves(
+    correlation: Correlation, values: Mapping[str, str]
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """The id of every plain rule below, with the fields of its events and the group's values."""
+    for part in correlation.parts:
+        own = {
+            field: values[name]
+            for name, field in zip(correlation.group_by, part.group_by, strict=True)
+            if name in values
+        }
+        if isinstance(part.rule, Correlation):
+            yield from _leaves(part.rule, own)
+        else:
+            yield rule_id(part.rule), own
+
+
+def _terms(values: Mapping[str, str]) -> list[Query]:
+    terms: list[Query] = [{"term": {field: value}} for field, value in values.items()]
+    return [*terms, HAS_NAME_ALONE] if NAME in values and ARN not in values else terms
+
+
+def totals(client: OpenSearch, index: str, asked: EventQuery) -> Totals:
+    """What the daily indices hold for a query. Raises `ClusterError`."""
+    failed = {"filter": {"term": {"event.outcome": "failure"}}}
+    reply = IndexReader(client, index, order=[{"@timestamp": "asc"}]).search(
+        {
+            "query": asked.query,
+            "size": 0,
+            "track_total_hits": True,
+            "aggs": {
+                "calls": {
+                    "terms": {"field": "eventName", "size": CALLS},
+                    "aggs": {"failed": failed},
+                },
+                "failed": failed,
+                "repaired": {"filter": REPAIRED},
+            },
+        }
+    )
+    found: Mapping[str, Any] = reply.get("aggregations", {})
+    count = int(reply["hits"]["total"]["value"])
+    if not found:
+        return Totals(count, 0, (), asked.exact)
+    return Totals(
+        count,
+        count - int(found["failed"]["doc_count"]),
+        tuple(
+            (str(each["key"]), int(each["doc_count"]), int(each["failed"]["doc_count"]))
+            for each in found["calls"]["buckets"]
+        ),
+        asked.exact and not found["repaired"]["doc_count"],
+    )

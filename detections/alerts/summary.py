@@ -1,0 +1,93 @@
+"""What happened, in one sentence that can be read on a phone; made of an alert's document.
+
+Alerts of the last release name no calls: theirs gives the number of events instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+NAMED: Final = 4
+"""Calls that a sentence names, in the order in which they were first made."""
+_LONGEST_NAME: Final = 64
+
+
+def summary(alert: Mapping[str, Any]) -> str:
+    """The sentence of an alert.
+
+    >>> summary({
+    ...     "calls": [{"name": "StopLogging", "count": 2, "failed": 0},
+    ...               {"name": "DeleteTrail", "count": 1, "failed": 0}],
+    ...     "count": 3, "outcome": "success", "entity": {"principal": ["ada"]},
+    ...     "first_seen": "2025-03-01T12:00:05.000Z", "last_seen": "2025-03-01T12:04:10.000Z",
+    ... })
+    'ada: StopLogging ×2, DeleteTrail, succeeded, 2025-03-01 12:00:05 to 12:04:10 UTC'
+    """
+    who = _who(alert.get("entity", {}).get("principal", ()))
+    parts = [what(alert), _result(alert), _when(alert), _before(alert)]
+    return (f"{who}: " if who else "") + ", ".join(part for part in parts if part)
+
+
+def what(alert: Mapping[str, Any]) -> str:
+    """The calls: `StopLogging ×2, DeleteTrail`, or how many events where they are not known."""
+    calls = alert.get("calls") or ()
+    if not calls:
+        count = alert["count"]
+        return f"{_at_least(alert)}{count:,} event{'' if count == 1 else 's'}"
+    named = [_times(call) for call in calls[:NAMED]]
+    left = len(calls) - len(named)
+    more = f" and {left} other call{'' if left == 1 else 's'}" if left else ""
+    return ", ".join(named) + more
+
+
+def _times(call: Mapping[str, Any]) -> str:
+    return str(call["name"]) + (f" ×{call['count']:,}" if call["count"] > 1 else "")
+
+
+def _result(alert: Mapping[str, Any]) -> str:
+    match alert.get("outcome"):
+        case "success":
+            return "succeeded"
+        case "failure":
+            return "failed" if alert["count"] == 1 else "all failed"
+        case "mixed":
+            failed = sum(call["failed"] for call in alert.get("calls") or ())
+            of = sum(call["count"] for call in alert.get("calls") or ())
+            return f"{failed:,} of {of:,} failed"
+    return ""
+
+
+def _who(principals: Sequence[str]) -> str:
+    if not principals:
+        return ""
+    name = principals[0]
+    short = name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+    return short + (f" and {len(principals) - 1} more" if len(principals) > 1 else "")
+
+
+def _when(alert: Mapping[str, Any]) -> str:
+    first, last = (
+        datetime.fromisoformat(alert[name]).astimezone(UTC) for name in ("first_seen", "last_seen")
+    )
+    start = f"{first:%Y-%m-%d %H:%M:%S}"
+    if first.replace(microsecond=0) == last.replace(microsecond=0):
+        return f"{start} UTC"
+    end = f"{last:%H:%M:%S}" if first.date() == last.date() else f"{last:%Y-%m-%d %H:%M:%S}"
+    return f"{start} to {end} UTC"
+
+
+def _before(alert: Mapping[str, Any]) -> str:
+    before = alert.get("before")
+    if before is None:
+        return ""
+    count = before["count"]
+    if not count:
+        return "for the first time"
+    least = "at least " if before.get("relation") == "gte" else ""
+    return f"{least}{count:,} time{'' if count == 1 else 's'} before"
+
+
+def _at_least(alert: Mapping[str, Any]) -> str:
+    return "at least " if alert.get("count_relation") == "gte" else ""
