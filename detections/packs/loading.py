@@ -66,8 +66,42 @@ def missing_paths(settings: DetectionSettings) -> list[Path]:
 
 
 def load_paths(paths: Iterable[Path], settings: DetectionSettings) -> Pack:
-    """The rules at `paths` alone, with the settings' exceptions, placeholders and overrides."""
-    return _Loading(settings).run(list(paths))
+    """The rules at `paths` alone, with the settings' exceptions, placeholders and overrides.
+
+    The last packs are kept: to read and compile the shipped one takes a second, and a daemon that
+    reloads its settings, or a command that needs it twice, gets it again while no file of it and
+    no setting of detections has changed.
+    """
+    listed = list(paths)
+    loaded = settings.model_dump_json(), *_files([*listed, *settings.exceptions])
+    pack = _kept.get(loaded)
+    if pack is None:
+        pack = _Loading(settings).run(listed)
+        if len(_kept) >= _KEPT:
+            _kept.pop(next(iter(_kept)), None)
+        _kept[loaded] = pack
+    return pack
+
+
+_KEPT = 4
+_kept: dict[tuple[object, ...], Pack] = {}
+"""The last packs, by all that each was made of."""
+
+
+def _files(paths: Iterable[Path]) -> Iterator[object]:
+    """What differs once a file at these paths, or which files there are, changes."""
+    for path in paths:
+        yield path
+        for file in rule_files(path.expanduser()):
+            if isinstance(file, RuleFault):
+                yield file
+                continue
+            try:
+                found = file.stat()
+            except OSError:
+                yield object()  # it may be there the next time
+            else:
+                yield file, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 class _Loading:

@@ -29,6 +29,9 @@ from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
+from detections.packs.loading import load
+from trailhound.settings import DetectionSettings
+
 CHECKOUT = Path(__file__).parents[2]
 _LENGTH = struct.Struct("!I")
 
@@ -156,6 +159,7 @@ def _serve(address: str) -> None:
         module = importlib.import_module(package)
         for each in pkgutil.walk_packages(module.__path__, f"{package}."):
             importlib.import_module(each.name)
+    load(DetectionSettings())  # most commands need the shipped pack: compiled once for all of them
     assert threading.active_count() == 1, "a fork would leave locks of other threads held"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)

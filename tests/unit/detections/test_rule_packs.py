@@ -280,3 +280,25 @@ def test_a_missing_path_of_the_settings_is_a_fault_and_the_other_rules_load(tmp_
     (fault,) = [each for each in made.problems if each.stops]
     assert (fault.place.path, fault.what) == (gone, "file")
     assert made.rules == load(DetectionSettings()).rules
+
+
+def test_a_pack_is_made_anew_exactly_when_something_of_it_changed(tmp_path: Path) -> None:
+    first = pack(tmp_path, text(1))
+    file = tmp_path / "rules" / "a.yml"
+    assert load_paths([tmp_path / "rules"], DetectionSettings()) is first
+    off = pack(tmp_path, text(1), overrides={IDS[1]: {"enabled": False}})
+    assert off.rules == ()
+    file.write_text(text(1).replace("Rule 1", "Rule 9"), "utf-8")  # as long as before
+    assert load_paths([tmp_path / "rules"], DetectionSettings()) != first
+    (tmp_path / "rules" / "b.yml").write_text(text(2), "utf-8")
+    assert len(load_paths([tmp_path / "rules"], DetectionSettings()).rules) == 2
+    file.unlink()
+    (left,) = load_paths([tmp_path / "rules"], DetectionSettings()).rules
+    assert left.id == IDS[2]
+    exception = tmp_path / "exception.yml"
+    exception.write_text("just text", "utf-8")
+    settings = DetectionSettings(exceptions=[exception])
+    assert load_paths([tmp_path / "rules"], settings).faults
+    exception.unlink()
+    with pytest.raises(UsageError):
+        load_paths([tmp_path / "rules"], settings)
