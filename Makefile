@@ -32,8 +32,10 @@ check: $(VENV)/dev.stamp
 test: check
 	$(PYTEST)
 
-# The whole suite, then everything that asks an engine on each further product and version.
+# The whole suite with more random examples, then everything that asks an engine on each further
+# product and version.
 PRODUCTS := 2.19 elasticsearch-8.19 elasticsearch-9.5
+test-all: export TRAILHOUND_TEST_EXAMPLES := thorough
 test-all: test
 	for product in $(PRODUCTS); do \
 		TRAILHOUND_TEST_PRODUCT=$$product $(PYTEST) tests/integration || exit 1; \

@@ -14,11 +14,13 @@ from tests.helpers import session
 from tests.helpers.elasticsearch import session_elasticsearch
 from tests.helpers.engines import remove_namespace, session_engine
 from tests.helpers.namespaces import Namespaces, new_name
-from tests.helpers.secured import SecuredEngine, running_secured_engine
+from tests.helpers.secured import SecuredEngine, session_secured_engine
 
 pytest_plugins = ["tests.helpers.fixtures_s3"]
-hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
-hypothesis.settings.load_profile("untimed")
+for profile, examples in {"quick": 50, "thorough": 200}.items():
+    # No deadline: a busy machine is no failure.
+    hypothesis.settings.register_profile(profile, deadline=None, max_examples=examples)
+hypothesis.settings.load_profile(os.environ.get("TRAILHOUND_TEST_EXAMPLES", "quick"))
 TESTS = Path(__file__).parent
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 ORDER = ("unit", "integration", "faults", "scenarios")
@@ -142,7 +144,7 @@ def each_engine(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def secured_engine() -> Iterator[SecuredEngine]:
     """A real OpenSearch with the security plugin: TLS, users, roles."""
-    with running_secured_engine() as started:
+    with session_secured_engine() as started:
         yield started
 
 

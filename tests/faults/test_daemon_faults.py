@@ -16,7 +16,6 @@ import pytest
 
 from ingest.feeds import notifications
 from ingest.objects import TrailObject
-from tests.helpers.engines import running_engine
 from tests.helpers.processes import start
 from tests.helpers.queues import Queue, until
 from tests.helpers.trails import (
@@ -158,25 +157,3 @@ def unchanged(queue: Queue) -> bool:
     before = queue.left()
     time.sleep(2)
     return queue.left() == before
-
-
-@pytest.mark.timeout(900)  # it starts an engine several times, under load
-def test_an_engine_killed_under_load_is_waited_for(
-    s3: S3Client, bucket: str, s3_endpoint: str, queue: Queue, tmp_path: Path
-) -> None:
-    with running_engine() as engine:
-        settings = own_settings(engine.url, "gone", tmp_path / "home")
-        prepared(settings)
-        ids = filled(s3, bucket, queue, random.Random(5))
-        total = queue.left()
-        with daemon(settings, queue, s3_endpoint) as process:
-            until(lambda: queue.left() < total * 0.7, "some of it done")
-            engine.stop()
-            until(lambda: unchanged(queue), "messages of what was done before, deleted")
-            left = queue.left()
-            time.sleep(4)
-            assert process.poll() is None
-            assert queue.left() == left > 0
-            engine.start()
-            until(lambda: queue.left() == 0, "an empty queue")
-        everything_is_in(settings, ids)

@@ -6,6 +6,8 @@ import os
 import random
 import signal
 import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +25,14 @@ from tests.faults.proxy import (
     Replace,
     Request,
 )
-from tests.faults.test_daemon_faults import daemon, environment, everything_is_in, filled
+from tests.faults.test_daemon_faults import daemon, environment, everything_is_in, filled, unchanged
 from tests.helpers.engines import running_engine
 from tests.helpers.processes import CHECKOUT, start
 from tests.helpers.queues import Queue, until
 from tests.helpers.trails import own_settings, prepared
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
+from trailhound.engine.local_engine import LocalEngine
 from trailhound.settings import Settings
 
 if TYPE_CHECKING:
@@ -46,6 +49,13 @@ def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
     made = own_settings(engine, namespace, tmp_path / "home")
     prepared(made)
     return made
+
+
+@pytest.fixture(scope="module")
+def own_engine() -> Iterator[LocalEngine]:
+    """An engine of these tests alone, to be stopped and killed."""
+    with running_engine() as made:
+        yield made
 
 
 @pytest.fixture
@@ -91,33 +101,63 @@ def test_a_storm_of_refusals_and_slow_replies(
 
 @pytest.mark.timeout(900)  # it starts an engine several times, under load
 def test_an_engine_killed_at_random_moments_under_load(
-    s3: S3Client, bucket: str, s3_endpoint: str, queue: Queue, tmp_path: Path
+    own_engine: LocalEngine,
+    s3: S3Client,
+    bucket: str,
+    s3_endpoint: str,
+    queue: Queue,
+    tmp_path: Path,
 ) -> None:
     dice = random.Random()
-    with running_engine() as engine:
-        settings = own_settings(engine.url, "", tmp_path / "home")
-        prepared(settings)
-        ids = filled(s3, bucket, queue, dice)
-        total = queue.left()
-        # A slow road, so that there is load at every one of the moments.
-        lag = 0.05 * ENGINE_KILLS
-        with Proxy(engine.url, lambda request: Delay(lag) if request.number else None) as road:
-            far = own_settings(road.url, "", tmp_path / "home")
-            with daemon(far, queue, s3_endpoint) as process:
-                for number in range(ENGINE_KILLS):
-                    left = total * (1 - (number + dice.uniform(0.2, 0.8)) / (ENGINE_KILLS + 1))
-                    until(
-                        lambda left=left: queue.left() <= left or process.poll() is not None,  # type: ignore[misc]
-                        "some more of it done",
-                    )
-                    assert queue.left() > 0, "there is no load left"
-                    pid = engine._read_run()["pid"]
-                    os.kill(pid, signal.SIGKILL)
-                    os.waitpid(pid, 0)
-                    engine.start()
-                    assert process.poll() is None
-                until(lambda: queue.left() == 0, "an empty queue")
-        everything_is_in(settings, ids)
+    settings = own_settings(own_engine.url, "killed", tmp_path / "home")
+    prepared(settings)
+    ids = filled(s3, bucket, queue, dice)
+    total = queue.left()
+    # A slow road, so that there is load at every one of the moments.
+    lag = 0.05 * ENGINE_KILLS
+    with Proxy(own_engine.url, lambda request: Delay(lag) if request.number else None) as road:
+        far = own_settings(road.url, "killed", tmp_path / "home")
+        with daemon(far, queue, s3_endpoint) as process:
+            for number in range(ENGINE_KILLS):
+                left = total * (1 - (number + dice.uniform(0.2, 0.8)) / (ENGINE_KILLS + 1))
+                until(
+                    lambda left=left: queue.left() <= left or process.poll() is not None,  # type: ignore[misc]
+                    "some more of it done",
+                )
+                assert queue.left() > 0, "there is no load left"
+                pid = own_engine._read_run()["pid"]
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+                own_engine.start()
+                assert process.poll() is None
+            until(lambda: queue.left() == 0, "an empty queue")
+    everything_is_in(settings, ids)
+
+
+@pytest.mark.timeout(900)  # it starts an engine again, under load
+def test_an_engine_killed_under_load_is_waited_for(
+    own_engine: LocalEngine,
+    s3: S3Client,
+    bucket: str,
+    s3_endpoint: str,
+    queue: Queue,
+    tmp_path: Path,
+) -> None:
+    settings = own_settings(own_engine.url, "stopped", tmp_path / "home")
+    prepared(settings)
+    ids = filled(s3, bucket, queue, random.Random(5))
+    total = queue.left()
+    with daemon(settings, queue, s3_endpoint) as process:
+        until(lambda: queue.left() < total * 0.7, "some of it done")
+        own_engine.stop()
+        until(lambda: unchanged(queue), "messages of what was done before, deleted")
+        left = queue.left()
+        time.sleep(4)
+        assert process.poll() is None
+        assert queue.left() == left > 0
+        own_engine.start()
+        until(lambda: queue.left() == 0, "an empty queue")
+    everything_is_in(settings, ids)
 
 
 def test_clocks_that_are_wrong_and_step(

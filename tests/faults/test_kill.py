@@ -27,6 +27,7 @@ from tests.helpers.trails import (
 )
 from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
+from trailhound.engine.local_engine import LocalEngine
 from trailhound.settings import Settings
 
 FILES, EACH = 120, 60
@@ -97,6 +98,13 @@ def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
     made = own_settings(engine, namespace, tmp_path / "home")
     prepared(made)
     return made
+
+
+@pytest.fixture(scope="module")
+def own_engine() -> Iterator[LocalEngine]:
+    """An engine of these tests alone, to be killed or set up otherwise."""
+    with running_engine() as made:
+        yield made
 
 
 @pytest.fixture
@@ -259,31 +267,30 @@ def test_a_worker_that_waits_for_another_can_be_stopped(
 
 
 def test_an_engine_that_goes_and_comes_back_is_waited_for(
-    trail: Path, tmp_path: Path, undisturbed: Content
+    own_engine: LocalEngine, trail: Path, tmp_path: Path, undisturbed: Content
 ) -> None:
-    with running_engine() as engine:
-        settings = own_settings(engine.url, "", tmp_path / "home")
-        prepared(settings)
-        # A slow road to the engine, so that the run is not over before the engine is.
-        with Proxy(engine.url, lambda request: Delay(0.1) if request.of_events else None) as road:
-            far = own_settings(road.url, "", tmp_path / "home")
-            process = start(far, "backfill", trail, "--json", env=SMALL)
-            wait_for(events_indexed(settings, 500), process)
-            # Killed: after SIGTERM it would answer for longer than the run takes.
-            pid = engine._read_run()["pid"]
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            assert process.poll() is None, ended(process)
-            engine.start()
-            code, out, err = ended(process)
-        assert code in (0, 1), err
-        report = printed(out)
-        assert "waiting" in err
-        assert report["retries"] > 0
-        assert (report["objects"], report["read"]) == (FILES, FILES * EACH)
-        assert content(settings) == undisturbed
-        assert report["indexed"] == len(undisturbed[0])
-        check_ledger(settings)
+    settings = own_settings(own_engine.url, "killed", tmp_path / "home")
+    prepared(settings)
+    # A slow road to the engine, so that the run is not over before the engine is.
+    with Proxy(own_engine.url, lambda request: Delay(0.1) if request.of_events else None) as road:
+        far = own_settings(road.url, "killed", tmp_path / "home")
+        process = start(far, "backfill", trail, "--json", env=SMALL)
+        wait_for(events_indexed(settings, 500), process)
+        # Killed: after SIGTERM it would answer for longer than the run takes.
+        pid = own_engine._read_run()["pid"]
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        assert process.poll() is None, ended(process)
+        own_engine.start()
+        code, out, err = ended(process)
+    assert code in (0, 1), err
+    report = printed(out)
+    assert "waiting" in err
+    assert report["retries"] > 0
+    assert (report["objects"], report["read"]) == (FILES, FILES * EACH)
+    assert content(settings) == undisturbed
+    assert report["indexed"] == len(undisturbed[0])
+    check_ledger(settings)
 
 
 def test_a_stopped_worker_that_goes_on_leaves_the_entry_of_who_took_over(
@@ -321,27 +328,26 @@ def test_a_stopped_worker_that_goes_on_leaves_the_entry_of_who_took_over(
     assert len(documents(connect(settings), settings)) == number
 
 
-def test_without_a_ledger_no_run_is_a_success(tmp_path: Path) -> None:
+def test_without_a_ledger_no_run_is_a_success(own_engine: LocalEngine, tmp_path: Path) -> None:
     write_trail(tmp_path / "trail", [record() for _ in range(50)])
-    with running_engine() as engine:
-        settings = own_settings(engine.url, "", tmp_path / "home")
-        client = prepared(settings)
-        client.cluster.put_settings(body={"persistent": {"action.auto_create_index": "false"}})
-        index = Names(settings.prefix).ledger
-        client.indices.delete(index=index)
-        for workers in ("1", "2"):
-            one = run(settings, "backfill", tmp_path / "trail", "--workers", workers)
-            assert one.returncode == 3, one.stderr
-            said = " ".join(one.stderr.decode().split())
-            assert f"the index {index} does not exist" in said
-            assert "trailhound init" in said
-        assert run(settings, "init").returncode == 0
-        assert run(settings, "backfill", tmp_path / "trail").returncode == 0
-        assert {entry["state"] for entry in ledger(client, settings)} == {"done"}
-        client.indices.delete_index_template(name=Names(settings.prefix).template("ledger"))
-        # The ledger is there with today's mapping: no template would apply.
-        assert run(settings, "backfill", tmp_path / "trail", "--force").returncode == 0
-        client.indices.delete(index=index)
-        without = run(settings, "backfill", tmp_path / "trail", "--force")
-        assert without.returncode == 3, without.stderr
-        assert "trailhound init" in " ".join(without.stderr.decode().split())
+    settings = own_settings(own_engine.url, "bare", tmp_path / "home")
+    client = prepared(settings)
+    client.cluster.put_settings(body={"persistent": {"action.auto_create_index": "false"}})
+    index = Names(settings.prefix).ledger
+    client.indices.delete(index=index)
+    for workers in ("1", "2"):
+        one = run(settings, "backfill", tmp_path / "trail", "--workers", workers)
+        assert one.returncode == 3, one.stderr
+        said = " ".join(one.stderr.decode().split())
+        assert f"the index {index} does not exist" in said
+        assert "trailhound init" in said
+    assert run(settings, "init").returncode == 0
+    assert run(settings, "backfill", tmp_path / "trail").returncode == 0
+    assert {entry["state"] for entry in ledger(client, settings)} == {"done"}
+    client.indices.delete_index_template(name=Names(settings.prefix).template("ledger"))
+    # The ledger is there with today's mapping: no template would apply.
+    assert run(settings, "backfill", tmp_path / "trail", "--force").returncode == 0
+    client.indices.delete(index=index)
+    without = run(settings, "backfill", tmp_path / "trail", "--force")
+    assert without.returncode == 3, without.stderr
+    assert "trailhound init" in " ".join(without.stderr.decode().split())

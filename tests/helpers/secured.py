@@ -6,16 +6,17 @@ The certificates are made when it starts and live as long as the session.
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import http.client
 import ipaddress
 import json
 import re
 import shutil
 import ssl
-import tempfile
+import time
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -85,10 +86,14 @@ class Authority:
         """Its own certificate, for who is to trust it."""
         return self.folder / "ca.pem"
 
+    def issued(self, name: str) -> Certificate:
+        """Where the certificate for `CN=name` is."""
+        return Certificate(self.folder / f"{name}.pem", self.folder / f"{name}.key")
+
     def issue(self, name: str) -> Certificate:
         """A certificate for `CN=name`: of a node on the loopback address, or of a client."""
         key = ec.generate_private_key(ec.SECP256R1())
-        made = Certificate(self.folder / f"{name}.pem", self.folder / f"{name}.key")
+        made = self.issued(name)
         signed = self._builder(name, key.public_key()).sign(self._key, hashes.SHA256())
         made.certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
         made.key.write_bytes(_pem(key))
@@ -96,10 +101,16 @@ class Authority:
 
     @cached_property
     def _key(self) -> ec.EllipticCurvePrivateKey:
+        file = self.folder / "ca.key"
+        if file.exists():  # another worker has made it
+            kept = serialization.load_pem_private_key(file.read_bytes(), None)
+            assert isinstance(kept, ec.EllipticCurvePrivateKey)
+            return kept
         key = ec.generate_private_key(ec.SECP256R1())
         builder = self._builder("ca", key.public_key(), authority=True)
         pem = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
         self.bundle.write_bytes(pem)
+        file.write_bytes(_pem(key))
         return key
 
     def _builder(
@@ -143,8 +154,15 @@ class SecuredEngine:
         return f"https://{machine.LOOPBACK}:{self.port}"
 
     def administer(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """A request with the administrator's certificate; `AssertionError` where it fails."""
+        """A request with the administrator's certificate; `AssertionError` where it fails.
+
+        Another worker may change the plugin's one document at the same time: sent again then.
+        """
+        deadline = time.monotonic() + START_SECONDS
         status, reply = self.ask(method, path, body)
+        while status == 409 and time.monotonic() < deadline:
+            time.sleep(0.1)
+            status, reply = self.ask(method, path, body)
         assert status < 300, (status, reply)
         return reply
 
@@ -188,23 +206,31 @@ class SecuredEngine:
 
 
 @contextmanager
-def running_secured_engine() -> Iterator[SecuredEngine]:
-    """A fresh secured engine, stopped and removed at the end whatever happened."""
-    with tempfile.TemporaryDirectory(prefix="secured-", dir=session.folder()) as name:
-        folder = Path(name)
-        authority = Authority(folder)
-        authority.issue("node")
-        administrator = authority.issue("admin")
-        plugin = _unpack_plugin(folder)
+def session_secured_engine() -> Iterator[SecuredEngine]:
+    """The session's secured engine, which all workers share; it ends with the session."""
+    shared = session.folder()
+    if shared is None:
+        raise RuntimeError("a secured engine is started within a pytest session only")
+    folder = shared / "secured"
+    address = folder / "port"
+    with ExitStack() as ours:
+        with (shared / "secured.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            authority = Authority(folder)
+            if not address.exists():
+                folder.mkdir()
+                authority.issue("node")
+                authority.issue("admin")
+                plugin = _unpack_plugin(folder)
+                engine = ours.enter_context(
+                    started(lambda port: _engine(folder, plugin, _secured(port, authority)))
+                )
+                address.write_text(str(engine.port))
+        yield _secured(int(address.read_text()), authority)
 
-        def secured(port: int) -> SecuredEngine:
-            return SecuredEngine(port, authority, administrator)
 
-        with started(lambda port: _engine(folder, plugin, secured(port))) as engine:
-            try:
-                yield secured(engine.port)
-            finally:
-                engine.stop()
+def _secured(port: int, authority: Authority) -> SecuredEngine:
+    return SecuredEngine(port, authority, authority.issued("admin"))
 
 
 def _engine(folder: Path, plugin: Path, secured: SecuredEngine) -> LocalEngine:

@@ -18,9 +18,10 @@ from trailhound.engine.local_engine import LocalEngine
 from trailhound.errors import EngineStartError
 
 MARK = "PYTEST_SESSION_FOLDER"
-JVM = "-XX:TieredStopAtLevel=1"
+JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 """An engine that lives for minutes at the most spends half its time on optimising its own code:
-without the optimising compiler it starts with half the work."""
+without the optimising compiler it starts with half the work. A collector that works beside the
+program takes the processors from the other tests."""
 
 ROOM = 12 * 1024**3
 """What engines (five of up to 1.5 GiB at once) and their data need in memory at the most."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from trailhound.cli.main import main
 
 PROGRAM = (sys.executable, "-m", "trailhound")
+FEW = Path(__file__).parents[2] / "detections" / "rules" / "initial-access"
 DEEP = "a: " + "[" * 5_000
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "\n".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]"
@@ -60,6 +62,13 @@ def test_any_settings_file_is_answered_by_a_sentence(
     file = tmp_path / "s.yaml"
     file.write_bytes(content)
     assert said(capsys, ["rules", "list", "--config", str(file)], 2).startswith("error: ")
+
+
+@pytest.fixture
+def _few_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of processes that list rules, whichever: each would compile the shipped pack."""
+    monkeypatch.setenv("TRAILHOUND_DETECTIONS__SHIPPED", "false")
+    monkeypatch.setenv("TRAILHOUND_DETECTIONS__RULES", json.dumps([str(FEW)]))
 
 
 @pytest.mark.parametrize("content", [b"", b"# nothing\n", b"\xef\xbb\xbfnamespace: a\n"])
@@ -141,6 +150,7 @@ def test_a_reader_that_goes_away_ends_nothing() -> None:
     assert "Exception ignored" not in reported
 
 
+@pytest.mark.usefixtures("_few_rules")
 @pytest.mark.parametrize(
     ("arguments", "redirection", "code"),
     [
@@ -161,6 +171,7 @@ def test_streams_that_are_full_or_closed(arguments: list[str], redirection: str,
         assert "No space left" in done.stderr
 
 
+@pytest.mark.usefixtures("_few_rules")
 @pytest.mark.parametrize(
     "variables",
     [
@@ -185,6 +196,7 @@ def test_no_terminal_hides_what_is_said(variables: dict[str, str]) -> None:
     assert "backfill" in run("--help")
 
 
+@pytest.mark.usefixtures("_few_rules")
 @pytest.mark.parametrize("columns", ["", "40", "80"])
 def test_what_is_piped_is_never_wrapped(columns: str, tmp_path: Path) -> None:
     pack = tmp_path / "rules"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sigma.modifiers import SigmaEndswithModifier, SigmaStartswithModifier
 from sigma.policy.profiles import TrustedPolicy
@@ -31,7 +31,6 @@ def of(source: str, flags: str = "") -> SigmaRegularExpression:
 
 
 @pytest.mark.parametrize("source", EXPRESSIONS)
-@settings(max_examples=60)
 @given(text=TEXTS)
 def test_no_text_is_missed(source: str, text: str) -> None:
     for modifiers in ((), (SigmaStartswithModifier,), (SigmaEndswithModifier,)):

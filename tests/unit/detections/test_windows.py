@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from detections.correlations.occurrences import Firing, Occurrence
@@ -32,7 +32,6 @@ TYPES: dict[str, str | None] = {
 
 
 @pytest.mark.parametrize("type_", TYPES)
-@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_bursts_are_those_of_brute_force(type_: str, data: st.DataObject) -> None:
     events = data.draw(trails(), "events")

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from enrich.category import service
@@ -81,7 +81,6 @@ RECORDS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=600, deadline=None)
 @given(RECORDS, st.booleans())
 def test_any_record_is_refused_or_gets_valid_members(record: dict[str, Any], ascii_: bool) -> None:
     raw = json.dumps(record, ensure_ascii=ascii_).encode("utf-8", "surrogatepass")
@@ -97,7 +96,6 @@ def test_any_record_is_refused_or_gets_valid_members(record: dict[str, Any], asc
         assert fields == ENRICHER.document_fields(record)
 
 
-@settings(max_examples=300, deadline=None)
 @given(VALUES | st.dictionaries(KEYS, VALUES))
 def test_any_json_has_a_view_or_is_refused(value: Any) -> None:
     raw = json.dumps(value).encode()
@@ -109,7 +107,6 @@ def test_any_json_has_a_view_or_is_refused(value: Any) -> None:
         assert caught.value.reason == "not_an_object"
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_have_a_view_or_are_refused(data: bytes) -> None:
     for raw in (data, b"{" + WHEN + b',"userAgent":"' + data + b'"}'):

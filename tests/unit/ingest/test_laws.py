@@ -8,7 +8,7 @@ import uuid
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from enrich.enricher import Enricher
@@ -152,7 +152,6 @@ def check(content: bytes, elements: list[Any], *, keep: bool = True) -> Made:
     return made
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.lists(elements, min_size=1, max_size=5), st.booleans(), st.sampled_from([None, 2]))
 def test_a_trail_file_of_anything(items: list[Any], escaped: bool, indent: int | None) -> None:
     # One record is certain, so that the file is a trail whatever else it holds.
@@ -169,7 +168,6 @@ def test_a_trail_file_of_anything(items: list[Any], escaped: bool, indent: int |
     assert made.documents >= 1
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(trail_records, min_size=1, max_size=4))
 def test_what_is_filtered_is_counted(items: list[dict[str, Any]]) -> None:
     items = [*items, {"eventTime": "2025-03-09T00:00:00Z", "eventName": "E", "eventID": "1"}]
@@ -199,7 +197,6 @@ def test_a_record_spread_over_lines_cannot_smuggle_an_action(
         assert document["x"] == json.loads(action)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=60), st.binary(max_size=30))
 def test_bytes_inside_a_record_never_break_out_of_it(inside: bytes, key: bytes) -> None:
     record = b'{"eventTime":"2025-03-01T00:00:00Z","eventName":"E","eventID":"1","%b":"%b"}' % (

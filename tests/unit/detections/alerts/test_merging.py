@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from detections.alerts import merging as group_module
@@ -127,7 +127,6 @@ def components(seconds: Iterable[int], gap: int) -> list[tuple[float, float, int
 batches = st.lists(st.lists(st.integers(0, 120), min_size=1, max_size=8), min_size=1, max_size=10)
 
 
-@settings(max_examples=150, deadline=None)
 @given(batches, st.integers(0, 20), st.data())
 def test_single_events_fall_into_runs_whatever_their_order(
     several: list[list[int]], gap: int, data: st.DataObject
@@ -149,7 +148,6 @@ def test_single_events_fall_into_runs_whatever_their_order(
         assert each.entities["principal"] == frozenset(names)
 
 
-@settings(max_examples=150, deadline=None)
 @given(batches, st.data())
 def test_bursts_that_overlap_are_one_and_count_each_event_once(
     several: list[list[int]], data: st.DataObject
@@ -171,7 +169,6 @@ def test_bursts_that_overlap_are_one_and_count_each_event_once(
     assert sum(count for *_, count in expected) == len(seen)
 
 
-@settings(max_examples=150, deadline=None)
 @given(batches, st.integers(0, 20), st.lists(st.integers(0, 5), max_size=10))
 def test_a_closed_alert_stays_and_every_event_is_counted_once(
     several: list[list[int]], gap: int, closings: list[int]

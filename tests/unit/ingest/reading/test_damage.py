@@ -111,7 +111,6 @@ def test_gzip_cut_off_gives_all_records_that_still_inflate(
 
 
 @LIMITS
-@settings(max_examples=80, deadline=None)
 @given(records=_records, data=st.data())
 def test_gzip_with_a_byte_changed_keeps_what_lies_before_and_says_so(
     limits: ReadLimits, records: list[Record], data: st.DataObject
@@ -140,7 +139,6 @@ def test_gzip_with_a_byte_changed_keeps_what_lies_before_and_says_so(
 
 
 @LIMITS
-@settings(max_examples=150, deadline=None)
 @given(
     st.binary(max_size=200)
     | st.builds(gzipped, st.binary(max_size=200))

@@ -72,7 +72,6 @@ def test_the_records_read_are_those_written(name: str, data: st.DataObject) -> N
 
 
 @pytest.mark.parametrize("limits", [ReadLimits(), TINY], ids=["whole", "window"])
-@settings(max_examples=60, deadline=None)
 @given(st.lists(_json, max_size=8))
 def test_records_holds_any_json_and_what_is_no_object_is_a_fault(
     limits: ReadLimits, values: list[Any]
