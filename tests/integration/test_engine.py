@@ -229,13 +229,13 @@ def test_another_programs_process_is_never_stopped(home: Home, started: Home) ->
         assert not engine.is_running
         assert not engine.stop()
 
-        engine.start()
-        ours = home.run_file()
-        (engine.folder / "engine.json").write_text(json.dumps({**ours, "pid": other.pid}))
+        running, ours = started.engine, started.run_file()
+        named = running.folder / "engine.json"
+        named.write_text(json.dumps({**ours, "pid": other.pid}))
         with pytest.raises(EngineStartError, match="does not name its process"):
-            engine.stop()
+            running.stop()
         assert other.poll() is None
-        (engine.folder / "engine.json").write_text(json.dumps(ours))
+        named.write_text(json.dumps(ours))
         other.communicate(b"\n")
 
 

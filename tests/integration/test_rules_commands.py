@@ -11,6 +11,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from detections.compiled import Compiled
 from detections.events.search import Search
 from detections.rule import FilePosition, Rule
 from tests.helpers.detections import compile_detection
@@ -99,17 +100,24 @@ WIDE: list[tuple[dict[str, Any], int]] = [
 ]
 
 
-def test_rules_that_ask_much_are_answered(each_engine: str, namespace: str, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def wide() -> dict[str, Compiled]:
+    """What these compile to; seconds, and the same for every engine."""
+    return {str(n): compile_detection({"s": each}) for n, (each, _) in enumerate(WIDE)}
+
+
+def test_rules_that_ask_much_are_answered(
+    wide: dict[str, Compiled], each_engine: str, namespace: str, tmp_path: Path
+) -> None:
     settings = own_settings(each_engine, namespace, tmp_path)
     client = prepared(settings)
     backfill(settings, write_trail(tmp_path, EVENTS))
     client.indices.refresh(index=Names(settings.prefix).days)
-    compiled = {str(n): compile_detection({"s": each}) for n, (each, _) in enumerate(WIDE)}
-    rules = [Rule(name, "", "sigma", "low", None, FilePosition(Path())) for name in compiled]
+    rules = [Rule(name, "", "sigma", "low", None, FilePosition(Path())) for name in wide]
     search = Search(client, settings)
-    found = [len(list(each.findings)) for each in search.find(rules, compiled, ALL_TIME)]
+    found = [len(list(each.findings)) for each in search.find(rules, wide, ALL_TIME)]
     assert found == [hits for _, hits in WIDE]
-    counted = list(search.count(rules, compiled, ALL_TIME))
+    counted = list(search.count(rules, wide, ALL_TIME))
     assert [each.error for each in counted] == [None] * len(WIDE)
     assert [each.hits for each in counted] == [hits for _, hits in WIDE]
 
