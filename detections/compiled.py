@@ -45,12 +45,15 @@ class Compiled:
     broad: Query | None = None
     """With a `post_filter`, a query that also matches every event that the rule matches, and costs
     less than `query` where few events match it; None where there is none."""
+    before_exceptions: Compiled | None = None
+    """The rule as it was before any exception narrowed it; None where none does."""
 
     def on(self, dialect: Dialect) -> Compiled:
         """The same for a cluster that takes other queries: see `trailhound.cluster.dialect`."""
         query, exact = dialect.translated(self.query)
+        before = self.before_exceptions and self.before_exceptions.on(dialect)
         if exact:
-            return self
+            return replace(self, before_exceptions=before) if before else self
         plain, _ = dialect.translated(self.plain)
         certain = dict(dialect.certain(self.plain)) if self.post_filter is None else None
         broad = dialect.broad(self.query)
@@ -61,6 +64,7 @@ class Compiled:
             post_filter=self.post_filter or self.matcher,
             certain=certain,
             broad=None if broad is None else dict(broad),
+            before_exceptions=before,
         )
 
     def narrowed(self, by: Callable[[Query], Query]) -> Compiled:

@@ -12,7 +12,7 @@ import base64
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from detections.alerts.text import one_line
@@ -103,10 +103,6 @@ class Burst:
         return (
             not self.succeeded and self.named and all(each.failed is True for each in self.evidence)
         )
-
-    def near(self, first: datetime, last: datetime, gap: timedelta) -> bool:
-        """Whether an interval overlaps this burst, or is within `gap` of it."""
-        return self.first - gap <= last and first <= self.last + gap
 
     def covers(self, other: Burst) -> bool:
         return self.first <= other.first and other.last <= self.last

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from detections.alerts.burst import COUNTED, FULL, Burst, Fact, beyond, combined, holds, union
+from detections.alerts.nearness import Nearness
 from detections.finding import Group
 from trailhound.state.alert_groups import AlertGroup, GroupedAlert
 
@@ -47,8 +48,8 @@ class Entry:
     last: datetime
     into: str = ""
 
-    def near(self, burst: Burst, gap: timedelta) -> bool:
-        return burst.near(self.first, self.last, gap)
+    def near(self, burst: Burst, nearness: Nearness) -> bool:
+        return nearness.near(self.first, self.last, burst.first, burst.last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +104,12 @@ class Directory:
             **({"last": max(ends).isoformat(timespec="milliseconds")} if ends else {}),
         }
 
-    def near(self, first: datetime, last: datetime, gap: timedelta) -> list[str]:
+    def near(self, first: datetime, last: datetime, nearness: Nearness) -> list[str]:
         """The alerts that a burst of this time may belong to, with those merged into them."""
         found = {
             name
             for name, each in self.entries.items()
-            if each.first - gap <= last and first <= each.last + gap
+            if nearness.near(each.first, each.last, first, last)
         }
         found |= {each.into for name, each in self.entries.items() if name in found and each.into}
         return sorted(found | {name for name, each in self.entries.items() if each.into in found})
@@ -125,7 +126,7 @@ class AlertMerger:
 
     rule_id: str
     group: Group
-    gap: timedelta
+    nearness: Nearness
     plain: bool
     """The rule finds single events: a full alert is followed by another one. An alert of any other
     rule may count more events than it keeps hashes of."""
@@ -139,7 +140,7 @@ class AlertMerger:
         """Adds bursts to the alerts that they belong to, or raises new ones."""
         left = [rest for burst in bursts if (rest := self._uncounted(burst)) is not None]
         left.sort(key=lambda each: (each.first, each.last, each.evidence))
-        for burst in _chains(left, self.gap) if self.plain else left:
+        for burst in _chains(left, self.nearness.gap) if self.plain else left:
             # Again, since an alert may have become full meanwhile.
             rest = self._uncounted(burst)
             if rest is not None:
@@ -190,9 +191,9 @@ class AlertMerger:
                 continue
             # A frozen one covers only what it has counted, not what its entry says.
             near = (
-                burst.near(known.burst.first, known.burst.last, self.gap)
+                Entry(known.burst.first, known.burst.last).near(burst, self.nearness)
                 if frozen and known is not None
-                else entry.near(burst, self.gap)
+                else entry.near(burst, self.nearness)
             )
             if near:
                 found.append((entry.first, name))

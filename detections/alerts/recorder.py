@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -26,9 +26,11 @@ from detections.alerts.earlier import earlier_alerts
 from detections.alerts.event_query import EventQueries, EventQuery, Totals, totals
 from detections.alerts.facts import read_facts
 from detections.alerts.merging import AlertMerger, Directory, Entry, alert_id, group_key, intervals
+from detections.alerts.nearness import Nearness
 from detections.alerts.paging import every
 from detections.alerts.summary import summary
 from detections.finding import Finding, Group
+from detections.kinds.anomaly import Anomaly
 from detections.packs.kinds import SINGLES
 from detections.rule import Rule
 from trailhound.cluster.dialect import dialect_of
@@ -280,16 +282,21 @@ class _Plan:
         self._group = stored
         self._facts = facts
         directory = Directory.read(stored.group) if stored else Directory(forgotten=removed)
-        gap = batch.rule.suppress
+        nearness = Nearness(batch.rule.suppress, window_of(batch.rule))
+        reach = nearness.reach
         self.plain = batch.rule.kind in SINGLES
         self.stored: dict[str, Stored] = {}
-        spans = intervals([burst_of(finding, facts) for finding in batch.findings], gap)
-        if directory.forgotten is not None and spans[0][0] - gap <= directory.forgotten:
-            since, until = spans[0][0] - gap, min(spans[-1][1] + gap, directory.forgotten)
+        spans = intervals([burst_of(finding, facts) for finding in batch.findings], reach)
+        if directory.forgotten is not None and spans[0][0] - reach <= directory.forgotten:
+            since, until = spans[0][0] - reach, min(spans[-1][1] + reach, directory.forgotten)
             for name, entry in forgotten(client, index, batch.key, since, until):
                 directory.entries.setdefault(name, entry)
-        self.needed = {name for since, until in spans for name in directory.near(since, until, gap)}
-        self.merger = AlertMerger(batch.rule.id, batch.group, gap, self.plain, directory, {}, facts)
+        self.needed = {
+            name for since, until in spans for name in directory.near(since, until, nearness)
+        }
+        self.merger = AlertMerger(
+            batch.rule.id, batch.group, nearness, self.plain, directory, {}, facts
+        )
 
     def unnamed(self) -> Iterator[Finding]:
         """The findings, with only those events that no alert near them names."""
@@ -341,6 +348,14 @@ class _Plan:
 
     def _written(self) -> AlertGroup:
         return self.merger.directory.write(self.batch.key, self.batch.rule.id)
+
+
+def window_of(rule: Rule) -> timedelta:
+    """The windows that a rule judges one by one; none of other rules."""
+    definition = rule.definition
+    if isinstance(definition, Anomaly):
+        return timedelta(milliseconds=definition.window)
+    return timedelta(0)
 
 
 def forgotten(

@@ -34,7 +34,7 @@ class Anomaly:
     """`window` is in milliseconds; `weeks` and `training_weeks` are for `hour_of_week`.
 
     `group_by` are the fields that identify a principal; smaller measures than `min_count` are never
-    reported.
+    reported. Without `services`, AWS services and service-linked roles are not looked at.
     """
 
     group_by: tuple[str, ...]
@@ -46,6 +46,7 @@ class Anomaly:
     min_count: int
     weeks: int = 0
     training_weeks: int = 0
+    services: bool = True
 
 
 def parse(content: Mapping[str, Any]) -> Anomaly:
@@ -83,6 +84,7 @@ def parse(content: Mapping[str, Any]) -> Anomaly:
         min_count=options.whole("min_count", 1 if population else 10, 1, 10**9),
         weeks=0 if population else options.whole("weeks", 8, 2, 52),
         training_weeks=0 if population else options.whole("training_weeks", 4, 1, 52),
+        services=options.boolean("services", default=True),
     )
     options.done()
     if anomaly.training_weeks > anomaly.weeks:

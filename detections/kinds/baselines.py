@@ -17,7 +17,7 @@ from detections.correlations.parts import Interval, any_of, during
 from detections.events.fields import Hit
 from detections.events.index import EventIndex, histogram, terms
 from detections.events.matching import Matching, of_group, of_groups
-from detections.events.principal import views
+from detections.events.principal import View, views
 from detections.finding import EVIDENCE, Finding
 from detections.kinds.anomaly import WEEK, Anomaly, Population, exceeds_past, parse
 from detections.kinds.kind import OwnKind
@@ -26,6 +26,20 @@ from detections.span import Span, moment
 from trailhound.cluster.reader import Snapshot
 from trailhound.errors import RuleError
 
+NOT_OF_AWS: Query = {
+    "bool": {
+        "must_not": [
+            {"term": {"user_type": "aws_service"}},
+            # Only AWS makes roles under this path; a name can be chosen by anybody.
+            {
+                "wildcard": {
+                    "userIdentity.sessionContext.sessionIssuer.arn": "*:role/aws-service-role/*"
+                }
+            },
+        ]
+    }
+}
+"""Events of neither an AWS service nor a service-linked role."""
 MAX_COUNTED = 2_000_000
 """Pairs of principal and window counted in memory, where the engine cannot count."""
 BATCH = 500
@@ -46,32 +60,46 @@ def findings(
     if not index.count({"bool": {"filter": [compiled.query, span.query()]}}):
         return
     with index.snapshot() as snapshot:
-        searches = [
-            _Search(
-                snapshot, rule_id, replace(anomaly, group_by=view.fields), view.of(compiled), span
-            )
-            for view in views(anomaly.group_by)
-        ]
+
+        def searches_of(made: Compiled) -> list[_Search]:
+            return [
+                _Search(
+                    snapshot, rule_id, replace(anomaly, group_by=view.fields), view.of(made), span
+                )
+                for view in _views(anomaly)
+            ]
+
+        searches = searches_of(compiled)
         if anomaly.baseline == "population":
+            before = compiled.before_exceptions
             whole = _Search(snapshot, rule_id, anomaly, compiled, span)
-            found = _population(whole, searches)
+            found = _population(whole, searches, searches_of(before) if before else searches)
         else:
             found = ((search, *each) for search in searches for each in search.past())
         for search, start, key in found:
             yield from search.finding(start, key)
 
 
+def _views(anomaly: Anomaly) -> list[View]:
+    """The views in which principals are told apart, without AWS's own where they are left out."""
+    found = views(anomaly.group_by)
+    if anomaly.services:
+        return list(found)
+    return [View(view.fields, (*view.where, NOT_OF_AWS)) for view in found]
+
+
 def _population(
-    whole: _Search, searches: Sequence[_Search]
+    whole: _Search, searches: Sequence[_Search], population: Sequence[_Search]
 ) -> Iterator[tuple[_Search, int, GroupKey]]:
     """Two passes over each interval: the first sums up each window, the second finds outliers.
 
-    The principals of all searches are one population; `whole` names the windows to evaluate.
+    The principals of `population` are one, formed before any exception: leaving somebody out makes
+    nobody else an outlier. Outliers are of `searches`; `whole` names the windows to evaluate.
     """
     for intervals in whole.intervals():
         where = any_of([during(each) for each in intervals])
         windows: dict[int, Population] = {}
-        for search in searches:
+        for search in population:
             for start, _, measure in search.measured([where], by_principal=False):
                 windows.setdefault(start, Population()).add(measure)
         for search in searches:
@@ -268,7 +296,7 @@ KIND = OwnKind(
     parse,
     (
         *("group_by", "measure", "field", "baseline", "minutes", "deviations", "min_count"),
-        *("weeks", "training_weeks"),
+        *("weeks", "training_weeks", "services"),
     ),
     findings,
 )

@@ -78,6 +78,13 @@ class Options:
             raise self._fault(key, given, "a whole number")
         return int(given)
 
+    def boolean(self, key: str, *, default: bool) -> bool:
+        """true or false."""
+        given = self._take(key, default)
+        if not isinstance(given, bool):
+            raise self._fault(key, given, "true or false")
+        return given
+
     def choice(self, key: str, choices: Sequence[str]) -> str:
         """One of `choices`; the first is the default."""
         given = self._take(key, choices[0])

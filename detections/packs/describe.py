@@ -34,6 +34,23 @@ def listed(pack: Pack) -> list[dict[str, Any]]:
     ]
 
 
+def listed_exceptions(pack: Pack) -> list[dict[str, Any]]:
+    """Every exception, the shipped ones first: what it narrows, and whether it is on."""
+    ordered = sorted(pack.exceptions, key=lambda each: (not each.default, each.title))
+    return [
+        {
+            "id": each.id,
+            "title": each.title,
+            "description": each.description,
+            "default": each.default,
+            "state": "on" if each.active else "off",
+            "rules": list(each.rules),
+            "place": str(each.place),
+        }
+        for each in ordered
+    ]
+
+
 def problem_lines(pack: Pack) -> list[str]:
     """The problems of rules and their settings, as lines of text.
 

@@ -25,6 +25,7 @@ from detections.matcher import SigmaMatcher
 from detections.packs.actions import Actions, Parsed
 from detections.packs.checking import check, said
 from detections.packs.documents import Document, RuleFault, Subject, documents, rule_files
+from detections.packs.exceptions import DEFAULTS, RuleException, exception_id, is_named
 from detections.packs.near import did_you_mean
 from detections.packs.overrides import override
 from detections.packs.pack import Pack
@@ -114,6 +115,9 @@ class _Loading:
         self._places: dict[int, FilePosition] = {}
         self._sigma: list[SigmaRule | SigmaCorrelationRule] = []
         self._filters: list[tuple[SigmaFilter, FilePosition]] = []
+        self._exceptions: list[RuleException] = []
+        self._unfiltered: dict[str, SigmaRule] = {}
+        """Rules as they were before any exception, of those that one narrows."""
 
     def run(self, paths: list[Path]) -> Pack:
         for path in [*paths, *self._settings.exceptions]:
@@ -125,12 +129,15 @@ class _Loading:
         for each in self._sigma[rules_only:]:
             self._fault(each, "a rule is in a folder of exceptions", "move it to a rules folder")
         del self._sigma[rules_only:]
+        self._read_all([DEFAULTS] if DEFAULTS.is_dir() else [])
         self._drop_repeated()
         self._apply_filters()
         self._resolve()
         pack = self._finish()
         self._name_unused_placeholders()
-        return replace(pack, faults=tuple(self._at_their_lines()))
+        return replace(
+            pack, faults=tuple(self._at_their_lines()), exceptions=tuple(self._exceptions)
+        )
 
     def _fault(
         self,
@@ -199,7 +206,7 @@ class _Loading:
             if isinstance(document, RuleFault):
                 self._faults.append(document)
                 continue
-            if not file.is_relative_to(SHIPPED):  # that pack's own tests check it
+            if not _is_shipped(file):  # the pack's own tests check those
                 self._checked.append((document, check(document, self._settings.placeholders)))
             try:
                 parsed = actions.parse(document)
@@ -237,32 +244,63 @@ class _Loading:
     # References between rules
 
     def _apply_filters(self) -> None:
-        for exception, _ in self._filters:
-            try:  # alone first: a broken exception must not break its rules
-                SigmaMatcher.from_detections(exception.filter, self._placeholders)
-            except Exception as error:  # noqa: BLE001  as above
-                self._fault(exception, said(error), getattr(error, "hint", "fix the exception"))
-                continue
-            touched = False
-            for index, rule in enumerate(self._sigma):
-                if not isinstance(rule, SigmaRule):
-                    continue
-                before = list(rule.detection.condition)
-                try:
-                    self._sigma[index] = exception.apply_on_rule(deepcopy(rule))
-                except Exception as error:  # noqa: BLE001  as above
-                    self._fault(exception, said(error), "fix the exception")
-                    touched = True
-                    break
-                self._places[id(self._sigma[index])] = self._places[id(rule)]
-                touched |= self._sigma[index].detection.condition != before  # type: ignore[union-attr]
-            if not touched:
-                self._fault(
-                    exception,
-                    f"the exception {exception.title!r} matches no rule",
-                    "check its `rules` and its `logsource`",
-                    stops=False,
+        off = {name.lower() for name in self._settings.disabled_exceptions}
+        known: set[str] = set()
+        for exception, place in self._filters:
+            names = {exception_id(exception), exception.title}
+            known |= names - {""}
+            narrowed = () if off.intersection(map(str.lower, names)) else self._applied(exception)
+            if narrowed is not None:
+                self._exceptions.append(
+                    RuleException(
+                        exception_id(exception),
+                        exception.title,
+                        (exception.description or "").strip(),
+                        place,
+                        default=place.path.is_relative_to(DEFAULTS),
+                        active=bool(narrowed),
+                        rules=narrowed,
+                    )
                 )
+        for name in sorted(self._settings.disabled_exceptions):
+            if name.lower() not in map(str.lower, known):
+                reason = (
+                    f"detections.disabled_exceptions: no exception has the id or title {name!r}"
+                )
+                hint = did_you_mean(name, sorted(known), "see `trailhound rules list`")
+                place = FilePosition(Path("settings"))
+                self._faults.append(RuleFault(place, reason, hint, stops=False, what="exception"))
+
+    def _applied(self, exception: SigmaFilter) -> tuple[str, ...] | None:
+        """Narrows the rules that an exception names. Their titles; None for a broken exception."""
+        try:  # alone first: a broken exception must not break its rules
+            SigmaMatcher.from_detections(exception.filter, self._placeholders)
+        except Exception as error:  # noqa: BLE001  as above
+            self._fault(exception, said(error), getattr(error, "hint", "fix the exception"))
+            return None
+        narrowed: list[str] = []
+        for index, rule in enumerate(self._sigma):
+            if not isinstance(rule, SigmaRule) or not is_named(exception, rule):
+                continue
+            before = list(rule.detection.condition)
+            try:
+                made = exception.apply_on_rule(deepcopy(rule))
+            except Exception as error:  # noqa: BLE001  as above
+                self._fault(exception, said(error), "fix the exception")
+                return None
+            self._sigma[index] = made
+            self._places[id(made)] = self._places[id(rule)]
+            if isinstance(made, SigmaRule) and made.detection.condition != before:
+                self._unfiltered.setdefault(rule_id(rule), rule)
+                narrowed.append(rule.title)
+        if not narrowed and not self._places[id(exception)].path.is_relative_to(DEFAULTS):
+            self._fault(
+                exception,
+                f"the exception {exception.title!r} matches no rule",
+                "check its `rules` and its `logsource`",
+                stops=False,
+            )
+        return tuple(narrowed)
 
     def _resolve(self) -> None:
         """Resolves the references of correlations; one that cannot be resolved is a fault."""
@@ -291,7 +329,7 @@ class _Loading:
                 if isinstance(each, SigmaCorrelationRule):
                     Correlation.of(each)  # raises for what is not supported
                 if rule.events is not None:
-                    compiled[rule.id] = compile_rule(rule.events, self._placeholders)
+                    compiled[rule.id] = self._compiled(rule.events)
                     self._warn_unsearched(each, compiled[rule.id])
                 rules.append(rule)
             except Exception as error:  # noqa: BLE001  one rule's fault must not stop the others
@@ -303,6 +341,14 @@ class _Loading:
         disabled = tuple(rule for rule in rules if rule.id in off)
         self._name_unused_overrides(rules)
         return Pack(enabled, compiled, (), disabled)
+
+    def _compiled(self, sigma: SigmaRule) -> Compiled:
+        """A rule's query, with that of the rule before any exception."""
+        made = compile_rule(sigma, self._placeholders)
+        before = self._unfiltered.get(rule_id(sigma))
+        if before is None:
+            return made
+        return replace(made, before_exceptions=compile_rule(before, self._placeholders))
 
     def _warn_unsearched(self, sigma: SigmaRule | SigmaCorrelationRule, made: Compiled) -> None:
         for path in made.unsearched:
@@ -386,6 +432,10 @@ class _Placeholders(dict[str, Sequence[str]]):
         found = super().__contains__(name)
         (self.used if found else self.missing).add(str(name))
         return found
+
+
+def _is_shipped(file: Path) -> bool:
+    return file.is_relative_to(SHIPPED) or file.is_relative_to(DEFAULTS)
 
 
 def _same(fault: RuleFault, reasons: Iterable[str]) -> bool:

@@ -22,7 +22,10 @@ from detections.rule import SEVERITIES, Rule
 from trailhound.errors import RuleError
 from trailhound.settings import OverrideSettings
 
-ANY_RULE = ("enabled", "level", "severity", "interval", "suppress", "group_by", "response")
+ANY_RULE = (
+    *("enabled", "level", "severity", "interval", "suppress", "group_by", "response"),
+    "lower_attempts",
+)
 """Keys that a rule of any kind has. `group_by` groups a plain rule's events into alerts; our own
 kinds have an option of that name instead."""
 
@@ -92,6 +95,8 @@ def _of_any_rule(chosen: Mapping[str, Any]) -> dict[str, Any]:
     for key in ("group_by", "response"):
         if key in chosen:
             changes[key] = tuple(chosen[key])
+    if "lower_attempts" in chosen:
+        changes["lower_attempts"] = chosen["lower_attempts"]
     return changes
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from detections.compiled import Compiled
 from detections.packs.documents import RuleFault
+from detections.packs.exceptions import RuleException
 from detections.rule import Rule
 from trailhound.errors import UsageError
 
@@ -22,6 +23,7 @@ class Pack:
     compiled: Mapping[str, Compiled] = field(default_factory=dict)
     faults: tuple[RuleFault, ...] = ()
     disabled: tuple[Rule, ...] = ()
+    exceptions: tuple[RuleException, ...] = ()
 
     @property
     def problems(self) -> tuple[RuleFault, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from random import Random
 from statistics import mean, median, pstdev
@@ -230,7 +231,7 @@ def test_five_users_can_have_no_outlier_and_six_can(store: EventStore) -> None:
             )
         )
         assert [each.group for each in found] == [((ARN, "loud"),)] * outliers
-        assert [(each.count, len(each.events)) for each in found] == [(1000, 100)] * outliers
+        assert [(each.count, len(each.events)) for each in found] == [(1000, 1000)] * outliers
 
 
 @RANDOM
@@ -447,6 +448,35 @@ def test_one_population_of_those_with_an_arn_and_those_with_a_name(store: EventS
         index_of(store), "rule", rule, compiled(mark), span("@timestamp", 0, DAY)
     )
     assert [(each.group, each.count) for each in found] == [((("user.name", "busy"),), 40)]
+
+
+def test_services_and_exceptions_change_nobody_elses_baseline(store: EventStore) -> None:
+    """A service-linked role is the busiest, then `loud`, whom an exception names, then `busy`."""
+    mark = store.mark()
+    issuer = "arn:aws:iam::1:role/aws-service-role/x.amazonaws.com/AWSServiceRoleForX"
+    events: list[Event] = []
+    calm = [(f"u{number}", 4 + number % 3) for number in range(10)]
+    for name, count in [("linked", 400), ("loud", 60), ("busy", 12), *calm]:
+        fields = {"userIdentity__sessionContext__sessionIssuer__arn": issuer}
+        more = fields if name == "linked" else {}
+        events += [event(len(events) + n, 5 * n, name, **more) for n in range(count)]
+    store.add(mark, events)
+
+    def outliers(made: Compiled, *, services: bool) -> list[str]:
+        rule = anomaly.parse({"group_by": [ARN], "minutes": 60, "services": services})
+        when = span("@timestamp", 0, HOUR)
+        found = baselines.findings(index_of(store), "rule", rule, made, when)
+        return sorted(each.group[0][1] for each in found)
+
+    whole = compiled(mark)
+    assert outliers(whole, services=True) == ["linked"]
+    assert outliers(whole, services=False) == ["loud"]
+    loud = {"bool": {"must_not": [{"term": {ARN: "loud"}}]}}
+    query = {"bool": {"filter": [whole.query, loud]}}
+    left_out = replace(whole, query=query, plain={})
+    assert outliers(left_out, services=False) == ["busy"]
+    # The population still has `loud`.
+    assert outliers(replace(left_out, before_exceptions=whole), services=False) == []
 
 
 def test_first_times_of_people_without_an_arn_are_their_own(store: EventStore) -> None:

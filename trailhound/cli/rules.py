@@ -9,7 +9,14 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from detections.packs.describe import explained, line, listed, problem_lines, shown
+from detections.packs.describe import (
+    explained,
+    line,
+    listed,
+    listed_exceptions,
+    problem_lines,
+    shown,
+)
 from detections.packs.documents import RuleFault
 from detections.packs.loading import load
 from detections.packs.pack import Pack
@@ -46,17 +53,25 @@ def list_rules(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """List the active rules, the most severe first, and any faults in them.
+    """List the active rules, the most severe first, the exceptions, and any faults in them.
 
     Example: `trailhound rules list --level critical`
     """
     pack = load(settings_from(config).detections, rules or [])
     rows = [each for each in listed(pack) if level in (None, each["level"])]
     if json:
-        emit({"rules": rows, "faults": [_fault(each) for each in pack.faults]})
+        emit(
+            {
+                "rules": rows,
+                "exceptions": listed_exceptions(pack),
+                "faults": [_fault(each) for each in pack.faults],
+            }
+        )
         return
     columns = ("level", "kind", "title", "id", "state")
     out.print(table(columns, [[row[name] for name in columns] for row in rows]))
+    for exception in listed_exceptions(pack) if level is None else ():
+        say(_exception(exception))
     for each in problem_lines(pack):
         warn(each)
     say(f"{plural(len(pack.rules), 'rule')}, {len(pack.disabled)} disabled")
@@ -138,6 +153,13 @@ def explain(rule: RuleName, rules: Rules = None, config: Config = None) -> None:
     for note in notes:
         warn(note)
     write(jsonlib.dumps(query, indent=2, ensure_ascii=False) + "\n")
+
+
+def _exception(exception: dict[str, Any]) -> str:
+    by = "shipped, " if exception["default"] else ""
+    what = ", ".join(exception["rules"]) or "no rule"
+    name = f"{exception['title']} ({by}{exception['id'] or exception['place']})"
+    return f"exception {exception['state']}: {name}: {what}"
 
 
 def _filter_faults(config: Path | None) -> list[str]:

@@ -30,6 +30,7 @@ class OverrideSettings(Section):
     suppress: Duration | None = None
     group_by: Texts | None = None
     response: Texts | None = None
+    lower_attempts: bool | None = None
     # correlations
     timespan: Duration | None = None
     threshold: Annotated[float, Field(ge=0)] | None = None
@@ -44,6 +45,7 @@ class OverrideSettings(Section):
     min_count: int | None = None
     weeks: int | None = None
     training_weeks: int | None = None
+    services: bool | None = None
     max_kmh: float | None = None
     min_km: float | None = None
     # of the last release, still read: group_by, training_days or training_weeks, min_count
@@ -61,6 +63,8 @@ class DetectionSettings(Section):
     """More rules: files and folders."""
     exceptions: list[Path] = []
     """Sigma filter documents: files and folders."""
+    disabled_exceptions: list[str] = []
+    """Ids or titles of exceptions that are switched off; `trailhound rules list` names all."""
     placeholders: dict[str, list[str]] = {}
     """The values of `%name%` where a rule uses `expand`."""
     overrides: dict[str, OverrideSettings] = {}

@@ -165,6 +165,7 @@ def test_an_anomaly_is_two_deviations_above_the_mean_of_all() -> None:
         "baseline": "population",
         "deviations": 2,
         "minutes": 1440,
+        "services": False,
     }
 
 

@@ -181,6 +181,7 @@ def test_own_kinds_have_their_keys() -> None:
             "deviations",
             "minutes",
             "min_count",
+            "services",
         },
     }
     for rule in shipped():

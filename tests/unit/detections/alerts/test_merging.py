@@ -22,6 +22,7 @@ from detections.alerts.burst import (
     unpack,
 )
 from detections.alerts.merging import AlertMerger, Directory, Known, alert_id, intervals
+from detections.alerts.nearness import Nearness
 from detections.finding import EVIDENCE, Finding
 from trailhound.state.alert_groups import AlertGroup
 
@@ -46,8 +47,8 @@ def burst(seconds: Iterable[int], *, shown: int = EVIDENCE) -> Finding:
 class Shelf:
     """Alerts of one rule and group, kept in memory as the index would keep them."""
 
-    def __init__(self, gap: int, *, plain: bool = True, full: int = FULL) -> None:
-        self.gap = timedelta(seconds=gap)
+    def __init__(self, gap: int, *, plain: bool = True, full: int = FULL, window: int = 0) -> None:
+        self.nearness = Nearness(timedelta(seconds=gap), timedelta(seconds=window))
         self.plain = plain
         self.full = full
         self.head = AlertGroup(group="g")
@@ -66,10 +67,10 @@ class Shelf:
         directory = Directory.read(self.head)
         wanted = {
             name
-            for since, until in intervals(bursts, self.gap)
-            for name in directory.near(since, until, self.gap)
+            for since, until in intervals(bursts, self.nearness.reach)
+            for name in directory.near(since, until, self.nearness)
         }
-        merger = AlertMerger("r", GROUP, self.gap, self.plain, directory, {}, facts)
+        merger = AlertMerger("r", GROUP, self.nearness, self.plain, directory, {}, facts)
         merger.alerts = {name: self._known(name) for name in wanted}
         merger.complete_mergers()
         merger.merge(bursts)
@@ -215,6 +216,15 @@ def test_new_activity_after_closing_is_a_new_alert_of_what_is_new() -> None:
     shelf.record(burst(range(0, 80, 10)))
     shelf.record(burst(range(0, 80, 10)))
     assert shelf.spans() == [(0, 40, 5), (50, 70, 3)]
+
+
+def test_alerts_of_windows_that_follow_are_one() -> None:
+    shelf = Shelf(0, plain=False, window=100)
+    shelf.record(burst([5]))
+    shelf.record(burst([190]), burst([350]))
+    assert shelf.spans() == [(5, 190, 2), (350, 350, 1)]
+    shelf.record(burst([200, 210]))
+    assert shelf.spans() == [(5, 350, 5)]
 
 
 def test_a_full_alert_is_followed_by_another(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,47 @@
+"""When two stretches of time are near enough for their events to be one alert."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NONE = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Nearness:
+    """`gap`: the longest pause within an alert. `window`: of rules that judge whole windows (since
+    1970, in UTC), whose alerts on following windows are one however long the pause is."""
+
+    gap: timedelta = _NONE
+    window: timedelta = _NONE
+
+    @property
+    def reach(self) -> timedelta:
+        """No two events further apart are near."""
+        return max(self.gap, 2 * self.window)
+
+    def near(
+        self, first: datetime, last: datetime, other_first: datetime, other_last: datetime
+    ) -> bool:
+        """Whether two stretches, ends included, overlap or are near.
+
+        >>> day = timedelta(days=1)
+        >>> early, late = (datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 3, 2, 23, tzinfo=UTC))
+        >>> Nearness(window=day).near(early, early, late, late)
+        True
+        >>> Nearness(gap=day).near(early, early, late, late)
+        False
+        """
+        if first - self.gap <= other_last and other_first <= last + self.gap:
+            return True
+        if not self.window:
+            return False
+        return (
+            self._number(first) <= self._number(other_last) + 1
+            and self._number(other_first) <= self._number(last) + 1
+        )
+
+    def _number(self, when: datetime) -> int:
+        return (when - _EPOCH) // self.window
