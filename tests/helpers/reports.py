@@ -68,10 +68,16 @@ def report_of(text: str) -> Report:
     first, second = made.graph.nodes
     third = replace(second, id="c", lane=2)
     graph = Graph(
-        (replace(first, id="a", lane=0), replace(second, id="b", lane=1, bad=False), third),
+        (
+            replace(first, id="a", lane=0, events=5, failed=2),
+            replace(second, id="b", lane=1, bad=False),
+            third,
+        ),
         tuple(
-            replace(edge, source=source, target=target)
-            for edge, source, target in zip(made.graph.edges, "ab", "bc", strict=True)
+            replace(edge, source=source, target=target, events=5, failed=number)
+            for number, (edge, source, target) in enumerate(
+                zip(made.graph.edges, "ab", "bc", strict=True)
+            )
         ),
         3,
     )

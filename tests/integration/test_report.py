@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +15,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from detections.alerts.burst import Fact, burst_of
-from detections.alerts.document import counting, raised
+from detections.alerts.document import counting, levelled, raised
 from detections.finding import Finding
 from detections.rule import Attack, FilePosition, Rule
 from tests.helpers.engines import remove_documents, remove_namespace
@@ -35,6 +35,7 @@ from trailhound.state.rule_checkpoints import RuleCheckpoint
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2025, 3, 20, tzinfo=UTC)
 OWN_ACCOUNT = "111122223333"
+NO_DATA = "No data events of objects, items or functions"
 TEXT = HOSTILE.replace("\x00", "").replace("\ud800", "")
 """What a JSON file can hold of it, and an index keep as it is."""
 
@@ -162,6 +163,10 @@ def test_every_figure_is_what_counting_gives(trail: Trail, report: Report) -> No
     assert all(after.start - before.start == wide for before, after in pairwise(slots))
     by_country = counted(events, "geolocation.country")
     assert {spot.country: spot.events for spot in report.spots} == by_country
+    outside = sum("external_address" in each.get("risk_reasons", ()) for each in events.values())
+    unknown = outside - sum(by_country.values())
+    assert (report.places.mapped, report.places.unknown) == (sum(by_country.values()), unknown)
+    assert report.places.inside == len(events) - outside
     assert [event.risk for event in report.riskiest] == sorted(
         (each["risk_score"] for each in events.values()), reverse=True
     )[: len(report.riskiest)]
@@ -311,7 +316,7 @@ def test_secrets_that_are_read_are_no_data_events(
     write_trail(tmp_path / "trail", [secret])
     backfill(settings, tmp_path / "trail")
     titles = {gap.title: gap.detail for gap in compose(client, settings, Window(), now=NOW).gaps}
-    assert "GetSecretValue, are" in titles["No data events"]
+    assert "and there is 1: GetSecretValue (1)" in titles[NO_DATA]
     # An old record that does not say what it is.
     read = record(eventSource="s3.amazonaws.com", eventName="GetObject", eventVersion="1.05")
     for name in ("eventCategory", "managementEvent"):
@@ -319,7 +324,7 @@ def test_secrets_that_are_read_are_no_data_events(
     write_trail(tmp_path / "more", [read])
     backfill(settings, tmp_path / "more")
     found = compose(client, settings, Window(), frameworks=["cis"], now=NOW)
-    assert "No data events" not in {gap.title for gap in found.gaps}
+    assert NO_DATA not in {gap.title for gap in found.gaps}
 
 
 def test_codes_of_calls_that_succeeded_are_no_errors(
@@ -374,7 +379,8 @@ def raise_alert(trail: Trail, rule: Rule, events: list[str], count: int = 0, **m
     finding = Finding(
         rule.id, tuple(events), count or len(events), min(times), max(times), (), "In a sentence."
     )
-    document = raised(rule, (), "key", NOW) | counting(burst_of(finding, facts), "", "") | more
+    document = raised(rule, (), "key", NOW) | counting(burst_of(finding, facts), "", "")
+    document = levelled(document, rule, NOW) | more
     index = templates.Names(trail.settings.prefix).alerts
     trail.client.index(index=index, body=document, params={"refresh": "true"})
 
@@ -439,7 +445,8 @@ def test_findings_are_the_most_severe_of_each_band(trail: Trail, alerts: list[st
     assert "The detections raised 8 alerts: 6 high, 1 medium and 1 low" in " ".join(found.story)
     assert "No alerts" not in {gap.title for gap in found.gaps}
     principals = {field(trail.events[name], "user.name") for name in alerts}
-    assert {node.label for node in found.graph.nodes if node.lane == 0} <= principals
+    named = {node.label for node in found.graph.nodes if node.lane == 0 and not node.folded}
+    assert named <= principals
     assert sum(event.failed for event in found.graph.edges) <= sum(
         event.events for event in found.graph.edges
     )
@@ -466,6 +473,31 @@ def test_every_alert_is_in_the_report(
     assert [(band.total, band.open) for band in found.findings.bands] == [(6, 6), (1, 0), (1, 1)]
     page = as_html(found)
     assert all(each.id in page for each in found.findings.all)
+
+
+def test_an_account_is_that_of_the_event_or_of_its_folder(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    """Of alerts as well, which name the event's own account alone."""
+    settings = own_settings(engine, namespace, tmp_path / "home")
+    client = prepared(settings)
+    folder, own, other = "111111111111", "222222222222", "333333333333"
+    for place, account in ((folder, own), (other, other)):
+        trail = tmp_path / "AWSLogs" / place / "CloudTrail" / "eu-west-1" / "2025" / "03" / "01"
+        name = f"{place}_CloudTrail_eu-west-1_20250301T1200Z_{account}"
+        write_trail(trail, [record(recipientAccountId=account, awsRegion=place)], name=name)
+    backfill(settings, tmp_path)
+    client.indices.refresh(index=f"{namespace}-*")
+    trail_of = Trail(settings, client, documents(client, settings))
+    for event, source in trail_of.events.items():
+        account = source["recipientAccountId"]
+        entity = {"account": [account], "principal": [account]}
+        raise_alert(trail_of, replace(RULE, id=account), [event], entity=entity)
+    for account, alerts in ((own, [own]), (folder, [own]), (other, [other]), ("4" * 12, [])):
+        found = compose(client, settings, Window(accounts=(account,)), now=NOW)
+        assert [row.rule for row in found.findings.all] == alerts, account
+        assert found.totals.events == len(alerts), account
+        assert sum(slot.high for slot in found.timeline.slots) == len(alerts), account
 
 
 def test_an_alert_belongs_to_the_times_that_its_events_overlap(

@@ -12,7 +12,8 @@ from detections.packs.loading import load
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.options import Config, Namespace, Url, settings_from
-from trailhound.cli.screen import say, warn
+from trailhound.cli.screen import plural, say, warn
+from trailhound.cli.stages import show_stages
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.report import files
@@ -63,7 +64,8 @@ def report(
     """Write a report of the events and alerts in the index, as HTML, JSON or PDF.
 
     The HTML file needs no network and no other file. PDF is printed by Chromium on this
-    machine; JSON follows docs/report.schema.json.
+    machine; JSON follows docs/report.schema.json. Progress is on stderr: a bar on a terminal, a
+    line every 10 s in a pipe.
 
     Examples:
 
@@ -78,16 +80,19 @@ def report(
     for name in compliance or ():
         framework(name)
     files.check(paths, settings)
-    with cluster_errors(settings):
-        made = compose(
-            connect(settings),
-            settings,
-            window,
-            rules=load(settings.detections).rules,
-            frameworks=compliance or (),
-        )
+    with show_stages("report") as stage:
+        with cluster_errors(settings):
+            made = compose(
+                connect(settings),
+                settings,
+                window,
+                rules=load(settings.detections).rules,
+                frameworks=compliance or (),
+                progress=stage,
+            )
+        stage(f"writing {plural(len(paths), 'file')}", 0, 0)
+        files.write(made, paths, settings)
     refused: tuple[str, ...] = ()
-    files.write(made, paths, settings)
     for path in paths:
         say(f"the report is in {path}")
     if mail:

@@ -111,6 +111,18 @@ class CountryPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """How many events have a place on the map, and why the others have none: `inside` came from
+    AWS services, private addresses or none, `unknown` from addresses outside whose location is not
+    known. The three add up to all events.
+    """
+
+    mapped: int = 0
+    inside: int = 0
+    unknown: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One line of a ranking. `note` adds what the value alone does not say."""
 
@@ -163,10 +175,20 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class CallCount:
+    """A call of an alert or a step: how many of its events there are, and how many failed."""
+
+    name: str
+    events: int
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class DetailedAlert:
-    """One alert. `evidence` are the first of its events; `held` of them are known by id,
-    `missing` of those are no longer in the index. `count` is how many there were in all; where
-    `exact` is false, at least so many.
+    """One alert. `evidence` are the first of its events, at most 100; `held` of its events are
+    known by id, `missing` of those `evidence` are no longer in the index. `count` is how many
+    there were in all; where `exact` is false, at least so many. `alike` is how many alerts its
+    rule raised about the same principals, this one included.
     """
 
     id: str
@@ -191,12 +213,14 @@ class DetailedAlert:
     held: int = 0
     missing: int = 0
     evidence: tuple[Event, ...] = ()
+    alike: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class AlertRow:
     """One alert in a line of the list of all. `count` is its number of events; where `exact` is
-    false, at least so many.
+    false, at least so many. `calls` are empty for alerts of releases that did not record them;
+    `attempt`: nothing of it succeeded. `incident` is the id of the incident that it belongs to.
     """
 
     id: str
@@ -211,12 +235,49 @@ class AlertRow:
     exact: bool = True
     principals: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    calls: tuple[CallCount, ...] = ()
+    attempt: bool = False
+    incident: str = ""
+
+
+EntryKind = Literal["incident", "alert"]
+
+
+@dataclass(frozen=True, slots=True)
+class RankedEntry:
+    """What a reader has to decide on: an incident, or the alerts of one rule about the same
+    principals. `id` is that of the incident or of the first of `ids`, which name the alerts by
+    rank. `alerts` are how many, `open` those of them that nobody has closed; `events` is the sum
+    of their counts, where `exact` is false at least so many.
+    """
+
+    kind: EntryKind
+    id: str
+    rule: str
+    title: str
+    severity: int
+    level: str
+    state: str
+    alerts: int
+    open: int
+    events: int
+    first: Moment
+    last: Moment
+    exact: bool = True
+    attempt: bool = False
+    principals: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    calls: tuple[CallCount, ...] = ()
+    ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class FindingBand:
     """A band's alerts: how many in all, how many of them nobody has closed, and the first by rank
-    in full. `top` has one alert of each rule before a rule's second one.
+    in full. `top` has one alert for a rule and principal, and one of each rule before a rule's
+    second one.
     """
 
     band: Band
@@ -230,6 +291,11 @@ class Findings:
     """Alerts of the time, by severity. `open` are those that nobody has closed. `all` is every
     alert by rank: open before closed, then by falling severity and number of events.
 
+    `critical` counts the alerts of that level, `critical_open` those that nobody has closed; both
+    are in the high band too. `entries` are the incidents and the alerts of none, one entry for a
+    rule and principal, by rank: open before closed, incidents before alerts, then as `all`.
+    `top` are the first five of those by falling severity alone.
+
     `watched` is when rules last ran on schedule; null where they never did. Whether they were run
     over history by hand is not recorded.
     """
@@ -239,6 +305,10 @@ class Findings:
     bands: tuple[FindingBand, ...] = ()
     all: tuple[AlertRow, ...] = ()
     watched: Moment | None = None
+    critical: int = 0
+    critical_open: int = 0
+    entries: tuple[RankedEntry, ...] = ()
+    top: tuple[RankedEntry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +344,11 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """Who, a call, or something: `lane` 0, 1 or 2. `bad` marks those with events of high risk."""
+    """Who, a call, or something: `lane` 0, 1 or 2. `bad` marks those with events of high risk.
+
+    `failed` of its events were refused. `folded` is 0 for one of them; a node for several that
+    have no room of their own says how many they are. `account` is the principal's.
+    """
 
     id: str
     lane: int
@@ -282,6 +356,9 @@ class Node:
     label: str
     events: int
     bad: bool = False
+    failed: int = 0
+    folded: int = 0
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,14 +373,19 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Who called what on which resource, in the evidence of the top findings.
+    """Who called what on which resource, in the evidence of all high alerts; where none is high,
+    of those shown in full; without alerts, in the events of the highest risk.
 
-    `left_out` counts the principals, calls and resources that the picture has no room for.
+    `left_out` counts the principals, calls and resources that have no place of their own: they are
+    folded into one node of their lane. `events` are those drawn, `events_left_out` those of the
+    alerts that were not read, for their number.
     """
 
     nodes: tuple[Node, ...] = ()
     edges: tuple[Edge, ...] = ()
     left_out: int = 0
+    events: int = 0
+    events_left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,4 +491,5 @@ class Report:
     integrity: Integrity
     gaps: tuple[Gap, ...]
     compliance: tuple[Compliance, ...] = ()
+    places: Places = Places()
     format: Literal["trailhound-report/1"] = FORMAT

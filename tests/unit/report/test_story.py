@@ -9,8 +9,9 @@ from itertools import product
 import pytest
 
 from tests.helpers.reports import report_of
-from trailhound.report.collect.alerts import Counted, in_full, top_findings
+from trailhound.report.collect.alerts import Counted, top_findings
 from trailhound.report.collect.integrity import sentence
+from trailhound.report.collect.ranking import folded, in_full, top_of_all
 from trailhound.report.collect.summary import Facts, story
 from trailhound.report.mail import summary
 from trailhound.report.render.page import as_html
@@ -58,7 +59,8 @@ def findings(*rows: AlertRow) -> Findings:
         for band, mine in of.items()
     )
     still_open = sum(each.state != "closed" for each in rows)
-    return Findings(len(rows), still_open, bands, rows)
+    entries = tuple(folded(rows))
+    return Findings(len(rows), still_open, bands, rows, entries=entries, top=top_of_all(entries))
 
 
 def reported(found: Findings, totals: Totals, known: Facts, scope: Scope = SCOPE) -> str:
@@ -76,7 +78,7 @@ def reported(found: Findings, totals: Totals, known: Facts, scope: Scope = SCOPE
 
 
 def test_one_busy_rule_does_not_hide_the_others() -> None:
-    rows = [row(number, 10, "open", "busy") for number in range(20)]
+    rows = [replace(row(n, 10, "open", "busy"), principals=(f"user-{n}",)) for n in range(20)]
     rows += [row(number, 8, "open", f"r{number}") for number in range(20, 23)]
     shown = in_full(rows)
     assert [each.rule for each in shown] == ["busy", "busy", "r20", "r21", "r22"]

@@ -1,28 +1,28 @@
 """Findings: every alert of a window, ranked, and the first of each band in full.
 
-Rank: alerts that nobody has closed before closed ones, then by severity, by number of events, by
-the first event's time. What is shown in full takes one alert of each rule before a rule's second
-one, so that one busy rule does not hide the others.
+What is shown in full takes one alert of each rule and principal, and one of each rule before a
+rule's second one, so that one busy rule does not hide the others.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from detections.rule import Rule
 from trailhound.report.collect.events import FIELDS, event_line, instant, texts
 from trailhound.report.collect.query import Index, Query
+from trailhound.report.collect.ranking import CLOSED, folded, in_full, rank, subject, top_of_all
 from trailhound.report.collect.stats import floor
 from trailhound.report.value import (
     BANDS,
     HIGH,
-    MEDIUM,
     AlertRow,
-    Band,
+    CallCount,
     DetailedAlert,
     Event,
     FindingBand,
@@ -30,21 +30,12 @@ from trailhound.report.value import (
     band_of,
 )
 
-TOP = 5
-"""Findings of a band that are shown in full."""
+CRITICAL = "critical"
+EVIDENCE = 100
+"""Events of an alert that the report reads, the earliest."""
+IDS_AT_ONCE = 5_000
 
-EVENTS = 100
-"""Events of a finding that are read, the earliest: an alert may name 10,000."""
-
-CLOSED = "closed"
 _NO_TITLE = "an alert without a name"
-
-_LIMITS: Mapping[Band, Query] = {
-    "high": {"range": {"severity": {"gte": HIGH}}},
-    "medium": {"range": {"severity": {"gte": MEDIUM, "lt": HIGH}}},
-    "low": {"bool": {"must_not": {"range": {"severity": {"gte": MEDIUM}}}}},
-}
-
 
 _ROW_FIELDS = (
     "rule.id",
@@ -55,6 +46,9 @@ _ROW_FIELDS = (
     "attack",
     "entity.principal",
     "entity.account",
+    "entity.address",
+    "calls",
+    "attempt",
     "first_seen",
     "last_seen",
     "count",
@@ -72,6 +66,8 @@ class Counted:
     techniques: Mapping[str, int] = field(default_factory=dict)
     pairs: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """A tactic's techniques, as the alerts name them together."""
+    asked: Sequence[Query] = ()
+    """The clauses that find them."""
 
     @property
     def total(self) -> int:
@@ -84,15 +80,54 @@ class Counted:
 
 def clauses(index: Index) -> list[Query]:
     """The alerts whose events overlap the window; those that another alert took in are not."""
+    return [*_in_time(index), *_of_accounts(index)]
+
+
+def _in_time(index: Index) -> list[Query]:
     window = index.window
     asked: list[Query] = [{"bool": {"must_not": {"exists": {"field": "merged_into"}}}}]
     if window.since:
         asked.append({"range": {"last_seen": {"gte": window.since.isoformat()}}})
     if window.until:
         asked.append({"range": {"first_seen": {"lt": window.until.isoformat()}}})
-    if window.accounts:
-        asked.append({"terms": {"entity.account": list(window.accounts)}})
     return asked
+
+
+def _of_accounts(index: Index) -> list[Query]:
+    """Alerts on events of the accounts: by the account that they name, or by their evidence.
+
+    An alert does not name the account of the folder that an event was delivered to, so alerts that
+    name another account are asked for their events. That takes a search only where there is any
+    event that was delivered to one of the accounts and is of another.
+    """
+    accounts = list(index.window.accounts)
+    if not accounts:
+        return []
+    own = {"terms": {"entity.account": accounts}}
+    delivered: list[Query] = [
+        {"terms": {"trail.account": accounts}},
+        {"bool": {"must_not": {"terms": {"recipientAccountId": accounts}}}},
+    ]
+    body = {"query": {"bool": {"filter": delivered}}, "size": 0}
+    if not index.search(index.names.alias, body)["hits"]["total"]["value"]:
+        return [own]
+    asked = [*_in_time(index), {"bool": {"must_not": own}}]
+    found = sorted(_with_events(index, asked, delivered))
+    return [{"bool": {"should": [own, {"ids": {"values": found}}], "minimum_should_match": 1}}]
+
+
+def _with_events(index: Index, asked: Sequence[Query], events: Sequence[Query]) -> set[str]:
+    """Which of the alerts have evidence that the clauses match."""
+    found: set[str] = set()
+    pairs = (
+        (event, name)
+        for name, source in index.alerts(asked, ["evidence.event_id"])
+        for event in texts((source.get("evidence") or {}).get("event_id"))
+    )
+    while part := list(islice(pairs, IDS_AT_ONCE)):
+        there = set(index.matching({event for event, _ in part}, events))
+        found |= {name for event, name in part if event in there}
+    return found
 
 
 def counted(index: Index) -> Counted:
@@ -102,7 +137,8 @@ def counted(index: Index) -> Counted:
     techniques: Counter[str] = Counter()
     pairs: dict[str, set[str]] = {}
     rows: list[AlertRow] = []
-    for name, source in index.alerts(clauses(index), _ROW_FIELDS):
+    asked = tuple(clauses(index))
+    for name, source in index.alerts(asked, _ROW_FIELDS):
         attack = source.get("attack") or {}
         rows.append(_row(name, source))
         named = set(texts(attack.get("technique")))
@@ -112,11 +148,12 @@ def counted(index: Index) -> Counted:
             tactics[tactic] += 1
             pairs.setdefault(tactic, set()).update(named)
     return Counted(
-        tuple(sorted(rows, key=_rank)),
+        tuple(sorted(rows, key=rank)),
         rules,
         tactics,
         techniques,
         {tactic: frozenset(named) for tactic, named in pairs.items()},
+        asked,
     )
 
 
@@ -135,44 +172,32 @@ def _row(name: str, source: Mapping[str, Any]) -> AlertRow:
         exact=source.get("count_relation", "eq") == "eq",
         principals=texts(entity.get("principal")),
         accounts=texts(entity.get("account")),
+        addresses=texts(entity.get("address")),
+        calls=_calls(source.get("calls")),
+        attempt=source.get("attempt") is True,
     )
 
 
-def _rank(row: AlertRow) -> tuple[Any, ...]:
-    return (row.state == CLOSED, -row.severity, -row.count, row.first, row.rule, row.id)
+def _calls(found: Any) -> tuple[CallCount, ...]:
+    """The calls that an alert counted; alerts of the last release name none."""
+    return tuple(
+        CallCount(str(each["name"]), int(each.get("count") or 0), int(each.get("failed") or 0))
+        for each in (found if isinstance(found, list) else ())
+        if isinstance(each, Mapping) and each.get("name")
+    )
 
 
 def alert_times(
-    index: Index, since: datetime, until: datetime, seconds: int
+    rows: Iterable[AlertRow], since: datetime, until: datetime, seconds: int
 ) -> dict[datetime, dict[str, int]]:
     """Alerts by band and by the stretch in which they began; earlier ones in the first stretch."""
-    reply = index.search(
-        index.names.alerts,
-        _body(clauses(index)),
-        {
-            name: {
-                "filter": limit,
-                "aggs": {
-                    "time": {
-                        "date_histogram": {
-                            "field": "first_seen",
-                            "fixed_interval": f"{seconds}s",
-                            "min_doc_count": 1,
-                        }
-                    }
-                },
-            }
-            for name, limit in _LIMITS.items()
-        },
-    )
-    bands = reply.get("aggregations", {})
     found: dict[datetime, dict[str, int]] = {}
     first, last = floor(since, seconds), floor(until, seconds)
-    for name in BANDS:
-        for bucket in bands[name]["time"]["buckets"] if bands else ():
-            start = datetime.fromtimestamp(bucket["key"] / 1000, UTC)
-            slot = found.setdefault(min(max(start, first), last), {})
-            slot[name] = slot.get(name, 0) + bucket["doc_count"]
+    for row in rows:
+        start = min(max(floor(row.first, seconds), first), last)
+        slot = found.setdefault(start, {})
+        band = band_of(row.severity)
+        slot[band] = slot.get(band, 0) + 1
     return found
 
 
@@ -181,14 +206,15 @@ def findings(
 ) -> Findings:
     """All alerts by rank, and the first of each band with the events that prove them."""
     known = {rule.id: rule for rule in rules}
+    alike = Counter(map(subject, count.ranked))
     of = {band: [row for row in count.ranked if band_of(row.severity) == band] for band in BANDS}
     shown = {band: in_full(rows) for band, rows in of.items()}
     stored = _stored(index, [row.id for rows in shown.values() for row in rows])
     tops = {
-        band: [_finding(stored[row.id], known) for row in rows if row.id in stored]
+        band: [_finding(stored[row.id], known, alike, row) for row in rows if row.id in stored]
         for band, rows in shown.items()
     }
-    ids = {event for found in tops.values() for _, events in found for event in events}
+    ids = {event for found in tops.values() for _, events in found for event in events[:EVIDENCE]}
     proof = _events(index, ids)
     bands = tuple(
         FindingBand(
@@ -199,21 +225,19 @@ def findings(
         )
         for band in BANDS
     )
-    return Findings(count.total, count.total - count.closed, bands, count.ranked, watched)
-
-
-def in_full(ranked: Sequence[AlertRow], most: int = TOP) -> list[AlertRow]:
-    """Which of the ranked alerts of a band are shown in full, by rank.
-
-    Open ones come first; among those, and among the closed, each rule's first before its second.
-    """
-    nth: Counter[tuple[bool, str]] = Counter()
-    turns: list[tuple[bool, int, int]] = []
-    for place, row in enumerate(ranked):
-        key = (row.state == CLOSED, row.rule)
-        turns.append((key[0], nth[key], place))
-        nth[key] += 1
-    return [ranked[place] for place in sorted(place for _, _, place in sorted(turns)[:most])]
+    critical = [row for row in count.ranked if row.level == CRITICAL]
+    entries = folded(count.ranked)
+    return Findings(
+        count.total,
+        count.total - count.closed,
+        bands,
+        count.ranked,
+        watched,
+        critical=len(critical),
+        critical_open=sum(row.state != CLOSED for row in critical),
+        entries=tuple(entries),
+        top=top_of_all(entries),
+    )
 
 
 def _stored(index: Index, names: list[str]) -> dict[str, dict[str, Any]]:
@@ -229,19 +253,18 @@ def _stored(index: Index, names: list[str]) -> dict[str, dict[str, Any]]:
     return {hit["_id"]: hit for hit in hits}
 
 
-def _body(asked: list[Query]) -> dict[str, Any]:
-    return {"query": {"bool": {"filter": asked}}}
-
-
 def _finding(
-    hit: Mapping[str, Any], known: Mapping[str, Rule]
+    hit: Mapping[str, Any],
+    known: Mapping[str, Rule],
+    alike: Mapping[Hashable, int],
+    row: AlertRow,
 ) -> tuple[DetailedAlert, tuple[str, ...]]:
     """An alert's document as a finding, and the ids of its events."""
     source = hit["_source"]
     entity, attack = source.get("entity") or {}, source.get("attack") or {}
     about = source.get("rule") or {}
     rule = known.get(str(about.get("id")))
-    events = texts((source.get("evidence") or {}).get("event_id"))[:EVENTS]
+    events = texts((source.get("evidence") or {}).get("event_id"))
     first = instant(source["first_seen"])
     made = DetailedAlert(
         id=str(hit["_id"]),
@@ -264,23 +287,51 @@ def _finding(
         description=str(source.get("description") or (rule.description if rule else "")),
         response=texts(source.get("response")) or (rule.response if rule else ()),
         held=len(events),
+        alike=alike[subject(row)],
     )
     return made, events
 
 
 def _events(index: Index, ids: Iterable[str]) -> dict[str, Event]:
     """Events by id, whenever they were: an alert may reach back before the window."""
-    wanted = sorted(set(ids))
-    if not wanted:
-        return {}
-    return {hit["_id"]: event_line(hit) for hit in index.all_events(wanted, FIELDS)}
+    return {event.id: event for event in events_of(index, ids)}
+
+
+def events_of(index: Index, ids: Iterable[str]) -> Iterator[Event]:
+    """The events with these ids, in the order of the ids' batches."""
+    wanted = iter(sorted(set(ids)))
+    while part := list(islice(wanted, IDS_AT_ONCE)):
+        for hit in index.all_events(part, FIELDS):
+            yield event_line(hit)
+
+
+def evidence_ids(
+    index: Index, count: Counted, most: int, each: int = EVIDENCE
+) -> tuple[set[str], int]:
+    """Ids of the events of all high alerts, and how many events of them are not among these.
+
+    Every alert has its share, at most `each`, of `most` ids; ids that several have count once.
+    """
+    high = [row for row in count.ranked if row.severity >= HIGH]
+    if not high:
+        return set(), 0
+    share = max(1, min(each, most // len(high)))
+    asked = [*count.asked, {"range": {"severity": {"gte": HIGH}}}]
+    ids: set[str] = set()
+    left_out = 0
+    for _, source in index.alerts(asked, ["evidence.event_id", "count"]):
+        held = texts((source.get("evidence") or {}).get("event_id"))
+        ids.update(held[:share])
+        left_out += max(int(source.get("count") or 0), len(held)) - len(held[:share])
+    return ids, left_out
 
 
 def _proved(
     finding: DetailedAlert, ids: tuple[str, ...], proof: Mapping[str, Event]
 ) -> DetailedAlert:
-    events = sorted((proof[each] for each in ids if each in proof), key=lambda e: (e.time, e.id))
-    return replace(finding, evidence=tuple(events), missing=finding.held - len(events))
+    read = ids[:EVIDENCE]
+    events = sorted((proof[each] for each in read if each in proof), key=lambda e: (e.time, e.id))
+    return replace(finding, evidence=tuple(events), missing=len(read) - len(events))
 
 
 def top_findings(found: Findings) -> list[DetailedAlert]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,13 +22,34 @@ from trailhound.report.collect.query import Index, Window
 from trailhound.report.collect.stats import HIGH_RISK
 from trailhound.report.collect.summary import facts, story
 from trailhound.report.compliance import compliance
-from trailhound.report.value import Event, Report, Scope, Timeline
+from trailhound.report.value import Event, Findings, Graph, Report, Scope, Timeline
 from trailhound.settings import Settings
 from trailhound.state.rule_checkpoints import RuleCheckpoints
 
 _ROWS = 15
 """Lines of a ranking."""
 _RISKIEST = 15
+_GRAPH_EVENTS = 30_000
+"""Events of high alerts that are read for the attack graph."""
+
+
+Progress = Callable[[str, int, int], None]
+"""What begins, how many stages are done, and how many there are."""
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    """Nobody watches."""
+
+
+_STAGES = (
+    "counting events",
+    "ranking principals, addresses and countries",
+    "reading alerts",
+    "reading the evidence of alerts",
+    "drawing time and places",
+    "drawing the attack graph",
+    "looking for gaps",
+)
 
 
 def compose(
@@ -39,20 +60,32 @@ def compose(
     rules: Sequence[Rule] = (),
     frameworks: Sequence[str] = (),
     now: datetime | None = None,
+    progress: Progress = _silent,
 ) -> Report:
-    """The whole report of a window. `rules` are the active ones.
+    """The whole report of a window. `rules` are the active ones; `progress` is called as a stage
+    of the work begins.
 
     Raises `NoEventsIndexError` where there is no index that can be searched, `RequestFailedError`
     where a reply is not whole, and opensearch-py's exceptions.
     """
     now = now or datetime.now(UTC)
     index = Index(client, settings, window)
+    stages = iter(
+        enumerate([*_STAGES, *(f"collecting evidence for {each}" for each in frameworks)])
+    )
+
+    def begin() -> None:
+        done, what = next(stages)
+        progress(what, done, len(_STAGES) + len(frameworks))
+
+    begin()
     index.refresh()
     if not index.ask()["_shards"]["total"]:
         raise _nothing_to_search(client, index)
     totals = stats.totals(index)
     accounts = index.tally("recipientAccountId", {}, None)
     regions = index.tally("awsRegion", {}, 0)
+    begin()
     principals = stats.ranked(index, "user.name", _ROWS, note="user_type")
     addresses = stats.ranked(index, "source.ip", _ROWS, note="geolocation.country")
     countries = stats.ranked(index, "geolocation.country", _ROWS)
@@ -67,18 +100,21 @@ def compose(
     since = window.since or totals.first
     until = window.until or (totals.last + timedelta(milliseconds=1) if totals.last else None)
     scope = Scope(since, until, window.accounts, settings.namespace)
+    begin()
     count = alerts.counted(index)
     marks = list(RuleCheckpoints(client, settings).read().values())
     watched = max((mark.ran_at for mark in marks), default=None)
     failing = tuple(sorted(mark.title for mark in marks if mark.failures and not mark.inactive))
+    begin()
     found = alerts.findings(index, count, rules, watched)
     covered = coverage(rules, count)
     proof = integrity(index)
+    begin()
     timeline = Timeline(86_400)
     if since is not None and until is not None and totals.events:
-        seconds = stats.step(since, until)
-        raised = alerts.alert_times(index, since, until, seconds)
-        timeline = stats.timeline(index, since, until, raised)
+        start, end = stats.drawn_span(since, until, totals.first or since, totals.last or until)
+        raised = alerts.alert_times(count.ranked, start, end, stats.step(start, end))
+        timeline = stats.timeline(index, start, end, raised)
     elsewhere = frozenset(_accounts(client, settings)) if window.accounts else frozenset()
     seen = Seen(totals, scope, accounts, found, failing, covered, proof, elsewhere, now)
     errors = stats.ranking(
@@ -88,7 +124,17 @@ def compose(
         index.tally("eventName", stats.OF, _ROWS, note="user.name", only=[HIGH_RISK])
     )
     riskiest = _riskiest(index)
-    top = alerts.top_findings(found)
+    spots = stats.spots(index)
+    risk, places = stats.risk(index), stats.places(index, spots)
+    begin()
+    graph = _graph(index, count, found, riskiest)
+    begin()
+    missing = gaps(index, client, seen)
+    known = facts(index)
+    controls = []
+    for name in frameworks:
+        begin()
+        controls.append(compliance(index, name, count))
     return Report(
         generated=now,
         version=__version__,
@@ -97,7 +143,7 @@ def compose(
             scope,
             totals,
             found,
-            facts(index),
+            known,
             calls=calls,
             errors=errors,
             countries=countries,
@@ -105,8 +151,8 @@ def compose(
         ),
         totals=totals,
         timeline=timeline,
-        risk=stats.risk(index),
-        spots=stats.spots(index),
+        risk=risk,
+        spots=spots,
         principals=principals,
         addresses=addresses,
         countries=countries,
@@ -115,11 +161,24 @@ def compose(
         findings=found,
         riskiest=riskiest,
         coverage=covered,
-        graph=attack_graph(top, () if top else riskiest),
+        graph=graph,
         integrity=proof,
-        gaps=gaps(index, client, seen),
-        compliance=tuple(compliance(index, name, count) for name in frameworks),
+        gaps=missing,
+        compliance=tuple(controls),
+        places=places,
     )
+
+
+def _graph(
+    index: Index, count: alerts.Counted, found: Findings, riskiest: Sequence[Event]
+) -> Graph:
+    """Of all high alerts; of what is shown in full where none is high; of the riskiest events
+    without alerts."""
+    ids, left_out = alerts.evidence_ids(index, count, _GRAPH_EVENTS)
+    if ids:
+        return attack_graph(alerts.events_of(index, ids), left_out)
+    top = alerts.top_findings(found)
+    return attack_graph([event for each in top for event in each.evidence] or riskiest)
 
 
 def _accounts(client: OpenSearch, settings: Settings) -> list[str]:

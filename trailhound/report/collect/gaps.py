@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -24,6 +24,17 @@ _FEW_PLACES = 0.05
 _DAY = re.compile(r"(\d{4})\.(\d\d)\.(\d\d)$")
 _GLOBAL_REGIONS = ("us-east-1", "us-gov-west-1", "cn-north-1", "cn-northwest-1")
 """Where a partition records the calls of its global services."""
+_READS_OF_SECRETS = (
+    "GetSecretValue",
+    "BatchGetSecretValue",
+    "GetParameter",
+    "GetParameters",
+    "GetParametersByPath",
+    "GetPasswordData",
+    "GetAuthorizationToken",
+    "GetFunction",
+)
+"""Management calls that return content: they are recorded where no data event is."""
 _GLOBAL_SERVICES = ("iam.amazonaws.com", "organizations.amazonaws.com")
 
 
@@ -282,6 +293,10 @@ def _recorded(index: Index, seen: Seen) -> Iterator[Gap]:
     reply = index.ask(
         {
             "data": {"filter": DATA},
+            "reads": {
+                "filter": {"terms": {"eventName": list(_READS_OF_SECRETS)}},
+                "aggs": {"calls": {"terms": {"field": "eventName", "size": 20}}},
+            },
             "global": {
                 "filter": {
                     "bool": {
@@ -303,11 +318,11 @@ def _recorded(index: Index, seen: Seen) -> Iterator[Gap]:
     if not seen.totals.events:
         return
     if not found["data"]["doc_count"]:
+        buckets = found["reads"]["calls"]["buckets"]
         yield Gap(
-            "No data events",
-            "There are no data events in this time: calls on single S3 objects, table items or "
-            "functions are not recorded. Management calls that return data, such as "
-            "GetSecretValue, are.",
+            "No data events of objects, items or functions",
+            f"Calls on single S3 objects, table items or functions are not recorded in this time"
+            f"{_recorded_reads({each['key']: each['doc_count'] for each in buckets})}.",
             "record data events (event selectors) for the buckets and tables that matter",
             important=True,
         )
@@ -337,3 +352,20 @@ def _recorded(index: Index, seen: Seen) -> Iterator[Gap]:
             f"The newest event is of {when(newest)}.",
             "backfill, or check the daemon with `trailhound status`",
         )
+
+
+def _recorded_reads(calls: Mapping[str, int]) -> str:
+    """The calls that return content all the same, so that no reader takes them to be missing.
+
+    >>> _recorded_reads({})
+    ''
+    >>> _recorded_reads({"GetSecretValue": 2, "GetParameter": 1})
+    '; reads of secrets, parameters and code are, and there are 3: GetSecretValue (2) and \
+GetParameter (1)'
+    """
+    if not calls:
+        return ""
+    total = sum(calls.values())
+    each = listed([f"{name} ({number:,})" for name, number in calls.items()], 8)
+    there = "there is 1" if total == 1 else f"there are {total:,}"
+    return f"; reads of secrets, parameters and code are, and {there}: {each}"

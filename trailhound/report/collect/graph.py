@@ -1,74 +1,122 @@
-"""The attack graph: who called what on which resource, in the evidence of the top findings."""
+"""The attack graph: who called what on which resource, folded by principal, call and resource."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from itertools import pairwise
 
-from trailhound.report.collect.alerts import is_high
-from trailhound.report.value import HIGH, DetailedAlert, Edge, Event, Graph, Node
+from trailhound.report.value import HIGH, Edge, Event, Graph, Node
 
-_ROOM = (7, 12, 12)
-"""Most principals, calls and resources in a readable picture."""
+_ROOM = (10, 16, 16)
+"""Most principals, calls and resources in a readable picture; the last place is for the others."""
+_OTHERS = ("other principals", "other calls", "other resources")
 _PER_EVENT = 2
 """Most resources drawn of one event: a call names its target first."""
-
-_Name = tuple[int, str, str]
-"""Lane, kind, label."""
+UNKNOWN = "unknown"
 
 
-def attack_graph(findings: Sequence[DetailedAlert], events: Iterable[Event] = ()) -> Graph:
-    """Of the high findings, or of all where none is high; of bare events where there are none."""
-    seen: dict[str, Event] = {}
-    for finding in [each for each in findings if is_high(each)] or findings:
-        for event in finding.evidence:
-            seen.setdefault(event.id, event)
-    for event in events:
-        seen.setdefault(event.id, event)
-    bad = {each.principal or "unknown" for each in seen.values() if each.risk >= HIGH}
-    weight: Counter[_Name] = Counter()
-    flow: Counter[tuple[_Name, _Name]] = Counter()
-    failed: Counter[tuple[_Name, _Name]] = Counter()
-    for event in seen.values():
+@dataclass(frozen=True, slots=True, order=True)
+class _Name:
+    """What events are folded by. `account` tells principals of the same name apart."""
+
+    lane: int
+    kind: str
+    label: str
+    account: str = ""
+
+
+@dataclass(slots=True)
+class _Flow:
+    """Events of each node and each line, and how many of them failed."""
+
+    weight: Counter[_Name] = field(default_factory=Counter)
+    refused: Counter[_Name] = field(default_factory=Counter)
+    lines: Counter[tuple[_Name, _Name]] = field(default_factory=Counter)
+    failed: Counter[tuple[_Name, _Name]] = field(default_factory=Counter)
+    bad: set[_Name] = field(default_factory=set)
+    events: int = 0
+
+    def add(self, event: Event) -> None:
         path = _path(event)
-        weight.update({*path[0], *path[1], *path[2]})
+        names = {*path[0], *path[1], *path[2]}
+        failed = event.outcome == "failure"
+        self.events += 1
+        self.weight.update(names)
+        if failed:
+            self.refused.update(names)
+        if event.risk >= HIGH:
+            self.bad.update(path[0])
         for left, right in pairwise(path):
-            for edge in {(a, b) for a in left for b in right}:
-                flow[edge] += 1
-                failed[edge] += event.outcome == "failure"
-    kept = _most_telling(weight, flow, bad)
-    nodes = [
-        Node(f"n{number}", name[0], name[1], name[2], weight[name], name[0] == 0 and name[2] in bad)
-        for number, name in enumerate(kept)
-    ]
-    ids = {name: node.id for name, node in zip(kept, nodes, strict=True)}
-    edges = tuple(
-        Edge(ids[a], ids[b], number, failed[a, b])
-        for (a, b), number in sorted(flow.items())
-        if a in ids and b in ids
+            for line in {(a, b) for a in left for b in right}:
+                self.lines[line] += 1
+                self.failed[line] += failed
+
+
+def attack_graph(events: Iterable[Event], events_left_out: int = 0) -> Graph:
+    """Of any number of events, each once: they are folded as they come.
+
+    What has no room in its lane is folded into one node, so that every event is drawn.
+    """
+    flow = _Flow()
+    seen: set[str] = set()
+    for event in events:
+        if event.id not in seen:
+            seen.add(event.id)
+            flow.add(event)
+    kept = _most_telling(flow)
+    folded: Counter[int] = Counter(name.lane for name in flow.weight if name not in kept)
+    places = {name: name for name in kept}
+    for name in flow.weight:
+        places.setdefault(name, _Name(name.lane, "folded", _OTHERS[name.lane]))
+    drawn = [*kept, *(_Name(lane, "folded", _OTHERS[lane]) for lane in sorted(folded))]
+    weight, refused = _moved(flow.weight, places), _moved(flow.refused, places)
+    ids = {name: f"n{number}" for number, name in enumerate(drawn)}
+    nodes = tuple(
+        Node(
+            ids[name],
+            name.lane,
+            name.kind,
+            name.label,
+            weight[name],
+            name in flow.bad,
+            failed=refused[name],
+            folded=folded[name.lane] if name.kind == "folded" else 0,
+            account=name.account,
+        )
+        for name in drawn
     )
-    return Graph(tuple(nodes), edges, len(weight) - len(kept))
+    lines: Counter[tuple[_Name, _Name]] = Counter()
+    failed: Counter[tuple[_Name, _Name]] = Counter()
+    for (a, b), number in flow.lines.items():
+        lines[places[a], places[b]] += number
+        failed[places[a], places[b]] += flow.failed[a, b]
+    edges = tuple(
+        Edge(ids[a], ids[b], number, failed[a, b]) for (a, b), number in sorted(lines.items())
+    )
+    return Graph(nodes, edges, sum(folded.values()), flow.events, events_left_out)
+
+
+def _moved(counts: Counter[_Name], places: dict[_Name, _Name]) -> Counter[_Name]:
+    made: Counter[_Name] = Counter()
+    for name, number in counts.items():
+        made[places[name]] += number
+    return made
 
 
 def _path(event: Event) -> tuple[list[_Name], list[_Name], list[_Name]]:
-    who: _Name = (0, "principal", event.principal or "unknown")
-    call: _Name = (1, event.source.removesuffix(".amazonaws.com"), event.call or "unknown")
-    touched: list[_Name] = [(2, each.kind, each.name) for each in event.resources[:_PER_EVENT]]
+    who = _Name(0, "principal", event.principal or UNKNOWN, event.account)
+    call = _Name(1, event.source.removesuffix(".amazonaws.com"), event.call or UNKNOWN)
+    touched = [_Name(2, each.kind, each.name) for each in event.resources[:_PER_EVENT]]
     return [who], [call], touched
 
 
-def _most_telling(
-    weight: Counter[_Name], flow: Counter[tuple[_Name, _Name]], bad: set[str]
-) -> list[_Name]:
-    """Of each lane as many as there is room for, and none that nothing kept leads to.
-
-    Those with events of high risk come first, then the busiest.
-    """
+def _most_telling(flow: _Flow) -> list[_Name]:
+    """Of each lane as many as there is room for: those of high risk first, then the busiest."""
     kept: list[_Name] = []
     for lane, room in enumerate(_ROOM):
-        led_to = {b for a, b in flow if a in kept}
-        of = [name for name in weight if name[0] == lane and (lane == 0 or name in led_to)]
-        of.sort(key=lambda name: (not (lane == 0 and name[2] in bad), -weight[name], name))
-        kept += of[:room]
+        of = [name for name in flow.weight if name.lane == lane]
+        of.sort(key=lambda name: (name not in flow.bad, -flow.weight[name], name))
+        kept += of if len(of) <= room else of[: room - 1]
     return kept

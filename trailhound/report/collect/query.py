@@ -5,7 +5,7 @@ A reply that timed out, or lacks a shard, is an error: an incomplete report woul
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -112,6 +112,13 @@ class Index:
         """Every event that has one of these ids, whenever it was, as hits in the order of time."""
         events = EventIndex(self._client, self.names.alias)
         yield from events.documents({"ids": {"values": ids}}, {"_source": list(fields)})
+
+    def matching(self, ids: Collection[str], query: Sequence[Query]) -> Iterator[str]:
+        """Which of the events with these ids match, whenever they were."""
+        clauses = [{"ids": {"values": sorted(ids)}}, *query]
+        events = EventIndex(self._client, self.names.alias)
+        for hit in events.documents({"bool": {"filter": clauses}}, {"_source": False}):
+            yield hit["_id"]
 
     def search(
         self, index: str, body: Mapping[str, Any], aggregations: Aggregations | None = None

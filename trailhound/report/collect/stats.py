@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from trailhound.report.collect.query import Index, Query, Tally, moment
@@ -9,6 +10,7 @@ from trailhound.report.value import (
     HIGH,
     Bar,
     CountryPoint,
+    Places,
     Ranking,
     Row,
     TimeBucket,
@@ -19,11 +21,20 @@ from trailhound.report.value import (
 FAILED: Query = {"term": {"event.outcome": "failure"}}
 NAMED_ERROR: Query = {"bool": {"must_not": {"term": {"errorCode": ""}}}}
 HIGH_RISK: Query = {"range": {"risk_score": {"gte": HIGH}}}
+OUTSIDE: Query = {"term": {"risk_reasons": "external_address"}}
+"""From an address that is neither AWS's nor private."""
+PLACED: Query = {"exists": {"field": "geolocation.country"}}
 OF = {"failed": FAILED, "high_risk": HIGH_RISK}
 
-_STEPS = (60, 300, 900, 3_600, 10_800, 21_600, 43_200, 86_400, 604_800, 2_592_000, 31_536_000)
+_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+_STEPS = (
+    *(1, 5, 10, 30, _MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR, 3 * _HOUR, 6 * _HOUR, 12 * _HOUR),
+    *(_DAY, 7 * _DAY, 30 * _DAY, 365 * _DAY),
+)
 """Widths of a stretch of the timeline, in seconds; the first that needs no more than `_SLOTS`."""
 _SLOTS = 84
+_FEW_SLOTS = 12
+"""So many stretches are not a picture of time: then it shows the time of the events alone."""
 _COUNTRIES = 1_000
 
 
@@ -76,6 +87,22 @@ def step(since: datetime, until: datetime) -> int:
     """
     span = (until - since).total_seconds()
     return next((each for each in _STEPS if span / each <= _SLOTS), _STEPS[-1])
+
+
+def drawn_span(
+    since: datetime, until: datetime, first: datetime, last: datetime
+) -> tuple[datetime, datetime]:
+    """The time that a timeline shows: what was asked for, or where the events (`first` to `last`)
+    are in a few of its stretches, their time alone.
+
+    >>> day = datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 3, 2, tzinfo=UTC)
+    >>> at = day[0] + timedelta(hours=9)
+    >>> [f"{each:%H:%M}" for each in drawn_span(*day, at, at + timedelta(minutes=40))]
+    ['09:00', '09:40']
+    """
+    if (last - first).total_seconds() >= _FEW_SLOTS * step(since, until):
+        return since, until
+    return max(since, first), min(until, last + timedelta(milliseconds=1))
 
 
 def timeline(
@@ -166,3 +193,14 @@ def spots(index: Index) -> tuple[CountryPoint, ...]:
         for bucket in reply["aggregations"]["countries"]["buckets"]
         if "location" in bucket["middle"]
     )
+
+
+def places(index: Index, mapped: Sequence[CountryPoint]) -> Places:
+    """How many events the map shows, and why the others have no place on it."""
+    on_map = sum(spot.events for spot in mapped)
+    reply = index.ask(
+        {"inside": {"filter": {"bool": {"must_not": [OUTSIDE, PLACED]}}}},
+    )
+    events = reply["hits"]["total"]["value"]
+    inside = reply["aggregations"]["inside"]["doc_count"]
+    return Places(on_map, inside, max(0, events - on_map - inside))

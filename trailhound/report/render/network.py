@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import log2
 
+from trailhound.report.render.words import count
 from trailhound.report.value import Edge, Graph, Node
 
 WIDTH = 960
@@ -15,22 +16,29 @@ HEIGHT, GAP, TOP = 34, 12, 30
 _LETTERS = (31, 24, 42)
 """Characters that fit in a box of each lane."""
 _SWEEPS = 6
+_APART = 4.0
+"""From the middle of an edge to each of its two lines."""
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A node in its place; `short` is the label cut to fit."""
+    """A node in its place; `short` is the label cut to fit, `note` the line below it.
+
+    `refused`: every event of it failed.
+    """
 
     node: Node
     x: float
     y: float
     width: float
     short: str
+    note: str
+    refused: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """An edge as the `d` of a path. `refused`: every event of it failed."""
+    """The events of an edge that failed (`refused`), or its others, as the `d` of a path."""
 
     edge: Edge
     path: str
@@ -70,9 +78,10 @@ def layout(graph: Graph) -> Layout:
         free = height - TOP - len(nodes) * (HEIGHT + GAP)
         for index, node in enumerate(nodes):
             y = TOP + free / 2 + index * (HEIGHT + GAP)
-            short = _cut(node.label, _LETTERS[lane])
-            boxes[node.id] = Box(node, LANES[lane], y, BOXES[lane], short)
-    curves = tuple(_curve(edge, boxes) for edge in graph.edges)
+            short = _cut(label(node), _LETTERS[lane])
+            refused = 0 < node.failed == node.events
+            boxes[node.id] = Box(node, LANES[lane], y, BOXES[lane], short, _note(node), refused)
+    curves = tuple(curve for edge in graph.edges for curve in _curves(edge, boxes))
     words = tuple((boxes[edge.source].node, boxes[edge.target].node, edge) for edge in graph.edges)
     return Layout(height, tuple(boxes.values()), curves, words)
 
@@ -84,22 +93,55 @@ def _middle(node: Node, edges: tuple[Edge, ...], place: dict[str, float]) -> flo
     return sum(near) / len(near) if near else place[node.id]
 
 
-def _curve(edge: Edge, boxes: dict[str, Box]) -> Curve:
+def label(node: Node) -> str:
+    """What a node is called."""
+    return f"{node.folded:,} {node.label}" if node.folded else node.label
+
+
+def _note(node: Node) -> str:
+    """What a node is, and how many of its events failed.
+
+    >>> _note(Node("n", 1, "iam", "CreateUser", 3, failed=1))
+    'iam · 3 events, 1 failed'
+    >>> _note(Node("n", 0, "principal", "ada", 1, account="1234"))
+    'account 1234 · 1 event'
+    """
+    kind = f"account {node.account}" if node.account else node.kind
+    before = "" if node.folded else f"{_cut(kind, 20)} · "
+    if not node.failed:
+        return before + count(node.events, "event")
+    if node.failed == node.events:
+        return f"{before}{count(node.events, 'event')}, failed"
+    return f"{before}{count(node.events, 'event')}, {node.failed:,} failed"
+
+
+def _curves(edge: Edge, boxes: dict[str, Box]) -> list[Curve]:
+    """One for the events that did not fail and one for those that did, side by side."""
+    succeeded = edge.events - edge.failed
+    if not edge.failed or not succeeded:
+        return [_curve(edge, boxes, edge.events, 0.0, refused=edge.failed > 0)]
+    return [
+        _curve(edge, boxes, succeeded, -_APART, refused=False),
+        _curve(edge, boxes, edge.failed, _APART, refused=True),
+    ]
+
+
+def _curve(edge: Edge, boxes: dict[str, Box], events: int, aside: float, *, refused: bool) -> Curve:
     a, b = boxes[edge.source], boxes[edge.target]
-    x1, y1, x2, y2 = a.x + a.width, a.y + HEIGHT / 2, b.x, b.y + HEIGHT / 2
+    x1, y1, x2, y2 = a.x + a.width, a.y + HEIGHT / 2 + aside, b.x, b.y + HEIGHT / 2 + aside
     bend = (x2 - x1) / 2
     path = f"M{x1:g} {y1:g}C{x1 + bend:g} {y1:g} {x2 - bend:g} {y2:g} {x2:g} {y2:g}"
-    width = round(1.2 + min(6.0, log2(edge.events)), 1)
-    return Curve(edge, path, width, edge.failed == edge.events, a.node.bad)
+    width = round(1.2 + min(6.0, log2(events)), 1)
+    return Curve(edge, path, width, refused, a.node.bad)
 
 
-def _cut(label: str, letters: int) -> str:
-    """The label, its middle left out where it is too long: both ends of a name are informative.
+def _cut(text: str, letters: int) -> str:
+    """The text, its middle left out where it is too long: both ends of a name are informative.
 
     >>> _cut("a-very-long-name-of-a-role", 12)
     'a-ver…a-role'
     """
-    if len(label) <= letters:
-        return label
+    if len(text) <= letters:
+        return text
     tail = letters // 2
-    return f"{label[: letters - tail - 1]}…{label[-tail:]}"
+    return f"{text[: letters - tail - 1]}…{text[-tail:]}"

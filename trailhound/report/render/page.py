@@ -18,6 +18,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from trailhound.report.render import charts, network
+from trailhound.report.render.breaks import breakable
+from trailhound.report.render.notes import calls, graph_of, places_note, timeline_note
 from trailhound.report.render.strip import strip
 from trailhound.report.render.visible import visible
 from trailhound.report.render.words import count, listed, share, span, when, without_alerts
@@ -90,18 +92,24 @@ def _environment() -> Environment:
         "moment": _moment,
         "iso": lambda value: value.astimezone(UTC).isoformat(timespec="seconds"),
         "band": band_of,
+        "breakable": breakable,
         "cut": _cut,
+        "kind": lambda leaf: leaf.replace("_", " "),
         "upper_first": lambda value: value[:1].upper() + value[1:],
         "ticks": _ticks,
     }
     made.filters |= filters
     made.globals |= {
+        "calls": calls,
         "count": count,
+        "graph_of": graph_of,
         "listed": listed,
+        "places_note": places_note,
         "share": share,
         "span": span,
         "strip": strip,
         "telling": telling,
+        "timeline_note": timeline_note,
         "when": when,
         "without_alerts": without_alerts,
     }

@@ -1,0 +1,127 @@
+"""The order in which findings matter now, and one entry for what a reader decides on together.
+
+Open before closed, incidents before alerts, then by severity, by number of events, by the first
+event's time. The alerts of one rule about the same principals are one entry with its counts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
+
+from trailhound.report.value import AlertRow, CallCount, RankedEntry
+
+CLOSED = "closed"
+TOP = 5
+"""Entries that are shown first: of all, and of a band."""
+_STATES = ("open", "acknowledged", CLOSED)
+_NAMES = 20
+"""Principals, addresses and calls that an entry names."""
+
+
+def rank(row: AlertRow) -> tuple[Any, ...]:
+    """Sorts alerts: open ones first, then by falling severity and number of events."""
+    return (row.state == CLOSED, -row.severity, -row.count, row.first, row.rule, row.id)
+
+
+def subject(row: AlertRow) -> Hashable:
+    """What alerts of one entry share: their rule and principals, or addresses without any."""
+    return (row.rule or row.title, row.principals or row.addresses or (row.id,))
+
+
+def folded(rows: Iterable[AlertRow]) -> list[RankedEntry]:
+    """One entry for each rule and principal, by rank. `rows` come by rank (`rank`)."""
+    groups: dict[Hashable, list[AlertRow]] = {}
+    for row in rows:
+        groups.setdefault(subject(row), []).append(row)
+    return sorted(map(_entry, groups.values()), key=entry_rank)
+
+
+def _entry(rows: Sequence[AlertRow]) -> RankedEntry:
+    first = rows[0]
+    still_open = [row for row in rows if row.state != CLOSED]
+    return RankedEntry(
+        kind="alert",
+        id=first.id,
+        rule=first.rule,
+        title=first.title,
+        severity=first.severity,
+        level=first.level,
+        state=min((row.state for row in rows), key=_progress),
+        alerts=len(rows),
+        open=len(still_open),
+        events=sum(row.count for row in rows),
+        first=min(row.first for row in rows),
+        last=max(row.last for row in rows),
+        exact=all(row.exact for row in rows),
+        attempt=all(row.attempt for row in rows),
+        principals=first.principals,
+        accounts=named(row.accounts for row in rows),
+        addresses=named(row.addresses for row in rows),
+        calls=calls_of(row.calls for row in rows),
+        ids=tuple(row.id for row in rows),
+    )
+
+
+def named(several: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    """The names of all, each once, in the order in which they come."""
+    return tuple(dict.fromkeys(name for names in several for name in names))[:_NAMES]
+
+
+def calls_of(several: Iterable[Iterable[CallCount]]) -> tuple[CallCount, ...]:
+    """The calls of several alerts together, the most frequent first."""
+    events: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
+    for calls in several:
+        for each in calls:
+            events[each.name] += each.events
+            failed[each.name] += each.failed
+    most = sorted(events, key=lambda name: (-events[name], name))[:_NAMES]
+    return tuple(CallCount(name, events[name], failed[name]) for name in most)
+
+
+def _progress(state: str) -> int:
+    return _STATES.index(state) if state in _STATES else 0
+
+
+def entry_rank(entry: RankedEntry) -> tuple[Any, ...]:
+    """Sorts entries by what matters now."""
+    return (
+        entry.state == CLOSED,
+        entry.kind != "incident",
+        -entry.severity,
+        -entry.events,
+        entry.first,
+        entry.rule,
+        entry.id,
+    )
+
+
+def top_of_all(entries: Sequence[RankedEntry], most: int = TOP) -> tuple[RankedEntry, ...]:
+    """The first by falling severity; of the same severity by rank, and by different rules."""
+    nth: Counter[tuple[int, bool, str]] = Counter()
+    turns = []
+    for place, entry in enumerate(entries):
+        key = (entry.severity, entry.state == CLOSED, entry.rule or entry.id)
+        turns.append((-entry.severity, key[1], nth[key], place))
+        nth[key] += 1
+    return tuple(entries[place] for _, _, _, place in sorted(turns)[:most])
+
+
+def in_full(ranked: Sequence[AlertRow], most: int = TOP) -> list[AlertRow]:
+    """Which of the ranked alerts of a band are shown in full, by rank: the first of an entry each.
+
+    Open ones come first; among those, and among the closed, each rule's first before its second.
+    """
+    nth: Counter[tuple[bool, str]] = Counter()
+    turns: list[tuple[bool, int, int]] = []
+    seen: set[Hashable] = set()
+    for place, row in enumerate(ranked):
+        if subject(row) in seen:
+            continue
+        seen.add(subject(row))
+        key = (row.state == CLOSED, row.rule)
+        turns.append((key[0], nth[key], place))
+        nth[key] += 1
+    return [ranked[place] for place in sorted(place for _, _, place in sorted(turns)[:most])]
