@@ -10,7 +10,8 @@ from dashboards.saved_object import VIEW_REFERENCE, Reference, SavedObject, sear
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """Documents that match a Lucene query, the latest first. Each row opens to all its fields."""
+    """Documents that match a Lucene query, the latest first, or those with the highest value of
+    `highest` before. Each row opens to all its fields."""
 
     id: str
     title: str
@@ -18,6 +19,7 @@ class Search:
     columns: tuple[str, ...]
     query: str = ""
     view: DataView = EVENTS
+    highest: str = ""
 
     @property
     def views(self) -> tuple[DataView, ...]:
@@ -32,7 +34,9 @@ class Search:
                 "description": self.question,
                 "hits": 0,
                 "columns": list(self.columns),
-                "sort": [[self.view.time_field, "desc"]],
+                "sort": [
+                    [field, "desc"] for field in (self.highest, self.view.time_field) if field
+                ],
                 "version": 1,
                 "kibanaSavedObjectMeta": {"searchSourceJSON": search_source(self.query, "lucene")},
             },

@@ -110,6 +110,7 @@ OPEN = Search(
     question="Which alerts need review now? The last column opens an alert's events.",
     query="state:open",
     view=ALERTS,
+    highest="severity",
     columns=(
         "level",
         "rule.name",
