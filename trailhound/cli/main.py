@@ -74,7 +74,8 @@ def run() -> None:
 def main(given: Sequence[str]) -> int:
     """Run a command line, without the program's name, and show whatever error ends it.
 
-    `--debug` may be anywhere. The exit code is decided by `trailhound.cli.exit_codes` alone.
+    `--debug` may be anywhere. `trailhound.cli.exit_codes` decides the exit code of
+    an error; a command whose result is incomplete raises it itself; a signal makes it 130.
     """
     arguments = [argument for argument in given if argument != "--debug"]
     debug = len(arguments) < len(given) or bool(os.environ.get("TRAILHOUND_DEBUG"))

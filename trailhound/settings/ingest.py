@@ -43,7 +43,8 @@ class IngestSettings(Section):
     """Bytes fetched but not yet read, per worker."""
     prefetch_threads: Annotated[int, Field(ge=1, le=256)] = 16
     claim_seconds: Annotated[float, Field(gt=0)] = 300.0
-    """A claim on an object older than this is taken over by another worker."""
+    """Seconds without a sign of life of a worker after which its claims are taken over; at once if
+    its process has ended on this machine."""
     new_days_per_object: Annotated[int, Field(ge=0)] = 62
     """Daily indices that one object with a day in its name or folder may create farther than 31
     days from that day. The events of further ones wait in the dead letters."""
