@@ -74,7 +74,7 @@ def load_paths(paths: Iterable[Path], settings: DetectionSettings) -> Pack:
     no setting of detections has changed.
     """
     listed = list(paths)
-    loaded = settings.model_dump_json(), *_files([*listed, *settings.exceptions])
+    loaded = settings.model_dump_json(), *_files([*listed, DEFAULTS, *settings.exceptions])
     pack = _kept.get(loaded)
     if pack is None:
         pack = _Loading(settings).run(listed)
