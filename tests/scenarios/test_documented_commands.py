@@ -92,6 +92,7 @@ class Installation:
         self.settings = settings
         self.env = environment(settings, env)
         self.alert = ""
+        self.event = ""
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -120,10 +121,10 @@ class Installation:
         assert code == 0, said
         return said
 
-    def filled(self, words: list[str]) -> list[str]:
-        """The line with what it leaves open filled in."""
+    def filled(self, command: str, words: list[str]) -> list[str]:
+        """What follows a command, with what it leaves open filled in."""
         values = {
-            "ID": self.alert,
+            "ID": self.event if command == "event" else self.alert,
             "ID…": self.alert,
             "SOURCE…": "./AWSLogs",
             "FILE…": "report.html",
@@ -194,7 +195,8 @@ def installation(
         sqs.create_queue(QueueName="trail-notifications")
         made.must("backfill", "AWSLogs")
         made.must("detect")
-        made.alert = json.loads(made.must("alerts", "list", "--json"))["alerts"][0]["id"]
+        alert = json.loads(made.must("alerts", "list", "--json"))["alerts"][0]
+        made.alert, made.event = alert["id"], alert["evidence"]["event_id"][0]
         made.must("dashboards", "import", "overview")
         made.must("dashboards", "export", "overview", "-o", "mine.ndjson")
         try:
@@ -225,7 +227,7 @@ def test_a_documented_line_works(line: str, installation: Installation) -> None:
     _, command, *rest = shlex.split(line)
     if ELSEWHERE.keys() & {command, " ".join([command, *rest])}:
         return
-    arguments = [command, *installation.filled(rest)]
+    arguments = [command, *installation.filled(command, rest)]
     if command in UNTIL_STOPPED and "--help" not in arguments:
         runs_until_stopped(installation, arguments)
         return

@@ -80,6 +80,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "notify:app",
         "Channels that alerts are sent to.",
     ),
+    "event": (
+        _SEEN,
+        "event:event",
+        "Show one event whole: its record, and apart from it what Trailhound added.",
+    ),
     "report": (
         _SEEN,
         "report:report",

@@ -1,0 +1,113 @@
+"""One event, whole: the record as CloudTrail wrote it, what was added, and where it came from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from opensearchpy import OpenSearch
+
+from detections.events.index import EventIndex
+from ingest.repair.record import OUR_NAMES, restore
+from trailhound.cluster.client import raw_request
+from trailhound.cluster.templates import Names
+from trailhound.errors import RequestFailedError, UsageError
+from trailhound.settings import Settings
+from trailhound.state.objects import ObjectState, short_id
+from trailhound.state.store import StateStore
+
+_SHOWN = 20
+"""Other documents with the same eventID that are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """`record` is the record's canonical JSON text (keys sorted, every value exact), with all of it
+    back in its place that was moved to `trail.original`; `added` the members that Trailhound put
+    beside it. `object` is the name of the trail file, or what the event holds of it where the
+    ledger has no entry (any more). `others` are the ids of further documents with this eventID:
+    different records, marked `trail.conflict`.
+    """
+
+    id: str
+    index: str
+    record: bytes
+    added: dict[str, Any]
+    object: str
+    others: tuple[str, ...] = ()
+
+    def as_json(self) -> bytes:
+        """As `--json` prints it: one object; the record's numbers are not rounded."""
+        return msgspec.json.encode(
+            {
+                "id": self.id,
+                "index": self.index,
+                "object": self.object,
+                "others": self.others,
+                "record": msgspec.Raw(self.record),
+                "added": self.added,
+            }
+        )
+
+
+class _Document(msgspec.Struct):
+    source: msgspec.Raw = msgspec.field(name="_source")
+
+
+class _Documents(msgspec.Struct):
+    docs: list[_Document]
+
+
+def stored_event(client: OpenSearch, settings: Settings, wanted: str) -> StoredEvent:
+    """The event with this `_id` or eventID; of several with the eventID, the one stored first
+    under it. Raises `UsageError` where there is none, `ClusterError`, opensearch-py's errors.
+    """
+    names = Names(settings.prefix)
+    named = [{"ids": {"values": [wanted]}}, {"term": {"eventID": wanted}}]
+    client.indices.refresh(
+        index=names.days, params={"ignore_unavailable": "true", "allow_no_indices": "true"}
+    )
+    reply = EventIndex(client, names.days).search(
+        {
+            "query": {"bool": {"should": named, "minimum_should_match": 1}},
+            "size": _SHOWN,
+            "_source": False,
+        }
+    )
+    hits = sorted(
+        (str(hit["_id"]), str(hit["_index"])) for hit in reply.get("hits", {}).get("hits", ())
+    )
+    if not hits:
+        raise UsageError(
+            f"no event has the id {wanted!r}",
+            hint="check the id and --namespace; days that are closed are not searched",
+        )
+    identifier, index = next((hit for hit in hits if hit[0] == wanted), hits[0])
+    asked = msgspec.json.encode({"docs": [{"_index": index, "_id": identifier}]})
+    text = raw_request(client, "POST", "/_mget", asked)
+    source = bytes(msgspec.json.decode(text, type=_Documents).docs[0].source)
+    document: dict[str, Any] = json.loads(source)
+    try:
+        record = restore(source)
+    except (ValueError, LookupError, TypeError) as error:
+        raise RequestFailedError(
+            f"{index}/{identifier} was written by another tool: {error}",
+            hint="read it with OpenSearch Dashboards or curl",
+        ) from None
+    return StoredEvent(
+        identifier,
+        index,
+        record,
+        {name: value for name, value in document.items() if name in OUR_NAMES},
+        _object(client, settings, document),
+        tuple(name for name, _ in hits if name != identifier),
+    )
+
+
+def _object(client: OpenSearch, settings: Settings, document: dict[str, Any]) -> str:
+    """The name of the trail file: the ledger has it for the short id that the event holds."""
+    held = str((document.get("trail") or {}).get("object") or "")
+    entries = StateStore(client, settings, ObjectState).all({"term": {"object": held}})
+    return next((each.uri for each in entries if short_id(each.uri) == held), held)

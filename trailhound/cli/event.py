@@ -1,0 +1,68 @@
+"""`trailhound event`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.text import Text
+
+from trailhound.app.stored_event import stored_event
+from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
+from trailhound.cli.screen import out, safe, say, warn, write
+from trailhound.cluster.client import connect
+from trailhound.cluster.refusals import cluster_errors
+
+
+def event(
+    id_: Annotated[
+        str, typer.Argument(metavar="ID", help="An event's `_id` or eventID, as alerts name them.")
+    ],
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Show one event whole: its record, and apart from it what Trailhound added.
+
+    Example: `trailhound event 3038ebd2-c98a-4c65-9b6e-e22506292313`
+    """
+    settings = settings_from(config, url, namespace)
+    with cluster_errors(settings.hosts[0]):
+        found = stored_event(connect(settings), settings, id_)
+    if json:
+        write(found.as_json().decode() + "\n")
+        return
+    out.heading("record")
+    for line in _indented(found.record):
+        say(line)
+    out.heading("added by Trailhound")
+    for name, value in _leaves(found.added):
+        # What was moved stands in its place in the record.
+        if name != "trail.original":
+            out.print(Text(f"{name:<24}", style="dim"), safe(value))
+    out.heading("source")
+    say(f"index   {found.index}")
+    say(f"object  {found.object}")
+    for other in found.others:
+        warn(f"another record has the same eventID: trailhound event {other}")
+
+
+def _indented(record: bytes) -> list[str]:
+    """A record's text in lines; one that is no JSON (it was kept whole) as it is."""
+    with suppress(msgspec.DecodeError):
+        record = msgspec.json.format(record, indent=2)
+    return record.decode("utf-8", "backslashreplace").splitlines()
+
+
+def _leaves(members: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in members.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{path}{name}.")
+        elif isinstance(value, list):
+            yield path + name, ", ".join(map(str, value))
+        else:
+            yield path + name, str(value)
