@@ -151,7 +151,7 @@ def test_it_reads_without_scripts(browser: Chrome, file: Path) -> None:
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
-@pytest.mark.parametrize("width", [1600, 1280, 700])
+@pytest.mark.parametrize("width", [1600, 1280, 700, 500])
 def test_nothing_runs_off_the_side(browser: Chrome, file: Path, width: int) -> None:
     browser.set_window_size(width, 1_000)
     browser.get(file.as_uri())

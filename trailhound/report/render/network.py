@@ -106,7 +106,7 @@ def _note(node: Node) -> str:
     >>> _note(Node("n", 0, "principal", "ada", 1, account="1234"))
     'account 1234 · 1 event'
     """
-    kind = f"account {node.account}" if node.account else node.kind
+    kind = f"account {node.account}" if node.account else node.kind.replace("_", " ")
     before = "" if node.folded else f"{_cut(kind, 20)} · "
     if not node.failed:
         return before + count(node.events, "event")
