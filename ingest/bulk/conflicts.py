@@ -7,7 +7,6 @@ harmless one. So the stored record is read back and compared.
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import msgspec
 from opensearchpy import OpenSearch
@@ -16,7 +15,7 @@ from ingest.bulk import canonical
 from ingest.bulk.batch import Batch
 from ingest.bulk.replies import Disposition, Reply, day_block
 from ingest.repair.record import restore
-from trailhound.cluster.client import raw_request
+from trailhound.cluster.raw_documents import RawDocument, raw_documents
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.errors import ClusterBlockedError
 from trailhound.state.objects import names_in_events
@@ -36,16 +35,6 @@ class _Ours(msgspec.Struct):
     event: _Stamp | None = None
 
 
-class _Doc(msgspec.Struct):
-    found: bool = False
-    source: msgspec.Raw = msgspec.field(name="_source", default=msgspec.Raw())
-    error: Any = None
-
-
-class _Docs(msgspec.Struct):
-    docs: list[_Doc]
-
-
 _TEXT = rb'"(?:[^"\\]|\\.)*+"'
 _WHOLE = re.compile(
     rb',"trail":\{"object":%b(?:,"account":%b)?+,"position":\d++,"integrity":"\w++"'
@@ -54,7 +43,6 @@ _WHOLE = re.compile(
 )
 """A `trail` that has no `original`: the record before it was stored whole, nothing moved."""
 
-_replies = msgspec.json.Decoder(_Docs)
 _ours = msgspec.json.Decoder(_Ours)
 
 
@@ -91,17 +79,11 @@ class Conflicts:
         Raises `ClusterBlockedError` where the cluster does not let it be read otherwise.
         """
         targets = [batch.target(item) for item in items]
-        body = msgspec.json.encode(
-            {"docs": [{"_index": index, "_id": identifier} for index, identifier in targets]}
-        )
-        reply = self._retry_policy.run(lambda: raw_request(self._client, "POST", "/_mget", body))
-        docs = _replies.decode(reply).docs
-        if len(docs) != len(items):
-            raise ValueError(f"{len(items)} documents asked for, {len(docs)} in the reply")
+        docs = self._retry_policy.run(lambda: raw_documents(self._client, targets))
         return [_stored(doc, index) for doc, (index, _) in zip(docs, targets, strict=True)]
 
 
-def _stored(doc: _Doc, index: str) -> bytes | Reply | None:
+def _stored(doc: RawDocument, index: str) -> bytes | Reply | None:
     if doc.error is None:
         return bytes(doc.source) if doc.found else None
     fault = doc.error if isinstance(doc.error, dict) else {}

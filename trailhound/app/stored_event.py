@@ -11,7 +11,7 @@ from opensearchpy import OpenSearch
 
 from detections.events.index import EventIndex
 from ingest.repair.record import OUR_NAMES, restore
-from trailhound.cluster.client import raw_request
+from trailhound.cluster.raw_documents import raw_documents
 from trailhound.cluster.templates import Names
 from trailhound.errors import RequestFailedError, UsageError
 from trailhound.settings import Settings
@@ -52,14 +52,6 @@ class StoredEvent:
         )
 
 
-class _Document(msgspec.Struct):
-    source: msgspec.Raw = msgspec.field(name="_source")
-
-
-class _Documents(msgspec.Struct):
-    docs: list[_Document]
-
-
 def stored_event(client: OpenSearch, settings: Settings, wanted: str) -> StoredEvent:
     """The event with this `_id` or eventID; of several with the eventID, the one stored first
     under it. Raises `UsageError` where there is none, `ClusterError`, opensearch-py's errors.
@@ -85,9 +77,12 @@ def stored_event(client: OpenSearch, settings: Settings, wanted: str) -> StoredE
             hint="check the id and --namespace; days that are closed are not searched",
         )
     identifier, index = next((hit for hit in hits if hit[0] == wanted), hits[0])
-    asked = msgspec.json.encode({"docs": [{"_index": index, "_id": identifier}]})
-    text = raw_request(client, "POST", "/_mget", asked)
-    source = bytes(msgspec.json.decode(text, type=_Documents).docs[0].source)
+    (stored,) = raw_documents(client, [(index, identifier)])
+    if not stored.found:  # removed, or its day closed, since it was searched for
+        raise RequestFailedError(
+            f"the event {identifier} can no longer be read from {index}", hint="try again"
+        )
+    source = bytes(stored.source)
     document: dict[str, Any] = json.loads(source)
     try:
         record = restore(source)

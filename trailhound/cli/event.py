@@ -41,7 +41,7 @@ def event(
         say(line)
     out.heading("added by Trailhound")
     for name, value in _leaves(found.added):
-        # What was moved stands in its place in the record.
+        # What was moved is in its place in the record.
         if name != "trail.original":
             out.print(Text(f"{name:<24}", style="dim"), safe(value))
     out.heading("source")
