@@ -1,4 +1,4 @@
-"""What matters now comes first, and one entry stands for the alerts of a rule and principal."""
+"""What matters now comes first, and one entry is for the alerts of a rule and principal."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_top_five_of_all_are_by_severity_and_of_different_rules_first() -> N
     rows = [row(f"busy-{n}", 10, "busy", f"user-{n}") for n in range(9)]
     rows += [row("other", 10, "other"), row("shut", 10, "shut", state="closed"), row("nine", 9)]
     top = top_of_all(folded(sorted(rows, key=rank)))
-    # By falling score whatever their state; of the same score the open ones first.
+    # By falling score, open or closed; of the same score the open ones first.
     assert [each.id for each in top] == ["busy-0", "other", "busy-1", "busy-2", "busy-3"]
     few = top_of_all(folded(sorted(rows[-3:], key=rank)))
     assert [each.id for each in few] == ["other", "shut", "nine"]

@@ -11,6 +11,7 @@ from opensearchpy import OpenSearch
 
 from trailhound.report.collect.attack import BEFORE_THE_TRAIL
 from trailhound.report.collect.query import Index, Tally, moment
+from trailhound.report.collect.stats import OUTSIDE
 from trailhound.report.compliance.evidence import DATA
 from trailhound.report.render.words import count, listed, share, when, without_alerts
 from trailhound.report.value import Coverage, Findings, Gap, Integrity, Scope, Totals
@@ -289,7 +290,6 @@ def _closed_days(closed: ClosedDays) -> Iterator[Gap]:
 
 
 def _recorded(index: Index, seen: Seen) -> Iterator[Gap]:
-    outside = {"term": {"risk_reasons": "external_address"}}
     reply = index.ask(
         {
             "data": {"filter": DATA},
@@ -308,7 +308,7 @@ def _recorded(index: Index, seen: Seen) -> Iterator[Gap]:
                 }
             },
             "outside": {
-                "filter": outside,
+                "filter": OUTSIDE,
                 "aggs": {"placed": {"filter": {"exists": {"field": "geolocation.country"}}}},
             },
             "newest": {"max": {"field": "@timestamp"}},

@@ -7,7 +7,7 @@ event's time. The alerts of one rule about the same principals are one entry wit
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 from trailhound.report.value import AlertRow, CallCount, RankedEntry
@@ -100,13 +100,12 @@ def entry_rank(entry: RankedEntry) -> tuple[Any, ...]:
 
 def top_of_all(entries: Sequence[RankedEntry], most: int = TOP) -> tuple[RankedEntry, ...]:
     """The first by falling severity; of the same severity by rank, and by different rules."""
-    nth: Counter[tuple[int, bool, str]] = Counter()
-    turns = []
-    for place, entry in enumerate(entries):
-        key = (entry.severity, entry.state == CLOSED, entry.rule or entry.id)
-        turns.append((-entry.severity, key[1], nth[key], place))
-        nth[key] += 1
-    return tuple(entries[place] for _, _, _, place in sorted(turns)[:most])
+    keys = [(-each.severity, each.state == CLOSED, each.rule or each.id) for each in entries]
+    turns = sorted(
+        (severity, closed, turn, place)
+        for place, ((severity, closed, _), turn) in enumerate(zip(keys, _turns(keys), strict=True))
+    )
+    return tuple(entries[place] for *_, place in turns[:most])
 
 
 def in_full(ranked: Sequence[AlertRow], most: int = TOP) -> list[AlertRow]:
@@ -114,14 +113,21 @@ def in_full(ranked: Sequence[AlertRow], most: int = TOP) -> list[AlertRow]:
 
     Open ones come first; among those, and among the closed, each rule's first before its second.
     """
-    nth: Counter[tuple[bool, str]] = Counter()
-    turns: list[tuple[bool, int, int]] = []
-    seen: set[Hashable] = set()
-    for place, row in enumerate(ranked):
-        if subject(row) in seen:
-            continue
-        seen.add(subject(row))
-        key = (row.state == CLOSED, row.rule)
-        turns.append((key[0], nth[key], place))
-        nth[key] += 1
-    return [ranked[place] for place in sorted(place for _, _, place in sorted(turns)[:most])]
+    firsts: dict[Hashable, AlertRow] = {}
+    for row in ranked:
+        firsts.setdefault(subject(row), row)
+    rows = list(firsts.values())
+    keys = [(row.state == CLOSED, row.rule) for row in rows]
+    turns = sorted(
+        (closed, turn, place)
+        for place, ((closed, _), turn) in enumerate(zip(keys, _turns(keys), strict=True))
+    )
+    return [rows[place] for place in sorted(place for *_, place in turns[:most])]
+
+
+def _turns(keys: Iterable[Hashable]) -> Iterator[int]:
+    """How many of the same key came before each."""
+    before: Counter[Hashable] = Counter()
+    for key in keys:
+        yield before[key]
+        before[key] += 1

@@ -30,7 +30,7 @@ def graph_of(report: Report) -> str:
     graph, high = report.graph, report.findings.bands[0] if report.findings.bands else None
     drawn = count(graph.events, "event")
     if not report.findings.total:
-        return f"the {count(graph.events, 'event')} of the highest risk"
+        return f"the {drawn} of the highest risk"
     if high is None or not high.total:
         return f"the {drawn} of the findings shown (none is high)"
     of = "the high alert" if high.total == 1 else f"all {high.total:,} high alerts"
