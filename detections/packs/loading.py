@@ -5,8 +5,7 @@ A broken rule, exception or file is a fault with its place and reason; the other
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +25,8 @@ from detections.packs.actions import Actions, Parsed
 from detections.packs.checking import check, said
 from detections.packs.documents import Document, RuleFault, Subject, documents, rule_files
 from detections.packs.exceptions import DEFAULTS, RuleException, exception_id, is_named
+from detections.packs.fault_lines import at_their_lines
+from detections.packs.kept_packs import kept
 from detections.packs.near import did_you_mean
 from detections.packs.overrides import override
 from detections.packs.pack import Pack
@@ -69,40 +70,11 @@ def missing_paths(settings: DetectionSettings) -> list[Path]:
 def load_paths(paths: Iterable[Path], settings: DetectionSettings) -> Pack:
     """The rules at `paths` alone, with the settings' exceptions, placeholders and overrides.
 
-    The last packs are kept: to read and compile the shipped one takes a second, and a daemon that
-    reloads its settings, or a command that needs it twice, gets it again while no file of it and
-    no setting of detections has changed.
+    The same pack again while no file of it and no setting of detections has changed.
     """
     listed = list(paths)
-    loaded = settings.model_dump_json(), *_files([*listed, DEFAULTS, *settings.exceptions])
-    pack = _kept.get(loaded)
-    if pack is None:
-        pack = _Loading(settings).run(listed)
-        if len(_kept) >= _KEPT:
-            _kept.pop(next(iter(_kept)), None)
-        _kept[loaded] = pack
-    return pack
-
-
-_KEPT = 4
-_kept: dict[tuple[object, ...], Pack] = {}
-"""The last packs, by all that each was made of."""
-
-
-def _files(paths: Iterable[Path]) -> Iterator[object]:
-    """What differs once a file at these paths, or which files there are, changes."""
-    for path in paths:
-        yield path
-        for file in rule_files(path.expanduser()):
-            if isinstance(file, RuleFault):
-                yield file
-                continue
-            try:
-                found = file.stat()
-            except OSError:
-                yield object()  # it may be there the next time
-            else:
-                yield file, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    files = [*listed, DEFAULTS, *settings.exceptions]
+    return kept(settings, files, lambda: _Loading(settings).run(listed))
 
 
 class _Loading:
@@ -136,7 +108,9 @@ class _Loading:
         pack = self._finish()
         self._name_unused_placeholders()
         return replace(
-            pack, faults=tuple(self._at_their_lines()), exceptions=tuple(self._exceptions)
+            pack,
+            faults=tuple(at_their_lines(self._faults, self._checked)),
+            exceptions=tuple(self._exceptions),
         )
 
     def _fault(
@@ -158,33 +132,6 @@ class _Loading:
             hint = did_you_mean(name, sorted(self._placeholders.missing), "remove it")
             place = FilePosition(Path("settings"))
             self._faults.append(RuleFault(place, reason, hint, stops=False, what="placeholder"))
-
-    def _at_their_lines(self) -> Iterator[RuleFault]:
-        """The faults, with detailed ones in place of the first error of each rule."""
-        explained: set[int] = set()
-        more: list[RuleFault] = []
-        for document, found in self._checked:
-            here = [each for each in self._faults if each.place == document.place]
-            stopping = [each for each in here if each.stops and each.what != "override"]
-            if not stopping:  # it runs: only mistakes and notes
-                more += [replace(each, stops=False) for each in found]
-                slips = {each.reason for each in found}
-                explained |= {
-                    id(each) for each in here if each.what == "note" and _same(each, slips)
-                }
-                continue
-            causes = [each for each in found if each.stops]
-            slips = {each.reason for each in found}
-            explained |= {id(each) for each in stopping if causes or _same(each, slips)}
-            more += [
-                each if causes else replace(each, stops=_same(stopping[0], {each.reason}))
-                for each in found
-            ]
-        faults = [each for each in self._faults if id(each) not in explained] + more
-        order: dict[Path, int] = {}
-        for each in faults:
-            order.setdefault(each.place.path, len(order))
-        yield from sorted(faults, key=lambda each: (order[each.place.path], each.place.line))
 
     # Reading
 
@@ -436,13 +383,6 @@ class _Placeholders(dict[str, Sequence[str]]):
 
 def _is_shipped(file: Path) -> bool:
     return file.is_relative_to(SHIPPED) or file.is_relative_to(DEFAULTS)
-
-
-def _same(fault: RuleFault, reasons: Iterable[str]) -> bool:
-    """Whether a fault and one of the reasons name the same field."""
-    return any(
-        name in fault.reason for each in reasons for name in re.findall(r"field ('[^']+')", each)
-    )
 
 
 def _foreign(rule: SigmaRule) -> str:
