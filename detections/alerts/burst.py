@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from detections.alerts.text import one_line
 from detections.finding import EVIDENCE, Finding
@@ -57,6 +57,10 @@ class Fact:
     entities: Entities = field(default_factory=dict)
     call: str = ""
     failed: bool | None = None
+
+
+FAILED: Final = {"failure": True, "success": False}
+"""`event.outcome` → whether the call failed."""
 
 
 class Evidence(NamedTuple):
@@ -114,15 +118,22 @@ def moment(when: datetime) -> datetime:
     return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
 
 
+def covered(finding: Finding) -> tuple[datetime, datetime]:
+    """The first and the last moment of a finding."""
+    times = moment(finding.first_seen), moment(finding.last_seen)
+    return min(times), max(times)
+
+
 def burst_of(finding: Finding, facts: Mapping[str, Fact]) -> Burst:
     """A finding as a burst; `facts` by event id, for those that could be read."""
-    first, last = moment(finding.first_seen), moment(finding.last_seen)
+    first, last = covered(finding)
     events = tuple(dict.fromkeys(finding.events))
     count = max(finding.count, len(events))
-    evidence = [_evidence(event, facts.get(event), first) for event in events]
+    otherwise = moment(finding.first_seen)
+    evidence = [_evidence(event, facts.get(event), otherwise) for event in events]
     return Burst(
-        min(first, last),
-        max(first, last),
+        first,
+        last,
         count,
         frozenset(map(digest, events[:COUNTED])),
         _earliest(evidence),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from detections.alerts.burst import Burst, Evidence, pack, unpack
+from detections.alerts.burst import FAILED, Burst, Evidence, pack, unpack
 from detections.alerts.discover import discover_url
 from detections.alerts.event_query import CALLS, EventQuery, Totals
 from detections.alerts.facts import LONGEST_VALUE
@@ -65,8 +65,10 @@ def raised(rule: Rule, group: Group, key: str, now: datetime) -> Document:
     }
 
 
-_RESULTS = {None: "", True: "failure", False: "success"}
-_FAILED = {"failure": True, "success": False}
+_RESULTS: Mapping[bool | None, str] = {
+    None: "",
+    **{failed: outcome for outcome, failed in FAILED.items()},
+}
 
 
 def counting(
@@ -188,7 +190,7 @@ def known(document: Mapping[str, Any], *, full: int | None) -> Known:
         document["count"],
         unpack(document["counted"]["events"]),
         tuple(
-            Evidence(datetime.fromisoformat(time), event, call, _FAILED.get(outcome))
+            Evidence(datetime.fromisoformat(time), event, call, FAILED.get(outcome))
             for time, event, call, outcome in zip(
                 evidence["time"],
                 evidence["event_id"],

@@ -5,6 +5,7 @@ Alerts of a group need no search: the group's directory lists them (`Directory.b
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,11 +33,13 @@ def earlier_alerts(
         for name, reply in zip(part, replies, strict=True):
             counts[name] = int(reply["hits"]["total"]["value"])
     seen: dict[tuple[str, ...], list[str]] = {}
-    for name in names:
-        seen.setdefault(_about(alerts[name]), []).append(alerts[name]["first_seen"])
+    for alert in alerts.values():
+        seen.setdefault(_about(alert), []).append(alert["first_seen"])
+    for times in seen.values():
+        times.sort()
     return {
         name: {
-            "count": counts[name] + sum(each < alert["first_seen"] for each in seen[_about(alert)]),
+            "count": counts[name] + bisect_left(seen[_about(alert)], alert["first_seen"]),
             "relation": "eq",
         }
         for name, alert in alerts.items()
@@ -62,6 +65,5 @@ def _body(alert: Document) -> dict[str, Any]:
     but = [{"exists": {"field": "merged_into"}}]
     return {
         "query": {"bool": {"filter": clauses, "must_not": but}},
-        "size": 0,
         "track_total_hits": True,
     }

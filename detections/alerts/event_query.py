@@ -16,12 +16,13 @@ from opensearchpy import OpenSearch
 
 from detections.compiled import REPAIRED, Compiled, Query
 from detections.correlations.correlation import Correlation
+from detections.events.index import EventIndex
 from detections.events.principal import ARN, HAS_NAME_ALONE, NAME
 from detections.finding import Group
+from detections.packs.kinds import counts_exactly
 from detections.packs.reading import rule_id
 from detections.rule import Rule
 from trailhound.cluster.dialect import Dialect
-from trailhound.cluster.reader import IndexReader
 
 CALLS = 100
 """Calls of an alert, the most frequent."""
@@ -76,7 +77,7 @@ class EventQueries:
             made = self._compiled.get(rule.id)
             if made is None:
                 return None
-            exact = rule.kind == "anomaly"
+            exact = counts_exactly(rule)
             parts.append((made.on(dialect), values))
         exact = exact and all(each.post_filter is None for each, _ in parts)
         several = [{"bool": {"filter": [each.query, *_terms(own)]}} for each, own in parts]
@@ -109,11 +110,9 @@ def _terms(values: Mapping[str, str]) -> list[Query]:
 def totals(client: OpenSearch, index: str, asked: EventQuery) -> Totals:
     """What the daily indices hold for a query. Raises `ClusterError`."""
     failed = {"filter": {"term": {"event.outcome": "failure"}}}
-    reply = IndexReader(client, index, order=[{"@timestamp": "asc"}]).search(
+    reply = EventIndex(client, index).search(
         {
             "query": asked.query,
-            "size": 0,
-            "track_total_hits": True,
             "aggs": {
                 "calls": {
                     "terms": {"field": "eventName", "size": CALLS},

@@ -9,7 +9,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from detections.alerts.burst import Fact, moment
+from detections.alerts.burst import FAILED, Fact, moment
 from detections.alerts.text import one_line
 from detections.events.index import EventIndex
 from detections.finding import Finding
@@ -102,12 +102,8 @@ def _fact(source: Mapping[str, Any]) -> Fact:
 
 def _failed(source: Mapping[str, Any]) -> bool | None:
     """Whether the call failed; None for an event that does not say."""
-    match _at(source, "event.outcome"):
-        case "success":
-            return False
-        case "failure":
-            return True
-    return True if source.get("errorCode") else None
+    failed = FAILED.get(str(_at(source, "event.outcome")))
+    return True if failed is None and source.get("errorCode") else failed
 
 
 def _at(source: Mapping[str, Any], path: str) -> Any:

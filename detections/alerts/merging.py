@@ -48,9 +48,6 @@ class Entry:
     last: datetime
     into: str = ""
 
-    def near(self, burst: Burst, nearness: Nearness) -> bool:
-        return nearness.near(self.first, self.last, burst.first, burst.last)
-
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -190,12 +187,8 @@ class AlertMerger:
             if entry.into or (known is not None and known.frozen) != frozen:
                 continue
             # A frozen one covers only what it has counted, not what its entry says.
-            near = (
-                Entry(known.burst.first, known.burst.last).near(burst, self.nearness)
-                if frozen and known is not None
-                else entry.near(burst, self.nearness)
-            )
-            if near:
+            covers = known.burst if frozen and known is not None else entry
+            if self.nearness.near(covers.first, covers.last, burst.first, burst.last):
                 found.append((entry.first, name))
         return [name for _, name in sorted(found)]
 
@@ -247,14 +240,14 @@ def _already_counted(known: Burst, burst: Burst) -> bool:
     return same and burst.known <= known.known
 
 
-def intervals(bursts: Iterable[Burst], gap: timedelta) -> list[tuple[datetime, datetime]]:
-    """The time that bursts cover, as disjoint intervals."""
+def intervals(covered: Iterable[Burst | Entry], gap: timedelta) -> list[tuple[datetime, datetime]]:
+    """The time that bursts or entries cover, as disjoint intervals."""
     made: list[tuple[datetime, datetime]] = []
-    for burst in sorted(bursts, key=lambda each: each.first):
-        if made and burst.first <= made[-1][1] + gap:
-            made[-1] = made[-1][0], max(made[-1][1], burst.last)
+    for each in sorted(covered, key=lambda each: each.first):
+        if made and each.first <= made[-1][1] + gap:
+            made[-1] = made[-1][0], max(made[-1][1], each.last)
         else:
-            made.append((burst.first, burst.last))
+            made.append((each.first, each.last))
     return made
 
 

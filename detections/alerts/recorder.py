@@ -14,13 +14,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
 from opensearchpy import OpenSearch
 
-from detections.alerts.burst import FULL, Burst, Fact, burst_of
+from detections.alerts.burst import FULL, Burst, Fact, burst_of, covered
 from detections.alerts.document import Document, changed_state, counting, known, levelled, raised
 from detections.alerts.earlier import earlier_alerts
 from detections.alerts.event_query import EventQueries, EventQuery, Totals, totals
@@ -30,8 +30,7 @@ from detections.alerts.nearness import Nearness
 from detections.alerts.paging import every
 from detections.alerts.summary import summary
 from detections.finding import Finding, Group
-from detections.kinds.anomaly import Anomaly
-from detections.packs.kinds import SINGLES
+from detections.packs.kinds import SINGLES, window_of
 from detections.rule import Rule
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.templates import Names
@@ -224,7 +223,7 @@ class Recorder:
         """A document at its level and with its sentence, given how often it was seen before."""
         made = levelled(document, self._rules[document["rule"]["id"]], now) | {"before": before}
         if not self.catch_up and made.get("raised_from") and not document.get("raised_from"):
-            made.pop("catch_up", None)  # what rose is sent by itself, whatever digest had it
+            made.pop("catch_up", None)  # what rose is sent by itself, though a digest had it
         return made | {"summary": summary(made)}
 
     def _closing(self, plan: _Plan, name: str, now: datetime) -> Write | None:
@@ -286,7 +285,7 @@ class _Plan:
         reach = nearness.reach
         self.plain = batch.rule.kind in SINGLES
         self.stored: dict[str, Stored] = {}
-        spans = intervals([burst_of(finding, facts) for finding in batch.findings], reach)
+        spans = intervals([Entry(*covered(finding)) for finding in batch.findings], reach)
         if directory.forgotten is not None and spans[0][0] - reach <= directory.forgotten:
             since, until = spans[0][0] - reach, min(spans[-1][1] + reach, directory.forgotten)
             for name, entry in forgotten(client, index, batch.key, since, until):
@@ -348,14 +347,6 @@ class _Plan:
 
     def _written(self) -> AlertGroup:
         return self.merger.directory.write(self.batch.key, self.batch.rule.id)
-
-
-def window_of(rule: Rule) -> timedelta:
-    """The windows that a rule judges one by one; none of other rules."""
-    definition = rule.definition
-    if isinstance(definition, Anomaly):
-        return timedelta(milliseconds=definition.window)
-    return timedelta(0)
 
 
 def forgotten(

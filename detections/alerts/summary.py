@@ -34,11 +34,10 @@ def what(alert: Mapping[str, Any]) -> str:
     """The calls: `StopLogging ×2, DeleteTrail`, or how many events where they are not known."""
     calls = alert.get("calls") or ()
     if not calls:
-        count = alert["count"]
-        return f"{_at_least(alert)}{count:,} event{'' if count == 1 else 's'}"
+        return at_least(alert.get("count_relation")) + _number(alert["count"], "event")
     named = [_times(call) for call in calls[:NAMED]]
     left = len(calls) - len(named)
-    more = f" and {left} other call{'' if left == 1 else 's'}" if left else ""
+    more = f" and {_number(left, 'other call')}" if left else ""
     return ", ".join(named) + more
 
 
@@ -85,9 +84,13 @@ def _before(alert: Mapping[str, Any]) -> str:
     count = before["count"]
     if not count:
         return "for the first time"
-    least = "at least " if before.get("relation") == "gte" else ""
-    return f"{least}{count:,} time{'' if count == 1 else 's'} before"
+    return f"{at_least(before.get('relation'))}{_number(count, 'time')} before"
 
 
-def _at_least(alert: Mapping[str, Any]) -> str:
-    return "at least " if alert.get("count_relation") == "gte" else ""
+def at_least(relation: str | None) -> str:
+    """What comes before a number that is a lower bound, as `count_relation` says."""
+    return "at least " if relation == "gte" else ""
+
+
+def _number(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from itertools import groupby, islice
 from typing import Any
 
@@ -299,4 +300,6 @@ KIND = OwnKind(
         *("weeks", "training_weeks", "services"),
     ),
     findings,
+    counts_exactly=True,
+    window=lambda anomaly: timedelta(milliseconds=anomaly.window),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from detections.compiled import Compiled
@@ -18,13 +19,22 @@ Findings = Callable[[EventIndex, str, Any, Compiled, Span], Iterator[Finding]]
 """(index, rule id, definition, query of the events it looks at, span) → every finding."""
 
 
+def _no_window(_definition: Any) -> timedelta:
+    return timedelta(0)
+
+
 @dataclass(frozen=True, slots=True)
 class OwnKind:
     """`name` is also the key under `trailhound:` in a rule; `options` are the keys below that.
-    `single`: each finding is about one event."""
+    `single`: each finding is about one event. `counts_exactly`: a finding's events are all those
+    that the rule's query finds of its group and time. `window`: of a definition, the windows that
+    it judges one by one, whose alerts are one if they follow each other; zero for none.
+    """
 
     name: Kind
     parse: Parser
     options: tuple[str, ...]
     findings: Findings
     single: bool = False
+    counts_exactly: bool = False
+    window: Callable[[Any], timedelta] = _no_window

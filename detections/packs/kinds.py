@@ -6,11 +6,12 @@ To add a kind: a module in `detections/kinds/` with a `KIND`, and its name here.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from types import MappingProxyType
 
 from detections.kinds import baselines, new_terms, travel
 from detections.kinds.kind import OwnKind, Parser
-from detections.rule import Kind
+from detections.rule import Kind, Rule
 
 OWN_KINDS: Mapping[Kind, OwnKind] = MappingProxyType(
     {each.name: each for each in (new_terms.KIND, baselines.KIND, travel.KIND)}
@@ -34,3 +35,15 @@ SINGLES: frozenset[Kind] = frozenset(
     {"sigma", *(name for name, each in OWN_KINDS.items() if each.single)}
 )
 """Kinds whose findings are one event each."""
+
+
+def window_of(rule: Rule) -> timedelta:
+    """The windows that a rule judges one by one (`OwnKind.window`); zero for other rules."""
+    own = OWN_KINDS.get(rule.kind)
+    return own.window(rule.definition) if own else timedelta(0)
+
+
+def counts_exactly(rule: Rule) -> bool:
+    """Whether a plain rule's findings are all that its query finds (`OwnKind.counts_exactly`)."""
+    own = OWN_KINDS.get(rule.kind)
+    return own is not None and own.counts_exactly

@@ -13,6 +13,7 @@ from opensearchpy.exceptions import OpenSearchException
 from rich.text import Text
 
 from detections.alerts.store import AlertQuery, AlertStore, unknown
+from detections.alerts.summary import at_least
 from detections.rule import Level
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
@@ -255,8 +256,7 @@ def _before(alert: dict[str, Any]) -> str:
     if before is None:
         return ""
     last = f", last until {before['last']}" if "last" in before else ""
-    least = "at least " if before.get("relation") == "gte" else ""
-    return f"{least}{plural(before['count'], 'alert')}{last}"
+    return f"{at_least(before.get('relation'))}{plural(before['count'], 'alert')}{last}"
 
 
 def _events(alert: dict[str, Any]) -> list[tuple[str, object]]:
@@ -280,15 +280,14 @@ def _title(alert: dict[str, Any]) -> str:
 
 
 def _lines(alert: dict[str, Any]) -> list[tuple[str, object]]:
-    entity = alert["entity"]
-    relation = "at least " if alert["count_relation"] == "gte" else ""
+    entity, least = alert["entity"], at_least(alert["count_relation"])
     lines: list[tuple[str, object]] = [
         ("id", alert["id"]),
         ("reason", alert["reason"]),
         ("state", f"{alert['state']}, by {alert['state_by']} at {alert['state_at']}"),
         (
             "seen",
-            f"{relation}{alert['count']:,} from {alert['first_seen']} to {alert['last_seen']}",
+            f"{least}{alert['count']:,} from {alert['first_seen']} to {alert['last_seen']}",
         ),
         ("ATT&CK", " ".join([*alert["attack"]["tactic"], *alert["attack"]["technique"]])),
         *(("group", each) for each in alert["group"]),
