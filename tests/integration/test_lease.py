@@ -21,7 +21,7 @@ from trailhound.cluster.client import connect
 from trailhound.cluster.retention import enforce
 from trailhound.settings import RetentionSettings, Settings
 from trailhound.state.jobs import Jobs
-from trailhound.state.leases import Lease
+from trailhound.state.leases import Lease, LeaseState
 
 SECONDS = 1.5
 
@@ -85,7 +85,7 @@ def test_one_of_three_holds_it_and_another_follows(settings: Settings) -> None:
 
 @pytest.mark.usefixtures("client")
 def test_a_holder_that_is_cut_off_counts_itself_out_before_another_begins(
-    settings: Settings,
+    settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     cut = threading.Event()
 
@@ -110,6 +110,27 @@ def test_a_holder_that_is_cut_off_counts_itself_out_before_another_begins(
             assert not first.held
         assert most == [1]
         assert second.term > first.term
+    (said,) = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert said.startswith("lost the lease x: it was not renewed in time: ")
+    assert said.endswith("; another daemon takes over what it is for")
+
+
+@pytest.mark.usefixtures("client")
+def test_a_holder_says_that_another_process_took_it(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = lease(settings, "first")
+    first.start()
+    try:
+        until(lambda: first.held, "the first to hold it")
+        taken = LeaseState(name="x", owner="second", term=first.term + 1)
+        ledger = templates.Names(settings.prefix).ledger
+        connect(settings).index(index=ledger, id=taken.identifier, body=taken.document())
+        until(lambda: not first.held, "the first to notice it")
+        until(lambda: "lost the lease x" in caplog.text, "a warning")
+    finally:
+        first.stop()
+    assert "lost the lease x: second holds it; another daemon takes over" in caplog.text
 
 
 def scheduler(settings: Settings, owner: str, jobs: list[Job]) -> Scheduler:

@@ -99,13 +99,32 @@ class Lease:
 
     def _keep(self) -> None:
         while not self._ended.is_set():
+            holding, term, reason = bool(self._until), self._term, ""
             try:
                 self._turn()
             except ConflictError:
-                self._until = 0.0  # another process was faster
+                self._until = 0.0
+                reason = "another process was faster"
             except OpenSearchException as error:
                 LOG.debug("the lease %s: %s", self._name, error)
+                reason = f"it was not renewed in time: {error}"
+            if holding and (not self.held or self._term != term):
+                self._tell_loss(reason)
             self._ended.wait(self._seconds / 6)
+
+    def _tell_loss(self, reason: str) -> None:
+        """Once for each loss, also where it was free and this process has it again."""
+        owner = self._seen.owner if self._seen is not None else ""
+        taken = bool(owner) and owner != self._owner
+        then = "it is held again" if self.held else "another daemon takes over what it is for"
+        if not self.held:
+            self._until = 0.0
+        LOG.warning(
+            "lost the lease %s: %s; %s",
+            self._name,
+            f"{owner} holds it" if taken else reason or "it was not renewed in time",
+            then,
+        )
 
     def _turn(self) -> None:
         """Renew it if held; acquire it if it is free, or was not renewed for too long."""
