@@ -17,8 +17,9 @@ from detections.alerts.summary import at_least
 from detections.rule import Level
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.listing import LEVEL_COLOURS, Column, Kind, Listing, Output, form_of, note
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cli.screen import emit, out, plural, safe, say, table, warn
+from trailhound.cli.screen import emit, out, plural, safe, say, warn
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import ClusterError, UsageError
@@ -27,7 +28,6 @@ app = typer.Typer(no_args_is_help=True, help="Alerts: list, read, acknowledge, c
 
 _EVENTS = 10
 """Events of an alert that are shown; `--json` has all that it names."""
-_COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow"}
 
 Ids = Annotated[list[str], typer.Argument(metavar="ID…", help="From `trailhound alerts list`.")]
 By = Annotated[
@@ -37,6 +37,26 @@ By = Annotated[
 Note = Annotated[
     str, typer.Option("--note", metavar="TEXT", help="The reason; stored with the alert.")
 ]
+
+
+LISTING = Listing[dict[str, Any]](
+    "alerts",
+    (
+        Column("level", lambda each: each["level"], "level", Kind.LEVEL),
+        Column("last_seen", lambda each: each["last_seen"], "when", Kind.TIME),
+        Column("state", lambda each: each["state"], "state", priority=1),
+        Column("rule", lambda each: each["rule"]["name"], "rule", whole=True),
+        Column("principal", lambda each: _entity(each, "principal"), "who"),
+        Column("address", lambda each: _entity(each, "address"), "from", priority=2),
+        Column("account", lambda each: _entity(each, "account"), "account", priority=4),
+        Column("calls", lambda each: _named_calls(each), "calls", priority=3),
+        Column("count", lambda each: each["count"], "count", Kind.NUMBER),
+        Column("id", lambda each: each["id"], "id", Kind.ID),
+    ),
+    dict,
+    empty="no alerts",
+)
+"""`trailhound alerts list`. What alerts of the last release lack is empty."""
 
 
 class State(StrEnum):
@@ -76,12 +96,14 @@ def list_alerts(
     url: Url = None,
     namespace: Namespace = None,
     config: Config = None,
+    output: Output = None,
     json: Json = False,
 ) -> None:
     """The latest alerts first.
 
     Example: `trailhound alerts list --level high --since 2025-03-01`
     """
+    form = form_of(output, json)
     settings = settings_from(config, url, namespace)
     states = tuple(state or (State.OPEN, State.ACKNOWLEDGED))
     wanted = AlertQuery(
@@ -94,13 +116,12 @@ def list_alerts(
     with cluster_errors(settings.hosts[0]):
         found = AlertStore(connect(settings), settings).find(wanted, limit + 1)
     more, found = len(found) > limit, found[:limit]
-    if json:
-        emit({"alerts": found, "more": more})
-        return
-    columns = ["id", "level", "state", "last seen", "#count", "rule", "who", "from"]
-    out.print(table(columns, map(_row, found)))
+    LISTING.show(found, form, beside={"more": more})
     if more:
-        say(f"there are more than {plural(limit, 'alert')}: raise --limit, or narrow the selection")
+        note(
+            f"there are more than {plural(limit, 'alert')}: raise --limit, or narrow the selection",
+            form,
+        )
 
 
 @app.command()
@@ -122,7 +143,7 @@ def show(
         emit(alert)
         return
     level = alert["level"] + (" (attempt)" if alert.get("attempt") else "")
-    out.print(Text(level, style=_COLOURS.get(alert["level"], "")), safe(_title(alert)))
+    out.print(Text(level, style=LEVEL_COLOURS.get(alert["level"], "")), safe(_title(alert)))
     say(alert["summary"])
     for name, value in _lines(alert):
         if value:
@@ -225,25 +246,12 @@ def _change(
         raise typer.Exit(ExitCode.INCOMPLETE)
 
 
-def _row(alert: dict[str, Any]) -> tuple[object, ...]:
-    entity = alert["entity"]
-    return (
-        alert["id"],
-        alert["level"],
-        alert["state"],
-        alert["last_seen"][:19].replace("T", " "),
-        alert["count"],
-        alert["rule"]["name"],
-        _some(entity.get("principal", ())),
-        _some(entity.get("address", ())),
-    )
+def _entity(alert: dict[str, Any], kind: str) -> list[str]:
+    return list(alert["entity"].get(kind, ()))
 
 
-def _some(values: Any) -> str:
-    """The first of several, and how many more."""
-    several = list(values)
-    more = f" +{len(several) - 1}" if len(several) > 1 else ""
-    return f"{several[0]}{more}" if several else ""
+def _named_calls(alert: dict[str, Any]) -> list[str]:
+    return [call["name"] for call in alert.get("calls", ())]
 
 
 def _call(call: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from detections.notify.channel_status import ChannelStatus
 from ingest.documents.day_limit import TOO_MANY_NEW_DAYS
 from trailhound.app.health import Reason
+from trailhound.cli.dates import span
 from trailhound.cli.screen import out, plural, safe, say, table
 from trailhound.cluster.waiting import BLOCKED_CODES
 from trailhound.state.catch_up import CatchUp
@@ -38,10 +39,10 @@ def show_daemons(daemons: list[dict[str, Any]]) -> None:
     lags = [each for each in daemons if each.get("event_lag_seconds") is not None]
     if lags:
         newest = max(lags, key=lambda each: str(each["heartbeat"]))
-        line = f"lag      newest event {_span(newest['event_lag_seconds'])} ago"
+        line = f"lag      newest event {span(newest['event_lag_seconds'])} ago"
         measured = [each["searchable_seconds"] for each in daemons if each["searchable_seconds"]]
         if measured:
-            line += f", {_span(max(measured))} from delivery to searchable"
+            line += f", {span(max(measured))} from delivery to searchable"
         out.print(safe(line))
     rows = list(_sources(daemons))
     if rows:
@@ -187,16 +188,4 @@ def _ago(moment: str | None) -> str:
     """
     if not moment:
         return "never"
-    return _span((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())
-
-
-def _span(seconds: float) -> str:
-    """
-    >>> _span(7300.5)
-    '2 h'
-    """
-    seconds = int(seconds)
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds // size} {unit}"
-    return f"{max(0, seconds)} s"
+    return span((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())

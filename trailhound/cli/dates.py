@@ -71,3 +71,29 @@ def end_of(until: datetime) -> datetime:
 def _shown(moment: datetime) -> str:
     whole_day = moment == moment.replace(hour=0, minute=0, second=0, microsecond=0)
     return moment.strftime(_DAY if whole_day else "%Y-%m-%dT%H:%M:%SZ")
+
+
+def ago(moment: datetime | str) -> str:
+    """How long before now, in its largest unit. Text that is no instant stays as it is.
+
+    >>> ago(datetime.now(UTC) - timedelta(hours=3, minutes=20))
+    '3 h ago'
+    """
+    if isinstance(moment, datetime):
+        return f"{span((datetime.now(UTC) - moment).total_seconds())} ago"
+    try:
+        return ago(datetime.fromisoformat(moment).replace(tzinfo=UTC))
+    except ValueError:
+        return moment
+
+
+def span(seconds: float) -> str:
+    """
+    >>> span(7300.5)
+    '2 h'
+    """
+    seconds = int(seconds)
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{max(0, seconds)} s"

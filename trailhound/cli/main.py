@@ -90,12 +90,20 @@ def main(given: Sequence[str]) -> int:
             ended_by = as_error(error)
             code = exit_code(ended_by)
             _show(ended_by)
-            if "--json" in arguments:
+            if _for_programs(arguments):
                 emit({"error": _as_object(ended_by) | {"exit_code": int(code)}})
     ended = code if isinstance(code, int) else ExitCode.SUCCESS
     if stopped() and ended in (ExitCode.SUCCESS, ExitCode.INCOMPLETE):
         return ExitCode.INTERRUPTED
     return ended
+
+
+def _for_programs(arguments: Sequence[str]) -> bool:
+    """Whether JSON was asked for on stdout: `--json`, `--output json` or `--output ndjson`."""
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    given = {value for flag, value in pairs if flag == "--output"}
+    given |= {each.partition("=")[2] for each in arguments if each.startswith("--output=")}
+    return "--json" in arguments or bool(given & {"json", "ndjson"})
 
 
 def as_error(error: Exception | KeyboardInterrupt) -> BaseException:

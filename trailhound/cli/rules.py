@@ -25,9 +25,10 @@ from detections.usage import kept_apart
 from trailhound.app.settings_check import check_filter
 from trailhound.cli import rule_runs
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, note
 from trailhound.cli.options import Config, Json, settings_from
 from trailhound.cli.rule_runs import Rules
-from trailhound.cli.screen import emit, out, plural, safe, say, table, warn, write
+from trailhound.cli.screen import emit, out, plural, safe, say, warn, write
 from trailhound.errors import SettingsError
 
 app = typer.Typer(
@@ -39,6 +40,21 @@ app.command("test")(rule_runs.run_tests)
 app.command()(rule_runs.fields)
 app.command()(rule_runs.coverage)
 app.command()(rule_runs.export)
+LISTING = Listing[dict[str, Any]](
+    "rules",
+    (
+        Column("level", lambda each: each["level"], "level", Kind.LEVEL),
+        Column("kind", lambda each: each["kind"], "kind", priority=2),
+        Column("title", lambda each: each["title"], "title", whole=True),
+        Column("state", lambda each: each["state"], "state", priority=1),
+        Column("tactics", lambda each: each["tactics"], "tactics", priority=3),
+        Column("techniques", lambda each: each["techniques"], "techniques", priority=4),
+        Column("place", lambda each: each["place"], "file", priority=5),
+        Column("id", lambda each: each["id"], "id", Kind.ID),
+    ),
+    dict,
+    empty="no rules",
+)
 RuleName = Annotated[
     str, typer.Argument(metavar="RULE", help="The rule's id or title, or the beginning of either.")
 ]
@@ -51,30 +67,29 @@ def list_rules(
         str | None, typer.Option("--level", help=f"Only these: {', '.join(LEVELS)}.")
     ] = None,
     config: Config = None,
+    output: Output = None,
     json: Json = False,
 ) -> None:
     """List the active rules, the most severe first, the exceptions, and any faults in them.
 
     Example: `trailhound rules list --level critical`
     """
+    form = form_of(output, json)
     pack = load(settings_from(config).detections, rules or [])
     rows = [each for each in listed(pack) if level in (None, each["level"])]
-    if json:
-        emit(
-            {
-                "rules": rows,
-                "exceptions": listed_exceptions(pack),
-                "faults": [_fault(each) for each in pack.faults],
-            }
-        )
+    exceptions = listed_exceptions(pack)
+    LISTING.show(
+        rows,
+        form,
+        beside={"exceptions": exceptions, "faults": [_fault(each) for each in pack.faults]},
+    )
+    if form is Form.JSON:
         return
-    columns = ("level", "kind", "title", "id", "state")
-    out.print(table(columns, [[row[name] for name in columns] for row in rows]))
-    for exception in listed_exceptions(pack) if level is None else ():
-        say(_exception(exception))
+    for exception in exceptions if level is None else ():
+        note(_exception(exception), form)
     for each in problem_lines(pack):
         warn(each)
-    say(f"{plural(len(pack.rules), 'rule')}, {len(pack.disabled)} disabled")
+    note(f"{plural(len(pack.rules), 'rule')}, {len(pack.disabled)} disabled", form)
 
 
 @app.command()
@@ -150,8 +165,8 @@ def explain(rule: RuleName, rules: Rules = None, config: Config = None) -> None:
     """
     pack = load(settings_from(config).detections, rules or [])
     query, notes = explained(pack, pack.rule(rule))
-    for note in notes:
-        warn(note)
+    for each in notes:
+        warn(each)
     write(jsonlib.dumps(query, indent=2, ensure_ascii=False) + "\n")
 
 

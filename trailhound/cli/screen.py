@@ -93,7 +93,17 @@ def _width() -> int:
 out = Screen(highlight=False, soft_wrap=True, width=_width())
 err = Screen(stderr=True, highlight=False, soft_wrap=True)
 
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {
+    # Line ends of Unicode, and what reverses or hides the text after it.
+    code: f"\\u{code:04x}"
+    for code in (
+        0x061C,
+        *range(0x200B, 0x2010),
+        *range(0x2028, 0x202F),
+        *range(0x2060, 0x206A),
+        0xFEFF,
+    )
+}
 
 
 def safe(text: object) -> Text:

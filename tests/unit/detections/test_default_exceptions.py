@@ -83,5 +83,5 @@ def test_rules_list_names_them() -> None:
         "Calls of AWS services": "off",
         "Console sessions of Identity Center": "on",
     }
-    shown = CliRunner().invoke(app, ["rules", "list"]).stdout
+    shown = CliRunner().invoke(app, ["rules", "list"]).output
     assert "exception on: Calls of AWS services (shipped, " in shown

@@ -1,0 +1,158 @@
+"""Listings: columns by width, one line a row in a pipe, safe CSV, and their page."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from trailhound.cli import alerts, rules
+from trailhound.cli.listing import Column, Form, Kind, Listing, drawn_table, form_of, layout
+from trailhound.cli.main import app, main
+from trailhound.errors import UsageError
+
+ROOT = Path(__file__).parents[3]
+LISTINGS = {"alerts list": alerts.LISTING, "rules list": rules.LISTING}
+SCHEMA = json.loads((ROOT / "docs/listings.schema.json").read_text("utf-8"))
+
+TITLE = "An instance’s credentials are used from a network that is not Amazon’s"
+HOSTILE = '=HYPERLINK("http://x")\x1b[2J\r\n\t[red]\u202eexe.nozama'
+
+
+def alert(number: int, **values: Any) -> dict[str, Any]:
+    return {
+        "id": f"{number:08x}5f1c0a0123456789",
+        "level": "critical",
+        "state": "acknowledged",
+        "last_seen": (datetime.now(UTC) - timedelta(hours=3)).isoformat(),
+        "rule": {"name": TITLE},
+        "entity": {
+            "principal": ["AWSReservedSSO_AdministratorAccess_0123/ada@example.com", "other"],
+            "address": ["203.0.113.255"],
+            "account": ["111122223333"],
+        },
+        "calls": [{"name": "GetSecretValue", "count": 2, "failed": 0}],
+        "count": 1_234_567,
+        **values,
+    }
+
+
+ROWS = [alert(number) for number in range(3)]
+
+
+def drawn(rows: list[dict[str, Any]], width: int, listing: Listing[Any] = alerts.LISTING) -> str:
+    console = Console(width=width, file=io.StringIO(), highlight=False)
+    console.print(drawn_table(layout(listing.columns, rows, width), rows, header=True))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_at_80_columns_an_alert_has_its_level_time_rule_principal_count_and_short_id() -> None:
+    head, *lines = drawn(ROWS, 80).splitlines()
+    assert head.split() == ["level", "when", "rule", "who", "count", "id"]
+    assert max(map(len, lines)) <= 80
+    place = slice(head.index("rule"), head.index("who"))
+    title = " ".join(line[place].strip() for line in lines[: len(lines) // 3])
+    assert title == TITLE
+    for text in ("critical", "3 h ago", "1,234,567", "…", "00000000"):
+        assert text in lines[0]
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 160, 400])
+def test_a_wider_terminal_has_more_columns_and_no_line_is_wider(width: int) -> None:
+    head, *lines = drawn(ROWS, width).splitlines()
+    assert all(len(line) <= width for line in [head, *lines])
+    assert ("state" in head, "calls" in head) == (width >= 160, width >= 400)
+    if width == 400:  # everything has room: nothing is cut or folded
+        assert len(lines) == 3
+        assert ROWS[0]["id"] in lines[0]
+        assert "ada@example.com +1" in lines[0]
+
+
+def test_the_title_is_whole_at_any_width() -> None:
+    text = drawn([alert(1, entity={}, calls=[])], 80)
+    assert all(word in text.split() for word in TITLE.split())
+
+
+def test_wide_characters_keep_the_columns_in_line() -> None:
+    rows = [
+        alert(1, entity={"principal": ["管理者" * 20]}),
+        alert(2, entity={"principal": ["ada"]}),
+    ]
+    console = Console(width=80)
+    widths = {console.measure(line).maximum for line in drawn(rows, 80).splitlines()}
+    assert max(widths) <= 80
+
+
+def test_in_a_pipe_a_row_is_one_line_with_every_value_whole() -> None:
+    row = alert(1, rule={"name": HOSTILE})
+    head, line = "".join(alerts.LISTING.tab_lines([row])).splitlines()
+    values = dict(zip(head.split("\t"), line.split("\t"), strict=True))
+    assert values["rule"] == ('=HYPERLINK("http://x")\\x1b[2J\\x0d\\x0a\\x09[red]\\u202eexe.nozama')
+    assert values["principal"].endswith("ada@example.com, other")
+    assert (values["count"], values["id"]) == ("1234567", row["id"])
+
+
+def test_no_text_in_csv_is_a_formula() -> None:
+    texts = [HOSTILE, "+1", "-1", "@SUM(A1)", "＝1+1", "  =1", "\t=1", 'a,"b"\n=c', "plain", ""]
+    listing = Listing[str](
+        "texts",
+        (Column("text", lambda each: each), Column("size", len, kind=Kind.NUMBER)),
+        lambda each: {"text": each},
+    )
+    written = "".join(listing.csv_lines(texts))
+    head, *rows = csv.reader(io.StringIO(written))
+    assert head == ["text", "size"]
+    assert [int(size) for _, size in rows] == list(map(len, texts))
+    assert len(written.splitlines()) == len(texts) + 1
+    for text, _ in rows:
+        assert text.lstrip()[:1] not in {"=", "+", "-", "@", "＝"}
+    assert "plain" in (text for text, _ in rows)
+
+
+def test_json_is_one_object_and_ndjson_one_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    alerts.LISTING.show(ROWS, Form.JSON, beside={"more": False})
+    assert json.loads(capsys.readouterr().out) == {"alerts": ROWS, "more": False}
+    alerts.LISTING.show(iter(ROWS), Form.NDJSON)
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == ROWS
+
+
+def test_json_is_short_for_its_form_and_contradicts_the_others() -> None:
+    assert form_of(None, json=False) is Form.TABLE
+    assert form_of(Form.JSON, json=True) is form_of(None, json=True) is Form.JSON
+    with pytest.raises(UsageError):
+        form_of(Form.CSV, json=True)
+
+
+@pytest.mark.parametrize("form", [["--output", "json"], ["--output=ndjson"], ["--json"]])
+def test_an_error_is_an_object_in_every_form_for_programs(
+    form: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["rules", "list", "--rules", "/nowhere", *form]) == 2
+    assert json.loads(capsys.readouterr().out)["error"]["exit_code"] == 2
+
+
+def test_rules_are_as_the_schema_says() -> None:
+    done = CliRunner().invoke(app, ["rules", "list", "--output", "json"])
+    of_rules = {**SCHEMA, "$ref": "#/$defs/rules list"}
+    jsonschema.validate(json.loads(done.stdout), of_rules)
+
+
+@pytest.mark.parametrize("command", LISTINGS)
+def test_the_page_has_every_column(command: str) -> None:
+    text = (ROOT / "docs/json.md").read_text("utf-8").split(f"### `trailhound {command}`")[1]
+    rows = re.findall(r"^\| `(\w+)` \| ([\w ]+) \|", text.split("###")[0], re.MULTILINE)
+    assert rows == [
+        (column.name, "if there is room" if column.priority else "always")
+        for column in LISTINGS[command].columns
+    ]
+    assert command in SCHEMA["$defs"]
