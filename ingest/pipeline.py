@@ -25,17 +25,11 @@ from ingest.documents.day_limit import DayLimit
 from ingest.documents.record_filter import RecordFilter
 from ingest.ledger import Ledger
 from ingest.object_progress import ObjectProgress
+from ingest.object_reader import ObjectReader, read_limits
 from ingest.objects import Selection
-from ingest.reading import ReadLimits, TrailReader
 from trailhound.cluster import templates
 from trailhound.cluster.retry_policy import RetryPolicy, Stopped
-from trailhound.errors import (
-    NotATrailFileError,
-    NotCloudTrailError,
-    SourceError,
-    TrailFileError,
-    TrailhoundError,
-)
+from trailhound.errors import SourceError, TrailhoundError
 from trailhound.settings import Settings
 
 
@@ -74,10 +68,6 @@ class Pipeline:
             self.sender, conflicts, self.days, self.deadletters, retry_policy, self._stored
         )
         self._selection = selection
-        self._limits = ReadLimits(
-            max_uncompressed=settings.ingest.max_uncompressed_bytes,
-            slice_whole=settings.ingest.slice_whole_bytes,
-        )
         self.enrich_with(enricher, settings)
         self._writer: BulkWriter | None = None
 
@@ -94,7 +84,7 @@ class Pipeline:
             unsearched=settings.index.unsearched,
             object_names=settings.index.object_names,
         )
-        self._rules = wanted, assembler
+        self._reader = ObjectReader(wanted, assembler, read_limits(settings.ingest))
         self.ledger.wanted = wanted.criteria
 
     def start(self) -> None:
@@ -116,48 +106,13 @@ class Pipeline:
 
         Of one that could not be fetched, or holds no CloudTrail records, record why.
         """
-        if isinstance(stream, NotCloudTrailError):
-            run.skip(stream.kind)
-            return
-        if isinstance(stream, SourceError):
-            run.finish_reading(stream.with_hint)
-            return
-        wanted, assembler = self._rules  # once: a reload is for the objects after this one
-        run.criteria, run.choice = wanted.criteria, wanted.of(run.item)
-        keep = run.choice.accepts if run.choice is not None else None
-        with stream:
-            reader = TrailReader(stream, self._limits, name=run.item.uri)
-            fault = ""
-            try:
-                for chunk in reader.chunks():
-                    if run.aborted:
-                        break
-                    run.bytes = reader.bytes_in
-                    run.read(len(chunk.records) + len(chunk.faults))
-                    for made in assembler.assemble(chunk, run, keep):
-                        if made.filtered:
-                            run.record("filtered", made.filtered)
-                        if made.duplicates:
-                            run.record("duplicates", made.duplicates)
-                        if made.dead:
-                            self.deadletters.put(made.dead)
-                        if made.batch.heads:
-                            self.writer.add(made.batch)
-                        if made.repaired.heads:
-                            self.writer.submit(made.repaired)
-            except NotATrailFileError as error:
-                if error.kind and run.place is None and not run.counts.read:
-                    run.skip(error.kind)
-                    return
-                fault = error.message
-            except SourceError as error:
-                fault = error.with_hint
-            except TrailFileError as error:
-                fault = error.message
-            except OSError as error:
-                fault = f"reading stopped: {error}"
-            run.bytes = reader.bytes_in
-            run.finish_reading(fault)
+        for made in self._reader.read(stream, run):  # a reload is for the objects after this one
+            if made.dead:
+                self.deadletters.put(made.dead)
+            if made.batch.heads:
+                self.writer.add(made.batch)
+            if made.repaired.heads:
+                self.writer.submit(made.repaired)
 
     def finish(self) -> None:
         """Wait until every document has a result, and close the ledger. Raises a sender's error."""

@@ -106,6 +106,11 @@ class Batch:
         decoded: dict[str, Any] = msgspec.json.decode(text)
         return decoded
 
+    def document(self, item: int) -> bytes:
+        """A document as it would be indexed, without `event.ingested`: it is not sent."""
+        head = self.heads[item]
+        return head[head.index(b"\n") + 1 :].removesuffix(b",") + b"}}"
+
     def pick(self, items: list[int]) -> Batch:
         """A batch of some of these documents."""
         heads = [self.heads[item] for item in items]

@@ -127,7 +127,7 @@ class Installation:
             "ID": self.event if command == "event" else self.alert,
             "ID…": self.alert,
             "SOURCE…": "./AWSLogs",
-            "FILE…": "report.html",
+            "FILE…": "report.html" if command == "report" else "./AWSLogs",
             "DIR": "new",
             "[CHANNEL]": "",
             "[PATH…]": "my-rules",

@@ -42,6 +42,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "backfill:backfill",
         "Read CloudTrail files, enrich every event, index it by day.",
     ),
+    "enrich": (
+        _EVENTS,
+        "enrich:enrich",
+        "Write the enriched events of CloudTrail files to stdout, without a cluster.",
+    ),
     "run": (
         _EVENTS,
         "run:run",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
@@ -80,6 +81,29 @@ def write(text: str) -> None:
         ) from None
 
 
+def write_bytes(data: bytes) -> bool:
+    """Data for programs on stdout, byte for byte; False where its reader has ended.
+
+    On a terminal, control characters of more than one byte are escaped as JSON does.
+    Raises `UnusablePathError`, as on a full disk.
+    """
+    if sys.stdout.isatty():
+        data = _HIDDEN.sub(lambda found: f"\\u{ord(found[0].decode()):04x}".encode(), data)
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        silence_stdout()
+        return False
+    except OSError as error:
+        silence_stdout()
+        raise UnusablePathError(
+            f"the output can't be written: {error.strerror}", hint="check the disk it goes to"
+        ) from None
+    return True
+
+
 def _width() -> int:
     """Rich's own measure, but at least wide enough for a column."""
     if sys.stdout is None or not sys.stdout.isatty():
@@ -89,6 +113,9 @@ def _width() -> int:
         return max(int(asked), _LEAST_WIDTH)
     return max(shutil.get_terminal_size((80, 24)).columns, _LEAST_WIDTH)
 
+
+_HIDDEN = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]")
+"""DEL, the C1 controls, and marks that turn the direction of text, in UTF-8."""
 
 out = Screen(highlight=False, soft_wrap=True, width=_width())
 err = Screen(stderr=True, highlight=False, soft_wrap=True)

@@ -1,0 +1,84 @@
+"""Reads one object to its end: its records as finished documents, its faults noted.
+
+The part of reading that knows no cluster. A backfill and the daemon send the documents
+(`ingest.pipeline`); without a cluster they are written or matched (`ingest.offline`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from ingest.documents.assembler import Assembled, Assembler
+from ingest.documents.record_filter import RecordFilter
+from ingest.object_progress import ObjectProgress
+from ingest.reading import ReadLimits, TrailReader
+from trailhound.errors import (
+    NotATrailFileError,
+    NotCloudTrailError,
+    SourceError,
+    TrailFileError,
+)
+from trailhound.settings import IngestSettings
+
+
+def read_limits(settings: IngestSettings) -> ReadLimits:
+    """The limits of the settings."""
+    return ReadLimits(
+        max_uncompressed=settings.max_uncompressed_bytes,
+        slice_whole=settings.slice_whole_bytes,
+    )
+
+
+class ObjectReader:
+    """Reads objects by one set of rules; a reload of the settings makes another one."""
+
+    def __init__(self, wanted: RecordFilter, assembler: Assembler, limits: ReadLimits) -> None:
+        self._wanted = wanted
+        self._assembler = assembler
+        self._limits = limits
+
+    def read(self, stream: BinaryIO | SourceError, run: ObjectProgress) -> Iterator[Assembled]:
+        """The object's documents, in order, in pieces; `run` counts the records.
+
+        What was filtered or known is counted here; the outcome of documents and dead letters is
+        the consumer's to record. Reading ends for `run` when the consumer asks for more after the
+        last piece, with the reason why the object could not be read to its end, or why it is none
+        of CloudTrail's. Raises nothing of that.
+        """
+        if isinstance(stream, NotCloudTrailError):
+            run.skip(stream.kind)
+            return
+        if isinstance(stream, SourceError):
+            run.finish_reading(stream.with_hint)
+            return
+        run.criteria, run.choice = self._wanted.criteria, self._wanted.of(run.item)
+        keep = run.choice.accepts if run.choice is not None else None
+        with stream:
+            reader = TrailReader(stream, self._limits, name=run.item.uri)
+            fault = ""
+            try:
+                for chunk in reader.chunks():
+                    if run.aborted:
+                        break
+                    run.bytes = reader.bytes_in
+                    run.read(len(chunk.records) + len(chunk.faults))
+                    for made in self._assembler.assemble(chunk, run, keep):
+                        if made.filtered:
+                            run.record("filtered", made.filtered)
+                        if made.duplicates:
+                            run.record("duplicates", made.duplicates)
+                        yield made
+            except NotATrailFileError as error:
+                if error.kind and run.place is None and not run.counts.read:
+                    run.skip(error.kind)
+                    return
+                fault = error.message
+            except SourceError as error:
+                fault = error.with_hint
+            except TrailFileError as error:
+                fault = error.message
+            except OSError as error:
+                fault = f"reading stopped: {error}"
+            run.bytes = reader.bytes_in
+            run.finish_reading(fault)

@@ -1,0 +1,166 @@
+"""Reads trail files without a cluster: every event as the document that a backfill would index.
+
+What a backfill learns of the cluster is missing: an event that was delivered twice comes twice, one
+with the eventID of a different event has no `trail.conflict`, and what only the engine refuses is
+not repaired. There is no ledger and no limit of new days.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from enrich.enricher import Enricher
+from ingest.backfill.matched import Matched, Selected
+from ingest.backfill.prefetch import Prefetcher
+from ingest.bulk.batch import Batch
+from ingest.counts import Counts
+from ingest.deadletters.store import DeadLetter
+from ingest.documents.assembler import Assembled, Assembler
+from ingest.documents.record_filter import RecordFilter
+from ingest.object_progress import ObjectProgress, outcome_of
+from ingest.object_reader import ObjectReader, read_limits
+from ingest.objects import Selection, Source, TrailObject
+from ingest.run_report import FAILURES_KEPT
+from trailhound.cluster.templates import Names
+from trailhound.settings import Settings
+
+
+@dataclass(slots=True)
+class Unreadable:
+    """Records of one object of which no event can be made, for one reason."""
+
+    uri: str
+    code: str
+    first: int
+    """The position of the first one, from 0."""
+    reason: str
+    """Why, of the first one."""
+    records: int = 0
+
+
+@dataclass(slots=True)
+class OfflineReport:
+    """What was read. In `counts`, `indexed` are the documents handed out, `dead_lettered` the
+    records that could not be read. `unreadable` and `failures` name the first thousand."""
+
+    objects: int = 0
+    failed_objects: int = 0
+    skipped_objects: int = 0
+    """Objects that sources name more than once: read the first time."""
+    ignored_kinds: Counter[str] = field(default_factory=Counter)
+    counts: Counts = field(default_factory=Counts)
+    bytes: int = 0
+    seconds: float = 0.0
+    matched: Matched = field(default_factory=Matched)
+    selected: Selected = field(default_factory=Selected)
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    unreadable: list[Unreadable] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every object and every record was read."""
+        return not (self.failed_objects or self.counts.dead_lettered)
+
+    @property
+    def ignored_objects(self) -> int:
+        """How many objects hold something else."""
+        return self.ignored_kinds.total()
+
+
+class OfflineRead:
+    """One reading of some sources. `report` is complete once `batches` has ended."""
+
+    def __init__(self, settings: Settings, enricher: Enricher, *, selection: Selection) -> None:
+        self._settings = settings
+        self._selection = selection
+        names = Names(settings.prefix)
+        assembler = Assembler(
+            enricher,
+            names.day,
+            unsearched=settings.index.unsearched,
+            object_names=settings.index.object_names,
+        )
+        wanted = RecordFilter(settings, selection)
+        self._reader = ObjectReader(wanted, assembler, read_limits(settings.ingest))
+        self._seen: set[bytes] = set()
+        self.report: Final = OfflineReport()
+
+    def batches(self, sources: Sequence[Source]) -> Iterator[Batch]:
+        """All documents, an object's own in its order; each batch of about a MiB, none empty.
+
+        Raises `SourceUnreachableError`, and `AccountingError` where records are not accounted for.
+        """
+        started = time.monotonic()
+        report = self.report
+        for source in sources:
+            yield from self._of_source(source)
+            report.ignored_kinds.update(source.ignored)
+        report.seconds = time.monotonic() - started
+        report.counts.check("the run")
+
+    def _of_source(self, source: Source) -> Iterator[Batch]:
+        ingest = self._settings.ingest
+        with Prefetcher(
+            source,
+            self._listed(source),
+            threads=ingest.prefetch_threads,
+            max_bytes=ingest.prefetch_bytes,
+        ) as fetched:
+            for item, stream in fetched:
+                run = ObjectProgress(item, self._done)
+                noted: dict[str, Unreadable] = {}
+                for made in self._reader.read(stream, run):
+                    self._note(made, run, noted)
+                    for batch in (made.batch, made.repaired):
+                        if batch.heads:
+                            yield batch
+                            run.record("indexed", len(batch))
+
+    def _listed(self, source: Source) -> Iterator[TrailObject]:
+        """The objects that no source before has named. Runs in the prefetcher's thread."""
+        for item in source.objects(self._selection):
+            name = hashlib.blake2b(item.uri.encode("utf-8", "surrogatepass"), digest_size=16)
+            if name.digest() in self._seen:
+                self.report.skipped_objects += 1
+                continue
+            self._seen.add(name.digest())
+            self.report.matched.add(item)
+            yield item
+
+    def _note(self, made: Assembled, run: ObjectProgress, noted: dict[str, Unreadable]) -> None:
+        for letter in made.dead:
+            self._note_letter(letter, noted)
+        if made.dead:
+            run.record("dead_lettered", len(made.dead))
+
+    def _note_letter(self, letter: DeadLetter, noted: dict[str, Unreadable]) -> None:
+        found = noted.get(letter.code)
+        if found is None:
+            uri = letter.owner.item.uri
+            found = noted[letter.code] = Unreadable(
+                uri, letter.code, letter.position, letter.reason
+            )
+            if len(self.report.unreadable) < FAILURES_KEPT:
+                self.report.unreadable.append(found)
+        found.records += 1
+
+    def _done(self, run: ObjectProgress) -> None:
+        report = self.report
+        outcome = outcome_of(run)
+        if outcome == "skipped":
+            report.ignored_kinds[run.other_kind] += 1
+        else:
+            report.objects += 1
+        report.bytes += run.bytes
+        report.counts.add(run.counts)
+        if run.choice is not None:
+            report.selected.add(run.choice)
+        if outcome == "failed":
+            report.failed_objects += 1
+            if len(report.failures) < FAILURES_KEPT:
+                report.failures.append((run.item.uri, run.fault))

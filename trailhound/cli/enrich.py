@@ -1,0 +1,171 @@
+"""`trailhound enrich`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from ingest.backfill.unmatched import unmatched
+from ingest.bulk.batch import Batch
+from ingest.objects import Selection, Source
+from ingest.offline import OfflineRead, OfflineReport
+from ingest.sources import is_stream, open_source
+from trailhound.app.enrichment import enricher_from
+from trailhound.app.settings_check import check_filter
+from trailhound.cli import dates
+from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.options import Config, settings_from
+from trailhound.cli.screen import err, plural, safe, size, table, warn, write_bytes
+from trailhound.errors import UsageError
+from trailhound.settings import Settings
+
+_SHOWN = 10
+
+
+class Output(StrEnum):
+    """What `--output` takes."""
+
+    NDJSON = "ndjson"
+    CSV = "csv"
+
+
+def enrich(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE",
+            show_default=False,
+            help="A file, a folder, a glob, s3://bucket/prefix or -",
+        ),
+    ],
+    output: Annotated[
+        Output, typer.Option("--output", help="One JSON document a line, or a table.")
+    ] = Output.NDJSON,
+    fields: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,…", help="The columns of the table, in this order."),
+    ] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(parser=dates.day, metavar="YYYY-MM-DD", help="First UTC day of events."),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(parser=dates.day, metavar="YYYY-MM-DD", help="Last UTC day, included."),
+    ] = None,
+    account: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Only this account; may be repeated.")
+    ] = None,
+    region: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this region; may be repeated.")
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Write the enriched events of CloudTrail files to stdout, without a cluster.
+
+    The documents are those that `trailhound backfill` would index. Counts, and what could not be
+    read, go to stderr; exits with 1 if anything could not be read.
+
+    Examples:
+
+    `trailhound enrich ./AWSLogs > events.ndjson`
+
+    `trailhound enrich a.json.gz --output csv --fields @timestamp,user.name,eventName`
+    """
+    if fields is not None and output is not Output.CSV:
+        raise UsageError("--fields names columns", hint="add --output csv")
+    dates.check_order(since, until)
+    selection = Selection(
+        since=since.date() if since else None,
+        until=until.date() if until else None,
+        accounts=frozenset(account or ()),
+        regions=frozenset(region or ()),
+    )
+    settings = settings_from(config, check=check_filter)
+    opened = [open_source(text, settings, selection) for text in files]
+    read = OfflineRead(settings, enricher_from(settings, warn), selection=selection)
+    unused: Sequence[str] = ()
+    if output is Output.CSV:
+        # Imported here: the rules' matcher takes longer to load than all else.
+        from trailhound.app.event_table import COLUMNS, EventTable
+
+        made = EventTable(_columns(fields) if fields is not None else COLUMNS)
+        whole = write_bytes(made.header()) and _write_all(
+            read, opened, lambda batch: made.rows(map(batch.document, range(len(batch))))
+        )
+        unused = made.empty if fields is not None and read.report.counts.indexed else ()
+    else:
+        whole = _write_all(read, opened, _documents)
+    if not whole:
+        return  # who reads the output has seen enough
+    for name in unused:
+        warn(f"no event has the field {name}")
+    show_reading(read.report, "written")
+    problems = unread(read.report, settings, files, selection)
+    if problems or not read.report.complete:
+        raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+def _columns(fields: str) -> list[str]:
+    names = [name.strip() for name in fields.split(",")]
+    if not all(names):
+        raise UsageError(
+            f"--fields {fields!r} has an empty name", hint="write names with a comma between"
+        )
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UsageError(f"--fields names {twice} twice", hint="name each column once")
+    return names
+
+
+def _documents(batch: Batch) -> bytes:
+    return b"".join(batch.document(item) + b"\n" for item in range(len(batch)))
+
+
+def _write_all(
+    read: OfflineRead, opened: Sequence[Source], shown: Callable[[Batch], bytes]
+) -> bool:
+    """Whether the reader of the output was there to its end."""
+    return all(write_bytes(shown(batch)) for batch in read.batches(opened))
+
+
+def unread(
+    report: OfflineReport, settings: Settings, files: list[str], selection: Selection
+) -> list[str]:
+    """Print what the selection or a name stands for and is not there; returns what makes it
+    incomplete."""
+    opened = [open_source(text, settings) for text in files if not is_stream(text)]
+    problems, notes = unmatched(report, opened, selection, report.selected)
+    for each in (*problems, *notes):
+        warn(each)
+    return problems
+
+
+def show_reading(report: OfflineReport, outcome: str) -> None:
+    """What became of the records, on stderr; `outcome` is the column of those that were used."""
+    counts = report.counts
+    again = f", {report.skipped_objects:,} named twice" if report.skipped_objects else ""
+    stored = f" ({size(report.bytes)})" if report.bytes else ""
+    err.print(
+        safe(f"{plural(report.objects, 'object')} read{stored}{again}, in {report.seconds:.1f} s")
+    )
+    columns = ["#read", "=", f"#{outcome}", "+", "#not readable", "+", "#filtered"]
+    row = (counts.read, "=", counts.indexed, "+", counts.dead_lettered, "+", counts.filtered)
+    err.print(table(columns, [row]))
+    if report.ignored_objects:
+        kinds = ", ".join(f"{n:,} {kind}" for kind, n in report.ignored_kinds.most_common(_SHOWN))
+        skipped = plural(report.ignored_objects, "object")
+        err.print(safe(f"{skipped} skipped: not CloudTrail log files ({kinds})"))
+    for each in report.unreadable:
+        first = "" if each.records == 1 else ", the first"
+        warn(
+            f"{each.uri}: {plural(each.records, 'record')} not readable ({each.code}){first} at "
+            f"position {each.first:,}: {each.reason}"
+        )
+    for uri, reason in report.failures:
+        warn(f"not fully read: {reason if uri in reason else f'{uri}: {reason}'}")
+    if more := report.failed_objects - len(report.failures):
+        warn(f"{plural(more, 'more object')} not fully read")
