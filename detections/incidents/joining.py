@@ -1,0 +1,173 @@
+"""Which alerts are one incident. Pure: what is known of alerts and events in, incidents out.
+
+Two alerts join if they are near in time and have the same person, session, key or address, or if
+one of them created a resource that the other one uses or is. An incident is whatever is connected
+by such pairs, so no order of arrival makes a difference.
+
+Left out, since what many share connects nobody: addresses of more than `ADDRESS_PRINCIPALS`
+principals a day, and roles that more than `ROLE_PEOPLE` people assumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Final
+
+ADDRESS_PRINCIPALS: Final = 2
+ROLE_PEOPLE: Final = 3
+
+AddressDay = tuple[str, date]
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """What an alert is known by. `own`: its person, sessions and keys; `created` and `used`:
+    resources. All as tokens (`key:AKIA…`, `user:111122223333:ada`), so that a created user is also
+    a person, and a created key also a key. `addresses` by UTC day."""
+
+    own: frozenset[str] = frozenset()
+    created: frozenset[str] = frozenset()
+    used: frozenset[str] = frozenset()
+    addresses: frozenset[AddressDay] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedAlert:
+    """An alert for the purpose of joining; `first` and `last` are those of its events."""
+
+    id: str
+    first: datetime
+    last: datetime
+    links: Links = Links()
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """How many used what may be shared. What is not listed nobody else used.
+
+    `addresses`: principals that used an address on a day; `roles`: people who assumed a role, by
+    its token.
+    """
+
+    addresses: Mapping[AddressDay, int] = field(default_factory=dict)
+    roles: Mapping[str, int] = field(default_factory=dict)
+
+    def usable(self, alert: LinkedAlert) -> Links:
+        """The links of an alert without those that too many share. An address that is shared on
+        one of the alert's days is left out altogether."""
+        shared = {
+            each[0]
+            for each in alert.links.addresses
+            if self.addresses.get(each, 0) > ADDRESS_PRINCIPALS
+        }
+        return Links(
+            self._unshared(alert.links.own),
+            self._unshared(alert.links.created),
+            self._unshared(alert.links.used),
+            frozenset(each for each in alert.links.addresses if each[0] not in shared),
+        )
+
+    def _unshared(self, tokens: frozenset[str]) -> frozenset[str]:
+        return frozenset(each for each in tokens if self.roles.get(each, 0) <= ROLE_PEOPLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """`id` is that of its earliest alert; `alerts` are ids by time."""
+
+    id: str
+    alerts: tuple[str, ...]
+
+
+def near(one: LinkedAlert, other: LinkedAlert, gap: timedelta) -> bool:
+    """Whether no more than `gap` lies between two alerts."""
+    return one.first - gap <= other.last and other.first <= one.last + gap
+
+
+def linked(one: Links, other: Links) -> bool:
+    """Whether two alerts have a link in common, whatever their times. The links are usable ones.
+
+    >>> made = Links(created=frozenset({"key:AKIA1"}))
+    >>> linked(made, Links(own=frozenset({"key:AKIA1"})))
+    True
+    >>> used = Links(used=frozenset({"bucket:logs"}))
+    >>> linked(used, used)
+    False
+    """
+    if one.own & other.own:
+        return True
+    if one.created & (other.own | other.used | other.created):
+        return True
+    if other.created & (one.own | one.used):
+        return True
+    return bool({each for each, _ in one.addresses} & {each for each, _ in other.addresses})
+
+
+def incidents(
+    alerts: Iterable[LinkedAlert], sharing: Sharing, gap: timedelta
+) -> tuple[Incident, ...]:
+    """All incidents of these alerts, by time; an alert that joins no other is one by itself.
+
+    An alert that is given twice counts once, as it is given last.
+    """
+    by_id = {each.id: each for each in alerts}
+    parent = {name: name for name in by_id}
+
+    def root(name: str) -> str:
+        while parent[name] != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    for one, other in _pairs(by_id, sharing, gap):
+        parent[root(one)] = root(other)
+    groups: dict[str, list[LinkedAlert]] = {}
+    for each in by_id.values():
+        groups.setdefault(root(each.id), []).append(each)
+    return tuple(sorted(map(_incident, groups.values()), key=lambda it: _place(by_id[it.id])))
+
+
+def _incident(alerts: Iterable[LinkedAlert]) -> Incident:
+    names = tuple(each.id for each in sorted(alerts, key=_place))
+    return Incident(names[0], names)
+
+
+def _place(alert: LinkedAlert) -> tuple[datetime, str]:
+    return alert.first, alert.id
+
+
+def _pairs(
+    alerts: Mapping[str, LinkedAlert], sharing: Sharing, gap: timedelta
+) -> Iterator[tuple[str, str]]:
+    """Pairs that connect all that join, not every pair: found by token, then by time."""
+    holders: dict[str, list[LinkedAlert]] = {}
+    makers: dict[str, list[LinkedAlert]] = {}
+    users: dict[str, list[LinkedAlert]] = {}
+    for each in alerts.values():
+        links = sharing.usable(each)
+        for token in links.own | {f"address:{address}" for address, _ in links.addresses}:
+            holders.setdefault(token, []).append(each)
+        for token in links.created:
+            makers.setdefault(token, []).append(each)
+        for token in links.used:
+            users.setdefault(token, []).append(each)
+    for several in holders.values():
+        yield from _neighbours(several, gap)
+    for token, several in makers.items():
+        for one in several:
+            for other in (*several, *holders.get(token, ()), *users.get(token, ())):
+                if one is not other and near(one, other, gap):
+                    yield one.id, other.id
+
+
+def _neighbours(alerts: list[LinkedAlert], gap: timedelta) -> Iterator[tuple[str, str]]:
+    """Each alert with the one before it that reaches furthest: that connects all that are near."""
+    alerts.sort(key=_place)
+    furthest = alerts[0]
+    for each in alerts[1:]:
+        if near(furthest, each, gap):
+            yield furthest.id, each.id
+        if each.last > furthest.last:
+            furthest = each

@@ -1,0 +1,199 @@
+"""Alerts in any order, in any batches, again and again: the incidents are those of brute force."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import combinations
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detections.incidents.joining import Incident, LinkedAlert, Links, Sharing, incidents
+from detections.incidents.reach import reached
+
+START = datetime(2025, 3, 1, 20, tzinfo=UTC)
+GAP = timedelta(hours=24)
+ADDRESS = "203.0.113.7"
+NOTHING_SHARED = Sharing()
+
+
+def alert(
+    name: str,
+    first: float,
+    last: float | None = None,
+    *,
+    own: Iterable[str] = (),
+    created: Iterable[str] = (),
+    used: Iterable[str] = (),
+    addresses: Iterable[str] = (),
+) -> LinkedAlert:
+    """Times in hours."""
+    begin = START + timedelta(hours=first)
+    end = begin if last is None else START + timedelta(hours=last)
+    days = {begin.date(), end.date()}
+    return LinkedAlert(
+        name,
+        begin,
+        end,
+        Links(
+            frozenset(own),
+            frozenset(created),
+            frozenset(used),
+            frozenset((each, day) for each in addresses for day in days),
+        ),
+    )
+
+
+def joined(*alerts: LinkedAlert, sharing: Sharing = NOTHING_SHARED) -> list[str]:
+    """`a+b` for each incident."""
+    return ["+".join(each.alerts) for each in incidents(alerts, sharing, GAP)]
+
+
+def test_the_same_person_within_a_day_is_one_incident_named_after_its_earliest_alert() -> None:
+    late, early = alert("a", 20, own=["user:1:ada"]), alert("b", 0, own=["user:1:ada"])
+    assert incidents([late, early], Sharing(), GAP) == (Incident("b", ("b", "a")),)
+    assert joined(early, alert("c", 24, own=["user:1:ada"])) == ["b+c"]
+    assert joined(early, alert("c", 24.1, own=["user:1:ada"])) == ["b", "c"]
+    # From the end of one to the beginning of the other, however long each is.
+    assert joined(alert("d", 0, 90, own=["k"]), alert("e", 100, own=["k"])) == ["d+e"]
+    assert joined(alert("d", 0, 90, own=["k"]), alert("e", 50, own=["k"])) == ["d+e"]
+
+
+def test_a_created_resource_joins_whoever_uses_it_and_is_used_by_many_otherwise() -> None:
+    maker = alert("a", 0, own=["user:1:ada"], created=["user:1:ghost", "bucket:loot"])
+    assert joined(maker, alert("b", 1, own=["user:1:ghost"])) == ["a+b"]
+    assert joined(maker, alert("b", 1, used=["bucket:loot"])) == ["a+b"]
+    assert joined(alert("a", 0, used=["bucket:data"]), alert("b", 1, used=["bucket:data"])) == [
+        "a",
+        "b",
+    ]
+    # To act on a person is not to be that person.
+    assert joined(alert("a", 0, used=["user:1:eve"]), alert("b", 1, own=["user:1:eve"])) == [
+        "a",
+        "b",
+    ]
+
+
+def test_three_credentials_one_after_the_other_are_one_incident() -> None:
+    stolen = alert("a", 0, own=["user:1:robot", "key:AKIA1"], created=["key:ASIA2"])
+    role = alert("b", 1, own=["session:Ops/x@9", "key:ASIA2"], created=["user:1:ghost"])
+    ghost = alert("c", 2, own=["user:1:ghost", "key:AKIA3"])
+    assert joined(ghost, role, stolen) == ["a+b+c"]
+
+
+@pytest.mark.parametrize(("principals", "expected"), [(2, ["a+b"]), (3, ["a", "b"])])
+def test_an_address_joins_unless_more_than_two_used_it_that_day(
+    principals: int, expected: list[str]
+) -> None:
+    one = alert("a", 0, own=["user:1:ada"], addresses=[ADDRESS])
+    other = alert("b", 1, own=["user:1:bob"], addresses=[ADDRESS])
+    sharing = Sharing({(ADDRESS, START.date()): principals})
+    assert joined(one, other, sharing=sharing) == expected
+
+
+@pytest.mark.parametrize(("people", "expected"), [(3, ["a+b"]), (4, ["a", "b"])])
+def test_a_created_role_joins_unless_more_than_three_assumed_it(
+    people: int, expected: list[str]
+) -> None:
+    maker, user = alert("a", 0, created=["role:1:Ops"]), alert("b", 1, used=["role:1:Ops"])
+    assert joined(maker, user, sharing=Sharing(roles={"role:1:Ops": people})) == expected
+
+
+TOKENS = ("user:1:a", "user:1:b", "key:K", "role:1:r", "bucket:b")
+DAYS = [(START + timedelta(days=number)).date() for number in range(9)]
+_tokens = st.frozensets(st.sampled_from(TOKENS), max_size=2)
+
+
+@st.composite
+def _alerts(draw: st.DrawFn) -> list[LinkedAlert]:
+    made = []
+    for number in range(draw(st.integers(1, 12))):
+        first = draw(st.integers(0, 120))
+        made.append(
+            alert(
+                f"{number:02d}",
+                first,
+                first + draw(st.sampled_from((0, 0, 1, 30))),
+                own=draw(_tokens),
+                created=draw(_tokens),
+                used=draw(_tokens),
+                addresses=draw(st.frozensets(st.sampled_from(("192.0.2.1", "192.0.2.2")))),
+            )
+        )
+    return made
+
+
+_sharing = st.builds(
+    Sharing,
+    st.dictionaries(
+        st.tuples(st.sampled_from(("192.0.2.1", "192.0.2.2")), st.sampled_from(DAYS)),
+        st.integers(1, 4),
+    ),
+    st.dictionaries(st.just("role:1:r"), st.integers(1, 5)),
+)
+
+
+def brute_force(alerts: Sequence[LinkedAlert], sharing: Sharing) -> dict[str, str]:
+    """Every pair is compared, by the words of the definition; the incident's id by alert."""
+
+    def blocked(each: LinkedAlert, address: str) -> bool:
+        days = [day for at, day in each.links.addresses if at == address]
+        return any(sharing.addresses.get((address, day), 0) > 2 for day in days)
+
+    def join(one: LinkedAlert, other: LinkedAlert) -> bool:
+        if max(one.first, other.first) - min(one.last, other.last) > GAP:
+            return False
+        a, b = one.links, other.links
+        tokens = (
+            (a.own & b.own)
+            | (a.created & (b.own | b.used | b.created))
+            | (b.created & (a.own | a.used))
+        )
+        if any(sharing.roles.get(token, 0) <= 3 for token in tokens):
+            return True
+        both = {at for at, _ in a.addresses} & {at for at, _ in b.addresses}
+        return any(not blocked(one, at) and not blocked(other, at) for at in both)
+
+    of = {each.id: {each.id} for each in alerts}
+    for one, other in combinations(alerts, 2):
+        if join(one, other) and of[one.id] is not of[other.id]:
+            whole = of[one.id] | of[other.id]
+            of |= dict.fromkeys(whole, whole)
+    by_id = {each.id: each for each in alerts}
+    return {name: min(group, key=lambda it: (by_id[it].first, it)) for name, group in of.items()}
+
+
+@given(_alerts(), _sharing, st.randoms(use_true_random=False))
+def test_any_order_gives_the_incidents_of_brute_force(
+    alerts: list[LinkedAlert], sharing: Sharing, random: Random
+) -> None:
+    expected = brute_force(alerts, sharing)
+    several = [*alerts, *alerts[:3]]
+    random.shuffle(several)
+    found = incidents(several, sharing, GAP)
+    assert {name: each.id for each in found for name in each.alerts} == expected
+
+
+@given(_alerts(), _sharing, st.randoms(use_true_random=False), st.integers(1, 4))
+def test_batch_by_batch_gives_what_all_at_once_gives(
+    alerts: list[LinkedAlert], sharing: Sharing, random: Random, size: int
+) -> None:
+    """Each batch sees the alerts before it, as an updater that finds them by their links."""
+    stored: dict[str, LinkedAlert] = {}
+    incident: dict[str, str] = {}
+
+    def every(_: Sequence[LinkedAlert]) -> Iterable[LinkedAlert]:
+        return stored.values()
+
+    late = [*alerts, *alerts[:2]]
+    random.shuffle(late)
+    for at in range(0, len(late), size):
+        batch = late[at : at + size]
+        stored |= {each.id: each for each in batch}
+        found, _ = reached(batch, every, lambda _: sharing, GAP)
+        for each in incidents(found.values(), sharing, GAP):
+            incident |= dict.fromkeys(each.alerts, each.id)
+    assert incident == brute_force(alerts, sharing)
