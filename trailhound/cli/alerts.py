@@ -82,8 +82,8 @@ def list_alerts(
         typer.Option(
             "--since",
             parser=dates.time,
-            metavar="TIME",
-            help="Last seen at or after this time, UTC.",
+            metavar=dates.METAVAR,
+            help="Last seen at or after this time: 7d (before now), 2025-03-01, an ISO instant.",
         ),
     ] = None,
     rule: Annotated[str | None, typer.Option("--rule", help="The rule's id or title.")] = None,

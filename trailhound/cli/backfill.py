@@ -44,11 +44,15 @@ def backfill(
     ],
     since: Annotated[
         datetime | None,
-        typer.Option(parser=dates.day, metavar="YYYY-MM-DD", help="First UTC day of events."),
+        typer.Option(
+            parser=dates.day,
+            metavar=dates.METAVAR,
+            help="First UTC day: 2025-03-01, or 7d (before now).",
+        ),
     ] = None,
     until: Annotated[
         datetime | None,
-        typer.Option(parser=dates.day, metavar="YYYY-MM-DD", help="Last UTC day, included."),
+        typer.Option(parser=dates.day, metavar=dates.METAVAR, help="Last UTC day, included."),
     ] = None,
     account: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="Only this account; may be repeated.")

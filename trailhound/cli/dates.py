@@ -1,76 +1,109 @@
-"""Days and times on the command line: their formats, and the check of their order."""
+"""Times on the command line: their forms, and the check of their order.
+
+Everywhere a time is taken it is a date (`2025-03-01`), an instant in ISO 8601 (without an offset
+in UTC), or a duration before now (`7d`, `36h`, `90m`, `2w`, `1d12h`).
+"""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import typer
 
 from trailhound.errors import UsageError
 
+METAVAR = "TIME"
+SINCE = "From this time: 7d, 36h (before now), 2025-03-01, or an ISO instant."
+UNTIL = "To this time; of a date, to its end."
+FORMS = "7d, 36h, 2025-03-01 or 2025-03-01T12:30:00Z (UTC)"
+"""Every form by an example, for a message."""
 _FIRST, _LAST = 1970, 2199
 """Years. Earlier and later ones are typing errors, and some are beyond what dates can hold."""
 _DAY = "%Y-%m-%d"
-_TIMES = (_DAY, "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_INSTANT = re.compile(
+    r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?) ?(Z|[+-]\d{2}:?\d{2})?",
+    re.ASCII | re.IGNORECASE,
+)
+_DURATION = re.compile(
+    r"(?=\d)(?:(?P<weeks>\d{1,6})w)?(?:(?P<days>\d{1,6})d)?(?:(?P<hours>\d{1,7})h)?"
+    r"(?:(?P<minutes>\d{1,8})m(?:in)?)?",
+    re.ASCII | re.IGNORECASE,
+)
+
+
+class Day(datetime):
+    """The beginning of a UTC day that was given as a date: as an end, it means the whole day."""
 
 
 def day(text: str | datetime) -> datetime:
-    """A UTC day, for `typer.Option(parser=day)`.
+    """The UTC day that a time lies in, for `typer.Option(parser=day)`.
 
-    >>> day("2025-03-01").isoformat()
+    >>> day("2025-03-01T12:30:00Z").isoformat()
     '2025-03-01T00:00:00+00:00'
     """
-    return _parsed(text, (_DAY,), "a date", "YYYY-MM-DD")
+    found = time(text)
+    return Day(found.year, found.month, found.day, tzinfo=UTC)
 
 
 def time(text: str | datetime) -> datetime:
-    """A UTC day or time, for `typer.Option(parser=time)`.
+    """A moment in UTC, for `typer.Option(parser=time)`.
 
-    >>> time("2025-03-01T12:30:00Z").isoformat()
-    '2025-03-01T12:30:00+00:00'
+    >>> time("2025-03-01T14:30+02:00").isoformat(), type(time("2025-03-01")).__name__
+    ('2025-03-01T12:30:00+00:00', 'Day')
     """
-    return _parsed(text, _TIMES, "a date or time", "YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS (UTC)")
-
-
-def _parsed(text: str | datetime, forms: tuple[str, ...], what: str, form: str) -> datetime:
     if isinstance(text, datetime):
         return text
-    for each in forms:
-        try:
-            found = datetime.strptime(text.strip(), each).replace(tzinfo=UTC)
-        except ValueError:
-            continue
-        if not _FIRST <= found.year <= _LAST:
-            raise typer.BadParameter(f"{text!r} is not between {_FIRST} and {_LAST}")
-        return found
-    raise typer.BadParameter(f"{text!r} is not {what}: write {form}")
+    try:
+        found = _parsed(text.strip())
+    except (ValueError, OverflowError):
+        found = None
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is not a time: write {FORMS}")
+    if not _FIRST <= found.year <= _LAST:
+        raise typer.BadParameter(f"{text!r} is not between {_FIRST} and {_LAST}")
+    return found
+
+
+def _parsed(text: str) -> datetime | None:
+    """Raises `ValueError` or `OverflowError` for what has the form of a time, and is none."""
+    if _DATE.fullmatch(text):
+        return Day.strptime(text, _DAY).replace(tzinfo=UTC)
+    if duration := _DURATION.fullmatch(text):
+        ago = {unit: int(number) for unit, number in duration.groupdict().items() if number}
+        return datetime.now(UTC) - timedelta(**ago)
+    if instant := _INSTANT.fullmatch(text):
+        date, clock, offset = instant.groups()
+        found = datetime.fromisoformat(f"{date}T{clock}{offset or 'Z'}".upper())
+        return found.astimezone(UTC)
+    return None
 
 
 def check_order(since: datetime | None, until: datetime | None) -> None:
     """Raises `UsageError` if both are given and `since` is not before `until`.
 
-    `until` that is a day includes all of it.
+    `until` that is a date includes all of that day.
     """
     if since is not None and until is not None and since >= end_of(until):
         raise UsageError(
             f"--since {_shown(since)} is after --until {_shown(until)}",
-            hint="swap the two dates",
+            hint="swap the two times",
         )
 
 
 def end_of(until: datetime) -> datetime:
-    """The exclusive end of a span: of a day, the day's end.
+    """The exclusive end of a span: of a date, the day's end.
 
-    >>> end_of(datetime(2025, 3, 1, tzinfo=UTC)).isoformat()
-    '2025-03-02T00:00:00+00:00'
+    >>> end_of(time("2025-03-01")).isoformat(), end_of(time("2025-03-01T00:00Z")).isoformat()
+    ('2025-03-02T00:00:00+00:00', '2025-03-01T00:00:00+00:00')
     """
-    whole_day = until == until.replace(hour=0, minute=0, second=0, microsecond=0)
-    return until + timedelta(days=1) if whole_day else until
+    moment = datetime.fromtimestamp(until.timestamp(), UTC)
+    return moment + timedelta(days=1) if isinstance(until, Day) else moment
 
 
 def _shown(moment: datetime) -> str:
-    whole_day = moment == moment.replace(hour=0, minute=0, second=0, microsecond=0)
-    return moment.strftime(_DAY if whole_day else "%Y-%m-%dT%H:%M:%SZ")
+    return moment.strftime(_DAY if isinstance(moment, Day) else "%Y-%m-%dT%H:%M:%SZ")
 
 
 def ago(moment: datetime | str) -> str:

@@ -33,13 +33,11 @@ from trailhound.settings import Settings
 def detect(
     since: Annotated[
         datetime | None,
-        typer.Option(parser=dates.time, metavar="TIME", help="From this UTC day or time."),
+        typer.Option(parser=dates.time, metavar=dates.METAVAR, help=dates.SINCE),
     ] = None,
     until: Annotated[
         datetime | None,
-        typer.Option(
-            parser=dates.time, metavar="TIME", help="To the end of this UTC day, or time."
-        ),
+        typer.Option(parser=dates.time, metavar=dates.METAVAR, help=dates.UNTIL),
     ] = None,
     rules: Annotated[
         list[Path] | None,

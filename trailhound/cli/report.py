@@ -36,11 +36,11 @@ def report(
     ] = None,
     since: Annotated[
         datetime | None,
-        typer.Option(parser=dates.day, metavar="YYYY-MM-DD", help="First UTC day of events."),
+        typer.Option(parser=dates.time, metavar=dates.METAVAR, help=dates.SINCE),
     ] = None,
     until: Annotated[
         datetime | None,
-        typer.Option(parser=dates.day, metavar="YYYY-MM-DD", help="Last UTC day, included."),
+        typer.Option(parser=dates.time, metavar=dates.METAVAR, help=dates.UNTIL),
     ] = None,
     account: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="Only this account; may be repeated.")

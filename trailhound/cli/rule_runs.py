@@ -42,18 +42,11 @@ Only = Annotated[
 def try_rules(
     since: Annotated[
         datetime | None,
-        typer.Option(
-            "--since", parser=dates.time, metavar="TIME", help="From this UTC day or time."
-        ),
+        typer.Option("--since", parser=dates.time, metavar=dates.METAVAR, help=dates.SINCE),
     ] = None,
     until: Annotated[
         datetime | None,
-        typer.Option(
-            "--until",
-            parser=dates.time,
-            metavar="TIME",
-            help="To the end of this UTC day, or time.",
-        ),
+        typer.Option("--until", parser=dates.time, metavar=dates.METAVAR, help=dates.UNTIL),
     ] = None,
     rules: Rules = None,
     only: Only = False,

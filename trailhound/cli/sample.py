@@ -24,7 +24,11 @@ def sample(
     seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same bytes.")] = 1,
     start: Annotated[
         datetime | None,
-        typer.Option(parser=dates.day, metavar="YYYY-MM-DD", help="First UTC day."),
+        typer.Option(
+            parser=dates.day,
+            metavar=dates.METAVAR,
+            help="First UTC day: 2025-03-01, or 7d (before now).",
+        ),
     ] = None,
     days: Annotated[
         int, typer.Option(min=1, metavar="N", help="Number of days the trail covers.")

@@ -1,0 +1,56 @@
+"""Times on the command line: every form that is one, and one sentence for what is none."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import typer
+
+from trailhound.cli import dates
+
+
+@pytest.mark.parametrize(
+    ("text", "before"),
+    [
+        ("7d", timedelta(days=7)),
+        ("36h", timedelta(hours=36)),
+        ("1d12h", timedelta(hours=36)),
+        ("90m", timedelta(minutes=90)),
+        ("90min", timedelta(minutes=90)),
+        (" 2W ", timedelta(days=14)),
+    ],
+)
+def test_a_duration_is_before_now(text: str, before: timedelta) -> None:
+    earliest = datetime.now(UTC) - before
+    assert earliest <= dates.time(text) <= datetime.now(UTC) - before
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2025-03-01", "2025-03-01T00:00:00+00:00"),
+        ("2025-03-01T12:30", "2025-03-01T12:30:00+00:00"),
+        ("2025-03-01 12:30:05", "2025-03-01T12:30:05+00:00"),
+        ("2025-03-01T12:30:05.123z", "2025-03-01T12:30:05.123000+00:00"),
+        ("2025-03-01T01:30:00+05:30", "2025-02-28T20:00:00+00:00"),
+    ],
+)
+def test_a_date_and_an_instant_are_in_utc(text: str, moment: str) -> None:
+    assert dates.time(text).isoformat() == moment
+    assert dates.day(text).isoformat() == f"{moment[:10]}T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "d", "7", "-7d", "soon", "1e9", "2025-13-01", "٧d", "99999d", "2025-03-01T25:00"]
+)
+def test_what_is_no_time_is_refused_with_the_forms_or_the_limits(text: str) -> None:
+    with pytest.raises(typer.BadParameter) as refused:
+        dates.time(text)
+    assert dates.FORMS in refused.value.message or "1970" in refused.value.message
+
+
+def test_only_a_date_stands_for_its_whole_day() -> None:
+    assert dates.end_of(dates.time("2025-03-01")).day == 2
+    midnight = dates.time("2025-03-01T00:00:00Z")
+    assert dates.end_of(midnight) == midnight
