@@ -26,7 +26,8 @@ HISTORY = 100
 
 Document = dict[str, Any]
 
-_LONGEST_TEXT = 4_000
+LONGEST_TEXT = 4_000
+"""Characters kept of a note."""
 
 
 def stamp(when: datetime) -> str:
@@ -219,7 +220,7 @@ def changed_state(document: Document, state: str, by: str, now: datetime, note: 
     who = one_line(by, LONGEST_VALUE)
     entry = {"state": state, "by": who, "at": stamp(now)}
     if note:
-        entry["note"] = one_line(note, _LONGEST_TEXT)
+        entry["note"] = one_line(note, LONGEST_TEXT)
     history = [*document.get("history", ()), entry][-HISTORY:]
     return document | {
         "state": state,

@@ -23,18 +23,22 @@ def every(
     fields: Sequence[str] | None = None,
     sort: Sequence[Mapping[str, str]] = ({"@timestamp": "asc"},),
     limit: int | None = None,
+    page: int | None = None,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """(`_id`, `_source`) of the alerts that match all of `asked` and none of `but`, as they are at
     one point in time; none where there is no index of alerts.
 
-    Without `fields` the whole document, less the events that it counted. Whoever has to see what
+    Without `fields` the whole document, less the events that it counted; without any of them, only
+    ids. `page`: documents of one reply. Whoever has to see what
     was written a moment ago refreshes first. Raises `ClusterError`.
     """
     # Not by `_id`: sorting by it loads all of them into memory.
     order = [*sort, {"group_key": "asc"}, {"first_seen": "asc"}, *BY_SEQUENCE]
-    page = PAGE if fields is not None else min(PAGE, WHOLE_PAGE)
+    page = page or (PAGE if fields is not None else min(PAGE, WHOLE_PAGE))
     reader = IndexReader(client, index, order=order, hits_page=page)
-    wanted = {"_source": list(fields) if fields is not None else {"excludes": ["counted"]}}
+    wanted: dict[str, Any] = {"_source": {"excludes": ["counted"]}}
+    if fields is not None:
+        wanted = {"_source": list(fields) or False}
     query = {"bool": {"filter": list(asked), "must_not": list(but)}}
     for hit in reader.documents(query, wanted, limit=limit):
-        yield hit["_id"], hit["_source"]
+        yield hit["_id"], hit.get("_source", {})

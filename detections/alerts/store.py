@@ -1,30 +1,62 @@
-"""Find, read, acknowledge and close alerts."""
+"""Find and read alerts, and write what people decide about them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import NotFoundError
+from opensearchpy.exceptions import NotFoundError, OpenSearchException
 
-from detections.alerts.document import Document, changed_state, shown, stamp
+from detections.alerts.document import Document, shown, stamp
 from detections.alerts.paging import every
+from detections.alerts.triage import NOBODY, Decision, Disposition
 from detections.rule import LEVELS, Level
+from trailhound.cluster.reader import BUSY_SECONDS
+from trailhound.cluster.retry_policy import RetryPolicy, is_busy
 from trailhound.cluster.templates import Names
-from trailhound.cluster.versions import existing, revise
-from trailhound.errors import UsageError
+from trailhound.cluster.versions import (
+    OVERTAKEN,
+    READ_AT_ONCE,
+    TRIES,
+    Write,
+    existing,
+    read_many,
+    write_many,
+)
+from trailhound.errors import ClusterError, RequestFailedError, UsageError
 from trailhound.settings import Settings
 
 STATES = ("open", "acknowledged", "closed")
 
 
+SORTS: Final[Mapping[str, str]] = {
+    "last-seen": "last_seen",
+    "first-seen": "first_seen",
+    "raised": "@timestamp",
+    "level": "severity",
+    "count": "count",
+}
+"""What alerts can be sorted by, and the field of it; the latest or largest come first."""
+
+SHORTEST_PREFIX = 4
+"""Characters of an id that may stand for it, as in git."""
+NO_ALERT = "there is no alert with this id"
+_CANDIDATES = 10
+"""Alerts that are named where a prefix is ambiguous."""
+_ID_PAGE = 5_000
+
+
 @dataclass(frozen=True, slots=True)
 class AlertQuery:
     """Which alerts. `level`: this one and above; `rule`: id or title; `principal`: name or ARN;
-    `since`: last seen at or after it. Alerts that were merged into others are left out.
+    `since`: last seen at or after it; `until`: first seen before it; `account`: of an event;
+    `assignee`: the owner, or "nobody"; `text`: in Lucene's query language, over the fields of
+    alerts. Alerts that were merged into others are left out.
     """
 
     states: tuple[str, ...] = ()
@@ -32,6 +64,12 @@ class AlertQuery:
     since: datetime | None = None
     rule: str | None = None
     principal: str | None = None
+    until: datetime | None = None
+    account: str | None = None
+    tactic: str | None = None
+    assignee: str | None = None
+    disposition: Disposition | None = None
+    text: str | None = None
 
     def query(self) -> list[dict[str, Any]]:
         """As clauses of the query DSL, combined by AND."""
@@ -40,10 +78,26 @@ class AlertQuery:
             clauses.append({"terms": {"state": list(self.states)}})
         if self.since is not None:
             clauses.append({"range": {"last_seen": {"gte": stamp(self.since)}}})
+        if self.until is not None:
+            clauses.append({"range": {"first_seen": {"lt": stamp(self.until)}}})
         if self.rule is not None:
             clauses.append(_either(self.rule, "rule.id", "rule.name"))
         if self.principal is not None:
             clauses.append(_either(self.principal, "entity.principal", "entity.arn"))
+        if self.account is not None:
+            clauses.append({"term": {"entity.account": self.account}})
+        if self.tactic is not None:
+            name = self.tactic.strip().lower().replace(" ", "-").replace("_", "-")
+            # Older Sigma rules write tactics with underscores instead of hyphens.
+            clauses.append({"terms": {"attack.tactic": [name, name.replace("-", "_")]}})
+        if self.disposition is not None:
+            clauses.append({"term": {"disposition": self.disposition}})
+        if self.assignee is not None and self.assignee.lower() == NOBODY:
+            clauses.append({"bool": {"must_not": {"exists": {"field": "assignee"}}}})
+        elif self.assignee is not None:
+            clauses.append(_either(self.assignee, "assignee"))
+        if self.text is not None:
+            clauses.append({"query_string": {"query": self.text}})
         return clauses
 
 
@@ -59,6 +113,24 @@ def _either(text: str, *fields: str) -> dict[str, Any]:
     return {"bool": {"should": clauses, "minimum_should_match": 1}}
 
 
+@dataclass(slots=True)
+class Resolved:
+    """Ids as they were given: `names` → the alert's id, and `left` → why there is none."""
+
+    names: dict[str, str] = field(default_factory=dict)
+    left: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Decided:
+    """What became of a decision, by id: the alerts that are as decided, and for the others the
+    reason. `fault` ended it before all were tried."""
+
+    alerts: dict[str, Document] = field(default_factory=dict)
+    left: dict[str, str] = field(default_factory=dict)
+    fault: OpenSearchException | ClusterError | None = None
+
+
 class AlertStore:
     """The alerts of one namespace. Raises opensearch-py's exceptions."""
 
@@ -66,18 +138,42 @@ class AlertStore:
         self._client = client
         self._index = Names(settings.prefix).alerts
 
-    def find(self, query: AlertQuery, limit: int | None = None) -> list[Document]:
-        """The alerts, the last seen first."""
+    def find(
+        self, query: AlertQuery, limit: int | None = None, sort: str = "last-seen"
+    ) -> list[Document]:
+        """The alerts; `sort` is one of `SORTS`. Raises `UsageError` for a text that is no query."""
         self._client.indices.refresh(index=self._index)
-        found = every(
-            self._client,
-            self._index,
-            query.query(),
-            but=[{"exists": {"field": "merged_into"}}],
-            sort=[{"last_seen": "desc"}],
-            limit=limit,
-        )
-        return [shown(name, document) for name, document in found]
+        return [shown(name, document) for name, document in self._every(query, limit, sort)]
+
+    def matching(self, query: AlertQuery) -> dict[str, Document]:
+        """Rule and level of every alert that matches, by id. Raises as `find`."""
+        self._client.indices.refresh(index=self._index)
+        return dict(self._every(query, fields=("rule", "level")))
+
+    def _every(
+        self,
+        query: AlertQuery,
+        limit: int | None = None,
+        sort: str = "last-seen",
+        fields: Sequence[str] | None = None,
+    ) -> Iterator[tuple[str, Document]]:
+        try:
+            yield from every(
+                self._client,
+                self._index,
+                query.query(),
+                but=[{"exists": {"field": "merged_into"}}],
+                fields=fields,
+                sort=[{name: "desc"} for name in dict.fromkeys((SORTS[sort], "last_seen"))],
+                limit=limit,
+            )
+        except RequestFailedError as error:
+            if query.text is None or error.status != 400:
+                raise
+            raise UsageError(
+                f"{query.text!r} is not a query: {error.message}",
+                hint="write it in Lucene, as rule.level:high AND calls.name:PutKeyPolicy",
+            ) from error
 
     def get(self, name: str) -> Document:
         """One alert, with its deliveries. Raises `UsageError` where there is none."""
@@ -92,38 +188,123 @@ class AlertStore:
         source = found["_source"]
         return shown(name, source) | {"delivery": source.get("delivery", {}).get("log", {})}
 
-    def missing(self, names: Sequence[str]) -> set[str]:
-        """The ids without an alert."""
-        there = existing(self._client, self._index, [name for name in names if name])
-        return set(names) - there
+    def resolve(self, given: Iterable[str]) -> Resolved:
+        """The alerts that ids or unique beginnings of ids name, in the order given."""
+        # A table may have cut it.
+        wanted = {each: each.strip().rstrip("…").removesuffix("...") for each in given}
+        there = existing(self._client, self._index, [name for name in wanted.values() if name])
+        short = {
+            name for name in wanted.values() if name not in there and len(name) >= SHORTEST_PREFIX
+        }
+        begun = self._beginning_with(short) if short else {}
+        made = Resolved()
+        for each, name in wanted.items():
+            found = [name] if name in there else begun.get(name, [])
+            if len(found) == 1:
+                made.names[each] = found[0]
+            elif found:
+                made.left[each] = f"{len(found):,} alerts begin with it: {self._named(found)}"
+            elif name and len(name) < SHORTEST_PREFIX:
+                made.left[each] = f"it is too short: give at least {SHORTEST_PREFIX} characters"
+            else:
+                made.left[each] = NO_ALERT
+        return made
+
+    def _beginning_with(self, prefixes: Iterable[str]) -> dict[str, list[str]]:
+        """The ids that begin with each prefix. Reads all ids: no engine searches parts of them."""
+        wanted = tuple(prefixes)
+        found: dict[str, list[str]] = {}
+        self._client.indices.refresh(index=self._index)
+        for name, _ in every(self._client, self._index, (), fields=(), page=_ID_PAGE):
+            if name.startswith(wanted):
+                for prefix in wanted:
+                    if name.startswith(prefix):
+                        found.setdefault(prefix, []).append(name)
+        return found
+
+    def _named(self, names: Sequence[str]) -> str:
+        """Alerts with what tells them apart."""
+        ordered = sorted(names)[:_CANDIDATES]
+        stored = read_many(self._client, self._index, ordered)
+        said = [
+            f"{name} ({each.document['level']}, {each.document['rule']['name']}, "
+            f"{each.document['last_seen'][:19]})"
+            for name, each in stored.items()
+        ]
+        return "; ".join([*said, *(["…"] if len(names) > len(ordered) else [])])
+
+    def decide(self, names: Sequence[str], decision: Decision) -> Decided:
+        """Writes a decision to each of the alerts, unless it is so already.
+
+        Every write is conditional: where another writer was faster the alert is read and decided
+        again. Never raises: what could not be written is in the result, and deciding the same
+        again completes it.
+        """
+        made = Decided()
+        for at in range(0, len(names), READ_AT_ONCE):
+            part = names[at : at + READ_AT_ONCE]
+            try:
+                if made.fault is None:
+                    self._decide(part, decision, made)
+            except (OpenSearchException, ClusterError) as error:
+                made.fault = error
+                for name in part:
+                    if name not in made.alerts:
+                        made.left.setdefault(name, "its change was not confirmed")
+            for name in part:
+                if name not in made.alerts:
+                    made.left.setdefault(name, "not tried: an earlier change failed")
+        return made
+
+    def _decide(self, names: Sequence[str], decision: Decision, made: Decided) -> None:
+        """One batch. What is overtaken too often stays in `made.left`."""
+        policy = RetryPolicy(BUSY_SECONDS, retry=is_busy)
+        waiting = list(names)
+        for number in range(TRIES):
+            stored = policy.run(partial(read_many, self._client, self._index, waiting))
+            writes: dict[str, Write] = {}
+            for name in waiting:
+                if name not in stored:
+                    made.left[name] = NO_ALERT
+                    continue
+                before = stored[name].document
+                try:
+                    after = decision.applied(name, before, datetime.now(UTC))
+                except UsageError as error:
+                    made.left[name] = error.with_hint
+                    continue
+                if after is None:
+                    made.alerts[name] = shown(name, before)
+                else:
+                    writes[name] = Write(after, stored[name])
+            written = policy.run(partial(write_many, self._client, self._index, writes))
+            made.alerts |= {name: shown(name, dict(writes[name].document)) for name in written}
+            waiting = [name for name in writes if name not in written]
+            if not waiting:
+                return
+            time.sleep(OVERTAKEN.seconds(number + 1))
+        made.left |= dict.fromkeys(waiting, "other writers keep changing it")
 
     def acknowledge(self, name: str, by: str, note: str = "") -> Document:
         """Marks an alert as being worked on. Raises `UsageError` for one that is closed."""
-        return self._change(name, "acknowledged", by, note)
+        return self._decided(name, Decision("ack", by, note))
 
-    def close(self, name: str, by: str, note: str = "") -> Document:
+    def close(
+        self, name: str, by: str, note: str = "", disposition: Disposition | None = None
+    ) -> Document:
         """Closes an alert: it is not updated any more."""
-        return self._change(name, "closed", by, note)
+        return self._decided(name, Decision("close", by, note, disposition))
 
-    def _change(self, name: str, state: str, by: str, note: str) -> Document:
-        now = datetime.now(UTC)
-        if not name:
+    def _decided(self, name: str, decision: Decision) -> Document:
+        """One alert as decided. Raises `UsageError` where there is none, or it can't be."""
+        if not name or name not in existing(self._client, self._index, [name]):
             raise unknown(name)
-
-        def change(document: Document) -> Document | None:
-            if document["state"] == "closed":
-                if state == "closed":
-                    return None
-                raise UsageError(
-                    f"the alert {name} is closed, by {document['state_by']}",
-                    hint="new events raise a new alert",
-                )
-            return changed_state(document, state, by, now, note)
-
-        changed = revise(self._client, self._index, name, change)
-        if changed is None:
-            raise unknown(name)
-        return shown(name, changed)
+        made = self.decide([name], decision)
+        if made.fault is not None:
+            raise made.fault
+        if name in made.left:
+            raise UsageError(made.left[name])
+        return made.alerts[name]
 
 
 def unknown(*names: str) -> UsageError:

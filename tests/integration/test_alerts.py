@@ -525,24 +525,3 @@ def test_an_alert_closed_meanwhile_keeps_no_other_from_being_acknowledged(
     assert done.exit_code == 1
     assert f"{second} acknowledged" in done.output
     assert f"{first} was not changed" in done.output
-
-
-def test_a_cluster_that_fails_between_two_alerts_leaves_no_doubt_what_was_written(
-    client: OpenSearch, settings: Settings, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    put_events(client, settings, range(3))
-    recorder.record([single(PLAIN.id, second) for second in range(3)])
-    ids = [each["id"] for each in AlertStore(client, settings).find(AlertQuery())]
-    close = AlertStore.close
-
-    def failing(store: AlertStore, name: str, by: str, note: str = "") -> Any:
-        if name == ids[1]:
-            raise OpenSearchException("gone")
-        return close(store, name, by, note)
-
-    monkeypatch.setattr(AlertStore, "close", failing)
-    done = command(settings, "alerts", "close", *ids, "--by", "ada")
-    assert isinstance(done.exception, ClusterError)
-    assert f"{ids[0]} closed" in done.output
-    assert f"{ids[1]} was not changed: its change was not confirmed" in done.output
-    assert f"{ids[2]} was not changed: not tried" in done.output

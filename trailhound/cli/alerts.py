@@ -2,41 +2,54 @@
 
 from __future__ import annotations
 
-import getpass
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-from opensearchpy.exceptions import OpenSearchException
 from rich.text import Text
 
-from detections.alerts.store import AlertQuery, AlertStore, unknown
+from detections.alerts.store import NO_ALERT, AlertStore, unknown
 from detections.alerts.summary import at_least
-from detections.rule import Level
-from trailhound.cli import dates
-from trailhound.cli.exit_codes import ExitCode
+from detections.alerts.triage import NOBODY
+from trailhound.cli import alert_precision, triage
+from trailhound.cli.alert_selection import (
+    AtLevel,
+    InState,
+    OfAccount,
+    OfAssignee,
+    OfDisposition,
+    OfPrincipal,
+    OfRule,
+    OfTactic,
+    Query,
+    Since,
+    State,
+    Until,
+    alert_query,
+)
 from trailhound.cli.listing import LEVEL_COLOURS, Column, Kind, Listing, Output, form_of, note
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cli.screen import emit, out, plural, safe, say, warn
+from trailhound.cli.screen import emit, out, plural, safe, say
+from trailhound.cli.triage import state_of
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
-from trailhound.errors import ClusterError, UsageError
+from trailhound.errors import UsageError
 
-app = typer.Typer(no_args_is_help=True, help="Alerts: list, read, acknowledge, close.")
+app = typer.Typer(no_args_is_help=True, help="Alerts: list, read, acknowledge, assign, close.")
 
 _EVENTS = 10
 """Events of an alert that are shown; `--json` has all that it names."""
 
-Ids = Annotated[list[str], typer.Argument(metavar="ID…", help="From `trailhound alerts list`.")]
-By = Annotated[
-    str | None,
-    typer.Option("--by", metavar="WHO", help="Who makes the change. Default: your login name."),
-]
-Note = Annotated[
-    str, typer.Option("--note", metavar="TEXT", help="The reason; stored with the alert.")
-]
+
+class Sort(StrEnum):
+    """What `--sort` takes."""
+
+    LAST_SEEN = "last-seen"
+    FIRST_SEEN = "first-seen"
+    RAISED = "raised"
+    LEVEL = "level"
+    COUNT = "count"
 
 
 LISTING = Listing[dict[str, Any]](
@@ -50,6 +63,8 @@ LISTING = Listing[dict[str, Any]](
         Column("address", lambda each: _entity(each, "address"), "from", priority=2),
         Column("account", lambda each: _entity(each, "account"), "account", priority=4),
         Column("calls", lambda each: _named_calls(each), "calls", priority=3),
+        Column("assignee", lambda each: each.get("assignee", ""), "owner", priority=5),
+        Column("disposition", lambda each: each.get("disposition", ""), "closed as", priority=6),
         Column("count", lambda each: each["count"], "count", Kind.NUMBER),
         Column("id", lambda each: each["id"], "id", Kind.ID),
     ),
@@ -59,37 +74,22 @@ LISTING = Listing[dict[str, Any]](
 """`trailhound alerts list`. What alerts of the last release lack is empty."""
 
 
-class State(StrEnum):
-    """What `--state` takes."""
-
-    OPEN = "open"
-    ACKNOWLEDGED = "acknowledged"
-    CLOSED = "closed"
-    ALL = "all"
-
-
 @app.command("list")
 def list_alerts(
-    state: Annotated[
-        list[State] | None,
-        typer.Option("--state", help="open, acknowledged, closed or all. Default: not closed."),
-    ] = None,
-    level: Annotated[
-        Level, typer.Option("--level", help="This level and above.")
-    ] = "informational",
-    since: Annotated[
-        datetime | None,
-        typer.Option(
-            "--since",
-            parser=dates.time,
-            metavar=dates.METAVAR,
-            help="Last seen at or after this time: 7d (before now), 2025-03-01, an ISO instant.",
-        ),
-    ] = None,
-    rule: Annotated[str | None, typer.Option("--rule", help="The rule's id or title.")] = None,
-    principal: Annotated[
-        str | None, typer.Option("--principal", metavar="NAME", help="A user's name or ARN.")
-    ] = None,
+    state: InState = None,
+    level: AtLevel = "informational",
+    since: Since = None,
+    until: Until = None,
+    rule: OfRule = None,
+    principal: OfPrincipal = None,
+    account: OfAccount = None,
+    tactic: OfTactic = None,
+    assignee: OfAssignee = None,
+    disposition: OfDisposition = None,
+    query: Query = None,
+    sort: Annotated[
+        Sort, typer.Option("--sort", help="What comes first: the latest, or the largest.")
+    ] = Sort.LAST_SEEN,
     limit: Annotated[
         int, typer.Option("--limit", min=1, metavar="N", help="Show at most N.")
     ] = 100,
@@ -99,22 +99,29 @@ def list_alerts(
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """The latest alerts first.
+    """The latest alerts first; without `--state` those that are not closed.
 
-    Example: `trailhound alerts list --level high --since 2025-03-01`
+    Example: `trailhound alerts list --level high --since 2025-03-01 --sort level`
     """
     form = form_of(output, json)
     settings = settings_from(config, url, namespace)
-    states = tuple(state or (State.OPEN, State.ACKNOWLEDGED))
-    wanted = AlertQuery(
-        () if State.ALL in states else states,
-        level,
-        since,
-        rule,
-        principal,
+    # A disposition is one of closed alerts.
+    states = state or ([State.CLOSED] if disposition else [State.OPEN, State.ACKNOWLEDGED])
+    wanted = alert_query(
+        states,
+        level=level,
+        since=since,
+        until=until,
+        rule=rule,
+        principal=principal,
+        account=account,
+        tactic=tactic,
+        assignee=assignee,
+        disposition=disposition,
+        text=query,
     )
     with cluster_errors(settings.hosts[0]):
-        found = AlertStore(connect(settings), settings).find(wanted, limit + 1)
+        found = AlertStore(connect(settings), settings).find(wanted, limit + 1, sort)
     more, found = len(found) > limit, found[:limit]
     LISTING.show(found, form, beside={"more": more})
     if more:
@@ -138,7 +145,8 @@ def show(
     """
     settings = settings_from(config, url, namespace)
     with cluster_errors(settings.hosts[0]):
-        alert = AlertStore(connect(settings), settings).get(id_)
+        store = AlertStore(connect(settings), settings)
+        alert = store.get(_resolved(store, id_))
     if json:
         emit(alert)
         return
@@ -150,100 +158,14 @@ def show(
             out.print(Text(f"{name:<12}", style="dim"), safe(value))
 
 
-@app.command()
-def ack(
-    ids: Ids,
-    by: By = None,
-    note: Note = "",
-    url: Url = None,
-    namespace: Namespace = None,
-    config: Config = None,
-    json: Json = False,
-) -> None:
-    """Acknowledge alerts: somebody works on them.
-
-    Example: `trailhound alerts ack 5f1c0a… --by ada --note "asking the team"`
-    """
-    settings = settings_from(config, url, namespace)
-    who = _who(by)
-    with cluster_errors(settings.hosts[0]):
-        store = AlertStore(connect(settings), settings)
-        _change(store, ids, lambda name: store.acknowledge(name, who, note), json=json)
-
-
-@app.command()
-def close(
-    ids: Ids,
-    by: By = None,
-    note: Note = "",
-    url: Url = None,
-    namespace: Namespace = None,
-    config: Config = None,
-    json: Json = False,
-) -> None:
-    """Close alerts. The same events don't raise an alert again; new events raise new alerts.
-
-    Example: `trailhound alerts close 5f1c0a… --note "a drill"`
-    """
-    settings = settings_from(config, url, namespace)
-    who = _who(by)
-    with cluster_errors(settings.hosts[0]):
-        store = AlertStore(connect(settings), settings)
-        _change(store, ids, lambda name: store.close(name, who, note), json=json)
-
-
-def _who(by: str | None) -> str:
-    """Who acts: as given, else the login name. Raises `UsageError` if there is none."""
-    try:
-        return by or getpass.getuser()
-    except (KeyError, OSError):
-        raise UsageError("your login name is not known", hint="give your name: --by NAME") from None
-
-
-def _change(
-    store: AlertStore,
-    ids: list[str],
-    change: Callable[[str], dict[str, Any]],
-    *,
-    json: bool,
-) -> None:
-    """Change each alert that exists, and report for every id what was written, or why not.
-
-    All ids are looked up before the first write. Exits with 1 if any was not changed; the same
-    command again completes the rest. Raises `UsageError` if none of them exists.
-    """
-    names = list(dict.fromkeys(ids))
-    missing = store.missing(names)
-    if len(missing) == len(names):
-        raise unknown(*names)
-    left = {name: "there is no alert with this id" for name in names if name in missing}
-    done: list[dict[str, Any]] = []
-    fault: Exception | None = None
-    for name in names:
-        if name in missing:
-            continue
-        if fault is not None:
-            left[name] = "not tried: an earlier change failed"
-            continue
-        try:
-            done.append(change(name))
-        except UsageError as error:
-            left[name] = error.message
-        except (OpenSearchException, ClusterError) as error:
-            left[name] = "its change was not confirmed"
-            fault = error
-    if json and fault is None:
-        not_changed = [{"id": name, "reason": reason} for name, reason in left.items()]
-        emit({"alerts": done, "not_changed": not_changed})
-    tell = warn if json else say  # where the error is the one object on stdout
-    for alert in done if fault is not None or not json else ():
-        tell(f"{alert['id']} {alert['state']}, by {alert['state_by']}")
-    for name, reason in left.items():
-        warn(f"{name} was not changed: {reason}")
-    if fault is not None:
-        raise fault
-    if left:
-        raise typer.Exit(ExitCode.INCOMPLETE)
+def _resolved(store: AlertStore, given: str) -> str:
+    """The id that is meant. Raises `UsageError` where it is none's, or several begin with it."""
+    found = store.resolve([given])
+    if given in found.names:
+        return found.names[given]
+    if found.left[given] == NO_ALERT:
+        raise unknown(given)
+    raise UsageError(f"{given}: {found.left[given]}", hint="give more of the id")
 
 
 def _entity(alert: dict[str, Any], kind: str) -> list[str]:
@@ -283,6 +205,21 @@ def _events(alert: dict[str, Any]) -> list[tuple[str, object]]:
     return lines + more
 
 
+def _history(alert: dict[str, Any]) -> Iterator[str]:
+    """A line for each decision: what changed, who, why."""
+    before = ""
+    for entry in alert["history"]:
+        if "assignee" in entry:
+            what = f"assigned to {entry['assignee'] or NOBODY}"
+        elif entry["state"] == before and "disposition" not in entry:
+            what = "noted"
+        else:
+            what = state_of(entry)
+        before = entry["state"]
+        note = f": {entry['note']}" if entry.get("note") else ""
+        yield f"{entry['at']} {what}, by {entry['by']}{note}"
+
+
 def _title(alert: dict[str, Any]) -> str:
     return f"{alert['rule']['name']} ({alert['rule']['id']})"
 
@@ -292,7 +229,8 @@ def _lines(alert: dict[str, Any]) -> list[tuple[str, object]]:
     lines: list[tuple[str, object]] = [
         ("id", alert["id"]),
         ("reason", alert["reason"]),
-        ("state", f"{alert['state']}, by {alert['state_by']} at {alert['state_at']}"),
+        ("state", f"{state_of(alert)}, by {alert['state_by']} at {alert['state_at']}"),
+        ("assigned to", alert.get("assignee", "")),
         (
             "seen",
             f"{least}{alert['count']:,} from {alert['first_seen']} to {alert['last_seen']}",
@@ -308,9 +246,12 @@ def _lines(alert: dict[str, Any]) -> list[tuple[str, object]]:
     lines += [("maybe only", each) for each in alert["falsepositives"]]
     lines += _events(alert)
     lines += [("events at", alert["evidence"].get("url", ""))]
-    for entry in alert["history"]:
-        note = f": {entry['note']}" if entry.get("note") else ""
-        lines.append(("history", f"{entry['at']} {entry['state']}, by {entry['by']}{note}"))
+    lines += [("history", each) for each in _history(alert)]
     for channel, sent in alert["delivery"].items():
         lines.append(("sent", f"{channel}: {sent['state']} {sent['at']} {sent.get('error', '')}"))
     return lines
+
+
+for command in (triage.ack, triage.close, triage.reopen, triage.assign, triage.note):
+    app.command()(command)
+app.command("precision")(alert_precision.show)

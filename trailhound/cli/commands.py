@@ -78,7 +78,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "alerts": (
         _DETECTIONS,
         "alerts:app",
-        "Alerts: list, read, acknowledge, close.",
+        "Alerts: list, read, acknowledge, assign, close.",
     ),
     "notify": (
         _DETECTIONS,

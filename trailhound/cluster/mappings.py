@@ -279,6 +279,8 @@ ALERT: Mapping = {
         **fields("level", "state", "state_by", "group", "group_key", "count_relation"),
         # `catch_up` names the repair whose digest has the alert: it is in no message of its own.
         **fields("merged_into", "catch_up"),
+        # What a closed alert was, and who owns it.
+        **fields("disposition", "assignee"),
         "state_at": dict(DATE),
         "attack": tree(fields("technique", "tactic")),
         "entity": tree(

@@ -15,13 +15,17 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from trailhound.cli import alerts, rules
+from trailhound.cli import alert_precision, alerts, rules
 from trailhound.cli.listing import Column, Form, Kind, Listing, drawn_table, form_of, layout
 from trailhound.cli.main import app, main
 from trailhound.errors import UsageError
 
 ROOT = Path(__file__).parents[3]
-LISTINGS = {"alerts list": alerts.LISTING, "rules list": rules.LISTING}
+LISTINGS: dict[str, Listing[Any]] = {
+    "alerts list": alerts.LISTING,
+    "alerts precision": alert_precision.LISTING,
+    "rules list": rules.LISTING,
+}
 SCHEMA = json.loads((ROOT / "docs/listings.schema.json").read_text("utf-8"))
 
 TITLE = "An instance’s credentials are used from a network that is not Amazon’s"

@@ -1,0 +1,254 @@
+"""Alerts are selected, decided upon and counted by the command line, on a real cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from opensearchpy import OpenSearch
+
+from detections.alerts import store as store_module
+from detections.alerts.recorder import Recorder
+from detections.alerts.store import AlertQuery, AlertStore
+from detections.alerts.triage import Decision
+from detections.rule import Attack
+from tests.faults.proxy import DROP, Fault, Proxy, Request
+from tests.helpers.commands import command
+from tests.helpers.engines import remove_namespace
+from tests.helpers.findings import ADA, burst, emptied, put_events, rule, single
+from tests.helpers.processes import environment
+from tests.helpers.trails import own_settings, prepared
+from trailhound.cluster.client import connect
+from trailhound.cluster.templates import Names
+from trailhound.errors import ClusterError, UsageError
+from trailhound.settings import Settings
+
+PLAIN = rule()
+LOUD = rule("loud", level="medium", severity=5, attack=Attack(("defense_evasion",), ()))
+BURST = rule("burst", kind="correlation", level="low", severity=3)
+GROUPED = rule("grouped", group_by=("userIdentity.arn",), suppress=timedelta(seconds=60))
+RULES = {each.id: each for each in (PLAIN, LOUD, BURST, GROUPED)}
+
+
+@pytest.fixture(scope="module")
+def settings(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    namespace = f"t{uuid.uuid4().hex[:10]}"
+    made = own_settings(engine, namespace, tmp_path_factory.mktemp("home"))
+    prepared(made)
+    yield made
+    remove_namespace(engine, namespace)
+
+
+@pytest.fixture
+def client(settings: Settings) -> OpenSearch:
+    return emptied(connect(settings), settings)
+
+
+@pytest.fixture
+def recorder(client: OpenSearch, settings: Settings) -> Recorder:
+    put_events(client, settings, range(60))
+    return Recorder(client, settings, RULES)
+
+
+@pytest.fixture
+def desk(client: OpenSearch, settings: Settings) -> AlertStore:
+    return AlertStore(client, settings)
+
+
+@pytest.fixture
+def alerts(recorder: Recorder, desk: AlertStore) -> list[str]:
+    """Ids of three alerts of one rule and two of another, the latest first."""
+    recorder.record([single(PLAIN.id, second) for second in range(3)])
+    recorder.record([single(LOUD.id, second) for second in (10, 11)])
+    return [each["id"] for each in desk.find(AlertQuery())]
+
+
+def asked(settings: Settings, *arguments: str, code: int = 0) -> dict[str, Any]:
+    """What a command of `alerts` prints for programs."""
+    done = command(settings, "alerts", *arguments, "--json")
+    assert done.exit_code == code, (done.output, done.exception)
+    made: dict[str, Any] = json.loads(done.stdout)
+    return made
+
+
+def ids(settings: Settings, *arguments: str) -> list[str]:
+    return [each["id"] for each in asked(settings, "list", *arguments)["alerts"]]
+
+
+def test_the_beginning_of_an_id_is_enough_if_it_is_the_only_one(
+    client: OpenSearch, settings: Settings, alerts: list[str]
+) -> None:
+    one = client.get(index=Names(settings.prefix).alerts, id=alerts[0])["_source"]
+    for name in ("zzzz1-first", "zzzz1-second", "zzzz2"):
+        client.index(index=Names(settings.prefix).alerts, id=name, body=one)
+    assert asked(settings, "show", alerts[1][:8])["id"] == alerts[1]
+    reported = asked(settings, "ack", f"{alerts[1][:8]}…", "zzzz1", "zzzz2", "zz", "nosuch", code=1)
+    assert [each["id"] for each in reported["alerts"]] == [alerts[1], "zzzz2"]
+    left = {each["id"]: each["reason"] for each in reported["not_changed"]}
+    assert left.keys() == {"zzzz1", "zz", "nosuch"}
+    assert "zzzz1-first (medium, Title of loud" in left["zzzz1"]
+    assert "zzzz1-second" in left["zzzz1"]
+    assert "at least 4 characters" in left["zz"]
+    shown = command(settings, "alerts", "show", "zzzz1").exception
+    assert isinstance(shown, UsageError)
+    assert "2 alerts begin with it" in shown.message
+
+
+def test_all_that_a_query_selects_are_changed_after_a_question(
+    settings: Settings, alerts: list[str]
+) -> None:
+    refused = command(settings, "alerts", "close", "--all", "--rule", PLAIN.title).exception
+    assert isinstance(refused, UsageError)
+    assert "close 3 alerts" in refused.message
+    assert "--yes" in refused.hint
+    for wrong in ((), ("--rule", "x"), ("--all", alerts[0])):
+        assert isinstance(command(settings, "alerts", "ack", *wrong).exception, UsageError)
+    assert _answered(settings, "n", "close", "--all", "--rule", PLAIN.id) == 1
+    assert len(ids(settings)) == 5
+    assert _answered(settings, "y", "close", "--all", "--rule", PLAIN.id) == 0
+    assert ids(settings) == alerts[:2]
+    made = asked(settings, "ack", "--all", "--principal", "ada", "--tactic", "x", "--yes")
+    assert made == {"alerts": [], "not_changed": []}
+    made = asked(settings, "reopen", "--all", "--query", f"rule.id:{PLAIN.id}", "--yes")
+    assert len(made["alerts"]) == 3
+    wrong_query = command(settings, "alerts", "list", "--query", "a:(").exception
+    assert isinstance(wrong_query, UsageError)
+
+
+def _answered(settings: Settings, answer: str, *arguments: str) -> int:
+    """The exit code of a command that asks on a terminal."""
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, f"{answer}\n".encode())
+        done = subprocess.run(
+            [sys.executable, "-m", "trailhound", "alerts", *arguments],
+            env=environment(settings, {}),
+            stdin=theirs,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert "3  Title of policy-changed" in done.stderr, done
+    return done.returncode
+
+
+def test_alerts_are_listed_by_who_owns_them_when_where_and_in_which_order(
+    settings: Settings, alerts: list[str], recorder: Recorder
+) -> None:
+    recorder.record([burst("burst", range(20, 30))])
+    asked(settings, "assign", alerts[0], alerts[4], "--to", "Bob", "--by", "ada")
+    assert ids(settings, "--assignee", "bob") == [alerts[0], alerts[4]]
+    assert len(ids(settings, "--assignee", "nobody")) == 4
+    asked(settings, "assign", "--all", "--assignee", "bob", "--to", "nobody", "--yes")
+    assert ids(settings, "--assignee", "bob") == []
+    assert ids(settings, "--until", "2025-03-01T12:00:01") == [alerts[4]]
+    assert len(ids(settings, "--until", "2025-03-01")) == 6
+    assert (ids(settings, "--account", "999999999999"), len(ids(settings, "--tactic", "x"))) == (
+        [],
+        0,
+    )
+    assert len(ids(settings, "--account", "111122223333")) == 6
+    assert ids(settings, "--tactic", "defense-evasion") == alerts[:2]
+    assert ids(settings, "--sort", "level") == [*alerts[2:], *alerts[:2], ids(settings)[0]]
+    assert ids(settings, "--sort", "count")[0] == ids(settings)[0]
+    assert ids(settings, "--query", 'rule.id:loud AND entity.principal:"ada"') == alerts[:2]
+
+
+def test_precision_is_the_share_of_true_positives_among_what_was_judged(
+    settings: Settings, alerts: list[str]
+) -> None:
+    nothing = asked(settings, "precision")
+    assert (nothing["total"]["judged"], nothing["total"]["precision"]) == (0, None)
+    assert "none was judged" in command(settings, "alerts", "precision").output
+    asked(settings, "close", alerts[2], "--as", "true-positive", "--by", "ada")
+    asked(settings, "close", alerts[3], "--as", "False_Positive", "--note", "a drill")
+    asked(settings, "close", alerts[4], "--as", "duplicate")
+    asked(settings, "close", alerts[0])
+    by_rule = {each["id"]: each for each in asked(settings, "precision")["rules"]}
+    plain, loud = by_rule[PLAIN.id], by_rule[LOUD.id]
+    assert (plain["true_positive"], plain["false_positive"], plain["duplicate"]) == (1, 1, 1)
+    assert (plain["judged"], plain["precision"]) == (2, 0.5)
+    assert (loud["without_disposition"], loud["not_closed"], loud["precision"]) == (1, 1, None)
+    assert "1 of 2 right (50%)" in command(settings, "alerts", "precision").output
+    assert ids(settings, "--disposition", "false-positive") == [alerts[3]]
+    shown = command(settings, "alerts", "show", alerts[3]).output
+    assert "closed as false-positive" in shown
+    # Reopened, it is not judged any more; what was said of it stays in its history.
+    asked(settings, "reopen", alerts[3])
+    (plain, *_) = asked(settings, "precision", "--rule", PLAIN.id)["rules"]
+    assert (plain["false_positive"], plain["not_closed"]) == (0, 1)
+    assert "closed as false-positive" in command(settings, "alerts", "show", alerts[3]).output
+    unknown = command(settings, "alerts", "close", alerts[3], "--as", "maybe")
+    assert unknown.exit_code == 2
+
+
+def test_a_reopened_alert_grows_again_and_takes_in_what_was_raised_meanwhile(
+    recorder: Recorder, desk: AlertStore
+) -> None:
+    (first,) = recorder.record([single("grouped", 0, ADA)]).created
+    desk.close(first, "ada", disposition="false-positive")
+    (second,) = recorder.record([single("grouped", 20, ADA)]).created
+    desk.decide([first], Decision("reopen", "ada"))
+    for _ in range(2):
+        recorder.record([single("grouped", second_, ADA) for second_ in (0, 20, 40)])
+    (alert,) = desk.find(AlertQuery())
+    assert (alert["id"], alert["count"], alert["state"]) == (first, 3, "open")
+    assert [each["state"] for each in alert["history"]] == ["open", "closed", "open"]
+    assert desk.get(second)["merged_into"] == first
+
+
+def test_a_decision_outlasts_other_writers_and_names_what_a_failing_cluster_left(
+    settings: Settings, alerts: list[str], desk: AlertStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "READ_AT_ONCE", 2)
+    bulks: list[str] = []
+
+    def disturb(request: Request) -> Fault | None:
+        if request.path.startswith("/_bulk"):
+            bulks.append(request.path)
+            if len(bulks) == 1:  # somebody writes between our reading and our writing
+                desk.decide([alerts[0]], Decision("note", "eve", "me too"))
+            if len(bulks) == 3:
+                return DROP
+        return None
+
+    with Proxy(settings.hosts[0], disturb) as proxy:
+        cluster = settings.cluster.model_copy(update={"hosts": [proxy.url]})
+        through = settings.model_copy(update={"cluster": cluster})
+        reported = asked(through, "close", *alerts, "--by", "ada", code=1)
+    assert [each["id"] for each in reported["alerts"]] == alerts[:2]
+    left = {each["id"]: each["reason"] for each in reported["not_changed"]}
+    assert list(left) == alerts[2:]
+    assert "not confirmed" in left[alerts[2]]
+    assert "not tried" in left[alerts[4]]
+    history = desk.get(alerts[0])["history"]
+    assert [each["by"] for each in history] == ["trailhound", "eve", "ada"]
+    # The same command again completes it, and nothing is written twice.
+    again = asked(settings, "close", *alerts, "--by", "ada")
+    assert (len(again["alerts"]), again["not_changed"]) == (5, [])
+    assert all(len(desk.get(name)["history"]) <= 3 for name in alerts)
+
+
+def test_a_cluster_that_is_gone_before_anything_was_written_is_its_own_error(
+    settings: Settings, alerts: list[str]
+) -> None:
+    def no_writes(request: Request) -> Fault | None:
+        return DROP if request.path.startswith("/_bulk") else None
+
+    with Proxy(settings.hosts[0], no_writes) as proxy:
+        cluster = settings.cluster.model_copy(update={"hosts": [proxy.url]})
+        through = settings.model_copy(update={"cluster": cluster})
+        done = command(through, "alerts", "close", *alerts, "--by", "ada")
+    assert isinstance(done.exception, ClusterError)
+    assert f"{alerts[0]} was not changed: its change was not confirmed" in done.output

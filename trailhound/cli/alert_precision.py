@@ -1,0 +1,65 @@
+"""`trailhound alerts precision`."""
+
+from __future__ import annotations
+
+from detections.alerts.precision import Precision, precision, total
+from detections.alerts.store import AlertQuery
+from trailhound.cli import dates
+from trailhound.cli.alert_selection import AtLevel, OfRule, Since, Until
+from trailhound.cli.listing import Column, Kind, Listing, Output, form_of, note
+from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
+from trailhound.cluster.client import connect
+from trailhound.cluster.refusals import cluster_errors
+
+LISTING = Listing[Precision](
+    "rules",
+    (
+        Column("title", lambda each: each.title, "rule", whole=True),
+        Column("true_positive", lambda each: each.as_["true-positive"], "true", Kind.NUMBER),
+        Column("false_positive", lambda each: each.as_["false-positive"], "false", Kind.NUMBER),
+        Column("benign", lambda each: each.as_["benign"], "benign", Kind.NUMBER),
+        Column("duplicate", lambda each: each.as_["duplicate"], "dupl.", Kind.NUMBER, 2),
+        Column("without_disposition", lambda each: each.unsaid, "not said", Kind.NUMBER, 1),
+        Column("not_closed", lambda each: each.not_closed, "not closed", Kind.NUMBER, 1),
+        Column("judged", lambda each: each.judged, "of", Kind.NUMBER),
+        Column("precision", lambda each: each.rounded, "precision", Kind.NUMBER),
+        Column("id", lambda each: each.id, "id", Kind.ID, 3),
+    ),
+    Precision.as_dict,
+    empty="no alerts",
+)
+
+
+def show(
+    since: Since = None,
+    until: Until = None,
+    rule: OfRule = None,
+    level: AtLevel = "informational",
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    output: Output = None,
+    json: Json = False,
+) -> None:
+    """How often each rule was right, by what its closed alerts were said to be.
+
+    Precision: the true positives among the true and false positives and the benign. A rule of
+    which none was judged has none.
+
+    Example: `trailhound alerts precision --since 2025-03-01`
+    """
+    form = form_of(output, json)
+    settings = settings_from(config, url, namespace)
+    dates.check_order(since, until)
+    end = dates.end_of(until) if until is not None else None
+    with cluster_errors(settings.hosts[0]):
+        rules = precision(
+            connect(settings), settings, AlertQuery((), level, since, rule, until=end)
+        )
+    of_all = total(rules)
+    LISTING.show(rules, form, beside={"total": of_all.as_dict()})
+    if of_all.judged:
+        right = of_all.as_["true-positive"]
+        note(f"all rules: {right:,} of {of_all.judged:,} right ({of_all.ratio:.0%})", form)
+    else:
+        note("none was judged: trailhound alerts close ID --as true-positive", form)

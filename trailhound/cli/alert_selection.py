@@ -1,0 +1,155 @@
+"""Which alerts a command of `trailhound alerts` is about: options that several of them have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, cast
+
+import typer
+
+from detections.alerts.store import AlertQuery
+from detections.alerts.triage import DISPOSITIONS, Disposition
+from detections.rule import Level
+from trailhound.cli import dates
+
+_WHICH = "Which alerts"
+
+
+class State(StrEnum):
+    """What `--state` takes."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    CLOSED = "closed"
+    ALL = "all"
+
+
+def disposition(text: str) -> Disposition:
+    """For `typer.Option(parser=disposition)`.
+
+    >>> disposition("False_Positive")
+    'false-positive'
+    """
+    name = text.strip().lower().replace("_", "-").replace(" ", "-")
+    if name not in DISPOSITIONS:
+        raise typer.BadParameter(f"{text!r} is not one of {', '.join(DISPOSITIONS)}")
+    return name
+
+
+AtLevel = Annotated[
+    Level, typer.Option("--level", help="This level and above.", rich_help_panel=_WHICH)
+]
+Since = Annotated[
+    datetime | None,
+    typer.Option(
+        "--since",
+        parser=dates.time,
+        metavar=dates.METAVAR,
+        help="Last seen at or after this time: 7d (before now), 2025-03-01, an ISO instant.",
+        rich_help_panel=_WHICH,
+    ),
+]
+Until = Annotated[
+    datetime | None,
+    typer.Option(
+        "--until",
+        parser=dates.time,
+        metavar=dates.METAVAR,
+        help="First seen before this time; of a date, before its end.",
+        rich_help_panel=_WHICH,
+    ),
+]
+OfRule = Annotated[
+    str | None,
+    typer.Option("--rule", metavar="RULE", help="The rule's id or title.", rich_help_panel=_WHICH),
+]
+OfPrincipal = Annotated[
+    str | None,
+    typer.Option(
+        "--principal", metavar="NAME", help="A user's name or ARN.", rich_help_panel=_WHICH
+    ),
+]
+OfAccount = Annotated[
+    str | None,
+    typer.Option(
+        "--account", metavar="ID", help="The account of an event.", rich_help_panel=_WHICH
+    ),
+]
+OfTactic = Annotated[
+    str | None,
+    typer.Option(
+        "--tactic",
+        metavar="TACTIC",
+        help="An ATT&CK tactic, as `persistence`.",
+        rich_help_panel=_WHICH,
+    ),
+]
+OfAssignee = Annotated[
+    str | None,
+    typer.Option(
+        "--assignee",
+        metavar="WHO",
+        help="Who they are assigned to; `nobody` for those without.",
+        rich_help_panel=_WHICH,
+    ),
+]
+OfDisposition = Annotated[
+    str | None,
+    typer.Option(
+        "--disposition",
+        parser=disposition,
+        metavar="WHAT",
+        help=f"Closed as {', '.join(DISPOSITIONS)}.",
+        rich_help_panel=_WHICH,
+    ),
+]
+Query = Annotated[
+    str | None,
+    typer.Option(
+        "--query",
+        metavar="LUCENE",
+        help="Free query over the fields of alerts, as `calls.name:PutKeyPolicy`.",
+        rich_help_panel=_WHICH,
+    ),
+]
+InState = Annotated[
+    list[State] | None,
+    typer.Option(
+        "--state",
+        help="open, acknowledged, closed or all. May be repeated.",
+        rich_help_panel=_WHICH,
+    ),
+]
+
+
+def alert_query(
+    states: Sequence[State],
+    *,
+    level: Level,
+    since: datetime | None,
+    until: datetime | None,
+    rule: str | None,
+    principal: str | None,
+    account: str | None,
+    tactic: str | None,
+    assignee: str | None,
+    text: str | None,
+    disposition: str | None = None,
+) -> AlertQuery:
+    """The query that the options make. Raises `UsageError` where `since` is after `until`."""
+    dates.check_order(since, until)
+    return AlertQuery(
+        () if State.ALL in states else tuple(states),
+        level,
+        since,
+        rule,
+        principal,
+        dates.end_of(until) if until is not None else None,
+        account,
+        tactic,
+        assignee,
+        cast("Disposition | None", disposition),
+        text,
+    )

@@ -1,0 +1,363 @@
+"""`trailhound alerts ack | close | reopen | assign | note`: decisions about one alert or many."""
+
+from __future__ import annotations
+
+import getpass
+import inspect
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Annotated, Any, cast
+
+import typer
+
+from detections.alerts.store import NO_ALERT, AlertQuery, AlertStore, Decided, unknown
+from detections.alerts.triage import DISPOSITIONS, NOBODY, Decision, Disposition
+from trailhound.cli.alert_selection import (
+    AtLevel,
+    InState,
+    OfAccount,
+    OfAssignee,
+    OfPrincipal,
+    OfRule,
+    OfTactic,
+    Query,
+    Since,
+    State,
+    Until,
+    alert_query,
+    disposition,
+)
+from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
+from trailhound.cli.screen import emit, err, plural, safe, say, warn
+from trailhound.cluster.client import connect
+from trailhound.cluster.refusals import cluster_errors
+from trailhound.errors import UsageError
+from trailhound.settings import Settings
+
+_LISTED = 10
+"""Rules that the question before a change names."""
+
+Ids = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="ID…", help="From `trailhound alerts list`; its beginning is enough if unique."
+    ),
+]
+All = Annotated[
+    bool, typer.Option("--all", help="All alerts that the options below select, instead of ids.")
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="With `--all`: don't ask.")]
+By = Annotated[
+    str | None,
+    typer.Option("--by", metavar="WHO", help="Who makes the change. Default: your login name."),
+]
+Note = Annotated[
+    str, typer.Option("--note", metavar="TEXT", help="The reason; stored with the alert.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """The alerts that a command line names: by their ids, or all that match a query."""
+
+    ids: tuple[str, ...]
+    query: AlertQuery | None
+    yes: bool = False
+
+
+def _selects(*states: State) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command the options that name alerts; it gets what they say as `selected`.
+
+    `states`: those that `--all` means unless `--state` is given.
+    """
+
+    def selecting(
+        ids: Ids = None,
+        everything: All = False,
+        yes: Yes = False,
+        state: InState = None,
+        level: AtLevel = "informational",
+        since: Since = None,
+        until: Until = None,
+        rule: OfRule = None,
+        principal: OfPrincipal = None,
+        account: OfAccount = None,
+        tactic: OfTactic = None,
+        assignee: OfAssignee = None,
+        query: Query = None,
+    ) -> Selected:
+        given = (since, until, rule, principal, account, tactic, assignee, query)
+        narrows = bool(state) or level != "informational" or any(given)
+        if everything and ids:
+            raise UsageError("--all and ids were given", hint="give one of them")
+        if not everything and narrows:
+            raise UsageError(
+                "options that select alerts need --all", hint="add --all, or give ids alone"
+            )
+        if not everything and not ids:
+            raise UsageError(
+                "no alert was named", hint="give ids, or --all with --rule, --principal, …"
+            )
+        if not everything:
+            return Selected(tuple(dict.fromkeys(ids or ())), None)
+        wanted = alert_query(
+            state or states,
+            level=level,
+            since=since,
+            until=until,
+            rule=rule,
+            principal=principal,
+            account=account,
+            tactic=tactic,
+            assignee=assignee,
+            text=query,
+        )
+        return Selected((), wanted, yes)
+
+    def decorated(command: Callable[..., None]) -> Callable[..., None]:
+        options = inspect.signature(selecting, eval_str=True).parameters
+        own = inspect.signature(command, eval_str=True).parameters
+
+        @wraps(command)
+        def wrapped(**given: Any) -> None:
+            chosen = {name: given.pop(name) for name in options}
+            command(selected=selecting(**chosen), **given)
+
+        parameters = [
+            *options.values(),
+            *(each for each in own.values() if each.name != "selected"),
+        ]
+        # Of keywords alone: typer calls it so, and an order of defaults need not be kept.
+        keywords = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters]
+        wrapped.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
+        wrapped.__annotations__ = {}
+        return wrapped
+
+    return decorated
+
+
+@_selects(State.OPEN)
+def ack(
+    selected: Selected,
+    by: By = None,
+    note: Note = "",
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Acknowledge alerts: somebody works on them.
+
+    Example: `trailhound alerts ack 5f1c0a --by ada --note "asking the team"`
+    """
+    settings = settings_from(config, url, namespace)
+    _decide(settings, selected, Decision("ack", _who(by), note), json=json)
+
+
+@_selects(State.OPEN, State.ACKNOWLEDGED)
+def close(
+    selected: Selected,
+    as_: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            parser=disposition,
+            metavar="WHAT",
+            help=f"What it was: {', '.join(DISPOSITIONS)}.",
+        ),
+    ] = None,
+    by: By = None,
+    note: Note = "",
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Close alerts. The same events don't raise an alert again; new events raise new alerts.
+
+    `benign`: the rule was right, and what it found was meant to happen. An alert that is closed
+    already gets the disposition that is given.
+
+    Example: `trailhound alerts close 5f1c0a --as false-positive --note "a drill"`
+    """
+    settings = settings_from(config, url, namespace)
+    decision = Decision("close", _who(by), note, cast("Disposition | None", as_))
+    _decide(settings, selected, decision, json=json)
+
+
+@_selects(State.CLOSED)
+def reopen(
+    selected: Selected,
+    by: By = None,
+    note: Note = "",
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Open alerts again that were closed or acknowledged. Their history stays.
+
+    Example: `trailhound alerts reopen 5f1c0a --note "it went on"`
+    """
+    settings = settings_from(config, url, namespace)
+    _decide(settings, selected, Decision("reopen", _who(by), note), json=json)
+
+
+@_selects(State.OPEN, State.ACKNOWLEDGED)
+def assign(
+    selected: Selected,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="WHO", help="Its owner; `nobody` for none. Default: you."),
+    ] = None,
+    by: By = None,
+    note: Note = "",
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Assign alerts to somebody, whatever their state.
+
+    Example: `trailhound alerts assign 5f1c0a --to ada`
+    """
+    settings = settings_from(config, url, namespace)
+    who = _who(by)
+    _decide(settings, selected, Decision("assign", who, note, assignee=to or who), json=json)
+
+
+@_selects(State.OPEN, State.ACKNOWLEDGED)
+def note(
+    selected: Selected,
+    text: Annotated[
+        str, typer.Option("--note", metavar="TEXT", help="What to write; stored with the alert.")
+    ],
+    by: By = None,
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Write a note into the history of alerts.
+
+    Example: `trailhound alerts note 5f1c0a --note "the key is revoked"`
+    """
+    if not text.strip():
+        raise UsageError("the note is empty", hint='give a text: --note "…"')
+    settings = settings_from(config, url, namespace)
+    _decide(settings, selected, Decision("note", _who(by), text), json=json)
+
+
+def _who(by: str | None) -> str:
+    """Who acts: as given, else the login name. Raises `UsageError` if there is none."""
+    try:
+        return by or getpass.getuser()
+    except (KeyError, OSError):
+        raise UsageError("your login name is not known", hint="give your name: --by NAME") from None
+
+
+def _decide(settings: Settings, selected: Selected, decision: Decision, *, json: bool) -> None:
+    """Write a decision to each alert that is named, and report for every id what became of it.
+
+    All ids are resolved before the first write. Exits with 1 if any was not changed; the same
+    command again completes the rest. Raises `UsageError` if none of them exists, and the
+    cluster's error if it ended the command before anything was written.
+    """
+    with cluster_errors(settings.hosts[0]):
+        store = AlertStore(connect(settings), settings)
+        names, left = _resolved(store, selected, decision)
+        done = store.decide(names, decision)
+    if done.fault is not None and not done.alerts:
+        _name(left | done.left)
+        with cluster_errors(settings.hosts[0]):
+            raise done.fault
+    _report(names, left, done, decision, json=json)
+
+
+def _resolved(
+    store: AlertStore, selected: Selected, decision: Decision
+) -> tuple[list[str], dict[str, str]]:
+    """The ids of the alerts to change, and what was named and is none, with the reason."""
+    if selected.query is not None:
+        matching = store.matching(selected.query)
+        if matching and not selected.yes:
+            _confirm(decision, matching)
+        return list(matching), {}
+    found = store.resolve(selected.ids)
+    if not found.names:
+        if all(reason == NO_ALERT for reason in found.left.values()):
+            raise unknown(*found.left)
+        raise UsageError(
+            "; ".join(f"{name}: {reason}" for name, reason in found.left.items()),
+            hint="give more of the ids",
+        )
+    return list(dict.fromkeys(found.names.values())), found.left
+
+
+def _confirm(decision: Decision, matching: Mapping[str, Mapping[str, Any]]) -> None:
+    """Ask before many alerts are changed; whoever says no ends the command with 1.
+
+    Raises `UsageError` where nobody can be asked.
+    """
+    rules = Counter(each["rule"]["name"] for each in matching.values()).most_common()
+    named = [f"  {count:>6,}  {name}" for name, count in rules[:_LISTED]]
+    if len(rules) > _LISTED:
+        named.append(f"          and {plural(len(rules) - _LISTED, 'other rule')}")
+    what = f"{decision.verb} {plural(len(matching), 'alert')}"
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"this would {what}, and nobody can be asked", hint="check the number, and add --yes"
+        )
+    for line in (f"{what}, of", *named):
+        err.print(safe(line))
+    if not typer.confirm("Go on?", err=True):
+        warn("nothing was changed")
+        raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+def _report(
+    names: Sequence[str],
+    left: Mapping[str, str],
+    done: Decided,
+    decision: Decision,
+    *,
+    json: bool,
+) -> None:
+    left = {**left, **done.left}
+    changed = [done.alerts[name] for name in names if name in done.alerts]
+    if json:
+        not_changed = [{"id": name, "reason": reason} for name, reason in left.items()]
+        emit({"alerts": changed, "not_changed": not_changed})
+    else:
+        for alert in changed:
+            say(f"{alert['id']} {_became(alert, decision)}")
+        if not names:
+            say("no alert matches")
+    _name(left)
+    if done.fault is not None:
+        warn(f"the rest was not tried: {done.fault}; run the same command again")
+    if left:
+        raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+def _name(left: Mapping[str, str]) -> None:
+    for name, reason in left.items():
+        warn(f"{name} was not changed: {reason}")
+
+
+def _became(alert: Mapping[str, Any], decision: Decision) -> str:
+    if decision.verb == "assign":
+        return f"assigned to {alert.get('assignee') or NOBODY}, by {decision.by}"
+    if decision.verb == "note":
+        return f"noted, by {decision.by}"
+    return f"{state_of(alert)}, by {alert['state_by']}"
+
+
+def state_of(alert: Mapping[str, Any]) -> str:
+    """The state, of a closed alert with what it was."""
+    was = alert.get("disposition")
+    return str(alert["state"]) + (f" as {was}" if was else "")
