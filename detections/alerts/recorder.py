@@ -30,6 +30,7 @@ from detections.alerts.nearness import Nearness
 from detections.alerts.paging import every
 from detections.alerts.summary import summary
 from detections.finding import Finding, Group
+from detections.incidents.document import DUE
 from detections.packs.kinds import SINGLES, window_of
 from detections.rule import Rule
 from trailhound.cluster.dialect import dialect_of
@@ -224,7 +225,7 @@ class Recorder:
         made = levelled(document, self._rules[document["rule"]["id"]], now) | {"before": before}
         if not self.catch_up and made.get("raised_from") and not document.get("raised_from"):
             made.pop("catch_up", None)  # what rose is sent by itself, though a digest had it
-        return made | {"summary": summary(made)}
+        return made | {"summary": summary(made), DUE: True}
 
     def _closing(self, plan: _Plan, name: str, now: datetime) -> Write | None:
         """Closes an alert that was merged into another; None if it was never written."""
@@ -236,7 +237,7 @@ class Recorder:
         if document["state"] != "closed":
             note = f"merged into {into}"
             document = changed_state(document, "closed", "trailhound", now, note)
-        return Write(document | {"merged_into": into}, before)
+        return Write(document | {"merged_into": into, DUE: True}, before)
 
     def _raised(self, rule: Rule, group: Group, key: str, now: datetime) -> dict[str, Any]:
         document = raised(rule, group, key, now)

@@ -11,6 +11,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from detections.history import Piece, bounds, survey
+from detections.incidents.updater import IncidentUpdater
 from detections.packs.loading import load
 from detections.packs.pack import Pack
 from detections.rule import LEVELS, Rule
@@ -81,6 +82,7 @@ class History:
     def __init__(self, client: OpenSearch, settings: Settings, pack: Pack, span: Span) -> None:
         self.survey = survey(client, settings, span)
         self._client = client
+        self._settings = settings
         self._rules = pack.alerting
         self._detector = detector(client, settings, pack, self.survey.indices.expression)
         self._stopped = False
@@ -108,6 +110,13 @@ class History:
             if self._stopped:
                 return
             yield piece, list(self._detector.run(self._rules, piece.span, record=record))
+
+    def join(self) -> str:
+        """Join the alerts that were raised into incidents. Why they could not be, else "".
+
+        Raises `ClusterError` and opensearch-py's errors.
+        """
+        return IncidentUpdater(self._client, self._settings).run().refused
 
     def bounds(self) -> tuple[datetime, datetime] | None:
         """The first and the last event's time in the whole index; None for no event."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from opensearchpy import OpenSearch
 
+from detections.incidents.updater import IncidentUpdater
 from detections.notify.notifier import Notifier
 from detections.packs.describe import line
 from detections.packs.loading import missing_paths
@@ -35,7 +36,7 @@ class ScheduledDetections:
         self._lock = threading.Lock()
         self._settings = settings
         self._stale = True
-        self._made_of: tuple[DueRules, Notifier] | None = None
+        self._made_of: tuple[DueRules, IncidentUpdater, Notifier] | None = None
         self.intervals: dict[str, timedelta] = {}
         """By rule id, how often each active rule runs."""
         self.refused = ""
@@ -60,7 +61,8 @@ class ScheduledDetections:
             self._settings, self._stale = settings, True
 
     def turn(self, turn: Turn) -> None:
-        """Run the due rules, and deliver undelivered alerts; neither waits for the other.
+        """Run the due rules, join alerts into incidents, and deliver undelivered alerts; a failure
+        of one does not keep the others from it.
 
         While days have to be caught up, alerts are sent and new settings used in between, and the
         daemon's other jobs run after `LONGEST`. Raises errors of the tree and
@@ -68,15 +70,19 @@ class ScheduledDetections:
         """
         more, ends = True, time.monotonic() + LONGEST
         while more and time.monotonic() < ends:
-            due_rules, notifier = self._made()
+            due_rules, updater, notifier = self._made()
             try:
                 more = due_rules.run_once(turn)
             finally:
-                if turn.holds_lease():
-                    sent = notifier.deliver(datetime.now(UTC), turn.holds_lease)
-                    self.broken_channels = dict(sent.broken)
+                try:
+                    if turn.holds_lease():
+                        updater.run(turn.holds_lease)
+                finally:
+                    if turn.holds_lease():
+                        sent = notifier.deliver(datetime.now(UTC), turn.holds_lease)
+                        self.broken_channels = dict(sent.broken)
 
-    def _made(self) -> tuple[DueRules, Notifier]:
+    def _made(self) -> tuple[DueRules, IncidentUpdater, Notifier]:
         with self._lock:
             if self._made_of is None or self._stale:
                 try:
@@ -90,7 +96,7 @@ class ScheduledDetections:
                 self._stale = False
             return self._made_of
 
-    def _make(self) -> tuple[DueRules, Notifier]:
+    def _make(self) -> tuple[DueRules, IncidentUpdater, Notifier]:
         settings = self._settings
         # A path that vanished must not take its rules off a schedule that has them.
         for path in missing_paths(settings.detections):
@@ -108,5 +114,6 @@ class ScheduledDetections:
         LOG.info("rules in force", extra={"fields": said})
         return (
             DueRules(self._client, settings, made, pack.alerting, self._ran),
+            IncidentUpdater(self._client, settings),
             Notifier(self._client, settings, aws_session),
         )

@@ -125,10 +125,14 @@ def new_alerts(found: dict[str, DetectionTotals]) -> int:
 def run_history(
     history: History, *, record: bool = True, quiet: bool = False
 ) -> dict[str, DetectionTotals]:
-    """A history with a bar on a terminal, that Ctrl-C ends after the piece under way."""
+    """A history with a bar on a terminal, that Ctrl-C ends after the piece under way. What it
+    raised is joined into incidents."""
     with stopped_by_signals(history):
         runs = history.run(record=record)
-        return tallied(_with_bar(runs, history.survey.events, quiet=quiet))
+        found = tallied(_with_bar(runs, history.survey.events, quiet=quiet))
+    if record and (refused := history.join()):
+        warn(f"alerts are not joined into incidents: {refused}")
+    return found
 
 
 def _with_bar(

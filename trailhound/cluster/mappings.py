@@ -281,6 +281,17 @@ ALERT: Mapping = {
         **fields("merged_into", "catch_up"),
         # What a closed alert was, and who owns it.
         **fields("disposition", "assignee"),
+        # The incident that it belongs to, by the id of that one's earliest alert; what it is linked
+        # to others by; and whether it was written since it was joined.
+        **fields("incident"),
+        **fields("incident_due", kind=BOOLEAN),
+        "links": tree(
+            {
+                **fields("own", "created", "used", "address"),
+                "address_day": {"type": "keyword", "index": False, "doc_values": False},
+                **fields("first", "last", kind=DATE),
+            }
+        ),
         "state_at": dict(DATE),
         "attack": tree(fields("technique", "tactic")),
         "entity": tree(

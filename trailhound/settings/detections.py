@@ -75,6 +75,8 @@ class DetectionSettings(Section):
     """How long after `event.ingested` an event may still become searchable, clock skew included."""
     late_hours: Annotated[float, Field(gt=0)] = 24.0
     """Scheduled rules cover events ingested up to this long after they happened."""
+    incident_gap_hours: Annotated[float, Field(gt=0, le=24 * 366)] = 24.0
+    """The longest pause between two alerts that join into one incident."""
 
 
 class ChannelSettings(Section):

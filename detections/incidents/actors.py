@@ -1,0 +1,101 @@
+"""Who made a call, as far as incidents are concerned: a person, or a session with its key.
+
+A role is nobody: pipelines and people share it, so a session of a role is known by ARN and
+creation date together, and by its key. Who assumed the role is found by the call that issued the
+key. AWS services and service-linked roles are no actors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from detections.incidents.creations import last_part, resource_token, token
+from enrich.resources import WITHHELD
+
+Source = Mapping[str, Any]
+
+FIELDS: Final = (
+    "user_type",
+    "user.name",
+    "userIdentity",
+    "recipientAccountId",
+)
+"""Of a stored event, what `actor_of` reads."""
+
+_SSO_ROLE: Final = "AWSReservedSSO_"
+_SERVICE_ROLE: Final = "/aws-service-role/"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """`name` tells actors apart; it is the person's token where one is known. `own` are the tokens
+    of person, session and key. `key` is the access key that was used, empty if none; `role` the
+    token of the role."""
+
+    name: str
+    own: frozenset[str] = frozenset()
+    key: str = ""
+    role: str = ""
+    person: bool = False
+
+
+def actor_of(source: Source) -> Actor | None:
+    """The actor of a stored event; None for AWS services, and where nobody is named."""
+    identity = source.get("userIdentity")
+    if not isinstance(identity, Mapping) or source.get("user_type") == "aws_service":
+        return None
+    kind, arn = _text(identity, "type"), _text(identity, "arn")
+    account = account_of(source)
+    own_account = _text(identity, "accountId") or account
+    key, name = _text(identity, "accessKeyId"), at(source, "user", "name")
+    issuer = at(identity, "sessionContext", "sessionIssuer", "arn")
+    if _SERVICE_ROLE in issuer or "AWSServiceRoleFor" in last_part(issuer):
+        return None
+    person, role, session = "", "", ""
+    match kind:
+        case "Root":
+            person = token("root", own_account)
+        case "IAMUser":
+            person = token("user", own_account, last_part(arn) or _text(identity, "userName"))
+        case "IdentityCenterUser":
+            person = token("person", name)
+        case "SAMLUser":
+            person = token("saml", own_account, name)
+        case "FederatedUser":
+            person = token("federated", own_account, last_part(arn))
+        case "AWSAccount" if "principalId" in identity:
+            person = token("foreign", own_account, _text(identity, "principalId"))
+        case "AssumedRole":
+            role = resource_token("role", issuer, own_account) if issuer else ""
+            if last_part(issuer).startswith(_SSO_ROLE):
+                person = token("person", last_part(arn))
+            elif said := at(identity, "sessionContext", "sourceIdentity"):
+                person = token("source", own_account, said)
+    began = at(identity, "sessionContext", "attributes", "creationDate")
+    if arn and began and key:
+        session = token("session", arn, began)
+    used = token("key", key)
+    own = frozenset(each for each in (person, session, used) if each)
+    known = person or session or used or token("name", own_account, name)
+    if not known or name in WITHHELD:
+        return None
+    return Actor(known, own, key, role, bool(person))
+
+
+def account_of(source: Source) -> str:
+    """The account in which an event happened."""
+    return _text(source, "recipientAccountId") or at(source, "userIdentity", "accountId")
+
+
+def at(source: Source, *path: str) -> str:
+    """The text at a path, empty if there is none."""
+    found: Any = source
+    for step in path:
+        found = found.get(step) if isinstance(found, Mapping) else None
+    return found if isinstance(found, str) else ""
+
+
+def _text(source: Source, name: str) -> str:
+    return at(source, name)

@@ -1,0 +1,96 @@
+"""What a successful call creates, and the tokens by which resources are told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+LONGEST: Final = 512
+"""Characters of a token. A longer name is left out: cut short it could be another one's."""
+
+CREATED: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        # call -> the leaf of `resource.*` that holds what it creates, and nothing else
+        "AssumeRole": "access_key",
+        "AssumeRoleWithSAML": "access_key",
+        "AssumeRoleWithWebIdentity": "access_key",
+        "AssumeRoot": "access_key",
+        "CreateAccessKey": "access_key",
+        "CreateBucket": "bucket",
+        "CreateCluster": "cluster",
+        "CreateDBCluster": "database",
+        "CreateDBInstance": "database",
+        "CreateFunction20150331": "function",
+        "CreateGroup": "group",
+        "CreateHostedZone": "hosted_zone",
+        "CreateImage": "image",
+        "CreateKey": "kms_key",
+        "CreateLogGroup": "log_group",
+        "CreatePolicy": "policy",
+        "CreateRepository": "repository",
+        "CreateRole": "role",
+        "CreateSecret": "secret",
+        "CreateSecurityGroup": "security_group",
+        "CreateSnapshot": "snapshot",
+        "CreateSnapshots": "snapshot",
+        "CreateTable": "database",
+        "CreateTrail": "trail",
+        "CreateUser": "user",
+        "CreateVolume": "volume",
+        "CreateVpc": "vpc",
+        "GetFederationToken": "access_key",
+        "GetSessionToken": "access_key",
+        "RunInstances": "instance",
+    }
+)
+ISSUING: Final = tuple(
+    name for name, leaf in CREATED.items() if leaf == "access_key" and name != "CreateAccessKey"
+)
+"""Calls that issue temporary credentials to whoever makes them: still the same person. A key made
+for a user is somebody else's."""
+
+LEAVES: Final = frozenset(CREATED.values())
+
+_GLOBAL: Final = {
+    "access_key": "key",
+    **{name: name for name in ("bucket", "instance", "image", "snapshot", "volume", "vpc")},
+    "security_group": "security_group",
+}
+"""Leaves whose values are unique in all of AWS, and the token's kind."""
+
+
+def token(kind: str, *parts: str) -> str:
+    """One token; empty where a part is empty, or all of it too long.
+
+    >>> token("user", "111122223333", "ada")
+    'user:111122223333:ada'
+    """
+    made = ":".join((kind, *parts))
+    return made if all(parts) and len(made) <= LONGEST else ""
+
+
+def resource_token(leaf: str, value: str, account: str) -> str:
+    """The token of a resource; names are told apart by account.
+
+    >>> resource_token("role", "arn:aws:iam::111122223333:role/team/Ops", "111122223333")
+    'role:111122223333:Ops'
+    >>> resource_token("security_group", "default", "111122223333")
+    'security_group:111122223333:default'
+    """
+    if value.startswith("arn:"):
+        parts = value.split(":", 5)
+        account = (len(parts) > 5 and parts[4]) or account
+        value = last_part(value)
+    if leaf == "security_group" and not value.startswith("sg-"):
+        return token(leaf, account, value)
+    if leaf in _GLOBAL:
+        return token(_GLOBAL[leaf], value)
+    return token(leaf, account, value)
+
+
+def last_part(arn: str) -> str:
+    """>>> last_part("arn:aws:iam::111122223333:user/team/ada")
+    'ada'
+    """
+    return arn.rsplit(":", 1)[-1].rsplit("/", 1)[-1]

@@ -1,0 +1,87 @@
+"""What joining keeps on an alert: its links, the id of its incident, and whether it is due.
+
+Every write of an alert's events marks it as due (`DUE`); the updater takes the mark off with the
+same write that names the incident.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Any, Final
+
+from detections.alerts.document import stamp
+from detections.incidents.joining import AddressDay, LinkedAlert, Links
+
+INCIDENT: Final = "incident"
+DUE: Final = "incident_due"
+LINKS: Final = "links"
+
+FIELDS: Final = ("first_seen", "last_seen", "merged_into", INCIDENT, LINKS)
+"""Of an alert, what `linked_alert` reads."""
+
+_ACTED: Final = ("first", "last")
+_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+Document = Mapping[str, Any]
+
+
+def joined(links: Links, incident: str) -> dict[str, Any]:
+    """The fields of an alert that has been joined."""
+    times = map(stamp, links.acted) if links.acted else (None, None)
+    return {
+        LINKS: {
+            "own": sorted(links.own),
+            "created": sorted(links.created),
+            "used": sorted(links.used),
+            "address": sorted({address for address, _ in links.addresses}),
+            "address_day": sorted(f"{address}@{day}" for address, day in links.addresses),
+            **dict(zip(_ACTED, times, strict=True)),
+        },
+        INCIDENT: incident,
+        DUE: False,
+    }
+
+
+def linked_alert(name: str, document: Document) -> LinkedAlert:
+    """A stored alert with its links; without any where it was never joined."""
+    first, last = span(document)
+    stored = document.get(LINKS) or {}
+    return LinkedAlert(
+        name,
+        first,
+        last,
+        Links(
+            frozenset(stored.get("own", ())),
+            frozenset(stored.get("created", ())),
+            frozenset(stored.get("used", ())),
+            frozenset(map(_address_day, stored.get("address_day", ()))),
+        ),
+    )
+
+
+def acted(document: Document) -> tuple[datetime, datetime]:
+    """The times of the first and the last event that the alert is linked by; of all its events
+    where it has no links."""
+    stored = document.get(LINKS) or {}
+    if not all(stored.get(name) for name in _ACTED):
+        return span(document)
+    first, last = (datetime.fromisoformat(stored[name]) for name in _ACTED)
+    return first, last
+
+
+def span(document: Document) -> tuple[datetime, datetime]:
+    """The times of an alert's first and last event; a document that has none is of 1970, and so an
+    incident of its own."""
+    try:
+        first = datetime.fromisoformat(document["first_seen"])
+        last = datetime.fromisoformat(document.get("last_seen") or document["first_seen"])
+        first, last = first.astimezone(UTC), last.astimezone(UTC)
+    except (KeyError, TypeError, ValueError):
+        return _NEVER, _NEVER
+    return min(first, last), max(first, last)
+
+
+def _address_day(stored: str) -> AddressDay:
+    address, _, day = stored.rpartition("@")
+    return address, date.fromisoformat(day)

@@ -1,0 +1,239 @@
+"""What the daily indices say about alerts that are to be joined: their events, who was issued the
+keys, and how many share an address or a role."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Final
+
+from opensearchpy import OpenSearch
+
+from detections.events.index import EventIndex
+from detections.events.principal import HAS_ARN
+from detections.incidents.actors import FIELDS, Actor, Source, actor_of
+from detections.incidents.creations import ISSUING
+from detections.incidents.joining import (
+    ADDRESS_PRINCIPALS,
+    ROLE_PEOPLE,
+    AddressDay,
+    LinkedAlert,
+    Links,
+    Sharing,
+)
+from detections.incidents.links import issued_to, links_of
+from trailhound.cluster.templates import Names
+
+EVENTS: Final = 1_000
+"""Events of an alert by which it is linked, the earliest."""
+_AT_ONCE: Final = 1_000
+_SEARCHES: Final = 100
+_ISSUED: Final = timedelta(hours=36)
+"""How long temporary credentials are valid at most: GetSessionToken's."""
+_HOPS: Final = 5
+"""Roles assumed one with another's credentials that are followed."""
+_EVENT_FIELDS: Final = (
+    *FIELDS,
+    "@timestamp",
+    "eventName",
+    "eventSource",
+    "event.outcome",
+    "source.ip",
+    "resource",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertEvents:
+    """An alert's id and span, and the ids of its earliest events; `more`: there are others."""
+
+    id: str
+    first: datetime
+    last: datetime
+    events: tuple[str, ...]
+    more: bool = False
+
+
+class Facts:
+    """Reads of one updater's run; what was counted is kept. Raises `ClusterError`."""
+
+    def __init__(self, client: OpenSearch, names: Names) -> None:
+        self._index = EventIndex(client, names.days)
+        self._addresses: dict[AddressDay, int] = {}
+        self._roles: dict[str, int] = {}
+
+    def linked(self, alerts: Sequence[AlertEvents]) -> dict[str, LinkedAlert]:
+        """The alerts with the links that their events give, by id; events that are gone give
+        none."""
+        sources = self._events(alerts)
+        of = {
+            each.id: [sources[name] for name in each.events[:EVENTS] if name in sources]
+            for each in alerts
+        }
+        chain = self._issuers(alerts, sources.values())
+        return {
+            each.id: LinkedAlert(each.id, each.first, each.last, _links(each, of[each.id], chain))
+            for each in alerts
+        }
+
+    def sharing(self, alerts: Iterable[LinkedAlert]) -> Sharing:
+        """Who shares what these alerts have, and what was asked for before."""
+        several = list(alerts)
+        days = {each for alert in several for each in alert.links.addresses}
+        self._count_addresses(sorted(days - self._addresses.keys()))
+        roles: dict[str, tuple[datetime, datetime]] = {}
+        for alert in several:
+            for token in alert.links.created:
+                if token.startswith("role:") and token not in self._roles:
+                    first, last = roles.get(token, (alert.first, alert.last))
+                    roles[token] = min(first, alert.first), max(last, alert.last)
+        self._count_roles(roles)
+        return Sharing(self._addresses, self._roles)
+
+    def _events(self, alerts: Sequence[AlertEvents]) -> dict[str, Source]:
+        found: dict[str, Source] = {}
+        wanted = {name: each for each in alerts for name in each.events[:EVENTS]}
+        names = list(wanted)
+        for start in range(0, len(names), _AT_ONCE):
+            part = names[start : start + _AT_ONCE]
+            since = min(wanted[name].first for name in part)
+            until = max(wanted[name].last for name in part)
+            clauses = [{"ids": {"values": part}}, _between(since, until)]
+            request = {"_source": list(_EVENT_FIELDS)}
+            for hit in self._index.documents({"bool": {"filter": clauses}}, request):
+                # The same `_id` may be in several days: one is the event, the others are forged.
+                found.setdefault(hit["_id"], hit["_source"])
+        return found
+
+    def _issuers(
+        self, alerts: Sequence[AlertEvents], events: Iterable[Source]
+    ) -> Mapping[str, Actor]:
+        """Who is behind the temporary keys of these events."""
+        actors = (actor_of(each) for each in events)
+        keys = {each.key for each in actors if each is not None and not each.person and each.key}
+        since = min((each.first for each in alerts), default=None)
+        if since is None:
+            return {}
+        until = max(each.last for each in alerts)
+        chain: dict[str, Actor] = {}
+        asked: set[str] = set()
+        for _ in range(_HOPS):
+            keys -= asked
+            if not keys:
+                break
+            asked |= keys
+            issued = self._issued(sorted(keys), since - _ISSUED, until)
+            chain |= issued
+            keys = {each.key for each in issued.values() if each.key and not each.person}
+        return issued_to(chain, _HOPS)
+
+    def _issued(self, keys: Sequence[str], since: datetime, until: datetime) -> dict[str, Actor]:
+        found: dict[str, Actor] = {}
+        request = {"_source": [*FIELDS, "resource.access_key"]}
+        for start in range(0, len(keys), _AT_ONCE):
+            part = set(keys[start : start + _AT_ONCE])
+            clauses = [
+                {"terms": {"resource.access_key": sorted(part)}},
+                {"terms": {"eventName": list(ISSUING)}},
+                {"term": {"event.outcome": "success"}},
+                _between(since, until),
+            ]
+            for hit in self._index.documents({"bool": {"filter": clauses}}, request):
+                actor = actor_of(hit["_source"])
+                made = hit["_source"].get("resource", {}).get("access_key", ())
+                for key in made if isinstance(made, list) else [made]:
+                    if actor is not None and actor.own and key in part and key != actor.key:
+                        found.setdefault(key, actor)
+        return found
+
+    def _count_addresses(self, days: Sequence[AddressDay]) -> None:
+        """Principals that used an address on a day. A failed sign-in is no use: whoever tries
+        a hundred names would hide behind them."""
+        tried = [{"term": {"eventSource": "signin.amazonaws.com"}}, _FAILED]
+        for start in range(0, len(days), _SEARCHES):
+            part = days[start : start + _SEARCHES]
+            bodies = [
+                _principals(
+                    [{"term": {"source.ip": address}}, _day(day)],
+                    [{"bool": {"filter": tried}}],
+                    ADDRESS_PRINCIPALS + 1,
+                )
+                for address, day in part
+            ]
+            for name, reply in zip(part, self._index.searches(bodies), strict=True):
+                self._addresses[name] = _counted(reply)
+
+    def _count_roles(self, roles: Mapping[str, tuple[datetime, datetime]]) -> None:
+        """People who assumed a role around the time of the alerts that created it."""
+        names = list(roles)
+        margin = timedelta(days=1)
+        for start in range(0, len(names), _SEARCHES):
+            part = names[start : start + _SEARCHES]
+            bodies = []
+            for token in part:
+                _, account, role = token.split(":", 2)
+                since, until = roles[token]
+                asked = [
+                    {"term": {"resource.role": role}},
+                    {"term": {"recipientAccountId": account}},
+                    {"prefix": {"eventName": "AssumeRole"}},
+                    {"term": {"event.outcome": "success"}},
+                    _between(since - margin, until + margin),
+                ]
+                bodies.append(_principals(asked, [], ROLE_PEOPLE + 1))
+            for token, reply in zip(part, self._index.searches(bodies), strict=True):
+                self._roles[token] = _counted(reply)
+
+
+def _links(alert: AlertEvents, events: Sequence[Source], issuers: Mapping[str, Actor]) -> Links:
+    made = links_of(events, issuers)
+    if made.acted is None or not alert.more:
+        return made
+    return replace(made, acted=(made.acted[0], alert.last))
+
+
+_FAILED: Final = {"term": {"event.outcome": "failure"}}
+
+
+def _principals(
+    asked: Sequence[Mapping[str, Any]], but: Sequence[Mapping[str, Any]], most: int
+) -> dict[str, Any]:
+    """Counts principals, as everywhere, by ARN, and by name those that have none."""
+    service = {"term": {"user_type": "aws_service"}}
+    return {
+        "query": {"bool": {"filter": list(asked), "must_not": [*but, service]}},
+        "aggs": {
+            "arns": {
+                "filter": HAS_ARN,
+                "aggs": {"of": {"terms": {"field": "userIdentity.arn", "size": most}}},
+            },
+            "names": {
+                "filter": {"bool": {"must_not": [HAS_ARN]}},
+                "aggs": {"of": {"terms": {"field": "user.name", "size": most}}},
+            },
+        },
+    }
+
+
+def _counted(reply: Mapping[str, Any]) -> int:
+    found = reply.get("aggregations") or {}
+    return sum(len(each["of"]["buckets"]) for each in found.values())
+
+
+def _between(since: datetime, until: datetime) -> dict[str, Any]:
+    # Alerts keep whole milliseconds.
+    last = until + timedelta(milliseconds=1)
+    return {"range": {"@timestamp": {"gte": since.isoformat(), "lte": last.isoformat()}}}
+
+
+def _day(day: date) -> dict[str, Any]:
+    start = datetime.combine(day, time(), UTC)
+    return {
+        "range": {
+            "@timestamp": {
+                "gte": start.isoformat(),
+                "lt": (start + timedelta(days=1)).isoformat(),
+            }
+        }
+    }

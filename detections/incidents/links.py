@@ -1,0 +1,173 @@
+"""The links of an alert, from its events: those of whoever made the most of them.
+
+An alert of many principals must not join the incidents of all of them: an alarm that sums over the
+account counts an intruder's 125 reads and three of ordinary workloads. So an alert is linked by its
+leading actor alone, and by none if that one has less than `LEAD` of the events. Failed sign-ins
+name nobody who acted: they count for whoever then acted from the same address, else for the
+address.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from detections.incidents.actors import Actor, Source, account_of, actor_of, at
+from detections.incidents.creations import CREATED, LEAVES, resource_token
+from detections.incidents.joining import AddressDay, Links
+from enrich.address import INTERNAL_NETWORKS
+
+LEAD: Final = 1 / 3
+"""The least share of an alert's events that its leading actor has."""
+
+MOST: Final = 200
+"""Tokens of a kind kept for an alert: the first by name, of resources the created ones first."""
+
+_SIGN_IN: Final = "signin.amazonaws.com"
+
+Issuers = Mapping[str, Actor]
+"""By temporary access key, who was issued it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Act:
+    """One event: who, from where, and what it created and used."""
+
+    actor: Actor | None
+    address: str
+    time: datetime
+    created: frozenset[str]
+    used: frozenset[str]
+    failed_sign_in: bool
+
+
+def links_of(events: Iterable[Source], issuers: Issuers) -> Links:
+    """The links of an alert with these stored events."""
+    acts = [_act(each, issuers) for each in events]
+    lead = _lead(acts)
+    if lead is None:
+        return Links()
+    owners = Counter(name for act in acts for name in (act.actor.own if act.actor else ()))
+    created = frozenset(_first(each for act in lead for each in act.created))
+    return Links(
+        frozenset(_most(owners, (name for act in lead if act.actor for name in act.actor.own))),
+        created,
+        frozenset(_first(each for act in lead for each in act.used if each not in created)),
+        frozenset(_days(lead)),
+        (min(act.time for act in lead), max(act.time for act in lead)),
+    )
+
+
+def _lead(acts: Sequence[_Act]) -> list[_Act] | None:
+    """The events of the leading actor, or of the leading address."""
+    by_address: dict[str, Counter[str]] = {}
+    for act in acts:
+        if act.actor is not None:
+            by_address.setdefault(act.address, Counter())[act.actor.name] += 1
+    parties: dict[str, list[_Act]] = {}
+    for act in acts:
+        if act.actor is not None:
+            party = act.actor.name
+        elif act.failed_sign_in and act.address in by_address:
+            party = _largest(by_address[act.address])
+        elif act.failed_sign_in and act.address:
+            party = f"address:{act.address}"
+        else:
+            continue
+        parties.setdefault(party, []).append(act)
+    if not parties:
+        return None
+    found = parties[_largest({name: len(several) for name, several in parties.items()})]
+    return found if len(found) >= LEAD * len(acts) else None
+
+
+def _largest(counts: Mapping[str, int]) -> str:
+    return min(counts, key=lambda name: (-counts[name], name))
+
+
+def _act(source: Source, issuers: Issuers) -> _Act:
+    account = account_of(source)
+    failed = at(source, "event", "outcome") == "failure"
+    failed_sign_in = failed and at(source, "eventSource") == _SIGN_IN
+    actor = None if failed_sign_in else _resolved(actor_of(source), issuers)
+    created = frozenset[str]()
+    if not failed and (leaf := CREATED.get(at(source, "eventName"))):
+        created = frozenset(_tokens(source, leaf, account))
+    used = {each for leaf in LEAVES for each in _tokens(source, leaf, account)}
+    if actor is not None and actor.role:
+        used.add(actor.role)
+    return _Act(
+        actor,
+        public_address(at(source, "source", "ip")),
+        datetime.fromisoformat(str(source["@timestamp"])).astimezone(UTC),
+        created,
+        frozenset(used),
+        failed_sign_in,
+    )
+
+
+def _resolved(actor: Actor | None, issuers: Issuers) -> Actor | None:
+    """An actor as the person behind the session, where the call that issued its key is known."""
+    if actor is None or actor.person:
+        return actor
+    issuer = issuers.get(actor.key)
+    if issuer is None:
+        return actor
+    return Actor(issuer.name, actor.own | issuer.own, actor.key, actor.role, issuer.person)
+
+
+def issued_to(chain: Mapping[str, Actor], hops: int = 5) -> dict[str, Actor]:
+    """By key, the first of a chain of actors who were issued credentials one with another's.
+
+    `chain` has by key who made the call that issued it.
+    """
+    found: dict[str, Actor] = {}
+    for key, issuer in chain.items():
+        actor, own = issuer, issuer.own
+        for _ in range(hops):
+            before = chain.get(actor.key)
+            if actor.person or before is None or before.name == actor.name:
+                break
+            actor, own = before, own | before.own
+        found[key] = Actor(actor.name, own, actor.key, actor.role, actor.person)
+    return found
+
+
+def _tokens(source: Source, leaf: str, account: str) -> Iterator[str]:
+    resource: Any = source.get("resource")
+    values = resource.get(leaf) if isinstance(resource, Mapping) else None
+    for value in values if isinstance(values, list) else [values]:
+        if isinstance(value, str) and value and (made := resource_token(leaf, value, account)):
+            yield made
+
+
+def public_address(text: str) -> str:
+    """An address that can be told from all others; empty for private ones and any other text.
+
+    >>> public_address("203.0.113.7"), public_address("10.0.0.1")
+    ('203.0.113.7', '')
+    """
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return ""
+    if any(address in network for network in INTERNAL_NETWORKS) or "%" in text:
+        return ""
+    return str(address)
+
+
+def _days(acts: Iterable[_Act]) -> list[AddressDay]:
+    return sorted({(act.address, act.time.date()) for act in acts if act.address})[:MOST]
+
+
+def _first(tokens: Iterable[str]) -> list[str]:
+    return sorted(set(tokens))[:MOST]
+
+
+def _most(counts: Mapping[str, int], tokens: Iterable[str]) -> list[str]:
+    """The most frequent ones: a person before the many sessions of it."""
+    return sorted(set(tokens), key=lambda each: (-counts[each], each))[:MOST]

@@ -1,0 +1,144 @@
+"""Which links an alert has, from its events: recorded shapes, written by hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from detections.incidents.actors import actor_of
+from detections.incidents.links import issued_to, links_of
+
+ACCOUNT = "111122223333"
+OUTSIDE, OFFICE = "203.0.113.7", "198.51.100.4"
+DAY = datetime(2025, 3, 1, tzinfo=UTC).date()
+
+
+def event(identity: dict[str, Any], name: str = "ListUsers", **more: Any) -> dict[str, Any]:
+    return {
+        "@timestamp": "2025-03-01T12:00:00Z",
+        "eventName": name,
+        "eventSource": "iam.amazonaws.com",
+        "recipientAccountId": ACCOUNT,
+        "userIdentity": {"accountId": ACCOUNT, **identity},
+        "source": {"ip": OUTSIDE},
+        "event": {"outcome": "success"},
+        **more,
+    }
+
+
+def user(name: str, key: str = "") -> dict[str, Any]:
+    arn = f"arn:aws:iam::{ACCOUNT}:user/team/{name}"
+    return {"type": "IAMUser", "arn": arn, "userName": name, "accessKeyId": key}
+
+
+def session(role: str, name: str, key: str, **context: Any) -> dict[str, Any]:
+    return {
+        "type": "AssumedRole",
+        "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{name}",
+        "accessKeyId": key,
+        "sessionContext": {
+            "sessionIssuer": {"arn": f"arn:aws:iam::{ACCOUNT}:role/{role}"},
+            "attributes": {"creationDate": "2025-03-01T11:00:00Z"},
+            **context,
+        },
+    }
+
+
+def sign_in(name: str, *, failed: bool) -> dict[str, Any]:
+    outcome = "failure" if failed else "success"
+    return event(
+        user(name), "ConsoleLogin", eventSource="signin.amazonaws.com", event={"outcome": outcome}
+    )
+
+
+def test_a_user_is_a_person_by_account_and_name_and_has_a_key() -> None:
+    links = links_of([event(user("ada", "AKIA1"))], {})
+    assert links.own == {f"user:{ACCOUNT}:ada", "key:AKIA1"}
+    assert links.addresses == {(OUTSIDE, DAY)}
+
+
+def test_a_role_is_nobody_its_session_is_told_by_when_it_began() -> None:
+    links = links_of([event(session("deploy", "GitHubActions", "ASIA1"))], {})
+    arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/deploy/GitHubActions"
+    assert links.own == {f"session:{arn}:2025-03-01T11:00:00Z", "key:ASIA1"}
+    assert links.used == {f"role:{ACCOUNT}:deploy"}
+
+
+def test_a_session_is_of_whoever_was_issued_its_key_however_many_roles_lie_between() -> None:
+    robot = actor_of(event(user("robot", "AKIA1")))
+    between = actor_of(event(session("Jump", "x", "ASIA1")))
+    assert robot is not None
+    assert between is not None
+    issuers = issued_to({"ASIA1": robot, "ASIA2": between})
+    links = links_of([event(session("Ops", "y", "ASIA2"))], issuers)
+    assert {f"user:{ACCOUNT}:robot", "key:AKIA1", "key:ASIA1", "key:ASIA2"} <= links.own
+
+
+@pytest.mark.parametrize(
+    ("identity", "person"),
+    [
+        (session("AWSReservedSSO_Admin_0a1b", "ada@example.com", "A"), "person:ada@example.com"),
+        (session("Ops", "x", "A", sourceIdentity="ada"), f"source:{ACCOUNT}:ada"),
+        ({"type": "Root", "arn": f"arn:aws:iam::{ACCOUNT}:root"}, f"root:{ACCOUNT}"),
+        (
+            {"type": "AWSAccount", "accountId": "9", "principalId": "AIDAX"},
+            "foreign:9:AIDAX",
+        ),
+    ],
+)
+def test_people_of_other_kinds(identity: dict[str, Any], person: str) -> None:
+    assert person in links_of([event(identity)], {}).own
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        event({"type": "AWSService", "invokedBy": "ec2.amazonaws.com"}, user_type="aws_service"),
+        event(
+            {
+                **session("AWSServiceRoleForConfig", "x", "ASIA1"),
+            }
+        ),
+        event({"type": "IAMUser", "arn": 5, "accessKeyId": ["x"]}),
+        event({}, userIdentity="someone"),
+    ],
+)
+def test_services_and_nonsense_are_nobody(source: dict[str, Any]) -> None:
+    assert links_of([source], {}).own == frozenset()
+
+
+def test_what_a_successful_call_created_is_told_from_what_it_used() -> None:
+    made = event(
+        user("ada"), "CreateAccessKey", resource={"access_key": ["AKIA9"], "user": ["ghost"]}
+    )
+    links = links_of([made], {})
+    assert links.created == {"key:AKIA9"}
+    assert links.used == {f"user:{ACCOUNT}:ghost"}
+    refused = {**made, "event": {"outcome": "failure"}}
+    assert links_of([refused], {}).created == frozenset()
+
+
+def test_an_alert_of_many_is_linked_by_who_made_the_most_of_its_events() -> None:
+    reads = [event(user("thief", "AKIA1"))] * 12
+    others = [event(user(f"other{number}")) for number in range(3)]
+    assert links_of([*others, *reads], {}).own == {f"user:{ACCOUNT}:thief", "key:AKIA1"}
+    assert links_of([event(user(f"u{number}")) for number in range(5)], {}).own == frozenset()
+
+
+def test_failed_sign_ins_name_nobody_but_count_for_who_then_signs_in_from_there() -> None:
+    failed = [sign_in(name, failed=True) for name in ("ada", "bob", "bob")]
+    assert links_of(failed, {}).own == frozenset()
+    assert links_of(failed, {}).addresses == {(OUTSIDE, DAY)}
+    assert links_of([*failed, sign_in("bob", failed=False)], {}).own == {f"user:{ACCOUNT}:bob"}
+    # Ada's own work elsewhere doesn't make the attempts hers.
+    work = event(user("ada"), source={"ip": OFFICE})
+    links = links_of([*failed, work], {})
+    assert links.own == frozenset()
+    assert links.addresses == {(OUTSIDE, DAY)}
+
+
+def test_private_and_service_addresses_are_no_link() -> None:
+    assert not links_of([event(user("ada"), source={"ip": "10.0.0.1"})], {}).addresses
+    assert not links_of([event(user("ada"), source={})], {}).addresses
