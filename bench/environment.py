@@ -20,6 +20,7 @@ from ingest.sources import open_source
 from trailhound.app.enrichment import enricher_from
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
+from trailhound.cluster.dialect import OPENSEARCH, Dialect
 from trailhound.engine import machine
 from trailhound.engine.local_engine import LocalEngine
 from trailhound.errors import NotATrailFileError
@@ -108,13 +109,14 @@ def bodies(settings: Settings, trail: Path) -> list[tuple[bytes, int]]:
     ]
 
 
-def finished(settings: Settings, trail: Path) -> Iterator[Batch]:
-    """The documents of a trail, in batches of the writer's size."""
+def finished(settings: Settings, trail: Path, dialect: Dialect = OPENSEARCH) -> Iterator[Batch]:
+    """The documents of a trail for a product, in batches of the writer's size."""
     assembler = Assembler(
         quiet_enricher(settings),
         lambda day: f"{settings.prefix}cloudtrail-{day}",
         unsearched=settings.index.unsearched,
         object_names=settings.index.object_names,
+        mark_flat=dialect.marks_flat,
     )
     source = open_source(str(trail), settings)
     batch = Batch()

@@ -22,6 +22,7 @@ from detections.packs.loading import load
 from detections.rule import Rule
 from detections.span import Span
 from ingest.bulk.batch import Batch, tail
+from trailhound.cluster.dialect import dialect_of
 from trailhound.errors import ClusterError
 from trailhound.settings import Settings
 
@@ -107,7 +108,7 @@ def fill(client: OpenSearch, settings: Settings, trail: Path, copies: int) -> No
 
     def parts(copy: int) -> Iterator[list[tuple[bytes, int]]]:
         waiting: list[tuple[bytes, int]] = []
-        for batch in finished(settings, trail):
+        for batch in finished(settings, trail, dialect_of(client)):
             waiting.append((_body(batch, copy), len(batch)))
             if len(waiting) == 40:
                 yield waiting

@@ -68,6 +68,28 @@ class RecordView(msgspec.Struct, gc=False):
     resources: list[Reference] | None = None
 
 
+FREE_FORM = ("requestParameters", "responseElements", "additionalEventData", "serviceEventDetails")
+"""The free-form objects of a view that are each below a name of its own."""
+
+
+def is_flat(view: RecordView) -> bool:
+    """Whether certainly none of its free-form objects holds an object, at any depth.
+
+    Looks for braces alone: a text that holds one (a policy document) counts as an object.
+
+    >>> is_flat(view_of(b'{"requestParameters":{"a":[1,"x"]},"responseElements":null}'))
+    True
+    >>> is_flat(view_of(b'{"requestParameters":{"a":[{"b":1}]}}'))
+    False
+    """
+    return not (
+        bytes(view.requestParameters).rfind(b"{") > 0
+        or bytes(view.responseElements).rfind(b"{") > 0
+        or bytes(view.additionalEventData).rfind(b"{") > 0
+        or bytes(view.serviceEventDetails).rfind(b"{") > 0
+    )
+
+
 view_decoder: msgspec.json.Decoder[RecordView] = msgspec.json.Decoder(RecordView)
 """One record; raises on any mismatch. `view_of` is the lenient way round it."""
 

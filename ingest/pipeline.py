@@ -28,6 +28,7 @@ from ingest.object_progress import ObjectProgress
 from ingest.object_reader import ObjectReader, read_limits
 from ingest.objects import Selection
 from trailhound.cluster import templates
+from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.retry_policy import RetryPolicy, Stopped
 from trailhound.errors import SourceError, TrailhoundError
 from trailhound.settings import Settings
@@ -68,6 +69,7 @@ class Pipeline:
             self.sender, conflicts, self.days, self.deadletters, retry_policy, self._stored
         )
         self._selection = selection
+        self._mark_flat = dialect_of(client).marks_flat
         self.enrich_with(enricher, settings)
         self._writer: BulkWriter | None = None
 
@@ -83,6 +85,7 @@ class Pipeline:
             skip_stored=self._skip_stored,
             unsearched=settings.index.unsearched,
             object_names=settings.index.object_names,
+            mark_flat=self._mark_flat,
         )
         self._reader = ObjectReader(wanted, assembler, read_limits(settings.ingest))
         self.ledger.wanted = wanted.criteria

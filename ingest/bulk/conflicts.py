@@ -39,7 +39,7 @@ _TEXT = rb'"(?:[^"\\]|\\.)*+"'
 _WHOLE = re.compile(
     rb',"trail":\{"object":%b(?:,"account":%b)?+,"position":\d++,"integrity":"\w++"'
     % (_TEXT, _TEXT)
-    + rb'(?:,"conflict":%b)?+\}' % _TEXT
+    + rb'(?:,"flat":true)?+(?:,"conflict":%b)?+\}' % _TEXT
 )
 """A `trail` that has no `original`: the record before it was stored whole, nothing moved."""
 

@@ -239,7 +239,7 @@ def _repaired(batch: Batch, item: int, *, thorough: bool) -> tuple[bytes, int]:
     index, identifier = batch.target(item)
     fixed = repair(batch.record(item), thorough=thorough)
     members: dict[str, Any] = batch.members(item)
-    for name in ("repaired", "original", "text"):
+    for name in ("repaired", "original", "text", "flat"):
         members["trail"].pop(name, None)
     members["trail"] |= fixed.trail()
     return make_head(index, identifier, fixed.record, members)

@@ -28,6 +28,7 @@ from ingest.object_progress import ObjectProgress
 from ingest.objects import Selection, TrailObject
 from ingest.pipeline import Pipeline
 from ingest.reading import Chunk
+from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.reader import BY_SEQUENCE, IndexReader
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.templates import Names
@@ -93,6 +94,7 @@ class Retry:
             limit=self._limit,
             unsearched=settings.index.unsearched,
             object_names=settings.index.object_names,
+            mark_flat=dialect_of(client).marks_flat,
         )
         self._new_days: Counter[str] = Counter()
         """Days that letters of an object have made, by its name."""

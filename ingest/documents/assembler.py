@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from enrich.enricher import Enricher
-from enrich.view import RecordView, view_of
+from enrich.view import RecordView, is_flat, view_of
 from ingest.bulk.batch import Batch, make_head
 from ingest.bulk.stored_records import StoredRecords, digest_of
 from ingest.deadletters.store import DeadLetter
@@ -72,9 +72,12 @@ class Assembler:
         skip_stored: bool = False,
         unsearched: Iterable[str] = UNSEARCHED,
         object_names: bool = False,
+        mark_flat: bool = False,
     ) -> None:
         """`unsearched`: fields to keep in `trail.original`; `object_names`: whether `trail.object`
-        holds whole names. As the settings under `index`."""
+        holds whole names. As the settings under `index`. `mark_flat`: whether events get
+        `trail.flat`, as the dialect says."""
+        self._mark_flat = mark_flat
         self._object_names = object_names
         self._shortened = Unsearched(unsearched).shortened
         self._enrich = enricher.fields
@@ -93,6 +96,7 @@ class Assembler:
         before = b',"trail":' + msgspec.json.encode(self._origin(owner))[:-1] + b',"position":'
         integrity = _CORRUPT if chunk.doubtful else _UNVERIFIED
         after = b',"integrity":"%b"},' % integrity.encode()
+        mark_flat, flat_after = self._mark_flat, after[:-2] + b',"flat":true},'
         out = Assembled()
         for fault in chunk.faults:
             self._fault(fault, owner, integrity, out, keep)
@@ -140,12 +144,13 @@ class Assembler:
                 out.dead.append(DeadLetter(owner, position, text, error.reason, error.message))
                 continue
             short = shortened(view, text)
+            end = flat_after if mark_flat and is_flat(view) else after
             if short is None:
                 # One copy of the record's bytes, its closing brace left out.
-                content, end = memoryview(text)[:-1], after
+                content = memoryview(text)[:-1]
             else:
                 content = memoryview(short.record)[:-1]
-                end = after[:-2] + b',"original":%b},' % short.original
+                end = end[:-2] + b',"original":%b},' % short.original
                 out.batch.shortened[len(heads)] = text
             head = b"".join(
                 (

@@ -3,11 +3,8 @@
 Queries and mappings depend on the product here alone. All are written for OpenSearch; for
 Elasticsearch the few things that differ are translated here:
 
-- free-form objects are `flattened` there and `flat_object` here. On a keyed leaf (`root.a.b`) of a
-  `flattened` field only `term`, `terms`, `prefix` and `exists` work, and see that very leaf, not
-  what lies below it; `wildcard` and `regexp` are refused. So a query on a leaf becomes one on the
-  root, which finds the value under any key: a superset, and the rule's matcher
-  decides. Under a negation it becomes what certainly matches, which is nothing;
+- free-form objects are `flattened` there and `flat_object` here, which takes fewer queries: see
+  `trailhound.cluster.flattened`;
 - a point in time is opened by `POST /INDEX/_pit` and named by `id`.
 """
 
@@ -21,18 +18,11 @@ from weakref import WeakKeyDictionary
 
 from opensearchpy import OpenSearch
 
-from trailhound.cluster import mappings
+from trailhound.cluster import flattened, mappings
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import AccessDeniedError, RequestFailedError
 
 Query = Mapping[str, Any]
-
-_ROOTS: Final = frozenset(mappings.free_form_fields())
-_NOTHING: Final[Query] = {"match_none": {}}
-_EVERYTHING: Final[Query] = {"match_all": {}}
-_LEAST: Final = "minimum_should_match"
-_ANY_OF: Final = frozenset({"should", _LEAST})
-_LEAF_CLAUSES: Final = frozenset({"regexp", "wildcard", "term", "terms", "prefix", "exists"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +44,8 @@ class Dialect:
     none."""
     kibana: bool = False
     """Whether its dashboards are Kibana's."""
+    marks_flat: bool = False
+    """Whether events get `trail.flat`, by which `trailhound.cluster.flattened` asks less."""
     parts: tuple[tuple[str, str], ...] = (
         ("security", "opensearch-security"),
         ("alerting", "opensearch-alerting"),
@@ -139,6 +131,7 @@ class Elasticsearch(Dialect):
     lifecycle: Literal["ism", "ilm"] = "ilm"
     any_order: tuple[Mapping[str, str], ...] = ({"_shard_doc": "asc"},)
     kibana: bool = True
+    marks_flat: bool = True
     parts: tuple[tuple[str, str], ...] = (
         ("security", "x-pack-security"),
         ("lifecycle", "x-pack-ilm"),
@@ -159,17 +152,17 @@ class Elasticsearch(Dialect):
         return made
 
     def translated(self, query: Query) -> tuple[Query, bool]:
-        made = _translated(query, wider=True)
+        made = flattened.translated(query, wider=True)
         return made, made == query
 
     def certain(self, query: Query) -> Query:
-        return _translated(query, wider=False)
+        return flattened.translated(query, wider=False)
 
     def broad(self, query: Query) -> Query | None:
-        """Without those inside free-form objects: an expression on the root is tried on the values
-        of all paths."""
-        made = _broad(query)
-        return None if made == _EVERYTHING else made
+        """Without expressions on the root of a free-form object: they are tried on the values of
+        all paths. What can be asked of a leaf of flat events is."""
+        made = flattened.broad(query)
+        return None if made == flattened.EVERYTHING else made
 
     def presence(self, path: str, query: Query) -> Query:
         """On a leaf `exists` sees a value at that very path, and none below it."""
@@ -227,119 +220,3 @@ def from_answer(answer: Mapping[str, Any]) -> Dialect:
             hint="use a hosted deployment of Elastic Cloud or a cluster of your own",
         )
     return Elasticsearch(number)
-
-
-def _translated(query: Query, *, wider: bool) -> Query:
-    """`wider`: a superset of its matches; else a subset."""
-    if len(query) == 1:
-        ((kind, body),) = query.items()
-        if kind in _LEAF_CLAUSES and isinstance(body, Mapping):
-            return _leaf(kind, body, query, wider=wider)
-        if kind == "constant_score":
-            return {kind: {**body, "filter": _translated(body["filter"], wider=wider)}}
-        if kind == "bool":
-            return {kind: _bool(body, wider=wider)}
-    return query
-
-
-def _bool(body: Mapping[str, Any], *, wider: bool) -> dict[str, Any]:
-    made: dict[str, Any] = {}
-    for name, clauses in body.items():
-        if name not in ("filter", "must", "should", "must_not"):
-            made[name] = clauses
-            continue
-        inside = wider if name != "must_not" else not wider
-        many = clauses if isinstance(clauses, list) else [clauses]
-        made[name] = [_translated(each, wider=inside) for each in many]
-    return made
-
-
-def _leaf(kind: str, body: Mapping[str, Any], query: Query, *, wider: bool) -> Query:
-    path = body["field"] if kind == "exists" else next(iter(body), "")
-    root, _, below = str(path).partition(".")
-    for candidate in _ROOTS:
-        if str(path).startswith(f"{candidate}."):
-            root, below = candidate, str(path)[len(candidate) + 1 :]
-            break
-    if root not in _ROOTS or not below:
-        return _present(root) if root in _ROOTS and _is_anything(kind, body, path) else query
-    if not wider:
-        return _subset(kind, body, path, root, below)
-    if kind == "exists" or _is_anything(kind, body, path):
-        return _present(root)
-    return {kind: {root: body[path]}}
-
-
-def _broad(query: Query) -> Query:
-    if query == _translated(query, wider=True) == _translated(query, wider=False):
-        return query
-    inner = query.get("bool")
-    if not isinstance(inner, Mapping):
-        return _EVERYTHING
-    if inner.keys() == _ANY_OF and inner[_LEAST] == 1:
-        should = [_broad(each) for each in inner["should"]]
-        return _EVERYTHING if _EVERYTHING in should else {"bool": {**inner, "should": should}}
-    if not inner.keys() <= {"filter", "must_not"}:
-        return _EVERYTHING
-    kept = [_broad(each) for each in inner.get("filter", ())]
-    barred = [_translated(each, wider=False) for each in inner.get("must_not", ())]
-    made = {
-        "filter": [each for each in kept if each != _EVERYTHING],
-        "must_not": [each for each in barred if each != _NOTHING],
-    }
-    made = {name: clauses for name, clauses in made.items() if clauses}
-    return {"bool": made} if made else _EVERYTHING
-
-
-def _present(root: str) -> Query:
-    return {"exists": {"field": root}}
-
-
-def _is_anything(kind: str, body: Mapping[str, Any], path: Any) -> bool:
-    """Whether any value matches: presence on the root is the same and costs less."""
-    value = body.get(path) if kind in ("regexp", "wildcard") else None
-    text = value.get("value") if isinstance(value, Mapping) else value
-    return text in ((".*",) if kind == "regexp" else ("*",))
-
-
-_WRITTEN: Final = re.compile(r"\(\\\.\[\^=\]\*\)\?$")
-"""The end of a path that also means everything below it: see `detections.backend.strings`."""
-
-
-def _subset(kind: str, body: Mapping[str, Any], path: Any, root: str, below: str) -> Query:
-    """A query on the very leaf, where the product takes one; else nothing."""
-    written = _WRITTEN.sub("", below)
-    leaf = ".".join((root, _ESCAPED.sub(r"\1", written)))
-    if kind in ("term", "terms", "prefix"):
-        asked = body[path]
-        folded = isinstance(asked, Mapping) and asked.get("case_insensitive")  # the path as well
-        return {kind: {leaf: asked}} if written == below and not folded else _NOTHING
-    if kind == "regexp" and not _PLAIN.fullmatch(written):
-        return _NOTHING
-    if _is_anything(kind, body, path):
-        return {"exists": {"field": leaf}}
-    if kind == "regexp" and (texts := _spellings(body[path])):
-        return {"terms": {leaf: texts}}
-    return _NOTHING
-
-
-_ESCAPED: Final = re.compile(r"\\(.)")
-_PLAIN: Final = re.compile(r"(?:[\w-]|\\.)+")
-"""A regular expression for one text."""
-_LETTER: Final = re.compile(r"\[(\w)(\w)\]|\\(.)|([\w-])")
-_MOST_SPELLINGS: Final = 512
-
-
-def _spellings(asked: Any) -> list[str]:
-    """All texts that an expression such as `[yY][eE][sS]` matches; none where it is another."""
-    expression = asked.get("value") if isinstance(asked, Mapping) else asked
-    found = [""]
-    at = 0
-    for letter in _LETTER.finditer(str(expression)):
-        if letter.start() != at:
-            return []
-        at = letter.end()
-        found = [text + each for text in found for each in letter.groups() if each]
-        if len(found) > _MOST_SPELLINGS:
-            return []
-    return found if at == len(str(expression)) and at else []

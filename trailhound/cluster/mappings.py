@@ -189,6 +189,9 @@ ADDED: Mapping = {
         {
             **fields("object", "account", "integrity", "repaired", "conflict"),
             "position": {"type": "integer"},
+            # No free-form object of the event holds an object. On Elasticsearch alone, and only
+            # `true`: see `Dialect.marks_flat`.
+            "flat": {"type": "boolean", "doc_values": False},
             # What a repair moved out of its place: stored whole, not searchable.
             "original": dict(STORED),
             # Texts too long for a term, as `path=value`: where a rule on that path looks as well.

@@ -146,6 +146,9 @@ class Elasticsearch:
             "discovery.type": "single-node",
             "cluster.routing.allocation.disk.threshold_enabled": False,
             "cluster.max_shards_per_node": 20_000,
+            # The serial collector of the tests frees memory only when the heap is nearly full, and
+            # by default requests are refused before.
+            "indices.breaker.total.use_real_memory": False,
         }
         config = self.folder / "config"
         (config / "elasticsearch.yml").write_text(yaml.safe_dump(settings), "utf-8")

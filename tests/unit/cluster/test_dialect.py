@@ -41,13 +41,29 @@ def test_versions_older_than_the_tested_ones(number: str, older: bool) -> None:
 
 
 LEAF = "requestParameters.policy.name"
+FLAT = {"term": {"trail.flat": {"value": True}}}
+
+
+def by_mark(leaf: dict[str, Any], *whole: dict[str, Any]) -> dict[str, Any]:
+    """The leaf asked of events that are marked as flat, the root of all others."""
+    others = {"filter": list(whole), "must_not": [FLAT]} if whole else {"must_not": [FLAT]}
+    return {
+        "bool": {
+            "should": [{"bool": {"filter": [FLAT, leaf]}}, {"bool": others}],
+            "minimum_should_match": 1,
+        }
+    }
 
 
 @pytest.mark.parametrize(
     ("query", "made"),
     [
         ({"term": {"eventName": "x"}}, {"term": {"eventName": "x"}}),
-        ({"term": {LEAF: "x"}}, {"term": {"requestParameters": "x"}}),
+        (
+            {"term": {LEAF: "x"}},
+            by_mark({"term": {LEAF: "x"}}, {"term": {"requestParameters": "x"}}),
+        ),
+        ({"term": {"eventContext.a": "x"}}, {"term": {"eventContext": "x"}}),
         ({"regexp": {LEAF: {"value": "a.*"}}}, {"regexp": {"requestParameters": {"value": "a.*"}}}),
         ({"exists": {"field": LEAF}}, {"exists": {"field": "requestParameters"}}),
         (
@@ -95,11 +111,22 @@ def test_what_a_leaf_finds_with_certainty(
     negated = {"bool": {"must_not": [query]}}
     made, exact = Elasticsearch().translated(negated)
     assert (made, exact) == ({"bool": {"must_not": [certain]}}, False)
+    whole = (
+        {"exists": {"field": "requestParameters"}}
+        if expression == ".*"
+        else {"regexp": {"requestParameters": {"value": expression}}}
+    )
+    superset, _ = Elasticsearch().translated(query)
+    assert superset == (whole if "match_none" in certain else by_mark(certain, whole))
+    assert Elasticsearch().certain(negated) == {"bool": {"must_not": [superset]}}
 
 
 NAME = {"term": {"eventName": "x"}}
 INSIDE = {"regexp": {f"requestParameters.a{BELOW}": {"value": "n.*"}}}
 WHOLE = {"regexp": {f"requestParameters.a{BELOW}": {"value": "no"}}}
+ANY = {"regexp": {f"requestParameters.a{BELOW}": {"value": ".*"}}}
+ANY_UNMARKED = {"regexp": {f"eventContext.a{BELOW}": {"value": ".*"}}}
+PRESENT = {"exists": {"field": "requestParameters"}}
 
 
 @pytest.mark.parametrize(
@@ -107,6 +134,9 @@ WHOLE = {"regexp": {f"requestParameters.a{BELOW}": {"value": "no"}}}
     [
         (NAME, NAME),
         (INSIDE, None),
+        (WHOLE, by_mark({"terms": {"requestParameters.a": ["no"]}})),
+        (ANY, by_mark({"exists": {"field": "requestParameters.a"}}, PRESENT)),
+        (ANY_UNMARKED, None),
         ({"bool": {"filter": [NAME, INSIDE]}}, {"bool": {"filter": [NAME]}}),
         ({"bool": {"filter": [NAME], "must_not": [INSIDE]}}, {"bool": {"filter": [NAME]}}),
         (
@@ -136,7 +166,7 @@ WHOLE = {"regexp": {f"requestParameters.a{BELOW}": {"value": "no"}}}
         ({"bool": {"must": [NAME, INSIDE]}}, None),
     ],
 )
-def test_a_broad_query_asks_nothing_of_free_form_objects(
+def test_a_broad_query_has_no_expression_on_a_free_form_object(
     query: dict[str, Any], made: dict[str, Any] | None
 ) -> None:
     assert Elasticsearch().broad(query) == made

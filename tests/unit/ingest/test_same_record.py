@@ -109,13 +109,16 @@ URI = "s3://b/AWSLogs/111122223333/CloudTrail/eu-west-1/2025/03/01/x.json.gz"
 
 
 @pytest.mark.parametrize("uri", [URI, '/data/a "b".json'])
+@pytest.mark.parametrize("mark_flat", [False, True])
 def test_what_the_assembler_wrote_is_known_again_without_decoding_it(
-    uri: str, monkeypatch: pytest.MonkeyPatch
+    uri: str, mark_flat: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = msgspec.Raw(b'{"eventTime":"2025-03-01T12:00:00Z","eventName":"GetKey"}')
     chunk = Chunk(records=[record], positions=[3])
     owner = ObjectProgress(TrailObject(uri, "", 1), lambda _: None)
-    (made,) = Assembler(Enricher(), lambda day: f"cloudtrail-{day}").assemble(chunk, owner)
+    assembler = Assembler(Enricher(), lambda day: f"cloudtrail-{day}", mark_flat=mark_flat)
+    (made,) = assembler.assemble(chunk, owner)
     source = made.batch.body("now").splitlines()[1]
+    assert (b'"flat":true' in source) is mark_flat
     monkeypatch.setattr(conflicts, "restore", None)
     assert same_record(source, bytes(record))
