@@ -188,6 +188,16 @@ class AlertStore:
         source = found["_source"]
         return shown(name, source) | {"delivery": source.get("delivery", {}).get("log", {})}
 
+    def named(self, given: str) -> Document:
+        """`get` of the alert that an id, or the unique beginning of one, names. Raises
+        `UsageError` where there is none, or several begin with it."""
+        found = self.resolve([given])
+        if given in found.names:
+            return self.get(found.names[given])
+        if found.left[given] == NO_ALERT:
+            raise unknown(given)
+        raise UsageError(f"{given}: {found.left[given]}", hint="give more of the id")
+
     def resolve(self, given: Iterable[str]) -> Resolved:
         """The alerts that ids or unique beginnings of ids name, in the order given."""
         # A table may have cut it.

@@ -66,7 +66,11 @@ def findings(
         for view in views((*new_terms.group_by, new_terms.field)):
             *group_by, field = view.fields
             by = replace(new_terms, group_by=tuple(group_by), field=field)
-            yield from _Search(snapshot, rule_id, by, view.of(compiled), span).findings()
+            search = _Search(snapshot, rule_id, by, view.of(compiled), span)
+            # What an exception leaves out is remembered: it makes no other event new.
+            if compiled.before_exceptions is not None:
+                search.past = Matching(snapshot, view.of(compiled.before_exceptions))
+            yield from search.findings()
 
 
 class _Search:
@@ -83,6 +87,8 @@ class _Search:
         self._fields = (*new_terms.group_by, new_terms.field)
         self._memory = new_terms.days * DAY
         self._matching = Matching(snapshot, compiled)
+        self.past = self._matching
+        """The events that make others not new."""
         self._snapshot = snapshot
         self._span = span.query()
 
@@ -102,6 +108,7 @@ class _Search:
             )
             # Where a matcher decides, the first time in the aggregation may be too early.
             exact = self._matching.counted_by_engine(self._span, during(interval))
+            exact = exact and self.past.compiled.post_filter is None
             while batch := dict(islice(pairs, PAGE)):
                 for key in self._unseen(batch, interval, exact=exact):
                     yield from self._first(key, interval)
@@ -110,7 +117,7 @@ class _Search:
         self, batch: Mapping[GroupKey, int], interval: Interval, *, exact: bool
     ) -> list[GroupKey]:
         """Those of the pairs that may be new. Most are not, which few requests establish."""
-        compiled = self._matching.compiled
+        compiled = self.past.compiled
         left = dict(batch)
         if exact:
             # One query for the time that all pairs of the batch remember; then each pair's own.
@@ -178,10 +185,10 @@ class _Search:
         if hit is None:
             return
         time = int(hit["sort"][0])
-        if self._matching.any(pair, during(self._remembered(time))):
+        if self.past.any(pair, during(self._remembered(time))):
             return
         training = during(self._training(time))
-        if self._new_terms.training_days and not self._matching.any(self._who(key), training):
+        if self._new_terms.training_days and not self.past.any(self._who(key), training):
             return
         yield Finding(
             rule_id=self._rule_id,

@@ -492,3 +492,28 @@ def test_first_times_of_people_without_an_arn_are_their_own(store: EventStore) -
         index_of(store), "rule", rule, compiled(mark), span("@timestamp", 8 * DAY, 10 * DAY)
     )
     assert [each.group for each in found] == [(("user.name", "ada"), ("awsRegion", "us"))]
+
+
+def test_what_an_exception_leaves_out_is_remembered(store: EventStore) -> None:
+    """`ada` uses `us` through an address that an exception names, and then through another."""
+    mark = store.mark()
+    calls = [(0, "eu", "a"), (8 * DAY, "us", "a"), (9 * DAY, "us", "b"), (9 * DAY + 1, "af", "b")]
+    events = [
+        event(number, time, "ada", awsRegion=region, sourceIPAddress=address)
+        for number, (time, region, address) in enumerate(calls)
+    ]
+    store.add(mark, events)
+    whole = compiled(mark)
+    known = {"bool": {"must_not": [{"term": {"sourceIPAddress": "a"}}]}}
+    narrowed = replace(
+        whole,
+        query={"bool": {"filter": [whole.query, known]}},
+        plain={},
+        before_exceptions=whole,
+    )
+    rule = new_terms.NewTerms("awsRegion", (ARN,), 30, 7)
+    for made, new in ((whole, {"us", "af"}), (narrowed, {"af"})):
+        found = new_terms.findings(
+            index_of(store), "rule", rule, made, span("@timestamp", 7 * DAY, 10 * DAY)
+        )
+        assert {each.group[-1][1] for each in found} == new

@@ -67,10 +67,10 @@ def documented() -> dict[str, str]:
             start = re.search(r"(?:^|[|&]\s*|--rm )trailhound ", line)
             if start is None:
                 continue
-            lexer = shlex.shlex(line[start.end() :], posix=True, punctuation_chars="&|")
+            lexer = shlex.shlex(line[start.end() :], posix=True, punctuation_chars="&|>")
             lexer.whitespace_split = True
             words = list(lexer)
-            end = next((n for n, word in enumerate(words) if set(word) <= {"&", "|"}), len(words))
+            end = next((n for n, word in enumerate(words) if set(word) <= set("&|>")), len(words))
             found.setdefault(shlex.join(["trailhound", *words[:end]]), page.name)
     return found
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from detections.alerts.store import NO_ALERT, AlertStore, unknown
+from detections.alerts.store import AlertStore
 from detections.alerts.summary import at_least
 from detections.alerts.triage import NOBODY
 from trailhound.cli import alert_precision, triage
@@ -34,7 +34,6 @@ from trailhound.cli.screen import emit, out, plural, safe, say
 from trailhound.cli.triage import state_of
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
-from trailhound.errors import UsageError
 
 app = typer.Typer(no_args_is_help=True, help="Alerts: list, read, acknowledge, assign, close.")
 
@@ -145,8 +144,7 @@ def show(
     """
     settings = settings_from(config, url, namespace)
     with cluster_errors(settings.hosts[0]):
-        store = AlertStore(connect(settings), settings)
-        alert = store.get(_resolved(store, id_))
+        alert = AlertStore(connect(settings), settings).named(id_)
     if json:
         emit(alert)
         return
@@ -156,16 +154,6 @@ def show(
     for name, value in _lines(alert):
         if value:
             out.print(Text(f"{name:<12}", style="dim"), safe(value))
-
-
-def _resolved(store: AlertStore, given: str) -> str:
-    """The id that is meant. Raises `UsageError` where it is none's, or several begin with it."""
-    found = store.resolve([given])
-    if given in found.names:
-        return found.names[given]
-    if found.left[given] == NO_ALERT:
-        raise unknown(given)
-    raise UsageError(f"{given}: {found.left[given]}", hint="give more of the id")
 
 
 def _entity(alert: dict[str, Any], kind: str) -> list[str]:

@@ -23,7 +23,7 @@ from detections.packs.pack import Pack
 from detections.rule import LEVELS, Rule
 from detections.usage import kept_apart
 from trailhound.app.settings_check import check_filter
-from trailhound.cli import rule_runs
+from trailhound.cli import rule_exception, rule_runs
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, note
 from trailhound.cli.options import Config, Json, settings_from
@@ -40,6 +40,7 @@ app.command("test")(rule_runs.run_tests)
 app.command()(rule_runs.fields)
 app.command()(rule_runs.coverage)
 app.command()(rule_runs.export)
+app.command("except")(rule_exception.write_exception)
 LISTING = Listing[dict[str, Any]](
     "rules",
     (

@@ -155,7 +155,7 @@ def ack(
     Example: `trailhound alerts ack 5f1c0a --by ada --note "asking the team"`
     """
     settings = settings_from(config, url, namespace)
-    _decide(settings, selected, Decision("ack", _who(by), note), json=json)
+    _decide(settings, selected, Decision("ack", who(by), note), json=json)
 
 
 @_selects(State.OPEN, State.ACKNOWLEDGED)
@@ -185,7 +185,7 @@ def close(
     Example: `trailhound alerts close 5f1c0a --as false-positive --note "a drill"`
     """
     settings = settings_from(config, url, namespace)
-    decision = Decision("close", _who(by), note, cast("Disposition | None", as_))
+    decision = Decision("close", who(by), note, cast("Disposition | None", as_))
     _decide(settings, selected, decision, json=json)
 
 
@@ -204,7 +204,7 @@ def reopen(
     Example: `trailhound alerts reopen 5f1c0a --note "it went on"`
     """
     settings = settings_from(config, url, namespace)
-    _decide(settings, selected, Decision("reopen", _who(by), note), json=json)
+    _decide(settings, selected, Decision("reopen", who(by), note), json=json)
 
 
 @_selects(State.OPEN, State.ACKNOWLEDGED)
@@ -226,8 +226,8 @@ def assign(
     Example: `trailhound alerts assign 5f1c0a --to ada`
     """
     settings = settings_from(config, url, namespace)
-    who = _who(by)
-    _decide(settings, selected, Decision("assign", who, note, assignee=to or who), json=json)
+    name = who(by)
+    _decide(settings, selected, Decision("assign", name, note, assignee=to or name), json=json)
 
 
 @_selects(State.OPEN, State.ACKNOWLEDGED)
@@ -249,10 +249,10 @@ def note(
     if not text.strip():
         raise UsageError("the note is empty", hint='give a text: --note "…"')
     settings = settings_from(config, url, namespace)
-    _decide(settings, selected, Decision("note", _who(by), text), json=json)
+    _decide(settings, selected, Decision("note", who(by), text), json=json)
 
 
-def _who(by: str | None) -> str:
+def who(by: str | None) -> str:
     """Who acts: as given, else the login name. Raises `UsageError` if there is none."""
     try:
         return by or getpass.getuser()

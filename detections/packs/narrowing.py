@@ -1,0 +1,197 @@
+"""Which events an exception leaves out: conditions chosen from the events of an alert, and the
+Sigma filter that they make. Pure.
+
+Narrow enough that others still raise the rule: who it was, and one thing more that all of the
+events share.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+import yaml
+from sigma.rule import SigmaRule
+
+from detections.matcher.event_values import text, values_at
+from detections.packs.near import did_you_mean
+from detections.packs.reading import rule_id
+from enrich.resources import LEAVES
+from trailhound.errors import UsageError
+
+Event = Mapping[str, Any]
+
+ISSUER: Final = "userIdentity.sessionContext.sessionIssuer.arn"
+ARN: Final = "userIdentity.arn"
+_PEOPLE: Final = ":role/aws-reserved/sso.amazonaws.com/"
+"""Roles whose sessions are named after people: the role alone is everybody's."""
+
+NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "principal": (ISSUER, ARN, "userIdentity.invokedBy", "userIdentity.principalId", "user.name"),
+    "address": ("sourceIPAddress",),
+    "agent": ("userAgent",),
+    "resource": (
+        *(f"resource.{leaf}" for leaf in ("bucket", "function", "secret", "kms_key", "instance")),
+        *(f"resource.{leaf}" for leaf in sorted(LEAVES) if leaf not in ("account", "arn", "id")),
+        "resource.arn",
+    ),
+    "call": ("eventName",),
+    "account": ("recipientAccountId",),
+    "region": ("awsRegion",),
+}
+"""What may be said instead of a field: the first of these that all events have."""
+
+_FEW: Final = 3
+"""Values of a field that is chosen for being shared."""
+MOST: Final = 20
+"""Values of a field that is asked for, and principals: more would be a rule of its own."""
+_IDS: Final = uuid.UUID("3b0b2e0f-2a3e-5f0c-8a5f-0d6f6b6f1c55")
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A field, and the values of which an event has one."""
+
+    field: str
+    values: tuple[str, ...]
+
+
+def choose(events: Sequence[Event], by: Sequence[str] = ()) -> tuple[Condition, ...]:
+    """Conditions that every event meets: those on the fields of `by`, else principal and what
+    else they share. Raises `UsageError` where there are none."""
+    if by:
+        return tuple(dict.fromkeys(_asked(events, name) for name in by))
+    who = _first(events, _principals(events), MOST)
+    if who is None:
+        raise UsageError(
+            f"its events are of more than {MOST} principals, or name none",
+            hint="say what they share: --by FIELD",
+        )
+    for name in ("address", "agent", "resource", "call"):
+        found = _first(events, NAMES[name], MOST if name == "call" else _FEW)
+        if found is not None:
+            return who, found
+    raise UsageError(
+        "its events share nothing but the principal", hint="say what is meant: --by principal"
+    )
+
+
+def _asked(events: Sequence[Event], name: str) -> Condition:
+    fields = _principals(events) if name == "principal" else NAMES.get(name, (name,))
+    if "|" in name or not name.strip():
+        raise UsageError(f"{name!r} is not a field", hint=f"write {', '.join(NAMES)}, or a field")
+    found = _first(events, fields, MOST)
+    if found is not None:
+        return found
+    lacking = sum(not any(_values(event, field) for field in fields) for event in events)
+    if lacking:
+        raise UsageError(
+            f"{lacking:,} of its {len(events):,} events have no {name}",
+            hint=did_you_mean(name, [*NAMES, *_fields(events[0])], "see one: trailhound event ID"),
+        )
+    raise UsageError(
+        f"its events have more than {MOST} values of {name}", hint="choose another field"
+    )
+
+
+def _principals(events: Sequence[Event]) -> tuple[str, ...]:
+    """The fields that say who acted: a role stands for its sessions, except where these are
+    people's."""
+    issuers = {value for event in events for value in _values(event, ISSUER)}
+    fields = NAMES["principal"]
+    return fields[1:] if any(_PEOPLE in value for value in issuers) else fields
+
+
+def _first(events: Sequence[Event], fields: Iterable[str], most: int) -> Condition | None:
+    """A condition on the first field that all events have, with few enough values."""
+    for field in fields:
+        each = [_values(event, field) for event in events]
+        if not all(each):
+            continue
+        common = set(each[0]).intersection(*each[1:])
+        # Of a field with several values, those that all events share are enough.
+        several = any(len(values) > 1 for values in each)
+        found = sorted(common) if common and several else sorted({v for vs in each for v in vs})
+        if len(found) <= most:
+            return Condition(field, tuple(found))
+    return None
+
+
+def _values(event: Event, field: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(said for value in values_at(field)(event) if (said := text(value))))
+
+
+def _fields(event: Event) -> Iterator[str]:
+    """The paths of an event's top two levels, for a hint."""
+    for name, value in event.items():
+        yield name
+        if isinstance(value, Mapping):
+            yield from (f"{name}.{key}" for key in value)
+
+
+def escaped(value: str) -> str:
+    r"""A text that Sigma matches as it is: events may hold its wildcards.
+
+    >>> escaped("a*b\\c?")
+    'a\\*b\\\\c\\?'
+    """
+    return "".join(f"\\{each}" if each in "\\*?" else each for each in value)
+
+
+def exception_content(
+    rules: Sequence[SigmaRule],
+    conditions: Sequence[Condition],
+    *,
+    title: str,
+    description: str,
+    author: str,
+    today: date,
+) -> dict[str, Any]:
+    """The document of an exception that narrows these rules. Its id follows from what it narrows
+    and by what. Raises `UsageError` for a rule that no exception can name."""
+    names = [_reference(rule) for rule in rules]
+    selection = {each.field: [escaped(value) for value in each.values] for each in conditions}
+    own = repr((sorted(names), sorted(selection.items())))
+    sources = [rule.logsource.to_dict() for rule in rules]
+    shared = {key: value for key, value in sources[0].items() if all(
+        each.get(key) == value for each in sources
+    )}  # fmt: skip
+    return {
+        "title": title,
+        "id": str(uuid.uuid5(_IDS, own)),
+        "status": "experimental",
+        "description": description,
+        "author": author,
+        "date": today.isoformat(),
+        "logsource": shared or {"product": "aws"},
+        "filter": {
+            "rules": names,
+            "known": {
+                field: values[0] if len(values) == 1 else values
+                for field, values in selection.items()
+            },
+            "condition": "not known",
+        },
+    }
+
+
+def _reference(rule: SigmaRule) -> str:
+    if rule.id is not None:
+        return str(rule.id)
+    if rule.name:
+        return str(rule.name)
+    raise UsageError(
+        f"the rule {rule.title!r} has neither an id nor a name that an exception could give",
+        hint=f"add to it: id: {rule_id(rule)}",
+    )
+
+
+def written(content: Mapping[str, Any]) -> str:
+    """The document as YAML. Characters that reorder or hide text are escaped."""
+    shown = yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True, width=100)
+    if all(line.isprintable() for line in shown.splitlines()):
+        return shown
+    return yaml.safe_dump(dict(content), sort_keys=False, width=100)

@@ -1,0 +1,168 @@
+"""`rules except`: from an alert to an exception, after which nothing raises it and all else is."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opensearchpy import OpenSearch
+
+from tests.helpers.commands import command
+from tests.helpers.detection_rules import BURST, DELETED, RULES
+from tests.helpers.engines import remove_namespace
+from tests.helpers.findings import emptied, put_events
+from tests.helpers.trails import own_settings, prepared
+from trailhound.cluster.client import connect
+from trailhound.errors import UsageError
+from trailhound.settings import Settings
+
+SHARING = """\
+---
+title: Few denied calls
+id: 5f0c3f0e-8b1a-4a52-9d0c-0c8f5f7b1a04
+correlation:
+  type: event_count
+  rules: [denied]
+  group-by: [userIdentity.arn]
+  timespan: 10m
+  condition: {lt: 9}
+"""
+
+
+@pytest.fixture(scope="module")
+def settings(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    namespace = f"t{uuid.uuid4().hex[:10]}"
+    made = own_settings(engine, namespace, tmp_path_factory.mktemp("home"))
+    prepared(made)
+    yield made
+    remove_namespace(engine, namespace)
+
+
+@pytest.fixture
+def client(settings: Settings) -> OpenSearch:
+    return connect(settings)
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> dict[str, str]:
+    """The environment of commands with rules and a folder of exceptions of their own."""
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "exceptions").mkdir()
+    (tmp_path / "rules" / "rules.yml").write_text(RULES, "utf-8")
+    return {
+        "TRAILHOUND_DETECTIONS__SHIPPED": "false",
+        "TRAILHOUND_DETECTIONS__RULES": json.dumps([str(tmp_path / "rules")]),
+        "TRAILHOUND_DETECTIONS__EXCEPTIONS": json.dumps([str(tmp_path / "exceptions")]),
+    }
+
+
+def raised(client: OpenSearch, settings: Settings, pack: dict[str, str]) -> dict[str, str]:
+    """Rule and principal → id of the alerts that `detect` raises over the history."""
+    emptied(client, settings)
+    for name, start in (("ada", 0), ("bob", 100)):
+        who: dict[str, Any] = {
+            "userIdentity": {"type": "IAMUser", "arn": f"arn:aws:iam::111122223333:user/{name}"},
+            "user": {"name": name},
+            "eventSource": "cloudtrail.amazonaws.com",
+        }
+        put_events(client, settings, [start], eventName="DeleteTrail", userAgent="*", **who)
+        denied = range(start + 10, start + 16)
+        put_events(client, settings, denied, errorCode="AccessDenied", userAgent="aws-cli", **who)
+    assert command(settings, "detect", env=pack).exit_code == 0
+    found = asked(settings, pack, "alerts", "list")["alerts"]
+    return {
+        f"{each['rule']['name']}: {each['entity']['principal'][0]}": each["id"] for each in found
+    }
+
+
+def asked(settings: Settings, pack: dict[str, str], *arguments: str) -> dict[str, Any]:
+    done = command(settings, *arguments, "--json", env=pack)
+    assert done.exit_code == 0, (done.output, done.exception)
+    made: dict[str, Any] = json.loads(done.stdout)
+    return made
+
+
+def test_an_exception_hides_the_alert_that_it_is_from_and_no_other(
+    client: OpenSearch, settings: Settings, pack: dict[str, str], tmp_path: Path
+) -> None:
+    alerts = raised(client, settings, pack)
+    everything = {
+        f"{rule}: {who}"
+        for rule in ("Trail deleted", "Many denied calls")
+        for who in ("ada", "bob")
+    }
+    assert alerts.keys() == everything
+    folder = tmp_path / "exceptions"
+
+    dry = asked(settings, pack, "rules", "except", alerts["Trail deleted: ada"][:9], "--dry-run")
+    assert (dry["file"], list(folder.iterdir())) == (None, [])
+    assert dry["rule"]["id"] == dry["narrows"][0]["id"] == DELETED
+    assert [each["field"] for each in dry["conditions"]] == ["userIdentity.arn", "sourceIPAddress"]
+    assert (dry["effect"]["alerts"], dry["effect"]["hidden"]) == (2, 1)
+    assert dry["effect"]["this_alert_hidden"]
+    assert dry["other_rules"] == {"compared": 1, "changed": []}
+
+    said = command(
+        settings, "rules", "except", alerts["Trail deleted: ada"], "--by", "principal", "--by",
+        "userAgent", env=pack,
+    ).output  # fmt: skip
+    (file,) = folder.iterdir()
+    assert f"saved        {file}" in said
+    assert "would hide   1 of 2 alerts" in said
+    assert "--as false-positive" in said
+    assert raised(client, settings, pack).keys() == everything - {"Trail deleted: ada"}
+
+    # Of a correlation the rule that it counts is narrowed.
+    made = asked(settings, pack, "rules", "except", alerts["Many denied calls: bob"])
+    assert made["rule"]["id"] == BURST
+    assert [each["title"] for each in made["narrows"]] == ["A denied call"]
+    left = {"Trail deleted: bob", "Many denied calls: ada"}
+    assert raised(client, settings, pack).keys() == left
+    # The files are as somebody would have written them by hand.
+    checked = asked(settings, pack, "rules", "check")
+    assert checked["faults"] == []
+    listed = asked(settings, pack, "rules", "list")["exceptions"]
+    assert {each["place"] for each in listed if not each["default"]} == {
+        f"{each}:1" for each in folder.iterdir()
+    }
+
+
+def test_what_would_narrow_other_rules_is_refused(
+    client: OpenSearch, settings: Settings, pack: dict[str, str], tmp_path: Path
+) -> None:
+    alerts = raised(client, settings, pack)
+    name = alerts["Many denied calls: ada"]
+
+    def refused(env: dict[str, str]) -> UsageError:
+        error = command(settings, "rules", "except", name, env=env).exception
+        assert isinstance(error, UsageError)
+        return error
+
+    rules = tmp_path / "rules" / "rules.yml"
+    rules.write_text(RULES + SHARING, "utf-8")
+    assert "so does 'Few denied calls'" in refused(pack).message
+    rules.write_text(RULES.replace("gte: 5", "lte: 9"), "utf-8")
+    assert "events that are missing or few" in refused(pack).message
+    rules.write_text(RULES.partition("---")[0], "utf-8")
+    assert "not among the active ones" in refused(pack).message
+    nowhere = {
+        **pack,
+        "TRAILHOUND_DETECTIONS__EXCEPTIONS": "[]",
+        "TRAILHOUND_DETECTIONS__RULES": json.dumps([str(rules)]),
+    }
+    assert "detections: {exceptions:" in refused(nowhere).hint
+    assert list((tmp_path / "exceptions").iterdir()) == []
+
+
+def test_the_same_exception_is_not_written_twice(
+    client: OpenSearch, settings: Settings, pack: dict[str, str]
+) -> None:
+    name = raised(client, settings, pack)["Trail deleted: ada"]
+    asked(settings, pack, "rules", "except", name)
+    again = command(settings, "rules", "except", name, env=pack).exception
+    assert isinstance(again, UsageError)
+    assert "there already" in again.message

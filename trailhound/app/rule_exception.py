@@ -1,0 +1,335 @@
+"""From a false positive to an exception: proposed from the alert's events, tried on the alerts of
+the last 30 days and on the whole pack, and saved where the settings look for exceptions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from opensearchpy import OpenSearch
+from sigma.filters import SigmaFilter
+from sigma.rule import SigmaRule
+
+from detections.alerts.document import stamp
+from detections.alerts.paging import every
+from detections.compiled import has_moved
+from detections.correlations.correlation import Correlation
+from detections.events.index import EventIndex
+from detections.matcher import SigmaMatcher
+from detections.matcher.moved import put_back
+from detections.packs.actions import Actions
+from detections.packs.documents import RuleFault, documents
+from detections.packs.loading import load
+from detections.packs.narrowing import Condition, choose, exception_content, written
+from detections.packs.pack import Pack
+from detections.packs.reading import rule_id
+from detections.rule import Rule
+from trailhound.cluster.reader import HITS_PAGE
+from trailhound.cluster.templates import Names
+from trailhound.errors import RuleError, UnusablePathError, UsageError
+from trailhound.settings import DetectionSettings, Settings
+
+DAYS: Final = 30
+_AT_ONCE: Final = 1_000
+"""Ids of one request."""
+_ENTIRE: Final = 100
+"""Whole events of one reply; each is up to 256 KB."""
+_MONOTONE: Final = frozenset({"gt", "gte"})
+"""Thresholds that fewer events meet less often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What an exception would have done to the alerts of a rule in a time, any state of them.
+
+    `hidden`: every event of them is left out; `fewer`: some are, and what is left may be too
+    little for an alert; `unknown`: their events are no longer in the index.
+    """
+
+    since: datetime
+    until: datetime
+    itself: bool
+    """Whether the alert that it is made from is hidden."""
+    alerts: int
+    hidden: int
+    fewer: int
+    unknown: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """An exception from an alert. `narrows` are the rules whose events it leaves out: the alert's
+    own, or those that a correlation counts. `compared` other rules stay as they are."""
+
+    alert: Mapping[str, Any]
+    rule: Rule
+    narrows: tuple[SigmaRule, ...]
+    conditions: tuple[Condition, ...]
+    content: Mapping[str, Any]
+    effect: Effect
+    compared: int
+
+    @property
+    def text(self) -> str:
+        """The file's content."""
+        return written(self.content)
+
+    @property
+    def file_name(self) -> str:
+        """By the rule's title and the exception's id: the same exception is the same file."""
+        words = re.findall(r"[a-z0-9]+", self.rule.title.lower())
+        return f"{'-'.join(words)[:60].strip('-')}-{self.content['id'][:8]}.yml"
+
+
+def propose(
+    client: OpenSearch,
+    settings: Settings,
+    alert: Mapping[str, Any],
+    *,
+    by: Sequence[str] = (),
+    author: str,
+    now: datetime | None = None,
+) -> Proposal:
+    """The exception that would have kept an alert from being raised.
+
+    `by`: the fields, or names of `narrowing.NAMES`, that tell its events from others.
+    Raises `UsageError` where there is none that narrows the alert's rule alone, and `ClusterError`.
+    """
+    now = now or datetime.now(UTC)
+    pack = load(settings.detections)
+    rule = _rule(pack, alert)
+    narrows = _narrowed(pack, rule)
+    events = _events(client, settings, alert)
+    if not events:
+        raise UsageError(
+            f"none of the events of the alert {alert['id']} is in the index any more",
+            hint="take a later alert of the rule",
+        )
+    conditions = choose(events, by)
+    who = ", ".join(alert["entity"].get("principal", ())[:2]) or alert["id"]
+    content = exception_content(
+        narrows,
+        conditions,
+        title=f"{rule.title}: {who}",
+        description=f"From the alert {alert['id']}: {alert['summary']}",
+        author=author,
+        today=now.date(),
+    )
+    after, matcher = _tried(content, settings.detections)
+    compared = _compared(pack, after, rule, narrows)
+    effect = _effect(client, settings, alert, matcher, conditions, now)
+    return Proposal(alert, rule, narrows, conditions, content, effect, compared)
+
+
+def save(proposal: Proposal, folder: Path) -> Path:
+    """Write the exception. Raises `UsageError` where it is there already, `UnusablePathError`
+    where it can't be written."""
+    file = folder / proposal.file_name
+    try:
+        with file.open("x", encoding="utf-8") as opened:
+            opened.write(proposal.text)
+    except FileExistsError:
+        raise UsageError(
+            f"this exception is there already: {file}", hint="edit that file, or use --by"
+        ) from None
+    except OSError as error:
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
+        raise UnusablePathError(
+            f"the exception can't be written to {file}: {error.strerror}",
+            hint="check the folder's permissions, or use --dry-run and save what it prints",
+        ) from None
+    return file
+
+
+def exceptions_folder(settings: DetectionSettings) -> Path:
+    """The first folder of `detections.exceptions`, else of `detections.rules`. Raises
+    `UsageError` where none is set."""
+    for path in (*settings.exceptions, *settings.rules):
+        if path.expanduser().is_dir():
+            return path.expanduser()
+    raise UsageError(
+        "no folder for exceptions is set",
+        hint="make one, and name it in the settings: detections: {exceptions: [/etc/trailhound/"
+        "exceptions]}; --dry-run prints the exception",
+    )
+
+
+def _rule(pack: Pack, alert: Mapping[str, Any]) -> Rule:
+    for rule in (*pack.rules, *pack.disabled):
+        if rule.id == alert["rule"]["id"]:
+            return rule
+    raise UsageError(
+        f"the rule {alert['rule']['name']!r} of this alert is not among the active ones",
+        hint="see `trailhound rules list`; a rule that is gone raises nothing more",
+    )
+
+
+def _narrowed(pack: Pack, rule: Rule) -> tuple[SigmaRule, ...]:
+    """The rules whose events an exception leaves out. Raises `UsageError` where another rule
+    would be narrowed with them, or fewer events would raise more alerts."""
+    leaves = _leaves(rule)
+    if rule.is_correlation and not _is_monotone(Correlation.of(rule.definition)):
+        raise UsageError(
+            f"{rule.title!r} is raised by events that are missing or few: an exception, which "
+            "leaves events out, could raise it more often",
+            hint="narrow the rule itself, or switch it off: docs/rules.md",
+        )
+    ids = {rule_id(each) for each in leaves}
+    others = [
+        each
+        for each in (*pack.rules, *pack.disabled)
+        if each.alerts and each.id != rule.id and ids & {rule_id(leaf) for leaf in _leaves(each)}
+    ]
+    if others:
+        shared = ", ".join(repr(each.title) for each in leaves)
+        raise UsageError(
+            f"{rule.title!r} counts events of {shared}, and so does "
+            f"{', '.join(repr(each.title) for each in others)}: an exception would narrow both",
+            hint="give the rule a copy of its base rule under another id, or write the exception "
+            "by hand if both are meant: docs/rules.md",
+        )
+    return leaves
+
+
+def _leaves(rule: Rule) -> tuple[SigmaRule, ...]:
+    if rule.is_correlation:
+        return tuple(Correlation.of(rule.definition).leaves())
+    return (rule.events,) if rule.events is not None else ()
+
+
+def _is_monotone(correlation: Correlation) -> bool:
+    """Whether fewer events never meet its condition where more don't."""
+    expression = correlation.expression
+    if correlation.threshold.op not in _MONOTONE or "NOT" in repr(expression):
+        return False
+    inner = (each.rule for each in correlation.parts if isinstance(each.rule, Correlation))
+    return all(map(_is_monotone, inner))
+
+
+def _tried(content: Mapping[str, Any], settings: DetectionSettings) -> tuple[Pack, SigmaMatcher]:
+    """The pack with an exception, read from a file as it will be, and what decides whether an
+    event passes it. Raises `RuleError`."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "exception.yml")
+        file.write_text(written(content), encoding="utf-8")
+        given = [*settings.exceptions, file]
+        pack = load(settings.model_copy(update={"exceptions": given}))
+        for fault in pack.faults:
+            if fault.place.path == file and fault.what != "note":
+                raise RuleError(f"the exception is not valid: {fault.reason}", hint=fault.hint)
+        (document,) = documents(file)
+    assert not isinstance(document, RuleFault), "it was loaded"  # noqa: S101
+    parsed = Actions().parse(document)
+    assert isinstance(parsed, SigmaFilter), "it was loaded as one"  # noqa: S101
+    return pack, SigmaMatcher.from_detections(parsed.filter, settings.placeholders)
+
+
+def _compared(before: Pack, after: Pack, rule: Rule, narrows: Sequence[SigmaRule]) -> int:
+    """How many other rules there are, all unchanged. Raises `UsageError` where one is not, or the
+    rule itself is."""
+    meant = {rule_id(each) for each in narrows}
+    changed = {
+        key
+        for key, compiled in after.compiled.items()
+        if key not in before.compiled or compiled.plain != before.compiled[key].plain
+    }
+    if not meant <= changed:
+        raise UsageError(
+            f"the exception would leave {rule.title!r} as it is",
+            hint="what it names is left out already: see `trailhound rules list`",
+        )
+    if changed - meant:
+        titles = ", ".join(sorted(after.rule(key).title for key in changed - meant))
+        raise UsageError(f"the exception would narrow other rules too: {titles}")
+    return sum(each.alerts and each.id != rule.id for each in after.rules)
+
+
+def _effect(
+    client: OpenSearch,
+    settings: Settings,
+    alert: Mapping[str, Any],
+    passes: SigmaMatcher,
+    conditions: Sequence[Condition],
+    now: datetime,
+) -> Effect:
+    until = min(now, datetime.fromisoformat(alert["last_seen"]) + timedelta(days=1))
+    if now - until < timedelta(days=DAYS):
+        until = now
+    since = until - timedelta(days=DAYS)
+    asked = [
+        {"term": {"rule.id": alert["rule"]["id"]}},
+        {"range": {"last_seen": {"gte": stamp(since), "lte": stamp(until)}}},
+    ]
+    found = every(
+        client,
+        Names(settings.prefix).alerts,
+        asked,
+        but=[{"exists": {"field": "merged_into"}}],
+        fields=("evidence.event_id", "first_seen", "last_seen"),
+    )
+    alerts = dict(found)
+    fields = sorted({f"{each.field.split('.')[0]}*" for each in conditions} | {"trail"})
+    left_out: dict[str, bool] = {}
+    for part in _parts(alerts.values()):
+        for name, event in _read(client, settings, part, fields):
+            left_out.setdefault(name, not passes.matches(event))
+    hidden = fewer = unknown = 0
+    itself = False
+    for name, each in alerts.items():
+        known = [left_out[name] for name in each["evidence"]["event_id"] if name in left_out]
+        hidden += bool(known) and all(known)
+        fewer += any(known) and not all(known)
+        unknown += not known
+        itself |= name == alert["id"] and bool(known) and all(known)
+    return Effect(since, until, itself, len(alerts), hidden, fewer, unknown)
+
+
+def _events(
+    client: OpenSearch, settings: Settings, alert: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """The first thousand events that an alert names, whole, each once."""
+    found: dict[str, dict[str, Any]] = {}
+    for part in islice(_parts([alert]), 1):
+        for name, event in _read(client, settings, part):
+            found.setdefault(name, event)  # the same `_id` may be in several days: forged
+    return list(found.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Ids:
+    ids: tuple[str, ...]
+    first: str
+    last: str
+
+
+def _parts(alerts: Iterable[Mapping[str, Any]]) -> Iterator[_Ids]:
+    """The ids that alerts name, as many as one request takes, with the time that they lie in."""
+    pairs = (
+        (event, each["first_seen"], each["last_seen"])
+        for each in sorted(alerts, key=lambda each: str(each["first_seen"]))
+        for event in each["evidence"]["event_id"]
+    )
+    while part := list(islice(pairs, _AT_ONCE)):
+        ids = tuple(dict.fromkeys(event for event, _, _ in part))
+        yield _Ids(ids, min(first for _, first, _ in part), max(last for _, _, last in part))
+
+
+def _read(
+    client: OpenSearch, settings: Settings, part: _Ids, fields: Sequence[str] = ()
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Events by id, with what a repair moved back in its place."""
+    when = {"range": {"@timestamp": {"gte": part.first, "lte": part.last}}}
+    query = {"bool": {"filter": [{"ids": {"values": list(part.ids)}}, when]}}
+    page = _ENTIRE if not fields else HITS_PAGE
+    index = EventIndex(client, Names(settings.prefix).days, hits_page=page)
+    for hit in index.documents(query, {"_source": list(fields) or True}):
+        source = hit["_source"]
+        yield hit["_id"], put_back(source) if has_moved(source) else dict(source)

@@ -1,0 +1,124 @@
+"""`trailhound rules except`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from detections.alerts.store import AlertStore
+from detections.packs.narrowing import NAMES
+from detections.packs.reading import rule_id
+from trailhound.app.rule_exception import DAYS, Proposal, exceptions_folder, propose, save
+from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
+from trailhound.cli.screen import emit, err, out, plural, safe, write
+from trailhound.cli.triage import who
+from trailhound.cluster.client import connect
+from trailhound.cluster.refusals import cluster_errors
+
+
+def write_exception(
+    alert: Annotated[
+        str,
+        typer.Argument(metavar="ALERT", help="The alert's id, as `trailhound alerts list` has it."),
+    ],
+    fields: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--by",
+            metavar="FIELD",
+            help=f"What tells its events from others: {', '.join(NAMES)}, or any field. May be "
+            "repeated. Default: the principal and what else they share.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the exception and its effect; write nothing.")
+    ] = False,
+    author: Annotated[
+        str | None,
+        typer.Option("--author", metavar="WHO", help="Default: your login name."),
+    ] = None,
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Write an exception that would have kept an alert from being raised, and no other rule's.
+
+    It is saved in the first folder of `detections.exceptions`, else of `detections.rules`. With
+    `--dry-run` its text is on stdout, and all else on stderr.
+
+    Example: `trailhound rules except 5f1c0a --by principal --by address --dry-run`
+    """
+    settings = settings_from(config, url, namespace)
+    # Before anything is looked for: there has to be a place for it.
+    folder = None if dry_run else exceptions_folder(settings.detections)
+    name = who(author)
+    with cluster_errors(settings.hosts[0]):
+        client = connect(settings)
+        found = AlertStore(client, settings).named(alert)
+        proposal = propose(client, settings, found, by=fields or (), author=name)
+    file = save(proposal, folder) if folder is not None else None
+    if json:
+        emit(_as_dict(proposal, None if file is None else str(file)))
+        return
+    lines = _lines(proposal)
+    if file is not None:
+        lines.append(("saved", str(file)))
+        lines.append(("next", "`detect` uses it at once, a running daemon after a reload: SIGHUP"))
+        if found["state"] != "closed":
+            close = f"trailhound alerts close {found['id']} --as false-positive"
+            lines.append(("", f"this alert stays until it is closed: {close}"))
+    screen = err if file is None else out  # so that the file alone can be piped
+    for label, text in lines:
+        screen.print(Text(f"{label:<12}", style="dim"), safe(text))
+    if file is None:
+        write(proposal.text)
+
+
+def _lines(proposal: Proposal) -> list[tuple[str, str]]:
+    effect = proposal.effect
+    lines = [("rule", f"{proposal.rule.title} ({proposal.rule.id})")]
+    if proposal.rule.is_correlation:
+        lines += [("narrows", f"{each.title} ({rule_id(each)})") for each in proposal.narrows]
+    lines += [
+        ("leaves out" if not place else "  and", f"{each.field}: {' or '.join(each.values)}")
+        for place, each in enumerate(proposal.conditions)
+    ]
+    some = f"{effect.hidden:,} of {plural(effect.alerts, 'alert')} of this rule"
+    hidden = f"{some} from {effect.since:%Y-%m-%d} to {effect.until:%Y-%m-%d}"
+    lines.append(("would hide", f"{hidden} ({DAYS} days)"))
+    if effect.fewer:
+        lines.append(("", f"{effect.fewer:,} more would have fewer events, perhaps too few"))
+    if effect.unknown:
+        lines.append(("", f"of {effect.unknown:,} no event is in the index any more"))
+    if not effect.itself:
+        lines.append(("", "not this alert itself: not all of its events are left out"))
+    lines.append(("other rules", f"none of {proposal.compared:,} is changed"))
+    return lines
+
+
+def _as_dict(proposal: Proposal, file: str | None) -> dict[str, Any]:
+    effect = proposal.effect
+    return {
+        "alert": proposal.alert["id"],
+        "rule": {"id": proposal.rule.id, "title": proposal.rule.title},
+        "narrows": [{"id": rule_id(each), "title": each.title} for each in proposal.narrows],
+        "conditions": [
+            {"field": each.field, "values": list(each.values)} for each in proposal.conditions
+        ],
+        "effect": {
+            "since": effect.since.isoformat(),
+            "until": effect.until.isoformat(),
+            "alerts": effect.alerts,
+            "hidden": effect.hidden,
+            "fewer_events": effect.fewer,
+            "unknown": effect.unknown,
+            "this_alert_hidden": effect.itself,
+        },
+        "other_rules": {"compared": proposal.compared, "changed": []},
+        "id": proposal.content["id"],
+        "exception": proposal.text,
+        "file": file,
+    }
