@@ -36,6 +36,8 @@ def joined(links: Links, incident: str) -> dict[str, Any]:
             "used": sorted(links.used),
             "address": sorted({address for address, _ in links.addresses}),
             "address_day": sorted(f"{address}@{day}" for address, day in links.addresses),
+            "principal": sorted(links.names),
+            "account": sorted(links.accounts),
             **dict(zip(_ACTED, times, strict=True)),
         },
         INCIDENT: incident,
@@ -56,6 +58,8 @@ def linked_alert(name: str, document: Document) -> LinkedAlert:
             frozenset(stored.get("created", ())),
             frozenset(stored.get("used", ())),
             frozenset(map(_address_day, stored.get("address_day", ()))),
+            names=frozenset(stored.get("principal", ())),
+            accounts=frozenset(stored.get("account", ())),
         ),
     )
 
@@ -68,6 +72,11 @@ def acted(document: Document) -> tuple[datetime, datetime]:
         return span(document)
     first, last = (datetime.fromisoformat(stored[name]) for name in _ACTED)
     return first, last
+
+
+def is_of_days(document: Document) -> bool:
+    """Whether the alert's rule judges whole days, so that it begins and ends with those."""
+    return (document.get("rule") or {}).get("kind") == "anomaly"
 
 
 def span(document: Document) -> tuple[datetime, datetime]:

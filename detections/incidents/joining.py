@@ -25,14 +25,17 @@ AddressDay = tuple[str, date]
 class Links:
     """What an alert is known by. `own`: its person, sessions and keys; `created` and `used`:
     resources. All as tokens (`key:AKIA…`, `user:111122223333:ada`), so that a created user is also
-    a person, and a created key also a key. `addresses` by UTC day. `acted`: the times of the first
-    and the last event that these are of, which joins nothing."""
+    a person, and a created key also a key. `addresses` by UTC day. What joins nothing: `acted`,
+    the times of the first and the last event from there, and `names` and
+    `accounts`, who made them and where."""
 
     own: frozenset[str] = frozenset()
     created: frozenset[str] = frozenset()
     used: frozenset[str] = frozenset()
     addresses: frozenset[AddressDay] = frozenset()
     acted: tuple[datetime, datetime] | None = None
+    names: frozenset[str] = frozenset()
+    accounts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from detections.alerts.text import one_line
 from detections.incidents.actors import Actor, Source, account_of, actor_of, at
-from detections.incidents.creations import CREATED, LEAVES, resource_token
+from detections.incidents.creations import CREATED, LEAVES, LONGEST, resource_token
 from detections.incidents.joining import AddressDay, Links
 from enrich.address import INTERNAL_NETWORKS
 
@@ -26,6 +27,9 @@ LEAD: Final = 1 / 3
 
 MOST: Final = 200
 """Tokens of a kind kept for an alert: the first by name, of resources the created ones first."""
+
+NAMES: Final = 20
+"""Names and accounts kept: those of one person are few."""
 
 _SIGN_IN: Final = "signin.amazonaws.com"
 
@@ -43,22 +47,34 @@ class _Act:
     created: frozenset[str]
     used: frozenset[str]
     failed_sign_in: bool
+    name: str
+    account: str
 
 
 def links_of(events: Iterable[Source], issuers: Issuers) -> Links:
-    """The links of an alert with these stored events."""
+    """The links of an alert with these stored events.
+
+    Whoever holds a stolen key also has its owner's ordinary work in some alerts. So where half of
+    what the leading actor did is from one address, the others are no links, and don't say when.
+    """
     acts = [_act(each, issuers) for each in events]
     lead = _lead(acts)
     if lead is None:
         return Links()
+    by_address = Counter(act.address for act in lead)
+    most = _largest(by_address)
+    settled = 2 * by_address[most] >= len(lead)
+    main = [act for act in lead if act.address == most] if settled else lead
     owners = Counter(name for act in acts for name in (act.actor.own if act.actor else ()))
     created = frozenset(_first(each for act in lead for each in act.created))
     return Links(
         frozenset(_most(owners, (name for act in lead if act.actor for name in act.actor.own))),
         created,
         frozenset(_first(each for act in lead for each in act.used if each not in created)),
-        frozenset(_days(lead)),
-        (min(act.time for act in lead), max(act.time for act in lead)),
+        frozenset(_days(main)),
+        (min(act.time for act in main), max(act.time for act in main)),
+        frozenset(_first(act.name for act in lead if act.actor and act.name)[:NAMES]),
+        frozenset(_first(act.account for act in lead if act.account)[:NAMES]),
     )
 
 
@@ -107,6 +123,8 @@ def _act(source: Source, issuers: Issuers) -> _Act:
         created,
         frozenset(used),
         failed_sign_in,
+        one_line(at(source, "user", "name"), LONGEST),
+        one_line(account, LONGEST),
     )
 
 

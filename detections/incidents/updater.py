@@ -19,7 +19,14 @@ from typing import Any, Final
 
 from opensearchpy import OpenSearch
 
-from detections.incidents.document import DUE, FIELDS, INCIDENT, joined, linked_alert, span
+from detections.incidents.document import (
+    DUE,
+    FIELDS,
+    INCIDENT,
+    joined,
+    linked_alert,
+    span,
+)
 from detections.incidents.facts import EVENTS, AlertEvents, Facts
 from detections.incidents.joining import LinkedAlert, incidents
 from detections.incidents.reach import reached

@@ -80,6 +80,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "alerts:app",
         "Alerts: list, read, acknowledge, assign, close.",
     ),
+    "incidents": (
+        _DETECTIONS,
+        "incidents:app",
+        "Incidents: list, read, close.",
+    ),
     "notify": (
         _DETECTIONS,
         "notify:app",

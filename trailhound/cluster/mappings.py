@@ -290,7 +290,7 @@ ALERT: Mapping = {
         **fields("incident_due", kind=BOOLEAN),
         "links": tree(
             {
-                **fields("own", "created", "used", "address"),
+                **fields("own", "created", "used", "address", "principal", "account"),
                 "address_day": {"type": "keyword", "index": False, "doc_values": False},
                 **fields("first", "last", kind=DATE),
             }

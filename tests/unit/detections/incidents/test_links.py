@@ -139,6 +139,19 @@ def test_failed_sign_ins_name_nobody_but_count_for_who_then_signs_in_from_there(
     assert links.addresses == {(OUTSIDE, DAY)}
 
 
+def test_the_owner_of_a_stolen_key_adds_neither_addresses_nor_time() -> None:
+    stolen = [event(user("ada", "AKIA1"))] * 3
+    own = event(user("ada", "AKIA1"), source={"ip": OFFICE}) | {
+        "@timestamp": "2025-03-02T12:00:00Z"
+    }
+    links = links_of([*stolen, own], {})
+    assert links.addresses == {(OUTSIDE, DAY)}
+    assert links.acted is not None
+    assert links.acted[1].date() == DAY
+    spread = [event(user("ada"), source={"ip": f"203.0.113.{number}"}) for number in range(3)]
+    assert len(links_of(spread, {}).addresses) == 3
+
+
 def test_private_and_service_addresses_are_no_link() -> None:
     assert not links_of([event(user("ada"), source={"ip": "10.0.0.1"})], {}).addresses
     assert not links_of([event(user("ada"), source={})], {}).addresses

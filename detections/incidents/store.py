@@ -1,0 +1,298 @@
+"""Incidents as people read them: made of the alerts that name them, never stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from opensearchpy import OpenSearch
+
+from detections.alerts.document import stamp
+from detections.alerts.paging import every
+from detections.alerts.store import NO_ALERT, SHORTEST_PREFIX, AlertQuery, AlertStore, Decided
+from detections.alerts.summary import summary
+from detections.alerts.triage import Decision
+from detections.incidents.document import INCIDENT, LINKS, acted, is_of_days
+from trailhound.cluster.reader import IndexReader
+from trailhound.cluster.templates import Names
+from trailhound.errors import UsageError
+from trailhound.settings import Settings
+
+Document = Mapping[str, Any]
+Incident = dict[str, Any]
+
+SORTS: Final = ("level", "last-seen", "first-seen", "alerts")
+"""What incidents can be sorted by; the most severe, latest or largest come first."""
+
+FIELDS: Final = (
+    *("rule", "level", "severity", "state", "disposition", "assignee", "first_seen", "last_seen"),
+    *("count", "count_relation", "calls", "outcome", "attempt", "before", "summary", "attack"),
+    *("entity.principal", "entity.address", "entity.account", INCIDENT),
+    *(f"{LINKS}.{name}" for name in ("first", "last", "principal", "address", "account")),
+)
+"""Of each alert, what an incident is made of."""
+
+_STATES: Final = ("open", "acknowledged", "closed")
+_NAMED: Final = 20
+_IDS_AT_ONCE: Final = 1_000
+_CANDIDATES: Final = 10
+_NOT_MERGED: Final = {"exists": {"field": "merged_into"}}
+
+
+@dataclass(slots=True)
+class Found:
+    """Ids as they were given: `names` → the incident's id, and `left` → why there is none."""
+
+    names: dict[str, str] = field(default_factory=dict)
+    left: dict[str, str] = field(default_factory=dict)
+
+
+class IncidentStore:
+    """The incidents of one namespace. Raises opensearch-py's exceptions and `ClusterError`."""
+
+    def __init__(self, client: OpenSearch, settings: Settings) -> None:
+        self._client = client
+        self._index = Names(settings.prefix).alerts
+        self._alerts = AlertStore(client, settings)
+
+    def find(self, query: AlertQuery, sort: str = "level") -> list[Incident]:
+        """The incidents with an alert that matches, whole; `states` are those of the incident.
+
+        `sort` is one of `SORTS`; closed incidents come last.
+        """
+        self._client.indices.refresh(index=self._index)
+        # A state is the incident's: one that is closed has no other alert.
+        clauses = query.query()
+        ids = {
+            document.get(INCIDENT) or name
+            for name, document in self._every(clauses, fields=(INCIDENT,))
+        }
+        found = [
+            each for each in self._made(ids) if not query.states or each["state"] in query.states
+        ]
+        return sorted(found, key=lambda each: _order(each, sort))
+
+    def get(self, name: str) -> Incident:
+        """One incident by its id, with its timeline: an entry for each alert, by time. Raises
+        `UsageError` where there is none."""
+        self._client.indices.refresh(index=self._index)
+        for alerts in self._groups([name]).values():
+            return made(alerts) | {"timeline": timeline(alerts)}
+        raise no_incident(name)
+
+    def resolve(self, given: Iterable[str]) -> Found:
+        """The incidents that ids, or unique beginnings of ids, name: their own, and those of any
+        alert in them, so that the id of an incident that became part of another finds that one."""
+        self._client.indices.refresh(index=self._index)
+        result = Found()
+        wanted = {each: each.strip().rstrip("…").removesuffix("...") for each in given}
+        for each, name in wanted.items():
+            begun = self._beginning_with(name) if len(name) >= SHORTEST_PREFIX else []
+            if name in begun or len(begun) == 1:
+                result.names[each] = name if name in begun else begun[0]
+            elif begun:
+                several = "; ".join(begun[:_CANDIDATES]) + (
+                    "; …" if len(begun) > _CANDIDATES else ""
+                )
+                result.left[each] = f"several incidents begin with it: {several}"
+        rest = [each for each in wanted if each not in result.names and each not in result.left]
+        alerts = self._alerts.resolve(rest) if rest else None
+        if alerts is not None:
+            named = self._incidents_of(set(alerts.names.values()))
+            result.names |= {each: named[name] for each, name in alerts.names.items()}
+            result.left |= {
+                each: "there is no incident or alert with this id" if why == NO_ALERT else why
+                for each, why in alerts.left.items()
+            }
+        return result
+
+    def members(self, names: Sequence[str], states: Sequence[str] = ()) -> dict[str, list[str]]:
+        """The ids of the alerts of incidents, by incident; of these states, else of all."""
+        self._client.indices.refresh(index=self._index)
+        return {
+            name: [alert for alert, document in alerts if not states or document["state"] in states]
+            for name, alerts in self._groups(names).items()
+        }
+
+    def close(self, names: Sequence[str], decision: Decision) -> Decided:
+        """Close the alerts of incidents that are not closed. What could not be written is in the
+        result; the same again completes it."""
+        members = self.members(names, ("open", "acknowledged"))
+        return self._alerts.decide(
+            [each for alerts in members.values() for each in alerts], decision
+        )
+
+    def _made(self, names: Iterable[str]) -> Iterator[Incident]:
+        for alerts in self._groups(sorted(names)).values():
+            yield made(alerts)
+
+    def _groups(self, names: Sequence[str]) -> dict[str, list[tuple[str, Document]]]:
+        """The alerts of each incident, by time; an alert that was not joined yet is one by
+        itself."""
+        found: dict[str, list[tuple[str, Document]]] = {}
+        for start in range(0, len(names), _IDS_AT_ONCE):
+            part = list(names[start : start + _IDS_AT_ONCE])
+            alone = {
+                "bool": {
+                    "filter": [{"ids": {"values": part}}],
+                    "must_not": [{"exists": {"field": INCIDENT}}],
+                }
+            }
+            either = {
+                "bool": {"should": [{"terms": {INCIDENT: part}}, alone], "minimum_should_match": 1}
+            }
+            for name, document in self._every([either], fields=FIELDS):
+                found.setdefault(document.get(INCIDENT) or name, []).append((name, document))
+        for alerts in found.values():
+            alerts.sort(key=lambda each: (each[1]["first_seen"], each[0]))
+        return found
+
+    def _every(
+        self, clauses: Sequence[Mapping[str, Any]], fields: Sequence[str]
+    ) -> Iterator[tuple[str, Document]]:
+        return every(self._client, self._index, clauses, but=[_NOT_MERGED], fields=fields)
+
+    def _beginning_with(self, prefix: str) -> list[str]:
+        """Ids of incidents that begin with it, a few more than are named."""
+        reply = IndexReader(self._client, self._index).search(
+            {
+                "query": {
+                    "bool": {
+                        "filter": [{"prefix": {INCIDENT: {"value": prefix}}}],
+                        "must_not": [_NOT_MERGED],
+                    }
+                },
+                "aggs": {
+                    "ids": {
+                        "terms": {
+                            "field": INCIDENT,
+                            "size": _CANDIDATES + 1,
+                            "order": {"_key": "asc"},
+                        }
+                    }
+                },
+            }
+        )
+        return [str(each["key"]) for each in reply["aggregations"]["ids"]["buckets"]]
+
+    def _incidents_of(self, names: set[str]) -> dict[str, str]:
+        """The incident of each alert; of one that was merged into another, that one's."""
+        found: dict[str, str] = {}
+        merged: dict[str, str] = {}
+        clause = {"ids": {"values": sorted(names)}}
+        for name, document in every(
+            self._client, self._index, [clause], fields=(INCIDENT, "merged_into")
+        ):
+            if into := document.get("merged_into"):
+                merged[name] = into
+            found[name] = document.get(INCIDENT) or name
+        if merged:
+            targets = self._incidents_of(set(merged.values()) - merged.keys())
+            found |= {name: targets.get(into, found[name]) for name, into in merged.items()}
+        return found
+
+
+def no_incident(*names: str) -> UsageError:
+    """The error for ids without an incident."""
+    return UsageError(
+        f"there is no incident {', '.join(names)}",
+        hint="see `trailhound incidents list --state all`",
+    )
+
+
+def made(alerts: Sequence[tuple[str, Document]]) -> Incident:
+    """An incident from its alerts, by time, as `--json` prints it.
+
+    It has the level, name and severity of its most severe alert, and is open while any of them is.
+    """
+    documents = [document for _, document in alerts]
+    worst = min(documents, key=lambda it: (-it["severity"], it["first_seen"]))
+    steps = _steps(documents)
+    times = [acted(document) for document in steps]
+    states = {document["state"] for document in documents}
+    rules: dict[str, int] = {}
+    for document in sorted(documents, key=lambda it: -it["severity"]):
+        name = document["rule"]["name"]
+        rules[name] = rules.get(name, 0) + 1
+    tactics = (name for it in steps for name in it["attack"].get("tactic", ()))
+    return {
+        "id": documents[0].get(INCIDENT) or alerts[0][0],
+        "title": worst["rule"]["name"],
+        "level": worst["level"],
+        "severity": worst["severity"],
+        "state": next(state for state in _STATES if state in states),
+        "attempt": all(document.get("attempt") is True for document in documents),
+        "first_seen": stamp(min(first for first, _ in times)),
+        "last_seen": stamp(max(last for _, last in times)),
+        "alerts": len(documents),
+        "open": sum(document["state"] != "closed" for document in documents),
+        "rules": rules,
+        "tactics": _distinct(tactics),
+        "principals": _distinct(name for it in steps for name in _about(it, "principal")),
+        "addresses": _distinct(name for it in steps for name in _about(it, "address")),
+        "accounts": _distinct(name for it in steps for name in _about(it, "account")),
+        "calls": _distinct(each["name"] for it in steps for each in it.get("calls") or ()),
+    }
+
+
+def _steps(documents: Sequence[Document]) -> list[Document]:
+    """The alerts that say when it began and who it is about. One that covers whole days may be of
+    ordinary work in the main, unless it is of the same address as another one."""
+    steps = [it for it in documents if not is_of_days(it)]
+    addresses = {address for it in steps for address in _about(it, "address")}
+    return [
+        it
+        for it in documents
+        if not steps or not is_of_days(it) or addresses.intersection(_about(it, "address"))
+    ]
+
+
+def timeline(alerts: Sequence[tuple[str, Document]]) -> list[dict[str, Any]]:
+    """An entry for each alert, by when whoever it is about acted first."""
+    entries = []
+    for name, document in alerts:
+        first, last = acted(document)
+        entries.append(
+            {
+                "time": stamp(first),
+                "until": stamp(last),
+                "alert": name,
+                "level": document["level"],
+                "state": document["state"],
+                "rule": document["rule"]["name"],
+                "principals": list(_about(document, "principal")),
+                "addresses": list(_about(document, "address")),
+                "calls": [each["name"] for each in document.get("calls") or ()],
+                "outcome": document.get("outcome", ""),
+                "summary": document.get("summary") or summary(document),
+            }
+        )
+    return sorted(entries, key=lambda each: (each["time"], each["until"], each["alert"]))
+
+
+def _about(document: Document, kind: str) -> Iterable[str]:
+    """The principals, addresses or accounts of whoever the alert is linked by; all that it names
+    where it has no links."""
+    links = document.get(LINKS) or {}
+    found: list[str] = links.get(kind) or []
+    if found or (links.get("first") and kind == "principal"):
+        return found  # of failed sign-ins alone: nobody acted
+    return list(document["entity"].get(kind, ()))
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))[:_NAMED]
+
+
+def _order(incident: Incident, sort: str) -> tuple[Any, ...]:
+    seen = -datetime.fromisoformat(incident["last_seen"]).timestamp()
+    first = -datetime.fromisoformat(incident["first_seen"]).timestamp()
+    keys: dict[str, tuple[float, ...]] = {
+        "level": (-incident["severity"], seen),
+        "last-seen": (seen,),
+        "first-seen": (first,),
+        "alerts": (-incident["alerts"], seen),
+    }
+    return (incident["state"] == "closed", *keys[sort], incident["id"])

@@ -1,0 +1,297 @@
+"""Incidents of a sample's labelled attacks among ordinary activity, and of attacks by hand."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from opensearchpy import OpenSearch
+
+from detections.incidents import updater as updater_module
+from detections.incidents.updater import IncidentUpdater
+from tests.helpers.commands import command
+from tests.helpers.engines import remove_namespace
+from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
+from trailhound.cluster.templates import Names
+from trailhound.sample import AttackLabel, SampleSpec, write_sample
+from trailhound.settings import Settings
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs/listings.schema.json").read_text("utf-8"))
+ACCOUNT = "111122223333"
+OFFICE = "198.51.100.7"
+TOGETHER, CHAIN = "2025-03-20", "2025-03-25"
+"""Days of the attacks by hand, away from the sample's."""
+
+Alerts = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class World:
+    """A namespace with its events and alerts, and what the sample says about its attacks."""
+
+    client: OpenSearch
+    settings: Settings
+    labels: tuple[AttackLabel, ...]
+
+    @property
+    def index(self) -> str:
+        return Names(self.settings.prefix).alerts
+
+    def alerts(self) -> Alerts:
+        body = {
+            "size": 1_000,
+            "query": {"bool": {"must_not": {"exists": {"field": "merged_into"}}}},
+        }
+        self.client.indices.refresh(index=self.index)
+        hits = self.client.search(index=self.index, body=body)["hits"]["hits"]
+        return {hit["_id"]: hit["_source"] for hit in hits}
+
+    def change(self, script: str, **params: Any) -> None:
+        """Change every alert behind the updater's back."""
+        body = {"script": {"source": script, "params": params}}
+        self.client.update_by_query(index=self.index, body=body, params={"refresh": "true"})
+
+
+def user(name: str) -> dict[str, Any]:
+    return {
+        "type": "IAMUser",
+        "arn": f"arn:aws:iam::{ACCOUNT}:user/{name}",
+        "accountId": ACCOUNT,
+        "userName": name,
+        "accessKeyId": f"AKIA{name.upper()}",
+    }
+
+
+def session(role: str, name: str, key: str) -> dict[str, Any]:
+    return {
+        "type": "AssumedRole",
+        "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{name}",
+        "accountId": ACCOUNT,
+        "accessKeyId": key,
+        "sessionContext": {
+            "sessionIssuer": {"type": "Role", "arn": f"arn:aws:iam::{ACCOUNT}:role/{role}"},
+            "attributes": {"creationDate": f"{TOGETHER}T10:05:00Z"},
+        },
+    }
+
+
+def rights_for_oneself(name: str, day: str, minute: int, address: str = OFFICE) -> dict[str, Any]:
+    policy = "arn:aws:iam::aws:policy/AdministratorAccess"
+    return record(
+        eventTime=f"{day}T10:{minute:02d}:00Z",
+        eventName="AttachUserPolicy",
+        userIdentity=user(name),
+        sourceIPAddress=address,
+        requestParameters={"userName": name, "policyArn": policy},
+    )
+
+
+def assumed(who: dict[str, Any], role: str, key: str, day: str, address: str) -> dict[str, Any]:
+    return record(
+        eventTime=f"{day}T10:05:00Z",
+        eventSource="sts.amazonaws.com",
+        eventName="AssumeRole",
+        userIdentity=who,
+        sourceIPAddress=address,
+        requestParameters={"roleArn": f"arn:aws:iam::{ACCOUNT}:role/{role}"},
+        responseElements={"credentials": {"accessKeyId": key}},
+    )
+
+
+def two_at_once() -> Iterator[dict[str, Any]]:
+    """Two intruders in the same hour: one address, one role, one bucket."""
+    for number, name in enumerate(("mallory", "trudy")):
+        key = f"ASIA{name.upper()}"
+        who = session("Ops", name, key)
+        yield rights_for_oneself(name, TOGETHER, number)
+        yield assumed(user(name), "Ops", key, TOGETHER, OFFICE)
+        yield record(
+            eventTime=f"{TOGETHER}T10:{10 + number}:00Z",
+            eventSource="cloudtrail.amazonaws.com",
+            eventName="StopLogging",
+            userIdentity=who,
+            sourceIPAddress=OFFICE,
+            requestParameters={"name": "management"},
+        )
+        for second in range(60):
+            yield record(
+                eventTime=f"{TOGETHER}T10:20:{second:02d}Z",
+                eventSource="s3.amazonaws.com",
+                eventName="GetObject",
+                userIdentity=who,
+                sourceIPAddress=OFFICE,
+                requestParameters={"bucketName": "loot", "key": f"{name}/{second}"},
+            )
+
+
+def three_credentials() -> Iterator[dict[str, Any]]:
+    """A key, a role assumed with it, a user created by that: each from an address of its own."""
+    yield rights_for_oneself("robot", CHAIN, 0, "203.0.113.1")
+    yield assumed(user("robot"), "Deploy", "ASIACHAIN", CHAIN, "203.0.113.1")
+    who = session("Deploy", "ci", "ASIACHAIN")
+    yield record(
+        eventTime=f"{CHAIN}T10:10:00Z",
+        userIdentity=who,
+        sourceIPAddress="203.0.113.2",
+        requestParameters={"userName": "ghost"},
+    )
+    yield record(
+        eventTime=f"{CHAIN}T10:11:00Z",
+        eventName="CreateAccessKey",
+        userIdentity=who,
+        sourceIPAddress="203.0.113.2",
+        requestParameters={"userName": "ghost"},
+        responseElements={"accessKey": {"userName": "ghost", "accessKeyId": "AKIAGHOST"}},
+    )
+    for minute, name in ((30, "StopLogging"), (31, "DeleteTrail")):
+        yield record(
+            eventTime=f"{CHAIN}T10:{minute}:00Z",
+            eventSource="cloudtrail.amazonaws.com",
+            eventName=name,
+            userIdentity=user("ghost"),
+            sourceIPAddress="203.0.113.3",
+            requestParameters={"name": "management"},
+        )
+
+
+@pytest.fixture(scope="module")
+def world(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    home = tmp_path_factory.mktemp("incidents")
+    settings = own_settings(engine, "t-incidents", home)
+    client = prepared(settings)
+    try:
+        spec = SampleSpec(events=6_000, days=4, accounts=1)
+        sample = write_sample(home / "trail", spec)
+        assert not sample.dropped_attacks
+        by_hand = write_trail(home / "hand", [*two_at_once(), *three_credentials()])
+        backfill(settings, home / "trail", by_hand)
+        done = command(settings, "detect", "--json")
+        assert done.exit_code == 0, done.output
+        yield World(client, settings, sample.attacks)
+    finally:
+        remove_namespace(engine, settings.namespace)
+
+
+def incidents(alerts: Alerts) -> dict[str, set[str]]:
+    found = defaultdict(set)
+    for name, alert in alerts.items():
+        found[alert["incident"]].add(name)
+    return dict(found)
+
+
+def of_day(alerts: Alerts, day: str) -> Alerts:
+    return {name: each for name, each in alerts.items() if each["first_seen"].startswith(day)}
+
+
+def test_each_labelled_attack_is_one_incident_with_all_of_it_and_nothing_else(
+    world: World,
+) -> None:
+    alerts = world.alerts()
+    everything = incidents(alerts)
+    for label in world.labels:
+        steps = {step.event_id for step in label.steps}
+        touching = {
+            name
+            for name, each in alerts.items()
+            if steps.intersection(each["evidence"]["event_id"])
+        }
+        (incident,) = {alerts[name]["incident"] for name in touching}
+        assert everything[incident] == touching, label.name
+        assert incident == min(touching, key=lambda name: (alerts[name]["first_seen"], name))
+        covered = {event for name in touching for event in alerts[name]["evidence"]["event_id"]}
+        times = sorted(step.event_time for step in label.steps if step.event_id in covered)
+        shown = json.loads(command(world.settings, "incidents", "show", incident, "--json").stdout)
+        jsonschema.validate(shown, {**SCHEMA, "$ref": "#/$defs/incidents show"})
+        assert shown["first_seen"][:19] == times[0][:19], label.name
+        assert shown["last_seen"][:19] == times[-1][:19], label.name
+        assert len(shown["timeline"]) == shown["alerts"] == len(touching)
+
+
+def test_two_attacks_from_one_address_by_one_role_on_one_bucket_stay_two(world: World) -> None:
+    alerts = of_day(world.alerts(), TOGETHER)
+    found = incidents(alerts)
+    names = sorted(
+        sorted({name for alert in several for name in alerts[alert]["links"]["principal"]})
+        for several in found.values()
+    )
+    assert names == [["Ops/mallory", "mallory"], ["Ops/trudy", "trudy"]]
+    # An alert of both exists, and is one's.
+    assert any(len(each["entity"]["principal"]) > 1 for each in alerts.values())
+
+
+def test_one_attack_with_three_credentials_is_one(world: World) -> None:
+    alerts = of_day(world.alerts(), CHAIN)
+    (several,) = incidents(alerts).values()
+    names = {name for alert in several for name in alerts[alert]["links"]["principal"]}
+    assert names == {"robot", "Deploy/ci", "ghost"}
+    # Nobody was told that the role was assumed: no alert has that call.
+    assert all(call["name"] != "AssumeRole" for alert in alerts.values() for call in alert["calls"])
+
+
+def test_alerts_of_the_last_release_are_joined_by_their_events(world: World) -> None:
+    before = incidents(world.alerts())
+    for name in ("incident", "incident_due", "links"):
+        world.change("ctx._source.remove(params.name)", name=name)
+    assert command(world.settings, "incidents", "list").exit_code == 0
+    IncidentUpdater(world.client, world.settings).run()
+    assert incidents(world.alerts()) == before
+
+
+def test_what_another_run_left_half_done_is_completed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = incidents(world.alerts())
+    monkeypatch.setattr(updater_module, "AT_ONCE", 7)
+    # The alerts of wrong incidents, and one of each is due.
+    world.change(
+        "ctx._source.incident = 'wrong-' + ctx._source.state;"
+        "ctx._source.incident_due = ctx._source.severity > 7"
+    )
+    batches = iter((True, False))
+    stopped = IncidentUpdater(world.client, world.settings).run(lambda: next(batches))
+    assert 0 < stopped.due <= 7
+    IncidentUpdater(world.client, world.settings).run()
+    assert incidents(world.alerts()) == before
+    assert IncidentUpdater(world.client, world.settings).run().due == 0
+
+
+def test_it_is_found_by_any_of_its_alerts_and_closing_it_closes_all(world: World) -> None:
+    alerts = of_day(world.alerts(), CHAIN)
+    (incident,) = incidents(alerts)
+    some = max(alerts, key=lambda name: alerts[name]["last_seen"])
+    shown = json.loads(command(world.settings, "incidents", "show", some[:10], "--json").stdout)
+    assert (shown["id"], shown["state"]) == (incident, "open")
+    one = command(world.settings, "alerts", "close", some, "--by", "ada")
+    assert one.exit_code == 0
+    done = command(
+        world.settings, "incidents", "close", incident, "--as", "benign", "--by", "ada", "--json"
+    )
+    said = json.loads(done.stdout)
+    assert [each["state"] for each in said["incidents"]] == ["closed"]
+    assert set(said["closed"]) == alerts.keys() - {some}
+    listed = json.loads(command(world.settings, "incidents", "list", "--json").stdout)
+    jsonschema.validate(listed, {**SCHEMA, "$ref": "#/$defs/incidents list"})
+    assert incident not in {each["id"] for each in listed["incidents"]}
+    closed = command(world.settings, "incidents", "list", "--state", "closed", "--json")
+    assert [each["id"] for each in json.loads(closed.stdout)["incidents"]] == [incident]
+    again = command(world.settings, "incidents", "close", incident, "--by", "ada", "--json")
+    assert json.loads(again.stdout)["closed"] == []
+    unknown = command(world.settings, "incidents", "close", "nosuchincident", "--by", "ada")
+    assert "there is no incident nosuchincident" in str(unknown.exception)
+
+
+def test_without_its_events_an_alert_is_an_incident_of_its_own(world: World) -> None:
+    """The last one: the events are gone afterwards."""
+    days = Names(world.settings.prefix).day("2025.03.20")
+    names = of_day(world.alerts(), TOGETHER).keys()
+    world.client.indices.delete(index=days)
+    world.change("ctx._source.incident_due = true")
+    IncidentUpdater(world.client, world.settings).run()
+    alerts = world.alerts()
+    assert {alerts[name]["incident"] for name in names} == set(names)

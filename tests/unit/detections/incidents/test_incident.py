@@ -1,0 +1,69 @@
+"""An incident as people read it, from the documents of its alerts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from detections.incidents.store import made, timeline
+
+
+def alert(name: str, first: str, last: str, severity: int = 5, **more: Any) -> tuple[str, Any]:
+    return name, {
+        "incident": "a",
+        "rule": {"name": f"rule of {name}", "kind": "sigma"},
+        "level": {3: "low", 5: "medium", 8: "high"}[severity],
+        "severity": severity,
+        "state": "open",
+        "first_seen": f"2025-03-01T{first}:00.000Z",
+        "last_seen": f"2025-03-01T{last}:00.000Z",
+        "count": 1,
+        "entity": {"principal": ["ada"], "address": ["203.0.113.7"], "account": ["1"]},
+        "attack": {"tactic": ["discovery"]},
+        "calls": [{"name": "ListUsers", "count": 1, "failed": 0}],
+        **more,
+    }
+
+
+def test_it_is_what_its_most_severe_alert_says_and_open_while_any_alert_is() -> None:
+    alerts = [
+        alert("a", "10:00", "10:05", state="closed"),
+        alert("b", "11:00", "11:05", 8, state="acknowledged"),
+    ]
+    incident = made(alerts)
+    assert (incident["id"], incident["title"], incident["level"]) == ("a", "rule of b", "high")
+    assert (incident["state"], incident["alerts"], incident["open"]) == ("acknowledged", 2, 1)
+    assert incident["rules"] == {"rule of b": 1, "rule of a": 1}
+    assert made([alerts[0]])["state"] == "closed"
+    assert made([*alerts, alert("c", "12:00", "12:00")])["state"] == "open"
+
+
+def test_what_covers_a_day_or_counts_others_does_not_stretch_it() -> None:
+    day = alert("a", "00:00", "23:59", rule={"name": "anomalous_activity", "kind": "anomaly"})
+    shared = alert(
+        "b",
+        "09:00",
+        "15:00",
+        links={
+            "first": "2025-03-01T10:00:00.000Z",
+            "last": "2025-03-01T11:00:00.000Z",
+            "principal": ["eve"],
+            "address": ["192.0.2.1"],
+            "account": ["2"],
+        },
+    )
+    incident = made([day, shared])
+    assert incident["first_seen"] == "2025-03-01T10:00:00.000Z"
+    assert incident["last_seen"] == "2025-03-01T11:00:00.000Z"
+    assert incident["principals"] == ["eve"]
+    assert (incident["addresses"], incident["accounts"]) == (["192.0.2.1"], ["2"])
+    assert made([day])["first_seen"] == "2025-03-01T00:00:00.000Z"
+
+
+def test_the_timeline_has_every_alert_and_a_sentence_for_those_that_have_none() -> None:
+    late = alert("a", "12:00", "12:00", summary="ada: ListUsers")
+    old = alert("b", "11:00", "11:00")
+    old[1].pop("calls")
+    entries = timeline([late, old])
+    assert [each["alert"] for each in entries] == ["b", "a"]
+    assert entries[0]["summary"] == "ada: 1 event, 2025-03-01 11:00:00 UTC"
+    assert entries[1]["summary"] == "ada: ListUsers"
