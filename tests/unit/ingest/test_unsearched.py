@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from detections.matcher.moved import put_back
 from enrich.view import view_of
@@ -92,6 +94,48 @@ def test_white_space_changes_nothing() -> None:
 )
 def test_what_is_in_another_form_stays(written: bytes) -> None:
     assert TAKE(view_of(written), written) is None
+
+
+_NAMES = ["x-amz-id-2", "credentials", "sessionToken", 'a"x-amz-id-2', 'a"credentials', "b"]
+_VALUES = st.one_of(
+    st.none(),
+    st.integers(),
+    st.sampled_from(["", "v", "é", '"', "\\", "\n", "x-amz-id-2", '"x-amz-id-2":"v"', "}", "{"]),
+)
+_BODIES = st.recursive(
+    _VALUES,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=2),
+        st.dictionaries(st.sampled_from(_NAMES), inner, max_size=4),
+    ),
+    max_leaves=8,
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["additionalEventData", "responseElements", "x-amz-id-2"]), _BODIES
+    ),
+    st.booleans(),
+    st.sampled_from([(",", ":"), (", ", ": ")]),
+)
+def test_a_record_is_the_same_when_put_back(
+    record: dict[str, Any], ascii_alone: bool, separators: tuple[str, str]
+) -> None:
+    written = json.dumps(record, separators=separators, ensure_ascii=ascii_alone).encode()
+    short = TAKE(view_of(written), written)
+    if short is None:
+        return
+    left, original = json.loads(short.record), json.loads(short.original)
+    for each in original:
+        *way, last = each["pointer"].split("/")[1:]
+        there, before = left, record
+        for key in way:
+            there, before = there[key], before[key]
+        assert last not in there
+        assert before[last] == json.loads(each["json"])
+    trail = {"trail": {"object": "o", "original": original}}
+    assert restore(text(left | trail)) == canonical(written)
 
 
 def test_no_path_takes_nothing() -> None:
