@@ -35,6 +35,12 @@ class _Path(NamedTuple):
     keys: tuple[str, ...]
     mark: bytes
     """The last key as it is written."""
+    way: bytes
+    """How the object that holds it begins, where that is not the root: `"credentials":{`."""
+    plain: re.Pattern[bytes]
+    """The member, its value written as it is."""
+    before: bytes
+    """What is written in `trail.original` before a plain value."""
 
 
 class _Found(NamedTuple):
@@ -43,45 +49,36 @@ class _Found(NamedTuple):
     mark: bytes
 
 
-class _Place(NamedTuple):
-    """Where a member is looked for that needs no decoding."""
-
-    root: str
-    way: bytes
-    """How the object that holds it begins, where that is not the root: `"credentials":{`."""
-    depth: int
-    before: bytes
-    """What is written in `trail.original` before its value."""
-
-
 class Unsearched:
     """Takes the fields of some paths (`additionalEventData.x-amz-id-2`) out of records."""
 
     def __init__(self, paths: Iterable[str]) -> None:
         roots: dict[str, list[_Path]] = {}
-        places: dict[bytes, list[_Place]] = {}
         for path in paths:
             root, *keys = path.split(".")
-            mark = msgspec.json.encode(keys[-1])
-            roots.setdefault(root, []).append(_Path(tuple(keys), mark))
-            places.setdefault(mark, []).append(_place(root, keys))
+            roots.setdefault(root, []).append(_path(root, keys))
         self._roots = tuple((root, tuple(below)) for root, below in roots.items())
-        self._members = {mark: re.compile(re.escape(mark) + _AFTER, re.DOTALL) for mark in places}
-        self._plain = [
-            (mark, re.compile(re.escape(mark) + _PLAIN), tuple(known))
-            for mark, known in places.items()
-        ]
+        marks = {path.mark for below in roots.values() for path in below}
+        self._members = {mark: re.compile(re.escape(mark) + _AFTER, re.DOTALL) for mark in marks}
 
     def shortened(self, view: RecordView, record: bytes) -> Shortened | None:
         """None where the record has none of them, or has them in a form that is left as it is:
         no text, repeated, or alone in its object.
         """
-        there = [each for each in self._plain if each[0] in record]
-        if not there:
+        found: tuple[_Path, bytes] | None = None
+        for root, paths in self._roots:
+            raw = getattr(view, root)
+            if len(raw) < _SHORTEST:
+                continue
+            text = bytes(raw)
+            for path in paths:
+                if path.mark in text:
+                    if found is not None:
+                        return self._decoded(view, record)
+                    found = path, text
+        if found is None:
             return None
-        if len(there) == 1 and (plain := _plainly(view, record, *there[0])) is not None:
-            return plain
-        return self._decoded(view, record)
+        return _plainly(record, *found) or self._decoded(view, record)
 
     def _decoded(self, view: RecordView, record: bytes) -> Shortened | None:
         found: list[_Found] = []
@@ -124,50 +121,46 @@ class Unsearched:
         return Shortened(record, msgspec.json.encode(moved))
 
 
-def _place(root: str, keys: list[str]) -> _Place:
-    way = b"".join(msgspec.json.encode(key) + b":{" for key in keys[:-1])
+def _path(root: str, keys: list[str]) -> _Path:
+    mark = msgspec.json.encode(keys[-1])
     pointer = msgspec.json.encode(_pointer(root, keys))
-    return _Place(root, way, len(keys), b'[{"pointer":' + pointer + b',"json":"\\"')
+    return _Path(
+        tuple(keys),
+        mark,
+        b"".join(msgspec.json.encode(key) + b":{" for key in keys[:-1]),
+        re.compile(re.escape(mark) + _PLAIN),
+        b'[{"pointer":' + pointer + b',"json":"\\"',
+    )
 
 
-def _plainly(
-    view: RecordView,
-    record: bytes,
-    mark: bytes,
-    member: re.Pattern[bytes],
-    places: tuple[_Place, ...],
-) -> Shortened | None:
-    """The usual case, read off the text: one member of this name, its value plain, with nothing
-    before it in its root that opens or closes another object. None: it must be decoded.
+def _plainly(record: bytes, path: _Path, text: bytes) -> Shortened | None:
+    """The usual case, read off the root's text: one member of this name in the whole record, its
+    value plain, and nothing before it that opens another object. None: it must be decoded.
     """
+    mark, way = path.mark, path.way
     start = record.index(mark)
-    found = member.match(record, start)
+    found = path.plain.match(record, start)
     if found is None or record.find(mark, start + 1) >= 0:
         return None
-    for root, way, depth, before in places:
-        text = bytes(getattr(view, root))
-        at = text.find(mark)
-        if at < 0:
-            continue
-        opened = text.rfind(b"{", 0, at) + 1
-        edge = opened - len(way)
-        if (
-            text.count(b"{", 0, at) != depth
-            or not text.endswith(way, 0, opened)
-            or text[edge - 1 : edge] not in _BEFORE_A_NAME
-            or text.find(b"}", 0, at) >= 0
-            or b"\\u" in text  # maybe the same name, written otherwise
-        ):
-            return None
-        end = found.end()
-        if record[start - 1 : start] == b",":
-            start -= 1
-        elif record[start - 1 : start] == b"{" and record[end : end + 1] == b",":
-            end += 1
-        else:
-            return None
-        return Shortened(record[:start] + record[end:], before + found[1] + b'\\""}]')
-    return None
+    at = text.index(mark)
+    opened = text.rfind(b"{", 0, at) + 1
+    edge = opened - len(way)
+    if (
+        text.count(b"{", 0, at) != len(path.keys)
+        or not text.endswith(way, 0, opened)
+        or text[edge - 1 : edge] not in _BEFORE_A_NAME
+        or text.find(b"}", 0, at) >= 0
+        or b"\\u" in text  # maybe the same name, written otherwise
+    ):
+        return None
+    end = found.end()
+    if record[start - 1 : start] == b",":
+        start -= 1
+    elif record[start - 1 : start] == b"{" and record[end : end + 1] == b",":
+        end += 1
+    else:
+        return None
+    return Shortened(record[:start] + record[end:], path.before + found[1] + b'\\""}]')
 
 
 def _values(root: str, raw: msgspec.Raw, paths: Iterable[_Path]) -> list[_Found]:
