@@ -130,6 +130,7 @@ class Installation:
             "FILE…": "report.html" if command == "report" else "./AWSLogs",
             "DIR": "new",
             "[CHANNEL]": "",
+            "[QUERY]": "DeleteTrail",
             "[PATH…]": "my-rules",
         }
         made = [values.get(word, word) for word in words]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,8 @@ from trailhound.settings import Settings
 from trailhound.state.objects import ObjectState, short_id
 from trailhound.state.store import StateStore
 
+_SHORTEST = 8
+"""Characters of a beginning of an eventID that is looked for."""
 _SHOWN = 20
 """Other documents with the same eventID that are named."""
 
@@ -53,30 +56,32 @@ class StoredEvent:
 
 
 def stored_event(client: OpenSearch, settings: Settings, wanted: str) -> StoredEvent:
-    """The event with this `_id` or eventID; of several with the eventID, the one stored first
-    under it. Raises `UsageError` where there is none, `ClusterError`, opensearch-py's errors.
+    """The event with this `_id` or eventID, or a beginning of it that no other has; of several with
+    the eventID, the one stored first under it. Raises `UsageError` where there is none, or several
+    begin with it, `ClusterError`, opensearch-py's errors.
     """
     names = Names(settings.prefix)
-    named = [{"ids": {"values": [wanted]}}, {"term": {"eventID": wanted}}]
+    named: list[dict[str, Any]] = [{"ids": {"values": [wanted]}}, {"term": {"eventID": wanted}}]
     client.indices.refresh(
         index=names.days, params={"ignore_unavailable": "true", "allow_no_indices": "true"}
     )
-    reply = EventIndex(client, names.days).search(
-        {
-            "query": {"bool": {"should": named, "minimum_should_match": 1}},
-            "size": _SHOWN,
-            "_source": False,
-        }
-    )
-    hits = sorted(
-        (str(hit["_id"]), str(hit["_index"])) for hit in reply.get("hits", {}).get("hits", ())
-    )
+    events = EventIndex(client, names.days)
+    hits = _found(events, named)
+    if not hits and len(wanted) >= _SHORTEST:
+        begun = {"range": {"eventID": {"gte": wanted, "lt": f"{wanted}\uffff"}}}
+        hits = _found(events, [begun])
+        several = sorted({event for _, _, event in hits})
+        if len(several) > 1:
+            raise UsageError(
+                f"several events begin with {wanted!r}: {', '.join(several)}",
+                hint="give more of the id",
+            )
     if not hits:
         raise UsageError(
             f"no event has the id {wanted!r}",
             hint="check the id and --namespace; days that are closed are not searched",
         )
-    identifier, index = next((hit for hit in hits if hit[0] == wanted), hits[0])
+    identifier, index, _ = next((hit for hit in hits if hit[0] == wanted), hits[0])
     (stored,) = raw_documents(client, [(index, identifier)])
     if not stored.found:  # removed, or its day closed, since it was searched for
         raise RequestFailedError(
@@ -97,7 +102,22 @@ def stored_event(client: OpenSearch, settings: Settings, wanted: str) -> StoredE
         record,
         {name: value for name, value in document.items() if name in OUR_NAMES},
         _object(client, settings, document),
-        tuple(name for name, _ in hits if name != identifier),
+        tuple(name for name, _, _ in hits if name != identifier),
+    )
+
+
+def _found(events: EventIndex, either: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
+    """Id, index and eventID of events that match one of the clauses, in the order of their ids."""
+    reply = events.search(
+        {
+            "query": {"bool": {"should": list(either), "minimum_should_match": 1}},
+            "size": _SHOWN,
+            "_source": ["eventID"],
+        }
+    )
+    return sorted(
+        (str(hit["_id"]), str(hit["_index"]), str(hit["_source"].get("eventID")))
+        for hit in reply.get("hits", {}).get("hits", ())
     )
 
 

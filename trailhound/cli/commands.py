@@ -90,6 +90,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "notify:app",
         "Channels that alerts are sent to.",
     ),
+    "events": (
+        _SEEN,
+        "events:events",
+        "Search the events of the index, the newest first.",
+    ),
     "event": (
         _SEEN,
         "event:event",

@@ -41,6 +41,7 @@ _GAP = 2
 _EASY, _CLOSE, _LEAST = (32, 48), (18, 26), (12, 20)
 """Cells to which a text is cut, and within which a whole one is folded: to let further columns in,
 in 80 columns, and at the least."""
+_SHORTEST_ID = 8
 _MEASURED = 500
 """Rows by which a table is laid out; further ones follow in the same layout."""
 _BLOCK = 200
@@ -78,6 +79,8 @@ class Kind(StrEnum):
     """An int, float or None; digits are grouped on a terminal only."""
     TIME = "time"
     """A `datetime`, or its ISO text: how long ago on a terminal, the instant in UTC elsewhere."""
+    INSTANT = "instant"
+    """The same, but on a terminal too the instant in UTC, to the second."""
     LEVEL = "level"
     """A level of severity: coloured on a terminal."""
     ID = "id"
@@ -89,7 +92,8 @@ class Column(Generic[Row]):
     """`name` heads it in pipes and CSV, and is stable; `heading` heads it on a terminal.
 
     `priority` 0 is always shown; of the others, a terminal leaves out the highest numbers first.
-    A `whole` text is folded where there is no room, never cut.
+    A `whole` text is folded where there is no room, never cut. `shown` is what a terminal shows
+    instead of the value.
     """
 
     name: str
@@ -98,6 +102,7 @@ class Column(Generic[Row]):
     kind: Kind = Kind.TEXT
     priority: int = 0
     whole: bool = False
+    shown: Callable[[Row], Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,24 @@ class Listing(Generic[Row]):
             lines = iter(self.lines(rows, form))
             while block := "".join(islice(lines, _BLOCK)):
                 write(block)
+
+    def follow(self, batches: Iterable[Sequence[Row]], form: Form = Form.TABLE) -> None:
+        """Rows that come now and then, each shown as it comes, under the names of the columns.
+        Raises `UsageError` for a form that has an end."""
+        if form is Form.JSON:
+            raise UsageError(
+                "one JSON object can't be written before its end", hint="use --output ndjson"
+            )
+        if form is Form.TABLE and not is_piped():
+            # As wide as the window, since nobody knows what will come.
+            shown = layout(self.columns, [], out.width)
+            out.print(drawn_table(shown, [], header=True))
+            for batch in batches:
+                out.print(drawn_table(shown, batch, header=False))
+            return
+        lines = self.lines((row for batch in batches for row in batch), form)
+        for line in lines:
+            write(line)
 
     def lines(self, rows: Iterable[Row], form: Form) -> Iterator[str]:
         """What a pipe gets, a line for each row; in the form `table` separated by tabs."""
@@ -225,7 +248,7 @@ def layout(columns: Sequence[Column[Row]], rows: Sequence[Row], width: int) -> l
             given = max(0, min(over, each.width - _floor(each, floors)))
             chosen[place] = Shown(each.column, each.width - given, each.text)
             over -= given
-    for place, each in enumerate(chosen):
+    for place, each in enumerate(chosen) if rows else ():
         entire = _measured(each.column, rows, whole=True)
         if each.column.kind is Kind.ID and entire.width - each.width <= -over:
             chosen[place] = entire
@@ -236,7 +259,7 @@ def layout(columns: Sequence[Column[Row]], rows: Sequence[Row], width: int) -> l
 def plain(column: Column[Row], row: Row) -> str:
     """A value for programs: whole, on one line, the same on every machine and at every time."""
     value = column.value(row)
-    if column.kind is Kind.TIME:
+    if column.kind in (Kind.TIME, Kind.INSTANT):
         value = _instant(value)
     elif isinstance(value, (list, tuple)):
         value = ", ".join(map(str, value))
@@ -261,8 +284,14 @@ def _instant(value: Any) -> str:
 def _measured(column: Column[Row], rows: Sequence[Row], *, whole: bool = False) -> Shown[Row]:
     """A column at its full width; an id as short as it can be, or `whole`."""
     text = _writer(column, rows, whole=whole)
-    longest = max((cell_len(text(row)) for row in rows), default=0)
+    longest = max((cell_len(text(row)) for row in rows), default=_usual(column))
     return Shown(column, max(longest, cell_len(column.heading)), text)
+
+
+def _usual(column: Column[Any]) -> int:
+    """Cells to allow for where no row is known yet."""
+    usual = {Kind.NUMBER: 6, Kind.TIME: 9, Kind.INSTANT: 19, Kind.LEVEL: 13, Kind.ID: _SHORTEST_ID}
+    return usual.get(column.kind, _EASY[column.whole])
 
 
 def _writer(column: Column[Row], rows: Sequence[Row], *, whole: bool) -> Callable[[Row], str]:
@@ -274,11 +303,13 @@ def _writer(column: Column[Row], rows: Sequence[Row], *, whole: bool) -> Callabl
 
 
 def _for_people(column: Column[Row], row: Row) -> str:
-    value = column.value(row)
+    value = (column.shown or column.value)(row)
     if value is None:
         return ""
     if column.kind is Kind.TIME:
         return dates.ago(value) if value else ""
+    if column.kind is Kind.INSTANT:
+        return _instant(value)[:19].replace("T", " ")
     if column.kind is Kind.NUMBER:
         return f"{value:,}"
     if isinstance(value, (list, tuple)):
@@ -301,7 +332,7 @@ def _telling(ids: Sequence[str]) -> int:
             min(len(one), len(other)),
         )
         alike = max(alike, same)
-    return max(8, alike + 1)
+    return max(_SHORTEST_ID, alike + 1)
 
 
 def _floor(shown: Shown[Any], floors: tuple[int, int]) -> int:

@@ -1,0 +1,285 @@
+"""Search the events of a namespace: by who, what, where and when, newest first; follow new ones.
+
+Every value is a term of the query or, where it has a `*`, a pattern in which all else is literal.
+Only `text` is a query language: Lucene's, as the query bar of Dashboards takes it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from detections.alerts.store import AlertStore
+from detections.events.daily_indices import SkippedDay, daily_indices
+from detections.span import Span
+from enrich.resources import LEAVES
+from trailhound.cluster.reader import IndexReader, Query, Snapshot
+from trailhound.errors import RequestFailedError, UsageError
+from trailhound.settings import Settings
+
+Event = dict[str, Any]
+"""A stored event as it was indexed, with its `_id` and `_index` before its members."""
+
+_ORDER = ("@timestamp", "eventID", "trail.object", "trail.position")
+_PRINCIPAL = (
+    "user.name",
+    "userIdentity.arn",
+    "userIdentity.userName",
+    "userIdentity.principalId",
+    "userIdentity.sessionContext.sessionIssuer.arn",
+    "userIdentity.sessionContext.sessionIssuer.userName",
+)
+"""Who acted by name, ARN or id; a role by its own, which finds all of its sessions."""
+_ID_PAGE = 1_000
+_LONGEST_REASON = 200
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """What events must have: all of the conditions, of each the one or the other value.
+
+    `since` is included, `until` left out, both by the time of the event; `min_risk` is included.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    principals: Sequence[str] = ()
+    keys: Sequence[str] = ()
+    addresses: Sequence[str] = ()
+    calls: Sequence[str] = ()
+    resources: Sequence[str] = ()
+    accounts: Sequence[str] = ()
+    regions: Sequence[str] = ()
+    outcome: str | None = None
+    min_risk: int | None = None
+    text: str | None = None
+
+    @property
+    def span(self) -> Span:
+        """The time that is asked for."""
+        return Span(self.since or _FIRST, self.until or _LAST)
+
+    def clauses(self) -> list[Query]:
+        """As clauses of the query DSL, combined by AND. Raises `UsageError`."""
+        made: list[Query] = []
+        if self.since or self.until:
+            made.append(self.span.query())
+        for values, clause in (
+            (self.principals, _principal),
+            (self.keys, lambda value: any_of(value, _KEY)),
+            (self.addresses, _address),
+            (self.calls, _call),
+            (self.resources, lambda value: any_of(value, _RESOURCE)),
+            (self.accounts, lambda value: any_of(value, ("recipientAccountId", "trail.account"))),
+            (self.regions, lambda value: any_of(value, ("awsRegion",))),
+        ):
+            if values:
+                made.append(_either([clause(value) for value in values]))
+        if self.outcome is not None:
+            made.append({"term": {"event.outcome": self.outcome}})
+        if self.min_risk is not None:
+            made.append({"range": {"risk_score": {"gte": self.min_risk}}})
+        if self.text:
+            made.append({"query_string": {"query": self.text, **_LUCENE}})
+        return made
+
+
+_KEY = ("userIdentity.accessKeyId", "resource.access_key")
+_RESOURCE = tuple(f"resource.{leaf}" for leaf in sorted(LEAVES))
+_LUCENE: Mapping[str, Any] = {
+    "default_operator": "and",
+    "lenient": True,  # a word on its own is looked for in numbers and dates too
+    "analyze_wildcard": True,
+}
+
+
+def any_of(value: str, fields: Sequence[str]) -> Query:
+    """A text in one of several fields, without regard to case; `*` in it is any text.
+
+    >>> any_of("a?*", ["user.name"])
+    {'wildcard': {'user.name': {'value': 'a\\\\?*', 'case_insensitive': True}}}
+    """
+    kind = "term"
+    if "*" in value:
+        kind, value = "wildcard", value.replace("\\", "\\\\").replace("?", "\\?")
+    return _either([{kind: {name: {"value": value, "case_insensitive": True}}} for name in fields])
+
+
+def _either(clauses: Sequence[Query]) -> Query:
+    if len(clauses) == 1:
+        return clauses[0]
+    return {"bool": {"should": list(clauses), "minimum_should_match": 1}}
+
+
+def _principal(value: str) -> Query:
+    """Who acted; of a role's session its own name is enough (`user.name` is `Role/session`)."""
+    named = any_of(value, _PRINCIPAL)
+    if "/" in value or "*" in value:
+        return named
+    return _either([named, any_of(f"*/{value}", ("user.name",))])
+
+
+def _address(value: str) -> Query:
+    """An IP address or a network; else the text of `sourceIPAddress`, such as a service's name."""
+    with suppress(ValueError):
+        return {"term": {"source.ip": str(ipaddress.ip_network(value.strip(), strict=False))}}
+    return any_of(value, ("sourceIPAddress",))
+
+
+def _call(value: str) -> Query:
+    """A call by its name, or with its service before it: `iam:CreateUser`, `iam:*`."""
+    service, colon, name = value.rpartition(":")
+    if not colon:
+        return any_of(name, ("eventName",))
+    source = service if "." in service or "*" in service else f"{service}.amazonaws.com"
+    return {"bool": {"filter": [any_of(source, ("eventSource",)), any_of(name, ("eventName",))]}}
+
+
+@dataclass(frozen=True, slots=True)
+class OfAlert:
+    """The events of an alert, as a clause. `exact`: of it there are these and no others."""
+
+    query: Query
+    exact: bool
+
+
+def events_of(client: OpenSearch, settings: Settings, identifier: str) -> OfAlert:
+    """The events that an alert names; of one with more, those that its stored query finds.
+
+    `identifier` is the alert's id or a unique beginning of it.
+
+    Raises `UsageError` where there is no such alert, and opensearch-py's errors.
+    """
+    alert = AlertStore(client, settings).named(identifier)
+    evidence = alert["evidence"]
+    ids = list(evidence.get("event_id", ()))
+    if "query" in evidence and alert["count"] > len(ids):
+        return OfAlert(evidence["query"], bool(evidence.get("query_exact")))
+    return OfAlert({"ids": {"values": ids}}, alert["count"] <= len(ids))
+
+
+class EventSearch:
+    """The events that match. Raises `ClusterError` (`NoEventsIndexError` where there is no day),
+    `UsageError` for text that is no Lucene, and opensearch-py's errors."""
+
+    def __init__(
+        self,
+        client: OpenSearch,
+        settings: Settings,
+        wanted: EventFilter,
+        also: Sequence[Query] = (),
+    ) -> None:
+        """`also` are further clauses."""
+        days = daily_indices(client, settings)
+        self.skipped: tuple[SkippedDay, ...] = days.skipped_in(wanted.span)
+        """Days in the span that can't be searched."""
+        self._client, self._index = client, days.expression
+        self._query: Query = {"bool": {"filter": [*wanted.clauses(), *also]}}
+        self._look_back = timedelta(minutes=settings.detections.lookback_minutes)
+        client.indices.refresh(
+            index=self._index, params={"ignore_unavailable": "true", "allow_no_indices": "true"}
+        )
+
+    @contextmanager
+    def found(self) -> Iterator[Found]:
+        """The events as they are now, until the end of the block."""
+        order = [{name: {"order": "desc", "missing": "_last"}} for name in _ORDER]
+        reader = IndexReader(self._client, self._index, order=order)  # type: ignore[arg-type]
+        with reader.snapshot() as snapshot:
+            with _readable_query():
+                total = snapshot.count(self._query)
+            yield Found(snapshot, self._query, total)
+
+    def follow(
+        self,
+        *,
+        every: float = 2.0,
+        pause: Callable[[float], None] = time.sleep,
+        fields: Sequence[str] = (),
+    ) -> Iterator[list[Event]]:
+        """Events that become searchable from now on, each once, in the order of `event.ingested`.
+
+        An event can become searchable minutes after that moment (the index's refresh, a request
+        that is sent again, clocks that differ): each round looks back by
+        `detections.lookback_minutes`, and leaves out what was seen. Endless.
+        """
+        order = [{"event.ingested": {"order": "asc"}}, *({name: "asc"} for name in _ORDER)]
+        reader = IndexReader(self._client, self._index, order=order)  # type: ignore[arg-type]
+        seen: dict[tuple[str, str], datetime] = {}
+        first = True
+        while True:
+            began = time.monotonic()
+            since = datetime.now(UTC) - self._look_back
+            span = {"range": {"event.ingested": {"gte": since.isoformat()}}}
+            query = {"bool": {"filter": [self._query, span]}}
+            new = []
+            with _readable_query():
+                for hit in reader.documents(query, {"_source": False}, refresh=True):
+                    key = (hit["_index"], hit["_id"])
+                    if key not in seen:
+                        new.append(key)
+                        seen[key] = datetime.fromtimestamp(hit["sort"][0] / 1000, UTC)
+            if not first:
+                for page in _pages(new):
+                    yield self._events(page, fields)
+            first = False
+            seen = {key: moment for key, moment in seen.items() if moment >= since}
+            # A round that took long, because much is being indexed, is not repeated at once.
+            pause(max(every, 2 * (time.monotonic() - began)))
+
+    def _events(self, keys: Sequence[tuple[str, str]], fields: Sequence[str]) -> list[Event]:
+        """Stored events in this order; one that was removed meanwhile is left out."""
+        asked = [
+            {"_index": index, "_id": identifier, **({"_source": list(fields)} if fields else {})}
+            for index, identifier in keys
+        ]
+        reply = self._client.mget(body={"docs": asked})
+        return [_event(each) for each in reply["docs"] if each.get("found")]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search found: `total` is exact."""
+
+    _snapshot: Snapshot
+    _query: Query
+    total: int
+
+    def newest(self, limit: int | None, fields: Sequence[str] = ()) -> Iterator[Event]:
+        """Newest first, a page at a time; of each only these fields, if any are named."""
+        request = {"_source": list(fields)} if fields else {}
+        hits = self._snapshot.hits(self._query, request, page=limit)
+        return map(_event, islice(hits, limit))
+
+
+@contextmanager
+def _readable_query() -> Iterator[None]:
+    """Text that is no Lucene is wrong use of the command, and no fault of the cluster."""
+    try:
+        yield
+    except RequestFailedError as error:
+        _, parse, reason = error.message.partition("Failed to parse query ")
+        if error.status != 400 or not parse:
+            raise
+        raise UsageError(
+            f"the query can't be read: {reason[:_LONGEST_REASON]}",
+            hint="put values in quotes: 'eventName:\"CreateUser\" AND risk_score:>=7'",
+        ) from None
+
+
+def _event(hit: Mapping[str, Any]) -> Event:
+    return {"_id": hit["_id"], "_index": hit["_index"], **hit["_source"]}
+
+
+def _pages(keys: Sequence[tuple[str, str]]) -> Iterator[Sequence[tuple[str, str]]]:
+    for start in range(0, len(keys), _ID_PAGE):
+        yield keys[start : start + _ID_PAGE]

@@ -1,0 +1,214 @@
+"""`trailhound events`."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from trailhound.app.event_search import Event, EventFilter, EventSearch, events_of
+from trailhound.cli import dates
+from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, note
+from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
+from trailhound.cli.screen import plural, warn
+from trailhound.cluster.client import connect
+from trailhound.cluster.refusals import cluster_errors
+
+_DEFAULT_LIMIT = 100
+_LONGEST_CODE = 22
+"""Characters of an error code that is shown beside its call on a terminal."""
+
+
+class Outcome(StrEnum):
+    """What `--outcome` takes."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+
+
+def _text(event: Event, path: str) -> str:
+    """The text at a path; a repaired record can have anything in its place, or nothing."""
+    value: Any = event
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return "" if value is None else str(value)
+
+
+def _called(event: Event) -> str:
+    """The call, and why it failed."""
+    name, code = _text(event, "eventName"), _text(event, "errorCode")
+    if _text(event, "event.outcome") != "failure":
+        return name
+    return f"{name} ({code if 0 < len(code) <= _LONGEST_CODE else 'failed'})"
+
+
+def _resources(event: Event) -> list[str]:
+    """What the call touches, ARNs last: a name says the same in less room."""
+    found = event.get("resource")
+    values = found if isinstance(found, dict) else {}
+    ordered = sorted(values.items(), key=lambda each: each[0] == "arn")
+    return list(dict.fromkeys(str(text) for _, texts in ordered for text in texts))
+
+
+LISTING = Listing[Event](
+    "events",
+    (
+        Column("time", lambda each: _text(each, "@timestamp"), "time (UTC)", Kind.INSTANT),
+        Column("risk", lambda each: each.get("risk_score"), "risk", Kind.NUMBER),
+        Column("call", lambda each: _text(each, "eventName"), "call", whole=True, shown=_called),
+        Column("principal", lambda each: _text(each, "user.name"), "who"),
+        Column("address", lambda each: _text(each, "sourceIPAddress"), "from", priority=1),
+        Column("resource", _resources, "on", priority=2),
+        Column("account", lambda each: _text(each, "recipientAccountId"), "account", priority=3),
+        Column("region", lambda each: _text(each, "awsRegion"), "region", priority=4),
+        Column("service", lambda each: _text(each, "eventSource"), "service", priority=6),
+        Column("outcome", lambda each: _text(each, "event.outcome"), "outcome", priority=7),
+        Column("error", lambda each: _text(each, "errorCode"), "error", priority=8),
+        Column("category", lambda each: _text(each, "event_category"), "category", priority=5),
+        Column("id", lambda each: each["_id"], "id", Kind.ID),
+    ),
+    dict,
+    empty="no event matches",
+)
+_FIELDS = (
+    *("@timestamp", "risk_score", "eventName", "user.name", "sourceIPAddress", "resource"),
+    *("recipientAccountId", "awsRegion", "eventSource", "event.outcome", "errorCode"),
+    "event_category",
+)
+"""What the columns need of an event."""
+
+_SELECT = "Selection (each may be repeated: one or the other)"
+
+
+def _several(flag: str, metavar: str, text: str) -> Any:
+    return typer.Option(flag, metavar=metavar, help=text, rich_help_panel=_SELECT)
+
+
+def events(
+    query: Annotated[
+        str | None,
+        typer.Argument(metavar="[QUERY]", help="Lucene, as the query bar of Dashboards takes it."),
+    ] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(parser=dates.time, metavar=dates.METAVAR, help=dates.SINCE),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(parser=dates.time, metavar=dates.METAVAR, help=dates.UNTIL),
+    ] = None,
+    principal: Annotated[
+        list[str] | None,
+        _several("--principal", "NAME", "Who acted: a name, ARN, id; a role's for its sessions."),
+    ] = None,
+    key: Annotated[
+        list[str] | None,
+        _several("--key", "ID", "An access key: calls made with it, or that touch it."),
+    ] = None,
+    address: Annotated[
+        list[str] | None,
+        _several("--address", "IP", "A source address, a network, or an AWS service's name."),
+    ] = None,
+    call: Annotated[
+        list[str] | None,
+        _several("--call", "NAME", "An API call: DeleteTrail, iam:CreateUser, iam:*."),
+    ] = None,
+    resource: Annotated[
+        list[str] | None,
+        _several("--resource", "NAME", "What was touched: a name, an id or an ARN."),
+    ] = None,
+    account: Annotated[
+        list[str] | None,
+        _several("--account", "ID", "The event's account, or that of its trail's folder."),
+    ] = None,
+    region: Annotated[list[str] | None, _several("--region", "NAME", "An AWS region.")] = None,
+    outcome: Annotated[
+        Outcome | None, typer.Option(help="success or failure.", rich_help_panel=_SELECT)
+    ] = None,
+    risk: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=10, metavar="N", help="This risk score and above.", rich_help_panel=_SELECT
+        ),
+    ] = None,
+    alert: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="The events of this alert.", rich_help_panel=_SELECT),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Show at most N.")
+    ] = _DEFAULT_LIMIT,
+    every: Annotated[bool, typer.Option("--all", help="Show all; no limit.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Show new events as they come, until Ctrl-C.")
+    ] = False,
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    output: Output = None,
+    json: Json = False,
+) -> None:
+    """Search the events of the index, the newest first.
+
+    In a value `*` stands for any text; case does not matter. Exits with 1 if a day could not be
+    searched.
+
+    Examples:
+
+    `trailhound events --since 7d --principal ada --outcome failure`
+
+    `trailhound events --call 'iam:*' --risk 7 --output csv --all > iam.csv`
+
+    `trailhound events 'eventName:Delete* AND NOT user_type:aws_service' --follow`
+    """
+    dates.check_order(since, until)
+    form = form_of(output, json)
+    settings = settings_from(config, url, namespace)
+    wanted = EventFilter(
+        since,
+        dates.end_of(until) if until else None,
+        principal or (),
+        key or (),
+        address or (),
+        call or (),
+        resource or (),
+        account or (),
+        region or (),
+        outcome,
+        risk,
+        query,
+    )
+    fields = () if form in (Form.JSON, Form.NDJSON) else _FIELDS
+    with cluster_errors(settings.hosts[0]):
+        client = connect(settings)
+        of_alert = [events_of(client, settings, alert)] if alert else []
+        if any(not each.exact for each in of_alert):
+            warn(f"the alert {alert} does not name all of its events: these are not exactly those")
+        search = EventSearch(client, settings, wanted, [each.query for each in of_alert])
+        for day in search.skipped:
+            warn(f"not searched: {day}")
+        if follow:
+            with suppress(KeyboardInterrupt):  # how this command ends well
+                LISTING.follow(search.follow(fields=fields), form)
+            return
+        with search.found() as found:
+            most = None if every else limit
+            more = most is not None and found.total > most
+            skipped = [{"index": each.index, "reason": each.reason} for each in search.skipped]
+            LISTING.show(
+                found.newest(most, fields),
+                form,
+                beside={"total": found.total, "more": more, "skipped_days": skipped},
+            )
+    if more:
+        note(
+            f"{limit:,} of {plural(found.total, 'event')} shown: --limit N or --all for more", form
+        )
+    else:
+        note(plural(found.total, "event"), form)
+    if search.skipped:
+        raise typer.Exit(ExitCode.INCOMPLETE)
