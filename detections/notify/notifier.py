@@ -1,4 +1,4 @@
-"""Delivers pending alerts to the channels.
+"""Delivers pending alerts to the channels, one message for the alerts of an incident.
 
 Deliveries are recorded in the alert's document after the channel accepted the message: a daemon
 that stops in between sends it again, under the same key. A failed message is retried with
@@ -21,6 +21,19 @@ from opensearchpy import OpenSearch
 from detections.alerts.document import Document, shown, stamp
 from detections.alerts.paging import every
 from detections.alerts.store import levels_from
+from detections.incidents.document import INCIDENT
+from detections.notify.bundles import (
+    FOLDED,
+    SENT,
+    Bundle,
+    Bundled,
+    Due,
+    Told,
+    bundled,
+    covers,
+    others_of,
+    told_of,
+)
 from detections.notify.catch_up_digest import CatchUpDigest
 from detections.notify.channel import Channel, Session, open_channel
 from detections.notify.rate_limiter import RateLimiter
@@ -51,16 +64,6 @@ class Delivered:
     held: Counter[str] = field(default_factory=Counter)
     given_up: Counter[str] = field(default_factory=Counter)
     broken: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class _Due:
-    """An alert to be sent to a channel. `pending`: the alert's document has an entry for it."""
-
-    name: str
-    level: str
-    last_seen: datetime
-    pending: bool
 
 
 class Notifier:
@@ -158,28 +161,32 @@ class _ChannelRun:
         """Send what is due. True if the channel seems to be down."""
         name = self._channel.name
         due, inactive, more = self._due()
+        bundles = self._bundled(due)
+        due = [each for bundle in bundles.send for each in bundle.alerts]
+        inactive += bundles.waiting
         if not due:
             if self._waiting.get(name) != inactive:
                 self._limiter.note(waiting=inactive)
                 self._waiting[name] = inactive
             return False
-        granted = self._limiter.reserve(len(due), self._now)
+        granted = self._limiter.reserve(len(bundles.send), self._now)
         failed_in_a_row, tried, failed, last_error = 0, 0, 0, ""
-        for each in due[:granted]:
+        for bundle in bundles.send[:granted]:
             if failed_in_a_row == _MAX_CONSECUTIVE_FAILURES or not self._holds_lease():
                 break
             tried += 1
-            error = self._deliver(each.name)
+            error = self._deliver(bundle)
             failed_in_a_row = failed_in_a_row + 1 if error else 0
-            failed += bool(error)
+            failed += len(bundle.alerts) if error else 0
             last_error = error or last_error
-        if granted < len(due):
-            held = due[granted:]
+        left = [each for bundle in bundles.send[tried:] for each in bundle.alerts]
+        if granted < len(bundles.send):
+            held = [each for bundle in bundles.send[granted:] for each in bundle.alerts]
             self._report.held[name] = len(held)
             if failed_in_a_row < _MAX_CONSECUTIVE_FAILURES and self._holds_lease():
                 self._send_digest(held, more=more)
-        self._mark_pending(due[tried:])
-        self._waiting[name] = len(due) - tried + failed + inactive - self._report.given_up[name]
+        self._mark_pending(left)
+        self._waiting[name] = len(left) + failed + inactive - self._report.given_up[name]
         facts: dict[str, Any] = {"waiting": self._waiting[name]}
         if self._report.sent[name]:
             facts |= {"last_delivery": stamp(self._now)}
@@ -188,7 +195,7 @@ class _ChannelRun:
         self._limiter.note(**facts)
         return failed_in_a_row == _MAX_CONSECUTIVE_FAILURES
 
-    def _due(self) -> tuple[list[_Due], int, bool]:
+    def _due(self) -> tuple[list[Due], int, bool]:
         """The alerts to send now, the most severe first; the number of those that wait for their
         next attempt; whether more than `MAX_READ` are pending."""
         name, oldest = self._channel.name, self._now - timedelta(hours=self._limits.max_age_hours)
@@ -209,7 +216,7 @@ class _ChannelRun:
                 {"exists": {"field": "merged_into"}},
                 {"exists": {"field": "catch_up"}},  # in the digest of a catch-up
             ],
-            fields=("level", "last_seen", "delivery"),
+            fields=("level", "last_seen", "delivery", INCIDENT),
             sort=[{"severity": "desc"}, {"@timestamp": "asc"}],
             limit=MAX_READ,
         )
@@ -219,17 +226,55 @@ class _ChannelRun:
             log = document.get("delivery", {}).get("log", {}).get(name, {})
             if not log.get("next_at") or datetime.fromisoformat(log["next_at"]) <= self._now:
                 last_seen = datetime.fromisoformat(document["last_seen"])
-                due.append(_Due(alert, document["level"], last_seen, bool(log)))
+                incident = document.get(INCIDENT) or alert
+                due.append(Due(alert, document["level"], last_seen, bool(log), incident))
         return due, read - len(due), read == MAX_READ
 
-    def _deliver(self, name: str) -> str:
-        """Sends one alert and records the result. Returns the error, or ""."""
+    def _bundled(self, due: Sequence[Due]) -> Bundled:
+        """The messages to send. What an earlier one covers is recorded as that."""
+        if self._limits.one_message_per == "alert":
+            return Bundled([Bundle(each) for each in due])
+        told = told_of(
+            self._client,
+            self._alerts,
+            self._channel.name,
+            (each.incident for each in due),
+            self._now,
+        )
+        made = bundled(due, told)
+        self._record_covered({each.name: said for each, said in made.covered})
+        return made
+
+    def _record_covered(self, covered: Mapping[str, Told]) -> None:
+        """Record that alerts are in the message of another one. Those that were changed meanwhile
+        are recorded in the next run."""
+        stored = read_many(self._client, self._alerts, covered)
+        writes = {}
+        for name, each in stored.items():
+            said = covered[name]
+            if not covers(said, each.document["level"]):
+                continue  # it rose meanwhile
+            entry = {
+                "state": FOLDED,
+                "at": stamp(self._now),
+                "into": said.by,
+                "level": said.level,
+            }
+            writes[name] = Write(_with(each.document, self._channel.name, entry, done=True), each)
+        write_many(self._client, self._alerts, writes)
+
+    def _deliver(self, bundle: Bundle) -> str:
+        """Sends one message and records the result. Returns the error, or ""."""
+        name = bundle.lead.name
         stored = read_many(self._client, self._alerts, [name]).get(name)
         if stored is None or self._channel.name in _done(stored.document):
             return ""
         error: NotifyError | None = None
         try:
-            message = self._renderer.alert(shown(name, stored.document), self._channel.format)
+            alert = shown(name, stored.document)
+            if self._limits.one_message_per == "incident" and INCIDENT in alert:
+                alert["of_incident"] = others_of(self._client, self._alerts, alert[INCIDENT], name)
+            message = self._renderer.alert(alert, self._channel.format)
             self._opened.send(message)
         except NotifyError as refused:
             error = refused
@@ -249,12 +294,13 @@ class _ChannelRun:
         self._report.sent[self._channel.name] += 1
         level = stored.document["level"]
         revise(self._client, self._alerts, name, lambda it: self._sent(it, level))
+        self._record_covered({each.name: Told(name, level) for each in bundle.others})
         return ""
 
     def _sent(self, document: Document, level: str) -> Document:
         """The delivery; an alert that rose above the level that was sent is due again."""
         attempts = self._log(document).get("attempts", 0) + 1
-        entry = {"state": "sent", "at": stamp(self._now), "attempts": attempts, "level": level}
+        entry = {"state": SENT, "at": stamp(self._now), "attempts": attempts, "level": level}
         return _with(document, self._channel.name, entry, done=document["level"] == level)
 
     def _failed(self, document: Document, error: str) -> Document:
@@ -280,7 +326,7 @@ class _ChannelRun:
         entry: dict[str, Any] = log.get(self._channel.name, {})
         return entry
 
-    def _mark_pending(self, waiting: Sequence[_Due]) -> None:
+    def _mark_pending(self, waiting: Sequence[Due]) -> None:
         """Marks waiting alerts before they exceed `max_age_hours`, which would exclude them."""
         old = self._now - timedelta(hours=self._limits.max_age_hours / 2)
         names = [each.name for each in waiting if not each.pending and each.last_seen < old]
@@ -294,7 +340,7 @@ class _ChannelRun:
             self._client, self._alerts, writes
         )  # those changed meanwhile are marked in the next run
 
-    def _send_digest(self, held: Sequence[_Due], *, more: bool) -> None:
+    def _send_digest(self, held: Sequence[Due], *, more: bool) -> None:
         if not self._limiter.digest_due(self._now):
             return
         name = self._channel.name

@@ -29,6 +29,7 @@ from tests.helpers.processes import run
 from tests.helpers.receiver import Received, Receiver
 from tests.helpers.trails import own_settings, prepared
 from trailhound.cluster.client import connect
+from trailhound.cluster.templates import Names
 from trailhound.errors import UsageError
 
 SECRET = "s3cr3t-t0ken"
@@ -194,6 +195,72 @@ def test_a_crash_between_sending_and_marking_sends_again_under_the_same_key(
     assert house.with_channels(hook(receiver)).deliver(NOW).sent == {"hook": 1}
     assert keys(receiver) == [name, name]
     assert not house.with_channels(hook(receiver)).deliver(NOW).sent
+
+
+def in_one_incident(house: House, *alerts: set[str]) -> None:
+    """As the updater joins them."""
+    names = sorted(set().union(*alerts))
+    index = Names(house.settings.prefix).alerts
+    for name in names:
+        body = {"doc": {"incident": names[0], "incident_due": False}}
+        house.client.update(index=index, id=name, body=body, params={"refresh": "true"})
+
+
+def test_an_incident_is_one_message_and_one_more_when_it_is_more_severe(
+    house: House, receiver: Receiver
+) -> None:
+    high, medium = house.raise_alerts("high", 1, 2), house.raise_alerts("medium", 3)
+    in_one_incident(house, high, medium)
+    notifier = house.with_channels(hook(receiver))
+    assert notifier.deliver(NOW).sent == {"hook": 1}
+    (first,) = receiver.received
+    assert first.json["level"] == "high"
+    assert first.json["alert"]["of_incident"]["alerts"] == 3
+    assert "Also in this incident (3 alerts" in first.json["text"]
+    assert "- medium: Title of medium" in first.json["text"]
+    (folded,) = (house.reported(name)["hook"] for name in medium)
+    assert (folded["state"], folded["into"]) == ("folded", first.json["alert"]["id"])
+    # Another alert of no higher level needs none; one above does.
+    more = house.raise_alerts("high", 4)
+    in_one_incident(house, high, medium, more)
+    assert not notifier.deliver(NOW).sent
+    worst = house.raise_alerts("critical", 5)
+    in_one_incident(house, high, medium, more, worst)
+    assert notifier.deliver(NOW).sent == {"hook": 1}
+    assert keys(receiver)[1:] == sorted(worst)
+    assert not house.with_channels(hook(receiver)).deliver(NOW).sent
+    # What goes on after it was closed is told.
+    store = AlertStore(house.client, house.settings)
+    for name in high | medium | more | worst:
+        store.close(name, "ada")
+    again = house.raise_alerts("medium", 6)
+    in_one_incident(house, high, medium, more, worst, again)
+    assert notifier.deliver(NOW).sent == {"hook": 1}
+
+
+def test_a_run_that_ends_after_an_incident_was_told_tells_it_no_other_way(
+    house: House, receiver: Receiver
+) -> None:
+    names = house.raise_alerts("high", 1, 2, 3)
+    in_one_incident(house, names)
+    notifier = house.with_channels(hook(receiver))
+    assert notifier.deliver(NOW).sent == {"hook": 1}
+    # As if it had ended before the others were recorded.
+    index = Names(house.settings.prefix).alerts
+    for name in names:
+        if house.reported(name)["hook"]["state"] == "folded":
+            script = {"script": {"source": "ctx._source.remove('delivery')"}}
+            house.client.update(index=index, id=name, body=script, params={"refresh": "true"})
+    assert not house.with_channels(hook(receiver)).deliver(NOW).sent
+    assert {house.reported(name)["hook"]["state"] for name in names} == {"sent", "folded"}
+
+
+def test_a_message_for_each_alert_is_a_setting(house: House, receiver: Receiver) -> None:
+    names = house.raise_alerts("high", 1, 2)
+    in_one_incident(house, names)
+    notifier = house.with_channels(hook(receiver), one_message_per="alert")
+    assert notifier.deliver(NOW).sent == {"hook": 2}
+    assert set(keys(receiver)) == names
 
 
 def test_a_channel_that_fails_is_tried_later_and_holds_no_other_up(house: House) -> None:

@@ -147,6 +147,8 @@ class NotifySettings(Section):
     """Alerts whose last event is older than this when they are first checked are not sent."""
     per_minute: Annotated[int, Field(ge=1, le=10_000)] = 20
     """Messages per minute to one channel; the others wait, and one message gives their number."""
+    one_message_per: Literal["incident", "alert"] = "incident"
+    """Whether the alerts of an incident are one message, and one more when it is more severe."""
     give_up_after_hours: Annotated[float, Field(gt=0)] = 72.0
     """How long delivery of a message is retried."""
     templates: Path | None = None
