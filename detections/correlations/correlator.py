@@ -8,9 +8,8 @@ that continues at an edge is followed beyond it.
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
@@ -19,21 +18,19 @@ from sigma.rule import SigmaRule
 from detections.compiled import Compiled, Query
 from detections.correlations.candidates import BATCH_GROUPS, batches, candidates
 from detections.correlations.correlation import Correlation
-from detections.correlations.occurrences import Counted, Firing, GroupKey
+from detections.correlations.occurrences import GroupKey, Occurrence
 from detections.correlations.parts import Compile, Interval, PlainParts, Some, Touch, any_of
-from detections.correlations.windows import Burst, Windows
+from detections.correlations.sweep import MAX_HELD, Sweep
+from detections.correlations.windows import Burst
 from detections.events.anchors import Anchor, anchors
 from detections.events.index import EventIndex
 from detections.events.principal import View, views
 from detections.finding import Finding
 from detections.span import Span, moment
 from trailhound.cluster.reader import Snapshot
-from trailhound.errors import RuleError
 
 WHOLE = 10_000
 """Up to this number, events are read at once, without looking for candidate groups first."""
-MAX_HELD = 3_000_000
-"""Events in the windows of all groups at once; more would be gigabytes of memory."""
 MAX_EXTENSIONS = 6
 """How often a burst is followed, twice as far each time: 1 + 2 + … + 32 timespans per side."""
 PENDING = 200
@@ -92,10 +89,11 @@ class Correlator:
             search = _Search(correlation, compile_rule, self._limits, snapshot, span)
             for anchor in anchors(snapshot, span, touched, correlation.max_window):
                 for key, burst in search.bursts(anchor):
-                    yield _finding(correlation, rule_id, key, burst)
+                    yield burst_finding(correlation, rule_id, key, burst)
 
 
-def _finding(correlation: Correlation, rule_id: str, key: GroupKey, burst: Burst) -> Finding:
+def burst_finding(correlation: Correlation, rule_id: str, key: GroupKey, burst: Burst) -> Finding:
+    """A burst as a finding."""
     took = timedelta(milliseconds=burst.last - burst.first)
     return Finding(
         rule_id=rule_id,
@@ -130,11 +128,12 @@ class _Search:
         self._touch = Touch(span)
         self._parts: dict[int, PlainParts] = {}
         self._given: set[tuple[GroupKey, int, str]] = set()
+        self._sweep = Sweep(correlation, self, limits.max_held)
 
     def bursts(self, anchor: Anchor) -> Iterator[tuple[GroupKey, Burst]]:
         """The complete bursts of the anchor's windows with a touched event."""
         pending: list[tuple[GroupKey, Burst]] = []
-        for key, burst in self._near(self._correlation, anchor):
+        for key, burst in self._near(anchor):
             if self._open(burst, anchor):
                 pending.append((key, burst))
             elif burst.touched:
@@ -186,7 +185,7 @@ class _Search:
             pending = []
             window = since - self._correlation.timespan, until
             groups = [Some((window,), list(known))]
-            for key, burst in self._scan(self._correlation, anchor, groups):
+            for key, burst in self._sweep.bursts(anchor, groups):
                 if not any(_holds(burst, each) for each in known.get(key, ())):
                     continue
                 if self._open(burst, anchor):
@@ -195,8 +194,9 @@ class _Search:
                     yield key, burst
         yield from pending
 
-    def _near(self, correlation: Correlation, anchor: Anchor) -> Iterator[tuple[GroupKey, Burst]]:
+    def _near(self, anchor: Anchor) -> Iterator[tuple[GroupKey, Burst]]:
         """The bursts of the anchor's windows, by the cheaper way."""
+        correlation = self._correlation
         parts = self._plain(correlation)
         interval = anchor.since - correlation.timespan, anchor.until
         if (
@@ -205,98 +205,17 @@ class _Search:
             or self._snapshot.count(parts.found_by(parts.leaves, interval)) <= self._limits.whole
             or (not correlation.group_by and correlation.threshold.minimum <= 1)
         ):
-            yield from self._scan(correlation, anchor, None)
+            yield from self._sweep.bursts(anchor)
             return
         found = candidates(self._snapshot, correlation, parts, interval)
         for groups in batches(found, self._limits.batch):
-            yield from self._scan(correlation, anchor, groups)
+            yield from self._sweep.bursts(anchor, groups)
 
-    def _scan(
-        self,
-        correlation: Correlation,
-        anchor: Anchor,
-        groups: Sequence[Some] | None,
-        on_fire: Callable[[GroupKey, Firing, bool], None] | None = None,
-    ) -> Iterator[tuple[GroupKey, Burst]]:
-        """Read the events of all groups, or of some, through their windows."""
-        states: dict[GroupKey, Windows] = {}
-        swept = fed = 0
-        for key, counted in self._counted(correlation, anchor, groups):
-            windows = states.get(key)
-            if windows is None:
-                callback = None if on_fire is None else _to(on_fire, key)
-                windows = states[key] = Windows(
-                    correlation.timespan,
-                    correlation.tally(),
-                    anchor.since,
-                    nested=correlation.nested,
-                    on_fire=callback,
-                )
-            for burst in windows.feed(counted):
-                yield key, burst
-            fed += 1
-            if counted.time - swept > correlation.timespan:
-                swept = counted.time
-                for quiet in [each for each in states if states[each].quiet_from <= swept]:
-                    for burst in states.pop(quiet).end():
-                        yield quiet, burst
-                fed = sum(each.held for each in states.values())
-            if fed > self._limits.max_held:
-                fed = sum(each.held for each in states.values())
-                if fed > self._limits.max_held:
-                    raise self._too_much()
-        for key, windows in states.items():
-            for burst in windows.end():
-                yield key, burst
-
-    def _counted(
-        self, correlation: Correlation, anchor: Anchor, groups: Sequence[Some] | None
-    ) -> Iterator[tuple[GroupKey, Counted]]:
-        """The content of a correlation's windows, by time."""
-        interval = anchor.since - correlation.timespan, anchor.until
-        plain = self._plain(correlation).read(self._snapshot, interval, groups)
-        if not correlation.nested:
-            yield from plain
-            return
-        wanted = None if groups is None else {key for each in groups for key in each.keys}
-        fired = [
-            (key, firing)
-            for position in range(len(correlation.parts))
-            for key, firing in self._firings(correlation, position, interval)
-            if wanted is None or key in wanted
-        ]
-        fired.sort(key=_time)
-        yield from heapq.merge(plain, fired, key=_time)
-
-    def _firings(
-        self, correlation: Correlation, position: int, interval: Interval
-    ) -> Iterator[tuple[GroupKey, Counted]]:
-        """The firings of a part that is a correlation, in an interval, for the outer one.
-
-        Where events are counted, only the first firing of each burst counts.
-        """
-        part = correlation.parts[position]
-        below = part.rule
-        if not isinstance(below, Correlation):
-            return
-        places = [below.group_by.index(name) for name in part.group_by]
-        counting = not correlation.type.startswith("temporal")
-        found: list[tuple[GroupKey, Firing, bool]] = []
-
-        def keep(key: GroupKey, firing: Firing, first: bool) -> None:
-            if firing.time >= interval[0] and (first or not counting):
-                found.append((key, firing, first))
-                if len(found) > self._limits.max_held:
-                    raise self._too_much()
-
-        # One timespan more: whether a firing is its burst's first depends on the windows before.
-        anchor = Anchor(interval[0] - below.timespan, interval[1])
-        for _ in self._scan(below, anchor, None, keep):
-            pass
-        for key, firing, _first in found:
-            values = (key[below.group_by.index(part.field)],) if part.field else ()
-            outer = tuple(key[place] for place in places)
-            yield outer, replace(firing, parts=frozenset([position]), values=values)
+    def read(
+        self, correlation: Correlation, interval: Interval, groups: Sequence[Some] | None
+    ) -> Iterator[tuple[GroupKey, Occurrence]]:
+        """As `sweep.Occurrences`, from the index."""
+        return self._plain(correlation).read(self._snapshot, interval, groups)
 
     def _plain(self, correlation: Correlation) -> PlainParts:
         parts = self._parts.get(id(correlation))
@@ -304,24 +223,6 @@ class _Search:
             parts = PlainParts(correlation, self._compile, self._touch)
             self._parts[id(correlation)] = parts
         return parts
-
-    def _too_much(self) -> RuleError:
-        return RuleError(
-            f"correlation {self._correlation.title!r}: its windows contain more than "
-            f"{self._limits.max_held:,} events at once",
-            hint="narrow its rules, shorten its timespan, or group by fields outside "
-            "requestParameters and the like",
-        )
-
-
-def _time(item: tuple[GroupKey, Counted]) -> int:
-    return item[1].time
-
-
-def _to(
-    on_fire: Callable[[GroupKey, Firing, bool], None], key: GroupKey
-) -> Callable[[Firing, bool], None]:
-    return lambda firing, first: on_fire(key, firing, first)
 
 
 def _holds(burst: Burst, part: Burst) -> bool:

@@ -123,7 +123,9 @@ class PlainParts:
         entire = self._reader.must_be_entire
         for hit in snapshot.hits(self._query(interval, groups), request, entire=entire):
             time = int(hit["sort"][0])
-            for key, occurrence in self._occurrences(hit, time):
+            matched = [leaf for leaf in self.leaves if self._matches(hit, leaf)]
+            touched = self._touch.of(hit, time)
+            for key, occurrence in occurrences(self._reader, hit, matched, touched=touched):
                 if wanted is None or _within(time, wanted.get(key, ())):
                     yield key, occurrence
 
@@ -139,31 +141,30 @@ class PlainParts:
             "bool": {"filter": [during(interval), any_of(clauses)], **self._touch.clause()},
         }
 
-    def _occurrences(self, hit: Hit, time: int) -> Iterator[tuple[GroupKey, Occurrence]]:
-        touched = self._touch.of(hit, time)
-        matched = [leaf for leaf in self.leaves if self._matches(hit, leaf)]
-        for fields in dict.fromkeys(leaf.group_by for leaf in matched):
-            leaves = [leaf for leaf in matched if leaf.group_by == fields]
-            values = tuple(
-                dict.fromkeys(
-                    value
-                    for leaf in leaves
-                    if leaf.field
-                    for value in self._reader.values(hit, leaf.field)
-                )
-            )
-            parts = frozenset(leaf.position for leaf in leaves)
-            occurrence = Occurrence(time, hit["_id"], parts, values, touched)
-            keys = product(*(self._reader.values(hit, name) for name in fields))
-            for key in islice(keys, MOST_KEYS):
-                yield key, occurrence
-
     def _matches(self, hit: Hit, leaf: Leaf) -> bool:
         if self._named and leaf.name not in hit.get("matched_queries", ()):
             return False
         if not self._reader.must_be_decided(hit):
             return True
         return leaf.compiled.matches(hit["_source"])
+
+
+def occurrences(
+    reader: FieldReader, hit: Hit, matched: Sequence[Leaf], *, touched: bool
+) -> Iterator[tuple[GroupKey, Occurrence]]:
+    """What one event counts as: in each of its groups, by the leaves that it matches."""
+    for fields in dict.fromkeys(leaf.group_by for leaf in matched):
+        leaves = [leaf for leaf in matched if leaf.group_by == fields]
+        values = tuple(
+            dict.fromkeys(
+                value for leaf in leaves if leaf.field for value in reader.values(hit, leaf.field)
+            )
+        )
+        parts = frozenset(leaf.position for leaf in leaves)
+        occurrence = Occurrence(int(hit["sort"][0]), hit["_id"], parts, values, touched)
+        keys = product(*(reader.values(hit, name) for name in fields))
+        for key in islice(keys, MOST_KEYS):
+            yield key, occurrence
 
 
 def any_of(queries: Sequence[Query]) -> Query:
