@@ -24,9 +24,9 @@ from sigma.correlations import SigmaCorrelationCondition, SigmaCorrelationRule
 from sigma.policy.profiles import TrustedPolicy
 from sigma.rule import SigmaRule
 
-from bench.precheck import precheck
 from detections.matcher import SigmaMatcher
 from detections.matcher.event_values import Record, text, values_at
+from detections.matcher.precheck import precheck
 
 Group = tuple[str, ...]
 KNOWN = ("eventSource", "eventName")

@@ -70,17 +70,19 @@ def survey(
     with index.snapshot() as snapshot:
         days = snapshot.buckets(span.query(), [histogram("day", DAY_MILLISECONDS)])
         counted = [(int(each["key"]["day"]), int(each["doc_count"])) for each in days]
-    return Survey(tuple(_pieces(span, counted, piece_events)), indices, skipped)
+    return Survey(tuple(pieces(span, counted, piece_events)), indices, skipped)
 
 
-def _pieces(span: Span, days: Iterable[tuple[int, int]], most: int) -> Iterator[Piece]:
+def pieces(
+    span: Span, days: Iterable[tuple[int, int]], most: int = PIECE_EVENTS
+) -> Iterator[Piece]:
     """Days (their start in milliseconds, their events) in pieces of at most `most` events, or of
     one day.
 
     >>> from datetime import UTC
     >>> whole = Span(datetime(2025, 3, 1, 6, tzinfo=UTC), datetime(2025, 3, 9, tzinfo=UTC))
     >>> start = int(datetime(2025, 3, 1, tzinfo=UTC).timestamp() * 1000)
-    >>> found = list(_pieces(whole, [(start + n * DAY_MILLISECONDS, 4) for n in (0, 2, 5)], 9))
+    >>> found = list(pieces(whole, [(start + n * DAY_MILLISECONDS, 4) for n in (0, 2, 5)], 9))
     >>> [(piece.span.since.day, piece.span.until.day, piece.events) for piece in found]
     [(1, 4, 8), (6, 7, 4)]
     """

@@ -54,6 +54,15 @@ def _milliseconds(moment: datetime) -> int:
     return -((_EPOCH - moment) // timedelta(milliseconds=1))
 
 
+def milliseconds(when: datetime) -> int:
+    """A time in whole milliseconds since 1970, as the index keeps it: the rest is cut off.
+
+    >>> milliseconds(datetime(1970, 1, 1, 0, 0, 1, 999_999, tzinfo=UTC))
+    1999
+    """
+    return (when - _EPOCH) // timedelta(milliseconds=1)
+
+
 def moment(milliseconds: int) -> datetime:
     """A time of the index, in UTC.
 

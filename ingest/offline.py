@@ -1,8 +1,8 @@
 """Reads trail files without a cluster: every event as the document that a backfill would index.
 
-What a backfill learns of the cluster is missing: an event that was delivered twice comes twice, one
-with the eventID of a different event has no `trail.conflict`, and what only the engine refuses is
-not repaired. There is no ledger and no limit of new days.
+What a backfill learns of the cluster is missing: what only the engine refuses is not repaired, and
+unless asked for (`distinct`), an event that was delivered twice comes twice, and one with the
+eventID of a different event has no `trail.conflict`. There is no ledger and no limit of new days.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from enrich.enricher import Enricher
 from ingest.backfill.matched import Matched, Selected
 from ingest.backfill.prefetch import Prefetcher
-from ingest.bulk.batch import Batch
+from ingest.bulk.batch import Batch, make_head
 from ingest.counts import Counts
 from ingest.deadletters.store import DeadLetter
+from ingest.distinct import DistinctEvents
 from ingest.documents.assembler import Assembled, Assembler
 from ingest.documents.record_filter import RecordFilter
 from ingest.object_progress import ObjectProgress, outcome_of
@@ -66,6 +67,34 @@ class OfflineReport:
         """Whether every object and every record was read."""
         return not (self.failed_objects or self.counts.dead_lettered)
 
+    def as_dict(self) -> dict[str, Any]:
+        """As `--json` prints it; sizes in bytes, time in seconds."""
+        counts = self.counts
+        return {
+            "objects": self.objects,
+            "failed_objects": self.failed_objects,
+            "ignored_objects": self.ignored_objects,
+            "ignored_kinds": dict(self.ignored_kinds.most_common()),
+            "records": counts.read,
+            "distinct": counts.indexed,
+            "duplicates": counts.duplicates,
+            "unreadable": counts.dead_lettered,
+            "filtered": counts.filtered,
+            "bytes": self.bytes,
+            "seconds": round(self.seconds, 3),
+            "failures": [{"object": uri, "reason": reason} for uri, reason in self.failures],
+            "unreadable_records": [
+                {
+                    "object": each.uri,
+                    "code": each.code,
+                    "records": each.records,
+                    "position": each.first,
+                    "reason": each.reason,
+                }
+                for each in self.unreadable
+            ],
+        }
+
     @property
     def ignored_objects(self) -> int:
         """How many objects hold something else."""
@@ -75,14 +104,25 @@ class OfflineReport:
 class OfflineRead:
     """One reading of some sources. `report` is complete once `batches` has ended."""
 
-    def __init__(self, settings: Settings, enricher: Enricher, *, selection: Selection) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        enricher: Enricher,
+        *,
+        selection: Selection,
+        distinct: DistinctEvents | None = None,
+        whole: bool = False,
+    ) -> None:
+        """With `distinct`, each event comes once, under the `_id` that it would be indexed by;
+        `whole`: with the fields that `index.unsearched` keeps apart in their own places."""
         self._settings = settings
+        self._distinct = distinct
         self._selection = selection
         names = Names(settings.prefix)
         assembler = Assembler(
             enricher,
             names.day,
-            unsearched=settings.index.unsearched,
+            unsearched=() if whole else settings.index.unsearched,
             object_names=settings.index.object_names,
         )
         wanted = RecordFilter(settings, selection)
@@ -116,10 +156,29 @@ class OfflineRead:
                 noted: dict[str, Unreadable] = {}
                 for made in self._reader.read(stream, run):
                     self._note(made, run, noted)
-                    for batch in (made.batch, made.repaired):
+                    for read in (made.batch, made.repaired):
+                        batch = self._once(read, run)
                         if batch.heads:
                             yield batch
                             run.record("indexed", len(batch))
+
+    def _once(self, batch: Batch, run: ObjectProgress) -> Batch:
+        """A batch without the events that came before."""
+        if self._distinct is None:
+            return batch
+        kept: list[int] = []
+        for item in range(len(batch)):
+            index, identifier = batch.target(item)
+            name = self._distinct.new_id(index, identifier, batch.record(item))
+            if name is None:
+                continue
+            if name != identifier:
+                _rename(batch, item, name)
+            kept.append(item)
+        if repeated := len(batch) - len(kept):
+            run.record("duplicates", repeated)
+            return batch.pick(kept)
+        return batch
 
     def _listed(self, source: Source) -> Iterator[TrailObject]:
         """The objects that no source before has named. Runs in the prefetcher's thread."""
@@ -164,3 +223,11 @@ class OfflineRead:
             report.failed_objects += 1
             if len(report.failures) < FAILURES_KEPT:
                 report.failures.append((run.item.uri, run.fault))
+
+
+def _rename(batch: Batch, item: int, name: str) -> None:
+    """Give a document another `_id`: its own is that of a different record."""
+    index, identifier = batch.target(item)
+    members = batch.members(item)
+    members["trail"]["conflict"] = identifier
+    batch.heads[item], batch.ends[item] = make_head(index, name, batch.spliced(item), members)

@@ -34,20 +34,20 @@ def earlier_alerts(
             counts[name] = int(reply["hits"]["total"]["value"])
     seen: dict[tuple[str, ...], list[str]] = {}
     for alert in alerts.values():
-        seen.setdefault(_about(alert), []).append(alert["first_seen"])
+        seen.setdefault(about(alert), []).append(alert["first_seen"])
     for times in seen.values():
         times.sort()
     return {
         name: {
-            "count": counts[name] + bisect_left(seen[_about(alert)], alert["first_seen"]),
+            "count": counts[name] + bisect_left(seen[about(alert)], alert["first_seen"]),
             "relation": "eq",
         }
         for name, alert in alerts.items()
     }
 
 
-def _about(alert: Document) -> tuple[str, ...]:
-    """The rule and who acted."""
+def about(alert: Document) -> tuple[str, ...]:
+    """The rule and who acted: whose alerts before are counted."""
     entity = alert["entity"]
     return alert["rule"]["id"], *(entity.get("arn") or entity.get("principal") or ())
 

@@ -22,7 +22,7 @@ LONGEST_VALUE = 1_000
 LONGEST_CALL = 128
 """Characters kept of a call's name: AWS's own are shorter."""
 
-_FIELDS = (
+FIELDS = (
     "@timestamp",
     "eventName",
     "errorCode",
@@ -73,13 +73,14 @@ def _read(
     when = {"gte": moment(since).isoformat(), "lte": until.isoformat()}
     query = {"bool": {"filter": [{"ids": {"values": events}}, {"range": {"@timestamp": when}}]}}
     facts: dict[str, Fact] = {}
-    for hit in EventIndex(client, index).documents(query, {"_source": list(_FIELDS)}):
+    for hit in EventIndex(client, index).documents(query, {"_source": list(FIELDS)}):
         # The same `_id` may be in several days: one is the event, the others are forged.
-        facts.setdefault(hit["_id"], _fact(hit["_source"]))
+        facts.setdefault(hit["_id"], fact_of(hit["_source"]))
     return facts
 
 
-def _fact(source: Mapping[str, Any]) -> Fact:
+def fact_of(source: Mapping[str, Any]) -> Fact:
+    """The facts of one event, of which `FIELDS` are read."""
     address = _at(source, "source.ip") or _at(source, "sourceIPAddress")
     entities = {
         "principal": _texts([_at(source, "user.name")]),

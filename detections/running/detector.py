@@ -48,8 +48,8 @@ class RuleRun:
     error: TrailhoundError | None = None
 
 
-def _chunk(findings: Iterator[Finding]) -> list[Finding]:
-    """The next findings to record at once."""
+def next_chunk(findings: Iterator[Finding]) -> list[Finding]:
+    """The next findings to record at once; empty at the end."""
     chunk: list[Finding] = []
     events = 0
     for finding in findings:
@@ -120,7 +120,7 @@ class Detector:
         began = monotonic()
         waiting = iter(findings)
         try:
-            while chunk := _chunk(waiting):
+            while chunk := next_chunk(waiting):
                 run.findings += len(chunk)
                 if record:
                     self._record(run.recorded, chunk)

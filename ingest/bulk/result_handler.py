@@ -181,7 +181,7 @@ class BulkResultHandler:
             try:
                 if batch.repair_level >= _MAX_REPAIR_LEVEL:
                     raise RecordError("it was rejected again after being repaired")
-                head, end = _repaired(batch, item, thorough=batch.repair_level == 1)
+                head, end = repaired_head(batch, item, thorough=batch.repair_level == 1)
                 repaired.append(head, end, owner, position, record)
             except RecordError as error:
                 why = f"{reason}; {error.message}"
@@ -234,7 +234,7 @@ def _renamed(batch: Batch, item: int) -> tuple[bytes, int]:
     return make_head(index, renamed, batch.spliced(item), members)
 
 
-def _repaired(batch: Batch, item: int, *, thorough: bool) -> tuple[bytes, int]:
+def repaired_head(batch: Batch, item: int, *, thorough: bool = False) -> tuple[bytes, int]:
     """A head for a record with everything moved that the engine would refuse."""
     index, identifier = batch.target(item)
     fixed = repair(batch.record(item), thorough=thorough)

@@ -79,6 +79,8 @@ ASKS_THE_CLUSTER = [
 ]
 WRONG_PATHS = [
     (("backfill",), [NOWHERE]),
+    (("enrich",), [NOWHERE]),
+    (("detect",), ["--files", NOWHERE]),
     (("rules", "check"), [NOWHERE]),
     (("rules", "list"), ["--rules", NOWHERE]),
     (("rules", "show"), ["RootAccountUsage", "--rules", NOWHERE]),

@@ -21,16 +21,25 @@ from detections.span import Span
 from trailhound.app.detection import DetectionTotals, History, rules_in_force, tallied
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.listing import Form, Output, form_of
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, err, out, plural, say, table, warn
 from trailhound.cli.stopping import stopped_by_signals
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
-from trailhound.errors import NoEventsIndexError
+from trailhound.errors import NoEventsIndexError, UsageError
 from trailhound.settings import Settings
 
 
 def detect(
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FILE…]", help="With --files: what `trailhound enrich` reads."),
+    ] = None,
+    over_files: Annotated[
+        bool,
+        typer.Option("--files", help="Over these files, in memory, without a cluster."),
+    ] = False,
     since: Annotated[
         datetime | None,
         typer.Option(parser=dates.time, metavar=dates.METAVAR, help=dates.SINCE),
@@ -51,6 +60,7 @@ def detect(
     url: Url = None,
     namespace: Namespace = None,
     config: Config = None,
+    output: Output = None,
     json: Json = False,
 ) -> None:
     """Run the rules over history, by the time events happened, and raise alerts.
@@ -59,9 +69,23 @@ def detect(
     before is the same alert. Exits with 1 if a rule failed or a day could not be searched; the
     other rules and days are still searched.
 
-    Example: `trailhound detect --since 2025-03-01 --until 2025-03-31`
+    With `--files`, over the events of files: what would be alerts is shown, and nothing is written.
+    Rules that compare with the past are not run, and named.
+
+    Examples:
+
+    `trailhound detect --since 2025-03-01 --until 2025-03-31`
+
+    `trailhound detect --files ./AWSLogs`
     """
     settings = settings_from(config, url, namespace)
+    if files and not over_files:
+        raise UsageError(f"{files[0]}: a file without --files", hint="add --files")
+    if over_files:
+        _detect_files(settings, files or [], rules or [], asked(since, until), output, json=json)
+        return
+    if output is not None:
+        raise UsageError("--output is for --files", hint="see `trailhound alerts list --output`")
     pack = rules_in_force(settings, rules or [])
     with cluster_errors(settings.hosts[0]):
         history = History(connect(settings), settings, pack, asked(since, until))
@@ -72,6 +96,25 @@ def detect(
         say(f"events in the index are from {ends[0]:%Y-%m-%d} to {ends[1]:%Y-%m-%d}")
     left_out = any(fault.stops for fault in pack.problems)
     if left_out or not history.complete or any(each.errors for each in found.values()):
+        raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+def _detect_files(
+    settings: Settings,
+    files: list[str],
+    rules: list[Path],
+    span: Span,
+    output: Form | None,
+    *,
+    json: bool,
+) -> None:
+    # Imported here: no other run reads files.
+    from trailhound.cli.detect_files import detect_files
+
+    if not files:
+        raise UsageError("--files names no file", hint="give files, folders, globs or -")
+    form = form_of(output, json)
+    if not detect_files(settings, rules_in_force(settings, rules), files, span, form):
         raise typer.Exit(ExitCode.INCOMPLETE)
 
 

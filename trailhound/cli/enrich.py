@@ -11,6 +11,7 @@ import typer
 
 from ingest.backfill.unmatched import unmatched
 from ingest.bulk.batch import Batch
+from ingest.distinct import DistinctEvents
 from ingest.objects import Selection, Source
 from ingest.offline import OfflineRead, OfflineReport
 from ingest.sources import is_stream, open_source
@@ -63,6 +64,13 @@ def enrich(
     region: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this region; may be repeated.")
     ] = None,
+    distinct: Annotated[
+        bool,
+        typer.Option(
+            "--distinct",
+            help="Write each event once, as the index has it, and mark reused eventIDs.",
+        ),
+    ] = False,
     config: Config = None,
 ) -> None:
     """Write the enriched events of CloudTrail files to stdout, without a cluster.
@@ -87,7 +95,12 @@ def enrich(
     )
     settings = settings_from(config, check=check_filter)
     opened = [open_source(text, settings, selection) for text in files]
-    read = OfflineRead(settings, enricher_from(settings, warn), selection=selection)
+    read = OfflineRead(
+        settings,
+        enricher_from(settings, warn),
+        selection=selection,
+        distinct=DistinctEvents() if distinct else None,
+    )
     unused: Sequence[str] = ()
     if output is Output.CSV:
         # Imported here: the rules' matcher takes longer to load than all else.
@@ -152,8 +165,17 @@ def show_reading(report: OfflineReport, outcome: str) -> None:
     err.print(
         safe(f"{plural(report.objects, 'object')} read{stored}{again}, in {report.seconds:.1f} s")
     )
-    columns = ["#read", "=", f"#{outcome}", "+", "#not readable", "+", "#filtered"]
-    row = (counts.read, "=", counts.indexed, "+", counts.dead_lettered, "+", counts.filtered)
+    named = {
+        outcome: counts.indexed,
+        **({"duplicates": counts.duplicates} if counts.duplicates else {}),
+        "not readable": counts.dead_lettered,
+        "filtered": counts.filtered,
+    }
+    columns: list[str] = ["#read"]
+    row: list[object] = [counts.read]
+    for name, number in named.items():
+        columns += ["=" if len(row) == 1 else "+", f"#{name}"]
+        row += ["=" if len(row) == 1 else "+", number]
     err.print(table(columns, [row]))
     if report.ignored_objects:
         kinds = ", ".join(f"{n:,} {kind}" for kind, n in report.ignored_kinds.most_common(_SHOWN))

@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.precheck import precheck
 from detections.matcher import SigmaMatcher
 from detections.matcher.event_values import any_at, leaves, values_at
+from detections.matcher.precheck import precheck
 
 TEXT = st.text(alphabet=st.sampled_from("aAbB*?\\.éÉİ\n ı1"), max_size=12)
 PATTERN = st.text(alphabet=st.sampled_from("aAb*?"), max_size=10)

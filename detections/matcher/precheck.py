@@ -1,4 +1,4 @@
-"""Which rules a record cannot match, decided from a few of its fields: used by the replay only."""
+"""Which rules a record cannot match, decided from a few of its fields."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bench.precheck import precheck
 from detections.matcher import SigmaMatcher
+from detections.matcher.precheck import precheck
 
 PRECHECKS: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
     ({"a": {"eventName": "X", "userAgent": "y"}}, {"eventName": "x"}, True),

@@ -1,0 +1,141 @@
+"""Alerts in memory: the ones that recording the same findings in a cluster would make.
+
+For rules over files. Which events belong to one alert, its id and its level are decided by the
+same functions as in `recorder`; only where they are kept differs. One rule at a time: of a group at
+most `ENTRIES` alerts wait for further events, the earlier ones are handed over.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from detections.alerts.burst import Burst, Fact, burst_of
+from detections.alerts.document import Document, counting, levelled, raised, shown
+from detections.alerts.earlier import about
+from detections.alerts.merging import (
+    ENTRIES,
+    AlertMerger,
+    Directory,
+    alert_id,
+    group_key,
+)
+from detections.alerts.nearness import Nearness
+from detections.alerts.summary import summary
+from detections.finding import Finding, Group
+from detections.packs.kinds import SINGLES, window_of
+from detections.rule import Rule
+
+Facts = Callable[[Sequence[Finding]], Mapping[str, Fact]]
+"""The facts of every event that findings name, by id."""
+
+
+@dataclass(slots=True)
+class _OfGroup:
+    """A group's alerts. `ended` counts those handed over, the last of which ended at `last`."""
+
+    merger: AlertMerger
+    ended: int = 0
+    last: datetime | None = None
+
+
+@dataclass(slots=True)
+class CollectedAlerts:
+    """The alerts of one rule. `add` findings, those of a plain rule by time; then take the rest
+    with `finish`. Both yield alerts as `detections.alerts.document.shown` gives them."""
+
+    rule: Rule
+    facts: Facts
+    _groups: dict[Group, _OfGroup] = field(default_factory=dict)
+    _times: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
+    _named: set[str] = field(default_factory=set)
+
+    def add(self, findings: Sequence[Finding]) -> Iterator[Document]:
+        """Some findings; the earliest alerts that are complete."""
+        facts = self.facts(findings)
+        grouped: dict[Group, list[Finding]] = {}
+        for each in findings:
+            if each.group or self.rule.suppress or self.rule.kind not in SINGLES:
+                grouped.setdefault(each.group, []).append(each)
+            else:
+                yield from self._alone(each, facts)
+        for group, several in grouped.items():
+            of_group = self._groups.get(group) or self._begun(group)
+            merger = of_group.merger
+            merger.facts = {**_known(merger), **facts}
+            merger.merge([burst_of(each, facts) for each in several])
+            yield from self._ended(group, of_group, len(merger.directory.entries) - ENTRIES)
+
+    def finish(self) -> Iterator[Document]:
+        """All alerts that are left."""
+        for group, of_group in self._groups.items():
+            yield from self._ended(group, of_group, len(of_group.merger.directory.entries))
+        self._groups.clear()
+
+    def _alone(self, finding: Finding, facts: Mapping[str, Fact]) -> Iterator[Document]:
+        """An alert of one event, counting the earlier ones about the same principal."""
+        name = alert_id(finding.rule_id, (), finding.events[0])
+        if name in self._named:  # the same id on another day: the first one has the alert
+            return
+        self._named.add(name)
+        document = self._document((), burst_of(finding, facts))
+        times = self._times.setdefault(about(document), [])
+        before = {"count": bisect_left(times, document["first_seen"]), "relation": "eq"}
+        times.append(document["first_seen"])
+        yield self._finished(name, document, before)
+
+    def _begun(self, group: Group) -> _OfGroup:
+        rule = self.rule
+        nearness = Nearness(rule.suppress, window_of(rule))
+        plain = rule.kind in SINGLES
+        merger = AlertMerger(rule.id, group, nearness, plain, Directory(), {}, {})
+        made = self._groups[group] = _OfGroup(merger)
+        return made
+
+    def _ended(self, group: Group, of_group: _OfGroup, number: int) -> Iterator[Document]:
+        """Hand over a group's earliest alerts, and forget them."""
+        if number <= 0:
+            return
+        merger = of_group.merger
+        entries = merger.directory.entries
+        ordered = sorted(entries, key=lambda name: (entries[name].last, name))[:number]
+        made = []
+        for name in ordered:
+            held = merger.alerts.get(name)
+            if entries[name].into or held is None:
+                continue
+            before = merger.directory.before(name)
+            before["count"] += of_group.ended
+            if of_group.last is not None and "last" not in before:
+                before["last"] = of_group.last.isoformat(timespec="milliseconds")
+            made.append(self._finished(name, self._document(group, held.burst), before))
+        for name in ordered:
+            if not entries[name].into:
+                of_group.ended += 1
+                of_group.last = max(of_group.last or entries[name].last, entries[name].last)
+            del entries[name]
+            merger.alerts.pop(name, None)
+            merger.changed.discard(name)
+        yield from made
+
+    def _document(self, group: Group, burst: Burst) -> Document:
+        now = datetime.now(UTC)
+        key = group_key(self.rule.id, group)
+        return raised(self.rule, group, key, now) | counting(burst, "", "")
+
+    def _finished(self, name: str, document: Document, before: dict[str, Any]) -> Document:
+        made = levelled(document, self.rule, datetime.now(UTC)) | {"before": before}
+        return shown(name, made | {"summary": summary(made)})
+
+
+def _known(merger: AlertMerger) -> Mapping[str, Fact]:
+    """What the alerts of a group know of their events."""
+    return {
+        each.id: Fact(each.time, {}, each.call, each.failed)
+        for alert in merger.alerts.values()
+        if alert is not None
+        for each in alert.burst.evidence
+    }

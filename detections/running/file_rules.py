@@ -1,0 +1,171 @@
+"""Evaluates rules over the events of files, without a cluster: plain rules and correlations.
+
+`FileRules.add` is given every event once, in any order, and keeps those that a rule matches
+(`detections.events.matched_events`); `findings` then reads them by rule and by time. Rules decide
+with their matchers, values are grouped as the engine would, and windows are swept as over the
+index. Rules that compare with the past are left out, by name: files hold no history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sigma.rule import SigmaRule
+
+from detections.alerts.facts import FIELDS as FACT_FIELDS
+from detections.backend.fields import named
+from detections.compiled import Compiled, Query
+from detections.correlations.correlation import Correlation
+from detections.correlations.correlator import burst_finding
+from detections.correlations.occurrences import GroupKey, Occurrence
+from detections.correlations.parts import Interval, Leaf, Some, occurrences
+from detections.correlations.sweep import MAX_HELD, Sweep
+from detections.events.anchors import Anchor
+from detections.events.doc_values import holds
+from detections.events.fields import FieldReader
+from detections.events.found import finding, grouping
+from detections.events.matched_events import MatchedEvents
+from detections.events.principal import View, read_fields, views
+from detections.finding import Finding
+from detections.packs.pack import Pack
+from detections.packs.reading import rule_id
+from detections.rule import Kind, Rule
+from detections.running.rule_matching import RuleMatching
+from detections.span import Span
+from trailhound.errors import RuleError
+
+NOT_RUN: Final[Mapping[Kind, str]] = {
+    "new_terms": "it compares with what was seen in the days before",
+    "anomaly": "it compares with a population or with past weeks",
+    "impossible_travel": "it compares with sign-ins before",
+}
+"""Why a kind of rule is not run over files."""
+
+_ALL_TIME: Final = Anchor(-(2**61), 2**61)
+
+
+@dataclass(frozen=True, slots=True)
+class NotRun:
+    """A rule that is left out, and why."""
+
+    rule: Rule
+    reason: str
+
+
+class FileRules:
+    """The rules of a pack over a span of event time. `close` gives up the temporary file."""
+
+    def __init__(self, pack: Pack, span: Span, *, max_held: int = MAX_HELD) -> None:
+        self._pack = pack
+        self._since, self._until = span.milliseconds()
+        self._max_held = max_held
+        self._correlations: dict[str, Correlation] = {}
+        self.not_run: list[NotRun] = []
+        self.rules: list[Rule] = []
+        """Those that are run, plain rules first, as a search of the index does."""
+        leaves: dict[str, Compiled] = {}
+        fields: set[str] = {*FACT_FIELDS, "eventID", "trail", "user_type"}
+        for rule in sorted(pack.alerting, key=lambda each: not each.is_plain):
+            try:
+                if reason := NOT_RUN.get(rule.kind):
+                    self.not_run.append(NotRun(rule, f"{reason}: files hold no history"))
+                    continue
+                found = self._leaves(rule)
+            except RuleError as error:
+                self.not_run.append(NotRun(rule, error.message))
+                continue
+            leaves |= found
+            fields |= self._fields(rule)
+            self.rules.append(rule)
+        self._numbers = {name: number for number, name in enumerate(leaves)}
+        self._matching = RuleMatching(list(leaves.values()))
+        self.events = MatchedEvents({named(path).partition(".")[0] for path in fields})
+
+    def matches(self, source: Mapping[str, Any]) -> list[int]:
+        """The numbers of the rules that match an event, for `add`."""
+        return self._matching.of(source)
+
+    def findings(self, rule: Rule) -> Iterator[Finding]:
+        """Every finding of one of `rules`, plain ones by time. Raises `RuleError`."""
+        return self._correlated(rule) if rule.is_correlation else self._plain(rule)
+
+    def close(self) -> None:
+        self.events.close()
+
+    def _leaves(self, rule: Rule) -> dict[str, Compiled]:
+        """The plain rules that a rule is made of, by id. Raises `RuleError`."""
+        if not rule.is_correlation:
+            return {rule.id: self._pack.compiled[rule.id]}
+        correlation = self._correlations[rule.id] = Correlation.of(rule.definition)
+        return {rule_id(leaf): self._pack.compiled[rule_id(leaf)] for leaf in correlation.leaves()}
+
+    def _fields(self, rule: Rule) -> set[str]:
+        """The fields that are read of its events, for groups and for what is counted."""
+        if not rule.is_correlation:
+            return set(grouping(rule))
+        return _read_by(self._correlations[rule.id])
+
+    def _plain(self, rule: Rule) -> Iterator[Finding]:
+        reader = FieldReader(grouping(rule))
+        for found in self.events.hits([self._numbers[rule.id]], self._since, self._until):
+            yield finding(rule, reader, found.hit)
+
+    def _correlated(self, rule: Rule) -> Iterator[Finding]:
+        correlation = self._correlations[rule.id]
+        names = correlation.group_by
+        chosen = views(names) if correlation.grouped_alike else (View(names, ()),)
+        for view in chosen:
+            viewed = correlation.grouped_by(dict(zip(names, view.fields, strict=True)))
+            source = _FileOccurrences(self, view.where)
+            for key, burst in Sweep(viewed, source, self._max_held).bursts(_ALL_TIME):
+                if burst.touched:
+                    yield burst_finding(viewed, rule.id, key, burst)
+
+    def occurrences(
+        self, correlation: Correlation, interval: Interval, where: Sequence[Query]
+    ) -> Iterator[tuple[GroupKey, Occurrence]]:
+        """The events of a correlation's plain rules that pass some clauses, by time."""
+        numbers: dict[int, list[Leaf]] = {}
+        for position, part in enumerate(correlation.parts):
+            if isinstance(part.rule, SigmaRule):
+                name = rule_id(part.rule)
+                leaf = Leaf(position, self._pack.compiled[name], part.group_by, part.field)
+                numbers.setdefault(self._numbers[name], []).append(leaf)
+        if not numbers:
+            return
+        reader = FieldReader(sorted(_read_by(correlation)))
+        for found in self.events.hits(list(numbers), interval[0], interval[1] + 1):
+            if not all(holds(each, found.hit["fields"]) for each in where):
+                continue
+            matched = [leaf for number in found.rules for leaf in numbers[number]]
+            matched.sort(key=lambda leaf: leaf.position)
+            touched = self._since <= found.hit["sort"][0] < self._until
+            yield from occurrences(reader, found.hit, matched, touched=touched)
+
+
+@dataclass(frozen=True, slots=True)
+class _FileOccurrences:
+    """As `sweep.Occurrences`, of one view of the events."""
+
+    rules: FileRules
+    where: tuple[Query, ...]
+
+    def read(
+        self,
+        correlation: Correlation,
+        interval: Interval,
+        groups: Sequence[Some] | None,  # noqa: ARG002 - all groups are swept at once
+    ) -> Iterator[tuple[GroupKey, Occurrence]]:
+        return self.rules.occurrences(correlation, interval, self.where)
+
+
+def _read_by(correlation: Correlation) -> set[str]:
+    fields: set[str] = set()
+    for part in correlation.parts:
+        if isinstance(part.rule, Correlation):
+            fields |= _read_by(part.rule)
+        else:
+            fields |= {*read_fields(part.group_by), *([part.field] if part.field else [])}
+    return fields

@@ -1,0 +1,61 @@
+"""Tells events apart as the index does, without one: each once, by its id and its content.
+
+The index keeps one document under an id of a day. An equal record again is a duplicate; a
+different one gets an id of its own (`ingest.bulk.result_handler`). Here a digest of each record is
+kept in a temporary file, some 60 bytes an event, of which only a cache is in memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from ingest.bulk import canonical
+from ingest.documents.document_id import conflict_id
+from trailhound.temporary_tables import temporary_tables
+
+_TABLES = "CREATE TABLE seen (id BLOB PRIMARY KEY, content BLOB) WITHOUT ROWID"
+_BYTES = 16
+
+
+class DistinctEvents:
+    """`duplicates` and `conflicts` count what a run over the same records counts."""
+
+    def __init__(self) -> None:
+        self._tables = temporary_tables(_TABLES)
+        self.duplicates = 0
+        self.conflicts = 0
+
+    def new_id(self, index: str, identifier: str, record: bytes) -> str | None:
+        """The `_id` under which a record would be indexed; None where it is a duplicate.
+
+        >>> events = DistinctEvents()
+        >>> [events.new_id("day", "a", each) for each in (b'{"b":1}', b'{"b": 1}')]
+        ['a', None]
+        """
+        content = _digest(canonical.comparable(record))
+        while not self._is_new(f"{index}\0{identifier}", content):
+            stored = self._content(f"{index}\0{identifier}")
+            if stored == content:
+                self.duplicates += 1
+                return None
+            identifier = conflict_id(identifier, record)
+            self.conflicts += 1
+        return identifier
+
+    def close(self) -> None:
+        """Give up the file."""
+        self._tables.close()
+
+    def _is_new(self, key: str, content: bytes) -> bool:
+        values = _digest(key.encode("utf-8", "surrogatepass")), content
+        done = self._tables.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", values)
+        return done.rowcount == 1
+
+    def _content(self, key: str) -> bytes:
+        name = _digest(key.encode("utf-8", "surrogatepass"))
+        (found,) = self._tables.execute("SELECT content FROM seen WHERE id = ?", (name,)).fetchone()
+        return bytes(found)
+
+
+def _digest(text: bytes) -> bytes:
+    return hashlib.blake2b(text, digest_size=_BYTES).digest()

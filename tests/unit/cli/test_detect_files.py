@@ -1,0 +1,106 @@
+"""`trailhound detect --files`: what would be alerts, what was read, and what was not run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import Result
+
+from tests.helpers.commands import command
+from tests.helpers.detection_rules import write_rules
+from tests.helpers.trails import own_settings, record, write_trail
+from trailhound.errors import UsageError
+
+NO_CLUSTER = "http://127.0.0.1:1"
+
+
+@pytest.fixture
+def trail(tmp_path: Path) -> Path:
+    folder = tmp_path / "trail"
+    deleted = record(
+        eventName="DeleteTrail",
+        eventSource="cloudtrail.amazonaws.com",
+        userIdentity={"type": "IAMUser", "userName": "[red]\x1b[2Jevil"},
+    )
+    denied = [
+        record(errorCode="AccessDenied", eventTime=f"2025-03-01T12:0{minute}:00Z")
+        for minute in range(6)
+    ]
+    write_trail(folder, [*reversed(denied), deleted], "a")
+    write_trail(folder, [deleted, *denied[:3]], "b")
+    return folder
+
+
+def detect(folder: Path, *arguments: str | Path, rules: bool = True) -> Result:
+    settings = own_settings(NO_CLUSTER, "", folder / "home")
+    env = {"TRAILHOUND_DETECTIONS__SHIPPED": "false"} if rules else {}
+    more = ("--rules", write_rules(folder / "rules")) if rules else ()
+    return command(settings, "detect", *map(str, (*arguments, *more)), env=env)
+
+
+def printed(done: Result) -> dict[str, Any]:
+    found = json.loads(done.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_an_event_in_two_files_counts_once(tmp_path: Path, trail: Path) -> None:
+    done = detect(tmp_path, "--files", trail, "--json")
+    assert done.exit_code == 0, done.output
+    found = printed(done)
+    assert {each["rule"]["name"]: each["count"] for each in found["alerts"]} == {
+        "Trail deleted": 1,
+        "Many denied calls": 6,
+    }
+    assert found["alerts"][0]["level"] == "high"
+    assert (found["events"], found["read"]["records"], found["read"]["duplicates"]) == (7, 11, 4)
+    assert [(each["title"], each["alerts"]) for each in found["rules"]] == [
+        ("Trail deleted", 1),
+        ("Many denied calls", 1),
+    ]
+
+
+def test_a_span_shows_what_has_an_event_in_it(tmp_path: Path, trail: Path) -> None:
+    """The whole of a burst, though only one of its events lies within."""
+    done = detect(tmp_path, "--files", trail, "--since", "2025-03-01T12:05:00Z", "--json")
+    (burst,) = printed(done)["alerts"]
+    assert (burst["count"], burst["first_seen"]) == (6, "2025-03-01T12:00:00.000Z")
+    assert printed(done)["events"] == 1
+
+
+def test_people_see_alerts_and_programs_lines(tmp_path: Path, trail: Path) -> None:
+    done = detect(tmp_path, "--files", trail)
+    assert "\x1b" not in done.stdout
+    header, *rows = done.stdout.splitlines()
+    assert header.split("\t")[0] == "level"
+    assert len(rows) == 2
+    assert "7 events searched; 2 alerts" in " ".join(done.stderr.split())
+    lines = detect(tmp_path, "--files", trail, "--output", "ndjson").stdout.splitlines()
+    assert [json.loads(line)["rule"]["name"] for line in lines] == [
+        "Trail deleted",
+        "Many denied calls",
+    ]
+
+
+def test_rules_that_need_history_are_named(tmp_path: Path, trail: Path) -> None:
+    done = detect(tmp_path, "--files", trail, "--json", rules=False)
+    left_out = {each["kind"] for each in printed(done)["not_run"]}
+    assert left_out == {"new_terms", "anomaly", "impossible_travel"}
+    assert all(each["reason"] for each in printed(done)["not_run"])
+    said = " ".join(detect(tmp_path, "--files", trail, rules=False).stderr.split())
+    assert "anomalous_activity" in said
+
+
+def test_what_cannot_be_read_makes_it_incomplete(tmp_path: Path, trail: Path) -> None:
+    write_trail(trail, [b"1"], "c")
+    done = detect(tmp_path, "--files", trail)
+    assert done.exit_code == 1
+    assert "c.json.gz: 1 record not readable (not_an_object)" in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize("wrong", [("--files",), ("trail",), ("--output", "csv")])
+def test_wrong_use(tmp_path: Path, wrong: tuple[str, ...]) -> None:
+    assert isinstance(detect(tmp_path, *wrong).exception, UsageError)

@@ -1,0 +1,213 @@
+"""Rules over files, without a cluster: the events are read once, then each rule runs over those
+that it matches.
+
+In memory are, whatever the number of events: what is read of one file and fetched ahead, three
+caches of `temporary_tables.CACHE_BYTES`, the windows of one rule (at most `sweep.MAX_HELD` events),
+and of one rule's alerts those that further events may join. The rest is in temporary files.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from detections.alerts.burst import Fact
+from detections.alerts.collected import CollectedAlerts
+from detections.alerts.document import Document
+from detections.alerts.facts import fact_of
+from detections.finding import Finding
+from detections.history import DAY_MILLISECONDS, pieces
+from detections.packs.pack import Pack
+from detections.rule import LEVELS, Rule
+from detections.running.detector import next_chunk
+from detections.running.file_rules import FileRules, NotRun
+from detections.span import Span, milliseconds
+from enrich.enricher import Enricher
+from enrich.view import dumps, loads
+from ingest.bulk.batch import Batch
+from ingest.bulk.result_handler import repaired_head
+from ingest.distinct import DistinctEvents
+from ingest.objects import Selection, Source
+from ingest.offline import OfflineRead, OfflineReport
+from ingest.repair.record import repair
+from trailhound.errors import RecordError, TrailhoundError
+from trailhound.settings import Settings
+from trailhound.temporary_tables import temporary_tables
+
+_TABLES: Final = """
+CREATE TABLE alert (level INTEGER, last TEXT, name TEXT, document BLOB);
+"""
+
+
+@dataclass(slots=True)
+class RuleResult:
+    """What one rule found: events of a plain rule, bursts of a correlation; and its alerts."""
+
+    rule: Rule
+    findings: int = 0
+    alerts: int = 0
+    errors: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return {
+            "id": self.rule.id,
+            "title": self.rule.title,
+            "level": self.rule.level,
+            "findings": self.findings,
+            "alerts": self.alerts,
+            "errors": self.errors,
+        }
+
+
+class FileDetection:
+    """One run. `read` all sources, then `run` the rules, then look at `alerts`; a context manager
+    that gives up its temporary files."""
+
+    def __init__(self, settings: Settings, enricher: Enricher, pack: Pack, span: Span) -> None:
+        self._span = span
+        self._since, self._until = span.milliseconds()
+        # All days: windows of the span may begin before it.
+        self._distinct = DistinctEvents()
+        self._read = OfflineRead(
+            settings, enricher, selection=Selection(), distinct=self._distinct, whole=True
+        )
+        self._rules = FileRules(pack, span)
+        self._days: Counter[int] = Counter()
+        self._tables = temporary_tables(_TABLES)
+
+    def __enter__(self) -> FileDetection:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._distinct.close()
+        self._rules.close()
+        self._tables.close()
+
+    @property
+    def reading(self) -> OfflineReport:
+        """What became of the records; in its counts, `duplicates` were delivered before."""
+        return self._read.report
+
+    @property
+    def events(self) -> int:
+        """The different events in the span."""
+        return self._days.total()
+
+    @property
+    def matched(self) -> int:
+        """Of all events, those that any rule matches: these are kept while the rules run."""
+        return self._rules.events.kept
+
+    @property
+    def conflicts(self) -> int:
+        """Records that had the eventID of a different record; both count."""
+        return self._distinct.conflicts
+
+    @property
+    def not_run(self) -> Sequence[NotRun]:
+        """The rules that files are not enough for."""
+        return self._rules.not_run
+
+    def read(self, sources: Sequence[Source]) -> None:
+        """Read every event. Raises `SourceUnreachableError`."""
+        for batch in self._read.batches(sources):
+            for item in range(len(batch)):
+                self._take(batch, item)
+
+    def run(self) -> Iterator[RuleResult]:
+        """Run every rule; a rule that fails does not stop the others."""
+        for rule in self._rules.rules:
+            result = RuleResult(rule)
+            try:
+                for alert in self._alerts_of(rule, result):
+                    result.alerts += 1
+                    self._keep(alert)
+            except TrailhoundError as error:
+                result.errors.append(error.message)
+            yield result
+
+    def alerts(self) -> Iterator[Document]:
+        """All alerts, the most severe first, of one level the last seen first."""
+        found = self._tables.execute(
+            "SELECT document FROM alert ORDER BY level DESC, last DESC, name"
+        )
+        for (document,) in found:
+            yield loads(document)
+
+    def levels(self) -> list[str]:
+        """The levels that alerts have, the most severe first."""
+        found = self._tables.execute("SELECT DISTINCT level FROM alert ORDER BY level DESC")
+        return [LEVELS[level] for (level,) in found]
+
+    def _take(self, batch: Batch, item: int) -> None:
+        source: Mapping[str, Any] = loads(batch.document(item))
+        time = milliseconds(datetime.fromisoformat(str(source["@timestamp"])))
+        if self._since <= time < self._until:
+            self._days[time - time % DAY_MILLISECONDS] += 1
+        if rules := self._rules.matches(source):
+            _, name = batch.target(item)
+            self._rules.events.add(name, time, _as_stored(batch, item, source), rules)
+
+    def _alerts_of(self, rule: Rule, result: RuleResult) -> Iterator[Document]:
+        """In the order in which a search of the index would record the findings."""
+        alerts = CollectedAlerts(rule, self._facts)
+        for findings in self._portions(rule):
+            while chunk := next_chunk(findings):
+                result.findings += len(chunk)
+                yield from alerts.add(chunk)
+        yield from alerts.finish()
+
+    def _portions(self, rule: Rule) -> Iterator[Iterator[Finding]]:
+        """A rule's findings; of a plain rule by pieces of the span."""
+        found = self._rules.findings(rule)
+        if not rule.is_plain:
+            yield found
+            return
+        ahead = _Ahead(found)
+        for piece in pieces(self._span, sorted(self._days.items())):
+            yield ahead.before(piece.span.until)
+
+    def _facts(self, findings: Sequence[Finding]) -> dict[str, Fact]:
+        ids = sorted({event for finding in findings for event in finding.events})
+        since = milliseconds(min(each.first_seen for each in findings))
+        until = milliseconds(max(each.last_seen for each in findings))
+        facts: dict[str, Fact] = {}
+        for name, source in self._rules.events.sources(ids, since, until):
+            facts.setdefault(name, fact_of(source))
+        return facts
+
+    def _keep(self, alert: Document) -> None:
+        row = LEVELS.index(alert["level"]), alert["last_seen"], alert["id"], dumps(alert)
+        self._tables.execute("INSERT INTO alert VALUES (?, ?, ?, ?)", row)
+
+
+def _as_stored(batch: Batch, item: int, source: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An event as the index has it: without what the engine would refuse in its place."""
+    if batch.repair_level:
+        return source
+    try:
+        if not repair(batch.record(item)).paths:
+            return source
+        head, _ = repaired_head(batch, item)
+    except RecordError:
+        return source
+    stored: Mapping[str, Any] = loads(head[head.index(b"\n") + 1 :].removesuffix(b",") + b"}}")
+    return stored
+
+
+class _Ahead:
+    """Findings by time, of which the next one is known."""
+
+    def __init__(self, findings: Iterator[Finding]) -> None:
+        self._findings = findings
+        self._next = next(findings, None)
+
+    def before(self, until: datetime) -> Iterator[Finding]:
+        """Those that are left from before a moment."""
+        while self._next is not None and self._next.first_seen < until:
+            yield self._next
+            self._next = next(self._findings, None)

@@ -1,0 +1,77 @@
+"""`trailhound detect --files`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from detections.packs.describe import problem_lines
+from detections.packs.pack import Pack
+from detections.running.file_rules import NotRun
+from detections.span import Span
+from ingest.objects import Selection
+from ingest.sources import open_source
+from trailhound.app.enrichment import enricher_from
+from trailhound.app.file_detection import FileDetection, RuleResult
+from trailhound.cli.alerts import LISTING
+from trailhound.cli.enrich import show_reading, unread
+from trailhound.cli.listing import Form, note
+from trailhound.cli.screen import plural, warn
+from trailhound.settings import Settings
+
+
+def detect_files(settings: Settings, pack: Pack, files: list[str], span: Span, form: Form) -> bool:
+    """Run the rules over files, and show the alerts that they would raise.
+
+    Returns whether everything was read and run.
+    """
+    opened = [open_source(text, settings) for text in files]
+    enricher = enricher_from(settings, warn)
+    with FileDetection(settings, enricher, pack, span) as job:
+        job.read(opened)
+        results = list(job.run())
+        problems = unread(job.reading, settings, files, Selection())
+        beside = {
+            "events": job.events,
+            "read": job.reading.as_dict(),
+            "conflicts": job.conflicts,
+            "rules": [each.as_dict() for each in results if each.findings or each.errors],
+            "not_run": [_left_out(each) for each in job.not_run],
+            "faults": [str(fault) for fault in pack.problems],
+            "problems": problems,
+        }
+        LISTING.show(job.alerts(), form, beside=beside)
+        if form is not Form.JSON:
+            _explain(job, pack, results, form)
+        failed = any(each.errors for each in results)
+        left_out = any(fault.stops for fault in pack.problems)
+        return job.reading.complete and not (problems or failed or left_out)
+
+
+def _explain(job: FileDetection, pack: Pack, results: Sequence[RuleResult], form: Form) -> None:
+    """What was read, what ran and what did not, beside the alerts."""
+    show_reading(job.reading, "distinct")
+    if job.conflicts:
+        warn(f"{plural(job.conflicts, 'record')} had the eventID of a different record; both count")
+    for problem in problem_lines(pack):
+        warn(problem)
+    for each in results:
+        for reason in each.errors:
+            warn(f"{each.rule.title}: {reason}")
+    by_reason: dict[str, list[str]] = {}
+    for each_not in job.not_run:
+        by_reason.setdefault(each_not.reason, []).append(each_not.rule.title)
+    for reason, titles in by_reason.items():
+        note(f"not run, {reason}: {'; '.join(sorted(titles))}", form)
+    silent = sum(not each.findings for each in results)
+    alerts = sum(each.alerts for each in results)
+    note(
+        f"{plural(job.events, 'event')} searched; {plural(alerts, 'alert')}; "
+        f"{plural(silent, 'rule')} found nothing, {len(job.not_run):,} not run; "
+        "nothing was written (--files)",
+        form,
+    )
+
+
+def _left_out(left: NotRun) -> dict[str, str]:
+    rule = left.rule
+    return {"id": rule.id, "title": rule.title, "kind": rule.kind, "reason": left.reason}
