@@ -52,6 +52,8 @@ class Rule:
     names the fields whose values group a plain rule's events into one alert; for `suppress` a
     further event of the same group is added to that alert instead of raising another. An
     alert whose calls all failed is one level lower if `lower_attempts` (see `detections.attempts`).
+    Rules with the same `variant_of` look for the same, grouped otherwise (see
+    `detections.alerts.twins`).
     """
 
     id: str
@@ -71,6 +73,7 @@ class Rule:
     group_by: tuple[str, ...] = ()
     suppress: timedelta = timedelta(0)
     lower_attempts: bool = True
+    variant_of: str = ""
     events: SigmaRule | None = None
 
     @property

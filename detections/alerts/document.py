@@ -18,7 +18,7 @@ from detections.attempts import lowered, lowers_attempts
 from detections.finding import Group
 from detections.rule import Rule
 
-PRIVATE = ("counted", "delivery", "group_key", "incident_due", "links")
+PRIVATE = ("counted", "delivery", "group_key", "incident_due", "links", "twin_key")
 """Internal fields, which are never shown."""
 
 HISTORY = 100

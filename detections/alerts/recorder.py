@@ -29,6 +29,7 @@ from detections.alerts.merging import AlertMerger, Directory, Entry, alert_id, g
 from detections.alerts.nearness import Nearness
 from detections.alerts.paging import every
 from detections.alerts.summary import summary
+from detections.alerts.twins import TWIN_KEY, twin_key
 from detections.finding import Finding, Group
 from detections.incidents.document import DUE
 from detections.packs.kinds import SINGLES, window_of
@@ -222,7 +223,10 @@ class Recorder:
 
     def _finished(self, document: Document, before: Document, now: datetime) -> Document:
         """A document at its level and with its sentence, given how often it was seen before."""
-        made = levelled(document, self._rules[document["rule"]["id"]], now) | {"before": before}
+        rule = self._rules[document["rule"]["id"]]
+        made = levelled(document, rule, now) | {"before": before}
+        made.pop(TWIN_KEY, None)
+        made |= twin_key(rule, document)
         if not self.catch_up and made.get("raised_from") and not document.get("raised_from"):
             made.pop("catch_up", None)  # what rose is sent by itself, though a digest had it
         return made | {"summary": summary(made), DUE: True}

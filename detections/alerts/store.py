@@ -15,6 +15,7 @@ from opensearchpy.exceptions import NotFoundError, OpenSearchException
 from detections.alerts.document import Document, shown, stamp
 from detections.alerts.paging import every
 from detections.alerts.triage import NOBODY, Decision, Disposition
+from detections.alerts.twins import TWIN_KEY, twins_of
 from detections.rule import LEVELS, Level
 from trailhound.cluster.reader import BUSY_SECONDS
 from trailhound.cluster.retry_policy import RetryPolicy, is_busy
@@ -141,9 +142,12 @@ class AlertStore:
     def find(
         self, query: AlertQuery, limit: int | None = None, sort: str = "last-seen"
     ) -> list[Document]:
-        """The alerts; `sort` is one of `SORTS`. Raises `UsageError` for a text that is no query."""
+        """The alerts, each with its `twins`, if any; `sort` is one of `SORTS`. Raises `UsageError`
+        for a text that is no query."""
         self._client.indices.refresh(index=self._index)
-        return [shown(name, document) for name, document in self._every(query, limit, sort)]
+        found = dict(self._every(query, limit, sort))
+        twins = self._twins(found)
+        return [shown(name, document) | twins.get(name, {}) for name, document in found.items()]
 
     def matching(self, query: AlertQuery) -> dict[str, Document]:
         """Rule and level of every alert that matches, by id. Raises as `find`."""
@@ -186,7 +190,27 @@ class AlertStore:
         except NotFoundError:
             raise unknown(name) from None
         source = found["_source"]
-        return shown(name, source) | {"delivery": source.get("delivery", {}).get("log", {})}
+        if TWIN_KEY in source:
+            self._client.indices.refresh(index=self._index)
+        delivery = {"delivery": source.get("delivery", {}).get("log", {})}
+        return shown(name, source) | self._twins({name: source}).get(name, {}) | delivery
+
+    def twins(self, names: Sequence[str]) -> dict[str, list[Document]]:
+        """The twins of alerts, by id, as `twins_of`; those without one are left out."""
+        self._client.indices.refresh(index=self._index)
+        keys: dict[str, str] = {}
+        for at in range(0, len(names), _ID_PAGE):
+            ids: dict[str, Any] = {"ids": {"values": list(names[at : at + _ID_PAGE])}}
+            asked = [ids, {"exists": {"field": TWIN_KEY}}]
+            for name, each in every(self._client, self._index, asked, fields=(TWIN_KEY,)):
+                keys[name] = each[TWIN_KEY]
+        return twins_of(self._client, self._index, keys)
+
+    def _twins(self, found: Mapping[str, Document]) -> dict[str, Document]:
+        """The member `twins` of those that have one."""
+        keys = {name: each[TWIN_KEY] for name, each in found.items() if TWIN_KEY in each}
+        twins = twins_of(self._client, self._index, keys) if keys else {}
+        return {name: {"twins": several} for name, several in twins.items()}
 
     def named(self, given: str) -> Document:
         """`get` of the alert that an id, or the unique beginning of one, names. Raises

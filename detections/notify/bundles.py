@@ -1,4 +1,4 @@
-"""Which alerts a channel gets in one message: those of one incident.
+"""Which alerts a channel gets in one message: those of one incident, and twins in any case.
 
 A channel is told of an incident when its first alert is due, and once more when one is more severe
 than what it was told. What it was told follows from the deliveries that are recorded in the
@@ -29,13 +29,14 @@ _IDS_AT_ONCE: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """An alert to be sent to a channel. `pending`: the alert's document has an entry for it."""
+    """An alert to be sent to a channel. `pending`: the alert's document has an entry for it.
+    `about`: what its message is about: the incident, or what twins have in common, or itself."""
 
     name: str
     level: Level
     last_seen: datetime
     pending: bool
-    incident: str
+    about: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,35 +81,35 @@ def bundled(due: Sequence[Due], told: Mapping[str, Told]) -> Bundled:
     groups: dict[str, list[Due]] = {}
     made = Bundled()
     for each in due:
-        known = told.get(each.incident, Told())
+        known = told.get(each.about, Told())
         if covers(known, each.level):
             made.covered.append((each, known))
         elif known.waits:
             made.waiting += 1
         else:
-            groups.setdefault(each.incident, []).append(each)
+            groups.setdefault(each.about, []).append(each)
     made.send = [Bundle(several[0], tuple(several[1:])) for several in groups.values()]
     return made
 
 
 def told_of(
-    client: OpenSearch, index: str, channel: str, incidents: Iterable[str], now: datetime
+    client: OpenSearch, index: str, channel: str, by: str, values: Iterable[str], now: datetime
 ) -> dict[str, Told]:
-    """What the channel was told of these incidents."""
-    names = sorted(set(incidents))
+    """What the channel was told of the alerts that have these values of the field `by`."""
+    names = sorted(set(values))
     found: dict[str, Told] = {}
     tried = [{"term": {f"delivery.{name}": channel}} for name in ("done", "pending")]
     for start in range(0, len(names), _IDS_AT_ONCE):
         clauses: list[Mapping[str, Any]] = [
-            {"terms": {"incident": names[start : start + _IDS_AT_ONCE]}},
+            {"terms": {by: names[start : start + _IDS_AT_ONCE]}},
             {"bool": {"should": tried, "minimum_should_match": 1}},
         ]
         but = [{"term": {"state": "closed"}}, {"exists": {"field": "merged_into"}}]
-        fields = ("incident", "level", "delivery")
+        fields = (by, "level", "delivery")
         for alert, document in every(client, index, clauses, but=but, fields=fields):
             log = document["delivery"].get("log", {}).get(channel, {})
-            before = found.get(document["incident"], Told())
-            found[document["incident"]] = _with(before, alert, document["level"], log, now)
+            before = found.get(document[by], Told())
+            found[document[by]] = _with(before, alert, document["level"], log, now)
     return found
 
 

@@ -21,6 +21,7 @@ from opensearchpy import OpenSearch
 from detections.alerts.document import Document, shown, stamp
 from detections.alerts.paging import every
 from detections.alerts.store import levels_from
+from detections.alerts.twins import TWIN_KEY, twins_of
 from detections.incidents.document import INCIDENT
 from detections.notify.bundles import (
     FOLDED,
@@ -156,6 +157,9 @@ class _ChannelRun:
         self._report = report
         self._limiter = notifier.rate_limiter(channel)
         self._waiting = notifier.waiting
+        # Twins are one message in any case.
+        one = self._limits.one_message_per
+        self._about = (TWIN_KEY,) if one == "alert" else (INCIDENT, TWIN_KEY)
 
     def run(self) -> bool:
         """Send what is due. True if the channel seems to be down."""
@@ -216,7 +220,7 @@ class _ChannelRun:
                 {"exists": {"field": "merged_into"}},
                 {"exists": {"field": "catch_up"}},  # in the digest of a catch-up
             ],
-            fields=("level", "last_seen", "delivery", INCIDENT),
+            fields=("level", "last_seen", "delivery", INCIDENT, TWIN_KEY),
             sort=[{"severity": "desc"}, {"@timestamp": "asc"}],
             limit=MAX_READ,
         )
@@ -226,19 +230,18 @@ class _ChannelRun:
             log = document.get("delivery", {}).get("log", {}).get(name, {})
             if not log.get("next_at") or datetime.fromisoformat(log["next_at"]) <= self._now:
                 last_seen = datetime.fromisoformat(document["last_seen"])
-                incident = document.get(INCIDENT) or alert
-                due.append(Due(alert, document["level"], last_seen, bool(log), incident))
+                about = next(filter(None, map(document.get, self._about)), alert)
+                due.append(Due(alert, document["level"], last_seen, bool(log), about))
         return due, read - len(due), read == MAX_READ
 
     def _bundled(self, due: Sequence[Due]) -> Bundled:
         """The messages to send. What an earlier one covers is recorded as that."""
-        if self._limits.one_message_per == "alert":
-            return Bundled([Bundle(each) for each in due])
         told = told_of(
             self._client,
             self._alerts,
             self._channel.name,
-            (each.incident for each in due),
+            self._about[0],
+            (each.about for each in due),
             self._now,
         )
         made = bundled(due, told)
@@ -272,6 +275,10 @@ class _ChannelRun:
         error: NotifyError | None = None
         try:
             alert = shown(name, stored.document)
+            if TWIN_KEY in stored.document:
+                keys = {name: stored.document[TWIN_KEY]}
+                twins = twins_of(self._client, self._alerts, keys).get(name, ())
+                alert["twins"] = [each for each in twins if each["state"] != "closed"]
             if self._limits.one_message_per == "incident" and INCIDENT in alert:
                 alert["of_incident"] = others_of(self._client, self._alerts, alert[INCIDENT], name)
             message = self._renderer.alert(alert, self._channel.format)

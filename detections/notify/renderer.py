@@ -19,6 +19,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from detections.alerts.summary import summary
 from detections.alerts.text import one_line
+from detections.alerts.twins import together
 from detections.notify.channel import Message
 from detections.rule import LEVELS
 
@@ -144,6 +145,7 @@ def shortened(alert: Mapping[str, Any]) -> dict[str, Any]:
     }
     return {
         **{name: value for name, value in alert.items() if name not in ("history", "delivery")},
+        "title": together([each["rule"]["name"] for each in (alert, *alert.get("twins", ()))]),
         "entity": entity,
         "evidence": evidence,
         "summary": alert.get("summary") or summary(alert),

@@ -33,6 +33,7 @@ class Extension:
     response: tuple[str, ...] = ()
     group_by: tuple[str, ...] = ()
     lower_attempts: bool = True
+    variant_of: str = ""
 
 
 def rule_id(sigma: SigmaRule | SigmaCorrelationRule) -> str:
@@ -91,6 +92,7 @@ def read(sigma: SigmaRule | SigmaCorrelationRule, place: FilePosition) -> Rule:
         group_by=extension.group_by,
         suppress=extension.suppress or timedelta(0),
         lower_attempts=extension.lower_attempts,
+        variant_of=extension.variant_of,
         events=events,
     )
 
@@ -157,6 +159,12 @@ def _boolean(key: str, value: object) -> bool:
     raise RuleError(f"`{key}` is {value!r}", hint="write true or false")
 
 
+def _text(key: str, value: object) -> str:
+    if isinstance(value, str) and value.strip():
+        return value.strip()
+    raise RuleError(f"`{key}` is not a text", hint="write a name that its variants share")
+
+
 def _list(key: str, value: object) -> tuple[str, ...]:
     values = value if isinstance(value, list) else [value]
     if values and all(isinstance(each, str) and each.strip() for each in values):
@@ -171,4 +179,5 @@ READERS: Mapping[str, Callable[[str, object], Any]] = {
     "response": _list,
     "group_by": _list,
     "lower_attempts": _boolean,
+    "variant_of": _text,
 }

@@ -18,6 +18,7 @@ from opensearchpy import OpenSearch
 
 from detections.alerts.recorder import Recorder
 from detections.alerts.store import AlertQuery, AlertStore
+from detections.finding import Finding
 from detections.notify.channel_status import channel_statuses
 from detections.notify.notifier import Notifier
 from detections.rule import Attack
@@ -42,6 +43,8 @@ RULES = {
         rule("high"),
         rule("medium", level="medium", severity=5, attack=Attack(("credential_access",))),
         rule("low", level="low", severity=3),
+        rule("by-user", title="pattern by user", kind="correlation", variant_of="pattern"),
+        rule("by-address", title="pattern by address", kind="correlation", variant_of="pattern"),
     )
 }
 
@@ -472,3 +475,39 @@ def test_status_says_how_each_channel_stands(house: House, receiver: Receiver) -
     (line,) = [line for line in said.splitlines() if line.startswith("weak ")]
     assert "503" in line
     assert SECRET not in said
+
+
+def test_alerts_of_the_same_events_are_one_message(house: House, receiver: Receiver) -> None:
+    put_events(house.client, house.settings, range(5), RECENT)
+
+    def found(rule_id: str) -> str:
+        when = RECENT, RECENT + timedelta(seconds=4)
+        finding = Finding(rule_id, tuple(map(event_id, range(5))), 5, *when)
+        recorded = Recorder(house.client, house.settings, RULES).record([finding])
+        (made,) = recorded.created
+        return made
+
+    user, address = found("by-user"), found("by-address")
+    notifier = house.with_channels(hook(receiver), one_message_per="alert")
+    assert notifier.deliver(NOW).sent == {"hook": 1}
+    (message,) = [each.json for each in receiver.received]
+    first, other = (user, address) if message["id"] == user else (address, user)
+    assert message["id"] == first
+    assert "by user" in message["subject"]
+    assert "by address" in message["subject"]
+    assert [each["id"] for each in message["alert"]["twins"]] == [other]
+    assert other in message["text"]
+    folded = house.reported(other)["hook"]
+    assert (folded["state"], folded["into"]) == ("folded", first)
+    # Who was sent one before the other was raised isn't sent the other, unless it was closed.
+    for closed in (False, True):
+        emptied(house.client, house.settings)
+        receiver.received.clear()
+        put_events(house.client, house.settings, range(5), RECENT)
+        user = found("by-user")
+        assert notifier.deliver(NOW).sent == {"hook": 1}
+        if closed:
+            AlertStore(house.client, house.settings).close(user, "ada")
+        found("by-address")
+        notifier.deliver(NOW)
+        assert len(receiver.received) == 1 + closed

@@ -35,7 +35,11 @@ PLAIN = rule()
 LOUD = rule("loud", level="medium", severity=5, attack=Attack(("defense_evasion",), ()))
 BURST = rule("burst", kind="correlation", level="low", severity=3)
 GROUPED = rule("grouped", group_by=("userIdentity.arn",), suppress=timedelta(seconds=60))
-RULES = {each.id: each for each in (PLAIN, LOUD, BURST, GROUPED)}
+BY_USER, BY_ADDRESS = (
+    rule(each, title=f"pattern by {each}", kind="correlation", variant_of="pattern")
+    for each in ("user", "address")
+)
+RULES = {each.id: each for each in (PLAIN, LOUD, BURST, GROUPED, BY_USER, BY_ADDRESS)}
 
 
 @pytest.fixture(scope="module")
@@ -252,3 +256,36 @@ def test_a_cluster_that_is_gone_before_anything_was_written_is_its_own_error(
         done = command(through, "alerts", "close", *alerts, "--by", "ada")
     assert isinstance(done.exception, ClusterError)
     assert f"{alerts[0]} was not changed: its change was not confirmed" in done.output
+
+
+def test_alerts_of_the_same_events_are_shown_as_one_and_decided_upon_together(
+    settings: Settings, recorder: Recorder, desk: AlertStore
+) -> None:
+    (user,) = recorder.record([burst(BY_USER.id, range(5), ADA)]).created
+    (address,) = recorder.record([burst(BY_ADDRESS.id, range(5))]).created
+    (other,) = recorder.record([burst(BY_ADDRESS.id, range(20, 25))]).created
+    twin = {"id": address, "rule": {"id": "address", "name": "pattern by address"}, "state": "open"}
+    assert asked(settings, "show", user)["twins"] == [twin]
+    # Programs get each; people get one row with both names.
+    listed = {each["id"]: each for each in asked(settings, "list")["alerts"]}
+    assert listed.keys() == {user, address, other}
+    assert (listed[user]["twins"], "twins" in listed[other]) == ([twin], False)
+    _, *rows = command(settings, "alerts", "list").stdout.splitlines()
+    assert len(rows) == 2
+    assert "pattern by address and by user" in rows[1]
+
+    took = asked(settings, "ack", user, "--by", "ada")["alerts"]
+    assert [each["id"] for each in took] == [user, address]
+    said = command(settings, "alerts", "close", address, "--by", "ada", "--alone").output
+    assert user not in said
+    # A twin that a decision does not apply to stays as it is, and is no error.
+    assert [each["id"] for each in asked(settings, "ack", user, "--by", "bob")["alerts"]] == [user]
+    question = command(settings, "alerts", "close", "--all", "--rule", BY_USER.id, "--as", "benign")
+    assert isinstance(question.exception, UsageError)
+    assert "close 1 alert and 1 twin of them" in question.exception.message
+    done = command(settings, "alerts", "close", user, "--as", "benign").output
+    assert f"{address} closed as benign, by ada (twin of {user}: pattern by address)" in done
+    # With an event more of one of them they are none any more.
+    assert len(asked(settings, "reopen", user)["alerts"]) == 2
+    recorder.record([burst(BY_ADDRESS.id, range(6))])
+    assert "twins" not in desk.get(user)

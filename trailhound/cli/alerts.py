@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ from rich.text import Text
 from detections.alerts.store import AlertStore
 from detections.alerts.summary import at_least
 from detections.alerts.triage import NOBODY
+from detections.alerts.twins import folded
 from trailhound.cli import alert_precision, triage
 from trailhound.cli.alert_selection import (
     AtLevel,
@@ -28,7 +29,7 @@ from trailhound.cli.alert_selection import (
     Until,
     alert_query,
 )
-from trailhound.cli.listing import LEVEL_COLOURS, Column, Kind, Listing, Output, form_of, note
+from trailhound.cli.listing import LEVEL_COLOURS, Column, Form, Kind, Listing, Output, form_of, note
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, out, plural, safe, say
 from trailhound.cli.triage import state_of
@@ -122,7 +123,10 @@ def list_alerts(
     with cluster_errors(settings.hosts[0]):
         found = AlertStore(connect(settings), settings).find(wanted, limit + 1, sort)
     more, found = len(found) > limit, found[:limit]
-    LISTING.show(found, form, beside={"more": more})
+    rows = folded(found) if form is Form.TABLE else found
+    LISTING.show(rows, form, beside={"more": more})
+    if len(rows) < len(found):
+        note(f"{plural(len(found), 'alert')}: those of the same events are in one row", form)
     if more:
         note(
             f"there are more than {plural(limit, 'alert')}: raise --limit, or narrow the selection",
@@ -193,6 +197,10 @@ def _events(alert: dict[str, Any]) -> list[tuple[str, object]]:
     return lines + more
 
 
+def _twin(twin: Mapping[str, Any]) -> str:
+    return f"{twin['id']} {twin['rule']['name']}, {twin['state']}: of the same events"
+
+
 def _history(alert: dict[str, Any]) -> Iterator[str]:
     """A line for each decision: what changed, who, why."""
     before = ""
@@ -219,6 +227,7 @@ def _lines(alert: dict[str, Any]) -> list[tuple[str, object]]:
         ("reason", alert["reason"]),
         ("state", f"{state_of(alert)}, by {alert['state_by']} at {alert['state_at']}"),
         ("assigned to", alert.get("assignee", "")),
+        *(("twin", _twin(each)) for each in alert.get("twins", ())),
         (
             "seen",
             f"{least}{alert['count']:,} from {alert['first_seen']} to {alert['last_seen']}",

@@ -6,7 +6,7 @@ import getpass
 import inspect
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Annotated, Any, cast
@@ -14,7 +14,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from detections.alerts.store import NO_ALERT, AlertQuery, AlertStore, Decided, unknown
-from detections.alerts.triage import DISPOSITIONS, NOBODY, Decision, Disposition
+from detections.alerts.triage import DISPOSITIONS, NOBODY, Decision, Disposition, Verb
 from trailhound.cli.alert_selection import (
     AtLevel,
     InState,
@@ -51,6 +51,10 @@ All = Annotated[
     bool, typer.Option("--all", help="All alerts that the options below select, instead of ids.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="With `--all`: don't ask.")]
+Alone = Annotated[
+    bool,
+    typer.Option("--alone", help="Leave their twins (another rule's, of the same events) alone."),
+]
 By = Annotated[
     str | None,
     typer.Option("--by", metavar="WHO", help="Who makes the change. Default: your login name."),
@@ -67,6 +71,8 @@ class Selected:
     ids: tuple[str, ...]
     query: AlertQuery | None
     yes: bool = False
+    alone: bool = False
+    """Without their twins."""
 
 
 def _selects(*states: State) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -79,6 +85,7 @@ def _selects(*states: State) -> Callable[[Callable[..., None]], Callable[..., No
         ids: Ids = None,
         everything: All = False,
         yes: Yes = False,
+        alone: Alone = False,
         state: InState = None,
         level: AtLevel = "informational",
         since: Since = None,
@@ -103,7 +110,7 @@ def _selects(*states: State) -> Callable[[Callable[..., None]], Callable[..., No
                 "no alert was named", hint="give ids, or --all with --rule, --principal, …"
             )
         if not everything:
-            return Selected(tuple(dict.fromkeys(ids or ())), None)
+            return Selected(tuple(dict.fromkeys(ids or ())), None, yes, alone)
         wanted = alert_query(
             state or states,
             level=level,
@@ -116,7 +123,7 @@ def _selects(*states: State) -> Callable[[Callable[..., None]], Callable[..., No
             assignee=assignee,
             text=query,
         )
-        return Selected((), wanted, yes)
+        return Selected((), wanted, yes, alone)
 
     def decorated(command: Callable[..., None]) -> Callable[..., None]:
         options = inspect.signature(selecting, eval_str=True).parameters
@@ -269,24 +276,26 @@ def _decide(settings: Settings, selected: Selected, decision: Decision, *, json:
     """
     with cluster_errors(settings.hosts[0]):
         store = AlertStore(connect(settings), settings)
-        names, left = _resolved(store, selected, decision)
-        done = store.decide(names, decision)
+        names, left = _resolved(store, selected)
+        twins = {} if selected.alone else _twins(store, names, decision)
+        if selected.query is not None and names and not selected.yes:
+            _confirm(decision, names, len(twins.keys() - names.keys()))
+        everything = list(dict.fromkeys([*names, *twins]))
+        done = store.decide(everything, decision)
     if done.fault is not None and not done.alerts:
         _name(left | done.left)
         with cluster_errors(settings.hosts[0]):
             raise done.fault
-    _report(names, left, done, decision, json=json)
+    _report(everything, left, done, decision, twins, json=json)
 
 
 def _resolved(
-    store: AlertStore, selected: Selected, decision: Decision
-) -> tuple[list[str], dict[str, str]]:
-    """The ids of the alerts to change, and what was named and is none, with the reason."""
+    store: AlertStore, selected: Selected
+) -> tuple[dict[str, Mapping[str, Any]], dict[str, str]]:
+    """The alerts to change by id, with their rules where they were selected by a query; and what
+    was named and is none, with the reason."""
     if selected.query is not None:
-        matching = store.matching(selected.query)
-        if matching and not selected.yes:
-            _confirm(decision, matching)
-        return list(matching), {}
+        return dict(store.matching(selected.query)), {}
     found = store.resolve(selected.ids)
     if not found.names:
         if all(reason == NO_ALERT for reason in found.left.values()):
@@ -295,10 +304,31 @@ def _resolved(
             "; ".join(f"{name}: {reason}" for name, reason in found.left.items()),
             hint="give more of the ids",
         )
-    return list(dict.fromkeys(found.names.values())), found.left
+    return {key: {} for key in found.names.values()}, found.left
 
 
-def _confirm(decision: Decision, matching: Mapping[str, Mapping[str, Any]]) -> None:
+_APPLIES: Mapping[Verb, tuple[str, ...]] = {
+    "ack": ("open", "acknowledged"),
+    "close": ("open", "acknowledged"),
+    "reopen": ("closed", "acknowledged"),
+}
+"""The states of twins that a decision is also about; any where there are none."""
+
+
+def _twins(store: AlertStore, names: Iterable[str], decision: Decision) -> dict[str, str]:
+    """The twins that a decision is also about → an alert that was named."""
+    states = _APPLIES.get(decision.verb, ())
+    if decision.disposition is not None:
+        states = ()  # a closed one gets it too
+    return {
+        twin["id"]: name
+        for name, several in store.twins(list(names)).items()
+        for twin in several
+        if not states or twin["state"] in states
+    }
+
+
+def _confirm(decision: Decision, matching: Mapping[str, Mapping[str, Any]], twins: int) -> None:
     """Ask before many alerts are changed; whoever says no ends the command with 1.
 
     Raises `UsageError` where nobody can be asked.
@@ -307,7 +337,8 @@ def _confirm(decision: Decision, matching: Mapping[str, Mapping[str, Any]]) -> N
     named = [f"  {count:>6,}  {name}" for name, count in rules[:_LISTED]]
     if len(rules) > _LISTED:
         named.append(f"          and {plural(len(rules) - _LISTED, 'other rule')}")
-    what = f"{decision.verb} {plural(len(matching), 'alert')}"
+    also = f" and {plural(twins, 'twin')} of them" if twins else ""
+    what = f"{decision.verb} {plural(len(matching), 'alert')}{also}"
     if not sys.stdin.isatty():
         raise UsageError(
             f"this would {what}, and nobody can be asked", hint="check the number, and add --yes"
@@ -324,6 +355,7 @@ def _report(
     left: Mapping[str, str],
     done: Decided,
     decision: Decision,
+    twins: Mapping[str, str],
     *,
     json: bool,
 ) -> None:
@@ -334,7 +366,9 @@ def _report(
         emit({"alerts": changed, "not_changed": not_changed})
     else:
         for alert in changed:
-            say(f"{alert['id']} {_became(alert, decision)}")
+            twin = twins.get(alert["id"])
+            also = f" (twin of {twin}: {alert['rule']['name']})" if twin else ""
+            say(f"{alert['id']} {_became(alert, decision)}{also}")
         if not names:
             say("no alert matches")
     _name(left)

@@ -284,6 +284,8 @@ ALERT: Mapping = {
         **fields("merged_into", "catch_up"),
         # What a closed alert was, and who owns it.
         **fields("disposition", "assignee"),
+        # The same of alerts that variants of a rule raised of the same events.
+        **fields("twin_key"),
         # The incident that it belongs to, by the id of that one's earliest alert; what it is linked
         # to others by; and whether it was written since it was joined.
         **fields("incident"),

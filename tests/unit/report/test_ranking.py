@@ -66,3 +66,18 @@ def test_the_top_five_of_all_are_by_severity_and_of_different_rules_first() -> N
 def test_one_of_an_entry_is_shown_in_full() -> None:
     rows = [row("a"), row("b"), row("c", rule="s")]
     assert [each.id for each in in_full(rows)] == ["a", "c"]
+
+
+def test_alerts_that_variants_of_a_rule_raised_of_the_same_events_are_one_entry() -> None:
+    rows = [
+        row("u", rule="x by user", count=4, calls=(CallCount("ListUsers", 4),)),
+        row("a", rule="x by address", count=4, calls=(CallCount("ListUsers", 4),)),
+        row("other", rule="x by address", count=2),  # of other events, and of the same principal
+        row("bob", rule="x by user", who="bob"),
+    ]
+    twins = {"u": "k", "a": "k", "other": "m", "bob": "n"}
+    both, bob = folded(sorted(rows, key=rank), twins)
+    assert (both.title, both.alerts, both.events) == ("x by address and by user", 3, 6)
+    assert both.calls == (CallCount("ListUsers", 4),)
+    assert (set(both.ids), bob.ids) == ({"u", "a", "other"}, ("bob",))
+    assert [each.id for each in in_full(rows, twins=twins)] == ["u", "bob"]

@@ -7,16 +7,17 @@ rule's second one, so that one busy rule does not hide the others.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
+from detections.alerts.twins import together
 from detections.rule import Rule
 from trailhound.report.collect.events import FIELDS, event_line, instant, texts
 from trailhound.report.collect.query import Index, Query
-from trailhound.report.collect.ranking import CLOSED, folded, in_full, rank, subject, top_of_all
+from trailhound.report.collect.ranking import CLOSED, folded, in_full, rank, subjects, top_of_all
 from trailhound.report.collect.stats import floor
 from trailhound.report.value import (
     BANDS,
@@ -53,6 +54,7 @@ _ROW_FIELDS = (
     "last_seen",
     "count",
     "count_relation",
+    "twin_key",
 )
 
 
@@ -68,6 +70,8 @@ class Counted:
     """A tactic's techniques, as the alerts name them together."""
     asked: Sequence[Query] = ()
     """The clauses that find them."""
+    twins: Mapping[str, str] = field(default_factory=dict)
+    """By id of an alert that may have a twin, the key that both have."""
 
     @property
     def total(self) -> int:
@@ -137,9 +141,12 @@ def counted(index: Index) -> Counted:
     techniques: Counter[str] = Counter()
     pairs: dict[str, set[str]] = {}
     rows: list[AlertRow] = []
+    twins: dict[str, str] = {}
     asked = tuple(clauses(index))
     for name, source in index.alerts(asked, _ROW_FIELDS):
         attack = source.get("attack") or {}
+        if key := source.get("twin_key"):
+            twins[name] = str(key)
         rows.append(_row(name, source))
         named = set(texts(attack.get("technique")))
         rules[rows[-1].rule] += 1
@@ -154,6 +161,7 @@ def counted(index: Index) -> Counted:
         techniques,
         {tactic: frozenset(named) for tactic, named in pairs.items()},
         asked,
+        twins,
     )
 
 
@@ -206,12 +214,27 @@ def findings(
 ) -> Findings:
     """All alerts by rank, and the first of each band with the events that prove them."""
     known = {rule.id: rule for rule in rules}
-    alike = Counter(map(subject, count.ranked))
+    about = subjects(count.ranked, count.twins)
+    # Twins are one alert here, under the names of their rules.
+    pairs = {(about[row.id], count.twins.get(row.id, row.id)) for row in count.ranked}
+    alike = Counter(key for key, _ in pairs)
+    titles: dict[str, list[str]] = {}
+    for row in count.ranked:
+        titles.setdefault(count.twins.get(row.id, row.id), []).append(row.title)
     of = {band: [row for row in count.ranked if band_of(row.severity) == band] for band in BANDS}
-    shown = {band: in_full(rows) for band, rows in of.items()}
+    shown = {band: in_full(rows, twins=count.twins) for band, rows in of.items()}
     stored = _stored(index, [row.id for rows in shown.values() for row in rows])
     tops = {
-        band: [_finding(stored[row.id], known, alike, row) for row in rows if row.id in stored]
+        band: [
+            _finding(
+                stored[row.id],
+                known,
+                alike[about[row.id]],
+                together(titles[count.twins.get(row.id, row.id)]),
+            )
+            for row in rows
+            if row.id in stored
+        ]
         for band, rows in shown.items()
     }
     ids = {event for found in tops.values() for _, events in found for event in events[:EVIDENCE]}
@@ -226,7 +249,7 @@ def findings(
         for band in BANDS
     )
     critical = [row for row in count.ranked if row.level == CRITICAL]
-    entries = folded(count.ranked)
+    entries = folded(count.ranked, count.twins)
     return Findings(
         count.total,
         count.total - count.closed,
@@ -256,8 +279,8 @@ def _stored(index: Index, names: list[str]) -> dict[str, dict[str, Any]]:
 def _finding(
     hit: Mapping[str, Any],
     known: Mapping[str, Rule],
-    alike: Mapping[Hashable, int],
-    row: AlertRow,
+    alike: int,
+    title: str,
 ) -> tuple[DetailedAlert, tuple[str, ...]]:
     """An alert's document as a finding, and the ids of its events."""
     source = hit["_source"]
@@ -269,7 +292,7 @@ def _finding(
     made = DetailedAlert(
         id=str(hit["_id"]),
         rule=str(about.get("id") or ""),
-        title=str(about.get("name") or (rule.title if rule else "") or _NO_TITLE),
+        title=rule.title if rule and title == _NO_TITLE else title,
         severity=int(source.get("severity") or 0),
         level=str(source.get("level") or ""),
         state=str(source.get("state") or "open"),
@@ -287,7 +310,7 @@ def _finding(
         description=str(source.get("description") or (rule.description if rule else "")),
         response=texts(source.get("response")) or (rule.response if rule else ()),
         held=len(events),
-        alike=alike[subject(row)],
+        alike=alike,
     )
     return made, events
 

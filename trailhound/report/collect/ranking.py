@@ -1,15 +1,18 @@
 """The order in which findings matter now, and one entry for what a reader decides on together.
 
 Open before closed, incidents before alerts, then by severity, by number of events, by the first
-event's time. The alerts of one rule about the same principals are one entry with its counts.
+event's time. The alerts of one rule about the same principals are one entry with its counts, and so
+are those that variants of a rule raised of the same events.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
+from detections.alerts.twins import together
 from trailhound.report.value import AlertRow, CallCount, RankedEntry
 
 CLOSED = "closed"
@@ -25,33 +28,64 @@ def rank(row: AlertRow) -> tuple[Any, ...]:
     return (row.state == CLOSED, -row.severity, -row.count, row.first, row.rule, row.id)
 
 
-def subject(row: AlertRow) -> Hashable:
-    """What alerts of one entry share: their rule and principals, or addresses without any."""
-    return (row.rule or row.title, row.principals or row.addresses or (row.id,))
+def subjects(
+    rows: Iterable[AlertRow], twins: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Hashable]:
+    """By id of each alert, what those of one entry share: their rule and principals, or addresses
+    without any.
+
+    `twins`: id → what alerts have in common that variants of a rule raised of the same events. The
+    entries of two twins are one.
+    """
+    own: dict[str, Hashable] = {
+        row.id: (row.rule or row.title, row.principals or row.addresses or (row.id,))
+        for row in rows
+    }
+    into: dict[Hashable, Hashable] = {}
+    first: dict[str, Hashable] = {}
+
+    def root(key: Hashable) -> Hashable:
+        while key in into:
+            key = into[key]
+        return key
+
+    for name, key in own.items():
+        if name in twins:
+            one, other = root(first.setdefault(twins[name], key)), root(key)
+            if one != other:
+                into[other] = one
+    return {name: root(key) for name, key in own.items()}
 
 
-def folded(rows: Iterable[AlertRow]) -> list[RankedEntry]:
-    """One entry for each rule and principal, by rank. `rows` come by rank (`rank`)."""
+def folded(
+    rows: Iterable[AlertRow], twins: Mapping[str, str] = MappingProxyType({})
+) -> list[RankedEntry]:
+    """One entry for each rule and principal, by rank. `rows` come by rank (`rank`); `twins` as of
+    `subjects`."""
+    several = list(rows)
+    about = subjects(several, twins)
     groups: dict[Hashable, list[AlertRow]] = {}
-    for row in rows:
-        groups.setdefault(subject(row), []).append(row)
-    return sorted(map(_entry, groups.values()), key=entry_rank)
+    for row in several:
+        groups.setdefault(about[row.id], []).append(row)
+    return sorted((_entry(group, twins) for group in groups.values()), key=entry_rank)
 
 
-def _entry(rows: Sequence[AlertRow]) -> RankedEntry:
+def _entry(rows: Sequence[AlertRow], twins: Mapping[str, str]) -> RankedEntry:
     first = rows[0]
+    # The events of twins are the same ones.
+    once = list({twins.get(row.id, row.id): row for row in reversed(rows)}.values())[::-1]
     still_open = [row for row in rows if row.state != CLOSED]
     return RankedEntry(
         kind="alert",
         id=first.id,
         rule=first.rule,
-        title=first.title,
+        title=together([row.title for row in rows]),
         severity=first.severity,
         level=first.level,
         state=min((row.state for row in rows), key=_progress),
         alerts=len(rows),
         open=len(still_open),
-        events=sum(row.count for row in rows),
+        events=sum(row.count for row in once),
         first=min(row.first for row in rows),
         last=max(row.last for row in rows),
         exact=all(row.exact for row in rows),
@@ -59,7 +93,7 @@ def _entry(rows: Sequence[AlertRow]) -> RankedEntry:
         principals=first.principals,
         accounts=named(row.accounts for row in rows),
         addresses=named(row.addresses for row in rows),
-        calls=calls_of(row.calls for row in rows),
+        calls=calls_of(row.calls for row in once),
         ids=tuple(row.id for row in rows),
     )
 
@@ -108,14 +142,19 @@ def top_of_all(entries: Sequence[RankedEntry], most: int = TOP) -> tuple[RankedE
     return tuple(entries[place] for *_, place in turns[:most])
 
 
-def in_full(ranked: Sequence[AlertRow], most: int = TOP) -> list[AlertRow]:
+def in_full(
+    ranked: Sequence[AlertRow],
+    most: int = TOP,
+    twins: Mapping[str, str] = MappingProxyType({}),
+) -> list[AlertRow]:
     """Which of the ranked alerts of a band are shown in full, by rank: the first of an entry each.
 
     Open ones come first; among those, and among the closed, each rule's first before its second.
     """
+    about = subjects(ranked, twins)
     firsts: dict[Hashable, AlertRow] = {}
     for row in ranked:
-        firsts.setdefault(subject(row), row)
+        firsts.setdefault(about[row.id], row)
     rows = list(firsts.values())
     keys = [(row.state == CLOSED, row.rule) for row in rows]
     turns = sorted(

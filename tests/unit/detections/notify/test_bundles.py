@@ -11,7 +11,7 @@ NOW = datetime(2025, 3, 1, tzinfo=UTC)
 
 
 def due(name: str, level: Level, incident: str) -> Due:
-    return Due(name, level, NOW, pending=False, incident=incident)
+    return Due(name, level, NOW, pending=False, about=incident)
 
 
 def test_the_first_of_an_incident_is_sent_and_the_others_are_in_it() -> None:

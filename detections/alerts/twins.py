@@ -1,0 +1,97 @@
+"""Twins: alerts that variants of one rule raised of exactly the same events.
+
+Each pattern is counted by user and, apart, by address. Where one user acts from one address both
+find the same events: two alerts, each of its rule, that a person reads and decides upon as one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
+from typing import Any, Final
+
+from opensearchpy import OpenSearch
+
+from detections.alerts.document import Document
+from detections.alerts.paging import every
+from detections.rule import Rule
+
+TWIN_KEY: Final = "twin_key"
+_AT_ONCE = 1_000
+_LINKING = frozenset({"by", "of", "in"})
+"""Words that stay with what follows them in a title."""
+
+
+def twin_key(rule: Rule, document: Mapping[str, Any]) -> Document:
+    """The field of an alert's document by which its twins are found; none for other rules'.
+
+    Of an alert that counts more events than it names, the first ones and their number decide.
+    """
+    if not rule.variant_of:
+        return {}
+    whole = hashlib.blake2b(digest_size=12)
+    events = sorted(document["evidence"]["event_id"])
+    for part in (rule.variant_of, str(document["count"]), *events):
+        raw = part.encode("utf-8", "surrogatepass")
+        whole.update(f"{len(raw)}:".encode() + raw)
+    return {TWIN_KEY: whole.hexdigest()}
+
+
+def twins_of(
+    client: OpenSearch, index: str, keys: Mapping[str, str]
+) -> dict[str, list[dict[str, Any]]]:
+    """The twins of alerts: `keys` are their `twin_key`s by id. Of each twin `id`, `rule` (`id`,
+    `name`) and `state`; ids without one are left out. Raises `ClusterError`."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    wanted = sorted(set(keys.values()))
+    for at in range(0, len(wanted), _AT_ONCE):
+        asked = [{"terms": {TWIN_KEY: wanted[at : at + _AT_ONCE]}}]
+        but = [{"exists": {"field": "merged_into"}}]
+        fields = (TWIN_KEY, "rule.id", "rule.name", "state")
+        for name, each in every(client, index, asked, but=but, fields=fields):
+            rule = {"id": each["rule"]["id"], "name": each["rule"]["name"]}
+            twin = {"id": name, "rule": rule, "state": each["state"]}
+            found.setdefault(each[TWIN_KEY], []).append(twin)
+    others = {
+        name: [each for each in found.get(key, ()) if each["id"] != name]
+        for name, key in keys.items()
+    }
+    return {name: twins for name, twins in others.items() if twins}
+
+
+def folded(alerts: Iterable[Document]) -> list[Document]:
+    """Alerts with twins among them shown as one: the first, under the names of all their rules.
+    `twins` are as the store adds them."""
+    made: list[Document] = []
+    taken: set[str] = set()
+    several = list(alerts)
+    there = {alert["id"] for alert in several}
+    for alert in several:
+        if alert["id"] in taken:
+            continue
+        twins = [each for each in alert.get("twins", ()) if each["id"] in there]
+        taken |= {each["id"] for each in twins}
+        names = [alert["rule"]["name"], *(each["rule"]["name"] for each in twins)]
+        made.append(alert | {"rule": alert["rule"] | {"name": together(names)}})
+    return made
+
+
+def together(titles: Sequence[str]) -> str:
+    """One title for several rules.
+
+    >>> together(["defense_evasion by user", "defense_evasion by address"])
+    'defense_evasion by address and by user'
+    >>> together(["One", "Another"])
+    'Another and One'
+    """
+    different = sorted(set(titles))
+    if len(different) == 1:
+        return different[0]
+    words = [title.split() for title in different]
+    columns = zip(*words, strict=False)
+    same = [each[0] for each in takewhile(lambda each: len(set(each)) == 1, columns)]
+    while same and same[-1] in _LINKING:
+        same.pop()
+    rest = [" ".join(each[len(same) :]) for each in words]
+    return " ".join([*same, " and ".join(each for each in rest if each)]).strip()

@@ -1,0 +1,45 @@
+"""Twins: alerts of variants of a rule that are of the same events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from detections.alerts.twins import folded, twin_key
+from detections.packs.loading import load
+from tests.helpers.findings import rule
+from trailhound.settings import Settings
+
+USER, ADDRESS = (rule(name, variant_of="pattern") for name in ("user", "address"))
+
+
+def document(*events: str, count: int = 0) -> dict[str, Any]:
+    return {"evidence": {"event_id": list(events)}, "count": count or len(events)}
+
+
+def test_the_key_is_of_the_variants_and_all_events() -> None:
+    one = twin_key(USER, document("a", "b"))
+    assert one == twin_key(ADDRESS, document("b", "a"))
+    assert one != twin_key(USER, document("a", "b", "c"))
+    assert one != twin_key(USER, document("a", "b", count=20_000))
+    assert one != twin_key(rule(variant_of="other"), document("a", "b"))
+    assert twin_key(rule(), document("a", "b")) == {}
+
+
+def test_only_what_is_listed_is_folded() -> None:
+    def alert(name: str, *twins: str) -> dict[str, Any]:
+        others = [{"id": each, "rule": {"name": f"x by {each}"}} for each in twins]
+        return {"id": name, "rule": {"id": name, "name": f"x by {name}"}, "twins": others}
+
+    listed = [alert("user", "address"), alert("other", "elsewhere"), alert("address", "user")]
+    shown = [(each["id"], each["rule"]["name"]) for each in folded(listed)]
+    assert shown == [("user", "x by address and by user"), ("other", "x by other")]
+
+
+def test_the_six_patterns_are_variants_of_each_other() -> None:
+    variants: dict[str, list[str]] = {}
+    for each in load(Settings().detections).rules:
+        if each.variant_of:
+            variants.setdefault(each.variant_of, []).append(each.title)
+    assert len(variants) == 6
+    for name, titles in variants.items():
+        assert sorted(titles) == [f"{name} by address", f"{name} by user"]
