@@ -161,7 +161,10 @@ def _dead_letters(client: OpenSearch, settings: Settings) -> Check:
     if not number + spooled:
         return Check("dead letters", "ok", "none")
     return Check(
-        "dead letters", "warning", fact, "see their `reason`, then run trailhound retry-deadletters"
+        "dead letters",
+        "warning",
+        fact,
+        "see why: trailhound deadletters list; then run trailhound retry-deadletters",
     )
 
 

@@ -21,7 +21,8 @@ from detections.alerts.store import AlertStore
 from detections.events.daily_indices import SkippedDay, daily_indices
 from detections.span import Span
 from enrich.resources import LEAVES
-from trailhound.cluster.reader import IndexReader, Query, Snapshot
+from trailhound.cluster.queries import Query, any_of, either
+from trailhound.cluster.reader import IndexReader, Snapshot
 from trailhound.errors import RequestFailedError, UsageError
 from trailhound.settings import Settings
 
@@ -83,7 +84,7 @@ class EventFilter:
             (self.regions, lambda value: any_of(value, ("awsRegion",))),
         ):
             if values:
-                made.append(_either([clause(value) for value in values]))
+                made.append(either([clause(value) for value in values]))
         if self.outcome is not None:
             made.append({"term": {"event.outcome": self.outcome}})
         if self.min_risk is not None:
@@ -102,30 +103,12 @@ _LUCENE: Mapping[str, Any] = {
 }
 
 
-def any_of(value: str, fields: Sequence[str]) -> Query:
-    """A text in one of several fields, without regard to case; `*` in it is any text.
-
-    >>> any_of("a?*", ["user.name"])
-    {'wildcard': {'user.name': {'value': 'a\\\\?*', 'case_insensitive': True}}}
-    """
-    kind = "term"
-    if "*" in value:
-        kind, value = "wildcard", value.replace("\\", "\\\\").replace("?", "\\?")
-    return _either([{kind: {name: {"value": value, "case_insensitive": True}}} for name in fields])
-
-
-def _either(clauses: Sequence[Query]) -> Query:
-    if len(clauses) == 1:
-        return clauses[0]
-    return {"bool": {"should": list(clauses), "minimum_should_match": 1}}
-
-
 def _principal(value: str) -> Query:
     """Who acted; of a role's session its own name is enough (`user.name` is `Role/session`)."""
     named = any_of(value, _PRINCIPAL)
     if "/" in value or "*" in value:
         return named
-    return _either([named, any_of(f"*/{value}", ("user.name",))])
+    return either([named, any_of(f"*/{value}", ("user.name",))])
 
 
 def _address(value: str) -> Query:

@@ -110,6 +110,16 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "dashboards:app",
         "Dashboards for OpenSearch Dashboards: import, export, open.",
     ),
+    "ledger": (
+        _CARE,
+        "ledger:app",
+        "What became of each object of the trails.",
+    ),
+    "deadletters": (
+        _CARE,
+        "deadletters:app",
+        "Records that could not be indexed.",
+    ),
     "retry-deadletters": (
         _CARE,
         "deadletters:retry_deadletters",

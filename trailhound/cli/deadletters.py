@@ -1,20 +1,125 @@
-"""`trailhound retry-deadletters`."""
+"""`trailhound deadletters` and `trailhound retry-deadletters`."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from ingest.deadletters.retry import Retry
 from ingest.documents.day_limit import TOO_MANY_NEW_DAYS
 from trailhound.app.enrichment import enricher_from
+from trailhound.app.ledger_search import DeadLetterSearch, readable
+from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.ledger import All, Limit, Object
+from trailhound.cli.listing import Column, Kind, Listing, Output, form_of, note, shown_of
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cli.screen import emit, plural, say, warn
+from trailhound.cli.screen import emit, out, plural, safe, say, warn
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.waiting import BLOCKED_CODES
+
+app = typer.Typer(no_args_is_help=True, help="Records that could not be indexed.")
+
+LISTING = Listing[dict[str, Any]](
+    "deadletters",
+    (
+        Column("at", lambda each: each["at"], "when", Kind.TIME),
+        Column("code", lambda each: each["code"], "code", whole=True),
+        Column("reason", lambda each: each["reason"], "why", whole=True),
+        Column("object", lambda each: each["object"], "object"),
+        Column("position", lambda each: each["position"], "record", Kind.NUMBER, priority=1),
+        Column("day", lambda each: each.get("day", ""), "day", priority=2),
+        Column("id", lambda each: each["id"], "id", Kind.ID),
+    ),
+    dict,
+    empty="no dead letters",
+)
+
+
+@app.command("list")
+def list_letters(
+    code: Annotated[
+        list[str] | None,
+        typer.Option("--code", metavar="CODE", help="Only these; may be repeated."),
+    ] = None,
+    object_: Object = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option("--since", parser=dates.time, metavar=dates.METAVAR, help=dates.SINCE),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option("--until", parser=dates.time, metavar=dates.METAVAR, help=dates.UNTIL),
+    ] = None,
+    limit: Limit = 100,
+    every: All = False,
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    output: Output = None,
+    json: Json = False,
+) -> None:
+    """List records that could not be indexed, the latest first, and how many have each code.
+
+    Example: `trailhound deadletters list --since 7d`
+    """
+    form = form_of(output, json)
+    dates.check_order(since, until)
+    settings = settings_from(config, url, namespace)
+    most = None if every else limit
+    with cluster_errors(settings.hosts[0]):
+        search = DeadLetterSearch(connect(settings), settings)
+        codes, spooled = search.codes(), search.spooled()
+        end = dates.end_of(until) if until else None
+        page = search.find(code or (), object_, since, end, most)
+        beside = {
+            "total": page.total,
+            "more": most is not None and page.total > most,
+            "codes": codes,
+            "spooled": spooled,
+        }
+        LISTING.show(page.rows, form, beside=beside)
+    shown_of(page.total, most, "dead letter", form)
+    if codes:
+        note("of all: " + ", ".join(f"{name} {number:,}" for name, number in codes.items()), form)
+    if spooled:
+        note(f"{spooled:,} more in {settings.spool}, which the index rejected", form)
+
+
+@app.command()
+def show(
+    id_: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="From `trailhound deadletters list`; its beginning is enough."
+        ),
+    ],
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Show one dead letter: why it is one, where it came from, and the record.
+
+    Example: `trailhound deadletters show 5f1c0a…`
+    """
+    settings = settings_from(config, url, namespace)
+    with cluster_errors(settings.hosts[0]):
+        found = DeadLetterSearch(connect(settings), settings).named(id_)
+    if json:
+        emit(found)
+        return
+    for name in ("id", "code", "reason", "object", "position", "etag", "at", "day", "encoding"):
+        if found.get(name) not in ("", None):
+            out.print(Text(f"{name:<10}", style="dim"), safe(found[name]))
+    out.heading("record")
+    for line in readable(found).splitlines():
+        say(line)
+
 
 Reopen = Annotated[
     bool,

@@ -12,9 +12,9 @@ import typer
 from trailhound.app.event_search import Event, EventFilter, EventSearch, events_of
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
-from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, note
+from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, shown_of
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cli.screen import plural, warn
+from trailhound.cli.screen import warn
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
 
@@ -204,11 +204,6 @@ def events(
                 form,
                 beside={"total": found.total, "more": more, "skipped_days": skipped},
             )
-    if more:
-        note(
-            f"{limit:,} of {plural(found.total, 'event')} shown: --limit N or --all for more", form
-        )
-    else:
-        note(plural(found.total, "event"), form)
+    shown_of(found.total, most, "event", form)
     if search.skipped:
         raise typer.Exit(ExitCode.INCOMPLETE)

@@ -30,7 +30,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trailhound.cli import dates
-from trailhound.cli.screen import emit, err, out, safe, say, write
+from trailhound.cli.screen import emit, err, out, plural, safe, say, write
 from trailhound.errors import UsageError
 
 Row = TypeVar("Row")
@@ -221,6 +221,14 @@ def note(text: str, form: Form = Form.TABLE) -> None:
         err.print(safe(text))
 
 
+def shown_of(total: int, limit: int | None, noun: str, form: Form) -> None:
+    """How many there are, and where a limit left some out, how to see them."""
+    if limit is not None and total > limit:
+        note(f"{limit:,} of {plural(total, noun)} shown: --limit N or --all for more", form)
+    elif total:
+        note(plural(total, noun), form)
+
+
 def layout(columns: Sequence[Column[Row]], rows: Sequence[Row], width: int) -> list[Shown[Row]]:
     """The columns that a terminal shows, and how wide each is.
 
@@ -275,10 +283,15 @@ def _csv_cell(column: Column[Row], row: Row) -> object:
 
 
 def _instant(value: Any) -> str:
-    """A moment as CloudTrail writes it."""
-    if isinstance(value, datetime):
-        value = value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return str(value or "")
+    """A moment in UTC, to the millisecond; text that is none as it is."""
+    moment = value
+    if not isinstance(value, datetime):
+        try:
+            moment = datetime.fromisoformat(str(value or ""))
+        except ValueError:
+            return str(value or "")
+    moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
 
 
 def _measured(column: Column[Row], rows: Sequence[Row], *, whole: bool = False) -> Shown[Row]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from trailhound.app.event_search import EventFilter, any_of
+from trailhound.app.event_search import EventFilter
+from trailhound.cluster.queries import any_of
 
 
 def test_nothing_asked_is_no_clause() -> None:

@@ -1,0 +1,87 @@
+"""`trailhound ledger`, `trailhound deadletters`: what was left out, why, and from where."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from tests.helpers.commands import command
+from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
+from trailhound.errors import UsageError
+from trailhound.settings import Settings
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs/listings.schema.json").read_text("utf-8"))
+HOSTILE = "[red]\x1b[2J\u202e"
+
+
+@pytest.fixture
+def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
+    """A namespace into which objects of every kind were read."""
+    made = own_settings(engine, namespace, tmp_path / "home")
+    prepared(made)
+    trail = tmp_path / "trail"
+    write_trail(trail, [record(), record()], "whole")
+    write_trail(trail, [record(), b"5", record(eventTime="never", userAgent=HOSTILE)], "partial")
+    (trail / "torn.json").write_text('{"Records": [')
+    (trail / "notes.json").write_text('"text"')
+    backfill(made, trail)
+    return made
+
+
+def listed(settings: Settings, *arguments: str) -> dict[str, Any]:
+    done = command(settings, *arguments, "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    jsonschema.validate(found, {**SCHEMA, "$ref": f"#/$defs/{' '.join(arguments[:2])}"})
+    assert isinstance(found, dict)
+    return found
+
+
+def test_objects_are_listed_by_what_became_of_them(settings: Settings, tmp_path: Path) -> None:
+    def names(*arguments: str) -> dict[str, str]:
+        rows = listed(settings, "ledger", "list", *arguments)["objects"]
+        return {Path(row["uri"]).name: row["state"] for row in rows}
+
+    left = {"partial.json.gz": "partial", "torn.json": "failed", "notes.json": "skipped"}
+    assert names() == left
+    assert names("--state", "failed", "--state", "partial") == {
+        name: state for name, state in left.items() if state != "skipped"
+    }
+    assert names("--state", "all") == left | {"whole.json.gz": "done"}
+    assert names("--state", "done") == {"whole.json.gz": "done"}
+    assert names("--object", "TORN") == names("--object", "*/torn.*") == {"torn.json": "failed"}
+    assert names("--until", "1d") == names("--object", "a?*") == {}
+    limited = listed(settings, "ledger", "list", "--limit", "1")
+    assert (len(limited["objects"]), limited["total"], limited["more"]) == (1, 3, True)
+    piped = command(settings, "ledger", "list", "--state", "failed").stdout.splitlines()
+    assert "the JSON ends early" in piped[1]
+
+    name = str(tmp_path / "trail" / "partial.json.gz")
+    (row,) = listed(settings, "ledger", "list", "--object", "partial")["objects"]
+    for given in (name, row["id"], row["object"], row["id"][:8], f"{row['id'][:8]}…"):
+        shown = command(settings, "ledger", "show", given)
+        assert "3 read = 1 indexed + 0 duplicates + 2 dead-lettered" in shown.stdout, shown.output
+    unknown = command(settings, "ledger", "show", "s3://none")
+    assert isinstance(unknown.exception, UsageError)
+
+
+def test_dead_letters_are_listed_and_shown_with_their_record(settings: Settings) -> None:
+    found = listed(settings, "deadletters", "list")
+    assert found["codes"] == {"bad_event_time": 1, "not_an_object": 1}
+    assert (found["total"], found["spooled"]) == (2, 0)
+    (letter,) = listed(settings, "deadletters", "list", "--code", "bad*")["deadletters"]
+    assert letter["position"] == 2
+    assert "raw" not in letter
+    assert listed(settings, "deadletters", "list", "--object", "torn")["total"] == 0
+
+    shown = command(settings, "deadletters", "show", letter["id"][:10])
+    assert '"eventTime": "never"' in shown.stdout
+    assert "\x1b" not in shown.stdout
+    assert "\u202e" not in shown.stdout
+    whole = json.loads(command(settings, "deadletters", "show", letter["id"], "--json").stdout)
+    assert json.loads(whole["raw"])["userAgent"] == HOSTILE
+    assert isinstance(command(settings, "deadletters", "show", "0000").exception, UsageError)

@@ -1,0 +1,239 @@
+"""Objects of the ledger and dead letters, as a user looks through them: selected, latest first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import NotFoundError
+
+from ingest.deadletters.spool import SPOOL_FILE
+from ingest.deadletters.store import raw_of
+from trailhound.cluster.queries import Query, any_of, either
+from trailhound.cluster.reader import IndexReader
+from trailhound.cluster.templates import Names
+from trailhound.errors import UsageError
+from trailhound.settings import Settings
+from trailhound.state.document import StateDocumentError
+from trailhound.state.objects import ObjectState, object_id
+
+Reading = Literal["failed", "partial", "skipped", "claimed", "released", "done"]
+"""How far an object was read. `partial`: to its end, and some of its records are dead letters."""
+_PARTIAL: Query = {"range": {"dead_lettered": {"gt": 0}}}
+_SHORTEST = 4
+"""Characters of a beginning of an id."""
+_NAMED = 5
+
+Row = dict[str, Any]
+
+
+def reading(state: ObjectState) -> Reading:
+    """How far an object was read."""
+    return "partial" if state.state == "done" and state.dead_lettered else state.state
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`rows` are read as they are taken; `total` is exact."""
+
+    total: int
+    rows: Iterator[Row]
+
+
+class LedgerSearch:
+    """The objects of one namespace. Raises `ClusterError`s and opensearch-py's errors."""
+
+    def __init__(self, client: OpenSearch, settings: Settings) -> None:
+        self._client = client
+        self._index = Names(settings.prefix).ledger
+        order: list[dict[str, Any]] = [
+            {"finished_at": {"order": "desc", "missing": "_first"}},  # claimed: the latest of all
+            {"_seq_no": "desc"},
+        ]
+        self._reader = IndexReader(client, self._index, order=order)
+
+    def find(
+        self,
+        readings: Sequence[str] = (),
+        name: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int | None = None,
+    ) -> Page:
+        """Objects that were read so far (`Reading`; none: any), whose name has a text in it (`*`:
+        any text), and that were finished in a time. Rows are made by `row`."""
+        clauses = [ObjectState.query()]
+        if readings:
+            clauses.append(either([_reading(each) for each in readings]))
+        if name is not None:
+            clauses.append(any_of(name if "*" in name else f"*{name}*", ("uri",)))
+        clauses += _between("finished_at", since, until)
+        return self._page({"bool": {"filter": clauses}}, limit)
+
+    def named(self, given: str) -> Row:
+        """The object with this name, id (as in `trail.object`), or a unique beginning of its id.
+
+        Raises `UsageError`.
+        """
+        short = given.rstrip("…").lower()
+        named: list[Query] = [{"ids": {"values": [object_id(given), short]}}]
+        if len(short) >= _SHORTEST:
+            named.append({"prefix": {"object": short[:16]}})
+        page = self._page({"bool": {"filter": [ObjectState.query(), either(named)]}}, _NAMED)
+        rows = [row for row in page.rows if row["uri"] == given or str(row["id"]).startswith(short)]
+        if not rows:
+            raise UsageError(
+                f"the ledger has no object {given}", hint="see `trailhound ledger list --state all`"
+            )
+        if len(rows) > 1:
+            raise UsageError(
+                f"several objects begin with {given}: {', '.join(row['uri'] for row in rows)}",
+                hint="give more of the id",
+            )
+        return rows[0]
+
+    def _page(self, query: Query, limit: int | None) -> Page:
+        self._client.indices.refresh(
+            index=self._index, params={"ignore_unavailable": "true", "allow_no_indices": "true"}
+        )
+        return Page(self._reader.count(query), self._rows(query, limit))
+
+    def _rows(self, query: Query, limit: int | None) -> Iterator[Row]:
+        for hit in self._reader.documents(query, limit=limit):
+            with suppress(StateDocumentError):  # named in /readyz and by `doctor`
+                yield row(ObjectState.parse(hit["_id"], hit["_source"]))
+
+
+def row(state: ObjectState) -> Row:
+    """An object for programs: the ledger's fields, its id, and how far it was read as `state`."""
+    members = state.document()
+    members.pop("kind")
+    members.pop("token")
+    return {"id": state.identifier, **members, "state": reading(state)}
+
+
+def _reading(wanted: str) -> Query:
+    if wanted == "partial":
+        return {"bool": {"filter": [{"term": {"state": "done"}}, _PARTIAL]}}
+    if wanted == "done":
+        return {"bool": {"filter": [{"term": {"state": "done"}}], "must_not": [_PARTIAL]}}
+    return {"term": {"state": wanted}}
+
+
+def _between(field: str, since: datetime | None, until: datetime | None) -> list[Query]:
+    limits = {
+        name: moment.isoformat() for name, moment in (("gte", since), ("lt", until)) if moment
+    }
+    return [{"range": {field: limits}}] if limits else []
+
+
+class DeadLetterSearch:
+    """The dead letters of one namespace, and those that this machine's spool keeps."""
+
+    def __init__(self, client: OpenSearch, settings: Settings) -> None:
+        self._client = client
+        self._index = Names(settings.prefix).deadletter
+        self._spool = settings.spool / SPOOL_FILE
+        order: list[dict[str, Any]] = [{"at": "desc"}, {"_seq_no": "desc"}]
+        self._reader = IndexReader(client, self._index, order=order)
+
+    def find(
+        self,
+        codes: Sequence[str] = (),
+        name: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int | None = None,
+    ) -> Page:
+        """Dead letters with one of these codes, of objects whose name has a text in it, written in
+        a time. Rows lack the record itself."""
+        clauses = self._clauses(codes, name, since, until)
+        query: Query = {"bool": {"filter": clauses}}
+        hits = self._reader.documents(query, {"_source": {"excludes": ["raw"]}}, limit=limit)
+        rows = ({"id": hit["_id"], **hit["_source"]} for hit in hits)
+        return Page(self._reader.count(query), rows)
+
+    def codes(self) -> dict[str, int]:
+        """How many there are with each code, the most frequent first."""
+        self._client.indices.refresh(
+            index=self._index, params={"ignore_unavailable": "true", "allow_no_indices": "true"}
+        )
+        reply = self._reader.search(
+            {"aggs": {"codes": {"terms": {"field": "code", "size": 1_000}}}}
+        )
+        found: Mapping[str, Any] = reply.get("aggregations", {})
+        return {
+            str(each["key"]): int(each["doc_count"])
+            for each in found.get("codes", {}).get("buckets", ())
+        }
+
+    def spooled(self) -> int:
+        """How many wait in the spool file of this machine. Raises `UsageError` where it can't be
+        read."""
+        try:
+            with self._spool.open("rb") as lines:
+                return sum(1 for _ in lines)
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            raise UsageError(
+                f"{self._spool} can't be read: {error.strerror}", hint="check its permissions"
+            ) from None
+
+    def named(self, given: str) -> Row:
+        """The dead letter with this id or unique beginning of it, and its record as `raw`: text, or
+        Base64 where `encoding` says so. Raises `UsageError`."""
+        short = given.rstrip("…").lower()
+        whole = self._get(short) if short else None
+        if whole is not None:
+            return whole
+        begun: list[str] = []
+        if len(short) >= _SHORTEST:  # no engine searches parts of an `_id`: all are read
+            letters = self._reader.documents({"match_all": {}}, {"_source": False}, refresh=True)
+            begun += [hit["_id"] for hit in letters if hit["_id"].startswith(short)]
+        if len(begun) > 1:
+            raise UsageError(
+                f"several dead letters begin with {given}: {', '.join(begun[:_NAMED])}",
+                hint="give more of the id",
+            )
+        found = self._get(begun[0]) if begun else None
+        if found is None:
+            raise UsageError(
+                f"there is no dead letter {given}",
+                hint="see `trailhound deadletters list`; those of a spool file are on its machine",
+            )
+        return found
+
+    def _get(self, identifier: str) -> Row | None:
+        try:
+            found = self._client.get(index=self._index, id=identifier)
+        except NotFoundError:
+            return None
+        return {"id": found["_id"], **found["_source"]}
+
+    def _clauses(
+        self,
+        codes: Sequence[str],
+        name: str | None,
+        since: datetime | None,
+        until: datetime | None,
+    ) -> list[Query]:
+        clauses: list[Query] = _between("at", since, until)
+        if codes:
+            clauses.append(either([any_of(code, ("code",)) for code in codes]))
+        if name is not None:
+            clauses.append(any_of(name if "*" in name else f"*{name}*", ("object",)))
+        return clauses
+
+
+def readable(letter: Row) -> str:
+    """A dead letter's record as text: indented where it is JSON, else as it is."""
+    raw = raw_of(letter)
+    with suppress(ValueError, RecursionError):
+        return json.dumps(json.loads(raw), indent=2, ensure_ascii=False)
+    return raw.decode("utf-8", "backslashreplace")

@@ -1,0 +1,177 @@
+"""`trailhound ledger`: what became of each object of the trails."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from trailhound.app.ledger_search import LedgerSearch
+from trailhound.cli import dates
+from trailhound.cli.listing import Column, Kind, Listing, Output, form_of, shown_of
+from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
+from trailhound.cli.screen import emit, out, plural, safe, size
+from trailhound.cluster.client import connect
+from trailhound.cluster.refusals import cluster_errors
+
+app = typer.Typer(no_args_is_help=True, help="What became of each object of the trails.")
+
+
+class State(StrEnum):
+    """What `--state` takes."""
+
+    FAILED = "failed"
+    PARTIAL = "partial"
+    SKIPPED = "skipped"
+    CLAIMED = "claimed"
+    RELEASED = "released"
+    DONE = "done"
+    ALL = "all"
+
+
+_LEFT = [State.FAILED, State.PARTIAL, State.SKIPPED]
+
+Limit = Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Show at most N.")]
+All = Annotated[bool, typer.Option("--all", help="Show all; no limit.")]
+Object = Annotated[
+    str | None,
+    typer.Option(
+        "--object", metavar="TEXT", help="Objects with this in their name; `*` is any text."
+    ),
+]
+
+LISTING = Listing[dict[str, Any]](
+    "objects",
+    (
+        Column("state", lambda each: each["state"], "state"),
+        Column("finished", lambda each: each["finished_at"], "when", Kind.TIME),
+        Column("object", lambda each: each["uri"], "object"),
+        Column("reason", lambda each: _why(each), "why", whole=True),
+        Column("read", lambda each: each["read"], "read", Kind.NUMBER, priority=2),
+        Column("indexed", lambda each: each["indexed"], "indexed", Kind.NUMBER, priority=3),
+        Column(
+            "duplicates", lambda each: each["duplicates"], "duplicates", Kind.NUMBER, priority=5
+        ),
+        Column(
+            "dead_lettered", lambda each: each["dead_lettered"], "dead", Kind.NUMBER, priority=1
+        ),
+        Column("filtered", lambda each: each["filtered"], "filtered", Kind.NUMBER, priority=6),
+        Column("size", lambda each: each["size"], "size", Kind.NUMBER, priority=4),
+        Column("id", lambda each: each["id"], "id", Kind.ID),
+    ),
+    dict,
+    empty="no such object",
+)
+
+
+def _why(row: dict[str, Any]) -> str:
+    """Without the object's name, which has a column of its own."""
+    if row["state"] == "partial":
+        return f"{row['dead_lettered']:,} of {plural(row['read'], 'record')} in the dead letters"
+    return str(row["reason"]).removeprefix(f"{row['uri']}: ")
+
+
+@app.command("list")
+def list_objects(
+    state: Annotated[
+        list[State] | None,
+        typer.Option(
+            "--state",
+            help="Default: failed, partial (some of its records are dead letters) and skipped.",
+        ),
+    ] = None,
+    object_: Object = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option("--since", parser=dates.time, metavar=dates.METAVAR, help=dates.SINCE),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option("--until", parser=dates.time, metavar=dates.METAVAR, help=dates.UNTIL),
+    ] = None,
+    limit: Limit = 100,
+    every: All = False,
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    output: Output = None,
+    json: Json = False,
+) -> None:
+    """List objects that were not read, or not wholly, the latest first; with `--state` others.
+
+    Example: `trailhound ledger list --state failed --since 7d`
+    """
+    form = form_of(output, json)
+    dates.check_order(since, until)
+    settings = settings_from(config, url, namespace)
+    states = state or _LEFT
+    wanted = [] if State.ALL in states else [each.value for each in states]
+    most = None if every else limit
+    with cluster_errors(settings.hosts[0]):
+        page = LedgerSearch(connect(settings), settings).find(
+            wanted,
+            object_,
+            since,
+            dates.end_of(until) if until else None,
+            most,
+        )
+        more = most is not None and page.total > most
+        LISTING.show(page.rows, form, beside={"total": page.total, "more": more})
+    shown_of(page.total, most, "object", form)
+
+
+@app.command()
+def show(
+    object_: Annotated[
+        str,
+        typer.Argument(metavar="OBJECT", help="Its name, or its id or the beginning of it."),
+    ],
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Show what became of one object: when it was read, by which selection, and its counts.
+
+    Example: `trailhound ledger show s3://my-trail-bucket/AWSLogs/…/a.json.gz`
+    """
+    settings = settings_from(config, url, namespace)
+    with cluster_errors(settings.hosts[0]):
+        found = LedgerSearch(connect(settings), settings).named(object_)
+    if json:
+        emit(found)
+        return
+    for name, value in _lines(found):
+        if value not in ("", None):
+            out.print(Text(f"{name:<12}", style="dim"), safe(value))
+
+
+def _lines(found: dict[str, Any]) -> list[tuple[str, object]]:
+    counts = ("indexed", "duplicates", "dead_lettered", "filtered")
+    parts = " + ".join(f"{found[name]:,} {name.replace('_', '-')}" for name in counts)
+    lines: list[tuple[str, object]] = [
+        ("object", found["uri"]),
+        ("id", found["id"]),
+        ("state", found["state"]),
+        ("why", _why(found)),
+        ("claimed", found["claimed_at"]),
+        ("worker", found["worker"]),
+        ("finished", found["finished_at"]),
+        ("records", f"{found['read']:,} read = {parts}"),
+        ("size", f"{size(found['size'])}, {size(found['bytes'])} read"),
+        ("etag", found["etag"]),
+    ]
+    return [*lines, *(("read by", _criteria(each)) for each in found["covered"])]
+
+
+def _criteria(criteria: dict[str, Any]) -> str:
+    """By which selection an object was read."""
+    named = [f"{name} {_joined(value)}" for name, value in criteria.items()]
+    return ", ".join(named) or "no selection: all records"
+
+
+def _joined(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

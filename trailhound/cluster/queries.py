@@ -1,0 +1,31 @@
+"""Clauses for what a user gives: a value is a term, and only a `*` in it is a pattern."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+Query = dict[str, Any]
+
+
+def any_of(value: str, fields: Sequence[str]) -> Query:
+    """A text in one of several keyword fields, without regard to case; `*` in it is any text.
+
+    >>> any_of("a?*", ["user.name"])
+    {'wildcard': {'user.name': {'value': 'a\\\\?*', 'case_insensitive': True}}}
+    """
+    kind = "term"
+    if "*" in value:
+        kind, value = "wildcard", value.replace("\\", "\\\\").replace("?", "\\?")
+    return either([{kind: {name: {"value": value, "case_insensitive": True}}} for name in fields])
+
+
+def either(clauses: Sequence[Query]) -> Query:
+    """One of several clauses.
+
+    >>> either([{"match_all": {}}])
+    {'match_all': {}}
+    """
+    if len(clauses) == 1:
+        return clauses[0]
+    return {"bool": {"should": list(clauses), "minimum_should_match": 1}}
