@@ -22,10 +22,10 @@ from trailhound.settings import Settings
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Dashboards for OpenSearch Dashboards: import, export, open.",
+    help="Dashboards for OpenSearch Dashboards and Kibana: import, export, open.",
 )
 
-_SERVER = "OpenSearch Dashboards"
+_SERVER = "OpenSearch Dashboards or Kibana"
 
 
 class Product(StrEnum):
