@@ -115,12 +115,13 @@ class IncidentUpdater:
     def _is_mapped(self) -> bool:
         """Whether what is due can be found: an index of the last release has no such field."""
         if not self._mapped:
-            reply = self._client.indices.get_field_mapping(
-                fields=DUE,
+            reply = self._client.indices.get_mapping(
                 index=self._names.alerts,
                 params={"ignore_unavailable": "true", "allow_no_indices": "true"},
             )
-            self._mapped = any(each.get("mappings") for each in reply.values())
+            self._mapped = any(
+                DUE in each["mappings"].get("properties", ()) for each in reply.values()
+            )
         return self._mapped
 
     def _due(self, facts: Facts) -> _Batch:
