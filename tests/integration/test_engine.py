@@ -94,7 +94,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         made.engine.stop()
 
 
-@pytest.fixture(params=["engine", "engine_2_19"])
+@pytest.fixture(params=["opensearch", "engine_2_19"])
 def address(request: pytest.FixtureRequest) -> str:
     """Each generation's engine in turn."""
     return str(request.getfixturevalue(request.param))

@@ -92,13 +92,22 @@ def check_order(since: datetime | None, until: datetime | None) -> None:
         )
 
 
+def start_of(since: datetime) -> datetime:
+    """The inclusive start of a span: of a date, the day's beginning.
+
+    >>> type(start_of(time("2025-03-01"))).__name__
+    'datetime'
+    """
+    return datetime.fromtimestamp(since.timestamp(), UTC)
+
+
 def end_of(until: datetime) -> datetime:
     """The exclusive end of a span: of a date, the day's end.
 
     >>> end_of(time("2025-03-01")).isoformat(), end_of(time("2025-03-01T00:00Z")).isoformat()
     ('2025-03-02T00:00:00+00:00', '2025-03-01T00:00:00+00:00')
     """
-    moment = datetime.fromtimestamp(until.timestamp(), UTC)
+    moment = start_of(until)
     return moment + timedelta(days=1) if isinstance(until, Day) else moment
 
 

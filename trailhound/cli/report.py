@@ -76,7 +76,11 @@ def report(
     dates.check_order(since, until)
     settings = settings_from(config, url, namespace)
     paths = output or ([] if mail else [Path("report.html")])
-    window = Window(since, dates.end_of(until) if until else None, tuple(account or ()))
+    window = Window(
+        dates.start_of(since) if since else None,
+        dates.end_of(until) if until else None,
+        tuple(account or ()),
+    )
     for name in compliance or ():
         framework(name)
     files.check(paths, settings)
