@@ -14,6 +14,7 @@ from detections.alerts.paging import every
 from detections.alerts.store import NO_ALERT, SHORTEST_PREFIX, AlertQuery, AlertStore, Decided
 from detections.alerts.summary import summary
 from detections.alerts.triage import Decision
+from detections.alerts.twins import TWIN_KEY, together
 from detections.incidents.document import INCIDENT, LINKS, acted, is_of_days
 from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.templates import Names
@@ -29,7 +30,7 @@ SORTS: Final = ("level", "last-seen", "first-seen", "alerts")
 FIELDS: Final = (
     *("rule", "level", "severity", "state", "disposition", "assignee", "first_seen", "last_seen"),
     *("count", "count_relation", "calls", "outcome", "attempt", "before", "summary", "attack"),
-    *("entity.principal", "entity.address", "entity.account", INCIDENT),
+    *("entity.principal", "entity.address", "entity.account", INCIDENT, TWIN_KEY),
     *(f"{LINKS}.{name}" for name in ("first", "last", "principal", "address", "account")),
 )
 """Of each alert, what an incident is made of."""
@@ -219,7 +220,9 @@ def made(alerts: Sequence[tuple[str, Document]]) -> Incident:
     tactics = (name for it in steps for name in it["attack"].get("tactic", ()))
     return {
         "id": documents[0].get(INCIDENT) or alerts[0][0],
-        "title": worst["rule"]["name"],
+        "title": together(
+            [it["rule"]["name"] for it in documents if _is_twin(it, worst) or it is worst]
+        ),
         "level": worst["level"],
         "severity": worst["severity"],
         "state": next(state for state in _STATES if state in states),
@@ -233,7 +236,9 @@ def made(alerts: Sequence[tuple[str, Document]]) -> Incident:
         "principals": _distinct(name for it in steps for name in _about(it, "principal")),
         "addresses": _distinct(name for it in steps for name in _about(it, "address")),
         "accounts": _distinct(name for it in steps for name in _about(it, "account")),
-        "calls": _distinct(each["name"] for it in steps for each in it.get("calls") or ()),
+        "calls": _distinct(
+            each["name"] for it in sorted(steps, key=is_of_days) for each in it.get("calls") or ()
+        ),
     }
 
 
@@ -250,18 +255,24 @@ def _steps(documents: Sequence[Document]) -> list[Document]:
 
 
 def timeline(alerts: Sequence[tuple[str, Document]]) -> list[dict[str, Any]]:
-    """An entry for each alert, by when whoever it is about acted first."""
+    """An entry for each alert, by when whoever it is about acted first. Alerts that variants of a
+    rule raised of the same events are one, with the `twins` of the first."""
     entries = []
+    variants: dict[str, list[tuple[str, Document]]] = {}
     for name, document in alerts:
+        variants.setdefault(document.get(TWIN_KEY) or name, []).append((name, document))
+    for several in variants.values():
+        name, document = several[0]
         first, last = acted(document)
         entries.append(
             {
                 "time": stamp(first),
                 "until": stamp(last),
                 "alert": name,
+                "twins": [twin for twin, _ in several[1:]],
                 "level": document["level"],
-                "state": document["state"],
-                "rule": document["rule"]["name"],
+                "state": min((it["state"] for _, it in several), key=_STATES.index),
+                "rule": together([it["rule"]["name"] for _, it in several]),
                 "principals": list(_about(document, "principal")),
                 "addresses": list(_about(document, "address")),
                 "calls": [each["name"] for each in document.get("calls") or ()],
@@ -270,6 +281,10 @@ def timeline(alerts: Sequence[tuple[str, Document]]) -> list[dict[str, Any]]:
             }
         )
     return sorted(entries, key=lambda each: (each["time"], each["until"], each["alert"]))
+
+
+def _is_twin(one: Document, other: Document) -> bool:
+    return bool(one.get(TWIN_KEY)) and one[TWIN_KEY] == other.get(TWIN_KEY)
 
 
 def _about(document: Document, kind: str) -> Iterable[str]:

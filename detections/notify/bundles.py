@@ -16,6 +16,7 @@ from typing import Any, Final
 from opensearchpy import OpenSearch
 
 from detections.alerts.paging import every
+from detections.alerts.twins import TWIN_KEY
 from detections.rule import LEVELS, Level
 
 SENT: Final = "sent"
@@ -130,17 +131,22 @@ def _rank(level: Level) -> int:
 
 def others_of(client: OpenSearch, index: str, incident: str, lead: str) -> dict[str, Any]:
     """What a message says of the incident: `alerts`, how many it has that are not closed, and the
-    most severe `others`. Empty where there are none."""
+    most severe `others`. Empty where there are none. Twins are one alert."""
     but = [{"term": {"state": "closed"}}, {"exists": {"field": "merged_into"}}]
     found = every(
         client,
         index,
         [{"term": {"incident": incident}}],
         but=but,
-        fields=("level", "rule.name", "summary"),
+        fields=("level", "rule.name", "summary", TWIN_KEY),
         sort=[{"severity": "desc"}, {"first_seen": "asc"}],
     )
-    others = [(name, document) for name, document in found if name != lead]
+    members = list(found)
+    own = next((it.get(TWIN_KEY) for name, it in members if name == lead), "") or lead
+    variants: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    for name, document in members:
+        variants.setdefault(document.get(TWIN_KEY) or name, (name, document))
+    others = [each for key, each in variants.items() if key != own]
     if not others:
         return {}
     return {

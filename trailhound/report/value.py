@@ -249,7 +249,8 @@ class RankedEntry:
     """What a reader has to decide on: an incident, or the alerts of one rule about the same
     principals. `id` is that of the incident or of the first of `ids`, which name the alerts by
     rank. `alerts` are how many, `open` those of them that nobody has closed; `events` is the sum
-    of their counts, where `exact` is false at least so many.
+    of their counts, where `exact` is false at least so many: alerts of an incident may count the
+    same events.
     """
 
     kind: EntryKind

@@ -14,8 +14,11 @@ from itertools import islice
 from typing import Any
 
 from detections.alerts.twins import together
+from detections.incidents.document import INCIDENT
+from detections.incidents.store import FIELDS as INCIDENT_FIELDS
 from detections.rule import Rule
 from trailhound.report.collect.events import FIELDS, event_line, instant, texts
+from trailhound.report.collect.incidents import incident_entries
 from trailhound.report.collect.query import Index, Query
 from trailhound.report.collect.ranking import CLOSED, folded, in_full, rank, subjects, top_of_all
 from trailhound.report.collect.stats import floor
@@ -28,6 +31,7 @@ from trailhound.report.value import (
     Event,
     FindingBand,
     Findings,
+    RankedEntry,
     band_of,
 )
 
@@ -55,6 +59,7 @@ _ROW_FIELDS = (
     "count",
     "count_relation",
     "twin_key",
+    *INCIDENT_FIELDS,
 )
 
 
@@ -72,6 +77,8 @@ class Counted:
     """The clauses that find them."""
     twins: Mapping[str, str] = field(default_factory=dict)
     """By id of an alert that may have a twin, the key that both have."""
+    incidents: tuple[RankedEntry, ...] = ()
+    """Those of more than one alert."""
 
     @property
     def total(self) -> int:
@@ -143,25 +150,30 @@ def counted(index: Index) -> Counted:
     rows: list[AlertRow] = []
     twins: dict[str, str] = {}
     asked = tuple(clauses(index))
+    joined: dict[str, Mapping[str, Any]] = {}
     for name, source in index.alerts(asked, _ROW_FIELDS):
         attack = source.get("attack") or {}
         if key := source.get("twin_key"):
             twins[name] = str(key)
         rows.append(_row(name, source))
+        if rows[-1].incident:
+            joined[name] = source
         named = set(texts(attack.get("technique")))
         rules[rows[-1].rule] += 1
         techniques.update(named)
         for tactic in set(texts(attack.get("tactic"))):
             tactics[tactic] += 1
             pairs.setdefault(tactic, set()).update(named)
+    ranked = tuple(sorted(rows, key=rank))
     return Counted(
-        tuple(sorted(rows, key=rank)),
+        ranked,
         rules,
         tactics,
         techniques,
         {tactic: frozenset(named) for tactic, named in pairs.items()},
         asked,
         twins,
+        tuple(incident_entries(ranked, joined, twins)),
     )
 
 
@@ -183,6 +195,7 @@ def _row(name: str, source: Mapping[str, Any]) -> AlertRow:
         addresses=texts(entity.get("address")),
         calls=_calls(source.get("calls")),
         attempt=source.get("attempt") is True,
+        incident=str(source.get(INCIDENT) or ""),
     )
 
 
@@ -249,7 +262,7 @@ def findings(
         for band in BANDS
     )
     critical = [row for row in count.ranked if row.level == CRITICAL]
-    entries = folded(count.ranked, count.twins)
+    entries = folded(count.ranked, count.twins, count.incidents)
     return Findings(
         count.total,
         count.total - count.closed,

@@ -58,16 +58,20 @@ def subjects(
 
 
 def folded(
-    rows: Iterable[AlertRow], twins: Mapping[str, str] = MappingProxyType({})
+    rows: Iterable[AlertRow],
+    twins: Mapping[str, str] = MappingProxyType({}),
+    incidents: Sequence[RankedEntry] = (),
 ) -> list[RankedEntry]:
-    """One entry for each rule and principal, by rank. `rows` come by rank (`rank`); `twins` as of
-    `subjects`."""
-    several = list(rows)
+    """The incidents, and one entry for each rule and principal of the alerts that are in none of
+    these, by rank. `rows` come by rank (`rank`); `twins` as of `subjects`."""
+    within = {name for incident in incidents for name in incident.ids}
+    several = [row for row in rows if row.id not in within]
     about = subjects(several, twins)
     groups: dict[Hashable, list[AlertRow]] = {}
     for row in several:
         groups.setdefault(about[row.id], []).append(row)
-    return sorted((_entry(group, twins) for group in groups.values()), key=entry_rank)
+    entries = (_entry(group, twins) for group in groups.values())
+    return sorted([*incidents, *entries], key=entry_rank)
 
 
 def _entry(rows: Sequence[AlertRow], twins: Mapping[str, str]) -> RankedEntry:

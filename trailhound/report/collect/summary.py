@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime  # noqa: F401 - the examples
 
 from trailhound.report.collect.alerts import top_findings
+from trailhound.report.collect.incidents import sentences
 from trailhound.report.collect.query import Index, Query
 from trailhound.report.render.words import count, listed, share, when, without_alerts
 from trailhound.report.value import DetailedAlert, Findings, Integrity, Ranking, Scope, Totals
@@ -89,6 +90,7 @@ def story(
         _whole(scope, totals),
         *_alerts(findings, scope),
         *_most_severe(findings),
+        *sentences(findings),
         *_asked_about(known),
         *_failures(totals, errors),
         *_risk(totals, calls),

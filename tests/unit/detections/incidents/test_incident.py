@@ -59,6 +59,17 @@ def test_what_covers_a_day_or_counts_others_does_not_stretch_it() -> None:
     assert made([day])["first_seen"] == "2025-03-01T00:00:00.000Z"
 
 
+def test_alerts_of_two_variants_of_a_rule_are_one_entry() -> None:
+    both = [
+        alert(name, "10:00", "10:05", 8, rule={"name": f"recon by {by}"}, twin_key="both")
+        for name, by in (("a", "address"), ("b", "user"))
+    ]
+    assert made(both)["title"] == "recon by address and by user"
+    (entry,) = timeline(both)
+    assert (entry["alert"], entry["twins"]) == ("a", ["b"])
+    assert entry["rule"] == "recon by address and by user"
+
+
 def test_the_timeline_has_every_alert_and_a_sentence_for_those_that_have_none() -> None:
     late = alert("a", "12:00", "12:00", summary="ada: ListUsers")
     old = alert("b", "11:00", "11:00")

@@ -1,0 +1,123 @@
+"""Incidents of the window: one entry for what one intruder did, and a sentence about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from detections.incidents.document import is_of_days
+from detections.incidents.store import made
+from trailhound.report.collect.events import instant
+from trailhound.report.render.words import count, listed, when
+from trailhound.report.value import AlertRow, CallCount, Findings, RankedEntry
+
+TOLD = 5
+"""Incidents that the story tells, by rank."""
+_CALLS = 4
+_MOST_CALLS = 20
+_NAMES = 3
+
+Source = Mapping[str, Any]
+
+
+def incident_entries(
+    ranked: Sequence[AlertRow], sources: Mapping[str, Source], twins: Mapping[str, str]
+) -> list[RankedEntry]:
+    """An entry for each incident with more than one alert here. `ranked`: all alerts by rank;
+    `sources`: of those that name an incident, by id. `twins`: id → what alerts have in common that
+    variants of a rule raised of the same events, which are one alert to a reader."""
+    groups: dict[str, list[AlertRow]] = {}
+    for row in ranked:
+        if row.incident:
+            groups.setdefault(row.incident, []).append(row)
+    return [
+        _entry(rows, {row.id: sources[row.id] for row in rows})
+        for rows in groups.values()
+        if len({twins.get(row.id, row.id) for row in rows}) > 1
+    ]
+
+
+def _entry(rows: Sequence[AlertRow], sources: Mapping[str, Source]) -> RankedEntry:
+    """Several alerts may count the same events: no fewer than the largest of them has."""
+    by_time = sorted(sources.items(), key=lambda each: (each[1]["first_seen"], each[0]))
+    found = made(by_time)
+    days = {name for name, source in sources.items() if is_of_days(source)}
+    worst = min(rows, key=lambda row: (-row.severity, row.first))
+    return RankedEntry(
+        kind="incident",
+        id=found["id"],
+        rule=worst.rule,
+        title=found["title"],
+        severity=found["severity"],
+        level=found["level"],
+        state=found["state"],
+        alerts=found["alerts"],
+        open=found["open"],
+        events=max(row.count for row in rows),
+        first=instant(found["first_seen"]),
+        last=instant(found["last_seen"]),
+        exact=False,
+        attempt=found["attempt"],
+        principals=tuple(found["principals"]),
+        accounts=tuple(found["accounts"]),
+        addresses=tuple(found["addresses"]),
+        calls=_calls(sorted(rows, key=lambda row: (row.id in days, -row.severity))),
+        ids=tuple(row.id for row in rows),
+    )
+
+
+def _calls(rows: Iterable[AlertRow]) -> tuple[CallCount, ...]:
+    """The calls, in the order of the alerts, as often as the alert says that has most of them. One
+    that succeeded once has not failed each time."""
+    most: dict[str, CallCount] = {}
+    succeeded: set[str] = set()
+    for row in rows:
+        for call in row.calls:
+            before = most.get(call.name, CallCount(call.name, 0))
+            if call.events > call.failed:
+                succeeded.add(call.name)
+            events = max(before.events, call.events)
+            failed = max(before.failed, call.failed)
+            if call.name in succeeded:
+                failed = min(failed, events - 1)
+            most[call.name] = CallCount(call.name, events, failed)
+    return tuple(most.values())[:_MOST_CALLS]
+
+
+def sentences(findings: Findings) -> list[str]:
+    """The incidents that matter most, in the order in which they began: who, from where, what, with
+    what result."""
+    found = [each for each in findings.entries if each.kind == "incident"][:TOLD]
+    return [_sentence(each) for each in sorted(found, key=lambda each: each.first)]
+
+
+def _sentence(entry: RankedEntry) -> str:
+    who = listed(entry.principals, _NAMES) if entry.principals else "somebody"
+    at = f" from {listed(entry.addresses, _NAMES)}" if entry.addresses else ""
+    calls = f" called {listed([each.name for each in entry.calls], _CALLS)}" if entry.calls else ""
+    closed = ", closed" if entry.state == "closed" else ""
+    return (
+        f"{_span(entry.first, entry.last)}, {who}{at}{calls}{_result(entry)}: "
+        f"{count(entry.alerts, 'alert')}, the most severe “{entry.title}”, {entry.severity} of 10"
+        f"{closed}."
+    )
+
+
+def _result(entry: RankedEntry) -> str:
+    refused = sum(each.failed == each.events for each in entry.calls)
+    if entry.attempt or (refused and refused == len(entry.calls)):
+        return " (without success)"
+    return f" ({refused} of these calls never succeeded)" if refused else ""
+
+
+def _span(first: datetime, last: datetime) -> str:
+    """>>> from datetime import UTC
+    >>> _span(datetime(2025, 3, 1, 4, 5, tzinfo=UTC), datetime(2025, 3, 1, 6, 7, tzinfo=UTC))
+    'From 1 March 2025, 04:05 to 06:07 UTC'
+    """
+    if when(first) == when(last):
+        return f"On {when(first)}"
+    if first.date() == last.date():
+        return f"From {when(first).removesuffix(' UTC')} to {last:%H:%M} UTC"
+    return f"From {when(first)} to {when(last)}"
