@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from detections.alerts.burst import Burst, Fact, burst_of
 from detections.alerts.document import Document, counting, levelled, raised, shown
@@ -25,21 +25,12 @@ from detections.alerts.merging import (
 )
 from detections.alerts.nearness import Nearness
 from detections.alerts.summary import summary
-from detections.alerts.twins import TWIN_KEY, twin_key
 from detections.finding import Finding, Group
 from detections.packs.kinds import SINGLES, window_of
 from detections.rule import Rule
 
 Facts = Callable[[Sequence[Finding]], Mapping[str, Fact]]
 """The facts of every event that findings name, by id."""
-
-
-class Collected(NamedTuple):
-    """An alert as `detections.alerts.document.shown` gives it, and what it has in common with its
-    twins; empty where it can have none."""
-
-    alert: Document
-    twin_key: str
 
 
 @dataclass(slots=True)
@@ -54,7 +45,7 @@ class _OfGroup:
 @dataclass(slots=True)
 class CollectedAlerts:
     """The alerts of one rule. `add` findings, those of a plain rule by time; then take the rest
-    with `finish`."""
+    with `finish`. Both yield alerts as `detections.alerts.document.shown` gives them."""
 
     rule: Rule
     facts: Facts
@@ -62,7 +53,7 @@ class CollectedAlerts:
     _times: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
     _named: set[str] = field(default_factory=set)
 
-    def add(self, findings: Sequence[Finding]) -> Iterator[Collected]:
+    def add(self, findings: Sequence[Finding]) -> Iterator[Document]:
         """Some findings; the earliest alerts that are complete."""
         facts = self.facts(findings)
         grouped: dict[Group, list[Finding]] = {}
@@ -78,13 +69,13 @@ class CollectedAlerts:
             merger.merge([burst_of(each, facts) for each in several])
             yield from self._ended(group, of_group, len(merger.directory.entries) - ENTRIES)
 
-    def finish(self) -> Iterator[Collected]:
+    def finish(self) -> Iterator[Document]:
         """All alerts that are left."""
         for group, of_group in self._groups.items():
             yield from self._ended(group, of_group, len(of_group.merger.directory.entries))
         self._groups.clear()
 
-    def _alone(self, finding: Finding, facts: Mapping[str, Fact]) -> Iterator[Collected]:
+    def _alone(self, finding: Finding, facts: Mapping[str, Fact]) -> Iterator[Document]:
         """An alert of one event, counting the earlier ones about the same principal."""
         name = alert_id(finding.rule_id, (), finding.events[0])
         if name in self._named:  # the same id on another day: the first one has the alert
@@ -104,7 +95,7 @@ class CollectedAlerts:
         made = self._groups[group] = _OfGroup(merger)
         return made
 
-    def _ended(self, group: Group, of_group: _OfGroup, number: int) -> Iterator[Collected]:
+    def _ended(self, group: Group, of_group: _OfGroup, number: int) -> Iterator[Document]:
         """Hand over a group's earliest alerts, and forget them."""
         if number <= 0:
             return
@@ -135,10 +126,9 @@ class CollectedAlerts:
         key = group_key(self.rule.id, group)
         return raised(self.rule, group, key, now) | counting(burst, "", "")
 
-    def _finished(self, name: str, document: Document, before: dict[str, Any]) -> Collected:
+    def _finished(self, name: str, document: Document, before: dict[str, Any]) -> Document:
         made = levelled(document, self.rule, datetime.now(UTC)) | {"before": before}
-        key = twin_key(self.rule, document).get(TWIN_KEY, "")
-        return Collected(shown(name, made | {"summary": summary(made)}), key)
+        return shown(name, made | {"summary": summary(made)})
 
 
 def _known(merger: AlertMerger) -> Mapping[str, Fact]:

@@ -11,7 +11,6 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from ingest.backfill.matched import Matched
-from ingest.backfill.places import PlaceSizes
 from ingest.counts import Counts
 from ingest.documents.record_filter import criteria
 from ingest.ledger import Ledger
@@ -41,8 +40,6 @@ class Plan:
     bytes: int = 0
     objects_read_again: int = 0
     matched: Matched = field(default_factory=Matched)
-    places: PlaceSizes = field(default_factory=PlaceSizes)
-    """Of the objects to read."""
 
     @property
     def ignored_objects(self) -> int:
@@ -50,8 +47,7 @@ class Plan:
         return self.ignored_kinds.total()
 
     def as_dict(self) -> dict[str, Any]:
-        """The same fields as a backfill's report, so that a program can read both, and
-        `by_place`."""
+        """The same fields as a backfill's report, so that a program can read both."""
         return {
             "dry_run": True,
             "objects": self.objects,
@@ -64,7 +60,6 @@ class Plan:
             "bytes": self.bytes,
             "seconds": 0.0,
             "objects_read_again": self.objects_read_again,
-            "by_place": self.places.as_list(),
         }
 
 
@@ -92,7 +87,7 @@ def plan(
         while group := list(islice(items, _AT_ONCE)):
             known = {} if force else ledger.entries(group)
             for item in group:
-                place = found.matched.add(item)
+                found.matched.add(item)
                 entry = known.get(item.uri)
                 if entry is not None and entry.is_skipped(item.etag):
                     found.ignored_kinds[entry.reason] += 1
@@ -103,6 +98,5 @@ def plan(
                     found.unnamed_objects += classify(item.path)[0] is NameClass.UNNAMED
                     found.objects_read_again += entry is not None and entry.was_read(item.etag)
                     found.bytes += item.size
-                    found.places.add(item, place)
         found.ignored_kinds.update(source.ignored)
     return found

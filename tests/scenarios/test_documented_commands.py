@@ -44,6 +44,7 @@ ELSEWHERE = {
     "down": "stops that engine: tests/integration/test_engine.py",
     "demo": "starts an engine of its own: `make demo`",
     "report --mail": "sends a mail: tests/integration/test_report_mail.py",
+    "--install-completion": "writes to the home folder: tests/unit/cli/test_completion.py",
     "COMMAND": "stands for every command: tests/unit/test_commands.py",
 }
 """Commands that are not run here, and where they are tried instead."""
@@ -131,6 +132,7 @@ class Installation:
             "DIR": "new",
             "[CHANNEL]": "",
             "[QUERY]": "DeleteTrail",
+            "[COMMAND…]": "events",
             "[PATH…]": "my-rules",
         }
         made = [values.get(word, word) for word in words]

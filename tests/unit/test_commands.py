@@ -6,10 +6,12 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
 import typer
 
+from tests.helpers.ports import own_port
 from trailhound.cli.commands import COMMANDS
-from trailhound.cli.main import app
+from trailhound.cli.main import app, main
 
 
 def test_each_command_is_found_under_its_name_with_its_panel() -> None:
@@ -61,3 +63,37 @@ def test_a_bucket_needs_no_more_of_aws_than_its_client() -> None:
     found = imported(script)
     assert "botocore" in found
     assert not {"boto3", "s3transfer", "smart_open"} & found
+
+
+@pytest.mark.parametrize("words", [["events"], ["alerts", "list"], ["alerts"], []])
+def test_a_switch_has_no_type_in_the_help(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["help", *words]) == 0
+    by_command = capsys.readouterr().out
+    assert main([*words, "--help"]) == 0
+    assert capsys.readouterr().out == by_command
+    assert "--help" in by_command
+    assert "bool" not in by_command
+
+
+def test_a_misspelt_option_is_answered_by_the_one_that_was_meant(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["events", "--sinc", "7d", "--json"]) == 2
+    printed = capsys.readouterr()
+    for text in (printed.err, printed.out):
+        assert "No such option '--sinc'. Did you mean '--since'?" in text
+
+
+def test_quiet_and_verbose_may_follow_their_command(capsys: pytest.CaptureFixture[str]) -> None:
+    few = ["rules", "list", "--level", "critical"]
+    assert main(few) == 0
+    assert " disabled" in capsys.readouterr().err
+    assert main([*few, "-q"]) == 0
+    quiet = capsys.readouterr()
+    assert (quiet.err, "RootAccountUsage" in quiet.out) == ("", True)
+    with own_port() as nobody:
+        asked = ["events", "-v", "--url", f"http://ada:secret@127.0.0.1:{nobody}"]
+        assert main(asked) == 3
+    assert "secret" not in capsys.readouterr().err

@@ -23,6 +23,15 @@ def set_up(style: Literal["console", "json"], level: str) -> None:
     logger.propagate = False
 
 
+def set_up_verbose() -> None:
+    """What `-v` shows: Trailhound's log from `info` on, and each request to the cluster."""
+    set_up("console", "info")
+    requests = logging.getLogger("opensearch")
+    requests.handlers = [*logging.getLogger("trailhound").handlers]
+    requests.setLevel(logging.INFO)
+    requests.propagate = False
+
+
 class Lines(logging.Formatter):
     """One JSON object per line: `time` (UTC), `level`, `logger`, `message`, and the given fields,
     which replace none of these."""

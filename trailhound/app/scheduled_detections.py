@@ -21,8 +21,6 @@ from trailhound.errors import TrailhoundError, UsageError
 from trailhound.settings import Settings
 
 LOG = logging.getLogger("trailhound.detections")
-JOB = "detections"
-"""The scheduled job's name."""
 EVERY = 5.0
 """Seconds between two checks of which rules are due."""
 LONGEST = 60.0
@@ -51,7 +49,7 @@ class ScheduledDetections:
 
     def job(self) -> Job:
         """For the scheduler that the daemons elect."""
-        return Job(JOB, EVERY, self.turn)
+        return Job("detections", EVERY, self.turn)
 
     def take(self, settings: Settings) -> None:
         """Use these settings, and the rule files as they are, from the next run on.

@@ -12,7 +12,7 @@ import typer
 from detections.alerts.store import AlertQuery
 from detections.alerts.triage import DISPOSITIONS, Disposition
 from detections.rule import Level
-from trailhound.cli import dates
+from trailhound.cli import completion, dates
 
 _WHICH = "Which alerts"
 
@@ -63,7 +63,13 @@ Until = Annotated[
 ]
 OfRule = Annotated[
     str | None,
-    typer.Option("--rule", metavar="RULE", help="The rule's id or title.", rich_help_panel=_WHICH),
+    typer.Option(
+        "--rule",
+        metavar="RULE",
+        help="The rule's id or title.",
+        rich_help_panel=_WHICH,
+        autocompletion=completion.rule_titles,
+    ),
 ]
 OfPrincipal = Annotated[
     str | None,

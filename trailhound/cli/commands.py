@@ -108,7 +108,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "dashboards": (
         _SEEN,
         "dashboards:app",
-        "Dashboards for OpenSearch Dashboards: import, export, open.",
+        "Dashboards for OpenSearch Dashboards and Kibana: import, export, open.",
     ),
     "ledger": (
         _CARE,
@@ -124,6 +124,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         _CARE,
         "deadletters:retry_deadletters",
         "Index again what could not be indexed, from the dead-letter index and the spool folder.",
+    ),
+    "help": (
+        _CARE,
+        "help:show_help",
+        "Show the help of a command.",
     ),
     "doctor": (
         _CARE,
@@ -148,12 +153,45 @@ class Commands(TyperGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """The list of commands from the table alone."""
+        super(Commands, self._listed()).format_help(ctx, formatter)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """The same for a shell."""
+        return super(Commands, self._listed()).shell_complete(ctx, incomplete)
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Without a type for switches."""
+        return without_switch_types(super().get_params(ctx))
+
+    def _listed(self) -> Commands:
         listed = copy(self)
         listed.commands = {
             name: TyperCommand(name, help=summary, rich_help_panel=panel)
             for name, (panel, _, summary) in COMMANDS.items()
         }
-        super(Commands, listed).format_help(ctx, formatter)
+        return listed
+
+
+class Command(TyperCommand):
+    """A command whose help says no `<bool>` where an option takes no value."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return without_switch_types(super().get_params(ctx))
+
+
+class CommandGroup(TyperGroup):
+    """The same for a group of commands."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return without_switch_types(super().get_params(ctx))
+
+
+def without_switch_types(parameters: list[Any]) -> list[Any]:
+    """Parameters of which those that are given without a value show no type in the help."""
+    for each in parameters:
+        if getattr(each, "is_flag", False) and each.metavar is None:
+            each.metavar = ""
+    return parameters
 
 
 class _Loaded(MutableMapping[str, Any]):
@@ -170,9 +208,11 @@ class _Loaded(MutableMapping[str, Any]):
             found = getattr(import_module(f"trailhound.cli.{module}"), attribute)
             alone = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=self._markup)
             if isinstance(found, typer.Typer):
-                alone.add_typer(found, name=name, rich_help_panel=panel)
+                for each in found.registered_commands:
+                    each.cls = Command
+                alone.add_typer(found, name=name, cls=CommandGroup, rich_help_panel=panel)
             else:
-                alone.command(name, rich_help_panel=panel)(found)
+                alone.command(name, cls=Command, rich_help_panel=panel)(found)
             self._made[name] = typer.main.get_group(alone).commands[name]
         return self._made[name]
 

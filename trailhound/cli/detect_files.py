@@ -39,8 +39,7 @@ def detect_files(settings: Settings, pack: Pack, files: list[str], span: Span, f
             "faults": [str(fault) for fault in pack.problems],
             "problems": problems,
         }
-        rows = job.folded() if form is Form.TABLE else job.alerts()
-        LISTING.show(rows, form, beside=beside)
+        LISTING.show(job.alerts(), form, beside=beside)
         if form is not Form.JSON:
             _explain(job, pack, results, form)
         failed = any(each.errors for each in results)
@@ -63,8 +62,6 @@ def _explain(job: FileDetection, pack: Pack, results: Sequence[RuleResult], form
         by_reason.setdefault(each_not.reason, []).append(each_not.rule.title)
     for reason, titles in by_reason.items():
         note(f"not run, {reason}: {'; '.join(sorted(titles))}", form)
-    if form is Form.TABLE and job.has_twins:
-        note("alerts of the same events are in one row", form)
     silent = sum(not each.findings for each in results)
     alerts = sum(each.alerts for each in results)
     note(

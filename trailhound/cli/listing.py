@@ -30,7 +30,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trailhound.cli import dates
-from trailhound.cli.screen import emit, err, out, plural, safe, say, write
+from trailhound.cli.screen import emit, err, is_quiet, out, plural, safe, say, write
 from trailhound.errors import UsageError
 
 Row = TypeVar("Row")
@@ -215,6 +215,8 @@ def is_piped() -> bool:
 
 def note(text: str, form: Form = Form.TABLE) -> None:
     """A line about a listing: below its table on a terminal, else on stderr, apart from rows."""
+    if is_quiet():
+        return
     if form is Form.TABLE and not is_piped():
         say(text)
     elif form is not Form.JSON:  # its object says it

@@ -6,15 +6,27 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
 from trailhound import __version__
+from trailhound.app.logs import set_up_verbose
+from trailhound.cli import completion
 from trailhound.cli.commands import Commands
 from trailhound.cli.exit_codes import ExitCode, exit_code
-from trailhound.cli.screen import emit, err, fail, prepare_streams, safe, silence_stdout, write
+from trailhound.cli.screen import (
+    emit,
+    err,
+    fail,
+    prepare_streams,
+    safe,
+    set_quiet,
+    silence_stdout,
+    write,
+)
 from trailhound.cli.stopping import interrupted_by_sigterm, stopped
 from trailhound.errors import TrailhoundError, UnusablePathError, UsageError
 
@@ -22,6 +34,7 @@ app = typer.Typer(
     name="trailhound",
     cls=Commands,
     no_args_is_help=True,
+    add_completion=False,  # trailhound.cli.completion
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -45,15 +58,61 @@ def _version(show: bool) -> None:
         raise typer.Exit
 
 
+def _show_completion(shell: str | None) -> None:
+    if shell is not None:
+        write(completion.script(completion.shell_of(shell, os.environ.get("SHELL"))))
+        raise typer.Exit
+
+
+def _install_completion(shell: str | None) -> None:
+    if shell is not None:
+        name = completion.shell_of(shell, os.environ.get("SHELL"))
+        write(f"completion for {name} is in {completion.installed(name)}: start a new shell\n")
+        raise typer.Exit
+
+
+_SHELL = "|".join(completion.SHELLS)
+
+
 @app.callback()
 def _main(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    version: Annotated[
+    debug: Annotated[  # noqa: ARG001 - `main` looks for it
+        bool, typer.Option("--debug", help="Show the traceback of an error.")
+    ] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", "-q", help="No progress and no notes: results, warnings, errors."),
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Log what is done, each request included.")
+    ] = False,
+    version: Annotated[  # noqa: ARG001
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
     ] = False,
+    show_completion: Annotated[  # noqa: ARG001
+        str | None,
+        typer.Option(
+            metavar=_SHELL,
+            callback=_show_completion,
+            is_eager=True,
+            help="Print what completes commands, options, levels, rules and namespaces in a shell.",
+        ),
+    ] = None,
+    install_completion: Annotated[  # noqa: ARG001
+        str | None,
+        typer.Option(
+            metavar=_SHELL,
+            callback=_install_completion,
+            is_eager=True,
+            help="Install it for a shell. Default: the one of $SHELL.",
+        ),
+    ] = None,
 ) -> None:
     """The options before a command."""
+    set_quiet(quiet)
+    if verbose:
+        set_up_verbose()
 
 
 def run() -> None:
@@ -74,11 +133,13 @@ def run() -> None:
 def main(given: Sequence[str]) -> int:
     """Run a command line, without the program's name, and show whatever error ends it.
 
-    `--debug` may be anywhere. `trailhound.cli.exit_codes` decides the exit code of
+    `--debug`, `-q` and `-v` may be anywhere. `trailhound.cli.exit_codes` decides the exit code of
     an error; a command whose result is incomplete raises it itself; a signal makes it 130.
     """
-    arguments = [argument for argument in given if argument != "--debug"]
-    debug = len(arguments) < len(given) or bool(os.environ.get("TRAILHOUND_DEBUG"))
+    arguments = _ordered(given)
+    debug = "--debug" in arguments or bool(os.environ.get("TRAILHOUND_DEBUG"))
+    if completion.VARIABLE in os.environ:
+        completion.prepare()
     with interrupted_by_sigterm():
         try:
             code = app(args=arguments, prog_name="trailhound", standalone_mode=False)
@@ -96,6 +157,25 @@ def main(given: Sequence[str]) -> int:
     if stopped() and ended in (ExitCode.SUCCESS, ExitCode.INCOMPLETE):
         return ExitCode.INTERRUPTED
     return ended
+
+
+def _ordered(given: Sequence[str]) -> list[str]:
+    """The command line with the options before its command that were given after it.
+
+    An option that may name a shell names that of the environment where it does not.
+    """
+    end = given.index("--") if "--" in given else len(given)
+    moved = [each for each in given[:end] if each in _ANYWHERE]
+    rest = [each for each in given[:end] if each not in _ANYWHERE]
+    for place, each in enumerate(rest):
+        if each in _NAMES_A_SHELL and rest[place + 1 :][:1] in ([], ["-h"], ["--help"]):
+            rest.insert(place + 1, "")
+            break
+    return [*moved, *rest, *given[end:]]
+
+
+_ANYWHERE = frozenset({"--debug", "--quiet", "-q", "--verbose", "-v"})
+_NAMES_A_SHELL = frozenset({"--show-completion", "--install-completion"})
 
 
 def _for_programs(arguments: Sequence[str]) -> bool:
@@ -155,17 +235,28 @@ def _as_object(error: BaseException) -> dict[str, str]:
         kind = "InternalError" if type(error) is TrailhoundError else type(error).__name__
         return {"kind": kind, "message": error.message, "hint": error.hint}
     if isinstance(error, TyperException):
-        return {"kind": "UsageError", "message": error.format_message(), "hint": ""}
+        return {"kind": "UsageError", "message": _suggested(error).format_message(), "hint": ""}
     return {"kind": "Interrupted", "message": "interrupted", "hint": ""}
 
 
 def _show_usage(error: TyperException) -> None:
     """Wrong use of a flag: the usage line and the fault. Typer's parser formats most of them."""
-    show = getattr(error, "show", None)
+    show = getattr(_suggested(error), "show", None)
     if callable(show):
         show()
     else:
         err.print("error:", safe(error.format_message()))
+
+
+def _suggested(error: TyperException) -> TyperException:
+    """With the option that was probably meant instead of the few that are near, in the words in
+    which a command is suggested."""
+    near, given = getattr(error, "possibilities", None), getattr(error, "option_name", None)
+    if near and given:
+        best = get_close_matches(given, near, n=1, cutoff=0.0)
+        error.message = f"No such option {given!r}. Did you mean {best[0]!r}?"
+        error.possibilities = None  # type: ignore[attr-defined]
+    return error
 
 
 if __name__ == "__main__":

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from trailhound.cli import completion
 from trailhound.private_files import tighten
 from trailhound.settings import Check, Settings, load
 
@@ -28,6 +28,7 @@ Namespace = Annotated[
         "--namespace",
         metavar="NAME",
         help="Prefix the names of all indices and templates with NAME-.",
+        autocompletion=completion.namespaces,
         rich_help_panel=_CLUSTER,
     ),
 ]
@@ -59,19 +60,3 @@ def settings_from(
     settings = load(config, flags, check)
     tighten(settings.home, settings.spool)
     return settings
-
-
-def command_flags(*, url: str | None, namespace: str | None, config: Path | None) -> str:
-    """The flags that another command needs to find the same events; a blank before each.
-
-    >>> command_flags(url=None, namespace="a b", config=None)
-    " --namespace 'a b'"
-    """
-    from trailhound.cluster.refusals import redact_url  # it brings the client, which takes long
-
-    named = {
-        "--url": redact_url(url) if url else None,
-        "--namespace": namespace,
-        "--config": str(config) if config else None,
-    }
-    return "".join(f" {flag} {shlex.quote(value)}" for flag, value in named.items() if value)

@@ -20,10 +20,10 @@ from detections.packs.describe import (
 from detections.packs.documents import RuleFault
 from detections.packs.loading import load
 from detections.packs.pack import Pack
-from detections.rule import LEVELS, Rule
+from detections.rule import Level, Rule
 from detections.usage import kept_apart
 from trailhound.app.settings_check import check_filter
-from trailhound.cli import rule_exception, rule_runs
+from trailhound.cli import completion, rule_exception, rule_runs
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, note
 from trailhound.cli.options import Config, Json, settings_from
@@ -57,7 +57,12 @@ LISTING = Listing[dict[str, Any]](
     empty="no rules",
 )
 RuleName = Annotated[
-    str, typer.Argument(metavar="RULE", help="The rule's id or title, or the beginning of either.")
+    str,
+    typer.Argument(
+        metavar="RULE",
+        help="The rule's id or title, or the beginning of either.",
+        autocompletion=completion.rule_titles,
+    ),
 ]
 
 
@@ -65,7 +70,7 @@ RuleName = Annotated[
 def list_rules(
     rules: Rules = None,
     level: Annotated[
-        str | None, typer.Option("--level", help=f"Only these: {', '.join(LEVELS)}.")
+        Level | None, typer.Option("--level", help="Only those of this level.")
     ] = None,
     config: Config = None,
     output: Output = None,

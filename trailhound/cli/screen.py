@@ -157,6 +157,19 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: st
     return made
 
 
+_quiet = [False]
+
+
+def set_quiet(quiet: bool) -> None:
+    """Whether progress and notes are left out (`-q`)."""
+    _quiet[0] = quiet
+
+
+def is_quiet() -> bool:
+    """Whether `-q` was given."""
+    return _quiet[0]
+
+
 def say(text: str) -> None:
     """A line for people, without markup of its own."""
     out.print(safe(text))

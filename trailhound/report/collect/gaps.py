@@ -232,7 +232,7 @@ def _ingest(index: Index) -> Iterator[Gap]:
         yield Gap(
             "Files not read",
             f"{count(number, 'file')} of all times could not be read to the end.",
-            "see their reason in `trailhound-ledger`, and run the backfill again",
+            "see why: `trailhound ledger list`; and run the backfill again",
             important=True,
         )
     if number := int(found["filtered"]["value"]):

@@ -1,0 +1,123 @@
+"""Completion for bash, zsh and fish: commands, options, levels, rules, namespaces.
+
+What is completed is looked up anew at each Tab, within a second: no rule is compiled for it, and a
+cluster that does not answer completes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from typer.completion import (  # type: ignore[attr-defined]
+    completion_init,
+    get_completion_script,
+    install,
+)
+
+from trailhound.errors import UsageError
+
+SHELLS = ("bash", "zsh", "fish")
+VARIABLE = "_TRAILHOUND_COMPLETE"
+_PROGRAM = "trailhound"
+_ANSWER_SECONDS = 0.8
+
+_BASH = """\
+_trailhound_completion() {
+    local line quote='%q'
+    [[ "${COMP_WORDS[COMP_CWORD]}" == [\\"\\']* ]] && quote='%s'
+    COMPREPLY=()
+    while IFS= read -r line; do
+        [[ -n "$line" ]] && COMPREPLY+=("$(printf "$quote" "$line")")
+    done < <(env COMP_WORDS="${COMP_WORDS[*]}" COMP_CWORD="$COMP_CWORD" \\
+                 _TRAILHOUND_COMPLETE=complete_bash "$1" 2>/dev/null)
+}
+
+complete -o default -F _trailhound_completion trailhound
+"""
+"""Titles of rules hold blanks: each line is one word, quoted for the shell unless it is already."""
+
+_TITLE = re.compile(rb"^title: *([^\n]+)$", re.MULTILINE)
+_QUOTES = "\"'"
+
+
+def prepare() -> None:
+    """Make the shells known that ask by the environment variable."""
+    completion_init()
+
+
+def script(shell: str) -> str:
+    """What a shell has to read, by its name. Raises `UsageError` for another."""
+    if shell not in SHELLS:
+        raise UsageError(f"no completion for {shell!r}", hint=f"name one of {', '.join(SHELLS)}")
+    if shell == "bash":
+        return _BASH
+    return f"{get_completion_script(prog_name=_PROGRAM, complete_var=VARIABLE, shell=shell)}\n"
+
+
+def installed(shell: str) -> Path:
+    """The file of the home folder that the shell reads from now on. Raises `UsageError`."""
+    text = script(shell)
+    _, path = install(shell=shell, prog_name=_PROGRAM, complete_var=VARIABLE)
+    if shell == "bash":
+        path.write_text(text, encoding="utf-8")
+    return path
+
+
+def shell_of(given: str, environment: str | None) -> str:
+    """The shell that is meant: as given, else that of `$SHELL`.
+
+    >>> shell_of("", "/usr/bin/zsh"), shell_of("fish", "/usr/bin/zsh")
+    ('zsh', 'fish')
+    """
+    return given or Path(environment or "").name
+
+
+def rule_titles(incomplete: str) -> list[str]:
+    """Titles of the shipped rules and the settings' that begin so."""
+    begun = incomplete.strip(_QUOTES)
+    return sorted(title for title in set(_titles()) if title.startswith(begun))
+
+
+def _titles() -> Iterator[str]:
+    for folder in _folders():
+        files = [folder] if folder.is_file() else sorted(folder.rglob("*.yml"))
+        for file in files:
+            with suppress(OSError):
+                for found in _TITLE.findall(file.read_bytes()):
+                    yield found.decode("utf-8", "replace").strip().strip(_QUOTES)
+
+
+def _folders() -> list[Path]:
+    import detections  # not at the start: this module is imported with every command
+
+    shipped = Path(detections.__file__).parent / "rules"
+    with suppress(Exception):
+        from trailhound.settings import load
+
+        settings = load(None, {}).detections
+        own = [Path(path).expanduser() for path in settings.rules]
+        return [*([shipped] if settings.shipped else []), *own]
+    return [shipped]
+
+
+def namespaces(incomplete: str) -> list[str]:
+    """Namespaces on the settings' cluster that begin so; none where it does not answer."""
+    with suppress(Exception):
+        from trailhound.cluster.client import connect
+        from trailhound.settings import load
+
+        client = connect(load(None, {}), timeout=_ANSWER_SECONDS)
+        rows = client.cat.indices(index="*-trailhound-ledger", format="json", params={"h": "index"})
+        found = sorted({str(row["index"]).removesuffix("-trailhound-ledger") for row in rows})
+        return [name for name in found if name.startswith(incomplete)]
+    return []
+
+
+def levels(incomplete: str) -> list[str]:
+    """Levels that begin so, the most severe first."""
+    from detections.rule import LEVELS
+
+    return [level for level in reversed(LEVELS) if level.startswith(incomplete)]
