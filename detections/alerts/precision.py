@@ -37,6 +37,11 @@ class Precision:
         return self.as_.total() - self.as_["duplicate"]
 
     @property
+    def closed(self) -> int:
+        """All that were closed."""
+        return self.as_.total() + self.unsaid
+
+    @property
     def ratio(self) -> float | None:
         """From 0 to 1; None where nothing was judged."""
         return self.as_["true-positive"] / self.judged if self.judged else None

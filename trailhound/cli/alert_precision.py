@@ -6,8 +6,9 @@ from detections.alerts.precision import Precision, precision, total
 from detections.alerts.store import AlertQuery
 from trailhound.cli import dates
 from trailhound.cli.alert_selection import AtLevel, OfRule, Since, Until
-from trailhound.cli.listing import Column, Kind, Listing, Output, form_of, note
+from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, note
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
+from trailhound.cli.screen import plural
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
 
@@ -26,7 +27,7 @@ LISTING = Listing[Precision](
         Column("id", lambda each: each.id, "id", Kind.ID, 3),
     ),
     Precision.as_dict,
-    empty="no alerts",
+    empty="no alert was closed",
 )
 
 
@@ -57,7 +58,10 @@ def show(
             connect(settings), settings, AlertQuery((), level, since, rule, until=end)
         )
     of_all = total(rules)
-    LISTING.show(rules, form, beside={"total": of_all.as_dict()})
+    shown = [each for each in rules if each.closed] if form is Form.TABLE else rules
+    LISTING.show(shown, form, beside={"total": of_all.as_dict()})
+    if len(shown) < len(rules):
+        note(f"no alert of {plural(len(rules) - len(shown), 'other rule')} was closed", form)
     if of_all.judged:
         right = of_all.as_["true-positive"]
         note(f"all rules: {right:,} of {of_all.judged:,} right ({of_all.ratio:.0%})", form)
