@@ -1,8 +1,8 @@
 """Counts the events of a plain rule: by the engine, and by reading those that it cannot decide.
 
 On a product that asks free-form objects poorly (see `Dialect.broad`) a rule is asked for without
-them first. Mostly few events are left then: they are read and decided. Only of the others the
-complete query is asked, and what it finds with certainty is not read.
+expressions on them first. Mostly few events are left then: they are read and decided. Only of the
+others the complete query is asked, and what it finds with certainty is not read.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def stored_event(client: OpenSearch, settings: Settings, wanted: str) -> StoredE
     except (ValueError, LookupError, TypeError) as error:
         raise RequestFailedError(
             f"{index}/{identifier} was written by another tool: {error}",
-            hint="read it with OpenSearch Dashboards or curl",
+            hint="read it in Dashboards or Kibana, or with curl",
         ) from None
     return StoredEvent(
         identifier,
