@@ -165,6 +165,9 @@ def test_the_events_of_an_alert(settings: Settings, tmp_path: Path) -> None:
     rules = str(write_rules(tmp_path / "rules"))
     env = {"TRAILHOUND_DETECTIONS__SHIPPED": "false"}
     assert command(settings, "detect", "--rules", rules, env=env).exit_code == 0
+    for level, code in (("medium", 4), ("critical", 0)):  # what was found before is found again
+        again = command(settings, "detect", "--rules", rules, "--fail-on", level, env=env)
+        assert again.exit_code == code
     alerts = json.loads(command(settings, "alerts", "list", "--json").stdout)
     jsonschema.validate(alerts, {**SCHEMA, "$ref": "#/$defs/alerts list"})
     (alert,) = alerts["alerts"]

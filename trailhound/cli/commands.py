@@ -110,6 +110,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "dashboards:app",
         "Dashboards for OpenSearch Dashboards and Kibana: import, export, open.",
     ),
+    "config": (
+        _CARE,
+        "config:app",
+        "Settings: what is in force and why; a file to begin with.",
+    ),
     "ledger": (
         _CARE,
         "ledger:app",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ from detections.events.daily_indices import SkippedDay
 from detections.history import BEGINNING, END, Piece, Survey
 from detections.packs.describe import problem_lines
 from detections.packs.pack import Pack
+from detections.rule import LEVELS, Level
 from detections.running.detector import RuleRun
 from detections.span import Span
 from trailhound.app.detection import DetectionTotals, History, rules_in_force, tallied
@@ -57,6 +58,12 @@ def detect(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be found; write no alert.")
     ] = False,
+    fail_on: Annotated[
+        Level | None,
+        typer.Option(
+            "--fail-on", help="Exit with 4 where a rule of this level or above found something."
+        ),
+    ] = None,
     url: Url = None,
     namespace: Namespace = None,
     config: Config = None,
@@ -72,17 +79,22 @@ def detect(
     With `--files`, over the events of files: what would be alerts is shown, and nothing is written.
     Rules that compare with the past are not run, and named.
 
+    With `--fail-on`, exits with 4 where a rule of that level or above found something, new or not.
+
     Examples:
 
     `trailhound detect --since 2025-03-01 --until 2025-03-31`
 
-    `trailhound detect --files ./AWSLogs`
+    `trailhound detect --files ./AWSLogs --fail-on high`
     """
     settings = settings_from(config, url, namespace)
     if files and not over_files:
         raise UsageError(f"{files[0]}: a file without --files", hint="add --files")
     if over_files:
-        _detect_files(settings, files or [], rules or [], asked(since, until), output, json=json)
+        of_files = _detect_files(
+            settings, files or [], rules or [], asked(since, until), output, json=json
+        )
+        _end(of_files[1], fail_on, complete=of_files[0])
         return
     if output is not None:
         raise UsageError("--output is for --files", hint="see `trailhound alerts list --output`")
@@ -95,7 +107,19 @@ def detect(
     if ends is not None and not json:
         say(f"events in the index are from {ends[0]:%Y-%m-%d} to {ends[1]:%Y-%m-%d}")
     left_out = any(fault.stops for fault in pack.problems)
-    if left_out or not history.complete or any(each.errors for each in found.values()):
+    failed = any(each.errors for each in found.values())
+    _end(
+        {each.rule.level for each in found.values() if each.findings},
+        fail_on,
+        complete=history.complete and not (left_out or failed),
+    )
+
+
+def _end(found: Collection[Level], fail_on: Level | None, *, complete: bool) -> None:
+    """The exit code: that of `--fail-on` before that of an incomplete run."""
+    if fail_on is not None and set(found) & set(LEVELS[LEVELS.index(fail_on) :]):
+        raise typer.Exit(ExitCode.FOUND)
+    if not complete:
         raise typer.Exit(ExitCode.INCOMPLETE)
 
 
@@ -107,15 +131,15 @@ def _detect_files(
     output: Form | None,
     *,
     json: bool,
-) -> None:
+) -> tuple[bool, set[Level]]:
+    """Whether all of it was read and run, and the levels of the rules that found something."""
     # Imported here: no other run reads files.
     from trailhound.cli.detect_files import detect_files
 
     if not files:
         raise UsageError("--files names no file", hint="give files, folders, globs or -")
     form = form_of(output, json)
-    if not detect_files(settings, rules_in_force(settings, rules), files, span, form):
-        raise typer.Exit(ExitCode.INCOMPLETE)
+    return detect_files(settings, rules_in_force(settings, rules), files, span, form)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from detections.packs.describe import problem_lines
 from detections.packs.pack import Pack
+from detections.rule import Level
 from detections.running.file_rules import NotRun
 from detections.span import Span
 from ingest.objects import Selection
@@ -19,10 +20,12 @@ from trailhound.cli.screen import plural, warn
 from trailhound.settings import Settings
 
 
-def detect_files(settings: Settings, pack: Pack, files: list[str], span: Span, form: Form) -> bool:
+def detect_files(
+    settings: Settings, pack: Pack, files: list[str], span: Span, form: Form
+) -> tuple[bool, set[Level]]:
     """Run the rules over files, and show the alerts that they would raise.
 
-    Returns whether everything was read and run.
+    Returns whether everything was read and run, and the levels of the rules that found something.
     """
     opened = [open_source(text, settings) for text in files]
     enricher = enricher_from(settings, warn)
@@ -44,7 +47,8 @@ def detect_files(settings: Settings, pack: Pack, files: list[str], span: Span, f
             _explain(job, pack, results, form)
         failed = any(each.errors for each in results)
         left_out = any(fault.stops for fault in pack.problems)
-        return job.reading.complete and not (problems or failed or left_out)
+        complete = job.reading.complete and not (problems or failed or left_out)
+        return complete, {each.rule.level for each in results if each.findings}
 
 
 def _explain(job: FileDetection, pack: Pack, results: Sequence[RuleResult], form: Form) -> None:

@@ -6,6 +6,7 @@
 | 1 | incomplete: some of it was left out or failed |
 | 2 | usage error: a flag, a setting, a rule, a path that does not exist |
 | 3 | the cluster, Dashboards or the local engine can't be reached, or refused |
+| 4 | `detect --fail-on LEVEL`: a rule of that level or above found something |
 | 130 | interrupted by Ctrl-C or SIGTERM (`trailhound run` ends with 0 after the first one) |
 """
 
@@ -33,6 +34,7 @@ class ExitCode(IntEnum):
     INCOMPLETE = 1
     USAGE = 2
     CLUSTER = 3
+    FOUND = 4
     INTERRUPTED = 130
 
 

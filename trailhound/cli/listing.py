@@ -83,6 +83,8 @@ class Kind(StrEnum):
     """The same, but on a terminal too the instant in UTC, to the second."""
     LEVEL = "level"
     """A level of severity: coloured on a terminal."""
+    ENTIRE = "entire"
+    """A string that is neither cut nor folded."""
     ID = "id"
     """Where a terminal has no room for all of it, as much as tells it from the listing's others."""
 

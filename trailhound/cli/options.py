@@ -52,11 +52,18 @@ def settings_from(
     **more: dict[str, Any],
 ) -> Settings:
     """Settings with the common flags on top; `more` holds flags of a section, by its name."""
-    flags: dict[str, Any] = {section: values for section, values in more.items() if values}
+    flags = {section: values for section, values in more.items() if values}
+    flags |= flags_of(url, namespace)
+    settings = load(config, flags, check)
+    tighten(settings.home, settings.spool)
+    return settings
+
+
+def flags_of(url: str | None, namespace: str | None) -> dict[str, Any]:
+    """The common flags that were given, as the settings they stand for."""
+    flags: dict[str, Any] = {}
     if url:
         flags["cluster"] = {"hosts": [url]}
     if namespace is not None:
         flags["namespace"] = namespace
-    settings = load(config, flags, check)
-    tighten(settings.home, settings.spool)
-    return settings
+    return flags

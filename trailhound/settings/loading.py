@@ -49,9 +49,8 @@ def load(
     Raises `SettingsError` with every fault at once, each with its place: file and line,
     environment variable, or the command line. `check` looks at settings that fit so far.
     """
-    named = os.environ.get("TRAILHOUND_CONFIG")  # an empty one names nothing
-    path = file or Path(named or DEFAULT_FILE)
-    explicit = file is not None or bool(named)
+    path = settings_file(file)
+    explicit = file is not None or bool(os.environ.get("TRAILHOUND_CONFIG"))
     content = _read(path, explicit=explicit)
     origins = Origins(path, flags or {})
     faults = [f"  {name}: it is given twice ({place})" for name, place in origins.twice()]
@@ -92,6 +91,12 @@ def load(
     # A plain instance: the class above cannot be found again by another process.
     values = {name: getattr(made, name) for name in Settings.model_fields}
     return Settings.model_construct(_fields_set=made.model_fields_set, **values)
+
+
+def settings_file(file: Path | None = None) -> Path:
+    """The file that is read: the one given, else the environment's (an empty variable names
+    none), else the default one, which need not exist."""
+    return file or Path(os.environ.get("TRAILHOUND_CONFIG") or DEFAULT_FILE)
 
 
 class _Environment(EnvSettingsSource):

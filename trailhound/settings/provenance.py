@@ -5,6 +5,7 @@ So that every fault is reported with the place to fix it, and never with its val
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -44,6 +45,18 @@ class Origins:
         ]
         depth, place = max(reached, key=lambda each: each[0])
         return place if depth else ""
+
+    def given(self, location: Location) -> str:
+        """The place of a setting that a layer has itself; empty where it has its default."""
+        if _depth(self._flags, location) == len(location):
+            return "the command line"
+        path = tuple(str(part).lower() for part in location)
+        for length in range(len(path), 0, -1):
+            name = self._env.get(path[:length])
+            if name and (length == len(path) or _is_in_json(os.environ[name], path[length:])):
+                return name
+        depth, place = self._in_file(location)
+        return place if depth == len(location) else ""
 
     def twice(self) -> Iterator[tuple[str, str]]:
         """Names that are given twice in one mapping of the file, which YAML accepts."""
@@ -94,6 +107,13 @@ def _depth(content: Any, location: Location) -> int:
         except (KeyError, IndexError, TypeError):
             return depth
     return len(location)
+
+
+def _is_in_json(text: str, path: Location) -> bool:
+    try:
+        return _depth(json.loads(text), path) == len(path)
+    except ValueError:
+        return False
 
 
 def _twice(node: yaml.Node | None, before: str, file: Path) -> Iterator[tuple[str, str]]:

@@ -104,3 +104,10 @@ def test_what_cannot_be_read_makes_it_incomplete(tmp_path: Path, trail: Path) ->
 @pytest.mark.parametrize("wrong", [("--files",), ("trail",), ("--output", "csv")])
 def test_wrong_use(tmp_path: Path, wrong: tuple[str, ...]) -> None:
     assert isinstance(detect(tmp_path, *wrong).exception, UsageError)
+
+
+@pytest.mark.parametrize(("level", "code"), [("low", 4), ("high", 4), ("critical", 0)])
+def test_a_level_to_fail_on_decides_the_exit_code(
+    level: str, code: int, tmp_path: Path, trail: Path
+) -> None:
+    assert detect(tmp_path, "--files", trail, "--fail-on", level).exit_code == code

@@ -15,7 +15,16 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from trailhound.cli import alert_precision, alerts, deadletters, events, incidents, ledger, rules
+from trailhound.cli import (
+    alert_precision,
+    alerts,
+    config,
+    deadletters,
+    events,
+    incidents,
+    ledger,
+    rules,
+)
 from trailhound.cli.listing import Column, Form, Kind, Listing, drawn_table, form_of, layout
 from trailhound.cli.main import app, main
 from trailhound.errors import UsageError
@@ -24,6 +33,7 @@ ROOT = Path(__file__).parents[3]
 LISTINGS: dict[str, Listing[Any]] = {
     "alerts list": alerts.LISTING,
     "alerts precision": alert_precision.LISTING,
+    "config show": config.LISTING,
     "deadletters list": deadletters.LISTING,
     "events": events.LISTING,
     "incidents list": incidents.LISTING,

@@ -1,0 +1,109 @@
+"""`trailhound config`: the settings in force, and a file to begin with."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from trailhound.cli.listing import Column, Kind, Listing, Output, form_of, note
+from trailhound.cli.options import Config, Json, Namespace, Url, flags_of, settings_from
+from trailhound.cli.screen import plural, say
+from trailhound.cluster.refusals import redact_url
+from trailhound.errors import UnusablePathError, UsageError
+from trailhound.private_files import open_private
+from trailhound.settings import DEFAULT_FILE
+from trailhound.settings.effective import DEFAULT, Effective, commented, effective
+
+app = typer.Typer(
+    no_args_is_help=True, help="Settings: what is in force and why; a file to begin with."
+)
+
+
+def _value(each: Effective) -> str:
+    value = _redacted(each.value)
+    return value if isinstance(value, str) else jsonlib.dumps(value, ensure_ascii=False)
+
+
+def _redacted(value: Any) -> Any:
+    """A setting's value without the logins that addresses may hold."""
+    if isinstance(value, str) and "://" in value and "@" in value:
+        return redact_url(value)
+    if isinstance(value, list):
+        return [_redacted(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _redacted(each) for name, each in value.items()}
+    return value
+
+
+LISTING = Listing[Effective](
+    "settings",
+    (
+        Column("name", lambda each: each.name, "setting", Kind.ENTIRE),
+        Column("value", _value, "value", whole=True),
+        Column("from", lambda each: each.origin, "from"),
+    ),
+    lambda each: each.as_dict() | {"value": _redacted(each.value)},
+    empty="every setting has its default",
+)
+
+
+@app.command()
+def show(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="Only this setting or section, such as `cluster`."),
+    ] = None,
+    changed: Annotated[
+        bool, typer.Option("--changed", help="Only what has not its default.")
+    ] = False,
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    output: Output = None,
+    json: Json = False,
+) -> None:
+    """Show each setting in force, and where it comes from: default, file, environment or flag.
+
+    Secrets are not shown.
+
+    Example: `trailhound config show --changed`
+    """
+    form = form_of(output, json)
+    settings = settings_from(config, url, namespace)
+    every = effective(settings, config, flags_of(url, namespace))
+    rows = [each for each in every if name is None or f"{each.name}.".startswith(f"{name}.")]
+    if name is not None and not rows:
+        raise UsageError(f"there is no setting {name}", hint="see `trailhound config show`")
+    rows = [each for each in rows if not changed or each.origin != DEFAULT]
+    LISTING.show(rows, form)
+    note(plural(len(rows), "setting"), form)
+
+
+@app.command()
+def init(
+    file: Annotated[
+        Path, typer.Argument(metavar="[FILE]", help="The file to write; it must not exist.")
+    ] = Path(DEFAULT_FILE),
+) -> None:
+    """Write a settings file with every setting and its default, all commented out.
+
+    Example: `trailhound config init`
+    """
+    text = commented()
+    try:
+        descriptor = open_private(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    except FileExistsError:
+        raise UsageError(
+            f"{file} exists and is not overwritten", hint="name another file, or remove it"
+        ) from None
+    except OSError as error:
+        raise UnusablePathError(
+            f"{file} can't be written: {error.strerror}", hint="check the path"
+        ) from None
+    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+        opened.write(text)
+    say(f"{file} is written: remove `# ` where a setting is to have another value")
