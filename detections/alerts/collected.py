@@ -16,6 +16,7 @@ from typing import Any
 from detections.alerts.burst import Burst, Fact, burst_of
 from detections.alerts.document import Document, counting, levelled, raised, shown
 from detections.alerts.earlier import about
+from detections.alerts.event_query import Totals
 from detections.alerts.merging import (
     ENTRIES,
     AlertMerger,
@@ -42,6 +43,10 @@ class _OfGroup:
     last: datetime | None = None
 
 
+Counts = Callable[[Group, datetime, datetime], Totals]
+"""All events that an alert about a group may count, between two times."""
+
+
 @dataclass(slots=True)
 class CollectedAlerts:
     """The alerts of one rule. `add` findings, those of a plain rule by time; then take the rest
@@ -49,6 +54,7 @@ class CollectedAlerts:
 
     rule: Rule
     facts: Facts
+    counts: Counts
     _groups: dict[Group, _OfGroup] = field(default_factory=dict)
     _times: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
     _named: set[str] = field(default_factory=set)
@@ -124,7 +130,11 @@ class CollectedAlerts:
     def _document(self, group: Group, burst: Burst) -> Document:
         now = datetime.now(UTC)
         key = group_key(self.rule.id, group)
-        return raised(self.rule, group, key, now) | counting(burst, "", "")
+        totals = None
+        if not burst.named:  # as `recorder`, which asks the index
+            found = self.counts(group, burst.first, burst.last)
+            totals = found if found.count >= burst.count else None
+        return raised(self.rule, group, key, now) | counting(burst, "", "", totals=totals)
 
     def _finished(self, name: str, document: Document, before: dict[str, Any]) -> Document:
         made = levelled(document, self.rule, datetime.now(UTC)) | {"before": before}

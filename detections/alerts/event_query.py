@@ -60,25 +60,13 @@ class EventQueries:
         """The query for one alert; None for a rule that isn't compiled."""
         if not self._compiled:
             return None
-        values = dict(group)
-        parts: list[tuple[Compiled, dict[str, str]]] = []
-        exact = True
-        if rule.is_correlation:
-            correlation = Correlation.of(rule.definition)
-            if NAME in values and ARN in correlation.group_by and NAME not in correlation.group_by:
-                correlation = correlation.grouped_by({ARN: NAME})
-            exact = correlation.type in _COUNTED_EXACTLY and not correlation.nested
-            for definition, own in _leaves(correlation, values):
-                made = self._compiled.get(definition)
-                if made is None:
-                    return None
-                parts.append((made.on(dialect), own))
-        else:
-            made = self._compiled.get(rule.id)
+        named, exact = counted_parts(rule, group)
+        parts: list[tuple[Compiled, Mapping[str, str]]] = []
+        for definition, own in named:
+            made = self._compiled.get(definition)
             if made is None:
                 return None
-            exact = counts_exactly(rule)
-            parts.append((made.on(dialect), values))
+            parts.append((made.on(dialect), own))
         exact = exact and all(each.post_filter is None for each, _ in parts)
         several = [{"bool": {"filter": [each.query, *_terms(own)]}} for each, own in parts]
         found: Query = {"bool": {"should": several, "minimum_should_match": 1}}
@@ -86,9 +74,22 @@ class EventQueries:
         return EventQuery({"bool": {"filter": [{"range": {"@timestamp": when}}, found]}}, exact)
 
 
+def counted_parts(rule: Rule, group: Group) -> tuple[list[tuple[str, Mapping[str, str]]], bool]:
+    """The plain rules whose events an alert about a group counts, by id, each with the values that
+    these have by its own fields; and whether the alert counts every such event of its time."""
+    values = dict(group)
+    if not rule.is_correlation:
+        return [(rule.id, values)], counts_exactly(rule)
+    correlation = Correlation.of(rule.definition)
+    if NAME in values and ARN in correlation.group_by and NAME not in correlation.group_by:
+        correlation = correlation.grouped_by({ARN: NAME})
+    exact = correlation.type in _COUNTED_EXACTLY and not correlation.nested
+    return list(_leaves(correlation, values)), exact
+
+
 def _leaves(
     correlation: Correlation, values: Mapping[str, str]
-) -> Iterator[tuple[str, dict[str, str]]]:
+) -> Iterator[tuple[str, Mapping[str, str]]]:
     """The id of every plain rule below, with the fields of its events and the group's values."""
     for part in correlation.parts:
         own = {
@@ -104,7 +105,12 @@ def _leaves(
 
 def _terms(values: Mapping[str, str]) -> list[Query]:
     terms: list[Query] = [{"term": {field: value}} for field, value in values.items()]
-    return [*terms, HAS_NAME_ALONE] if NAME in values and ARN not in values else terms
+    return [*terms, HAS_NAME_ALONE] if by_name_alone(values) else terms
+
+
+def by_name_alone(values: Mapping[str, str]) -> bool:
+    """Whether the events of such a group are only those without an ARN."""
+    return NAME in values and ARN not in values
 
 
 def totals(client: OpenSearch, index: str, asked: EventQuery) -> Totals:

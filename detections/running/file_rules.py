@@ -8,12 +8,15 @@ index. Rules that compare with the past are left out, by name: files hold no his
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from sigma.rule import SigmaRule
 
+from detections.alerts.event_query import CALLS, Totals, by_name_alone, counted_parts
 from detections.alerts.facts import FIELDS as FACT_FIELDS
 from detections.backend.fields import named
 from detections.compiled import Compiled, Query
@@ -24,16 +27,16 @@ from detections.correlations.parts import Interval, Leaf, Some, occurrences
 from detections.correlations.sweep import MAX_HELD, Sweep
 from detections.events.anchors import Anchor
 from detections.events.doc_values import holds
-from detections.events.fields import FieldReader
+from detections.events.fields import FieldReader, Hit
 from detections.events.found import finding, grouping
 from detections.events.matched_events import MatchedEvents
-from detections.events.principal import View, read_fields, views
-from detections.finding import Finding
+from detections.events.principal import HAS_NAME_ALONE, View, read_fields, views
+from detections.finding import Finding, Group
 from detections.packs.pack import Pack
 from detections.packs.reading import rule_id
 from detections.rule import Kind, Rule
 from detections.running.rule_matching import RuleMatching
-from detections.span import Span
+from detections.span import Span, milliseconds
 from trailhound.errors import RuleError
 
 NOT_RUN: Final[Mapping[Kind, str]] = {
@@ -90,6 +93,34 @@ class FileRules:
     def findings(self, rule: Rule) -> Iterator[Finding]:
         """Every finding of one of `rules`, plain ones by time. Raises `RuleError`."""
         return self._correlated(rule) if rule.is_correlation else self._plain(rule)
+
+    def totals(self, rule: Rule, group: Group, first: datetime, last: datetime) -> Totals:
+        """What `detections.alerts.event_query.totals` finds in an index for such an alert."""
+        parts, exact = counted_parts(rule, group)
+        exact = exact and all(self._pack.compiled[name].post_filter is None for name, _ in parts)
+        numbers: dict[int, list[Mapping[str, str]]] = {}
+        for name, own in parts:
+            numbers.setdefault(self._numbers[name], []).append(own)
+        reader = FieldReader(sorted({path for _, own in parts for path in own}))
+        count = succeeded = 0
+        calls: Counter[str] = Counter()
+        failures: Counter[str] = Counter()
+        found = self.events.hits(list(numbers), milliseconds(first), milliseconds(last) + 1)
+        for each in found:
+            fields = each.hit["fields"]
+            if not any(
+                _has(reader, each.hit, own) for number in each.rules for own in numbers[number]
+            ):
+                continue
+            failed = fields.get("event.outcome") == ["failure"]
+            count, succeeded = count + 1, succeeded + (not failed)
+            exact = exact and "trail.repaired" not in fields
+            for call in fields.get("eventName", ()):
+                calls[call] += 1
+                failures[call] += failed
+        frequent = sorted(calls.items(), key=lambda item: (-item[1], item[0]))[:CALLS]
+        named_calls = tuple((name, number, failures[name]) for name, number in frequent)
+        return Totals(count, succeeded, named_calls, exact)
 
     def close(self) -> None:
         self.events.close()
@@ -159,6 +190,13 @@ class _FileOccurrences:
         groups: Sequence[Some] | None,  # noqa: ARG002 - all groups are swept at once
     ) -> Iterator[tuple[GroupKey, Occurrence]]:
         return self.rules.occurrences(correlation, interval, self.where)
+
+
+def _has(reader: FieldReader, hit: Hit, own: Mapping[str, str]) -> bool:
+    """Whether an event is in a group, as the terms of an alert's query decide it."""
+    if by_name_alone(own) and not holds(HAS_NAME_ALONE, hit["fields"]):
+        return False
+    return all(value in reader.values(hit, path) for path, value in own.items())
 
 
 def _read_by(correlation: Correlation) -> set[str]:

@@ -164,7 +164,17 @@ def random_records(seed: int) -> list[dict[str, Any]]:
                 eventID=str(uuid.UUID(int=chance.getrandbits(128))),
             )
         )
-    return made
+    # One eventID on two days is two events, in one alert that names it once.
+    night = start.replace(hour=23, minute=59, second=59)
+    one = record(
+        eventName="A",
+        requestParameters={"bucketName": "b1", "size": 1},
+        eventID=str(uuid.UUID(int=chance.getrandbits(128))),
+    )
+    return made + [
+        one | {"eventTime": stamp(night + timedelta(seconds=each)), "errorCode": "AccessDenied"}
+        for each in (0, 1)
+    ]
 
 
 def write_random_trail(folder: Path, seed: int) -> list[Path]:
@@ -189,6 +199,9 @@ VOLATILE = ("@timestamp", "state_at", "history", "delivery", "incident")
 
 def comparable(alerts: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Alerts by id, without what depends on when and where they were raised."""
+    for each in alerts:
+        each["evidence"].pop("query", None)
+        each["evidence"].pop("query_exact", None)
     return {
         each["id"]: {name: value for name, value in each.items() if name not in VOLATILE}
         for each in alerts
@@ -199,7 +212,7 @@ def test_rules_find_the_same_in_files_and_in_the_index(
     engine: str, namespace: str, tmp_path: Path
 ) -> None:
     settings = own_settings(engine, namespace, tmp_path / "home")
-    client = prepared(settings)
+    prepared(settings)
     trail = tmp_path / "trail"
     write_sample(trail / "sample", SampleSpec(events=800, days=1))
     sources: list[Path] = [trail / "sample"]
@@ -229,11 +242,12 @@ def test_rules_find_the_same_in_files_and_in_the_index(
     assert done.exit_code == 0, done.output
     in_files = json.loads(done.stdout)
 
-    assert in_files["events"] == history["events"] == len(documents(client, settings))
+    assert in_files["events"] == history["events"] > 500
     assert in_files["conflicts"] == conflicts
     assert in_files["read"]["duplicates"] == duplicates
     assert {each["title"] for each in in_files["not_run"]} >= {"first time", "anomalous_activity"}
     assert len(indexed) > 100
+    assert any(each["count"] > len(each["evidence"]["event_id"]) for each in indexed)
     assert comparable(in_files["alerts"]) == comparable(indexed)
     plain_rules = {each["id"] for each in indexed if each["rule"]["kind"] == "sigma"}
     counted = {each["id"]: each["findings"] for each in history["rules"]}

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from detections.alerts.burst import Fact
@@ -154,7 +155,7 @@ class FileDetection:
 
     def _alerts_of(self, rule: Rule, result: RuleResult) -> Iterator[Document]:
         """In the order in which a search of the index would record the findings."""
-        alerts = CollectedAlerts(rule, self._facts)
+        alerts = CollectedAlerts(rule, self._facts, partial(self._rules.totals, rule))
         for findings in self._portions(rule):
             while chunk := next_chunk(findings):
                 result.findings += len(chunk)
