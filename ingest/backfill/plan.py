@@ -11,6 +11,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from ingest.backfill.matched import Matched
+from ingest.backfill.places import PlaceSizes
 from ingest.counts import Counts
 from ingest.documents.record_filter import criteria
 from ingest.ledger import Ledger
@@ -40,6 +41,8 @@ class Plan:
     bytes: int = 0
     objects_read_again: int = 0
     matched: Matched = field(default_factory=Matched)
+    places: PlaceSizes = field(default_factory=PlaceSizes)
+    """Of the objects to read."""
 
     @property
     def ignored_objects(self) -> int:
@@ -47,7 +50,8 @@ class Plan:
         return self.ignored_kinds.total()
 
     def as_dict(self) -> dict[str, Any]:
-        """The same fields as a backfill's report, so that a program can read both."""
+        """The same fields as a backfill's report, so that a program can read both, and
+        `by_place`."""
         return {
             "dry_run": True,
             "objects": self.objects,
@@ -60,6 +64,7 @@ class Plan:
             "bytes": self.bytes,
             "seconds": 0.0,
             "objects_read_again": self.objects_read_again,
+            "by_place": self.places.as_list(),
         }
 
 
@@ -87,7 +92,7 @@ def plan(
         while group := list(islice(items, _AT_ONCE)):
             known = {} if force else ledger.entries(group)
             for item in group:
-                found.matched.add(item)
+                place = found.matched.add(item)
                 entry = known.get(item.uri)
                 if entry is not None and entry.is_skipped(item.etag):
                     found.ignored_kinds[entry.reason] += 1
@@ -98,5 +103,6 @@ def plan(
                     found.unnamed_objects += classify(item.path)[0] is NameClass.UNNAMED
                     found.objects_read_again += entry is not None and entry.was_read(item.etag)
                     found.bytes += item.size
+                    found.places.add(item, place)
         found.ignored_kinds.update(source.ignored)
     return found

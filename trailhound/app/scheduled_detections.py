@@ -21,6 +21,8 @@ from trailhound.errors import TrailhoundError, UsageError
 from trailhound.settings import Settings
 
 LOG = logging.getLogger("trailhound.detections")
+JOB = "detections"
+"""The scheduled job's name."""
 EVERY = 5.0
 """Seconds between two checks of which rules are due."""
 LONGEST = 60.0
@@ -49,7 +51,7 @@ class ScheduledDetections:
 
     def job(self) -> Job:
         """For the scheduler that the daemons elect."""
-        return Job("detections", EVERY, self.turn)
+        return Job(JOB, EVERY, self.turn)
 
     def take(self, settings: Settings) -> None:
         """Use these settings, and the rule files as they are, from the next run on.

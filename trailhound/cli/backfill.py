@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +9,8 @@ import typer
 
 from ingest.backfill.backfill import Backfill
 from ingest.backfill.matched import Selected
-from ingest.backfill.plan import Plan, plan
+from ingest.backfill.plan import plan
+from ingest.backfill.rate import rate_of
 from ingest.backfill.unmatched import Run, in_index, unmatched
 from ingest.objects import Selection
 from ingest.run_report import RunReport
@@ -18,10 +18,11 @@ from ingest.sources import is_stream, open_source
 from trailhound.app.enrichment import enricher_from
 from trailhound.app.settings_check import check_filter
 from trailhound.cli import dates
+from trailhound.cli.backfill_plan import kinds, show_plan, stored
 from trailhound.cli.exit_codes import ExitCode
-from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
+from trailhound.cli.options import Config, Json, Namespace, Url, command_flags, settings_from
 from trailhound.cli.progress import show_progress
-from trailhound.cli.screen import emit, err, out, plural, safe, say, size, table, warn
+from trailhound.cli.screen import emit, err, out, plural, safe, say, table, warn
 from trailhound.cli.stopping import stopped_by_signals
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
@@ -142,9 +143,11 @@ def backfill(
             )
             return
         if dry_run:
-            planned = _plan(settings, source, selection, force=force, limit=limit)
+            opened = [open_source(text, settings) for text in source]
+            client = connect(settings)
+            planned = plan(client, settings, opened, selection, force=force, limit=limit)
             problems = [] if limit else explain(planned, settings, source, selection)
-            _show_plan(planned, problems, json=json)
+            show_plan(planned, rate_of(client, settings), problems, json=json)
             if problems:
                 raise typer.Exit(ExitCode.INCOMPLETE)
             return
@@ -166,12 +169,15 @@ def backfill(
             if cut_short
             else explain(report, settings, source, selection, selected=report.selected)
         )
-        found: dict[str, Any] = {"problems": problems}
+        found: dict[str, Any] = {"problems": problems, "undetected": None}
         complete = report.complete and not problems
         if detect:
             detected = _detect(settings, report, started, json=json)
             found |= detected.as_dict()
             complete = complete and detected.complete
+        elif report.counts.indexed and not report.interrupted:
+            flags = command_flags(url=url, namespace=namespace, config=config)
+            found["undetected"] = _show_undetected(settings, started, flags, json=json)
     if json:
         emit(report.as_dict() | found)
     if not complete:
@@ -185,6 +191,24 @@ def _detect(settings: Settings, report: RunReport, started: datetime, *, json: b
     if report.interrupted:
         return Detected()
     return detect_ingested(connect(settings), settings, started, json=json)
+
+
+def _show_undetected(
+    settings: Settings, started: datetime, flags: str, *, json: bool
+) -> dict[str, Any] | None:
+    """What no rule looks at by itself of what was indexed; for people, the command that does."""
+    from trailhound.app.undetected import undetected
+
+    left = undetected(connect(settings), settings, started)
+    if left is None:
+        return None
+    if not json:
+        since, until = left.days
+        say(
+            f"rules have not looked at {plural(left.events, 'event')} of these: run "
+            f"`trailhound detect --since {since} --until {until}{flags}`"
+        )
+    return left.as_dict()
 
 
 def explain(
@@ -257,7 +281,7 @@ def show_report(report: RunReport) -> None:
     counts = report.counts
     rate = counts.read / report.seconds if report.seconds else 0
     say(
-        f"{plural(report.objects, 'object')} read{_stored(report.bytes)}, "
+        f"{plural(report.objects, 'object')} read{stored(report.bytes)}, "
         f"{report.skipped_objects:,} already ingested, in {report.seconds:.1f} s"
         + (f", {rate:,.0f} events/s" if counts.read else "")
     )
@@ -322,51 +346,3 @@ def show_report(report: RunReport) -> None:
             err.print(f"  … and {report.failed_objects - len(shown):,} more; see the ledger")
     if report.interrupted:
         warn("interrupted: run the same command again to resume")
-
-
-def kinds(counted: Counter[str], most: int = 8) -> str:
-    """`12 digest, 3 CSV`, the most frequent first."""
-    shown = [f"{number:,} {safe(kind)}" for kind, number in counted.most_common(most)]
-    more = len(counted) - len(shown)
-    return ", ".join([*shown, *([f"{more:,} more kinds"] if more else [])])
-
-
-def _plan(
-    settings: Settings,
-    sources: list[str],
-    selection: Selection,
-    *,
-    force: bool,
-    limit: int | None,
-) -> Plan:
-    opened = [open_source(text, settings) for text in sources]
-    return plan(connect(settings), settings, opened, selection, force=force, limit=limit)
-
-
-def _stored(number: int) -> str:
-    """Bytes as stored, in brackets; nothing where they are not known."""
-    return f" ({size(number)})" if number else ""
-
-
-def _show_plan(found: Plan, problems: list[str], *, json: bool) -> None:
-    if json:
-        emit(found.as_dict() | {"problems": problems})
-        return
-    say(
-        f"{plural(found.objects, 'object')} to read{_stored(found.bytes)}, "
-        f"{found.skipped_objects:,} already ingested, {found.ignored_objects:,} that are not "
-        "CloudTrail log files"
-    )
-    if found.ignored_kinds:
-        say(f"not CloudTrail log files: {kinds(found.ignored_kinds)}")
-    if found.unnamed_objects:
-        say(
-            f"{plural(found.unnamed_objects, 'object')} of those to read have a name that does not "
-            "show what they hold: at most 64 KB of each is fetched to look for CloudTrail records"
-        )
-    if found.objects_read_again:
-        say(
-            f"{plural(found.objects_read_again, 'object')} of them to be read again: an earlier "
-            "run had read them by another selection, filter or retention"
-        )
-    say("nothing was read or written (--dry-run)")

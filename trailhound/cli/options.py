@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -67,3 +68,19 @@ def flags_of(url: str | None, namespace: str | None) -> dict[str, Any]:
     if namespace is not None:
         flags["namespace"] = namespace
     return flags
+
+
+def command_flags(*, url: str | None, namespace: str | None, config: Path | None) -> str:
+    """The flags that another command needs to find the same events; a blank before each.
+
+    >>> command_flags(url=None, namespace="a b", config=None)
+    " --namespace 'a b'"
+    """
+    from trailhound.cluster.refusals import redact_url  # it brings the client, which takes long
+
+    named = {
+        "--url": redact_url(url) if url else None,
+        "--namespace": namespace,
+        "--config": str(config) if config else None,
+    }
+    return "".join(f" {flag} {shlex.quote(value)}" for flag, value in named.items() if value)

@@ -1,0 +1,87 @@
+"""Which events of a backfill no rule looks at by itself, and what a dry run says before it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers.commands import command
+from tests.helpers.installation import key_of, stamp
+from tests.helpers.trails import own_settings, prepared, record, trail_bytes, write_trail
+from trailhound.cluster.client import connect
+from trailhound.settings import Settings
+from trailhound.state.daemons import Daemons, DaemonState
+from trailhound.state.jobs import Jobs, JobState
+
+
+@pytest.fixture
+def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
+    made = own_settings(engine, namespace, tmp_path / "home")
+    prepared(made)
+    return made
+
+
+def backfilled(settings: Settings, trail: Path, *flags: str) -> Any:
+    done = command(settings, "backfill", str(trail), "--json", *flags)
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)["undetected"]
+
+
+def test_the_command_that_is_named_covers_the_events(settings: Settings, tmp_path: Path) -> None:
+    times = ("2025-03-02T23:59:59Z", "2025-03-05T00:00:00Z")
+    write_trail(tmp_path / "trail", [record(eventTime=each) for each in times])
+    done = command(settings, "backfill", str(tmp_path / "trail"), "--namespace", settings.namespace)
+    said = " ".join(done.stdout.split())
+    assert "rules have not looked at 2 events of these" in said
+    (named,) = re.findall(r"`trailhound (detect [^`]*)`", said)
+    assert "--since 2025-03-02 --until 2025-03-05" in named
+    found = json.loads(command(settings, *shlex.split(named), "--json").stdout)
+    assert found["events"] == 2
+    # Duplicates are not new, and what --detect looks at needs no command.
+    assert backfilled(settings, tmp_path / "trail", "--force") is None
+    write_trail(tmp_path / "trail", [record()], "b")
+    done = command(settings, "backfill", str(tmp_path / "trail"), "--detect")
+    assert "rules have not looked" not in done.stdout
+
+
+def test_what_a_daemons_rules_cover_is_not_named(settings: Settings, tmp_path: Path) -> None:
+    client, now = connect(settings), datetime.now(UTC)
+    recent = stamp(now - timedelta(hours=2))
+    Daemons(client, settings).write(DaemonState(id="d", heartbeat=now))
+    write_trail(tmp_path / "trail", [record(eventTime=recent)], "a")
+    # One that runs no rules covers nothing.
+    assert backfilled(settings, tmp_path / "trail")["events"] == 1
+    Jobs(client, settings).write(JobState(name="detections", last_success=now.isoformat()))
+    write_trail(tmp_path / "trail", [record(eventTime=recent)], "b")
+    assert backfilled(settings, tmp_path / "trail") is None
+    late = [record(eventTime=recent), record(eventTime="2025-03-01T12:00:00Z")]
+    write_trail(tmp_path / "trail", late, "c")
+    assert backfilled(settings, tmp_path / "trail") == {
+        "events": 1,
+        "since": "2025-03-01",
+        "until": "2025-03-01",
+    }
+
+
+def test_a_dry_run_lists_places_and_the_time(settings: Settings, tmp_path: Path) -> None:
+    for day in (1, 2):
+        path = tmp_path / key_of(datetime(2025, 3, day, tzinfo=UTC), "x")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(trail_bytes([record()]))
+    done = command(settings, "backfill", str(tmp_path / "AWSLogs"), "--dry-run", "--json")
+    plan = json.loads(done.stdout)
+    assert [(each["account"], each["region"], each["day"]) for each in plan["by_place"]] == [
+        ("111122223333", "us-east-1", "2025-03-01"),
+        ("111122223333", "us-east-1", "2025-03-02"),
+    ]
+    assert sum(each["bytes"] for each in plan["by_place"]) == plan["bytes"]
+    assert plan["estimate"]["rate"] == "stated"
+    said = command(settings, "backfill", str(tmp_path / "AWSLogs"), "--dry-run").stdout
+    assert "111122223333  us-east-1  2025-03-01  2025-03-02" in said
+    assert "estimated time: 1 s at 2.0 MiB a second, a stated rate" in said

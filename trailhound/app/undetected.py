@@ -1,0 +1,87 @@
+"""What a backfill has indexed that no rule looks at by itself.
+
+Scheduled rules cover events that were ingested up to `detections.late_hours` after they happened,
+and only while a daemon runs them. Everything else needs `trailhound detect`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from opensearchpy import OpenSearch
+
+from detections.events.daily_indices import daily_indices
+from detections.events.index import EventIndex
+from detections.running.due_rules import pace_of
+from detections.span import milliseconds, moment
+from trailhound.app.scheduled_detections import JOB
+from trailhound.errors import NoEventsIndexError
+from trailhound.settings import Settings
+from trailhound.state.daemons import Daemons
+from trailhound.state.jobs import Jobs
+
+_SILENT: Final = timedelta(minutes=5)
+"""A daemon runs due rules every few seconds; while rules catch up, a run takes a minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undetected:
+    """Events that no rule looks at by itself, and the times of the first and the last of them."""
+
+    events: int
+    first: datetime
+    last: datetime
+
+    @property
+    def days(self) -> tuple[str, str]:
+        """For `--since` and `--until` of `trailhound detect`: UTC days, both included."""
+        return f"{self.first:%Y-%m-%d}", f"{self.last:%Y-%m-%d}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        since, until = self.days
+        return {"events": self.events, "since": since, "until": until}
+
+
+def undetected(client: OpenSearch, settings: Settings, started: datetime) -> Undetected | None:
+    """Of what was indexed since a moment; None where rules cover all of it.
+
+    Raises `ClusterError` and opensearch-py's exceptions.
+    """
+    try:
+        indices = daily_indices(client, settings)
+    except NoEventsIndexError:
+        return None
+    client.indices.refresh(index=indices.expression, params={"ignore_unavailable": "true"})
+    # In whole milliseconds, as `event.ingested` is, and by the same machine's clock.
+    since = moment(milliseconds(started)).isoformat()
+    filters: list[dict[str, Any]] = [{"range": {"event.ingested": {"gte": since}}}]
+    if rules_are_run(client, settings):
+        pace = pace_of(settings)
+        oldest = started - pace.late - pace.lookback
+        filters.append({"range": {"@timestamp": {"lt": oldest.isoformat()}}})
+    found = EventIndex(client, indices.expression).search(
+        {
+            "query": {"bool": {"filter": filters}},
+            "aggs": {
+                "first": {"min": {"field": "@timestamp"}},
+                "last": {"max": {"field": "@timestamp"}},
+            },
+        }
+    )
+    events = int(found["hits"]["total"]["value"]) if found.get("hits") else 0
+    if not events:
+        return None
+    ends = [int(found["aggregations"][name]["value"]) for name in ("first", "last")]
+    return Undetected(events, moment(ends[0]), moment(ends[1]))
+
+
+def rules_are_run(client: OpenSearch, settings: Settings, now: datetime | None = None) -> bool:
+    """Whether a daemon runs the scheduled rules at the moment."""
+    if not Daemons(client, settings).active(now):
+        return False
+    last = Jobs(client, settings).get(JOB).last_success
+    recent = (now or datetime.now(UTC)) - _SILENT
+    return bool(last) and datetime.fromisoformat(last) >= recent

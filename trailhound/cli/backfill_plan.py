@@ -1,0 +1,115 @@
+"""What `trailhound backfill --dry-run` shows."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from ingest.backfill.places import PlaceName
+from ingest.backfill.plan import Plan
+from ingest.backfill.rate import Rate
+from trailhound.cli.screen import emit, out, plural, safe, say, size, table
+
+_MOST_DAYS = 31
+"""Days that are listed one by one; more are listed by month."""
+_UNNAMED = "not named"
+
+
+def kinds(counted: Counter[str], most: int = 8) -> str:
+    """`12 digest, 3 CSV`, the most frequent first."""
+    shown = [f"{number:,} {safe(kind)}" for kind, number in counted.most_common(most)]
+    more = len(counted) - len(shown)
+    return ", ".join([*shown, *([f"{more:,} more kinds"] if more else [])])
+
+
+def stored(number: int) -> str:
+    """Bytes as stored, in brackets; nothing where they are not known."""
+    return f" ({size(number)})" if number else ""
+
+
+def duration(seconds: float) -> str:
+    """A time for people, in its two largest units.
+
+    >>> duration(0.4), duration(75), duration(7300), duration(200_000)
+    ('1 s', '1 min 15 s', '2 h 1 min', '2 d 7 h')
+    """
+    left = max(1, round(seconds))
+    parts = []
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        number, left = divmod(left, length)
+        if number:
+            parts.append(f"{number:,} {unit}")
+        elif parts:
+            break
+        if len(parts) == 2:
+            break
+    return " ".join(parts)
+
+
+def show_plan(found: Plan, rate: Rate, problems: list[str], *, json: bool) -> None:
+    """The plan for people, or for programs."""
+    seconds = found.bytes / rate.bytes
+    if json:
+        estimate = {
+            "seconds": round(seconds, 1),
+            "bytes_per_second": round(rate.bytes),
+            "rate": "measured" if rate.measured else "stated",
+        }
+        emit(found.as_dict() | {"estimate": estimate, "problems": problems})
+        return
+    say(
+        f"{plural(found.objects, 'object')} to read{stored(found.bytes)}, "
+        f"{found.skipped_objects:,} already ingested, {found.ignored_objects:,} that are not "
+        "CloudTrail log files"
+    )
+    if found.objects:
+        _show_places(found)
+    if found.ignored_kinds:
+        say(f"not CloudTrail log files: {kinds(found.ignored_kinds)}")
+    if found.unnamed_objects:
+        say(
+            f"{plural(found.unnamed_objects, 'object')} of those to read have a name that does not "
+            "show what they hold: at most 64 KB of each is fetched to look for CloudTrail records"
+        )
+    if found.objects_read_again:
+        say(
+            f"{plural(found.objects_read_again, 'object')} of them to be read again: an earlier "
+            "run had read them by another selection, filter or retention"
+        )
+    if found.bytes:
+        by = (
+            f"measured on {plural(rate.objects, 'object')} that were read here last"
+            if rate.measured
+            else "a stated rate, since too little was read here to measure it"
+        )
+        say(f"estimated time: {duration(seconds)} at {size(rate.bytes)} a second, {by}")
+    say("nothing was read or written (--dry-run)")
+
+
+def _show_places(found: Plan) -> None:
+    """By account and region, and by day, or month where there are many days."""
+    days: dict[tuple[str, ...], set[str]] = {}
+    for name in found.places:
+        days.setdefault(_owner(name), set()).add(name.day)
+    rows = [
+        (
+            account or _UNNAMED,
+            region or _UNNAMED,
+            min(days[account, region]) or _UNNAMED,
+            max(days[account, region]) or _UNNAMED,
+            each.objects,
+            size(each.bytes),
+        )
+        for (account, region), each in found.places.by(_owner).items()
+    ]
+    out.print(table(["account", "region", "first day", "last day", "#objects", "#size"], rows))
+    by_day = found.places.by(lambda name: (name.day,))
+    what = "day"
+    if len(by_day) > _MOST_DAYS:
+        by_day, what = found.places.by(lambda name: (name.day[:7],)), "month"
+    named = [(day or _UNNAMED, each.objects, size(each.bytes)) for (day,), each in by_day.items()]
+    out.print(table([what, "#objects", "#size"], named))
+    say("by account, region and day together: --json")
+
+
+def _owner(name: PlaceName) -> tuple[str, ...]:
+    return name.account, name.region
