@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from detections.alerts.burst import Burst, Fact, burst_of
 from detections.alerts.document import Document, counting, levelled, raised, shown
@@ -26,12 +26,21 @@ from detections.alerts.merging import (
 )
 from detections.alerts.nearness import Nearness
 from detections.alerts.summary import summary
+from detections.alerts.twins import TWIN_KEY, twin_key
 from detections.finding import Finding, Group
 from detections.packs.kinds import SINGLES, window_of
 from detections.rule import Rule
 
 Facts = Callable[[Sequence[Finding]], Mapping[str, Fact]]
 """The facts of every event that findings name, by id."""
+
+
+class Collected(NamedTuple):
+    """An alert as `detections.alerts.document.shown` gives it, and what it has in common with its
+    twins; empty where it can have none."""
+
+    alert: Document
+    twin_key: str
 
 
 @dataclass(slots=True)
@@ -50,7 +59,7 @@ Counts = Callable[[Group, datetime, datetime], Totals]
 @dataclass(slots=True)
 class CollectedAlerts:
     """The alerts of one rule. `add` findings, those of a plain rule by time; then take the rest
-    with `finish`. Both yield alerts as `detections.alerts.document.shown` gives them."""
+    with `finish`."""
 
     rule: Rule
     facts: Facts
@@ -59,7 +68,7 @@ class CollectedAlerts:
     _times: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
     _named: set[str] = field(default_factory=set)
 
-    def add(self, findings: Sequence[Finding]) -> Iterator[Document]:
+    def add(self, findings: Sequence[Finding]) -> Iterator[Collected]:
         """Some findings; the earliest alerts that are complete."""
         facts = self.facts(findings)
         grouped: dict[Group, list[Finding]] = {}
@@ -75,13 +84,13 @@ class CollectedAlerts:
             merger.merge([burst_of(each, facts) for each in several])
             yield from self._ended(group, of_group, len(merger.directory.entries) - ENTRIES)
 
-    def finish(self) -> Iterator[Document]:
+    def finish(self) -> Iterator[Collected]:
         """All alerts that are left."""
         for group, of_group in self._groups.items():
             yield from self._ended(group, of_group, len(of_group.merger.directory.entries))
         self._groups.clear()
 
-    def _alone(self, finding: Finding, facts: Mapping[str, Fact]) -> Iterator[Document]:
+    def _alone(self, finding: Finding, facts: Mapping[str, Fact]) -> Iterator[Collected]:
         """An alert of one event, counting the earlier ones about the same principal."""
         name = alert_id(finding.rule_id, (), finding.events[0])
         if name in self._named:  # the same id on another day: the first one has the alert
@@ -101,7 +110,7 @@ class CollectedAlerts:
         made = self._groups[group] = _OfGroup(merger)
         return made
 
-    def _ended(self, group: Group, of_group: _OfGroup, number: int) -> Iterator[Document]:
+    def _ended(self, group: Group, of_group: _OfGroup, number: int) -> Iterator[Collected]:
         """Hand over a group's earliest alerts, and forget them."""
         if number <= 0:
             return
@@ -136,9 +145,10 @@ class CollectedAlerts:
             totals = found if found.count >= burst.count else None
         return raised(self.rule, group, key, now) | counting(burst, "", "", totals=totals)
 
-    def _finished(self, name: str, document: Document, before: dict[str, Any]) -> Document:
+    def _finished(self, name: str, document: Document, before: dict[str, Any]) -> Collected:
         made = levelled(document, self.rule, datetime.now(UTC)) | {"before": before}
-        return shown(name, made | {"summary": summary(made)})
+        key = twin_key(self.rule, document).get(TWIN_KEY, "")
+        return Collected(shown(name, made | {"summary": summary(made)}), key)
 
 
 def _known(merger: AlertMerger) -> Mapping[str, Fact]:

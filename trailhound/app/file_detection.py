@@ -16,9 +16,10 @@ from functools import partial
 from typing import Any, Final
 
 from detections.alerts.burst import Fact
-from detections.alerts.collected import CollectedAlerts
+from detections.alerts.collected import Collected, CollectedAlerts
 from detections.alerts.document import Document
 from detections.alerts.facts import fact_of
+from detections.alerts.twins import together
 from detections.finding import Finding
 from detections.history import DAY_MILLISECONDS, pieces
 from detections.packs.pack import Pack
@@ -39,7 +40,8 @@ from trailhound.settings import Settings
 from trailhound.temporary_tables import temporary_tables
 
 _TABLES: Final = """
-CREATE TABLE alert (level INTEGER, last TEXT, name TEXT, document BLOB);
+CREATE TABLE alert (level INTEGER, last TEXT, name TEXT, twin TEXT, document BLOB);
+CREATE INDEX by_twin ON alert (twin);
 """
 
 
@@ -132,17 +134,40 @@ class FileDetection:
             yield result
 
     def alerts(self) -> Iterator[Document]:
-        """All alerts, the most severe first, of one level the last seen first."""
+        """All alerts, the most severe first, of one level the last seen first; with their `twins`,
+        as `AlertStore.find` has them."""
         found = self._tables.execute(
-            "SELECT document FROM alert ORDER BY level DESC, last DESC, name"
+            "SELECT document, name, twin FROM alert ORDER BY level DESC, last DESC, name"
+        )
+        for document, name, twin in found:
+            alert: Document = loads(document)
+            twins = list(self._twins(name, twin)) if twin else []
+            yield alert | ({"twins": twins} if twins else {})
+
+    def folded(self) -> Iterator[Document]:
+        """The same with twins as one, under the names of all their rules."""
+        taken: set[str] = set()
+        for alert in self.alerts():
+            if alert["id"] not in taken:
+                twins = alert.get("twins", ())
+                taken |= {each["id"] for each in twins}
+                names = [alert["rule"]["name"], *(each["rule"]["name"] for each in twins)]
+                yield alert | {"rule": alert["rule"] | {"name": together(names)}}
+
+    def _twins(self, name: str, key: str) -> Iterator[Document]:
+        found = self._tables.execute(
+            "SELECT document FROM alert WHERE twin = ? AND name <> ? ORDER BY name", (key, name)
         )
         for (document,) in found:
-            yield loads(document)
+            twin = loads(document)
+            rule = {"id": twin["rule"]["id"], "name": twin["rule"]["name"]}
+            yield {"id": twin["id"], "rule": rule, "state": twin["state"]}
 
-    def levels(self) -> list[str]:
-        """The levels that alerts have, the most severe first."""
-        found = self._tables.execute("SELECT DISTINCT level FROM alert ORDER BY level DESC")
-        return [LEVELS[level] for (level,) in found]
+    @property
+    def has_twins(self) -> bool:
+        """Whether `folded` shows any alerts as one."""
+        asked = "SELECT 1 FROM alert WHERE twin <> '' GROUP BY twin HAVING count(*) > 1 LIMIT 1"
+        return self._tables.execute(asked).fetchone() is not None
 
     def _take(self, batch: Batch, item: int) -> None:
         source: Mapping[str, Any] = loads(batch.document(item))
@@ -153,7 +178,7 @@ class FileDetection:
             _, name = batch.target(item)
             self._rules.events.add(name, time, _as_stored(batch, item, source), rules)
 
-    def _alerts_of(self, rule: Rule, result: RuleResult) -> Iterator[Document]:
+    def _alerts_of(self, rule: Rule, result: RuleResult) -> Iterator[Collected]:
         """In the order in which a search of the index would record the findings."""
         alerts = CollectedAlerts(rule, self._facts, partial(self._rules.totals, rule))
         for findings in self._portions(rule):
@@ -181,9 +206,11 @@ class FileDetection:
             facts.setdefault(name, fact_of(source))
         return facts
 
-    def _keep(self, alert: Document) -> None:
-        row = LEVELS.index(alert["level"]), alert["last_seen"], alert["id"], dumps(alert)
-        self._tables.execute("INSERT INTO alert VALUES (?, ?, ?, ?)", row)
+    def _keep(self, found: Collected) -> None:
+        alert = found.alert
+        level = LEVELS.index(alert["level"])
+        row = level, alert["last_seen"], alert["id"], found.twin_key, dumps(alert)
+        self._tables.execute("INSERT INTO alert VALUES (?, ?, ?, ?, ?)", row)
 
 
 def _as_stored(batch: Batch, item: int, source: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -42,7 +42,8 @@ def detect_files(
             "faults": [str(fault) for fault in pack.problems],
             "problems": problems,
         }
-        LISTING.show(job.alerts(), form, beside=beside)
+        rows = job.folded() if form is Form.TABLE else job.alerts()
+        LISTING.show(rows, form, beside=beside)
         if form is not Form.JSON:
             _explain(job, pack, results, form)
         failed = any(each.errors for each in results)
@@ -66,6 +67,8 @@ def _explain(job: FileDetection, pack: Pack, results: Sequence[RuleResult], form
         by_reason.setdefault(each_not.reason, []).append(each_not.rule.title)
     for reason, titles in by_reason.items():
         note(f"not run, {reason}: {'; '.join(sorted(titles))}", form)
+    if form is Form.TABLE and job.has_twins:
+        note("alerts of the same events are in one row", form)
     silent = sum(not each.findings for each in results)
     alerts = sum(each.alerts for each in results)
     note(
