@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,10 +53,14 @@ class World:
         hits = self.client.search(index=self.index, body=body)["hits"]["hits"]
         return {hit["_id"]: hit["_source"] for hit in hits}
 
-    def change(self, script: str, **params: Any) -> None:
+    def change(self, change: Callable[[dict[str, Any]], None]) -> None:
         """Change every alert behind the updater's back."""
-        body = {"script": {"source": script, "params": params}}
-        self.client.update_by_query(index=self.index, body=body, params={"refresh": "true"})
+        lines: list[Any] = []
+        for name, alert in self.alerts().items():
+            change(alert)
+            lines += [{"index": {"_id": name}}, alert]
+        reply = self.client.bulk(body=lines, index=self.index, params={"refresh": "true"})
+        assert not reply["errors"]
 
 
 def user(name: str) -> dict[str, Any]:
@@ -239,8 +243,12 @@ def test_one_attack_with_three_credentials_is_one(world: World) -> None:
 
 def test_alerts_of_the_last_release_are_joined_by_their_events(world: World) -> None:
     before = incidents(world.alerts())
-    for name in ("incident", "incident_due", "links"):
-        world.change("ctx._source.remove(params.name)", name=name)
+
+    def without_links(alert: dict[str, Any]) -> None:
+        for name in ("incident", "incident_due", "links"):
+            del alert[name]
+
+    world.change(without_links)
     assert command(world.settings, "incidents", "list").exit_code == 0
     IncidentUpdater(world.client, world.settings).run()
     assert incidents(world.alerts()) == before
@@ -251,11 +259,13 @@ def test_what_another_run_left_half_done_is_completed(
 ) -> None:
     before = incidents(world.alerts())
     monkeypatch.setattr(updater_module, "AT_ONCE", 7)
-    # The alerts of wrong incidents, and one of each is due.
-    world.change(
-        "ctx._source.incident = 'wrong-' + ctx._source.state;"
-        "ctx._source.incident_due = ctx._source.severity > 7"
-    )
+
+    # All of wrong incidents, and of each some are due.
+    def wrong(alert: dict[str, Any]) -> None:
+        alert["incident"] = f"wrong-{alert['state']}"
+        alert["incident_due"] = alert["severity"] > 7
+
+    world.change(wrong)
     batches = iter((True, False))
     stopped = IncidentUpdater(world.client, world.settings).run(lambda: next(batches))
     assert 0 < stopped.due <= 7
@@ -294,7 +304,7 @@ def test_without_its_events_an_alert_is_an_incident_of_its_own(world: World) -> 
     days = Names(world.settings.prefix).day("2025.03.20")
     names = of_day(world.alerts(), TOGETHER).keys()
     world.client.indices.delete(index=days)
-    world.change("ctx._source.incident_due = true")
+    world.change(lambda alert: alert.update(incident_due=True))
     IncidentUpdater(world.client, world.settings).run()
     alerts = world.alerts()
     assert {alerts[name]["incident"] for name in names} == set(names)

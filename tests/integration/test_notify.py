@@ -252,8 +252,9 @@ def test_a_run_that_ends_after_an_incident_was_told_tells_it_no_other_way(
     index = Names(house.settings.prefix).alerts
     for name in names:
         if house.reported(name)["hook"]["state"] == "folded":
-            script = {"script": {"source": "ctx._source.remove('delivery')"}}
-            house.client.update(index=index, id=name, body=script, params={"refresh": "true"})
+            document = house.client.get(index=index, id=name)["_source"]
+            del document["delivery"]
+            house.client.index(index=index, id=name, body=document, params={"refresh": "true"})
     assert not house.with_channels(hook(receiver)).deliver(NOW).sent
     assert {house.reported(name)["hook"]["state"] for name in names} == {"sent", "folded"}
 
