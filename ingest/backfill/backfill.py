@@ -71,6 +71,7 @@ class Backfill:
             now = RunReport(**{name: getattr(self._report, name) for name in _COPIED})
             now.counts = Counts()
             now.counts.add(self._report.counts)
+            now.ignored_kinds.update(self._report.ignored_kinds)
             for run in self._active.values():
                 now.counts.add(run.counts)
                 now.bytes += run.bytes

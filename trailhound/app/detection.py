@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,9 @@ from detections.running.detector import Detector, RuleRun
 from detections.running.evaluation import Evaluator
 from detections.span import Span
 from trailhound.settings import Settings
+
+Watch = Callable[[Piece, float], None]
+"""Called with the piece under way, and which part of its rules has run."""
 
 
 @dataclass(slots=True)
@@ -100,8 +103,10 @@ class History:
         """Whether it was not stopped early, and every day could be read."""
         return not self._stopped and not self.survey.skipped
 
-    def run(self, *, record: bool = True) -> Iterator[tuple[Piece, list[RuleRun]]]:
-        """Every rule over every piece of the span.
+    def run(
+        self, *, record: bool = True, watch: Watch | None = None
+    ) -> Iterator[tuple[Piece, list[RuleRun]]]:
+        """Every rule over every piece of the span; `watch` is called after each.
 
         A burst that lies across the edge of two pieces is found in both, and is one alert.
         Raises `ClusterError`.
@@ -109,7 +114,12 @@ class History:
         for piece in self.survey.pieces:
             if self._stopped:
                 return
-            yield piece, list(self._detector.run(self._rules, piece.span, record=record))
+            runs: list[RuleRun] = []
+            for each in self._detector.run(self._rules, piece.span, record=record):
+                runs.append(each)
+                if watch is not None:
+                    watch(piece, len(runs) / len(self._rules))
+            yield piece, runs
 
     def join(self) -> str:
         """Join the alerts that were raised into incidents. Why they could not be, else "".

@@ -244,7 +244,7 @@ def run_backfill(
     workers: int = 1,
     quiet: bool = False,
 ) -> RunReport:
-    """A backfill with a progress bar (none with `quiet`) that Ctrl-C stops gracefully."""
+    """A backfill that shows its progress (not with `quiet`), and that Ctrl-C stops gracefully."""
     if workers > 1:
         if any(is_stream(text) for text in sources):
             raise UsageError(
@@ -255,7 +255,8 @@ def run_backfill(
 
         job = Job(settings, tuple(sources), selection, enricher_from, warn, force, limit)
         fleet = WorkerPool(job, workers)
-        with stopped_by_signals(fleet), show_progress(fleet, quiet=quiet):
+        shown = show_progress(fleet, settings, sources, selection, quiet=quiet, limit=limit)
+        with stopped_by_signals(fleet), shown:
             return fleet.run()
     opened = [open_source(text, settings) for text in sources]
     backfill = Backfill(
@@ -267,7 +268,8 @@ def run_backfill(
         limit=limit,
         retry_policy=RetryPolicy(settings.ingest.give_up_after, on_wait=_waiting),
     )
-    with stopped_by_signals(backfill), show_progress(backfill, quiet=quiet):
+    shown = show_progress(backfill, settings, sources, selection, quiet=quiet, limit=limit)
+    with stopped_by_signals(backfill), shown:
         return backfill.run(opened)
 
 

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import typer
 from opensearchpy import OpenSearch
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from detections.events.daily_indices import SkippedDay
 from detections.history import BEGINNING, END, Piece, Survey
@@ -24,7 +23,8 @@ from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.listing import Form, Output, form_of
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cli.screen import emit, err, out, plural, say, table, warn
+from trailhound.cli.screen import emit, out, plural, say, table, warn
+from trailhound.cli.stages import show_stages
 from trailhound.cli.stopping import stopped_by_signals
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
@@ -192,26 +192,28 @@ def new_alerts(found: dict[str, DetectionTotals]) -> int:
 def run_history(
     history: History, *, record: bool = True, quiet: bool = False
 ) -> dict[str, DetectionTotals]:
-    """A history with a bar on a terminal, that Ctrl-C ends after the piece under way. What it
+    """A history that shows its progress, and that Ctrl-C ends after the piece under way. What it
     raised is joined into incidents."""
-    with stopped_by_signals(history):
-        runs = history.run(record=record)
-        found = tallied(_with_bar(runs, history.survey.events, quiet=quiet))
+    done = 0
+    with (
+        stopped_by_signals(history),
+        show_stages("detect", unit="events", quiet=quiet) as stage,
+    ):
+
+        def watch(piece: Piece, share: float) -> None:
+            day = f"{piece.span.since:%Y-%m-%d}"
+            stage(f"from {day}", done + int(share * piece.events), history.survey.events)
+
+        def counted() -> Iterator[tuple[Piece, list[RuleRun]]]:
+            nonlocal done
+            for piece, runs in history.run(record=record, watch=watch):
+                done += piece.events
+                yield piece, runs
+
+        found = tallied(counted())
     if record and (refused := history.join()):
         warn(f"alerts are not joined into incidents: {refused}")
     return found
-
-
-def _with_bar(
-    runs: Iterator[tuple[Piece, list[RuleRun]]], events: int, *, quiet: bool
-) -> Iterator[tuple[Piece, list[RuleRun]]]:
-    columns = [TextColumn("detecting {task.fields[day]}"), BarColumn(), TimeRemainingColumn()]
-    hidden = quiet or not err.is_terminal
-    with Progress(*columns, console=err, transient=True, disable=hidden) as bar:
-        task = bar.add_task("", total=events, day="")
-        for piece, several in runs:
-            bar.update(task, advance=piece.events, day=f"{piece.span.since:%Y-%m-%d}")
-            yield piece, several
 
 
 def asked(since: datetime | None, until: datetime | None) -> Span:

@@ -1,47 +1,97 @@
-"""The progress line of a backfill: on stderr, and only on a terminal."""
+"""The progress of a backfill: objects of those that there are, events, the rate, the time left."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
 from ingest.backfill.backfill import Backfill
-from trailhound.cli.screen import err, size
+from ingest.objects import Selection
+from ingest.sources import is_stream, open_source
+from trailhound.cli.screen import is_quiet, size
+from trailhound.cli.stages import show_stages
+from trailhound.errors import TrailhoundError
+from trailhound.settings import Settings
 
 if TYPE_CHECKING:
     from ingest.backfill.worker_pool import WorkerPool
 
+_LOOK_EVERY = 0.25
+
+
+class Listing:
+    """How many objects sources have: listed beside the run, which lists no further than it reads.
+
+    A listing costs one request a thousand objects. Where it fails nothing is known: the run says
+    why.
+    """
+
+    def __init__(self, settings: Settings, sources: Sequence[str], selection: Selection) -> None:
+        self._settings = settings
+        self._sources = sources
+        self._selection = selection
+        self._ended = threading.Event()
+        self.found = 0
+        self.complete = False
+        self._thread = threading.Thread(target=self._count, daemon=True)
+
+    def __enter__(self) -> Listing:
+        if not any(is_stream(text) for text in self._sources):
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._ended.set()
+
+    def _count(self) -> None:
+        with suppress(TrailhoundError, OSError):
+            for text in self._sources:
+                for _ in open_source(text, self._settings).objects(self._selection):
+                    self.found += 1
+                    if self._ended.is_set():
+                        return
+            self.complete = True
+
 
 @contextmanager
-def show_progress(job: Backfill | WorkerPool, *, quiet: bool) -> Iterator[None]:
-    """Objects, events and the rate of the last seconds, four times a second."""
-    if quiet or not err.is_terminal:
+def show_progress(
+    job: Backfill | WorkerPool,
+    settings: Settings,
+    sources: Sequence[str],
+    selection: Selection,
+    *,
+    quiet: bool,
+    limit: int | None = None,
+) -> Iterator[None]:
+    """What a backfill has done, and how long the rest takes once all objects are listed."""
+    if quiet or is_quiet():
         yield
         return
-    columns = [SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()]
-    with Progress(*columns, console=err, transient=True) as bar:
-        task = bar.add_task("looking for objects", total=None)
-        ended = threading.Event()
+    ended = threading.Event()
+    with (
+        show_stages("backfill", unit="objects") as stage,
+        Listing(settings, sources, selection) as listing,
+    ):
 
         def watch() -> None:
-            last, moment = 0, time.monotonic()
-            rate = 0.0
-            while not ended.wait(0.25):
+            last, moment, rate = 0, time.monotonic(), 0.0
+            while not ended.wait(_LOOK_EVERY):
                 now = job.snapshot()
-                settled, at = now.counts.accounted, time.monotonic()
-                rate += 0.3 * ((settled - last) / (at - moment) - rate)
-                last, moment = settled, at
-                bar.update(
-                    task,
-                    description=(
-                        f"{now.objects:,} objects ({size(now.bytes)}), "
-                        f"{now.skipped_objects:,} skipped · {settled:,} events · {rate:,.0f}/s"
-                    ),
+                events, at = now.counts.accounted, time.monotonic()
+                rate += 0.3 * ((events - last) / (at - moment) - rate)
+                last, moment = events, at
+                total = listing.found if listing.complete else 0
+                if limit is not None:
+                    total = min(total, limit + now.skipped_objects)
+                known = "" if total or not listing.found else f" of {listing.found:,} or more"
+                stage(
+                    f"{events:,} events, {rate:,.0f} events/s, {size(now.bytes)}"
+                    f"{known and f', objects{known}'}",
+                    now.objects + now.skipped_objects + now.ignored_objects,
+                    total,
                 )
 
         watcher = threading.Thread(target=watch, daemon=True)

@@ -1,4 +1,4 @@
-"""The progress of a command that works in stages: a bar on a terminal, lines in a pipe."""
+"""The progress of a command: a bar on a terminal, a line every 10 s in a pipe, none with `-q`."""
 
 from __future__ import annotations
 
@@ -7,25 +7,41 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
-from trailhound.cli.screen import err, safe
+from trailhound.cli.dates import span
+from trailhound.cli.screen import err, is_quiet, safe
 
 LINE_EVERY = 10.0
 """Seconds between two lines in a pipe."""
 
 Stage = Callable[[str, int, int], None]
-"""Called as a stage begins: what it does, how many are done, and how many there are in all."""
+"""Called as a stage begins: what it does, how many are done, and how many there are in all (0
+where nobody knows)."""
 
 
 @contextmanager
-def show_stages(command: str, *, line_every: float = LINE_EVERY) -> Iterator[Stage]:
-    """What is under way, on stderr; a command that is done within `line_every` writes no line."""
-    if err.is_terminal:
+def show_stages(
+    command: str, *, unit: str = "", quiet: bool = False, line_every: float = LINE_EVERY
+) -> Iterator[Stage]:
+    """What is under way, on stderr; a command that is done within `line_every` writes no line.
+
+    With `unit` (`events`) what is done is counted in it, and the rate is shown.
+    """
+    if quiet or is_quiet():
+        yield lambda _what, _done, _total: None
+    elif err.is_terminal:
         with _bar(command) as stage:
             yield stage
     else:
-        with _lines(command, line_every) as stage:
+        with _lines(command, unit, line_every) as stage:
             yield stage
 
 
@@ -33,21 +49,23 @@ def show_stages(command: str, *, line_every: float = LINE_EVERY) -> Iterator[Sta
 def _bar(command: str) -> Iterator[Stage]:
     columns = [
         TextColumn(f"{command}: {{task.description}}"),
-        BarColumn(),
+        BarColumn(bar_width=20),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
     ]
     with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task("starting", total=None)
 
         def stage(what: str, done: int, total: int) -> None:
-            bar.update(task, description=what, completed=done, total=total)
+            bar.update(task, description=safe(what).plain, completed=done, total=total or None)
 
         yield stage
 
 
 @contextmanager
-def _lines(command: str, line_every: float) -> Iterator[Stage]:
+def _lines(command: str, unit: str, line_every: float) -> Iterator[Stage]:
     now: list[tuple[str, int, int]] = [("starting", 0, 0)]
     began, ended = time.monotonic(), threading.Event()
 
@@ -56,9 +74,7 @@ def _lines(command: str, line_every: float) -> Iterator[Stage]:
 
     def write() -> None:
         while not ended.wait(line_every):
-            what, done, total = now[0]
-            of = f", {done} of {total} done" if total else ""
-            err.print(safe(f"{command}: {what}{of} ({time.monotonic() - began:.0f} s)"))
+            err.print(safe(f"{command}: {said(*now[0], unit, time.monotonic() - began)}"))
 
     writer = threading.Thread(target=write, daemon=True)
     writer.start()
@@ -67,3 +83,22 @@ def _lines(command: str, line_every: float) -> Iterator[Stage]:
     finally:
         ended.set()
         writer.join()
+
+
+def said(what: str, done: int, total: int, unit: str, seconds: float) -> str:
+    """What is under way, how far it is, and how long the rest takes at the rate so far.
+
+    >>> said("2025-03-01", 500, 2000, "events", 10)
+    '2025-03-01, 500 of 2,000 events done, 50/s (10 s, about 30 s left)'
+    >>> said("reading alerts", 2, 7, "", 4), said("starting", 0, 0, "", 10)
+    ('reading alerts, 2 of 7 done (4 s, about 10 s left)', 'starting (10 s)')
+    """
+    text = what
+    if total:
+        text += f", {done:,} of {total:,} {unit}".rstrip() + " done"
+    elif done and unit:
+        text += f", {done:,} {unit} done"
+    if unit and done and seconds:
+        text += f", {done / seconds:,.0f}/s"
+    left = f", about {span(seconds * (total - done) / done)} left" if 0 < done < total else ""
+    return f"{text} ({span(seconds)}{left})"

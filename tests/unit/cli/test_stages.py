@@ -1,12 +1,18 @@
-"""The progress of a command that works in stages: lines in a pipe, none for quick work."""
+"""Progress: lines in a pipe with what is done, the rate and the time left; none for quick work."""
 
 from __future__ import annotations
 
 import time
+from datetime import date
+from pathlib import Path
 
 import pytest
 
-from trailhound.cli.stages import show_stages
+from ingest.objects import Selection
+from tests.helpers.trails import own_settings, record, write_trail
+from trailhound.cli.progress import Listing
+from trailhound.cli.screen import set_quiet
+from trailhound.cli.stages import said, show_stages
 
 
 def test_in_a_pipe_a_line_says_what_is_under_way(capfd: pytest.CaptureFixture[str]) -> None:
@@ -24,3 +30,45 @@ def test_work_that_is_done_at_once_writes_nothing(capfd: pytest.CaptureFixture[s
     with show_stages("report") as stage:
         stage("reading alerts", 2, 7)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("now", "line"),
+    [
+        (("starting", 0, 0, "events", 0.0), "starting (0 s)"),
+        (("a", 0, 40, "events", 5.0), "a, 0 of 40 events done (5 s)"),
+        (("a", 10, 40, "events", 5.0), "a, 10 of 40 events done, 2/s (5 s, about 15 s left)"),
+        (("a", 10, 0, "objects", 5.0), "a, 10 objects done, 2/s (5 s)"),
+        (("a", 2, 7, "", 4.0), "a, 2 of 7 done (4 s, about 10 s left)"),
+        (("a", 7, 7, "", 4.0), "a, 7 of 7 done (4 s)"),
+    ],
+)
+def test_a_line_has_what_is_known(now: tuple[str, int, int, str, float], line: str) -> None:
+    assert said(*now) == line
+
+
+@pytest.mark.parametrize("by_flag", [True, False])
+def test_nothing_is_shown_to_who_wants_none(
+    by_flag: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    set_quiet(by_flag)
+    try:
+        with show_stages("report", quiet=not by_flag, line_every=0.001) as stage:
+            stage("reading alerts", 2, 7)
+            time.sleep(0.02)
+    finally:
+        set_quiet(False)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_objects_of_all_sources_are_counted(tmp_path: Path) -> None:
+    settings = own_settings("http://127.0.0.1:1", "", tmp_path / "home")
+    for number in range(3):
+        write_trail(tmp_path / "trail", [record()], f"{number}")
+    sources = [str(tmp_path / "trail"), str(tmp_path / "trail" / "0.json.gz")]
+    for wanted, found in ((sources, 4), ([*sources, str(tmp_path / "nowhere")], None)):
+        with Listing(settings, wanted, Selection(until=date(2025, 3, 2))) as listing:
+            listing._thread.join()
+            assert (listing.found if listing.complete else None) == found
+    with Listing(settings, ["-"], Selection()) as listing:
+        assert not listing.complete
