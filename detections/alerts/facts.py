@@ -33,6 +33,7 @@ FIELDS = (
     "source.ip",
     "sourceIPAddress",
     "recipientAccountId",
+    "trail.account",
     "awsRegion",
     "resource",
 )
@@ -87,7 +88,10 @@ def fact_of(source: Mapping[str, Any]) -> Fact:
         "arn": _texts([_at(source, "userIdentity.arn")]),
         "address": frozenset(text for text in _texts([address]) if _is_address(text)),
         "account": _texts(
-            [_at(source, "recipientAccountId") or _at(source, "userIdentity.accountId")]
+            [
+                _at(source, "recipientAccountId") or _at(source, "userIdentity.accountId"),
+                _at(source, "trail.account"),
+            ]
         ),
         "region": _texts([_at(source, "awsRegion")]),
         "resource": _texts(leaves(source.get("resource"))),

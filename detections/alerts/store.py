@@ -55,9 +55,9 @@ _ID_PAGE = 5_000
 @dataclass(frozen=True, slots=True)
 class AlertQuery:
     """Which alerts. `level`: this one and above; `rule`: id or title; `principal`: name or ARN;
-    `since`: last seen at or after it; `until`: first seen before it; `account`: of an event;
-    `assignee`: the owner, or "nobody"; `text`: in Lucene's query language, over the fields of
-    alerts. Alerts that were merged into others are left out.
+    `since`: last seen at or after it; `until`: first seen before it; `account`: an event's or its
+    folder's; `assignee`: the owner, or "nobody"; `text`: in Lucene's query language, over the
+    fields of alerts. Alerts that were merged into others are left out.
     """
 
     states: tuple[str, ...] = ()

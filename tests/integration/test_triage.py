@@ -148,7 +148,7 @@ def _answered(settings: Settings, answer: str, *arguments: str) -> int:
 
 
 def test_alerts_are_listed_by_who_owns_them_when_where_and_in_which_order(
-    settings: Settings, alerts: list[str], recorder: Recorder
+    client: OpenSearch, settings: Settings, alerts: list[str], recorder: Recorder
 ) -> None:
     recorder.record([burst("burst", range(20, 30))])
     asked(settings, "assign", alerts[0], alerts[4], "--to", "Bob", "--by", "ada")
@@ -163,6 +163,11 @@ def test_alerts_are_listed_by_who_owns_them_when_where_and_in_which_order(
         0,
     )
     assert len(ids(settings, "--account", "111122223333")) == 6
+    put_events(client, settings, [50], trail={"account": "444455556666"})
+    recorder.record([single(PLAIN.id, 50)])
+    (delivered,) = ids(settings, "--account", "444455556666")
+    assert delivered in ids(settings, "--account", "111122223333")
+    asked(settings, "close", delivered)
     assert ids(settings, "--tactic", "defense-evasion") == alerts[:2]
     assert ids(settings, "--sort", "level") == [*alerts[2:], *alerts[:2], ids(settings)[0]]
     assert ids(settings, "--sort", "count")[0] == ids(settings)[0]

@@ -80,7 +80,10 @@ OfPrincipal = Annotated[
 OfAccount = Annotated[
     str | None,
     typer.Option(
-        "--account", metavar="ID", help="The account of an event.", rich_help_panel=_WHICH
+        "--account",
+        metavar="ID",
+        help="An event's own account, or its folder's.",
+        rich_help_panel=_WHICH,
     ),
 ]
 OfTactic = Annotated[

@@ -227,6 +227,7 @@ def _lines(alert: dict[str, Any]) -> list[tuple[str, object]]:
         ("reason", alert["reason"]),
         ("state", f"{state_of(alert)}, by {alert['state_by']} at {alert['state_at']}"),
         ("assigned to", alert.get("assignee", "")),
+        ("incident", alert.get("incident", "")),
         *(("twin", _twin(each)) for each in alert.get("twins", ())),
         (
             "seen",
