@@ -129,6 +129,8 @@ class OfflineRead:
         self._reader = ObjectReader(wanted, assembler, read_limits(settings.ingest))
         self._seen: set[bytes] = set()
         self.report: Final = OfflineReport()
+        self.events = 0
+        """Documents handed out so far, those of the object that is being read included."""
 
     def batches(self, sources: Sequence[Source]) -> Iterator[Batch]:
         """All documents, an object's own in its order; each batch of about a MiB, none empty.
@@ -159,6 +161,7 @@ class OfflineRead:
                     for read in (made.batch, made.repaired):
                         batch = self._once(read, run)
                         if batch.heads:
+                            self.events += len(batch)
                             yield batch
                             run.record("indexed", len(batch))
 

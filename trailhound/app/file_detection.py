@@ -9,7 +9,7 @@ and of one rule's alerts those that further events may join. The rest is in temp
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -43,6 +43,9 @@ _TABLES: Final = """
 CREATE TABLE alert (level INTEGER, last TEXT, name TEXT, twin TEXT, document BLOB);
 CREATE INDEX by_twin ON alert (twin);
 """
+
+Progress = Callable[[int, int], None]
+"""Called while files are read: with the objects that are done, and the events so far."""
 
 
 @dataclass(slots=True)
@@ -115,9 +118,15 @@ class FileDetection:
         """The rules that files are not enough for."""
         return self._rules.not_run
 
-    def read(self, sources: Sequence[Source]) -> None:
+    @property
+    def rules(self) -> int:
+        """How many rules `run` runs."""
+        return len(self._rules.rules)
+
+    def read(self, sources: Sequence[Source], progress: Progress = lambda _o, _e: None) -> None:
         """Read every event. Raises `SourceUnreachableError`."""
         for batch in self._read.batches(sources):
+            progress(self.reading.objects, self._read.events)
             for item in range(len(batch)):
                 self._take(batch, item)
 

@@ -9,7 +9,7 @@ from detections.packs.pack import Pack
 from detections.rule import Level
 from detections.running.file_rules import NotRun
 from detections.span import Span
-from ingest.objects import Selection
+from ingest.objects import Selection, Source
 from ingest.sources import open_source
 from trailhound.app.enrichment import enricher_from
 from trailhound.app.file_detection import FileDetection, RuleResult
@@ -17,6 +17,7 @@ from trailhound.cli.alerts import LISTING
 from trailhound.cli.enrich import show_reading, unread
 from trailhound.cli.listing import Form, note
 from trailhound.cli.screen import plural, warn
+from trailhound.cli.stages import show_stages
 from trailhound.settings import Settings
 
 
@@ -30,8 +31,7 @@ def detect_files(
     opened = [open_source(text, settings) for text in files]
     enricher = enricher_from(settings, warn)
     with FileDetection(settings, enricher, pack, span) as job:
-        job.read(opened)
-        results = list(job.run())
+        results = _run(job, opened)
         problems = unread(job.reading, settings, files, Selection())
         beside = {
             "events": job.events,
@@ -50,6 +50,16 @@ def detect_files(
         left_out = any(fault.stops for fault in pack.problems)
         complete = job.reading.complete and not (problems or failed or left_out)
         return complete, {each.rule.level for each in results if each.findings}
+
+
+def _run(job: FileDetection, opened: Sequence[Source]) -> list[RuleResult]:
+    results = []
+    with show_stages("detect") as stage:
+        job.read(opened, lambda objects, events: stage(f"read {events:,} events", objects, 0))
+        for result in job.run():
+            results.append(result)
+            stage("running rules", len(results), job.rules)
+    return results
 
 
 def _explain(job: FileDetection, pack: Pack, results: Sequence[RuleResult], form: Form) -> None:

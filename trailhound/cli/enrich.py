@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from enum import StrEnum
+from itertools import islice
 from typing import Annotated
 
 import typer
@@ -19,12 +21,16 @@ from trailhound.app.enrichment import enricher_from
 from trailhound.app.settings_check import check_filter
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.listing import is_piped
 from trailhound.cli.options import Config, settings_from
 from trailhound.cli.screen import err, plural, safe, size, table, warn, write_bytes
+from trailhound.cli.stages import show_stages
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
 
 _SHOWN = 10
+_BLOCK = 500
+"""Lines that are written at once."""
 
 
 class Output(StrEnum):
@@ -104,15 +110,17 @@ def enrich(
     unused: Sequence[str] = ()
     if output is Output.CSV:
         # Imported here: the rules' matcher takes longer to load than all else.
-        from trailhound.app.event_table import COLUMNS, EventTable
+        from trailhound.cli.event_table import COLUMNS, EventTable
 
         made = EventTable(_columns(fields) if fields is not None else COLUMNS)
-        whole = write_bytes(made.header()) and _write_all(
-            read, opened, lambda batch: made.rows(map(batch.document, range(len(batch))))
+        lines = made.lines(_documents(read, opened))
+        blocks = iter(
+            lambda: "".join(islice(lines, _BLOCK)).encode("utf-8", "backslashreplace"), b""
         )
+        whole = _write_all(read, blocks)
         unused = made.empty if fields is not None and read.report.counts.indexed else ()
     else:
-        whole = _write_all(read, opened, _documents)
+        whole = _write_all(read, (_ndjson(batch) for batch in read.batches(opened)))
     if not whole:
         return  # who reads the output has seen enough
     for name in unused:
@@ -134,15 +142,33 @@ def _columns(fields: str) -> list[str]:
     return names
 
 
-def _documents(batch: Batch) -> bytes:
+def _documents(read: OfflineRead, opened: Sequence[Source]) -> Iterator[bytes]:
+    for batch in read.batches(opened):
+        yield from map(batch.document, range(len(batch)))
+
+
+def _blocks(lines: Iterator[str]) -> Iterator[bytes]:
+    while block := "".join(islice(lines, _BLOCK)):
+        yield block.encode("utf-8", "backslashreplace")
+
+
+def _ndjson(batch: Batch) -> bytes:
     return b"".join(batch.document(item) + b"\n" for item in range(len(batch)))
 
 
-def _write_all(
-    read: OfflineRead, opened: Sequence[Source], shown: Callable[[Batch], bytes]
-) -> bool:
+def _write_all(read: OfflineRead, blocks: Iterable[bytes]) -> bool:
     """Whether the reader of the output was there to its end."""
-    return all(write_bytes(shown(batch)) for batch in read.batches(opened))
+    progress = show_stages("enrich") if is_piped() else nullcontext(_no_stage)
+    with progress as stage:
+        for block in blocks:
+            if not write_bytes(block):
+                return False
+            stage(f"wrote {read.events:,} events", read.report.objects, 0)
+    return True
+
+
+def _no_stage(_what: str, _done: int, _total: int) -> None:
+    """Events on a terminal are progress enough."""
 
 
 def unread(

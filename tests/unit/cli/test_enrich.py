@@ -13,7 +13,7 @@ from typer.testing import Result
 
 from tests.helpers.commands import command
 from tests.helpers.trails import own_settings, record, trail_bytes, write_trail
-from trailhound.app.event_table import COLUMNS
+from trailhound.cli.event_table import COLUMNS
 from trailhound.cli.screen import write_bytes
 from trailhound.errors import SourceNotFoundError, UsageError
 
@@ -97,8 +97,8 @@ def test_a_table_holds_no_formula_and_one_event_a_line(tmp_path: Path, trail: Pa
     assert row == {
         "userAgent": f"'{evil}\\x0a\\x1b[2J",
         "error.message": "'@SUM(1)",
-        "requestParameters.n": "-4",
-        "requestParameters.tags": "'-a; b",
+        "requestParameters.n": "'-4",
+        "requestParameters.tags": "'-a, b",
         "requestParameters": '{"userName":"bob","n":-4,"tags":["-a","b"]}',
         "additionalEventData.x-amz-id-2": "i" * 60,  # it is kept apart, and found nevertheless
         "nosuch": "",
