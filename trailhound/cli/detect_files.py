@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from detections.packs.describe import problem_lines
 from detections.packs.pack import Pack
-from detections.rule import Level
+from detections.rule import LEVELS, Level
 from detections.running.file_rules import NotRun
 from detections.span import Span
 from ingest.objects import Selection, Source
@@ -59,7 +59,7 @@ def _run(job: FileDetection, opened: Sequence[Source]) -> list[RuleResult]:
         for result in job.run():
             results.append(result)
             stage("running rules", len(results), job.rules)
-    return results
+    return sorted(results, key=lambda each: (-LEVELS.index(each.rule.level), each.rule.title))
 
 
 def _explain(job: FileDetection, pack: Pack, results: Sequence[RuleResult], form: Form) -> None:
