@@ -23,7 +23,7 @@ from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.listing import is_piped
 from trailhound.cli.options import Config, settings_from
-from trailhound.cli.screen import err, plural, safe, size, table, warn, write_bytes
+from trailhound.cli.screen import err, is_quiet, plural, safe, size, table, warn, write_bytes
 from trailhound.cli.stages import show_stages
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
@@ -184,7 +184,25 @@ def unread(
 
 
 def show_reading(report: OfflineReport, outcome: str) -> None:
-    """What became of the records, on stderr; `outcome` is the column of those that were used."""
+    """What became of the records, on stderr; `outcome` is the column of those that were used.
+    With `-q` only what could not be read."""
+    if not is_quiet():
+        _show_counts(report, outcome)
+    for each in report.unreadable:
+        first = "" if each.records == 1 else ", the first"
+        warn(
+            f"{each.uri}: {plural(each.records, 'record')} not readable ({each.code}){first} at "
+            f"position {each.first:,}: {each.reason}"
+        )
+    if more := report.counts.dead_lettered - sum(each.records for each in report.unreadable):
+        warn(f"{plural(more, 'more record')} not readable")
+    for uri, reason in report.failures:
+        warn(f"not fully read: {reason if uri in reason else f'{uri}: {reason}'}")
+    if more := report.failed_objects - len(report.failures):
+        warn(f"{plural(more, 'more object')} not fully read")
+
+
+def _show_counts(report: OfflineReport, outcome: str) -> None:
     counts = report.counts
     again = f", {report.skipped_objects:,} named twice" if report.skipped_objects else ""
     stored = f" ({size(report.bytes)})" if report.bytes else ""
@@ -207,13 +225,3 @@ def show_reading(report: OfflineReport, outcome: str) -> None:
         kinds = ", ".join(f"{n:,} {kind}" for kind, n in report.ignored_kinds.most_common(_SHOWN))
         skipped = plural(report.ignored_objects, "object")
         err.print(safe(f"{skipped} skipped: not CloudTrail log files ({kinds})"))
-    for each in report.unreadable:
-        first = "" if each.records == 1 else ", the first"
-        warn(
-            f"{each.uri}: {plural(each.records, 'record')} not readable ({each.code}){first} at "
-            f"position {each.first:,}: {each.reason}"
-        )
-    for uri, reason in report.failures:
-        warn(f"not fully read: {reason if uri in reason else f'{uri}: {reason}'}")
-    if more := report.failed_objects - len(report.failures):
-        warn(f"{plural(more, 'more object')} not fully read")
