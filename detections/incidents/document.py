@@ -6,19 +6,21 @@ same write that names the incident.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from detections.alerts.document import stamp
 from detections.incidents.joining import AddressDay, LinkedAlert, Links
+from detections.incidents.reach import Stored
 
 INCIDENT: Final = "incident"
 DUE: Final = "incident_due"
 LINKS: Final = "links"
+MERGED: Final = "merged_into"
 
-FIELDS: Final = ("first_seen", "last_seen", "merged_into", INCIDENT, LINKS)
-"""Of an alert, what `linked_alert` reads."""
+FIELDS: Final = ("first_seen", "last_seen", MERGED, INCIDENT, LINKS)
+"""Of an alert, what `stored` reads."""
 
 _ACTED: Final = ("first", "last")
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,8 +28,8 @@ _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 Document = Mapping[str, Any]
 
 
-def joined(links: Links, incident: str) -> dict[str, Any]:
-    """The fields of an alert that has been joined."""
+def joined(links: Links, incident: str, usable: Iterable[AddressDay] = ()) -> dict[str, Any]:
+    """The fields of an alert that has been joined. `usable`: the addresses it was joined by."""
     times = map(stamp, links.acted) if links.acted else (None, None)
     return {
         LINKS: {
@@ -36,6 +38,7 @@ def joined(links: Links, incident: str) -> dict[str, Any]:
             "used": sorted(links.used),
             "address": sorted({address for address, _ in links.addresses}),
             "address_day": sorted(f"{address}@{day}" for address, day in links.addresses),
+            "joined_address": sorted({address for address, _ in usable}),
             "principal": sorted(links.names),
             "account": sorted(links.accounts),
             **dict(zip(_ACTED, times, strict=True)),
@@ -62,6 +65,12 @@ def linked_alert(name: str, document: Document) -> LinkedAlert:
             accounts=frozenset(stored.get("account", ())),
         ),
     )
+
+
+def stored(name: str, document: Document) -> Stored:
+    """A stored alert, the incident that it names, and by what addresses it was joined."""
+    addresses = (document.get(LINKS) or {}).get("joined_address", ())
+    return Stored(linked_alert(name, document), document.get(INCIDENT) or "", frozenset(addresses))
 
 
 def acted(document: Document) -> tuple[datetime, datetime]:

@@ -10,7 +10,7 @@ principals a day, and roles that more than `ROLE_PEOPLE` people assumed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -111,11 +111,15 @@ def linked(one: Links, other: Links) -> bool:
 
 
 def incidents(
-    alerts: Iterable[LinkedAlert], sharing: Sharing, gap: timedelta
+    alerts: Iterable[LinkedAlert],
+    sharing: Sharing,
+    gap: timedelta,
+    known: Iterable[Sequence[str]] = (),
 ) -> tuple[Incident, ...]:
     """All incidents of these alerts, by time; an alert that joins no other is one by itself.
 
-    An alert that is given twice counts once, as it is given last.
+    An alert that is given twice counts once, as it is given last. `known`: ids of alerts that are
+    connected by others which are not given.
     """
     by_id = {each.id: each for each in alerts}
     parent = {name: name for name in by_id}
@@ -128,6 +132,9 @@ def incidents(
 
     for one, other in _pairs(by_id, sharing, gap):
         parent[root(one)] = root(other)
+    for several in known:
+        for name in several[1:]:
+            parent[root(name)] = root(several[0])
     groups: dict[str, list[LinkedAlert]] = {}
     for each in by_id.values():
         groups.setdefault(root(each.id), []).append(each)

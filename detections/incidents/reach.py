@@ -1,42 +1,174 @@
-"""The alerts that a change may concern: those that the changed ones join, directly or by others."""
+"""Which alerts change their incident when some alerts are new or were changed.
+
+An incident may go on for months, so it is not read as a whole. An alert whose links only grew is
+still joined to whatever it was joined to, and what it joins now is found by its own links: the
+incidents of those become one. Only where links are gone, or the alert that an incident is named
+after, all alerts of that incident are read and joined anew.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Protocol
 
-from detections.incidents.joining import LinkedAlert, Sharing, linked, near
-
-Search = Callable[[Sequence[LinkedAlert]], Iterable[LinkedAlert]]
-"""At least all alerts that join one of the given ones, by usable links and time."""
-Count = Callable[[Iterable[LinkedAlert]], Sharing]
-"""How many share what these alerts have; what was counted before is in it too."""
+from detections.incidents.joining import LinkedAlert, Sharing, incidents, linked, near
 
 
-def reached(
-    changed: Iterable[LinkedAlert], search: Search, count: Count, gap: timedelta
-) -> tuple[dict[str, LinkedAlert], Sharing]:
-    """The changed alerts and all that are connected with them, by id, and who shares their links.
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An alert and the incident that it names, empty if it was never joined. `addresses`: those
+    that it was joined by, which too few shared then."""
 
-    To join these alone gives the same incidents of them as to join all alerts.
-    """
-    wave = {each.id: each for each in changed}
-    found: dict[str, LinkedAlert] = {}
-    sharing = count(wave.values())
-    while wave:
-        found |= wave
-        usable = [_with_usable(each, sharing) for each in wave.values()]
-        others = {each.id: each for each in search(usable) if each.id not in found}
-        sharing = count(others.values())
-        wave = {
-            name: each
-            for name, each in others.items()
-            if _joins_any(_with_usable(each, sharing), usable, gap)
-        }
-    return found, sharing
+    alert: LinkedAlert
+    incident: str = ""
+    addresses: frozenset[str] = frozenset()
 
 
-def _with_usable(alert: LinkedAlert, sharing: Sharing) -> LinkedAlert:
+class Shelf(Protocol):
+    """All alerts as they are stored, those that were merged into others left out."""
+
+    def joining(self, alerts: Sequence[LinkedAlert]) -> Iterable[Stored]:
+        """At least all alerts that join one of the given ones, whose links are usable ones."""
+
+    def members(self, incidents: Iterable[str]) -> Iterable[Stored]:
+        """All alerts that name one of these incidents."""
+
+    def named(self, names: Iterable[str]) -> Iterable[Stored]:
+        """The alerts with these ids, those that exist."""
+
+    def sharing(self, alerts: Iterable[LinkedAlert]) -> Sharing:
+        """How many share what these alerts have, and whatever was asked for before."""
+
+
+@dataclass(slots=True)
+class Decision:
+    """The incident of each alert that is due or has to name another one. `lost` are ids of
+    incidents that are part of another one now."""
+
+    incident: dict[str, str] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
+
+
+def decided(
+    due: Mapping[str, LinkedAlert],
+    before: Mapping[str, Stored],
+    shelf: Shelf,
+    gap: timedelta,
+    renewed: Iterable[str] = (),
+) -> Decision:
+    """The incidents of the alerts that are due. `before`: the same as they were joined last;
+    `renewed`: incidents that have lost an alert, and are joined anew."""
+    sharing = shelf.sharing([*due.values(), *(each.alert for each in before.values())])
+    made = _Joining(due, before, shelf, gap)
+    made.take_whole(renewed)
+    made.take_whole(
+        before[name].incident
+        for name, alert in due.items()
+        if not _holds(alert, before[name], sharing)
+    )
+    made.look_around()
+    return made.decision()
+
+
+class _Joining:
+    """`here`: what was read of the shelf, and the alerts that are due; `whole`: incidents of which
+    all alerts are here, which are joined anew."""
+
+    def __init__(
+        self,
+        due: Mapping[str, LinkedAlert],
+        before: Mapping[str, Stored],
+        shelf: Shelf,
+        gap: timedelta,
+    ) -> None:
+        self._due = due
+        self._shelf = shelf
+        self._gap = gap
+        self._here = {name: Stored(alert, before[name].incident) for name, alert in due.items()}
+        self._whole: set[str] = set()
+        self._waiting = list(due)
+        """Alerts whose neighbours are to be searched."""
+
+    def take_whole(self, names: Iterable[str]) -> None:
+        """Read all alerts of incidents, to join them anew."""
+        wanted = set(names) - self._whole - {""}
+        self._whole |= wanted
+        for each in self._shelf.members(sorted(wanted)) if wanted else ():
+            name = each.alert.id
+            self._here.setdefault(name, each)
+            if name not in self._waiting:
+                self._waiting.append(name)
+
+    def look_around(self) -> None:
+        """Read what the alerts join that are joined anew, and what the incidents of that are named
+        after: it may be the earliest. An incident whose alert is gone, or names another one, is
+        joined anew as well."""
+        while self._waiting:
+            alerts = [self._here[name].alert for name in self._waiting]
+            self._waiting = []
+            sharing = self._shelf.sharing(alerts)
+            usable = [_usable(each, sharing) for each in alerts]
+            others = [
+                each for each in self._shelf.joining(usable) if each.alert.id not in self._here
+            ]
+            sharing = self._shelf.sharing(each.alert for each in others)
+            for each in others:
+                if _joins_any(_usable(each.alert, sharing), usable, self._gap):
+                    self._here[each.alert.id] = each
+            self._read_names()
+
+    def _read_names(self) -> None:
+        while True:
+            named = {each.incident for each in self._here.values()} - self._whole - {""}
+            missing = named - self._here.keys()
+            for each in self._shelf.named(sorted(missing)) if missing else ():
+                self._here[each.alert.id] = each
+            broken = {
+                name
+                for name in named
+                if name not in self._here or self._here[name].incident != name
+            }
+            if not broken:
+                return
+            self.take_whole(broken)
+
+    def decision(self) -> Decision:
+        sharing = self._shelf.sharing(each.alert for each in self._here.values())
+        known: dict[str, list[str]] = {}
+        for name, each in self._here.items():
+            if each.incident and each.incident not in self._whole:
+                known.setdefault(each.incident, []).append(name)
+        alerts = [each.alert for each in self._here.values()]
+        found = incidents(alerts, sharing, self._gap, known.values())
+        of = {name: each.id for each in found for name in each.alerts}
+        made = Decision()
+        for incident, names in known.items():
+            if of[names[0]] == incident:
+                continue
+            made.lost.add(incident)
+            for each in self._shelf.members([incident]):
+                if each.alert.id not in self._here:
+                    made.incident[each.alert.id] = of[names[0]]
+        for name, each in self._here.items():
+            if name in self._due or each.incident != of[name]:
+                made.incident[name] = of[name]
+        return made
+
+
+def _holds(alert: LinkedAlert, before: Stored, sharing: Sharing) -> bool:
+    """Whether an alert still has all the links that it was joined by."""
+    now, then = sharing.usable(alert), sharing.usable(before.alert)
+    return (
+        then.own <= now.own
+        and then.created <= now.created
+        and then.used <= now.used
+        and before.addresses <= {address for address, _ in now.addresses}
+    )
+
+
+def _usable(alert: LinkedAlert, sharing: Sharing) -> LinkedAlert:
     return LinkedAlert(alert.id, alert.first, alert.last, sharing.usable(alert))
 
 

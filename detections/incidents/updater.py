@@ -12,40 +12,27 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
 from opensearchpy import OpenSearch
 
-from detections.incidents.document import (
-    DUE,
-    FIELDS,
-    INCIDENT,
-    joined,
-    linked_alert,
-    span,
-)
-from detections.incidents.facts import EVENTS, AlertEvents, Facts
-from detections.incidents.joining import LinkedAlert, incidents
-from detections.incidents.reach import reached
-from trailhound.cluster.reader import BY_SEQUENCE, Hit, IndexReader
+from detections.incidents.document import DUE, INCIDENT, MERGED, joined, span, stored
+from detections.incidents.facts import EVENTS, AlertEvents
+from detections.incidents.joining import LinkedAlert
+from detections.incidents.reach import Decision, Stored, decided
+from detections.incidents.shelf import AlertShelf
 from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import OVERTAKEN, TRIES
 from trailhound.errors import RequestFailedError
 from trailhound.settings import Settings
-from trailhound.state.store import bulk
 
 LOG = logging.getLogger("trailhound.incidents")
 
 AT_ONCE: Final = 200
 """Due alerts of one batch, the earliest first."""
-_PAGE: Final = 50
-"""Alerts of one reply that name their events: up to 10,000 each."""
-_IDS_AT_ONCE: Final = 1_000
-
-_NOT_MERGED: Final = {"exists": {"field": "merged_into"}}
 
 
 @dataclass(slots=True)
@@ -60,19 +47,15 @@ class Updated:
 
 @dataclass(slots=True)
 class _Batch:
-    """Alerts by id as they were read: links, the incident that they name, and their version."""
+    """Alerts that are due, as their events say now, and as they were joined last. `merged` became
+    part of others: what they were joined to is joined anew."""
 
-    alerts: dict[str, LinkedAlert] = field(default_factory=dict)
-    incident: dict[str, str] = field(default_factory=dict)
-    guards: dict[str, dict[str, int]] = field(default_factory=dict)
+    due: dict[str, LinkedAlert] = field(default_factory=dict)
+    before: dict[str, Stored] = field(default_factory=dict)
+    merged: dict[str, str] = field(default_factory=dict)
 
-    def keep(self, hit: Hit) -> None:
-        name = hit["_id"]
-        self.incident[name] = hit["_source"].get(INCIDENT) or ""
-        self.guards[name] = {
-            "if_seq_no": hit["_seq_no"],
-            "if_primary_term": hit["_primary_term"],
-        }
+    def __bool__(self) -> bool:
+        return bool(self.due or self.merged)
 
 
 class IncidentUpdater:
@@ -95,18 +78,17 @@ class IncidentUpdater:
             return done
         overtaken = 0
         while may_continue():
-            facts = Facts(self._client, self._names)
-            batch = self._due(facts)
-            if not batch.alerts:
+            shelf = AlertShelf(self._client, self._names, self._gap)
+            batch = self._due(shelf)
+            if not batch:
                 break
-            written = self._join(batch, facts, done)
-            if written:
+            if self._join(batch, shelf, done):
                 overtaken = 0
                 continue
             overtaken += 1
             if overtaken == TRIES:
                 raise RequestFailedError(
-                    f"{len(batch.alerts)} alerts could not be joined: others keep changing them",
+                    f"{len(batch.due)} alerts could not be joined: others keep changing them",
                     hint="check how many daemons and `detect` commands run at once, and try again",
                 )
             time.sleep(OVERTAKEN.seconds(overtaken))
@@ -124,135 +106,72 @@ class IncidentUpdater:
             )
         return self._mapped
 
-    def _due(self, facts: Facts) -> _Batch:
+    def _due(self, shelf: AlertShelf) -> _Batch:
         """The next alerts that are due, with the links of their events as they are now."""
         self._client.indices.refresh(index=self._names.alerts)
-        reader = IndexReader(
-            self._client,
-            self._names.alerts,
-            order=[{"first_seen": "asc"}, *BY_SEQUENCE],
-            hits_page=_PAGE,
-        )
-        never = {"bool": {"must_not": [{"exists": {"field": INCIDENT}}]}}
+        never = {
+            "bool": {"must_not": [{"exists": {"field": INCIDENT}}, {"exists": {"field": MERGED}}]}
+        }
         due = {"bool": {"should": [{"term": {DUE: True}}, never], "minimum_should_match": 1}}
         batch, several = _Batch(), []
-        request = {
-            "_source": [*FIELDS, "count", "evidence.event_id"],
-            "seq_no_primary_term": True,
-        }
-        query = {"bool": {"filter": [due], "must_not": [_NOT_MERGED]}}
-        for hit in reader.documents(query, request, limit=AT_ONCE):
-            batch.keep(hit)
-            source = hit["_source"]
+        for hit in shelf.due(due, AT_ONCE):
+            name, source = hit["_id"], hit["_source"]
+            if source.get(MERGED):
+                batch.merged[name] = source.get(INCIDENT) or ""
+                continue
+            batch.before[name] = stored(name, source)
             ids = (source.get("evidence") or {}).get("event_id") or []
             more = (source.get("count") or 0) > EVENTS
-            several.append(AlertEvents(hit["_id"], *span(source), tuple(ids[:EVENTS]), more))
-        batch.alerts = facts.linked(several)
+            several.append(AlertEvents(name, *span(source), tuple(ids[:EVENTS]), more))
+        batch.due = shelf.facts.linked(several)
         return batch
 
-    def _join(self, batch: _Batch, facts: Facts, done: Updated) -> int:
+    def _join(self, batch: _Batch, shelf: AlertShelf, done: Updated) -> int:
         """Join the alerts of a batch. How many of them were written."""
-        due = dict(batch.alerts)
-        everything = self._connected(batch, facts)
-        of = {
-            name: each.id
-            for each in incidents(everything.values(), facts.sharing(()), self._gap)
-            for name in each.alerts
-        }
+        made = decided(batch.due, batch.before, shelf, self._gap, batch.merged.values())
+        sharing = shelf.sharing(batch.due.values())
         moved = {
-            name: {INCIDENT: of[name]}
-            for name in everything
-            if name not in due and batch.incident[name] != of[name]
+            name: {INCIDENT: incident}
+            for name, incident in made.incident.items()
+            if name not in batch.due
         }
-        written = self._write(moved, batch)
+        written = shelf.write(moved)
         done.changed += len(written)
         # An incident that another writer changed meanwhile is joined again from what it wrote.
-        open_still = {of[name] for name in moved if name not in written}
-        writes = {
-            name: joined(alert.links, of[name])
-            for name, alert in due.items()
-            if of[name] not in open_still
+        waiting = {made.incident[name] for name in moved if name not in written}
+        writes: dict[str, dict[str, Any]] = {
+            name: joined(alert.links, made.incident[name], sharing.usable(alert).addresses)
+            for name, alert in batch.due.items()
+            if made.incident[name] not in waiting
         }
-        written = self._write(writes, batch)
-        done.due += len(written)
-        done.changed += sum(batch.incident[name] != of[name] for name in written)
+        if not waiting:
+            writes |= {name: {DUE: False} for name in batch.merged}
+        written = shelf.write(writes)
+        done.due += len(written & batch.due.keys())
+        done.changed += sum(
+            batch.before[name].incident != made.incident[name]
+            for name in written & batch.due.keys()
+        )
+        shelf.mark_due(self._stale(batch, made, shelf))
         return len(written)
 
-    def _connected(self, batch: _Batch, facts: Facts) -> dict[str, LinkedAlert]:
-        """The due alerts, all that they join, and all of the incidents that any of these was in:
-        what it no longer joins becomes an incident of its own."""
-        start = dict(batch.alerts)
-        while True:
-            found, _ = reached(
-                start.values(),
-                lambda wave: self._linked(wave, batch),
-                facts.sharing,
-                self._gap,
-            )
-            named = {batch.incident[name] for name in found} - {""}
-            others = {
-                each.id: each
-                for each in self._members(sorted(named), batch)
-                if each.id not in found
-            }
-            if not others:
-                return found
-            start = found | others
-
-    def _linked(self, wave: Sequence[LinkedAlert], batch: _Batch) -> Iterator[LinkedAlert]:
-        """Stored alerts that have any of these links, around their time."""
-        own = {token for each in wave for token in each.links.own}
-        created = {token for each in wave for token in each.links.created}
-        used = {token for each in wave for token in each.links.used}
-        addresses = {address for each in wave for address, _ in each.links.addresses}
-        wanted = {
-            "links.own": own | created,
-            "links.used": created,
-            "links.created": own | created | used,
-            "links.address": addresses,
+    def _stale(self, batch: _Batch, made: Decision, shelf: AlertShelf) -> set[str]:
+        """Alerts that must be joined again: those that another writer put into an incident that
+        is part of another one now, and those that were joined by an address which more principals
+        have used since."""
+        self._client.indices.refresh(index=self._names.alerts)
+        ids = {made.incident[name] for name in batch.due}
+        named = {each.alert.id: each.incident for each in shelf.named(sorted(ids))}
+        gone = made.lost | {name for name in ids if named.get(name) != name}
+        stale = {each.alert.id for each in shelf.members(sorted(gone))} if gone else set()
+        alerts = list(batch.due.values())
+        sharing = shelf.sharing(alerts)
+        shared = {
+            address
+            for each in alerts
+            for address in {address for address, _ in each.links.addresses}
+            - {address for address, _ in sharing.usable(each).addresses}
         }
-        terms = [{"terms": {name: sorted(values)}} for name, values in wanted.items() if values]
-        if not terms:
-            return
-        since = min(each.first for each in wave) - self._gap
-        until = max(each.last for each in wave) + self._gap
-        yield from self._read(
-            [
-                {"range": {"last_seen": {"gte": since.isoformat()}}},
-                {"range": {"first_seen": {"lte": until.isoformat()}}},
-                {"bool": {"should": terms, "minimum_should_match": 1}},
-            ],
-            batch,
-        )
-
-    def _members(self, ids: Sequence[str], batch: _Batch) -> Iterator[LinkedAlert]:
-        for at in range(0, len(ids), _IDS_AT_ONCE):
-            yield from self._read([{"terms": {INCIDENT: ids[at : at + _IDS_AT_ONCE]}}], batch)
-
-    def _read(self, clauses: Sequence[Mapping[str, Any]], batch: _Batch) -> Iterator[LinkedAlert]:
-        reader = IndexReader(self._client, self._names.alerts)
-        request = {"_source": list(FIELDS), "seq_no_primary_term": True}
-        query = {"bool": {"filter": list(clauses), "must_not": [_NOT_MERGED]}}
-        for hit in reader.documents(query, request):
-            name = hit["_id"]
-            if name in batch.alerts:
-                continue
-            if name not in batch.guards:
-                batch.keep(hit)
-            yield linked_alert(name, hit["_source"])
-
-    def _write(self, changes: Mapping[str, Mapping[str, Any]], batch: _Batch) -> set[str]:
-        """Change fields of alerts that nobody has changed since they were read; which ones."""
-        names = list(changes)
-        written: set[str] = set()
-        for at in range(0, len(names), _IDS_AT_ONCE):
-            lines: list[Mapping[str, Any]] = []
-            for name in names[at : at + _IDS_AT_ONCE]:
-                lines += [
-                    {"update": {"_id": name, **batch.guards[name]}},
-                    {"doc": changes[name]},
-                ]
-            for each in bulk(self._client, self._names.alerts, lines, allowed={404, 409}):
-                if each["status"] < 300:
-                    written.add(each["_id"])
-        return written
+        if shared:
+            stale |= {each.alert.id for each in shelf.joined_by(sorted(shared), alerts)}
+        return stale

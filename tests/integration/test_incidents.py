@@ -26,7 +26,7 @@ from trailhound.settings import Settings
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/listings.schema.json").read_text("utf-8"))
 ACCOUNT = "111122223333"
 OFFICE = "198.51.100.7"
-TOGETHER, CHAIN = "2025-03-20", "2025-03-25"
+TOGETHER, CHAIN, HOME = "2025-03-20", "2025-03-25", "2025-03-30"
 """Days of the attacks by hand, away from the sample's."""
 
 Alerts = dict[str, dict[str, Any]]
@@ -174,7 +174,9 @@ def world(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wor
         spec = SampleSpec(events=6_000, days=4, accounts=1)
         sample = write_sample(home / "trail", spec)
         assert not sample.dropped_attacks
-        by_hand = write_trail(home / "hand", [*two_at_once(), *three_credentials()])
+        at_home = [rights_for_oneself(name, HOME, 1, "203.0.113.9") for name in ("one", "two")]
+        records = [*two_at_once(), *three_credentials(), *at_home]
+        by_hand = write_trail(home / "hand", records)
         backfill(settings, home / "trail", by_hand)
         done = command(settings, "detect", "--json")
         assert done.exit_code == 0, done.output
@@ -239,6 +241,33 @@ def test_one_attack_with_three_credentials_is_one(world: World) -> None:
     assert names == {"robot", "Deploy/ci", "ghost"}
     # Nobody was told that the role was assumed: no alert has that call.
     assert all(call["name"] != "AssumeRole" for alert in alerts.values() for call in alert["calls"])
+
+
+def test_an_address_that_more_come_to_use_joins_nobody_any_more(
+    world: World, tmp_path: Path
+) -> None:
+    before = of_day(world.alerts(), HOME)
+    assert len(incidents(before)) == 1
+    late = record(
+        eventTime=f"{HOME}T20:00:00Z",
+        eventName="ListUsers",
+        userIdentity=user("three"),
+        sourceIPAddress="203.0.113.9",
+    )
+    backfill(world.settings, write_trail(tmp_path / "late", [late], "late"))
+    world.client.indices.refresh(index=Names(world.settings.prefix).days)
+
+    def of_one_user(alert: dict[str, Any]) -> None:
+        alert["incident_due"] = alert["links"]["principal"] == ["one"]
+
+    world.change(of_one_user)
+    IncidentUpdater(world.client, world.settings).run()
+    after = of_day(world.alerts(), HOME)
+    names = sorted(
+        sorted({name for alert in several for name in after[alert]["links"]["principal"]})
+        for several in incidents(after).values()
+    )
+    assert names == [["one"], ["two"]]
 
 
 def test_alerts_of_the_last_release_are_joined_by_their_events(world: World) -> None:

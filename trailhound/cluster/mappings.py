@@ -292,7 +292,8 @@ ALERT: Mapping = {
         **fields("incident_due", kind=BOOLEAN),
         "links": tree(
             {
-                **fields("own", "created", "used", "address", "principal", "account"),
+                **fields("own", "created", "used", "address", "joined_address"),
+                **fields("principal", "account"),
                 "address_day": {"type": "keyword", "index": False, "doc_values": False},
                 **fields("first", "last", kind=DATE),
             }

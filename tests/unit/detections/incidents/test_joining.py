@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from random import Random
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detections.incidents.joining import Incident, LinkedAlert, Links, Sharing, incidents
-from detections.incidents.reach import reached
+from detections.incidents.reach import Stored, decided
 
 START = datetime(2025, 3, 1, 20, tzinfo=UTC)
 GAP = timedelta(hours=24)
@@ -177,23 +178,97 @@ def test_any_order_gives_the_incidents_of_brute_force(
     assert {name: each.id for each in found for name in each.alerts} == expected
 
 
-@given(_alerts(), _sharing, st.randoms(use_true_random=False), st.integers(1, 4))
+class Memory:
+    """All alerts, as the index keeps them."""
+
+    def __init__(self, sharing: Sharing) -> None:
+        self.alerts: dict[str, Stored] = {}
+        self._sharing = sharing
+        self.read = 0
+
+    def joining(self, _: Sequence[LinkedAlert]) -> Iterable[Stored]:
+        return list(self.alerts.values())
+
+    def members(self, incidents: Iterable[str]) -> Iterable[Stored]:
+        wanted = set(incidents)
+        found = [each for each in self.alerts.values() if each.incident in wanted]
+        self.read += len(found)
+        return found
+
+    def named(self, names: Iterable[str]) -> Iterable[Stored]:
+        return [self.alerts[name] for name in names if name in self.alerts]
+
+    def sharing(self, _: Iterable[LinkedAlert]) -> Sharing:
+        return self._sharing
+
+    def join(self, batch: Sequence[LinkedAlert], *, merged: str = "") -> None:
+        """`merged`: an alert that became part of another one meanwhile."""
+        gone = self.alerts.pop(merged, None)
+        due = {each.id: self._grown(each) for each in batch if each.id != merged}
+        before = {
+            name: self.alerts.get(name, Stored(LinkedAlert(name, START, START))) for name in due
+        }
+        for name, each in due.items():
+            self.alerts[name] = Stored(each, before[name].incident)
+        renewed = [gone.incident] if gone else []
+        made = decided(due, before, self, GAP, renewed)
+        for name, incident in made.incident.items():
+            self.alerts[name] = replace(self.alerts[name], incident=incident)
+        for name, each in due.items():
+            usable = {address for address, _ in self._sharing.usable(each).addresses}
+            self.alerts[name] = replace(self.alerts[name], addresses=frozenset(usable))
+        assert not {each.incident for each in self.alerts.values()} & made.lost
+
+    def _grown(self, alert: LinkedAlert) -> LinkedAlert:
+        """As recorded: an alert never covers less than it did."""
+        before = self.alerts.get(alert.id, Stored(alert)).alert
+        first, last = min(alert.first, before.first), max(alert.last, before.last)
+        return replace(alert, first=first, last=last)
+
+    @property
+    def incident(self) -> dict[str, str]:
+        return {name: each.incident for name, each in self.alerts.items()}
+
+
+@given(
+    _alerts(),
+    _alerts(),
+    _sharing,
+    st.randoms(use_true_random=False),
+    st.integers(1, 4),
+    st.booleans(),
+)
 def test_batch_by_batch_gives_what_all_at_once_gives(
-    alerts: list[LinkedAlert], sharing: Sharing, random: Random, size: int
+    alerts: list[LinkedAlert],
+    changed: list[LinkedAlert],
+    sharing: Sharing,
+    random: Random,
+    size: int,
+    merged: bool,
 ) -> None:
-    """Each batch sees the alerts before it, as an updater that finds them by their links."""
-    stored: dict[str, LinkedAlert] = {}
-    incident: dict[str, str] = {}
-
-    def every(_: Sequence[LinkedAlert]) -> Iterable[LinkedAlert]:
-        return stored.values()
-
-    late = [*alerts, *alerts[:2]]
-    random.shuffle(late)
+    """Alerts come late, twice, and with other links and more events than before."""
+    memory = Memory(sharing)
+    random.shuffle(alerts)
+    late = [*alerts, *alerts[:2], *changed]
     for at in range(0, len(late), size):
-        batch = late[at : at + size]
-        stored |= {each.id: each for each in batch}
-        found, _ = reached(batch, every, lambda _: sharing, GAP)
-        for each in incidents(found.values(), sharing, GAP):
-            incident |= dict.fromkeys(each.alerts, each.id)
-    assert incident == brute_force(alerts, sharing)
+        memory.join(late[at : at + size])
+    if merged:
+        memory.join([], merged=late[-1].id)
+    expected = brute_force([each.alert for each in memory.alerts.values()], sharing)
+    assert memory.incident == expected
+
+
+def test_what_is_new_is_joined_without_reading_the_incident() -> None:
+    memory = Memory(NOTHING_SHARED)
+    for number in range(50):
+        memory.join([alert(f"{number:02d}", number * 20, own=["user:1:robot"])])
+    assert set(memory.incident.values()) == {"00"}
+    assert memory.read == 0
+
+
+def test_an_incident_that_another_run_named_by_half_is_joined_anew() -> None:
+    memory = Memory(NOTHING_SHARED)
+    memory.join([alert(name, 0, own=["user:1:ada"]) for name in "abc"])
+    memory.alerts["a"] = Stored(memory.alerts["a"].alert, "z")
+    memory.join([alert("d", 1, own=["user:1:ada"])])
+    assert set(memory.incident.values()) == {"a"}

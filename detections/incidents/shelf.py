@@ -1,0 +1,131 @@
+"""The alerts of a namespace as joining reads and writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from opensearchpy import OpenSearch
+
+from detections.incidents.document import DUE, FIELDS, INCIDENT, MERGED, stored
+from detections.incidents.facts import Facts
+from detections.incidents.joining import LinkedAlert, Sharing
+from detections.incidents.reach import Stored
+from trailhound.cluster.reader import BY_SEQUENCE, Hit, IndexReader
+from trailhound.cluster.templates import Names
+from trailhound.state.store import bulk
+
+_PAGE: Final = 50
+"""Alerts of one reply that name their events: up to 10,000 each."""
+_AT_ONCE: Final = 1_000
+_WAVE: Final = 100
+"""Alerts whose links are searched at once: up to 600 terms each, of the 65,536 of a query."""
+_NOT_MERGED: Final = {"exists": {"field": MERGED}}
+_VERSIONED: Final = {"seq_no_primary_term": True}
+
+Changes = Mapping[str, Mapping[str, Any]]
+
+
+class AlertShelf:
+    """A `Shelf` (see `reach`) for one batch: every alert is written over the version of it that
+    was read first. Raises `ClusterError` and opensearch-py's exceptions."""
+
+    def __init__(self, client: OpenSearch, names: Names, gap: timedelta) -> None:
+        self.facts = Facts(client, names)
+        self._client = client
+        self._index = names.alerts
+        self._gap = gap
+        self._guards: dict[str, dict[str, int]] = {}
+
+    def due(self, due: Mapping[str, Any], most: int) -> Iterator[Hit]:
+        """The earliest alerts that match, with the ids of their events."""
+        order = [{"first_seen": "asc"}, *BY_SEQUENCE]
+        reader = IndexReader(self._client, self._index, order=order, hits_page=_PAGE)
+        request = {"_source": [*FIELDS, "count", "evidence.event_id"], **_VERSIONED}
+        for hit in reader.documents(due, request, limit=most):
+            self._keep(hit)
+            yield hit
+
+    def joining(self, alerts: Sequence[LinkedAlert]) -> Iterator[Stored]:
+        """Alerts that have any of these links, around their time."""
+        for start in range(0, len(alerts), _WAVE):
+            yield from self._joining(alerts[start : start + _WAVE])
+
+    def _joining(self, alerts: Sequence[LinkedAlert]) -> Iterator[Stored]:
+        own = {token for each in alerts for token in each.links.own}
+        created = {token for each in alerts for token in each.links.created}
+        used = {token for each in alerts for token in each.links.used}
+        addresses = {address for each in alerts for address, _ in each.links.addresses}
+        wanted = {
+            "links.own": own | created,
+            "links.used": created,
+            "links.created": own | created | used,
+            "links.address": addresses,
+        }
+        terms = [{"terms": {name: sorted(values)}} for name, values in wanted.items() if values]
+        if terms:
+            either = {"bool": {"should": terms, "minimum_should_match": 1}}
+            yield from self._read([either, *self._around(alerts)])
+
+    def joined_by(
+        self, addresses: Sequence[str], alerts: Sequence[LinkedAlert]
+    ) -> Iterator[Stored]:
+        """Alerts that were joined by one of these addresses, around the time of others."""
+        clause = {"terms": {"links.joined_address": list(addresses)}}
+        yield from self._read([clause, *self._around(alerts)])
+
+    def members(self, incidents: Iterable[str]) -> Iterator[Stored]:
+        """All alerts that name one of these incidents."""
+        names = list(incidents)
+        for start in range(0, len(names), _AT_ONCE):
+            yield from self._read([{"terms": {INCIDENT: names[start : start + _AT_ONCE]}}])
+
+    def named(self, names: Iterable[str]) -> Iterator[Stored]:
+        """The alerts with these ids, those that exist."""
+        wanted = list(names)
+        for start in range(0, len(wanted), _AT_ONCE):
+            yield from self._read([{"ids": {"values": wanted[start : start + _AT_ONCE]}}])
+
+    def sharing(self, alerts: Iterable[LinkedAlert]) -> Sharing:
+        """How many share what these alerts have, and whatever was asked for before."""
+        return self.facts.sharing(alerts)
+
+    def write(self, changes: Changes) -> set[str]:
+        """Change fields of alerts that nobody has changed since they were read; which ones."""
+        return self._update(changes, self._guards)
+
+    def mark_due(self, names: Iterable[str]) -> None:
+        """Have alerts joined again, whatever becomes of them meanwhile."""
+        self._update({name: {DUE: True} for name in names}, {})
+
+    def _update(self, changes: Changes, guards: Mapping[str, Mapping[str, int]]) -> set[str]:
+        names = list(changes)
+        written: set[str] = set()
+        for start in range(0, len(names), _AT_ONCE):
+            lines: list[Mapping[str, Any]] = []
+            for name in names[start : start + _AT_ONCE]:
+                lines += [{"update": {"_id": name, **guards.get(name, {})}}, {"doc": changes[name]}]
+            for each in bulk(self._client, self._index, lines, allowed={404, 409}):
+                if each["status"] < 300:
+                    written.add(each["_id"])
+        return written
+
+    def _around(self, alerts: Sequence[LinkedAlert]) -> list[dict[str, Any]]:
+        since = min(each.first for each in alerts) - self._gap
+        until = max(each.last for each in alerts) + self._gap
+        return [
+            {"range": {"last_seen": {"gte": since.isoformat()}}},
+            {"range": {"first_seen": {"lte": until.isoformat()}}},
+        ]
+
+    def _read(self, clauses: Sequence[Mapping[str, Any]]) -> Iterator[Stored]:
+        reader = IndexReader(self._client, self._index)
+        query = {"bool": {"filter": list(clauses), "must_not": [_NOT_MERGED]}}
+        for hit in reader.documents(query, {"_source": list(FIELDS), **_VERSIONED}):
+            self._keep(hit)
+            yield stored(hit["_id"], hit["_source"])
+
+    def _keep(self, hit: Hit) -> None:
+        guard = {"if_seq_no": hit["_seq_no"], "if_primary_term": hit["_primary_term"]}
+        self._guards.setdefault(hit["_id"], guard)
