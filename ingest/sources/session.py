@@ -117,6 +117,13 @@ def sqs_client(aws: AwsSettings, *, connections: int) -> SQSClient:
     return made
 
 
+def cloudtrail_client(aws: AwsSettings, region: str) -> Any:
+    """A client of CloudTrail's API in a region, at AWS or at `AWS_ENDPOINT_URL_CLOUDTRAIL`: a store
+    at `aws.endpoint_url` has none. Raises as `core_session` does."""
+    there = aws.model_copy(update={"region": region, "endpoint_url": None})
+    return _client(there, "cloudtrail", 1, {})
+
+
 def _client(aws: AwsSettings, service: Any, connections: int, options: dict[str, Any]) -> Any:
     try:
         return core_session(aws).create_client(

@@ -8,6 +8,7 @@ dashboards_api      an HTTP server with the saved objects API of Dashboards
 detections          queries of bare detections
 detection_rules     rules of the tests' own, in a folder to be given as a pack
 engines             real engines on ports of their own; removes a namespace
+digests             a trail with CloudTrail's digests, and a server that has the keys
 event_store         events put straight into daily indices, without a trail file
 findings            rules and findings about events that are in the index
 fixtures_s3         an S3 and STS server (moto), and the requests made to it

@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,14 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.helpers import dashboards_api
+from tests.helpers.digests import (
+    BEGIN,
+    HOUR,
+    DigestedTrail,
+    cloudtrail_api,
+    listed_keys,
+    public_der,
+)
 from tests.helpers.engines import remove_namespace
 from tests.helpers.processes import environment
 from tests.helpers.trails import own_settings, record, trail_bytes
@@ -127,6 +136,7 @@ class Installation:
         values = {
             "ID": self.event if command == "event" else self.alert,
             "ID…": self.alert,
+            "SOURCE": "s3://my-trail-bucket/AWSLogs/111122223333/",
             "SOURCE…": "./AWSLogs",
             "FILE…": "report.html" if command == "report" else "./AWSLogs",
             "DIR": "new",
@@ -160,13 +170,17 @@ def installation(
         aws_access_key_id="testing",
         aws_secret_access_key="testing",
     )
-    with dashboards_api.serving() as dashboards:
+    with (
+        dashboards_api.serving() as dashboards,
+        cloudtrail_api(listed_keys(public_der(0))) as cloudtrail,
+    ):
         made = Installation(
             folder,
             settings,
             {
                 **login,
                 "TRAILHOUND_AWS__ENDPOINT_URL": moto_endpoint,
+                "AWS_ENDPOINT_URL_CLOUDTRAIL": cloudtrail,
                 "TRAILHOUND_DASHBOARDS__URL": dashboards.url,
                 "TRAILHOUND_RUN__LISTEN": "127.0.0.1:0",
                 "BROWSER": "true",
@@ -188,6 +202,9 @@ def installation(
         for file in files:
             key = file.relative_to(folder).as_posix()
             s3.upload_file(str(file), "my-trail-bucket", key)
+        digested(datetime.now(UTC) - 5 * HOUR).stored(s3)
+        digested(BEGIN).copied(folder / "copy")
+        (folder / "keys.json").write_text(json.dumps(listed_keys(public_der(0))))
         sqs = boto3.client(
             "sqs",
             endpoint_url=moto_endpoint,
@@ -206,6 +223,14 @@ def installation(
             yield made
         finally:
             remove_namespace(engine, "documented")
+
+
+def digested(begin: datetime) -> DigestedTrail:
+    """Four hours of a trail with digests, until an hour or less after their end."""
+    made = DigestedTrail("my-trail-bucket", at=begin.replace(minute=0, second=0, microsecond=0))
+    for _ in range(4):
+        made.hour()
+    return made
 
 
 def example_rule() -> str:

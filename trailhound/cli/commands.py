@@ -130,6 +130,14 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "deadletters:retry_deadletters",
         "Index again what could not be indexed, from the dead-letter index and the spool folder.",
     ),
+    "verify": (
+        _CARE,
+        "verify:verify",
+        (
+            "Verify by CloudTrail's digests that files are as delivered, and that none is gone "
+            "or added."
+        ),
+    ),
     "help": (
         _CARE,
         "help:show_help",

@@ -1,0 +1,126 @@
+"""What a verification counts and finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Kind(StrEnum):
+    """What is wrong with an object, or what could not be said of it."""
+
+    INVALID = "invalid"
+    """Not what CloudTrail wrote: its hash, its signature, its place or its form."""
+    MISSING = "missing"
+    """Named by a digest, or by the layout, and not there."""
+    UNREADABLE = "unreadable"
+    """There, but it could not be read: nothing is known of it."""
+    UNLISTED = "unlisted"
+    """There, and no digest lists it, although one is of its hour."""
+    GAP = "gap"
+    """Hours without a digest between two that are there: logging was off, or they were deleted."""
+    STALE = "stale"
+    """The newest digest is too old: logging stopped, or later ones were deleted."""
+    UNSIGNED = "unsigned"
+    """The newest digest of a folder: its signature was metadata in S3, and nothing later has it."""
+    EARLIER = "earlier"
+    """Files delivered before the first digest: validation was switched on after them."""
+
+    @property
+    def fails(self) -> bool:
+        """Whether it makes a verification fail: the others are no sign of tampering."""
+        return self not in (Kind.UNSIGNED, Kind.EARLIER)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One object, by its address, and what was expected and found."""
+
+    kind: Kind
+    object: str
+    detail: str
+
+    def as_dict(self) -> dict[str, str]:
+        return {"kind": self.kind.value, "object": self.object, "detail": self.detail}
+
+
+@dataclass(slots=True)
+class Tally:
+    """Digests or files."""
+
+    valid: int = 0
+    invalid: int = 0
+    missing: int = 0
+    unreadable: int = 0
+    unlisted: int = 0
+    """Of digests: those that no chain leads to."""
+    unsigned: int = 0
+
+    def add(self, other: Tally) -> None:
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+@dataclass(slots=True)
+class Verdict:
+    """Of one chain, or of all together. `first` and `last`: the hours that valid digests are of."""
+
+    digests: Tally = field(default_factory=Tally)
+    files: Tally = field(default_factory=Tally)
+    empty_hours: int = 0
+    """Digests without a file: nothing was called, or nothing was logged."""
+    pending: int = 0
+    """Files delivered after the newest digest: the next one lists them."""
+    findings: list[Finding] = field(default_factory=list)
+    first: datetime | None = None
+    last: datetime | None = None
+
+    @property
+    def fails(self) -> bool:
+        return any(each.kind.fails for each in self.findings)
+
+    def covers(self, start: datetime, end: datetime) -> None:
+        """A valid digest is of these hours."""
+        self.first = start if self.first is None else min(self.first, start)
+        self.last = end if self.last is None else max(self.last, end)
+
+    def join(self, other: Verdict) -> None:
+        self.digests.add(other.digests)
+        self.files.add(other.files)
+        self.empty_hours += other.empty_hours
+        self.pending += other.pending
+        self.findings += other.findings
+        if other.first is not None and other.last is not None:
+            self.covers(other.first, other.last)
+
+    def as_dict(self) -> dict[str, Any]:
+        """docs/integrity.md describes it."""
+        digests, files = self.digests, self.files
+        return {
+            "digests": {
+                "valid": digests.valid,
+                "invalid": digests.invalid,
+                "missing": digests.missing,
+                "unreadable": digests.unreadable,
+                "unlisted": digests.unlisted,
+                "unsigned": digests.unsigned,
+                "empty": self.empty_hours,
+            },
+            "files": {
+                "valid": files.valid,
+                "invalid": files.invalid,
+                "missing": files.missing,
+                "unreadable": files.unreadable,
+                "unlisted": files.unlisted,
+                "pending": self.pending,
+            },
+            "findings": [each.as_dict() for each in self.findings],
+            "from": _written(self.first),
+            "to": _written(self.last),
+        }
+
+
+def _written(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")

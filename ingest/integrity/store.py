@@ -1,0 +1,228 @@
+"""Where digests and files lie: a bucket, which has the digests' signatures as metadata, or a copy
+of it in a folder, which has lost them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
+
+from ingest.integrity.digest import Digest, layout_of
+from ingest.sources.local import file_error
+from ingest.sources.s3 import S3Source
+from ingest.sources.s3_errors import listing_error, object_error
+from ingest.sources.walk import Walk
+from trailhound.errors import (
+    CorruptFileError,
+    FileTooLargeError,
+    ObjectUnreadableError,
+    SourceNotFoundError,
+)
+from trailhound.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_PIECE: Final = 16 * 1024
+"""Bytes inflated at once: deflate makes at most a thousand times as many of them."""
+_AFTER: Final = "data after the end of the compressed stream"
+_GZIP: Final = 31
+"""zlib's `wbits` for a stream with gzip's header and checksum."""
+_BROKEN: tuple[type[Exception], ...] = (BotoCoreError, ClientError, HTTPError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A digest as it is stored, and what is beside it. `signature` is None where that is lost."""
+
+    stream: BinaryIO
+    signature: str | None = None
+
+
+class Name(NamedTuple):
+    """What a digest calls an object. Without a bucket it is in the store's own."""
+
+    bucket: str
+    key: str
+
+
+class Store(Protocol):
+    """What is verified."""
+
+    signed: bool
+    """Whether it has signatures at all."""
+
+    def listed(self) -> Iterator[str]:
+        """Every key of it, once. Raises `SourceUnreachableError`."""
+
+    def address(self, name: Name, /) -> str:
+        """The name for people: an `s3://` address or a path."""
+
+    def digest(self, name: Name, /) -> Signed:
+        """A digest. Raises `ObjectNotFoundError`, `ObjectAccessDeniedError`,
+        `ObjectUnreadableError`."""
+
+    def file(self, name: Name, /) -> BinaryIO:
+        """A file's bytes as stored. Raises the same."""
+
+    def is_at(self, digest: Digest, name: Name, /) -> bool:
+        """Whether a digest was found at the place that it names itself."""
+
+    def own(self, base: str, name: Name, /) -> str | None:
+        """The key here of what a digest of a chain below `base` calls so; None where that is in
+        another bucket."""
+
+
+class BucketStore:
+    """`s3://bucket/prefix`. Digests and files of other buckets are fetched from these."""
+
+    signed = True
+
+    def __init__(self, text: str, settings: Settings) -> None:
+        """Makes no request. Raises as `S3Source` does."""
+        source = S3Source(text, settings)
+        self.bucket, self._prefix = source.bucket, source.prefix
+        self._client: S3Client = source.client
+        self._more: dict[str, Any] = (
+            {"RequestPayer": "requester"} if settings.aws.requester_pays else {}
+        )
+
+    def listed(self) -> Iterator[str]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self.bucket, Prefix=self._prefix, **self._more
+        )
+        try:
+            for page in pages:
+                for entry in page.get("Contents", ()):
+                    yield entry["Key"]
+        except (BotoCoreError, ClientError) as error:
+            raise listing_error(error, f"s3://{self.bucket}/{self._prefix}") from error
+
+    def address(self, name: Name) -> str:
+        return f"s3://{name.bucket or self.bucket}/{name.key}"
+
+    def digest(self, name: Name) -> Signed:
+        answer = self._get(name)
+        return Signed(answer["Body"], answer["Metadata"].get("signature"))
+
+    def file(self, name: Name) -> BinaryIO:
+        body: BinaryIO = self._get(name)["Body"]
+        return body
+
+    def is_at(self, digest: Digest, name: Name) -> bool:
+        place = (name.bucket or self.bucket, name.key)
+        return (digest.digestS3Bucket, digest.digestS3Object) == place
+
+    def own(self, _base: str, name: Name) -> str | None:
+        return name.key if name.bucket == self.bucket else None
+
+    def _get(self, name: Name) -> Any:
+        bucket = name.bucket or self.bucket
+        try:
+            return self._client.get_object(Bucket=bucket, Key=name.key, **self._more)
+        except (BotoCoreError, ClientError) as error:
+            raise object_error(error, self.address(name)) from error
+
+
+class FolderStore:
+    """A folder with a bucket's layout beneath it, whatever is before `AWSLogs/`."""
+
+    signed = False
+
+    def __init__(self, text: str) -> None:
+        """Raises `SourceNotFoundError`."""
+        root = Path(text).expanduser()
+        if not root.is_dir():
+            raise SourceNotFoundError(f"{text}: no such folder", hint="S3 is s3://bucket/prefix")
+        self._root = root.resolve()
+        # The folder given may lie inside of the layout.
+        inside = f"{self._root}/"
+        at = inside.rfind("/AWSLogs/")
+        self._before = Path(inside[:at] or "/") if at >= 0 else self._root
+
+    def listed(self) -> Iterator[str]:
+        for shown, _ in Walk([str(self._root)]).files():
+            yield os.path.relpath(shown, self._before)
+
+    def address(self, name: Name) -> str:
+        return str(self._before / name.key)
+
+    def digest(self, name: Name) -> Signed:
+        return Signed(self.file(name))
+
+    def file(self, name: Name) -> BinaryIO:
+        path = self._before / name.key
+        try:
+            return path.open("rb")
+        except (OSError, ValueError) as error:
+            raise file_error(error, str(path)) from error
+
+    def is_at(self, digest: Digest, name: Name) -> bool:
+        return layout_of(digest.digestS3Object) == layout_of(name.key)
+
+    def own(self, base: str, name: Name) -> str | None:
+        return base[: base.rfind("AWSLogs/")] + layout_of(name.key)
+
+
+def unpacked(stream: BinaryIO, name: str, limit: int) -> bytes:
+    """What one whole gzip stream holds. Raises as `hashed` does, and `CorruptFileError` where the
+    stream has no end."""
+    pieces: list[bytes] = []
+    if not _unpack(stream, name, limit, pieces.append):
+        raise CorruptFileError("the compressed stream has no end")
+    return b"".join(pieces)
+
+
+def hashed(stream: BinaryIO, name: str, limit: int) -> str:
+    """The SHA-256, in hexadecimal, of what one gzip stream holds; of one that has no end, of what
+    can be read, since CloudTrail signs the content and not its compression.
+
+    Raises `CorruptFileError` where it is not gzip, or something follows the stream, which a reader
+    of further streams would take for more records; `FileTooLargeError` past `limit` bytes; and
+    what the store raises where reading breaks off.
+    """
+    digest = hashlib.sha256()
+    _unpack(stream, name, limit, digest.update)
+    return digest.hexdigest()
+
+
+def _unpack(stream: BinaryIO, name: str, limit: int, take: Callable[[bytes], object]) -> bool:
+    """Whether the stream has an end. By zlib: how much of a stream that breaks off can be read
+    must not depend on the library."""
+    inflate = zlib.decompressobj(_GZIP)
+    size = 0
+    with stream:
+        while piece := _read(stream, name):
+            if inflate.eof:
+                raise CorruptFileError(_AFTER)
+            try:
+                made = inflate.decompress(piece)
+            except zlib.error:
+                raise CorruptFileError("not gzip, or damaged") from None
+            take(made)
+            size += len(made)
+            if inflate.unused_data:
+                raise CorruptFileError(_AFTER)
+            if size > limit:
+                raise FileTooLargeError(
+                    f"more than {limit:,} bytes uncompressed",
+                    hint="raise ingest.max_uncompressed_bytes",
+                )
+    take(inflate.flush())
+    return inflate.eof
+
+
+def _read(stream: BinaryIO, name: str) -> bytes:
+    try:
+        return stream.read(_PIECE)
+    except _BROKEN as error:
+        raise ObjectUnreadableError(
+            f"{name}: reading broke off ({type(error).__name__})", hint="run it again"
+        ) from error

@@ -1,0 +1,229 @@
+"""All of a bucket or folder: every chain, every file that a digest lists, and what none lists."""
+
+from __future__ import annotations
+
+from array import array
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from ingest.integrity.chain import ChainWalk, Listed
+from ingest.integrity.digest import SHA_256, Chain, Digest, LogFile, Place, chain_of, file_of
+from ingest.integrity.findings import Finding, Kind, Verdict
+from ingest.integrity.keys import KeysApi, PublicKeys
+from ingest.integrity.store import Name, Store, hashed
+from trailhound.errors import ObjectNotFoundError, SourceError, TrailFileError
+
+STALE: Final = timedelta(hours=3)
+"""A digest comes each hour, mostly within the next one."""
+LATE: Final = timedelta(minutes=15)
+"""Files delivered so shortly before a digest's end may be listed by the next one."""
+_HOUR: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to verify: digests and files delivered in a span (UTC), of accounts and regions."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    accounts: frozenset[str] = frozenset()
+    regions: frozenset[str] = frozenset()
+
+    def of(self, place: Place) -> bool:
+        return (not self.accounts or place.account in self.accounts) and (
+            not self.regions or place.region in self.regions
+        )
+
+    def digest(self, end: datetime) -> bool:
+        """Whether a digest's hour, by its end, overlaps the span."""
+        return (self.since is None or end >= self.since) and (
+            self.until is None or end <= self.until + _HOUR
+        )
+
+    def file(self, at: datetime) -> bool:
+        return (self.since is None or at >= self.since) and (self.until is None or at <= self.until)
+
+
+@dataclass(slots=True)
+class _Files:
+    """The files of a place: a hash of each key, and the minute of its delivery."""
+
+    hashes: array[int] = field(default_factory=lambda: array("q"))
+    minutes: array[int] = field(default_factory=lambda: array("q"))
+
+    def add(self, key: str, at: datetime) -> None:
+        self.hashes.append(hash(key))
+        self.minutes.append(int(at.timestamp()) // 60)
+
+    def unlisted(self, listed: set[int]) -> Iterator[tuple[int, datetime]]:
+        for number, minute in zip(self.hashes, self.minutes, strict=True):
+            if number not in listed:
+                yield number, datetime.fromtimestamp(minute * 60, UTC)
+
+
+class Verification:
+    """One verification. `api_of(region)` gives CloudTrail's API there, None: only known keys.
+
+    `threads` files are hashed at once. `told` is called after each digest and each file.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        keys: PublicKeys,
+        wanted: Wanted,
+        *,
+        api_of: Callable[[str], KeysApi] | None,
+        limit: int,
+        threads: int,
+        now: datetime,
+        told: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self._wanted = wanted
+        self._api_of = api_of
+        self._limit = limit
+        self._threads = threads
+        self._now = now
+        self._told = told
+        self._chains: dict[Chain, list[Listed]] = defaultdict(list)
+        self._files: dict[Place, _Files] = defaultdict(_Files)
+
+    def run(self) -> list[tuple[Place, Verdict]]:
+        """The verdict on each account and region, in their order.
+
+        Raises `SourceUnreachableError`: where nothing can be listed, or no key can be fetched.
+        """
+        for key in self._store.listed():
+            self._list(key)
+        places = sorted({*self._files, *(chain.place for chain in self._chains)})
+        with ThreadPoolExecutor(self._threads, "hash") as self._pool:
+            return [(place, self._place(place)) for place in places]
+
+    def _list(self, key: str) -> None:
+        if (digest := chain_of(key)) is not None:
+            chain, end = digest
+            if self._wanted.of(chain.place) and self._wanted.digest(end):
+                self._chains[chain].append((key, end))
+        elif (file := file_of(key)) is not None:
+            place, at = file
+            if self._wanted.of(place) and self._wanted.file(at):
+                self._files[place].add(key, at)
+
+    def _place(self, place: Place) -> Verdict:
+        """All chains of an account and region together: trails come and go."""
+        whole = Verdict()
+        listed: set[int] = set()
+        newest: datetime | None = None
+        for chain in sorted(each for each in self._chains if each.place == place):
+            digests = sorted(self._chains[chain], key=lambda each: (each[1], each[0]))
+            walk = ChainWalk(
+                self._store,
+                chain,
+                self._keys,
+                ask=self._ask,
+                files=self._checked,
+                since=self._wanted.since,
+                limit=self._limit,
+            )
+            whole.join(walk.walk(digests))
+            listed |= walk.listed
+            if not chain.backfill and (newest is None or digests[-1][1] > newest):
+                newest = digests[-1][1]
+        self._require_newest(place, newest, whole)
+        self._unlisted(place, listed, whole)
+        return whole
+
+    def _require_newest(self, place: Place, newest: datetime | None, whole: Verdict) -> None:
+        folder = self._store.address(
+            Name("", f"{place.base}{place.account}/CloudTrail-Digest/{place.region}/")
+        )
+        if newest is None:
+            number = len(self._files[place].hashes)
+            whole.digests.missing += 1
+            whole.findings.append(
+                Finding(
+                    Kind.MISSING,
+                    folder,
+                    f"no digest here of {number:,} files: is log file validation on?",
+                )
+            )
+        elif self._wanted.until is None and self._now - newest > STALE:
+            whole.findings.append(
+                Finding(
+                    Kind.STALE,
+                    folder,
+                    f"the newest digest ends at {newest:%Y-%m-%dT%H:%MZ}: logging was stopped, or "
+                    "later ones are gone",
+                )
+            )
+
+    def _unlisted(self, place: Place, listed: set[int], whole: Verdict) -> None:
+        """Files that no digest lists, named by a second listing if there are any."""
+        first, last = whole.first, whole.last
+        if first is None or last is None:
+            return
+        named: set[int] = set()
+        earlier = 0
+        for number, at in self._files[place].unlisted(listed):
+            if at < first - timedelta(minutes=1):
+                earlier += 1
+            elif at > last - LATE:
+                whole.pending += 1
+            else:
+                named.add(number)
+        if earlier:
+            folder = f"{place.base}{place.account}/CloudTrail/{place.region}/"
+            detail = f"{earlier:,} files from before the first digest ({first:%Y-%m-%dT%H:%MZ})"
+            whole.findings.append(
+                Finding(Kind.EARLIER, self._store.address(Name("", folder)), detail)
+            )
+        if named:
+            whole.files.unlisted += len(named)
+            whole.findings += [
+                Finding(
+                    Kind.UNLISTED, self._store.address(Name("", key)), "no digest lists this file"
+                )
+                for key in self._store.listed()
+                if hash(key) in named
+            ]
+
+    def _ask(self, chain: Chain, digest: Digest) -> None:
+        """A digest is signed with a key of its own region; the guide names the trail's as well."""
+        if self._api_of is None:
+            return
+        for region in dict.fromkeys((chain.place.region, chain.home)):
+            self._keys.ask(self._api_of(region), digest.start, digest.end)
+            if digest.digestPublicKeyFingerprint in self._keys:
+                return
+
+    def _checked(self, base: str, files: Sequence[LogFile]) -> Iterable[Finding | None]:
+        for found in self._pool.map(lambda each: self._check(base, each), files):
+            self._told(1)
+            yield found
+
+    def _check(self, base: str, file: LogFile) -> Finding | None:
+        """What is wrong with a file that a digest lists; None: it is as it was delivered."""
+        there = Name(file.s3Bucket, file.s3Object)
+        name = Name(there.bucket, self._store.own(base, there) or there.key)
+        address = self._store.address(name)
+        if file.hashAlgorithm != SHA_256:
+            return Finding(Kind.UNREADABLE, address, f"its hash is {file.hashAlgorithm!r}")
+        try:
+            found = hashed(self._store.file(name), address, self._limit)
+        except ObjectNotFoundError:
+            return Finding(Kind.MISSING, address, "a file that a digest lists")
+        except SourceError as error:
+            return Finding(Kind.UNREADABLE, address, error.message)
+        except TrailFileError as error:
+            return Finding(Kind.INVALID, address, error.message)
+        if found != file.hashValue:
+            return Finding(
+                Kind.INVALID, address, f"its hash is {found}, its digest says {file.hashValue}"
+            )
+        return None
