@@ -15,8 +15,9 @@ from dashboards.imported import Imported
 from dashboards.kibana import for_kibana
 from dashboards.server import DashboardsServer
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of
 from trailhound.cli.options import Config, Json, Namespace, settings_from
-from trailhound.cli.screen import emit, out, plural, say, table, write
+from trailhound.cli.screen import plural, say, write
 from trailhound.errors import DashboardsError, UsageError
 from trailhound.settings import Settings
 
@@ -108,6 +109,26 @@ def build(
     say(f"{plural(len(changed), 'file')} changed in {directory}")
 
 
+LISTING = Listing[Imported](
+    "objects",
+    (
+        Column("outcome", lambda each: each.outcome, "did", Kind.ENTIRE),
+        Column("type", lambda each: each.kind, "kind", Kind.ENTIRE),
+        Column("title", lambda each: each.title, "title", whole=True),
+        Column("detail", lambda each: each.detail, "why", whole=True),
+        Column("id", lambda each: each.id, "id", Kind.ID, priority=1),
+    ),
+    lambda each: {
+        "type": each.kind,
+        "id": each.id,
+        "title": each.title,
+        "outcome": each.outcome,
+        "detail": each.detail,
+    },
+    empty="nothing to import",
+)
+
+
 @app.command("import")
 def import_(
     what: Annotated[
@@ -128,6 +149,7 @@ def import_(
     workspace: Workspace = None,
     namespace: Namespace = None,
     config: Config = None,
+    output: Output = None,
     json: Json = False,
 ) -> None:
     """Import dashboards: all shipped ones, or those named.
@@ -138,6 +160,7 @@ def import_(
     Examples: `trailhound dashboards import`,
     `trailhound dashboards import overview alerts --url https://dashboards.example --overwrite`
     """
+    form = form_of(output, json)
     settings = _settings(
         config, namespace, url, username=username, tenant=tenant, workspace=workspace
     )
@@ -147,8 +170,8 @@ def import_(
         lines = for_kibana(lines)
     done = server.import_objects(ndjson.timed(lines, since, until), overwrite=overwrite)
     failed = [each for each in done if each.outcome == "failed"]
-    if json:
-        emit({"objects": [_row(each) for each in done]})
+    if form is not Form.TABLE:
+        LISTING.show(done, form)
     else:
         _show(done, server.base)
     if failed:
@@ -156,24 +179,13 @@ def import_(
 
 
 def _show(done: list[Imported], where: str) -> None:
-    rows = [(each.outcome, each.kind, each.title, each.detail) for each in done]
-    notable = [row for row in rows if row[0] == "failed" or row[1] == "dashboard"]
-    out.print(table(["", "kind", "title", "why"], notable))
+    notable = [each for each in done if each.outcome == "failed" or each.kind == "dashboard"]
+    LISTING.show(notable)
     counts = Counter(each.outcome for each in done)
     said = ", ".join(f"{number:,} {outcome}" for outcome, number in counts.items())
     say(f"{plural(len(done), 'object')} to {where}: {said}")
     if counts["kept"]:
         say("objects that already existed were kept unchanged: --overwrite replaces them")
-
-
-def _row(each: Imported) -> dict[str, str]:
-    return {
-        "type": each.kind,
-        "id": each.id,
-        "title": each.title,
-        "outcome": each.outcome,
-        "detail": each.detail,
-    }
 
 
 @app.command("export")

@@ -9,8 +9,9 @@ from rich.text import Text
 
 from trailhound.app.diagnosis import Check, CheckVerdict, diagnose
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cli.screen import emit, out, safe
+from trailhound.cli.screen import out, safe
 from trailhound.cluster.client import connect
 
 _MARKS: dict[CheckVerdict, Text] = {
@@ -18,6 +19,23 @@ _MARKS: dict[CheckVerdict, Text] = {
     "warning": Text("warning", style="yellow"),
     "failed": Text("failed ", style="bold red"),
 }
+
+
+LISTING = Listing[Check](
+    "findings",
+    (
+        Column("verdict", lambda each: each.verdict, "verdict", Kind.ENTIRE),
+        Column("what", lambda each: each.what, "what", Kind.ENTIRE),
+        Column("fact", lambda each: each.fact, "fact", whole=True),
+        Column("advice", lambda each: each.advice, "try", whole=True),
+    ),
+    lambda each: {
+        "what": each.what,
+        "verdict": each.verdict,
+        "fact": each.fact,
+        "advice": each.advice,
+    },
+)
 
 
 def doctor(
@@ -28,6 +46,7 @@ def doctor(
     url: Url = None,
     namespace: Namespace = None,
     config: Config = None,
+    output: Output = None,
     json: Json = False,
 ) -> None:
     """Check the cluster, templates, disk, clocks, daemons, GeoIP, threat lists, rules, channels and
@@ -35,14 +54,15 @@ def doctor(
 
     Examples: `trailhound doctor`, `trailhound doctor s3://my-trail-bucket`
     """
+    form = form_of(output, json)
     settings = settings_from(config, url, namespace)
     findings: list[Check] = []
     for finding in diagnose(connect(settings), settings, source):
         findings.append(finding)
-        if not json:
+        if form is Form.TABLE:  # a check can take seconds: each is shown as it ends
             _show(finding)
-    if json:
-        emit({"findings": [_row(finding) for finding in findings]})
+    if form is not Form.TABLE:
+        LISTING.show(findings, form)
     failed = [finding for finding in findings if finding.verdict == "failed"]
     if failed:
         raise typer.Exit(ExitCode.CLUSTER if failed[0].what == "cluster" else ExitCode.INCOMPLETE)
@@ -53,12 +73,3 @@ def _show(finding: Check) -> None:
     out.print(safe(finding.fact))
     if finding.advice:
         out.print(Text("          try: ", style="cyan"), safe(finding.advice))
-
-
-def _row(finding: Check) -> dict[str, str]:
-    return {
-        "what": finding.what,
-        "verdict": finding.verdict,
-        "fact": finding.fact,
-        "advice": finding.advice,
-    }

@@ -6,12 +6,29 @@ from typing import Annotated
 
 import typer
 
+from detections.notify.trial import ChannelTest
 from trailhound.app import notifying
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of
 from trailhound.cli.options import Config, Json, settings_from
-from trailhound.cli.screen import emit, fail, say
+from trailhound.cli.screen import fail, say
 
 app = typer.Typer(no_args_is_help=True, help="Channels that alerts are sent to.")
+
+
+LISTING = Listing[ChannelTest](
+    "channels",
+    (
+        Column("channel", lambda each: each.channel, "channel"),
+        Column("kind", lambda each: each.kind, "kind", Kind.ENTIRE),
+        Column("delivered", lambda each: "yes" if each.error is None else "no", "delivered"),
+        Column("error", lambda each: each.error and each.error.message, "error", whole=True),
+    ),
+    lambda each: (
+        {"channel": each.channel, "kind": each.kind, "delivered": each.error is None}
+        | ({"error": each.error.message} if each.error else {})
+    ),
+)
 
 
 @app.callback()
@@ -26,20 +43,17 @@ def send_test(
         typer.Argument(metavar="[CHANNEL]", help="The channel's name. Default: all channels."),
     ] = None,
     config: Config = None,
+    output: Output = None,
     json: Json = False,
 ) -> None:
     """Send a test message, and show whether it was delivered.
 
     Example: `trailhound notify test slack`
     """
+    form = form_of(output, json)
     tried = notifying.tried(settings_from(config), channel)
-    if json:
-        rows = [
-            {"channel": each.channel, "kind": each.kind, "delivered": each.error is None}
-            | ({"error": each.error.message} if each.error else {})
-            for each in tried
-        ]
-        emit({"channels": rows})
+    if form is not Form.TABLE:
+        LISTING.show(tried, form)
     else:
         for each in tried:
             if each.error is None:

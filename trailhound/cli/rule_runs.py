@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,7 @@ from typing import Annotated
 import typer
 
 from detections import coverage as attack
-from detections.backtest import Backtest, Budget, backtest
+from detections.backtest import Backtest, Budget, RuleBacktest, backtest
 from detections.monitors import exported
 from detections.packs.describe import problem_lines
 from detections.packs.loading import load
@@ -21,8 +22,9 @@ from trailhound.app.rule_tests import RuleTests, run_samples
 from trailhound.cli import dates
 from trailhound.cli.detect import asked, warn_skipped
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, note
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cli.screen import emit, out, plural, say, table, warn, write
+from trailhound.cli.screen import emit, plural, say, warn, write
 from trailhound.cluster.client import ANSWER_SECONDS, connect
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.refusals import cluster_errors
@@ -69,6 +71,7 @@ def try_rules(
     url: Url = None,
     namespace: Namespace = None,
     config: Config = None,
+    output: Output = None,
     json: Json = False,
 ) -> None:
     """Count how often every rule would have fired over history, without grouping. Raises no alert.
@@ -78,6 +81,7 @@ def try_rules(
 
     Example: `trailhound rules backtest --since 2025-03-01 --until 2025-03-31 --budget 1`
     """
+    form = form_of(output, json)
     settings = settings_from(config, url, namespace)
     pack = _pack(settings, rules, only=only)
     span = asked(since, until)
@@ -86,10 +90,10 @@ def try_rules(
         done = backtest(client, settings, pack, span, budget=Budget(budget, high_severity_budget))
     if junit is not None:
         _write(junit, done.junit())
-    if json:
+    if form is Form.JSON:
         emit(dict(done.hits()))
     else:
-        _tell_backtest(done)
+        _show_backtest(done, form)
     warn_skipped(done.skipped)
     for each in done.tried:
         if each.outcome.error is not None:
@@ -98,23 +102,39 @@ def try_rules(
         raise typer.Exit(ExitCode.INCOMPLETE)
 
 
-def _tell_backtest(done: Backtest) -> None:
-    rows = [
-        (
-            each.outcome.hits,
-            f"{each.outcome.seconds:.2f}",
-            each.outcome.rule.level,
-            each.outcome.rule.title,
-            "failed" if each.outcome.error else "over budget" if each.over else "",
-        )
-        for each in done.tried
-        if each.outcome.hits or not each.passed
-    ]
-    out.print(table(("#hits", "#seconds", "level", "rule", ""), rows))
+BACKTEST = Listing[RuleBacktest](
+    "rules",
+    (
+        Column("hits", lambda each: each.outcome.hits, "hits", Kind.NUMBER),
+        Column("seconds", lambda each: round(each.outcome.seconds, 2), "seconds", Kind.NUMBER, 2),
+        Column("level", lambda each: each.outcome.rule.level, "level", Kind.LEVEL),
+        Column("title", lambda each: each.outcome.rule.title, "rule", whole=True),
+        Column("result", lambda each: _result(each), "result"),
+        Column("id", lambda each: each.outcome.rule.id, "id", Kind.ID, 1),
+    ),
+    lambda each: {
+        "id": each.outcome.rule.id,
+        "title": each.outcome.rule.title,
+        "level": each.outcome.rule.level,
+        "hits": each.outcome.hits,
+        "seconds": each.outcome.seconds,
+        "result": _result(each),
+    },
+    empty="no rule had a hit",
+)
+
+
+def _result(tried: RuleBacktest) -> str:
+    return "failed" if tried.outcome.error else "over budget" if tried.over else ""
+
+
+def _show_backtest(done: Backtest, form: Form) -> None:
+    BACKTEST.show([each for each in done.tried if each.outcome.hits or not each.passed], form)
     total = sum(each.outcome.hits for each in done.tried)
-    say(
+    note(
         f"{plural(len(done.tried), 'rule')} over {plural(done.events, 'event')}: "
-        f"{plural(total, 'hit')} of {plural(len(done.hits()), 'rule')}"
+        f"{plural(total, 'hit')} of {plural(len(done.hits()), 'rule')}",
+        form,
     )
 
 
@@ -171,22 +191,45 @@ def _tests(done: RuleTests) -> dict[str, object]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class UsedField:
+    """A field that rules use and that nothing matches, and the rules' titles."""
+
+    path: str
+    state: str
+    rules: tuple[str, ...]
+
+
+FIELDS = Listing[UsedField](
+    "fields",
+    (
+        Column("field", lambda each: each.path, "field", whole=True),
+        Column("state", lambda each: each.state, "", Kind.ENTIRE),
+        Column("rules", lambda each: each.rules, "rules that use it"),
+    ),
+    lambda each: {"field": each.path, "state": each.state, "rules": list(each.rules)},
+    empty="every field of the rules is in some event",
+)
+
+
 def fields(
     rules: Rules = None,
     only: Only = False,
     url: Url = None,
     namespace: Namespace = None,
     config: Config = None,
+    output: Output = None,
     json: Json = False,
 ) -> None:
     """Show fields of rules that no event has, and fields of events that no rule uses.
 
     Example: `trailhound rules fields`
     """
+    form = form_of(output, json)
     settings = settings_from(config, url, namespace)
     pack = _pack(settings, rules, only=only)
     found = usage(connect(settings), settings, pack)
-    if json:
+    if form is Form.JSON:
         emit(
             {
                 "unsearched": found.unsearched,
@@ -195,10 +238,16 @@ def fields(
             }
         )
         return
-    rows = [(path, "is not in the index", ", ".join(who)) for path, who in found.unsearched.items()]
-    rows += [(path, "is in no event", ", ".join(who)) for path, who in found.unseen.items()]
-    out.print(table(("field", "", "rules that use it"), rows))
-    say(f"in events, and in no rule: {', '.join(found.unasked) or 'nothing'}")
+    rows = [
+        UsedField(path, state, tuple(who))
+        for state, several in (
+            ("is not in the index", found.unsearched),
+            ("is in no event", found.unseen),
+        )
+        for path, who in several.items()
+    ]
+    FIELDS.show(rows, form)
+    note(f"in events, and in no rule: {', '.join(found.unasked) or 'nothing'}", form)
 
 
 def coverage(

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from trailhound.cli.listing import Column, Kind, Listing, Output, form_of
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cli.screen import emit, out, table
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.state.setup import init_namespace
 
+LISTING = Listing[templates.Change](
+    "changes",
+    (
+        Column("action", lambda each: each.action, "did", Kind.ENTIRE),
+        Column("name", lambda each: each.name, "name", Kind.ENTIRE),
+        Column("detail", lambda each: each.detail, "what", whole=True),
+    ),
+    lambda each: {"name": each.name, "action": each.action, "detail": each.detail},
+    empty="nothing to create",
+)
+
 
 def init(
-    url: Url = None, namespace: Namespace = None, config: Config = None, json: Json = False
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    output: Output = None,
+    json: Json = False,
 ) -> None:
     """Create index templates, the ledger, dead-letter and alert indices; upgrade them in place.
 
@@ -21,15 +36,8 @@ def init(
 
     Example: `trailhound init --url https://opensearch.example:9200`
     """
+    form = form_of(output, json)
     settings = settings_from(config, url, namespace)
     with cluster_errors(settings.hosts[0]):
         changes = init_namespace(connect(settings), settings)
-    if json:
-        emit({"changes": [_row(change) for change in changes]})
-        return
-    rows = [(change.action, change.name, change.detail) for change in changes]
-    out.print(table(["", "name", "what"], rows))
-
-
-def _row(change: templates.Change) -> dict[str, str]:
-    return {"name": change.name, "action": change.action, "detail": change.detail}
+    LISTING.show(changes, form)

@@ -19,11 +19,16 @@ from trailhound.cli import (
     alert_precision,
     alerts,
     config,
+    dashboards,
     deadletters,
+    doctor,
     events,
     incidents,
     ledger,
+    notify,
+    rule_runs,
     rules,
+    setup,
 )
 from trailhound.cli.listing import Column, Form, Kind, Listing, drawn_table, form_of, layout
 from trailhound.cli.main import app, main
@@ -34,10 +39,16 @@ LISTINGS: dict[str, Listing[Any]] = {
     "alerts list": alerts.LISTING,
     "alerts precision": alert_precision.LISTING,
     "config show": config.LISTING,
+    "dashboards import": dashboards.LISTING,
     "deadletters list": deadletters.LISTING,
+    "doctor": doctor.LISTING,
     "events": events.LISTING,
     "incidents list": incidents.LISTING,
+    "init": setup.LISTING,
     "ledger list": ledger.LISTING,
+    "notify test": notify.LISTING,
+    "rules backtest": rule_runs.BACKTEST,
+    "rules fields": rule_runs.FIELDS,
     "rules list": rules.LISTING,
 }
 SCHEMA = json.loads((ROOT / "docs/listings.schema.json").read_text("utf-8"))
