@@ -11,7 +11,7 @@ import hashlib
 
 from ingest.bulk import canonical
 from ingest.documents.document_id import conflict_id
-from trailhound.temporary_tables import temporary_tables
+from trailhound.temporary_tables import TemporaryTables
 
 _TABLES = "CREATE TABLE seen (id BLOB PRIMARY KEY, content BLOB) WITHOUT ROWID"
 _BYTES = 16
@@ -21,7 +21,7 @@ class DistinctEvents:
     """`duplicates` and `conflicts` count what a run over the same records counts."""
 
     def __init__(self) -> None:
-        self._tables = temporary_tables(_TABLES)
+        self._tables = TemporaryTables(_TABLES)
         self.duplicates = 0
         self.conflicts = 0
 
@@ -48,12 +48,11 @@ class DistinctEvents:
 
     def _is_new(self, key: str, content: bytes) -> bool:
         values = _digest(key.encode("utf-8", "surrogatepass")), content
-        done = self._tables.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", values)
-        return done.rowcount == 1
+        return self._tables.write("INSERT OR IGNORE INTO seen VALUES (?, ?)", values) == 1
 
     def _content(self, key: str) -> bytes:
         name = _digest(key.encode("utf-8", "surrogatepass"))
-        (found,) = self._tables.execute("SELECT content FROM seen WHERE id = ?", (name,)).fetchone()
+        ((found,),) = self._tables.rows("SELECT content FROM seen WHERE id = ?", (name,))
         return bytes(found)
 
 

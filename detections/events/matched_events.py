@@ -15,7 +15,7 @@ from detections.events.doc_values import DocValues
 from detections.events.fields import Hit
 from detections.matcher.event_values import Record, text
 from enrich.view import dumps, loads
-from trailhound.temporary_tables import temporary_tables
+from trailhound.temporary_tables import TemporaryTables
 
 _TABLES: Final = """
 CREATE TABLE event (
@@ -45,7 +45,7 @@ class MatchedEvents:
     def __init__(self, roots: Collection[str]) -> None:
         """`roots`: the first names of the fields that are read of a hit."""
         self._roots = frozenset(roots)
-        self._tables = temporary_tables(_TABLES)
+        self._tables = TemporaryTables(_TABLES)
         self._indexed = False
         self.kept = 0
         self.kept_bytes = 0
@@ -60,7 +60,7 @@ class MatchedEvents:
         self.kept_bytes += len(written)
         trail = source.get("trail") or {}
         name = source.get("eventID")
-        self._tables.execute(
+        self._tables.write(
             "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 self.kept,
@@ -72,7 +72,7 @@ class MatchedEvents:
                 written,
             ),
         )
-        self._tables.executemany(
+        self._tables.write_many(
             "INSERT INTO matched VALUES (?, ?, ?)", ((rule, time, self.kept) for rule in rules)
         )
 
@@ -81,7 +81,7 @@ class MatchedEvents:
         `detections.events.index.SORT`."""
         self._finish()
         marks = ", ".join("?" * len(rules))
-        found = self._tables.execute(
+        found = self._tables.rows(
             "SELECT event.id, event.time, event.source, group_concat(matched.rule) "  # noqa: S608
             "FROM matched JOIN event USING (seq) "
             f"WHERE matched.rule IN ({marks}) AND matched.time >= ? AND matched.time < ? "
@@ -108,7 +108,7 @@ class MatchedEvents:
         for start in range(0, len(ids), _AT_ONCE):
             part = ids[start : start + _AT_ONCE]
             marks = ", ".join("?" * len(part))
-            found = self._tables.execute(
+            found = self._tables.rows(
                 f"SELECT id, source FROM event WHERE id IN ({marks}) "  # noqa: S608
                 "AND time BETWEEN ? AND ? ORDER BY time",
                 (*map(_bytes, part), since, until),
@@ -123,7 +123,7 @@ class MatchedEvents:
     def _finish(self) -> None:
         if not self._indexed:
             self._indexed = True
-            self._tables.executescript(_INDICES)
+            self._tables.run(_INDICES)
 
 
 def _bytes(value: str) -> bytes:

@@ -37,7 +37,7 @@ from ingest.offline import OfflineRead, OfflineReport
 from ingest.repair.record import repair
 from trailhound.errors import RecordError, TrailhoundError
 from trailhound.settings import Settings
-from trailhound.temporary_tables import temporary_tables
+from trailhound.temporary_tables import TemporaryTables
 
 _TABLES: Final = """
 CREATE TABLE alert (level INTEGER, last TEXT, name TEXT, twin TEXT, document BLOB);
@@ -83,7 +83,7 @@ class FileDetection:
         )
         self._rules = FileRules(pack, span)
         self._days: Counter[int] = Counter()
-        self._tables = temporary_tables(_TABLES)
+        self._tables = TemporaryTables(_TABLES)
 
     def __enter__(self) -> FileDetection:
         return self
@@ -145,7 +145,7 @@ class FileDetection:
     def alerts(self) -> Iterator[Document]:
         """All alerts, the most severe first, of one level the last seen first; with their `twins`,
         as `AlertStore.find` has them."""
-        found = self._tables.execute(
+        found = self._tables.rows(
             "SELECT document, name, twin FROM alert ORDER BY level DESC, last DESC, name"
         )
         for document, name, twin in found:
@@ -164,7 +164,7 @@ class FileDetection:
                 yield alert | {"rule": alert["rule"] | {"name": together(names)}}
 
     def _twins(self, name: str, key: str) -> Iterator[Document]:
-        found = self._tables.execute(
+        found = self._tables.rows(
             "SELECT document FROM alert WHERE twin = ? AND name <> ? ORDER BY name", (key, name)
         )
         for (document,) in found:
@@ -176,7 +176,7 @@ class FileDetection:
     def has_twins(self) -> bool:
         """Whether `folded` shows any alerts as one."""
         asked = "SELECT 1 FROM alert WHERE twin <> '' GROUP BY twin HAVING count(*) > 1 LIMIT 1"
-        return self._tables.execute(asked).fetchone() is not None
+        return any(True for _ in self._tables.rows(asked))
 
     def _take(self, batch: Batch, item: int) -> None:
         source: Mapping[str, Any] = loads(batch.document(item))
@@ -219,7 +219,7 @@ class FileDetection:
         alert = found.alert
         level = LEVELS.index(alert["level"])
         row = level, alert["last_seen"], alert["id"], found.twin_key, dumps(alert)
-        self._tables.execute("INSERT INTO alert VALUES (?, ?, ?, ?, ?)", row)
+        self._tables.write("INSERT INTO alert VALUES (?, ?, ?, ?, ?)", row)
 
 
 def _as_stored(batch: Batch, item: int, source: Mapping[str, Any]) -> Mapping[str, Any]:
