@@ -41,6 +41,7 @@ ARGUMENTS: dict[tuple[str, ...], list[str]] = {
     ("alerts", "ack"): ["some-id"],
     ("alerts", "close"): ["some-id"],
     ("enrich",): ["{trail}"],
+    ("verify",): ["."],
     ("alerts", "reopen"): ["some-id"],
     ("alerts", "assign"): ["some-id"],
     ("alerts", "note"): ["some-id", "--note", "x"],
@@ -86,6 +87,7 @@ ASKS_THE_CLUSTER = [
 WRONG_PATHS = [
     (("backfill",), [NOWHERE]),
     (("enrich",), [NOWHERE]),
+    (("verify",), [NOWHERE]),
     (("detect",), ["--files", NOWHERE]),
     (("rules", "check"), [NOWHERE]),
     (("rules", "list"), ["--rules", NOWHERE]),
