@@ -97,7 +97,8 @@ class _Loading:
                 raise UsageError(f"no rules at {path}", hint="check the path")
         self._read_all(path.expanduser() for path in paths)
         rules_only = len(self._sigma)
-        self._read_all(path.expanduser() for path in self._settings.exceptions)
+        folders = (path.expanduser() for path in self._settings.exceptions)
+        self._read_all(folders, may_be_empty=True)
         for each in self._sigma[rules_only:]:
             self._fault(each, "a rule is in a folder of exceptions", "move it to a rules folder")
         del self._sigma[rules_only:]
@@ -135,12 +136,14 @@ class _Loading:
 
     # Reading
 
-    def _read_all(self, paths: Iterable[Path]) -> None:
+    def _read_all(self, paths: Iterable[Path], *, may_be_empty: bool = False) -> None:
+        """`may_be_empty`: a folder of exceptions is, until there is one."""
         seen: set[Path] = set()
         for path in paths:
             for file in rule_files(path):
                 if isinstance(file, RuleFault):
-                    self._faults.append(file)
+                    if file.stops or not may_be_empty:
+                        self._faults.append(file)
                 elif file.resolve() not in seen:
                     seen.add(file.resolve())
                     self._read_file(file)

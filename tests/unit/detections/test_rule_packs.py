@@ -311,3 +311,8 @@ def test_a_pack_is_made_anew_exactly_when_something_of_it_changed(tmp_path: Path
     exception.unlink()
     with pytest.raises(UsageError):
         load_paths([tmp_path / "rules"], settings)
+
+
+def test_a_folder_of_exceptions_may_be_empty(tmp_path: Path) -> None:
+    (tmp_path / "exceptions").mkdir()
+    assert pack(tmp_path, text(1), exceptions=[tmp_path / "exceptions"]).faults == ()
