@@ -61,16 +61,20 @@ def twins_of(
 
 
 def folded(alerts: Iterable[Document]) -> list[Document]:
-    """Alerts with twins among them shown as one: the first, under the names of all their rules.
-    `twins` are as the store adds them."""
+    """Alerts with twins among them, in the same state, shown as one: the first, under the names of
+    all their rules. `twins` are as the store adds them."""
     made: list[Document] = []
     taken: set[str] = set()
     several = list(alerts)
-    there = {alert["id"] for alert in several}
+    there = {(alert["id"], alert["state"]) for alert in several}
     for alert in several:
         if alert["id"] in taken:
             continue
-        twins = [each for each in alert.get("twins", ()) if each["id"] in there]
+        twins = [
+            each
+            for each in alert.get("twins", ())
+            if each["state"] == alert["state"] and (each["id"], each["state"]) in there
+        ]
         taken |= {each["id"] for each in twins}
         names = [alert["rule"]["name"], *(each["rule"]["name"] for each in twins)]
         made.append(alert | {"rule": alert["rule"] | {"name": together(names)}})

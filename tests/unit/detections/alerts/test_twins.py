@@ -26,13 +26,19 @@ def test_the_key_is_of_the_variants_and_all_events() -> None:
 
 
 def test_only_what_is_listed_is_folded() -> None:
-    def alert(name: str, *twins: str) -> dict[str, Any]:
-        others = [{"id": each, "rule": {"name": f"x by {each}"}} for each in twins]
-        return {"id": name, "rule": {"id": name, "name": f"x by {name}"}, "twins": others}
+    def alert(name: str, *twins: str, state: str = "open") -> dict[str, Any]:
+        others = [{"id": each, "rule": {"name": f"x by {each}"}, "state": "open"} for each in twins]
+        own = {"id": name, "rule": {"id": name, "name": f"x by {name}"}, "state": state}
+        return own | {"twins": others}
 
     listed = [alert("user", "address"), alert("other", "elsewhere"), alert("address", "user")]
+    listed.append(alert("closed", "user", state="closed"))
     shown = [(each["id"], each["rule"]["name"]) for each in folded(listed)]
-    assert shown == [("user", "x by address and by user"), ("other", "x by other")]
+    assert shown == [
+        ("user", "x by address and by user"),
+        ("other", "x by other"),
+        ("closed", "x by closed"),
+    ]
 
 
 def test_the_six_patterns_are_variants_of_each_other() -> None:
