@@ -61,6 +61,8 @@ def linked_alert(name: str, document: Document) -> LinkedAlert:
             frozenset(stored.get("created", ())),
             frozenset(stored.get("used", ())),
             frozenset(map(_address_day, stored.get("address_day", ()))),
+            frozenset(stored.get("joined_address", ())),
+            acted(document) if stored.get("first") else None,
             names=frozenset(stored.get("principal", ())),
             accounts=frozenset(stored.get("account", ())),
         ),
@@ -68,9 +70,8 @@ def linked_alert(name: str, document: Document) -> LinkedAlert:
 
 
 def stored(name: str, document: Document) -> Stored:
-    """A stored alert, the incident that it names, and by what addresses it was joined."""
-    addresses = (document.get(LINKS) or {}).get("joined_address", ())
-    return Stored(linked_alert(name, document), document.get(INCIDENT) or "", frozenset(addresses))
+    """A stored alert, and the incident that it names."""
+    return Stored(linked_alert(name, document), document.get(INCIDENT) or "")
 
 
 def acted(document: Document) -> tuple[datetime, datetime]:

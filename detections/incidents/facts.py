@@ -16,13 +16,14 @@ from detections.incidents.actors import FIELDS, Actor, Source, actor_of
 from detections.incidents.creations import ISSUING
 from detections.incidents.joining import (
     ADDRESS_PRINCIPALS,
+    NO_LINKS,
     ROLE_PEOPLE,
     AddressDay,
     LinkedAlert,
     Links,
     Sharing,
 )
-from detections.incidents.links import issued_to, links_of
+from detections.incidents.links import both, issued_to, links_of
 from trailhound.cluster.templates import Names
 
 EVENTS: Final = 1_000
@@ -46,13 +47,15 @@ _EVENT_FIELDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class AlertEvents:
-    """An alert's id and span, and the ids of its earliest events; `more`: there are others."""
+    """An alert's id and span, and the ids of its earliest events; `more`: there are others.
+    `before`: the links that it has."""
 
     id: str
     first: datetime
     last: datetime
     events: tuple[str, ...]
     more: bool = False
+    before: Links = NO_LINKS
 
 
 class Facts:
@@ -64,8 +67,8 @@ class Facts:
         self._roles: dict[str, int] = {}
 
     def linked(self, alerts: Sequence[AlertEvents]) -> dict[str, LinkedAlert]:
-        """The alerts with the links that their events give, by id; events that are gone give
-        none."""
+        """The alerts with the links that their events give, by id. What is known of events that
+        are gone (their day was deleted) stays."""
         sources = self._events(alerts)
         of = {
             each.id: [sources[name] for name in each.events[:EVENTS] if name in sources]
@@ -188,6 +191,8 @@ class Facts:
 
 def _links(alert: AlertEvents, events: Sequence[Source], issuers: Mapping[str, Actor]) -> Links:
     made = links_of(events, issuers)
+    if len(events) < len(alert.events[:EVENTS]):
+        made = both(alert.before, made)
     if made.acted is None or not alert.more:
         return made
     return replace(made, acted=(made.acted[0], alert.last))

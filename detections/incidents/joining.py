@@ -23,19 +23,26 @@ AddressDay = tuple[str, date]
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """What an alert is known by. `own`: its person, sessions and keys; `created` and `used`:
-    resources. All as tokens (`key:AKIA…`, `user:111122223333:ada`), so that a created user is also
-    a person, and a created key also a key. `addresses` by UTC day. What joins nothing: `acted`,
-    the times of the first and the last event from there, and `names` and
-    `accounts`, who made them and where."""
+    """What an alert is known by.
+
+    `own`: its person, sessions and keys; `created` and `used`: resources. All as tokens
+    (`key:AKIA…`, `user:111122223333:ada`), so that a created user is also a person, and a created
+    key also a key. `addresses` by UTC day; `joined`: those that joined it last. What joins
+    nothing: `acted`, the times of the first and the last event from there, `names` and `accounts`,
+    who made them and where.
+    """
 
     own: frozenset[str] = frozenset()
     created: frozenset[str] = frozenset()
     used: frozenset[str] = frozenset()
     addresses: frozenset[AddressDay] = frozenset()
+    joined: frozenset[str] = frozenset()
     acted: tuple[datetime, datetime] | None = None
     names: frozenset[str] = frozenset()
     accounts: frozenset[str] = frozenset()
+
+
+NO_LINKS: Final = Links()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +52,15 @@ class LinkedAlert:
     id: str
     first: datetime
     last: datetime
-    links: Links = Links()
+    links: Links = NO_LINKS
 
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
     """How many used what may be shared. What is not listed nobody else used.
 
-    `addresses`: principals that used an address on a day; `roles`: people who assumed a role, by
-    its token.
+    `addresses`: principals that used an address on a day, 0 where nothing is known of the day any
+    more; `roles`: people who assumed a role, by its token.
     """
 
     addresses: Mapping[AddressDay, int] = field(default_factory=dict)
@@ -61,11 +68,13 @@ class Sharing:
 
     def usable(self, alert: LinkedAlert) -> Links:
         """The links of an alert without those that too many share. An address that is shared on
-        one of the alert's days is left out altogether."""
+        one of the alert's days is left out altogether; of a day of which nothing is known any more,
+        it is a link if it was one."""
         shared = {
             each[0]
             for each in alert.links.addresses
-            if self.addresses.get(each, 0) > ADDRESS_PRINCIPALS
+            for count in [self.addresses.get(each, 1)]
+            if count > ADDRESS_PRINCIPALS or (not count and each[0] not in alert.links.joined)
         }
         return Links(
             self._unshared(alert.links.own),

@@ -72,9 +72,25 @@ def links_of(events: Iterable[Source], issuers: Issuers) -> Links:
         created,
         frozenset(_first(each for act in lead for each in act.used if each not in created)),
         frozenset(_days(main)),
+        frozenset(),
         (min(act.time for act in main), max(act.time for act in main)),
         frozenset(_first(act.name for act in lead if act.actor and act.name)[:NAMES]),
         frozenset(_first(act.account for act in lead if act.account)[:NAMES]),
+    )
+
+
+def both(one: Links, other: Links) -> Links:
+    """The links of two parts of an alert."""
+    times = [time for each in (one, other) if each.acted for time in each.acted]
+    return Links(
+        one.own | other.own,
+        one.created | other.created,
+        one.used | other.used,
+        one.addresses | other.addresses,
+        one.joined | other.joined,
+        (min(times), max(times)) if times else None,
+        one.names | other.names,
+        one.accounts | other.accounts,
     )
 
 

@@ -18,12 +18,10 @@ from detections.incidents.joining import LinkedAlert, Sharing, incidents, linked
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An alert and the incident that it names, empty if it was never joined. `addresses`: those
-    that it was joined by, which too few shared then."""
+    """An alert and the incident that it names, empty if it was never joined."""
 
     alert: LinkedAlert
     incident: str = ""
-    addresses: frozenset[str] = frozenset()
 
 
 class Shelf(Protocol):
@@ -164,7 +162,7 @@ def _holds(alert: LinkedAlert, before: Stored, sharing: Sharing) -> bool:
         then.own <= now.own
         and then.created <= now.created
         and then.used <= now.used
-        and before.addresses <= {address for address, _ in now.addresses}
+        and before.alert.links.joined <= {address for address, _ in now.addresses}
     )
 
 

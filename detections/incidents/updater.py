@@ -119,10 +119,11 @@ class IncidentUpdater:
             if source.get(MERGED):
                 batch.merged[name] = source.get(INCIDENT) or ""
                 continue
-            batch.before[name] = stored(name, source)
+            before = batch.before[name] = stored(name, source)
             ids = (source.get("evidence") or {}).get("event_id") or []
             more = (source.get("count") or 0) > EVENTS
-            several.append(AlertEvents(name, *span(source), tuple(ids[:EVENTS]), more))
+            events = tuple(ids[:EVENTS])
+            several.append(AlertEvents(name, *span(source), events, more, before.alert.links))
         batch.due = shelf.facts.linked(several)
         return batch
 

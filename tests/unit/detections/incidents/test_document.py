@@ -15,11 +15,15 @@ LINKS = Links(
     frozenset({"bucket:loot"}),
     frozenset({"role:1:Ops"}),
     frozenset({("2001:db8::1", date(2025, 3, 1)), ("192.0.2.1", date(2025, 3, 2))}),
+    frozenset({"2001:db8::1"}),
+    (datetime(2025, 3, 1, 12, tzinfo=UTC), datetime(2025, 3, 1, 13, tzinfo=UTC)),
+    frozenset({"ada"}),
+    frozenset({"111122223333"}),
 )
 
 
 def test_links_are_read_as_they_were_written() -> None:
-    alert = linked_alert("a", {**TIMES, **joined(LINKS, "a")})
+    alert = linked_alert("a", {**TIMES, **joined(LINKS, "a", [("2001:db8::1", date(2025, 3, 1))])})
     assert alert.links == LINKS
     assert (alert.first.hour, alert.last.hour) == (10, 18)
 

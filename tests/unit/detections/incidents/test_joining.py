@@ -95,6 +95,14 @@ def test_an_address_joins_unless_more_than_two_used_it_that_day(
     assert joined(one, other, sharing=sharing) == expected
 
 
+def test_an_address_of_a_day_that_is_gone_joins_what_it_joined() -> None:
+    gone = Sharing({(ADDRESS, START.date()): 0})
+    alerts = [alert(name, 0, addresses=[ADDRESS]) for name in "abc"]
+    before = [replace(it, links=replace(it.links, joined=frozenset({ADDRESS}))) for it in alerts]
+    assert joined(*alerts, sharing=gone) == ["a", "b", "c"]
+    assert joined(*before[:2], alerts[2], sharing=gone) == ["a+b", "c"]
+
+
 @pytest.mark.parametrize(("people", "expected"), [(3, ["a+b"]), (4, ["a", "b"])])
 def test_a_created_role_joins_unless_more_than_three_assumed_it(
     people: int, expected: list[str]
@@ -216,7 +224,8 @@ class Memory:
             self.alerts[name] = replace(self.alerts[name], incident=incident)
         for name, each in due.items():
             usable = {address for address, _ in self._sharing.usable(each).addresses}
-            self.alerts[name] = replace(self.alerts[name], addresses=frozenset(usable))
+            joined_by = replace(each.links, joined=frozenset(usable))
+            self.alerts[name] = replace(self.alerts[name], alert=replace(each, links=joined_by))
         assert not {each.incident for each in self.alerts.values()} & made.lost
 
     def _grown(self, alert: LinkedAlert) -> LinkedAlert:
