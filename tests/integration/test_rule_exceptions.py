@@ -144,7 +144,9 @@ def test_what_would_narrow_other_rules_is_refused(
 
     rules = tmp_path / "rules" / "rules.yml"
     rules.write_text(RULES + SHARING, "utf-8")
-    assert "so does 'Few denied calls'" in refused(pack).message
+    assert "'A denied call' also raise 'Few denied calls'" in refused(pack).message
+    rules.write_text(RULES.replace("type: event_count", "type: event_count\n  generate: true"))
+    assert "'A denied call' also raise 'A denied call'" in refused(pack).message
     rules.write_text(RULES.replace("gte: 5", "lte: 9"), "utf-8")
     assert "events that are missing or few" in refused(pack).message
     rules.write_text(RULES.partition("---")[0], "utf-8")

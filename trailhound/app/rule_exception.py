@@ -191,10 +191,10 @@ def _narrowed(pack: Pack, rule: Rule) -> tuple[SigmaRule, ...]:
     if others:
         shared = ", ".join(repr(each.title) for each in leaves)
         raise UsageError(
-            f"{rule.title!r} counts events of {shared}, and so does "
-            f"{', '.join(repr(each.title) for each in others)}: an exception would narrow both",
-            hint="give the rule a copy of its base rule under another id, or write the exception "
-            "by hand if both are meant: docs/rules.md",
+            f"the events of {shared} also raise {', '.join(repr(each.title) for each in others)}: "
+            f"an exception would narrow more than {rule.title!r}",
+            hint="write the exception by hand if that is meant, else give the rule a base rule of "
+            "its own: docs/rules.md",
         )
     return leaves
 
