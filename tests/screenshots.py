@@ -56,6 +56,7 @@ def sample_report() -> Report:
             history = History(client, settings, pack, Span(since, MADE))
             for piece, _ in history.run():
                 print(f"detected from {piece.span.since:%Y-%m-%d} on", flush=True)
+            history.join()
             made = compose(
                 client, settings, Window(), rules=pack.rules, frameworks=("cis",), now=MADE
             )

@@ -128,6 +128,7 @@ def _say_where(settings: Settings, trail: Path, page: Path) -> None:
     say(f"the attacks in the sample are listed in {trail / 'labels.json'}")
     command = _command()
     say(f"  {command} status --namespace {settings.namespace}")
+    say(f"  {command} incidents list --namespace {settings.namespace}")
     say(f"  {command} alerts list --namespace {settings.namespace} --level high")
     say(f"  curl '{url}/{names.alias}/_search?q=risk_score:%3E=9&size=1&pretty'")
     say(f"  {command} init && {command} backfill s3://YOUR-TRAIL-BUCKET --limit 100")

@@ -271,7 +271,7 @@ def show(
         f"{plural(silent, 'rule')} found nothing"
     )
     if new and not dry_run:
-        say("read them with `trailhound alerts list`")
+        say("read them with `trailhound incidents list`, each with `trailhound alerts list`")
 
 
 def skipped_days(skipped: Sequence[SkippedDay]) -> list[dict[str, str]]:
