@@ -44,6 +44,8 @@ in 80 columns, and at the least."""
 _SHORTEST_ID = 8
 _MEASURED = 500
 """Rows by which a table is laid out; further ones follow in the same layout."""
+_MOST_LINES = 10
+"""Lines of a whole text: a name that a caller made up can have thousands of characters."""
 _BLOCK = 200
 """Lines that are written at once."""
 _FORMULA = frozenset("=+-@＝＋－＠\t\r\n")
@@ -375,9 +377,8 @@ def drawn_table(columns: Sequence[Shown[Row]], rows: Iterable[Row], *, header: b
 
 
 def _cell(shown: Shown[Row], row: Row) -> Text:
-    text = shown.text(row)
-    if not shown.column.whole:
-        text = _cut(text, shown.width)
+    lines = _MOST_LINES if shown.column.whole else 1
+    text = _cut(shown.text(row), shown.width * lines)
     style = LEVEL_COLOURS.get(text.split(" ")[0], "") if shown.column.kind is Kind.LEVEL else ""
     return Text(text, style=style)
 

@@ -112,6 +112,12 @@ def test_the_title_is_whole_at_any_width() -> None:
     assert all(word in text.split() for word in TITLE.split())
 
 
+def test_a_text_of_thousands_of_characters_does_not_fill_the_screen() -> None:
+    lines = drawn([alert(1, rule={"name": "x" * 5_000}, entity={})], 80).splitlines()
+    assert len(lines) <= 11
+    assert "…" in "".join(lines)
+
+
 def test_wide_characters_keep_the_columns_in_line() -> None:
     rows = [
         alert(1, entity={"principal": ["管理者" * 20]}),
