@@ -5,18 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from detections.alerts.burst import FAILED, Burst, Evidence, pack, unpack
 from detections.alerts.discover import discover_url
-from detections.alerts.event_query import CALLS, EventQuery, Totals
-from detections.alerts.facts import LONGEST_VALUE
+from detections.alerts.facts import CALLS, LONGEST_VALUE
 from detections.alerts.merging import Known
 from detections.alerts.summary import summary
 from detections.alerts.text import one_line
 from detections.attempts import lowered, lowers_attempts
 from detections.finding import Group
 from detections.rule import Rule
+
+if TYPE_CHECKING:
+    from detections.alerts.event_query import EventQuery, Totals
 
 PRIVATE = ("counted", "delivery", "group_key", "incident_due", "links", "twin_key")
 """Internal fields, which are never shown."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
+from detections.alerts.facts import CALLS
 from detections.compiled import REPAIRED, Compiled, Query
 from detections.correlations.correlation import Correlation
 from detections.events.index import EventIndex
@@ -24,8 +25,6 @@ from detections.packs.reading import rule_id
 from detections.rule import Rule
 from trailhound.cluster.dialect import Dialect
 
-CALLS = 100
-"""Calls of an alert, the most frequent."""
 _COUNTED_EXACTLY = frozenset({"event_count", "temporal", "temporal_ordered"})
 
 

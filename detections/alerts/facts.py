@@ -16,6 +16,8 @@ from detections.finding import Finding
 from detections.matcher.event_values import leaves
 from trailhound.cluster.templates import Names
 
+CALLS = 100
+"""Calls of an alert, the most frequent."""
 _AT_ONCE = 1_000
 LONGEST_VALUE = 1_000
 """Characters kept of an entity: a name of thousands is an attack on the reader."""

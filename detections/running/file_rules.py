@@ -16,7 +16,8 @@ from typing import Any, Final
 
 from sigma.rule import SigmaRule
 
-from detections.alerts.event_query import CALLS, Totals, by_name_alone, counted_parts
+from detections.alerts.event_query import Totals, by_name_alone, counted_parts
+from detections.alerts.facts import CALLS
 from detections.alerts.facts import FIELDS as FACT_FIELDS
 from detections.backend.fields import named
 from detections.compiled import Compiled, Query

@@ -49,6 +49,17 @@ def test_the_list_of_commands_imports_none_of_them() -> None:
     assert not (HEAVY | commands | {"opensearchpy", "pydantic"}) & found
 
 
+def test_help_parses_no_rule_and_builds_no_settings() -> None:
+    """Half of what it would take, each."""
+    found = imported(
+        "from trailhound.cli.main import main; main(['alerts', 'list', '--help'])\n"
+        "from trailhound.settings import ClusterSettings, Settings\n"
+        "assert not (Settings.__pydantic_complete__ or ClusterSettings.__pydantic_complete__)"
+    )
+    parsers = {"sigma.rule", "pyparsing", "detections.matcher.sigma_matcher"}
+    assert not (HEAVY - {"detections.matcher"} | parsers) & found
+
+
 def test_a_plain_backfill_imports_no_rules_and_no_aws() -> None:
     found = imported("from trailhound.cli.main import main; main(['backfill', '--help'])")
     assert not (HEAVY | {"trailhound.cli.detect", "ingest.backfill.enqueue"}) & found

@@ -16,7 +16,7 @@ from trailhound.settings import Settings, load
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "docs" / "deploy"
-STOP_SECONDS = Settings.model_fields["run"].get_default().stop_seconds
+STOP_SECONDS = Settings.model_fields["run"].get_default(call_default_factory=True).stop_seconds
 
 
 def understood(arguments: list[str]) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import Field
+
 from enrich.risk import DEFAULT_RISK
 from trailhound.settings.section import Section
 
@@ -36,4 +38,4 @@ class EnrichSettings(Section):
     asn_database: Path | None = None
     geolocation: bool = True
     threat_lists: list[ThreatListSettings] = []
-    risk: RiskSettings = RiskSettings()
+    risk: RiskSettings = Field(default_factory=RiskSettings)

@@ -36,6 +36,7 @@ class Settings(BaseSettings):
         env_parse_none_str="null",
         extra="forbid",
         frozen=True,
+        defer_build=True,
     )
     """A variable that holds `null` sets what can be null to nothing, as the file does."""
 
@@ -47,18 +48,18 @@ class Settings(BaseSettings):
             "write at most 61 lower-case letters, digits, `_`, `.` or `-`, a letter or digit first",
         ),
     ] = ""
-    cluster: ClusterSettings = ClusterSettings()
-    engine: EngineSettings = EngineSettings()
-    aws: AwsSettings = AwsSettings()
-    index: IndexSettings = IndexSettings()
-    retention: RetentionSettings = RetentionSettings()
-    ingest: IngestSettings = IngestSettings()
-    enrich: EnrichSettings = EnrichSettings()
-    run: RunSettings = RunSettings()
-    detections: DetectionSettings = DetectionSettings()
-    notify: NotifySettings = NotifySettings()
-    report: ReportSettings = ReportSettings()
-    dashboards: DashboardsSettings = DashboardsSettings()
+    cluster: ClusterSettings = Field(default_factory=ClusterSettings)
+    engine: EngineSettings = Field(default_factory=EngineSettings)
+    aws: AwsSettings = Field(default_factory=AwsSettings)
+    index: IndexSettings = Field(default_factory=IndexSettings)
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    ingest: IngestSettings = Field(default_factory=IngestSettings)
+    enrich: EnrichSettings = Field(default_factory=EnrichSettings)
+    run: RunSettings = Field(default_factory=RunSettings)
+    detections: DetectionSettings = Field(default_factory=DetectionSettings)
+    notify: NotifySettings = Field(default_factory=NotifySettings)
+    report: ReportSettings = Field(default_factory=ReportSettings)
+    dashboards: DashboardsSettings = Field(default_factory=DashboardsSettings)
     filter: list[dict[str, Any]] = []
     """Sigma `detection` blocks; an event that matches any of them is counted, not indexed."""
 

@@ -34,7 +34,7 @@ class ReportSettings(Section):
 
     browser: Path | None = None
     """Chromium, to print PDF with. Default: the first that is found."""
-    mail: MailSettings = MailSettings()
+    mail: MailSettings = Field(default_factory=MailSettings)
 
 
 class DashboardsSettings(Section):

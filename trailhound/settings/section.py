@@ -12,7 +12,7 @@ MIB = 1024 * 1024
 class Section(BaseModel):
     """A branch of the tree: unknown names are errors, so a typing slip is never silent."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 FORMS: Final[dict[str, str]] = {}
