@@ -9,7 +9,7 @@ from typing import Any, Final
 from opensearchpy import OpenSearch
 
 from detections.incidents.document import DUE, FIELDS, INCIDENT, MERGED, stored
-from detections.incidents.facts import Facts
+from detections.incidents.facts import EVENTS, Facts
 from detections.incidents.joining import LinkedAlert, Sharing
 from detections.incidents.reach import Stored
 from trailhound.cluster.reader import BY_SEQUENCE, Hit, IndexReader
@@ -39,12 +39,14 @@ class AlertShelf:
         self._guards: dict[str, dict[str, int]] = {}
 
     def due(self, due: Mapping[str, Any], most: int) -> Iterator[Hit]:
-        """The earliest alerts that match, with the ids of their events."""
+        """The earliest alerts that match, with the ids of their earliest events."""
         order = [{"first_seen": "asc"}, *BY_SEQUENCE]
         reader = IndexReader(self._client, self._index, order=order, hits_page=_PAGE)
         request = {"_source": [*FIELDS, "count", "evidence.event_id"], **_VERSIONED}
         for hit in reader.documents(due, request, limit=most):
             self._keep(hit)
+            if found := (hit["_source"].get("evidence") or {}).get("event_id"):
+                hit["_source"]["evidence"]["event_id"] = found[:EVENTS]
             yield hit
 
     def joining(self, alerts: Sequence[LinkedAlert]) -> Iterator[Stored]:

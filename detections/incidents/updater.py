@@ -107,14 +107,15 @@ class IncidentUpdater:
         return self._mapped
 
     def _due(self, shelf: AlertShelf) -> _Batch:
-        """The next alerts that are due, with the links of their events as they are now."""
+        """The next alerts that are due, with the links of their events as they are now. Those of
+        the last release, which may be many, come after the ones that were just written."""
         self._client.indices.refresh(index=self._names.alerts)
         never = {
             "bool": {"must_not": [{"exists": {"field": INCIDENT}}, {"exists": {"field": MERGED}}]}
         }
-        due = {"bool": {"should": [{"term": {DUE: True}}, never], "minimum_should_match": 1}}
         batch, several = _Batch(), []
-        for hit in shelf.due(due, AT_ONCE):
+        hits = list(shelf.due({"term": {DUE: True}}, AT_ONCE)) or shelf.due(never, AT_ONCE)
+        for hit in hits:
             name, source = hit["_id"], hit["_source"]
             if source.get(MERGED):
                 batch.merged[name] = source.get(INCIDENT) or ""

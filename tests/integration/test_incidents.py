@@ -6,6 +6,7 @@ import json
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from detections.incidents.updater import IncidentUpdater
 from tests.helpers.commands import command
 from tests.helpers.engines import remove_namespace
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
+from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
 from trailhound.sample import AttackLabel, SampleSpec, write_sample
 from trailhound.settings import Settings
@@ -301,6 +303,24 @@ def test_what_another_run_left_half_done_is_completed(
     IncidentUpdater(world.client, world.settings).run()
     assert incidents(world.alerts()) == before
     assert IncidentUpdater(world.client, world.settings).run().due == 0
+
+
+def test_several_runs_at_once_give_the_same(world: World) -> None:
+    before = incidents(world.alerts())
+
+    def wrong(alert: dict[str, Any]) -> None:
+        alert["incident"] = "wrong" if alert["severity"] > 7 else alert["incident"]
+        alert["incident_due"] = True
+
+    world.change(wrong)
+    with ThreadPoolExecutor(3) as pool:
+        runs = [
+            pool.submit(IncidentUpdater(connect(world.settings), world.settings).run)
+            for _ in range(3)
+        ]
+        assert all(not run.result().refused for run in runs)
+    IncidentUpdater(world.client, world.settings).run()
+    assert incidents(world.alerts()) == before
 
 
 def test_it_is_found_by_any_of_its_alerts_and_closing_it_closes_all(world: World) -> None:

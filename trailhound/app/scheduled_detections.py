@@ -25,6 +25,9 @@ JOB = "detections"
 """The scheduled job's name."""
 EVERY = 5.0
 """Seconds between two checks of which rules are due."""
+JOINING = 20.0
+"""Seconds after which alerts that are not joined yet wait for the next run: after an upgrade all
+alerts of the last release are due."""
 LONGEST = 60.0
 """Seconds after which a run ends although more is due; the next one continues there."""
 
@@ -78,7 +81,7 @@ class ScheduledDetections:
             finally:
                 try:
                     if turn.holds_lease():
-                        updater.run(turn.holds_lease)
+                        _join(updater, turn)
                 finally:
                     if turn.holds_lease():
                         sent = notifier.deliver(datetime.now(UTC), turn.holds_lease)
@@ -119,3 +122,8 @@ class ScheduledDetections:
             IncidentUpdater(self._client, settings),
             Notifier(self._client, settings, aws_session),
         )
+
+
+def _join(updater: IncidentUpdater, turn: Turn) -> None:
+    ends = time.monotonic() + JOINING
+    updater.run(lambda: turn.holds_lease() and time.monotonic() < ends)
