@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import traceback
@@ -50,6 +51,10 @@ Every command takes `--url` for another cluster (OpenSearch or Elasticsearch), a
 `trailhound.yaml` and `TRAILHOUND_*`. Exit codes: 0 success, 1 incomplete, 2 usage error, 3 cluster
 unreachable or refusing, 130 interrupted. With `--json`, an error is an object on stdout too.""",
 )
+
+
+_NEW_OBJECTS = 20_000
+"""Between two looks for garbage."""
 
 
 def _version(show: bool) -> None:
@@ -117,6 +122,9 @@ def _main(
 
 def run() -> None:
     """The console script."""
+    # Imports make many objects and leave no garbage: to look for it so often, as Python does from
+    # 700 new ones on, takes a twentieth of a start.
+    gc.set_threshold(_NEW_OBJECTS)
     prepare_streams()
     code = main(sys.argv[1:])
     try:
