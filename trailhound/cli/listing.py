@@ -30,7 +30,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trailhound.cli import dates
-from trailhound.cli.screen import emit, err, is_quiet, out, plural, safe, say, write
+from trailhound.cli.screen import emit, err, is_quiet, is_reader_gone, out, plural, safe, say, write
 from trailhound.errors import UsageError
 
 Row = TypeVar("Row")
@@ -136,7 +136,7 @@ class Listing(Generic[Row]):
             self._show_table(iter(rows))
         else:
             lines = iter(self.lines(rows, form))
-            while block := "".join(islice(lines, _BLOCK)):
+            while not is_reader_gone() and (block := "".join(islice(lines, _BLOCK))):
                 write(block)
 
     def follow(self, batches: Iterable[Sequence[Row]], form: Form = Form.TABLE) -> None:
@@ -153,9 +153,10 @@ class Listing(Generic[Row]):
             for batch in batches:
                 out.print(drawn_table(shown, batch, header=False))
             return
-        lines = self.lines((row for batch in batches for row in batch), form)
-        for line in lines:
+        for line in self.lines((row for batch in batches for row in batch), form):
             write(line)
+            if is_reader_gone():
+                return
 
     def lines(self, rows: Iterable[Row], form: Form) -> Iterator[str]:
         """What a pipe gets, a line for each row; in the form `table` separated by tabs."""

@@ -38,12 +38,21 @@ class Screen(Console):
         self.print(Rule(title, align="left"), width=min(self.width, _LEAST_WIDTH))
 
 
+_gone = [False]
+
+
 def silence_stdout() -> None:
     """The reader of our output is gone: further output is discarded."""
+    _gone[0] = True
     null = os.open(os.devnull, os.O_WRONLY)
     with suppress(OSError, ValueError):
         os.dup2(null, sys.stdout.fileno())
     os.close(null)
+
+
+def is_reader_gone() -> bool:
+    """Whether nobody reads our output any more: what would only be shown needs no further work."""
+    return _gone[0]
 
 
 def prepare_streams() -> None:

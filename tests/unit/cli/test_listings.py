@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -159,6 +161,21 @@ def test_json_is_one_object_and_ndjson_one_a_line(capsys: pytest.CaptureFixture[
     assert json.loads(capsys.readouterr().out) == {"alerts": ROWS, "more": False}
     alerts.LISTING.show(iter(ROWS), Form.NDJSON)
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == ROWS
+
+
+def test_nothing_more_is_read_for_a_reader_that_has_ended() -> None:
+    script = (
+        "from itertools import repeat\n"
+        "from trailhound.cli.listing import Column, Form, Listing\n"
+        "texts = Listing('texts', (Column('text', str),), lambda each: {'text': each})\n"
+        "texts.show(repeat('x'), Form.NDJSON)\n"
+        "texts.follow(repeat(['x']), Form.CSV)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b'{"text": "x"}\n'
+    process.stdout.close()
+    assert process.wait(60) == 0
 
 
 def test_json_is_short_for_its_form_and_contradicts_the_others() -> None:
