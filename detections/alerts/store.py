@@ -29,7 +29,12 @@ from trailhound.cluster.versions import (
     read_many,
     write_many,
 )
-from trailhound.errors import ClusterError, RequestFailedError, UsageError
+from trailhound.errors import (
+    ClusterError,
+    ForeignTemplateError,
+    RequestFailedError,
+    UsageError,
+)
 from trailhound.settings import Settings
 
 STATES = ("open", "acknowledged", "closed")
@@ -275,6 +280,10 @@ class AlertStore:
         again completes it.
         """
         made = Decided()
+        try:
+            self._require(decision)
+        except (OpenSearchException, ClusterError) as error:
+            made.fault = error
         for at in range(0, len(names), READ_AT_ONCE):
             part = names[at : at + READ_AT_ONCE]
             try:
@@ -287,8 +296,25 @@ class AlertStore:
                         made.left.setdefault(name, "its change was not confirmed")
             for name in part:
                 if name not in made.alerts:
-                    made.left.setdefault(name, "not tried: an earlier change failed")
+                    made.left.setdefault(name, "not tried: an earlier request failed")
         return made
+
+    def _require(self, decision: Decision) -> None:
+        """Raises `ForeignTemplateError` where the index would keep what was decided and not find
+        it: it is as the last release left it."""
+        needed = {"assignee"} if decision.verb == "assign" else set()
+        needed |= {"disposition"} if decision.disposition is not None else set()
+        if not needed:
+            return
+        found = self._client.indices.get_mapping(index=self._index)
+        for index, body in found.items():
+            lacking = needed - body["mappings"].get("properties", {}).keys()
+            if lacking:
+                raise ForeignTemplateError(
+                    f"the index {index} is from another version of Trailhound: it does not search "
+                    f"{', '.join(sorted(lacking))}",
+                    hint="run `trailhound init`: it upgrades in place",
+                )
 
     def _decide(self, names: Sequence[str], decision: Decision, made: Decided) -> None:
         """One batch. What is overtaken too often stays in `made.left`."""

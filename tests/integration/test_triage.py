@@ -27,8 +27,9 @@ from tests.helpers.findings import ADA, burst, emptied, put_events, rule, single
 from tests.helpers.processes import environment
 from tests.helpers.trails import own_settings, prepared
 from trailhound.cluster.client import connect
+from trailhound.cluster.mappings import ALERT
 from trailhound.cluster.templates import Names
-from trailhound.errors import ClusterError, UsageError
+from trailhound.errors import ClusterError, ForeignTemplateError, UsageError
 from trailhound.settings import Settings
 
 PLAIN = rule()
@@ -294,3 +295,26 @@ def test_alerts_of_the_same_events_are_shown_as_one_and_decided_upon_together(
     assert len(asked(settings, "reopen", user)["alerts"]) == 2
     recorder.record([burst(BY_ADDRESS.id, range(6))])
     assert "twins" not in desk.get(user)
+
+
+def test_what_the_index_of_the_last_release_would_not_find_is_not_written(
+    engine: str, settings: Settings, recorder: Recorder, desk: AlertStore
+) -> None:
+    (name,) = recorder.record([single(PLAIN.id, 0)]).created
+    old = own_settings(engine, f"{settings.namespace}old", settings.home)
+    client = connect(old)
+    index = Names(old.prefix).alerts
+    try:
+        new = {"assignee", "disposition", "twin_key", "incident"}
+        known = {key: each for key, each in ALERT["properties"].items() if key not in new}
+        mapping = {"dynamic": False, "properties": known}
+        client.indices.create(index=index, body={"mappings": mapping})
+        body = client.get(index=Names(settings.prefix).alerts, id=name)["_source"]
+        client.index(index=index, id=name, body=body, params={"refresh": "true"})
+        for given in (("close", name, "--as", "benign"), ("assign", name, "--to", "ada")):
+            refused = command(old, "alerts", *given).exception
+            assert isinstance(refused, ForeignTemplateError)
+            assert "trailhound init" in refused.hint
+        assert len(asked(old, "close", name)["alerts"]) == 1
+    finally:
+        remove_namespace(engine, old.namespace)
