@@ -188,13 +188,14 @@ def _events(alert: dict[str, Any]) -> list[tuple[str, object]]:
     lines: list[tuple[str, object]] = [("event", each) for each in ids[:_EVENTS]]
     if alert["count"] == len(lines):
         return lines
-    more: list[tuple[str, object]] = [
-        ("events", f"{len(lines)} of {alert['count']:,} shown; `--json` has {len(ids):,} ids")
-    ]
-    if "query" in evidence:
-        wider = "" if evidence["query_exact"] else ", and others"
-        more.append(("events", f"`--json` has the query that finds all of them{wider}"))
-    return lines + more
+    found = f"trailhound events --alert {alert['id']}"
+    exact = alert["count"] <= len(ids) or evidence.get("query_exact")
+    wider = "" if exact or "query" not in evidence else ", and others"
+    if exact or "query" in evidence:
+        shown = f"{len(lines)} of {alert['count']:,} shown; all of them{wider}: {found}"
+    else:
+        shown = f"{len(lines)} of {alert['count']:,} shown; {len(ids):,} are known: {found}"
+    return [*lines, ("events", shown)]
 
 
 def _twin(twin: Mapping[str, Any]) -> str:

@@ -55,7 +55,7 @@ LISTING = Listing[Effective](
 def show(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="Only this setting or section, such as `cluster`."),
+        typer.Argument(metavar="NAME", help="Only this setting or section, such as `cluster`."),
     ] = None,
     changed: Annotated[
         bool, typer.Option("--changed", help="Only what has not its default.")
@@ -86,7 +86,7 @@ def show(
 @app.command()
 def init(
     file: Annotated[
-        Path, typer.Argument(metavar="[FILE]", help="The file to write; it must not exist.")
+        Path, typer.Argument(metavar="FILE", help="The file to write; it must not exist.")
     ] = Path(DEFAULT_FILE),
 ) -> None:
     """Write a settings file with every setting and its default, all commented out.

@@ -91,7 +91,7 @@ def _several(flag: str, metavar: str, text: str) -> Any:
 def events(
     query: Annotated[
         str | None,
-        typer.Argument(metavar="[QUERY]", help="Lucene, as the query bar of Dashboards takes it."),
+        typer.Argument(metavar="QUERY", help="Lucene, as the query bar of Dashboards takes it."),
     ] = None,
     since: Annotated[
         datetime | None,

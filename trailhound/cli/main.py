@@ -258,12 +258,13 @@ def _show_usage(error: TyperException) -> None:
 
 def _suggested(error: TyperException) -> TyperException:
     """With the option that was probably meant instead of the few that are near, in the words in
-    which a command is suggested."""
+    which a command is suggested, and without the words of the parser."""
     near, given = getattr(error, "possibilities", None), getattr(error, "option_name", None)
     if near and given:
         best = get_close_matches(given, near, n=1, cutoff=0.0)
         error.message = f"No such option {given!r}. Did you mean {best[0]!r}?"
         error.possibilities = None  # type: ignore[attr-defined]
+    error.message = error.message.replace("Value error, ", "", 1)
     return error
 
 

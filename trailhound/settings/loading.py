@@ -132,7 +132,7 @@ def _said(fault: ErrorDetails) -> str:
         pattern = str(fault.get("ctx", {}).get("pattern", ""))
         return FORMS.get(pattern, fault["msg"])
     if fault["type"] != "extra_forbidden":
-        return fault["msg"]
+        return fault["msg"].removeprefix("Value error, ")
     known = _names(Settings, location[:-1])
     near = get_close_matches(str(location[-1]), known, n=1, cutoff=0.7)
     return "there is no such setting" + (f"; did you mean {near[0]!r}?" if near else "")
