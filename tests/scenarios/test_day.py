@@ -96,6 +96,7 @@ def content(
         },
         "notify": {
             "per_minute": 1000,
+            "one_message_per": "alert",
             "channels": [
                 {
                     "name": "hook",
