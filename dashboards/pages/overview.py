@@ -6,6 +6,7 @@ from dashboards.aggregation import by_time, cases, count, highest, levels, steps
 from dashboards.controls import of_events
 from dashboards.dashboard import Dashboard, row
 from dashboards.data_view import ALERTS
+from dashboards.pages.alerts import OPEN
 from dashboards.palette import CATEGORIES, LEVELS, ORANGE, OUTCOMES, RED
 from dashboards.panel import Chart
 from dashboards.saved_search import Search
@@ -153,6 +154,7 @@ PAGE = Dashboard(
         row(5, (CONTROLS, 48)),
         row(7, IN_SHORT, NOTEWORTHY),
         row(12, (BY_OUTCOME, 24), (ALERTS_BY_LEVEL, 24)),
+        row(14, (OPEN, 48)),
         row(12, (RISK, 16), (LOGINS, 32)),
         row(18, (MAP, 30), (TOP_ADDRESSES, 18)),
         row(18, (PRINCIPALS, 20), (ERRORS, 16), (CATEGORY, 12)),
