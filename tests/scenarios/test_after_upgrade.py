@@ -71,6 +71,7 @@ def test_a_day_after_the_upgrade(settings: Settings, tmp_path: Path) -> None:
                     "overrides": {ANOMALIES: {"least": 5}},
                 },
                 "notify": {
+                    "one_message_per": "alert",
                     "channels": [
                         {
                             "name": "hook",
@@ -79,7 +80,7 @@ def test_a_day_after_the_upgrade(settings: Settings, tmp_path: Path) -> None:
                             "secret": "a-secret-of-this-test",
                             "level": "low",
                         }
-                    ]
+                    ],
                 },
                 "run": {
                     "listen": address,
