@@ -146,7 +146,13 @@ def test_every_form_has_the_rows_and_says_how_many_there_are(
     lines = command(settings, "events", "--output", "ndjson").stdout.splitlines()
     assert {json.loads(line)["eventID"] for line in lines} == {e["eventID"] for e in those.values()}
 
+    logged = command(settings, "-v", "events", "--limit", "3").stderr
+    assert "_search" in logged
+    assert "AccessDenied" not in logged  # no content of events
+    command(settings, "events", "--limit", "1")
+
     piped = command(settings, "events", "--limit", "3")
+    assert "_search" not in piped.stderr
     head, *rows = piped.stdout.splitlines()
     assert head.startswith("time\trisk\tcall\t")
     assert len(rows) == 3

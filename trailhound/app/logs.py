@@ -23,13 +23,18 @@ def set_up(style: Literal["console", "json"], level: str) -> None:
     logger.propagate = False
 
 
-def set_up_verbose() -> None:
-    """What `-v` shows: Trailhound's log from `info` on, and each request to the cluster."""
-    set_up("console", "info")
-    requests = logging.getLogger("opensearch")
-    requests.handlers = [*logging.getLogger("trailhound").handlers]
-    requests.setLevel(logging.INFO)
-    requests.propagate = False
+def set_up_verbose(verbose: bool) -> None:
+    """What `-v` shows: Trailhound's log from `info` on, and each request to the cluster.
+
+    Without it, what an earlier command of this process set up is undone.
+    """
+    requests = logging.getLogger("trailhound.requests")
+    if verbose:
+        set_up("console", "info")
+        requests.setLevel(logging.DEBUG)
+    elif requests.level:
+        requests.setLevel(logging.NOTSET)
+        logging.getLogger("trailhound").handlers.clear()
 
 
 class Lines(logging.Formatter):

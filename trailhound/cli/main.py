@@ -116,8 +116,7 @@ def _main(
 ) -> None:
     """The options before a command."""
     set_quiet(quiet)
-    if verbose:
-        set_up_verbose()
+    set_up_verbose(verbose)
 
 
 def run() -> None:

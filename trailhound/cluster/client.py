@@ -39,6 +39,7 @@ _SERVERLESS = re.compile(r"(?:^|\.)aoss(?:-fips)?\.amazonaws\.com(?:\.cn)?\.?$",
 _AWS_REGION = re.compile(r"\.([a-z]{2}(?:-[a-z]+)+-\d)\.es\.amazonaws\.com")
 
 # botocore logs the request it signs, session token included, at DEBUG.
+LOG = logging.getLogger("trailhound.requests")
 logging.getLogger("botocore.auth").setLevel(logging.INFO)
 
 
@@ -65,7 +66,7 @@ class _Serializer(JSONSerializer):
 
 class _Connection(Urllib3HttpConnection):
     """One node. Its errors carry the node's address as `url`, and as `product` the name of what
-    answered there before, if anything did; it keeps no log.
+    answered there before, if anything did. Its log names requests (at `debug`), and no content.
     """
 
     product = ""
@@ -81,8 +82,12 @@ class _Connection(Urllib3HttpConnection):
         self.product = str(headers.get(_PRODUCT_HEADER) or "OpenSearch")
         return answer
 
-    def log_request_success(self, *arguments: Any, **named: Any) -> None:
-        """Nothing: the body may hold events."""
+    def log_request_success(
+        self, method: str, _url: str, path: str, _body: Any, status: int, _: Any, seconds: float
+    ) -> None:
+        """Method, path and time: the body may hold events, and the address a login."""
+        fields = {"status": status, "seconds": round(seconds, 3)}
+        LOG.debug("%s %s", method, path, extra={"fields": fields})
 
     def log_request_fail(self, *arguments: Any, **named: Any) -> None:
         """Nothing: whoever catches the error shows it."""
