@@ -73,6 +73,8 @@ class Verdict:
     """Digests without a file: nothing was called, or nothing was logged."""
     pending: int = 0
     """Files delivered after the newest digest: the next one lists them."""
+    unverified: int = 0
+    """Files of accounts and regions that have no digest at all."""
     findings: list[Finding] = field(default_factory=list)
     first: datetime | None = None
     last: datetime | None = None
@@ -91,6 +93,7 @@ class Verdict:
         self.files.add(other.files)
         self.empty_hours += other.empty_hours
         self.pending += other.pending
+        self.unverified += other.unverified
         self.findings += other.findings
         if other.first is not None and other.last is not None:
             self.covers(other.first, other.last)
@@ -115,6 +118,7 @@ class Verdict:
                 "unreadable": files.unreadable,
                 "unlisted": files.unlisted,
                 "pending": self.pending,
+                "unverified": self.unverified,
             },
             "findings": [each.as_dict() for each in self.findings],
             "from": _written(self.first),

@@ -146,11 +146,12 @@ class Verification:
         if newest is None:
             number = len(self._files[place].hashes)
             whole.digests.missing += 1
+            whole.unverified += number
             whole.findings.append(
                 Finding(
                     Kind.MISSING,
                     folder,
-                    f"no digest here of {number:,} files: is log file validation on?",
+                    f"no digest, but {number:,} files: switch log file validation on",
                 )
             )
         elif self._wanted.until is None and self._now - newest > STALE:

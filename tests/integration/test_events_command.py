@@ -165,7 +165,14 @@ def test_every_form_has_the_rows_and_says_how_many_there_are(
 
 
 def test_the_events_of_an_alert(settings: Settings, tmp_path: Path) -> None:
-    those = events()
+    those = events() | {
+        "deleted": record(
+            userIdentity=SESSION,
+            eventName="DeleteTrail",
+            eventSource="cloudtrail.amazonaws.com",
+            eventTime="2025-03-01T10:00:00Z",
+        )
+    }
     write_trail(tmp_path / "trail", list(those.values()))
     backfill(settings, tmp_path / "trail")
     rules = str(write_rules(tmp_path / "rules"))
@@ -176,9 +183,13 @@ def test_the_events_of_an_alert(settings: Settings, tmp_path: Path) -> None:
         assert again.exit_code == code
     alerts = json.loads(command(settings, "alerts", "list", "--json").stdout)
     jsonschema.validate(alerts, {**SCHEMA, "$ref": "#/$defs/alerts list"})
-    (alert,) = alerts["alerts"]
-    of_it = found(settings, "--alert", alert["id"][:10])
+    refused, deleted = (each["id"] for each in alerts["alerts"])  # the latest first
+    of_it = found(settings, "--alert", refused[:10])
     assert [each["eventID"] for each in of_it["events"]] == [those["refused"]["eventID"]]
+    of_both = found(settings, "--alert", refused, "--alert", deleted)
+    assert [each["eventID"] for each in of_both["events"]] == [
+        those[name]["eventID"] for name in ("refused", "deleted")
+    ]
 
 
 def test_new_events_are_followed_and_each_is_shown_once(settings: Settings, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of,
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import warn
 from trailhound.cluster.client import connect
+from trailhound.cluster.queries import either
 from trailhound.cluster.refusals import cluster_errors
 
 _DEFAULT_LIMIT = 100
@@ -136,8 +137,10 @@ def events(
         ),
     ] = None,
     alert: Annotated[
-        str | None,
-        typer.Option(metavar="ID", help="The events of this alert.", rich_help_panel=_SELECT),
+        list[str] | None,
+        typer.Option(
+            metavar="ID", help="The events of this alert; may be repeated.", rich_help_panel=_SELECT
+        ),
     ] = None,
     limit: Annotated[
         int, typer.Option(min=1, metavar="N", help="Show at most N.")
@@ -185,10 +188,14 @@ def events(
     fields = () if form in (Form.JSON, Form.NDJSON) else _FIELDS
     with cluster_errors(settings.hosts[0]):
         client = connect(settings)
-        of_alert = [events_of(client, settings, alert)] if alert else []
-        if any(not each.exact for each in of_alert):
-            warn(f"the alert {alert} does not name all of its events: these are not exactly those")
-        search = EventSearch(client, settings, wanted, [each.query for each in of_alert])
+        of_alerts = {each: events_of(client, settings, each) for each in alert or ()}
+        for each, found_of in of_alerts.items():
+            if not found_of.exact:
+                warn(
+                    f"the alert {each} does not name all of its events: these are not exactly those"
+                )
+        any_alert = [either([each.query for each in of_alerts.values()])] if of_alerts else []
+        search = EventSearch(client, settings, wanted, any_alert)
         for day in search.skipped:
             warn(f"not searched: {day}")
         if follow:

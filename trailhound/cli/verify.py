@@ -171,13 +171,17 @@ def _show(rows: list[tuple[Place, Verdict]], whole: Verdict, form: Form) -> None
         if len(whole.findings) > _SHOWN:
             say(f"{len(whole.findings) - _SHOWN:,} more: --output csv, ndjson or json has all")
     digests, files = whole.digests, whole.files
-    note(
-        f"{plural(digests.valid, 'digest')} valid, {_wrong(digests):,} not; "
-        f"{plural(files.valid, 'file')} valid, {_wrong(files):,} not; "
-        f"{plural(whole.empty_hours, 'hour')} without a file, "
-        f"{plural(whole.pending, 'file')} not listed yet",
-        form,
-    )
+    said = [
+        f"{plural(digests.valid, 'digest')} valid, {_wrong(digests):,} not",
+        f"{plural(files.valid, 'file')} valid, {_wrong(files):,} not",
+    ]
+    if whole.empty_hours:
+        said.append(f"{plural(whole.empty_hours, 'hour')} without a file")
+    if whole.pending:
+        said.append(f"{plural(whole.pending, 'file')} not listed yet")
+    if whole.unverified:
+        said.append(f"{plural(whole.unverified, 'file')} without any digest: not verified")
+    note("; ".join(said), form)
 
 
 def _wrong(tally: Any) -> int:

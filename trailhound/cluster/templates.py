@@ -338,7 +338,12 @@ def check(client: OpenSearch, settings: Settings) -> None:
         reply = client.transport.perform_request(
             "POST", f"/_index_template/_simulate_index/{index}"
         )
-        mark = _owner((reply.get("template") or {}).get("mappings") or {})
+        applies = reply.get("template") or {}
+        mark = _owner(applies.get("mappings") or {})
+        if not any(applies.values()):
+            raise ForeignTemplateError(
+                f"there is no index template for {what} yet", hint="run `trailhound init`"
+            )
         if not mark:
             raise ForeignTemplateError(
                 f"the index template that applies to {what} is not Trailhound's",

@@ -132,6 +132,8 @@ def _alerts(findings: Findings, scope: Scope) -> Iterator[str]:
         yield without_alerts(findings, scope)
         return
     bands = [f"{band.total:,} {band.band}" for band in findings.bands if band.total]
+    if findings.critical:
+        bands[0] += f" ({findings.critical:,} of them critical)"
     yield (
         f"The detections raised {count(findings.total, 'alert')}: {listed(bands)}; "
         f"{_still_open(findings.open, findings.total)}."
