@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from ingest.integrity.digest import SHA_256, Chain, Digest, LogFile, parse, signed_text
+from ingest.integrity.digest import SHA_256, Chain, Digest, LogFile, chain_of, parse, signed_text
 from ingest.integrity.findings import Finding, Kind, Verdict
 from ingest.integrity.keys import PublicKeys
 from ingest.integrity.store import Name, Signed, Store, unpacked
@@ -82,8 +82,9 @@ class ChainWalk:
         expected: _Expected | None = None
         while at is not None:
             key, end = at
+            newest = not self._met
             self._met.add(key)
-            expected = self._step(key, expected)
+            expected = self._step(key, expected, newest=newest)
             if expected is None:
                 at = self._older(left, key, end)
             elif self._is_before(expected.by) or expected.key in self._met:
@@ -96,7 +97,7 @@ class ChainWalk:
     def _is_before(self, moment: datetime) -> bool:
         return self._since is not None and moment < self._since
 
-    def _step(self, key: str, expected: _Expected | None) -> _Expected | None:
+    def _step(self, key: str, expected: _Expected | None, *, newest: bool) -> _Expected | None:
         """Verify one digest; what it says of the one before it, None where it can't be asked."""
         self._begins = None
         name = Name(expected.bucket if expected is not None else "", key)
@@ -106,7 +107,7 @@ class ChainWalk:
             stored = self._store.digest(name)
             content = unpacked(stored.stream, address, self._limit)
             digest = parse(content)
-            signed = self._require(name, digest, content, stored, expected)
+            signed = self._require(name, digest, content, stored, expected, newest=newest)
         except ObjectNotFoundError:
             tally.missing += 1
             self._find(Kind.MISSING, address, "a digest that the one after it names")
@@ -121,7 +122,8 @@ class ChainWalk:
             return None
         if signed:
             tally.valid += 1
-        else:
+            self._accept(digest)
+        else:  # nothing that it says of files is believed
             tally.unsigned += 1
             self._find(
                 Kind.UNSIGNED,
@@ -129,7 +131,6 @@ class ChainWalk:
                 "its signature was metadata in S3, which a folder has lost, and no later digest "
                 "has it",
             )
-        self._accept(digest)
         if expected is not None and expected.by - digest.end > SLACK:
             self._find_gap(address, digest.end, expected.by)
         return self._before(digest)
@@ -141,12 +142,17 @@ class ChainWalk:
         content: bytes,
         stored: Signed,
         expected: _Expected | None,
+        *,
+        newest: bool,
     ) -> bool:
-        """Whether a signature holds; False where none is known. Raises `_Refused`."""
+        """Whether a signature holds; False where none is known of the newest. Raises `_Refused`."""
         if not self._store.is_at(digest, name):
             raise _Refused(
                 f"moved: it names s3://{digest.digestS3Bucket}/{digest.digestS3Object} as its place"
             )
+        named = chain_of(name.key)
+        if named is not None and named[1] != digest.end:
+            raise _Refused(f"its name is of another hour than its end, {digest.digestEndTime}")
         if expected is not None:
             found = hashlib.sha256(content).hexdigest()
             if expected.digest is not None and expected.digest != found:
@@ -160,6 +166,8 @@ class ChainWalk:
         if signature is None:
             if self._store.signed or expected is not None:
                 raise _Refused("it has no signature")
+            if not newest:
+                raise _Refused("its signature is lost, and no later digest has it")
             return False
         fingerprint = digest.digestPublicKeyFingerprint
         if fingerprint not in self._keys:

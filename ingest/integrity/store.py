@@ -25,6 +25,7 @@ from trailhound.errors import (
     ObjectUnreadableError,
     SourceNotFoundError,
 )
+from trailhound.regular_files import irregular
 from trailhound.settings import Settings
 
 if TYPE_CHECKING:
@@ -159,6 +160,10 @@ class FolderStore:
 
     def file(self, name: Name) -> BinaryIO:
         path = self._before / name.key
+        if ".." in path.parts:
+            raise ObjectUnreadableError(f"{name.key}: leads out of the folder", hint="")
+        if kind := irregular(path):
+            raise ObjectUnreadableError(f"{path} is {kind}", hint="put the file in its place")
         try:
             return path.open("rb")
         except (OSError, ValueError) as error:

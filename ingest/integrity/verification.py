@@ -15,6 +15,7 @@ from ingest.integrity.digest import SHA_256, Chain, Digest, LogFile, Place, chai
 from ingest.integrity.findings import Finding, Kind, Verdict
 from ingest.integrity.keys import KeysApi, PublicKeys
 from ingest.integrity.store import Name, Store, hashed
+from ingest.sources.layout import INGESTED, NameClass, classify, place_of
 from trailhound.errors import ObjectNotFoundError, SourceError, TrailFileError
 
 STALE: Final = timedelta(hours=3)
@@ -22,6 +23,8 @@ STALE: Final = timedelta(hours=3)
 LATE: Final = timedelta(minutes=15)
 """Files delivered so shortly before a digest's end may be listed by the next one."""
 _HOUR: Final = timedelta(hours=1)
+_MINUTE: Final = "%Y-%m-%dT%H:%MZ"
+_LAYOUT: Final = "AWSLogs/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,12 @@ class Verification:
         self._told = told
         self._chains: dict[Chain, list[Listed]] = defaultdict(list)
         self._files: dict[Place, _Files] = defaultdict(_Files)
+        self._after: dict[Chain, Listed] = {}
+        """The first digest after the span: it names the last one in it."""
+        self._odd: dict[Place, list[str]] = defaultdict(list)
+        """Keys in a folder of trail files that have no trail file's name."""
+        self._uncovered: dict[Place, int] = defaultdict(int)
+        """Files of Insights and network activity."""
 
     def run(self) -> list[tuple[Place, Verdict]]:
         """The verdict on each account and region, in their order.
@@ -101,27 +110,50 @@ class Verification:
         """
         for key in self._store.listed():
             self._list(key)
-        places = sorted({*self._files, *(chain.place for chain in self._chains)})
+        places = sorted(
+            {*self._files, *self._odd, *self._uncovered, *(chain.place for chain in self._chains)}
+        )
         with ThreadPoolExecutor(self._threads, "hash") as self._pool:
             return [(place, self._place(place)) for place in places]
 
     def _list(self, key: str) -> None:
         if (digest := chain_of(key)) is not None:
-            chain, end = digest
-            if self._wanted.of(chain.place) and self._wanted.digest(end):
-                self._chains[chain].append((key, end))
+            self._list_digest(*digest, key)
         elif (file := file_of(key)) is not None:
             place, at = file
             if self._wanted.of(place) and self._wanted.file(at):
                 self._files[place].add(key, at)
+        elif (lies := place_of(key)) is not None and lies.kind in INGESTED:
+            if classify(key)[0] is NameClass.OTHER:
+                return
+            account, region = lies.account or "", lies.region or ""
+            place = Place(key[: key.rfind(_LAYOUT) + len(_LAYOUT)], account, region)
+            if not self._wanted.of(place):
+                return
+            if lies.kind == "CloudTrail":
+                self._odd[place].append(key)
+            else:
+                self._uncovered[place] += 1
+
+    def _list_digest(self, chain: Chain, end: datetime, key: str) -> None:
+        if not self._wanted.of(chain.place):
+            return
+        if self._wanted.digest(end):
+            self._chains[chain].append((key, end))
+        elif self._wanted.since is None or end >= self._wanted.since:  # it is after the span
+            first = self._after.get(chain)
+            if first is None or end < first[1]:
+                self._after[chain] = key, end
 
     def _place(self, place: Place) -> Verdict:
         """All chains of an account and region together: trails come and go."""
         whole = Verdict()
         listed: set[int] = set()
-        newest: datetime | None = None
+        spans: list[tuple[datetime, datetime]] = []
         for chain in sorted(each for each in self._chains if each.place == place):
             digests = sorted(self._chains[chain], key=lambda each: (each[1], each[0]))
+            if chain in self._after:
+                digests.append(self._after[chain])
             walk = ChainWalk(
                 self._store,
                 chain,
@@ -131,38 +163,51 @@ class Verification:
                 since=self._wanted.since,
                 limit=self._limit,
             )
-            whole.join(walk.walk(digests))
+            found = walk.walk(digests)
+            whole.join(found)
             listed |= walk.listed
-            if not chain.backfill and (newest is None or digests[-1][1] > newest):
-                newest = digests[-1][1]
-        self._require_newest(place, newest, whole)
+            if found.first is None or found.last is None:
+                self._find(whole, Kind.MISSING, digests[-1][0], "no digest of this chain is valid")
+            elif not chain.backfill:
+                spans.append((found.first, found.last))
+        self._require_newest(place, spans, whole)
         self._unlisted(place, listed, whole)
+        whole.unverified += self._uncovered[place]
+        whole.files.unlisted += len(self._odd[place])
+        for key in self._odd[place]:
+            self._find(whole, Kind.UNLISTED, key, "not named as CloudTrail names its files")
         return whole
 
-    def _require_newest(self, place: Place, newest: datetime | None, whole: Verdict) -> None:
-        folder = self._store.address(
-            Name("", f"{place.base}{place.account}/CloudTrail-Digest/{place.region}/")
-        )
-        if newest is None:
+    def _find(self, whole: Verdict, kind: Kind, key: str, detail: str) -> None:
+        whole.findings.append(Finding(kind, self._store.address(Name("", key)), detail))
+
+    def _require_newest(
+        self, place: Place, spans: list[tuple[datetime, datetime]], whole: Verdict
+    ) -> None:
+        """`spans`: the hours of each chain's valid digests."""
+        folder = f"{place.base}{place.account}/CloudTrail-Digest/{place.region}/"
+        if not any(chain.place == place for chain in self._chains):
             number = len(self._files[place].hashes)
-            whole.digests.missing += 1
             whole.unverified += number
-            whole.findings.append(
-                Finding(
-                    Kind.MISSING,
-                    folder,
-                    f"no digest, but {number:,} files: switch log file validation on",
-                )
+            if number:
+                whole.digests.missing += 1
+                detail = f"no digest, but {number:,} files: switch log file validation on"
+                self._find(whole, Kind.MISSING, folder, detail)
+            return
+        newest: datetime | None = None
+        for first, last in sorted(spans):
+            if newest is not None and first - newest > _HOUR:
+                detail = f"no trail has a digest from {newest:{_MINUTE}} to {first:{_MINUTE}}"
+                self._find(whole, Kind.GAP, folder, detail)
+            newest = last if newest is None else max(newest, last)
+        # The newest digest of a folder is not known to be genuine.
+        old = STALE if self._store.signed else STALE + _HOUR
+        if newest is not None and self._wanted.until is None and self._now - newest > old:
+            detail = (
+                f"the newest digest ends at {newest:{_MINUTE}}: logging was stopped, or later "
+                "ones are gone"
             )
-        elif self._wanted.until is None and self._now - newest > STALE:
-            whole.findings.append(
-                Finding(
-                    Kind.STALE,
-                    folder,
-                    f"the newest digest ends at {newest:%Y-%m-%dT%H:%MZ}: logging was stopped, or "
-                    "later ones are gone",
-                )
-            )
+            self._find(whole, Kind.STALE, folder, detail)
 
     def _unlisted(self, place: Place, listed: set[int], whole: Verdict) -> None:
         """Files that no digest lists, named by a second listing if there are any."""
@@ -174,7 +219,7 @@ class Verification:
         for number, at in self._files[place].unlisted(listed):
             if at < first - timedelta(minutes=1):
                 earlier += 1
-            elif at > last - LATE:
+            elif last - LATE < at < self._now + _HOUR:
                 whole.pending += 1
             else:
                 named.add(number)

@@ -88,11 +88,11 @@ def test_a_whole_trail_is_valid(
     assert found["digests"]["empty"] == 1
     assert (found["files"]["valid"], found["files"]["pending"]) == (7, 1)
     assert (found["from"], found["to"]) == ("2025-03-01T22:00:00Z", "2025-03-02T04:00:00Z")
-    # Two hours of it: the digest before them is not asked.
+    # Two hours of it: the digest before them is not asked, the one after them names the last.
     code, found = verify(
         made.stored(s3), "--since", "2025-03-02T00:30:00Z", "--until", "2025-03-02T01:30:00Z"
     )
-    assert (code, found["digests"]["valid"]) == (0, 2)
+    assert (code, found["digests"]["valid"]) == (0, 3)
     # The newest digest is long ago.
     code, found = verify(made.stored(s3))
     assert (code, [*by_kind(found)]) == (1, ["stale"])
@@ -187,9 +187,86 @@ def test_damage_is_found_in_a_bucket_and_in_a_folder(
     folder = made.copied(tmp_path / "copy")
     code, found = verify(str(folder), *UNTIL)
     kinds = by_kind(found)
-    assert (code, kinds[kind]) == (1, [str(folder.resolve() / key)])
-    assert kinds.keys() <= {kind, "unlisted", "unsigned"}
-    assert str(folder.resolve() / made.digests[-1]) in kinds["unsigned"]
+    # The digest before one that is lost has lost its signature with it.
+    also = [made.digests[0]] if key == made.digests[1] else []
+    wrong = {str(folder.resolve() / each) for each in (key, *also)}
+    assert code == 1
+    assert {each for kind in ("invalid", "missing") for each in kinds.get(kind, [])} == (
+        wrong if kind != "unlisted" else set()
+    )
+    assert str(folder.resolve() / key) in kinds[kind]
+    assert kinds["unsigned"] == [str(folder.resolve() / made.digests[-1])]
+
+
+def test_what_nothing_signs_is_not_believed(
+    verify: Callable[..., tuple[int, dict[str, Any]]], made: DigestedTrail, tmp_path: Path
+) -> None:
+    """In a folder: digests written anew, of the same trail and of one that nobody has."""
+    forged = DigestedTrail(made.bucket, prefix="logs/", key=2)
+    for files in (1, 1):
+        forged.hour(files)
+    folder = forged.copied(tmp_path / "forged")
+    code, found = verify(str(folder), *UNTIL)
+    assert (code, found["digests"]["valid"], found["files"]["valid"]) == (1, 0, 0)
+    ghost = DigestedTrail(made.bucket, prefix="logs/", trail="ghost", key=2)
+    ghost.digest([ghost.file(BEGIN + HOUR + timedelta(minutes=5), 50)])
+    for each in (made, ghost):
+        each.copied(tmp_path / "copy")
+    code, found = verify(str(tmp_path / "copy"), *UNTIL)
+    assert code == 1
+    assert {"missing", "unlisted"} <= by_kind(found).keys()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "2025/03/01/evil.json.gz",
+        "2025/03/01/111122223333_CloudTrail_eu-west-1_20259901T0000Z_abc.json.gz",
+        "2025/03/111122223333_CloudTrail_eu-west-1_20250301T2310Z_abc.json.gz",
+        "2025/03/01/111122223333_CloudTrail_eu-west-2_20250301T2310Z_abc.json.gz",
+        "2099/03/01/111122223333_CloudTrail_eu-west-1_20990301T2310Z_abc.json.gz",
+    ],
+)
+def test_a_file_under_another_name_is_unlisted(
+    verify: Callable[..., tuple[int, dict[str, Any]]],
+    made: DigestedTrail,
+    s3: S3Client,
+    name: str,
+) -> None:
+    key = f"{made.root}CloudTrail/eu-west-1/{name}"
+    made.objects[key] = made.objects[made.files[0][0]]
+    code, found = verify(made.stored(s3))
+    assert (code, by_kind(found)["unlisted"]) == (1, [f"s3://{made.bucket}/{key}"])
+
+
+def test_what_is_gone_at_an_end(
+    verify: Callable[..., tuple[int, dict[str, Any]]], made: DigestedTrail, s3: S3Client
+) -> None:
+    """The last digests of a span, which a later one names; those of a trail before another."""
+    for key in made.digests[2:4]:
+        del made.objects[key]
+    code, found = verify(made.stored(s3), "--until", "2025-03-02T00:30:00Z")
+    assert (code, by_kind(found)["missing"]) == (1, [f"s3://{made.bucket}/{made.digests[3]}"])
+    later = DigestedTrail(made.bucket, prefix="logs/", region="us-east-1", trail="new")
+    earlier = DigestedTrail(made.bucket, prefix="logs/", region="us-east-1", trail="old")
+    later.at += 9 * HOUR
+    for trail in (earlier, later):
+        trail.hour(1)
+        trail.stored(s3)
+    code, found = verify(f"s3://{made.bucket}", *UNTIL, "--region", "us-east-1")
+    assert (code, [*by_kind(found)]) == (1, ["gap"])
+
+
+def test_a_pipe_in_the_place_of_a_file_does_not_stop_it(
+    verify: Callable[..., tuple[int, dict[str, Any]]], made: DigestedTrail, tmp_path: Path
+) -> None:
+    folder = made.copied(tmp_path)
+    for key in (made.files[0][0], made.digests[1]):
+        (folder / key).unlink()
+        os.mkfifo(folder / key)
+    code, found = verify(str(folder), *UNTIL)
+    assert code == 1
+    assert str(folder.resolve() / made.digests[1]) in by_kind(found)["unreadable"]
 
 
 def test_a_signature_of_somebody_else(
