@@ -59,6 +59,7 @@ def test_a_node_is_killed_and_nothing_is_lost_or_there_twice(
         "ingest": {"batch_seconds": 0.2},
         "detections": {"shipped": False, "rules": [str(tmp_path / "rules")]},
         "notify": {
+            "one_message_per": "alert",
             "channels": [
                 {
                     "name": "hook",
@@ -67,7 +68,7 @@ def test_a_node_is_killed_and_nothing_is_lost_or_there_twice(
                     "secret": "a-secret-of-this-test",
                     "level": "low",
                 }
-            ]
+            ],
         },
         "run": {
             "listen": address,
