@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from ingest.integrity.chain import ChainWalk, Listed
@@ -45,6 +45,13 @@ class Wanted:
         """Whether a digest's hour, by its end, overlaps the span."""
         return (self.since is None or end >= self.since) and (
             self.until is None or end <= self.until + _HOUR
+        )
+
+    def days(self, span: tuple[date, date] | None) -> bool:
+        """Whether days may overlap the span; those that are not known may."""
+        return span is None or (
+            (self.since is None or span[1] >= self.since.date())
+            and (self.until is None or span[0] <= self.until.date())
         )
 
     def file(self, at: datetime) -> bool:
@@ -128,7 +135,7 @@ class Verification:
                 return
             account, region = lies.account or "", lies.region or ""
             place = Place(key[: key.rfind(_LAYOUT) + len(_LAYOUT)], account, region)
-            if not self._wanted.of(place):
+            if not self._wanted.of(place) or not self._wanted.days(lies.span):
                 return
             if lies.kind == "CloudTrail":
                 self._odd[place].append(key)

@@ -197,7 +197,8 @@ def installation(
         rules.mkdir()
         (rules / "own.yml").write_text(example_rule(), "utf-8")
         s3.create_bucket(Bucket="my-trail-bucket")
-        documented = "AWSLogs/111122223333/CloudTrail/eu-west-1/2025/03/01/a.json.gz"
+        name = "111122223333_CloudTrail_eu-west-1_20250301T1000Z_a1b2c3d4e5f6a7b8.json.gz"
+        documented = f"AWSLogs/111122223333/CloudTrail/eu-west-1/2025/03/01/{name}"
         s3.put_object(Bucket="my-trail-bucket", Key=documented, Body=trail_bytes([record()]))
         for file in files:
             key = file.relative_to(folder).as_posix()
