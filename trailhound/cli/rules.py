@@ -136,6 +136,10 @@ def check(
     pack = load(settings.detections, paths or [])
     lost = kept_apart(pack, settings.index.unsearched)
     checked = [rule for rule in (*pack.rules, *pack.disabled) if _among(rule.place.path, paths)]
+    # In a folder that the settings name too, each is there twice.
+    exceptions = {
+        each.place for each in pack.exceptions if paths and _among(each.place.path, paths)
+    }
     sound = len(checked) - len(_with_problems(checked, pack))
     filter_faults = _filter_faults(config)
     if json:
@@ -144,6 +148,7 @@ def check(
             {
                 "rules": len(checked),
                 "sound": sound,
+                "exceptions": len(exceptions),
                 "faults": faults,
                 "filter": filter_faults,
                 "unsearched": lost,
@@ -155,9 +160,11 @@ def check(
         for each in (*filter_faults, *lost):
             warn(each)
         faults_found = len(pack.problems) + len(filter_faults) + len(lost)
-        say(f"{plural(sound, 'valid rule')}, {plural(faults_found, 'fault')}")
-    if pack.problems or filter_faults or lost or not checked:
-        if not checked and not json:
+        narrowed = f"{plural(len(exceptions), 'exception')}, " if exceptions else ""
+        say(f"{plural(sound, 'valid rule')}, {narrowed}{plural(faults_found, 'fault')}")
+    nothing = not checked and not exceptions
+    if pack.problems or filter_faults or lost or nothing:
+        if nothing and not json:
             where = ", ".join(map(str, paths or ())) or "the settings' paths"
             warn(f"no rule to check in {where}")
         raise typer.Exit(ExitCode.INCOMPLETE)
