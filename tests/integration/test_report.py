@@ -442,7 +442,9 @@ def test_findings_are_the_most_severe_of_each_band(trail: Trail, alerts: list[st
     assert [each.id for each in tactics["persistence"].techniques] == ["T1098.001"]
     assert [each.id for each in tactics["defense-evasion"].techniques] == ["T1562.008"]
     assert tactics["impact"].rules == 0
-    assert "The detections raised 8 alerts: 6 high, 1 medium and 1 low" in " ".join(found.story)
+    assert found.findings.critical == 6
+    raised = "The detections raised 8 alerts: 6 high (6 of them critical), 1 medium and 1 low"
+    assert raised in " ".join(found.story)
     assert "No alerts" not in {gap.title for gap in found.gaps}
     principals = {field(trail.events[name], "user.name") for name in alerts}
     named = {node.label for node in found.graph.nodes if node.lane == 0 and not node.folded}

@@ -111,6 +111,8 @@ def test_a_node_is_killed_and_nothing_is_lost_or_there_twice(
             backfill = start(settings, "backfill", export, "--json", "--config", it.file)
             try:
                 until(lambda: done() > 8, "a part of the backfill")
+                # A day whose one copy is on the node that dies would be lost with it.
+                until(lambda: cluster_health(nodes.urls[1])["status"] == "green", "every replica")
                 assert backfill.poll() is None, "killed in the middle"
                 nodes.kill(0)
                 arrive("meanwhile")
