@@ -192,6 +192,6 @@ def _reference(rule: SigmaRule) -> str:
 def written(content: Mapping[str, Any]) -> str:
     """The document as YAML. Characters that reorder or hide text are escaped."""
     shown = yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True, width=100)
-    if all(line.isprintable() for line in shown.splitlines()):
+    if all(line.isprintable() for line in shown.split("\n")):  # YAML has further line breaks
         return shown
     return yaml.safe_dump(dict(content), sort_keys=False, width=100)

@@ -113,7 +113,24 @@ def content_of(*conditions: Condition) -> dict[str, Any]:
 
 TEXTS = st.text(min_size=1, max_size=12).filter(lambda text: text.strip())
 HOSTILE = st.sampled_from(
-    ["*", "a*", "?", "\\", "\\*", "a\\", "null", "001", "~", "No", "%x%", "a: b", "\u202ea", "#"]
+    [
+        "0\x85",
+        "a\u2028b",
+        "*",
+        "a*",
+        "?",
+        "\\",
+        "\\*",
+        "a\\",
+        "null",
+        "001",
+        "~",
+        "No",
+        "%x%",
+        "a: b",
+        "\u202ea",
+        "#",
+    ]
 )
 
 
