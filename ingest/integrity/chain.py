@@ -14,7 +14,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from ingest.integrity.digest import SHA_256, Chain, Digest, LogFile, chain_of, parse, signed_text
+from ingest.integrity.digest import (
+    MINUTE,
+    SHA_256,
+    Chain,
+    Digest,
+    LogFile,
+    chain_of,
+    parse,
+    signed_text,
+)
 from ingest.integrity.findings import Finding, Kind, Verdict
 from ingest.integrity.keys import PublicKeys
 from ingest.integrity.store import Name, Signed, Store, unpacked
@@ -239,12 +248,8 @@ class ChainWalk:
         self._find(
             Kind.GAP,
             address,
-            f"no digest from {_minute(end)} to {_minute(start)}: logging was off, or they are gone",
+            f"no digest from {end:{MINUTE}} to {start:{MINUTE}}: logging was off, or they are gone",
         )
 
     def _find(self, kind: Kind, address: str, detail: str) -> None:
         self.verdict.findings.append(Finding(kind, address, detail))
-
-
-def _minute(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%MZ}"

@@ -27,6 +27,8 @@ _FILE = re.compile(
     re.DOTALL,
 )
 _LAYOUT: Final = "AWSLogs/"
+MINUTE: Final = "%Y-%m-%dT%H:%MZ"
+"""How a finding writes a time."""
 SHA_256: Final = "SHA-256"
 
 
@@ -151,6 +153,15 @@ def layout_of(key: str) -> str:
     """
     at = key.rfind(_LAYOUT)
     return key[at:] if at >= 0 else key
+
+
+def root_of(key: str) -> str:
+    """What is before the last `AWSLogs/` of a key: what a copy into a folder may have changed.
+
+    >>> root_of("logs/AWSLogs/111122223333/CloudTrail/x.json.gz")
+    'logs/'
+    """
+    return key.removesuffix(layout_of(key))
 
 
 def _time(text: str) -> datetime:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
-from ingest.integrity.digest import Digest, layout_of
+from ingest.integrity.digest import Digest, layout_of, root_of
 from ingest.sources.local import file_error
 from ingest.sources.s3 import S3Source
 from ingest.sources.s3_errors import listing_error, object_error
@@ -173,7 +173,7 @@ class FolderStore:
         return layout_of(digest.digestS3Object) == layout_of(name.key)
 
     def own(self, base: str, name: Name) -> str | None:
-        return base[: base.rfind("AWSLogs/")] + layout_of(name.key)
+        return root_of(base) + layout_of(name.key)
 
 
 def unpacked(stream: BinaryIO, name: str, limit: int) -> bytes:

@@ -11,7 +11,17 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from ingest.integrity.chain import ChainWalk, Listed
-from ingest.integrity.digest import SHA_256, Chain, Digest, LogFile, Place, chain_of, file_of
+from ingest.integrity.digest import (
+    MINUTE,
+    SHA_256,
+    Chain,
+    Digest,
+    LogFile,
+    Place,
+    chain_of,
+    file_of,
+    root_of,
+)
 from ingest.integrity.findings import Finding, Kind, Verdict
 from ingest.integrity.keys import KeysApi, PublicKeys
 from ingest.integrity.store import Name, Store, hashed
@@ -23,8 +33,6 @@ STALE: Final = timedelta(hours=3)
 LATE: Final = timedelta(minutes=15)
 """Files delivered so shortly before a digest's end may be listed by the next one."""
 _HOUR: Final = timedelta(hours=1)
-_MINUTE: Final = "%Y-%m-%dT%H:%MZ"
-_LAYOUT: Final = "AWSLogs/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +142,7 @@ class Verification:
             if classify(key)[0] is NameClass.OTHER:
                 return
             account, region = lies.account or "", lies.region or ""
-            place = Place(key[: key.rfind(_LAYOUT) + len(_LAYOUT)], account, region)
+            place = Place(f"{root_of(key)}AWSLogs/", account, region)
             if not self._wanted.of(place) or not self._wanted.days(lies.span):
                 return
             if lies.kind == "CloudTrail":
@@ -204,14 +212,14 @@ class Verification:
         newest: datetime | None = None
         for first, last in sorted(spans):
             if newest is not None and first - newest > _HOUR:
-                detail = f"no trail has a digest from {newest:{_MINUTE}} to {first:{_MINUTE}}"
+                detail = f"no trail has a digest from {newest:{MINUTE}} to {first:{MINUTE}}"
                 self._find(whole, Kind.GAP, folder, detail)
             newest = last if newest is None else max(newest, last)
         # The newest digest of a folder is not known to be genuine.
         old = STALE if self._store.signed else STALE + _HOUR
         if newest is not None and self._wanted.until is None and self._now - newest > old:
             detail = (
-                f"the newest digest ends at {newest:{_MINUTE}}: logging was stopped, or later "
+                f"the newest digest ends at {newest:{MINUTE}}: logging was stopped, or later "
                 "ones are gone"
             )
             self._find(whole, Kind.STALE, folder, detail)
@@ -232,19 +240,13 @@ class Verification:
                 named.add(number)
         if earlier:
             folder = f"{place.base}{place.account}/CloudTrail/{place.region}/"
-            detail = f"{earlier:,} files from before the first digest ({first:%Y-%m-%dT%H:%MZ})"
-            whole.findings.append(
-                Finding(Kind.EARLIER, self._store.address(Name("", folder)), detail)
-            )
+            detail = f"{earlier:,} files from before the first digest ({first:{MINUTE}})"
+            self._find(whole, Kind.EARLIER, folder, detail)
         if named:
             whole.files.unlisted += len(named)
-            whole.findings += [
-                Finding(
-                    Kind.UNLISTED, self._store.address(Name("", key)), "no digest lists this file"
-                )
-                for key in self._store.listed()
-                if hash(key) in named
-            ]
+            for key in self._store.listed():
+                if hash(key) in named:
+                    self._find(whole, Kind.UNLISTED, key, "no digest lists this file")
 
     def _ask(self, chain: Chain, digest: Digest) -> None:
         """A digest is signed with a key of its own region; the guide names the trail's as well."""

@@ -20,7 +20,16 @@ from trailhound.app.settings_check import check_filter
 from trailhound.cli import dates
 from trailhound.cli.backfill_plan import kinds, show_plan, stored
 from trailhound.cli.exit_codes import ExitCode
-from trailhound.cli.options import Config, Json, Namespace, Url, command_flags, settings_from
+from trailhound.cli.options import (
+    Accounts,
+    Config,
+    Json,
+    Namespace,
+    Regions,
+    Url,
+    command_flags,
+    settings_from,
+)
 from trailhound.cli.progress import show_progress
 from trailhound.cli.screen import emit, err, out, plural, safe, say, table, warn
 from trailhound.cli.stopping import stopped_by_signals
@@ -55,12 +64,8 @@ def backfill(
         datetime | None,
         typer.Option(parser=dates.day, metavar=dates.METAVAR, help="Last UTC day, included."),
     ] = None,
-    account: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="Only this account; may be repeated.")
-    ] = None,
-    region: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only this region; may be repeated.")
-    ] = None,
+    account: Accounts = None,
+    region: Regions = None,
     workers: Annotated[
         int,
         typer.Option(min=1, max=64, metavar="N", help="Number of processes that read and enrich."),

@@ -14,8 +14,6 @@ import typer
 from trailhound.errors import UsageError
 
 METAVAR = "TIME"
-SINCE = "From this time: 7d, 36h (before now), 2025-03-01, or an ISO instant."
-UNTIL = "To this time; of a date, to its end."
 FORMS = "7d, 36h, 2025-03-01 or 2025-03-01T12:30:00Z (UTC)"
 """Every form by an example, for a message."""
 _FIRST, _LAST = 1970, 2199

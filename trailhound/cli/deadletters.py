@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -16,7 +15,7 @@ from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.ledger import All, Limit, Object
 from trailhound.cli.listing import Column, Kind, Listing, Output, form_of, note, shown_of
-from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
+from trailhound.cli.options import Config, Json, Namespace, Since, Until, Url, settings_from
 from trailhound.cli.screen import emit, out, plural, safe, say, warn
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
@@ -47,14 +46,8 @@ def list_letters(
         typer.Option("--code", metavar="CODE", help="Only these; may be repeated."),
     ] = None,
     object_: Object = None,
-    since: Annotated[
-        datetime | None,
-        typer.Option("--since", parser=dates.time, metavar=dates.METAVAR, help=dates.SINCE),
-    ] = None,
-    until: Annotated[
-        datetime | None,
-        typer.Option("--until", parser=dates.time, metavar=dates.METAVAR, help=dates.UNTIL),
-    ] = None,
+    since: Since = None,
+    until: Until = None,
     limit: Limit = 100,
     every: All = False,
     url: Url = None,

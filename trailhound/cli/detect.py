@@ -22,7 +22,7 @@ from trailhound.app.detection import DetectionTotals, History, rules_in_force, t
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.listing import Form, Output, form_of
-from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
+from trailhound.cli.options import Config, Json, Namespace, Since, Until, Url, settings_from
 from trailhound.cli.screen import emit, out, plural, say, table, warn
 from trailhound.cli.stages import show_stages
 from trailhound.cli.stopping import stopped_by_signals
@@ -41,14 +41,8 @@ def detect(
         bool,
         typer.Option("--files", help="Over these files, in memory, without a cluster."),
     ] = False,
-    since: Annotated[
-        datetime | None,
-        typer.Option(parser=dates.time, metavar=dates.METAVAR, help=dates.SINCE),
-    ] = None,
-    until: Annotated[
-        datetime | None,
-        typer.Option(parser=dates.time, metavar=dates.METAVAR, help=dates.UNTIL),
-    ] = None,
+    since: Since = None,
+    until: Until = None,
     rules: Annotated[
         list[Path] | None,
         typer.Option(

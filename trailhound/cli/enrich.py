@@ -22,7 +22,7 @@ from trailhound.app.settings_check import check_filter
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.listing import is_piped
-from trailhound.cli.options import Config, settings_from
+from trailhound.cli.options import Accounts, Config, Regions, settings_from
 from trailhound.cli.screen import err, is_quiet, plural, safe, size, table, warn, write_bytes
 from trailhound.cli.stages import show_stages
 from trailhound.errors import UsageError
@@ -64,12 +64,8 @@ def enrich(
         datetime | None,
         typer.Option(parser=dates.day, metavar="YYYY-MM-DD", help="Last UTC day, included."),
     ] = None,
-    account: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="Only this account; may be repeated.")
-    ] = None,
-    region: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only this region; may be repeated.")
-    ] = None,
+    account: Accounts = None,
+    region: Regions = None,
     distinct: Annotated[
         bool,
         typer.Option(

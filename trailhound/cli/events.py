@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -13,7 +12,7 @@ from trailhound.app.event_search import Event, EventFilter, EventSearch, events_
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, shown_of
-from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
+from trailhound.cli.options import Config, Json, Namespace, Since, Until, Url, settings_from
 from trailhound.cli.screen import warn
 from trailhound.cluster.client import connect
 from trailhound.cluster.queries import either
@@ -94,14 +93,8 @@ def events(
         str | None,
         typer.Argument(metavar="QUERY", help="Lucene, as the query bar of Dashboards takes it."),
     ] = None,
-    since: Annotated[
-        datetime | None,
-        typer.Option(parser=dates.time, metavar=dates.METAVAR, help=dates.SINCE),
-    ] = None,
-    until: Annotated[
-        datetime | None,
-        typer.Option(parser=dates.time, metavar=dates.METAVAR, help=dates.UNTIL),
-    ] = None,
+    since: Since = None,
+    until: Until = None,
     principal: Annotated[
         list[str] | None,
         _several("--principal", "NAME", "Who acted: a name, ARN, id; a role's for its sessions."),

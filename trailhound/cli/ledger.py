@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -12,7 +11,7 @@ from rich.text import Text
 from trailhound.app.ledger_search import LedgerSearch
 from trailhound.cli import dates
 from trailhound.cli.listing import Column, Kind, Listing, Output, form_of, shown_of
-from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
+from trailhound.cli.options import Config, Json, Namespace, Since, Until, Url, settings_from
 from trailhound.cli.screen import emit, out, plural, safe, size
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
@@ -84,14 +83,8 @@ def list_objects(
         ),
     ] = None,
     object_: Object = None,
-    since: Annotated[
-        datetime | None,
-        typer.Option("--since", parser=dates.time, metavar=dates.METAVAR, help=dates.SINCE),
-    ] = None,
-    until: Annotated[
-        datetime | None,
-        typer.Option("--until", parser=dates.time, metavar=dates.METAVAR, help=dates.UNTIL),
-    ] = None,
+    since: Since = None,
+    until: Until = None,
     limit: Limit = 100,
     every: All = False,
     url: Url = None,

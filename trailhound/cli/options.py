@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from trailhound.cli import completion
+from trailhound.cli import completion, dates
 from trailhound.private_files import tighten
 from trailhound.settings import Check, Settings, load
 
@@ -43,6 +44,32 @@ Config = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, for programs.")]
+Since = Annotated[
+    datetime | None,
+    typer.Option(
+        "--since",
+        parser=dates.time,
+        metavar=dates.METAVAR,
+        help="From this time: 7d, 36h (before now), 2025-03-01, or an ISO instant.",
+    ),
+]
+Until = Annotated[
+    datetime | None,
+    typer.Option(
+        "--until",
+        parser=dates.time,
+        metavar=dates.METAVAR,
+        help="To this time; of a date, to its end.",
+    ),
+]
+Accounts = Annotated[
+    list[str] | None,
+    typer.Option("--account", metavar="ID", help="Only this account; may be repeated."),
+]
+Regions = Annotated[
+    list[str] | None,
+    typer.Option("--region", metavar="NAME", help="Only this region; may be repeated."),
+]
 
 
 def settings_from(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,7 @@ import typer
 from detections.packs.loading import load
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
-from trailhound.cli.options import Config, Namespace, Url, settings_from
+from trailhound.cli.options import Accounts, Config, Namespace, Since, Until, Url, settings_from
 from trailhound.cli.screen import plural, say, warn
 from trailhound.cli.stages import show_stages
 from trailhound.cluster.client import connect
@@ -34,17 +33,9 @@ def report(
             help="A file ending in .html, .json or .pdf; may be repeated. Default: report.html",
         ),
     ] = None,
-    since: Annotated[
-        datetime | None,
-        typer.Option(parser=dates.time, metavar=dates.METAVAR, help=dates.SINCE),
-    ] = None,
-    until: Annotated[
-        datetime | None,
-        typer.Option(parser=dates.time, metavar=dates.METAVAR, help=dates.UNTIL),
-    ] = None,
-    account: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="Only this account; may be repeated.")
-    ] = None,
+    since: Since = None,
+    until: Until = None,
+    account: Accounts = None,
     compliance: Annotated[
         list[str] | None,
         typer.Option(

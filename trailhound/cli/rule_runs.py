@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json as jsonlib
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -19,11 +18,10 @@ from detections.packs.pack import Pack
 from detections.usage import usage
 from trailhound.app.enrichment import enricher_from
 from trailhound.app.rule_tests import RuleTests, run_samples
-from trailhound.cli import dates
 from trailhound.cli.detect import asked, warn_skipped
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, note
-from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
+from trailhound.cli.options import Config, Json, Namespace, Since, Until, Url, settings_from
 from trailhound.cli.screen import emit, plural, say, warn, write
 from trailhound.cluster.client import ANSWER_SECONDS, connect
 from trailhound.cluster.dialect import dialect_of
@@ -42,14 +40,8 @@ Only = Annotated[
 
 
 def try_rules(
-    since: Annotated[
-        datetime | None,
-        typer.Option("--since", parser=dates.time, metavar=dates.METAVAR, help=dates.SINCE),
-    ] = None,
-    until: Annotated[
-        datetime | None,
-        typer.Option("--until", parser=dates.time, metavar=dates.METAVAR, help=dates.UNTIL),
-    ] = None,
+    since: Since = None,
+    until: Until = None,
     rules: Rules = None,
     only: Only = False,
     budget: Annotated[

@@ -19,7 +19,7 @@ from ingest.sources.session import cloudtrail_client
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, is_piped, note
-from trailhound.cli.options import Config, Json, settings_from
+from trailhound.cli.options import Accounts, Config, Json, Regions, settings_from
 from trailhound.cli.screen import emit, out, plural, safe, say
 from trailhound.cli.stages import show_stages
 from trailhound.errors import UsageError
@@ -76,12 +76,8 @@ def verify(
             help="To this time. Without it the newest digest must not be older than 3 h.",
         ),
     ] = None,
-    account: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="Only this account; may be repeated.")
-    ] = None,
-    region: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only this region; may be repeated.")
-    ] = None,
+    account: Accounts = None,
+    region: Regions = None,
     public_keys: Annotated[
         Path | None,
         typer.Option(
