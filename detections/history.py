@@ -11,6 +11,7 @@ from opensearchpy import OpenSearch
 from detections.events.daily_indices import DailyIndices, SkippedDay, daily_indices
 from detections.events.index import EventIndex, histogram
 from detections.span import Span, moment
+from trailhound.cluster.reader import make_searchable
 from trailhound.settings import Settings
 
 DAY = timedelta(days=1)
@@ -59,7 +60,7 @@ def survey(
     `ClusterError` and opensearch-py's errors.
     """
     indices = daily_indices(client, settings)
-    client.indices.refresh(index=indices.expression, params={"ignore_unavailable": "true"})
+    make_searchable(client, indices.expression)
     index = EventIndex(client, indices.expression)
     if span.clock != "@timestamp":
         count = index.count(span.query())

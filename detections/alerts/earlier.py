@@ -12,7 +12,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from detections.alerts.document import Document
-from trailhound.cluster.reader import IndexReader
+from trailhound.cluster.reader import IndexReader, make_searchable
 
 _AT_ONCE = 100
 
@@ -24,7 +24,7 @@ def earlier_alerts(
     those among the others here. Raises `ClusterError`."""
     if not alerts:
         return {}
-    client.indices.refresh(index=index)
+    make_searchable(client, index, required=True)
     names = list(alerts)
     counts: dict[str, int] = {}
     for at in range(0, len(names), _AT_ONCE):

@@ -11,7 +11,7 @@ from opensearchpy import OpenSearch
 
 from detections.alerts.store import AlertQuery
 from detections.alerts.triage import DISPOSITIONS
-from trailhound.cluster.reader import IndexReader
+from trailhound.cluster.reader import IndexReader, make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 
@@ -67,7 +67,7 @@ def precision(client: OpenSearch, settings: Settings, query: AlertQuery) -> list
     """Every rule with an alert that matches: those that were least often right first, those of
     which nothing was judged last. Raises `ClusterError`."""
     index = Names(settings.prefix).alerts
-    client.indices.refresh(index=index)
+    make_searchable(client, index, required=True)
     sources: list[dict[str, Any]] = [
         {"id": {"terms": {"field": "rule.id"}}},
         {"title": {"terms": {"field": "rule.name"}}},

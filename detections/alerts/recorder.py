@@ -35,6 +35,7 @@ from detections.incidents.document import DUE
 from detections.packs.kinds import SINGLES, window_of
 from detections.rule import Rule
 from trailhound.cluster.dialect import dialect_of
+from trailhound.cluster.reader import make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import OVERTAKEN, Stored, Write, existing, read_many, write_many
 from trailhound.errors import RequestFailedError
@@ -358,7 +359,7 @@ def forgotten(
     client: OpenSearch, index: str, key: str, since: datetime, until: datetime
 ) -> Iterator[tuple[str, Entry]]:
     """Searches a group's alerts in an interval, which its directory no longer lists."""
-    client.indices.refresh(index=index)
+    make_searchable(client, index, required=True)
     asked: list[dict[str, Any]] = [
         {"term": {"group_key": key}},
         {"range": {"last_seen": {"gte": since.isoformat()}}},

@@ -10,14 +10,14 @@ from functools import partial
 from typing import Any, Final
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import NotFoundError, OpenSearchException
+from opensearchpy.exceptions import OpenSearchException
 
 from detections.alerts.document import Document, shown, stamp
 from detections.alerts.paging import every
 from detections.alerts.triage import NOBODY, Decision, Disposition
 from detections.alerts.twins import TWIN_KEY, twins_of
 from detections.rule import LEVELS, Level
-from trailhound.cluster.reader import BUSY_SECONDS
+from trailhound.cluster.reader import BUSY_SECONDS, make_searchable, while_busy
 from trailhound.cluster.retry_policy import RetryPolicy, is_busy
 from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import (
@@ -149,14 +149,14 @@ class AlertStore:
     ) -> list[Document]:
         """The alerts, each with its `twins`, if any; `sort` is one of `SORTS`. Raises `UsageError`
         for a text that is no query."""
-        self._client.indices.refresh(index=self._index)
+        make_searchable(self._client, self._index, required=True)
         found = dict(self._every(query, limit, sort))
         twins = self._twins(found)
         return [shown(name, document) | twins.get(name, {}) for name, document in found.items()]
 
     def matching(self, query: AlertQuery) -> dict[str, Document]:
         """Rule and level of every alert that matches, by id. Raises as `find`."""
-        self._client.indices.refresh(index=self._index)
+        make_searchable(self._client, self._index, required=True)
         return dict(self._every(query, fields=("rule", "level")))
 
     def _every(
@@ -189,20 +189,24 @@ class AlertStore:
         if not name:
             raise unknown(name)
         try:
-            found = self._client.get(
-                index=self._index, id=name, params={"_source_excludes": "counted"}
+            found = while_busy(
+                lambda: self._client.get(
+                    index=self._index, id=name, params={"_source_excludes": "counted"}
+                )
             )
-        except NotFoundError:
-            raise unknown(name) from None
+        except RequestFailedError as error:
+            if error.status == 404:
+                raise unknown(name) from None
+            raise
         source = found["_source"]
         if TWIN_KEY in source:
-            self._client.indices.refresh(index=self._index)
+            make_searchable(self._client, self._index, required=True)
         delivery = {"delivery": source.get("delivery", {}).get("log", {})}
         return shown(name, source) | self._twins({name: source}).get(name, {}) | delivery
 
     def twins(self, names: Sequence[str]) -> dict[str, list[Document]]:
         """The twins of alerts, by id, as `twins_of`; those without one are left out."""
-        self._client.indices.refresh(index=self._index)
+        make_searchable(self._client, self._index, required=True)
         keys: dict[str, str] = {}
         for at in range(0, len(names), _ID_PAGE):
             ids: dict[str, Any] = {"ids": {"values": list(names[at : at + _ID_PAGE])}}
@@ -253,7 +257,7 @@ class AlertStore:
         """The ids that begin with each prefix. Reads all ids: no engine searches parts of them."""
         wanted = tuple(prefixes)
         found: dict[str, list[str]] = {}
-        self._client.indices.refresh(index=self._index)
+        make_searchable(self._client, self._index, required=True)
         for name, _ in every(self._client, self._index, (), fields=(), page=_ID_PAGE):
             if name.startswith(wanted):
                 for prefix in wanted:

@@ -16,7 +16,7 @@ from detections.alerts.summary import summary
 from detections.alerts.triage import Decision
 from detections.alerts.twins import TWIN_KEY, together
 from detections.incidents.document import INCIDENT, LINKS, acted, is_of_days
-from trailhound.cluster.reader import IndexReader
+from trailhound.cluster.reader import IndexReader, make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
@@ -63,7 +63,7 @@ class IncidentStore:
 
         `sort` is one of `SORTS`; closed incidents come last.
         """
-        self._client.indices.refresh(index=self._index)
+        make_searchable(self._client, self._index, required=True)
         # A state is the incident's: one that is closed has no other alert.
         clauses = query.query()
         ids = {
@@ -78,7 +78,7 @@ class IncidentStore:
     def get(self, name: str) -> Incident:
         """One incident by its id, with its timeline: an entry for each alert, by time. Raises
         `UsageError` where there is none."""
-        self._client.indices.refresh(index=self._index)
+        make_searchable(self._client, self._index, required=True)
         for alerts in self._groups([name]).values():
             return made(alerts) | {"timeline": timeline(alerts)}
         raise no_incident(name)
@@ -86,7 +86,7 @@ class IncidentStore:
     def resolve(self, given: Iterable[str]) -> Found:
         """The incidents that ids, or unique beginnings of ids, name: their own, and those of any
         alert in them, so that the id of an incident that became part of another finds that one."""
-        self._client.indices.refresh(index=self._index)
+        make_searchable(self._client, self._index, required=True)
         result = Found()
         wanted = {each: each.strip().rstrip("…").removesuffix("...") for each in given}
         for each, name in wanted.items():
@@ -111,7 +111,7 @@ class IncidentStore:
 
     def members(self, names: Sequence[str], states: Sequence[str] = ()) -> dict[str, list[str]]:
         """The ids of the alerts of incidents, by incident; of these states, else of all."""
-        self._client.indices.refresh(index=self._index)
+        make_searchable(self._client, self._index, required=True)
         return {
             name: [alert for alert, document in alerts if not states or document["state"] in states]
             for name, alerts in self._groups(names).items()

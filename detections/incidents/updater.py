@@ -24,6 +24,7 @@ from detections.incidents.facts import EVENTS, AlertEvents
 from detections.incidents.joining import LinkedAlert
 from detections.incidents.reach import Decision, Stored, decided
 from detections.incidents.shelf import AlertShelf
+from trailhound.cluster.reader import make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import OVERTAKEN, TRIES
 from trailhound.errors import RequestFailedError
@@ -109,7 +110,7 @@ class IncidentUpdater:
     def _due(self, shelf: AlertShelf) -> _Batch:
         """The next alerts that are due, with the links of their events as they are now. Those of
         the last release, which may be many, come after the ones that were just written."""
-        self._client.indices.refresh(index=self._names.alerts)
+        make_searchable(self._client, self._names.alerts, required=True)
         never = {
             "bool": {"must_not": [{"exists": {"field": INCIDENT}}, {"exists": {"field": MERGED}}]}
         }
@@ -161,7 +162,7 @@ class IncidentUpdater:
         """Alerts that must be joined again: those that another writer put into an incident that
         is part of another one now, and those that were joined by an address which more principals
         have used since."""
-        self._client.indices.refresh(index=self._names.alerts)
+        make_searchable(self._client, self._names.alerts, required=True)
         ids = {made.incident[name] for name in batch.due}
         named = {each.alert.id: each.incident for each in shelf.named(sorted(ids))}
         gone = made.lost | {name for name in ids if named.get(name) != name}

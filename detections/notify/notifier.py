@@ -40,6 +40,7 @@ from detections.notify.channel import Channel, Session, open_channel
 from detections.notify.rate_limiter import RateLimiter
 from detections.notify.renderer import MessageRenderer
 from trailhound.backoff import Backoff
+from trailhound.cluster.reader import make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import Write, read_many, revise, write_many
 from trailhound.errors import NotifyError, TrailhoundError
@@ -92,7 +93,7 @@ class Notifier:
         report = Delivered()
         if not self.settings.notify.channels:
             return report
-        self.client.indices.refresh(index=self.names.alerts)
+        make_searchable(self.client, self.names.alerts, required=True)
         catch_up = self._digest.due()
         for channel in self.settings.notify.channels:
             try:

@@ -10,8 +10,7 @@ from opensearchpy import OpenSearch
 from ingest.backfill.matched import Matched, Selected
 from ingest.objects import Selection, Source
 from ingest.sources.inventory import Inventory, inventory_of
-from trailhound.cluster.reader import IndexReader
-from trailhound.cluster.refusals import cluster_errors
+from trailhound.cluster.reader import IndexReader, make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 
@@ -41,8 +40,7 @@ def in_index(client: OpenSearch, settings: Settings) -> InIndex:
     reader = IndexReader(client, days)
 
     def known(kind: str, value: str) -> bool:
-        with cluster_errors():  # what this very run has written counts
-            client.indices.refresh(index=days, params={"ignore_unavailable": "true"})
+        make_searchable(client, days)  # what this very run has written counts
         fields = [{"term": {field: {"value": value}}} for field in _FIELDS[kind]]
         return reader.count({"bool": {"should": fields, "minimum_should_match": 1}}) > 0
 

@@ -22,7 +22,7 @@ from detections.events.daily_indices import SkippedDay, daily_indices
 from detections.span import Span
 from enrich.resources import LEAVES
 from trailhound.cluster.queries import Query, any_of, either
-from trailhound.cluster.reader import IndexReader, Snapshot
+from trailhound.cluster.reader import IndexReader, Snapshot, make_searchable, while_busy
 from trailhound.errors import RequestFailedError, UsageError
 from trailhound.settings import Settings
 
@@ -168,9 +168,7 @@ class EventSearch:
         self._client, self._index = client, days.expression
         self._query: Query = {"bool": {"filter": [*wanted.clauses(), *also]}}
         self._look_back = timedelta(minutes=settings.detections.lookback_minutes)
-        client.indices.refresh(
-            index=self._index, params={"ignore_unavailable": "true", "allow_no_indices": "true"}
-        )
+        make_searchable(client, self._index)
 
     @contextmanager
     def found(self) -> Iterator[Found]:
@@ -225,7 +223,7 @@ class EventSearch:
             {"_index": index, "_id": identifier, **({"_source": list(fields)} if fields else {})}
             for index, identifier in keys
         ]
-        reply = self._client.mget(body={"docs": asked})
+        reply = while_busy(lambda: self._client.mget(body={"docs": asked}))
         return [_event(each) for each in reply["docs"] if each.get("found")]
 
 

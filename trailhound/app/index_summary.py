@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from opensearchpy import OpenSearch
 
-from trailhound.cluster.reader import IndexReader
+from trailhound.cluster.reader import IndexReader, make_searchable
 from trailhound.cluster.templates import Names
 
 HIGH_RISK = 8
@@ -36,7 +36,7 @@ class Summary:
 def summarize(client: OpenSearch, prefix: str, rows: int = 5) -> Summary:
     """Totals over all days of a namespace. Refreshes first, so that all is counted."""
     names = Names(prefix)
-    client.indices.refresh(index=names.days)
+    make_searchable(client, names.days, required=True)
     body = {
         "aggs": {
             "high": {

@@ -10,14 +10,13 @@ from datetime import datetime
 from typing import Any, Literal
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import NotFoundError
 
 from ingest.deadletters.spool import SPOOL_FILE
 from ingest.deadletters.store import raw_of
 from trailhound.cluster.queries import Query, any_of, either
-from trailhound.cluster.reader import IndexReader
+from trailhound.cluster.reader import IndexReader, make_searchable, while_busy
 from trailhound.cluster.templates import Names
-from trailhound.errors import UsageError
+from trailhound.errors import RequestFailedError, UsageError
 from trailhound.settings import Settings
 from trailhound.state.document import StateDocumentError
 from trailhound.state.objects import ObjectState, object_id
@@ -98,9 +97,7 @@ class LedgerSearch:
         return rows[0]
 
     def _page(self, query: Query, limit: int | None) -> Page:
-        self._client.indices.refresh(
-            index=self._index, params={"ignore_unavailable": "true", "allow_no_indices": "true"}
-        )
+        make_searchable(self._client, self._index)
         return Page(self._reader.count(query), self._rows(query, limit))
 
     def _rows(self, query: Query, limit: int | None) -> Iterator[Row]:
@@ -160,9 +157,7 @@ class DeadLetterSearch:
 
     def codes(self) -> dict[str, int]:
         """How many there are with each code, the most frequent first."""
-        self._client.indices.refresh(
-            index=self._index, params={"ignore_unavailable": "true", "allow_no_indices": "true"}
-        )
+        make_searchable(self._client, self._index)
         reply = self._reader.search(
             {"aggs": {"codes": {"terms": {"field": "code", "size": 1_000}}}}
         )
@@ -211,9 +206,11 @@ class DeadLetterSearch:
 
     def _get(self, identifier: str) -> Row | None:
         try:
-            found = self._client.get(index=self._index, id=identifier)
-        except NotFoundError:
-            return None
+            found = while_busy(lambda: self._client.get(index=self._index, id=identifier))
+        except RequestFailedError as error:
+            if error.status == 404:
+                return None
+            raise
         return {"id": found["_id"], **found["_source"]}
 
     def _clauses(

@@ -13,6 +13,7 @@ from opensearchpy import OpenSearch
 from detections.events.index import EventIndex
 from ingest.repair.record import OUR_NAMES, restore
 from trailhound.cluster.raw_documents import raw_documents
+from trailhound.cluster.reader import make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.errors import RequestFailedError, UsageError
 from trailhound.settings import Settings
@@ -62,9 +63,7 @@ def stored_event(client: OpenSearch, settings: Settings, wanted: str) -> StoredE
     """
     names = Names(settings.prefix)
     named: list[dict[str, Any]] = [{"ids": {"values": [wanted]}}, {"term": {"eventID": wanted}}]
-    client.indices.refresh(
-        index=names.days, params={"ignore_unavailable": "true", "allow_no_indices": "true"}
-    )
+    make_searchable(client, names.days)
     events = EventIndex(client, names.days)
     hits = _found(events, named)
     if not hits and len(wanted) >= _SHORTEST:

@@ -17,6 +17,7 @@ from detections.events.index import EventIndex
 from detections.running.due_rules import pace_of
 from detections.span import milliseconds, moment
 from trailhound.app.scheduled_detections import JOB
+from trailhound.cluster.reader import make_searchable
 from trailhound.errors import NoEventsIndexError
 from trailhound.settings import Settings
 from trailhound.state.daemons import Daemons
@@ -54,7 +55,7 @@ def undetected(client: OpenSearch, settings: Settings, started: datetime) -> Und
         indices = daily_indices(client, settings)
     except NoEventsIndexError:
         return None
-    client.indices.refresh(index=indices.expression, params={"ignore_unavailable": "true"})
+    make_searchable(client, indices.expression)
     # In whole milliseconds, as `event.ingested` is, and by the same machine's clock.
     since = moment(milliseconds(started)).isoformat()
     filters: list[dict[str, Any]] = [{"range": {"event.ingested": {"gte": since}}}]

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from opensearchpy import OpenSearch
 
@@ -21,6 +21,7 @@ from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.retry_policy import RetryPolicy, is_busy
 from trailhound.errors import ClusterError, RequestFailedError
 
+T = TypeVar("T")
 Query = Mapping[str, Any]
 """A clause of the query DSL."""
 Hit = Mapping[str, Any]
@@ -41,6 +42,24 @@ _REFRESH = {"ignore_unavailable": "true", "allow_no_indices": "true"}
 _LENIENT = {**_WHOLE, **_REFRESH}
 BUSY_SECONDS = 30.0
 """How long requests to a busy cluster are retried before that is an error."""
+
+
+def while_busy(call: Callable[[], T]) -> T:
+    """The reply to an idempotent request, sent again as long as a busy cluster is asked (429, 502
+    to 504). Raises `ClusterError` for any other refusal: a 404 is a `RequestFailedError`.
+    """
+    return RetryPolicy(BUSY_SECONDS, retry=is_busy).run(call)
+
+
+def make_searchable(client: OpenSearch, index: str, *, required: bool = False) -> None:
+    """Refresh an index, so that what was written a moment ago is found.
+
+    Every copy is asked, those on a node that was lost a moment ago as well: until the cluster
+    knows, the answer is 503. `required`: an index that is not there is an error. Raises
+    `ClusterError`.
+    """
+    params = {} if required else dict(_REFRESH)
+    while_busy(lambda: client.indices.refresh(index=index, params=params))
 
 
 class IndexReader:
@@ -172,9 +191,7 @@ class IndexReader:
         if limit is not None and limit < 1:
             return
         if refresh:
-            self._policy.run(
-                lambda: self._client.indices.refresh(index=self._index, params=dict(_REFRESH))
-            )
+            make_searchable(self._client, self._index)
         wanted = dict(request or {})
         size = min(self._hits_page, limit or _FIRST_LOOK)
         first = {"query": query, "size": size, "sort": self._order, "track_total_hits": size + 1}

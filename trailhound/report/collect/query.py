@@ -14,7 +14,7 @@ from opensearchpy import OpenSearch
 
 from detections.alerts.paging import every
 from detections.events.index import EventIndex
-from trailhound.cluster.reader import IndexReader
+from trailhound.cluster.reader import IndexReader, make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
@@ -95,7 +95,7 @@ class Index:
     def refresh(self) -> None:
         """Make everything searchable that has been sent. Raises opensearch-py's exceptions."""
         for index in (self.names.days, self.names.alerts):
-            self._client.indices.refresh(index=index, params=_LENIENT)
+            make_searchable(self._client, index)
 
     def ask(
         self,
