@@ -318,6 +318,7 @@ class Ledger:
             reason=run.fault or run.other_kind,
             covered=covered,
             bytes=run.bytes,
+            sha256=run.sha256,
             by_folder=run.choice.by_folder if run.choice is not None else 0,
             read=counts.read,
             indexed=counts.indexed,

@@ -25,7 +25,7 @@ class ObjectProgress:
 
     __slots__ = (
         "_lock", "_on_done", "_reading", "aborted", "bytes", "choice", "counts", "criteria",
-        "fault", "item", "new_days", "other_kind", "place", "progressed", "retry",
+        "fault", "item", "new_days", "other_kind", "place", "progressed", "retry", "sha256",
     )  # fmt: skip
 
     def __init__(self, item: TrailObject, on_done: Callable[[ObjectProgress], None]) -> None:
@@ -38,6 +38,9 @@ class ObjectProgress:
         """What chooses them; None where all are wanted."""
         self.counts = Counts()
         self.bytes = 0
+        self.sha256 = ""
+        """Of what its gzip stream holds, in hexadecimal; empty where that is not known, or the
+        object is not one whole gzip stream and nothing else."""
         self.fault = ""
         self.other_kind = ""
         """What it holds instead of CloudTrail records: then it is skipped, not failed."""

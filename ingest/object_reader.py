@@ -31,9 +31,20 @@ def read_limits(settings: IngestSettings) -> ReadLimits:
 
 
 class ObjectReader:
-    """Reads objects by one set of rules; a reload of the settings makes another one."""
+    """Reads objects by one set of rules; a reload of the settings makes another one.
 
-    def __init__(self, wanted: RecordFilter, assembler: Assembler, limits: ReadLimits) -> None:
+    With `hashes`, `run.sha256` is set, for the ledger.
+    """
+
+    def __init__(
+        self,
+        wanted: RecordFilter,
+        assembler: Assembler,
+        limits: ReadLimits,
+        *,
+        hashes: bool = False,
+    ) -> None:
+        self._hashes = hashes
         self._wanted = wanted
         self._assembler = assembler
         self._limits = limits
@@ -55,7 +66,7 @@ class ObjectReader:
         run.criteria, run.choice = self._wanted.criteria, self._wanted.of(run.item)
         keep = run.choice.accepts if run.choice is not None else None
         with stream:
-            reader = TrailReader(stream, self._limits, name=run.item.uri)
+            reader = TrailReader(stream, self._limits, name=run.item.uri, hashes=self._hashes)
             fault = ""
             try:
                 for chunk in reader.chunks():
@@ -80,5 +91,5 @@ class ObjectReader:
                 fault = error.message
             except OSError as error:
                 fault = f"reading stopped: {error}"
-            run.bytes = reader.bytes_in
+            run.bytes, run.sha256 = reader.bytes_in, reader.sha256
             run.finish_reading(fault)

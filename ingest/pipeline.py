@@ -87,7 +87,7 @@ class Pipeline:
             object_names=settings.index.object_names,
             mark_flat=self._mark_flat,
         )
-        self._reader = ObjectReader(wanted, assembler, read_limits(settings.ingest))
+        self._reader = ObjectReader(wanted, assembler, read_limits(settings.ingest), hashes=True)
         self.ledger.wanted = wanted.criteria
 
     def start(self) -> None:

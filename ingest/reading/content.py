@@ -7,12 +7,19 @@ to hold, goes through zlib, which can be set back and fed byte by byte up to the
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from itertools import chain, islice
 from typing import BinaryIO
 
 from ingest.reading.chunk import ReadLimits
-from ingest.reading.gzip_layers import GzipDamage, LayerTooLarge, inflated, one_member
+from ingest.reading.gzip_layers import (
+    GzipDamage,
+    LayerTooLarge,
+    StreamHash,
+    inflated,
+    one_member,
+)
 from ingest.reading.recognise import kind_of
 from trailhound.errors import (
     CorruptFileError,
@@ -45,10 +52,15 @@ class Content:
 
     `damage` is why the content ended early, to be raised once what came before has been used.
     `proven` is False once a gzip checksum was wrong or never came. `bytes_in` counts bytes as
-    stored, `bytes_out` bytes of content.
+    stored, `bytes_out` bytes of content. With `hashes`, `sha256` is known once all was read.
     """
 
-    def __init__(self, stream: BinaryIO, limits: ReadLimits, *, name: str) -> None:
+    def __init__(
+        self, stream: BinaryIO, limits: ReadLimits, *, name: str, hashes: bool = False
+    ) -> None:
+        self._hashes = hashes
+        self._sha256 = ""
+        self._hash: StreamHash | None = None
         self._stream = stream
         self._limits = limits
         self._name = name
@@ -66,9 +78,13 @@ class Content:
         content = one_member(begun[0]) if len(begun) == 1 else None
         if content is not None and len(content) <= self._whole_limit:
             self._held, self.bytes_out = None, len(content)
+            if self._hashes:
+                self._sha256 = hashlib.sha256(content).hexdigest()
             return content
         try:
-            quick = inflated(chain(begun, blocks), self._limits.max_uncompressed)
+            quick = inflated(
+                chain(begun, blocks), self._limits.max_uncompressed, hashed=self._new_hash()
+            )
             parts, total = self._gather(quick)
         except GzipDamage:
             pieces = self.pieces()
@@ -87,6 +103,17 @@ class Content:
         held, self._held = self._held or [], None
         held.reverse()
         return self._limited(chain(_popped(held), self._blocks()))
+
+    @property
+    def sha256(self) -> str:
+        """Of what the object's gzip stream holds, in hexadecimal; empty where it was not read to
+        its end, or is not just one whole stream."""
+        return self._sha256 or (self._hash.hexdigest if self._hash is not None else "")
+
+    def _new_hash(self) -> StreamHash | None:
+        """For a reading from the start."""
+        self._hash = StreamHash() if self._hashes else None
+        return self._hash
 
     @property
     def _whole_limit(self) -> int:
@@ -112,7 +139,7 @@ class Content:
     def _limited(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
         limit = self._limits.max_uncompressed
         try:
-            for piece in inflated(blocks, limit, careful=True):
+            for piece in inflated(blocks, limit, careful=True, hashed=self._new_hash()):
                 if self.bytes_out + len(piece) > limit:
                     room = limit - self.bytes_out
                     self.bytes_out = limit

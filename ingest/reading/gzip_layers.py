@@ -7,6 +7,7 @@ what that inflates to, and leaves the rest as it is.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import zlib
 from collections.abc import Callable, Generator, Iterator
@@ -38,14 +39,42 @@ class LayerTooLarge(GzipDamage):
     """A gzip layer within another is larger than the limit, before it is inflated itself."""
 
 
-def inflated(blocks: Iterator[bytes], limit: int, *, careful: bool = False) -> Iterator[bytes]:
+class StreamHash:
+    """The SHA-256 of what one gzip stream holds, as CloudTrail's digests have it of a file: before
+    any further layer is undone. `hexdigest` is empty where the object is not one whole gzip stream
+    and nothing else; such a one is no file that CloudTrail wrote.
+    """
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._whole = False
+        self.mixed = False
+        """Whether there is anything beside one stream."""
+
+    def update(self, content: bytes) -> None:
+        self._hash.update(content)
+
+    def end(self, streams: int) -> None:
+        """The object ended, without damage, after so many streams."""
+        self._whole = streams == 1
+
+    @property
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest() if self._whole and not self.mixed else ""
+
+
+def inflated(
+    blocks: Iterator[bytes], limit: int, *, careful: bool = False, hashed: StreamHash | None = None
+) -> Iterator[bytes]:
     """The content below all gzip layers of `blocks`, which may hold no gzip at all.
 
-    With `careful`, everything that inflates before damage comes; it is slower. Raises `GzipDamage`,
-    and `LayerTooLarge` where the gzip in a layer below the first passes `limit` bytes.
+    With `careful`, everything that inflates before damage comes; it is slower. `hashed` gets what
+    the first layer holds. Raises `GzipDamage`, and `LayerTooLarge` where the gzip in a layer below
+    the first passes `limit` bytes.
     """
     for number in range(MOST_LAYERS):
-        blocks = _Layer(careful=careful, limit=limit if number else None).undo(blocks)
+        own = None if number else hashed
+        blocks = _Layer(careful=careful, limit=limit if number else None, hashed=own).undo(blocks)
     return blocks
 
 
@@ -70,7 +99,8 @@ def one_member(data: bytes) -> bytes | None:
 class _Layer:
     """The state between blocks: in a member, in plain content, or before what comes next."""
 
-    def __init__(self, *, careful: bool, limit: int | None) -> None:
+    def __init__(self, *, careful: bool, limit: int | None, hashed: StreamHash | None) -> None:
+        self._hashed = hashed
         self._new: Callable[[int], Any] = zlib.decompressobj if careful else isal_zlib.decompressobj
         self._careful = careful
         self._room = limit
@@ -93,6 +123,9 @@ class _Layer:
                     data = self._begin(data)
         if self._engine is not None:
             raise GzipDamage("the gzip data ends early")
+        if self._hashed is not None:
+            self._hashed.mixed |= bool(self._held)
+            self._hashed.end(self._count)
         if self._held and (self._plain or not self._count):
             yield self._held
 
@@ -100,6 +133,8 @@ class _Layer:
         """Decide on what comes next; empty until there is enough to decide by."""
         data = self._held + data
         self._held = b""
+        if self._count and self._hashed is not None:
+            self._hashed.mixed = True
         if self._count:  # zero padding after a member is skipped, as gzip(1) does
             self._use(len(data))
             data = data.lstrip(_PADDING)
@@ -155,6 +190,8 @@ class _Layer:
                     yield from _salvage(saved, data)
                 raise GzipDamage(f"the gzip data is damaged ({_reason(error)})") from error
             if out:
+                if self._hashed is not None:
+                    self._hashed.update(out)
                 yield out
             if engine.eof:
                 self._engine = None

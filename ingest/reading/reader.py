@@ -40,11 +40,13 @@ class TrailReader:
 
     `kind` is the format recognised first (`records`, `array`, `objects`, `lookup_events`,
     `cloudwatch_logs`, `eventbridge`), `bytes_in` counts bytes as stored and `bytes_out` bytes
-    uncompressed.
+    uncompressed. With `hashes`, `sha256` is what a digest of CloudTrail's would say of the file.
     """
 
-    def __init__(self, stream: BinaryIO, limits: ReadLimits, *, name: str) -> None:
-        self._content = Content(stream, limits, name=name)
+    def __init__(
+        self, stream: BinaryIO, limits: ReadLimits, *, name: str, hashes: bool = False
+    ) -> None:
+        self._content = Content(stream, limits, name=name, hashes=hashes)
         self._limits = limits
         self._name = name
         self._builder = ChunkBuilder()
@@ -64,6 +66,12 @@ class TrailReader:
     def bytes_out(self) -> int:
         """Bytes of content so far, uncompressed."""
         return self._content.bytes_out
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256, in hexadecimal, of what the file's gzip stream holds, once all was read;
+        empty where it is not one whole gzip stream and nothing else."""
+        return self._content.sha256
 
     def chunks(self) -> Iterator[Chunk]:
         """The file's records and faults, in order.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import uuid
 from collections import Counter
@@ -106,6 +107,12 @@ def test_files_become_documents_once(
         name = by_id[source["trail"]["object"]]
         assert files[name][source["trail"]["position"]]["eventID"] == identifier
         assert source["trail"]["integrity"] == "unverified"
+    content = {
+        str(path): hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest()
+        for path in trail.glob("*.gz")
+    }
+    kept = {entry["uri"]: entry["sha256"] for entry in ledger(client, settings)}
+    assert content.items() <= kept.items(), "as CloudTrail's digests have it"
     indices = client.indices.get_alias(index=f"{namespace}-cloudtrail-*")
     assert sorted(indices) == [f"{namespace}-cloudtrail-2025.03.0{day}" for day in (1, 2, 3)]
     assert all(f"{namespace}-cloudtrail" in each["aliases"] for each in indices.values())

@@ -156,6 +156,7 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, object]]:
         ("records", f"{found['read']:,} read = {parts}"),
         ("size", f"{size(found['size'])}, {size(found['bytes'])} read"),
         ("etag", found["etag"]),
+        ("sha-256", found["sha256"]),
     ]
     return [*lines, *(("read by", _criteria(each)) for each in found["covered"])]
 

@@ -127,6 +127,9 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
     by_folder: int = 0
     """Records that were selected by their object's folder alone."""
     bytes: int = 0
+    sha256: str = ""
+    """Of what the gzip stream holds, in hexadecimal, as CloudTrail's digests have it. Empty where
+    the object was not read to its end, or is not one whole gzip stream and nothing else."""
 
     @property
     def key(self) -> str:
