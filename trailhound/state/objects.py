@@ -136,8 +136,13 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
         return object_id(self.uri)
 
     def document(self) -> dict[str, Any]:
-        """With `object`, by which the events of the object name it."""
-        return super().document() | {"object": short_id(self.uri)}
+        """With `object`, by which the events of the object name it. A claim is without what is not
+        known of it yet: where files are tiny, half of what the ledger writes is claims.
+        """
+        made = super().document() | {"object": short_id(self.uri)}
+        if self.state != "claimed":
+            return made
+        return {name: value for name, value in made.items() if value}
 
     @classmethod
     def upgraded(cls, source: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -100,3 +100,12 @@ def test_a_skipped_object_keeps_its_reason() -> None:
     assert entry.document()["state"] == "skipped"
     assert entry.is_done_for("e", EVERYTHING)
     assert not entry.is_done_for("another", EVERYTHING)
+
+
+def test_a_claim_leaves_out_what_is_not_known_yet() -> None:
+    claim = ObjectState(uri="s3://bucket/key.json.gz", etag="e", state="claimed", worker="w")
+    stored = claim.document()
+    assert stored.keys() == {"kind", "uri", "object", "etag", "state", "worker"}
+    assert ObjectState.parse(claim.identifier, stored) == claim
+    done = claim.finished(state="done").document()
+    assert done["read"] == done["dead_lettered"] == 0, "what was read is told, none as well"
