@@ -30,6 +30,7 @@ reports             reports of any shape, with any text
 roles               the shipped least-privilege roles, for a namespace
 secured             an OpenSearch with the security plugin, TLS, users and roles
 session             what the workers of a test session share, and how it ends
+session_trails      random trails of sessions in two accounts, and who is behind each event
 sigma_correlations  Sigma correlations of rules A, B, C, and what they compile to
 three_nodes         a cluster of three engine processes, of which some can be killed
 trails              small trail files, and a backfill of them

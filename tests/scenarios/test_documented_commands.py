@@ -141,6 +141,7 @@ class Installation:
             "FILE…": "report.html" if command == "report" else "./AWSLogs",
             "DIR": "new",
             "[CHANNEL]": "",
+            "SUBJECT": "ada",
             "[QUERY]": "DeleteTrail",
             "[COMMAND…]": "events",
             "[PATH…]": "my-rules",

@@ -6,10 +6,9 @@ Only `text` is a query language: Lucene's, as the query bar of Dashboards takes 
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -17,10 +16,9 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from detections.alerts.store import AlertStore
 from detections.events.daily_indices import SkippedDay, daily_indices
+from detections.events.selection import by_address, by_key, by_principal, by_resource
 from detections.span import Span
-from enrich.resources import LEAVES
 from trailhound.cluster.queries import Query, any_of, either
 from trailhound.cluster.reader import IndexReader, Snapshot, make_searchable, while_busy
 from trailhound.errors import RequestFailedError, UsageError
@@ -30,15 +28,6 @@ Event = dict[str, Any]
 """A stored event as it was indexed, with its `_id` and `_index` before its members."""
 
 _ORDER = ("@timestamp", "eventID", "trail.object", "trail.position")
-_PRINCIPAL = (
-    "user.name",
-    "userIdentity.arn",
-    "userIdentity.userName",
-    "userIdentity.principalId",
-    "userIdentity.sessionContext.sessionIssuer.arn",
-    "userIdentity.sessionContext.sessionIssuer.userName",
-)
-"""Who acted by name, ARN or id; a role by its own, which finds all of its sessions."""
 _ID_PAGE = 1_000
 _LONGEST_REASON = 200
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
@@ -75,11 +64,11 @@ class EventFilter:
         if self.since or self.until:
             made.append(self.span.query())
         for values, clause in (
-            (self.principals, _principal),
-            (self.keys, lambda value: any_of(value, _KEY)),
-            (self.addresses, _address),
+            (self.principals, by_principal),
+            (self.keys, by_key),
+            (self.addresses, by_address),
             (self.calls, _call),
-            (self.resources, lambda value: any_of(value, _RESOURCE)),
+            (self.resources, by_resource),
             (self.accounts, lambda value: any_of(value, ("recipientAccountId", "trail.account"))),
             (self.regions, lambda value: any_of(value, ("awsRegion",))),
         ):
@@ -94,28 +83,11 @@ class EventFilter:
         return made
 
 
-_KEY = ("userIdentity.accessKeyId", "resource.access_key")
-_RESOURCE = tuple(f"resource.{leaf}" for leaf in sorted(LEAVES))
 _LUCENE: Mapping[str, Any] = {
     "default_operator": "and",
     "lenient": True,  # a word on its own is looked for in numbers and dates too
     "analyze_wildcard": True,
 }
-
-
-def _principal(value: str) -> Query:
-    """Who acted; of a role's session its own name is enough (`user.name` is `Role/session`)."""
-    named = any_of(value, _PRINCIPAL)
-    if "/" in value or "*" in value:
-        return named
-    return either([named, any_of(f"*/{value}", ("user.name",))])
-
-
-def _address(value: str) -> Query:
-    """An IP address or a network; else the text of `sourceIPAddress`, such as a service's name."""
-    with suppress(ValueError):
-        return {"term": {"source.ip": str(ipaddress.ip_network(value.strip(), strict=False))}}
-    return any_of(value, ("sourceIPAddress",))
 
 
 def _call(value: str) -> Query:
@@ -125,29 +97,6 @@ def _call(value: str) -> Query:
         return any_of(name, ("eventName",))
     source = service if "." in service or "*" in service else f"{service}.amazonaws.com"
     return {"bool": {"filter": [any_of(source, ("eventSource",)), any_of(name, ("eventName",))]}}
-
-
-@dataclass(frozen=True, slots=True)
-class OfAlert:
-    """The events of an alert, as a clause. `exact`: of it there are these and no others."""
-
-    query: Query
-    exact: bool
-
-
-def events_of(client: OpenSearch, settings: Settings, identifier: str) -> OfAlert:
-    """The events that an alert names; of one with more, those that its stored query finds.
-
-    `identifier` is the alert's id or a unique beginning of it.
-
-    Raises `UsageError` where there is no such alert, and opensearch-py's errors.
-    """
-    alert = AlertStore(client, settings).named(identifier)
-    evidence = alert["evidence"]
-    ids = list(evidence.get("event_id", ()))
-    if "query" in evidence and alert["count"] > len(ids):
-        return OfAlert(evidence["query"], bool(evidence.get("query_exact")))
-    return OfAlert({"ids": {"values": ids}}, alert["count"] <= len(ids))
 
 
 class EventSearch:

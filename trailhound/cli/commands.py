@@ -100,6 +100,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "event:event",
         "Show one event whole: its record, and apart from it what Trailhound added.",
     ),
+    "timeline": (
+        _SEEN,
+        "timeline:timeline",
+        "Show all that somebody or something did, and that was done to it, the earliest first.",
+    ),
     "report": (
         _SEEN,
         "report:report",

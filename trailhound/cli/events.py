@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from trailhound.app.event_search import Event, EventFilter, EventSearch, events_of
+from detections.alerts.alert_events import events_of
+from trailhound.app.event_search import Event, EventFilter, EventSearch
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, shown_of

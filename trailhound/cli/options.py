@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trailhound.cli import completion, dates
 from trailhound.private_files import tighten
 from trailhound.settings import Check, Settings, load
+
+if TYPE_CHECKING:
+    from detections.span import Span
 
 _CLUSTER = "Cluster"
 
@@ -111,3 +114,13 @@ def command_flags(*, url: str | None, namespace: str | None, config: Path | None
         "--config": str(config) if config else None,
     }
     return "".join(f" {flag} {shlex.quote(value)}" for flag, value in named.items() if value)
+
+
+def span_of(since: datetime | None, until: datetime | None) -> Span | None:
+    """The span of event time that was asked for; None for all times."""
+    from detections.span import Span
+
+    if since is None and until is None:
+        return None
+    first, last = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+    return Span(dates.start_of(since) if since else first, dates.end_of(until) if until else last)

@@ -124,6 +124,10 @@ class IndexReader:
                 f"the index {self._index} is closed", hint="open it: Trailhound needs it"
             )
 
+    def refresh(self) -> None:
+        """Make what was written a moment ago searchable. Raises `ClusterError`."""
+        make_searchable(self._client, self._index)
+
     def count(self, query: Query) -> int:
         """How many documents match; 0 where there is no index yet."""
         return int(self.search({"query": query})["hits"]["total"]["value"])
@@ -191,7 +195,7 @@ class IndexReader:
         if limit is not None and limit < 1:
             return
         if refresh:
-            make_searchable(self._client, self._index)
+            self.refresh()
         wanted = dict(request or {})
         size = min(self._hits_page, limit or _FIRST_LOOK)
         first = {"query": query, "size": size, "sort": self._order, "track_total_hits": size + 1}

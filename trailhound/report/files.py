@@ -42,15 +42,16 @@ def write(report: Report, paths: Sequence[Path], settings: Settings) -> None:
     for path in paths:
         match path.suffix.lower():
             case ".html":
-                _put(path, page.encode())
+                put(path, page.encode())
             case ".pdf":
-                _put(path, as_pdf(page, find_browser(settings.report.browser)))
+                put(path, as_pdf(page, find_browser(settings.report.browser)))
             case _:
-                _put(path, as_json(report).encode())
+                put(path, as_json(report).encode())
 
 
-def _put(path: Path, content: bytes) -> None:
-    """By way of a file beside it, readable by its owner alone until it is whole."""
+def put(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: by way of a file beside it, readable by its owner alone
+    until it is whole. Raises `ReportError`."""
     try:
         handle, part = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
         try:

@@ -31,6 +31,7 @@ from trailhound.cli import (
     rule_runs,
     rules,
     setup,
+    timeline,
 )
 from trailhound.cli.listing import Column, Form, Kind, Listing, drawn_table, form_of, layout
 from trailhound.cli.main import app, main
@@ -52,6 +53,7 @@ LISTINGS: dict[str, Listing[Any]] = {
     "rules backtest": rule_runs.BACKTEST,
     "rules fields": rule_runs.FIELDS,
     "rules list": rules.LISTING,
+    "timeline": timeline.LISTING,
 }
 SCHEMA = json.loads((ROOT / "docs/listings.schema.json").read_text("utf-8"))
 

@@ -38,13 +38,13 @@ def as_html(report: Report) -> str:
     style = (_HERE / "assets" / "report.css").read_text("utf-8")
     script = (_HERE / "assets" / "sort.js").read_text("utf-8")
     return (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             report=report,
             style=Markup(style),  # noqa: S704 - our own file
             script=Markup(script),  # noqa: S704 - our own file
-            policy=_policy(style, script),
+            policy=page_policy(style, script),
             drawn=_charts(report),
             graph=network.layout(report.graph),
             network=network,
@@ -78,7 +78,8 @@ def _charts(report: Report) -> dict[str, Markup]:
     }
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The template engine, with our filters; every value is escaped."""
     made = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,
@@ -146,7 +147,8 @@ def _moment(value: datetime | None, between: str = " ") -> Markup:
     )
 
 
-def _policy(style: str, script: str) -> str:
+def page_policy(style: str, script: str) -> str:
+    """The page's own policy: this style and this script, and nothing from elsewhere."""
     return (
         f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
         "img-src data:; base-uri 'none'; form-action 'none'"

@@ -1,0 +1,34 @@
+"""The events of an alert, as a clause of a search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from opensearchpy import OpenSearch
+
+from detections.alerts.store import AlertStore
+from trailhound.cluster.queries import Query
+from trailhound.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class OfAlert:
+    """The events of an alert, as a clause. `exact`: of it there are these and no others."""
+
+    query: Query
+    exact: bool
+
+
+def events_of(client: OpenSearch, settings: Settings, identifier: str) -> OfAlert:
+    """The events that an alert names; of one with more, those that its stored query finds.
+
+    `identifier` is the alert's id or a unique beginning of it.
+
+    Raises `UsageError` where there is no such alert, and opensearch-py's errors.
+    """
+    alert = AlertStore(client, settings).named(identifier)
+    evidence = alert["evidence"]
+    ids = list(evidence.get("event_id", ()))
+    if "query" in evidence and alert["count"] > len(ids):
+        return OfAlert(evidence["query"], bool(evidence.get("query_exact")))
+    return OfAlert({"ids": {"values": ids}}, alert["count"] <= len(ids))

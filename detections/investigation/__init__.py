@@ -1,0 +1,1 @@
+"""From an alert to the whole story: sessions and their people, time lines, hunts, paths."""

@@ -1,0 +1,149 @@
+"""The sessions that somebody opened, through any number of calls that issue credentials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from detections.events.index import EventIndex, terms
+from detections.incidents.creations import ISSUING
+from detections.investigation.sessions import FIELDS, Session, Sessions, session_of
+from trailhound.cluster.queries import Query, either
+
+KEY: Final = "userIdentity.accessKeyId"
+_ARN: Final = "userIdentity.arn"
+_BEGAN: Final = "userIdentity.sessionContext.attributes.creationDate"
+MOST_KEYS: Final = 50_000
+"""Keys that are followed; a search takes no more than 65,536 terms."""
+_AT_ONCE: Final = 5_000
+_STARTS_AT_ONCE: Final = 500
+_MOST_STARTS: Final = 500
+_SUCCESS: Final = {"term": {"event.outcome": "success"}}
+_ISSUED: Final = {"terms": {"eventName": list(ISSUING)}}
+
+
+@dataclass(slots=True)
+class Opened:
+    """The keys of the sessions that were opened, and sessions whose events name no key.
+
+    `more`: there are others beyond `MOST_KEYS`, which were not followed.
+    """
+
+    keys: set[str] = field(default_factory=set)
+    starts: set[tuple[str, str]] = field(default_factory=set)
+    more: bool = False
+
+    def query(self) -> Query | None:
+        """The events of these sessions; None where there are none."""
+        clauses: list[Query] = []
+        if self.keys:
+            clauses.append({"terms": {KEY: sorted(self.keys)}})
+        for arn, began in sorted(self.starts)[:_MOST_STARTS]:
+            clauses.append(
+                {
+                    "bool": {
+                        "filter": [{"term": {_ARN: arn}}, {"term": {_BEGAN: began}}],
+                        "must_not": [{"exists": {"field": KEY}}],
+                    }
+                }
+            )
+        return either(clauses) if clauses else None
+
+
+def opened_by(index: EventIndex, did: Query, sessions: Sessions) -> Opened:
+    """The sessions that whoever made the events of `did` opened, those opened with these, and so
+    on; a session opened by more than one way counts. Raises `ClusterError`."""
+    made = Opened()
+    frontier = _issued(index, did)
+    while frontier:
+        frontier -= made.keys
+        room = MOST_KEYS - len(made.keys)
+        if len(frontier) > room:
+            made.more = True
+            frontier = set(sorted(frontier)[:room])
+        made.keys |= frontier
+        further: set[str] = set()
+        for part in _parts(sorted(frontier), _AT_ONCE):
+            further |= _issued(index, {"terms": {KEY: part}})
+        frontier = further - made.keys
+        if not frontier:
+            frontier = _derived(index, made, sessions) - made.keys
+        if made.more:
+            break
+    return made
+
+
+def _issued(index: EventIndex, did: Query) -> set[str]:
+    """The keys that calls issued; of calls into other accounts also where only the other account's
+    trail names the key."""
+    asked: Query = {"bool": {"filter": [did, _ISSUED, _SUCCESS]}}
+    keys: set[str] = set()
+    shared: set[str] = set()
+    field_name = "resource.access_key"
+    for bucket in index.buckets(asked, [terms("key", field_name), terms("by", KEY)]):
+        if bucket["key"]["key"] != bucket["key"]["by"]:
+            keys.add(str(bucket["key"]["key"]))
+    for part in ({"must_not": [{"exists": {"field": KEY}}]}, {"filter": [{"term": {KEY: ""}}]}):
+        without: Query = {"bool": {"filter": [asked, {"bool": part}]}}
+        keys |= {
+            str(each["key"]["key"]) for each in index.buckets(without, [terms("key", field_name)])
+        }
+    nameless: Query = {"bool": {"filter": [asked], "must_not": [{"exists": {"field": field_name}}]}}
+    for bucket in index.buckets(nameless, [terms("shared", "sharedEventID")]):
+        shared.add(str(bucket["key"]["shared"]))
+    for ids in _parts(sorted(shared), _AT_ONCE):
+        same: Query = {"bool": {"filter": [{"terms": {"sharedEventID": ids}}, _ISSUED, _SUCCESS]}}
+        keys |= {
+            str(each["key"]["key"]) for each in index.buckets(same, [terms("key", field_name)])
+        }
+    return keys
+
+
+def _derived(index: EventIndex, made: Opened, sessions: Sessions) -> set[str]:
+    """Keys that nobody issued and that stand for these sessions: AWS services make calls with them
+    on a session's behalf. Each is traced by itself, since names of sessions prove nothing."""
+    starts: set[tuple[str, str]] = set()
+    for part in _parts(sorted(made.keys), _AT_ONCE):
+        for bucket in index.buckets(
+            {"terms": {KEY: part}}, [terms("arn", _ARN), terms("began", _BEGAN)]
+        ):
+            starts.add((str(bucket["key"]["arn"]), str(bucket["key"]["began"])))
+    candidates: dict[Session, Mapping[str, Any]] = {}
+    for pairs in _parts(sorted(starts - made.starts), _STARTS_AT_ONCE):
+        wanted = set(pairs)
+        query: Query = {
+            "bool": {
+                "filter": [
+                    {"terms": {_ARN: sorted({arn for arn, _ in pairs})}},
+                    {"terms": {_BEGAN: sorted({began for _, began in pairs})}},
+                ]
+            }
+        }
+        sources = [
+            terms("arn", _ARN),
+            terms("began", _BEGAN),
+            {"key": {"terms": {"field": KEY, "missing_bucket": True}}},
+        ]
+        one = {"one": {"top_hits": {"size": 1, "_source": list(FIELDS)}}}
+        for bucket in index.buckets(query, sources, one):
+            values = bucket["key"]
+            key = values["key"] or ""
+            if (values["arn"], values["began"]) not in wanted or key in made.keys:
+                continue
+            source = bucket["one"]["hits"]["hits"][0]["_source"]
+            if session := session_of(source):
+                candidates[session] = source
+    found: set[str] = set()
+    for session, trace in sessions.trace(candidates.values()).items():
+        if any(hop.key in made.keys for hop in trace.hops):
+            if session.key:
+                found.add(session.key)
+            else:
+                made.starts.add((session.arn, session.began))
+    return found
+
+
+def _parts(values: Sequence[Any], size: int) -> Iterable[list[Any]]:
+    for start in range(0, len(values), size):
+        yield list(values[start : start + size])

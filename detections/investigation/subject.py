@@ -1,0 +1,187 @@
+"""Whom or what an investigation is about: a principal, key, address, resource, alert or incident,
+as a person names it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from opensearchpy import OpenSearch
+
+from detections.alerts.alert_events import events_of
+from detections.events.index import EventIndex
+from detections.events.selection import RESOURCE, by_address, by_principal, by_resource
+from detections.incidents.store import IncidentStore
+from detections.investigation.nodes import KINDS
+from detections.investigation.opened import KEY
+from trailhound.cluster.queries import Query, any_of, either
+from trailhound.errors import UsageError
+from trailhound.settings import Settings
+
+_KEY: Final = re.compile(r"A(?:KIA|SIA|BIA|CCA)[A-Z0-9]{4,}")
+_HEX: Final = re.compile(r"[0-9a-f]{4,64}(?:…|\.\.\.)?")
+_SOURCE_IDENTITY: Final = "userIdentity.sessionContext.sourceIdentity"
+_ACCOUNTS: Final = ("userIdentity.accountId", "recipientAccountId")
+_KEYS: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """`did`: the events that it made. `target`: those that are about it. `evidence`: those that an
+    incident's alerts name. `follow`: whether the sessions that it opened are its own as well."""
+
+    text: str
+    kind: str
+    did: Query | None = None
+    target: Query | None = None
+    evidence: Query | None = None
+    follow: bool = True
+
+
+def subject_of(client: OpenSearch, settings: Settings, index: EventIndex, text: str) -> Subject:
+    """What a text names. A kind before it (`user:`, `role:`, `key:`, `ip:`, `s3:`, `incident:` …)
+    decides; without one it is a key, an address, an incident or alert, or a name.
+
+    Raises `UsageError` for nothing, and an incident that does not exist; opensearch-py's errors.
+    """
+    text = text.strip()
+    if not text:
+        raise UsageError("nothing is named", hint="name a principal, key, address or resource")
+    kind, colon, rest = text.partition(":")
+    if colon and rest and kind in (*KINDS, "incident", "principal"):
+        return _of_kind(client, settings, index, kind, rest)
+    if _KEY.fullmatch(text):
+        return _of_key(text)
+    if _is_address(text):
+        return _of_address(text)
+    if _HEX.fullmatch(text) and (found := _incidents(client, settings, text)):
+        return _of_incident(client, settings, index, found)
+    return _of_name(text)
+
+
+def _of_kind(
+    client: OpenSearch, settings: Settings, index: EventIndex, kind: str, rest: str
+) -> Subject:
+    if kind == "incident":
+        if found := _incidents(client, settings, rest):
+            return _of_incident(client, settings, index, found)
+        raise UsageError(
+            f"there is no incident or alert {rest}", hint="see `trailhound incidents list`"
+        )
+    made: dict[str, Callable[[str], Subject]] = {
+        "key": _of_key,
+        "ip": _of_address,
+        "principal": _of_name,
+        "service": lambda name: Subject(f"service:{name}", "service", did=_service(name)),
+        "account": lambda name: Subject(
+            f"account:{name}", "account", did=any_of(name, ("userIdentity.accountId",))
+        ),
+        "federated": _of_name,
+    }
+    if kind in made:
+        return made[kind](rest)
+    name, _, account = rest.rpartition("@")
+    if not name or not account.isdecimal():
+        name, account = rest, ""
+    leaves = {"s3": "bucket", "ec2": "instance", "resource": ""}
+    leaf = leaves.get(kind, kind)
+    if kind == "resource" and ".amazonaws.com:" in rest:
+        service, _, call = rest.rpartition(":")
+        both = [any_of(service, ("eventSource",)), any_of(call, ("eventName",))]
+        return Subject(f"resource:{rest}", kind, target={"bool": {"filter": both}})
+    target = any_of(name, (f"resource.{leaf}",) if leaf else RESOURCE)
+    did = by_principal(name) if kind in ("user", "role") else None
+    if kind == "user" and name == "root":
+        did = {"term": {"userIdentity.type": "Root"}}
+    if account:
+        of_account = any_of(account, _ACCOUNTS)
+        did = {"bool": {"filter": [did, of_account]}} if did else None
+        target = {"bool": {"filter": [target, of_account]}}
+    return Subject(f"{kind}:{rest}", kind, did=did, target=target)
+
+
+def _of_key(key: str) -> Subject:
+    return Subject(
+        f"key:{key}", "key", did=any_of(key, (KEY,)), target=any_of(key, ("resource.access_key",))
+    )
+
+
+def _of_address(text: str) -> Subject:
+    # Whoever else shares it: their sessions are not the address's.
+    return Subject(f"ip:{text}", "ip", did=by_address(text), follow=False)
+
+
+def _of_name(name: str) -> Subject:
+    did = either([by_principal(name), any_of(name, (_SOURCE_IDENTITY,))])
+    return Subject(name, "name", did=did, target=by_resource(name))
+
+
+def _service(name: str) -> Query:
+    return {
+        "bool": {
+            "filter": [
+                {"term": {"user_type": "aws_service"}},
+                any_of(name, ("eventSource", "userIdentity.invokedBy")),
+            ]
+        }
+    }
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return "." in text or ":" in text
+
+
+def _incidents(client: OpenSearch, settings: Settings, text: str) -> str:
+    """The id of the incident that a text names, or is an alert of; empty if there is none."""
+    found = IncidentStore(client, settings).resolve([text])
+    if text in found.names:
+        return found.names[text]
+    why = found.left.get(text, "")
+    if why.startswith("several") or "begin with it" in why:
+        raise UsageError(f"{text}: {why}", hint="give more of the id")
+    return ""
+
+
+def _of_incident(client: OpenSearch, settings: Settings, index: EventIndex, name: str) -> Subject:
+    """The events of its alerts, and what else was done with the keys that its principals used in
+    them, from its addresses."""
+    store = IncidentStore(client, settings)
+    incident = store.get(name)
+    ids: list[str] = []
+    clauses: list[Query] = []
+    for alert in store.members([name]).get(name, ()):
+        query = events_of(client, settings, alert).query
+        if "ids" in query:
+            ids += query["ids"]["values"]
+        else:
+            clauses.append(query)
+    evidence = either([{"ids": {"values": sorted(set(ids))}}, *clauses])
+    did = _by_incident(index, incident, evidence)
+    return Subject(f"incident:{name}", "incident", did=did, evidence=evidence)
+
+
+def _by_incident(index: EventIndex, incident: dict[str, Any], evidence: Query) -> Query | None:
+    named: list[Query] = [evidence]
+    if incident["principals"]:
+        named.append({"terms": {"user.name": list(incident["principals"])}})
+    addresses = list(incident["addresses"])
+    where: list[Query] = [{"terms": {"source.ip": addresses}}] if addresses else []
+    reply = index.search(
+        {
+            "query": {"bool": {"filter": [*named, *where]}},
+            "aggs": {"keys": {"terms": {"field": KEY, "size": _KEYS}}},
+        }
+    )
+    aggregations = reply.get("aggregations") or {"keys": {"buckets": []}}
+    keys = [each["key"] for each in aggregations["keys"]["buckets"] if each["key"]]
+    if not keys:
+        return None
+    return {"bool": {"filter": [{"terms": {KEY: keys}}, *where]}}

@@ -1,0 +1,166 @@
+"""`trailhound timeline`: sessions joined, calls folded, alerts in their place, every form of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from tests.helpers.commands import command
+from tests.helpers.detection_rules import DELETED, write_rules
+from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
+from trailhound.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = json.loads((ROOT / "docs/listings.schema.json").read_text("utf-8"))
+HOSTILE = "<script>alert(1)</script>\x1b[2J"
+HOME, AWAY = "111122223333", "444455556666"
+ROLE = f"arn:aws:iam::{AWAY}:role/Deploy"
+ARN = f"arn:aws:sts::{AWAY}:assumed-role/Deploy/bob"
+ADA = {
+    "type": "IAMUser",
+    "arn": f"arn:aws:iam::{HOME}:user/ada",
+    "accountId": HOME,
+    "userName": "ada",
+    "accessKeyId": "AKIAADAEXAMPLE",
+}
+SESSION = {
+    "type": "AssumedRole",
+    "arn": ARN,
+    "principalId": "AROA:bob",
+    "accountId": AWAY,
+    "accessKeyId": "ASIADEPLOY",
+    "sessionContext": {
+        "sessionIssuer": {"type": "Role", "arn": ROLE, "userName": "Deploy"},
+        "attributes": {"creationDate": "2025-03-01T10:00:00Z"},
+    },
+}
+
+
+def story() -> list[dict[str, Any]]:
+    """Ada opens a session in another account, named after somebody else, and reads with it."""
+    opened: dict[str, Any] = {
+        "eventSource": "sts.amazonaws.com",
+        "eventName": "AssumeRole",
+        "eventTime": "2025-03-01T10:00:00Z",
+        "sharedEventID": "shared",
+        "requestParameters": {"roleArn": ROLE, "roleSessionName": "bob"},
+        "responseElements": {
+            "credentials": {"accessKeyId": "ASIADEPLOY"},
+            "assumedRoleUser": {"arn": ARN},
+        },
+    }
+    caller = {"type": "AWSAccount", "principalId": "AIDAADA", "accountId": HOME}
+    reads = [
+        record(
+            eventSource="s3.amazonaws.com",
+            eventName="GetObject",
+            eventTime=f"2025-03-01T10:{minute:02}:00Z",
+            userIdentity=SESSION,
+            requestParameters={"bucketName": "data", "key": f"part-{minute}"},
+            recipientAccountId=AWAY,
+        )
+        for minute in range(5, 25)
+    ]
+    return [
+        record(userIdentity=ADA, **opened),
+        record(userIdentity=caller, recipientAccountId=AWAY, **opened),
+        *reads,
+        record(
+            eventSource="cloudtrail.amazonaws.com",
+            eventName="DeleteTrail",
+            eventTime="2025-03-01T10:30:00Z",
+            userIdentity=SESSION,
+            recipientAccountId=AWAY,
+            userAgent=HOSTILE,
+        ),
+        record(
+            eventTime="2025-03-01T11:00:00Z",
+            requestParameters={"userName": "ada"},
+            userIdentity=ADA | {"userName": "eve", "arn": f"arn:aws:iam::{HOME}:user/eve"},
+        ),
+        record(eventTime="2025-03-01T12:00:00Z", eventName=HOSTILE, userIdentity=ADA),
+    ]
+
+
+@pytest.fixture
+def settings(each_engine: str, namespace: str, tmp_path: Path) -> Settings:
+    made = own_settings(each_engine, namespace, tmp_path / "home")
+    prepared(made)
+    write_trail(tmp_path / "trail", story())
+    assert backfill(made, tmp_path / "trail").counts.indexed == len(story())
+    return made
+
+
+def told(settings: Settings, *arguments: str) -> dict[str, Any]:
+    done = command(settings, "timeline", *arguments, "--json")
+    assert done.exit_code == 0, done.output
+    made = json.loads(done.stdout)
+    jsonschema.validate(made, {**SCHEMA, "$ref": "#/$defs/timeline"})
+    assert isinstance(made, dict)
+    return made
+
+
+def test_the_whole_story_of_a_person_a_key_an_address_a_resource_and_an_incident(
+    settings: Settings, tmp_path: Path
+) -> None:
+    rules = write_rules(tmp_path / "rules")
+    env = {
+        "TRAILHOUND_DETECTIONS__SHIPPED": "false",
+        "TRAILHOUND_DETECTIONS__RULES": json.dumps([str(rules)]),
+    }
+    assert command(settings, "detect", env=env).exit_code == 0
+    made = told(settings, "ada")
+    lines = [each for each in made["lines"] if each["kind"] == "calls"]
+    # Twenty reads are one line, by whoever opened the session, whatever it is called.
+    assert [(each["call"], each["count"], each["relation"]) for each in lines] == [
+        ("AssumeRole", 1, "did"),
+        ("GetObject", 20, "session"),
+        ("DeleteTrail", 1, "session"),
+        ("CreateUser", 1, "target"),
+        (HOSTILE, 1, "did"),
+    ]
+    assert {each["principal"] for each in lines[:3]} == {f"user:ada@{HOME}"}
+    assert lines[1]["as"] == f"role:Deploy@{AWAY}"
+    (hop,) = lines[1]["trace"]["hops"]
+    assert (hop["by"], hop["to"], hop["key"]) == (f"user:ada@{HOME}", ARN, "ASIADEPLOY")
+    (alert,) = [each for each in made["lines"] if each["kind"] == "alert"]
+    assert alert["alert"]["rule"]["id"] == DELETED
+    assert made["lines"].index(alert) == made["lines"].index(lines[2]) + 1
+    assert (made["total"], made["folded"], made["opened_sessions"]) == (24, 24, 1)
+
+    assert told(settings, "user:ada@" + HOME)["total"] == 24
+    assert told(settings, "ASIADEPLOY")["total"] == 23  # what it did, and the calls that made it
+    assert told(settings, "198.51.100.7")["total"] == len(story())
+    assert told(settings, "s3:data")["total"] == 20
+    for name in (alert["id"], f"incident:{alert['id']}"):
+        story_of = told(settings, name)
+        # The alert names one event; with its key the session did 20 more.
+        assert (story_of["total"], story_of["alerts"]) == (21, 1)
+        (named,) = [each for each in story_of["lines"] if each["relation"] == "evidence"]
+        assert named["principal"] == f"user:ada@{HOME}"
+    assert told(settings, "nobody")["lines"] == []
+
+    number = str(lines[1]["line"])
+    events = {
+        each["line"]: len(each.get("events", ()))
+        for each in told(settings, "ada", "--expand", number)["lines"]
+        if each["line"]
+    }
+    assert events == {1: 0, 2: 20, 3: 0, 4: 0, 5: 0}
+    shown = command(settings, "timeline", "ada", "--expand", number).stdout
+    assert shown.count("\tGetObject\t") == 21
+    assert "\x1b" not in shown
+    page = tmp_path / "story.html"
+    done = command(settings, "timeline", "ada", "--html", str(page))
+    assert done.exit_code == 0, done.output
+    text = page.read_text("utf-8")
+    assert "<script>alert" not in text
+    assert "×20" in text
+    assert "1 hop" in text
+    for wrong in (("--expand", "x"), ("--html", str(tmp_path / "no" / "a.html"))):
+        assert command(settings, "timeline", "ada", *wrong).exit_code != 0
+    assert command(settings, "timeline", "incident:ffffffff").exit_code != 0

@@ -1,0 +1,271 @@
+"""`trailhound timeline`: from an alert to the whole story."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from detections.events.daily_indices import SkippedDay, daily_indices
+from detections.events.index import EventIndex
+from detections.investigation.subject import subject_of
+from detections.investigation.timeline import (
+    EXPANDED,
+    MOST_LINES,
+    Line,
+    Timeline,
+    TimelineReader,
+    in_order,
+)
+from trailhound.cli import dates
+from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, note, shown_of
+from trailhound.cli.options import (
+    Config,
+    Json,
+    Namespace,
+    Since,
+    Until,
+    Url,
+    settings_from,
+    span_of,
+)
+from trailhound.cli.screen import plural, say, warn
+from trailhound.cli.stages import show_stages
+from trailhound.cluster.client import connect
+from trailhound.cluster.refusals import cluster_errors
+from trailhound.errors import UsageError
+from trailhound.report.render.timeline import write_timeline
+
+_DEFAULT_LIMIT = 500
+_HTML_EVENTS = 50
+"""Events of a line that the page holds; the command names the others with `--expand`."""
+
+Row = dict[str, Any]
+
+
+def _called(row: Row) -> str:
+    """The call with its number, why it failed, or the alert."""
+    if row["kind"] == "alert":
+        return f"ALERT {row['call']}"
+    if row["kind"] == "event":
+        return f"  {row['call']}"
+    many = f" ×{row['count']:,}" if row["count"] > 1 else ""
+    failed = f" ({row['error'] or 'failed'})" if row["outcome"] == "failure" else ""
+    return f"{row['call']}{many}{failed}"
+
+
+def _who(row: Row) -> str:
+    short = str(row["principal"]).rpartition("@")[0] if _has_account(row) else row["principal"]
+    return short if row.get("traced", True) else f"{short} (not traced)"
+
+
+def _has_account(row: Row) -> bool:
+    return str(row["principal"]).rpartition("@")[2].isdecimal()
+
+
+LISTING = Listing[Row](
+    "lines",
+    (
+        Column("line", lambda each: each["line"], "line", Kind.NUMBER),
+        Column("time", lambda each: each["time"], "time (UTC)", Kind.INSTANT),
+        Column("until", lambda each: each["until"], "until", Kind.INSTANT, priority=6),
+        Column("count", lambda each: each["count"], "count", Kind.NUMBER, priority=9),
+        Column("call", lambda each: each["call"], "call", whole=True, shown=_called),
+        Column("principal", lambda each: each["principal"], "who", shown=_who),
+        Column("as", lambda each: each["as"], "as", priority=3),
+        Column("address", lambda each: each["address"], "from", priority=1),
+        Column("resource", lambda each: each["resources"], "on", priority=2),
+        Column("outcome", lambda each: each["outcome"], "outcome", priority=10),
+        Column("error", lambda each: each["error"], "error", priority=11),
+        Column("relation", lambda each: each["relation"], "relation", priority=4),
+        Column("account", lambda each: each["account"], "account", priority=5),
+        Column("level", lambda each: each["level"], "level", Kind.LEVEL, priority=7),
+        Column("id", lambda each: each["id"], "id", Kind.ID, priority=8),
+    ),
+    dict,
+    empty="no event is by, from, of or on it",
+)
+"""`trailhound timeline`."""
+
+
+def timeline(
+    subject: Annotated[
+        str,
+        typer.Argument(
+            metavar="SUBJECT",
+            help="A principal, access key, address, resource, incident or alert.",
+        ),
+    ],
+    since: Since = None,
+    until: Until = None,
+    expand: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--expand",
+            metavar="LINE",
+            help="Show each event of this line, or of `all`; repeatable.",
+        ),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, metavar="N", help="Show the latest N lines.")
+    ] = _DEFAULT_LIMIT,
+    every: Annotated[bool, typer.Option("--all", help="Show all lines; no limit.")] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write it as a page that needs nothing else."),
+    ] = None,
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    output: Output = None,
+    json: Json = False,
+) -> None:
+    """Show all that somebody or something did, and that was done to it, the earliest first.
+
+    Sessions are joined to the person who opened them, repeated calls are one line, alerts are in
+    their place. A name is looked for among principals and resources; `user:ada`,
+    `role:Ops@ACCOUNT`, `s3:logs`, `key:…`, `ip:…` and `incident:…` say which. Exits with 1 if a
+    day could not be searched.
+
+    Examples:
+
+    `trailhound timeline ada --since 7d`
+
+    `trailhound timeline ID --html story.html`
+    """
+    dates.check_order(since, until)
+    form = form_of(output, json)
+    if html is not None and (html.is_dir() or not html.absolute().parent.is_dir()):
+        raise UsageError(
+            f"{html} can't be written: there is no such folder", hint="create it first"
+        )
+    wanted = _lines_wanted(expand or [])
+    settings = settings_from(config, url, namespace)
+    span = span_of(since, until)
+    with cluster_errors(settings.hosts[0]), show_stages("timeline", unit="events") as stage:
+        client = connect(settings)
+        days = daily_indices(client, settings)
+        index = EventIndex(client, days.expression)
+        index.refresh()
+        found = TimelineReader(client, settings, index).read(
+            subject_of(client, settings, index, subject),
+            span,
+            expand=None if html is not None else wanted,
+            most_events=_HTML_EVENTS if html is not None else EXPANDED,
+            progress=stage,
+        )
+    skipped = days.skipped_in(span) if span else days.skipped
+    for day in skipped:
+        warn(f"not searched: {day}")
+    if html is not None:
+        write_timeline(html, found, span, namespace=settings.namespace)
+        say(f"the time line is in {html}")
+    else:
+        _show(found, form, None if every else limit, skipped, wanted)
+    _notes(found, form)
+    if skipped:
+        raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+def _show(
+    found: Timeline,
+    form: Form,
+    most: int | None,
+    skipped: Sequence[SkippedDay],
+    expanded: set[int] | None,
+) -> None:
+    rows = list(_rows(found, apart=form is not Form.JSON))
+    shown = rows if most is None or expanded != set() else rows[-most:]
+    LISTING.show(
+        shown,
+        form,
+        beside={
+            "subject": found.subject,
+            "total": found.total,
+            "folded": found.folded,
+            "alerts": len(found.alerts),
+            "opened_sessions": found.opened,
+            "more": len(shown) < len(rows),
+            "skipped_days": [{"index": each.index, "reason": each.reason} for each in skipped],
+        },
+    )
+    if rows:
+        shown_of(len(rows), len(shown), "line", form)
+
+
+def _notes(found: Timeline, form: Form) -> None:
+    if found.total:
+        opened = f", with {plural(found.opened, 'session key')} that it opened"
+        note(
+            f"{plural(found.total, 'event')}{opened if found.opened else ''}, "
+            f"{plural(len(found.alerts), 'alert')}; --expand LINE shows each event of a line",
+            form,
+        )
+    if found.folded < found.total:
+        warn(
+            f"{plural(found.total - found.folded, 'event')} would have needed more than "
+            f"{MOST_LINES:,} lines and were left out: narrow the time with --since and --until"
+        )
+    if found.more_sessions:
+        warn("it opened more sessions than can be followed: the rest were left out")
+
+
+def _rows(found: Timeline, *, apart: bool) -> Iterator[Row]:
+    """Lines, alerts, and (`apart`) each event of an expanded line as a row of its own."""
+    for each in in_order(found):
+        if not isinstance(each, Line):
+            yield _alert(each)
+            continue
+        made = each.as_json()
+        yield made | {"level": "", "id": made["event"]}
+        if apart:
+            for event in each.events:
+                yield made | {
+                    "kind": "event",
+                    "time": event["time"],
+                    "until": event["time"],
+                    "count": 1,
+                    "resources": event["resources"],
+                    "level": "",
+                    "id": event["id"],
+                    "event": event["id"],
+                    "events": [],
+                }
+
+
+def _alert(alert: dict[str, Any]) -> Row:
+    entity = alert.get("entity", {})
+    return {
+        "kind": "alert",
+        "line": None,
+        "time": alert["first_seen"],
+        "until": alert["last_seen"],
+        "count": alert["count"],
+        "call": f"{alert['level']}: {alert['rule']['name']}",
+        "principal": ", ".join(entity.get("principal", ())[:3]),
+        "as": "",
+        "address": ", ".join(entity.get("address", ())[:3]),
+        "resources": [],
+        "outcome": alert.get("outcome", ""),
+        "error": "",
+        "relation": "alert",
+        "account": ", ".join(entity.get("account", ())),
+        "level": alert["level"],
+        "id": alert["id"],
+        "alert": alert,
+    }
+
+
+def _lines_wanted(given: list[str]) -> set[int] | None:
+    """The numbers of lines; None for all."""
+    if "all" in given:
+        return None
+    for each in given:
+        if not each.isdecimal():
+            raise UsageError(
+                f"--expand {each} is no line", hint="give a number of the first column, or all"
+            )
+    return {int(each) for each in given}

@@ -1,0 +1,58 @@
+"""A time line as one HTML file that needs nothing else; its folds open without a script."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from detections.investigation.timeline import Line, Timeline, in_order
+from detections.span import Span
+from trailhound import __version__
+from trailhound.report.files import put
+from trailhound.report.render.page import environment, page_policy
+
+_HERE = Path(__file__).parent
+MOST_LINES = 5_000
+"""Lines that a browser still shows well, the latest; the JSON has all."""
+
+
+def write_timeline(path: Path, found: Timeline, span: Span | None, *, namespace: str) -> None:
+    """Write the page, whole or not at all. Raises `ReportError`."""
+    put(path, timeline_page(found, span, namespace=namespace).encode())
+
+
+def timeline_page(found: Timeline, span: Span | None, *, namespace: str = "") -> str:
+    """The whole file."""
+    style = (_HERE / "assets" / "report.css").read_text("utf-8")
+    rows = [_row(each) for each in in_order(found)]
+    return (
+        environment()
+        .get_template("timeline.html.j2")
+        .render(
+            found=found,
+            rows=rows[-MOST_LINES:],
+            left_out=max(0, len(rows) - MOST_LINES),
+            since=_bound(span.since) if span else None,
+            until=_bound(span.until) if span else None,
+            namespace=namespace,
+            version=__version__,
+            made=datetime.now(UTC),
+            style=Markup(style),  # noqa: S704 - our own file
+            policy=page_policy(style, ""),
+        )
+    )
+
+
+def _row(each: Line | Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(each, Line):
+        return {"line": each, "alert": None, "time": each.first}
+    return {"line": None, "alert": each, "time": datetime.fromisoformat(each["first_seen"])}
+
+
+def _bound(moment: datetime) -> datetime | None:
+    """An end of the span; None where none was asked for."""
+    return moment if 1970 < moment.year < 2200 else None
