@@ -59,6 +59,21 @@ def percentiles(field: str, label: str, percents: Sequence[int] = (50, 95)) -> M
     return Measure("percentiles", label, {"field": field, "percents": list(percents)})
 
 
+def latest(field: str, label: str) -> Measure:
+    """The value of the latest document, or its values: what a table says of a single document."""
+    return Measure(
+        "top_hits",
+        label,
+        {
+            "field": field,
+            "aggregate": "concat",
+            "size": 1,
+            "sortField": "last_seen",
+            "sortOrder": "desc",
+        },
+    )
+
+
 def by_time(field: str = "@timestamp", label: str = "Time") -> Grouping:
     """Steps of time, as wide as the chosen range makes sensible."""
     return Grouping(
@@ -109,6 +124,12 @@ def terms(
             "missingBucketLabel": "none",
         },
     )
+
+
+def by_severity() -> Grouping:
+    """Alerts by their severity, the most severe first."""
+    grouping = terms("severity", 10, "Severity")
+    return Grouping(grouping.kind, grouping.label, {**grouping.params, "orderBy": "_key"})
 
 
 def cases(**queries: str) -> Grouping:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from dashboards.panel import Panel
+from dashboards.panel import Chart, Panel
 from dashboards.saved_object import Reference, SavedObject, compact, search_source
 
 WIDTH = 48
@@ -58,8 +58,10 @@ class Dashboard:
         """Data views, panels, and the dashboard last: all that its file needs."""
         panels = [panel.saved_object() for panel in self.panels]
         views = {view.title: view for panel in self.panels for view in panel.views}
+        needed = {each.id: each for panel in self.panels for each in _needs(panel)}
         return [
             *(view.saved_object() for _, view in sorted(views.items())),
+            *needed.values(),
             *panels,
             self._saved_object(panels),
         ]
@@ -106,3 +108,8 @@ class Dashboard:
                 left += width
                 number += 1
             top += each.height
+
+
+def _needs(panel: Panel) -> tuple[SavedObject, ...]:
+    """What a panel refers to beside its views; only a chart does."""
+    return panel.needs if isinstance(panel, Chart) else ()

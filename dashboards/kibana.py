@@ -2,7 +2,9 @@
 
 What differs: names of functions in Vega and of one chart setting, `date_histogram`'s interval,
 controls (which belong to the dashboard there, and are no visualization), the fields of a data view
-(Kibana gets all but scripted ones from the cluster), and the name of an object's format version.
+(Kibana gets all but scripted ones from the cluster, and has headings for them), tables of single
+documents (Elasticsearch does not group by `_id`: the saved search that they are made of is shown
+instead), and the name of an object's format version.
 Written from the "Saved objects", "Vega" and "Dashboard controls" pages of Kibana's documentation.
 """
 
@@ -13,6 +15,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from dashboards.data_view import VIEWS
 from dashboards.ndjson import Line, parse, written
 from dashboards.saved_object import compact
 
@@ -37,12 +40,34 @@ def for_kibana(lines: Iterable[Line]) -> list[Line]:
         text = pattern.sub(name, text)
     objects = parse(text, "the objects for Kibana")
     controls = {each["id"]: each for each in objects if _is_control(each)}
-    kept = [each for each in objects if each["id"] not in controls]
-    return [_object(each, controls) for each in kept]
+    tables = {each["id"]: _search(each) for each in objects if _lists(each)}
+    kept = [each for each in objects if each["id"] not in controls and each["id"] not in tables]
+    return [_object(each, controls, tables) for each in kept]
 
 
 def _is_control(line: Line) -> bool:
     return line["type"] == "visualization" and _state(line).get("type") == _CONTROL
+
+
+def _lists(line: Line) -> bool:
+    """Whether it is a table of the single documents of a saved search."""
+    if line["type"] != "visualization" or "savedSearchRefName" not in line["attributes"]:
+        return False
+    aggregations = _state(line).get("aggs", ())
+    return any(each.get("params", {}).get("field") == "_id" for each in aggregations)
+
+
+def _search(table: Line) -> str:
+    """The id of the saved search that a table is made of."""
+    name = table["attributes"]["savedSearchRefName"]
+    [found] = [each["id"] for each in table["references"] if each["name"] == name]
+    return str(found)
+
+
+def _labels(title: str) -> dict[str, dict[str, str]]:
+    """`fieldAttrs` of a data view by its title, with or without a namespace."""
+    [labels] = [each.labels for each in VIEWS if title.endswith(each.title)] or [{}]
+    return {name: {"customLabel": label} for name, label in labels.items()}
 
 
 def _state(line: Line) -> dict[str, Any]:
@@ -50,7 +75,7 @@ def _state(line: Line) -> dict[str, Any]:
     return state
 
 
-def _object(line: Line, controls: dict[str, Line]) -> Line:
+def _object(line: Line, controls: dict[str, Line], tables: dict[str, str]) -> Line:
     made = dict(line)
     versions = made.pop("migrationVersion", None)
     if versions:
@@ -60,6 +85,13 @@ def _object(line: Line, controls: dict[str, Line]) -> Line:
         fields = json.loads(made["attributes"].get("fields") or "[]")
         scripted = [each for each in fields if each.get("scripted")]
         made["attributes"] = made["attributes"] | {"fields": compact(scripted)}
+        if labels := _labels(made["attributes"].get("title", "")):
+            made["attributes"] |= {"fieldAttrs": compact(labels)}
+    if made["type"] == "dashboard":
+        made["references"] = [
+            each | {"type": "search", "id": tables[each["id"]]} if each["id"] in tables else each
+            for each in made.get("references", ())
+        ]
     if made["type"] == "dashboard" and controls:
         _take_controls(made, controls)
     return made

@@ -11,12 +11,14 @@ from dashboards.aggregation import Grouping, Measure, count, numbered
 from dashboards.data_view import EVENTS, DataView
 from dashboards.palette import BLUE
 from dashboards.saved_object import (
+    SEARCH_REFERENCE,
     VIEW_REFERENCE,
     Reference,
     SavedObject,
     compact,
     search_source,
 )
+from dashboards.saved_search import Search
 
 
 class Panel(Protocol):
@@ -50,10 +52,17 @@ class Chart:
     split: tuple[Grouping, ...] = ()
     colours: Mapping[str, str] = field(default_factory=dict)
     rows: int = 10
+    search: Search | None = None
+    """Whose documents are shown, instead of a query of its own."""
 
     @property
     def views(self) -> tuple[DataView, ...]:
         return (self.view,)
+
+    @property
+    def needs(self) -> tuple[SavedObject, ...]:
+        """What it refers to beside its views."""
+        return (self.search.saved_object(),) if self.search else ()
 
     def saved_object(self) -> SavedObject:
         along, across = chart_params.SCHEMAS[self.kind]
@@ -62,21 +71,28 @@ class Chart:
         # Over time the series come first: the greatest of all, not of each step of time.
         series_first = self.kind in ("bars", "line", "area")
         groupings = split + by if series_first else by + split
-        return visualization(
-            self.id,
-            self.title,
-            self.question,
-            {
-                "type": chart_params.VIS_TYPE[self.kind],
-                "aggs": numbered(self.measure, groupings),
-                "params": chart_params.params(
-                    self.kind, self.measure, split=bool(self.split), rows=self.rows
-                ),
-            },
-            self._ui_state(),
-            search_source(self.query, "lucene"),
-            (Reference(VIEW_REFERENCE, "index-pattern", self.view.title),),
+        state = {
+            "type": chart_params.VIS_TYPE[self.kind],
+            "aggs": numbered(self.measure, groupings),
+            "params": chart_params.params(
+                self.kind, self.measure, split=bool(self.split), rows=self.rows
+            ),
+        }
+        named, ui_state = (self.id, self.title, self.question), self._ui_state()
+        if self.search is None:
+            view = Reference(VIEW_REFERENCE, "index-pattern", self.view.title)
+            return visualization(
+                *named, state, ui_state, search_source(self.query, "lucene"), (view,)
+            )
+        made = visualization(
+            *named,
+            state,
+            ui_state,
+            search_source("", "lucene", view=False),
+            (Reference(SEARCH_REFERENCE, "search", f"trailhound-{self.search.id}"),),
         )
+        made.attributes["savedSearchRefName"] = SEARCH_REFERENCE
+        return made
 
     def _ui_state(self) -> dict[str, Any]:
         one = {} if self.split or len(self.measure) > 1 else {self.measure[0].label: BLUE}

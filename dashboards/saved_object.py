@@ -79,3 +79,6 @@ def search_source(
 
 VIEW_REFERENCE = "kibanaSavedObjectMeta.searchSourceJSON.index"
 """What Dashboards calls the reference from an object to the data view it searches."""
+
+SEARCH_REFERENCE = "search_0"
+"""What Dashboards calls the reference from a visualization to the saved search it is made of."""

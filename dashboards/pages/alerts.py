@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from dashboards.aggregation import by_time, count, highest, levels, lowest, terms, total
+from dashboards.aggregation import (
+    by_severity,
+    by_time,
+    count,
+    highest,
+    latest,
+    levels,
+    lowest,
+    terms,
+    total,
+)
 from dashboards.controls import Controls
 from dashboards.dashboard import Dashboard, row
 from dashboards.data_view import ALERTS
@@ -104,7 +114,7 @@ WHO = Chart(
     by=(terms("entity.principal", 50, "Principal"),),
 )
 
-OPEN = Search(
+OPEN_DOCUMENTS = Search(
     id="alerts-open",
     title="Open alerts",
     question="Which alerts need review now? The last column opens an alert's events.",
@@ -114,13 +124,28 @@ OPEN = Search(
     columns=(
         "level",
         "rule.name",
+        "call_summary",
         "entity.principal",
         "entity.address",
         "entity.account",
-        "attack.technique",
         "count",
         "evidence.url",
     ),
+)
+
+OPEN = Chart(
+    id="alerts-open-table",
+    title="Open alerts, the most severe first",
+    question="Which alerts need review now? The second column opens an alert, the last one its "
+    "events. At most 200 of each severity are listed, the latest.",
+    kind="table",
+    search=OPEN_DOCUMENTS,
+    view=ALERTS,
+    measure=(
+        highest("last_seen", ALERTS.labels["last_seen"]),
+        *(latest(name, ALERTS.labels[name]) for name in OPEN_DOCUMENTS.columns),
+    ),
+    by=(by_severity(), terms("_id", 200, "Alert")),
 )
 
 PAGE = Dashboard(

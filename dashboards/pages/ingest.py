@@ -101,8 +101,9 @@ RECORDS_OVER_TIME = Chart(
 
 LAG = Chart(
     id="ingest-lag",
-    title="Delay from call to index",
-    question="How long until an event is searchable? CloudTrail itself needs about five minutes.",
+    title="Delay from call to index, of events of the last day",
+    question="How long until an event is searchable? CloudTrail itself needs about five minutes. "
+    "Events that came in more than a day later, as in a backfill, are counted in the table below.",
     kind="line",
     measure=(percentiles("ingest_lag", "Minutes"),),
     by=(by_time(),),
@@ -113,7 +114,12 @@ FRESH = Chart(
     title="Latest event by account",
     question="Does an account or a region lag behind the others?",
     kind="table",
-    measure=(count(), highest("@timestamp", "Latest event"), highest("event.ingested", "Sent")),
+    measure=(
+        count(),
+        total("ingested_later", "A day late or more"),
+        highest("@timestamp", "Latest event"),
+        highest("event.ingested", "Ingested"),
+    ),
     by=(terms("recipientAccountId", 20, "Account"), terms("awsRegion", 10, "Region")),
 )
 

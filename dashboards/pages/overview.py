@@ -7,7 +7,7 @@ from dashboards.controls import of_events
 from dashboards.dashboard import Dashboard, row
 from dashboards.data_view import ALERTS
 from dashboards.pages.alerts import OPEN
-from dashboards.palette import CATEGORIES, LEVELS, ORANGE, OUTCOMES, RED
+from dashboards.palette import LEVELS, ORANGE, OUTCOMES, RED
 from dashboards.panel import Chart
 from dashboards.saved_search import Search
 from dashboards.world_map import WorldMap
@@ -123,9 +123,8 @@ CATEGORY = Chart(
     id="overview-categories",
     title="Events by category",
     question="Which kinds of services are used?",
-    kind="ring",
-    by=(terms("event_category", 10, "Category", rest=True),),
-    colours=CATEGORIES,
+    kind="rows",
+    by=(terms("event_category", 20, "Category"),),
 )
 
 HIGH_RISK = Search(
@@ -139,8 +138,6 @@ HIGH_RISK = Search(
         "eventName",
         "source.ip",
         "geolocation.country",
-        "recipientAccountId",
-        "awsRegion",
         "errorCode",
         "risk_reasons",
     ),
@@ -155,9 +152,9 @@ PAGE = Dashboard(
         row(7, IN_SHORT, NOTEWORTHY),
         row(12, (BY_OUTCOME, 24), (ALERTS_BY_LEVEL, 24)),
         row(14, (OPEN, 48)),
-        row(12, (RISK, 16), (LOGINS, 32)),
-        row(18, (MAP, 30), (TOP_ADDRESSES, 18)),
-        row(18, (PRINCIPALS, 20), (ERRORS, 16), (CATEGORY, 12)),
+        row(13, (RISK, 12), (LOGINS, 20), (CATEGORY, 16)),
+        row(18, (MAP, 28), (TOP_ADDRESSES, 20)),
+        row(18, (PRINCIPALS, 28), (ERRORS, 20)),
         row(20, (HIGH_RISK, 48)),
     ),
 )

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from dashboards.aggregation import by_time, count, highest, levels, lowest, terms, unique
+from dashboards.aggregation import (
+    by_severity,
+    by_time,
+    count,
+    highest,
+    lowest,
+    terms,
+    total,
+    unique,
+)
 from dashboards.controls import Controls
 from dashboards.dashboard import Dashboard, row
 from dashboards.data_view import ALERTS
-from dashboards.palette import CATEGORIES, LEVELS, OUTCOMES
+from dashboards.palette import CATEGORIES, OUTCOMES
 from dashboards.panel import Chart
 from dashboards.query import CHANGES
 from dashboards.saved_search import Search
@@ -123,14 +132,17 @@ ROLES = Chart(
 
 RAISED = Chart(
     id="principal-alerts",
-    title="Alerts about it",
-    question="Which alerts are about it?",
-    kind="rows",
+    title="Alerts about it, the most severe first",
+    question="Which rules raised alerts about it, open or closed?",
+    kind="table",
     view=ALERTS,
-    measure=(count("Alerts"),),
-    by=(terms("rule.name", 10, "Rule"),),
-    split=(levels(),),
-    colours=LEVELS,
+    measure=(
+        count("Alerts"),
+        total("count", "Events"),
+        lowest("first_seen", "First seen"),
+        highest("last_seen", "Last seen"),
+    ),
+    by=(by_severity(), terms("level", 1, "Level"), terms("rule.name", 50, "Rule", by=3)),
 )
 
 EVENTS = Search(

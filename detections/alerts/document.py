@@ -20,8 +20,11 @@ from detections.rule import Rule
 if TYPE_CHECKING:
     from detections.alerts.event_query import EventQuery, Totals
 
-PRIVATE = ("counted", "delivery", "group_key", "incident_due", "links", "twin_key")
-"""Internal fields, which are never shown."""
+CALL_SUMMARY = "call_summary"
+"""The calls in words: a column of a dashboard can't show `calls`, a list of objects."""
+
+PRIVATE = (CALL_SUMMARY, "counted", "delivery", "group_key", "incident_due", "links", "twin_key")
+"""Internal fields, which no command and no message shows."""
 
 HISTORY = 100
 """Changes of state kept, the latest."""

@@ -21,14 +21,22 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from detections.alerts.burst import FULL, Burst, Fact, burst_of, covered
-from detections.alerts.document import Document, changed_state, counting, known, levelled, raised
+from detections.alerts.document import (
+    CALL_SUMMARY,
+    Document,
+    changed_state,
+    counting,
+    known,
+    levelled,
+    raised,
+)
 from detections.alerts.earlier import earlier_alerts
 from detections.alerts.event_query import EventQueries, EventQuery, Totals, totals
 from detections.alerts.facts import read_facts
 from detections.alerts.merging import AlertMerger, Directory, Entry, alert_id, group_key, intervals
 from detections.alerts.nearness import Nearness
 from detections.alerts.paging import every
-from detections.alerts.summary import summary
+from detections.alerts.summary import summary, what
 from detections.alerts.twins import TWIN_KEY, twin_key
 from detections.finding import Finding, Group
 from detections.incidents.document import DUE
@@ -223,14 +231,14 @@ class Recorder:
         return Write(self._finished(document, entries.before(name), now), before)
 
     def _finished(self, document: Document, before: Document, now: datetime) -> Document:
-        """A document at its level and with its sentence, given how often it was seen before."""
+        """A document at its level and with its sentences, given how often it was seen before."""
         rule = self._rules[document["rule"]["id"]]
         made = levelled(document, rule, now) | {"before": before}
         made.pop(TWIN_KEY, None)
         made |= twin_key(rule, document)
         if not self.catch_up and made.get("raised_from") and not document.get("raised_from"):
             made.pop("catch_up", None)  # what rose is sent by itself, though a digest had it
-        return made | {"summary": summary(made), DUE: True}
+        return made | {"summary": summary(made), CALL_SUMMARY: what(made), DUE: True}
 
     def _closing(self, plan: _Plan, name: str, now: datetime) -> Write | None:
         """Closes an alert that was merged into another; None if it was never written."""

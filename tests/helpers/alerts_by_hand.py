@@ -11,6 +11,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
+from detections.alerts.summary import what
 from trailhound.cluster.templates import Names
 from trailhound.sample import AttackLabel, Step
 
@@ -51,6 +52,7 @@ def _alert(attack: AttackLabel, technique: str, steps: list[Step], number: int) 
             "event_id": [step.event_id for step in steps],
             "url": "https://dashboards.example/app/data-explorer/discover#?_a=()",
         },
+        "call_summary": what({"calls": [{"name": steps[0].event_name, "count": len(steps)}]}),
         "first_seen": first,
         "last_seen": last,
         "count": len(steps),

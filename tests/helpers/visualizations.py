@@ -52,10 +52,11 @@ class Objects:
         elif state["type"] == "input_control_vis":
             yield from self._controls(saved, state)
         elif state["type"] != "markdown":
-            view = self._view(saved, "kibanaSavedObjectMeta.searchSourceJSON.index")
+            source = self._source(saved)
+            view = self._view(source, "kibanaSavedObjectMeta.searchSourceJSON.index")
             scripts = _scripts(view)
             aggregations, path = _aggregations(state["aggs"], scripts)
-            body = {"size": 0, "query": _query(saved), "aggs": aggregations}
+            body = {"size": 0, "query": _query(source), "aggs": aggregations}
             yield Request(view["attributes"]["title"], body, path)
 
     def _controls(self, saved: Object, state: dict[str, Any]) -> Iterator[Request]:
@@ -64,6 +65,17 @@ class Objects:
             named = {"terms": {"field": control["fieldName"], "size": control["options"]["size"]}}
             body = {"size": 0, "query": {"match_all": {}}, "aggs": {"termsAgg": named}}
             yield Request(view["attributes"]["title"], body, ("termsAgg",))
+
+    def _source(self, saved: Object) -> Object:
+        """What says view and query: the saved search of a visualization that is made of one."""
+        name = saved["attributes"].get("savedSearchRefName")
+        if name is None:
+            return saved
+        assert not loads(saved["attributes"]["kibanaSavedObjectMeta"]["searchSourceJSON"])["query"][
+            "query"
+        ]
+        [found] = [each for each in saved["references"] if each["name"] == name]
+        return self._by_key[found["type"], found["id"]]
 
     def _view(self, saved: Object, reference: str) -> Object:
         [found] = [each for each in saved["references"] if each["name"] == reference]
@@ -135,6 +147,9 @@ def _measure(entry: dict[str, Any], scripts: dict[str, str]) -> dict[str, Any] |
     kind, params = entry["type"], entry["params"]
     if kind == "count":
         return None
+    if kind == "top_hits":
+        named = {"_source": params["field"], "sort": [{params["sortField"]: params["sortOrder"]}]}
+        return {kind: {"size": params["size"], **named}}
     more = {"percents": params["percents"]} if kind == "percentiles" else {}
     return {kind: {**_target(params, scripts), **more}}
 
@@ -142,7 +157,7 @@ def _measure(entry: dict[str, Any], scripts: dict[str, str]) -> dict[str, Any] |
 def _grouping(entry: dict[str, Any], measures: set[str]) -> dict[str, Any]:
     kind, params = entry["type"], entry["params"]
     if kind == "terms":
-        by = params["orderBy"] if params["orderBy"] in measures else "_count"
+        by = params["orderBy"] if params["orderBy"] in {*measures, "_key"} else "_count"
         order = {by: params["order"]}
         return {"terms": {"field": params["field"], "size": params["size"], "order": order}}
     if kind == "date_histogram":

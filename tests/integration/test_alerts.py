@@ -32,6 +32,7 @@ from tests.helpers.findings import ADA, at, burst, emptied, event_id, put_events
 from tests.helpers.trails import own_settings, prepared
 from trailhound.cluster.client import connect
 from trailhound.cluster.dialect import dialect_of
+from trailhound.cluster.templates import Names
 from trailhound.errors import ClusterError, UsageError
 from trailhound.settings import Settings
 
@@ -341,6 +342,9 @@ def test_an_alert_names_calls_results_and_how_often_before(
         "ada: StopLogging ×2, DeleteTrail, 1 of 3 failed, 2025-03-01 12:00:00 to 12:00:04 UTC, "
         "for the first time"
     )
+    stored = client.get(index=Names(settings.prefix).alerts, id=earlier["id"])["_source"]
+    assert stored["call_summary"] == "StopLogging ×2, DeleteTrail"
+    assert "call_summary" not in earlier
     assert later["before"]["count"] == 1
     assert later["summary"].endswith("1 time before")
     recorder.record([single(PLAIN.id, second) for second in (0, 2)])

@@ -275,7 +275,9 @@ ALERT: Mapping = {
         "@timestamp": dict(DATE),
         "rule": tree({**fields("id", "name", "kind", "level"), **fields("severity", kind=LONG)}),
         # What was called; `attempt`: nothing of it succeeded, `lowered`: hence a lower level.
+        # `call_summary` says the calls in words, for a column of a dashboard.
         "calls": tree({**fields("name"), **fields("count", "failed", kind=LONG)}),
+        **fields("call_summary"),
         **fields("outcome", "raised_from"),
         **fields("attempt", "lowered", kind=BOOLEAN),
         "before": tree({**fields("relation"), "count": dict(LONG), "last": dict(DATE)}),

@@ -50,3 +50,21 @@ def test_data_views_keep_scripted_fields_alone() -> None:
     for view in for_kibana(shipped.chosen(["ingest"])):
         if view["type"] == "index-pattern":
             assert all(each["scripted"] for each in json.loads(view["attributes"]["fields"]))
+
+
+def test_a_table_of_single_documents_is_the_search_it_is_made_of() -> None:
+    lines = for_kibana(ndjson.namespaced(shipped.chosen(["overview"]), "red-"))
+    [dashboard] = [each for each in lines if each["type"] == "dashboard"]
+    held = {(each["type"], each["id"]) for each in dashboard["references"]}
+    assert ("search", "red-trailhound-alerts-open") in held
+    assert not any(each["id"] == "red-trailhound-alerts-open-table" for each in lines)
+
+
+def test_headings_are_in_words() -> None:
+    lines = for_kibana(ndjson.namespaced(shipped.chosen(["overview"]), "red-"))
+    there = {(each["type"], each["id"]): each["attributes"] for each in lines}
+    labels = json.loads(there["index-pattern", "red-trailhound-alerts"]["fieldAttrs"])
+    columns = there["search", "red-trailhound-alerts-open"]["columns"]
+    assert {"level", "rule.name", "call_summary"} <= set(columns) <= labels.keys()
+    assert labels["rule.name"] == {"customLabel": "Rule"}
+    assert "fieldAttrs" not in there["index-pattern", "red-cloudtrail-*"]

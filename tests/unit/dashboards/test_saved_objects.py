@@ -30,7 +30,7 @@ def panels(name: str) -> list[Object]:
     return [each for each in objects(name) if each["type"] in ("visualization", "search")]
 
 
-def fields_of(view: Object) -> dict[str, Object]:
+def fields_of(view: Object) -> dict[str, Any]:
     return {each["name"]: each for each in json.loads(view["attributes"]["fields"])}
 
 
@@ -152,8 +152,11 @@ def test_fields_are_those_of_the_index_templates(name: str) -> None:
     views = {
         each["id"]: fields_of(each) for each in objects(name) if each["type"] == "index-pattern"
     }
+    searches = {each["id"]: each for each in objects(name) if each["type"] == "search"}
     for each in panels(name):
         [view] = {ref["id"] for ref in each["references"]} or {None}
+        if view in searches:
+            [view] = {ref["id"] for ref in searches[view]["references"]}
         if each["type"] == "search":
             columns, query = each["attributes"]["columns"], _query(each)
             assert set(columns) <= set(views[view]), each["id"]
@@ -213,3 +216,39 @@ def test_a_panel_that_several_dashboards_hold_is_the_same_in_each() -> None:
     for name in NAMES:
         for each in objects(name):
             assert seen.setdefault((each["type"], each["id"]), each) == each
+
+
+@pytest.mark.parametrize("name", ["alerts.ndjson", "overview.ndjson"])
+def test_open_alerts_come_by_severity_then_time_with_headings_in_words(name: str) -> None:
+    [table] = [each for each in panels(name) if each["id"] == "trailhound-alerts-open-table"]
+    aggregations = json.loads(table["attributes"]["visState"])["aggs"]
+    severity, alert = [each for each in aggregations if each["schema"] == "bucket"]
+    params = severity["params"]
+    assert (params["field"], params["orderBy"], params["order"]) == ("severity", "_key", "desc")
+    [by] = [each for each in aggregations if each["id"] == alert["params"]["orderBy"]]
+    assert (alert["params"]["field"], alert["params"]["order"]) == ("_id", "desc")
+    assert (by["type"], by["params"]["field"]) == ("max", "last_seen")
+    headings = [each["params"]["customLabel"] for each in aggregations]
+    assert {"Severity", "Level", "Rule", "Calls", "Principal", "Last seen"} <= set(headings)
+    assert [each for each in headings if "." in each or "_" in each or not each[0].isupper()] == []
+
+
+def test_a_list_made_of_a_saved_search_takes_its_documents() -> None:
+    """Of the one that the last release had on its dashboards: an import leaves none unused."""
+    lines = {(each["type"], each["id"]): each for each in objects("alerts.ndjson")}
+    [reference] = lines["visualization", "trailhound-alerts-open-table"]["references"]
+    search = lines["search", "trailhound-alerts-open"]
+    assert (reference["type"], reference["id"]) == ("search", search["id"])
+    assert _query(search) == "state:open"
+    assert search["attributes"]["sort"] == [["severity", "desc"], ["last_seen", "desc"]]
+
+
+def test_dates_take_the_room_of_a_second() -> None:
+    for name in NAMES:
+        for each in objects(name):
+            if each["type"] != "index-pattern":
+                continue
+            formats = json.loads(each["attributes"]["fieldFormatMap"])
+            dates = [name for name, field in fields_of(each).items() if field["type"] == "date"]
+            assert dates
+            assert {formats[date]["params"]["pattern"] for date in dates} == {"YYYY-MM-DD HH:mm:ss"}
