@@ -110,6 +110,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "report:report",
         "Write a report of the events and alerts in the index, as HTML, JSON or PDF.",
     ),
+    "roi": (
+        _SEEN,
+        "roi:roi",
+        "Show what watching the trail is worth in a year, against what it costs.",
+    ),
     "dashboards": (
         _SEEN,
         "dashboards:app",

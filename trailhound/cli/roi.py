@@ -1,0 +1,278 @@
+"""`trailhound roi`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any
+
+import typer
+
+from trailhound.app.ledger_search import LedgerSearch
+from trailhound.app.measured_volume import MeasuredVolume, measured
+from trailhound.aws.returns import LIST_PRICE, Assumptions, Returns, grouped, returns_of, yearly
+from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, is_piped, note
+from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
+from trailhound.cli.screen import plural
+from trailhound.cli.stages import show_stages
+from trailhound.cluster.client import connect
+from trailhound.cluster.refusals import cluster_errors
+from trailhound.errors import UsageError
+from trailhound.settings import Settings
+
+_BENEFITS, _COSTS = "Benefits of a year", "Costs of a year"
+_MOST = Decimal(10) ** 15
+
+
+def _number(text: str | Decimal) -> Decimal:
+    """A number of zero or more, perhaps with commas."""
+    try:
+        number = Decimal(str(text).replace(",", "").removeprefix("$"))
+    except InvalidOperation:
+        raise typer.BadParameter(f"{text!r} is not a number") from None
+    if not number.is_finite() or not 0 <= number <= _MOST:
+        raise typer.BadParameter(f"{text!r} is not a number from 0 to {_MOST:,f}")
+    return number
+
+
+def _input(help_: str, panel: str) -> Any:
+    return typer.Option(parser=_number, metavar="N", help=help_, rich_help_panel=panel)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A line of the table; the last lines are the sums. Amounts are dollars, or a percentage."""
+
+    side: str
+    item: str
+    calculation: str
+    amount: Decimal
+    measured_calculation: str | None = None
+    measured_amount: Decimal | None = None
+
+
+def _plain(amount: Decimal | None) -> float | int | None:
+    """A number as JSON has it, to the cent."""
+    if amount is None:
+        return None
+    rounded = round(amount, 2)
+    return int(rounded) if rounded == int(rounded) else float(rounded)
+
+
+LISTING = Listing[_Row](
+    "items",
+    (
+        Column("side", lambda each: each.side, "side", Kind.ENTIRE),
+        Column("item", lambda each: each.item, "item", Kind.ENTIRE),
+        Column("calculation", lambda each: each.calculation, "calculation", whole=True),
+        Column("amount", lambda each: _plain(each.amount), "amount", Kind.NUMBER),
+        Column(
+            "measured_calculation",
+            lambda each: each.measured_calculation,
+            "as measured",
+            priority=1,
+            whole=True,
+        ),
+        Column(
+            "measured_amount",
+            lambda each: _plain(each.measured_amount),
+            "measured",
+            Kind.NUMBER,
+            priority=1,
+        ),
+    ),
+    lambda each: {
+        "side": each.side,
+        "item": each.item,
+        "calculation": each.calculation,
+        "amount": _plain(each.amount),
+        "measured_calculation": each.measured_calculation,
+        "measured_amount": _plain(each.measured_amount),
+    },
+)
+_NOT_MEASURED = Listing[_Row](LISTING.name, LISTING.columns[:4], LISTING.record)
+"""For a terminal, on which two empty columns would only take room."""
+
+
+def roi(
+    hours_per_incident: Annotated[
+        Decimal, _input("Hours saved on an incident.", _BENEFITS)
+    ] = Assumptions.hours_per_incident,
+    incidents: Annotated[
+        Decimal, _input("Incidents in a year.", _BENEFITS)
+    ] = Assumptions.incidents,
+    responder_rate: Annotated[
+        Decimal, _input("Dollars an hour of those who respond.", _BENEFITS)
+    ] = Assumptions.responder_rate,
+    breach_cost: Annotated[
+        Decimal, _input("Dollars that a breach costs.", _BENEFITS)
+    ] = Assumptions.breach_cost,
+    breach_reduction: Annotated[
+        Decimal, _input("Percent by which that is reduced.", _BENEFITS)
+    ] = Assumptions.breach_reduction,
+    hours_per_audit: Annotated[
+        Decimal, _input("Hours saved on an audit.", _BENEFITS)
+    ] = Assumptions.hours_per_audit,
+    audits: Annotated[Decimal, _input("Audits in a year.", _BENEFITS)] = Assumptions.audits,
+    auditor_rate: Annotated[
+        Decimal, _input("Dollars an hour of those who prepare audits.", _BENEFITS)
+    ] = Assumptions.auditor_rate,
+    operations_hours: Annotated[
+        Decimal, _input("Hours of operation saved in a month.", _BENEFITS)
+    ] = Assumptions.operations_hours,
+    operator_rate: Annotated[
+        Decimal, _input("Dollars an hour of those who operate.", _BENEFITS)
+    ] = Assumptions.operator_rate,
+    months: Annotated[
+        Decimal, _input("Months that what is monthly counts.", _COSTS)
+    ] = Assumptions.months,
+    events: Annotated[Decimal, _input("Events in a year.", _COSTS)] = Assumptions.events,
+    event_price: Annotated[
+        Decimal, _input("Dollars for one of them.", _COSTS)
+    ] = Assumptions.event_price,
+    insight_events: Annotated[
+        Decimal, _input("Insights events in a year.", _COSTS)
+    ] = Assumptions.insight_events,
+    insight_price: Annotated[
+        Decimal, _input("Dollars for one of them.", _COSTS)
+    ] = Assumptions.insight_price,
+    storage: Annotated[
+        Decimal, _input("Dollars a month for storage.", _COSTS)
+    ] = Assumptions.storage,
+    tools: Annotated[
+        Decimal, _input("Dollars a month for what analyses the events.", _COSTS)
+    ] = Assumptions.tools,
+    setup_hours: Annotated[
+        Decimal, _input("Hours to set it up.", _COSTS)
+    ] = Assumptions.setup_hours,
+    setup_rate: Annotated[
+        Decimal, _input("Dollars an hour of those who set it up.", _COSTS)
+    ] = Assumptions.setup_rate,
+    from_ledger: Annotated[
+        bool,
+        typer.Option(
+            "--measured", help="Beside it the same with the events of the ledger, at list price."
+        ),
+    ] = False,
+    list_price: Annotated[
+        Decimal, _input("With --measured: dollars for 100,000 data events.", _COSTS)
+    ] = LIST_PRICE,
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    output: Output = None,
+    json: Json = False,
+) -> None:
+    """Show what watching the trail is worth in a year, against what it costs.
+
+    Every number is an assumption; each has a flag.
+
+    Examples: `trailhound roi`, `trailhound roi --incidents 6 --storage 120 --measured`
+    """
+    form = form_of(output, json)
+    given = Assumptions(
+        hours_per_incident=hours_per_incident,
+        incidents=incidents,
+        responder_rate=responder_rate,
+        breach_cost=breach_cost,
+        breach_reduction=breach_reduction,
+        hours_per_audit=hours_per_audit,
+        audits=audits,
+        auditor_rate=auditor_rate,
+        operations_hours=operations_hours,
+        operator_rate=operator_rate,
+        months=months,
+        events=events,
+        event_price=event_price,
+        insight_events=insight_events,
+        insight_price=insight_price,
+        storage=storage,
+        tools=tools,
+        setup_hours=setup_hours,
+        setup_rate=setup_rate,
+    )
+    if breach_reduction > 100:
+        raise UsageError("--breach-reduction is over 100 percent", hint="give 0 to 100")
+    assumed = returns_of(given)
+    assumed.percent  # noqa: B018 - it must exist before a cluster is asked
+    volume = _volume(settings_from(config, url, namespace)) if from_ledger else None
+    beside: dict[str, Any] = _sums(assumed)
+    if volume is None:
+        rows = list(_rows(assumed, None))
+    else:
+        events_a_year = yearly(volume.records, volume.days)
+        real = returns_of(given.at_list_price(events_a_year, list_price))
+        rows = list(_rows(assumed, real))
+        beside["measured"] = _sums(real) | {
+            "events_a_year": events_a_year,
+            "records": volume.records,
+            "days": volume.days,
+            "first_day": volume.first.isoformat(),
+            "last_day": volume.last.isoformat(),
+            "undated_objects": volume.undated,
+            "undated_records": volume.undated_records,
+        }
+    shown = form is Form.TABLE and not is_piped() and volume is None
+    (_NOT_MEASURED if shown else LISTING).show(rows, form, beside=beside)
+    note(f"ROI {assumed.percent:,.0f} %: (benefits - costs) / costs", form)
+    if volume is not None:
+        note(f"measured: {real.percent:,.0f} %; {_words(volume, events_a_year)}", form)
+
+
+def _sums(found: Returns) -> dict[str, Any]:
+    return {
+        "benefits": _plain(found.benefits),
+        "costs": _plain(found.costs),
+        "roi_percent": _plain(found.percent),
+    }
+
+
+def _rows(assumed: Returns, real: Returns | None) -> Iterator[_Row]:
+    for place, term in enumerate(assumed.terms):
+        other = None if real is None else real.terms[place]
+        yield _Row(
+            term.side,
+            term.name,
+            term.calculation,
+            term.amount,
+            None if other is None else other.calculation,
+            None if other is None else other.amount,
+        )
+    yield _Row(
+        "benefits",
+        "sum",
+        "",
+        assumed.benefits,
+        None,
+        None if real is None else real.benefits,
+    )
+    yield _Row("costs", "sum", "", assumed.costs, None, None if real is None else real.costs)
+    yield _Row(
+        "roi",
+        "percent",
+        "(benefits - costs) / costs",
+        Decimal(round(assumed.percent)),
+        None,
+        None if real is None else Decimal(round(real.percent)),
+    )
+
+
+def _volume(settings: Settings) -> MeasuredVolume:
+    with show_stages("roi") as stage, cluster_errors(settings.hosts[0]):
+        page = LedgerSearch(connect(settings), settings).find(["done", "partial"])
+        return measured(page.rows, lambda done: stage("objects", done, page.total))
+
+
+def _words(volume: MeasuredVolume, events_a_year: int) -> str:
+    said = (
+        f"{plural(volume.records, 'record')} on {plural(volume.days, 'day')} "
+        f"({volume.first} to {volume.last}), {grouped(Decimal(events_a_year))} in a year, "
+        "each at the price of a data event (the first copy of a management event is free)"
+    )
+    if volume.undated:
+        said += (
+            f"; {plural(volume.undated, 'object')} without a day in the name "
+            f"({plural(volume.undated_records, 'record')}) left out"
+        )
+    return said
