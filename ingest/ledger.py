@@ -175,7 +175,7 @@ class Ledger:
         At most some hundreds at once.
         """
         stored = self._entries.stored(group)
-        alive = self._active_workers(
+        alive = self.active_workers(
             {each.entry.worker for each in stored.values() if each.entry is not None}
         )
         wanted: list[tuple[TrailObject, ObjectState]] = []
@@ -249,8 +249,9 @@ class Ledger:
         ours = found is not None and found.entry is not None and found.entry.token == claim.token
         return found if ours else None
 
-    def _active_workers(self, workers: set[str]) -> set[str]:
-        workers -= {"", self.worker.id}
+    def active_workers(self, workers: set[str]) -> set[str]:
+        """Of these workers, by id, the others that are active: their claims are valid."""
+        workers = workers - {"", self.worker.id}
         names = {WorkerState.id_prefix + worker: worker for worker in workers}
         now = datetime.now(UTC)
         alive = set()

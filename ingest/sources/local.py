@@ -45,6 +45,14 @@ class LocalSource:
         self._glob = not exists
 
     @property
+    def uri_prefix(self) -> str | None:
+        """With what the names of a folder's files begin, but for those that links lead to; None of
+        a file and of a glob."""
+        if self._glob or not Path(self._text).is_dir():
+            return None
+        return _uri(os.path.realpath(self._text)).rstrip("/") + "/"
+
+    @property
     def ignored(self) -> Mapping[str, int]:
         """Files seen so far that are no trail files by their name, by what they are."""
         return self._ignored

@@ -72,6 +72,11 @@ class S3Source:
         return self._client
 
     @property
+    def uri_prefix(self) -> str:
+        """With what the names of all its objects begin."""
+        return self._root + self.prefix
+
+    @property
     def ignored(self) -> Mapping[str, int]:
         """Keys listed so far that are no trail files by their name, by what they are."""
         return self._ignored

@@ -148,6 +148,14 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
             "or added."
         ),
     ),
+    "reconcile": (
+        _CARE,
+        "reconcile:reconcile",
+        (
+            "Compare every object of a source with the ledger and the index, and say what "
+            "repairs each."
+        ),
+    ),
     "help": (
         _CARE,
         "help:show_help",

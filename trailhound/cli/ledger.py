@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
+from ingest.reconcile.repair import note_gone
 from trailhound.app.ledger_search import LedgerSearch
 from trailhound.cli import dates
 from trailhound.cli.listing import Column, Kind, Listing, Output, form_of, shown_of
 from trailhound.cli.options import Config, Json, Namespace, Since, Until, Url, settings_from
-from trailhound.cli.screen import emit, out, plural, safe, size
+from trailhound.cli.screen import emit, out, plural, safe, say, size
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
+from trailhound.errors import UsageError
+from trailhound.state.objects import ObjectState
+from trailhound.state.store import StateStore
 
 app = typer.Typer(no_args_is_help=True, help="What became of each object of the trails.")
 
@@ -142,6 +147,31 @@ def show(
             out.print(Text(f"{name:<12}", style="dim"), safe(value))
 
 
+@app.command()
+def gone(
+    object_: Annotated[list[str], typer.Argument(metavar="OBJECT…", help="Its whole name.")],
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+) -> None:
+    """Note that an object is no longer in its source: `trailhound reconcile` then expects none.
+
+    Its entry and its events stay. When the object is read again, the note is removed.
+
+    Example: `trailhound ledger gone s3://my-trail-bucket/AWSLogs/…/a.json.gz`
+    """
+    settings = settings_from(config, url, namespace)
+    with cluster_errors(settings.hosts[0]):
+        objects = StateStore(connect(settings), settings, ObjectState)
+        for each in object_:
+            if not note_gone(objects, each, datetime.now(UTC)):
+                raise UsageError(
+                    f"the ledger has no object {each}",
+                    hint="see `trailhound ledger list --state all`",
+                )
+            say(f"{each}: noted as gone")
+
+
 def _lines(found: dict[str, Any]) -> list[tuple[str, object]]:
     counts = ("indexed", "duplicates", "dead_lettered", "filtered")
     parts = " + ".join(f"{found[name]:,} {name.replace('_', '-')}" for name in counts)
@@ -157,6 +187,7 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, object]]:
         ("size", f"{size(found['size'])}, {size(found['bytes'])} read"),
         ("etag", found["etag"]),
         ("sha-256", found["sha256"]),
+        ("gone", found.get("gone_at")),
     ]
     return [*lines, *(("read by", _criteria(each)) for each in found["covered"])]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, ClassVar, Literal, Self
 
@@ -130,6 +131,8 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
     sha256: str = ""
     """Of what the gzip stream holds, in hexadecimal, as CloudTrail's digests have it. Empty where
     the object was not read to its end, or is not one whole gzip stream and nothing else."""
+    gone_at: str | None = None
+    """When it was noted that the object is no longer in its source. Reading it again clears it."""
 
     @property
     def key(self) -> str:
@@ -180,6 +183,10 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
     def finished(self, **fields: Any) -> Self:
         """With these fields, and no longer claimed."""
         return msgspec.structs.replace(self, worker="", **fields)
+
+    def gone(self, now: datetime) -> Self:
+        """Noted as no longer in its source; what is known of it stays."""
+        return msgspec.structs.replace(self, gone_at=now.isoformat())
 
     def retried(self, *, indexed: int, duplicates: int) -> Self:
         """With a number of its dead letters indexed meanwhile, or found to be duplicates."""

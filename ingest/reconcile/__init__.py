@@ -1,0 +1,1 @@
+"""Reconciliation: what a source holds, compared with the ledger and the index, and its repair."""

@@ -1,0 +1,137 @@
+"""What a reconciliation finds, and what repairs it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+
+from trailhound.temporary_tables import TemporaryTables
+
+
+class Kind(StrEnum):
+    """What is wrong with an object."""
+
+    MISSING = "missing"
+    """It is in the source, and was never read to its end."""
+    CHANGED = "changed"
+    """Its content is another one than that which was read."""
+    PARTIAL = "partial"
+    """It was read, and an event of it is in no day's index."""
+    EXTRA = "extra"
+    """It was read, and is no longer in the source."""
+    UNREADABLE = "unreadable"
+    """It, or a day of its events, can't be read: nothing is known of it."""
+
+
+class Repair(StrEnum):
+    """What repairs it."""
+
+    READ = "read"
+    READ_AGAIN = "read again"
+    """As `backfill --force`: the ledger says that it is done."""
+    RETRY = "retry dead letters"
+    RETRY_REOPENED = "retry dead letters, days reopened"
+    RETRY_NEW_DAYS = "retry dead letters, days made"
+    NOTE_GONE = "note as gone"
+
+
+RETRIES: Final = frozenset({Repair.RETRY, Repair.RETRY_REOPENED, Repair.RETRY_NEW_DAYS})
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One object. `events` are those of it that are in no index; `dead_letters` of them wait in the
+    dead letters. `size` is in bytes as stored."""
+
+    kind: Kind
+    object: str
+    detail: str = ""
+    events: int = 0
+    dead_letters: int = 0
+    repairs: tuple[Repair, ...] = ()
+    etag: str = ""
+    size: int = 0
+    walked: str = ""
+
+
+@dataclass(slots=True)
+class Summary:
+    """A reconciliation in numbers. Every object listed is in one of `whole`, `in_progress`,
+    `past_retention`, `ignored_kinds` or a finding; an `extra` one was not listed."""
+
+    objects: int = 0
+    """Listed, without those whose names say that they are something else."""
+    whole: int = 0
+    in_progress: int = 0
+    """Being read by an active worker at the moment."""
+    past_retention: int = 0
+    """Read once, and delivered on a day that the retention no longer keeps."""
+    ignored_kinds: Counter[str] = field(default_factory=Counter)
+    found: Counter[Kind] = field(default_factory=Counter)
+    events: int = 0
+    """Events of partial objects that are in no index."""
+    dead_letters: int = 0
+    read: int = 0
+    """Objects whose content was compared with the index, event by event."""
+    gone: int = 0
+    """Entries of objects that were noted as gone before."""
+    unusable: int = 0
+    """Dead letters of whole objects: no event with a day can be made of these records."""
+    seconds: float = 0.0
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing was found."""
+        return not self.found.total()
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`; time in seconds."""
+        return {
+            "objects": self.objects,
+            "whole": self.whole,
+            **{kind.value: self.found[kind] for kind in Kind},
+            "in_progress": self.in_progress,
+            "past_retention": self.past_retention,
+            "ignored_objects": self.ignored_kinds.total(),
+            "ignored_kinds": dict(self.ignored_kinds.most_common()),
+            "compared": self.read,
+            "gone": self.gone,
+            "events": self.events,
+            "dead_letters": self.dead_letters,
+            "unusable": self.unusable,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+class Findings:
+    """All findings, in a temporary file, in the order of kinds and names."""
+
+    def __init__(self) -> None:
+        self._tables = TemporaryTables(
+            "CREATE TABLE found (place INTEGER, object TEXT, finding BLOB,"
+            " PRIMARY KEY (place, object)) WITHOUT ROWID"
+        )
+
+    def add(self, finding: Finding) -> None:
+        place = list(Kind).index(finding.kind)
+        name = finding.object.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+        self._tables.write(
+            "INSERT OR REPLACE INTO found VALUES (?, ?, ?)",
+            (place, name, msgspec.msgpack.encode(finding)),
+        )
+
+    def __iter__(self) -> Iterator[Finding]:
+        for (text,) in self._tables.rows("SELECT finding FROM found ORDER BY place, object"):
+            yield msgspec.msgpack.decode(text, type=Finding)
+
+    def needing(self, *repairs: Repair) -> Iterator[Finding]:
+        """Those that one of these repairs is for."""
+        return (each for each in self if not set(repairs).isdisjoint(each.repairs))
+
+    def close(self) -> None:
+        """Give up the file."""
+        self._tables.close()

@@ -1,0 +1,346 @@
+"""Every object of a source against the ledger and the index.
+
+The ledger and the number of events that name an object choose the candidates; of these the content
+decides. An object is partial when one of its events is in no day's index, by id, though its day is
+within the retention and no filter drops it. An object whose events another trail delivered too has
+its duplicates there, under the other one's name, and is whole.
+
+Objects, candidates and findings are kept in temporary files: memory stays flat.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from opensearchpy import OpenSearch
+
+from ingest.backfill.prefetch import Prefetcher
+from ingest.documents.record_filter import criteria
+from ingest.ledger import Ledger
+from ingest.objects import Selection, Source, TrailObject
+from ingest.reconcile.contents import Content, Contents
+from ingest.reconcile.findings import Finding, Findings, Kind, Repair, Summary
+from ingest.reconcile.stored import StoredEvents
+from ingest.sources.layout import NameClass, classify, place_of, wanted
+from trailhound.cluster.retry_policy import RetryPolicy
+from trailhound.cluster.templates import Names
+from trailhound.errors import (
+    ObjectNotFoundError,
+    SourceError,
+    SourceUnreachableError,
+    UsageError,
+)
+from trailhound.settings import Settings
+from trailhound.state.objects import ObjectState
+from trailhound.state.store import StateStore
+from trailhound.temporary_tables import TemporaryTables
+
+_AT_ONCE: Final = 1_000
+_TABLES: Final = """
+CREATE TABLE known (id BLOB PRIMARY KEY, uri TEXT, state TEXT, indexed INTEGER) WITHOUT ROWID;
+CREATE TABLE candidates (
+    uri TEXT, etag TEXT, size INTEGER, walked TEXT, why TEXT, detail TEXT, dead INTEGER
+);
+"""
+_REOPENED: Final = frozenset({"day_read_only", "day_closed", "day_unreadable"})
+
+Told = Callable[[str, int, int], None]
+"""What is under way, how many objects are done, and how many there are (0: not known)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """An object whose content is to be compared. `why`: `unread` where no entry says that it was
+    read to its end, `read` where one does; `dead`: its records in the dead letters."""
+
+    item: TrailObject
+    why: str
+    detail: str = ""
+    dead: int = 0
+
+
+class Reconciliation:
+    """One run over one source. `findings` are there once `run` has returned; `close` gives up the
+    temporary files."""
+
+    def __init__(
+        self,
+        client: OpenSearch,
+        settings: Settings,
+        source: Source,
+        selection: Selection,
+        told: Told = lambda _what, _done, _total: None,
+    ) -> None:
+        """Raises `UsageError` for a source whose objects have no common beginning of their names:
+        which of the ledger's are its own would not be known."""
+        prefix = getattr(source, "uri_prefix", None)
+        if not isinstance(prefix, str):
+            raise UsageError(
+                "this source can't be reconciled", hint="give s3://bucket/prefix, or a folder"
+            )
+        self._settings = settings
+        self._source = source
+        self._selection = selection
+        self._prefix = prefix
+        self._told = told
+        retry_policy = RetryPolicy(settings.ingest.give_up_after)
+        self._wanted = criteria(settings, selection)
+        self._ledger = Ledger(
+            client,
+            Names(settings.prefix).ledger,
+            retry_policy,
+            claim_seconds=settings.ingest.claim_seconds,
+            wanted=self._wanted,
+        )
+        self._objects = StateStore(client, settings, ObjectState)
+        self._stored = StoredEvents(client, settings, retry_policy)
+        self._contents = Contents(settings, selection, self._stored)
+        self._tables = TemporaryTables(_TABLES)
+        self._candidates = 0
+        self.findings = Findings()
+        self.summary = Summary()
+
+    def close(self) -> None:
+        """Give up the temporary files."""
+        self._tables.close()
+        self.findings.close()
+
+    def run(self) -> Summary:
+        """Compare. Raises `SourceUnreachableError` and `ClusterError`."""
+        began = time.monotonic()
+        self._ledger.reach()
+        self._stored.refresh()
+        # Before the listing: what is delivered and read meanwhile would seem to be extra.
+        self._note_known()
+        self._list()
+        self._compare_candidates()
+        self._find_extra()
+        self.summary.seconds = time.monotonic() - began
+        return self.summary
+
+    def _note_known(self) -> None:
+        """Every object that the ledger has of this source."""
+        self._told("reading the ledger", 0, 0)
+        below = {"prefix": {"uri": self._prefix}}
+
+        def rows() -> Iterator[tuple[bytes, str, str, int]]:
+            for number, entry in enumerate(self._objects.all(below), 1):
+                if not number % _AT_ONCE:
+                    self._told("reading the ledger", number, 0)
+                if not wanted(place_of(entry.uri), self._selection) or entry.state == "skipped":
+                    continue
+                if entry.gone_at is not None:
+                    self.summary.gone += 1
+                    continue
+                yield _key(entry.uri), _text(entry.uri), entry.state, entry.indexed
+
+        self._tables.write_many("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?)", rows())
+
+    def _list(self) -> None:
+        items = self._source.objects(self._selection)
+        while group := list(islice(items, _AT_ONCE)):
+            self._tables.write_many(
+                "DELETE FROM known WHERE id = ?", ((_key(each.uri),) for each in group)
+            )
+            self._look_up(group)
+            self.summary.objects += len(group)
+            self._told("listing", self.summary.objects, 0)
+        self.summary.ignored_kinds.update(self._source.ignored)
+
+    def _look_up(self, group: list[TrailObject]) -> None:
+        entries = self._ledger.entries(group)
+        active = self._ledger.active_workers(
+            {each.worker for each in entries.values() if each.state == "claimed"}
+        )
+        done: list[tuple[TrailObject, ObjectState]] = []
+        for item in group:
+            entry = entries.get(item.uri)
+            if entry is None:
+                self._unknown(item)
+            elif entry.state == "claimed" and entry.worker in active:
+                self.summary.in_progress += 1
+            elif entry.is_skipped(item.etag):
+                self.summary.ignored_kinds[entry.reason] += 1
+            elif entry.etag != item.etag and (entry.covered or entry.state in ("done", "skipped")):
+                self._found(item, Kind.CHANGED, _since(entry), Repair.READ)
+            elif not entry.was_read(item.etag):
+                self._choose(_Candidate(item, "unread", _unfinished(entry), entry.dead_lettered))
+            else:
+                done.append((item, entry))
+        self._count(done)
+
+    def _unknown(self, item: TrailObject) -> None:
+        """Missing; where its name does not show that it is a trail file, its content decides."""
+        detail = "no entry in the ledger"
+        if classify(item.path)[0] is NameClass.TRAIL:
+            self._found(item, Kind.MISSING, detail, Repair.READ)
+        else:
+            self._choose(_Candidate(item, "unread", detail))
+
+    def _count(self, done: list[tuple[TrailObject, ObjectState]]) -> None:
+        """Of objects that were read: those with fewer events than their entry has are candidates,
+        and those that another selection, filter or retention left parts of."""
+        counts = self._stored.counts([item.uri for item, _ in done])
+        for item, entry in done:
+            covered = entry.is_done_for(item.etag, self._wanted)
+            there = counts.get(item.uri, 0) >= entry.indexed + entry.duplicates
+            if covered and there and not entry.dead_lettered:
+                self.summary.whole += 1
+            elif self._is_past(item):
+                self.summary.past_retention += 1
+            else:
+                self._choose(_Candidate(item, "read", "", entry.dead_lettered))
+
+    def _is_past(self, item: TrailObject) -> bool:
+        """Whether it was delivered, and so its events happened, before the retention's days."""
+        place = place_of(item.path)
+        span = place.span if place is not None else None
+        return span is not None and span[1].isoformat() < self._wanted.oldest
+
+    def _choose(self, each: _Candidate) -> None:
+        item = each.item
+        self._candidates += 1
+        values = (*map(_text, (item.uri, item.etag)), item.size, _text(item.walked))
+        self._tables.write(
+            "INSERT INTO candidates VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*values, each.why, _text(each.detail), each.dead),
+        )
+
+    def _compare_candidates(self) -> None:
+        chosen: dict[str, _Candidate] = {}
+
+        def items() -> Iterator[TrailObject]:
+            for uri, etag, size, walked, *rest in self._tables.rows("SELECT * FROM candidates"):
+                item = TrailObject(uri, etag, size, walked)
+                chosen[uri] = _Candidate(item, *rest)
+                yield item
+
+        ingest = self._settings.ingest
+        with Prefetcher(
+            self._source, items(), threads=ingest.prefetch_threads, max_bytes=ingest.prefetch_bytes
+        ) as fetched:
+            for item, stream in fetched:
+                self._told("comparing content", self.summary.read, self._candidates)
+                self._decide(chosen.pop(item.uri), self._contents.of(item, stream))
+                self.summary.read += 1
+
+    def _decide(self, candidate: _Candidate, content: Content) -> None:
+        item = candidate.item
+        if content.other_kind:
+            self.summary.ignored_kinds[content.other_kind] += 1
+        elif content.absent and (candidate.why == "read" or candidate.dead or content.fault):
+            self._partial(candidate, content)
+        elif content.fault:
+            self._found(item, Kind.UNREADABLE, content.fault)
+        elif candidate.why == "unread":
+            self._found(item, Kind.MISSING, candidate.detail, Repair.READ)
+        else:
+            self.summary.whole += 1
+            self.summary.unusable += candidate.dead
+
+    def _partial(self, candidate: _Candidate, content: Content) -> None:
+        letters = self._stored.dead_letters(candidate.item.uri) if candidate.dead else {}
+        waiting = {letters[position] for position in content.absent if position in letters}
+        dead = sum(position in letters for position in content.absent)
+        lost = len(content.absent) - dead
+        repairs = [Repair.READ_AGAIN] if lost else []
+        if waiting & _REOPENED:
+            repairs.append(Repair.RETRY_REOPENED)
+        if "too_many_new_days" in waiting:
+            repairs.append(Repair.RETRY_NEW_DAYS)
+        if waiting - _REOPENED - {"too_many_new_days"}:
+            repairs.append(Repair.RETRY)
+        said = [f"{len(content.absent):,} of {content.events:,} events are in no index"]
+        if dead:
+            said.append(f"{dead:,} of them are dead letters ({', '.join(sorted(waiting))})")
+        if content.fault:
+            said.append(content.fault)
+        self._found(
+            candidate.item,
+            Kind.PARTIAL,
+            "; ".join(said),
+            *repairs,
+            events=len(content.absent),
+            dead=dead,
+        )
+
+    def _found(
+        self,
+        item: TrailObject,
+        kind: Kind,
+        detail: str,
+        *repairs: Repair,
+        events: int = 0,
+        dead: int = 0,
+    ) -> None:
+        self.summary.found[kind] += 1
+        self.summary.events += events
+        self.summary.dead_letters += dead
+        self.findings.add(
+            Finding(
+                kind=kind,
+                object=item.uri,
+                detail=detail,
+                events=events,
+                dead_letters=dead,
+                repairs=tuple(repairs),
+                etag=item.etag,
+                size=item.size,
+                walked=item.walked,
+            )
+        )
+
+    def _find_extra(self) -> None:
+        for uri, state, indexed in self._tables.rows("SELECT uri, state, indexed FROM known"):
+            if self._is_there(uri):
+                continue
+            what = (
+                f"{indexed:,} events were indexed of it" if state == "done" else f"it was {state}"
+            )
+            self._found(
+                TrailObject(uri, "", 0),
+                Kind.EXTRA,
+                f"in the ledger, and no longer in the source; {what}",
+                Repair.NOTE_GONE,
+            )
+
+    def _is_there(self, uri: str) -> bool:
+        """Whether an object exists that no listing takes for a trail file: it was named whole when
+        it was read."""
+        if classify(uri)[0] is not NameClass.OTHER:
+            return False
+        try:
+            self._source.head(TrailObject(uri, "", 1), 1)
+        except ObjectNotFoundError:
+            return False
+        except SourceUnreachableError:
+            raise
+        except SourceError:
+            return True
+        return True
+
+
+def _key(uri: str) -> bytes:
+    return hashlib.blake2b(uri.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _text(value: str) -> str:
+    """As SQLite takes it: no half of a surrogate pair, which no key and no path here has."""
+    return value.encode("utf-8", "backslashreplace").decode()
+
+
+def _since(entry: ObjectState) -> str:
+    return f"its content has changed since it was read ({(entry.finished_at or '')[:19]})"
+
+
+def _unfinished(entry: ObjectState) -> str:
+    if entry.state == "claimed":
+        return "a worker that ended had begun to read it"
+    if entry.state == "released":
+        return "a worker gave it back before it was read"
+    return entry.reason.removeprefix(f"{entry.uri}: ") or f"the ledger has it as {entry.state}"

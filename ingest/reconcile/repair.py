@@ -1,0 +1,196 @@
+"""Carries out what repairs the findings of a reconciliation."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, BinaryIO, Final
+
+from opensearchpy import OpenSearch
+
+from enrich.enricher import Enricher
+from ingest.backfill.backfill import Backfill
+from ingest.backfill.prefetch import Prefetcher
+from ingest.deadletters.retry import Retried, Retry
+from ingest.objects import Selection, Source, TrailObject
+from ingest.reconcile.contents import Contents
+from ingest.reconcile.findings import RETRIES, Finding, Findings, Repair
+from ingest.reconcile.stored import StoredEvents
+from ingest.run_report import RunReport
+from trailhound.cluster.retry_policy import RetryPolicy
+from trailhound.settings import Settings
+from trailhound.state.objects import ObjectState, object_id
+from trailhound.state.store import StateStore
+
+_LOOK_EVERY: Final = 0.25
+
+
+class Chosen:
+    """Some objects of a source, as a source."""
+
+    ignored: Mapping[str, int] = MappingProxyType({})
+
+    def __init__(self, source: Source, findings: Iterator[Finding]) -> None:
+        self._source = source
+        self._findings = findings
+
+    def objects(self, selection: Selection) -> Iterator[TrailObject]:  # noqa: ARG002
+        """Each of them; they are chosen already."""
+        for each in self._findings:
+            yield TrailObject(each.object, each.etag, each.size, each.walked)
+
+    def open(self, item: TrailObject) -> BinaryIO:
+        return self._source.open(item)
+
+    def head(self, item: TrailObject, size: int) -> bytes:
+        return self._source.head(item, size)
+
+
+@dataclass(slots=True)
+class Repaired:
+    """What was done. `unrepaired` findings have no repair: their reason has to be fixed first."""
+
+    backfills: RunReport = field(default_factory=RunReport)
+    retried: Retried | None = None
+    still_absent: int = 0
+    """Events of objects whose dead letters were tried again that are in no index all the same."""
+    noted_gone: int = 0
+    unrepaired: int = 0
+
+    @property
+    def complete(self) -> bool:
+        return self.backfills.complete and not (self.still_absent or self.unrepaired)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "backfill": self.backfills.as_dict(),
+            "retried": self.retried.as_dict() if self.retried is not None else None,
+            "still_absent": self.still_absent,
+            "noted_gone": self.noted_gone,
+            "unrepaired": self.unrepaired,
+            "complete": self.complete,
+        }
+
+
+class Repairs:
+    """One pass over the findings. `stop()` from a signal handler ends it gracefully."""
+
+    def __init__(
+        self,
+        client: OpenSearch,
+        settings: Settings,
+        enricher: Enricher,
+        source: Source,
+        findings: Findings,
+        retry_policy: RetryPolicy | None = None,
+    ) -> None:
+        self._client = client
+        self._settings = settings
+        self._enricher = enricher
+        self._source = source
+        self._findings = findings
+        self._retry_policy = retry_policy
+        self._running: Backfill | None = None
+        self._stopping = False
+        self._told: Callable[[str, int], None] = lambda _what, _events: None
+        self.report = Repaired()
+
+    def stop(self) -> None:
+        """Begin nothing further."""
+        self._stopping = True
+        if self._running is not None:
+            self._running.stop()
+
+    def run(self, told: Callable[[str, int], None] = lambda _what, _events: None) -> Repaired:
+        """Do all of it. Raises `ClusterError`, `SourceUnreachableError`, `SpoolError`; what was
+        done stays done."""
+        report = self.report
+        self._told = told
+        report.unrepaired = sum(1 for each in self._findings if not each.repairs)
+        self._read(Repair.READ, force=False)
+        self._read(Repair.READ_AGAIN, force=True)
+        wanted = {each for finding in self._findings for each in finding.repairs} & RETRIES
+        if wanted and not self._stopping:
+            retry = Retry(
+                self._client,
+                self._settings,
+                self._enricher,
+                new_days=Repair.RETRY_NEW_DAYS in wanted,
+            )
+            report.retried = retry.run(reopen=Repair.RETRY_REOPENED in wanted)
+            report.still_absent = self._still_absent()
+        self._note_gone()
+        report.backfills.interrupted = report.backfills.interrupted or self._stopping
+        return report
+
+    def _read(self, repair: Repair, *, force: bool) -> None:
+        if self._stopping or next(self._findings.needing(repair), None) is None:
+            return
+        self._running = Backfill(
+            self._client,
+            self._settings,
+            self._enricher,
+            selection=Selection(),
+            force=force,
+            retry_policy=self._retry_policy,
+        )
+        with self._watched(self._running, repair):
+            found = self._running.run([Chosen(self._source, self._findings.needing(repair))])
+        self.report.backfills.add(found)
+        self.report.backfills.seconds += found.seconds
+        self._running = None
+
+    def _still_absent(self) -> int:
+        """Compares the objects whose dead letters were tried once more. Other letters that remain
+        are no matter of this source, or hold no event at all."""
+        stored = StoredEvents(
+            self._client, self._settings, RetryPolicy(self._settings.ingest.give_up_after)
+        )
+        stored.refresh()
+        contents = Contents(self._settings, Selection(), stored)
+        ingest = self._settings.ingest
+        chosen = Chosen(self._source, self._findings.needing(*RETRIES))
+        with Prefetcher(
+            chosen,
+            chosen.objects(Selection()),
+            threads=ingest.prefetch_threads,
+            max_bytes=ingest.prefetch_bytes,
+        ) as fetched:
+            return sum(len(contents.of(item, stream).absent) for item, stream in fetched)
+
+    @contextmanager
+    def _watched(self, running: Backfill, repair: Repair) -> Iterator[None]:
+        """Reports what is done while it runs."""
+        ended = threading.Event()
+
+        def watch() -> None:
+            while not ended.wait(_LOOK_EVERY):
+                self._told(repair.value, running.snapshot().counts.accounted)
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watcher.join()
+
+    def _note_gone(self) -> None:
+        objects = StateStore(self._client, self._settings, ObjectState)
+        now = datetime.now(UTC)
+        for each in self._findings.needing(Repair.NOTE_GONE):
+            if self._stopping:
+                return
+            note_gone(objects, each.object, now)
+            self.report.noted_gone += 1
+
+
+def note_gone(objects: StateStore[ObjectState], uri: str, now: datetime) -> bool:
+    """Note in the ledger that an object is no longer in its source; its events stay. False where
+    the ledger has no such object."""
+    return objects.change(object_id(uri), lambda entry: entry.gone(now)) is not None

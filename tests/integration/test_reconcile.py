@@ -1,0 +1,251 @@
+"""`trailhound reconcile`: a bucket against the ledger and the index, and its repair."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+from opensearchpy import OpenSearch
+
+from tests.helpers.commands import command
+from tests.helpers.trails import (
+    backfill,
+    documents,
+    ledger,
+    own_settings,
+    prepared,
+    record,
+    trail_bytes,
+    write_trail,
+)
+from trailhound.cluster.templates import Names
+from trailhound.errors import UsageError
+from trailhound.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs/listings.schema.json").read_text("utf-8"))
+TODAY = datetime.now(UTC).date()
+NOISE = [{"eventName": "Decrypt"}]
+
+
+def at(days_ago: int, **changes: Any) -> dict[str, Any]:
+    day = TODAY - timedelta(days=days_ago)
+    return record(eventTime=f"{day}T12:00:00Z", **changes)
+
+
+def key(trail: str, days_ago: int, name: str) -> str:
+    day = TODAY - timedelta(days=days_ago)
+    return (
+        f"{trail}/AWSLogs/111122223333/CloudTrail/us-east-1/{day:%Y/%m/%d}/"
+        f"111122223333_CloudTrail_us-east-1_{day:%Y%m%d}T1210Z_{name}.json.gz"
+    )
+
+
+class Bucket:
+    """A bucket to which two trails deliver the same events, read with a filter and a retention."""
+
+    def __init__(self, s3: S3Client, name: str, settings: Settings, env: dict[str, str]) -> None:
+        self.s3, self.name, self.settings, self.env = s3, name, settings, env
+        self.client = prepared(settings)
+        self.uri = f"s3://{name}/"
+        self.records = [[at(days), at(days), at(days, eventName="Decrypt")] for days in (1, 9)]
+        for trail in ("one", "two"):
+            for days, records in zip((1, 9), self.records, strict=True):
+                self.put(key(trail, days, "a"), records)
+        self.put("one/AWSLogs/111122223333/CloudTrail-Digest/us-east-1/2025/03/01/d.json.gz", [])
+        self.put("notes.csv", [])
+        s3.put_object(Bucket=name, Key="notes.csv", Body=b"a,b\n1,2\n")
+
+    def put(self, name: str, records: list[Any]) -> None:
+        self.s3.put_object(Bucket=self.name, Key=name, Body=trail_bytes(records))
+
+    def run(self, *arguments: str) -> Any:
+        return command(self.settings, *arguments, env=self.env)
+
+    def reconciled(self, *arguments: str, code: int = 0) -> dict[str, Any]:
+        done = self.run("reconcile", self.uri, "--json", *arguments)
+        assert done.exit_code == code, done.output
+        found: dict[str, Any] = json.loads(done.stdout)
+        jsonschema.validate(found, {**SCHEMA, "$ref": "#/$defs/reconcile"})
+        return found
+
+    def kinds(self, found: dict[str, Any]) -> dict[str, str]:
+        return {each["object"].removeprefix(self.uri): each["kind"] for each in found["findings"]}
+
+
+@pytest.fixture
+def trails(engine: str, namespace: str, tmp_path: Path, s3: S3Client, bucket: str) -> Bucket:
+    given = {"aws": {"endpoint_url": s3.meta.endpoint_url}, "retention": {"days": 5}}
+    settings = own_settings(engine, namespace, tmp_path / "home", filter=NOISE, **given)
+    env = {
+        "TRAILHOUND_AWS__ENDPOINT_URL": s3.meta.endpoint_url,
+        "TRAILHOUND_RETENTION__DAYS": "5",
+        "TRAILHOUND_FILTER": json.dumps(NOISE),
+    }
+    return Bucket(s3, bucket, settings, env)
+
+
+def remove(client: OpenSearch, settings: Settings, days_ago: int, identifier: str) -> None:
+    day = f"{TODAY - timedelta(days=days_ago):%Y.%m.%d}"
+    client.delete(index=Names(settings.prefix).day(day), id=identifier, refresh=True)
+
+
+def test_a_bucket_of_two_trails_with_a_filter_and_a_retention_is_whole(trails: Bucket) -> None:
+    backfill(trails.settings, trails.uri)
+    found = trails.reconciled()
+    assert (found["objects"], found["whole"], found["findings"]) == (5, 4, [])
+    assert found["ignored_kinds"] == {"digest": 1, "CSV": 1}
+    assert found["compared"] == 1  # the second trail's, whose events are under the first one's
+    widened = command(
+        trails.settings,
+        "reconcile",
+        trails.uri,
+        "--json",
+        env=trails.env | {"TRAILHOUND_FILTER": "[]"},
+    )
+    assert widened.exit_code == 1  # what only the filter left out is missed once there is none
+    assert {each["kind"] for each in json.loads(widened.stdout)["findings"]} == {"partial"}
+
+
+def test_what_is_wrong_is_named_and_after_the_repair_nothing_is(trails: Bucket) -> None:
+    trails.put(key("one", 1, "gone"), [at(1)])
+    trails.put(key("one", 1, "changed"), [at(1)])
+    trails.put("loose.json", [at(1)])
+    backfill(trails.settings, trails.uri)
+    there = documents(trails.client, trails.settings)
+
+    trails.s3.delete_object(Bucket=trails.name, Key=key("one", 1, "gone"))
+    trails.put(key("one", 1, "changed"), [at(1), at(1)])
+    trails.put(key("two", 0, "new"), [at(1)])
+    trails.put("new.json", [at(1)])
+    trails.s3.put_object(Bucket=trails.name, Key="text.json", Body=b'"text"')
+    lost = trails.records[0][1]["eventID"]
+    remove(trails.client, trails.settings, 1, lost)
+
+    found = trails.reconciled(code=1)
+    assert trails.kinds(found) == {
+        key("one", 1, "a"): "partial",
+        key("two", 1, "a"): "partial",
+        key("one", 1, "gone"): "extra",
+        key("one", 1, "changed"): "changed",
+        key("two", 0, "new"): "missing",
+        "new.json": "missing",
+    }
+    assert sum(found["ignored_kinds"].values()) == 3
+    assert found["events"] == 2  # the same one, of two objects
+    assert found["repaired"] is None
+    commands = {each["kind"]: each["repair"] for each in found["findings"]}
+    assert commands["missing"][0].startswith(f"trailhound backfill {trails.uri}")
+    assert commands["partial"][0].startswith(f"trailhound backfill --force {trails.uri}")
+    assert commands["extra"][0].startswith(f"trailhound ledger gone {trails.uri}")
+
+    narrow = trails.reconciled("--since", str(TODAY), code=1)
+    assert trails.kinds(narrow) == {key("two", 0, "new"): "missing", "new.json": "missing"}
+
+    repaired = trails.reconciled("--repair")
+    assert repaired["repaired"]["complete"]
+    assert repaired["repaired"]["backfill"]["read"] == 3 + 3 + 2 + 1 + 1
+    assert trails.reconciled()["findings"] == []
+    assert trails.reconciled()["gone"] == 1
+    after = documents(trails.client, trails.settings)
+    assert there.keys() <= after.keys()
+    assert len(after) == len(there) + 4
+
+    trails.put(key("one", 1, "gone"), [at(1)])
+    assert trails.kinds(trails.reconciled(code=1)) == {key("one", 1, "gone"): "changed"}
+    assert trails.reconciled("--repair")["repaired"]["complete"]
+    assert trails.reconciled()["gone"] == 0
+
+
+def test_each_printed_command_repairs_its_finding(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    settings = own_settings(engine, namespace, tmp_path / "home")
+    client = prepared(settings)
+    folder = tmp_path / "it's a trail"
+    lost = record()
+    write_trail(folder, [record(), lost], "partial")
+    write_trail(folder, [record()], "extra")
+    backfill(settings, folder)
+    write_trail(folder, [record()], "new")
+    (folder / "extra.json.gz").unlink()
+    client.delete(index=Names(settings.prefix).day("2025.03.01"), id=lost["eventID"])
+    found = command(settings, "reconcile", str(folder))
+    assert found.exit_code == 1
+    head, *rows = found.stdout.splitlines()
+    assert head.split("\t") == ["kind", "object", "detail", "events", "dead_letters", "repair"]
+    assert "to repair all of it: trailhound reconcile" in found.stderr
+    for row in rows:
+        for line in row.split("\t")[-1].split(" && "):
+            repaired = command(settings, *shlex.split(line)[1:])
+            assert repaired.exit_code == 0, repaired.output
+    again = command(settings, "reconcile", str(folder))
+    assert (again.exit_code, again.stdout) == (0, f"{head}\n")
+
+
+def test_dead_letters_are_retried_and_what_remains_is_said(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    settings = own_settings(engine, namespace, tmp_path / "home")
+    client = prepared(settings)
+    folder = tmp_path / "trail"
+    held, never = record(), record(eventTime="never")
+    write_trail(folder, [record(), held, never, b"5"])
+    backfill(settings, folder)
+    day = Names(settings.prefix).day("2025.03.01")
+    client.indices.put_settings(index=day, body={"index.blocks.write": True})
+    write_trail(folder, [record(), record()], "late")
+    backfill(settings, folder)
+
+    def reconciled(*arguments: str, code: int) -> dict[str, Any]:
+        done = command(settings, "reconcile", str(folder), "--json", *arguments)
+        assert done.exit_code == code, done.output
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    (found,) = reconciled(code=1)["findings"]
+    assert (found["kind"], found["events"], found["dead_letters"]) == ("partial", 2, 2)
+    assert found["repair"] == ["trailhound retry-deadletters --reopen"]
+    done = reconciled("--repair", code=0)["repaired"]
+    assert (done["retried"]["indexed"], done["still_absent"]) == (2, 0)
+    assert done["retried"]["dead_lettered"] == 2  # of these two no event can be made
+    assert done["retried"]["reopened"]
+    after = reconciled(code=0)
+    assert (after["findings"], after["unusable"]) == ([], 2)
+    client.indices.close(index=day)
+    closed = reconciled(code=1)["findings"]
+    assert {each["kind"] for each in closed} == {"unreadable"}
+    assert all("index_closed" in each["detail"] for each in closed)
+
+
+def test_a_folder_and_entries_that_no_run_finished(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    settings = own_settings(engine, namespace, tmp_path / "home")
+    prepared(settings)
+    folder = tmp_path / "trail"
+    write_trail(folder, [record()], "done")
+    (folder / "torn.json").write_text('{"Records": [')
+    backfill(settings, folder)
+    write_trail(folder, [record()], "new")
+    said = command(settings, "reconcile", str(folder), "--output", "ndjson")
+    assert said.exit_code == 1
+    rows = {Path(row["object"]).name: row for row in map(json.loads, said.stdout.splitlines())}
+    assert {name: row["kind"] for name, row in rows.items()} == {
+        "torn.json": "unreadable",
+        "new.json.gz": "missing",
+    }
+    assert rows["torn.json"]["repair"] == []
+    done = command(settings, "reconcile", str(folder), "--repair")
+    assert done.exit_code == 1
+    assert "1 finding without a repair" in done.stderr
+    assert len(ledger(prepared(settings), settings)) == 3
+    for given in (str(folder / "done.json.gz"), f"{folder}/*.gz"):
+        assert isinstance(command(settings, "reconcile", given).exception, UsageError)

@@ -1,0 +1,271 @@
+"""`trailhound reconcile`."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from datetime import datetime
+from itertools import islice
+from typing import Annotated, Any, Final
+
+import typer
+from rich.text import Text
+
+from ingest.objects import Selection
+from ingest.reconcile.findings import Finding, Kind, Repair, Summary
+from ingest.reconcile.reconciliation import Reconciliation
+from ingest.reconcile.repair import Repaired, Repairs
+from ingest.sources import open_source
+from trailhound.app.enrichment import enricher_from
+from trailhound.app.settings_check import check_filter
+from trailhound.cli import dates
+from trailhound.cli.backfill_plan import kinds
+from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.listing import Column, Form, Listing, Output, form_of, is_piped, note
+from trailhound.cli.listing import Kind as Holds
+from trailhound.cli.options import (
+    Accounts,
+    Config,
+    Json,
+    Namespace,
+    Regions,
+    Url,
+    command_flags,
+    settings_from,
+)
+from trailhound.cli.screen import err, out, plural, safe, say, warn
+from trailhound.cli.stages import Stage, show_stages
+from trailhound.cli.stopping import stopped_by_signals
+from trailhound.cluster.client import connect
+from trailhound.cluster.refusals import cluster_errors
+
+_SHOWN: Final = 50
+"""Findings shown on a terminal; every other form has all."""
+_SHOWN_FAILURES: Final = 10
+_COMMANDS: Final[Mapping[Repair, str]] = {
+    Repair.READ: "backfill",
+    Repair.READ_AGAIN: "backfill --force",
+    Repair.RETRY: "retry-deadletters",
+    Repair.RETRY_REOPENED: "retry-deadletters --reopen",
+    Repair.RETRY_NEW_DAYS: "retry-deadletters --new-days",
+    Repair.NOTE_GONE: "ledger gone",
+}
+_OF_AN_OBJECT: Final = frozenset({Repair.READ, Repair.READ_AGAIN, Repair.NOTE_GONE})
+
+
+class Commands:
+    """The command lines that repair findings, with the flags that this command was given."""
+
+    def __init__(self, source: str, flags: str) -> None:
+        self._flags = flags
+        self.all_of_it = f"trailhound reconcile {shlex.quote(source)} --repair{flags}"
+
+    def of(self, finding: Finding) -> list[str]:
+        """One line for each repair of a finding."""
+        return [self._line(finding, repair) for repair in finding.repairs]
+
+    def _line(self, finding: Finding, repair: Repair) -> str:
+        command = f"trailhound {_COMMANDS[repair]}"
+        if repair not in _OF_AN_OBJECT:
+            return command + self._flags
+        if repair is not Repair.NOTE_GONE and _is_pattern(finding.object):
+            return self.all_of_it  # no source can be named like it
+        return f"{command} {shlex.quote(finding.object)}{self._flags}"
+
+
+def _is_pattern(name: str) -> bool:
+    return re.search(r"[*?]" if name.startswith("s3://") else r"\\x", name) is not None
+
+
+def listing(commands: Commands) -> Listing[Finding]:
+    """The findings; the last column is the command that repairs each."""
+
+    def record(each: Finding) -> dict[str, Any]:
+        return {
+            "kind": each.kind.value,
+            "object": each.object,
+            "detail": each.detail,
+            "events": each.events,
+            "dead_letters": each.dead_letters,
+            "repair": commands.of(each),
+        }
+
+    return Listing(
+        "findings",
+        (
+            Column("kind", lambda each: each.kind.value),
+            Column("object", lambda each: each.object),
+            Column("detail", lambda each: each.detail, whole=True),
+            Column("events", lambda each: each.events, kind=Holds.NUMBER),
+            Column("dead_letters", lambda each: each.dead_letters, kind=Holds.NUMBER),
+            Column("repair", lambda each: " && ".join(commands.of(each)), whole=True),
+        ),
+        record,
+    )
+
+
+def reconcile(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="s3://bucket/prefix, or a folder.")
+    ],
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            parser=dates.day,
+            metavar=dates.METAVAR,
+            help="First UTC day: 2025-03-01, or 7d (before now).",
+        ),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(parser=dates.day, metavar=dates.METAVAR, help="Last UTC day, included."),
+    ] = None,
+    account: Accounts = None,
+    region: Regions = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Run what repairs each finding; it is shown first.")
+    ] = False,
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    output: Output = None,
+    json: Json = False,
+) -> None:
+    """Compare every object of a source with the ledger and the index, and say what repairs each.
+
+    It finds objects that were never read (missing), of which an event is in no index (partial),
+    that are no longer in the source (extra), or whose content has changed since. What the settings
+    filter, and what is past retention, is not missed.
+
+    Exit code 1 where anything was found, with --repair where anything is left.
+
+    Examples:
+
+    `trailhound reconcile s3://my-trail-bucket --since 7d`
+
+    `trailhound reconcile s3://my-trail-bucket --repair`
+    """
+    form = form_of(output, json)
+    dates.check_order(since, until)
+    selection = Selection(
+        since=since.date() if since else None,
+        until=until.date() if until else None,
+        accounts=frozenset(account or ()),
+        regions=frozenset(region or ()),
+    )
+    settings = settings_from(config, url, namespace, check_filter)
+    opened = open_source(source, settings, selection)
+    flags = command_flags(url=url, namespace=namespace, config=config)
+    commands = Commands(source, flags)
+    with cluster_errors(settings.hosts[0]):
+        client = connect(settings)
+        with show_stages("reconcile", unit="objects") as stage:
+            job = Reconciliation(client, settings, opened, selection, stage)
+            job.run()
+        repaired: Repaired | None = None
+        if form is not Form.JSON:
+            _show(job, form, commands, advise=not repair)
+        if repair and not job.summary.complete:
+            repairs = Repairs(client, settings, enricher_from(settings, warn), opened, job.findings)
+            with stopped_by_signals(repairs), show_stages("repair", unit="events") as stage:
+                repaired = repairs.run(told=_events(stage))
+        if form is Form.JSON:
+            made = repaired.as_dict() if repaired is not None else None
+            beside = job.summary.as_dict() | {"repaired": made}
+            listing(commands).show(job.findings, form, beside=beside)
+        elif repaired is not None:
+            _show_repaired(repaired, form)
+        job.close()
+    if not (job.summary.complete if repaired is None else repaired.complete):
+        raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+def _events(stage: Stage) -> Any:
+    return lambda what, events: stage(what, events, 0)
+
+
+def _show(job: Reconciliation, form: Form, commands: Commands, *, advise: bool) -> None:
+    found = job.summary
+    if form is not Form.TABLE or is_piped():
+        listing(commands).show(job.findings, form)
+    else:
+        for each in islice(job.findings, _SHOWN):
+            out.print(Text(f"{each.kind.value:<11}", style="red"), safe(each.object))
+            say(f"  {each.detail}")
+            for command in commands.of(each):
+                out.print(Text("  repair: ", style="cyan") + safe(command))
+        if (more := found.found.total() - _SHOWN) > 0:
+            say(f"{more:,} more: --output csv, ndjson or json has all")
+    for line in _sentences(found):
+        note(line, form)
+    if found.found and advise:
+        note(f"to repair all of it: {commands.all_of_it}", form)
+
+
+def _sentences(found: Summary) -> list[str]:
+    """The numbers, for people."""
+    first = f"{plural(found.objects, 'object')} listed, {found.whole:,} whole"
+    first += "".join(f", {found.found[kind]:,} {kind.value}" for kind in Kind if found.found[kind])
+    first += f"; the content of {found.read:,} was compared with the index"
+    lines = [first]
+    if found.events:
+        lines.append(
+            f"{plural(found.events, 'event')} in no index"
+            + (f", {found.dead_letters:,} of them dead letters" if found.dead_letters else "")
+        )
+    if found.ignored_kinds:
+        number = plural(found.ignored_kinds.total(), "object")
+        lines.append(f"{number} that are not CloudTrail log files ({kinds(found.ignored_kinds)})")
+    if found.in_progress:
+        lines.append(f"{plural(found.in_progress, 'object')} being read by another worker now")
+    if found.past_retention:
+        lines.append(
+            f"{plural(found.past_retention, 'object')} read before, and now past retention: "
+            "not compared"
+        )
+    if found.unusable:
+        lines.append(
+            f"{plural(found.unusable, 'record')} of whole objects in the dead letters, of which no "
+            "event can be made: see `trailhound deadletters list`"
+        )
+    if found.gone:
+        lines.append(f"{plural(found.gone, 'object')} noted as gone before")
+    return lines
+
+
+def _show_repaired(done: Repaired, form: Form) -> None:
+    counts = done.backfills.counts
+    note(
+        f"repaired: {plural(done.backfills.objects, 'object')} read, {counts.read:,} records = "
+        f"{counts.indexed:,} indexed + {counts.duplicates:,} duplicates + "
+        f"{counts.dead_lettered:,} dead-lettered + {counts.filtered:,} filtered",
+        form,
+    )
+    if done.retried is not None:
+        retried = done.retried.counts
+        note(
+            f"{plural(retried.read, 'dead letter')} tried again: {retried.indexed:,} indexed, "
+            f"{retried.duplicates:,} duplicates, {retried.dead_lettered:,} remain",
+            form,
+        )
+    if done.still_absent:
+        warn(
+            f"{plural(done.still_absent, 'event')} still in no index: see "
+            "`trailhound deadletters list`"
+        )
+    if done.noted_gone:
+        note(f"{plural(done.noted_gone, 'object')} noted as gone; events of them stay", form)
+    if done.backfills.failures:
+        warn(f"{plural(done.backfills.failed_objects, 'object')} not fully read:")
+        for uri, reason in done.backfills.failures[:_SHOWN_FAILURES]:
+            err.print("  ", safe(reason if uri in reason else f"{uri}: {reason}"), sep="")
+        if (more := done.backfills.failed_objects - _SHOWN_FAILURES) > 0:
+            err.print(f"  … and {more:,} more; see `trailhound ledger list`")
+    if done.unrepaired:
+        warn(
+            f"{plural(done.unrepaired, 'finding')} without a repair: fix the reason that is named, "
+            "and run again"
+        )
+    if done.backfills.interrupted:
+        warn("interrupted: run the same command again to go on")
