@@ -26,6 +26,9 @@ CALL_SUMMARY = "call_summary"
 PRIVATE = (CALL_SUMMARY, "counted", "delivery", "group_key", "incident_due", "links", "twin_key")
 """Internal fields, which no command and no message shows."""
 
+_KEY_TOKEN = "key:"  # noqa: S105 - the kind of a link
+"""What a link has before an access key (`detections.incidents.actors`)."""
+
 HISTORY = 100
 """Changes of state kept, the latest."""
 
@@ -235,8 +238,20 @@ def changed_state(document: Document, state: str, by: str, now: datetime, note: 
     }
 
 
+def access_keys(document: Mapping[str, Any]) -> list[str]:
+    """The access keys that whoever the alert is linked by used; none where it was never joined.
+
+    >>> access_keys({"links": {"own": ["key:AKIAEXAMPLE", "user:111122223333:ada"]}})
+    ['AKIAEXAMPLE']
+    """
+    own = (document.get("links") or {}).get("own") or ()
+    return [each.removeprefix(_KEY_TOKEN) for each in own if each.startswith(_KEY_TOKEN)]
+
+
 def shown(name: str, document: Mapping[str, Any]) -> Document:
     """An alert without its internal fields, for users, programs and channels."""
     made = {"id": name} | {key: value for key, value in document.items() if key not in PRIVATE}
+    if keys := access_keys(document):
+        made["access_keys"] = keys
     # Alerts of the last release have no sentence.
     return made if "summary" in made else made | {"summary": summary(made)}

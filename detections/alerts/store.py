@@ -16,8 +16,16 @@ from detections.alerts.document import Document, shown, stamp
 from detections.alerts.paging import every
 from detections.alerts.triage import NOBODY, Decision, Disposition
 from detections.alerts.twins import TWIN_KEY, twins_of
+from detections.events.selection import alerts_by_principal
 from detections.rule import LEVELS, Level
-from trailhound.cluster.reader import BUSY_SECONDS, make_searchable, while_busy
+from trailhound.cluster.free_text import check_free_text, free_text
+from trailhound.cluster.queries import either
+from trailhound.cluster.reader import (
+    BUSY_SECONDS,
+    IndexReader,
+    make_searchable,
+    while_busy,
+)
 from trailhound.cluster.retry_policy import RetryPolicy, is_busy
 from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import (
@@ -52,6 +60,7 @@ SORTS: Final[Mapping[str, str]] = {
 SHORTEST_PREFIX = 4
 """Characters of an id that may stand for it, as in git."""
 NO_ALERT = "there is no alert with this id"
+_EXAMPLE = "'rule.level:high AND calls.name:PutKeyPolicy'"
 _CANDIDATES = 10
 """Alerts that are named where a prefix is ambiguous."""
 _ID_PAGE = 5_000
@@ -59,10 +68,11 @@ _ID_PAGE = 5_000
 
 @dataclass(frozen=True, slots=True)
 class AlertQuery:
-    """Which alerts. `level`: this one and above; `rule`: id or title; `principal`: name or ARN;
-    `since`: last seen at or after it; `until`: first seen before it; `account`: an event's or its
-    folder's; `assignee`: the owner, or "nobody"; `text`: in Lucene's query language, over the
-    fields of alerts. Alerts that were merged into others are left out.
+    """Which alerts. `level`: this one and above; `rule`: id or title; `principal`: who acted, as
+    `by_principal` has it; `since`: last seen at or after it; `until`: first seen before it;
+    `account`: an event's or its folder's; `assignee`: the owner, or "nobody"; `text`: in Lucene's
+    query language, over the fields of alerts; `incident`: the id of theirs, whole. Alerts that
+    were merged into others are left out.
     """
 
     states: tuple[str, ...] = ()
@@ -76,6 +86,7 @@ class AlertQuery:
     assignee: str | None = None
     disposition: Disposition | None = None
     text: str | None = None
+    incident: str | None = None
 
     def query(self) -> list[dict[str, Any]]:
         """As clauses of the query DSL, combined by AND."""
@@ -89,7 +100,7 @@ class AlertQuery:
         if self.rule is not None:
             clauses.append(_either(self.rule, "rule.id", "rule.name"))
         if self.principal is not None:
-            clauses.append(_either(self.principal, "entity.principal", "entity.arn"))
+            clauses.append(alerts_by_principal(self.principal))
         if self.account is not None:
             clauses.append({"term": {"entity.account": self.account}})
         if self.tactic is not None:
@@ -102,8 +113,12 @@ class AlertQuery:
             clauses.append({"bool": {"must_not": {"exists": {"field": "assignee"}}}})
         elif self.assignee is not None:
             clauses.append(_either(self.assignee, "assignee"))
+        if self.incident is not None:
+            # An alert that was not joined yet is an incident by itself.
+            its_own = {"ids": {"values": [self.incident]}}
+            clauses.append(either([{"term": {"incident": self.incident}}, its_own]))
         if self.text is not None:
-            clauses.append({"query_string": {"query": self.text}})
+            clauses.append(free_text(self.text))
         return clauses
 
 
@@ -115,8 +130,7 @@ def levels_from(level: Level) -> tuple[Level, ...]:
 
 
 def _either(text: str, *fields: str) -> dict[str, Any]:
-    clauses = [{"term": {name: {"value": text, "case_insensitive": True}}} for name in fields]
-    return {"bool": {"should": clauses, "minimum_should_match": 1}}
+    return either([{"term": {it: {"value": text, "case_insensitive": True}}} for it in fields])
 
 
 @dataclass(slots=True)
@@ -155,9 +169,16 @@ class AlertStore:
         return [shown(name, document) | twins.get(name, {}) for name, document in found.items()]
 
     def matching(self, query: AlertQuery) -> dict[str, Document]:
-        """Rule and level of every alert that matches, by id. Raises as `find`."""
+        """Rule, level and state of every alert that matches, by id. Raises as `find`."""
         make_searchable(self._client, self._index, required=True)
-        return dict(self._every(query, fields=("rule", "level")))
+        return dict(self._every(query, fields=("rule", "level", "state")))
+
+    def documents(
+        self, query: AlertQuery, fields: Sequence[str], sort: str = "last-seen"
+    ) -> Iterator[tuple[str, Document]]:
+        """These fields of every alert that matches, with its id. Raises as `find`."""
+        make_searchable(self._client, self._index, required=True)
+        return self._every(query, fields=fields, sort=sort)
 
     def _every(
         self,
@@ -166,23 +187,18 @@ class AlertStore:
         sort: str = "last-seen",
         fields: Sequence[str] | None = None,
     ) -> Iterator[tuple[str, Document]]:
-        try:
-            yield from every(
-                self._client,
-                self._index,
-                query.query(),
-                but=[{"exists": {"field": "merged_into"}}],
-                fields=fields,
-                sort=[{name: "desc"} for name in dict.fromkeys((SORTS[sort], "last_seen"))],
-                limit=limit,
-            )
-        except RequestFailedError as error:
-            if query.text is None or error.status != 400:
-                raise
-            raise UsageError(
-                f"{query.text!r} is not a query: {error.message}",
-                hint="write it in Lucene, as rule.level:high AND calls.name:PutKeyPolicy",
-            ) from error
+        if query.text is not None:
+            reader = IndexReader(self._client, self._index)
+            check_free_text(reader, query.text, "rule.name", example=_EXAMPLE)
+        return every(
+            self._client,
+            self._index,
+            query.query(),
+            but=[{"exists": {"field": "merged_into"}}],
+            fields=fields,
+            sort=[{name: "desc"} for name in dict.fromkeys((SORTS[sort], "last_seen"))],
+            limit=limit,
+        )
 
     def get(self, name: str) -> Document:
         """One alert, with its deliveries. Raises `UsageError` where there is none."""

@@ -7,30 +7,74 @@ A value is a term, and only a `*` in it is a pattern; case does not matter.
 from __future__ import annotations
 
 import ipaddress
-from contextlib import suppress
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from enrich.resources import LEAVES
 from trailhound.cluster.queries import Query, any_of, either
+from trailhound.errors import UsageError
 
-PRINCIPAL = (
-    "user.name",
-    "userIdentity.arn",
-    "userIdentity.userName",
-    "userIdentity.principalId",
-    "userIdentity.sessionContext.sessionIssuer.arn",
-    "userIdentity.sessionContext.sessionIssuer.userName",
-)
-"""Who acted by name, ARN or id; a role by its own, which finds all of its sessions."""
 KEY = ("userIdentity.accessKeyId", "resource.access_key")
 RESOURCE = tuple(f"resource.{leaf}" for leaf in sorted(LEAVES))
 
 
+_LIKE_AN_ADDRESS = re.compile(r"[0-9.]+|[0-9a-fA-F.]*:[0-9a-fA-F:.]*")
+_ROLE_ARN = re.compile(r"(arn:[^:]+):iam::([^:]*):role/(?:.*/)?([^/]+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class PrincipalFields:
+    """Where documents have who acted: `names` as `user.name` has them (`Role/session`), `arns` as
+    `userIdentity.arn`, `others` to the letter."""
+
+    names: Sequence[str]
+    arns: Sequence[str]
+    others: Sequence[str] = ()
+
+    def clause(self, value: str) -> Query:
+        """Whoever a value names.
+
+        >>> fields = PrincipalFields(["user.name"], ["userIdentity.arn"])
+        >>> asked = fields.clause("arn:aws:iam::111122223333:role/team/Ops")["bool"]["should"]
+        >>> asked[-1]["wildcard"]["userIdentity.arn"]["value"]
+        'arn:aws:sts::111122223333:assumed-role/Ops/*'
+        """
+        clauses = [any_of(value, (*self.names, *self.arns, *self.others))]
+        if role := _ROLE_ARN.fullmatch(value):
+            partition, account, name = role.groups()
+            clauses.append(any_of(f"{partition}:sts::{account}:assumed-role/{name}/*", self.arns))
+        elif ":" not in value and "/" not in value:
+            clauses.append(any_of(f"{value}/*", self.names))
+            if "*" not in value:
+                clauses.append(any_of(f"*/{value}", self.names))
+        return either(clauses)
+
+
+_OF_EVENTS: Final = PrincipalFields(
+    ("user.name",),
+    ("userIdentity.arn",),
+    (
+        "userIdentity.userName",
+        "userIdentity.principalId",
+        "userIdentity.sessionContext.sessionIssuer.arn",
+        "userIdentity.sessionContext.sessionIssuer.userName",
+    ),
+)
+_OF_ALERTS: Final = PrincipalFields(("entity.principal",), ("entity.arn",))
+"""An alert does not keep the ids of principals."""
+
+
 def by_principal(value: str) -> Query:
-    """Who acted; of a role's session its own name is enough (`user.name` is `Role/session`)."""
-    named = any_of(value, PRINCIPAL)
-    if "/" in value or "*" in value:
-        return named
-    return either([named, any_of(f"*/{value}", ("user.name",))])
+    """Who acted: whoever has a name, an ARN or an id. A role's name or ARN finds all of its
+    sessions, the name of a session alone finds that session of every role."""
+    return _OF_EVENTS.clause(value)
+
+
+def alerts_by_principal(value: str) -> Query:
+    """The same of alerts."""
+    return _OF_ALERTS.clause(value)
 
 
 def by_key(value: str) -> Query:
@@ -39,9 +83,17 @@ def by_key(value: str) -> Query:
 
 
 def by_address(value: str) -> Query:
-    """An IP address or a network; else the text of `sourceIPAddress`, such as a service's name."""
-    with suppress(ValueError):
-        return {"term": {"source.ip": str(ipaddress.ip_network(value.strip(), strict=False))}}
+    """An IP address or a network; else the text of `sourceIPAddress`, such as a service's name.
+    Raises `UsageError` for an address or a network that is none."""
+    text = value.strip()
+    try:
+        return {"term": {"source.ip": str(ipaddress.ip_network(text, strict=False))}}
+    except ValueError:
+        if "*" not in text and ("/" in text or _LIKE_AN_ADDRESS.fullmatch(text)):
+            raise UsageError(
+                f"{text!r} is not an address and not a network",
+                hint="write 203.0.113.7, 203.0.113.0/24, 2001:db8::/32, or a service's name",
+            ) from None
     return any_of(value, ("sourceIPAddress",))
 
 

@@ -9,13 +9,15 @@ from typing import Any, Final
 
 from opensearchpy import OpenSearch
 
-from detections.alerts.document import stamp
+from detections.alerts.document import access_keys, stamp
 from detections.alerts.paging import every
 from detections.alerts.store import NO_ALERT, SHORTEST_PREFIX, AlertQuery, AlertStore, Decided
 from detections.alerts.summary import summary
-from detections.alerts.triage import Decision
+from detections.alerts.triage import Decision, Verb
 from detections.alerts.twins import TWIN_KEY, together
 from detections.incidents.document import INCIDENT, LINKS, acted, is_of_days
+from detections.incidents.telling import telling
+from detections.rule import LEVELS
 from trailhound.cluster.reader import IndexReader, make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.errors import UsageError
@@ -31,12 +33,21 @@ FIELDS: Final = (
     *("rule", "level", "severity", "state", "disposition", "assignee", "first_seen", "last_seen"),
     *("count", "count_relation", "calls", "outcome", "attempt", "before", "summary", "attack"),
     *("entity.principal", "entity.address", "entity.account", INCIDENT, TWIN_KEY),
-    *(f"{LINKS}.{name}" for name in ("first", "last", "principal", "address", "account")),
+    *(f"{LINKS}.{name}" for name in ("first", "last", "principal", "address", "account", "own")),
 )
 """Of each alert, what an incident is made of."""
 
 _STATES: Final = ("open", "acknowledged", "closed")
+_DECIDED: Final[Mapping[Verb, tuple[str, ...]]] = {
+    "ack": ("open",),
+    "close": ("open", "acknowledged"),
+    "reopen": ("acknowledged", "closed"),
+    "assign": (),
+    "note": (),
+}
+"""The states of alerts that a decision about an incident changes; without any, all."""
 _NAMED: Final = 20
+_NONE: Final = "there is no incident"
 _IDS_AT_ONCE: Final = 1_000
 _CANDIDATES: Final = 10
 _NOT_MERGED: Final = {"exists": {"field": "merged_into"}}
@@ -104,10 +115,28 @@ class IncidentStore:
             named = self._incidents_of(set(alerts.names.values()))
             result.names |= {each: named[name] for each, name in alerts.names.items()}
             result.left |= {
-                each: "there is no incident or alert with this id" if why == NO_ALERT else why
+                each: f"{_NONE} or alert with this id" if why == NO_ALERT else why
                 for each, why in alerts.left.items()
             }
         return result
+
+    def of_alerts(self, query: AlertQuery, sort: str = "last-seen") -> list[Incident]:
+        """What the alerts that match are of: an incident for each, made of those alone, in the
+        order in which `sort` (one of `detections.alerts.store.SORTS`) has their first."""
+        groups: dict[str, list[tuple[str, Document]]] = {}
+        for name, document in self._alerts.documents(query, FIELDS, sort):
+            groups.setdefault(document.get(INCIDENT) or name, []).append((name, document))
+        return [made(sorted(alerts, key=_by_time)) for alerts in groups.values()]
+
+    def named(self, given: str) -> str:
+        """The id of the incident that an id, or the unique beginning of one, names. Raises
+        `UsageError` where there is none, or several begin with it."""
+        found = self.resolve([given])
+        if given in found.names:
+            return found.names[given]
+        if found.left[given].startswith(_NONE):
+            raise no_incident(given)
+        raise UsageError(f"{given}: {found.left[given]}", hint="give more of the id")
 
     def members(self, names: Sequence[str], states: Sequence[str] = ()) -> dict[str, list[str]]:
         """The ids of the alerts of incidents, by incident; of these states, else of all."""
@@ -117,10 +146,10 @@ class IncidentStore:
             for name, alerts in self._groups(names).items()
         }
 
-    def close(self, names: Sequence[str], decision: Decision) -> Decided:
-        """Close the alerts of incidents that are not closed. What could not be written is in the
-        result; the same again completes it."""
-        members = self.members(names, ("open", "acknowledged"))
+    def decide(self, names: Sequence[str], decision: Decision) -> Decided:
+        """Write a decision to the alerts of incidents that it can change. What could not be written
+        is in the result; the same again completes it."""
+        members = self.members(names, _DECIDED[decision.verb])
         return self._alerts.decide(
             [each for alerts in members.values() for each in alerts], decision
         )
@@ -147,7 +176,7 @@ class IncidentStore:
             for name, document in self._every([either], fields=FIELDS):
                 found.setdefault(document.get(INCIDENT) or name, []).append((name, document))
         for alerts in found.values():
-            alerts.sort(key=lambda each: (each[1]["first_seen"], each[0]))
+            alerts.sort(key=_by_time)
         return found
 
     def _every(
@@ -206,23 +235,26 @@ def no_incident(*names: str) -> UsageError:
 def made(alerts: Sequence[tuple[str, Document]]) -> Incident:
     """An incident from its alerts, by time, as `--json` prints it.
 
-    It has the level, name and severity of its most severe alert, and is open while any of them is.
+    It has the level and severity of its most severe alert, the name of the most telling one, and
+    is open while any of them is.
     """
     documents = [document for _, document in alerts]
-    worst = min(documents, key=lambda it: (-it["severity"], it["first_seen"]))
+    worst = min(documents, key=lambda it: (-LEVELS.index(it["level"]), -it["severity"]))
+    name, lead = min(alerts, key=lambda each: telling(each[1]))
     steps = _steps(documents)
     times = [acted(document) for document in steps]
     states = {document["state"] for document in documents}
     rules: dict[str, int] = {}
-    for document in sorted(documents, key=lambda it: -it["severity"]):
-        name = document["rule"]["name"]
-        rules[name] = rules.get(name, 0) + 1
+    for document in sorted(documents, key=telling):
+        title = document["rule"]["name"]
+        rules[title] = rules.get(title, 0) + 1
     tactics = (name for it in steps for name in it["attack"].get("tactic", ()))
     return {
         "id": documents[0].get(INCIDENT) or alerts[0][0],
         "title": together(
-            [it["rule"]["name"] for it in documents if _is_twin(it, worst) or it is worst]
+            [it["rule"]["name"] for it in documents if _is_twin(it, lead) or it is lead]
         ),
+        "alert": name,
         "level": worst["level"],
         "severity": worst["severity"],
         "state": next(state for state in _STATES if state in states),
@@ -236,10 +268,15 @@ def made(alerts: Sequence[tuple[str, Document]]) -> Incident:
         "principals": _distinct(name for it in steps for name in _about(it, "principal")),
         "addresses": _distinct(name for it in steps for name in _about(it, "address")),
         "accounts": _distinct(name for it in steps for name in _about(it, "account")),
+        "access_keys": _distinct(name for it in steps for name in access_keys(it)),
         "calls": _distinct(
             each["name"] for it in sorted(steps, key=is_of_days) for each in it.get("calls") or ()
         ),
     }
+
+
+def _by_time(alert: tuple[str, Document]) -> tuple[str, str]:
+    return alert[1]["first_seen"], alert[0]
 
 
 def _steps(documents: Sequence[Document]) -> list[Document]:

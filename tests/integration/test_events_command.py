@@ -18,6 +18,7 @@ from tests.helpers.detection_rules import write_rules
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.app.event_search import EventFilter, EventSearch
 from trailhound.cluster.client import connect
+from trailhound.errors import UsageError
 from trailhound.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -116,7 +117,9 @@ def test_events_are_found_by_every_property_on_every_product(
     assert set(named("--region", "eu-west-1", "--region", "us-*")) == set(those)
     assert named("--principal", HOSTILE) == named("--principal", '") OR (a:*') == []
     assert named("--call", HOSTILE) == ["hostile"]  # its star is a pattern, and finds itself
-    assert command(settings, "events", "((x").exception is not None
+    assert named("risk_score:>=9 OR nosuchword") == ["refused"]  # a word of no field but any
+    for wrong in ("((x", "eventName:/[a/", "/(a/", "risk_score:high", "--address=10.0.0.0/33"):
+        assert isinstance(command(settings, "events", wrong).exception, UsageError), wrong
 
     # A beginning of the id is enough to read one.
     whole = those["refused"]["eventID"]
@@ -187,9 +190,23 @@ def test_the_events_of_an_alert(settings: Settings, tmp_path: Path) -> None:
     of_it = found(settings, "--alert", refused[:10])
     assert [each["eventID"] for each in of_it["events"]] == [those["refused"]["eventID"]]
     of_both = found(settings, "--alert", refused, "--alert", deleted)
-    assert [each["eventID"] for each in of_both["events"]] == [
-        those[name]["eventID"] for name in ("refused", "deleted")
-    ]
+    both = [those[name]["eventID"] for name in ("refused", "deleted")]
+    assert [each["eventID"] for each in of_both["events"]] == both
+    incidents = {each["incident"] for each in alerts["alerts"]}
+    of_incidents = found(settings, *(f"--incident={each[:12]}" for each in incidents))
+    assert [each["eventID"] for each in of_incidents["events"]] == both
+    # One meaning of `--principal` for events, alerts and incidents: a role's name or ARN finds its
+    # sessions, the name of a session is enough.
+    for who in ("admin", "arn:aws:iam::111122223333:role/Admin", "ada@example.com", "Admin/*"):
+        listed = json.loads(
+            command(settings, "alerts", "list", "--principal", who, "--json").stdout
+        )
+        assert [each["id"] for each in listed["alerts"]] == [deleted], who
+        command_line = ("incidents", "list", "--principal", who, "--json")
+        (incident,) = json.loads(command(settings, *command_line).stdout)["incidents"]
+        assert (incident["alert"], incident["access_keys"]) == (deleted, ["ASIAEXAMPLE"]), who
+    shown = json.loads(command(settings, "alerts", "show", deleted, "--output", "json").stdout)
+    assert shown["access_keys"] == ["ASIAEXAMPLE"]
 
 
 def test_new_events_are_followed_and_each_is_shown_once(settings: Settings, tmp_path: Path) -> None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+import sys
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +24,7 @@ from detections.incidents import updater as updater_module
 from detections.incidents.updater import IncidentUpdater
 from tests.helpers.commands import command
 from tests.helpers.engines import remove_namespace
+from tests.helpers.processes import environment
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
@@ -346,6 +352,63 @@ def test_it_is_found_by_any_of_its_alerts_and_closing_it_closes_all(world: World
     assert json.loads(again.stdout)["closed"] == []
     unknown = command(world.settings, "incidents", "close", "nosuchincident", "--by", "ada")
     assert "there is no incident nosuchincident" in str(unknown.exception)
+
+
+def test_decisions_about_an_incident_are_about_each_of_its_alerts(world: World) -> None:
+    alerts = of_day(world.alerts(), HOME)
+    name = next(iter(incidents(alerts)))
+    own = incidents(alerts)[name]
+
+    def said(verb: str, *more: str) -> dict[str, Any]:
+        done = command(world.settings, "incidents", verb, name, "--by", "ada", *more, "--json")
+        assert done.exit_code == 0, done.output
+        made: dict[str, Any] = json.loads(done.stdout)
+        return made
+
+    assert set(said("ack", "--note", "asking")["changed"]) == own
+    assert said("ack")["incidents"][0]["state"] == "acknowledged"
+    assert set(said("assign", "--to", "eve")["changed"]) == own
+    assert {each["assignee"] for key, each in world.alerts().items() if key in own} == {"eve"}
+    said("close", "--as", "benign")
+    assert set(said("reopen")["changed"]) == own
+    assert said("reopen")["incidents"][0]["state"] == "open"
+    flat = command(world.settings, "alerts", "list", "--incident", name, "--json")
+    assert {each["id"] for each in json.loads(flat.stdout)["alerts"]} == own
+
+
+def test_on_a_terminal_alerts_are_folded_by_incident_and_lines_fit(world: World) -> None:
+    (name,) = incidents(of_day(world.alerts(), CHAIN))
+    listed = on_a_terminal(world.settings, "alerts", "list", "--state", "all")
+    every = world.alerts()
+    total = f"{len(every)} alerts of {len(incidents(every))} incidents: --flat shows each"
+    assert listed.splitlines()[-1].rstrip() == total
+    rows = on_a_terminal(world.settings, "incidents", "list", "--state", "all")
+    assert "anomalous_activity (" in rows
+    assert "incidents of one rule each in" in rows.splitlines()[-1]
+    flat = on_a_terminal(world.settings, "alerts", "list", "--flat", "--state", "all")
+    assert len(flat.splitlines()) > 2 * len(listed.splitlines())
+    shown = on_a_terminal(world.settings, "incidents", "show", name)
+    one = on_a_terminal(world.settings, "alerts", "show", name)
+    for text in (listed, rows, flat, shown, one):
+        assert max(map(len, text.splitlines())) <= 80
+    assert "access key" in shown
+    assert f"trailhound events --incident {name}" in shown
+
+
+def on_a_terminal(settings: Settings, *arguments: str) -> str:
+    """What a command shows on a terminal of 80 columns."""
+    ours, theirs = pty.openpty()
+    env = environment(settings, {"TERM": "dumb", "COLUMNS": "80"})
+    given = [sys.executable, "-m", "trailhound", *arguments]
+    process = subprocess.Popen(given, env=env, stdin=subprocess.DEVNULL, stdout=theirs)
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):  # how a terminal ends on Linux
+        while part := os.read(ours, 65_536):
+            shown += part
+    os.close(ours)
+    assert process.wait(60) == 0
+    return shown.decode().replace("\r\n", "\n")
 
 
 def test_what_is_known_of_events_that_are_gone_stays(world: World) -> None:

@@ -19,9 +19,9 @@ from opensearchpy import OpenSearch
 from detections.events.daily_indices import SkippedDay, daily_indices
 from detections.events.selection import by_address, by_key, by_principal, by_resource
 from detections.span import Span
+from trailhound.cluster.free_text import check_free_text, free_text
 from trailhound.cluster.queries import Query, any_of, either
 from trailhound.cluster.reader import IndexReader, Snapshot, make_searchable, while_busy
-from trailhound.errors import RequestFailedError, UsageError
 from trailhound.settings import Settings
 
 Event = dict[str, Any]
@@ -29,7 +29,6 @@ Event = dict[str, Any]
 
 _ORDER = ("@timestamp", "eventID", "trail.object", "trail.position")
 _ID_PAGE = 1_000
-_LONGEST_REASON = 200
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
@@ -59,7 +58,8 @@ class EventFilter:
         return Span(self.since or _FIRST, self.until or _LAST)
 
     def clauses(self) -> list[Query]:
-        """As clauses of the query DSL, combined by AND. Raises `UsageError`."""
+        """As clauses of the query DSL, combined by AND. Raises `UsageError` for an address that is
+        none."""
         made: list[Query] = []
         if self.since or self.until:
             made.append(self.span.query())
@@ -79,15 +79,12 @@ class EventFilter:
         if self.min_risk is not None:
             made.append({"range": {"risk_score": {"gte": self.min_risk}}})
         if self.text:
-            made.append({"query_string": {"query": self.text, **_LUCENE}})
+            made.append(free_text(self.text, **_LUCENE))
         return made
 
 
-_LUCENE: Mapping[str, Any] = {
-    "default_operator": "and",
-    "lenient": True,  # a word on its own is looked for in numbers and dates too
-    "analyze_wildcard": True,
-}
+_LUCENE: Mapping[str, Any] = {"default_operator": "and"}
+_EXAMPLE = "'eventName:\"CreateUser\" AND risk_score:>=7'"
 
 
 def _call(value: str) -> Query:
@@ -118,6 +115,9 @@ class EventSearch:
         self._query: Query = {"bool": {"filter": [*wanted.clauses(), *also]}}
         self._look_back = timedelta(minutes=settings.detections.lookback_minutes)
         make_searchable(client, self._index)
+        if wanted.text:
+            reader = IndexReader(client, self._index)
+            check_free_text(reader, wanted.text, "eventName", example=_EXAMPLE, **_LUCENE)
 
     @contextmanager
     def found(self) -> Iterator[Found]:
@@ -125,9 +125,7 @@ class EventSearch:
         order = [{name: {"order": "desc", "missing": "_last"}} for name in _ORDER]
         reader = IndexReader(self._client, self._index, order=order)  # type: ignore[arg-type]
         with reader.snapshot() as snapshot:
-            with _readable_query():
-                total = snapshot.count(self._query)
-            yield Found(snapshot, self._query, total)
+            yield Found(snapshot, self._query, snapshot.count(self._query))
 
     def follow(
         self,
@@ -152,12 +150,11 @@ class EventSearch:
             span = {"range": {"event.ingested": {"gte": since.isoformat()}}}
             query = {"bool": {"filter": [self._query, span]}}
             new = []
-            with _readable_query():
-                for hit in reader.documents(query, {"_source": False}, refresh=True):
-                    key = (hit["_index"], hit["_id"])
-                    if key not in seen:
-                        new.append(key)
-                        seen[key] = datetime.fromtimestamp(hit["sort"][0] / 1000, UTC)
+            for hit in reader.documents(query, {"_source": False}, refresh=True):
+                key = (hit["_index"], hit["_id"])
+                if key not in seen:
+                    new.append(key)
+                    seen[key] = datetime.fromtimestamp(hit["sort"][0] / 1000, UTC)
             if not first:
                 for page in _pages(new):
                     yield self._events(page, fields)
@@ -189,21 +186,6 @@ class Found:
         request = {"_source": list(fields)} if fields else {}
         hits = self._snapshot.hits(self._query, request, page=limit)
         return map(_event, islice(hits, limit))
-
-
-@contextmanager
-def _readable_query() -> Iterator[None]:
-    """Text that is no Lucene is wrong use of the command, and no fault of the cluster."""
-    try:
-        yield
-    except RequestFailedError as error:
-        _, parse, reason = error.message.partition("Failed to parse query ")
-        if error.status != 400 or not parse:
-            raise
-        raise UsageError(
-            f"the query can't be read: {reason[:_LONGEST_REASON]}",
-            hint="put values in quotes: 'eventName:\"CreateUser\" AND risk_score:>=7'",
-        ) from None
 
 
 def _event(hit: Mapping[str, Any]) -> Event:

@@ -14,7 +14,7 @@ from detections.alerts.triage import DISPOSITIONS, Disposition
 from detections.rule import Level
 from trailhound.cli import completion, dates
 
-_WHICH = "Which alerts"
+WHICH = "Which alerts"
 
 
 class State(StrEnum):
@@ -39,7 +39,7 @@ def disposition(text: str) -> Disposition:
 
 
 AtLevel = Annotated[
-    Level, typer.Option("--level", help="This level and above.", rich_help_panel=_WHICH)
+    Level, typer.Option("--level", help="This level and above.", rich_help_panel=WHICH)
 ]
 Since = Annotated[
     datetime | None,
@@ -48,7 +48,7 @@ Since = Annotated[
         parser=dates.time,
         metavar=dates.METAVAR,
         help="Last seen at or after this time: 7d (before now), 2025-03-01, an ISO instant.",
-        rich_help_panel=_WHICH,
+        rich_help_panel=WHICH,
     ),
 ]
 Until = Annotated[
@@ -58,7 +58,7 @@ Until = Annotated[
         parser=dates.time,
         metavar=dates.METAVAR,
         help="First seen before this time; of a date, before its end.",
-        rich_help_panel=_WHICH,
+        rich_help_panel=WHICH,
     ),
 ]
 OfRule = Annotated[
@@ -67,14 +67,17 @@ OfRule = Annotated[
         "--rule",
         metavar="RULE",
         help="The rule's id or title.",
-        rich_help_panel=_WHICH,
+        rich_help_panel=WHICH,
         autocompletion=completion.rule_titles,
     ),
 ]
 OfPrincipal = Annotated[
     str | None,
     typer.Option(
-        "--principal", metavar="NAME", help="A user's name or ARN.", rich_help_panel=_WHICH
+        "--principal",
+        metavar="NAME",
+        help="Who acted: a name or ARN; a role's for its sessions.",
+        rich_help_panel=WHICH,
     ),
 ]
 OfAccount = Annotated[
@@ -83,7 +86,7 @@ OfAccount = Annotated[
         "--account",
         metavar="ID",
         help="An event's own account, or its folder's.",
-        rich_help_panel=_WHICH,
+        rich_help_panel=WHICH,
     ),
 ]
 OfTactic = Annotated[
@@ -92,7 +95,7 @@ OfTactic = Annotated[
         "--tactic",
         metavar="TACTIC",
         help="An ATT&CK tactic, as `persistence`.",
-        rich_help_panel=_WHICH,
+        rich_help_panel=WHICH,
     ),
 ]
 OfAssignee = Annotated[
@@ -101,7 +104,7 @@ OfAssignee = Annotated[
         "--assignee",
         metavar="WHO",
         help="Who they are assigned to; `nobody` for those without.",
-        rich_help_panel=_WHICH,
+        rich_help_panel=WHICH,
     ),
 ]
 OfDisposition = Annotated[
@@ -111,7 +114,7 @@ OfDisposition = Annotated[
         parser=disposition,
         metavar="WHAT",
         help=f"Closed as {', '.join(DISPOSITIONS)}.",
-        rich_help_panel=_WHICH,
+        rich_help_panel=WHICH,
     ),
 ]
 Query = Annotated[
@@ -120,7 +123,7 @@ Query = Annotated[
         "--query",
         metavar="LUCENE",
         help="Free query over the fields of alerts, as `calls.name:PutKeyPolicy`.",
-        rich_help_panel=_WHICH,
+        rich_help_panel=WHICH,
     ),
 ]
 InState = Annotated[
@@ -128,7 +131,7 @@ InState = Annotated[
     typer.Option(
         "--state",
         help="open, acknowledged, closed or all. May be repeated.",
-        rich_help_panel=_WHICH,
+        rich_help_panel=WHICH,
     ),
 ]
 

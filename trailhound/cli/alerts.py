@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -13,8 +14,11 @@ from detections.alerts.store import AlertStore
 from detections.alerts.summary import at_least
 from detections.alerts.triage import NOBODY
 from detections.alerts.twins import folded
+from detections.incidents.folding import folded as fold_incidents
+from detections.incidents.store import IncidentStore
 from trailhound.cli import alert_precision, triage
 from trailhound.cli.alert_selection import (
+    WHICH,
     AtLevel,
     InState,
     OfAccount,
@@ -29,9 +33,22 @@ from trailhound.cli.alert_selection import (
     Until,
     alert_query,
 )
-from trailhound.cli.listing import LEVEL_COLOURS, Column, Form, Kind, Listing, Output, form_of, note
+from trailhound.cli.incidents import LISTING as INCIDENTS
+from trailhound.cli.incidents import is_shown_folded, note_folded
+from trailhound.cli.listing import (
+    LEVEL_COLOURS,
+    Column,
+    Form,
+    Kind,
+    Listing,
+    Output,
+    OutputOfOne,
+    form_of,
+    is_for_programs,
+    note,
+)
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cli.screen import emit, out, plural, safe, say
+from trailhound.cli.screen import emit, out, plural, safe, say_field
 from trailhound.cli.triage import state_of
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
@@ -73,6 +90,9 @@ LISTING = Listing[dict[str, Any]](
 )
 """`trailhound alerts list`. What alerts of the last release lack is empty."""
 
+FOLDED = replace(INCIDENTS, empty=LISTING.empty)
+"""The same on a terminal, where alerts are folded by incident."""
+
 
 @app.command("list")
 def list_alerts(
@@ -87,6 +107,16 @@ def list_alerts(
     assignee: OfAssignee = None,
     disposition: OfDisposition = None,
     query: Query = None,
+    incident: Annotated[
+        str | None,
+        typer.Option(
+            "--incident", metavar="ID", help="The alerts of one incident.", rich_help_panel=WHICH
+        ),
+    ] = None,
+    flat: Annotated[
+        bool,
+        typer.Option("--flat", help="On a terminal: each alert in a row, not each incident."),
+    ] = False,
     sort: Annotated[
         Sort, typer.Option("--sort", help="What comes first: the latest, or the largest.")
     ] = Sort.LAST_SEEN,
@@ -100,6 +130,9 @@ def list_alerts(
     json: Json = False,
 ) -> None:
     """The latest alerts first; without `--state` those that are not closed.
+
+    On a terminal, the alerts of an incident are one row, with the id and title of the most telling
+    one; `--flat`, `--incident ID` and every other form have a row for each.
 
     Example: `trailhound alerts list --level high --since 2025-03-01 --sort level`
     """
@@ -121,7 +154,14 @@ def list_alerts(
         text=query,
     )
     with cluster_errors(settings.hosts[0]):
-        found = AlertStore(connect(settings), settings).find(wanted, limit + 1, sort)
+        client = connect(settings)
+        if incident is not None:
+            found_incident = IncidentStore(client, settings).named(incident)
+            wanted = replace(wanted, incident=found_incident)
+        elif is_shown_folded(form) and not flat:
+            _show_folded(IncidentStore(client, settings).of_alerts(wanted, sort), limit)
+            return
+        found = AlertStore(client, settings).find(wanted, limit + 1, sort)
     more, found = len(found) > limit, found[:limit]
     rows = folded(found) if form is Form.TABLE else found
     LISTING.show(rows, form, beside={"more": more})
@@ -134,30 +174,44 @@ def list_alerts(
         )
 
 
+def _show_folded(found: Sequence[Mapping[str, Any]], limit: int) -> None:
+    """A row for each incident that alerts are of, with the id of the most telling alert."""
+    rows = fold_incidents({**each, "id": each["alert"]} for each in found)
+    FOLDED.show(rows[:limit])
+    note_folded(rows[:limit], Form.TABLE, "--flat")
+    if rows:
+        alerts = sum(each["alerts"] for each in found)
+        note(f"{plural(alerts, 'alert')} of {plural(len(found), 'incident')}: --flat shows each")
+    if len(rows) > limit:
+        note(f"{len(rows) - limit:,} further rows: raise --limit, or narrow the selection")
+
+
 @app.command()
 def show(
     id_: Annotated[str, typer.Argument(metavar="ID", help="From `trailhound alerts list`.")],
     url: Url = None,
     namespace: Namespace = None,
     config: Config = None,
+    output: OutputOfOne = None,
     json: Json = False,
 ) -> None:
     """Show one alert: what was seen, by whom, what to do, where it was sent.
 
     Example: `trailhound alerts show 5f1c0a…`
     """
+    for_programs = is_for_programs(output, json)
     settings = settings_from(config, url, namespace)
     with cluster_errors(settings.hosts[0]):
         alert = AlertStore(connect(settings), settings).named(id_)
-    if json:
+    if for_programs:
         emit(alert)
         return
     level = alert["level"] + (" (attempt)" if alert.get("attempt") else "")
     out.print(Text(level, style=LEVEL_COLOURS.get(alert["level"], "")), safe(_title(alert)))
-    say(alert["summary"])
+    say_field("", alert["summary"], indent=1)
     for name, value in _lines(alert):
         if value:
-            out.print(Text(f"{name:<12}", style="dim"), safe(value))
+            say_field(name, value)
 
 
 def _entity(alert: dict[str, Any], kind: str) -> list[str]:
@@ -240,6 +294,7 @@ def _lines(alert: dict[str, Any]) -> list[tuple[str, object]]:
         ("before", _before(alert)),
     ]
     lines += [(kind, ", ".join(values)) for kind, values in entity.items()]
+    lines += [("access key", ", ".join(alert.get("access_keys", ())))]
     lines += [("what it is", alert["description"])]
     lines += [("to do", step) for step in alert["response"]]
     lines += [("maybe only", each) for each in alert["falsepositives"]]

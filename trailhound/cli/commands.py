@@ -83,7 +83,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "incidents": (
         _DETECTIONS,
         "incidents:app",
-        "Incidents: list, read, close.",
+        "Incidents: list, read, acknowledge, assign, close.",
     ),
     "notify": (
         _DETECTIONS,

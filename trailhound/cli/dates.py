@@ -19,6 +19,8 @@ FORMS = "7d, 36h, 2025-03-01 or 2025-03-01T12:30:00Z (UTC)"
 _FIRST, _LAST = 1970, 2199
 """Years. Earlier and later ones are typing errors, and some are beyond what dates can hold."""
 _DAY = "%Y-%m-%d"
+_WEEKS = timedelta(weeks=4)
+"""What is longer ago is shown as a date."""
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _INSTANT = re.compile(
     r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?) ?(Z|[+-]\d{2}:?\d{2})?",
@@ -114,17 +116,24 @@ def _shown(moment: datetime) -> str:
 
 
 def ago(moment: datetime | str) -> str:
-    """How long before now, in its largest unit. Text that is no instant stays as it is.
+    """How long before now, in its largest unit; beyond some weeks the UTC day. Text that is no
+    instant stays as it is.
 
     >>> ago(datetime.now(UTC) - timedelta(hours=3, minutes=20))
     '3 h ago'
+    >>> ago("2025-03-03T12:00:00.000Z")
+    '2025-03-03'
     """
     if isinstance(moment, datetime):
-        return f"{span((datetime.now(UTC) - moment).total_seconds())} ago"
+        passed = datetime.now(UTC) - moment
+        if passed > _WEEKS:
+            return moment.astimezone(UTC).strftime(_DAY)
+        return f"{span(passed.total_seconds())} ago"
     try:
-        return ago(datetime.fromisoformat(moment).replace(tzinfo=UTC))
+        found = datetime.fromisoformat(moment)
     except ValueError:
         return moment
+    return ago(found if found.tzinfo else found.replace(tzinfo=UTC))
 
 
 def span(seconds: float) -> str:

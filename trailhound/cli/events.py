@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from detections.alerts.alert_events import events_of
+from detections.incidents.incident_events import events_of_incident
 from trailhound.app.event_search import Event, EventFilter, EventSearch
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
@@ -136,6 +137,14 @@ def events(
             metavar="ID", help="The events of this alert; may be repeated.", rich_help_panel=_SELECT
         ),
     ] = None,
+    incident: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID",
+            help="The events of this incident's alerts; may be repeated.",
+            rich_help_panel=_SELECT,
+        ),
+    ] = None,
     limit: Annotated[
         int, typer.Option(min=1, metavar="N", help="Show at most N.")
     ] = _DEFAULT_LIMIT,
@@ -182,13 +191,15 @@ def events(
     fields = () if form in (Form.JSON, Form.NDJSON) else _FIELDS
     with cluster_errors(settings.hosts[0]):
         client = connect(settings)
-        of_alerts = {each: events_of(client, settings, each) for each in alert or ()}
-        for each, found_of in of_alerts.items():
+        named = [(f"the alert {it}", events_of(client, settings, it)) for it in alert or ()]
+        named += [
+            (f"the incident {it}", events_of_incident(client, settings, it))
+            for it in incident or ()
+        ]
+        for name, found_of in named:
             if not found_of.exact:
-                warn(
-                    f"the alert {each} does not name all of its events: these are not exactly those"
-                )
-        any_alert = [either([each.query for each in of_alerts.values()])] if of_alerts else []
+                warn(f"{name} does not name all of its events: these are not exactly those")
+        any_alert = [either([each.query for _, each in named])] if named else []
         search = EventSearch(client, settings, wanted, any_alert)
         for day in search.skipped:
             warn(f"not searched: {day}")

@@ -1,7 +1,8 @@
-"""`trailhound incidents`: what one intruder did, read and closed as one."""
+"""`trailhound incidents`: what one intruder did, read and decided upon as one."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, cast
 
@@ -9,6 +10,7 @@ import typer
 from rich.text import Text
 
 from detections.alerts.triage import DISPOSITIONS, Decision, Disposition
+from detections.incidents.folding import folded
 from detections.incidents.store import Found, IncidentStore, no_incident
 from trailhound.cli.alert_selection import (
     AtLevel,
@@ -22,15 +24,28 @@ from trailhound.cli.alert_selection import (
     disposition,
 )
 from trailhound.cli.exit_codes import ExitCode
-from trailhound.cli.listing import LEVEL_COLOURS, Column, Kind, Listing, Output, form_of, note
+from trailhound.cli.listing import (
+    LEVEL_COLOURS,
+    Column,
+    Form,
+    Kind,
+    Listing,
+    Output,
+    OutputOfOne,
+    form_of,
+    is_for_programs,
+    is_piped,
+    note,
+)
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cli.screen import emit, out, plural, safe, say, warn
-from trailhound.cli.triage import By, Note, who
+from trailhound.cli.screen import emit, out, plural, safe, say, say_field, say_folded, warn
+from trailhound.cli.triage import By, Note, To, who
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import UsageError
+from trailhound.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, help="Incidents: list, read, close.")
+app = typer.Typer(no_args_is_help=True, help="Incidents: list, read, acknowledge, assign, close.")
 
 _RULES = 10
 """Rules that `show` names; `--json` has all."""
@@ -88,6 +103,9 @@ def list_incidents(
     limit: Annotated[
         int, typer.Option("--limit", min=1, metavar="N", help="Show at most N.")
     ] = 100,
+    every: Annotated[
+        bool, typer.Option("--all", help="Each in a row of its own, and no limit.")
+    ] = False,
     url: Url = None,
     namespace: Namespace = None,
     config: Config = None,
@@ -96,7 +114,8 @@ def list_incidents(
 ) -> None:
     """The most severe incidents first; without `--state` those that are not closed.
 
-    The other options select incidents with such an alert.
+    The other options select incidents with such an alert. On a terminal, three or more of one and
+    the same rule are a row.
 
     Example: `trailhound incidents list --level high --since 7d`
     """
@@ -116,10 +135,29 @@ def list_incidents(
     )
     with cluster_errors(settings.hosts[0]):
         found = IncidentStore(connect(settings), settings).find(wanted, sort)
-    more, found = len(found) - limit, found[:limit]
-    LISTING.show(found, form, beside={"more": more > 0})
+    rows = found if every or not is_shown_folded(form) else folded(found)
+    most = len(rows) if every else limit
+    more, rows = len(rows) - most, rows[:most]
+    LISTING.show(rows, form, beside={"more": more > 0})
+    note_folded(rows, form, "--all")
     if more > 0:
-        note(f"and {plural(more, 'other incident')}: raise --limit, or narrow the selection", form)
+        note(f"and {plural(more, 'other row')}: --limit N or --all for more", form)
+
+
+def is_shown_folded(form: Form) -> bool:
+    """Whether a listing folds rows: for people alone, so that a program gets each."""
+    return form is Form.TABLE and not is_piped()
+
+
+def note_folded(rows: Sequence[Mapping[str, Any]], form: Form, flag: str) -> None:
+    """How many incidents are in the rows that stand for several, and the flag that shows each."""
+    several = [each["incidents"] for each in rows if each.get("incidents", 1) > 1]
+    if several:
+        rows_ = plural(len(several), "row")
+        note(
+            f"{plural(sum(several), 'incident')} of one rule each in {rows_}: {flag} shows each",
+            form,
+        )
 
 
 @app.command()
@@ -131,33 +169,52 @@ def show(
     url: Url = None,
     namespace: Namespace = None,
     config: Config = None,
+    output: OutputOfOne = None,
     json: Json = False,
 ) -> None:
     """Show one incident: who, from where, and what happened when, an entry for each alert.
 
     Example: `trailhound incidents show 5f1c0a`
     """
+    for_programs = is_for_programs(output, json)
     settings = settings_from(config, url, namespace)
     with cluster_errors(settings.hosts[0]):
         store = IncidentStore(connect(settings), settings)
-        incident = store.get(_resolved(store.resolve([id_]))[0])
-    if json:
+        incident = store.get(store.named(id_))
+    if for_programs:
         emit(incident)
         return
     level = incident["level"] + (" (attempts)" if incident["attempt"] else "")
     out.print(Text(level, style=LEVEL_COLOURS.get(incident["level"], "")), safe(incident["title"]))
     for name, value in _lines(incident):
         if value:
-            out.print(Text(f"{name:<12}", style="dim"), safe(value))
+            say_field(name, value)
     for entry in incident["timeline"]:
         closed = " (closed)" if entry["state"] == "closed" else ""
         when = entry["time"][:19].replace("T", " ")
-        out.print(
-            Text(when, style="dim"),
-            Text(entry["level"], style=LEVEL_COLOURS.get(entry["level"], "")),
-            safe(f"{entry['rule']}{closed} {entry['alert'][:8]}"),
-        )
-        out.print(safe(f"    {entry['summary']}"))
+        level = Text(entry["level"], style=LEVEL_COLOURS.get(entry["level"], ""))
+        what = safe(f"{entry['rule']}{closed} {entry['alert'][:8]}")
+        say_folded(Text(" ").join((Text(when, style="dim"), level, what)), indent=4)
+        say_field("", entry["summary"], indent=4)
+    say(f"its events: trailhound events --incident {incident['id']}")
+
+
+@app.command()
+def ack(
+    ids: Ids,
+    by: By = None,
+    note: Note = "",
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Acknowledge incidents, every open alert of them: somebody works on it.
+
+    Example: `trailhound incidents ack 5f1c0a --by ada --note "asking the team"`
+    """
+    settings = settings_from(config, url, namespace)
+    _decide(settings, ids, Decision("ack", who(by), note), json=json)
 
 
 @app.command()
@@ -188,28 +245,85 @@ def close(
     """
     settings = settings_from(config, url, namespace)
     decision = Decision("close", who(by), note, cast("Disposition | None", as_))
+    _decide(settings, ids, decision, json=json)
+
+
+@app.command()
+def reopen(
+    ids: Ids,
+    by: By = None,
+    note: Note = "",
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Open incidents again: every alert of them that was closed or acknowledged.
+
+    Example: `trailhound incidents reopen 5f1c0a --note "it went on"`
+    """
+    settings = settings_from(config, url, namespace)
+    _decide(settings, ids, Decision("reopen", who(by), note), json=json)
+
+
+@app.command()
+def assign(
+    ids: Ids,
+    to: To = None,
+    by: By = None,
+    note: Note = "",
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Assign every alert of incidents to somebody, whatever its state.
+
+    Example: `trailhound incidents assign 5f1c0a --to ada`
+    """
+    settings = settings_from(config, url, namespace)
+    name = who(by)
+    _decide(settings, ids, Decision("assign", name, note, assignee=to or name), json=json)
+
+
+def _decide(settings: Settings, ids: Sequence[str], decision: Decision, *, json: bool) -> None:
+    """Write a decision to all alerts of incidents, and report each. Exits with 1 if any was not
+    changed. Raises `UsageError` if none of the ids is an incident's."""
     with cluster_errors(settings.hosts[0]):
         store = IncidentStore(connect(settings), settings)
         found = store.resolve(dict.fromkeys(ids))
         names = _resolved(found)
-        done = store.close(names, decision)
+        done = store.decide(names, decision)
         if done.fault is not None and not done.alerts:
             raise done.fault
         now = [store.get(name) for name in names]
     left = found.left | done.left
+    changed = sorted(done.alerts)
     if json:
         not_changed = [{"id": name, "reason": reason} for name, reason in left.items()]
-        emit({"incidents": now, "closed": sorted(done.alerts), "not_changed": not_changed})
+        closed = {"closed": changed} if decision.verb == "close" else {}
+        emit({"incidents": now, "changed": changed, **closed, "not_changed": not_changed})
     else:
         for incident in now:
-            closed = incident["alerts"] - incident["open"]
-            say(f"{incident['id']} {incident['state']}: {closed} of {incident['alerts']} closed")
+            say(_became(incident, decision, done.alerts))
     for name, reason in left.items():
-        warn(f"{name} was not closed: {reason}")
+        warn(f"{name} was not changed: {reason}")
     if done.fault is not None:
         warn(f"the rest was not tried: {done.fault}; run the same command again")
     if left:
         raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+def _became(incident: Mapping[str, Any], decision: Decision, done: Mapping[str, Any]) -> str:
+    own = [name for entry in incident["timeline"] for name in (entry["alert"], *entry["twins"])]
+    changed = sum(name in done for name in own)
+    of = f"{changed:,} of {plural(len(own), 'alert')}"
+    if decision.verb == "assign":
+        return f"{incident['id']} assigned to {decision.assignee}, by {decision.by}: {of}"
+    if decision.verb == "close":
+        closed = incident["alerts"] - incident["open"]
+        return f"{incident['id']} {incident['state']}: {closed} of {incident['alerts']} closed"
+    return f"{incident['id']} {incident['state']}, by {decision.by}: {of}"
 
 
 def _resolved(found: Found) -> list[str]:
@@ -234,6 +348,7 @@ def _lines(incident: dict[str, Any]) -> list[tuple[str, object]]:
         ("principal", ", ".join(incident["principals"])),
         ("address", ", ".join(incident["addresses"])),
         ("account", ", ".join(incident["accounts"])),
+        ("access key", ", ".join(incident["access_keys"])),
         ("tactics", " ".join(incident["tactics"])),
         ("rules", ", ".join(rules[:_RULES]) + more),
     ]

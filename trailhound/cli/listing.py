@@ -72,6 +72,15 @@ Output = Annotated[
 ]
 
 
+OutputOfOne = Annotated[
+    Form | None,
+    typer.Option(
+        "--output", metavar="FORM", help="table (for people), json or ndjson. Default: table."
+    ),
+]
+"""Of a command that shows one thing."""
+
+
 class Kind(StrEnum):
     """What a column holds, which decides how it is written."""
 
@@ -211,6 +220,15 @@ def form_of(output: Form | None, json: bool) -> Form:
             f"--json and --output {output} are different forms", hint="give one of them"
         )
     return Form.JSON if json else output or Form.TABLE
+
+
+def is_for_programs(output: Form | None, json: bool) -> bool:
+    """Whether one thing is shown as its JSON object: one alert, event, rule. Raises `UsageError`
+    for `csv`, which is of rows."""
+    form = form_of(output, json)
+    if form is Form.CSV:
+        raise UsageError("one object is no table: there is no CSV of it", hint="use --output json")
+    return form is not Form.TABLE
 
 
 def is_piped() -> bool:

@@ -179,6 +179,24 @@ def is_quiet() -> bool:
     return _quiet[0]
 
 
+def say_field(name: str, value: object, indent: int = 13) -> None:
+    """A name and its value, as `show` commands have them; on a terminal folded below where the
+    value begins."""
+    say_folded(Text(f"{name:<{indent - 1}} ", style="dim") + safe(value), indent)
+
+
+def say_folded(text: Text, indent: int) -> None:
+    """A text that on a terminal is folded at its width, its further lines indented; in a pipe one
+    line."""
+    if out.width >= _PIPED_WIDTH or text.cell_len <= out.width:
+        out.print(text)
+        return
+    head, rest = text.divide([indent])
+    for number, line in enumerate(rest.wrap(out, out.width - indent)):
+        line.rstrip()
+        out.print((head if number == 0 else Text(" " * indent)) + line)
+
+
 def say(text: str) -> None:
     """A line for people, without markup of its own."""
     out.print(safe(text))

@@ -7,7 +7,7 @@ import inspect
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Annotated, Any, cast
 
@@ -61,6 +61,11 @@ By = Annotated[
 ]
 Note = Annotated[
     str, typer.Option("--note", metavar="TEXT", help="The reason; stored with the alert.")
+]
+
+To = Annotated[
+    str | None,
+    typer.Option("--to", metavar="WHO", help="The owner; `nobody` for none. Default: you."),
 ]
 
 
@@ -217,10 +222,7 @@ def reopen(
 @_selects(State.OPEN, State.ACKNOWLEDGED)
 def assign(
     selected: Selected,
-    to: Annotated[
-        str | None,
-        typer.Option("--to", metavar="WHO", help="Its owner; `nobody` for none. Default: you."),
-    ] = None,
+    to: To = None,
     by: By = None,
     note: Note = "",
     url: Url = None,
@@ -277,6 +279,9 @@ def _decide(settings: Settings, selected: Selected, decision: Decision, *, json:
     with cluster_errors(settings.hosts[0]):
         store = AlertStore(connect(settings), settings)
         names, left = _resolved(store, selected)
+        if selected.query is not None and not names:
+            _nothing(store, selected.query, json=json)
+            return
         twins = {} if selected.alone else _twins(store, names, decision)
         if selected.query is not None and names and not selected.yes:
             _confirm(decision, names, len(twins.keys() - names.keys()))
@@ -328,6 +333,33 @@ def _twins(store: AlertStore, names: Iterable[str], decision: Decision) -> dict[
     }
 
 
+def _nothing(store: AlertStore, query: AlertQuery, *, json: bool) -> None:
+    """Say that a selection has no alert in the states that a decision is about. That is how it
+    should be where alerts of another state match: they were decided upon before. Where none does,
+    the command ends with 1."""
+    others = Counter(
+        each["state"]
+        for each in (store.matching(replace(query, states=())).values() if query.states else ())
+    )
+    if json:
+        emit({"alerts": [], "not_changed": []})
+    states = " or ".join(query.states)
+    if others:
+        there = ", ".join(f"{count:,} {state}" for state, count in sorted(others.items()))
+        say_apart(f"no {states} alert matches, nothing to change ({there})", json=json)
+        return
+    say_apart("no alert matches, in whatever state", json=json)
+    raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+def say_apart(text: str, *, json: bool) -> None:
+    """A sentence for people: on stdout, or where that has an object for programs, on stderr."""
+    if json:
+        err.print(safe(text))
+    else:
+        say(text)
+
+
 def _confirm(decision: Decision, matching: Mapping[str, Mapping[str, Any]], twins: int) -> None:
     """Ask before many alerts are changed; whoever says no ends the command with 1.
 
@@ -369,8 +401,6 @@ def _report(
             twin = twins.get(alert["id"])
             also = f" (twin of {twin}: {alert['rule']['name']})" if twin else ""
             say(f"{alert['id']} {_became(alert, decision)}{also}")
-        if not names:
-            say("no alert matches")
     _name(left)
     if done.fault is not None:
         warn(f"the rest was not tried: {done.fault}; run the same command again")

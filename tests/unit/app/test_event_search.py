@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
+
 from trailhound.app.event_search import EventFilter
 from trailhound.cluster.queries import any_of
+from trailhound.errors import UsageError
 
 
 def test_nothing_asked_is_no_clause() -> None:
@@ -32,6 +35,10 @@ def test_an_address_is_a_network_or_the_name_of_a_service() -> None:
     assert clause("203.0.113.7") == {"term": {"source.ip": "203.0.113.7/32"}}
     assert clause("203.0.113.7/24") == {"term": {"source.ip": "203.0.113.0/24"}}
     assert clause("2001:db8::/32") == {"term": {"source.ip": "2001:db8::/32"}}
+    assert clause("203.0.113.*") == any_of("203.0.113.*", ["sourceIPAddress"])
+    for wrong in ("203.0.113.0/33", "203.0.113", "2001:db8:::1", "ec2/x", "1.2.3.4.5"):
+        with pytest.raises(UsageError, match="not an address"):
+            clause(wrong)
     assert clause("ec2.amazonaws.com") == any_of("ec2.amazonaws.com", ["sourceIPAddress"])
 
 

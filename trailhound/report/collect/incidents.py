@@ -43,11 +43,11 @@ def _entry(rows: Sequence[AlertRow], sources: Mapping[str, Source]) -> RankedEnt
     by_time = sorted(sources.items(), key=lambda each: (each[1]["first_seen"], each[0]))
     found = made(by_time)
     days = {name for name, source in sources.items() if is_of_days(source)}
-    worst = min(rows, key=lambda row: (-row.severity, row.first))
+    lead = next(row for row in rows if row.id == found["alert"])
     return RankedEntry(
         kind="incident",
         id=found["id"],
-        rule=worst.rule,
+        rule=lead.rule,
         title=found["title"],
         severity=found["severity"],
         level=found["level"],

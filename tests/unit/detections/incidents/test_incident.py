@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from detections.incidents.folding import folded
 from detections.incidents.store import made, timeline
+from detections.incidents.telling import NAMED
+from detections.packs.loading import SHIPPED, load_paths
+from trailhound.settings import DetectionSettings
 
 
 def alert(name: str, first: str, last: str, severity: int = 5, **more: Any) -> tuple[str, Any]:
@@ -35,6 +39,44 @@ def test_it_is_what_its_most_severe_alert_says_and_open_while_any_alert_is() -> 
     assert incident["rules"] == {"rule of b": 1, "rule of a": 1}
     assert made([alerts[0]])["state"] == "closed"
     assert made([*alerts, alert("c", "12:00", "12:00")])["state"] == "open"
+
+
+def test_the_most_telling_rule_of_the_most_severe_names_it() -> None:
+    folders = [SHIPPED / "alarms", SHIPPED / "patterns"]
+    rules = load_paths(folders, DetectionSettings()).rules
+    assert {rule.id for rule in rules if rule.alerts} == NAMED
+    alarm = {"name": "UnauthorizedAPICalls", "id": min(NAMED), "kind": "correlation"}
+    days = {"name": "anomalous_activity", "id": "x", "kind": "anomaly"}
+    several = [
+        alert("a", "10:00", "10:05", 8, rule=alarm),
+        alert("b", "10:00", "10:05", 8, rule=days),
+        alert("c", "10:02", "10:05", 8, attempt=True),
+        alert("d", "10:03", "10:05", 8),
+        alert("e", "10:01", "10:05", 5),
+    ]
+    incident = made(several)
+    assert (incident["title"], incident["alert"]) == ("rule of d", "d")
+    assert list(incident["rules"])[:2] == ["rule of d", "UnauthorizedAPICalls"]
+    assert made([several[0], several[4]])["title"] == "UnauthorizedAPICalls"
+
+
+def test_what_says_the_same_is_one_row_and_counted() -> None:
+    def noise(number: int, state: str = "open") -> dict[str, Any]:
+        name = f"n{number}"
+        rule = {"name": "anomalous_activity", "kind": "anomaly"}
+        who = {"principal": [name], "address": [], "account": ["1"]}
+        one = alert(name, f"1{number}:00", "19:00", rule=rule, entity=who, state=state)
+        return made([one]) | {"id": name}
+
+    attack = made([alert("a", "10:00", "10:05", 8), alert("b", "10:00", "10:05")])
+    rows = folded([noise(1), attack, noise(2), noise(3), noise(4, "acknowledged")])
+    assert [each["incidents"] for each in rows] == [3, 1, 1]
+    assert (rows[0]["id"], rows[0]["title"]) == ("", "anomalous_activity (3 incidents)")
+    assert (rows[0]["alerts"], rows[0]["principals"]) == (3, ["n1", "n2", "n3"])
+    assert rows[0]["first_seen"] == "2025-03-01T11:00:00.000Z"
+    assert rows[1] == attack | {"incidents": 1}
+    few = [noise(1), noise(2)]
+    assert [each["id"] for each in folded(few)] == ["n1", "n2"]
 
 
 def test_what_covers_a_day_or_counts_others_does_not_stretch_it() -> None:

@@ -1,0 +1,40 @@
+"""The events of an incident, as a clause of a search."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from opensearchpy import OpenSearch
+
+from detections.alerts.alert_events import OfAlert
+from detections.alerts.store import AlertQuery, AlertStore
+from detections.incidents.store import IncidentStore
+from trailhound.cluster.queries import Query, either
+from trailhound.settings import Settings
+
+_IDS_AT_ONCE: Final = 10_000
+
+
+def events_of_incident(client: OpenSearch, settings: Settings, identifier: str) -> OfAlert:
+    """The events that the alerts of an incident name; of alerts with more, those that their stored
+    queries find. `identifier` is its id, or that of an alert in it, or a unique beginning.
+
+    Raises `UsageError` where there is no such incident, and opensearch-py's errors.
+    """
+    name = IncidentStore(client, settings).named(identifier)
+    ids: dict[str, None] = {}
+    queries: list[Query] = []
+    exact = True
+    fields = ("count", "evidence.event_id", "evidence.query", "evidence.query_exact")
+    for _, alert in AlertStore(client, settings).documents(AlertQuery(incident=name), fields):
+        evidence = alert["evidence"]
+        own = evidence.get("event_id", ())
+        if "query" in evidence and alert["count"] > len(own):
+            queries.append(evidence["query"])
+            exact = exact and bool(evidence.get("query_exact"))
+        else:
+            ids |= dict.fromkeys(own)
+            exact = exact and alert["count"] <= len(own)
+    values = list(ids)
+    parts = [values[at : at + _IDS_AT_ONCE] for at in range(0, len(values), _IDS_AT_ONCE)]
+    return OfAlert(either([*({"ids": {"values": part}} for part in parts), *queries]), exact)

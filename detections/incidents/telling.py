@@ -1,0 +1,62 @@
+"""Which alert of an incident says most about it: its rule names the incident.
+
+Of the most severe level, one of something that succeeded comes before one of mere attempts, one of
+single acts before one that judges whole days, and a rule whose title says what happened before the
+named ones, which any call of a list raises (`S3BucketPolicyChanges`) or any three
+(`defense_evasion`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from detections.incidents.document import is_of_days
+from detections.rule import LEVELS
+
+Document = Mapping[str, Any]
+
+NAMED: Final = frozenset(
+    {
+        # The alarms of detections/rules/alarms, in the order of their names.
+        "d2bf4325-b891-418f-8f50-c1a706ddea87",
+        "f4138371-ee95-4bd3-833a-eb19a3afa681",
+        "9082e6da-3e75-47ee-8887-10be9d5e4db2",
+        "5945d171-98da-4d75-91da-04e958a8e919",
+        "2b5840c4-bf63-48db-a836-38ef9fe3ab1e",
+        "55aad50a-8a16-49f4-b271-99e5a75e6823",
+        "5aaf4896-4236-41d8-84fc-e62cce3d40f7",
+        "9984c96b-32fc-42b6-acd8-18ffa971b7dd",
+        "be027f14-b66a-45f7-b167-79701ce1452b",
+        "b5ee4971-f1db-46c5-abcf-a70e51ce897f",
+        "face9357-a037-402a-bd41-69c58d4eb897",
+        "d6a65d77-5554-4014-a4f1-03ca47f723f1",
+        # The patterns of detections/rules/patterns, by address and by user.
+        "a378c706-16eb-4739-88e9-c1a3c72b8c30",
+        "40e9081a-c9ac-422e-b449-3ce2ff83f48d",
+        "9d162631-b253-4f5e-a81e-adb852f0c7ea",
+        "f0d8e4f5-8882-44a8-b71b-877493f3bfe9",
+        "fd9c250f-521a-4e46-b07f-17652565dc24",
+        "8a312bb7-807e-4ab3-a1b6-9ec13616d617",
+        "80670113-a2be-410d-a5d5-f14e5b692794",
+        "178ae5e2-3792-484f-a967-3a4f6d52c97b",
+        "87e660d1-16c8-479a-a3d6-e1c923616ce6",
+        "c968ec34-70d5-4273-98f1-ee777c86592c",
+        "84155d70-ebe3-4909-a125-b5debfb82208",
+        "e5ccd19d-631a-4572-836e-fbbb88a2dd10",
+        "87dc8d7c-c547-496a-a07d-74c8de1e75ad",
+    }
+)
+"""Ids of the shipped rules that have a name instead of a title that says what happened."""
+
+
+def telling(document: Document) -> tuple[Any, ...]:
+    """A key by which the alerts of an incident are sorted: the most telling one is first."""
+    return (
+        -LEVELS.index(document["level"]),
+        document.get("attempt") is True,
+        is_of_days(document),
+        document["rule"].get("id") in NAMED,
+        -document["severity"],
+        document["first_seen"],
+    )
