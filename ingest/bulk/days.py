@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import RequestError
 
 from trailhound.cluster import templates
+from trailhound.cluster.colder_storage import cold_days
 from trailhound.cluster.retry_policy import RetryPolicy
-from trailhound.errors import ClusterBlockedError, ForeignTemplateError
+from trailhound.errors import ClusterBlockedError, ForeignTemplateError, RecordError
 from trailhound.settings import Settings
 
 _ROOM_READ_EVERY = 20
@@ -29,6 +31,7 @@ class Days:
         self._names = templates.Names(settings.prefix)
         self._retry_policy = retry_policy
         self._shards = settings.index.shards * (1 + (settings.index.replicas or 0))
+        self._cold_after = settings.retention.cold_after
         self._lock = threading.Lock()
         self._known: set[str] = set()
         self._checkpoints = retry_policy.run(lambda: templates.marks(client, self._names.days))
@@ -42,12 +45,17 @@ class Days:
     def ensure(self, day: str) -> str:
         """The index of a UTC day (`YYYY.MM.DD`), which exists and is ours.
 
-        Raises `ForeignTemplateError`, or `ClusterBlockedError` at the shard limit.
+        That of a day that was replaced by its snapshot is the copy mounted from it, which takes no
+        writes. Raises `RecordError` where the day is in a domain's cold storage,
+        `ForeignTemplateError`, or `ClusterBlockedError` at the shard limit.
         """
         index = self._names.day(day)
         with self._lock:
+            if index not in self._checkpoints and (mounted := self._mounted(day)):
+                return mounted
             if index not in self._known:
                 if index not in self._checkpoints:
+                    self._refuse_cold(day)
                     self._create(index)
                     found = self._retry_policy.run(lambda: templates.marks(self._client, index))
                     self._checkpoints |= found
@@ -61,14 +69,52 @@ class Days:
 
     def exists(self, day: str) -> bool:
         """Whether there is an index of a UTC day, as far as this process knows."""
-        return self._names.day(day) in self._checkpoints
+        return self._names.day(day) in self._checkpoints or self._mounted(day) is not None
+
+    def _mounted(self, day: str) -> str | None:
+        """The index mounted from the snapshot of a day."""
+        return next(
+            (
+                index
+                for index, mark in self._checkpoints.items()
+                if mark and index != self._names.day(day) and self._names.day_of(index) == day
+            ),
+            None,
+        )
+
+    def _refuse_cold(self, day: str) -> None:
+        """Raise `RecordError` where a day without an index is in cold storage: a new index would
+        hold a part of the day alone, and keep the rest from coming back."""
+        if self._cold_after is None:
+            return
+        begin = datetime.strptime(day, "%Y.%m.%d").replace(tzinfo=UTC)
+        if begin > datetime.now(UTC) - timedelta(days=self._cold_after):
+            return
+        cold = self._retry_policy.run(lambda: cold_days(self._client, self._names))
+        if day in cold:
+            raise RecordError(
+                f"its day is in cold storage ({cold[day]}) and takes no writes: migrate it to warm "
+                "and on to hot storage, then run `trailhound retry-deadletters`",
+                reason="day_read_only",
+            )
 
     def recreate(self, index: str) -> None:
-        """Create an index again that was deleted meanwhile (by retention or by a user)."""
+        """Create an index again that was deleted meanwhile (by retention or by a user).
+
+        Raises `RecordError` where its day has moved to another index or to cold storage.
+        """
         with self._lock:
             self._known.discard(index)
             self._checkpoints.pop(index, None)
-        self.ensure(index.rpartition("-")[2])
+            # It may have been replaced by the index of its snapshot.
+            found = self._retry_policy.run(lambda: templates.marks(self._client, self._names.days))
+            self._checkpoints |= found
+        day = self._names.day_of(index) or index[-10:]
+        if (now := self.ensure(day)) != index:
+            raise RecordError(
+                f"{index} was replaced by {now} meanwhile; run `trailhound retry-deadletters`",
+                reason="day_read_only",
+            )
 
     def reserve(self, day: str) -> None:
         """Count a day whose events will be indexed. Raises `ClusterBlockedError` once the new ones

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,9 +92,17 @@ class BulkResultHandler:
             reply = replies[item]
             raise refused_item(batch.target(item)[0], reply.status, reply.kind, reply.reason)
         missing = by_disposition.get(Disposition.MISSING_INDEX, [])
+        moved: dict[str, RecordError] = {}
         for index in {batch.target(item)[0] for item in missing}:
             self._stored.clear()
-            self._days.recreate(index)
+            try:
+                self._days.recreate(index)
+            except RecordError as error:
+                moved[index] = error
+        if moved:
+            gone = [item for item in missing if batch.target(item)[0] in moved]
+            self._deadletters.put([_moved(batch, item, moved) for item in gone])
+            missing = [item for item in missing if batch.target(item)[0] not in moved]
         again = by_disposition.get(Disposition.RETRY, []) + missing
         rejected = by_disposition.get(Disposition.REJECTED, [])
         if attempt >= _MAX_RETRIES_OF_500:
@@ -205,7 +214,7 @@ def _code(reply: Reply) -> str:
 
 def _day(index: str) -> str:
     """The day of a daily index, `YYYY.MM.DD`."""
-    return index[-10:]
+    return index.removesuffix("_remote")[-10:]
 
 
 def _waiting(batch: Batch, item: int, reply: Reply) -> DeadLetter:
@@ -221,6 +230,20 @@ def _waiting(batch: Batch, item: int, reply: Reply) -> DeadLetter:
         batch.record(item),
         _code(reply),
         reason,
+        _day(index),
+    )
+
+
+def _moved(batch: Batch, item: int, why: Mapping[str, RecordError]) -> DeadLetter:
+    """The dead letter of an event whose day has no index that takes it any more."""
+    index = batch.target(item)[0]
+    error = why[index]
+    return DeadLetter(
+        batch.owners[item],
+        batch.positions[item],
+        batch.record(item),
+        error.reason,
+        error.message,
         _day(index),
     )
 

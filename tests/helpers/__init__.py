@@ -17,6 +17,7 @@ hand_feed           a feed that a test drives
 installation        one namespace with all its sources and channels, driven by commands
 killed_runs         backfills in processes that end, or are killed at a given request
 last_release        a ledger index as the last release left it, every kind of document
+lifecycle_plugins   ISM and ILM as a proxy's script, for engines that lack them
 namespaces          a namespace of a test's own, removed afterwards
 ports               ports for engines, each lent to one test at a time
 processes           Trailhound as a process of its own

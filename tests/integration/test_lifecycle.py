@@ -1,19 +1,18 @@
 """Retention by ISM and ILM, which the engines here do not have: replies are the documentation's.
 
-The rest of each engine is real: `Plugin` is a proxy before it and answers only for that part.
+The rest of each engine is real: `Plugin` is the script of a proxy before it.
 """
 
 from __future__ import annotations
 
-import json
-from abc import ABC, abstractmethod
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.faults.proxy import Fault, Proxy, Request, Say
+from tests.faults.proxy import Proxy
+from tests.helpers.lifecycle_plugins import IlmPlugin, IsmPlugin, Plugin
 from tests.helpers.trails import own_settings, prepared
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
@@ -21,117 +20,6 @@ from trailhound.cluster.retention import RetentionReport, enforce
 from trailhound.settings import Settings
 
 TODAY = date(2025, 3, 31)
-
-
-class Plugin(ABC):
-    """Policies, which index has which, and how many policies were written."""
-
-    fixture: str
-    """The engine that it belongs to."""
-
-    def __init__(self, *, allowed: bool = True) -> None:
-        self.policies: dict[str, Any] = {}
-        self.policy_of: dict[str, str] = {}
-        self.writes = 0
-        self._allowed = allowed
-
-    def script(self, request: Request) -> Fault | None:
-        parts = request.path.partition("?")[0].strip("/").split("/")
-        body = json.loads(request.body or b"{}")
-        reply = self.reply(request.method, parts, body)
-        return reply if self._allowed or reply is None else refusal(403, "security_exception")
-
-    @abstractmethod
-    def reply(self, method: str, parts: list[str], body: Any) -> Say | None:
-        """What it says; None for what is the engine's to answer."""
-
-    @abstractmethod
-    def action(self, name: str) -> dict[str, Any]:
-        """What a policy does at once."""
-
-    def put(self, name: str, policy: Any) -> None:
-        self.writes += 1
-        self.policies[name] = policy
-
-    def assign(self, indices: str, name: str) -> None:
-        self.policy_of |= dict.fromkeys(indices.split(","), name)
-
-
-def refusal(status: int, kind: str) -> Say:
-    return Say(status, {"error": {"type": kind}, "status": status})
-
-
-class IsmPlugin(Plugin):
-    """What "ISM API" of OpenSearch's documentation says."""
-
-    fixture = "opensearch"
-
-    def reply(self, method: str, parts: list[str], body: Any) -> Say | None:
-        if parts[:2] != ["_plugins", "_ism"]:
-            return None
-        versions = {"_seq_no": 1, "_primary_term": 1}
-        match parts[2:]:
-            case ["policies"]:
-                return Say(200, {"policies": [], "total_policies": 0})
-            case ["policies", name] if method == "PUT":
-                self.put(name, body["policy"])
-                return Say(201, {"_id": name, **versions})
-            case ["policies", name] if name in self.policies:
-                return Say(200, {"_id": name, "policy": self.policies[name], **versions})
-            case ["policies", _]:
-                return refusal(404, "status_exception")
-            case ["explain", indices]:
-                key = "index.plugins.index_state_management.policy_id"
-                each = indices.split(",")
-                return Say(200, {name: {key: self.policy_of.get(name)} for name in each})
-            case ["add", indices]:
-                self.assign(indices, body["policy_id"])
-                return Say(200, {"updated_indices": 1, "failures": False, "failed_indices": []})
-        return Say(400, {"error": "no handler"})
-
-    def action(self, name: str) -> dict[str, Any]:
-        (state,) = self.policies[name]["states"]
-        assert "ism_template" not in self.policies[name]
-        assert state["transitions"] == []
-        (action,) = state["actions"]
-        return dict(action)
-
-
-class IlmPlugin(Plugin):
-    """What "Index lifecycle management APIs" of Elasticsearch's documentation says."""
-
-    fixture = "elasticsearch_8"
-
-    def reply(self, method: str, parts: list[str], body: Any) -> Say | None:
-        match parts:
-            case ["_ilm", "status"]:
-                return Say(200, {"operation_mode": "RUNNING"})
-            case ["_ilm", "policy", name] if method == "PUT":
-                self.put(name, body["policy"])
-                return Say(200, {"acknowledged": True})
-            case ["_ilm", "policy", name] if name in self.policies:
-                return Say(200, {name: {"version": 1, "policy": self.policies[name]}})
-            case ["_ilm", "policy", _]:
-                return refusal(404, "resource_not_found_exception")
-            case [indices, "_settings", "index.lifecycle.name"]:
-                return Say(
-                    200,
-                    {
-                        name: {"settings": {"index": {"lifecycle": {"name": policy}}}}
-                        for name, policy in self.policy_of.items()
-                        if name in indices.split(",")
-                    },
-                )
-            case [indices, "_settings"] if method == "PUT":
-                self.assign(indices, body["index.lifecycle.name"])
-                return Say(200, {"acknowledged": True})
-        return None
-
-    def action(self, name: str) -> dict[str, Any]:
-        phases = self.policies[name]["phases"]
-        assert list(phases) == ["delete"]
-        assert phases["delete"]["min_age"] == "0ms"
-        return dict(phases["delete"]["actions"])
 
 
 @pytest.fixture(params=[IsmPlugin, IlmPlugin])

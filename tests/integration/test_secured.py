@@ -144,6 +144,12 @@ OPERATIONS: dict[str, Callable[[OpenSearch], Any]] = {
     "make it read-only": lambda client: client.indices.put_settings(
         index=DAY, body={"index.blocks.write": False}
     ),
+    "retention, merging": lambda client: client.indices.forcemerge(
+        index=DAY, params={"max_num_segments": "1"}
+    ),
+    "retention, segments": lambda client: client.indices.stats(
+        index=f"{NAMESPACE}-cloudtrail-*", metric="segments", level="shards"
+    ),
     "retention, closing": lambda client: client.indices.close(index=DAY),
     "retention": lambda client: client.indices.delete(index=DAY),
 }

@@ -27,6 +27,7 @@ from trailhound.cluster import templates
 from trailhound.cluster.dialect import Dialect, dialect_of
 from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.refusals import from_response
+from trailhound.cluster.tiers import read_tiers
 from trailhound.errors import ClusterError, ForeignTemplateError, TrailhoundError
 from trailhound.settings import Settings
 
@@ -60,7 +61,7 @@ def diagnose(client: OpenSearch, settings: Settings, source: str | None) -> Iter
         reachable = False
         yield _failed("cluster", error)
     if reachable:
-        for look in (_plugins, _template, _shards, _disk, _clock, _dead_letters, _health):
+        for look in (_plugins, _template, _shards, _disk, _clock, _tiers, _dead_letters, _health):
             try:
                 found = look(client, settings)
                 yield from [found] if isinstance(found, Check) else found
@@ -145,6 +146,21 @@ def _clock(client: OpenSearch, _settings: Settings) -> Check:
         fact,
         "synchronize both by NTP: event.ingested is taken from this machine's clock",
     )
+
+
+def _tiers(client: OpenSearch, settings: Settings) -> list[Check]:
+    """Where the days are, where the settings have tiers."""
+    found = read_tiers(client, settings, datetime.now(UTC).date())
+    if found is None:
+        return []
+    fact = "; ".join([found.describe(), *found.problems()])
+    if found.failed:
+        advice = "fix the cause; ISM: POST _plugins/_ism/retry/INDEX, ILM: POST INDEX/_ilm/retry"
+        return [Check("tiers", "failed", fact, advice)]
+    if found.late:
+        advice = "a running daemon moves days once an hour; dead letters hold a day back"
+        return [Check("tiers", "warning", fact, advice)]
+    return [Check("tiers", "ok", fact)]
 
 
 def _dead_letters(client: OpenSearch, settings: Settings) -> Check:

@@ -191,19 +191,31 @@ class Service:
             for what, indices in done.items():
                 for index in indices:
                     LOG.info("past retention", extra={"fields": {what: index}})
+            for index, tier in report.moved.items():
+                LOG.info("moved by its age", extra={"fields": {"index": index, "tier": tier}})
             for index, number in report.waiting.items():
                 LOG.warning(
-                    "%s is past retention and stays open: %d dead letters wait for it, run "
-                    "`trailhound retry-deadletters`",
+                    "%s is due for retention's next step and stays as it is: %d dead letters wait "
+                    "for it, run `trailhound retry-deadletters`",
                     index,
                     number,
                 )
             for index in report.managed:
                 LOG.warning(
-                    "past retention, but managed by another policy of the cluster: %s", index
+                    "due for retention, but managed by another policy of the cluster: %s", index
                 )
             for index in report.foreign:
-                LOG.warning("past retention, but not Trailhound's: %s", index)
+                LOG.warning("due for retention, but not Trailhound's: %s", index)
+            for index, why in report.failed.items():
+                LOG.error("%s was not moved: %s", index, why)
+            if report.failed:
+                first = min(report.failed)
+                number = len(report.failed)
+                days = "1 day was" if number == 1 else f"{number} days were"
+                raise RequestFailedError(
+                    f"{days} not moved by age; {first}: {report.failed[first]}",
+                    hint="see `trailhound doctor`",
+                )
 
         def keep_house(_: Turn) -> None:
             removed = clean_ledger(client, self._settings, datetime.now(UTC))

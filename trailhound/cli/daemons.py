@@ -12,6 +12,7 @@ from ingest.documents.day_limit import TOO_MANY_NEW_DAYS
 from trailhound.app.health import Reason
 from trailhound.cli.dates import span
 from trailhound.cli.screen import out, plural, safe, say, table
+from trailhound.cluster.tiers import Tiers, TierState
 from trailhound.cluster.waiting import BLOCKED_CODES
 from trailhound.state.catch_up import CatchUp
 from trailhound.state.rule_checkpoints import RuleCheckpoint
@@ -67,6 +68,21 @@ def _not_read(daemons: list[dict[str, Any]]) -> Iterator[tuple[object, ...]]:
                 counts[source["name"], row["what"]] += row["number"]
         for (source_name, reason), number in counts.most_common(_MOST_BEHIND):
             yield source_name, what, number, reason
+
+
+def show_tiers(tiers: dict[str, Any] | None) -> None:
+    """Which tier the days are in, which are late, and which failed."""
+    if tiers is None:
+        return
+    found = Tiers(
+        tuple(TierState(**each) for each in tiers["states"]),
+        tuple(tiers["late"]),
+        tiers["failed"],
+        tiers["note"],
+    )
+    out.print(safe(f"{'tiers':<9}{found.describe()}"))
+    for line in found.problems():
+        out.print(safe(f"{'':<9}{line}"))
 
 
 def show_dead_letters(letters: list[dict[str, Any]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import typer
@@ -19,12 +20,14 @@ from trailhound.cli.daemons import (
     show_jobs,
     show_reasons,
     show_rules,
+    show_tiers,
 )
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, err, out, safe, say, size
 from trailhound.cluster.client import cluster_errors, connect, redact_url
 from trailhound.cluster.templates import Names
+from trailhound.cluster.tiers import read_tiers
 from trailhound.cluster.waiting import waiting
 from trailhound.engine.artifacts import Progress as Fetching
 from trailhound.engine.local_engine import engine_status, local_engine
@@ -114,10 +117,11 @@ def status(
         )
     else:
         daemons, scheduled = report.pop("daemons", []), report.pop("jobs", [])
-        letters = report.pop("dead_letters", [])
+        letters, tiers = report.pop("dead_letters", []), report.pop("tiers", None)
         for name, value in report.items():
             if value is not None:
                 out.print(safe(f"{name:<9}{_for_people(name, value)}"))
+        show_tiers(tiers)
         show_dead_letters(letters)
         if report["state"] == "running":
             show_daemons(daemons)
@@ -142,6 +146,7 @@ def _cluster(settings: Settings) -> dict[str, Any]:
         stored = client.indices.stats(index=pattern, metric="docs,store", level="cluster")
         daemons, scheduled = Daemons(client, settings).active(), Jobs(client, settings).all()
         letters = waiting(client, Names(settings.prefix))
+        tiers = read_tiers(client, settings, datetime.now(UTC).date())
     totals = stored["_all"]["primaries"]
     return {
         "state": "running",
@@ -153,6 +158,7 @@ def _cluster(settings: Settings) -> dict[str, Any]:
         "dead_letters": [each.as_dict() for each in letters],
         "daemons": [each.as_dict() for each in daemons],
         "jobs": [each.as_dict() for each in scheduled],
+        "tiers": tiers.as_dict() if tiers is not None else None,
     }
 
 

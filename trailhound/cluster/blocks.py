@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +20,14 @@ class IndexState:
     closed: bool = False
     blocks: frozenset[str] = frozenset()
 
+    @property
+    def takes_writes(self) -> bool:
+        """Whether documents can be written to it."""
+        return not self.closed and not self.blocks.intersection(_OF_WRITES)
 
-def index_state(client: OpenSearch, index: str) -> IndexState:
-    """The state of one index, as it is for one that is not there. By the cluster's state, which no
+
+def index_states(client: OpenSearch, index: str) -> dict[str, IndexState]:
+    """The state of each index that a name or a pattern matches. By the cluster's state, which no
     block of metadata hides. Raises opensearch-py's exceptions.
     """
     reply: dict[str, Any] = client.transport.perform_request(
@@ -33,12 +39,19 @@ def index_state(client: OpenSearch, index: str) -> IndexState:
             "ignore_unavailable": "true",
         },
     )
-    found = ((reply.get("metadata") or {}).get("indices") or {}).get(index)
-    if found is None:
-        return IndexState()
-    blocks = ((found.get("settings") or {}).get("index") or {}).get("blocks") or {}
+    found = (reply.get("metadata") or {}).get("indices") or {}
+    return {name: _state(about) for name, about in found.items()}
+
+
+def _state(about: Mapping[str, Any]) -> IndexState:
+    blocks = ((about.get("settings") or {}).get("index") or {}).get("blocks") or {}
     set_blocks = frozenset(name for name, value in blocks.items() if value == "true")
-    return IndexState(found.get("state") == "close", set_blocks)
+    return IndexState(about.get("state") == "close", set_blocks)
+
+
+def index_state(client: OpenSearch, index: str) -> IndexState:
+    """The state of one index, as it is for one that is not there. Raises as `index_states`."""
+    return index_states(client, index).get(index, IndexState())
 
 
 def writes_blocked(client: OpenSearch, index: str) -> str:

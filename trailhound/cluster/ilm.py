@@ -5,22 +5,79 @@ Written from "Index lifecycle management APIs" of Elasticsearch's documentation.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from opensearchpy.exceptions import NotFoundError
 
-from trailhound.cluster.lifecycle import Lifecycle
+from trailhound.cluster.colder_storage import ask
+from trailhound.cluster.lifecycle import Lifecycle, Plan, Tier, age, covers, groups
 
-_PHASES: Final = {"delete": {"min_age": "0ms", "actions": {"delete": {}}}}
 _BY: Final = "index.lifecycle.name"
+_SINCE: Final = "index.lifecycle.origination_date"
 
 
 class Ilm(Lifecycle):
-    """Its policy has one phase, which deletes."""
+    """One policy with a phase for each tier. Each day tells it from when its age counts."""
 
     def available(self) -> bool:
-        return self._action == "delete" and self._answers("/_ilm/status")
+        return self._has_phases() and ask(self._client, "/_ilm/status") is not None
+
+    def can(self, tier: Tier) -> bool:
+        if tier == "past":
+            return self._retention.action == "delete"
+        return tier != "cold" or self._storage.beyond_warm
+
+    def plan(self, due: Mapping[str, Tier]) -> Plan:
+        plan = Plan()
+        for group in groups(sorted(due)):
+            found = self._request("GET", f"/{','.join(group)}/_settings/index.lifecycle*")
+            for index in group:
+                lifecycle = _lifecycle(found.get(index) or {})
+                policy = lifecycle.get("name")
+                # Without a day's begin, as a policy that acted at once needed none.
+                aged = not self._retention.tiered or lifecycle.get("origination_date")
+                if not policy or (policy == self.policy_id and not aged):
+                    plan.steps[index] = due[index]
+                elif policy != self.policy_id:
+                    plan.managed.append(index)
+        if due and self._retention.tiered:
+            plan.failed = self._failures(due)
+        return plan
+
+    def apply(self, steps: Mapping[str, Tier]) -> dict[str, str]:
+        self._put_policy()
+        if not self._retention.tiered:
+            for group in groups(sorted(steps)):
+                self._assign(group, {_BY: self.policy_id})
+            return {}
+        for index in sorted(steps):
+            begin = datetime.strptime(self._names.day_of(index) or "", "%Y.%m.%d")  # noqa: DTZ007
+            since = int(begin.replace(tzinfo=UTC).timestamp() * 1000)
+            self._assign([index], {_BY: self.policy_id, _SINCE: since})
+        return {}
+
+    def _has_phases(self) -> bool:
+        return self._retention.tiered or self._retention.action == "delete"
+
+    def _phases(self) -> dict[str, Any]:
+        kept, tiered = self._retention, self._retention.tiered
+        phases: dict[str, Any] = {}
+        read_only = {"readonly": {}, "forcemerge": {"max_num_segments": 1}}
+        warm_after = kept.warm_after if kept.warm_after is not None else kept.cold_after
+        if warm_after is not None:
+            phases["warm"] = {"min_age": age(warm_after), "actions": read_only}
+        if kept.cold_after is not None and self._storage.repository:
+            mount = {"snapshot_repository": self._storage.repository}
+            phases["cold"] = {
+                "min_age": age(kept.cold_after),
+                "actions": {"searchable_snapshot": mount},
+            }
+        if kept.days is not None and kept.action == "delete":
+            least = age(kept.days) if tiered else "0ms"
+            phases["delete"] = {"min_age": least, "actions": {"delete": {}}}
+        return phases
 
     def _put_policy(self) -> None:
         path = f"/_ilm/policy/{self.policy_id}"
@@ -28,20 +85,28 @@ class Ilm(Lifecycle):
             found = self._request("GET", path)
         except NotFoundError:
             found = {}
-        phases = ((found.get(self.policy_id) or {}).get("policy") or {}).get("phases") or {}
-        if phases.keys() != _PHASES.keys() or phases["delete"].get("min_age") != "0ms":
-            self._request("PUT", path, {"policy": {"phases": _PHASES}})
+        there = ((found.get(self.policy_id) or {}).get("policy") or {}).get("phases") or {}
+        wanted = self._phases()
+        if there.keys() != wanted.keys() or not covers(there, wanted):
+            self._request("PUT", path, {"policy": {"phases": wanted}})
 
-    def _policies(self, indices: Sequence[str]) -> Mapping[str, str | None]:
-        found = self._request("GET", f"/{','.join(indices)}/_settings/{_BY}")
-        return {index: _policy_of(found.get(index) or {}) for index in indices}
+    def _assign(self, indices: Sequence[str], settings: Mapping[str, Any]) -> None:
+        self._request("PUT", f"/{','.join(indices)}/_settings", dict(settings))
 
-    def _assign(self, indices: Sequence[str]) -> Collection[str]:
-        self._request("PUT", f"/{','.join(indices)}/_settings", {_BY: self.policy_id})
-        return ()
+    def _failures(self, due: Mapping[str, Tier]) -> dict[str, str]:
+        """The indices at which ILM stopped with an error."""
+        params = {"only_errors": "true", "only_managed": "true"}
+        reply = ask(self._client, f"/{self._names.days}/_ilm/explain", params) or {}
+        failed: dict[str, str] = {}
+        for index, about in (reply.get("indices") or {}).items():
+            if index in due and about.get("policy") == self.policy_id:
+                said = (about.get("step_info") or {}).get("reason") or "it gives no reason"
+                failed[index] = f"ILM, {about.get('failed_step') or 'its policy'}: {said}"
+        return failed
 
 
-def _policy_of(answer: Mapping[str, Any]) -> str | None:
-    index = (answer.get("settings") or {}).get("index") or {}
-    name = (index.get("lifecycle") or {}).get("name")
-    return str(name) if name else None
+def _lifecycle(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = ((answer.get("settings") or {}).get("index") or {}).get(
+        "lifecycle"
+    ) or {}
+    return found

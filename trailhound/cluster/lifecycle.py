@@ -1,80 +1,73 @@
-"""Days past retention, handed to the cluster's own lifecycle management: ISM or ILM.
+"""What moves days from tier to tier: the cluster's own lifecycle management, or the daemon.
 
 Both count an index's age from its creation, so that a day that was backfilled yesterday would be
-kept for years too long. So the daemon selects the days by their names, and the policy defines what
-happens to them at once; the cluster does it, tries again where it fails, and keeps the record.
-Neither policy has a template of its own: by pattern it would take foreign indices too.
+kept for years too long. So the daemon selects the days by their names. Neither policy has a
+template of its own: by pattern it would take foreign indices too.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any, Final, Literal
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import AuthorizationException, TransportError
 
+from trailhound.cluster.colder_storage import ColderStorage
+from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
+from trailhound.settings.cluster import RetentionSettings
 
-AT_ONCE = 50
+Tier = Literal["hot", "warm", "cold", "past"]
+"""`past`: past retention, to be deleted or closed."""
+
+_AT_ONCE: Final = 50
 """Names of indices in one request's path."""
-_ABSENT = frozenset({400, 404, 405})
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is to be done now: index → tier. `managed` have a policy of somebody else's and are left
+    to it; `failed` are those that did not get to their tier, with the reason."""
+
+    steps: dict[str, Tier] = field(default_factory=dict)
+    managed: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
 
 
 class Lifecycle(ABC):
-    """One cluster's. Methods raise opensearch-py's exceptions."""
+    """One way to move days. Methods raise opensearch-py's exceptions."""
 
-    def __init__(self, client: OpenSearch, settings: Settings) -> None:
+    by_policy = True
+    """Whether the cluster does it, some minutes later."""
+
+    def __init__(self, client: OpenSearch, settings: Settings, storage: ColderStorage) -> None:
         self._client = client
-        self._action = settings.retention.action
+        self._retention = settings.retention
+        self._storage = storage
+        self._names = Names(settings.prefix)
         self.policy_id = f"{settings.prefix}trailhound-retention"
-
-    def hand_over(self, indices: Sequence[str]) -> tuple[list[str], list[str]]:
-        """Put the policy on these indices: those that got it now, and those that have another one.
-
-        Indices that have it already are in neither.
-        """
-        self._put_policy()
-        handed: list[str] = []
-        others: list[str] = []
-        for start in range(0, len(indices), AT_ONCE):
-            group = indices[start : start + AT_ONCE]
-            policies = self._policies(group)
-            free = [index for index in group if policies[index] is None]
-            refused = self._assign(free) if free else ()
-            handed += [index for index in free if index not in refused]
-            taken = (None, self.policy_id)
-            others += [i for i in group if i in refused or policies[i] not in taken]
-        return handed, others
 
     @abstractmethod
     def available(self) -> bool:
-        """Whether the cluster has it, lets us use it, and it can do `retention.action`."""
+        """Whether the cluster has it, and lets us use it."""
 
     @abstractmethod
-    def _put_policy(self) -> None:
-        """Create the policy, or bring it up to date."""
+    def can(self, tier: Tier) -> bool:
+        """Whether it can bring days there."""
 
     @abstractmethod
-    def _policies(self, indices: Sequence[str]) -> Mapping[str, str | None]:
-        """Each index's policy; None where it has none."""
+    def plan(self, due: Mapping[str, Tier]) -> Plan:
+        """What these indices, which are due for a tier, need now. Changes nothing."""
 
     @abstractmethod
-    def _assign(self, indices: Sequence[str]) -> Collection[str]:
-        """Give them the policy; those that did not take it."""
+    def apply(self, steps: Mapping[str, Tier]) -> dict[str, str]:
+        """Do it; the indices that did not take it, with the reason."""
 
-    def _answers(self, path: str, params: dict[str, str] | None = None) -> bool:
-        """Whether the cluster has what answers at a path, and lets us ask it."""
-        try:
-            self._request("GET", path, params=params)
-        except AuthorizationException:
-            return False
-        except TransportError as error:
-            if error.status_code in _ABSENT:
-                return False
-            raise
-        return True
+    def _mounted(self, index: str) -> bool:
+        return index != self._names.day(self._names.day_of(index) or "")
 
     def _request(
         self,
@@ -87,3 +80,59 @@ class Lifecycle(ABC):
             method, path, params=params or {}, body=body
         )
         return reply
+
+
+def due_tier(retention: RetentionSettings, day: str, today: date) -> Tier:
+    """The tier that a day (`YYYY.MM.DD`) is due for: its age counts from the day itself.
+
+    >>> settings = RetentionSettings(warm_after=7, days=30)
+    >>> [due_tier(settings, f"2025.03.{day:02}", date(2025, 3, 31)) for day in (24, 23, 1)]
+    ['hot', 'warm', 'warm']
+    >>> due_tier(settings, "2025.02.28", date(2025, 3, 31))
+    'past'
+    """
+    year, month, number = map(int, day.split("."))
+    begin = date(year, month, number)
+    thresholds: tuple[tuple[Tier, int | None], ...] = (
+        ("past", retention.days),
+        ("cold", retention.cold_after),
+        ("warm", retention.warm_after),
+    )
+    for tier, days in thresholds:
+        if days is not None and begin < today - timedelta(days=days):
+            return tier
+    return "hot"
+
+
+def age(days: int) -> str:
+    """From a day's start, the age at which it is more than `days` days old.
+
+    >>> age(30)
+    '31d'
+    """
+    return f"{days + 1}d"
+
+
+def covers(found: Any, wanted: Any) -> bool:
+    """Whether a policy is the wanted one: a cluster adds defaults to what it was given.
+
+    >>> covers({"delete": {"retry": 3}}, {"delete": {}}), covers({"close": {}}, {"delete": {}})
+    (True, False)
+    """
+    if isinstance(wanted, Mapping):
+        return isinstance(found, Mapping) and all(
+            name in found and covers(found[name], value) for name, value in wanted.items()
+        )
+    if isinstance(wanted, list):
+        return (
+            isinstance(found, list)
+            and len(found) == len(wanted)
+            and all(covers(one, other) for one, other in zip(found, wanted, strict=True))
+        )
+    return bool(found == wanted)
+
+
+def groups(indices: Sequence[str]) -> Iterator[Sequence[str]]:
+    """As many as one request's path can name."""
+    for start in range(0, len(indices), _AT_ONCE):
+        yield indices[start : start + _AT_ONCE]

@@ -1,4 +1,4 @@
-"""Days past retention: closed or deleted, and nothing else touched.
+"""Days by their age: read-only, in colder storage, closed or deleted, and nothing else touched.
 
 Where the cluster has the ISM plugin or Elasticsearch's ILM, that does it; elsewhere we do.
 """
@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date
 from typing import Final
 
 from opensearchpy import OpenSearch
 
 from trailhound.cluster import templates
+from trailhound.cluster.colder_storage import ColderStorage, colder_storage
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.ilm import Ilm
 from trailhound.cluster.ism import Ism
+from trailhound.cluster.lifecycle import Lifecycle, Tier, due_tier
+from trailhound.cluster.own_lifecycle import OwnLifecycle
 from trailhound.cluster.waiting import days_with_letters
 from trailhound.settings import Settings
 
@@ -27,67 +30,116 @@ _LIFECYCLES: Final[Mapping[str, type[Ism | Ilm]]] = {"ism": Ism, "ilm": Ilm}
 class RetentionReport:
     """Names of indices. `foreign` have the name of a day, and are not Trailhound's.
 
-    `handed` were given to ISM or ILM now; `managed` have a policy of somebody else's there and
-    are left to it. `waiting`: days that stay open, with the number of dead letters that wait for
-    them.
+    `moved` were brought to a tier before the end now, or given to ISM or ILM for that. `handed`
+    were given to it past retention; `managed` have a policy of somebody else's there and are left
+    to it. `waiting`: days that stay as they are, with the number of dead letters that wait for
+    them. `failed`: days that did not get where they should be, with the reason.
     """
 
     deleted: list[str] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
+    moved: dict[str, Tier] = field(default_factory=dict)
     foreign: list[str] = field(default_factory=list)
     handed: list[str] = field(default_factory=list)
     managed: list[str] = field(default_factory=list)
     waiting: dict[str, int] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def lifecycles(
+    client: OpenSearch, settings: Settings, storage: ColderStorage
+) -> tuple[Lifecycle, ...]:
+    """What moves days here: for each tier the first that can. Raises opensearch-py's exceptions."""
+    own = OwnLifecycle(client, settings, storage)
+    theirs = _LIFECYCLES[dialect_of(client).lifecycle](client, settings, storage)
+    if settings.retention.ism and theirs.available():
+        return theirs, own
+    return (own,)
+
+
+def storage_of(client: OpenSearch, settings: Settings) -> ColderStorage:
+    """What is colder than the nodes' disks; nothing is asked where no setting could use it."""
+    retention = settings.retention
+    if not retention.tiered:
+        return ColderStorage()
+    if not retention.ism:
+        return ColderStorage(why="`retention.ism` is false, and the daemon moves no index itself")
+    return colder_storage(client, settings)
+
+
+def reachable(tier: Tier, storage: ColderStorage) -> Tier:
+    """The tier that a day gets to: a cold one gets to warm where nothing colder exists."""
+    return "warm" if tier == "cold" and not storage.beyond_warm else tier
 
 
 def enforce(client: OpenSearch, settings: Settings, today: date) -> RetentionReport:
-    """Close or delete each day more than `retention.days` before `today` (UTC).
+    """Bring each day to the tier that it is due for at its age on `today` (UTC).
 
-    A day that dead letters wait for is not closed until they are retried or deleted.
-    Only an index that has a day's name and our template's mark is touched. Nothing happens
-    while `retention.days` is not set. Raises opensearch-py's exceptions.
+    A day that dead letters wait for stays writable until they are retried or deleted, and is
+    deleted with the others. Only an index that has a day's name and our template's mark is touched.
+    Nothing happens while no number of days is set. Raises opensearch-py's exceptions.
     """
     report = RetentionReport()
-    days = settings.retention.days
-    if days is None:
+    retention = settings.retention
+    if retention.days is None and not retention.tiered:
         return report
     names = templates.Names(settings.prefix)
-    oldest = today - timedelta(days=days)
     states = {
         row["index"]: row["status"]
         for row in client.cat.indices(
             index=names.days, format="json", params={"h": "index,status", "expand_wildcards": "all"}
         )
     }
-    behind = [index for index in sorted(states) if _before(index, names, oldest)]
-    if not behind:
+    due: dict[str, Tier] = {}
+    for index in sorted(states):
+        day = names.day_of(index)
+        if day is not None and (tier := due_tier(retention, day, today)) != "hot":
+            due[index] = tier
+    if not due:
         return report
     marks = templates.marks(client, names.days)
-    report.foreign = [index for index in behind if not marks.get(index)]
-    delete = settings.retention.action == "delete"
-    ours = [index for index in behind if marks.get(index) and (delete or states[index] == "open")]
-    if ours and not delete:
-        # Its dead letters could not be written any more once a day is closed.
-        waits = days_with_letters(client, names, (index[-10:] for index in ours))
-        report.waiting = {index: waits[index[-10:]] for index in ours if index[-10:] in waits}
-        ours = [index for index in ours if index not in report.waiting]
-    lifecycle = _LIFECYCLES[dialect_of(client).lifecycle](client, settings)
-    if ours and settings.retention.ism and lifecycle.available():
-        report.handed, report.managed = lifecycle.hand_over(ours)
-        return report
-    for index in ours:
-        if delete:
-            client.indices.delete(index=index)
-            report.deleted.append(index)
-        else:
-            client.indices.close(index=index)
-            report.closed.append(index)
+    report.foreign = [index for index in due if not marks.get(index)]
+    storage = storage_of(client, settings)
+    deletes = retention.action == "delete"
+    due = {
+        index: reachable(tier, storage)
+        for index, tier in due.items()
+        if marks.get(index) and ((tier == "past" and deletes) or states[index] == "open")
+    }
+    for lifecycle in lifecycles(client, settings, storage):
+        mine = {index: tier for index, tier in due.items() if lifecycle.can(tier)}
+        due = {index: tier for index, tier in due.items() if index not in mine}
+        if mine:
+            _move(client, names, lifecycle, mine, report, deletes=deletes)
     return report
 
 
-def _before(index: str, names: templates.Names, oldest: date) -> bool:
-    try:
-        day = datetime.strptime(index[-10:], "%Y.%m.%d").date()  # noqa: DTZ007 - a day alone
-    except ValueError:
-        return False
-    return index == names.day(index[-10:]) and day < oldest
+def _move(
+    client: OpenSearch,
+    names: templates.Names,
+    lifecycle: Lifecycle,
+    due: Mapping[str, Tier],
+    report: RetentionReport,
+    *,
+    deletes: bool,
+) -> None:
+    plan = lifecycle.plan(due)
+    steps = plan.steps
+    # Its dead letters could not be written any more once a day is closed or has moved.
+    held = {i: names.day_of(i) or "" for i, tier in steps.items() if tier != "past" or not deletes}
+    if held:
+        waits = days_with_letters(client, names, held.values())
+        report.waiting |= {index: waits[day] for index, day in held.items() if day in waits}
+        steps = {index: tier for index, tier in steps.items() if index not in report.waiting}
+    refused = lifecycle.apply(steps)
+    report.managed += plan.managed
+    report.failed |= plan.failed | refused
+    for index, tier in steps.items():
+        if index in refused:
+            continue
+        if tier != "past":
+            report.moved[index] = tier
+        elif lifecycle.by_policy:
+            report.handed.append(index)
+        else:
+            (report.deleted if deletes else report.closed).append(index)

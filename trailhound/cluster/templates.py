@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 import orjson
@@ -24,6 +25,10 @@ from trailhound.settings import Settings
 
 _NO_DAY = "1970.01.01"
 """A day before CloudTrail: never created, only used to resolve the template."""
+_DAY = re.compile(r"\d{4}\.\d\d\.\d\d")
+_MOUNTED = ("restored-", "partial-")
+"""What ILM puts before the name of an index that it mounts from a snapshot; ISM puts `_remote`
+after it."""
 PRIORITY = 500
 """Above a catch-all template (commonly 0 to 200); a higher one than ours is found and refused."""
 
@@ -61,6 +66,27 @@ class Names:
     def day(self, day: str) -> str:
         """The index of one UTC day, given as `YYYY.MM.DD`."""
         return f"{self.prefix}cloudtrail-{day}"
+
+    def day_of(self, index: str) -> str | None:
+        """The day (`YYYY.MM.DD`) of a daily index, or of its copy mounted from a snapshot; None
+        for any other name.
+
+        >>> Names().day_of("cloudtrail-2025.03.01"), Names().day_of("cloudtrail-2025.13.01")
+        ('2025.03.01', None)
+        >>> Names("team-").day_of("restored-team-cloudtrail-2025.03.01")
+        '2025.03.01'
+        """
+        name = index.removesuffix("_remote")
+        for mark in _MOUNTED:
+            name = name.removeprefix(mark)
+        day = name[-10:]
+        if name != self.day(day) or not _DAY.fullmatch(day):
+            return None
+        try:
+            datetime.strptime(day, "%Y.%m.%d")  # noqa: DTZ007 - a day alone
+        except ValueError:
+            return None
+        return day
 
     @property
     def ledger(self) -> str:

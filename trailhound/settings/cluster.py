@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from trailhound.settings.section import Section, form
 
@@ -106,13 +107,36 @@ class IndexSettings(Section):
 
 
 class RetentionSettings(Section):
-    """Events older than this many days are counted as filtered, not indexed. Off by default.
+    """What the daemon does with daily indices once they are older than so many days. Off by
+    default."""
 
-    The daemon closes or deletes the daily indices past it.
-    """
-
+    warm_after: Annotated[int, Field(ge=1)] | None = None
+    """Days after which an index becomes read-only and is merged, or moves to UltraWarm."""
+    cold_after: Annotated[int, Field(ge=1)] | None = None
+    """Days after which it moves to colder storage, where the cluster has some."""
+    repository: str | None = None
+    """Snapshot repository for searchable snapshots. Default: the cluster's, if it has one only."""
     days: Annotated[int, Field(ge=1)] | None = None
+    """Days after which it is deleted or closed. Older events are counted as filtered, not
+    indexed."""
     action: Literal["delete", "close"] = "delete"
     ism: bool = True
     """Let the cluster's own lifecycle management do it where it has that: OpenSearch's ISM plugin,
     Elasticsearch's ILM."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> RetentionSettings:
+        names = ("warm_after", "cold_after", "days")
+        given = [(name, getattr(self, name)) for name in names if getattr(self, name) is not None]
+        for (one, fewer), (other, more) in pairwise(given):
+            if fewer >= more:
+                raise ValueError(
+                    f"`{one}` ({fewer}) is not below `{other}` ({more}): write growing numbers of "
+                    "days"
+                )
+        return self
+
+    @property
+    def tiered(self) -> bool:
+        """Whether days get read-only or move before they are past retention."""
+        return self.warm_after is not None or self.cold_after is not None

@@ -1,0 +1,142 @@
+"""Storage of a cluster that is colder than the disks of its data nodes, as far as it has any.
+
+UltraWarm and cold storage are those of Amazon OpenSearch Service, written from "UltraWarm storage"
+and "Cold storage" of its developer guide; searchable snapshots are those of both products.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import AuthorizationException, TransportError
+
+from trailhound.cluster.dialect import dialect_of
+from trailhound.cluster.templates import Names
+from trailhound.settings import Settings
+
+_ABSENT: Final = frozenset({400, 404, 405})
+_AUTOMATED: Final = "cs-automated"
+"""Repositories of a managed domain's own snapshots; nothing else may be stored there."""
+_LICENSES: Final = frozenset({"enterprise", "trial"})
+"""Of Elasticsearch, with which it mounts snapshots."""
+_MOUNTS_AND_DELETES: Final = (3, 3)
+"""The first OpenSearch whose ISM replaces an index by its snapshot in one action."""
+_PAGE: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class ColderStorage:
+    """What there is. `repository` is empty where no snapshot can be mounted; `why` says why."""
+
+    ultrawarm: bool = False
+    cold: bool = False
+    repository: str = ""
+    why: str = ""
+
+    @property
+    def beyond_warm(self) -> bool:
+        """Whether there is anything colder than a read-only index."""
+        return self.cold or bool(self.repository)
+
+
+def ask(
+    client: OpenSearch, path: str, params: dict[str, str] | None = None
+) -> dict[str, Any] | None:
+    """What a part of the cluster answers; None where it has no such part, or the role may not ask.
+
+    Raises opensearch-py's other exceptions.
+    """
+    try:
+        reply = client.transport.perform_request("GET", path, params=params or {})
+    except AuthorizationException:
+        return None
+    except TransportError as error:
+        if error.status_code in _ABSENT:
+            return None
+        raise
+    return reply if isinstance(reply, dict) else {}
+
+
+def colder_storage(client: OpenSearch, settings: Settings) -> ColderStorage:
+    """What the cluster offers. Raises opensearch-py's exceptions."""
+    lifecycle = dialect_of(client).lifecycle
+    if lifecycle == "ism" and ask(client, "/_ultrawarm/migration/_status") is not None:
+        cold = ask(client, "/_cold/indices/_search", {"page_size": "1"}) is not None
+        why = "" if cold else "the domain's cold storage is not enabled, or the role may not use it"
+        return ColderStorage(ultrawarm=True, cold=cold, why=why)
+    able = _mounts_with_ism(client) if lifecycle == "ism" else _mounts_with_ilm(client)
+    if able:
+        return ColderStorage(why=able)
+    if settings.retention.repository:
+        return ColderStorage(repository=settings.retention.repository)
+    found = sorted(
+        name for name in ask(client, "/_snapshot") or {} if not name.startswith(_AUTOMATED)
+    )
+    if len(found) == 1:
+        return ColderStorage(repository=found[0])
+    if found:
+        several = ", ".join(found)
+        return ColderStorage(
+            why=f"it has several snapshot repositories ({several}): set retention.repository"
+        )
+    return ColderStorage(why="it has no snapshot repository")
+
+
+def cold_days(client: OpenSearch, names: Names) -> dict[str, str]:
+    """The days (`YYYY.MM.DD`) in a managed domain's cold storage, and their indices.
+
+    They are not searched, and no part of the cluster's own lists. Empty elsewhere.
+    """
+    found: dict[str, str] = {}
+    params, body = {"page_size": str(_PAGE)}, None
+    reply = ask(client, "/_cold/indices/_search", params)
+    while reply and (rows := reply.get("indices")):
+        new = {str(row["index"]) for row in rows} - set(found.values())
+        found |= {day: index for index in new if (day := names.day_of(index)) is not None}
+        if len(rows) < _PAGE or not new:
+            break
+        body = {"pagination_id": reply.get("pagination_id")}
+        reply = client.transport.perform_request(
+            "GET", "/_cold/indices/_search", params=params, body=body
+        )
+    return found
+
+
+def ultrawarm_indices(client: OpenSearch, names: Names) -> frozenset[str]:
+    """The daily indices in a managed domain's UltraWarm. Empty elsewhere."""
+    try:
+        rows = client.transport.perform_request(
+            "GET", "/_cat/indices/_warm", params={"format": "json", "h": "index"}
+        )
+    except TransportError as error:
+        if error.status_code in _ABSENT or isinstance(error, AuthorizationException):
+            return frozenset()
+        raise
+    found = {row["index"] for row in rows if isinstance(row, dict)}
+    return frozenset(index for index in found if names.day_of(index) is not None)
+
+
+def _mounts_with_ism(client: OpenSearch) -> str:
+    """Why ISM mounts no snapshots; empty where it does."""
+    version = dialect_of(client).version.split(".")
+    if tuple(int(part) for part in version[:2] if part.isdigit()) < _MOUNTS_AND_DELETES:
+        return "ISM mounts searchable snapshots from OpenSearch 3.3 on"
+    if ask(client, "/_plugins/_ism/policies", {"size": "1"}) is None:
+        return "searchable snapshots are made by the ISM plugin, which it has not"
+    reply = client.nodes.info(params={"filter_path": "nodes.*.roles"})
+    roles = {role for node in (reply.get("nodes") or {}).values() for role in node["roles"]}
+    if not roles & {"warm", "search"}:
+        return "no node has the role `warm`, which searches snapshots"
+    return ""
+
+
+def _mounts_with_ilm(client: OpenSearch) -> str:
+    """Why ILM mounts no snapshots; empty where it does."""
+    if ask(client, "/_ilm/status") is None:
+        return "searchable snapshots are made by ILM, which it has not"
+    license_type = ((ask(client, "/_license") or {}).get("license") or {}).get("type")
+    if license_type not in _LICENSES:
+        return "searchable snapshots need an Enterprise license"
+    return ""
