@@ -105,6 +105,19 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "timeline:timeline",
         "Show all that somebody or something did, and that was done to it, the earliest first.",
     ),
+    "whois": (
+        _SEEN,
+        "whois:whois",
+        "Show one page about somebody or something: when, where, what, with whom, what is unusual.",
+    ),
+    "hunt": (
+        _SEEN,
+        "hunt:hunt",
+        (
+            "Look for what no single event shows: patterns, anomalies, suspicious addresses, "
+            "what is new."
+        ),
+    ),
     "report": (
         _SEEN,
         "report:report",

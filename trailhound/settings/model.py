@@ -18,6 +18,7 @@ from trailhound.settings.cluster import (
 from trailhound.settings.detections import DetectionSettings, NotifySettings
 from trailhound.settings.enrich import EnrichSettings
 from trailhound.settings.ingest import AwsSettings, IngestSettings, RunSettings
+from trailhound.settings.investigation import InvestigationSettings
 from trailhound.settings.report import DashboardsSettings, ReportSettings
 from trailhound.settings.section import form
 
@@ -58,6 +59,7 @@ class Settings(BaseSettings):
     run: RunSettings = Field(default_factory=RunSettings)
     detections: DetectionSettings = Field(default_factory=DetectionSettings)
     notify: NotifySettings = Field(default_factory=NotifySettings)
+    investigation: InvestigationSettings = Field(default_factory=InvestigationSettings)
     report: ReportSettings = Field(default_factory=ReportSettings)
     dashboards: DashboardsSettings = Field(default_factory=DashboardsSettings)
     filter: list[dict[str, Any]] = []

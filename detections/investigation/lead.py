@@ -1,0 +1,98 @@
+"""What a hunt found, and the threat report that is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from detections.alerts.document import stamp
+
+ActivityType = Literal["user", "ip", "account"]
+HIGH, MEDIUM = 8, 5
+THREATS: Final = ("pattern", "anomaly", "address")
+"""Families that are in the threat report; the others are leads of the hunt alone."""
+TOP: Final = 5
+"""Threats of a report that are printed."""
+EVIDENCE: Final = 20
+
+
+@dataclass(slots=True)
+class Lead:
+    """One thing to look at. `score` is 1 to 10; `events` are the ids of the first of its events."""
+
+    family: str
+    pattern: str
+    score: int
+    identifier: str
+    activity: ActivityType
+    description: str
+    calls: tuple[str, ...] = ()
+    count: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    events: tuple[str, ...] = ()
+    more: dict[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return {
+            "family": self.family,
+            **self.as_threat(),
+            "events": list(self.events[:EVIDENCE]),
+        }
+
+    def as_threat(self) -> dict[str, Any]:
+        """As the threat report has it."""
+        return {
+            "pattern": self.pattern,
+            "risk_score": self.score,
+            "description": self.description,
+            "identifier": self.identifier,
+            "activity_type": self.activity,
+            "matching_events": list(self.calls),
+            "event_count": self.count,
+            "first_seen": stamp(self.first) if self.first else None,
+            "last_seen": stamp(self.last) if self.last else None,
+            **self.more,
+        }
+
+
+def ranked(leads: Iterable[Lead]) -> list[Lead]:
+    """The highest score first; of the same, the latest."""
+    return sorted(
+        leads,
+        key=lambda each: (
+            -each.score,
+            -(each.last.timestamp() if each.last else 0),
+            each.pattern,
+            each.identifier,
+        ),
+    )
+
+
+def threats_of(leads: Sequence[Lead]) -> list[Lead]:
+    """The threats among leads, by falling score."""
+    return [each for each in ranked(leads) if each.family in THREATS]
+
+
+def threat_report(leads: Sequence[Lead], now: datetime) -> dict[str, Any]:
+    """The threat report: pattern matches, anomalies and suspicious addresses, by falling score."""
+    threats = threats_of(leads)
+    return {
+        "analysis_timestamp": stamp(now),
+        "total_threats": len(threats),
+        "high_risk_threats": sum(each.score >= HIGH for each in threats),
+        "medium_risk_threats": sum(MEDIUM <= each.score < HIGH for each in threats),
+        "low_risk_threats": sum(each.score < MEDIUM for each in threats),
+        "threats": [each.as_threat() for each in threats],
+    }
+
+
+def report_name(now: datetime) -> str:
+    """>>> from datetime import UTC
+    >>> report_name(datetime(2025, 3, 1, 9, 5, 7, tzinfo=UTC))
+    'cloudtrail_threat_report_20250301_090507.json'
+    """
+    return f"cloudtrail_threat_report_{now:%Y%m%d_%H%M%S}.json"

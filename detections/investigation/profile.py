@@ -1,0 +1,332 @@
+"""One page about a subject: when, where, what, with whom, and what is unusual now against its own
+weeks before.
+
+All of it is counted by the engine. "Now" is the time up to the subject's last event (or the end of
+the span), `RECENT` long; it is compared with the `WEEKS` weeks before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from statistics import fmean, pstdev
+from typing import Any, Final
+
+from opensearchpy import OpenSearch
+
+from detections.alerts.document import stamp
+from detections.alerts.paging import every
+from detections.events.index import EventIndex, histogram
+from detections.investigation.opened import Opened, opened_by
+from detections.investigation.sessions import Sessions
+from detections.investigation.subject import Subject
+from detections.span import Span, moment
+from trailhound.cluster.queries import Query, either
+from trailhound.cluster.templates import Names
+from trailhound.settings import Settings
+
+RECENT: Final = timedelta(days=1)
+WEEKS: Final = 4
+MOST: Final = 15
+"""Values of a kind that are named, the most frequent."""
+_NEW: Final = 200
+"""Values of the recent time that are looked for in the weeks before, the most frequent."""
+_ALERTS: Final = 20
+_NAMES: Final = 100
+_FEW_DAYS: Final = 5
+"""Days with events before which a volume is not compared."""
+_FEW_EVENTS: Final = 50
+"""Events before which hours are not compared."""
+_HOUR: Final = 3_600_000
+_FAILED: Final = {"term": {"event.outcome": "failure"}}
+
+FIELDS: Final[Mapping[str, str]] = {
+    "calls": "eventName",
+    "services": "eventSource",
+    "countries": "geolocation.country",
+    "cities": "geolocation.city",
+    "addresses": "source.ip",
+    "tools": "user_agent.name",
+    "keys": "userIdentity.accessKeyId",
+    "roles": "userIdentity.sessionContext.sessionIssuer.userName",
+    "names": "user.name",
+    "accounts": "recipientAccountId",
+    "regions": "awsRegion",
+    "errors": "errorCode",
+}
+"""What is counted, and the field of it."""
+COMPARED: Final = ("calls", "countries", "addresses", "tools", "regions", "roles", "accounts")
+"""What is unusual where it was never seen in the weeks before."""
+
+
+@dataclass(slots=True)
+class Profile:
+    """`counts` has by kind (`FIELDS`) the most frequent values with their events; `hours` the
+    events of each hour of the day (UTC), `weekdays` those of each day from Monday."""
+
+    subject: str
+    events: int = 0
+    failed: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    opened: int = 0
+    counts: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+    hours: list[int] = field(default_factory=lambda: [0] * 24)
+    weekdays: list[int] = field(default_factory=lambda: [0] * 7)
+    peers: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+    alerts: list[dict[str, Any]] = field(default_factory=list)
+    alerts_total: int = 0
+    now: Span | None = None
+    before: Span | None = None
+    unusual: list[dict[str, Any]] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+
+        def named(values: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
+            return [{"value": value, "events": count} for value, count in values]
+
+        def ends(span: Span | None) -> dict[str, str] | None:
+            return {"since": stamp(span.since), "until": stamp(span.until)} if span else None
+
+        return {
+            "subject": self.subject,
+            "events": self.events,
+            "failed": self.failed,
+            "first_seen": stamp(self.first) if self.first else None,
+            "last_seen": stamp(self.last) if self.last else None,
+            "opened_sessions": self.opened,
+            **{kind: named(values) for kind, values in self.counts.items()},
+            "hours": self.hours,
+            "weekdays": self.weekdays,
+            "peers": {kind: named(values) for kind, values in self.peers.items()},
+            "alerts": self.alerts,
+            "alerts_total": self.alerts_total,
+            "now": ends(self.now),
+            "before": ends(self.before),
+            "unusual": self.unusual,
+        }
+
+
+class Profiler:
+    """Makes profiles in one namespace. Raises opensearch-py's exceptions and `ClusterError`."""
+
+    def __init__(self, client: OpenSearch, settings: Settings, index: EventIndex) -> None:
+        self._client = client
+        self._alerts = Names(settings.prefix).alerts
+        self._index = index
+
+    def of(
+        self,
+        subject: Subject,
+        span: Span | None = None,
+        *,
+        recent: timedelta = RECENT,
+        weeks: int = WEEKS,
+    ) -> Profile:
+        """The profile of a subject: of what it did, or where it does nothing (a bucket), of what
+        was done to it."""
+        made = Profile(subject.text)
+        opened = Opened()
+        if subject.did is not None and subject.follow:
+            opened = opened_by(self._index, subject.did, Sessions(self._index))
+        made.opened = len(opened.keys)
+        clauses = [each for each in (subject.did, opened.query()) if each is not None]
+        if clauses and not self._index.count(either(clauses)) and subject.target:
+            clauses = []
+        own = either(clauses or [each for each in (subject.target, subject.evidence) if each])
+        asked = _and(own, *([span.query()] if span else []))
+        self._count(made, asked)
+        if made.first is None or made.last is None:
+            return made
+        self._over_time(made, asked)
+        self._peers(made, subject, asked, own)
+        self._of_alerts(made, subject)
+        self._compare(made, own, span, recent, weeks)
+        return made
+
+    def _count(self, made: Profile, asked: Query) -> None:
+        aggregations: dict[str, Any] = {
+            kind: {"terms": {"field": name, "size": _NAMES}} for kind, name in FIELDS.items()
+        }
+        aggregations |= {
+            "first": {"min": {"field": "@timestamp"}},
+            "last": {"max": {"field": "@timestamp"}},
+            "failed": {"filter": _FAILED},
+        }
+        reply = self._index.search({"query": asked, "aggs": aggregations})
+        found = reply.get("aggregations")
+        if not found or not reply["hits"]["total"]["value"]:
+            return
+        made.events = reply["hits"]["total"]["value"]
+        made.failed = found["failed"]["doc_count"]
+        made.first, made.last = (moment(int(found[each]["value"])) for each in ("first", "last"))
+        made.counts = {
+            kind: [
+                (str(each["key"]), each["doc_count"])
+                for each in found[kind]["buckets"]
+                if each["key"]
+            ]
+            for kind in FIELDS
+        }
+
+    def _over_time(self, made: Profile, asked: Query) -> None:
+        for bucket in self._index.buckets(asked, [histogram("hour", _HOUR)]):
+            hour = moment(int(bucket["key"]["hour"]))
+            made.hours[hour.hour] += bucket["doc_count"]
+            made.weekdays[hour.weekday()] += bucket["doc_count"]
+
+    def _peers(self, made: Profile, subject: Subject, asked: Query, own: Query) -> None:
+        """Who else used its addresses, acted on it, and on whom it acted."""
+        addresses = [value for value, _ in made.counts["addresses"]]
+        bodies = {
+            "same_address": _top(
+                {
+                    "bool": {
+                        "filter": [{"terms": {"source.ip": addresses}}],
+                        "must_not": [own, {"term": {"user_type": "aws_service"}}],
+                    }
+                },
+                "user.name",
+            ),
+            "acted_on": _top(asked, "resource.user"),
+            "assumed": _top(_and(asked, {"prefix": {"eventName": "AssumeRole"}}), "resource.role"),
+        }
+        if subject.target is not None:
+            others: Query = {"bool": {"filter": [subject.target], "must_not": [own]}}
+            bodies["acted_on_it"] = _top(others, "user.name")
+        for kind, reply in zip(bodies, self._index.searches(list(bodies.values())), strict=True):
+            buckets = (reply.get("aggregations") or {"top": {"buckets": []}})["top"]["buckets"]
+            made.peers[kind] = [(str(each["key"]), each["doc_count"]) for each in buckets]
+
+    def _of_alerts(self, made: Profile, subject: Subject) -> None:
+        names = [value for value, _ in made.counts["names"]]
+        clause: Query = {"terms": {"entity.principal": names}}
+        if subject.kind == "ip" or not names:
+            clause = {"terms": {"entity.address": [value for value, _ in made.counts["addresses"]]}}
+        fields = ("rule", "level", "severity", "state", "summary", "first_seen", "last_seen")
+        merged = [{"exists": {"field": "merged_into"}}]
+        found = [
+            {"id": name, **document}
+            for name, document in every(
+                self._client, self._alerts, [clause], but=merged, fields=fields
+            )
+        ]
+        made.alerts_total = len(found)
+        found.sort(key=lambda each: (each["state"] == "closed", -each["severity"], each["id"]))
+        made.alerts = found[:_ALERTS]
+
+    def _compare(
+        self, made: Profile, own: Query, span: Span | None, recent: timedelta, weeks: int
+    ) -> None:
+        assert made.last is not None  # noqa: S101 - it has events
+        end = min(span.until, datetime.now(UTC)) if span else made.last
+        end = min(end, made.last) + timedelta(milliseconds=1)
+        made.now = Span(end - recent, end)
+        made.before = Span(made.now.since - timedelta(weeks=weeks), made.now.since)
+        now, before = (_and(own, each.query()) for each in (made.now, made.before))
+        known = self._index.count(before)
+        if not known:
+            made.unusual.append(
+                {
+                    "kind": "new",
+                    "value": "",
+                    "events": self._index.count(now),
+                    "detail": "no event in the weeks before: nothing to compare with",
+                }
+            )
+            return
+        self._new_values(made, now, before)
+        if known >= _FEW_EVENTS:
+            self._new_hours(made, now, before)
+        self._volume(made, now, before, recent)
+
+    def _new_values(self, made: Profile, now: Query, before: Query) -> None:
+        found = self._aggregated(
+            now, {kind: {"terms": {"field": FIELDS[kind], "size": _NEW}} for kind in COMPARED}
+        )
+        values = {
+            kind: {str(each["key"]): each["doc_count"] for each in found[kind]["buckets"]}
+            for kind in COMPARED
+        }
+        known = self._aggregated(
+            before,
+            {
+                kind: {"terms": {"field": FIELDS[kind], "size": _NEW, "include": sorted(names)}}
+                for kind, names in values.items()
+                if names
+            },
+        )
+        for kind, names in values.items():
+            seen = {str(each["key"]) for each in known[kind]["buckets"]} if names else set()
+            for value, count in names.items():
+                if value and value not in seen:
+                    made.unusual.append(
+                        {
+                            "kind": kind,
+                            "value": value,
+                            "events": count,
+                            "detail": f"not in the weeks before: {value}",
+                        }
+                    )
+
+    def _new_hours(self, made: Profile, now: Query, before: Query) -> None:
+        hours = [
+            {
+                moment(int(each["key"]["hour"])).hour: each["doc_count"]
+                for each in self._index.buckets(query, [histogram("hour", _HOUR)])
+            }
+            for query in (now, before)
+        ]
+        for hour in sorted(hours[0].keys() - hours[1].keys()):
+            made.unusual.append(
+                {
+                    "kind": "hours",
+                    "value": f"{hour:02}:00",
+                    "events": hours[0][hour],
+                    "detail": f"not active from {hour:02}:00 to {hour + 1:02}:00 UTC before",
+                }
+            )
+
+    def _volume(self, made: Profile, now: Query, before: Query, recent: timedelta) -> None:
+        """More events, or more failures, than its mean and two standard deviations of the spans of
+        the same length before."""
+        assert made.before is not None  # noqa: S101 - set by the caller
+        length = int(recent.total_seconds() * 1000)
+        begin, end = made.before.milliseconds()
+        active = 0
+        for name, query in (("events", None), ("failures", _FAILED)):
+            asked = _and(before, query) if query else before
+            slots = [0] * max(1, (end - begin) // length)
+            for bucket in self._index.buckets(asked, [histogram("hour", _HOUR)]):
+                place = (end - 1 - int(bucket["key"]["hour"])) // length
+                if 0 <= place < len(slots):
+                    slots[place] += bucket["doc_count"]
+            count = self._index.count(_and(now, query) if query else now)
+            usual = fmean(slots) + 2 * pstdev(slots)
+            active = active or sum(map(bool, slots))
+            if active >= _FEW_DAYS and count > usual and count > 1:
+                made.unusual.append(
+                    {
+                        "kind": name,
+                        "value": str(count),
+                        "events": count,
+                        "detail": f"{count:,} {name}; before {fmean(slots):,.1f} on average, "
+                        f"{usual:,.1f} with two standard deviations",
+                    }
+                )
+
+    def _aggregated(self, query: Query, aggregations: Mapping[str, Any]) -> Mapping[str, Any]:
+        if not aggregations:
+            return {}
+        found: Mapping[str, Any] = self._index.search({"query": query, "aggs": dict(aggregations)})
+        return found.get("aggregations") or {name: {"buckets": []} for name in aggregations}
+
+
+def _and(*clauses: Query) -> Query:
+    return {"bool": {"filter": list(clauses)}}
+
+
+def _top(query: Query, name: str) -> dict[str, Any]:
+    return {"query": query, "aggs": {"top": {"terms": {"field": name, "size": MOST}}}}

@@ -1,0 +1,319 @@
+"""Further signs that a hunt looks for: what is new, what wakes, what is tried, what moves.
+
+Each is found by aggregations over the span, and compared with all that is in the index before it.
+Principals are told apart by ARN, those of a role's sessions by the role.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from detections.events.index import EventIndex, terms
+from detections.investigation.lead import EVIDENCE, Lead
+from detections.span import Span, moment
+from trailhound.cluster.queries import Query, either
+
+DORMANT: Final = timedelta(days=30)
+"""The pause after which an identity or a key that acts again was dormant."""
+WINDOW: Final = timedelta(hours=1)
+FAILURES: Final = 3
+"""Failures of one call before a success, within `WINDOW`."""
+DENIED: Final = 10
+"""Different calls that are denied within `WINDOW`."""
+_AT_ONCE: Final = 200
+_KEY: Final = "userIdentity.accessKeyId"
+_ISSUER: Final = "userIdentity.sessionContext.sessionIssuer.arn"
+_ARN: Final = "userIdentity.arn"
+_NO_SERVICE: Final[Query] = {"bool": {"must_not": [{"term": {"user_type": "aws_service"}}]}}
+_FAILED: Final[Query] = {"term": {"event.outcome": "failure"}}
+_SUCCEEDED: Final[Query] = {"term": {"event.outcome": "success"}}
+_REFUSED: Final[Query] = either(
+    [
+        {"prefix": {"errorCode": "AccessDenied"}},
+        {"wildcard": {"errorCode": {"value": "*UnauthorizedOperation"}}},
+    ]
+)
+_WRITES: Final[Query] = {"term": {"readOnly": "false"}}
+_TIMES: Final = {
+    "first": {"min": {"field": "@timestamp"}},
+    "last": {"max": {"field": "@timestamp"}},
+}
+_LONG_TERM: Final[Query] = {"prefix": {_KEY: "AKIA"}}
+_ACTORS: Final[tuple[tuple[str, Query], ...]] = (
+    (_ISSUER, {"term": {"userIdentity.type": "AssumedRole"}}),
+    (_ARN, {"terms": {"userIdentity.type": ["IAMUser", "Root", "FederatedUser"]}}),
+)
+"""The field that tells a kind of actors apart, and which events are theirs."""
+
+
+class Signs:
+    """Finds signs in a span. Raises `ClusterError`."""
+
+    def __init__(self, index: EventIndex) -> None:
+        self._index = index
+
+    def found(self, span: Span) -> Iterator[Lead]:
+        """All signs of a span, in no particular order."""
+        yield from self._waking(span)
+        yield from self._first_calls(span)
+        yield from self._regions(span)
+        yield from self._failed_then_succeeded(span)
+        yield from self._enumeration(span)
+        yield from self._moved(span)
+
+    def _waking(self, span: Span) -> Iterator[Lead]:
+        """Keys of users, and identities, that act after `DORMANT` without an event."""
+        kinds = [("dormant_key", _KEY, _LONG_TERM)]
+        kinds += [("dormant_identity", name, of) for name, of in _ACTORS]
+        for pattern, name, of in kinds:
+            active = list(self._index.buckets(_and(span.query(), of), [terms("who", name)], _TIMES))
+            for part in _parts(active):
+                before = [
+                    {
+                        "query": _and({"term": {name: each["key"]["who"]}}, _before(span)),
+                        "aggs": {"last": _TIMES["last"]},
+                    }
+                    for each in part
+                ]
+                for bucket, reply in zip(part, self._index.searches(before), strict=True):
+                    last = (reply.get("aggregations") or {}).get("last", {}).get("value")
+                    first = moment(int(bucket["first"]["value"]))
+                    if last is None or not bucket["key"]["who"]:
+                        continue
+                    asleep = first - moment(int(last))
+                    if asleep >= DORMANT:
+                        who = str(bucket["key"]["who"])
+                        yield self._lead(
+                            "dormant",
+                            pattern,
+                            6,
+                            who,
+                            f"Acts after {asleep.days} days without an event",
+                            _and(span.query(), {"term": {name: who}}),
+                        )
+
+    def _first_calls(self, span: Span) -> Iterator[Lead]:
+        """Calls of high risk, or that change something, that an account never saw before."""
+        sources = [terms("account", "recipientAccountId"), terms("call", "eventName")]
+        asked = _and(span.query(), _SUCCEEDED, _NO_SERVICE, either([_WRITES, _risky(8)]))
+        new = list(self._index.buckets(asked, sources, {"risk": {"max": {"field": "risk_score"}}}))
+        for bucket, clauses in self._unseen(span, new, ("recipientAccountId", "eventName")):
+            risk = int(bucket["risk"]["value"] or 1)
+            yield self._lead(
+                "first",
+                "first_seen_call",
+                5 if risk >= 8 else 3,
+                f"{bucket['key']['account']} {bucket['key']['call']}",
+                f"{bucket['key']['call']} for the first time in account {bucket['key']['account']}",
+                _and(asked, *clauses),
+                activity="account",
+            )
+
+    def _regions(self, span: Span) -> Iterator[Lead]:
+        """Regions that were switched on, and those in which something is changed for the first
+        time."""
+        enabled = _and(span.query(), {"term": {"eventName": "EnableRegion"}}, _SUCCEEDED)
+        for bucket in self._index.buckets(enabled, [terms("account", "recipientAccountId")]):
+            account = str(bucket["key"]["account"])
+            yield self._lead(
+                "region",
+                "region_enabled",
+                7,
+                account,
+                f"A region was switched on in account {account}",
+                _and(enabled, {"term": {"recipientAccountId": account}}),
+                activity="account",
+            )
+        sources = [terms("account", "recipientAccountId"), terms("region", "awsRegion")]
+        asked = _and(span.query(), _WRITES, _SUCCEEDED, _NO_SERVICE)
+        new = list(self._index.buckets(asked, sources))
+        for bucket, clauses in self._unseen(span, new, ("recipientAccountId", "awsRegion")):
+            account, region = (str(bucket["key"][each]) for each in ("account", "region"))
+            yield self._lead(
+                "region",
+                "first_seen_region",
+                5,
+                f"{account} {region}",
+                f"Something was changed in {region} for the first time in account {account}",
+                _and(asked, *clauses),
+                activity="account",
+            )
+
+    def _unseen(
+        self, span: Span, buckets: Sequence[Mapping[str, Any]], fields: tuple[str, str]
+    ) -> Iterator[tuple[Mapping[str, Any], list[Query]]]:
+        """Those of pairs (account, value) that the account did not have before, where it is known
+        from before, with their clauses."""
+        known: dict[str, bool] = {}
+        for part in _parts(list(buckets)):
+            pairs = []
+            for each in part:
+                names = [str(value) for value in each["key"].values()]
+                pairs.append([{"term": {f: v}} for f, v in zip(fields, names, strict=True)])
+            bodies = [
+                {"query": _and(_before(span), *clauses), "track_total_hits": 1} for clauses in pairs
+            ]
+            replies = self._index.searches(bodies)
+            for each, clauses, reply in zip(part, pairs, replies, strict=True):
+                account = str(next(iter(each["key"].values())))
+                if account not in known:
+                    known[account] = self._index.count(_and(_before(span), clauses[0])) > 0
+                if known[account] and not reply["hits"]["total"]["value"]:
+                    yield each, clauses
+
+    def _failed_then_succeeded(self, span: Span) -> Iterator[Lead]:
+        """`FAILURES` failures of a call by one principal, then a success, within `WINDOW`."""
+        outcomes = {"failed": {"filter": _FAILED}, "succeeded": {"filter": _SUCCEEDED}}
+        for name, of in _ACTORS:
+            asked = _and(span.query(), of)
+            sources = [terms("call", "eventName"), terms("who", name)]
+            for bucket in self._index.buckets(asked, sources, outcomes):
+                tried, won = (bucket[each]["doc_count"] for each in ("failed", "succeeded"))
+                if tried < FAILURES or not won:
+                    continue
+                who, call = str(bucket["key"]["who"]), str(bucket["key"]["call"])
+                query = _and(asked, {"term": {"eventName": call}}, {"term": {name: who}})
+                recent: deque[datetime] = deque(maxlen=FAILURES)
+                for when, source in self._events(query, ["event.outcome"]):
+                    if source.get("event", {}).get("outcome") == "failure":
+                        recent.append(when)
+                    elif len(recent) == FAILURES and when - recent[0] <= WINDOW:
+                        yield self._lead(
+                            "sequence",
+                            "failed_then_succeeded",
+                            6,
+                            who,
+                            f"{call} failed {tried:,} times, and then succeeded",
+                            query,
+                        )
+                        break
+
+    def _enumeration(self, span: Span) -> Iterator[Lead]:
+        """`DENIED` different calls of one principal denied within `WINDOW`."""
+        for name, of in _ACTORS:
+            asked = _and(span.query(), of, _REFUSED)
+            distinct = {"calls": {"cardinality": {"field": "eventName"}}}
+            for bucket in self._index.buckets(asked, [terms("who", name)], distinct):
+                # The engine's number is approximate: what is near the limit is read.
+                if bucket["calls"]["value"] < DENIED * 0.8:
+                    continue
+                who = str(bucket["key"]["who"])
+                query = _and(asked, {"term": {name: who}})
+                window: deque[tuple[datetime, str]] = deque()
+                for when, source in self._events(query, ["eventName"]):
+                    window.append((when, str(source.get("eventName"))))
+                    while when - window[0][0] > WINDOW:
+                        window.popleft()
+                    different = {call for _, call in window}
+                    if len(different) >= DENIED:
+                        yield self._lead(
+                            "enumeration",
+                            "permission_enumeration",
+                            7,
+                            who,
+                            f"{DENIED} or more different calls were denied within an hour",
+                            query,
+                        )
+                        break
+
+    def _moved(self, span: Span) -> Iterator[Lead]:
+        """Credentials that are used from a second network in the span (public addresses of another
+        /16, /32 of IPv6), the more so from a second country and with a second tool."""
+        here = {
+            "networks": {"terms": {"field": "source.ip", "size": 50}},
+            "countries": {"terms": {"field": "geolocation.country", "size": 20}},
+            "tools": {"terms": {"field": "user_agent.name", "size": 20}},
+        }
+        located: Query = {"exists": {"field": "geolocation.country"}}
+        person = _and(span.query(), {"exists": {"field": _KEY}}, _NO_SERVICE)
+        for bucket in self._index.buckets(_and(person, located), [terms("key", _KEY)], here):
+            key = str(bucket["key"]["key"])
+            networks = sorted({_network(each["key"]) for each in bucket["networks"]["buckets"]})
+            tools = sorted(str(each["key"]) for each in bucket["tools"]["buckets"])
+            if not key or len(networks) < 2:
+                continue
+            countries = sorted(str(each["key"]) for each in bucket["countries"]["buckets"])
+            abroad, second = len(countries) > 1, len(tools) > 1
+            where = f" in {', '.join(countries[:4])}" if abroad else ""
+            said = f", with {len(tools)} tools: {', '.join(tools[:4])}" if second else ""
+            yield self._lead(
+                "credential",
+                "second_country" if abroad else "second_network",
+                (6 if abroad else 3) + second,
+                key,
+                f"One key is used from {len(networks)} networks{where}: "
+                f"{', '.join(networks[:4])}{said}",
+                _and(person, {"term": {_KEY: key}}),
+            )
+
+    def _events(
+        self, query: Query, fields: Sequence[str]
+    ) -> Iterator[tuple[datetime, Mapping[str, Any]]]:
+        for hit in self._index.documents(query, {"_source": ["@timestamp", *fields]}):
+            yield moment(int(hit["sort"][0])), hit["_source"]
+
+    def _lead(
+        self,
+        family: str,
+        pattern: str,
+        score: int,
+        who: str,
+        said: str,
+        query: Query,
+        activity: Any = "user",
+    ) -> Lead:
+        """A lead with its numbers, its calls and its first events."""
+        reply = self._index.search(
+            {
+                "query": query,
+                "size": EVIDENCE,
+                "_source": False,
+                "sort": [{"@timestamp": "asc"}],
+                "aggs": {**_TIMES, "calls": {"terms": {"field": "eventName", "size": 50}}},
+            }
+        )
+        found = reply["aggregations"]
+        return Lead(
+            family,
+            pattern,
+            score,
+            who,
+            activity,
+            said,
+            tuple(str(each["key"]) for each in found["calls"]["buckets"]),
+            reply["hits"]["total"]["value"],
+            moment(int(found["first"]["value"])),
+            moment(int(found["last"]["value"])),
+            tuple(hit["_id"] for hit in reply["hits"]["hits"]),
+        )
+
+
+def _and(*clauses: Query) -> Query:
+    return {"bool": {"filter": list(clauses)}}
+
+
+def _before(span: Span) -> Query:
+    return {"range": {"@timestamp": {"lt": span.since.isoformat()}}}
+
+
+def _risky(least: int) -> Query:
+    return {"range": {"risk_score": {"gte": least}}}
+
+
+def _network(address: str) -> str:
+    """>>> _network("203.0.113.9"), _network("2001:db8:1::7")
+    ('203.0.0.0/16', '2001:db8::/32')
+    """
+    if ":" in address:
+        first, _, rest = address.partition(":")
+        return f"{first}:{rest.partition(':')[0]}::/32"
+    one, two, *_ = address.split(".")
+    return f"{one}.{two}.0.0/16"
+
+
+def _parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(values), _AT_ONCE):
+        yield values[start : start + _AT_ONCE]

@@ -1,0 +1,212 @@
+"""The threats of the report: pattern matches by user and by address, anomalies, suspicious
+addresses.
+
+Patterns and anomalies are the shipped rules of `detections/rules/patterns`, so that a hunt, an
+alert and a dashboard agree on what they are; overrides and exceptions of the settings apply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from typing import Any, Final
+
+from opensearchpy import OpenSearch
+
+from detections.events.index import EventIndex, terms
+from detections.events.principal import HAS_ARN
+from detections.finding import Finding
+from detections.investigation.lead import EVIDENCE, Lead
+from detections.packs.loading import SHIPPED, load_paths
+from detections.rule import Rule
+from detections.running.evaluation import Evaluator
+from detections.span import Span, moment
+from trailhound.cluster.queries import Query
+from trailhound.settings import Settings
+
+ANOMALY: Final = "a378c706-16eb-4739-88e9-c1a3c72b8c30"
+TRAVEL: Final = "edc1380b-4877-4b7b-a07f-17427e00090c"
+USERS, EVENTS, ERRORS = 3, 100, 10
+"""What a suspicious address has more than."""
+POINTS: Final = {"users": 5, "events": 4, "errors": 6, "geography": 3}
+FLAGGED: Final = 7
+_KNOWN: Final = timedelta(days=7)
+"""How long an account must have been known before a country counts as new to it."""
+_ERROR: Final[Query] = {
+    "bool": {
+        "filter": [{"exists": {"field": "errorCode"}}],
+        "must_not": [{"term": {"errorCode": ""}}],
+    }
+}
+
+
+class Threats:
+    """Finds threats in a span. Raises `ClusterError`, and `RuleError` for a rule that an override
+    made impossible."""
+
+    def __init__(
+        self, client: OpenSearch, settings: Settings, index: EventIndex, expression: str
+    ) -> None:
+        places = [SHIPPED / "patterns", SHIPPED / "initial-access" / "impossible_travel.yml"]
+        pack = load_paths(places, settings.detections)
+        self._rules = [*pack.rules, *pack.disabled]
+        self._evaluator = Evaluator(client, settings, pack.compiled, index=expression)
+        self._index = index
+        self._countries = {each.casefold() for each in settings.investigation.suspicious_countries}
+
+    def found(self, span: Span) -> Iterator[Lead]:
+        """All threats of a span, in no particular order."""
+        for rule in self._rules:
+            if rule.variant_of:
+                yield from self._patterns(rule, span)
+            elif rule.id == ANOMALY:
+                yield from self._findings("anomaly", "anomalous_activity", rule, span)
+            elif rule.id == TRAVEL:
+                yield from self._findings("travel", "impossible_travel", rule, span)
+        yield from self._addresses(span)
+
+    def _patterns(self, rule: Rule, span: Span) -> Iterable[Lead]:
+        """One threat for each user or address, of all bursts of it in the span."""
+        return self._findings("pattern", rule.variant_of, rule, span)
+
+    def _findings(self, family: str, pattern: str, rule: Rule, span: Span) -> Iterable[Lead]:
+        made: dict[str, Lead] = {}
+        for finding in self._evaluator.evaluate(rule, span):
+            values = dict(finding.group)
+            address = values.get("source.ip") if family == "pattern" else None
+            name = (
+                address or values.get("userIdentity.arn") or values.get("user.name") or "".join(
+                    value for _, value in finding.group[-1:]
+                )
+            )  # fmt: skip
+            account = values.get("recipientAccountId", "")
+            # A person without an ARN can be in several accounts.
+            key = name if name.startswith("arn:") or address else f"{account}/{name}"
+            calls = self._calls(finding)
+            known = made.get(key)
+            if known is None:
+                known = made[key] = Lead(
+                    family,
+                    pattern,
+                    rule.severity,
+                    name,
+                    "ip" if address else "user",
+                    " ".join((rule.description if family == "pattern" else finding.detail).split()),
+                    more={"anomaly_type": "high_frequency"} if family == "anomaly" else {},
+                )
+            known.calls = tuple(dict.fromkeys((*known.calls, *calls)))
+            known.count += finding.count
+            known.first = min(known.first or finding.first_seen, finding.first_seen)
+            known.last = max(known.last or finding.last_seen, finding.last_seen)
+            known.events = (*known.events, *finding.events)[:EVIDENCE]
+        return made.values()
+
+    def _calls(self, finding: Finding) -> list[str]:
+        if not finding.events:
+            return []
+        reply = self._index.search(
+            {
+                "query": {"ids": {"values": list(finding.events)}},
+                "aggs": {"calls": {"terms": {"field": "eventName", "size": 50}}},
+            }
+        )
+        buckets = (reply.get("aggregations") or {"calls": {"buckets": []}})["calls"]["buckets"]
+        return [str(each["key"]) for each in buckets]
+
+    def _addresses(self, span: Span) -> Iterator[Lead]:
+        sources = [terms("address", "source.ip")]
+        aggregations = {
+            "errors": {"filter": _ERROR},
+            "first": {"min": {"field": "@timestamp"}},
+            "last": {"max": {"field": "@timestamp"}},
+            "country": {"terms": {"field": "geolocation.country", "size": 1}},
+        }
+        for bucket in self._index.buckets(span.query(), sources, aggregations):
+            geography = bool(bucket["country"]["buckets"])
+            points = POINTS["events"] * (bucket["doc_count"] > EVENTS)
+            points += POINTS["errors"] * (bucket["errors"]["doc_count"] > ERRORS)
+            most = points + POINTS["users"] + POINTS["geography"] * geography
+            if most < FLAGGED:
+                continue
+            lead = self._address(bucket, span, points)
+            if lead.score >= FLAGGED:
+                yield lead
+
+    def _address(self, bucket: dict[str, Any] | Any, span: Span, points: int) -> Lead:
+        address = str(bucket["key"]["address"])
+        own: Query = {"bool": {"filter": [{"term": {"source.ip": address}}, span.query()]}}
+        users = self._users(own)
+        reasons = []
+        if users > USERS:
+            points += POINTS["users"]
+            reasons.append(f"{users:,} users")
+        if bucket["doc_count"] > EVENTS:
+            reasons.append(f"{bucket['doc_count']:,} events")
+        if bucket["errors"]["doc_count"] > ERRORS:
+            reasons.append(f"{bucket['errors']['doc_count']:,} with an error")
+        first = moment(int(bucket["first"]["value"]))
+        if bucket["country"]["buckets"]:
+            country = str(bucket["country"]["buckets"][0]["key"])
+            if why := self._unusual_country(country, own, first):
+                points += POINTS["geography"]
+                reasons.append(why)
+        asked = {
+            "query": own,
+            "size": EVIDENCE,
+            "_source": False,
+            "sort": [{"@timestamp": "asc"}],
+            "aggs": {"calls": {"terms": {"field": "eventName", "size": 50}}},
+        }
+        reply = self._index.search(asked)
+        return Lead(
+            "address",
+            "suspicious_ip",
+            min(points, 10),
+            address,
+            "ip",
+            f"Suspicious address: {', '.join(reasons)}",
+            tuple(str(each["key"]) for each in reply["aggregations"]["calls"]["buckets"]),
+            bucket["doc_count"],
+            first,
+            moment(int(bucket["last"]["value"])),
+            tuple(hit["_id"] for hit in reply["hits"]["hits"]),
+            {"unique_users": users, "failed_operations": bucket["errors"]["doc_count"]},
+        )
+
+    def _users(self, own: Query) -> int:
+        """Users told apart by account and ARN, those without an ARN by account and name."""
+        service = {"term": {"user_type": "aws_service"}}
+        by_arn: Query = {"bool": {"filter": [own, HAS_ARN], "must_not": [service]}}
+        by_name: Query = {"bool": {"filter": [own], "must_not": [HAS_ARN, service]}}
+        count = 0
+        for query, name in ((by_arn, "userIdentity.arn"), (by_name, "user.name")):
+            # A role of one account is the same user in the trails of others.
+            account = "userIdentity.accountId" if name == "user.name" else name
+            sources = [terms("user", name), terms("account", account)]
+            count += sum(1 for _ in self._index.buckets(query, sources))
+        return count
+
+    def _unusual_country(self, country: str, own: Query, first: Any) -> str:
+        """Why a country is suspicious, if it is: listed in the settings, or new to the account."""
+        if country.casefold() in self._countries:
+            return f"from {country}, which is listed"
+        accounts = self._index.search(
+            {"query": own, "aggs": {"of": {"terms": {"field": "recipientAccountId", "size": 20}}}}
+        )["aggregations"]["of"]["buckets"]
+        for account in accounts:
+            of_account = {"term": {"recipientAccountId": account["key"]}}
+            known = {"range": {"@timestamp": {"lt": (first - _KNOWN).isoformat()}}}
+            before = {"range": {"@timestamp": {"lt": first.isoformat()}}}
+            here = {"term": {"geolocation.country": country}}
+            old, seen = self._index.searches(
+                [
+                    {"query": {"bool": {"filter": [of_account, known]}}, "track_total_hits": 1},
+                    {
+                        "query": {"bool": {"filter": [of_account, before, here]}},
+                        "track_total_hits": 1,
+                    },
+                ]
+            )
+            if old["hits"]["total"]["value"] and not seen["hits"]["total"]["value"]:
+                return f"from {country}, for the first time in account {account['key']}"
+        return ""

@@ -1,0 +1,176 @@
+"""`trailhound hunt`: every threat and sign, with the scores of the definitions; the report."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+
+from tests.helpers.commands import command
+from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
+from trailhound.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = json.loads((ROOT / "docs/listings.schema.json").read_text("utf-8"))
+ACCOUNT = "111122223333"
+OUTSIDE, SHARED = "81.2.69.142", "203.0.113.50"
+DAY = "2025-03-10"
+
+
+def user(name: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "type": "IAMUser",
+        "arn": f"arn:aws:iam::{ACCOUNT}:user/{name}",
+        "accountId": ACCOUNT,
+        "userName": name,
+        "accessKeyId": f"AKIA{name.upper()}",
+    } | changes
+
+
+def at(minute: int, second: int = 0) -> str:
+    return f"{DAY}T10:{minute:02}:{second:02}Z"
+
+
+def trail() -> list[dict[str, Any]]:
+    """A quiet account, then one hour in which all of it happens."""
+    quiet = [
+        record(eventTime="2025-01-20T09:00:00Z", eventName="GetUser", userIdentity=user(name))
+        for name in ("sleeper", "ada")
+    ]
+    quiet.append(
+        record(eventTime="2025-03-01T09:00:00Z", eventName="GetUser", userIdentity=user("ada"))
+    )
+    wakes = record(eventTime=at(0), eventName="GetUser", userIdentity=user("sleeper"))
+    calls = ("ListUsers", "ListRoles", "ListPolicies", "ListUsers")
+    recon = [
+        record(eventTime=at(n), eventName=name, userIdentity=user("ada"), readOnly=True)
+        for n, name in enumerate(calls)
+    ]
+    # Four users and eleven errors from one address: 5 + 6, at most 10.
+    shared = [
+        record(
+            eventTime=at(20, n),
+            eventName="GetRole",
+            userIdentity=user(f"user{n % 4}"),
+            sourceIPAddress=SHARED,
+            errorCode="AccessDenied" if n < 11 else "",
+        )
+        for n in range(12)
+    ]
+    denied = [
+        record(
+            eventTime=at(30, n),
+            eventName=f"Get{n}",
+            userIdentity=user("prober"),
+            errorCode="AccessDenied",
+        )
+        for n in range(10)
+    ]
+    tried = [
+        record(
+            eventTime=at(40, n),
+            eventName="GetSecretValue",
+            userIdentity=user("eve"),
+            **({"errorCode": "AccessDenied"} if n < 3 else {}),
+        )
+        for n in range(4)
+    ]
+    moved = [
+        record(
+            eventTime=at(50, n), eventName="GetUser", userIdentity=user("bob"), sourceIPAddress=ip
+        )
+        for n, ip in enumerate((OUTSIDE, "89.160.20.112"))
+    ]
+    region = record(
+        eventTime=at(55),
+        eventSource="account.amazonaws.com",
+        eventName="EnableRegion",
+        userIdentity=user("ada"),
+        readOnly=False,
+        awsRegion="af-south-1",
+    )
+    return [*quiet, wakes, *recon, *shared, *denied, *tried, *moved, region]
+
+
+def hunted(settings: Settings, *arguments: str) -> dict[str, Any]:
+    done = command(settings, "hunt", *arguments, "--json", "--limit", "500")
+    assert done.exit_code == 0, done.output
+    made = json.loads(done.stdout)
+    jsonschema.validate(made, {**SCHEMA, "$ref": "#/$defs/hunt"})
+    assert isinstance(made, dict)
+    return made
+
+
+def test_threats_and_signs_are_one_ranked_list_and_the_threats_a_report(
+    each_engine: str, namespace: str, tmp_path: Path
+) -> None:
+    settings = own_settings(each_engine, namespace, tmp_path / "home")
+    prepared(settings)
+    write_trail(tmp_path / "trail", trail())
+    backfill(settings, tmp_path / "trail")
+    folder = tmp_path / "reports"
+    folder.mkdir()
+
+    leads = hunted(settings, "--since", DAY, "--report", "--folder", str(folder))["leads"]
+    assert [each["risk_score"] for each in leads] == sorted(
+        (each["risk_score"] for each in leads), reverse=True
+    )
+    found = {(each["pattern"], each["identifier"].rpartition("/")[2]): each for each in leads}
+    recon = found["reconnaissance", "ada"]
+    assert (recon["risk_score"], recon["event_count"], recon["activity_type"]) == (5, 4, "user")
+    assert set(recon["matching_events"]) == {"ListUsers", "ListRoles", "ListPolicies"}
+    assert (recon["first_seen"], recon["last_seen"]) == (
+        f"{DAY}T10:00:00.000Z",
+        f"{DAY}T10:03:00.000Z",
+    )
+    assert found["reconnaissance", "198.51.100.7"]["activity_type"] == "ip"
+    shared = found["suspicious_ip", SHARED]
+    assert shared["risk_score"] == 10
+    assert (shared["unique_users"], shared["failed_operations"]) == (4, 11)
+    assert {
+        ("dormant_key", "AKIASLEEPER"),
+        ("dormant_identity", "sleeper"),
+        ("permission_enumeration", "prober"),
+        ("failed_then_succeeded", "eve"),
+        ("region_enabled", ACCOUNT),
+        ("first_seen_region", f"{ACCOUNT} af-south-1"),
+        ("second_country", "AKIABOB"),
+    } <= found.keys()
+    assert all(each["events"] for each in leads)
+    assert not {"ada"} & {name for pattern, name in found if pattern.startswith("dormant")}
+
+    (file,) = folder.iterdir()
+    assert re.fullmatch(r"cloudtrail_threat_report_\d{8}_\d{6}\.json", file.name)
+    report = json.loads(file.read_text())
+    assert list(report) == [
+        *("analysis_timestamp", "total_threats", "high_risk_threats"),
+        *("medium_risk_threats", "low_risk_threats", "threats"),
+    ]
+    threats = report["threats"]
+    assert {each["pattern"] for each in threats} == {
+        "reconnaissance",
+        "suspicious_ip",
+        *({"anomalous_activity"} & {each["pattern"] for each in threats}),
+    }
+    assert report["total_threats"] == len(threats)
+    assert report["high_risk_threats"] == sum(each["risk_score"] >= 8 for each in threats)
+    assert all(
+        each["anomaly_type"] == "high_frequency"
+        for each in threats
+        if each["pattern"] == "anomalous_activity"
+    )
+    members = ["pattern", "risk_score", "description", "identifier", "activity_type"]
+    members += ["matching_events", "event_count", "first_seen", "last_seen"]
+    assert all(list(each)[:9] == members for each in threats)
+
+    # Before that day there is no threat: a sentence and no file.
+    empty = tmp_path / "none"
+    empty.mkdir()
+    quiet = ("--since", "2025-01-01", "--until", "2025-02-01")
+    done = command(settings, "hunt", *quiet, "--report", "--folder", str(empty))
+    assert done.exit_code == 0
+    assert "no threat was found" in done.output
+    assert list(empty.iterdir()) == []

@@ -1,0 +1,98 @@
+"""`trailhound whois`: what a page about a subject says, and what is unusual now."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.helpers.commands import command
+from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
+from trailhound.settings import Settings
+
+KEY = "AKIAADAEXAMPLE"
+ADA = {
+    "type": "IAMUser",
+    "arn": "arn:aws:iam::111122223333:user/ada",
+    "accountId": "111122223333",
+    "userName": "ada",
+    "accessKeyId": KEY,
+}
+
+
+def week() -> list[dict[str, Any]]:
+    """Ten ordinary calls a day for six days, then a burst from elsewhere at night."""
+    ordinary = [
+        record(
+            eventTime=f"2025-03-{day:02}T{9 + number % 5:02}:00:{number:02}Z",
+            eventName="GetUser",
+            userIdentity=ADA,
+        )
+        for day in range(1, 7)
+        for number in range(10)
+    ]
+    burst = [
+        record(
+            eventTime=f"2025-03-07T03:00:{number:02}Z",
+            eventName="CreateAccessKey",
+            requestParameters={"userName": "bob"},
+            sourceIPAddress="203.0.113.9",
+            awsRegion="sa-east-1",
+            errorCode="AccessDenied",
+            userIdentity=ADA,
+        )
+        for number in range(30)
+    ]
+    eve = {
+        "userName": "eve",
+        "arn": "arn:aws:iam::111122223333:user/eve",
+        "accessKeyId": "AKIAEVE",
+    }
+    other = record(eventTime="2025-03-02T10:00:00Z", userIdentity=ADA | eve)
+    return [*ordinary, *burst, other]
+
+
+def test_a_page_says_when_where_what_and_what_is_unusual(
+    each_engine: str, namespace: str, tmp_path: Path
+) -> None:
+    settings = own_settings(each_engine, namespace, tmp_path / "home")
+    prepared(settings)
+    write_trail(tmp_path / "trail", week())
+    backfill(settings, tmp_path / "trail")
+
+    made = told(settings, "ada", "--weeks", "1")
+    assert (made["events"], made["failed"]) == (90, 30)
+    assert made["first_seen"] == "2025-03-01T09:00:00.000Z"
+    assert made["last_seen"] == "2025-03-07T03:00:29.000Z"
+    assert {n for n, count in enumerate(made["hours"]) if count} == {3, 9, 10, 11, 12, 13}
+    assert made["calls"] == [
+        {"value": "GetUser", "events": 60},
+        {"value": "CreateAccessKey", "events": 30},
+    ]
+    assert made["keys"] == [{"value": KEY, "events": 90}]
+    assert made["peers"]["same_address"] == [{"value": "eve", "events": 1}]
+    assert {"value": "bob", "events": 90} in made["peers"]["acted_on"]
+    unusual = {(each["kind"], each["value"]) for each in made["unusual"]}
+    assert unusual == {
+        ("calls", "CreateAccessKey"),
+        ("addresses", "203.0.113.9"),
+        ("regions", "sa-east-1"),
+        ("hours", "03:00"),
+        ("events", "40"),  # ten of the day before
+        ("failures", "30"),
+    }
+    # As of the day before nothing was.
+    assert told(settings, KEY, "--weeks", "1", "--until", "2025-03-06")["unusual"] == []
+    assert told(settings, "198.51.100.7")["names"][0]["value"] == "ada"
+    assert told(settings, "nobody")["first_seen"] is None
+    page = command(settings, "whois", "ada", "--weeks", "1")
+    assert page.exit_code == 0
+    assert "not active from 03:00 to 04:00 UTC before" in page.stdout
+
+
+def told(settings: Settings, *arguments: str) -> dict[str, Any]:
+    done = command(settings, "whois", *arguments, "--json")
+    assert done.exit_code == 0, done.output
+    made = json.loads(done.stdout)
+    assert isinstance(made, dict)
+    return made

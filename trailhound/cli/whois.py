@@ -1,0 +1,158 @@
+"""`trailhound whois`: one page about a principal, key, address or resource."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from detections.alerts.document import stamp
+from detections.events.daily_indices import daily_indices
+from detections.events.index import EventIndex
+from detections.investigation.profile import MOST, RECENT, WEEKS, Profile, Profiler
+from detections.investigation.subject import subject_of
+from trailhound.cli import dates
+from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.listing import LEVEL_COLOURS
+from trailhound.cli.options import (
+    Config,
+    Json,
+    Namespace,
+    Since,
+    Until,
+    Url,
+    settings_from,
+    span_of,
+)
+from trailhound.cli.screen import emit, out, plural, safe, say, warn
+from trailhound.cluster.client import connect
+from trailhound.cluster.refusals import cluster_errors
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+_SHOWN = 8
+"""Values of a kind on a terminal; `--json` has 100."""
+_PEERS = {
+    "same_address": "same address",
+    "acted_on": "acted on",
+    "assumed": "assumed",
+    "acted_on_it": "acted on it",
+}
+
+
+def whois(
+    subject: Annotated[
+        str,
+        typer.Argument(
+            metavar="SUBJECT",
+            help="A principal, access key, address, resource, incident or alert.",
+        ),
+    ],
+    since: Since = None,
+    until: Until = None,
+    hours: Annotated[
+        int,
+        typer.Option("--recent", min=1, max=24 * 28, metavar="HOURS", help="How long is `now`."),
+    ] = int(RECENT.total_seconds() // 3600),
+    weeks: Annotated[
+        int,
+        typer.Option("--weeks", min=1, max=52, metavar="N", help="Compared with so many weeks."),
+    ] = WEEKS,
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Show one page about somebody or something: when, where, what, with whom, what is unusual.
+
+    Its last day is compared with its own four weeks before: what is unusual is named. Exits with 1
+    if a day could not be searched.
+
+    Example: `trailhound whois ada`
+    """
+    dates.check_order(since, until)
+    settings = settings_from(config, url, namespace)
+    span = span_of(since, until)
+    with cluster_errors(settings.hosts[0]):
+        client = connect(settings)
+        days = daily_indices(client, settings)
+        index = EventIndex(client, days.expression)
+        index.refresh()
+        found = Profiler(client, settings, index).of(
+            subject_of(client, settings, index, subject),
+            span,
+            recent=timedelta(hours=hours),
+            weeks=weeks,
+        )
+    skipped = days.skipped_in(span) if span else days.skipped
+    if json:
+        emit(
+            found.as_json()
+            | {"skipped_days": [{"index": each.index, "reason": each.reason} for each in skipped]}
+        )
+    else:
+        _show(found)
+    for day in skipped:
+        warn(f"not searched: {day}")
+    if skipped:
+        raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+def _show(found: Profile) -> None:
+    if found.first is None or found.last is None:
+        say("no event is by, from, of or on it")
+        return
+    out.print(Text(safe(found.subject).plain, style="bold"))
+    _line("seen", f"from {stamp(found.first)} to {stamp(found.last)}")
+    _line("events", f"{found.events:,}, {found.failed:,} of them failed")
+    if found.opened:
+        _line("sessions", f"{plural(found.opened, 'session key')} that it opened")
+    _line("hours (UTC)", _hours(found.hours))
+    days = zip(_DAYS, found.weekdays, strict=True)
+    _line("days", ", ".join(f"{day} {count:,}" for day, count in days if count))
+    for kind, values in found.counts.items():
+        if values:
+            _line(kind, _values(values))
+    for kind, values in found.peers.items():
+        if values:
+            _line(_PEERS[kind], _values(values))
+    _line("alerts", f"{found.alerts_total:,}")
+    for alert in found.alerts[:_SHOWN]:
+        level = Text(alert["level"], style=LEVEL_COLOURS.get(alert["level"], ""))
+        out.print(Text("            "), level, safe(f"{alert['rule']['name']} {alert['id'][:8]}"))
+    if found.now is not None and found.before is not None:
+        _line(
+            "unusual",
+            f"from {stamp(found.now.since)} to {stamp(found.now.until)}, "
+            f"against the time since {stamp(found.before.since)}:"
+            f"{'' if found.unusual else ' nothing'}",
+        )
+    for each in found.unusual[: 2 * MOST]:
+        number = f", {plural(each['events'], 'event')}" if each["value"] else ""
+        out.print(safe(f"            {each['kind']}: {each['detail']}{number}"))
+    if len(found.unusual) > 2 * MOST:
+        say(f"            and {len(found.unusual) - 2 * MOST} more: --json has all")
+
+
+def _hours(hours: Sequence[int]) -> str:
+    """A column for each hour of the day.
+
+    >>> _hours([0] * 9 + [8, 4] + [0] * 13)
+    '│         █▄             │ 09:00 to 11:00'
+    """
+    most = max(hours) or 1
+    drawn = "".join(_BLOCKS[-(-count * 8 // most)] for count in hours)
+    active = [hour for hour, count in enumerate(hours) if count]
+    return f"│{drawn}│ {active[0]:02}:00 to {active[-1] + 1:02}:00" if active else f"│{drawn}│"
+
+
+def _values(values: Sequence[tuple[str, int]]) -> str:
+    named = ", ".join(f"{value} {count:,}" for value, count in values[:_SHOWN])
+    return named + (f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else "")
+
+
+def _line(name: str, value: str) -> None:
+    out.print(Text(f"{name:<12}", style="dim"), safe(value))
