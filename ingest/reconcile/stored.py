@@ -8,8 +8,7 @@ from typing import Any, Final
 
 from opensearchpy import OpenSearch
 
-from trailhound.cluster.reader import IndexReader
-from trailhound.cluster.refusals import cluster_errors
+from trailhound.cluster.reader import IndexReader, make_searchable
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.templates import Names
 from trailhound.errors import RequestFailedError
@@ -37,10 +36,7 @@ class StoredEvents:
 
     def refresh(self) -> None:
         """What was written up to now is found from now on."""
-        with cluster_errors():
-            self._client.indices.refresh(
-                index=self._days, params={"ignore_unavailable": "true", "allow_no_indices": "true"}
-            )
+        make_searchable(self._client, self._days)
 
     def counts(self, uris: Sequence[str]) -> dict[str, int]:
         """How many events name each of these objects, some hundreds at once; those with none are
