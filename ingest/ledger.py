@@ -17,11 +17,12 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Literal
 
+import msgspec
 from opensearchpy import OpenSearch
 
 from ingest.ledger_index import LedgerIndex, Stored
@@ -204,7 +205,7 @@ class Ledger:
             else:
                 before = entry if entry is not None and not force else None
                 again += before is not None and before.was_read(item.etag)
-                claim = self._claimed(item, before)
+                claim = self._claimed(item, before, entry)
                 wanted.append((item, claim))
                 seen.add(identifier)
                 # Two workers at the same entry: the second one's write is refused.
@@ -229,8 +230,11 @@ class Ledger:
             self.read_again += again
         return taken, busy
 
-    def _claimed(self, item: TrailObject, before: ObjectState | None) -> ObjectState:
-        """A claim keeps what an earlier reading of the same content has covered."""
+    def _claimed(
+        self, item: TrailObject, before: ObjectState | None, entry: ObjectState | None
+    ) -> ObjectState:
+        """A claim keeps what an earlier reading of the same content has covered (`before`), and
+        what a verification said of the object."""
         same = before is not None and before.etag == item.etag
         return ObjectState(
             uri=item.uri,
@@ -241,6 +245,7 @@ class Ledger:
             token=uuid.uuid4().hex,
             claimed_at=datetime.now(UTC).isoformat(),
             covered=before.covered if same and before is not None else (),
+            integrity=entry.integrity if entry is not None else None,
         )
 
     def _with_token(self, claim: ObjectState) -> Stored | None:
@@ -320,6 +325,7 @@ class Ledger:
             covered=covered,
             bytes=run.bytes,
             sha256=run.sha256,
+            integrity=before.integrity if before is not None else None,
             by_folder=run.choice.by_folder if run.choice is not None else 0,
             read=counts.read,
             indexed=counts.indexed,
@@ -377,8 +383,9 @@ class Ledger:
                     left.append((each, {}))  # the index was created again: nobody else has it
                 elif now.entry is None or now.entry.token != each.entry.token:
                     lost.append(each)
-                elif now.entry.state == "claimed":  # ours still, at another version
-                    left.append((each, now.version))
+                elif now.entry.state == "claimed":  # ours still: a verification wrote to it
+                    entry = msgspec.structs.replace(each.entry, integrity=now.entry.integrity)
+                    left.append((replace(each, entry=entry), now.version))
         return lost
 
 

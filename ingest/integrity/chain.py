@@ -119,7 +119,8 @@ class ChainWalk:
             signed = self._require(name, digest, content, stored, expected, newest=newest)
         except ObjectNotFoundError:
             tally.missing += 1
-            self._find(Kind.MISSING, address, "a digest that the one after it names")
+            said = "a digest that the one after it names"
+            self.verdict.findings.append(Finding(Kind.MISSING, address, said, said, "nothing"))
             return None
         except SourceError as error:
             tally.unreadable += 1
@@ -127,7 +128,10 @@ class ChainWalk:
             return None
         except (TrailFileError, _Refused) as error:
             tally.invalid += 1
-            self._find(Kind.INVALID, address, str(error))
+            wrong = error.message if isinstance(error, TrailFileError) else str(error)
+            self.verdict.findings.append(
+                Finding(Kind.INVALID, address, wrong, "a digest that CloudTrail signed", wrong)
+            )
             return None
         if signed:
             tally.valid += 1

@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from trailhound.state.objects import ObjectVerdict
+
 
 class Kind(StrEnum):
     """What is wrong with an object, or what could not be said of it."""
@@ -36,14 +38,29 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One object, by its address, and what was expected and found."""
+    """One object, by its address, and what was expected and found. `expected` and `found` are only
+    there for files and digests that are not, or no longer, what CloudTrail delivered."""
 
     kind: Kind
     object: str
     detail: str
+    expected: str = ""
+    found: str = ""
 
     def as_dict(self) -> dict[str, str]:
         return {"kind": self.kind.value, "object": self.object, "detail": self.detail}
+
+
+@dataclass(frozen=True, slots=True)
+class FileVerdict:
+    """What was found of one file. `object` is its address, `etag` that of the content that was
+    judged; `expected` and `found` are hashes, or what else was found."""
+
+    object: str
+    verdict: ObjectVerdict
+    expected: str = ""
+    found: str = ""
+    etag: str = ""
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, Protocol
 
@@ -15,9 +16,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
 from ingest.integrity.digest import Digest, layout_of, root_of
-from ingest.sources.local import file_error
+from ingest.objects import Selection
+from ingest.sources.layout import DIGESTS, INGESTED
+from ingest.sources.local import etag_of, file_error
 from ingest.sources.s3 import S3Source
 from ingest.sources.s3_errors import listing_error, object_error
+from ingest.sources.s3_listing import Listing
 from ingest.sources.walk import Walk
 from trailhound.errors import (
     CorruptFileError,
@@ -33,7 +37,7 @@ if TYPE_CHECKING:
 
 _PIECE: Final = 16 * 1024
 """Bytes inflated at once: deflate makes at most a thousand times as many of them."""
-_AFTER: Final = "data after the end of the compressed stream"
+AFTER: Final = "data after the end of the compressed stream"
 _GZIP: Final = 31
 """zlib's `wbits` for a stream with gzip's header and checksum."""
 _BROKEN: tuple[type[Exception], ...] = (BotoCoreError, ClientError, HTTPError, OSError)
@@ -60,8 +64,9 @@ class Store(Protocol):
     signed: bool
     """Whether it has signatures at all."""
 
-    def listed(self) -> Iterator[str]:
-        """Every key of it, once. Raises `SourceUnreachableError`."""
+    def listed(self, since: date | None = None, /) -> Iterator[str]:
+        """Every key of it, once; with `since` perhaps only those that may lie in that day's folder
+        or a later one's. Raises `SourceUnreachableError`."""
 
     def address(self, name: Name, /) -> str:
         """The name for people: an `s3://` address or a path."""
@@ -72,6 +77,10 @@ class Store(Protocol):
 
     def file(self, name: Name, /) -> BinaryIO:
         """A file's bytes as stored. Raises the same."""
+
+    def etag(self, name: Name, /) -> str:
+        """What the ledger calls the content of a file, by one request that does not read it.
+        Raises the same."""
 
     def is_at(self, digest: Digest, name: Name, /) -> bool:
         """Whether a digest was found at the place that it names itself."""
@@ -95,7 +104,13 @@ class BucketStore:
             {"RequestPayer": "requester"} if settings.aws.requester_pays else {}
         )
 
-    def listed(self) -> Iterator[str]:
+    def listed(self, since: date | None = None) -> Iterator[str]:
+        if since is not None:
+            kinds = INGESTED | {DIGESTS}
+            listing = Listing(self._client, self.bucket, self._prefix, self._more, kinds=kinds)
+            for found in listing.entries(Selection(since=since)):
+                yield found.key
+            return
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket, Prefix=self._prefix, **self._more
         )
@@ -116,6 +131,14 @@ class BucketStore:
     def file(self, name: Name) -> BinaryIO:
         body: BinaryIO = self._get(name)["Body"]
         return body
+
+    def etag(self, name: Name) -> str:
+        bucket = name.bucket or self.bucket
+        try:
+            about = self._client.head_object(Bucket=bucket, Key=name.key, **self._more)
+        except (BotoCoreError, ClientError) as error:
+            raise object_error(error, self.address(name)) from error
+        return about["ETag"].strip('"')
 
     def is_at(self, digest: Digest, name: Name) -> bool:
         place = (name.bucket or self.bucket, name.key)
@@ -148,7 +171,7 @@ class FolderStore:
         at = inside.rfind("/AWSLogs/")
         self._before = Path(inside[:at] or "/") if at >= 0 else self._root
 
-    def listed(self) -> Iterator[str]:
+    def listed(self, since: date | None = None) -> Iterator[str]:  # noqa: ARG002
         for shown, _ in Walk([str(self._root)]).files():
             yield os.path.relpath(shown, self._before)
 
@@ -166,6 +189,13 @@ class FolderStore:
             raise ObjectUnreadableError(f"{path} is {kind}", hint="put the file in its place")
         try:
             return path.open("rb")
+        except (OSError, ValueError) as error:
+            raise file_error(error, str(path)) from error
+
+    def etag(self, name: Name) -> str:
+        path = self._before / name.key
+        try:
+            return etag_of(path.stat())
         except (OSError, ValueError) as error:
             raise file_error(error, str(path)) from error
 
@@ -206,7 +236,7 @@ def _unpack(stream: BinaryIO, name: str, limit: int, take: Callable[[bytes], obj
     with stream:
         while piece := _read(stream, name):
             if inflate.eof:
-                raise CorruptFileError(_AFTER)
+                raise CorruptFileError(AFTER)
             try:
                 made = inflate.decompress(piece)
             except zlib.error:
@@ -214,7 +244,7 @@ def _unpack(stream: BinaryIO, name: str, limit: int, take: Callable[[bytes], obj
             take(made)
             size += len(made)
             if inflate.unused_data:
-                raise CorruptFileError(_AFTER)
+                raise CorruptFileError(AFTER)
             if size > limit:
                 raise FileTooLargeError(
                     f"more than {limit:,} bytes uncompressed",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from ingest.integrity.chain import ChainWalk, Listed
 from ingest.integrity.digest import (
@@ -22,16 +22,19 @@ from ingest.integrity.digest import (
     file_of,
     root_of,
 )
-from ingest.integrity.findings import Finding, Kind, Verdict
+from ingest.integrity.findings import FileVerdict, Finding, Kind, Verdict
 from ingest.integrity.keys import KeysApi, PublicKeys
-from ingest.integrity.store import Name, Store, hashed
+from ingest.integrity.store import AFTER, Name, Store, hashed
 from ingest.sources.layout import INGESTED, NameClass, classify, place_of
-from trailhound.errors import ObjectNotFoundError, SourceError, TrailFileError
+from trailhound.errors import CorruptFileError, ObjectNotFoundError, SourceError, TrailFileError
+from trailhound.state.objects import ObjectState, ObjectVerdict
 
 STALE: Final = timedelta(hours=3)
 """A digest comes each hour, mostly within the next one."""
 LATE: Final = timedelta(minutes=15)
 """Files delivered so shortly before a digest's end may be listed by the next one."""
+PENDING: Final = timedelta(hours=6)
+"""How long a file may wait for the digest that lists it."""
 _HOUR: Final = timedelta(hours=1)
 
 
@@ -66,6 +69,26 @@ class Wanted:
         return (self.since is None or at >= self.since) and (self.until is None or at <= self.until)
 
 
+class Record(Protocol):
+    """What is known of files from their reading, and where the verdicts on them go."""
+
+    def known(self, addresses: Sequence[str], /) -> Mapping[str, ObjectState]:
+        """Of these files those that were read, by address."""
+
+    def judge(self, found: FileVerdict, /) -> None:
+        """Called for each file, in one thread."""
+
+
+class Nobody:
+    """No `Record`: every file is read, and its verdict is only counted."""
+
+    def known(self, addresses: Sequence[str]) -> Mapping[str, ObjectState]:  # noqa: ARG002
+        return {}
+
+    def judge(self, found: FileVerdict) -> None:
+        """Nothing."""
+
+
 @dataclass(slots=True)
 class _Files:
     """The files of a place: a hash of each key, and the minute of its delivery."""
@@ -86,7 +109,9 @@ class _Files:
 class Verification:
     """One verification. `api_of(region)` gives CloudTrail's API there, None: only known keys.
 
-    `threads` files are hashed at once. `told` is called after each digest and each file.
+    `threads` files are hashed at once. `told` is called after each file and each 1,000 listed keys
+    (with 0), and may raise to end it. A file that `record` knows by the etag it has today is not
+    read.
     """
 
     def __init__(
@@ -100,7 +125,12 @@ class Verification:
         threads: int,
         now: datetime,
         told: Callable[[int], None] = lambda _: None,
+        record: Record | None = None,
     ) -> None:
+        self._record: Record = record or Nobody()
+        self._named = record is not None
+        self._recent: dict[int, str] = {}
+        """Keys of files that were delivered lately, by hash: the next digest lists them."""
         self._store = store
         self._keys = keys
         self._wanted = wanted
@@ -123,7 +153,10 @@ class Verification:
 
         Raises `SourceUnreachableError`: where nothing can be listed, or no key can be fetched.
         """
-        for key in self._store.listed():
+        since = self._wanted.since
+        for number, key in enumerate(self._store.listed(None if since is None else since.date())):
+            if number % 1_000 == 0:
+                self._told(0)
             self._list(key)
         places = sorted(
             {*self._files, *self._odd, *self._uncovered, *(chain.place for chain in self._chains)}
@@ -138,6 +171,8 @@ class Verification:
             place, at = file
             if self._wanted.of(place) and self._wanted.file(at):
                 self._files[place].add(key, at)
+                if self._named and self._now - at < PENDING:
+                    self._recent[hash(key)] = key
         elif (lies := place_of(key)) is not None and lies.kind in INGESTED:
             if classify(key)[0] is NameClass.OTHER:
                 return
@@ -236,6 +271,8 @@ class Verification:
                 earlier += 1
             elif last - LATE < at < self._now + _HOUR:
                 whole.pending += 1
+                if (key := self._recent.get(number)) is not None:
+                    self._judge(key, "pending")
             else:
                 named.add(number)
         if earlier:
@@ -244,9 +281,11 @@ class Verification:
             self._find(whole, Kind.EARLIER, folder, detail)
         if named:
             whole.files.unlisted += len(named)
-            for key in self._store.listed():
+            since = self._wanted.since
+            for key in self._store.listed(None if since is None else since.date()):
                 if hash(key) in named:
                     self._find(whole, Kind.UNLISTED, key, "no digest lists this file")
+                    self._judge(key, "unlisted")
 
     def _ask(self, chain: Chain, digest: Digest) -> None:
         """A digest is signed with a key of its own region; the guide names the trail's as well."""
@@ -257,28 +296,68 @@ class Verification:
             if digest.digestPublicKeyFingerprint in self._keys:
                 return
 
-    def _checked(self, base: str, files: Sequence[LogFile]) -> Iterable[Finding | None]:
-        for found in self._pool.map(lambda each: self._check(base, each), files):
-            self._told(1)
-            yield found
+    def _judge(self, key: str, verdict: ObjectVerdict) -> None:
+        self._record.judge(FileVerdict(self._store.address(Name("", key)), verdict))
 
-    def _check(self, base: str, file: LogFile) -> Finding | None:
-        """What is wrong with a file that a digest lists; None: it is as it was delivered."""
+    def _checked(self, base: str, files: Sequence[LogFile]) -> Iterable[Finding | None]:
+        names = [self._name(base, each) for each in files]
+        addresses = [self._store.address(name) for name in names]
+        known = self._record.known(addresses)
+        entries = [known.get(address) for address in addresses]
+        for address, file, found in zip(
+            addresses, files, self._pool.map(self._check, names, files, entries), strict=True
+        ):
+            self._told(1)
+            yield self._found(address, file, found)
+
+    def _name(self, base: str, file: LogFile) -> Name:
         there = Name(file.s3Bucket, file.s3Object)
-        name = Name(there.bucket, self._store.own(base, there) or there.key)
+        return Name(there.bucket, self._store.own(base, there) or there.key)
+
+    def _found(
+        self, address: str, file: LogFile, found: FileVerdict | SourceError | str
+    ) -> Finding | None:
+        """What is wrong with a file that a digest lists; None: it is as it was delivered."""
+        if isinstance(found, str):
+            return Finding(Kind.UNREADABLE, address, found)
+        if isinstance(found, SourceError):
+            return Finding(Kind.UNREADABLE, address, found.message)
+        self._record.judge(found)
+        if found.verdict == "verified":
+            return None
+        if found.verdict == "missing":
+            said = "a file that a digest lists"
+            return Finding(Kind.MISSING, address, said, found.expected, found.found)
+        said = found.found
+        if len(said) == len(file.hashValue) and not said.count(" "):
+            said = f"its hash is {said}, its digest says {file.hashValue}"
+        return Finding(Kind.INVALID, address, said, found.expected, found.found)
+
+    def _check(
+        self, name: Name, file: LogFile, entry: ObjectState | None
+    ) -> FileVerdict | SourceError | str:
+        """The verdict on a file that a digest lists, or why there is none."""
         address = self._store.address(name)
         if file.hashAlgorithm != SHA_256:
-            return Finding(Kind.UNREADABLE, address, f"its hash is {file.hashAlgorithm!r}")
+            return f"its hash is {file.hashAlgorithm!r}"
+        expected, etag = file.hashValue, ""
+        verdict: ObjectVerdict = "tampered"
         try:
-            found = hashed(self._store.file(name), address, self._limit)
+            if entry is not None:
+                etag = self._store.etag(name)
+            if entry is not None and entry.sha256 and entry.etag == etag:
+                found = entry.sha256
+            else:
+                found = hashed(self._store.file(name), address, self._limit)
         except ObjectNotFoundError:
-            return Finding(Kind.MISSING, address, "a file that a digest lists")
+            return FileVerdict(address, "missing", expected, "nothing")
         except SourceError as error:
-            return Finding(Kind.UNREADABLE, address, error.message)
+            return error
+        except CorruptFileError as error:
+            found = error.message
+            verdict = "tampered" if found == AFTER else "corrupt"
         except TrailFileError as error:
-            return Finding(Kind.INVALID, address, error.message)
-        if found != file.hashValue:
-            return Finding(
-                Kind.INVALID, address, f"its hash is {found}, its digest says {file.hashValue}"
-            )
-        return None
+            found = error.message
+        if found == expected:
+            verdict = "verified"
+        return FileVerdict(address, verdict, expected, found, etag)

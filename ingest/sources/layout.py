@@ -22,7 +22,9 @@ from typing import Final, TypeVar
 from ingest.objects import Selection, TrailObject
 
 INGESTED: Final = frozenset({"CloudTrail", "CloudTrail-Insight", "CloudTrail-NetworkActivity"})
-"""The kinds whose files hold events. `CloudTrail-Digest` is the other one: it holds hashes."""
+"""The kinds whose files hold events."""
+DIGESTS: Final = "CloudTrail-Digest"
+"""The kind that holds hashes of the others' files."""
 
 EXTENSIONS: Final = (".json", ".json.gz", ".jsonl", ".ndjson", ".gz")
 

@@ -184,8 +184,13 @@ def _made(path: str, walked: str = "") -> TrailObject:
         about = os.stat(path)  # noqa: PTH116 - Path costs more than the call
     except OSError:
         return TrailObject(_uri(path), UNSEEN, 0, walked)
-    etag = f"{about.st_size}-{about.st_mtime_ns}"
+    etag = etag_of(about)
     return TrailObject(_uri(path), etag, about.st_size, walked if walked != path else "")
+
+
+def etag_of(about: os.stat_result) -> str:
+    """Changes when a file does: its size and the time of its change in nanoseconds."""
+    return f"{about.st_size}-{about.st_mtime_ns}"
 
 
 def _uri(path: str) -> str:

@@ -84,7 +84,7 @@ class Listing:
     """Lists one prefix of one bucket. `extra` goes with every request (`RequestPayer`, say).
 
     `after` may name, for a region's folder, the key behind which its files matter; what lies beside
-    the years is then listed where `beside` is set.
+    the years is then listed where `beside` is set. Of an account's folders those of `kinds` are.
     """
 
     def __init__(
@@ -96,7 +96,9 @@ class Listing:
         *,
         after: Callable[[str], str] = lambda _: "",
         beside: bool = True,
+        kinds: frozenset[str] = INGESTED,
     ) -> None:
+        self._kinds = kinds
         self._after = after
         self._beside = beside
         self._client = client
@@ -195,7 +197,7 @@ class Listing:
         if found := _ACCOUNT.search(path):
             if not _in(found[1], selection.accounts):
                 return []
-            return self._inside(folder, INGESTED.__contains__)
+            return self._inside(folder, self._kinds.__contains__)
         if _ROOT.search(path):
             return self._inside(
                 folder,

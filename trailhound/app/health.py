@@ -241,6 +241,8 @@ def _jobs(jobs: Iterable[JobState], settings: Settings) -> Iterator[Reason]:
         in_use.add("detections")
     if settings.report.mail.to:
         in_use.add("report-mail")
+    if settings.integrity.every is not None:
+        in_use.add("integrity")
     for job in jobs:
         if job.last_error and job.name in in_use:
             since = (

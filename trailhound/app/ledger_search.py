@@ -19,7 +19,7 @@ from trailhound.cluster.templates import Names
 from trailhound.errors import RequestFailedError, UsageError
 from trailhound.settings import Settings
 from trailhound.state.document import StateDocumentError
-from trailhound.state.objects import ObjectState, object_id
+from trailhound.state.objects import ObjectState, ObjectVerdict, object_id
 
 Reading = Literal["failed", "partial", "skipped", "claimed", "released", "done"]
 """How far an object was read. `partial`: to its end, and some of its records are dead letters."""
@@ -63,10 +63,14 @@ class LedgerSearch:
         since: datetime | None = None,
         until: datetime | None = None,
         limit: int | None = None,
+        verdicts: Sequence[ObjectVerdict] = (),
     ) -> Page:
         """Objects that were read so far (`Reading`; none: any), whose name has a text in it (`*`:
-        any text), and that were finished in a time. Rows are made by `row`."""
+        any text), that were finished in a time, and of which a verification found one of
+        `verdicts`. Rows are made by `row`."""
         clauses = [ObjectState.query()]
+        if verdicts:
+            clauses.append({"terms": {"integrity.verdict": list(verdicts)}})
         if readings:
             clauses.append(either([_reading(each) for each in readings]))
         if name is not None:

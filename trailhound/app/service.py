@@ -35,6 +35,8 @@ from trailhound.app.health import (
     rule_intervals,
     shared_reasons,
 )
+from trailhound.app.integrity import JOB as INTEGRITY
+from trailhound.app.integrity import integrity_job
 from trailhound.app.scheduled_detections import ScheduledDetections
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
@@ -95,6 +97,9 @@ class Service:
         """What is wrong with what all daemons share, as last read."""
         self._daemon: Daemon | None = None
         self._scheduler: Scheduler | None = None
+        self._verifier: Scheduler | None = None
+        """Verifications have a thread and a lease of their own: one may take long, and rules must
+        not wait for it."""
         self._detections: ScheduledDetections | None = None
         self.metrics = Metrics(
             self._status,
@@ -151,6 +156,9 @@ class Service:
         seconds = self._settings.run.lease_seconds
         lease = Lease(client, ledger, "scheduler", owner=self._id, seconds=seconds)
         self._scheduler = Scheduler(Jobs(client, self._settings), lease, self._jobs(client))
+        if (job := integrity_job(client, self._settings)) is not None:
+            own = Lease(client, ledger, job.name, owner=self._id, seconds=seconds)
+            self._verifier = Scheduler(Jobs(client, self._settings), own, [job])
         feeds = [open_feed(self._settings, each, client) for each in self._settings.run.sources]
         self._daemon = Daemon(
             connect, self._settings, self._enricher, feeds, on_object=self._observe
@@ -168,14 +176,17 @@ class Service:
         ]
         for thread in side:
             thread.start()
-        self._scheduler.start()
+        schedulers = [each for each in (self._scheduler, self._verifier) if each is not None]
+        for scheduler in schedulers:
+            scheduler.start()
         names = [feed.name for feed in feeds]
         LOG.info("following", extra={"fields": {"sources": names, "daemon": self._id}})
         try:
             return self._daemon.run()
         finally:
             self._stopping.set()
-            self._scheduler.stop()
+            for scheduler in schedulers:
+                scheduler.stop()
             for thread in side:
                 thread.join(_WAIT)
             with suppress(OpenSearchException, TrailhoundError):
@@ -300,7 +311,8 @@ class Service:
         return self._scheduler is not None and self._scheduler.leads
 
     def _job_runs(self) -> dict[str, JobRuns]:
-        return self._scheduler.runs() if self._scheduler is not None else {}
+        schedulers = (each for each in (self._scheduler, self._verifier) if each is not None)
+        return {name: runs for each in schedulers for name, runs in each.runs().items()}
 
     def _status(self) -> DaemonStatus | None:
         return self._daemon.status() if self._daemon is not None else None
@@ -314,7 +326,8 @@ class Service:
             cluster_answers=answers or (self._cluster_answers and not late),
         )
         for name, runs in self._job_runs().items():
-            if runs.last_error and self._leads():
+            runner = self._verifier if name == INTEGRITY else self._scheduler
+            if runs.last_error and runner is not None and runner.leads:
                 found.append(Reason("job", name, f"the job {name} fails: {runs.last_error}"))
         if self._reload_error:
             said = f"the previous settings stay active: {self._reload_error}"

@@ -18,7 +18,7 @@ from trailhound.cli.screen import emit, out, plural, safe, say, size
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import UsageError
-from trailhound.state.objects import ObjectState
+from trailhound.state.objects import BAD, ObjectState
 from trailhound.state.store import StateStore
 
 app = typer.Typer(no_args_is_help=True, help="What became of each object of the trails.")
@@ -34,6 +34,17 @@ class State(StrEnum):
     RELEASED = "released"
     DONE = "done"
     ALL = "all"
+
+
+class Verdict(StrEnum):
+    """What `--verdict` takes."""
+
+    VERIFIED = "verified"
+    TAMPERED = "tampered"
+    CORRUPT = "corrupt"
+    MISSING = "missing"
+    UNLISTED = "unlisted"
+    PENDING = "pending"
 
 
 _LEFT = [State.FAILED, State.PARTIAL, State.SKIPPED]
@@ -54,6 +65,7 @@ LISTING = Listing[dict[str, Any]](
         Column("finished", lambda each: each["finished_at"], "when", Kind.TIME),
         Column("object", lambda each: each["uri"], "object"),
         Column("reason", lambda each: _why(each), "why", whole=True),
+        Column("verdict", lambda each: _verdict(each), "verdict", priority=1),
         Column("read", lambda each: each["read"], "read", Kind.NUMBER, priority=2),
         Column("indexed", lambda each: each["indexed"], "indexed", Kind.NUMBER, priority=3),
         Column(
@@ -73,9 +85,16 @@ LISTING = Listing[dict[str, Any]](
 
 def _why(row: dict[str, Any]) -> str:
     """Without the object's name, which has a column of its own."""
+    judged = row["integrity"]
+    if judged and judged["verdict"] in BAD and row["state"] in ("done", "released"):
+        return f"expected {judged.get('expected', '')}, found {judged.get('found', '')}"
     if row["state"] == "partial":
         return f"{row['dead_lettered']:,} of {plural(row['read'], 'record')} in the dead letters"
     return str(row["reason"]).removeprefix(f"{row['uri']}: ")
+
+
+def _verdict(row: dict[str, Any]) -> str:
+    return row["integrity"]["verdict"] if row["integrity"] else ""
 
 
 @app.command("list")
@@ -85,6 +104,13 @@ def list_objects(
         typer.Option(
             "--state",
             help="Default: failed, partial (some of its records are dead letters) and skipped.",
+        ),
+    ] = None,
+    verdict: Annotated[
+        list[Verdict] | None,
+        typer.Option(
+            "--verdict",
+            help="What a recorded verification found; in any state unless `--state` is given.",
         ),
     ] = None,
     object_: Object = None,
@@ -105,7 +131,7 @@ def list_objects(
     form = form_of(output, json)
     dates.check_order(since, until)
     settings = settings_from(config, url, namespace)
-    states = state or _LEFT
+    states = state or ([State.ALL] if verdict else _LEFT)
     wanted = [] if State.ALL in states else [each.value for each in states]
     most = None if every else limit
     with cluster_errors(settings.hosts[0]):
@@ -115,6 +141,7 @@ def list_objects(
             since,
             dates.end_of(until) if until else None,
             most,
+            [each.value for each in verdict or ()],
         )
         more = most is not None and page.total > most
         LISTING.show(page.rows, form, beside={"total": page.total, "more": more})
@@ -188,8 +215,21 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, object]]:
         ("etag", found["etag"]),
         ("sha-256", found["sha256"]),
         ("gone", found.get("gone_at")),
+        *_judged(found["integrity"]),
     ]
     return [*lines, *(("read by", _criteria(each)) for each in found["covered"])]
+
+
+def _judged(judged: dict[str, Any] | None) -> list[tuple[str, object]]:
+    """What a recorded verification found."""
+    if judged is None:
+        return []
+    return [
+        ("verdict", f"{judged['verdict']}, since {judged['at']}"),
+        ("expected", judged.get("expected", "")),
+        ("found", judged.get("found", "")),
+        *(("not marked", each) for each in judged.get("unmarked", ())),
+    ]
 
 
 def _criteria(criteria: dict[str, Any]) -> str:

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from opensearchpy import OpenSearch
 from rich.text import Text
 
 from ingest.integrity.digest import Place
 from ingest.integrity.findings import Finding, Verdict
-from ingest.integrity.keys import KeysApi, PublicKeys
-from ingest.integrity.store import BucketStore, FolderStore, Store
-from ingest.integrity.verification import Verification, Wanted
-from ingest.sources.session import cloudtrail_client
+from ingest.integrity.keys import PublicKeys
+from ingest.integrity.verification import Wanted
+from trailhound.app.integrity import Recorded
+from trailhound.app.integrity import verify as verify_source
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, is_piped, note
-from trailhound.cli.options import Accounts, Config, Json, Regions, settings_from
+from trailhound.cli.options import Accounts, Config, Json, Namespace, Regions, Url, settings_from
 from trailhound.cli.screen import emit, out, plural, safe, say
 from trailhound.cli.stages import show_stages
+from trailhound.cluster import templates
+from trailhound.cluster.client import connect
+from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
 
-_LOCAL_THREADS: Final = 4
 _SHOWN: Final = 50
 """Findings shown on a terminal; every other form has all."""
 
@@ -85,6 +88,16 @@ def verify(
             help="What `aws cloudtrail list-public-keys` wrote. Default: each region is asked.",
         ),
     ] = None,
+    record: Annotated[
+        bool,
+        typer.Option(
+            "--record",
+            help="Keep the verdicts in the ledger, mark events of files that are not genuine, and "
+            "raise alerts. Files whose hash the ledger has are not read again.",
+        ),
+    ] = False,
+    url: Url = None,
+    namespace: Namespace = None,
     config: Config = None,
     output: Output = None,
     json: Json = False,
@@ -97,64 +110,57 @@ def verify(
     """
     form = form_of(output, json)
     dates.check_order(since, until)
-    settings = settings_from(config)
-    store: Store = (
-        BucketStore(source, settings) if source.startswith("s3://") else FolderStore(source)
-    )
-    keys = PublicKeys() if public_keys is None else PublicKeys.of_file(public_keys)
-    with show_stages("verify") as stage:
+    settings = settings_from(config, url, namespace)
+    keys = None if public_keys is None else PublicKeys.of_file(public_keys)
+    with show_stages("verify") as stage, _errors(settings, record=record):
         done = 0
 
         def told(files: int) -> None:
             nonlocal done
             done += files
-            stage(f"{plural(done, 'file')} hashed", done, 0)
+            stage(f"{plural(done, 'file')} verified" if done else "listing", done, 0)
 
         stage("listing", 0, 0)
-        rows = Verification(
-            store,
-            keys,
+        made = verify_source(
+            source,
+            settings,
             Wanted(
                 since,
                 None if until is None else dates.end_of(until),
                 frozenset(account or ()),
                 frozenset(region or ()),
             ),
-            api_of=None if public_keys is not None else _apis(settings),
-            limit=settings.ingest.max_uncompressed_bytes,
-            threads=settings.ingest.prefetch_threads if store.signed else _LOCAL_THREADS,
-            now=datetime.now(UTC),
+            keys,
+            client=_client(settings) if record else None,
             told=told,
-        ).run()
-    whole = Verdict()
-    for _, verdict in rows:
-        whole.join(verdict)
+        )
+    rows, whole = made.places, made.whole
     if not rows:
         raise UsageError(
             f"{source}: no digests and no trail files here",
             hint="give the bucket, or the prefix above AWSLogs/; or a wider time or selection",
         )
-    _show(rows, whole, form)
+    _show(rows, whole, form, made.recorded)
     if whole.fails:
         raise typer.Exit(ExitCode.INCOMPLETE)
 
 
-def _apis(settings: Settings) -> Callable[[str], KeysApi]:
-    """CloudTrail's API in a region, one client each."""
-    made: dict[str, Any] = {}
-
-    def of(region: str) -> KeysApi:
-        if region not in made:
-            made[region] = cloudtrail_client(settings.aws, region)
-        api: KeysApi = made[region]
-        return api
-
-    return of
+def _client(settings: Settings) -> OpenSearch:
+    """A client of a cluster with our templates. Raises `ClusterError`."""
+    client = connect(settings)
+    templates.check(client, settings)
+    return client
 
 
-def _show(rows: list[tuple[Place, Verdict]], whole: Verdict, form: Form) -> None:
+def _errors(settings: Settings, *, record: bool) -> AbstractContextManager[None]:
+    return cluster_errors(settings.hosts[0]) if record else nullcontext()
+
+
+def _show(
+    rows: list[tuple[Place, Verdict]], whole: Verdict, form: Form, recorded: Recorded | None
+) -> None:
     if form is Form.JSON:
-        emit(whole.as_dict())
+        emit(whole.as_dict() | ({"recorded": recorded.as_dict()} if recorded is not None else {}))
         return
     if form is not Form.TABLE or is_piped():
         _FINDINGS.show(whole.findings, form)
@@ -178,6 +184,20 @@ def _show(rows: list[tuple[Place, Verdict]], whole: Verdict, form: Form) -> None
     if whole.unverified:
         said.append(f"{plural(whole.unverified, 'file')} without any digest: not verified")
     note("; ".join(said), form)
+    if recorded is not None:
+        _note_recorded(recorded, form)
+
+
+def _note_recorded(recorded: Recorded, form: Form) -> None:
+    said = [f"{number:,} {verdict}" for verdict, number in sorted(recorded.verdicts.items())]
+    note(f"in the ledger: {', '.join(said) or 'none of these files'}", form)
+    if recorded.alerts:
+        note(f"{plural(len(recorded.alerts), 'new alert')}: trailhound alerts list", form)
+    if recorded.marked:
+        note(f"{plural(recorded.marked, 'event')} marked in trail.integrity", form)
+    for uri, indices in sorted(recorded.unmarked.items()):
+        for each in indices:
+            note(f"not marked: {uri}: {each}", form)
 
 
 def _wrong(tally: Any) -> int:

@@ -245,6 +245,7 @@ LEDGER: Mapping = {
             "size", "bytes", "read", "indexed", "duplicates", "dead_lettered", "filtered", kind=LONG
         ),
         "by_folder": dict(LONG),
+        "integrity": tree({**fields("verdict"), "at": dict(DATE)}),
     },
 }
 """One document for each thing that Trailhound keeps about itself: see `trailhound.state`."""

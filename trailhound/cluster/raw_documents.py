@@ -15,11 +15,14 @@ from trailhound.cluster.client import raw_request
 
 
 class RawDocument(msgspec.Struct):
-    """`error`: why it could not be looked for; its index may be closed or not readable."""
+    """`error`: why it could not be looked for; its index may be closed or not readable. `seq_no`
+    and `primary_term` are of its version."""
 
     found: bool = False
     source: msgspec.Raw = msgspec.field(name="_source", default=msgspec.Raw())
     error: Any = None
+    seq_no: int = msgspec.field(name="_seq_no", default=-1)
+    primary_term: int = msgspec.field(name="_primary_term", default=0)
 
 
 class _Reply(msgspec.Struct):

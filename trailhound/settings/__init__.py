@@ -19,6 +19,7 @@ from trailhound.settings.detections import (
 )
 from trailhound.settings.enrich import EnrichSettings, RiskSettings, ThreatListSettings
 from trailhound.settings.ingest import AwsSettings, FeedSettings, IngestSettings, RunSettings
+from trailhound.settings.integrity import IntegritySettings
 from trailhound.settings.loading import DEFAULT_FILE, Check, load
 from trailhound.settings.model import Settings, default_home
 from trailhound.settings.report import DashboardsSettings, MailSettings, ReportSettings
@@ -38,6 +39,7 @@ __all__ = [
     "FeedSettings",
     "IndexSettings",
     "IngestSettings",
+    "IntegritySettings",
     "MailSettings",
     "NotifySettings",
     "OverrideSettings",

@@ -18,6 +18,7 @@ from trailhound.settings.cluster import (
 from trailhound.settings.detections import DetectionSettings, NotifySettings
 from trailhound.settings.enrich import EnrichSettings
 from trailhound.settings.ingest import AwsSettings, IngestSettings, RunSettings
+from trailhound.settings.integrity import IntegritySettings
 from trailhound.settings.investigation import InvestigationSettings
 from trailhound.settings.report import DashboardsSettings, ReportSettings
 from trailhound.settings.section import form
@@ -57,6 +58,7 @@ class Settings(BaseSettings):
     ingest: IngestSettings = Field(default_factory=IngestSettings)
     enrich: EnrichSettings = Field(default_factory=EnrichSettings)
     run: RunSettings = Field(default_factory=RunSettings)
+    integrity: IntegritySettings = Field(default_factory=IntegritySettings)
     detections: DetectionSettings = Field(default_factory=DetectionSettings)
     notify: NotifySettings = Field(default_factory=NotifySettings)
     investigation: InvestigationSettings = Field(default_factory=InvestigationSettings)

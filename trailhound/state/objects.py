@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Final, Literal, Self
 
 import msgspec
 
@@ -63,6 +63,26 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 EVERYTHING = Criteria()
+
+ObjectVerdict = Literal["verified", "tampered", "corrupt", "missing", "unlisted", "pending"]
+BAD: Final[tuple[ObjectVerdict, ...]] = ("tampered", "corrupt", "missing")
+"""Verdicts that a critical alert is raised for."""
+
+
+class Integrity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What CloudTrail's digests say of an object; `docs/integrity.md` says what each verdict is.
+
+    `at` is when it was first found so (ISO 8601, UTC), `etag` that of the content which was judged.
+    `expected` and `found` are hashes, or what else was. `unmarked` are the daily indices with
+    events of the object whose `trail.integrity` could not be set, with the reason.
+    """
+
+    verdict: ObjectVerdict
+    at: str
+    etag: str = ""
+    expected: str = ""
+    found: str = ""
+    unmarked: tuple[str, ...] = ()
 
 
 def _within(inner: tuple[str, ...], outer: tuple[str, ...]) -> bool:
@@ -133,6 +153,14 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
     the object was not read to its end, or is not one whole gzip stream and nothing else."""
     gone_at: str | None = None
     """When it was noted that the object is no longer in its source. Reading it again clears it."""
+    integrity: Integrity | None = None
+    """None until a verification has recorded something."""
+
+    @property
+    def is_genuine(self) -> bool:
+        """Whether what was read is what its digest lists, whatever became of the object since."""
+        judged = self.integrity
+        return judged is not None and bool(self.sha256) and self.sha256 == judged.expected
 
     @property
     def key(self) -> str:

@@ -1,0 +1,174 @@
+"""`trailhound verify --record`: verdicts in the ledger, marked events, alerts; and a second run."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from opensearchpy import OpenSearch
+from typer.testing import CliRunner
+
+from tests.helpers.digests import DigestedTrail, Made, cloudtrail_api, listed_keys, public_der
+from tests.helpers.trails import documents, ledger, own_settings, prepared
+from trailhound.cli.main import app
+from trailhound.cluster.templates import Names
+from trailhound.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+UNTIL = ("--until", "2025-03-05")
+Run = Callable[..., tuple[int, Any]]
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[str]:
+    with cloudtrail_api(listed_keys(public_der())) as address:
+        yield address
+
+
+@pytest.fixture
+def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
+    return own_settings(engine, namespace, tmp_path / "home")
+
+
+@pytest.fixture
+def client(settings: Settings) -> OpenSearch:
+    return prepared(settings)
+
+
+@pytest.fixture
+def run(
+    settings: Settings,
+    client: OpenSearch,
+    s3_endpoint: str,
+    api: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Run:
+    """Run a command: exit code, and its JSON."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3_endpoint)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDTRAIL", api)
+    monkeypatch.setenv("TRAILHOUND_HOME", str(settings.home))
+    monkeypatch.setenv("TRAILHOUND_NAMESPACE", settings.namespace)
+    monkeypatch.setenv("TRAILHOUND_CLUSTER__HOSTS", json.dumps(settings.hosts))
+
+    def ran(*arguments: str) -> tuple[int, Any]:
+        found = CliRunner().invoke(app, [*arguments, "--json"])
+        assert found.exception is None or isinstance(found.exception, SystemExit), found.exception
+        return found.exit_code, json.loads(found.stdout)
+
+    return ran
+
+
+@pytest.fixture
+def made(bucket: str) -> DigestedTrail:
+    trail = DigestedTrail(bucket, prefix="logs/")
+    for files in (2, 2, 2):
+        trail.hour(files)
+    trail.file(trail.at + timedelta(minutes=10), 7)
+    return trail
+
+
+def put(s3: S3Client, made: DigestedTrail, key: str, body: bytes) -> None:
+    s3.put_object(Bucket=made.bucket, Key=key, Body=body)
+
+
+def verdicts(client: OpenSearch, settings: Settings) -> dict[str, str]:
+    """By the file's number in its hour."""
+    return {
+        each["uri"].partition("logs/")[2]: (each["integrity"] or {}).get("verdict", "")
+        for each in ledger(client, settings)
+    }
+
+
+def test_what_is_found_is_kept_and_said_once(
+    run: Run, made: DigestedTrail, s3: S3Client, client: OpenSearch, settings: Settings
+) -> None:
+    source = made.stored(s3)
+    assert run("backfill", source)[0] == 0
+    (good, changed), (gone, appended), (damaged, late) = made.files
+    assert len(documents(client, settings)) == 7
+
+    code, found = run("verify", source, "--record", *UNTIL)
+    assert (code, found["findings"]) == (0, [])
+    assert found["recorded"]["verdicts"] == {"verified": 6}
+    assert found["recorded"]["alerts"] == []
+    assert not run("alerts", "list")[1]["alerts"]
+
+    # Changed after their events were read from the genuine files: those stay as they are.
+    content = gzip.decompress(made.objects[changed].body)
+    put(s3, made, changed, gzip.compress(content.replace(b"GetCallerIdentity", b"DeleteTrail")))
+    s3.delete_object(Bucket=made.bucket, Key=gone)
+    put(s3, made, appended, made.objects[appended].body + gzip.compress(b'{"Records":[]}'))
+    body = made.objects[damaged].body
+    put(s3, made, damaged, body[:-6] + b"\0\0" + body[-4:])
+    code, found = run("verify", source, "--record", *UNTIL)
+    assert code == 1
+    root = f"s3://{made.bucket}/"
+    assert {each["object"] for each in found["findings"]} == {
+        root + each for each in (changed, gone, appended, damaged)
+    }
+    assert found["recorded"]["marked"] == 0
+    kept = verdicts(client, settings)
+    assert {
+        each: kept[each.removeprefix("logs/")] for each in (changed, gone, appended, damaged)
+    } == {
+        changed: "tampered",
+        gone: "missing",
+        appended: "tampered",
+        damaged: "corrupt",
+    }
+    assert kept[good.removeprefix("logs/")] == kept[late.removeprefix("logs/")] == "verified"
+    raised = run("alerts", "list")[1]["alerts"]
+    assert sorted(each["id"] for each in raised) == found["recorded"]["alerts"]
+    assert {each["level"] for each in raised} == {"critical"}
+    assert {each["file"]["object"] for each in raised} == {
+        root + each for each in (changed, gone, appended, damaged)
+    }
+    [missing] = [each for each in raised if each["file"]["object"] == root + gone]
+    assert missing["file"]["found"] == "nothing"
+    assert "its events were read before" in missing["reason"]
+
+    # Read again, the events of the changed file are not genuine: they are marked.
+    code, _ = run("backfill", source)
+    code, again = run("verify", source, "--record", *UNTIL)
+    assert code == 1
+    assert again["recorded"]["alerts"] == []
+    assert len(run("alerts", "list")[1]["alerts"]) == 4
+
+
+def test_events_of_a_file_that_is_not_genuine_are_marked_where_their_day_takes_it(
+    run: Run, made: DigestedTrail, s3: S3Client, client: OpenSearch, settings: Settings
+) -> None:
+    forged, other = made.files[0][0], made.files[2][0]
+    for key in (forged, other):
+        made.objects[key] = Made(gzip.compress(b" " + gzip.decompress(made.objects[key].body)))
+    source = made.stored(s3)
+    assert run("backfill", source)[0] == 0
+    before = documents(client, settings)
+    day = Names(settings.prefix).day("2025.03.02")
+    client.indices.put_settings(index=day, body={"index.blocks.write": True})
+    try:
+        code, found = run("verify", source, "--record", *UNTIL)
+        assert (code, found["recorded"]["marked"]) == (1, 1)
+        assert found["recorded"]["unmarked"] == {
+            f"s3://{made.bucket}/{other}": [f"{day}: read-only (1 event)"]
+        }
+        code, again = run("verify", source, "--record", *UNTIL)
+        assert (again["recorded"]["marked"], again["recorded"]["alerts"]) == (0, [])
+        assert again["recorded"]["unmarked"] == found["recorded"]["unmarked"]
+    finally:
+        client.indices.put_settings(index=day, body={"index.blocks.write": None})
+    code, found = run("verify", source, "--record", *UNTIL)
+    assert (found["recorded"]["marked"], found["recorded"]["unmarked"]) == (1, {})
+    after = documents(client, settings)
+    marked = [name for name, each in after.items() if each["trail"]["integrity"] == "tampered"]
+    assert len(marked) == 2
+    for name, each in after.items():
+        each["trail"]["integrity"] = before[name]["trail"]["integrity"]
+    assert after == before, "nothing else is changed"
