@@ -132,6 +132,17 @@ GENUINE = Chart(
     colours=INTEGRITY,
 )
 
+VERDICTS = Chart(
+    id="ingest-verdicts",
+    title="Verdicts on the files",
+    question="What did verifications by CloudTrail's digests find of these files?",
+    kind="ring",
+    view=LEDGER,
+    query="integrity.verdict:*",
+    by=(terms("integrity.verdict", 6, "Verdict"),),
+    colours=INTEGRITY,
+)
+
 ODD = Chart(
     id="ingest-odd",
     title="Repaired or incomplete events",
@@ -174,7 +185,7 @@ PAGE = Dashboard(
         row(5, HELP),
         row(7, (RECORDS, 23), (STATES, 17), (DEAD, 8)),
         row(12, OBJECTS_OVER_TIME, RECORDS_OVER_TIME),
-        row(12, (LAG, 28), (GENUINE, 20)),
+        row(12, (LAG, 20), (GENUINE, 14), (VERDICTS, 14)),
         row(12, (FRESH, 28), (ODD, 20)),
         row(18, OBJECTS_LIST),
     ),

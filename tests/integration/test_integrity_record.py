@@ -17,7 +17,10 @@ from tests.helpers.digests import DigestedTrail, Made, cloudtrail_api, listed_ke
 from tests.helpers.trails import documents, ledger, own_settings, prepared
 from trailhound.cli.main import app
 from trailhound.cluster.templates import Names
+from trailhound.report.collect.compose import compose
+from trailhound.report.collect.query import Window
 from trailhound.settings import Settings
+from trailhound.state.objects import short_id
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -134,6 +137,21 @@ def test_what_is_found_is_kept_and_said_once(
     assert missing["file"]["found"] == "nothing"
     assert "its events were read before" in missing["reason"]
 
+    # What is asked for later has the verdicts, though the events say what was known before.
+    [of_gone] = [
+        name
+        for name, each in documents(client, settings).items()
+        if each["trail"]["object"] == short_id(root + gone)
+    ]
+    event = run("event", of_gone)[1]
+    assert event["integrity"]["verdict"] == "missing"
+    assert event["added"]["trail"]["integrity"] == "unverified"
+    trail = compose(client, settings, Window()).integrity
+    # The seventh is pending; what was read of the others was genuine.
+    assert (trail.verified, trail.unverified, trail.missing) == (6, 1, 1)
+    listed = run("ledger", "list", "--verdict", "tampered")[1]["objects"]
+    assert {each["uri"] for each in listed} == {root + changed, root + appended}
+
     # Read again, the events of the changed file are not genuine: they are marked.
     code, _ = run("backfill", source)
     code, again = run("verify", source, "--record", *UNTIL)
@@ -166,6 +184,8 @@ def test_events_of_a_file_that_is_not_genuine_are_marked_where_their_day_takes_i
         client.indices.put_settings(index=day, body={"index.blocks.write": None})
     code, found = run("verify", source, "--record", *UNTIL)
     assert (found["recorded"]["marked"], found["recorded"]["unmarked"]) == (1, {})
+    trail = compose(client, settings, Window()).integrity
+    assert (trail.tampered, trail.verified, trail.unverified) == (2, 4, 1)
     after = documents(client, settings)
     marked = [name for name, each in after.items() if each["trail"]["integrity"] == "tampered"]
     assert len(marked) == 2

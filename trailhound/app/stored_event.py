@@ -17,7 +17,7 @@ from trailhound.cluster.reader import make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.errors import RequestFailedError, UsageError
 from trailhound.settings import Settings
-from trailhound.state.objects import ObjectState, short_id
+from trailhound.state.objects import Integrity, ObjectState, names_in_events, short_id
 from trailhound.state.store import StateStore
 
 _SHORTEST = 8
@@ -31,7 +31,8 @@ class StoredEvent:
     """`record` is the record's canonical JSON text (keys sorted, every value exact), with all of it
     back in its place that was moved to `trail.original`; `added` the members that Trailhound put
     beside it. `object` is the name of the trail file, or what the event holds of it where the
-    ledger has no entry (any more). `others` are the ids of further documents with this eventID:
+    ledger has no entry (any more); `integrity` what a verification found of that file since, None
+    where nothing was. `others` are the ids of further documents with this eventID:
     different records, marked `trail.conflict`.
     """
 
@@ -41,6 +42,7 @@ class StoredEvent:
     added: dict[str, Any]
     object: str
     others: tuple[str, ...] = ()
+    integrity: Integrity | None = None
 
     def as_json(self) -> bytes:
         """As `--json` prints it: one object; the record's numbers are not rounded."""
@@ -49,6 +51,7 @@ class StoredEvent:
                 "id": self.id,
                 "index": self.index,
                 "object": self.object,
+                "integrity": self.integrity,
                 "others": self.others,
                 "record": msgspec.Raw(self.record),
                 "added": self.added,
@@ -95,13 +98,15 @@ def stored_event(client: OpenSearch, settings: Settings, wanted: str) -> StoredE
             f"{index}/{identifier} was written by another tool: {error}",
             hint="read it in Dashboards or Kibana, or with curl",
         ) from None
+    uri, entry = _object(client, settings, document)
     return StoredEvent(
         identifier,
         index,
         record,
         {name: value for name, value in document.items() if name in OUR_NAMES},
-        _object(client, settings, document),
+        uri,
         tuple(name for name, _, _ in hits if name != identifier),
+        entry.integrity if entry is not None else None,
     )
 
 
@@ -120,8 +125,12 @@ def _found(events: EventIndex, either: Sequence[Mapping[str, Any]]) -> list[tupl
     )
 
 
-def _object(client: OpenSearch, settings: Settings, document: dict[str, Any]) -> str:
-    """The name of the trail file: the ledger has it for the short id that the event holds."""
+def _object(
+    client: OpenSearch, settings: Settings, document: dict[str, Any]
+) -> tuple[str, ObjectState | None]:
+    """The name of the trail file, and its entry: the ledger has them for the short id that the
+    event holds."""
     held = str((document.get("trail") or {}).get("object") or "")
-    entries = StateStore(client, settings, ObjectState).all({"term": {"object": held}})
-    return next((each.uri for each in entries if short_id(each.uri) == held), held)
+    entries = StateStore(client, settings, ObjectState).all({"term": {"object": short_id(held)}})
+    found = next((each for each in entries if held in names_in_events(each.uri)), None)
+    return (held, None) if found is None else (found.uri, found)

@@ -47,6 +47,10 @@ def event(
     out.heading("source")
     say(f"index   {found.index}")
     say(f"object  {found.object}")
+    if (judged := found.integrity) is not None:
+        say(f"verdict {judged.verdict}, since {judged.at}")
+        if judged.verdict != "verified" and judged.expected:
+            say(f"        expected {judged.expected}, found {judged.found}")
     for other in found.others:
         warn(f"another record has the same eventID: trailhound event {other}")
 

@@ -393,15 +393,17 @@ class Graph:
 class Integrity:
     """Whether the files that events came from were proved genuine by CloudTrail's digests.
 
-    Counts of events. `corrupt` are from files whose gzip checksum is wrong; `conflicts` bear the id
-    of a different event; `repaired` were changed to be indexed, `incomplete` have resources that
-    could not all be identified.
+    Counts of events. `corrupt` are from files whose gzip checksum is wrong; `missing`, of the
+    verified and unverified ones, from files that were deleted since; `conflicts` bear the id of a
+    different event; `repaired` were changed to be indexed, `incomplete` have resources that could
+    not all be identified.
     """
 
     verified: int = 0
     unverified: int = 0
     tampered: int = 0
     corrupt: int = 0
+    missing: int = 0
     conflicts: int = 0
     repaired: int = 0
     incomplete: int = 0

@@ -134,7 +134,7 @@ def compose(
     controls = []
     for name in frameworks:
         begin()
-        controls.append(compliance(index, name, count))
+        controls.append(compliance(index, name, count, proof))
     return Report(
         generated=now,
         version=__version__,

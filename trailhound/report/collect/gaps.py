@@ -130,6 +130,13 @@ def _integrity(seen: Seen) -> Iterator[Gap]:
         yield Gap("Changed files", proof.sentence, "find out who changed them", important=True)
     elif not proof.verified and seen.totals.events:
         yield Gap("Nothing verified", proof.sentence, "verify the trail's files by their digests")
+    if proof.missing and not proof.tampered:
+        yield Gap(
+            "Deleted files",
+            f"{count(proof.missing, 'event')} came from files that digests list and that are gone.",
+            "find out who deleted them: `trailhound ledger list --verdict missing`",
+            important=True,
+        )
     if proof.corrupt and not proof.tampered:
         yield Gap(
             "Damaged files",

@@ -1,17 +1,32 @@
-"""Trail integrity: what the digests proved, and which events had to be changed."""
+"""Trail integrity: what the digests proved, and which events had to be changed.
+
+An event says what was known of its file when it was indexed; the ledger has what was found since,
+by object, and counts before it.
+"""
 
 from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any, Final
 
 from trailhound.report.collect.query import Index
 from trailhound.report.render.words import count, share
 from trailhound.report.value import Integrity
+from trailhound.state.objects import names_in_events
+
+_UNKNOWN: Final = "unverified"
+_OBJECTS: Final = 5_000
+"""Objects of one search: an engine takes 65,536 terms."""
 
 
 def integrity(index: Index) -> Integrity:
-    """Counts of events by `trail.integrity`; a value that is not known counts as unverified."""
+    """Counts of events by what is known of their files; a value that is not known counts as
+    unverified."""
     reply = index.ask(
         {
-            "proof": {"terms": {"field": "trail.integrity", "size": 100}},
+            "proof": _PROOF,
             "conflicts": {"filter": {"exists": {"field": "trail.conflict"}}},
             "repaired": {"filter": {"exists": {"field": "trail.repaired"}}},
             "incomplete": {"filter": {"exists": {"field": "resource_incomplete"}}},
@@ -19,22 +34,75 @@ def integrity(index: Index) -> Integrity:
     )
     events = reply["hits"]["total"]["value"]
     found = reply["aggregations"]
-    proof = {each["key"]: each["doc_count"] for each in found["proof"]["buckets"]}
-    verified, tampered = proof.get("verified", 0), proof.get("tampered", 0)
-    corrupt = proof.get("corrupt", 0)
+    proof = _by_value(found)
+    if events:
+        _join(index, proof)
+    verified, tampered = proof["verified"], proof["tampered"]
+    corrupt = proof["corrupt"]
     return Integrity(
         verified=verified,
         unverified=events - verified - tampered - corrupt,
         tampered=tampered,
         corrupt=corrupt,
+        missing=proof["missing"],
         conflicts=found["conflicts"]["doc_count"],
         repaired=found["repaired"]["doc_count"],
         incomplete=found["incomplete"]["doc_count"],
-        sentence=sentence(events, verified, tampered, corrupt),
+        sentence=sentence(events, verified, tampered, corrupt, proof["missing"]),
     )
 
 
-def sentence(events: int, verified: int, tampered: int, corrupt: int = 0) -> str:
+_PROOF: Final[Mapping[str, Any]] = {"terms": {"field": "trail.integrity", "size": 100}}
+
+
+def _by_value(aggregations: Mapping[str, Any]) -> Counter[str]:
+    buckets = aggregations["proof"]["buckets"]
+    return Counter({str(each["key"]): int(each["doc_count"]) for each in buckets})
+
+
+def _join(index: Index, proof: Counter[str]) -> None:
+    """Count events as the ledger's verdicts on their objects say, instead of as they say
+    themselves. `missing` is counted beside the others: what was read before a file was gone is
+    verified, if its hash was the one in the digest, or else not."""
+    for verdict, genuine in _KINDS:
+        objects = _objects(index, verdict, genuine=genuine)
+        while part := list(islice(objects, _OBJECTS)):
+            reply = index.ask({"proof": _PROOF}, query=[{"terms": {"trail.object": part}}])
+            if not reply["hits"]["total"]["value"]:
+                continue
+            held = _by_value(reply["aggregations"])
+            total = held.total()
+            proof.subtract(held)
+            proof["verified" if genuine else verdict if verdict != "missing" else _UNKNOWN] += total
+            if verdict == "missing":
+                proof["missing"] += total
+
+
+_KINDS: Final = (
+    ("verified", True),
+    ("tampered", True),
+    ("tampered", False),
+    ("corrupt", True),
+    ("corrupt", False),
+    ("missing", True),
+    ("missing", False),
+)
+"""The verdicts that change what an event counts as; whether what was read was genuine."""
+
+
+def _objects(index: Index, verdict: str, *, genuine: bool) -> Iterator[str]:
+    """What `trail.object` of the events of objects may hold."""
+    for entry in index.entries({"term": {"integrity.verdict": verdict}}, _FIELDS):
+        digest = (entry.get("integrity") or {}).get("expected")
+        read = verdict == "verified" or bool(digest and entry.get("sha256") == digest)
+        if read == genuine:
+            yield from names_in_events(entry["uri"])
+
+
+_FIELDS: Final = ("uri", "sha256", "integrity.expected")
+
+
+def sentence(events: int, verified: int, tampered: int, corrupt: int = 0, missing: int = 0) -> str:
     """What the figures mean.
 
     >>> sentence(10, 0, 0).split(":")[0]
@@ -45,6 +113,11 @@ def sentence(events: int, verified: int, tampered: int, corrupt: int = 0) -> str
         said += (
             f" {count(corrupt, 'event')} came from damaged files: their gzip checksum is wrong or "
             "missing, so what was read of them may have been altered."
+        )
+    if missing:
+        said += (
+            f" The files of {count(missing, 'event')} are gone since: digests list them, and they "
+            "were deleted."
         )
     return said
 

@@ -18,6 +18,7 @@ from trailhound.cluster.reader import IndexReader, make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
+from trailhound.state.objects import ObjectState
 
 Query = dict[str, Any]
 Aggregations = Mapping[str, Any]
@@ -132,6 +133,13 @@ class Index:
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         """(`_id`, `_source`) of every alert that matches, each once."""
         return every(self._client, self.names.alerts, asked, fields=fields)
+
+    def entries(self, query: Query, fields: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+        """These fields of the ledger's entries of objects that match."""
+        reader = IndexReader(self._client, self.names.ledger)
+        asked = {"bool": {"filter": [ObjectState.query(), query]}}
+        for hit in reader.documents(asked, {"_source": list(fields)}):
+            yield hit["_source"]
 
     def tally(
         self,

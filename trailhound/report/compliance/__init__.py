@@ -8,6 +8,7 @@ words: the frameworks' texts are their publishers'.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from trailhound.errors import UsageError
@@ -19,7 +20,7 @@ from trailhound.report.compliance.evidence import EVIDENCE, FAILED
 from trailhound.report.compliance.nist import NIST
 from trailhound.report.compliance.pci import PCI
 from trailhound.report.compliance.soc2 import SOC2
-from trailhound.report.value import Compliance, Control, Proof, Verdict
+from trailhound.report.value import Compliance, Control, Integrity, Proof, Verdict
 
 FRAMEWORKS: Mapping[str, Framework] = {"cis": CIS, "pci": PCI, "soc2": SOC2, "nist": NIST}
 
@@ -42,14 +43,19 @@ def framework(name: str) -> Framework:
     return FRAMEWORKS[name]
 
 
-def compliance(index: Index, name: str, count: Counted) -> Compliance:
-    """Each control of a framework, with the evidence in the index's window."""
+def compliance(index: Index, name: str, count: Counted, integrity: Integrity) -> Compliance:
+    """Each control of a framework, with the evidence in the index's window. `integrity`: what is
+    known of the files that its events came from."""
     of = framework(name)
     wanted = sorted({each for row in of.rows for each in row.evidence} & EVIDENCE.keys())
     proofs = _proofs(index, wanted) | {
         "alerts": Proof("alerts raised", count.total),
         "alerts_closed": Proof("alerts that are closed", count.closed),
     }
+    # The ledger knows more of them than the events do.
+    for known, events in (("verified", integrity.verified), ("tampered", integrity.tampered)):
+        if known in proofs:
+            proofs[known] = replace(proofs[known], events=events)
     controls = tuple(_control(row, proofs) for row in of.rows)
     return Compliance(name, of.title, NOTE, controls)
 
