@@ -85,7 +85,7 @@ LISTING = Listing[dict[str, Any]](
 
 def _why(row: dict[str, Any]) -> str:
     """Without the object's name, which has a column of its own."""
-    judged = row["integrity"]
+    judged = row.get("integrity")
     if judged and judged["verdict"] in BAD and row["state"] in ("done", "released"):
         return f"expected {judged.get('expected', '')}, found {judged.get('found', '')}"
     if row["state"] == "partial":
@@ -94,7 +94,7 @@ def _why(row: dict[str, Any]) -> str:
 
 
 def _verdict(row: dict[str, Any]) -> str:
-    return row["integrity"]["verdict"] if row["integrity"] else ""
+    return row["integrity"]["verdict"] if row.get("integrity") else ""
 
 
 @app.command("list")
@@ -215,7 +215,7 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, object]]:
         ("etag", found["etag"]),
         ("sha-256", found["sha256"]),
         ("gone", found.get("gone_at")),
-        *_judged(found["integrity"]),
+        *_judged(found.get("integrity")),
     ]
     return [*lines, *(("read by", _criteria(each)) for each in found["covered"])]
 
