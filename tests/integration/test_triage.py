@@ -13,6 +13,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import typer
+import typer.core
 from opensearchpy import OpenSearch
 
 from detections.alerts import store as store_module
@@ -26,6 +28,7 @@ from tests.helpers.engines import remove_namespace
 from tests.helpers.findings import ADA, burst, emptied, put_events, rule, single
 from tests.helpers.processes import environment
 from tests.helpers.trails import own_settings, prepared
+from trailhound.cli import completion
 from trailhound.cluster.client import connect
 from trailhound.cluster.mappings import ALERT
 from trailhound.cluster.templates import Names
@@ -133,6 +136,21 @@ def test_all_that_a_query_selects_are_changed_after_a_question(
         assert isinstance(
             command(settings, "alerts", "list", "--query", text).exception, UsageError
         )
+
+
+def test_ids_are_completed_from_the_cluster(
+    settings: Settings, alerts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment(settings, {}).items():
+        monkeypatch.setenv(name, value)
+    context = typer.Context(typer.core.TyperCommand("x"))
+    offered = dict(completion.alert_ids(context, ""))
+    assert offered.keys() == set(alerts)
+    assert offered[alerts[0]] == f"medium, {LOUD.title}"
+    assert list(dict(completion.alert_ids(context, alerts[1][:10]))) == [alerts[1]]
+    assert set(dict(completion.incident_ids(context, ""))) == set(alerts)  # not joined yet
+    context.params = {"namespace": "another"}
+    assert completion.alert_ids(context, "") == []
 
 
 def _answered(settings: Settings, answer: str, *arguments: str) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -108,3 +110,16 @@ def test_quiet_and_verbose_may_follow_their_command(capsys: pytest.CaptureFixtur
         asked = ["events", "-v", "--url", f"http://ada:secret@127.0.0.1:{nobody}"]
         assert main(asked) == 3
     assert "secret" not in capsys.readouterr().err
+
+
+def test_options_of_every_command_may_precede_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "own.yaml"
+    monkeypatch.delenv("TRAILHOUND_NAMESPACE", raising=False)
+    file.write_text("namespace: from-the-file\n", "utf-8")
+    for given in (["--config", str(file)], [f"--config={file}", "--url", "http://127.0.0.1:1"]):
+        assert main([*given, "-q", "config", "show", "--json"]) == 0
+        shown = json.loads(capsys.readouterr().out)["settings"]
+        assert {each["name"]: each["value"] for each in shown}["namespace"] == "from-the-file"
+    assert main(["--config", str(file)]) == 2

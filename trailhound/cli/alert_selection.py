@@ -114,6 +114,7 @@ OfDisposition = Annotated[
         parser=disposition,
         metavar="WHAT",
         help=f"Closed as {', '.join(DISPOSITIONS)}.",
+        autocompletion=completion.dispositions,
         rich_help_panel=WHICH,
     ),
 ]

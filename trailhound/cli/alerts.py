@@ -16,7 +16,7 @@ from detections.alerts.triage import NOBODY
 from detections.alerts.twins import folded
 from detections.incidents.folding import folded as fold_incidents
 from detections.incidents.store import IncidentStore
-from trailhound.cli import alert_precision, triage
+from trailhound.cli import alert_precision, completion, triage
 from trailhound.cli.alert_selection import (
     WHICH,
     AtLevel,
@@ -110,7 +110,11 @@ def list_alerts(
     incident: Annotated[
         str | None,
         typer.Option(
-            "--incident", metavar="ID", help="The alerts of one incident.", rich_help_panel=WHICH
+            "--incident",
+            metavar="ID",
+            help="The alerts of one incident.",
+            rich_help_panel=WHICH,
+            autocompletion=completion.incident_ids,
         ),
     ] = None,
     flat: Annotated[
@@ -188,7 +192,14 @@ def _show_folded(found: Sequence[Mapping[str, Any]], limit: int) -> None:
 
 @app.command()
 def show(
-    id_: Annotated[str, typer.Argument(metavar="ID", help="From `trailhound alerts list`.")],
+    id_: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID",
+            help="From `trailhound alerts list`.",
+            autocompletion=completion.alert_ids,
+        ),
+    ],
     url: Url = None,
     namespace: Namespace = None,
     config: Config = None,

@@ -1,4 +1,4 @@
-"""Completion for bash, zsh and fish: commands, options, levels, rules, namespaces.
+"""Completion for bash, zsh and fish: commands, options, levels, rules, ids, namespaces.
 
 What is completed is looked up anew at each Tab, within a second: no rule is compiled for it, and a
 cluster that does not answer completes nothing.
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import typer
 from typer.completion import (  # type: ignore[attr-defined]
     completion_init,
     get_completion_script,
@@ -23,6 +24,8 @@ SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_TRAILHOUND_COMPLETE"
 _PROGRAM = "trailhound"
 _ANSWER_SECONDS = 0.8
+_LATEST = 200
+"""Alerts whose ids are completed."""
 
 _BASH = """\
 _trailhound_completion() {
@@ -113,6 +116,52 @@ def namespaces(incomplete: str) -> list[str]:
         rows = client.cat.indices(index="*-trailhound-ledger", format="json", params={"h": "index"})
         found = sorted({str(row["index"]).removesuffix("-trailhound-ledger") for row in rows})
         return [name for name in found if name.startswith(incomplete)]
+    return []
+
+
+def dispositions(incomplete: str) -> list[str]:
+    """What an alert may be closed as."""
+    from detections.alerts.triage import DISPOSITIONS
+
+    return [each for each in DISPOSITIONS if each.startswith(incomplete)]
+
+
+def alert_ids(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Ids of the latest alerts that begin so, each with its level and rule for shells that show
+    it; none where the cluster does not answer."""
+    return _ids(ctx, incomplete, "_id")
+
+
+def incident_ids(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """The same of the incidents of the latest alerts, each with its most severe one of these."""
+    return _ids(ctx, incomplete, "incident")
+
+
+def _ids(ctx: typer.Context, incomplete: str, name: str) -> list[tuple[str, str]]:
+    with suppress(Exception):
+        from trailhound.cli.options import flags_of
+        from trailhound.cluster.client import connect
+        from trailhound.cluster.templates import Names
+        from trailhound.settings import load
+
+        given = ctx.params
+        flags = flags_of(given.get("url"), given.get("namespace"))
+        settings = load(given.get("config"), flags)
+        client = connect(settings, timeout=_ANSWER_SECONDS)
+        body = {
+            "size": _LATEST,
+            "_source": ["incident", "level", "severity", "rule.name"],
+            "query": {"bool": {"must_not": [{"exists": {"field": "merged_into"}}]}},
+            "sort": [{"last_seen": {"order": "desc"}}],
+        }
+        reply = client.search(index=Names(settings.prefix).alerts, body=body)
+        said: dict[str, tuple[int, str]] = {}
+        for hit in reply["hits"]["hits"]:
+            source = hit["_source"]
+            key = hit["_id"] if name == "_id" else source.get("incident", hit["_id"])
+            what = (source["severity"], f"{source['level']}, {source['rule']['name']}")
+            said[key] = max(said.get(key, what), what, key=lambda each: each[0])
+        return [(key, what) for key, (_, what) in said.items() if key.startswith(incomplete)]
     return []
 
 

@@ -11,7 +11,7 @@ import typer
 from detections.alerts.alert_events import events_of
 from detections.incidents.incident_events import events_of_incident
 from trailhound.app.event_search import Event, EventFilter, EventSearch
-from trailhound.cli import dates
+from trailhound.cli import completion, dates
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, shown_of
 from trailhound.cli.options import Config, Json, Namespace, Since, Until, Url, settings_from
@@ -134,7 +134,10 @@ def events(
     alert: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="ID", help="The events of this alert; may be repeated.", rich_help_panel=_SELECT
+            metavar="ID",
+            help="The events of this alert; may be repeated.",
+            rich_help_panel=_SELECT,
+            autocompletion=completion.alert_ids,
         ),
     ] = None,
     incident: Annotated[
@@ -143,6 +146,7 @@ def events(
             metavar="ID",
             help="The events of this incident's alerts; may be repeated.",
             rich_help_panel=_SELECT,
+            autocompletion=completion.incident_ids,
         ),
     ] = None,
     limit: Annotated[

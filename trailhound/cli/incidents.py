@@ -12,6 +12,7 @@ from rich.text import Text
 from detections.alerts.triage import DISPOSITIONS, Decision, Disposition
 from detections.incidents.folding import folded
 from detections.incidents.store import Found, IncidentStore, no_incident
+from trailhound.cli import completion
 from trailhound.cli.alert_selection import (
     AtLevel,
     InState,
@@ -65,6 +66,7 @@ Ids = Annotated[
     typer.Argument(
         metavar="ID…",
         help="From `trailhound incidents list`, or of an alert; its beginning is enough if unique.",
+        autocompletion=completion.incident_ids,
     ),
 ]
 
@@ -164,7 +166,11 @@ def note_folded(rows: Sequence[Mapping[str, Any]], form: Form, flag: str) -> Non
 def show(
     id_: Annotated[
         str,
-        typer.Argument(metavar="ID", help="From `trailhound incidents list`, or of an alert."),
+        typer.Argument(
+            metavar="ID",
+            help="From `trailhound incidents list`, or of an alert.",
+            autocompletion=completion.incident_ids,
+        ),
     ],
     url: Url = None,
     namespace: Namespace = None,
@@ -227,6 +233,7 @@ def close(
             parser=disposition,
             metavar="WHAT",
             help=f"What its alerts were: {', '.join(DISPOSITIONS)}.",
+            autocompletion=completion.dispositions,
         ),
     ] = None,
     by: By = None,

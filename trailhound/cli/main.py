@@ -101,7 +101,7 @@ def _main(
             metavar=_SHELL,
             callback=_show_completion,
             is_eager=True,
-            help="Print what completes commands, options, levels, rules and namespaces in a shell.",
+            help="Print what completes commands, options, rules, ids and namespaces in a shell.",
         ),
     ] = None,
     install_completion: Annotated[  # noqa: ARG001
@@ -140,7 +140,8 @@ def run() -> None:
 def main(given: Sequence[str]) -> int:
     """Run a command line, without the program's name, and show whatever error ends it.
 
-    `--debug`, `-q` and `-v` may be anywhere. `trailhound.cli.exit_codes` decides the exit code of
+    `--debug`, `-q` and `-v` may be anywhere, `--config`, `--url` and `--namespace` also before the
+    command. `trailhound.cli.exit_codes` decides the exit code of
     an error; a command whose result is incomplete raises it itself; a signal makes it 130.
     """
     arguments = _ordered(given)
@@ -174,6 +175,7 @@ def _ordered(given: Sequence[str]) -> list[str]:
     end = given.index("--") if "--" in given else len(given)
     moved = [each for each in given[:end] if each in _ANYWHERE]
     rest = [each for each in given[:end] if each not in _ANYWHERE]
+    rest = _after_command(rest)
     for place, each in enumerate(rest):
         if each in _NAMES_A_SHELL and rest[place + 1 :][:1] in ([], ["-h"], ["--help"]):
             rest.insert(place + 1, "")
@@ -181,6 +183,19 @@ def _ordered(given: Sequence[str]) -> list[str]:
     return [*moved, *rest, *given[end:]]
 
 
+def _after_command(given: Sequence[str]) -> list[str]:
+    """With the options of every command that stand before its name put behind all of it.
+
+    >>> _after_command(["--config", "a.yaml", "--url=http://x", "alerts", "list"])
+    ['alerts', 'list', '--config', 'a.yaml', '--url=http://x']
+    """
+    end = 0
+    while end < len(given) and given[end].partition("=")[0] in _OF_EVERY_COMMAND:
+        end += 1 if "=" in given[end] else 2
+    return [*given[end:], *given[:end]] if end < len(given) else list(given)
+
+
+_OF_EVERY_COMMAND = frozenset({"--config", "--url", "--namespace"})
 _ANYWHERE = frozenset({"--debug", "--quiet", "-q", "--verbose", "-v"})
 _NAMES_A_SHELL = frozenset({"--show-completion", "--install-completion"})
 

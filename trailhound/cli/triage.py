@@ -15,6 +15,7 @@ import typer
 
 from detections.alerts.store import NO_ALERT, AlertQuery, AlertStore, Decided, unknown
 from detections.alerts.triage import DISPOSITIONS, NOBODY, Decision, Disposition, Verb
+from trailhound.cli import completion
 from trailhound.cli.alert_selection import (
     AtLevel,
     InState,
@@ -44,7 +45,9 @@ _LISTED = 10
 Ids = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="ID…", help="From `trailhound alerts list`; its beginning is enough if unique."
+        metavar="ID…",
+        help="From `trailhound alerts list`; its beginning is enough if unique.",
+        autocompletion=completion.alert_ids,
     ),
 ]
 All = Annotated[
@@ -180,6 +183,7 @@ def close(
             parser=disposition,
             metavar="WHAT",
             help=f"What it was: {', '.join(DISPOSITIONS)}.",
+            autocompletion=completion.dispositions,
         ),
     ] = None,
     by: By = None,

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
+import typer.core
 
 from trailhound.cli import completion
 from trailhound.cli.main import main
@@ -38,6 +40,9 @@ def candidates(
         ("trailhound rules show RootA", "RootAccountUsage"),
         ("trailhound alerts list --rule SomeOwn", "SomeOwn rule: quoted"),
         ("trailhound events --output nd", "ndjson"),
+        ("trailhound alerts close x --as fa", "false-positive"),
+        ("trailhound incidents close x --as tr", "true-positive"),
+        ("trailhound alerts list --disposition be", "benign"),
     ],
 )
 def test_commands_options_levels_and_rules_are_offered(
@@ -57,6 +62,8 @@ def test_a_cluster_that_does_not_answer_offers_no_namespace(
 ) -> None:
     monkeypatch.setenv("TRAILHOUND_CLUSTER__HOSTS", '["http://127.0.0.1:1"]')
     assert completion.namespaces("") == []
+    nothing = typer.Context(typer.core.TyperCommand("x"))
+    assert completion.alert_ids(nothing, "") == completion.incident_ids(nothing, "") == []
 
 
 @pytest.mark.parametrize(
