@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+import msgspec
 from opensearchpy import OpenSearch
 
 from ingest.deadletters.spool import SPOOL_FILE
@@ -19,7 +20,7 @@ from trailhound.cluster.templates import Names
 from trailhound.errors import RequestFailedError, UsageError
 from trailhound.settings import Settings
 from trailhound.state.document import StateDocumentError
-from trailhound.state.objects import ObjectState, ObjectVerdict, object_id
+from trailhound.state.objects import ObjectState, ObjectVerdict, object_id, short_id
 
 Reading = Literal["failed", "partial", "skipped", "claimed", "released", "done"]
 """How far an object was read. `partial`: to its end, and some of its records are dead letters."""
@@ -112,10 +113,10 @@ class LedgerSearch:
 
 def row(state: ObjectState) -> Row:
     """An object for programs: the ledger's fields, its id, and how far it was read as `state`."""
-    members = state.document()
-    members.pop("kind")
+    members: Row = msgspec.to_builtins(state)  # a claim is stored without what is not known yet
     members.pop("token")
-    return {"id": state.identifier, **members, "state": reading(state)}
+    short = short_id(state.uri)
+    return {"id": state.identifier, **members, "object": short, "state": reading(state)}
 
 
 def _reading(wanted: str) -> Query:
