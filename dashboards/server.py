@@ -34,6 +34,9 @@ from trailhound.settings.secret import read_secret
 
 _CHECK = "check dashboards.url: it is the address that a browser opens, with its base path"
 _LONGEST = 300
+_NO_REASON = "no reason given"
+_DOWN = (500, 502, 503, 504)
+"""What a proxy answers with a page of its own while Dashboards is not there."""
 
 
 class DashboardsServer:
@@ -228,6 +231,9 @@ def _refused(where: str, reply: urllib3.BaseHTTPResponse) -> DashboardsRefusedEr
             f"{where} rejects the file as too large",
             hint="import one dashboard at a time, or raise savedObjects.maxImportPayloadBytes",
         )
+    if reason == _NO_REASON and status not in _DOWN:
+        # Dashboards and Kibana give one: this is a cluster, or any web server.
+        return _not_dashboards(where, reply)
     return DashboardsRefusedError(f"{where} refused: {reason} (status {status})")
 
 
@@ -266,4 +272,4 @@ def _reason(reply: urllib3.BaseHTTPResponse) -> str:
     text = reply.data[: 10 * _LONGEST].decode(errors="replace")
     if not said and not _said(reply) and "<" not in text:
         said = text  # such as "OpenSearch Dashboards server is not ready yet"
-    return " ".join(said.split())[:_LONGEST] or "no reason given"
+    return " ".join(said.split())[:_LONGEST] or _NO_REASON
