@@ -132,8 +132,9 @@ def actor_of_fields(
     if kind == "Root":
         return node("user", "root", arn_account or account)
     if kind == "AssumedRole":
-        found = of_role_arn(issuer) or of_role_arn(arn)
-        if found is not None:
+        if issuer.startswith("arn:"):
+            return of_role_arn(issuer) or node("role", last_part(issuer), account)
+        if (found := of_role_arn(arn)) is not None:
             return found
         role = name.partition("/")[0]
         return node("role", role, account) if role else None

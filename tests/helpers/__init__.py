@@ -1,5 +1,6 @@
 """What tests share. Look here before writing a helper.
 
+activity_trails     random activity of two accounts, its graph and paths by brute force
 alerts_by_hand      alerts as detections write them, made from a sample's labels
 browsers            a real Chromium, or a skip by name where there is none
 commands            commands run within the test's own process

@@ -58,7 +58,7 @@ ELSEWHERE = {
 }
 """Commands that are not run here, and where they are tried instead."""
 UNTIL_STOPPED = {"run"}
-CODES = {"doctor": {0, 1}, "notify": {0, 2}, "rules": {0, 1}, "reconcile": {0, 1}}
+CODES = {"doctor": {0, 1}, "notify": {0, 2}, "paths": {0, 2}, "rules": {0, 1}, "reconcile": {0, 1}}
 """Exit codes that are right here: doctor may find a full disk; no channel is set; a budget; what
 other lines have not read yet."""
 

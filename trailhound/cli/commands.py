@@ -118,6 +118,14 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
             "what is new."
         ),
     ),
+    "paths": (
+        _SEEN,
+        "paths:paths",
+        (
+            "Show how calls lead from one node to another, in the order of time, "
+            "each step with its event."
+        ),
+    ),
     "report": (
         _SEEN,
         "report:report",

@@ -1,0 +1,320 @@
+"""The activity graph: who called what on which target, built from aggregations over the index.
+
+The events are divided into views: by how their source is named, and by how their target is. Each
+event is in one view, and a composite aggregation of its view gives its edges. An edge knows the
+views and keys that it came from, so that its events can be asked for again exactly.
+
+Beside the edges of calls there are those of credentials: a key, or an address that was asked for,
+leads to whoever acted with it or from it, and a call that makes a key leads to the key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any, Final
+
+import networkx as nx
+
+from detections.events.index import EventIndex
+from detections.incidents.creations import ISSUING
+from detections.investigation.nodes import (
+    ANONYMOUS,
+    ASSUMING,
+    TARGET_LEAVES,
+    Node,
+    actor_of_fields,
+    node,
+    of_role_arn,
+)
+from trailhound.cluster.queries import Query, either
+from trailhound.cluster.reader import Snapshot
+
+_TYPE, _ARN, _NAME = "userIdentity.type", "userIdentity.arn", "user.name"
+_ACCOUNT, _RECIPIENT = "userIdentity.accountId", "recipientAccountId"
+_ISSUER: Final = "userIdentity.sessionContext.sessionIssuer.arn"
+_KEY: Final = "userIdentity.accessKeyId"
+_IP: Final = "source.ip"
+_MADE_KEY: Final = "resource.access_key"
+_SERVICE: Final = either([{"term": {_TYPE: "AWSService"}}, {"term": {"user_type": "aws_service"}}])
+_BY_ISSUER: Final[Query] = {
+    "bool": {
+        "filter": [{"term": {_TYPE: "AssumedRole"}}, {"prefix": {_ISSUER: "arn:"}}],
+        "must_not": [_SERVICE],
+    }
+}
+_NAMELESS: Final[Query] = {
+    "bool": {
+        "should": [
+            {"bool": {"must_not": [{"exists": {"field": _NAME}}]}},
+            {"term": {_NAME: ""}},
+            {"terms": {_ACCOUNT: sorted(ANONYMOUS)}},
+        ],
+        "minimum_should_match": 1,
+        "must_not": [_SERVICE, _BY_ISSUER],
+    }
+}
+_NAMED: Final[Query] = {"bool": {"must_not": [_SERVICE, _BY_ISSUER, _NAMELESS]}}
+_ASSUMES: Final[Query] = {
+    "bool": {
+        "filter": [
+            {"term": {"eventSource": "sts.amazonaws.com"}},
+            {"terms": {"eventName": list(ASSUMING)}},
+            {"wildcard": {"resource.arn": {"value": "*:role/*"}}},
+        ]
+    }
+}
+_LONG_TERM: Final[Query] = {"prefix": {_KEY: "AKIA"}}
+
+Values = Mapping[str, str]
+Nodes = Callable[[Values], "Node | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One way in which a source or a target is named: which events, by which fields, as what."""
+
+    where: Query
+    fields: tuple[str, ...]
+    node: Nodes
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """The events with one kind of source and one of target, and the fields that group them."""
+
+    where: Query
+    fields: tuple[str, ...]
+    source: Nodes
+    target: Nodes
+
+    def event_query(self, values: tuple[str, ...]) -> Query:
+        """The events of one group."""
+        clauses: list[Query] = [self.where]
+        for name, value in zip(self.fields, values, strict=True):
+            if value:
+                clauses.append({"term": {name: value}})
+            else:
+                missing = {"bool": {"must_not": [{"exists": {"field": name}}]}}
+                clauses.append(missing if name == _IP else either([missing, {"term": {name: ""}}]))
+        return {"bool": {"filter": clauses}}
+
+
+@dataclass(slots=True)
+class Edge:
+    """All events from one node to another. Times are milliseconds since 1970; `since` and `until`
+    are of those that succeeded, None where none did."""
+
+    calls: dict[str, int] = field(default_factory=dict)
+    succeeded_calls: set[str] = field(default_factory=set)
+    count: int = 0
+    failed: int = 0
+    first: int = 0
+    last: int = 0
+    since: int | None = None
+    until: int | None = None
+    groups: list[tuple[_View, tuple[str, ...]]] = field(default_factory=list)
+    """Of those that succeeded, the views and keys by which they are found again."""
+
+    def add(self, bucket: Mapping[str, Any], view: _View, values: tuple[str, ...]) -> None:
+        """One group of events of the same call and outcome."""
+        about = dict(zip(view.fields, values, strict=True))
+        count = int(bucket["doc_count"])
+        first, last = int(bucket["first"]["value"]), int(bucket["last"]["value"])
+        self.first = min(self.first, first) if self.count else first
+        self.last = max(self.last, last)
+        self.count += count
+        call = about["eventName"]
+        self.calls[call] = self.calls.get(call, 0) + count
+        if about["event.outcome"] == "failure":
+            self.failed += count
+            return
+        self.succeeded_calls.add(call)
+        self.since = first if self.since is None else min(self.since, first)
+        self.until = last if self.until is None else max(self.until, last)
+        self.groups.append((view, values))
+
+    def query(self) -> list[Query]:
+        """The events that succeeded, as queries of not too many clauses each."""
+        made = [view.event_query(values) for view, values in self.groups]
+        return [either(made[n : n + _CLAUSES]) for n in range(0, len(made), _CLAUSES)]
+
+
+_CLAUSES: Final = 100
+
+
+@dataclass(slots=True)
+class ActivityGraph:
+    """`graph` has an `Edge` at each edge, under `edge`. `nameless`: events that name no source."""
+
+    graph: nx.DiGraph[Node] = field(default_factory=nx.DiGraph)
+    nameless: int = 0
+
+    def edge(self, source: Node, target: Node) -> Edge:
+        """The edge between two nodes. Raises `KeyError` where there is none."""
+        found: Edge = self.graph.edges[source, target]["edge"]
+        return found
+
+
+def build(
+    index: EventIndex,
+    span: Query | None = None,
+    *,
+    keys: Sequence[str] = (),
+    addresses: Sequence[str] = (),
+) -> ActivityGraph:
+    """The graph of the events in a span. `keys` and `addresses` are nodes as well; keys of users
+    always are. Raises `ClusterError`."""
+    made = ActivityGraph()
+    calls, credentials = list(_call_views()), list(_credential_views(keys, addresses))
+    limits = [span] if span else []
+    queries: list[Query] = [
+        {"bool": {"filter": [view.where, *limits]}} for view in (*calls, *credentials)
+    ]
+    with index.snapshot() as snapshot:
+        # Most views are empty: all are asked in one request.
+        asked = [{"size": 0, "query": each, "track_total_hits": 1} for each in queries]
+        replies = snapshot.searches(asked)
+        for number, (view, query) in enumerate(zip((*calls, *credentials), queries, strict=True)):
+            if replies[number]["hits"]["total"]["value"]:
+                nameless = _add(made, snapshot, view, query)
+                made.nameless += nameless if number < len(calls) else 0
+    return made
+
+
+def _add(made: ActivityGraph, snapshot: Snapshot, view: _View, query: Query) -> int:
+    """Adds a view's edges; how many of its events name no source."""
+    nameless = 0
+    sources = [{name: {"terms": {"field": name, "missing_bucket": True}}} for name in view.fields]
+    times = {
+        "first": {"min": {"field": "@timestamp"}},
+        "last": {"max": {"field": "@timestamp"}},
+    }
+    interned: dict[str, str] = {}
+    for bucket in snapshot.buckets(query, sources, times):
+        values = tuple(
+            interned.setdefault(str(value or ""), str(value or ""))
+            for value in bucket["key"].values()
+        )
+        about = dict(zip(view.fields, values, strict=True))
+        source, target = view.source(about), view.target(about)
+        if source is None:
+            nameless += int(bucket["doc_count"])
+        if source is None or target is None:
+            continue
+        if not made.graph.has_edge(source, target):
+            made.graph.add_edge(source, target, edge=Edge())
+        made.edge(source, target).add(bucket, view, values)
+    return nameless
+
+
+def _sources() -> list[_Side]:
+    """Every event is of one of these."""
+
+    def actor(about: Values) -> Node | None:
+        return actor_of_fields(
+            about.get(_TYPE, "AssumedRole"),
+            issuer=about.get(_ISSUER, ""),
+            arn=about.get(_ARN, ""),
+            account=about.get(_ACCOUNT, ""),
+            name=about.get(_NAME, ""),
+            address=about.get(_IP, ""),
+        )
+
+    named = (_TYPE, _ARN, _NAME, _ACCOUNT)
+    return [
+        _Side(_BY_ISSUER, (_ISSUER,), actor),
+        _Side(_SERVICE, (), lambda about: node("service", about["eventSource"])),
+        _Side(_NAMED, named, actor),
+        _Side(_NAMELESS, (*named, _IP), actor),
+    ]
+
+
+def _targets() -> list[_Side]:
+    """Every event is of one of these; one that names several resources has several targets."""
+    made = [_Side(_ASSUMES, ("resource.arn",), lambda about: _role(about["resource.arn"]))]
+    for service, leaves in TARGET_LEAVES.items():
+        earlier: list[Query] = []
+        for leaf, kind in leaves:
+            name = f"resource.{leaf}"
+            there: Query = {"exists": {"field": name}}
+            where: Query = {
+                "bool": {
+                    "filter": [{"term": {"eventSource": service}}, there],
+                    "must_not": list(earlier),
+                }
+            }
+            earlier.append(there)
+            made.append(_Side(where, (name, _RECIPIENT), _named(name, kind)))
+    others: Query = {"bool": {"must_not": [each.where for each in made]}}
+    made.append(_Side(others, (), _other))
+    return made
+
+
+def _named(name: str, kind: str) -> Nodes:
+    def of(about: Values) -> Node | None:
+        account = about[_RECIPIENT] or about.get(_ACCOUNT, "")
+        return node(kind, about[name], account) if about[name] else _other(about)
+
+    return of
+
+
+def _other(about: Values) -> Node:
+    return node("resource", f"{about['eventSource']}:{about['eventName']}")
+
+
+def _role(arn: str) -> Node | None:
+    """The role of its own ARN; the session's ARN, which the event has too, is no target."""
+    return of_role_arn(arn) if ":role/" in arn else None
+
+
+def _view(source: _Side, target: _Side, *more: Query) -> _View:
+    fields = ("eventSource", "eventName", "event.outcome", *source.fields, *target.fields)
+    return _View(
+        {"bool": {"filter": [source.where, target.where, *more]}},
+        tuple(dict.fromkeys(fields)),
+        source.node,
+        target.node,
+    )
+
+
+def _call_views() -> Iterable[_View]:
+    for source, target in product(_sources(), _targets()):
+        yield _view(source, target)
+
+
+def _credential_views(keys: Sequence[str], addresses: Sequence[str]) -> Iterable[_View]:
+    """Edges of credentials: who made a key, and who acted with it or from an address."""
+    asked = sorted({each for each in keys if not each.startswith("AKIA")})
+    used = either([_LONG_TERM, {"terms": {_KEY: asked}}]) if asked else _LONG_TERM
+    made: Query = {
+        "bool": {
+            "filter": [
+                {"term": {"eventSource": "iam.amazonaws.com"}},
+                {"term": {"eventName": "CreateAccessKey"}},
+            ]
+        }
+    }
+    if asked:
+        issued = [{"terms": {"eventName": list(ISSUING)}}, {"terms": {_MADE_KEY: asked}}]
+        made = either([made, {"bool": {"filter": issued}}])
+    key = _Side({"exists": {"field": _MADE_KEY}}, (_MADE_KEY,), _key(_MADE_KEY))
+    for source in _sources():
+        yield _view(source, key, made)
+        if source.where is _SERVICE:
+            continue  # of a service's call the key is nobody's
+        for where, name, of in (
+            (used, _KEY, _key(_KEY)),
+            ({"terms": {_IP: sorted(addresses)}}, _IP, _address),
+        ):
+            if name != _IP or addresses:
+                yield _view(_Side(where, (name,), of), source)
+
+
+def _key(name: str) -> Nodes:
+    return lambda about: node("key", about[name]) if about[name] else None
+
+
+def _address(about: Values) -> Node | None:
+    return node("ip", about[_IP]) if about[_IP] else None

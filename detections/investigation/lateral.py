@@ -1,0 +1,190 @@
+"""Lateral movement, by address as defined, and by the real chains of roles: sessions opened one
+with another's credentials, of any length, across accounts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from detections.alerts.document import stamp
+from detections.events.index import EventIndex, terms
+from detections.incidents.actors import at
+from detections.incidents.creations import ISSUING
+from detections.investigation.nodes import of_role_arn, target_nodes, texts
+from detections.investigation.sessions import FIELDS, Hop, Sessions, session_of
+from detections.span import moment
+from trailhound.cluster.queries import Query
+
+MOST_CALLS: Final = 100
+"""Calls of one address that are named."""
+MOST_CHAINED: Final = 20_000
+"""Calls with a session's credentials that are read for chains."""
+_LEAST: Final = 3
+"""AssumeRole calls from one address: more than two."""
+_FIELDS: Final = (*FIELDS, "@timestamp", "eventName", "resource")
+
+
+@dataclass(slots=True)
+class Movement:
+    """The AssumeRole calls of one address."""
+
+    address: str
+    count: int
+    roles: list[str]
+    timeline: list[dict[str, str]]
+
+    @property
+    def risk(self) -> int:
+        """2 for each call, at most 10."""
+        return min(2 * self.count, 10)
+
+    def as_json(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return {
+            "type": "lateral_movement",
+            "source_ip": self.address,
+            "role_chain": self.roles,
+            "timeline": self.timeline,
+            "risk_score": self.risk,
+            "count": self.count,
+        }
+
+
+@dataclass(slots=True)
+class RoleChain:
+    """Sessions opened one with another's credentials, from whoever began it to the last role."""
+
+    origin: str
+    traced: bool
+    roles: tuple[str, ...]
+    hops: tuple[Hop, ...]
+    count: int = 1
+    """How often it happened, through the same roles."""
+    first: str = ""
+    last: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return {
+            "type": "role_chain",
+            "origin": self.origin,
+            "traced": self.traced,
+            "role_chain": list(self.roles),
+            "count": self.count,
+            "first_seen": self.first,
+            "last_seen": self.last,
+            "timeline": [hop.as_json() for hop in self.hops],
+        }
+
+
+@dataclass(slots=True)
+class Lateral:
+    """`more`: chained calls beyond `MOST_CHAINED` that were not read."""
+
+    movements: list[Movement] = field(default_factory=list)
+    chains: list[RoleChain] = field(default_factory=list)
+    more: int = 0
+
+
+def lateral(index: EventIndex, span: Query | None = None) -> Lateral:
+    """All of it in a span, the highest score and the longest chain first. Raises `ClusterError`."""
+    made = Lateral()
+    limits = [span] if span else []
+    made.movements = sorted(_movements(index, limits), key=lambda it: (-it.count, it.address))
+    made.chains, made.more = _chains(index, limits)
+    return made
+
+
+def _movements(index: EventIndex, span: list[Query]) -> list[Movement]:
+    """Of each address (an AWS service has none)."""
+    asked: Query = {"bool": {"filter": [{"term": {"eventName": "AssumeRole"}}, *span]}}
+    made = []
+    for bucket in index.buckets(asked, [terms("address", "source.ip")]):
+        if bucket["doc_count"] < _LEAST:
+            continue
+        address = str(bucket["key"]["address"])
+        own: Query = {"bool": {"filter": [asked, {"term": {"source.ip": address}}]}}
+        roles, timeline = [], []
+        for hit in index.documents(own, {"_source": list(_FIELDS)}, limit=MOST_CALLS):
+            source = hit["_source"]
+            (target, *_) = target_nodes(source)
+            roles.append(target.full)
+            timeline.append(
+                {
+                    "time": stamp(moment(int(hit["sort"][0]))),
+                    "event": hit["_id"],
+                    "principal": at(source, "user", "name"),
+                    "role": target.full,
+                    "outcome": at(source, "event", "outcome"),
+                }
+            )
+        made.append(Movement(address, bucket["doc_count"], roles, timeline))
+    return made
+
+
+def _chains(index: EventIndex, span: list[Query]) -> tuple[list[RoleChain], int]:
+    asked: Query = {
+        "bool": {
+            "filter": [
+                {"terms": {"eventName": list(ISSUING)}},
+                {"term": {"event.outcome": "success"}},
+                {"term": {"userIdentity.type": "AssumedRole"}},
+                {"exists": {"field": "resource.access_key"}},
+                *span,
+            ]
+        }
+    }
+    total = index.count(asked)
+    fields = {"_source": [*_FIELDS, "event.outcome"]}
+    hits = list(index.documents(asked, fields, limit=MOST_CHAINED))
+    traces = Sessions(index).trace(hit["_source"] for hit in hits)
+    ends: dict[str, tuple[Hop, ...]] = {}
+    about: dict[str, tuple[str, bool]] = {}
+    for hit in hits:
+        session = session_of(hit["_source"])
+        if session is None or not (trace := traces[session]).hops:
+            continue
+        for key in texts((hit["_source"].get("resource") or {}).get("access_key")):
+            last = _last_hop(hit, key, trace.hops[-1])
+            ends[key] = (*trace.hops, last)
+            about[key] = (trace.origin.full, trace.traced)
+    inner = {hop.key for hops in ends.values() for hop in hops[:-1]}
+    made: dict[tuple[str, tuple[str, ...]], RoleChain] = {}
+    for key, hops in sorted(ends.items(), key=lambda each: (each[1][0].time, each[0])):
+        if key in inner:
+            continue
+        origin, traced = about[key]
+        roles = tuple(_role(hop) for hop in hops)
+        known = made.get((origin, roles))
+        if known is None:
+            made[origin, roles] = RoleChain(
+                origin, traced, roles, hops, first=hops[0].time, last=hops[-1].time
+            )
+        else:
+            known.count += 1
+            known.last = max(known.last, hops[-1].time)
+    chains = sorted(made.values(), key=lambda it: (-len(it.roles), it.first, it.roles))
+    return chains, total - len(hits)
+
+
+def _last_hop(hit: Mapping[str, Any], key: str, before: Hop) -> Hop:
+    source = hit["_source"]
+    leaves = source.get("resource") or {}
+    to = next((each for each in texts(leaves.get("arn")) if ":assumed-role/" in each), "")
+    by = of_role_arn(before.to) or before.by
+    return Hop(
+        hit["_id"],
+        str(source["@timestamp"]),
+        at(source, "eventName"),
+        at(source, "recipientAccountId"),
+        by,
+        to,
+        key,
+    )
+
+
+def _role(hop: Hop) -> str:
+    role = of_role_arn(hop.to)
+    return role.full if role else hop.to or hop.call

@@ -1,0 +1,342 @@
+"""Paths through the activity graph that respect time, each proven by its events.
+
+A path goes from node to node by calls that succeeded, none earlier than the one before it. The
+first and last times of an edge only say where a path may be: on a to b at 5, b to c at 0 and 10, c
+to d at 7 there is none. So the edges give candidates, and of each the earliest event of every step,
+at or after that of the step before, is looked up in the index.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from itertools import pairwise
+from typing import Any, Final
+
+import networkx as nx
+
+from detections.alerts.document import stamp
+from detections.events.index import SORT, EventIndex
+from detections.incidents.actors import at
+from detections.investigation.graph import ActivityGraph, Edge
+from detections.investigation.nodes import KINDS, Node, shown
+from detections.span import moment
+from trailhound.errors import UsageError
+
+MOST_STEPS: Final = 5
+MOST_EXPANSIONS: Final = 300_000
+"""Partial paths that a search looks at."""
+MOST_CANDIDATES: Final = 2_000
+"""Candidates that are looked up."""
+_SEARCHES: Final = 100
+_ALWAYS: Final = -(2**62)
+"""Before any event."""
+_NEAR: Final = 5
+_NAMED: Final = 20
+_CALLS_2: Final = (
+    *("CreateRole", "AssumeRole"),
+    *("AttachPolicy", "AttachRolePolicy", "AttachUserPolicy", "AttachGroupPolicy"),
+)
+_CALLS_3: Final = ("DeleteUser", "DeleteRole")
+
+Route = tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The earliest event of a step at or after that of the step before."""
+
+    event: str
+    time: int
+    call: str
+    address: str
+    agent: str
+    account: str
+
+
+@dataclass(slots=True)
+class Path:
+    """A proven path: `steps` has one event for each pair of nodes."""
+
+    nodes: Route
+    steps: list[Step]
+    risk: int
+
+    def as_json(self, made: Paths) -> dict[str, Any]:
+        """As `--json` prints it."""
+        names = made.names
+        return {
+            "start": names[self.nodes[0]],
+            "target": names[self.nodes[-1]],
+            "path": [names[each] for each in self.nodes],
+            "risk_score": self.risk,
+            "steps": [
+                {
+                    "from": names[one],
+                    "to": names[other],
+                    "event": step.event,
+                    "time": stamp(moment(step.time)),
+                    "call": step.call,
+                    "address": step.address,
+                    "user_agent": step.agent,
+                    "account": step.account,
+                    "edge": made.about.get((one, other), {}),
+                }
+                for (one, other), step in zip(pairwise(self.nodes), self.steps, strict=True)
+            ],
+        }
+
+
+@dataclass(slots=True)
+class Paths:
+    """The proven paths by falling score. `cut`: why there may be others; empty if there are none.
+    `names`: how nodes are shown; `about`: what the edges of the paths carry."""
+
+    found: list[Path] = field(default_factory=list)
+    candidates: int = 0
+    cut: str = ""
+    names: dict[Node, str] = field(default_factory=dict)
+    about: dict[tuple[Node, Node], dict[str, Any]] = field(default_factory=dict)
+
+
+def resolve(graph: ActivityGraph, text: str) -> list[Node]:
+    """The nodes that a text names: `user:ada` of every account, `user:ada@ACCOUNT` of one; a `*`
+    is any text. Raises `UsageError` with the nearest names where there is none."""
+    kind, colon, rest = text.strip().partition(":")
+    if not colon or kind not in KINDS or not rest:
+        raise UsageError(
+            f"{text} is no node", hint=f"write its kind before the name: {', '.join(KINDS)}"
+        )
+    name, mark, account = rest.rpartition("@")
+    wanted = [(rest, "")] + ([(name, account)] if mark and account.isdecimal() else [])
+    found = sorted(
+        each
+        for each in graph.graph.nodes
+        if each.kind == kind
+        and any(
+            _matches(each.name, pattern) and (not where or each.account == where)
+            for pattern, where in wanted
+        )
+    )
+    if not found:
+        raise UsageError(f"there is no node {text}", hint=_nearest(graph.graph.nodes, kind, rest))
+    return found
+
+
+def _matches(name: str, pattern: str) -> bool:
+    if "*" not in pattern:
+        return name == pattern
+    return fnmatchcase(name, pattern.replace("[", "[[]").replace("?", "[?]"))
+
+
+def _nearest(nodes: Iterable[Node], kind: str, name: str) -> str:
+    """The nearest names: of this kind, else of any."""
+    every = sorted(nodes)
+    same = {each.name: each for each in every if each.kind == kind}
+    near = [same[each].short for each in difflib.get_close_matches(name, same, _NEAR, 0.5)]
+    others = {each.name: each for each in every if each.kind != kind}
+    near += [others[each].short for each in difflib.get_close_matches(name, others, _NEAR, 0.8)]
+    if not near:
+        near = [each.short for each in every if name.casefold() in each.name.casefold()]
+    if near:
+        return f"the nearest: {', '.join(near[:_NEAR])}"
+    return "see the events of the span with `trailhound events`, or change --since and --until"
+
+
+class PathFinder:
+    """Finds paths in a graph whose events are in an index. Raises `ClusterError`."""
+
+    def __init__(
+        self,
+        index: EventIndex,
+        graph: ActivityGraph,
+        span: Any = None,
+        *,
+        steps: int = MOST_STEPS,
+        expansions: int = MOST_EXPANSIONS,
+        candidates: int = MOST_CANDIDATES,
+    ) -> None:
+        """`span`: the clause that the graph was built with."""
+        self._index = index
+        self._graph = graph
+        self._span = [span] if span else []
+        self._most_steps, self._expansions, self._candidates = steps, expansions, candidates
+        self._earliest: dict[tuple[Node, Node, int], Step | None] = {}
+
+    def find(
+        self, starts: Sequence[Node], targets: Sequence[Node], limit: int | None = None
+    ) -> Paths:
+        """The proven paths from any start to any target, at most `limit`, with what their edges
+        carry."""
+        made = Paths()
+        candidates = self._routes(set(starts), set(targets), made)
+        made.candidates = len(candidates)
+        proven = self._prove(candidates)
+        made.found = sorted(
+            (Path(route, steps, self._risk(route)) for route, steps in proven.items()),
+            key=lambda each: (-each.risk, each.steps[-1].time, each.nodes),
+        )[:limit]
+        made.names = shown(self._graph.graph.nodes)
+        for path in made.found:
+            for pair in pairwise(path.nodes):
+                if pair not in made.about:
+                    made.about[pair] = self._about(self._graph.edge(*pair))
+        return made
+
+    def _routes(self, starts: set[Node], targets: set[Node], made: Paths) -> list[Route]:
+        """Candidates: simple, at most so many steps, and possible by the times of the edges."""
+        graph = self._graph.graph
+        left: dict[Node, int] = {}
+        for target in targets:
+            lengths = nx.single_source_shortest_path_length(
+                graph.reverse(copy=False), target, cutoff=self._most_steps
+            )
+            for each, length in lengths.items():
+                left[each] = min(left.get(each, length), length)
+        found: list[Route] = []
+        looked = 0
+        for start in sorted(starts):
+            # Short ones first: where the search is cut off, long ones are missing.
+            waiting: deque[tuple[Route, int]] = deque([((start,), _ALWAYS)])
+            while waiting:
+                route, when = waiting.popleft()
+                looked += 1
+                if looked > self._expansions or len(found) > self._candidates:
+                    made.cut = (
+                        f"the search ended after {self._expansions:,} partial paths"
+                        if looked > self._expansions
+                        else f"only the first {self._candidates:,} candidates were looked up"
+                    )
+                    return found[: self._candidates]
+                if len(route) > 1 and route[-1] in targets:
+                    found.append(route)
+                rest = self._most_steps - (len(route) - 1)
+                if not rest:
+                    continue
+                for following in graph.successors(route[-1]):
+                    if following in route or left.get(following, rest) > rest - 1:
+                        continue
+                    edge = self._graph.edge(route[-1], following)
+                    if edge.since is None or edge.until is None or edge.until < when:
+                        continue
+                    waiting.append(((*route, following), max(when, edge.since)))
+        return found
+
+    def _prove(self, routes: Sequence[Route]) -> dict[Route, list[Step]]:
+        """Those along which there are events in the order of time, with the earliest ones."""
+        alive: dict[Route, list[Step]] = {route: [] for route in routes}
+        for place in range(self._most_steps):
+            wanted = {
+                (route[place], route[place + 1], steps[-1].time if steps else _ALWAYS)
+                for route, steps in alive.items()
+                if len(route) > place + 1
+            }
+            self._look_up(sorted(wanted - self._earliest.keys()))
+            for route, steps in list(alive.items()):
+                if len(route) <= place + 1:
+                    continue
+                after = steps[-1].time if steps else _ALWAYS
+                step = self._earliest[route[place], route[place + 1], after]
+                if step is None:
+                    del alive[route]
+                else:
+                    alive[route] = [*steps, step]
+        return alive
+
+    def _look_up(self, wanted: Sequence[tuple[Node, Node, int]]) -> None:
+        """The earliest event of edges at or after a time."""
+        bodies: list[dict[str, Any]] = []
+        owners: list[tuple[Node, Node, int]] = []
+        for source, target, after in wanted:
+            when = (
+                [{"range": {"@timestamp": {"gte": after, "format": "epoch_millis"}}}]
+                if after > _ALWAYS
+                else []
+            )
+            for query in self._graph.edge(source, target).query():
+                owners.append((source, target, after))
+                bodies.append(
+                    {
+                        "size": 1,
+                        "track_total_hits": False,
+                        "query": {"bool": {"filter": [query, *when, *self._span]}},
+                        "sort": SORT,
+                        "_source": ["eventName", "sourceIPAddress", "userAgent", _RECIPIENT],
+                    }
+                )
+            self._earliest[source, target, after] = None
+        for start in range(0, len(bodies), _SEARCHES):
+            replies = self._index.searches(bodies[start : start + _SEARCHES])
+            owned = owners[start : start + _SEARCHES]
+            for owner, reply in zip(owned, replies, strict=True):
+                for hit in reply["hits"]["hits"]:
+                    source = hit["_source"]
+                    step = Step(
+                        hit["_id"],
+                        int(hit["sort"][0]),
+                        at(source, "eventName"),
+                        at(source, "sourceIPAddress"),
+                        at(source, "userAgent"),
+                        at(source, _RECIPIENT),
+                    )
+                    known = self._earliest[owner]
+                    if known is None or (step.time, step.event) < (known.time, known.event):
+                        self._earliest[owner] = step
+
+    def _risk(self, route: Route) -> int:
+        return risk_score(
+            len(route),
+            (self._graph.edge(*pair).succeeded_calls for pair in pairwise(route)),
+        )
+
+    def _about(self, edge: Edge) -> dict[str, Any]:
+        """What an edge carries. Addresses and tools are the most frequent of those that
+        succeeded."""
+        addresses: dict[str, int] = {}
+        agents: dict[str, int] = {}
+        for query in edge.query():
+            reply = self._index.search(
+                {
+                    "query": {"bool": {"filter": [query, *self._span]}},
+                    "aggs": {
+                        "addresses": {"terms": {"field": "sourceIPAddress", "size": _NAMED}},
+                        "agents": {"terms": {"field": "userAgent", "size": _NAMED}},
+                    },
+                }
+            )
+            for name, counts in (("addresses", addresses), ("agents", agents)):
+                for each in reply["aggregations"][name]["buckets"]:
+                    counts[each["key"]] = counts.get(each["key"], 0) + each["doc_count"]
+        return {
+            "calls": dict(sorted(edge.calls.items(), key=lambda each: (-each[1], each[0]))),
+            "count": edge.count,
+            "failed": edge.failed,
+            "first": stamp(moment(edge.first)),
+            "last": stamp(moment(edge.last)),
+            "addresses": sorted(addresses, key=lambda each: -addresses[each])[:_NAMED],
+            "user_agents": sorted(agents, key=lambda each: -agents[each])[:_NAMED],
+        }
+
+
+_RECIPIENT: Final = "recipientAccountId"
+
+
+def risk_score(nodes: int, edges: Iterable[Iterable[str]]) -> int:
+    """The score of a path: 10 less the number of nodes; for each edge 2 more if one of its calls
+    creates or assumes a role or attaches a policy, else 3 more if one deletes a user or a role; at
+    most 10.
+
+    >>> risk_score(3, [{"AssumeRole", "DeleteRole"}, {"GetObject"}])
+    9
+    """
+    points = 10 - nodes
+    for calls in edges:
+        several = list(calls)
+        if any(part in call for call in several for part in _CALLS_2):
+            points += 2
+        elif any(part in call for call in several for part in _CALLS_3):
+            points += 3
+    return min(points, 10)
