@@ -60,10 +60,15 @@ def pack(tmp_path: Path) -> dict[str, str]:
     }
 
 
-def raised(client: OpenSearch, settings: Settings, pack: dict[str, str]) -> dict[str, str]:
+def raised(
+    client: OpenSearch,
+    settings: Settings,
+    pack: dict[str, str],
+    people: tuple[str, str] = ("ada", "bob"),
+) -> dict[str, str]:
     """Rule and principal → id of the alerts that `detect` raises over the history."""
     emptied(client, settings)
-    for name, start in (("ada", 0), ("bob", 100)):
+    for name, start in zip(people, (0, 100), strict=True):
         who: dict[str, Any] = {
             "userIdentity": {"type": "IAMUser", "arn": f"arn:aws:iam::111122223333:user/{name}"},
             "user": {"name": name},
@@ -103,6 +108,9 @@ def test_an_exception_hides_the_alert_that_it_is_from_and_no_other(
     assert dry["rule"]["id"] == dry["narrows"][0]["id"] == DELETED
     assert [each["field"] for each in dry["conditions"]] == ["userIdentity.arn", "sourceIPAddress"]
     assert (dry["effect"]["alerts"], dry["effect"]["hidden"]) == (2, 1)
+    assert dry["effect"]["hidden_alerts"] == [alerts["Trail deleted: ada"]]
+    wide = ("rules", "except", alerts["Trail deleted: ada"], "--by", "call", "--dry-run")
+    assert alerts["Trail deleted: bob"] in command(settings, *wide, env=pack).stderr
     assert dry["effect"]["this_alert_hidden"]
     assert dry["other_rules"] == {"compared": 1, "changed": []}
 
@@ -129,6 +137,26 @@ def test_an_exception_hides_the_alert_that_it_is_from_and_no_other(
     assert {each["place"] for each in listed if not each["default"]} == {
         f"{each}:1" for each in folder.iterdir()
     }
+
+
+def test_a_name_beyond_ascii_is_left_out_to_the_letter(
+    client: OpenSearch, settings: Settings, pack: dict[str, str]
+) -> None:
+    """No query says it exactly, so that the matcher decides: about each of several."""
+    people = ("eve\u202egpj", "ev\xe9 gpj")
+    before = raised(client, settings, pack, people)
+    for who in ("eve gpj", "ev\xe9 gpj"):  # as alerts show them
+        name = before[f"Trail deleted: {who}"]
+        made = asked(settings, pack, "rules", "except", name, "--by", "principal")
+        assert (made["effect"]["hidden_alerts"], made["effect"]["this_alert_hidden"]) == (
+            [name],
+            True,
+        )
+        before = raised(client, settings, pack, people)
+        assert f"Trail deleted: {who}" not in before
+    assert len(before) == 2
+    again = command(settings, "rules", "except", name, env=pack).exception
+    assert isinstance(again, UsageError)
 
 
 def test_what_would_narrow_other_rules_is_refused(

@@ -61,6 +61,8 @@ class Effect:
     hidden: int
     fewer: int
     unknown: int
+    hidden_ids: tuple[str, ...] = ()
+    """The alerts that would be hidden, the latest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ def propose(
         today=now.date(),
     )
     after, matcher = _tried(content, settings.detections)
-    compared = _compared(pack, after, rule, narrows)
+    compared = _compared(pack, after, rule, narrows, events)
     effect = _effect(client, settings, alert, matcher, conditions, now)
     return Proposal(alert, rule, narrows, conditions, content, effect, compared)
 
@@ -232,16 +234,26 @@ def _tried(content: Mapping[str, Any], settings: DetectionSettings) -> tuple[Pac
     return pack, SigmaMatcher.from_detections(parsed.filter, settings.placeholders)
 
 
-def _compared(before: Pack, after: Pack, rule: Rule, narrows: Sequence[SigmaRule]) -> int:
+def _compared(
+    before: Pack,
+    after: Pack,
+    rule: Rule,
+    narrows: Sequence[SigmaRule],
+    events: Sequence[Mapping[str, Any]],
+) -> int:
     """How many other rules there are, all unchanged. Raises `UsageError` where one is not, or the
-    rule itself is."""
+    rule itself is.
+
+    What a query can't say exactly (a text beyond ASCII) changes none: there the matchers decide
+    about the alert's events.
+    """
     meant = {rule_id(each) for each in narrows}
     changed = {
         key
         for key, compiled in after.compiled.items()
         if key not in before.compiled or compiled.plain != before.compiled[key].plain
     }
-    if not meant <= changed:
+    if not meant <= changed | {key for key in meant if _leaves_out(before, after, key, events)}:
         raise UsageError(
             f"the exception would leave {rule.title!r} as it is",
             hint="what it names is left out already: see `trailhound rules list`",
@@ -250,6 +262,14 @@ def _compared(before: Pack, after: Pack, rule: Rule, narrows: Sequence[SigmaRule
         titles = ", ".join(sorted(after.rule(key).title for key in changed - meant))
         raise UsageError(f"the exception would narrow other rules too: {titles}")
     return sum(each.alerts and each.id != rule.id for each in after.rules)
+
+
+def _leaves_out(before: Pack, after: Pack, key: str, events: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a rule finds fewer of some events than before."""
+    old, new = before.compiled[key].matcher, after.compiled[key].matcher
+    if old is None or new is None:
+        return False
+    return any(old.matches(each) and not new.matches(each) for each in events)
 
 
 def _effect(
@@ -281,15 +301,16 @@ def _effect(
     for part in _parts(alerts.values()):
         for name, event in _read(client, settings, part, fields):
             left_out.setdefault(name, not passes.matches(event))
-    hidden = fewer = unknown = 0
-    itself = False
-    for name, each in alerts.items():
-        known = [left_out[name] for name in each["evidence"]["event_id"] if name in left_out]
-        hidden += bool(known) and all(known)
+    fewer = unknown = 0
+    hidden: list[str] = []
+    for name, each in sorted(alerts.items(), key=lambda it: str(it[1]["last_seen"]), reverse=True):
+        known = [left_out[event] for event in each["evidence"]["event_id"] if event in left_out]
+        if known and all(known):
+            hidden.append(name)
         fewer += any(known) and not all(known)
         unknown += not known
-        itself |= name == alert["id"] and bool(known) and all(known)
-    return Effect(since, until, itself, len(alerts), hidden, fewer, unknown)
+    itself = alert["id"] in hidden
+    return Effect(since, until, itself, len(alerts), len(hidden), fewer, unknown, tuple(hidden))
 
 
 def _events(

@@ -17,6 +17,9 @@ from trailhound.cli.triage import who
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
 
+_NAMED = 10
+"""Other alerts that it would hide, by id."""
+
 
 def write_exception(
     alert: Annotated[
@@ -89,6 +92,10 @@ def _lines(proposal: Proposal) -> list[tuple[str, str]]:
     some = f"{effect.hidden:,} of {plural(effect.alerts, 'alert')} of this rule"
     hidden = f"{some} from {effect.since:%Y-%m-%d} to {effect.until:%Y-%m-%d}"
     lines.append(("would hide", f"{hidden} ({DAYS} days)"))
+    others = [each for each in effect.hidden_ids if each != proposal.alert["id"]]
+    lines += [("", each) for each in others[:_NAMED]]
+    if len(others) > _NAMED:
+        lines.append(("", f"and {len(others) - _NAMED:,} more: --json has all of their ids"))
     if effect.fewer:
         lines.append(("", f"{effect.fewer:,} more would have fewer events, perhaps too few"))
     if effect.unknown:
@@ -116,6 +123,7 @@ def _as_dict(proposal: Proposal, file: str | None) -> dict[str, Any]:
             "until": effect.until.isoformat(),
             "alerts": effect.alerts,
             "hidden": effect.hidden,
+            "hidden_alerts": list(effect.hidden_ids),
             "fewer_events": effect.fewer,
             "unknown": effect.unknown,
             "this_alert_hidden": effect.itself,
