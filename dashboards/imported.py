@@ -11,6 +11,9 @@ from dashboards.ndjson import Line
 Outcome = Literal["imported", "replaced", "kept", "failed"]
 
 _CONFLICTS = ("conflict", "ambiguous_conflict")
+_RESOLVABLE = (*_CONFLICTS, "missing_references", "missing_data_source")
+"""Errors that a user may be asked about: with one of these Dashboards writes no object at all, and
+names among its results those that it would write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +30,12 @@ class Imported:
 def outcomes(lines: Sequence[Line], reply: Mapping[str, Any]) -> list[Imported]:
     """One for each object that was sent, in that order.
 
-    One that the reply names neither among its results nor among its errors was not written: where
-    an object fails for more than a conflict, Dashboards writes none of the others either.
+    One that the reply names neither among its results nor among its errors was not written.
     """
     errors = {(each["type"], each["id"]): each["error"] for each in reply.get("errors") or ()}
     done = {(each["type"], each["id"]): each for each in reply.get("successResults") or ()}
     all_done = reply.get("success") is True and not errors
+    none_written = any(each.get("type") in _RESOLVABLE for each in errors.values())
     made = []
     for line in lines:
         key = (line["type"], line["id"])
@@ -41,7 +44,7 @@ def outcomes(lines: Sequence[Line], reply: Mapping[str, Any]) -> list[Imported]:
         if error := errors.get(key):
             outcome = "kept" if error.get("type") in _CONFLICTS else "failed"
             detail = "exists already" if outcome == "kept" else _why(error)
-        elif key in done or all_done:
+        elif not none_written and (key in done or all_done):
             outcome = "replaced" if done.get(key, {}).get("overwrite") else "imported"
             detail = ""
         else:

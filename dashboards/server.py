@@ -63,7 +63,19 @@ class DashboardsServer:
         self._pool = urllib3.PoolManager(timeout=settings.timeout, retries=False, **tls)
 
     def import_objects(self, lines: Sequence[Line], *, overwrite: bool) -> list[Imported]:
-        """The result for each object. Without `overwrite`, one that exists is kept unchanged."""
+        """The result for each object. Without `overwrite`, one that exists is kept unchanged.
+
+        Where some exist, Dashboards writes none: the others are sent again by themselves.
+        """
+        done = self._imported(lines, overwrite=overwrite)
+        kept = {(each.kind, each.id): each for each in done if each.outcome == "kept"}
+        others = [line for line in lines if (line["type"], line["id"]) not in kept]
+        if kept and others:
+            done = [*kept.values(), *self._imported(others, overwrite=overwrite)]
+        found = {(each.kind, each.id): each for each in done}
+        return [found[line["type"], line["id"]] for line in lines]
+
+    def _imported(self, lines: Sequence[Line], *, overwrite: bool) -> list[Imported]:
         path = "/api/saved_objects/_import" + ("?overwrite=true" if overwrite else "")
         file = ("trailhound.ndjson", written(lines).encode(), "application/ndjson")
         reply = self._request("POST", path, fields={"file": file})

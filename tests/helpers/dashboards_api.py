@@ -61,14 +61,16 @@ class Api:
                 errors.append(_error(each, {"type": "missing_references", "references": missing}))
             elif key in held and not overwrite:
                 errors.append(_error(each, {"type": "conflict"}))
-        fatal = any(each["error"]["type"] != "conflict" for each in errors)
+        # With an error that can be resolved it writes nothing, and names what it would write.
+        resolvable = any(each["error"]["type"] != "unsupported_type" for each in errors)
         refused = {(each["type"], each["id"]) for each in errors}
         for key, each in new.items():
-            if fatal or key in refused:
+            if key in refused:
                 continue
             result = {"type": each["type"], "id": each["id"]}
             results.append(result | ({"overwrite": True} if key in held else {}))
-            held[key] = each
+            if not resolvable:
+                held[key] = each
         said: dict[str, Any] = {"success": not errors, "successCount": len(results)}
         return (
             said

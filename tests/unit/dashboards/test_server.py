@@ -52,6 +52,14 @@ def test_all_that_is_shipped_is_imported(api: Api) -> None:
     assert set(api.stored["", ""]) == {(each["type"], each["id"]) for each in lines}
 
 
+def test_what_exists_keeps_nothing_else_from_being_written(api: Api) -> None:
+    other = VIEW | {"id": "other-*"}
+    server(api).import_objects([VIEW], overwrite=False)
+    done = server(api).import_objects([other, VIEW], overwrite=False)
+    assert [each.outcome for each in done] == ["imported", "kept"]
+    assert {name for _, name in api.stored["", ""]} == {"other-*", VIEW["id"]}
+
+
 def test_what_exists_is_kept_unless_it_is_to_be_replaced(api: Api) -> None:
     lines = shipped.chosen(["overview"])
     server(api).import_objects([lines[0]], overwrite=False)
