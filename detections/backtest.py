@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from xml.etree import ElementTree as Xml
@@ -128,18 +129,35 @@ def backtest(
         outcomes = [RuleOutcome(each) for each in rules]
     else:
         index = found.indices.expression
-        evaluate = Evaluator(client, settings, pack.compiled, index=index).evaluate
+        evaluator = Evaluator(client, settings, pack.compiled, index=index)
         plain = [rule for rule in rules if rule.is_plain]
         outcomes = list(
             Search(client, settings, index=index).count(plain, pack.compiled, found.span)
         )
+        others = [rule for rule in rules if rule.kind != "sigma"]
+        idle = _idle(client, others, found.span, evaluator)
         outcomes += [
-            _evaluated(client, each, found.span, evaluate) for each in rules if each.kind != "sigma"
+            RuleOutcome(each)
+            if each.id in idle
+            else _evaluated(client, each, found.span, evaluator.evaluate)
+            for each in others
         ]
     outcomes.sort(key=lambda each: (-each.hits, each.rule.title))
     allowed, events = budget or Budget(), found.events
     tried = tuple(RuleBacktest(each, allowed.allowed(each.rule.level, events)) for each in outcomes)
     return Backtest(events, tried, found.skipped)
+
+
+def _idle(
+    client: OpenSearch, rules: Sequence[Rule], span: Span, evaluator: Evaluator
+) -> Collection[str]:
+    """The ids of rules that find nothing, asked at once; none where that request fails."""
+    try:
+        return evaluator.idle(rules, span)
+    except ClusterUnreachableError:
+        if not answers(client):
+            raise
+        return ()
 
 
 def _evaluated(client: OpenSearch, rule: Rule, span: Span, evaluate: Evaluate) -> RuleOutcome:

@@ -158,16 +158,23 @@ class Search:
         """
         dialect = dialect_of(self._client)
         own = {rule.id: compiled[rule.id].on(dialect) for rule in rules}
-        if len(rules) < self._worth_a_look:
-            return own
-        body = Vocabulary.request(span) | cut_off(self._cut_off)
-        (reply,) = self._send([orjson.dumps(body)])
-        try:
-            known = Vocabulary.of(_answer(reply))
-        except ClusterError:
+        known = self.vocabulary(span) if len(rules) >= self._worth_a_look else None
+        if known is None:
             return own
         narrowed = {key: each.narrowed(known.narrowed) for key, each in own.items()}
         return {key: each for key, each in narrowed.items() if each.query != NOTHING}
+
+    def vocabulary(self, span: Span) -> Vocabulary | None:
+        """What is known of the events of a span; None if it can't be read.
+
+        Raises `ClusterUnreachableError` where the whole cluster is unreachable.
+        """
+        body = Vocabulary.request(span) | cut_off(self._cut_off)
+        (reply,) = self._send([orjson.dumps(body)])
+        try:
+            return Vocabulary.of(_answer(reply))
+        except ClusterError:
+            return None
 
     def _replies(
         self,

@@ -20,7 +20,7 @@ from detections.events.index import EventIndex, histogram, terms
 from detections.events.matching import Matching, of_group, of_groups
 from detections.events.principal import View, views
 from detections.finding import EVIDENCE, Finding
-from detections.kinds.anomaly import WEEK, Anomaly, Population, exceeds_past, parse
+from detections.kinds.anomaly import MORE_THAN, WEEK, Anomaly, Population, exceeds_past, parse
 from detections.kinds.kind import OwnKind
 from detections.matcher.event_values import text
 from detections.span import Span, moment
@@ -74,7 +74,9 @@ def findings(
         if anomaly.baseline == "population":
             before = compiled.before_exceptions
             whole = _Search(snapshot, rule_id, anomaly, compiled, span)
-            found = _population(whole, searches, searches_of(before) if before else searches)
+            everybody = _Search(snapshot, rule_id, anomaly, before or compiled, span)
+            intervals = (each for each in whole.intervals() if everybody.crowded(each))
+            found = _population(intervals, searches, searches_of(before) if before else searches)
         else:
             found = ((search, *each) for search in searches for each in search.past())
         for search, start, key in found:
@@ -90,14 +92,17 @@ def _views(anomaly: Anomaly) -> list[View]:
 
 
 def _population(
-    whole: _Search, searches: Sequence[_Search], population: Sequence[_Search]
+    batches: Iterable[Sequence[Interval]],
+    searches: Sequence[_Search],
+    population: Sequence[_Search],
 ) -> Iterator[tuple[_Search, int, GroupKey]]:
-    """Two passes over each interval: the first sums up each window, the second finds outliers.
+    """Two passes over each batch of intervals: the first sums up each window, the second finds
+    outliers.
 
     The principals of `population` are one, formed before any exception: leaving somebody out makes
-    nobody else an outlier. Outliers are of `searches`; `whole` names the windows to evaluate.
+    nobody else an outlier. Outliers are of `searches`.
     """
-    for intervals in whole.intervals():
+    for intervals in batches:
         where = any_of([during(each) for each in intervals])
         windows: dict[int, Population] = {}
         for search in population:
@@ -210,6 +215,13 @@ class _Search:
             batch.append((start, start + window - 1))
         if batch:
             yield batch
+
+    def crowded(self, intervals: Sequence[Interval]) -> bool:
+        """Whether a window of these has events enough for a population: of few events it is known
+        without a look at whose they are."""
+        touched = self._matching.where(any_of([during(each) for each in intervals]))
+        windows = self._snapshot.buckets(touched, [histogram("window", self._anomaly.window)])
+        return any(bucket["doc_count"] > MORE_THAN for bucket in windows)
 
     def _principals(self, where: Query) -> Iterator[GroupKey]:
         query = self._matching.where(self._span, where)

@@ -197,8 +197,11 @@ def never_answered(settings: Settings) -> Iterator[Settings]:
 
 
 def test_a_rule_without_an_answer_is_named_and_the_others_go_on(
-    days: list[str], never_answered: Settings, rules: Path
+    days: list[str], settings: Settings, never_answered: Settings, rules: Path, tmp_path: Path
 ) -> None:
+    # A rule about a call that nobody made is not asked at all.
+    made = record(eventTime="2025-03-01T10:00:00Z", eventName="NeverAnswered")
+    backfill(settings, write_trail(tmp_path / "in", [made], "b"))
     (rules / "correlation.yml").write_text(CORRELATION, "utf-8")
     common = ("--rules", rules)
     done = run(never_answered, "rules", "backtest", "--only", "--json", *common)

@@ -195,8 +195,7 @@ def run_history(
     ):
 
         def watch(piece: Piece, share: float) -> None:
-            day = f"{piece.span.since:%Y-%m-%d}"
-            stage(f"from {day}", done + int(share * piece.events), history.survey.events)
+            stage(_days(piece.span), done + int(share * piece.events), history.survey.events)
 
         def counted() -> Iterator[tuple[Piece, list[RuleRun]]]:
             nonlocal done
@@ -208,6 +207,20 @@ def run_history(
     if record and (refused := history.join()):
         warn(f"alerts are not joined into incidents: {refused}")
     return found
+
+
+def _days(span: Span) -> str:
+    """The days of a piece: those with few events are searched together.
+
+    >>> _days(Span(datetime(2025, 3, 1, 6), datetime(2025, 3, 2)))
+    '2025-03-01'
+    >>> _days(Span(datetime(2025, 3, 1), datetime(2025, 3, 9)))
+    '2025-03-01 to 2025-03-08'
+    """
+    first, last = span.since, span.until - timedelta(microseconds=1)
+    if first.date() == last.date():
+        return f"{first:%Y-%m-%d}"
+    return f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
 
 
 def asked(since: datetime | None, until: datetime | None) -> Span:
