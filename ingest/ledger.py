@@ -25,13 +25,14 @@ from typing import Any, Literal
 import msgspec
 from opensearchpy import OpenSearch
 
+from ingest.integrity.findings import AFTER, DAMAGED
 from ingest.ledger_index import LedgerIndex, Stored
 from ingest.object_progress import ObjectProgress
 from ingest.objects import TrailObject
 from ingest.worker import Worker
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.state.document import StateDocumentError
-from trailhound.state.objects import EVERYTHING, Criteria, ObjectState, added, object_id
+from trailhound.state.objects import EVERYTHING, Criteria, Integrity, ObjectState, added, object_id
 from trailhound.state.workers import WorkerState
 
 __all__ = ["Ledger", "Worker", "object_id"]
@@ -325,7 +326,7 @@ class Ledger:
             covered=covered,
             bytes=run.bytes,
             sha256=run.sha256,
-            integrity=before.integrity if before is not None else None,
+            integrity=_judged(run) or (before.integrity if before is not None else None),
             by_folder=run.choice.by_folder if run.choice is not None else 0,
             read=counts.read,
             indexed=counts.indexed,
@@ -387,6 +388,19 @@ class Ledger:
                     entry = msgspec.structs.replace(each.entry, integrity=now.entry.integrity)
                     left.append((replace(each, entry=entry), now.version))
         return lost
+
+
+def _judged(run: ObjectProgress) -> Integrity | None:
+    """The verdict on an object that was compared with its digest while it was read."""
+    if not run.expected or run.proof == "unverified":
+        return None
+    return Integrity(
+        verdict=run.proof,
+        at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        etag=run.item.etag,
+        expected=run.expected,
+        found=run.sha256 or (DAMAGED if run.proof == "corrupt" else AFTER),
+    )
 
 
 def _released(identifier: str, claim: Stored) -> list[dict[str, Any]]:

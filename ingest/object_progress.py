@@ -13,6 +13,7 @@ from ingest.objects import TrailObject
 from ingest.sources.layout import place_of
 from trailhound.state.objects import EVERYTHING
 
+Proof = Literal["unverified", "verified", "tampered", "corrupt"]
 Term = Literal["indexed", "duplicates", "dead_lettered", "filtered"]
 
 
@@ -25,7 +26,8 @@ class ObjectProgress:
 
     __slots__ = (
         "_lock", "_on_done", "_reading", "aborted", "bytes", "choice", "counts", "criteria",
-        "fault", "item", "new_days", "other_kind", "place", "progressed", "retry", "sha256",
+        "expected", "fault", "item", "new_days", "other_kind", "place", "progressed", "proof",
+        "retry", "sha256",
     )  # fmt: skip
 
     def __init__(self, item: TrailObject, on_done: Callable[[ObjectProgress], None]) -> None:
@@ -41,6 +43,10 @@ class ObjectProgress:
         self.sha256 = ""
         """Of what its gzip stream holds, in hexadecimal; empty where that is not known, or the
         object is not one whole gzip stream and nothing else."""
+        self.expected = ""
+        """The hash that a verified digest lists, where digests were verified before."""
+        self.proof: Proof = "unverified"
+        """What is known of its content, as `trail.integrity` of its events says."""
         self.fault = ""
         self.other_kind = ""
         """What it holds instead of CloudTrail records: then it is skipped, not failed."""

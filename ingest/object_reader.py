@@ -11,7 +11,8 @@ from typing import BinaryIO
 
 from ingest.documents.assembler import Assembled, Assembler
 from ingest.documents.record_filter import RecordFilter
-from ingest.object_progress import ObjectProgress
+from ingest.integrity.expected import ExpectedHashes
+from ingest.object_progress import ObjectProgress, Proof
 from ingest.reading import ReadLimits, TrailReader
 from trailhound.errors import (
     NotATrailFileError,
@@ -33,7 +34,8 @@ def read_limits(settings: IngestSettings) -> ReadLimits:
 class ObjectReader:
     """Reads objects by one set of rules; a reload of the settings makes another one.
 
-    With `hashes`, `run.sha256` is set, for the ledger.
+    With `hashes`, `run.sha256` is set, for the ledger. What is read of objects in `expected` is
+    compared with it, before its events are made, if it is small enough to be inflated whole.
     """
 
     def __init__(
@@ -43,7 +45,9 @@ class ObjectReader:
         limits: ReadLimits,
         *,
         hashes: bool = False,
+        expected: ExpectedHashes | None = None,
     ) -> None:
+        self._expected = expected
         self._hashes = hashes
         self._wanted = wanted
         self._assembler = assembler
@@ -65,6 +69,7 @@ class ObjectReader:
             return
         run.criteria, run.choice = self._wanted.criteria, self._wanted.of(run.item)
         keep = run.choice.accepts if run.choice is not None else None
+        run.expected = self._expected.of(run.item.uri) if self._expected is not None else ""
         with stream:
             reader = TrailReader(stream, self._limits, name=run.item.uri, hashes=self._hashes)
             fault = ""
@@ -73,6 +78,8 @@ class ObjectReader:
                     if run.aborted:
                         break
                     run.bytes = reader.bytes_in
+                    if run.expected:
+                        run.proof = "corrupt" if chunk.doubtful else _proof(reader, run.expected)
                     run.read(len(chunk.records) + len(chunk.faults))
                     for made in self._assembler.assemble(chunk, run, keep):
                         if made.filtered:
@@ -92,4 +99,13 @@ class ObjectReader:
             except OSError as error:
                 fault = f"reading stopped: {error}"
             run.bytes, run.sha256 = reader.bytes_in, reader.sha256
+            if run.expected and run.sha256:
+                run.proof = _proof(reader, run.expected)
             run.finish_reading(fault)
+
+
+def _proof(reader: TrailReader, expected: str) -> Proof:
+    """What is known of content that has been inflated; of a part of it nothing is yet."""
+    if reader.sha256:
+        return "verified" if reader.sha256 == expected else "tampered"
+    return "tampered" if reader.is_whole else "unverified"  # something beside one gzip stream

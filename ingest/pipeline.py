@@ -23,6 +23,7 @@ from ingest.deadletters.store import DeadLetters
 from ingest.documents.assembler import Assembler
 from ingest.documents.day_limit import DayLimit
 from ingest.documents.record_filter import RecordFilter
+from ingest.integrity.expected import ExpectedHashes
 from ingest.ledger import Ledger
 from ingest.object_progress import ObjectProgress
 from ingest.object_reader import ObjectReader, read_limits
@@ -39,7 +40,7 @@ class Pipeline:
 
     With `skip_stored`, a record that this run knows to be in the index is counted as a duplicate
     and not sent. Not for a process that outlives its indices, such as a daemon: what was deleted
-    under it could not be read again.
+    under it could not be read again. `expected`: what verified digests list, see `ObjectReader`.
     Raises `ForeignTemplateError` where the templates in force are not ours.
     """
 
@@ -52,7 +53,9 @@ class Pipeline:
         *,
         selection: Selection,
         skip_stored: bool = False,
+        expected: ExpectedHashes | None = None,
     ) -> None:
+        self._expected = expected
         self._settings = settings
         self._retry_policy = retry_policy
         names = templates.Names(settings.prefix)
@@ -87,7 +90,13 @@ class Pipeline:
             object_names=settings.index.object_names,
             mark_flat=self._mark_flat,
         )
-        self._reader = ObjectReader(wanted, assembler, read_limits(settings.ingest), hashes=True)
+        self._reader = ObjectReader(
+            wanted,
+            assembler,
+            read_limits(settings.ingest),
+            hashes=True,
+            expected=self._expected,
+        )
         self.ledger.wanted = wanted.criteria
 
     def start(self) -> None:

@@ -16,6 +16,7 @@ from opensearchpy import OpenSearch
 from enrich.enricher import Enricher
 from ingest.backfill.prefetch import Prefetcher
 from ingest.counts import Counts
+from ingest.integrity.expected import ExpectedHashes
 from ingest.object_progress import ObjectProgress, outcome_of
 from ingest.objects import Selection, Source, TrailObject
 from ingest.pipeline import Pipeline
@@ -40,6 +41,7 @@ class Backfill:
         force: bool = False,
         limit: int | None = None,
         retry_policy: RetryPolicy | None = None,
+        expected: ExpectedHashes | None = None,
     ) -> None:
         self._settings = settings
         self._selection = selection
@@ -47,7 +49,13 @@ class Backfill:
         self._limit = limit
         self._retry_policy = retry_policy or RetryPolicy(settings.ingest.give_up_after)
         self.pipeline = Pipeline(
-            client, settings, enricher, self._retry_policy, selection=selection, skip_stored=True
+            client,
+            settings,
+            enricher,
+            self._retry_policy,
+            selection=selection,
+            skip_stored=True,
+            expected=expected,
         )
         self.ledger = self.pipeline.ledger
         self._report = RunReport()

@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 from enrich.enricher import Enricher
 from ingest.backfill.backfill import Backfill
+from ingest.integrity.expected import ExpectedHashes
 from ingest.objects import Selection, Source, TrailObject
 from ingest.run_report import RunReport
 from ingest.sources import open_source
@@ -45,6 +46,7 @@ class Job:
     warn: Callable[[str], None]
     force: bool = False
     limit: int | None = None
+    expected: ExpectedHashes | None = None
 
 
 class Shard:
@@ -189,6 +191,7 @@ def _run(job: Job, shard: int, of: int, line: Connection) -> RunReport:
         force=job.force,
         limit=limit,
         retry_policy=RetryPolicy(settings.ingest.give_up_after),
+        expected=job.expected,
     )
     ended = threading.Event()
     threads = [

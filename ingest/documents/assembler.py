@@ -34,7 +34,6 @@ Keep = Callable[[RecordView, bytes, str], bool]
 """Whether an event is wanted: its view, its bytes, its UTC day (`YYYY.MM.DD`)."""
 
 _OPEN = b'"}}\n'
-_UNVERIFIED = "unverified"
 _CORRUPT = "corrupt"
 """`trail.integrity` of records whose gzip checksum is wrong: they may have been altered."""
 _MANY = 16_384
@@ -94,7 +93,7 @@ class Assembler:
         enrich, headers, decode = self._enrich, self._headers, strict_schema.decode
         shortened = self._shortened
         before = b',"trail":' + msgspec.json.encode(self._origin(owner))[:-1] + b',"position":'
-        integrity = _CORRUPT if chunk.doubtful else _UNVERIFIED
+        integrity = _CORRUPT if chunk.doubtful else owner.proof
         after = b',"integrity":"%b"},' % integrity.encode()
         mark_flat, flat_after = self._mark_flat, after[:-2] + b',"flat":true},'
         out = Assembled()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from trailhound.state.objects import ObjectVerdict
 
@@ -61,6 +61,22 @@ class FileVerdict:
     expected: str = ""
     found: str = ""
     etag: str = ""
+
+
+AFTER: Final = "data after the end of the compressed stream"
+DAMAGED: Final = "not gzip, or damaged"
+"""What is found instead of a hash."""
+
+
+def described(found: str, expected: str) -> str:
+    """What is wrong with a file, in a sentence: `found` is its hash, or already says it.
+
+    >>> described("more than 9 bytes uncompressed", "ab" * 32)
+    'more than 9 bytes uncompressed'
+    """
+    if len(found) != len(expected) or " " in found:
+        return found
+    return f"its hash is {found}, its digest says {expected}"
 
 
 @dataclass(slots=True)

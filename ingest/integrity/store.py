@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
 from ingest.integrity.digest import Digest, layout_of, root_of
+from ingest.integrity.findings import AFTER, DAMAGED
 from ingest.objects import Selection
 from ingest.sources.layout import DIGESTS, INGESTED
 from ingest.sources.local import etag_of, file_error
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 _PIECE: Final = 16 * 1024
 """Bytes inflated at once: deflate makes at most a thousand times as many of them."""
-AFTER: Final = "data after the end of the compressed stream"
 _GZIP: Final = 31
 """zlib's `wbits` for a stream with gzip's header and checksum."""
 _BROKEN: tuple[type[Exception], ...] = (BotoCoreError, ClientError, HTTPError, OSError)
@@ -240,7 +240,7 @@ def _unpack(stream: BinaryIO, name: str, limit: int, take: Callable[[bytes], obj
             try:
                 made = inflate.decompress(piece)
             except zlib.error:
-                raise CorruptFileError("not gzip, or damaged") from None
+                raise CorruptFileError(DAMAGED) from None
             take(made)
             size += len(made)
             if inflate.unused_data:

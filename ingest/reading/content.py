@@ -61,6 +61,8 @@ class Content:
         self._hashes = hashes
         self._sha256 = ""
         self._hash: StreamHash | None = None
+        self.is_whole = False
+        """Whether `whole` gave all of it: then `sha256` is known before any of it is used."""
         self._stream = stream
         self._limits = limits
         self._name = name
@@ -77,7 +79,7 @@ class Content:
         begun = list(islice(blocks, 2))
         content = one_member(begun[0]) if len(begun) == 1 else None
         if content is not None and len(content) <= self._whole_limit:
-            self._held, self.bytes_out = None, len(content)
+            self._held, self.bytes_out, self.is_whole = None, len(content), True
             if self._hashes:
                 self._sha256 = hashlib.sha256(content).hexdigest()
             return content
@@ -92,7 +94,7 @@ class Content:
             self._begun = chain(parts, pieces)
         if total > self._whole_limit:
             return None
-        self._held = None
+        self._held, self.is_whole = None, True
         self.bytes_out = total
         return parts[0] if len(parts) == 1 else b"".join(parts)
 

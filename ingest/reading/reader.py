@@ -73,6 +73,11 @@ class TrailReader:
         empty where it is not one whole gzip stream and nothing else."""
         return self._content.sha256
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it was inflated before the first chunk came."""
+        return self._content.is_whole
+
     def chunks(self) -> Iterator[Chunk]:
         """The file's records and faults, in order.
 

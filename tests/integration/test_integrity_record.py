@@ -192,3 +192,50 @@ def test_events_of_a_file_that_is_not_genuine_are_marked_where_their_day_takes_i
     for name, each in after.items():
         each["trail"]["integrity"] = before[name]["trail"]["integrity"]
     assert after == before, "nothing else is changed"
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_backfill_verifies_first(
+    run: Run,
+    made: DigestedTrail,
+    s3: S3Client,
+    client: OpenSearch,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    workers: str,
+) -> None:
+    keys = tmp_path / "keys.json"
+    keys.write_text(json.dumps(listed_keys(public_der())))
+    monkeypatch.setenv("TRAILHOUND_INTEGRITY__PUBLIC_KEYS", str(keys))
+    (_, changed), (gone, appended), (damaged, _) = made.files
+    source = made.stored(s3)
+    content = gzip.decompress(made.objects[changed].body)
+    put(s3, made, changed, gzip.compress(content.replace(b"GetCallerIdentity", b"DeleteTrail")))
+    s3.delete_object(Bucket=made.bucket, Key=gone)
+    put(s3, made, appended, made.objects[appended].body + gzip.compress(b'{"Records":[]}'))
+    body = made.objects[damaged].body
+    put(s3, made, damaged, body[:-6] + b"\0\0" + body[-4:])
+
+    code, found = run("backfill", source, "--verify", "--until", "2025-03-05", "--workers", workers)
+    assert code == 1
+    said = found["verification"]
+    assert (said["digests"]["valid"], said["listed"]) == (3, 6)
+    assert [each["kind"] for each in said["findings"]] == ["missing"]
+    root = f"s3://{made.bucket}/"
+    by_object: dict[str, str] = {}
+    for each in documents(client, settings).values():
+        by_object[each["trail"]["object"]] = each["trail"]["integrity"]
+    names = {key: by_object.get(short_id(root + key)) for hour in made.files for key in hour}
+    bad = {changed: "tampered", gone: None, appended: "tampered", damaged: "corrupt"}
+    assert names == {key: bad.get(key, "verified") for key in names}
+    assert sorted(by_object.values()).count("unverified") == 1, "no digest lists it yet"
+    kept = verdicts(client, settings)
+    assert kept[gone.removeprefix("logs/")] == "missing"
+    assert kept[changed.removeprefix("logs/")] == "tampered"
+    raised = run("alerts", "list")[1]["alerts"]
+    assert {each["file"]["object"] for each in raised} == {root + each for each in bad}
+
+    # A verification of it all finds the same, and raises no alert again.
+    code, again = run("verify", source, "--record", *UNTIL)
+    assert (code, again["recorded"]["alerts"], again["recorded"]["marked"]) == (1, [], 0)

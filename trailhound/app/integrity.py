@@ -10,7 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -20,16 +20,20 @@ from detections.alerts import trail_files
 from detections.alerts.trail_files import WrongFile
 from detections.running.scheduler import Job, Turn
 from ingest.integrity.digest import Place
-from ingest.integrity.findings import Finding, Kind, Verdict
+from ingest.integrity.expected import ExpectedHashes
+from ingest.integrity.findings import Finding, Kind, Verdict, described
 from ingest.integrity.keys import KeysApi, PublicKeys
 from ingest.integrity.marking import EventMarker
 from ingest.integrity.recording import LedgerRecord
 from ingest.integrity.store import BucketStore, FolderStore, Store
 from ingest.integrity.verification import Verification, Wanted
+from ingest.objects import Selection
+from ingest.sources.layout import place_of
 from ingest.sources.session import cloudtrail_client
 from trailhound.errors import TrailhoundError, UsageError
 from trailhound.settings import Settings
-from trailhound.state.objects import ObjectState
+from trailhound.state.objects import BAD, ObjectState
+from trailhound.state.store import StateStore
 
 LOG = logging.getLogger("trailhound.integrity")
 JOB: Final = "integrity"
@@ -48,6 +52,12 @@ class Recorded:
     alerts: set[str] = field(default_factory=set)
     marked: int = 0
     unmarked: dict[str, Sequence[str]] = field(default_factory=dict)
+
+    def add(self, other: Recorded) -> None:
+        self.verdicts.update(other.verdicts)
+        self.alerts |= other.alerts
+        self.marked += other.marked
+        self.unmarked |= other.unmarked
 
     def as_dict(self) -> dict[str, Any]:
         """docs/integrity.md describes it."""
@@ -78,9 +88,10 @@ def verify(
     client: OpenSearch | None = None,
     told: Callable[[int], None] = lambda _: None,
     now: datetime | None = None,
+    expected: ExpectedHashes | None = None,
 ) -> Verified:
     """Verify a bucket or folder. Without `keys` each region is asked for its own. With `client`
-    what is found is recorded.
+    what is found is recorded. With `expected` no file is read: their hashes are added to it.
 
     Raises `SourceError`s, `ClusterError` and opensearch-py's exceptions.
     """
@@ -102,6 +113,7 @@ def verify(
         now=now,
         told=told,
         record=record,
+        expects=expected.add if expected is not None else None,
     ).run()
     made = Verified(places, Verdict())
     for _, verdict in places:
@@ -267,3 +279,82 @@ def _verify_one(client: OpenSearch, settings: Settings, source: str, turn: Turn)
         first = next(each for each in whole.findings if each.kind is Kind.UNREADABLE)
         faults.append(f"{source}: {number:,} could not be read: {first.object}: {first.detail}")
     return faults
+
+
+@dataclass(slots=True)
+class CheckedChains:
+    """Digests that were verified before a backfill: `expected` are the hashes that they list."""
+
+    expected: ExpectedHashes
+    whole: Verdict
+    recorded: Recorded
+
+    def as_dict(self) -> dict[str, Any]:
+        """As `backfill --verify --json` prints it."""
+        found = self.whole.as_dict()
+        return {
+            "digests": found["digests"],
+            "listed": len(self.expected),
+            "findings": found["findings"],
+            "recorded": self.recorded.as_dict(),
+        }
+
+
+def check_chains(
+    client: OpenSearch,
+    settings: Settings,
+    sources: Sequence[str],
+    selection: Selection,
+    told: Callable[[int], None] = lambda _: None,
+) -> CheckedChains:
+    """Verify the digests of what a backfill selects, and record what is wrong with them. Raises
+    `UsageError` for a source without digests and files, and as `verify` does."""
+    file = settings.integrity.public_keys
+    keys = PublicKeys.of_file(file) if file is not None else None
+    made = CheckedChains(ExpectedHashes(), Verdict(), Recorded())
+    last = selection.last_folder
+    wanted = Wanted(
+        None if selection.since is None else datetime.combine(selection.since, time(), UTC),
+        None if last is None else datetime.combine(last, time.max, UTC),
+        selection.accounts,
+        selection.regions,
+    )
+    for source in sources:
+        found = verify(
+            source, settings, wanted, keys, client=client, told=told, expected=made.expected
+        )
+        if not found.places:
+            raise UsageError(
+                f"{source}: no digests and no trail files here",
+                hint="give the bucket or folder above AWSLogs/, or leave out --verify",
+            )
+        made.whole.join(found.whole)
+        made.recorded.add(found.recorded or Recorded())
+    return made
+
+
+def alert_of_read(client: OpenSearch, settings: Settings, since: datetime) -> set[str]:
+    """Raise an alert for each object that was found wrong since then while it was read; the ids of
+    the new ones."""
+    store = StateStore(client, settings, ObjectState)
+    clauses = (
+        {"terms": {"integrity.verdict": list(BAD)}},
+        {"range": {"integrity.at": {"gte": since.isoformat(timespec="milliseconds")}}},
+    )
+    wrong = (_wrong_of(entry) for entry in store.all(*clauses))
+    return trail_files.record(client, settings, wrong, datetime.now(UTC))
+
+
+def _wrong_of(entry: ObjectState) -> WrongFile:
+    judged = entry.integrity
+    assert judged is not None  # noqa: S101 - its verdict was searched for
+    place = place_of(entry.uri)
+    return WrongFile(
+        entry.uri,
+        described(judged.found, judged.expected),
+        judged.expected,
+        judged.found,
+        (place.account if place is not None else None) or "",
+        (place.region if place is not None else None) or "",
+        entry.indexed,
+    )

@@ -12,6 +12,7 @@ from ingest.backfill.matched import Selected
 from ingest.backfill.plan import plan
 from ingest.backfill.rate import rate_of
 from ingest.backfill.unmatched import Run, in_index, unmatched
+from ingest.integrity.expected import ExpectedHashes
 from ingest.objects import Selection
 from ingest.run_report import RunReport
 from ingest.sources import is_stream, open_source
@@ -19,6 +20,7 @@ from trailhound.app.enrichment import enricher_from
 from trailhound.app.settings_check import check_filter
 from trailhound.cli import dates
 from trailhound.cli.backfill_plan import kinds, show_plan, stored
+from trailhound.cli.backfill_verified import check_first, require_verifiable, settle
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.options import (
     Accounts,
@@ -79,6 +81,13 @@ def backfill(
     force: Annotated[
         bool, typer.Option("--force", help="Also read objects that are already ingested.")
     ] = False,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="Verify CloudTrail's digests first, and each file against them as it is read.",
+        ),
+    ] = False,
     detect: Annotated[
         bool,
         typer.Option(
@@ -125,6 +134,8 @@ def backfill(
         raise UsageError(
             "--workers reads, and --enqueue does not", hint="start more daemons instead"
         )
+    if verify:
+        require_verifiable(source, enqueue=enqueue is not None, dry_run=dry_run)
     with cluster_errors(settings.hosts[0]):
         if enqueue is not None:
             # Imported here, as are the rules and the pool below: a plain backfill needs none of
@@ -157,6 +168,7 @@ def backfill(
                 raise typer.Exit(ExitCode.INCOMPLETE)
             return
         started = datetime.now(UTC)
+        chains = check_first(settings, source, selection, quiet=json) if verify else None
         report = run_backfill(
             settings,
             source,
@@ -165,6 +177,7 @@ def backfill(
             limit=limit,
             workers=workers,
             quiet=json,
+            expected=chains.expected if chains is not None else None,
         )
         if not json:
             show_report(report)
@@ -176,6 +189,9 @@ def backfill(
         )
         found: dict[str, Any] = {"problems": problems, "undetected": None}
         complete = report.complete and not problems
+        if chains is not None:
+            found["verification"] = settle(settings, chains, started, quiet=json)
+            complete = complete and not chains.whole.fails and not chains.recorded.alerts
         if detect:
             detected = _detect(settings, report, started, json=json)
             found |= detected.as_dict()
@@ -255,6 +271,7 @@ def run_backfill(
     limit: int | None = None,
     workers: int = 1,
     quiet: bool = False,
+    expected: ExpectedHashes | None = None,
 ) -> RunReport:
     """A backfill that shows its progress (not with `quiet`), and that Ctrl-C stops gracefully."""
     if workers > 1:
@@ -265,7 +282,7 @@ def run_backfill(
             )
         from ingest.backfill.worker_pool import Job, WorkerPool
 
-        job = Job(settings, tuple(sources), selection, enricher_from, warn, force, limit)
+        job = Job(settings, tuple(sources), selection, enricher_from, warn, force, limit, expected)
         fleet = WorkerPool(job, workers)
         shown = show_progress(fleet, settings, sources, selection, quiet=quiet, limit=limit)
         with stopped_by_signals(fleet), shown:
@@ -279,6 +296,7 @@ def run_backfill(
         force=force,
         limit=limit,
         retry_policy=RetryPolicy(settings.ingest.give_up_after, on_wait=_waiting),
+        expected=expected,
     )
     shown = show_progress(backfill, settings, sources, selection, quiet=quiet, limit=limit)
     with stopped_by_signals(backfill), shown:

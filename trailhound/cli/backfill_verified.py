@@ -1,0 +1,82 @@
+"""`backfill --verify`: the digests before, and what became of the files after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ingest.objects import Selection
+from trailhound.cli.screen import err, plural, safe, say, warn
+from trailhound.cli.stages import show_stages
+from trailhound.cluster.client import connect
+from trailhound.errors import UsageError
+from trailhound.settings import Settings
+
+if TYPE_CHECKING:
+    from trailhound.app.integrity import CheckedChains
+
+_SHOWN: Final = 10
+
+
+def require_verifiable(sources: Sequence[str], *, enqueue: bool, dry_run: bool) -> None:
+    """Raise `UsageError` where there are no digests to be found, or nothing is read."""
+    if enqueue or dry_run:
+        other = "--enqueue" if enqueue else "--dry-run"
+        raise UsageError(
+            f"--verify reads, and {other} does not", hint="see `trailhound verify SOURCE`"
+        )
+    for source in sources:
+        if not (source.startswith("s3://") or Path(source).expanduser().is_dir()):
+            raise UsageError(
+                f"{source}: --verify needs a bucket or a folder, with digests beside the files",
+                hint="give the bucket or folder above AWSLogs/, or leave out --verify",
+            )
+
+
+def check_first(
+    settings: Settings, sources: Sequence[str], selection: Selection, *, quiet: bool
+) -> CheckedChains:
+    """The digests of what is to be read, verified; shown unless `quiet`. Raises as `check_chains`
+    does."""
+    # Imported here: a backfill without it starts in less time.
+    from trailhound.app.integrity import check_chains
+
+    with show_stages("verify") as stage:
+        listed = 0
+
+        def told(files: int) -> None:
+            nonlocal listed
+            listed += files
+            stage("digests", listed, 0)
+
+        chains = check_chains(connect(settings), settings, sources, selection, told)
+    if quiet:
+        return chains
+    digests = chains.whole.digests
+    wrong = digests.invalid + digests.missing + digests.unreadable + digests.unlisted
+    say(
+        f"{plural(digests.valid, 'digest')} valid, {wrong:,} not; "
+        f"{plural(len(chains.expected), 'file')} listed"
+    )
+    failing = [each for each in chains.whole.findings if each.kind.fails]
+    for each in failing[:_SHOWN]:
+        err.print("  ", safe(f"{each.kind.value}: {each.object}: {each.detail}"), sep="")
+    if len(failing) > _SHOWN:
+        err.print(f"  … and {len(failing) - _SHOWN:,} more: see `trailhound verify`")
+    return chains
+
+
+def settle(
+    settings: Settings, chains: CheckedChains, started: datetime, *, quiet: bool
+) -> dict[str, Any]:
+    """Raise alerts of the files that were found wrong while they were read; what `--json` prints of
+    the verification."""
+    from trailhound.app.integrity import alert_of_read
+
+    recorded = chains.recorded
+    recorded.alerts |= alert_of_read(connect(settings), settings, started)
+    if recorded.alerts and not quiet:
+        warn(f"{plural(len(recorded.alerts), 'new alert')} about files: trailhound alerts list")
+    return chains.as_dict()
