@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dashboards.palette import ORANGE, RED
+from dashboards.palette import DARK_RED, LIGHT_ORANGE
 from dashboards.saved_object import SavedObject, compact
 from trailhound.cluster import mappings
 from trailhound.cluster.templates import MAPPINGS, Kind, Names
@@ -167,13 +167,16 @@ def _number(pattern: str) -> Mapping[str, Any]:
     return {"id": "number", "params": {"pattern": pattern}}
 
 
+_ANY = "<insert regex>"
+"""What Dashboards itself saves for a colour by number."""
+
 _RISK = {
     "id": "color",
     "params": {
         "fieldType": "number",
         "colors": [
-            {"range": "7:8", "regex": "<insert regex>", "text": "#000000", "background": ORANGE},
-            {"range": "9:10", "regex": "<insert regex>", "text": "#FFFFFF", "background": RED},
+            {"range": "7:8", "regex": _ANY, "text": "#000000", "background": LIGHT_ORANGE},
+            {"range": "9:10", "regex": _ANY, "text": "#FFFFFF", "background": DARK_RED},
         ],
     },
 }
@@ -238,9 +241,6 @@ ALERTS = DataView(
         "rule.name": "Rule",
         "call_summary": "Calls",
         "entity.principal": "Principal",
-        "entity.address": "Address",
-        "entity.account": "Account",
-        "count": "Events",
         "last_seen": "Last seen",
         "evidence.url": "Evidence",
     },

@@ -16,6 +16,9 @@ PURPLE = "#B279A2"
 BROWN = "#9C755F"
 GREY = "#98A2B3"
 RED = "#D1453B"
+LIGHT_ORANGE = "#FFCF5C"
+DARK_RED = "#A32A22"
+"""These two are behind small digits: black and white on them have a contrast of 7 and more."""
 
 OUTCOMES = {"success": BLUE, "failure": RED}
 

@@ -126,9 +126,6 @@ OPEN_DOCUMENTS = Search(
         "rule.name",
         "call_summary",
         "entity.principal",
-        "entity.address",
-        "entity.account",
-        "count",
         "evidence.url",
     ),
 )
@@ -156,8 +153,8 @@ PAGE = Dashboard(
         row(5, CONTROLS),
         row(8, (NUMBERS, 34), (BY_STATE, 14)),
         row(14, (HEATMAP, 28), (OVER_TIME, 20)),
-        row(18, OPEN),
-        row(15, (RULES, 24), (TECHNIQUES, 24)),
+        row(24, OPEN),
+        row(15, (RULES, 32), (TECHNIQUES, 16)),
         row(12, WHO),
     ),
 )

@@ -178,10 +178,8 @@ EVENTS = Search(
     columns=(
         "user.name",
         "eventName",
-        "resource.bucket",
         "resource.arn",
         "source.ip",
-        "additionalEventData.bytesTransferredOut",
         "errorCode",
         "risk_score",
     ),
@@ -197,7 +195,8 @@ PAGE = Dashboard(
         row(12, (BY_SERVICE, 24), (READS_OVER_TIME, 24)),
         row(15, (BUCKETS, 24), (READERS, 24)),
         row(12, (SHARING, 24), (REFUSED, 24)),
-        row(14, (SECRET_READERS, 24), (KEYS, 24)),
+        row(13, SECRET_READERS),
+        row(13, KEYS),
         row(18, EVENTS),
     ),
 )

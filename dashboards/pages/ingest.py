@@ -186,7 +186,8 @@ PAGE = Dashboard(
         row(7, (RECORDS, 23), (STATES, 17), (DEAD, 8)),
         row(12, OBJECTS_OVER_TIME, RECORDS_OVER_TIME),
         row(12, (LAG, 20), (GENUINE, 14), (VERDICTS, 14)),
-        row(12, (FRESH, 28), (ODD, 20)),
+        row(7, ODD),
+        row(12, FRESH),
         row(18, OBJECTS_LIST),
     ),
 )

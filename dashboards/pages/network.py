@@ -155,7 +155,6 @@ EVENTS = Search(
     columns=(
         "user.name",
         "eventName",
-        "awsRegion",
         "resource.instance",
         "resource.security_group",
         "source.ip",
@@ -172,9 +171,11 @@ PAGE = Dashboard(
         row(5, CONTROLS),
         row(7, NUMBERS),
         row(12, (MACHINES, 24), (DOORS, 24)),
-        row(14, (MACHINES_WHO, 24), (DOORS_WHO, 24)),
+        row(13, MACHINES_WHO),
+        row(13, DOORS_WHO),
         row(14, (REGIONS, 24), (REFUSED, 24)),
-        row(14, (ENTERED, 24), (FUNCTIONS_CHANGED, 24)),
+        row(13, ENTERED),
+        row(13, FUNCTIONS_CHANGED),
         row(18, EVENTS),
     ),
 )

@@ -91,7 +91,7 @@ PLACES = Chart(
     title="Addresses, newest first",
     question="Which addresses are new, and where are they?",
     kind="table",
-    measure=(lowest("@timestamp", "First seen"), highest("@timestamp", "Last seen"), count()),
+    measure=(lowest("@timestamp", "First seen"), count()),
     by=(terms("source.ip", 50, "Address"), terms("geolocation.country", 1, "Country")),
 )
 
@@ -100,7 +100,7 @@ NEW_CALLS = Chart(
     title="Calls, newest first",
     question="Which calls are new for it?",
     kind="table",
-    measure=(lowest("@timestamp", "First seen"), highest("@timestamp", "Last seen"), count()),
+    measure=(lowest("@timestamp", "First seen"), count()),
     by=(terms("eventName", 50, "Call"), terms("eventSource", 1, "Service")),
 )
 
@@ -157,7 +157,7 @@ EVENTS = Search(
         "awsRegion",
         "errorCode",
         "risk_score",
-        "userAgent",
+        "user_agent.name",
     ),
 )
 
@@ -170,9 +170,9 @@ PAGE = Dashboard(
         row(7, NUMBERS),
         row(12, (WHEN, 28), (OUTCOME, 20)),
         row(12, FIRST_AND_LAST),
-        row(15, (NEW_CALLS, 24), (PLACES, 24)),
+        row(15, (NEW_CALLS, 27), (PLACES, 21)),
         row(16, (WHERE, 28), (PROGRAMS, 20)),
-        row(13, (TOUCHED, 28), (ROLES, 20)),
+        row(13, (TOUCHED, 31), (ROLES, 17)),
         row(12, RAISED),
         row(20, EVENTS),
     ),

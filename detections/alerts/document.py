@@ -11,7 +11,7 @@ from detections.alerts.burst import FAILED, Burst, Evidence, pack, unpack
 from detections.alerts.discover import discover_url
 from detections.alerts.facts import CALLS, LONGEST_VALUE
 from detections.alerts.merging import Known
-from detections.alerts.summary import summary
+from detections.alerts.summary import summary, what
 from detections.alerts.text import one_line
 from detections.attempts import lowered, lowers_attempts
 from detections.finding import Group
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 CALL_SUMMARY = "call_summary"
 """The calls in words: a column of a dashboard can't show `calls`, a list of objects."""
+_IN_A_COLUMN = 2
+"""Calls that it names: a longer text takes the room of the other columns at 1280 pixels."""
 
 PRIVATE = (CALL_SUMMARY, "counted", "delivery", "group_key", "incident_due", "links", "twin_key")
 """Internal fields, which no command and no message shows."""
@@ -188,6 +190,14 @@ def levelled(document: Document, rule: Rule, now: datetime) -> Document:
     if delivery := document.get("delivery"):
         risen["delivery"] = delivery | {"done": []}
     return document | risen
+
+
+def worded(document: Document) -> Document:
+    """An alert with its sentence, and its calls in words."""
+    return document | {
+        "summary": summary(document),
+        CALL_SUMMARY: what(document, _IN_A_COLUMN),
+    }
 
 
 def known(document: Mapping[str, Any], *, full: int | None) -> Known:

@@ -22,13 +22,13 @@ from opensearchpy import OpenSearch
 
 from detections.alerts.burst import FULL, Burst, Fact, burst_of, covered
 from detections.alerts.document import (
-    CALL_SUMMARY,
     Document,
     changed_state,
     counting,
     known,
     levelled,
     raised,
+    worded,
 )
 from detections.alerts.earlier import earlier_alerts
 from detections.alerts.event_query import EventQueries, EventQuery, Totals, totals
@@ -36,7 +36,6 @@ from detections.alerts.facts import read_facts
 from detections.alerts.merging import AlertMerger, Directory, Entry, alert_id, group_key, intervals
 from detections.alerts.nearness import Nearness
 from detections.alerts.paging import every
-from detections.alerts.summary import summary, what
 from detections.alerts.twins import TWIN_KEY, twin_key
 from detections.finding import Finding, Group
 from detections.incidents.document import DUE
@@ -238,7 +237,7 @@ class Recorder:
         made |= twin_key(rule, document)
         if not self.catch_up and made.get("raised_from") and not document.get("raised_from"):
             made.pop("catch_up", None)  # what rose is sent by itself, though a digest had it
-        return made | {"summary": summary(made), CALL_SUMMARY: what(made), DUE: True}
+        return worded(made) | {DUE: True}
 
     def _closing(self, plan: _Plan, name: str, now: datetime) -> Write | None:
         """Closes an alert that was merged into another; None if it was never written."""

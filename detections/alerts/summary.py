@@ -30,12 +30,15 @@ def summary(alert: Mapping[str, Any]) -> str:
     return (f"{who}: " if who else "") + ", ".join(part for part in parts if part)
 
 
-def what(alert: Mapping[str, Any]) -> str:
-    """The calls: `StopLogging ×2, DeleteTrail`, or how many events where they are not known."""
+def what(alert: Mapping[str, Any], most: int = NAMED) -> str:
+    """The calls: `StopLogging ×2, DeleteTrail`, or how many events where they are not known.
+
+    Names at most `most` of them.
+    """
     calls = alert.get("calls") or ()
     if not calls:
         return at_least(alert.get("count_relation")) + _number(alert["count"], "event")
-    named = [_times(call) for call in calls[:NAMED]]
+    named = [_times(call) for call in calls[:most]]
     left = len(calls) - len(named)
     more = f" and {_number(left, 'other call')}" if left else ""
     return ", ".join(named) + more

@@ -233,6 +233,32 @@ def test_open_alerts_come_by_severity_then_time_with_headings_in_words(name: str
     assert [each for each in headings if "." in each or "_" in each or not each[0].isupper()] == []
 
 
+def test_digits_on_a_colour_can_be_read() -> None:
+    """With a contrast of 7, as WCAG's level AAA asks of small text."""
+    for view, name in ((EVENTS, "risk_score"), (ALERTS, "severity")):
+        colours = view.formats[name]["params"]["colors"]
+        assert [each["range"] for each in colours] == ["7:8", "9:10"]
+        for each in colours:
+            light, dark = sorted((_luminance(each["text"]), _luminance(each["background"])))[::-1]
+            assert (light + 0.05) / (dark + 0.05) >= 7, each
+
+
+def _luminance(colour: str) -> float:
+    """Relative luminance, as WCAG 2 defines it."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_list_of_documents_has_room_for_its_columns(name: str) -> None:
+    """At 1280 pixels: headings are never broken, and what is left over is for the values."""
+    for each in panels(name):
+        if each["type"] == "search":
+            headings = sum(len(column) + 2 for column in each["attributes"]["columns"])
+            assert headings <= 105, each["id"]
+
+
 def test_a_list_made_of_a_saved_search_takes_its_documents() -> None:
     """Of the one that the last release had on its dashboards: an import leaves none unused."""
     lines = {(each["type"], each["id"]): each for each in objects("alerts.ndjson")}
