@@ -333,6 +333,7 @@ class Ledger:
             duplicates=counts.duplicates,
             dead_lettered=counts.dead_lettered,
             filtered=counts.filtered,
+            events_under=run.events_under,
         )
         with self._lock:
             self._finished.append(_Finished(entry, claim, then))

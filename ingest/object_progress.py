@@ -16,6 +16,9 @@ from trailhound.state.objects import EVERYTHING
 Proof = Literal["unverified", "verified", "tampered", "corrupt"]
 Term = Literal["indexed", "duplicates", "dead_lettered", "filtered"]
 
+MOST_UNDER: Final = 64
+"""Windows noted of an object: its events lie in a few hours, unless it was put together."""
+
 
 class ObjectProgress:
     """Counts for one object, added to by the reader and by every sender.
@@ -25,9 +28,9 @@ class ObjectProgress:
     """
 
     __slots__ = (
-        "_lock", "_on_done", "_reading", "aborted", "bytes", "choice", "counts", "criteria",
-        "expected", "fault", "item", "new_days", "other_kind", "place", "progressed", "proof",
-        "retry", "sha256",
+        "_lock", "_on_done", "_reading", "_under", "aborted", "bytes", "choice", "counts",
+        "criteria", "expected", "fault", "item", "new_days", "other_kind", "place", "progressed",
+        "proof", "retry", "sha256",
     )  # fmt: skip
 
     def __init__(self, item: TrailObject, on_done: Callable[[ObjectProgress], None]) -> None:
@@ -60,6 +63,7 @@ class ObjectProgress:
         """When (monotonic) a record of it was last read or got its outcome."""
         self._on_done = on_done
         self._reading = True
+        self._under: set[str] = set()
         self._lock = threading.Lock()
 
     def read(self, number: int) -> None:
@@ -79,6 +83,18 @@ class ObjectProgress:
             done = not self._reading and self.counts.holds
         if done:
             self._on_done(self)
+
+    def found_under(self, name: str) -> None:
+        """An event of it is stored under the name of a window of the event history."""
+        with self._lock:
+            if len(self._under) < MOST_UNDER:
+                self._under.add(name)
+
+    @property
+    def events_under(self) -> tuple[str, ...]:
+        """The windows (as in `trail.object`) under whose names events of it are stored."""
+        with self._lock:
+            return tuple(sorted(self._under))
 
     def finish_reading(self, fault: str = "") -> None:
         """No more records will come; `fault` is why the rest could not be read."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import BinaryIO, Final, Protocol
+from typing import BinaryIO, Final, Protocol, runtime_checkable
 
 UNSEEN: Final = "unseen"
 """Etag of an object that cannot be inspected (opening it gives the reason). Its size is unknown."""
@@ -75,6 +75,15 @@ class Selection:
         )
 
 
+HISTORY: Final = "lookup://"
+"""How the names of the event history's windows begin (`ingest.sources.lookup`)."""
+
+
+def is_history(item: TrailObject) -> bool:
+    """Whether an object is a window of CloudTrail's event history."""
+    return item.uri.startswith(HISTORY)
+
+
 class Source(Protocol):
     """A place to read trail files from."""
 
@@ -92,3 +101,19 @@ class Source(Protocol):
 
     def head(self, item: TrailObject, size: int) -> bytes:
         """The object's first `size` bytes as stored, or all. Raises as `open` does."""
+
+
+@runtime_checkable
+class Stoppable(Protocol):
+    """A source whose objects take so long to open that a run which ends should not wait for it."""
+
+    def stop(self) -> None:
+        """Opening ends with an error from now on."""
+
+
+@runtime_checkable
+class Counted(Protocol):
+    """A source that knows how many objects it has without listing them."""
+
+    def count(self, selection: Selection) -> int:
+        """How many are selected. Raises `SourceUnreachableError`."""

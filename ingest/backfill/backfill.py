@@ -18,7 +18,7 @@ from ingest.backfill.prefetch import Prefetcher
 from ingest.counts import Counts
 from ingest.integrity.expected import ExpectedHashes
 from ingest.object_progress import ObjectProgress, outcome_of
-from ingest.objects import Selection, Source, TrailObject
+from ingest.objects import Selection, Source, Stoppable, TrailObject
 from ingest.pipeline import Pipeline
 from ingest.run_report import FAILURES_KEPT, RunReport
 from trailhound.cluster.retry_policy import RetryPolicy, Stopped
@@ -62,6 +62,7 @@ class Backfill:
         self._lock = threading.Lock()
         self._active: dict[str, ObjectProgress] = {}
         self._handed_out = 0
+        self._sources: Sequence[Source] = ()
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -72,6 +73,9 @@ class Backfill:
         self._retry_policy.set_deadline(_STOPPING_SECONDS)
         self._stopping.set()
         self.ledger.no_more.set()
+        for source in self._sources:
+            if isinstance(source, Stoppable):
+                source.stop()
 
     def snapshot(self) -> RunReport:
         """The report so far, objects being read included."""
@@ -91,6 +95,7 @@ class Backfill:
         stays indexed.
         """
         started = time.monotonic()
+        self._sources = sources
         self.pipeline.start()
         try:
             for source in sources:

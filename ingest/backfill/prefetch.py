@@ -201,7 +201,8 @@ class Prefetcher:
         """The object's bytes or the error, `whole` in memory if it is small."""
         try:
             stream = open_object(self._source, item)
-            if not whole or item.size > WHOLE_BYTES or isinstance(stream, io.BytesIO):
+            fetched = isinstance(stream, io.BytesIO) or getattr(self._source, "ready", False)
+            if not whole or item.size > WHOLE_BYTES or fetched:
                 return stream
             with stream:
                 data = stream.read(item.size + 1)

@@ -6,7 +6,9 @@ harmless one. So the stored record is read back and compared.
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any, Final
 
 import msgspec
 from opensearchpy import OpenSearch
@@ -24,6 +26,7 @@ from trailhound.state.objects import names_in_events
 class _Origin(msgspec.Struct):
     object: str | None = None
     position: int | None = None
+    via: str | None = None
 
 
 class _Stamp(msgspec.Struct):
@@ -37,11 +40,25 @@ class _Ours(msgspec.Struct):
 
 _TEXT = rb'"(?:[^"\\]|\\.)*+"'
 _WHOLE = re.compile(
-    rb',"trail":\{"object":%b(?:,"account":%b)?+,"position":\d++,"integrity":"\w++"'
+    rb',"trail":\{"object":%b(?:,"account":%b)?+(?:,"via":"\w++")?+,"position":\d++,"integrity":"\w++"'
     % (_TEXT, _TEXT)
     + rb'(?:,"flat":true)?+(?:,"conflict":%b)?+\}' % _TEXT
 )
 """A `trail` that has no `original`: the record before it was stored whole, nothing moved."""
+
+LOOKUP: Final = "lookup"
+"""`trail.via` of events that were read from the event history."""
+_VIA: Final = b'"via":"lookup"'
+_CORE: Final = ("eventID", "eventTime", "eventName", "eventSource")
+_IDENTITY: Final = (
+    "type",
+    "principalId",
+    "arn",
+    "accountId",
+    "accessKeyId",
+    "userName",
+    "invokedBy",
+)
 
 _ours = msgspec.json.Decoder(_Ours)
 
@@ -63,6 +80,48 @@ def same_record(source: bytes, record: bytes) -> bool:
         return restore(source, nulls=False) == canonical.comparable(record)
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
         return False  # written by another tool: not our record, whatever it is
+
+
+def history_object(source: bytes) -> str:
+    """The object (as in `trail.object`) of a stored event that was read from the event history;
+    empty for any other event."""
+    if _VIA not in source:
+        return ""
+    try:
+        origin = _ours.decode(source).trail
+    except msgspec.MsgspecError:
+        return ""
+    return (origin.object or "") if origin is not None and origin.via == LOOKUP else ""
+
+
+def same_event(source: bytes, record: bytes, *, looked_up: bool) -> bool:
+    """Whether a stored document and a record are one event in two forms: that of the event history
+    and that of a trail. Of two records of a trail only the same content is one event.
+
+    The forms may differ in nulls, in fields that one lacks, in values beside the core. The core is
+    id, time, name, source, account and identity. `looked_up`: the record comes from the history.
+    """
+    if not (looked_up or history_object(source)):
+        return False
+    try:
+        stored, given = json.loads(restore(source, nulls=False)), json.loads(record)
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        return False
+    if not (isinstance(stored, dict) and isinstance(given, dict)):
+        return False
+    one, other = stored.get("userIdentity"), given.get("userIdentity")
+    if not isinstance(one, dict) or not isinstance(other, dict):
+        same = one == other
+    else:
+        named = [key for key in _IDENTITY if one.get(key) and other.get(key)]
+        same = bool(named) and all(one[key] == other[key] for key in named)
+    return same and all(
+        stored.get(key) is not None and stored.get(key) == given.get(key) for key in _CORE
+    ) and _account(stored) == _account(given)  # fmt: skip
+
+
+def _account(record: dict[str, Any]) -> Any:
+    return record.get("recipientAccountId")
 
 
 class Conflicts:

@@ -13,7 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ingest.bulk.batch import Batch, make_head
-from ingest.bulk.conflicts import Conflicts, same_record, written_by_us
+from ingest.bulk.conflicts import (
+    Conflicts,
+    history_object,
+    same_event,
+    same_record,
+    written_by_us,
+)
 from ingest.bulk.days import Days
 from ingest.bulk.replies import INDEXED, Disposition, Reply, day_block
 from ingest.bulk.sender import Sender
@@ -21,6 +27,7 @@ from ingest.bulk.stored_records import StoredRecords
 from ingest.deadletters.store import DeadLetter, DeadLetters
 from ingest.documents.document_id import conflict_id
 from ingest.object_progress import ObjectProgress, Term
+from ingest.objects import is_history
 from ingest.repair.record import repair
 from trailhound.cluster.refusals import refused_item
 from trailhound.cluster.retry_policy import RetryPolicy
@@ -145,7 +152,7 @@ class BulkResultHandler:
                 dead.append(_waiting(batch, item, source))
             elif source is None:  # deleted between the two requests
                 others.append(batch.heads[item], batch.ends[item], owner, position, record)
-            elif same_record(source, record):
+            elif _same(source, record, owner):
                 ours = batch.lost_reply and written_by_us(source, batch, item)
                 same["indexed" if ours else "duplicates"].append(owner)
                 self._remember(batch, [item])
@@ -172,7 +179,7 @@ class BulkResultHandler:
                 dead.append(_waiting(batch, item, source or replies[item]))
                 continue
             owner, position, record = batch.owners[item], batch.positions[item], batch.record(item)
-            if same_record(source, record):
+            if _same(source, record, owner):
                 ours = batch.lost_reply and written_by_us(source, batch, item)
                 owner.record("indexed" if ours else "duplicates")
             else:  # another record has its eventID: it may be indexed under an id of its own
@@ -200,6 +207,16 @@ class BulkResultHandler:
         if batch.repair_level == 0:
             self.stats.repaired += len(repaired)
         self.process(repaired)
+
+
+def _same(source: bytes, record: bytes, owner: ObjectProgress) -> bool:
+    """Whether a stored document is the same event; the owner notes where the history has it."""
+    looked_up = is_history(owner.item)
+    if not (same_record(source, record) or same_event(source, record, looked_up=looked_up)):
+        return False
+    if not looked_up and (stored_by := history_object(source)):
+        owner.found_under(stored_by)
+    return True
 
 
 def _record(owners: list[ObjectProgress], term: Term) -> None:

@@ -15,6 +15,7 @@ import msgspec
 from enrich.enricher import Enricher
 from enrich.view import RecordView, is_flat, view_of
 from ingest.bulk.batch import Batch, make_head
+from ingest.bulk.conflicts import LOOKUP
 from ingest.bulk.stored_records import StoredRecords, digest_of
 from ingest.deadletters.store import DeadLetter
 from ingest.documents.day_limit import TOO_MANY_NEW_DAYS, DayLimit
@@ -22,6 +23,7 @@ from ingest.documents.document_id import HEX_TO_X, UUID_FORM, document_id
 from ingest.documents.record_form import require_form
 from ingest.documents.unsearched import Unsearched
 from ingest.object_progress import ObjectProgress
+from ingest.objects import is_history
 from ingest.reading import Chunk, Fault
 from ingest.reading.chunk import FAULT_RAW
 from ingest.repair import strict_schema
@@ -101,7 +103,10 @@ class Assembler:
             self._fault(fault, owner, integrity, out, keep)
         suspects = chunk.suspects
         heads, ends, positions = out.batch.heads, out.batch.ends, out.batch.positions
-        digests = out.batch.digests if self._stored is not None else None
+        # What the history has is compared with what is stored: then a trail's object notes where
+        # its events are (`ObjectProgress.events_under`).
+        remembered = self._stored is not None and not is_history(owner.item)
+        digests = out.batch.digests if remembered else None
         recent, older = self._known()
         size = 0
         # A record is decoded right before its view is used, and not all of a file in one go:
@@ -246,6 +251,8 @@ class Assembler:
         origin = {"object": name if self._object_names else short_id(name)}
         if owner.place is not None and owner.place.account is not None:
             origin["account"] = owner.place.account
+        if is_history(owner.item):
+            origin["via"] = LOOKUP
         return origin
 
 

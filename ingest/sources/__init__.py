@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from ingest.objects import Selection, Source
+from ingest.objects import HISTORY, Selection, Source
 from ingest.sources.local import LocalSource
 from ingest.sources.stream import (
     STDIN,
@@ -25,7 +25,8 @@ __all__ = ["LocalSource", "StreamSource", "is_stream", "open_source"]
 
 
 def open_source(text: str, settings: Settings, selection: Selection | None = None) -> Source:
-    """The source that a user names: `s3://bucket/prefix`, a folder, a file, a glob, or `-`.
+    """The source that a user names: `s3://bucket/prefix`, `lookup://`, a folder, a file, a glob,
+    or `-`.
 
     A `selection` is only checked here: `objects` takes it. Nothing is listed yet.
     Raises `UsageError` for an invalid source or selection, `SettingsError`, and
@@ -58,10 +59,17 @@ def _s3(text: str, settings: Settings) -> Source:
     return S3Source(text, settings)
 
 
+def _lookup(text: str, settings: Settings) -> Source:
+    from ingest.sources.lookup import LookupSource
+
+    return LookupSource(text, settings)
+
+
 def _unknown(text: str, _: Settings) -> Source:
     raise UsageError(
         f"{text}: not a source",
-        hint="give s3://bucket/prefix, a folder, a file, a glob, or - for standard input",
+        hint="give s3://bucket/prefix, lookup://, a folder, a file, a glob, or - for standard "
+        "input",
     )
 
 
@@ -91,6 +99,7 @@ def _no_file(text: str, kind: str) -> UsageError:
 
 _KINDS: Final[tuple[tuple[Callable[[str], bool], Callable[[str, Settings], Source]], ...]] = (
     (lambda text: text.startswith("s3://"), _s3),
+    (lambda text: text.startswith(HISTORY), _lookup),
     (lambda text: text == STDIN, _standard_input),
     (lambda text: "://" in text, _unknown),
     (is_stream, _pipe),

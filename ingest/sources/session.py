@@ -124,6 +124,29 @@ def cloudtrail_client(aws: AwsSettings, region: str) -> Any:
     return _client(there, "cloudtrail", 1, {})
 
 
+class Clients:
+    """Clients of several services and regions with one session: a role is assumed once."""
+
+    def __init__(self, aws: AwsSettings) -> None:
+        """Raises as `core_session` does."""
+        self.aws = aws
+        self.session = core_session(aws)
+
+    def of(self, service: str, region: str, *, attempts: int = _ATTEMPTS) -> Any:
+        """A client at AWS, or at `AWS_ENDPOINT_URL_…`; `attempts` of a request in all."""
+        return self.session.create_client(
+            service,
+            region_name=region,
+            config=Config(
+                max_pool_connections=16,
+                retries={"mode": "standard", "total_max_attempts": attempts},
+                connect_timeout=10,
+                read_timeout=60,
+                user_agent_extra=f"trailhound/{__version__}",
+            ),
+        )
+
+
 def _client(aws: AwsSettings, service: Any, connections: int, options: dict[str, Any]) -> Any:
     try:
         return core_session(aws).create_client(

@@ -8,6 +8,7 @@ correlation_oracle  correlations by brute force, to compare with
 dashboards_api      an HTTP server with the saved objects API of Dashboards
 detections          queries of bare detections
 detection_rules     rules of the tests' own, in a folder to be given as a pack
+event_history       a server that answers LookupEvents as AWS documents it
 engines             real engines on ports of their own; removes a namespace
 digests             a trail with CloudTrail's digests, and a server that has the keys
 event_store         events put straight into daily indices, without a trail file

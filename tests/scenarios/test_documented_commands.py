@@ -54,6 +54,8 @@ ELSEWHERE = {
     "demo": "starts an engine of its own: `make demo`",
     "report --mail": "sends a mail: tests/integration/test_report_mail.py",
     "--install-completion": "writes to the home folder: tests/unit/cli/test_completion.py",
+    "backfill lookup://eu-west-1,us-east-1 --dry-run": "asks CloudTrail: "
+    "tests/integration/test_lookup.py",
     "COMMAND": "stands for every command: tests/unit/test_commands.py",
 }
 """Commands that are not run here, and where they are tried instead."""

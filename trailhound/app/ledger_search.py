@@ -28,6 +28,7 @@ _PARTIAL: Query = {"range": {"dead_lettered": {"gt": 0}}}
 _SHORTEST = 4
 """Characters of a beginning of an id."""
 _NAMED = 5
+_DELIVERED = 1_000
 
 Row = dict[str, Any]
 
@@ -100,6 +101,12 @@ class LedgerSearch:
                 hint="give more of the id",
             )
         return rows[0]
+
+    def delivered_by(self, window: str) -> list[str]:
+        """A trail's objects with events that are stored under this window of the event history
+        (its id, as in `trail.object`): the first thousand."""
+        query = {"bool": {"filter": [ObjectState.query(), {"term": {"events_under": window}}]}}
+        return sorted(str(row["uri"]) for row in self._page(query, _DELIVERED).rows)
 
     def _page(self, query: Query, limit: int | None) -> Page:
         make_searchable(self._client, self._index)

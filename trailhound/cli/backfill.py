@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,8 @@ from ingest.backfill.plan import plan
 from ingest.backfill.rate import rate_of
 from ingest.backfill.unmatched import Run, in_index, unmatched
 from ingest.integrity.expected import ExpectedHashes
-from ingest.objects import Selection
+from ingest.lookup.estimate import Estimated, sum_of
+from ingest.objects import HISTORY, Selection, Source
 from ingest.run_report import RunReport
 from ingest.sources import is_stream, open_source
 from trailhound.app.enrichment import enricher_from
@@ -51,7 +53,7 @@ def backfill(
         typer.Argument(
             metavar="SOURCE",
             show_default=False,
-            help="s3://bucket/prefix, a folder, a file, a glob or -",
+            help="s3://bucket/prefix, lookup://[REGION,…], a folder, a file, a glob or -",
         ),
     ],
     since: Annotated[
@@ -118,6 +120,8 @@ def backfill(
 
     `trailhound backfill ./AWSLogs 'exports/**/*.json.gz'`
 
+    `trailhound backfill lookup://eu-west-1 --since 30d`
+
     `aws cloudtrail lookup-events | trailhound backfill -`
 
     `trailhound backfill s3://my-trail-bucket --since 2020-01-01 --enqueue trail-notifications`
@@ -163,7 +167,11 @@ def backfill(
             client = connect(settings)
             planned = plan(client, settings, opened, selection, force=force, limit=limit)
             problems = [] if limit else explain(planned, settings, source, selection)
-            show_plan(planned, rate_of(client, settings), problems, json=json)
+            history = [each.estimate(selection) for each in opened if isinstance(each, Estimated)]
+            show_plan(
+                planned, rate_of(client, settings), problems, json=json, history=sum_of(history)
+            )
+            show_notes(opened)
             if problems:
                 raise typer.Exit(ExitCode.INCOMPLETE)
             return
@@ -275,6 +283,12 @@ def run_backfill(
 ) -> RunReport:
     """A backfill that shows its progress (not with `quiet`), and that Ctrl-C stops gracefully."""
     if workers > 1:
+        if any(text.startswith(HISTORY) for text in sources):
+            raise UsageError(
+                "several workers read the event history no faster: AWS answers two requests a "
+                "second in a region",
+                hint="leave out --workers",
+            )
         if any(is_stream(text) for text in sources):
             raise UsageError(
                 "several workers cannot share one stream",
@@ -300,7 +314,16 @@ def run_backfill(
     )
     shown = show_progress(backfill, settings, sources, selection, quiet=quiet, limit=limit)
     with stopped_by_signals(backfill), shown:
-        return backfill.run(opened)
+        report = backfill.run(opened)
+    show_notes(opened)
+    return report
+
+
+def show_notes(sources: Sequence[Source]) -> None:
+    """What a source says that it cannot have."""
+    for source in sources:
+        for each in getattr(source, "notes", ()):
+            warn(each)
 
 
 def _waiting(seconds: float, reason: str) -> None:

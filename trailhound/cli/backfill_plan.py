@@ -7,6 +7,7 @@ from collections import Counter
 from ingest.backfill.places import PlaceName
 from ingest.backfill.plan import Plan
 from ingest.backfill.rate import Rate
+from ingest.lookup.estimate import Estimate
 from trailhound.cli.screen import emit, out, plural, safe, say, size, table
 
 _MOST_DAYS = 31
@@ -45,16 +46,24 @@ def duration(seconds: float) -> str:
     return " ".join(parts)
 
 
-def show_plan(found: Plan, rate: Rate, problems: list[str], *, json: bool) -> None:
-    """The plan for people, or for programs."""
-    seconds = found.bytes / rate.bytes
+def show_plan(
+    found: Plan,
+    rate: Rate,
+    problems: list[str],
+    *,
+    json: bool,
+    history: Estimate | None = None,
+) -> None:
+    """The plan for people, or for programs. `history`: of the event history that is in it."""
+    seconds = found.bytes / rate.bytes + (history.seconds if history is not None else 0)
     if json:
         estimate = {
             "seconds": round(seconds, 1),
             "bytes_per_second": round(rate.bytes),
             "rate": "measured" if rate.measured else "stated",
         }
-        emit(found.as_dict() | {"estimate": estimate, "problems": problems})
+        more = {"event_history": history.as_dict()} if history is not None else {}
+        emit(found.as_dict() | {"estimate": estimate, "problems": problems} | more)
         return
     say(
         f"{plural(found.objects, 'object')} to read{stored(found.bytes)}, "
@@ -75,6 +84,13 @@ def show_plan(found: Plan, rate: Rate, problems: list[str], *, json: bool) -> No
             f"{plural(found.objects_read_again, 'object')} of them to be read again: an earlier "
             "run had read them by another selection, filter or retention"
         )
+    if history is not None:
+        say(
+            f"event history: some {plural(history.events, 'management event')} of "
+            f"{history.lanes:,} accounts and regions, about {plural(history.requests, 'request')}; "
+            "AWS answers two a second in each"
+        )
+        say(f"estimated time: {duration(history.seconds)}, by how dense the newest events are")
     if found.bytes:
         by = (
             f"measured on {plural(rate.objects, 'object')} that were read here last"

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from ingest.objects import HISTORY
 from ingest.reconcile.repair import note_gone
 from trailhound.app.ledger_search import LedgerSearch
 from trailhound.cli import dates
@@ -165,7 +166,10 @@ def show(
     """
     settings = settings_from(config, url, namespace)
     with cluster_errors(settings.hosts[0]):
-        found = LedgerSearch(connect(settings), settings).named(object_)
+        search = LedgerSearch(connect(settings), settings)
+        found = search.named(object_)
+        if found["uri"].startswith(HISTORY):
+            found["delivered_by"] = search.delivered_by(found["object"])
     if json:
         emit(found)
         return
@@ -214,7 +218,9 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, object]]:
         ("size", f"{size(found['size'])}, {size(found['bytes'])} read"),
         ("etag", found["etag"]),
         ("sha-256", found["sha256"]),
-        ("gone", found.get("gone_at")),
+        ("gone", found["gone_at"]),
+        *(("events under", each) for each in found["events_under"]),
+        *(("delivered by", each) for each in found.get("delivered_by", ())),
         *_judged(found.get("integrity")),
     ]
     return [*lines, *(("read by", _criteria(each)) for each in found["covered"])]

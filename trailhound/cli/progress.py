@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ingest.backfill.backfill import Backfill
-from ingest.objects import Selection
+from ingest.objects import Counted, Selection
 from ingest.sources import is_stream, open_source
 from trailhound.cli.screen import is_quiet, size
 from trailhound.cli.stages import show_stages
@@ -49,7 +49,11 @@ class Listing:
     def _count(self) -> None:
         with suppress(TrailhoundError, OSError):
             for text in self._sources:
-                for _ in open_source(text, self._settings).objects(self._selection):
+                source = open_source(text, self._settings)
+                if isinstance(source, Counted):
+                    self.found += source.count(self._selection)
+                    continue
+                for _ in source.objects(self._selection):
                     self.found += 1
                     if self._ended.is_set():
                         return

@@ -239,7 +239,7 @@ LEDGER: Mapping = {
     "properties": {
         # Which class of `trailhound.state` a document is of.
         **fields("kind"),
-        **fields("uri", "object", "etag", "state", "worker", "reason"),
+        **fields("uri", "object", "etag", "state", "worker", "reason", "events_under"),
         **fields("claimed_at", "finished_at", "heartbeat", "last", kind=DATE),
         **fields(
             "size", "bytes", "read", "indexed", "duplicates", "dead_lettered", "filtered", kind=LONG

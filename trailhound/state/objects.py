@@ -151,6 +151,9 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
     sha256: str = ""
     """Of what the gzip stream holds, in hexadecimal, as CloudTrail's digests have it. Empty where
     the object was not read to its end, or is not one whole gzip stream and nothing else."""
+    events_under: tuple[str, ...] = ()
+    """Windows of the event history (`object` of their entries) under whose names events of it are
+    in the index: they were read there before the trail delivered them."""
     gone_at: str | None = None
     """When it was noted that the object is no longer in its source. Reading it again clears it."""
     integrity: Integrity | None = None

@@ -1,0 +1,86 @@
+"""Errors of `LookupEvents`, as Trailhound's: a sentence, and what to do."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from botocore.exceptions import (
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    SSOError,
+    TokenRetrievalError,
+)
+
+from ingest.sources.session import NO_CREDENTIALS
+from trailhound.errors import (
+    ObjectAccessDeniedError,
+    ObjectUnreadableError,
+    SourceError,
+    SourceUnreachableError,
+)
+
+_RENEW: Final = "renew the credentials, and run again: windows that are done are skipped"
+_AGAIN: Final = "run again: windows that are done are skipped"
+_EVERYWHERE: Final = {
+    "ExpiredTokenException": ("the credentials have expired", _RENEW),
+    "ExpiredToken": ("the credentials have expired", _RENEW),
+    "SignatureDoesNotMatch": ("the secret key does not match", "check the profile"),
+    "InvalidSignatureException": (
+        "the signature is not accepted",
+        "check the secret key, and set the machine's clock",
+    ),
+    "RequestExpired": ("the request is too old", "set the machine's clock"),
+}
+"""Codes that every further request would get too."""
+NOT_ENABLED: Final = frozenset(
+    {"UnrecognizedClientException", "InvalidClientTokenId", "OptInRequired"}
+)
+"""What a region answers that the account has not enabled; or what any answers to unknown keys."""
+_DENIED: Final = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
+_NO_CREDENTIALS: Final = (
+    NoCredentialsError,
+    PartialCredentialsError,
+    CredentialRetrievalError,
+    TokenRetrievalError,
+    SSOError,
+)
+
+
+def code_of(error: Exception) -> str:
+    """The service's own code; empty where it did not answer."""
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code") or "unknown")
+    return ""
+
+
+def lookup_error(error: Exception, place: str) -> SourceError:
+    """Why `place` could not be asked. `SourceUnreachableError` where every other place would fail
+    too."""
+    if isinstance(error, _NO_CREDENTIALS):
+        return SourceUnreachableError(f"{place}: no usable AWS credentials", hint=NO_CREDENTIALS)
+    code = code_of(error)
+    if not code:
+        return ObjectUnreadableError(
+            f"{place}: no answer ({type(error).__name__})", hint=f"check the network; {_AGAIN}"
+        )
+    if isinstance(error, ClientError) and error.operation_name.startswith("AssumeRole"):
+        return ObjectAccessDeniedError(
+            f"{place}: the role cannot be assumed ({code})",
+            hint="check the role's trust policy, aws.external_id and the caller's sts:AssumeRole",
+        )
+    if code in _EVERYWHERE:
+        what, hint = _EVERYWHERE[code]
+        return SourceUnreachableError(f"{place}: {what} ({code})", hint=hint)
+    if code in _DENIED:
+        return ObjectAccessDeniedError(
+            f"{place}: denied ({code})",
+            hint="grant cloudtrail:LookupEvents; a policy of the organization may deny the region",
+        )
+    if code in NOT_ENABLED:
+        return ObjectAccessDeniedError(
+            f"{place}: the credentials are not accepted there ({code})",
+            hint="enable the region for the account, or leave it out: lookup://REGION,…",
+        )
+    return ObjectUnreadableError(f"{place}: {code}", hint=_AGAIN)

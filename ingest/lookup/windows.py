@@ -1,0 +1,95 @@
+"""The event history in windows of six hours: each is an object, read whole and noted as done.
+
+Page tokens expire, windows do not: a run that ended continues with the windows that are not done.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Final, Literal, Self
+
+from ingest.objects import Selection, TrailObject
+
+HISTORY: Final = timedelta(days=90)
+""""Viewing recent management events with CloudTrail Event history", CloudTrail user guide."""
+LENGTH: Final = timedelta(hours=6)
+SETTLED: Final = timedelta(hours=2)
+"""After a window's end, before it counts as closed: events come some minutes late."""
+_MARGIN: Final = timedelta(minutes=5)
+"""Of the oldest time asked for: what is older than 90 days is refused."""
+
+Choice = Literal["writes", "all"]
+"""`writes` are those with `readOnly` false. `all` is asked without a condition, and not for reads
+alone: an event may have no `readOnly`, and would be in neither."""
+
+_NAME = re.compile(
+    r"lookup://(\d{12})/CloudTrail/([a-z0-9-]+)/(\d{4})/(\d\d)/(\d\d)/(\d\d)00\.(writes|all)\.json"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Six hours of one account and region. `start` is UTC, a multiple of six hours."""
+
+    account: str
+    region: str
+    start: datetime
+    choice: Choice
+
+    @property
+    def end(self) -> datetime:
+        """The first instant after it."""
+        return self.start + LENGTH
+
+    @property
+    def uri(self) -> str:
+        """Its name in the ledger: its folders are those of a trail, so selections know it."""
+        return (
+            f"lookup://{self.account}/CloudTrail/{self.region}/{self.start:%Y/%m/%d/%H}00."
+            f"{self.choice}.json"
+        )
+
+    @classmethod
+    def of(cls, uri: str) -> Self | None:
+        """The window of a name; None of any other name.
+
+        >>> uri = "lookup://111122223333/CloudTrail/eu-west-1/2025/03/01/0600.writes.json"
+        >>> Window.of(uri).uri == uri
+        True
+        """
+        found = _NAME.fullmatch(uri)
+        if found is None:
+            return None
+        account, region, *parts, choice = found.groups()
+        year, month, day, hour = map(int, parts)
+        start = datetime(year, month, day, hour, tzinfo=UTC)
+        return cls(account, region, start, "writes" if choice == "writes" else "all")
+
+    def item(self, now: datetime) -> TrailObject:
+        """As an object. One that is not closed yet changes with each run, and is read again."""
+        closed = self.end + SETTLED <= now
+        return TrailObject(self.uri, "closed" if closed else f"until {now:%Y-%m-%dT%H:%M:%SZ}", 0)
+
+    def times(self, now: datetime) -> tuple[datetime, datetime]:
+        """The first and the last second to ask for; CloudTrail takes both as included."""
+        first = max(self.start, now - HISTORY + _MARGIN)
+        return first.replace(microsecond=0), min(self.end - timedelta(seconds=1), now)
+
+
+def starts(selection: Selection, now: datetime, oldest: date | None = None) -> Iterator[datetime]:
+    """Starts of the windows that hold selected days, the newest first. `oldest`: the first day that
+    the retention keeps."""
+    start = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    start = start.replace(hour=start.hour - start.hour % 6)
+    while start + LENGTH > now - HISTORY + _MARGIN and (oldest is None or start.date() >= oldest):
+        if selection.covers(start.date()):
+            yield start
+        start -= LENGTH
+
+
+def first_day(now: datetime) -> date:
+    """The first UTC day that the history has, perhaps not all of it."""
+    return (now - HISTORY).date()

@@ -1,0 +1,246 @@
+"""`trailhound backfill lookup://`: the event history, and the same events coming by a trail."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moto.sts.models import sts_backends
+
+from ingest.lookup import lane
+from tests.helpers.commands import command
+from tests.helpers.event_history import EventHistory
+from tests.helpers.processes import start
+from tests.helpers.trails import (
+    backfill,
+    documents,
+    ledger,
+    own_settings,
+    prepared,
+    record,
+    write_trail,
+)
+from trailhound.backoff import Backoff
+from trailhound.errors import SourceUnreachableError, UsageError
+from trailhound.settings import Settings
+
+OWN = "123456789012"
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def history(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[EventHistory]:
+    """An event history without a quota, in two regions; STS and EC2 are moto's."""
+    server = EventHistory()
+    monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDTRAIL", server.url)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_EC2", s3_endpoint)
+    monkeypatch.setattr(lane, "_SPACING", 0.0)
+    monkeypatch.setattr(lane, "_BACKOFF", Backoff(0.01, 0.01))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
+    made = own_settings(engine, namespace, tmp_path / "home")
+    prepared(made)
+    return made
+
+
+def event(hours_ago: float = 30, **changes: Any) -> dict[str, Any]:
+    moment = NOW - timedelta(hours=hours_ago)
+    made = record(eventTime=f"{moment:%Y-%m-%dT%H:%M:%SZ}", readOnly=False, recipientAccountId=OWN)
+    return made | changes
+
+
+def ran(
+    settings: Settings, *arguments: str, code: int = 0, env: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    done = command(settings, "backfill", *arguments, "--json", env=env or {})
+    assert done.exit_code == code, f"{done.output} {done.exception}"
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def counts(found: dict[str, Any]) -> tuple[int, int, int]:
+    return found["read"], found["indexed"], found["duplicates"]
+
+
+SINCE = f"{NOW - timedelta(days=2):%Y-%m-%d}"
+
+
+def test_writes_come_first_and_the_newest_of_them(
+    settings: Settings, history: EventHistory
+) -> None:
+    writes = [event(hours) for hours in (1, 1, 30, 30)]
+    reads = [event(hours, eventName="GetUser", readOnly=True) for hours in (2, 31)]
+    unsaid = [{k: v for k, v in event(30).items() if k != "readOnly"}]
+    many = [event(29, eventName="ListUsers", readOnly=True) for _ in range(120)]
+    history.add(*writes, *reads, *unsaid, *many)
+    history.add(event(1, awsRegion="eu-west-1"))
+    found = ran(settings, "lookup://us-east-1,eu-west-1", "--since", SINCE)
+    everything = len(writes) + len(reads) + len(unsaid) + len(many) + 1
+    assert counts(found) == (everything + 5, everything, 5)  # writes come twice: once as writes
+    assert len(documents(prepared(settings), settings)) == everything
+    conditions = [bool(request.get("LookupAttributes")) for _, _, request in history.asked[2:]]
+    assert all(conditions[:6])  # several requests are under way at once
+    assert conditions.count(True) < len(conditions)
+    assert max(each["EndTime"] for _, _, each in history.asked[2:8]) > NOW.timestamp() - 60
+
+    asked = len(history.asked)
+    again = ran(settings, "lookup://us-east-1,eu-west-1", "--since", SINCE)
+    assert again["skipped_objects"] > 0.5 * found["objects"]
+    assert again["indexed"] == 0
+    assert len(history.asked) - asked < asked / 2
+    entries = {entry["uri"] for entry in ledger(prepared(settings), settings)}
+    assert all(uri.startswith(f"lookup://{OWN}/CloudTrail/") for uri in entries)
+
+
+def test_all_regions_ninety_days_and_what_it_takes(
+    settings: Settings, history: EventHistory
+) -> None:
+    old = [event(24 * days) for days in (1, 40, 89, 95)]
+    history.add(*old)
+    everywhere = ran(settings, "lookup://", "--dry-run", "--since", "1d")["event_history"]
+    assert everywhere["lanes"] > 10
+    plan = ran(settings, "lookup://us-east-1", "--dry-run")
+    assert plan["objects"] == plan["event_history"]["windows"] > 2 * 4 * 89
+    assert plan["event_history"]["seconds"] == plan["estimate"]["seconds"] > 300
+    said = command(settings, "backfill", "lookup://us-east-1", "--dry-run", "--since", "2020-01-01")
+    assert "estimated time:" in said.stdout
+    assert "the event history has 90 days" in said.stderr
+    found = ran(settings, "lookup://us-east-1", "--until", "85d")
+    assert counts(found) == (2, 1, 1)
+
+
+def test_throttling_and_expired_tokens_cost_time_and_no_event(
+    settings: Settings, history: EventHistory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    same_second = [event(30) for _ in range(30)]
+    history.add(*same_second, *(event(30 + n / 3600) for n in range(200)))
+    history.token_uses = 1
+    history.faults = ["ThrottlingException", "InternalFailure"] * 2
+    found = ran(settings, "lookup://us-east-1", "--since", SINCE)
+    assert found["indexed"] == 230
+    assert found["failed_objects"] == 0
+    refused = ran(settings, "lookup://us-east-1", "--since", SINCE, "--limit", "1", "--force")
+    assert refused["objects"] == 1
+    monkeypatch.setattr(lane, "_TRIES", 2)
+    history.quota = 1e-9
+    history.before(0)
+    failed = ran(settings, "lookup://us-east-1", "--since", SINCE, code=1)
+    assert "ThrottlingException" in json.dumps(failed["failures"])
+
+
+def test_a_region_that_is_denied_is_named_once_and_the_others_are_read(
+    settings: Settings, history: EventHistory
+) -> None:
+    history.add(event())
+    history.refused = {"eu-west-1": "AccessDeniedException"}
+    found = ran(settings, "lookup://eu-west-1,us-east-1", "--since", SINCE, code=1)
+    (failure,) = found["failures"]
+    assert "eu-west-1" in failure["reason"]
+    assert "cloudtrail:LookupEvents" in failure["reason"]
+    assert found["indexed"] == 1
+    history.refused = {"us-east-1": "ExpiredTokenException"}
+    done = command(settings, "backfill", "lookup://us-east-1")
+    assert isinstance(done.exception, SourceUnreachableError)
+    assert "renew the credentials" in done.exception.hint
+    for wrong in (["lookup://nowhere"], ["lookup://", "--workers", "2"]):
+        assert isinstance(command(settings, "backfill", *wrong).exception, UsageError)
+
+
+def test_accounts_by_role(settings: Settings, history: EventHistory) -> None:
+    def account_of(key: str) -> str:
+        for account in ("111122223333", "444455556666"):
+            if sts_backends[account]["aws"].get_assumed_role_from_access_key(key):
+                return account
+        return OWN
+
+    history.account_of = account_of
+    for account in ("111122223333", "444455556666"):
+        history.add(event(recipientAccountId=account), account=account)
+    role = {"TRAILHOUND_AWS__ROLE_ARN": "arn:aws:iam::{account}:role/Reader"}
+    accounts = ("--account", "111122223333", "--account", "444455556666")
+    found = ran(settings, "lookup://us-east-1", "--since", SINCE, *accounts, env=role)
+    assert counts(found) == (4, 2, 2)
+    stored = documents(prepared(settings), settings).values()
+    assert {each["trail"]["account"] for each in stored} == {"111122223333", "444455556666"}
+    assert {each["trail"]["via"] for each in stored} == {"lookup"}
+    done = command(settings, "backfill", "lookup://us-east-1", env=role)
+    assert isinstance(done.exception, UsageError)
+
+
+def test_the_same_events_by_the_trail_are_duplicates_and_its_object_is_known(
+    settings: Settings, history: EventHistory, tmp_path: Path
+) -> None:
+    events = [event(30) for _ in range(4)]
+    history.add(*events)
+    ran(settings, "lookup://us-east-1", "--since", SINCE)
+    forms = [
+        events[0] | {"responseElements": {"added": None}, "eventVersion": "1.11"},
+        events[1] | {"tlsDetails": {"tlsVersion": "TLSv1.3"}, "managementEvent": True},
+        {key: value for key, value in events[2].items() if value is not None},
+    ]
+    for name, value in (("eventName", "StopLogging"), ("userIdentity", {"type": "Root"})):
+        forms.append(events[3] | {name: value})
+    trail = write_trail(tmp_path / "trail", forms)
+    report = backfill(settings, tmp_path / "trail")
+    assert (report.counts.duplicates, report.counts.indexed, report.conflicts) == (3, 2, 2)
+    entries = {entry["uri"]: entry for entry in ledger(prepared(settings), settings)}
+    (window,) = {
+        entry["uri"]
+        for entry in entries.values()
+        if entry["object"] in entries[str(trail)]["events_under"]
+    }
+    assert window.startswith(f"lookup://{OWN}/CloudTrail/us-east-1/")
+    shown = command(settings, "ledger", "show", window)
+    assert str(trail) in shown.stdout
+    whole = command(settings, "reconcile", str(tmp_path / "trail"), "--json")
+    assert (whole.exit_code, json.loads(whole.stdout)["whole"]) == (0, 1)
+
+    # The other way round: what the trail delivered first is not indexed again.
+    other = event(30)
+    write_trail(tmp_path / "first", [other | {"eventVersion": "1.11", "edgeDeviceDetails": {}}])
+    backfill(settings, tmp_path / "first")
+    history.add(other)
+    found = ran(settings, "lookup://us-east-1", "--since", SINCE, "--force")
+    assert (found["indexed"], found["conflicts"]) == (0, 0)
+    # Between two objects of trails only the same content is the same event.
+    write_trail(tmp_path / "forged", [other | {"sourceIPAddress": "203.0.113.9"}])
+    assert backfill(settings, tmp_path / "forged").conflicts == 1
+
+
+def test_ctrl_c_and_resume_read_each_window_once(
+    settings: Settings, history: EventHistory, namespace: str
+) -> None:
+    history.add(*(event(hours) for hours in range(3, 45)))
+    process = start(settings, "backfill", "lookup://us-east-1", "--since", SINCE, "--json")
+    stopped = threading.Event()
+
+    def interrupt(number: int) -> None:
+        if number == 12 and not stopped.is_set():
+            stopped.set()
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.2)
+
+    history.before = interrupt
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    done = {e["uri"] for e in ledger(prepared(settings), settings) if e["state"] == "done"}
+    assert done
+    found = ran(settings, "lookup://us-east-1", "--since", SINCE)
+    assert found["skipped_objects"] >= len(done) - 2
+    assert len(documents(prepared(settings), settings)) == 42
+    assert found["failed_objects"] == 0
