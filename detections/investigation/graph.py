@@ -10,25 +10,28 @@ leads to whoever acted with it or from it, and a call that makes a key leads to 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any, Final
 
 import networkx as nx
 
-from detections.events.index import EventIndex
+from detections.events.index import EventIndex, terms
 from detections.incidents.creations import ISSUING
 from detections.investigation.nodes import (
+    ACTORS,
     ANONYMOUS,
     ASSUMING,
+    ROLE_ARN,
     TARGET_LEAVES,
     Node,
     actor_of_fields,
     node,
     of_role_arn,
 )
-from trailhound.cluster.queries import Query, either
+from trailhound.cluster.queries import Query, any_of, either
 from trailhound.cluster.reader import Snapshot
 
 _TYPE, _ARN, _NAME = "userIdentity.type", "userIdentity.arn", "user.name"
@@ -61,7 +64,15 @@ _ASSUMES: Final[Query] = {
         "filter": [
             {"term": {"eventSource": "sts.amazonaws.com"}},
             {"terms": {"eventName": list(ASSUMING)}},
-            {"wildcard": {"resource.arn": {"value": "*:role/*"}}},
+            {"regexp": {"resource.arn": {"value": ROLE_ARN}}},
+        ]
+    }
+}
+_MAKES_KEY: Final[Query] = {
+    "bool": {
+        "filter": [
+            {"term": {"eventSource": "iam.amazonaws.com"}},
+            {"term": {"eventName": "CreateAccessKey"}},
         ]
     }
 }
@@ -78,6 +89,8 @@ class _Side:
     where: Query
     fields: tuple[str, ...]
     node: Nodes
+    kind: str = ""
+    """Of targets that never act: the kind of their nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +176,18 @@ def build(
     *,
     keys: Sequence[str] = (),
     addresses: Sequence[str] = (),
+    towards: Sequence[str] | None = None,
 ) -> ActivityGraph:
     """The graph of the events in a span. `keys` and `addresses` are nodes as well; keys of users
-    always are. Raises `ClusterError`."""
+    always are. `towards`: of the nodes that never act (`s3:`, `ec2:`, `secret:`, `function:`,
+    `resource:`) only those that these texts name, which is all that paths to them need; None for
+    all. Raises `ClusterError`."""
     made = ActivityGraph()
-    calls, credentials = list(_call_views()), list(_credential_views(keys, addresses))
+    long_term: Sequence[str] | None = None
+    if towards is not None:  # a path comes through a key that was made, or begins with one
+        long_term = sorted({*_made_keys(index, span), *keys})
+    calls = list(_call_views(towards))
+    credentials = list(_credential_views(keys, addresses, long_term))
     limits = [span] if span else []
     queries: list[Query] = [
         {"bool": {"filter": [view.where, *limits]}} for view in (*calls, *credentials)
@@ -246,10 +266,32 @@ def _targets() -> list[_Side]:
                 }
             }
             earlier.append(there)
-            made.append(_Side(where, (name, _RECIPIENT), _named(name, kind)))
+            leaf_kind = "" if kind in ACTORS else kind
+            made.append(_Side(where, (name, _RECIPIENT), _named(name, kind), leaf_kind))
     others: Query = {"bool": {"must_not": [each.where for each in made]}}
-    made.append(_Side(others, (), _other))
+    made.append(_Side(others, (), _other, "resource"))
     return made
+
+
+def _narrowed(side: _Side, towards: Sequence[str]) -> _Side | None:
+    """A target side with only the nodes that texts name; None where they name none of its kind."""
+    if not side.kind:
+        return side
+    clauses: list[Query] = []
+    for kind, _, rest in (each.strip().partition(":") for each in towards):
+        if kind != side.kind:
+            continue
+        if kind == "resource":
+            # A call that names no bucket is in this view under its own name, as all others.
+            service, _, call = rest.rpartition(":")
+            both = [any_of(service, ("eventSource",)), any_of(call, ("eventName",))]
+            clauses.append({"bool": {"filter": both}})
+            continue
+        names = {rest, rest.rpartition("@")[0] if "@" in rest else rest}
+        clauses += [any_of(name, (side.fields[0],)) for name in sorted(names)]
+    if not clauses:
+        return None
+    return replace(side, where={"bool": {"filter": [side.where, either(clauses)]}})
 
 
 def _named(name: str, kind: str) -> Nodes:
@@ -266,7 +308,7 @@ def _other(about: Values) -> Node:
 
 def _role(arn: str) -> Node | None:
     """The role of its own ARN; the session's ARN, which the event has too, is no target."""
-    return of_role_arn(arn) if ":role/" in arn else None
+    return of_role_arn(arn) if re.fullmatch(ROLE_ARN, arn) else None
 
 
 def _view(source: _Side, target: _Side, *more: Query) -> _View:
@@ -279,23 +321,30 @@ def _view(source: _Side, target: _Side, *more: Query) -> _View:
     )
 
 
-def _call_views() -> Iterable[_View]:
-    for source, target in product(_sources(), _targets()):
+def _call_views(towards: Sequence[str] | None) -> Iterable[_View]:
+    targets = _targets()
+    if towards is not None:
+        targets = [made for each in targets if (made := _narrowed(each, towards)) is not None]
+    for source, target in product(_sources(), targets):
         yield _view(source, target)
 
 
-def _credential_views(keys: Sequence[str], addresses: Sequence[str]) -> Iterable[_View]:
-    """Edges of credentials: who made a key, and who acted with it or from an address."""
+def _made_keys(index: EventIndex, span: Query | None) -> Iterable[str]:
+    query: Query = {"bool": {"filter": [_MAKES_KEY, *([span] if span else [])]}}
+    for bucket in index.buckets(query, [terms("key", _MADE_KEY)]):
+        yield str(bucket["key"]["key"])
+
+
+def _credential_views(
+    keys: Sequence[str], addresses: Sequence[str], long_term: Sequence[str] | None
+) -> Iterable[_View]:
+    """Edges of credentials: who made a key, and who acted with it or from an address. `long_term`:
+    only the use of these keys; None for that of all keys of users."""
     asked = sorted({each for each in keys if not each.startswith("AKIA")})
-    used = either([_LONG_TERM, {"terms": {_KEY: asked}}]) if asked else _LONG_TERM
-    made: Query = {
-        "bool": {
-            "filter": [
-                {"term": {"eventSource": "iam.amazonaws.com"}},
-                {"term": {"eventName": "CreateAccessKey"}},
-            ]
-        }
-    }
+    used: Query = either([_LONG_TERM, {"terms": {_KEY: asked}}]) if asked else _LONG_TERM
+    if long_term is not None:
+        used = {"terms": {_KEY: list(long_term)}}
+    made = _MAKES_KEY
     if asked:
         issued = [{"terms": {"eventName": list(ISSUING)}}, {"terms": {_MADE_KEY: asked}}]
         made = either([made, {"bool": {"filter": issued}}])

@@ -8,6 +8,7 @@ instance, AssumeRole to the role, and any other to `resource:EVENTSOURCE:EVENTNA
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -31,6 +32,8 @@ TARGET_LEAVES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "secretsmanager.amazonaws.com": (("secret", "secret"),),
     "lambda.amazonaws.com": (("function", "function"),),
 }
+ROLE_ARN: Final = "arn:aws[a-z-]*:iam::[^:]*:role/.*"
+"""The ARN of a role itself, as an expression that both Python and the engine take."""
 GLOBAL: Final = frozenset({"s3", "ec2", "key", "ip", "service", "resource", "account"})
 """Kinds whose names are unique by themselves; the others are told apart by account."""
 
@@ -159,8 +162,9 @@ def target_nodes(source: Source) -> list[Node]:
     found = source.get("resource")
     leaves = found if isinstance(found, Mapping) else {}
     if service == "sts.amazonaws.com" and call in ASSUMING:
-        # Only the role's own ARN: the session's, which has the role's account too, is in the reply.
-        roles = [of_role_arn(each) for each in texts(leaves.get("arn")) if ":role/" in each]
+        # Only the role's own ARN: the reply has the session's, too.
+        arns = [each for each in texts(leaves.get("arn")) if re.fullmatch(ROLE_ARN, each)]
+        roles = [of_role_arn(each) for each in arns]
         if roles:
             return sorted({each for each in roles if each is not None})
     for leaf, kind in TARGET_LEAVES.get(service, ()):

@@ -9,7 +9,7 @@ at or after that of the step before, is looked up in the index.
 from __future__ import annotations
 
 import difflib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -180,10 +180,8 @@ class PathFinder:
             key=lambda each: (-each.risk, each.steps[-1].time, each.nodes),
         )[:limit]
         made.names = shown(self._graph.graph.nodes)
-        for path in made.found:
-            for pair in pairwise(path.nodes):
-                if pair not in made.about:
-                    made.about[pair] = self._about(self._graph.edge(*pair))
+        pairs = dict.fromkeys(pair for path in made.found for pair in pairwise(path.nodes))
+        made.about = self._about(list(pairs))
         return made
 
     def _routes(self, starts: set[Node], targets: set[Node], made: Paths) -> list[Route]:
@@ -292,32 +290,50 @@ class PathFinder:
             (self._graph.edge(*pair).succeeded_calls for pair in pairwise(route)),
         )
 
-    def _about(self, edge: Edge) -> dict[str, Any]:
-        """What an edge carries. Addresses and tools are the most frequent of those that
+    def _about(self, pairs: Sequence[tuple[Node, Node]]) -> dict[tuple[Node, Node], dict[str, Any]]:
+        """What edges carry. Addresses and tools are the most frequent of the calls that
         succeeded."""
-        addresses: dict[str, int] = {}
-        agents: dict[str, int] = {}
-        for query in edge.query():
-            reply = self._index.search(
+        named = {"addresses": "sourceIPAddress", "user_agents": "userAgent"}
+        counts: dict[tuple[Node, Node], dict[str, Counter[str]]] = {
+            pair: {name: Counter() for name in named} for pair in pairs
+        }
+        aggregations = {
+            name: {"terms": {"field": path, "size": _NAMED}} for name, path in named.items()
+        }
+        bodies: list[tuple[tuple[Node, Node], dict[str, Any]]] = [
+            (
+                pair,
                 {
+                    "track_total_hits": False,
                     "query": {"bool": {"filter": [query, *self._span]}},
-                    "aggs": {
-                        "addresses": {"terms": {"field": "sourceIPAddress", "size": _NAMED}},
-                        "agents": {"terms": {"field": "userAgent", "size": _NAMED}},
-                    },
-                }
+                    "aggs": aggregations,
+                },
             )
-            for name, counts in (("addresses", addresses), ("agents", agents)):
-                for each in reply["aggregations"][name]["buckets"]:
-                    counts[each["key"]] = counts.get(each["key"], 0) + each["doc_count"]
+            for pair in pairs
+            for query in self._graph.edge(*pair).query()
+        ]
+        for start in range(0, len(bodies), _SEARCHES):
+            part = bodies[start : start + _SEARCHES]
+            for (pair, _), reply in zip(
+                part, self._index.searches([body for _, body in part]), strict=True
+            ):
+                for name in named:
+                    for each in reply["aggregations"][name]["buckets"]:
+                        counts[pair][name][each["key"]] += each["doc_count"]
+        return {pair: self._carried(self._graph.edge(*pair), counts[pair]) for pair in pairs}
+
+    @staticmethod
+    def _carried(edge: Edge, counts: dict[str, Counter[str]]) -> dict[str, Any]:
         return {
             "calls": dict(sorted(edge.calls.items(), key=lambda each: (-each[1], each[0]))),
             "count": edge.count,
             "failed": edge.failed,
             "first": stamp(moment(edge.first)),
             "last": stamp(moment(edge.last)),
-            "addresses": sorted(addresses, key=lambda each: -addresses[each])[:_NAMED],
-            "user_agents": sorted(agents, key=lambda each: -agents[each])[:_NAMED],
+            **{
+                name: [value for value, _ in found.most_common(_NAMED)]
+                for name, found in counts.items()
+            },
         }
 
 

@@ -81,6 +81,8 @@ def test_graph_and_paths_are_what_brute_force_finds(store: EventStore, seed: int
     targets = {each for each in nodes if each.startswith(("s3:", "secret:", "ec2:"))}
     starts = [each for each in nodes if each.startswith(("user:", "key:", "ip:", "federated:"))]
     finder = PathFinder(index, made, span)
+    narrow = build(index, span, keys=keys, addresses=addresses, towards=sorted(targets))
+    narrowed = PathFinder(index, narrow, span)
     for start in starts[:4]:
         found = finder.find([nodes[start]], [nodes[each] for each in sorted(targets)])
         assert not found.cut
@@ -91,6 +93,13 @@ def test_graph_and_paths_are_what_brute_force_finds(store: EventStore, seed: int
             )
             for path in found.found
         } == brute_paths(expected, start, targets)
+        if nodes[start] in narrow.graph:  # the part that these paths need gives the same ones
+            ends = [each for each in narrow.graph if each.full in targets]
+            assert [each.nodes for each in narrowed.find([nodes[start]], ends).found] == [
+                each.nodes for each in found.found
+            ]
+        else:
+            assert not found.found
 
 
 USER, ROLE = "arn:aws:iam::{}:user/{}", "arn:aws:iam::{}:role/{}"

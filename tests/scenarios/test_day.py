@@ -275,6 +275,21 @@ def test_a_day_of_an_installation(
         again = it.json("alerts", "list", "--limit", "1000")["alerts"]
         rules_of_found = {each["rule"]["id"] for each in found}
         assert {each["id"] for each in again if each["rule"]["id"] in rules_of_found} == ids
+        # From an alert to the whole story, in the same namespace.
+        story = it.json(
+            "timeline", next(each["id"] for each in found if each["rule"]["id"] == BURST)
+        )
+        assert [each["count"] for each in story["lines"] if each.get("error")] == [6]
+        assert story["total"] == story["folded"] >= 6
+        person = it.json("whois", "ada")
+        assert person["events"] == searchable(client, settings)
+        assert person["alerts_total"] == len(again)
+        leads = it.json("hunt", "--since", "7d", "--report", "--folder", tmp_path)["leads"]
+        assert [each["risk_score"] for each in leads] == sorted(
+            (each["risk_score"] for each in leads), reverse=True
+        )
+        (path,) = it.json("paths", "--from", "user:ada", "--to", "user:bob")["paths"]
+        assert path["path"] == ["user:ada", "user:bob"]
         first_id, *others = sorted(ids)
         it.trailhound("alerts", "ack", first_id, "--by", "ada")
         it.trailhound("alerts", "close", *others, "--by", "ada")

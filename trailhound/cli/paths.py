@@ -207,16 +207,25 @@ def _paths(
     stage("building the graph", 0, 0)
     query = span.query() if span else None
     named = [*starts, *targets]
-    graph = build(
-        index,
-        query,
-        keys=[each.removeprefix("key:") for each in named if each.startswith("key:")],
-        addresses=[each.removeprefix("ip:") for each in named if each.startswith("ip:")],
-    )
-    begin = [node for each in starts for node in resolve(graph, each)]
-    ends, missing = _targets(graph, targets, by_name=by_name)
+    keys = [each.removeprefix("key:") for each in named if each.startswith("key:")]
+    addresses = [each.removeprefix("ip:") for each in named if each.startswith("ip:")]
+    graph = build(index, query, keys=keys, addresses=addresses, towards=targets)
+    try:
+        begin, ends, missing = _nodes(graph, starts, targets, by_name=by_name)
+    except UsageError:
+        # Known perhaps, but without a call on another actor or a target; else the nearest are said.
+        stage("looking for the nodes", 0, 0)
+        graph = build(index, query, keys=keys, addresses=addresses)
+        begin, ends, missing = _nodes(graph, starts, targets, by_name=by_name)
     stage("proving paths", 0, 0)
     return PathFinder(index, graph, query).find(begin, ends, limit + 1), missing
+
+
+def _nodes(
+    graph: ActivityGraph, starts: list[str], targets: list[str], *, by_name: bool
+) -> tuple[list[Node], list[Node], list[str]]:
+    begin = [node for each in starts for node in resolve(graph, each)]
+    return begin, *_targets(graph, targets, by_name=by_name)
 
 
 def _targets(
