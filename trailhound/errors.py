@@ -45,6 +45,7 @@ Whoever catches one shows both; a traceback is shown by `--debug` alone.
     │   ├── BrowserNotFoundError    no Chromium to print a PDF with
     │   └── MailError               the mail server can't be reached, or refused
     ├── NoEventsIndexError          there is no daily index to search                exit 1
+    ├── AwsError                    AWS refused a call, or did not answer            exit 1
     └── AccountingError             read ≠ indexed + duplicates + dead-lettered + filtered  exit 1
 """
 
@@ -256,3 +257,7 @@ class NoEventsIndexError(TrailhoundError):
 
 class AccountingError(TrailhoundError):
     """The counting identity does not hold: a bug, or a count that was lost."""
+
+
+class AwsError(TrailhoundError):
+    """AWS refused a call that sets up or checks the trail's side, or did not answer."""

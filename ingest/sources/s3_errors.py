@@ -29,7 +29,7 @@ from trailhound.errors import (
     SourceUnreachableError,
 )
 
-_NO_CREDENTIALS: Final = (
+LOGIN_FAILURES: Final = (
     NoCredentialsError,
     PartialCredentialsError,
     CredentialRetrievalError,
@@ -75,23 +75,25 @@ _AGAIN: Final = "run again: ingested objects are skipped"
 def listing_error(error: Exception, place: str) -> SourceUnreachableError:
     """Why a bucket could not be listed. `place` is `s3://bucket/prefix`."""
     if isinstance(error, ClientError):
-        code = _code(error)
-        if _assuming(error):
-            return _role_refused(code)
+        code = code_of(error)
+        if is_assuming(error):
+            return role_refused(code)
         if code in _NO_BUCKET:
             return SourceNotFoundError(f"{place}: no such bucket ({code})", hint=_EVERYWHERE[code])
         if code in _EVERYWHERE:
             return SourceUnreachableError(f"{place}: {code}", hint=_EVERYWHERE[code])
         if code in _DENIED:
             return SourceUnreachableError(
-                f"{place}: listing is denied ({_reason(error)})", hint=_LIST
+                f"{place}: listing is denied ({reason_of(error)})", hint=_LIST
             )
         if code in _GONE:
             return SourceNotFoundError(
                 f"{place}: no such bucket ({code})", hint=_EVERYWHERE["NoSuchBucket"]
             )
-        return SourceUnreachableError(f"{place}: cannot be listed ({_reason(error)})", hint=_AGAIN)
-    if isinstance(error, _NO_CREDENTIALS):
+        return SourceUnreachableError(
+            f"{place}: cannot be listed ({reason_of(error)})", hint=_AGAIN
+        )
+    if isinstance(error, LOGIN_FAILURES):
         return SourceUnreachableError(f"{place}: no usable AWS credentials", hint=NO_CREDENTIALS)
     return SourceUnreachableError(
         f"{place}: cannot be listed ({type(error).__name__})",
@@ -105,7 +107,7 @@ def object_error(error: Exception, uri: str) -> SourceError:
     `SourceUnreachableError` if every other object would fail too (credentials, bucket, role).
     """
     if not isinstance(error, ClientError):
-        if isinstance(error, _NO_CREDENTIALS):
+        if isinstance(error, LOGIN_FAILURES):
             return SourceUnreachableError(f"{uri}: no usable AWS credentials", hint=NO_CREDENTIALS)
         if isinstance(error, ParamValidationError) and "Invalid bucket name" in str(error):
             return BucketNotFoundError(
@@ -115,14 +117,14 @@ def object_error(error: Exception, uri: str) -> SourceError:
         return ObjectUnreadableError(
             f"{uri}: fetching failed ({type(error).__name__})", hint=_AGAIN
         )
-    code = _code(error)
-    if _assuming(error):
-        return _role_refused(code)
+    code = code_of(error)
+    if is_assuming(error):
+        return role_refused(code)
     if code in _NO_BUCKET:
         return BucketNotFoundError(f"{uri}: no such bucket ({code})", hint=_EVERYWHERE[code])
     if code in _EVERYWHERE:
         return SourceUnreachableError(f"{uri}: {code}", hint=_EVERYWHERE[code])
-    reason = _reason(error)
+    reason = reason_of(error)
     if code == "InvalidObjectState":
         return ObjectAccessDeniedError(f"{uri}: archived, not readable now", hint=_RESTORE)
     if code.startswith("KMS.") or (code in _DENIED and "kms:" in reason.lower()):
@@ -140,26 +142,28 @@ def object_error(error: Exception, uri: str) -> SourceError:
     return ObjectUnreadableError(f"{uri}: fetching failed ({reason})", hint=_AGAIN)
 
 
-def _code(error: ClientError) -> str:
+def code_of(error: ClientError) -> str:
+    """AWS's own name of an error."""
     return str(error.response.get("Error", {}).get("Code") or "unknown")
 
 
-def _assuming(error: ClientError) -> bool:
+def is_assuming(error: ClientError) -> bool:
     """Whether it was not S3 that refused, but STS while the role was assumed."""
     return error.operation_name.startswith("AssumeRole")
 
 
-def _role_refused(code: str) -> SourceUnreachableError:
+def role_refused(code: str) -> SourceUnreachableError:
+    """The role of the settings can't be assumed."""
     return SourceUnreachableError(
         f"aws.role_arn: the role cannot be assumed ({code})",
         hint="check the role's trust policy, aws.external_id and the caller's sts:AssumeRole",
     )
 
 
-def _reason(error: ClientError) -> str:
-    """Code and S3's own words, on one line, without URLs' credentials and queries."""
+def reason_of(error: ClientError) -> str:
+    """Code and AWS's own words, on one line, without URLs' credentials and queries."""
     words = str(error.response.get("Error", {}).get("Message") or "")
     words = re.sub(r"://[^/@\s]*@", "://", words)
     words = re.sub(r"\?[^\s\"']*", "", words)
     words = re.sub(r"[\x00-\x1f\x7f\s]+", " ", words)[:300].strip()
-    return f"{_code(error)}: {words}" if words else _code(error)
+    return f"{code_of(error)}: {words}" if words else code_of(error)

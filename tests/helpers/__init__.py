@@ -2,6 +2,7 @@
 
 activity_trails     random activity of two accounts, its graph and paths by brute force
 alerts_by_hand      alerts as detections write them, made from a sample's labels
+aws_api             AWS in front of moto: what moto lacks, refusals on demand, calls counted
 browsers            a real Chromium, or a skip by name where there is none
 commands            commands run within the test's own process
 correlation_oracle  correlations by brute force, to compare with

@@ -15,6 +15,18 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
+LOGIN = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_SESSION_TOKEN": "testing",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_CONFIG_FILE": "/dev/null",
+    "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+"""What clients of moto have in their environment."""
+
+
 @pytest.fixture(scope="session")
 def moto_endpoint() -> Iterator[str]:
     """The address of a moto server that lives as long as the test session."""
@@ -29,16 +41,7 @@ def moto_endpoint() -> Iterator[str]:
 @pytest.fixture
 def s3_endpoint(moto_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The address of S3, with credentials in the environment and STS at the same place."""
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_SESSION_TOKEN": "testing",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL_STS": moto_endpoint,
-        "AWS_CONFIG_FILE": "/dev/null",
-        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }.items():
+    for name, value in (LOGIN | {"AWS_ENDPOINT_URL_STS": moto_endpoint}).items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     return moto_endpoint

@@ -49,6 +49,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"```(?:sh|console|bash)\n(.*?)```", re.DOTALL)
 INLINE = re.compile(r"(?<!`)`(trailhound [^`]+)`(?!`)")
 ELSEWHERE = {
+    "aws": "speaks to all of AWS's services: tests/integration/test_aws_setup.py",
     "up": "starts an engine of its own: tests/integration/test_engine.py",
     "down": "stops that engine: tests/integration/test_engine.py",
     "demo": "starts an engine of its own: `make demo`",

@@ -141,6 +141,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "dashboards:app",
         "Dashboards for OpenSearch Dashboards and Kibana: import, export, open.",
     ),
+    "aws": (
+        _CARE,
+        "aws:app",
+        "The AWS side of a trail: set it up, with its queue.",
+    ),
     "config": (
         _CARE,
         "config:app",

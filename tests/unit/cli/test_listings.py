@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from trailhound.cli import (
     alert_precision,
     alerts,
+    aws_setup,
     config,
     dashboards,
     deadletters,
@@ -44,6 +45,8 @@ ROOT = Path(__file__).parents[3]
 LISTINGS: dict[str, Listing[Any]] = {
     "alerts list": alerts.LISTING,
     "alerts precision": alert_precision.LISTING,
+    "aws setup": aws_setup.LISTING,
+    "aws setup --destroy": aws_setup.REMOVALS,
     "config show": config.LISTING,
     "dashboards import": dashboards.LISTING,
     "deadletters list": deadletters.LISTING,

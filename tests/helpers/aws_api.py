@@ -1,0 +1,174 @@
+"""AWS's APIs in front of moto: what moto lacks is answered here as AWS documents it, everything
+else by moto; a call can be refused on demand, and each is noted.
+
+moto (5.2.5) lacks the size filter of an S3 lifecycle rule, which it drops: a configuration is kept
+as it was put, and given back.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.helpers.fixtures_s3 import LOGIN
+
+S3_ACTIONS = {
+    "GET": "s3:ListAllMyBuckets",
+    "HEAD": "s3:ListBucket",
+    "PUT": "s3:CreateBucket",
+    "DELETE": "s3:DeleteBucket",
+    "GET ?location": "s3:GetBucketLocation",
+    "GET ?tagging": "s3:GetBucketTagging",
+    "PUT ?tagging": "s3:PutBucketTagging",
+    "GET ?versioning": "s3:GetBucketVersioning",
+    "PUT ?versioning": "s3:PutBucketVersioning",
+    "GET ?encryption": "s3:GetEncryptionConfiguration",
+    "PUT ?encryption": "s3:PutEncryptionConfiguration",
+    "GET ?publicAccessBlock": "s3:GetBucketPublicAccessBlock",
+    "PUT ?publicAccessBlock": "s3:PutBucketPublicAccessBlock",
+    "GET ?policy": "s3:GetBucketPolicy",
+    "PUT ?policy": "s3:PutBucketPolicy",
+    "GET ?lifecycle": "s3:GetLifecycleConfiguration",
+    "PUT ?lifecycle": "s3:PutLifecycleConfiguration",
+    "GET ?object-lock": "s3:GetBucketObjectLockConfiguration",
+    "PUT ?object-lock": "s3:PutBucketObjectLockConfiguration",
+    "GET ?notification": "s3:GetBucketNotification",
+    "PUT ?notification": "s3:PutBucketNotification",
+    "GET ?versions": "s3:ListBucketVersions",
+    "POST ?delete": "s3:DeleteObjectVersion",
+}
+"""Which permission a request needs ("Actions, resources, and condition keys for Amazon S3")."""
+_SERVICES = {
+    "Logs_20140328": "logs",
+    "AmazonSQS": "sqs",
+    "TrentService": "kms",
+    "CloudTrail_20131101": "cloudtrail",
+    "AWSOrganizationsV20161128": "organizations",
+    "GraniteServiceVersion20100801": "monitoring",
+}
+
+
+class AwsApi:
+    """`calls` are permissions, as IAM names them, that calls so far needed. `refusals` maps such a
+    name to the code with which AWS refuses it."""
+
+    def __init__(self, moto: str) -> None:
+        self.moto = urlsplit(moto)
+        self.url = ""
+        self.calls: set[str] = set()
+        self.refusals: dict[str, str] = {}
+        self.lifecycles: dict[str, bytes] = {}
+
+    def answer(self, method: str, path: str, headers: Any, body: bytes) -> tuple[int, bytes] | None:
+        """What AWS would say; None where moto knows."""
+        action = action_of(method, path, headers, body)
+        self.calls.add(action)
+        if action in self.refusals:
+            return _refusal(self.refusals[action], action, headers, method)
+        if path.partition("?")[2].startswith("lifecycle"):
+            bucket = urlsplit(path).path.strip("/")
+            if method == "PUT":
+                self.lifecycles[bucket] = body
+                return 200, b""
+            if bucket in self.lifecycles:
+                return 200, self.lifecycles[bucket]
+        return None
+
+
+def action_of(method: str, path: str, headers: Any, body: bytes) -> str:
+    """The permission that a call needs."""
+    if target := headers.get("X-Amz-Target"):
+        service, _, operation = target.rpartition(".")
+        return f"{_SERVICES[service.rpartition('.')[2]]}:{operation}"
+    if found := re.fullmatch(r"/service/(\w+)/operation/(\w+)", path):
+        return f"{_SERVICES[found[1]]}:{found[2]}"
+    if headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded"):
+        operation = parse_qs(body.decode())["Action"][0]
+        signed = re.search(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/", headers.get("Authorization", ""))
+        return f"{signed[1] if signed else '?'}:{operation}"
+    query = re.split(r"[=&]", path.partition("?")[2])[0]
+    if urlsplit(path).path.strip("/").count("/"):
+        return f"s3:{'Get' if method in ('GET', 'HEAD') else 'Put'}Object"
+    return S3_ACTIONS[f"{method} ?{query}" if query else method]
+
+
+def _refusal(code: str, action: str, headers: Any, method: str) -> tuple[int, bytes]:
+    said = f"not authorized: {action}"
+    if headers.get("X-Amz-Target"):
+        return 400, json.dumps({"__type": code, "message": said}).encode()
+    if action.startswith("s3:"):
+        body = f"<Error><Code>{code}</Code><Message>{said}</Message></Error>".encode()
+        return 403, b"" if method == "HEAD" else body
+    error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{said}</Message></Error>"
+    return 403, f"<ErrorResponse>{error}</ErrorResponse>".encode()
+
+
+@contextmanager
+def serving(moto: str) -> Iterator[AwsApi]:
+    """The API, at `url`."""
+    api = AwsApi(moto)
+
+    class Answer(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _any(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            own = api.answer(self.command, self.path, self.headers, body)
+            if own is not None:
+                self._reply(own[0], {}, own[1])
+                return
+            host, port = api.moto.hostname or "", api.moto.port
+            forwarded = http.client.HTTPConnection(host, port, timeout=60)
+            forwarded.request(self.command, self.path, body, dict(self.headers.items()))
+            reply = forwarded.getresponse()
+            content = reply.read()
+            kept = {
+                name: value
+                for name, value in reply.getheaders()
+                if name.lower() not in ("content-length", "transfer-encoding", "connection")
+            }
+            self._reply(reply.status, kept, content)
+            forwarded.close()
+
+        def _reply(self, status: int, headers: dict[str, str], body: bytes) -> None:
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _any  # noqa: N815
+
+        def log_message(self, *args: Any) -> None:
+            """Nothing: it would be between the tests' own lines."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    api.url = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        yield api
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(scope="module")
+def aws_api(moto_endpoint: str) -> Iterator[AwsApi]:
+    """AWS for a module of tests: every client of the process speaks to it."""
+    with serving(moto_endpoint) as api, pytest.MonkeyPatch.context() as patch:
+        for name, value in (LOGIN | {"AWS_ENDPOINT_URL": api.url}).items():
+            patch.setenv(name, value)
+        for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL_STS", "AWS_REGION"):
+            patch.delenv(name, raising=False)
+        yield api

@@ -1,0 +1,66 @@
+"""The account and region that commands work in, and their clients."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ingest.sources.s3_errors import code_of
+from ingest.sources.session import Clients
+from trailhound.aws.refusals import refusals
+from trailhound.errors import SettingsError
+from trailhound.settings import AwsSettings
+
+
+class Account:
+    """Clients of each service, made when they are asked for; who we are, by STS.
+
+    Raises `SettingsError` where no region is set, `AwsError` where STS does not answer.
+    """
+
+    def __init__(self, aws: AwsSettings, region: str | None = None) -> None:
+        self._clients = Clients(aws)
+        chosen = region or self._clients.session.get_config_variable("region")
+        if not chosen:
+            raise SettingsError(
+                "no AWS region is set", hint="give --region, or set aws.region or AWS_REGION"
+            )
+        self.region: str = chosen
+        self._made: dict[tuple[str, str], Any] = {}
+        with refusals("the AWS identity"):
+            identity = self.client("sts").get_caller_identity()
+        self.id: str = identity["Account"]
+        self.arn: str = identity["Arn"]
+        self.partition: str = self.arn.split(":")[1]
+
+    def client(self, service: str, region: str | None = None) -> Any:
+        """A client of a service, in this account's region or another."""
+        where = region or self.region
+        if (service, where) not in self._made:
+            try:
+                self._made[service, where] = self._clients.of(service, where)
+            except (BotoCoreError, ValueError) as error:  # its sentence may hold an endpoint
+                raise SettingsError(
+                    f"no client of {service} in region {where!r} ({type(error).__name__})",
+                    hint="check the region's name, and AWS_ENDPOINT_URL where one is set",
+                ) from None
+        return self._made[service, where]
+
+
+def found(call: Any, *absent: str, **arguments: Any) -> Any:
+    """What a call gives; None where AWS says by one of these codes that there is no such thing."""
+    try:
+        return call(**arguments)
+    except ClientError as error:
+        if code_of(error) in absent:
+            return None
+        raise
+
+
+def without_metadata(reply: dict[str, Any]) -> dict[str, Any]:
+    """A reply without what botocore adds."""
+    with suppress(KeyError):
+        del reply["ResponseMetadata"]
+    return reply

@@ -1,0 +1,186 @@
+"""What a set-up consists of, compared with what there is: plan, and write.
+
+Most of AWS's calls replace the whole of what they set. So a part is read, what is wanted is merged
+into it, the difference is shown, and it is written only if it is still as it was read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from trailhound.errors import AwsError, TrailhoundError
+
+Value = Any
+"""What JSON can hold; None: it is not there."""
+Action = Literal["create", "change", "unchanged"]
+EXISTS: Final = "exists"
+"""What a part wants of a thing whose attributes are parts of their own."""
+
+
+def replaced(_now: Value, wanted: Value) -> Value:
+    """A merge in which what is wanted takes the place of what is there."""
+    return wanted
+
+
+def members(now: Value, wanted: Value) -> Value:
+    """A merge in which other members of an object stay."""
+    return {**(now or {}), **wanted}
+
+
+def by(key: str) -> Callable[[Value, Value], Value]:
+    """A merge of lists of objects: one with the same name is replaced in its place, others stay.
+
+    >>> by("ID")([{"ID": "a"}, {"ID": "b", "x": 1}], [{"ID": "b"}, {"ID": "c"}])
+    [{'ID': 'a'}, {'ID': 'b'}, {'ID': 'c'}]
+    """
+
+    def merge(now: Value, wanted: Value) -> Value:
+        new = {each[key]: each for each in wanted}
+        kept = [new.pop(each.get(key), each) for each in now or []]
+        return [*kept, *new.values()]
+
+    return merge
+
+
+def statements(now: Value, wanted: Value) -> Value:
+    """A merge of policies by the Sid of their statements; others stay."""
+    merged = by("Sid")((now or {}).get("Statement"), wanted["Statement"])
+    return {**wanted, **(now or {}), "Statement": merged}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One thing that AWS reads and writes as a whole. `read` gives None where there is nothing;
+    `write` gets the merged value and what was there."""
+
+    name: str
+    wanted: Value
+    read: Callable[[], Value]
+    write: Callable[[Value, Value], None]
+    merge: Callable[[Value, Value], Value] = replaced
+    needs: str = ""
+    """The part without which this one can't exist: where it is missing, this one is not read."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A part, what is there, and what it is to be."""
+
+    part: Part
+    now: Value
+    then: Value
+
+    @property
+    def action(self) -> Action:
+        if same(self.now, self.then):
+            return "unchanged"
+        return "create" if self.now is None else "change"
+
+    @property
+    def lines(self) -> list[str]:
+        """The difference, a line for each value: `+`, `-`."""
+        return [] if self.then == EXISTS else list(difference(self.now, self.then))
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"part": self.part.name, "action": self.action, "difference": self.lines}
+
+
+@dataclass
+class Applied:
+    """What an apply did. `written` are names of parts."""
+
+    written: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+
+
+def planned(parts: Iterable[Part]) -> list[Change]:
+    """Each part compared with what there is. Raises as reading does."""
+    missing: set[str] = set()
+    found = []
+    for part in parts:
+        now = None if part.needs in missing else part.read()
+        if now is None:
+            missing.add(part.name)
+        found.append(Change(part, now, part.merge(now, part.wanted)))
+    return found
+
+
+def applied(changes: Sequence[Change], told: Callable[[str, Action], None]) -> Applied:
+    """Write what differs, in order.
+
+    A part that was written by somebody else since it was planned is not written: AWS would lose
+    that. Raises `AwsError`, which lists what was written and what was not.
+    """
+    done = Applied()
+    for place, change in enumerate(changes):
+        if change.action == "unchanged":
+            done.unchanged.append(change.part.name)
+            continue
+        try:
+            now = change.part.read() if change.now is not None else None
+            if not same(now, change.now):
+                raise AwsError(
+                    f"{change.part.name}: somebody changed it since the plan was made",
+                    hint="run the plan again, and look at the difference",
+                )
+            change.part.write(change.then, change.now)
+        except TrailhoundError as error:
+            left = [each.part.name for each in changes[place:] if each.action != "unchanged"]
+            raise AwsError(
+                f"{error.message}\nwritten: {', '.join(done.written) or 'nothing'}\n"
+                f"not written: {', '.join(left)}",
+                hint=f"{error.hint}; then run the same command again: it goes on where it stopped",
+            ) from error
+        done.written.append(change.part.name)
+        told(change.part.name, change.action)
+    return done
+
+
+def same(one: Value, other: Value) -> bool:
+    """Whether two values are the same to AWS, which gives members in any order.
+
+    >>> same({"a": 1, "b": [1]}, {"b": [1], "a": 1})
+    True
+    """
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+def difference(now: Value, then: Value, path: str = "") -> Iterator[str]:
+    """What differs, by path.
+
+    >>> list(difference({"a": 1, "b": [1]}, {"a": 2, "b": [1, 2]}))
+    ['- a: 1', '+ a: 2', '+ b[1]: 2']
+    """
+    if same(now, then):
+        return
+    if now is None and isinstance(then, (dict, list)) and not _is_flat(then):
+        now = type(then)()
+    if then is None and isinstance(now, (dict, list)) and not _is_flat(now):
+        then = type(now)()
+    if isinstance(now, dict) and isinstance(then, dict):
+        for name in [*now, *(each for each in then if each not in now)]:
+            inner = f"{path}.{name}" if path else str(name)
+            yield from difference(now.get(name), then.get(name), inner)
+        return
+    if isinstance(now, list) and isinstance(then, list):
+        for place in range(max(len(now), len(then))):
+            one = now[place] if place < len(now) else None
+            other = then[place] if place < len(then) else None
+            yield from difference(one, other, f"{path}[{place}]")
+        return
+    for sign, value in (("-", now), ("+", then)):
+        if value is not None:
+            yield f"{sign} {path}: {_written(value)}" if path else f"{sign} {_written(value)}"
+
+
+def _is_flat(value: Value) -> bool:
+    """Whether a value fits a line: a list of texts, an object without objects and few members."""
+    inner = list(value.values()) if isinstance(value, dict) else value
+    return len(inner) < 3 and not any(isinstance(each, (dict, list)) for each in inner)
+
+
+def _written(value: Value) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

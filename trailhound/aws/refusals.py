@@ -1,0 +1,105 @@
+"""AWS's refusals, as sentences that say what to do, without credentials and signed URLs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+
+from ingest.sources.s3_errors import (
+    LOGIN_FAILURES,
+    code_of,
+    is_assuming,
+    reason_of,
+    role_refused,
+)
+from ingest.sources.session import NO_CREDENTIALS
+from trailhound.errors import AwsError
+
+_RENEW: Final = "renew the credentials (`aws sso login`, or new AWS_* variables), and run it again"
+_CLOCK: Final = "set the machine's clock: AWS refuses signatures that are minutes off"
+_LATER: Final = "AWS limits the rate of calls: wait a minute"
+_HINTS: Final = {
+    "ExpiredToken": _RENEW,
+    "ExpiredTokenException": _RENEW,
+    "TokenRefreshRequired": _RENEW,
+    "RequestExpired": _CLOCK,
+    "RequestTimeTooSkewed": _CLOCK,
+    "InvalidSignatureException": _CLOCK,
+    "SignatureDoesNotMatch": "check the secret key, and the machine's clock",
+    "InvalidClientTokenId": "AWS does not know the access key: check the profile",
+    "InvalidAccessKeyId": "AWS does not know the access key: check the profile",
+    "UnrecognizedClientException": "AWS does not know the access key: check the profile",
+    "Throttling": _LATER,
+    "ThrottlingException": _LATER,
+    "TooManyRequestsException": _LATER,
+    "RequestLimitExceeded": _LATER,
+    "SlowDown": _LATER,
+    "OptInRequired": "enable the region for the account",
+    "InvalidHomeRegionException": "the trail belongs to another region: give it with --region",
+    "MaximumNumberOfTrailsExceededException": "a region has at most 5 trails: delete one",
+    "BucketAlreadyExists": "the bucket is another account's: give another name with --bucket",
+    "BucketAlreadyOwnedByYou": "run it again: the bucket was made meanwhile",
+    "OperationAborted": "S3 still works on the bucket: wait a minute",
+    "InsufficientEncryptionPolicyException": "the key's policy does not let CloudTrail use it",
+    "InsufficientS3BucketPolicyException": "the bucket's policy does not let CloudTrail write",
+    "OrganizationNotInAllFeaturesModeException": "enable all features of the organisation",
+    "CloudTrailAccessNotEnabledException": (
+        "run `aws organizations enable-aws-service-access --service-principal "
+        "cloudtrail.amazonaws.com` in the management account"
+    ),
+    "NotOrganizationMasterAccountException": (
+        "use credentials of the organisation's management account"
+    ),
+    "InsufficientDependencyServiceAccessPermissionException": (
+        "use credentials of the management account that may read the organisation"
+    ),
+}
+_DENIED: Final = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthorizationError",
+        "AuthorizationErrorException",
+        "UnauthorizedOperation",
+        "403",
+        "KMS.AccessDeniedException",
+    }
+)
+
+
+def refused(error: Exception, what: str) -> AwsError:
+    """Why a call failed; `what` is the object that it was about."""
+    if isinstance(error, LOGIN_FAILURES):
+        return AwsError(f"{what}: no usable AWS credentials", hint=NO_CREDENTIALS)
+    if isinstance(error, ParamValidationError):
+        return AwsError(f"{what}: a value is not one that AWS takes", hint="check the names given")
+    if not isinstance(error, ClientError):
+        return AwsError(
+            f"{what}: AWS did not answer ({type(error).__name__})",
+            hint="check the network, the region's name and AWS_ENDPOINT_URL",
+        )
+    code = code_of(error)
+    if is_assuming(error):
+        as_source = role_refused(code)
+        return AwsError(as_source.message, hint=as_source.hint)
+    if code in _DENIED:
+        return AwsError(
+            f"{what}: {error.operation_name} is denied ({reason_of(error)})",
+            hint="grant it: docs/aws.md has the policy that the command needs",
+        )
+    return AwsError(
+        f"{what}: {error.operation_name} failed ({reason_of(error)})",
+        hint=_HINTS.get(code, "see what AWS says"),
+    )
+
+
+@contextmanager
+def refusals(what: str) -> Iterator[None]:
+    """Raises `AwsError` where AWS refuses a call about this object, or does not answer."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise refused(error, what) from None

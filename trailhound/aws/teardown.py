@@ -1,0 +1,240 @@
+"""Remove a set-up: only what carries its tag, and the bucket only when it is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from trailhound.aws.account import found
+from trailhound.aws.documents import NOTIFICATION
+from trailhound.aws.names import TAG
+from trailhound.aws.refusals import refusals
+from trailhound.aws.trail_setup import Trail, tags_of
+from trailhound.errors import AwsError, UsageError
+
+Verdict = Literal["remove", "keep", "absent"]
+
+
+@dataclass(frozen=True)
+class Removal:
+    """A thing of a set-up, and what `--destroy` does with it. `why` it is kept."""
+
+    what: str
+    verdict: Verdict
+    why: str = ""
+    remove: Callable[[], object] = lambda: None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"what": self.what, "action": self.verdict, "why": self.why}
+
+
+def removals(trail: Trail, delete_bucket: str = "") -> list[Removal]:
+    """What would be removed, in order. Raises `UsageError` for a bucket that is not to be."""
+    return list(_removals(trail, delete_bucket))
+
+
+def removed(
+    planned: list[Removal], told: Callable[[Removal], None] = lambda _: None
+) -> list[Removal]:
+    """Remove it. Raises `AwsError`, which lists what is gone and what is not."""
+    done: list[Removal] = []
+    left = [each for each in planned if each.verdict == "remove"]
+    while left:
+        try:
+            with refusals(left[0].what):
+                left[0].remove()
+        except AwsError as error:
+            gone = ", ".join(each.what for each in done) or "nothing"
+            still = ", ".join(each.what for each in left)
+            raise AwsError(
+                f"{error.message}\nremoved: {gone}\nnot removed: {still}",
+                hint=f"{error.hint}; then run the same command again",
+            ) from error
+        told(left[0])
+        done.append(left.pop(0))
+    return done
+
+
+def _removals(trail: Trail, delete_bucket: str) -> Iterator[Removal]:
+    setup, client = trail.setup, trail.account.client
+    cloudtrail, sns, sqs = client("cloudtrail"), client("sns"), client("sqs")
+    iam, logs = client("iam"), client("logs")
+
+    def thing(
+        what: str, tags: Callable[[], dict[str, str] | None], remove: Callable[[], object]
+    ) -> Removal:
+        with refusals(what):
+            there = tags()
+        if there is None:
+            return Removal(what, "absent")
+        if there.get(TAG) != setup.name:
+            return Removal(what, "keep", f"it has no tag {TAG}={setup.name}")
+        return Removal(what, "remove", "", remove)
+
+    def trail_tags() -> dict[str, str] | None:
+        if found(cloudtrail.get_trail, "TrailNotFoundException", Name=setup.trail_arn) is None:
+            return None
+        listed = cloudtrail.list_tags(ResourceIdList=[setup.trail_arn])["ResourceTagList"]
+        return tags_of([tag for each in listed for tag in each["TagsList"]])
+
+    bucket = _bucket(trail, delete_bucket)
+    yield thing(
+        f"trail {setup.name}", trail_tags, lambda: cloudtrail.delete_trail(Name=setup.trail_arn)
+    )
+    yield from _notification(trail)
+
+    def topic_tags(arn: str) -> dict[str, str] | None:
+        if found(sns.get_topic_attributes, "NotFound", TopicArn=arn) is None:
+            return None
+        return tags_of(sns.list_tags_for_resource(ResourceArn=arn)["Tags"])
+
+    for name, arn in (
+        (setup.topic_name, setup.topic_arn),
+        (setup.alarm_topic_name, setup.alarm_topic_arn),
+    ):
+
+        def delete_topic(arn: str = arn) -> None:
+            pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn)
+            for each in [each for page in pages for each in page["Subscriptions"]]:
+                if each["SubscriptionArn"].startswith("arn:"):  # not one that waits for its owner
+                    sns.unsubscribe(SubscriptionArn=each["SubscriptionArn"])
+            sns.delete_topic(TopicArn=arn)
+
+        yield thing(f"topic {name}", lambda arn=arn: topic_tags(arn), delete_topic)  # type: ignore[misc]
+
+    for name in (setup.queue_name, setup.failed_queue_name):
+        address = _queue(trail, name)
+
+        def queue_tags(address: str | None = address) -> dict[str, str] | None:
+            if address is None:
+                return None
+            return dict(sqs.list_queue_tags(QueueUrl=address).get("Tags") or {})
+
+        yield thing(
+            f"queue {name}",
+            queue_tags,
+            lambda address=address: sqs.delete_queue(QueueUrl=address),  # type: ignore[misc]
+        )
+    for name in (setup.logs_role, setup.daemon_role):
+
+        def role_tags(name: str = name) -> dict[str, str] | None:
+            if found(iam.get_role, "NoSuchEntity", RoleName=name) is None:
+                return None
+            return tags_of(iam.list_role_tags(RoleName=name)["Tags"])
+
+        def delete_role(name: str = name) -> None:
+            found(
+                iam.delete_role_policy,
+                "NoSuchEntity",
+                RoleName=name,
+                PolicyName=setup.name,
+            )
+            iam.delete_role(RoleName=name)
+
+        yield thing(f"role {name}", role_tags, delete_role)
+
+    def group_tags() -> dict[str, str] | None:
+        if trail.log_group() is None:
+            return None
+        return dict(logs.list_tags_for_resource(resourceArn=setup.log_group_arn)["tags"])
+
+    yield thing(
+        f"log group {setup.log_group}",
+        group_tags,
+        lambda: logs.delete_log_group(logGroupName=setup.log_group),
+    )
+    yield bucket
+    with refusals(f"key {setup.key_alias}"):
+        reply = found(client("kms").describe_key, "NotFoundException", KeyId=setup.key_alias)
+    if reply is not None:
+        yield Removal(
+            f"key {setup.key_alias}", "keep", "without it no file that it encrypted can be read"
+        )
+
+
+def _queue(trail: Trail, name: str) -> str | None:
+    with refusals(f"queue {name}"):
+        return trail.queue_url(name)
+
+
+def _notification(trail: Trail) -> Iterator[Removal]:
+    """Only ours is taken out of the bucket's configuration."""
+    setup, s3 = trail.setup, trail.account.client("s3")
+    what = f"bucket {setup.bucket_name}: notifications"
+    with refusals(what):
+        tags = trail.bucket_tags()
+        now = trail.notifications() if tags is not None else None
+    topics = (now or {}).get("TopicConfigurations", [])
+    if not any(each.get("Id") == NOTIFICATION for each in topics):
+        return
+    if (tags or {}).get(TAG) != setup.name:
+        yield Removal(what, "keep", f"the bucket has no tag {TAG}={setup.name}")
+        return
+    rest = [each for each in topics if each.get("Id") != NOTIFICATION]
+    then = {**(now or {}), "TopicConfigurations": rest}
+    yield Removal(
+        what,
+        "remove",
+        "",
+        lambda: s3.put_bucket_notification_configuration(
+            Bucket=setup.bucket_name,
+            ExpectedBucketOwner=setup.account,
+            NotificationConfiguration=then,
+        ),
+    )
+
+
+def _bucket(trail: Trail, named: str) -> Removal:
+    setup, s3 = trail.setup, trail.account.client("s3")
+    what = f"bucket {setup.bucket_name}"
+    with refusals(what):
+        tags = trail.bucket_tags()
+    if tags is None:
+        return Removal(what, "absent")
+    if not named:
+        return Removal(what, "keep", f"--delete-bucket {setup.bucket_name} deletes it")
+    if named != setup.bucket_name:
+        raise UsageError(
+            f"--delete-bucket {named}: the bucket of this set-up is {setup.bucket_name}",
+            hint="give that name, or the --name and --bucket of the set-up that you mean",
+        )
+    if tags.get(TAG) != setup.name:
+        raise UsageError(
+            f"{what} is not deleted: it has no tag {TAG}={setup.name}",
+            hint="it was not made by this set-up; delete it yourself, if it is to go",
+        )
+    with refusals(what):
+        lock = found(
+            s3.get_object_lock_configuration,
+            "ObjectLockConfigurationNotFoundError",
+            Bucket=setup.bucket_name,
+        )
+    if lock is not None:
+        raise UsageError(
+            f"{what} is not deleted: it has object lock",
+            hint="its files are kept on purpose; wait until their retention has ended",
+        )
+
+    def delete() -> None:
+        pages = s3.get_paginator("list_object_versions").paginate(Bucket=setup.bucket_name)
+        for page in pages:
+            each = [
+                {"Key": entry["Key"], "VersionId": entry["VersionId"]}
+                for kind in ("Versions", "DeleteMarkers")
+                for entry in page.get(kind, ())
+            ]
+            if not each:
+                continue
+            reply = s3.delete_objects(
+                Bucket=setup.bucket_name, Delete={"Objects": each, "Quiet": True}
+            )
+            if reply.get("Errors"):
+                first = reply["Errors"][0]
+                raise AwsError(
+                    f"{what}: {first['Key']} can't be deleted ({first['Code']})",
+                    hint="grant s3:DeleteObjectVersion",
+                )
+        s3.delete_bucket(Bucket=setup.bucket_name)
+
+    return Removal(f"{what} and all of its files", "remove", "", delete)

@@ -1,0 +1,370 @@
+"""`trailhound aws setup`."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import re
+import shlex
+from enum import StrEnum
+from typing import Annotated, Final
+
+import typer
+from rich.text import Text
+
+from trailhound.aws.account import Account
+from trailhound.aws.cost import Cost, event_costs, storage_costs
+from trailhound.aws.documents import INSIGHTS
+from trailhound.aws.names import PREFIX, TrailSetup
+from trailhound.aws.parts import Change, applied, planned
+from trailhound.aws.teardown import Removal, removals, removed
+from trailhound.aws.template import for_a_stack, template
+from trailhound.aws.trail_setup import Trail
+from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, is_piped, note
+from trailhound.cli.options import Config, Json, settings_from
+from trailhound.cli.screen import err, is_quiet, out, plural, safe, say, warn, write
+from trailhound.errors import UsageError
+
+_NARROW, _SIZES = "What is logged", "For the estimate of costs"
+_NAME: Final = re.compile(r"[a-z][a-z0-9-]{2,31}")
+_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_ORGANISATION: Final = re.compile(r"o-[a-z0-9]{10,32}")
+_MARKS: Final = {
+    "create": Text("+ ", style="green"),
+    "change": Text("~ ", style="yellow"),
+    "unchanged": Text("= ", style="dim"),
+    "remove": Text("- ", style="red"),
+    "keep": Text("= ", style="dim"),
+    "absent": Text("= ", style="dim"),
+}
+
+
+class Format(StrEnum):
+    """What `--format` takes."""
+
+    CLOUDFORMATION = "cloudformation"
+
+
+class LockMode(StrEnum):
+    """Who may shorten the retention of a locked file: some, or nobody."""
+
+    GOVERNANCE = "GOVERNANCE"
+    COMPLIANCE = "COMPLIANCE"
+
+
+LISTING = Listing[Change](
+    "parts",
+    (
+        Column("action", lambda each: each.action, "action", Kind.ENTIRE),
+        Column("part", lambda each: each.part.name, "part", whole=True),
+        Column("difference", lambda each: each.lines, "difference", priority=1),
+    ),
+    Change.as_dict,
+)
+REMOVALS = Listing[Removal](
+    "removals",
+    (
+        Column("action", lambda each: each.verdict, "action", Kind.ENTIRE),
+        Column("what", lambda each: each.what, "what", whole=True),
+        Column("why", lambda each: each.why, "why", whole=True),
+    ),
+    Removal.as_dict,
+)
+
+Name = Annotated[
+    str,
+    typer.Option(
+        "--name", metavar="NAME", help="Of the set-up: its trail, queue and roles are named by it."
+    ),
+]
+Bucket = Annotated[
+    str | None,
+    typer.Option(
+        "--bucket", metavar="NAME", help="Default: NAME-logs-ACCOUNT-REGION, made if it is missing."
+    ),
+]
+Region = Annotated[
+    str | None,
+    typer.Option("--region", metavar="REGION", help="The trail's home. Default: aws.region."),
+]
+
+
+def setup(
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Show what would change; the default.")
+    ] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Change it.")] = False,
+    destroy: Annotated[
+        bool, typer.Option("--destroy", help="Remove what carries this set-up's tag.")
+    ] = False,
+    delete_bucket: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="With --destroy: the bucket and all of its files too, by name."
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="With --destroy: without asking.")] = False,
+    format_: Annotated[
+        Format | None,
+        typer.Option("--format", help="Write the same as a template instead; needs no AWS."),
+    ] = None,
+    name: Name = "trailhound",
+    bucket: Bucket = None,
+    region: Region = None,
+    organisation: Annotated[
+        str | None,
+        typer.Option(metavar="o-…", help="A trail of all accounts of this organisation."),
+    ] = None,
+    kms: Annotated[
+        bool, typer.Option("--kms", help="Encrypt by a KMS key of its own instead of AES256.")
+    ] = False,
+    object_lock: Annotated[
+        int,
+        typer.Option(metavar="DAYS", min=0, max=36_500, help="Nobody deletes a file before."),
+    ] = 0,
+    object_lock_mode: Annotated[
+        LockMode, typer.Option(help="Who may shorten that.")
+    ] = LockMode.GOVERNANCE,
+    move_small: Annotated[
+        bool,
+        typer.Option("--move-small", help="Move files up to 128 KB to colder classes too."),
+    ] = False,
+    data_events: Annotated[
+        bool,
+        typer.Option(
+            "--data-events/--no-data-events",
+            help="Of S3 objects and Lambda functions.",
+            rich_help_panel=_NARROW,
+        ),
+    ] = True,
+    data_bucket: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Data events of this bucket, not of all; may be repeated.",
+            rich_help_panel=_NARROW,
+        ),
+    ] = None,
+    data_function: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ARN",
+            help="Data events of this function, not of all; may be repeated.",
+            rich_help_panel=_NARROW,
+        ),
+    ] = None,
+    data_writes_only: Annotated[
+        bool,
+        typer.Option("--data-writes-only", help="Of objects no reads.", rich_help_panel=_NARROW),
+    ] = False,
+    insights: Annotated[
+        bool,
+        typer.Option(
+            "--insights/--no-insights",
+            help="Unusual rates of calls and of errors.",
+            rich_help_panel=_NARROW,
+        ),
+    ] = True,
+    daemon_principal: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ARN|SERVICE", help="Who may be the daemon. Default: the account's identities."
+        ),
+    ] = None,
+    subscribe: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="A mail address or https:// URL that gets alarms."),
+    ] = None,
+    adopt: Annotated[
+        bool,
+        typer.Option("--adopt", help="Change things that exist without this set-up's tag."),
+    ] = False,
+    data_events_a_day: Annotated[
+        int, typer.Option(metavar="N", min=0, rich_help_panel=_SIZES, help="Data events a day.")
+    ] = 1_000_000,
+    management_events_a_day: Annotated[
+        int,
+        typer.Option(metavar="N", min=0, rich_help_panel=_SIZES, help="Management events a day."),
+    ] = 100_000,
+    files_a_day: Annotated[
+        int, typer.Option(metavar="N", min=0, rich_help_panel=_SIZES, help="Trail files a day.")
+    ] = 1_500,
+    file_bytes: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, rich_help_panel=_SIZES, help="Bytes of a trail file."),
+    ] = 10_000,
+    config: Config = None,
+    output: Output = None,
+    json: Json = False,
+) -> None:
+    """Set up a trail: bucket, log group, roles, and a queue for the daemon.
+
+    Run it again at any time: only what differs is changed.
+
+    Examples: `trailhound aws setup --plan`, `trailhound aws setup --apply --no-data-events`
+    """
+    form = form_of(output, json)
+    if plan + apply + destroy + (format_ is not None) > 1:
+        raise UsageError(
+            "--plan, --apply, --destroy and --format exclude each other", hint="give one of them"
+        )
+    if delete_bucket is not None and not destroy:
+        raise UsageError("--delete-bucket belongs to --destroy", hint="give both")
+    wanted = _checked(
+        TrailSetup(
+            account="",
+            region="",
+            name=name,
+            bucket=bucket or "",
+            organisation=organisation or "",
+            kms=kms,
+            object_lock_days=object_lock,
+            object_lock_mode=object_lock_mode.value,
+            move_small=move_small,
+            data_events=data_events,
+            data_buckets=tuple(data_bucket or ()),
+            data_functions=tuple(data_function or ()),
+            data_writes_only=data_writes_only,
+            insights=insights,
+            daemon_principal=daemon_principal or "",
+            subscriber=subscribe or "",
+        )
+    )
+    if format_ is not None:
+        write(jsonlib.dumps(template(for_a_stack(wanted)), indent=2) + "\n")
+        return
+    account = Account(settings_from(config).aws, region)
+    trail = Trail.of(account, wanted, adopt=adopt)
+    if destroy:
+        _destroy(trail, delete_bucket or "", form, yes=yes)
+        return
+    costs = event_costs(
+        data_events_a_day=data_events_a_day,
+        management_events_a_day=management_events_a_day,
+        insights=len(INSIGHTS) if insights else 0,
+        data=data_events,
+    ) + storage_costs(files_a_day=files_a_day, file_bytes=file_bytes)
+    changes = [*planned(trail.key_parts()), *planned(trail.with_key().parts())]
+    beside = {
+        "account": account.id,
+        "region": account.region,
+        "costs": [each.as_dict() for each in costs],
+        "commands": _commands(trail.setup),
+    }
+    people = form is Form.TABLE and not is_piped()
+    if people:
+        _show(changes, costs)
+    if not apply:
+        if not people:
+            LISTING.show(changes, form, beside=beside)
+        _last(trail, changes, form, "to change")
+        return
+    _apply(trail, changes)
+    status = trail.status()
+    if not people:
+        LISTING.show(changes, form, beside={**beside, "logging": bool(status["IsLogging"])})
+    if fault := status.get("LatestDeliveryError"):
+        warn(f"CloudTrail could not deliver its last files: {fault}")
+    if status["IsLogging"]:
+        note(f"trail {trail.setup.name} logs, as GetTrailStatus says", form)
+    else:
+        warn(f"trail {trail.setup.name} does not log, as GetTrailStatus says")
+    _last(trail, changes, form, "changed")
+    if not status["IsLogging"]:
+        raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+def _checked(wanted: TrailSetup) -> TrailSetup:
+    """Names that AWS takes. Raises `UsageError`."""
+    for flag, value, form in (
+        ("--name", wanted.name, _NAME),
+        ("--bucket", wanted.bucket, _BUCKET),
+        ("--organisation", wanted.organisation, _ORGANISATION),
+        *(("--data-bucket", each, _BUCKET) for each in wanted.data_buckets),
+    ):
+        if value and not form.fullmatch(value):
+            raise UsageError(f"{flag} {value!r} is no such name", hint=f"AWS takes {form.pattern}")
+    if wanted.subscriber and not re.fullmatch(r"[^@\s]+@[^@\s]+|https://\S+", wanted.subscriber):
+        raise UsageError(
+            f"--subscribe {wanted.subscriber!r} is neither a mail address nor an https:// URL",
+            hint="write ada@example.com",
+        )
+    if wanted.move_small and wanted.organisation:
+        raise UsageError(
+            "--move-small moves the files of one account's folder, so that digests stay in "
+            "Standard; an organisation has many",
+            hint="leave it out: files over 128 KB of all accounts move",
+        )
+    if not wanted.data_events and (wanted.data_buckets or wanted.data_functions):
+        raise UsageError(
+            "--no-data-events and --data-bucket or --data-function exclude each other",
+            hint="leave out one of them",
+        )
+    return wanted
+
+
+def _apply(trail: Trail, changes: list[Change]) -> None:
+    """The key first: the rest names it by an ARN that is known only then."""
+
+    def told(part: str, action: str) -> None:
+        if not is_quiet():
+            err.print(_MARKS[action], safe(part), end="\n")
+
+    keys = len(trail.key_parts())
+    done = applied(changes[:keys], told)
+    rest = changes[keys:]
+    if done.written:
+        rest = planned(trail.with_key().parts())
+    applied(rest, told)
+
+
+def _show(changes: list[Change], costs: list[Cost]) -> None:
+    for each in changes:
+        out.print(_MARKS[each.action], safe(each.part.name), sep="", end="")
+        out.print("" if each.action != "unchanged" else Text("  unchanged", style="dim"))
+        for line in each.lines:
+            style = "green" if line.startswith("+") else "red"
+            out.print(Text("    "), Text(safe(line).plain, style=style), sep="")
+    say("")
+    say("estimated costs, in US dollars (events: of a year):")
+    for cost in costs:
+        say(f"  {cost.dollars:>12,.2f}  {cost.of}")
+    say("")
+
+
+def _last(trail: Trail, changes: list[Change], form: Form, verb: str) -> None:
+    """What was done, and which commands read what was set up."""
+    number = sum(each.action != "unchanged" for each in changes)
+    note(f"{plural(number, 'part')} {verb}, {len(changes) - number} as they are to be", form)
+    if not trail.setup.subscriber:
+        note(f"alarms go to {trail.setup.alarm_topic_arn}: --subscribe ADDRESS adds a reader", form)
+    for line in _commands(trail.setup):
+        note(line, form)
+
+
+def _commands(setup: TrailSetup) -> list[str]:
+    return [
+        shlex.join(["trailhound", "run", "--queue", setup.queue_arn]),
+        shlex.join(["trailhound", "backfill", f"s3://{setup.bucket_name}/{PREFIX}"]),
+    ]
+
+
+def _destroy(trail: Trail, named: str, form: Form, *, yes: bool) -> None:
+    plan = removals(trail, named)
+    going = [each for each in plan if each.verdict == "remove"]
+    people = form is Form.TABLE and not is_piped()
+    if people:
+        for each in plan:
+            out.print(_MARKS[each.verdict], safe(each.what), sep="", end="")
+            out.print(Text(f"  {each.verdict}" + (f": {each.why}" if each.why else ""), "dim"))
+    if going and not yes:
+        if not people:
+            raise UsageError(
+                f"{plural(len(going), 'thing')} would be removed: nobody is here to ask",
+                hint="add --yes",
+            )
+        typer.confirm(f"remove {plural(len(going), 'thing')}?", abort=True)
+    done = removed(plan)
+    if not people:
+        REMOVALS.show(plan, form)
+    note(f"{plural(len(done), 'thing')} removed", form)
