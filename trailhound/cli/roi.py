@@ -171,6 +171,7 @@ def roi(
     Examples: `trailhound roi`, `trailhound roi --incidents 6 --storage 120 --measured`
     """
     form = form_of(output, json)
+    settings = settings_from(config, url, namespace)
     given = Assumptions(
         hours_per_incident=hours_per_incident,
         incidents=incidents,
@@ -196,7 +197,7 @@ def roi(
         raise UsageError("--breach-reduction is over 100 percent", hint="give 0 to 100")
     assumed = returns_of(given)
     assumed.percent  # noqa: B018 - it must exist before a cluster is asked
-    volume = _volume(settings_from(config, url, namespace)) if from_ledger else None
+    volume = _volume(settings) if from_ledger else None
     beside: dict[str, Any] = _sums(assumed)
     if volume is None:
         rows = list(_rows(assumed, None))
