@@ -18,7 +18,8 @@ _BYTES = 16
 
 
 class DistinctEvents:
-    """`duplicates` and `conflicts` count what a run over the same records counts."""
+    """`duplicates` and `conflicts` count, in whatever order records come, those that were there
+    already and those that have the id of a different one."""
 
     def __init__(self) -> None:
         self._tables = TemporaryTables(_TABLES)
@@ -33,13 +34,14 @@ class DistinctEvents:
         ['a', None]
         """
         content = _digest(canonical.comparable(record))
+        given = identifier
         while not self._is_new(f"{index}\0{identifier}", content):
             stored = self._content(f"{index}\0{identifier}")
             if stored == content:
                 self.duplicates += 1
                 return None
             identifier = conflict_id(identifier, record)
-            self.conflicts += 1
+        self.conflicts += identifier != given
         return identifier
 
     def close(self) -> None:

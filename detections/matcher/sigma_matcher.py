@@ -178,7 +178,7 @@ def _conditions(detections: SigmaDetections, placeholders: Mapping[str, Sequence
         if identifier not in detections.detections:
             raise RuleError(
                 f"the condition names {identifier!r}, which the detection does not define",
-                hint=f"it defines {', '.join(sorted(detections.detections))}",
+                hint=f"it defines {', '.join(sorted(detections.detections)) or 'nothing'}",
             )
         if identifier not in compiled:
             compiled[identifier] = _selection(detections.detections[identifier], placeholders)

@@ -360,7 +360,7 @@ class _Check:
                 continue
             if "*" not in word:
                 unknown.append(word)
-                defined = f"it defines {', '.join(sorted(names))}"
+                defined = f"it defines {', '.join(sorted(names)) or 'nothing'}"
                 reason = f"the condition names {word!r}, which the detection does not define"
                 yield self._fault(node, reason, did_you_mean(word, names, defined))
         if not unknown and names:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from trailhound.settings import Settings
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/listings.schema.json").read_text("utf-8"))
 HOSTILE = "[red]\x1b[2J\u202e"
+INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 @pytest.fixture
@@ -65,6 +67,9 @@ def test_objects_are_listed_by_what_became_of_them(settings: Settings, tmp_path:
     for given in (name, row["id"], row["object"], row["id"][:8], f"{row['id'][:8]}…"):
         shown = command(settings, "ledger", "show", given)
         assert "3 read = 1 indexed + 0 duplicates + 2 dead-lettered" in shown.stdout, shown.output
+    finished = re.search(r"^finished +(.+)$", shown.stdout, re.MULTILINE)
+    assert finished is not None
+    assert INSTANT.fullmatch(finished[1])
     unknown = command(settings, "ledger", "show", "s3://none")
     assert isinstance(unknown.exception, UsageError)
 
@@ -80,8 +85,21 @@ def test_dead_letters_are_listed_and_shown_with_their_record(settings: Settings)
 
     shown = command(settings, "deadletters", "show", letter["id"][:10])
     assert '"eventTime": "never"' in shown.stdout
+    at = re.search(r"^at +(.+)$", shown.stdout, re.MULTILINE)
+    assert at is not None
+    assert INSTANT.fullmatch(at[1])
     assert "\x1b" not in shown.stdout
     assert "\u202e" not in shown.stdout
     whole = json.loads(command(settings, "deadletters", "show", letter["id"], "--json").stdout)
     assert json.loads(whole["raw"])["userAgent"] == HOSTILE
     assert isinstance(command(settings, "deadletters", "show", "0000").exception, UsageError)
+
+
+def test_a_backfill_names_what_lists_what_it_left_out(settings: Settings, tmp_path: Path) -> None:
+    done = command(settings, "backfill", str(tmp_path / "trail"), "--force")
+    assert done.exit_code == 1
+    last = done.stdout.splitlines()[-2:]
+    assert [line.split("`")[1] for line in last] == [
+        "trailhound deadletters list",
+        "trailhound ledger list",
+    ]

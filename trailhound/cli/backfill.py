@@ -209,8 +209,18 @@ def backfill(
             found["undetected"] = _show_undetected(settings, started, flags, json=json)
     if json:
         emit(report.as_dict() | found)
+    else:
+        _point_to_left(report, command_flags(url=url, namespace=namespace, config=config))
     if not complete:
         raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+def _point_to_left(report: RunReport, flags: str) -> None:
+    """Which commands list what was not indexed."""
+    if report.dead_letter_codes:
+        say(f"which records are dead letters, and why: `trailhound deadletters list{flags}`")
+    if report.failures:
+        say(f"which objects were not fully read, and why: `trailhound ledger list{flags}`")
 
 
 def _detect(settings: Settings, report: RunReport, started: datetime, *, json: bool) -> Detected:
@@ -398,6 +408,6 @@ def show_report(report: RunReport) -> None:
         for uri, reason in shown:
             err.print("  ", safe(reason if uri in reason else f"{uri}: {reason}"), sep="")
         if report.failed_objects > len(shown):
-            err.print(f"  … and {report.failed_objects - len(shown):,} more; see the ledger")
+            err.print(f"  … and {report.failed_objects - len(shown):,} more")
     if report.interrupted:
         warn("interrupted: run the same command again to resume")

@@ -24,7 +24,8 @@ _MOST_NAMED = 5
 def show_daemons(daemons: list[dict[str, Any]]) -> None:
     """One line per daemon, and tables of their sources and of what they did not read."""
     if not daemons:
-        say("daemon   none is running")
+        say("daemon   none is running: nobody reads new files, runs the rules or sends alerts")
+        say("         start one: `trailhound run`; once, over history: `trailhound detect`")
     for each in daemons:
         rate = f"{each['events_per_second']:,.0f} events/s"
         done = plural(each["objects"].get("done", 0), "object")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from ingest.deadletters.retry import Retry
 from ingest.documents.day_limit import TOO_MANY_NEW_DAYS
@@ -14,9 +13,18 @@ from trailhound.app.ledger_search import DeadLetterSearch, readable
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.ledger import All, Limit, Object
-from trailhound.cli.listing import Column, Kind, Listing, Output, form_of, note, shown_of
+from trailhound.cli.listing import (
+    Column,
+    Kind,
+    Listing,
+    Output,
+    form_of,
+    instant,
+    note,
+    shown_of,
+)
 from trailhound.cli.options import Config, Json, Namespace, Since, Until, Url, settings_from
-from trailhound.cli.screen import emit, out, plural, safe, say, warn
+from trailhound.cli.screen import emit, out, plural, say, say_field, warn
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.waiting import BLOCKED_CODES
@@ -108,7 +116,7 @@ def show(
         return
     for name in ("id", "code", "reason", "object", "position", "etag", "at", "day", "encoding"):
         if found.get(name) not in ("", None):
-            out.print(Text(f"{name:<10}", style="dim"), safe(found[name]))
+            say_field(name, instant(found[name]) if name == "at" else found[name], indent=11)
     out.heading("record")
     for line in readable(found).splitlines():
         say(line)

@@ -7,15 +7,14 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from ingest.objects import HISTORY
 from ingest.reconcile.repair import note_gone
 from trailhound.app.ledger_search import LedgerSearch
 from trailhound.cli import dates
-from trailhound.cli.listing import Column, Kind, Listing, Output, form_of, shown_of
+from trailhound.cli.listing import Column, Kind, Listing, Output, form_of, instant, shown_of
 from trailhound.cli.options import Config, Json, Namespace, Since, Until, Url, settings_from
-from trailhound.cli.screen import emit, out, plural, safe, say, size
+from trailhound.cli.screen import emit, plural, say, say_field, size
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import UsageError
@@ -175,7 +174,7 @@ def show(
         return
     for name, value in _lines(found):
         if value not in ("", None):
-            out.print(Text(f"{name:<12}", style="dim"), safe(value))
+            say_field(name, value)
 
 
 @app.command()
@@ -211,14 +210,14 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, object]]:
         ("id", found["id"]),
         ("state", found["state"]),
         ("why", _why(found)),
-        ("claimed", found["claimed_at"]),
+        ("claimed", instant(found["claimed_at"])),
         ("worker", found["worker"]),
-        ("finished", found["finished_at"]),
+        ("finished", instant(found["finished_at"])),
         ("records", f"{found['read']:,} read = {parts}"),
         ("size", f"{size(found['size'])}, {size(found['bytes'])} read"),
         ("etag", found["etag"]),
         ("sha-256", found["sha256"]),
-        ("gone", found["gone_at"]),
+        ("gone", instant(found["gone_at"])),
         *(("events under", each) for each in found["events_under"]),
         *(("delivered by", each) for each in found.get("delivered_by", ())),
         *_judged(found.get("integrity")),
@@ -231,7 +230,7 @@ def _judged(judged: dict[str, Any] | None) -> list[tuple[str, object]]:
     if judged is None:
         return []
     return [
-        ("verdict", f"{judged['verdict']}, since {judged['at']}"),
+        ("verdict", f"{judged['verdict']}, since {instant(judged['at'])}"),
         ("expected", judged.get("expected", "")),
         ("found", judged.get("found", "")),
         *(("not marked", each) for each in judged.get("unmarked", ())),

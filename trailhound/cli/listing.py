@@ -293,7 +293,7 @@ def plain(column: Column[Row], row: Row) -> str:
     """A value for programs: whole, on one line, the same on every machine and at every time."""
     value = column.value(row)
     if column.kind in (Kind.TIME, Kind.INSTANT):
-        value = _instant(value)
+        value = instant(value)
     elif isinstance(value, (list, tuple)):
         value = ", ".join(map(str, value))
     return safe("" if value is None else value).plain
@@ -307,7 +307,7 @@ def _csv_cell(column: Column[Row], row: Row) -> object:
     return f"'{text}" if text.lstrip()[:1] in _FORMULA else text
 
 
-def _instant(value: Any) -> str:
+def instant(value: Any) -> str:
     """A moment in UTC, to the millisecond; text that is none as it is."""
     moment = value
     if not isinstance(value, datetime):
@@ -347,7 +347,7 @@ def _for_people(column: Column[Row], row: Row) -> str:
     if column.kind is Kind.TIME:
         return dates.ago(value) if value else ""
     if column.kind is Kind.INSTANT:
-        return _instant(value)[:19].replace("T", " ")
+        return instant(value)[:19].replace("T", " ")
     if column.kind is Kind.NUMBER:
         return f"{value:,}"
     if isinstance(value, (list, tuple)):

@@ -35,6 +35,8 @@ class Listing:
         self._selection = selection
         self._ended = threading.Event()
         self.found = 0
+        self.bytes = 0
+        """As stored; 0 where a source is counted without its sizes."""
         self.complete = False
         self._thread = threading.Thread(target=self._count, daemon=True)
 
@@ -47,17 +49,35 @@ class Listing:
         self._ended.set()
 
     def _count(self) -> None:
+        sized = True
         with suppress(TrailhoundError, OSError):
             for text in self._sources:
                 source = open_source(text, self._settings)
                 if isinstance(source, Counted):
                     self.found += source.count(self._selection)
+                    sized = False
                     continue
-                for _ in source.objects(self._selection):
+                for each in source.objects(self._selection):
                     self.found += 1
+                    self.bytes += each.size or 0
                     if self._ended.is_set():
                         return
+            if not sized:
+                self.bytes = 0
             self.complete = True
+
+
+def _share(read: int, there: int, skipped: int, total: int) -> float | None:
+    """How much of the bytes that are to be read has been; objects count as done in bursts, with
+    the last reply about any event of them. None where the bytes are not known.
+
+    >>> _share(50, 200, 5, 10), _share(50, 0, 0, 10)
+    (0.5, None)
+    """
+    if not there or not total:
+        return None
+    due = there * max(0, total - skipped) / total
+    return min(1.0, read / due) if due else 1.0
 
 
 @contextmanager
@@ -96,6 +116,7 @@ def show_progress(
                     f"{known and f', objects{known}'}",
                     now.objects + now.skipped_objects + now.ignored_objects,
                     total,
+                    _share(now.bytes, listing.bytes, now.skipped_objects, total),
                 )
 
         watcher = threading.Thread(target=watch, daemon=True)

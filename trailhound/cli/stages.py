@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.progress import (
     BarColumn,
@@ -19,12 +20,17 @@ from rich.progress import (
 from trailhound.cli.dates import span
 from trailhound.cli.screen import err, is_quiet, safe
 
+_LEAST_SHARE = 1 / 30
 LINE_EVERY = 10.0
 """Seconds between two lines in a pipe."""
 
-Stage = Callable[[str, int, int], None]
-"""Called as a stage begins: what it does, how many are done, and how many there are in all (0
-where nobody knows)."""
+
+class Stage(Protocol):
+    """Called as a stage begins: what it does, how many are done, and how many there are in all (0
+    where nobody knows). `share`: how much of the work that is, from 0 to 1, where the number does
+    not say it; by it the time left is estimated."""
+
+    def __call__(self, what: str, done: int, total: int, share: float | None = None, /) -> None: ...
 
 
 @contextmanager
@@ -36,7 +42,7 @@ def show_stages(
     With `unit` (`events`) what is done is counted in it, and the rate is shown.
     """
     if quiet or is_quiet():
-        yield lambda _what, _done, _total: None
+        yield lambda _what, _done, _total, _share=None, /: None
     elif err.is_terminal:
         with _bar(command) as stage:
             yield stage
@@ -58,7 +64,7 @@ def _bar(command: str) -> Iterator[Stage]:
     with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task("starting", total=None)
 
-        def stage(what: str, done: int, total: int) -> None:
+        def stage(what: str, done: int, total: int, _share: float | None = None, /) -> None:
             bar.update(task, description=safe(what).plain, completed=done, total=total or None)
 
         yield stage
@@ -66,15 +72,15 @@ def _bar(command: str) -> Iterator[Stage]:
 
 @contextmanager
 def _lines(command: str, unit: str, line_every: float) -> Iterator[Stage]:
-    now: list[tuple[str, int, int]] = [("starting", 0, 0)]
+    now: list[tuple[str, int, int, float | None]] = [("starting", 0, 0, None)]
     began, ended = time.monotonic(), threading.Event()
 
-    def stage(what: str, done: int, total: int) -> None:
-        now[0] = (what, done, total)
+    def stage(what: str, done: int, total: int, share: float | None = None, /) -> None:
+        now[0] = (what, done, total, share)
 
     def write() -> None:
         while not ended.wait(line_every):
-            err.print(safe(f"{command}: {said(*now[0], unit, time.monotonic() - began)}"))
+            err.print(safe(f"{command}: {_line(now[0], unit, time.monotonic() - began)}"))
 
     writer = threading.Thread(target=write, daemon=True)
     writer.start()
@@ -85,8 +91,16 @@ def _lines(command: str, unit: str, line_every: float) -> Iterator[Stage]:
         writer.join()
 
 
-def said(what: str, done: int, total: int, unit: str, seconds: float) -> str:
-    """What is under way, how far it is, and how long the rest takes at the rate so far.
+def _line(now: tuple[str, int, int, float | None], unit: str, seconds: float) -> str:
+    what, done, total, share = now
+    return said(what, done, total, unit, seconds, share)
+
+
+def said(
+    what: str, done: int, total: int, unit: str, seconds: float, share: float | None = None
+) -> str:
+    """What is under way, how far it is, and how long the rest takes at the rate so far; too little
+    was done to tell before a thirtieth of it.
 
     >>> said("2025-03-01", 500, 2000, "events", 10)
     '2025-03-01, 500 of 2,000 events done, 50/s (10 s, about 30 s left)'
@@ -100,5 +114,7 @@ def said(what: str, done: int, total: int, unit: str, seconds: float) -> str:
         text += f", {done:,} {unit} done"
     if unit and done and seconds:
         text += f", {done / seconds:,.0f}/s"
-    left = f", about {span(seconds * (total - done) / done)} left" if 0 < done < total else ""
+    part = done / total if share is None and total else share or 0.0
+    known = total and _LEAST_SHARE <= part < 1
+    left = f", about {span(seconds * (1 - part) / part)} left" if known else ""
     return f"{text} ({span(seconds)}{left})"

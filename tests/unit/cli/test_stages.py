@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,9 +42,15 @@ def test_work_that_is_done_at_once_writes_nothing(capfd: pytest.CaptureFixture[s
         (("a", 10, 0, "objects", 5.0), "a, 10 objects done, 2/s (5 s)"),
         (("a", 2, 7, "", 4.0), "a, 2 of 7 done (4 s, about 10 s left)"),
         (("a", 7, 7, "", 4.0), "a, 7 of 7 done (4 s)"),
+        # One of many says nothing of the time; the share of the bytes does.
+        (("a", 1, 246, "objects", 10.0), "a, 1 of 246 objects done, 0/s (10 s)"),
+        (
+            ("a", 1, 246, "objects", 10.0, 0.5),
+            "a, 1 of 246 objects done, 0/s (10 s, about 10 s left)",
+        ),
     ],
 )
-def test_a_line_has_what_is_known(now: tuple[str, int, int, str, float], line: str) -> None:
+def test_a_line_has_what_is_known(now: Any, line: str) -> None:
     assert said(*now) == line
 
 
