@@ -20,7 +20,9 @@ DORMANT: Final = timedelta(days=30)
 """The pause after which an identity or a key that acts again was dormant."""
 WINDOW: Final = timedelta(hours=1)
 FAILURES: Final = 3
-"""Failures of one call before a success, within `WINDOW`."""
+"""Refusals of one call before a success, within `WINDOW`."""
+MOST_SEQUENCES: Final = 500
+"""Pairs of principal and call whose events are read, those with the most refusals."""
 DENIED: Final = 10
 """Different calls that are denied within `WINDOW`."""
 _AT_ONCE: Final = 200
@@ -36,6 +38,13 @@ _REFUSED: Final[Query] = either(
         {"wildcard": {"errorCode": {"value": "*UnauthorizedOperation"}}},
     ]
 )
+_DENIED: Final[Query] = either(
+    [
+        _REFUSED,
+        {"bool": {"filter": [_FAILED, {"term": {"eventSource": "signin.amazonaws.com"}}]}},
+    ]
+)
+"""Refused calls and sign-ins: an object that is not there or a throttled call is no attempt."""
 _WRITES: Final[Query] = {"term": {"readOnly": "false"}}
 _TIMES: Final = {
     "first": {"min": {"field": "@timestamp"}},
@@ -54,6 +63,8 @@ class Signs:
 
     def __init__(self, index: EventIndex) -> None:
         self._index = index
+        self.unread = 0
+        """Pairs of principal and call beyond `MOST_SEQUENCES`, whose events were not read."""
 
     def found(self, span: Span) -> Iterator[Lead]:
         """All signs of a span, in no particular order."""
@@ -165,31 +176,36 @@ class Signs:
                     yield each, clauses
 
     def _failed_then_succeeded(self, span: Span) -> Iterator[Lead]:
-        """`FAILURES` failures of a call by one principal, then a success, within `WINDOW`."""
-        outcomes = {"failed": {"filter": _FAILED}, "succeeded": {"filter": _SUCCEEDED}}
+        """`FAILURES` refusals of a call by one principal, then a success, within `WINDOW`."""
+        outcomes = {"denied": {"filter": _DENIED}, "succeeded": {"filter": _SUCCEEDED}}
+        candidates: list[tuple[int, str, str, str, Query]] = []
         for name, of in _ACTORS:
             asked = _and(span.query(), of)
             sources = [terms("call", "eventName"), terms("who", name)]
             for bucket in self._index.buckets(asked, sources, outcomes):
-                tried, won = (bucket[each]["doc_count"] for each in ("failed", "succeeded"))
-                if tried < FAILURES or not won:
-                    continue
-                who, call = str(bucket["key"]["who"]), str(bucket["key"]["call"])
-                query = _and(asked, {"term": {"eventName": call}}, {"term": {name: who}})
-                recent: deque[datetime] = deque(maxlen=FAILURES)
-                for when, source in self._events(query, ["event.outcome"]):
-                    if source.get("event", {}).get("outcome") == "failure":
-                        recent.append(when)
-                    elif len(recent) == FAILURES and when - recent[0] <= WINDOW:
-                        yield self._lead(
-                            "sequence",
-                            "failed_then_succeeded",
-                            6,
-                            who,
-                            f"{call} failed {tried:,} times, and then succeeded",
-                            query,
-                        )
-                        break
+                tried, won = (bucket[each]["doc_count"] for each in ("denied", "succeeded"))
+                if tried >= FAILURES and won:
+                    who, call = str(bucket["key"]["who"]), str(bucket["key"]["call"])
+                    candidates.append((tried, who, call, name, asked))
+        candidates.sort(key=lambda each: (-each[0], *each[1:4]))
+        self.unread += max(0, len(candidates) - MOST_SEQUENCES)
+        for tried, who, call, name, asked in candidates[:MOST_SEQUENCES]:
+            query = _and(asked, {"term": {"eventName": call}}, {"term": {name: who}})
+            decisive = _and(query, either([_DENIED, _SUCCEEDED]))
+            recent: deque[datetime] = deque(maxlen=FAILURES)
+            for when, source in self._events(decisive, ["event.outcome"]):
+                if source.get("event", {}).get("outcome") == "failure":
+                    recent.append(when)
+                elif len(recent) == FAILURES and when - recent[0] <= WINDOW:
+                    yield self._lead(
+                        "sequence",
+                        "failed_then_succeeded",
+                        6,
+                        who,
+                        f"{call} was refused {tried:,} times, and then succeeded",
+                        query,
+                    )
+                    break
 
     def _enumeration(self, span: Span) -> Iterator[Lead]:
         """`DENIED` different calls of one principal denied within `WINDOW`."""

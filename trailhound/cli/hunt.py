@@ -98,7 +98,8 @@ def hunt(
         stage("looking for threats", 0, 0)
         leads = list(Threats(client, settings, index, days.expression).found(span))
         stage("looking for signs", 0, 0)
-        leads += Signs(index).found(span)
+        signs = Signs(index)
+        leads += signs.found(span)
     found = ranked(leads)
     skipped = days.skipped_in(span)
     now = datetime.now(UTC)
@@ -107,12 +108,18 @@ def hunt(
         "since": stamp(span.since),
         "until": stamp(span.until),
         "more": len(found) > limit,
+        "unread_sequences": signs.unread,
         "threats": {name: value for name, value in made.items() if name != "threats"},
         "skipped_days": [{"index": each.index, "reason": each.reason} for each in skipped],
     }
     LISTING.show(found[:limit], form, beside=beside)
     if len(found) > limit:
         note(f"{limit:,} of {plural(len(found), 'lead')} shown: --limit N for more", form)
+    if signs.unread:
+        warn(
+            f"{plural(signs.unread, 'other call')} with refusals before a success were not read: "
+            "narrow the time"
+        )
     if report:
         _write(made, found, folder / report_name(now), form)
     for day in skipped:
