@@ -22,6 +22,7 @@ from sigma.correlations import (
 )
 from sigma.rule import SigmaRule
 
+from detections.correlations.ranges import RangeCondition
 from detections.correlations.window_counts import (
     EventCount,
     Measure,
@@ -214,8 +215,8 @@ def _correlation(rule: SigmaCorrelationRule, depth: int) -> Correlation:
         if type_ == "temporal_ordered":
             _check_ordered(expression)
     else:
-        op: Operator = condition.op.name.lower()  # type: ignore[assignment]
-        threshold = Threshold(op, condition.count)
+        also = condition.also if isinstance(condition, RangeCondition) else ()
+        threshold = replace(_threshold(condition), also=tuple(map(_threshold, also)))
         if type_ == "value_percentile":
             percentile = _percentile(condition)
     return Correlation(
@@ -228,6 +229,11 @@ def _correlation(rule: SigmaCorrelationRule, depth: int) -> Correlation:
         percentile=percentile,
         expression=expression,
     )
+
+
+def _threshold(condition: SigmaCorrelationCondition) -> Threshold:
+    op: Operator = condition.op.name.lower()  # type: ignore[assignment]
+    return Threshold(op, condition.count)
 
 
 def _field(

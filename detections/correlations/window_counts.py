@@ -31,17 +31,22 @@ OPERATORS: Mapping[Operator, Callable[[Fraction, Fraction], bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A comparison with a number: `Threshold("gte", 5)`."""
+    """A comparison with a number: `Threshold("gte", 5)`. With `also`, those hold too: a range."""
 
     op: Operator
     limit: float
+    also: tuple[Threshold, ...] = ()
 
     def holds(self, found: int | Fraction) -> bool:
         """
         >>> Threshold("gte", 5).holds(5), Threshold("lt", 5).holds(5)
         (True, False)
+        >>> between = Threshold("gt", 100, (Threshold("lte", 200),))
+        >>> [between.holds(each) for each in (100, 101, 200, 201)]
+        [False, True, True, False]
         """
-        return OPERATORS[self.op](Fraction(found), Fraction(self.limit))
+        own = OPERATORS[self.op](Fraction(found), Fraction(self.limit))
+        return own and all(each.holds(found) for each in self.also)
 
     @property
     def minimum(self) -> int:
@@ -49,7 +54,13 @@ class Threshold:
 
         >>> Threshold("gt", 2.5).minimum, Threshold("gt", 3).minimum, Threshold("lt", 9).minimum
         (3, 4, 0)
+        >>> Threshold("lte", 200, (Threshold("gt", 100),)).minimum
+        101
         """
+        return max([self._minimum, *(each.minimum for each in self.also)])
+
+    @property
+    def _minimum(self) -> int:
         match self.op:
             case "gte" | "eq":
                 return max(0, -int(-self.limit // 1))

@@ -11,6 +11,7 @@ from sigma.filters import SigmaFilter
 from sigma.policy.profiles import TrustedPolicy
 from sigma.rule import SigmaRule
 
+from detections.correlations.ranges import with_range, without_range
 from detections.packs.documents import Document
 
 Parsed = SigmaRule | SigmaCorrelationRule | SigmaFilter
@@ -38,11 +39,20 @@ class Actions:
             before.append({k: v for k, v in self._previous.items() if k != "action"})
         elif action is None:
             self._previous = content
+        documents: list[dict[str, Any]] = []
+        others: dict[str, Any] = {}
+        for each in (*before, content):
+            single, more = without_range(each)
+            documents.append(single)
+            others |= more
         collection = SigmaCollection.from_dicts(
-            deepcopy([*before, content]),
+            deepcopy(documents),
             collect_filters=True,
             resolve_references=False,
             policy=TrustedPolicy,
         )
         parsed: list[Parsed] = [*collection.rules, *collection.filters]
-        return parsed[-1]
+        made = parsed[-1]
+        if isinstance(made, SigmaCorrelationRule):
+            with_range(made, others)
+        return made

@@ -20,6 +20,7 @@ from sigma.policy.profiles import TrustedPolicy
 from sigma.rule import SigmaRule
 
 from detections.backend.fields import ALIASES, LEAVES, fields_at
+from detections.correlations.ranges import without_range
 from detections.kinds.options import renamed_options
 from detections.matcher import NO_PLACEHOLDERS, SigmaMatcher
 from detections.matcher.written import sigma_values
@@ -179,7 +180,8 @@ class _Check:
         content = self._content
         try:
             if "correlation" in content:
-                errors = SigmaCorrelationRule.from_dict(content, collect_errors=True).errors
+                single, _ = without_range(content)
+                errors = SigmaCorrelationRule.from_dict(single, collect_errors=True).errors
             elif "filter" in content:
                 errors = SigmaFilter.from_dict(content, collect_errors=True).errors
             else:

@@ -37,7 +37,7 @@ TEXTS = frozenset(
 """Keys whose values are always texts."""
 
 
-Subject = Literal["rule", "exception", "override", "placeholder", "file", "note"]
+Subject = Literal["rule", "exception", "override", "placeholder", "file", "warning", "note"]
 """What a fault is about."""
 
 
@@ -46,7 +46,8 @@ class RuleFault:
     """A fault of a rule, an exception, an override, a placeholder or a file.
 
     `stops` says whether the rule doesn't run, or the exception isn't applied, for it. A `note` is
-    for information: nothing is left out, and nothing is to be fixed.
+    for information: nothing is left out, and nothing is to be fixed; a `warning` is to be fixed,
+    and no fault of a pack as others wrote it.
     """
 
     place: FilePosition

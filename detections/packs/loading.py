@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from sigma.collection import SigmaCollection
 from sigma.correlations import SigmaCorrelationRule
-from sigma.exceptions import SigmaError
+from sigma.exceptions import SigmaError, SigmaRuleNotFoundError
 from sigma.filters import SigmaFilter
 from sigma.rule import SigmaRule
 
@@ -110,7 +111,7 @@ class _Loading:
         self._name_unused_placeholders()
         return replace(
             pack,
-            faults=tuple(at_their_lines(self._faults, self._checked)),
+            faults=_once(at_their_lines(self._faults, self._checked)),
             exceptions=tuple(self._exceptions),
         )
 
@@ -187,7 +188,11 @@ class _Loading:
             if before is not each:
                 where = self._places[id(before)]
                 self._fault(
-                    each, f"the id {rule_id(each)} is already used by {where}", "give it another id"
+                    each,
+                    f"the id {rule_id(each)} is already used by {where}: this rule is left out",
+                    "give it another id",
+                    stops=False,
+                    what="warning",
                 )
         self._sigma = list(first.values())
 
@@ -250,23 +255,53 @@ class _Loading:
                 "check its `rules` and its `logsource`",
                 stops=False,
             )
+        self._name_unknown(exception)
         return tuple(narrowed)
+
+    def _name_unknown(self, exception: SigmaFilter) -> None:
+        """Each rule that an exception names and that is not there, beside others that are."""
+        rules = exception.filter.rules
+        if isinstance(rules, str) or self._places[id(exception)].path.is_relative_to(DEFAULTS):
+            return
+        known = {str(name).lower() for each in self._sigma for name in (each.id, each.name) if name}
+        unknown = [each.reference for each in rules if each.reference.lower() not in known]
+        if len(unknown) == len(rules):
+            return  # it matches no rule at all, which is named already
+        for name in unknown:
+            self._fault(
+                exception,
+                f"the exception {exception.title!r} names {name!r}, and no rule has that id or "
+                "`name`",
+                did_you_mean(name.lower(), sorted(known), "see `trailhound rules list`"),
+                stops=False,
+            )
 
     def _resolve(self) -> None:
         """Resolves the references of correlations; one that cannot be resolved is a fault."""
         while True:
-            collection = SigmaCollection(list(self._sigma), resolve_references=False)
+            collection = _ByTitle(list(self._sigma))
             broken = []
             for each in self._sigma:
                 if isinstance(each, SigmaCorrelationRule):
                     try:
+                        collection.used.clear()
                         each.resolve_rule_references(collection)
+                        self._note_titles(each, collection.used)
                     except SigmaError as error:
                         broken.append(each)
                         self._fault(each, said(error), "name rules by id or `name`")
             if not broken:
                 return
             self._sigma = [each for each in self._sigma if each not in broken]
+
+    def _note_titles(self, rule: SigmaCorrelationRule, titles: Iterable[str]) -> None:
+        for title in titles:
+            reason = f"it names the rule {title!r} by its title, which is no reference in Sigma"
+            place = self._places[id(rule)]
+            known = {(each.place, each.reason) for each in self._faults}
+            if (place, reason) not in known:
+                hint = "name it by its id or `name`"
+                self._fault(rule, reason, hint, stops=False, what="warning")
 
     def _finish(self) -> Pack:
         rules: list[Rule] = []
@@ -368,6 +403,31 @@ class _Loading:
             hint = f"its id is {by_title[0]}" if by_title else "see `trailhound rules list`"
             place = FilePosition(Path("settings"))
             self._faults.append(RuleFault(place, reason, hint, stops=False, what="override"))
+
+
+def _once(faults: Iterable[RuleFault]) -> tuple[RuleFault, ...]:
+    """Each fault once: a folder may be given and be in the settings too, under another name."""
+    found = {(each.place.path.resolve(), each.place.line, each.reason): each for each in faults}
+    return tuple(found.values())
+
+
+class _ByTitle(SigmaCollection):
+    """Rules by id and `name`, and by a title that only one of them has."""
+
+    def __init__(self, rules: list[Any]) -> None:
+        super().__init__(rules, resolve_references=False)
+        self.used: list[str] = []
+        """The titles that were looked up."""
+
+    def __getitem__(self, key: Any) -> Any:
+        try:
+            return super().__getitem__(key)
+        except SigmaRuleNotFoundError:
+            found = [each for each in self.rules if each.title == key]
+            if len(found) != 1:
+                raise
+            self.used.append(str(key))
+            return found[0]
 
 
 class _Placeholders(dict[str, Sequence[str]]):

@@ -14,6 +14,7 @@ from sigma.correlations import (
 from sigma.rule import SigmaRule
 
 from detections.correlations.correlation import Correlation
+from detections.correlations.ranges import RangeCondition
 from detections.kinds.options import current_options, renamed_options
 from detections.packs.kinds import KINDS, OPTIONS
 from detections.packs.near import did_you_mean
@@ -111,6 +112,10 @@ def _correlation(sigma: SigmaCorrelationRule, options: Mapping[str, Any]) -> Non
             if not isinstance(sigma.condition, SigmaCorrelationCondition):
                 raise RuleError(
                     f"the condition of {sigma.title!r} has no number", hint="remove threshold"
+                )
+            if isinstance(sigma.condition, RangeCondition):
+                raise RuleError(
+                    f"the condition of {sigma.title!r} is a range", hint="remove threshold"
                 )
             count = float(options["threshold"])
             count = int(count) if count.is_integer() else count

@@ -26,8 +26,13 @@ class Pack:
     exceptions: tuple[RuleException, ...] = ()
 
     @property
+    def incomplete(self) -> bool:
+        """Whether anything is wrong beyond warnings and notes."""
+        return any(each.what != "warning" for each in self.problems)
+
+    @property
     def problems(self) -> tuple[RuleFault, ...]:
-        """Every fault but the notes: what is not used, or probably not meant."""
+        """Every fault but the notes: what is not used, or probably not meant, and warnings."""
         return tuple(each for each in self.faults if each.what != "note")
 
     def rule(self, wanted: str) -> Rule:

@@ -78,6 +78,7 @@ class Spec:
     timespan: int
     op: str = "gte"
     limit: float = 1
+    most: float = float("inf")
     expression: Callable[[set[int]], bool] | None = None
     percentile: int = 50
     places: tuple[int, ...] = ()
@@ -155,7 +156,10 @@ def holds(spec: Spec, window: Sequence[Member]) -> bool:
     present = {part for member in window for part in member.parts}
     if spec.expression is not None:
         return spec.expression(present)
-    compare = COMPARE[spec.op]
+
+    def compare(found: float, limit: float) -> bool:
+        return COMPARE[spec.op](found, limit) and found <= spec.most
+
     match spec.type:
         case "event_count":
             return compare(len(window), spec.limit)

@@ -13,6 +13,7 @@ from sigma.rule import SigmaRule
 
 from detections.compiled import Compiled
 from detections.correlations.correlation import Correlation
+from detections.correlations.ranges import with_range, without_range
 from detections.matcher import SigmaMatcher
 
 
@@ -40,8 +41,14 @@ def correlation(name: str = "found", **body: Any) -> dict[str, Any]:
 
 def parsed(*documents: dict[str, Any], name: str = "found") -> SigmaCorrelationRule:
     """The rule `name` of a pack, its references resolved."""
-    text = "\n---\n".join(yaml.safe_dump(each, allow_unicode=True) for each in documents)
-    rule = SigmaCollection.from_yaml(text, policy=TrustedPolicy)[name]
+    single = {each["name"]: without_range(each) for each in documents}
+    text = "\n---\n".join(yaml.safe_dump(each, allow_unicode=True) for each, _ in single.values())
+    collection = SigmaCollection.from_yaml(text, policy=TrustedPolicy)
+    for each, (_, others) in single.items():
+        made = collection[each]
+        if isinstance(made, SigmaCorrelationRule):
+            with_range(made, others)
+    rule = collection[name]
     assert isinstance(rule, SigmaCorrelationRule)
     return rule
 

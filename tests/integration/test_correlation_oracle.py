@@ -66,6 +66,9 @@ def test_every_type(store: EventStore, type_: str, data: st.DataObject) -> None:
     limit = data.draw(st.integers(1, 4), "limit")
     span = data.draw(spans(), "span")
     condition: dict[str, Any] = {op: limit}
+    most = data.draw(st.none() | st.integers(1, 6), "at most")
+    if most is not None and op != "lte":
+        condition["lte"] = most
     if field:
         condition["field"] = field
     if type_ == "value_percentile":
@@ -88,6 +91,7 @@ def test_every_type(store: EventStore, type_: str, data: st.DataObject) -> None:
         timespan,
         op,
         limit,
+        most=condition["lte"] if op != "lte" and most is not None else float("inf"),
         percentile=condition.get("percentile", 50),
     )
     wanted = in_span(bursts(events, spec), events, span)

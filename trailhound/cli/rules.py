@@ -121,6 +121,9 @@ def check(
         list[Path] | None,
         typer.Argument(metavar="PATH…", help="Files and folders. Default: the active rules."),
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 1 for a warning too.")
+    ] = False,
     config: Config = None,
     json: Json = False,
 ) -> None:
@@ -128,7 +131,8 @@ def check(
 
     Exceptions, overrides and placeholders of the settings that match no rule are named too,
     faults in `filter:`, and fields that `index.unsearched` hides from a rule.
-    Exits with 1 if there is any fault, or no rule at all.
+    Exits with 1 if there is any fault, or no rule at all. A warning (a repeated id, a rule named by
+    its title) is none, unless `--strict`.
 
     Example: `trailhound rules check ./my-rules`
     """
@@ -159,11 +163,14 @@ def check(
             warn(line(fault))
         for each in (*filter_faults, *lost):
             warn(each)
-        faults_found = len(pack.problems) + len(filter_faults) + len(lost)
+        warnings = sum(each.what == "warning" for each in pack.problems)
+        faults_found = len(pack.problems) - warnings + len(filter_faults) + len(lost)
         narrowed = f"{plural(len(exceptions), 'exception')}, " if exceptions else ""
-        say(f"{plural(sound, 'valid rule')}, {narrowed}{plural(faults_found, 'fault')}")
+        warned = f", {plural(warnings, 'warning')}" if warnings else ""
+        say(f"{plural(sound, 'valid rule')}, {narrowed}{plural(faults_found, 'fault')}{warned}")
     nothing = not checked and not exceptions
-    if pack.problems or filter_faults or lost or nothing:
+    wrong = pack.problems if strict else pack.incomplete
+    if wrong or filter_faults or lost or nothing:
         if nothing and not json:
             where = ", ".join(map(str, paths or ())) or "the settings' paths"
             warn(f"no rule to check in {where}")
@@ -208,7 +215,7 @@ def _among(file: Path, paths: list[Path] | None) -> bool:
 def _with_problems(rules: list[Rule], pack: Pack) -> set[str]:
     """The ids of those rules that have a problem in their document."""
     found: set[str] = set()
-    for problem in pack.problems:
+    for problem in (each for each in pack.problems if each.what != "warning"):
         above = [
             rule
             for rule in rules

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sigma.correlations import SigmaCorrelationRule
 
+from detections.correlations.correlation import Correlation
 from detections.packs.describe import explained, listed, shown
 from detections.packs.loading import load, load_paths
 from detections.packs.pack import Pack
@@ -76,7 +77,6 @@ def test_a_rule_has_all_that_its_file_says(tmp_path: Path) -> None:
         (text(2, trailhound="[a]"), "not a mapping"),
         (text(2, detection="{s: {eventName|expand: '%x%'}, condition: s}"), "%x%"),
         (text(2, logsource="{product: windows}"), "windows"),
-        (text(1), "is already used by"),
         (text(2, detection="{s: {eventName|re: '('}, condition: s}"), "egular expression"),
     ],
 )
@@ -111,6 +111,66 @@ correlation:
   timespan: 5m
   condition: {{gte: 5}}
 {more}"""
+
+
+def test_a_repeated_id_is_a_warning_and_the_first_rule_runs(tmp_path: Path) -> None:
+    made = pack(tmp_path, text(1), text(1, title="Another"))
+    assert [rule.title for rule in made.rules] == ["Rule 1"]
+    (fault,) = made.problems
+    assert "is already used by" in fault.reason
+    assert (fault.stops, fault.what, made.incomplete) == (False, "warning", False)
+    assert pack(tmp_path, text(1), text(2, level="grave")).incomplete
+
+
+def test_a_correlation_may_name_a_rule_by_a_title_that_only_one_has(tmp_path: Path) -> None:
+    by_title = CORRELATION.format(id=IDS[2], rule="Rule 1", more="")
+    made = pack(tmp_path, text(1), by_title)
+    assert [rule.id for rule in made.alerting] == [IDS[2]]
+    (fault,) = made.problems
+    assert "names the rule 'Rule 1' by its title" in fault.reason
+    assert (fault.what, made.incomplete) == ("warning", False)
+    other = "6c2a4f0e-3a67-4a0f-8f2b-1c0d9a5b7e10"
+    twice = pack(tmp_path, text(1), text(1, id=other), by_title)
+    assert "Many" not in {rule.title for rule in twice.rules}
+    assert twice.incomplete
+
+
+def test_a_condition_may_be_a_range(tmp_path: Path) -> None:
+    between = CORRELATION.replace("{{gte: 5}}", "{{gt: 100, lte: 200}}")
+    made = pack(tmp_path, text(1), between.format(id=IDS[2], rule=IDS[1], more=""))
+    assert made.faults == ()
+    rule = made.rule(IDS[2])
+    assert isinstance(rule.definition, SigmaCorrelationRule)
+    threshold = Correlation.of(rule.definition).threshold
+    assert [threshold.holds(count) for count in (100, 101, 200, 201)] == [False, True, True, False]
+    assert threshold.minimum == 101
+    shown_as, _ = explained(made, rule)
+    assert shown_as["correlation"]["condition"] == {"gt": 100, "lte": 200}
+    wrong = between.replace("200", "many").format(id=IDS[2], rule=IDS[1], more="")
+    (fault,) = pack(tmp_path, text(1), wrong).problems
+    assert "'many'" in fault.reason
+
+
+def test_each_rule_that_an_exception_names_has_to_be_there(tmp_path: Path) -> None:
+    exception = (
+        "title: Quiet\nlogsource: {product: aws, service: cloudtrail}\n"
+        f"filter:\n  rules: [{IDS[1]}, no_such_rule]\n"
+        "  s: {awsRegion: eu-west-1}\n  condition: not s\n"
+    )
+    made = pack(tmp_path, text(1), exception)
+    (fault,) = made.problems
+    assert "names 'no_such_rule', and no rule has that id" in fault.reason
+    assert (fault.what, fault.stops) == ("exception", False)
+
+
+def test_a_folder_that_is_given_twice_has_its_faults_once(tmp_path: Path) -> None:
+    (folder := tmp_path / "rules").mkdir()
+    (folder / "a.yml").write_text(text(1, level="grave"), encoding="utf-8")
+    (tmp_path / "empty").mkdir()
+    paths = [folder, tmp_path / "rules" / ".." / "rules", tmp_path / "empty", tmp_path / "empty"]
+    made = load_paths(paths, DetectionSettings(exceptions=[folder]))
+    reasons = [each.reason for each in made.faults]
+    assert len(reasons) == len(set(reasons)) == 2
 
 
 def test_a_rule_that_only_serves_a_correlation_raises_no_alert(tmp_path: Path) -> None:
