@@ -32,7 +32,16 @@ from ingest.objects import TrailObject
 from ingest.worker import Worker
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.state.document import StateDocumentError
-from trailhound.state.objects import EVERYTHING, Criteria, Integrity, ObjectState, added, object_id
+from trailhound.state.objects import (
+    EVERYTHING,
+    MOST_SHARED,
+    Criteria,
+    Integrity,
+    ObjectState,
+    SharedEvents,
+    added,
+    object_id,
+)
 from trailhound.state.workers import WorkerState
 
 __all__ = ["Ledger", "Worker", "object_id"]
@@ -326,6 +335,10 @@ class Ledger:
             covered=covered,
             bytes=run.bytes,
             sha256=run.sha256,
+            shared=tuple(
+                SharedEvents(object=name, events=number)
+                for name, number in run.shared.most_common(MOST_SHARED)
+            ),
             integrity=_judged(run) or (before.integrity if before is not None else None),
             by_folder=run.choice.by_folder if run.choice is not None else 0,
             read=counts.read,

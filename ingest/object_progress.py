@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Final, Literal
 
@@ -11,7 +12,7 @@ from ingest.counts import Counts
 from ingest.documents.record_filter import Choice
 from ingest.objects import TrailObject
 from ingest.sources.layout import place_of
-from trailhound.state.objects import EVERYTHING
+from trailhound.state.objects import EVERYTHING, short_id
 
 Proof = Literal["unverified", "verified", "tampered", "corrupt"]
 Term = Literal["indexed", "duplicates", "dead_lettered", "filtered"]
@@ -30,7 +31,7 @@ class ObjectProgress:
     __slots__ = (
         "_lock", "_on_done", "_reading", "_under", "aborted", "bytes", "choice", "counts",
         "criteria", "expected", "fault", "item", "new_days", "other_kind", "place", "progressed",
-        "proof", "retry", "sha256",
+        "proof", "retry", "sha256", "shared",
     )  # fmt: skip
 
     def __init__(self, item: TrailObject, on_done: Callable[[ObjectProgress], None]) -> None:
@@ -46,6 +47,8 @@ class ObjectProgress:
         self.sha256 = ""
         """Of what its gzip stream holds, in hexadecimal; empty where that is not known, or the
         object is not one whole gzip stream and nothing else."""
+        self.shared: Counter[str] = Counter()
+        """How many of its events were indexed before from each other object."""
         self.expected = ""
         """The hash that a verified digest lists, where digests were verified before."""
         self.proof: Proof = "unverified"
@@ -95,6 +98,13 @@ class ObjectProgress:
         """The windows (as in `trail.object`) under whose names events of it are stored."""
         with self._lock:
             return tuple(sorted(self._under))
+
+    def share(self, name: str) -> None:
+        """Note that one of its events was indexed before, from this object. Called before that
+        event's outcome is recorded."""
+        if name and (name := short_id(name)) != short_id(self.item.uri):
+            with self._lock:
+                self.shared[name] += 1
 
     def finish_reading(self, fault: str = "") -> None:
         """No more records will come; `fault` is why the rest could not be read."""

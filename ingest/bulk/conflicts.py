@@ -155,6 +155,15 @@ def _stored(doc: RawDocument, index: str) -> bytes | Reply | None:
     )
 
 
+def object_in(source: bytes) -> str:
+    """What `trail.object` of a stored document holds; empty where that can't be read."""
+    try:
+        found = _ours.decode(source)
+    except msgspec.MsgspecError:
+        return ""
+    return (found.trail.object or "") if found.trail is not None else ""
+
+
 def written_by_us(source: bytes, batch: Batch, item: int) -> bool:
     """Whether an earlier send of this batch, its reply lost, stored this very document.
 

@@ -16,6 +16,7 @@ from ingest.bulk.batch import Batch, make_head
 from ingest.bulk.conflicts import (
     Conflicts,
     history_object,
+    object_in,
     same_event,
     same_record,
     written_by_us,
@@ -87,7 +88,7 @@ class BulkResultHandler:
         """Record the results; returns the items to send again."""
         if replies.count(INDEXED) == len(replies):
             _record(batch.owners, "indexed")
-            self._stored.add(batch.digests)
+            self._stored.add(batch.digests, (each.item.uri for each in batch.owners))
             return []
         by_disposition: dict[Disposition, list[int]] = {}
         for item, reply in enumerate(replies):
@@ -125,9 +126,11 @@ class BulkResultHandler:
             self._wait_for_day(batch, blocked[start : start + _COMPARED_AT_ONCE], replies)
         return again
 
-    def _remember(self, batch: Batch, items: list[int]) -> None:
+    def _remember(self, batch: Batch, items: list[int], name: str = "") -> None:
+        """Items that are stored, from their own object or from `name`."""
         if batch.digests:
-            self._stored.add([batch.digests[item] for item in items])
+            names = (name or batch.owners[item].item.uri for item in items)
+            self._stored.add([batch.digests[item] for item in items], names)
 
     def _not_known(self, batch: Batch, items: list[int]) -> list[int]:
         """Count as duplicates what this run knows to be stored; returns the others.
@@ -138,6 +141,8 @@ class BulkResultHandler:
             return items
         # Looked up once: other senders add to it and rotate it meanwhile.
         known = {item for item in items if batch.digests[item] in self._stored}
+        for item in known:  # first: the last result completes an object
+            batch.owners[item].share(self._stored.object_of(batch.digests[item]))
         _record([batch.owners[item] for item in known], "duplicates")
         return [item for item in items if item not in known]
 
@@ -154,8 +159,11 @@ class BulkResultHandler:
                 others.append(batch.heads[item], batch.ends[item], owner, position, record)
             elif _same(source, record, owner):
                 ours = batch.lost_reply and written_by_us(source, batch, item)
+                name = object_in(source)
+                if not ours:
+                    owner.share(name)
                 same["indexed" if ours else "duplicates"].append(owner)
-                self._remember(batch, [item])
+                self._remember(batch, [item], name)
             else:
                 others.append(*_renamed(batch, item), owner, position, record)
                 self.stats.conflicts += 1
@@ -181,6 +189,8 @@ class BulkResultHandler:
             owner, position, record = batch.owners[item], batch.positions[item], batch.record(item)
             if _same(source, record, owner):
                 ours = batch.lost_reply and written_by_us(source, batch, item)
+                if not ours:
+                    owner.share(object_in(source))
                 owner.record("indexed" if ours else "duplicates")
             else:  # another record has its eventID: it may be indexed under an id of its own
                 others.append(*_renamed(batch, item), owner, position, record)

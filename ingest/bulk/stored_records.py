@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import repeat
 from typing import Final
 
 _GENERATION: Final = 65_536
@@ -32,28 +33,33 @@ the same document."""
 
 
 class StoredRecords:
-    """Digests of records that are in the index. Many threads may share one."""
+    """Digests of records that are in the index, and the object that each was indexed from. Many
+    threads may share one."""
 
     def __init__(self, generation: int = _GENERATION) -> None:
         self._generation = generation
         self._lock = threading.Lock()
-        self._recent: set[int] = set()
-        self._older: set[int] = set()
+        self._recent: dict[int, str] = {}
+        self._older: dict[int, str] = {}
 
     @property
-    def known(self) -> tuple[set[int], set[int]]:
-        """The digests, in two sets that change meanwhile: for a loop over many records."""
+    def known(self) -> tuple[Mapping[int, str], Mapping[int, str]]:
+        """The digests, in two mappings that change meanwhile: for a loop over many records."""
         return self._recent, self._older
 
     def __contains__(self, digest: int) -> bool:
         return digest in self._recent or digest in self._older
 
-    def add(self, digests: Iterable[int]) -> None:
-        """Records that are stored; the oldest ones are forgotten."""
+    def object_of(self, digest: int) -> str:
+        """The name of the object that a record was indexed from; empty where that is not known."""
+        return self._recent.get(digest) or self._older.get(digest) or ""
+
+    def add(self, digests: Iterable[int], objects: Iterable[str] = repeat("")) -> None:
+        """Records that are stored, and the object of each; the oldest ones are forgotten."""
         with self._lock:
-            self._recent.update(digests)
+            self._recent.update(zip(digests, objects, strict=False))
             if len(self._recent) >= self._generation:
-                self._older, self._recent = self._recent, set()
+                self._older, self._recent = self._recent, {}
 
     def clear(self) -> None:
         """An index was deleted: what was in it is not stored any more."""

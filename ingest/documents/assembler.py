@@ -6,8 +6,9 @@ and serialised again. What needs more (a name that collides, invalid UTF-8) take
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -41,7 +42,7 @@ _CORRUPT = "corrupt"
 _MANY = 16_384
 _NUMBERS = tuple(b"%d" % number for number in range(_MANY))
 _PIECE_BYTES = 1024 * 1024
-_NOTHING: frozenset[int] = frozenset()
+_NOTHING: Mapping[int, str] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -120,6 +121,7 @@ class Assembler:
                 digest = digest_of(text)
                 known = digest in recent or digest in older
                 if known and keep is None:
+                    owner.share(recent.get(digest) or older.get(digest) or "")
                     out.duplicates += 1
                     continue
             try:
@@ -138,6 +140,7 @@ class Assembler:
                     out.filtered += 1
                     continue
                 if known:
+                    owner.share(recent.get(digest) or older.get(digest) or "")
                     out.duplicates += 1
                     continue
                 identifier = (view.eventID or "").encode()
@@ -181,7 +184,7 @@ class Assembler:
                 digests = out.batch.digests if digests is not None else None
         yield _closed(out, owner, size)
 
-    def _known(self) -> tuple[Set[int], Set[int]]:
+    def _known(self) -> tuple[Mapping[int, str], Mapping[int, str]]:
         if self._stored is None or not self._skip_stored:
             return _NOTHING, _NOTHING
         return self._stored.known

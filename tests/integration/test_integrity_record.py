@@ -239,3 +239,31 @@ def test_a_backfill_verifies_first(
     # A verification of it all finds the same, and raises no alert again.
     code, again = run("verify", source, "--record", *UNTIL)
     assert (code, again["recorded"]["alerts"], again["recorded"]["marked"]) == (1, [], 0)
+
+
+def test_a_duplicate_is_known_by_both_of_its_files(
+    run: Run, made: DigestedTrail, s3: S3Client, client: OpenSearch, settings: Settings
+) -> None:
+    """Two trails deliver the same events: those of a file that is gone came by another one too."""
+    source = made.stored(s3)
+    first = made.files[0][0]
+    copy = first.replace("0000.json.gz", "0009.json.gz")
+    assert run("backfill", source)[0] == 0
+    put(s3, made, copy, made.objects[first].body)
+    code, said = run("backfill", source)
+    assert (code, said["duplicates"]) == (0, 1)
+    root = f"s3://{made.bucket}/"
+    [entry] = [each for each in ledger(client, settings) if each["uri"] == root + copy]
+    assert entry["shared"] == [{"object": short_id(root + first), "events": 1}]
+    # The same file again is no second one.
+    code, said = run("backfill", source, "--force")
+    kept = {each["uri"]: each["shared"] for each in ledger(client, settings)}
+    assert kept.pop(root + copy) == entry["shared"]
+    assert not any(kept.values())
+    [name] = [
+        name
+        for name, each in documents(client, settings).items()
+        if each["trail"]["object"] == short_id(root + first)
+    ]
+    event = run("event", name)[1]
+    assert event["also_by"] == [{"object": root + copy, "events": 1, "verdict": ""}]

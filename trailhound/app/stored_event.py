@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -26,6 +27,14 @@ _SHOWN = 20
 """Other documents with the same eventID that are named."""
 
 
+class AlsoBy(msgspec.Struct, frozen=True):
+    """A file by which `events` of another file came too, and what a verification found of it."""
+
+    object: str
+    events: int
+    verdict: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
     """`record` is the record's canonical JSON text (keys sorted, every value exact), with all of it
@@ -43,6 +52,8 @@ class StoredEvent:
     object: str
     others: tuple[str, ...] = ()
     integrity: Integrity | None = None
+    also_by: tuple[AlsoBy, ...] = ()
+    """Other files by which events of this file came too, perhaps this one."""
 
     def as_json(self) -> bytes:
         """As `--json` prints it: one object; the record's numbers are not rounded."""
@@ -52,6 +63,7 @@ class StoredEvent:
                 "index": self.index,
                 "object": self.object,
                 "integrity": self.integrity,
+                "also_by": self.also_by,
                 "others": self.others,
                 "record": msgspec.Raw(self.record),
                 "added": self.added,
@@ -107,6 +119,7 @@ def stored_event(client: OpenSearch, settings: Settings, wanted: str) -> StoredE
         uri,
         tuple(name for name, _, _ in hits if name != identifier),
         entry.integrity if entry is not None else None,
+        tuple(_also_by(client, settings, document)),
     )
 
 
@@ -134,3 +147,14 @@ def _object(
     entries = StateStore(client, settings, ObjectState).all({"term": {"object": short_id(held)}})
     found = next((each for each in entries if held in names_in_events(each.uri)), None)
     return (held, None) if found is None else (found.uri, found)
+
+
+def _also_by(client: OpenSearch, settings: Settings, document: dict[str, Any]) -> Iterator[AlsoBy]:
+    """The files whose duplicates are events of this event's file."""
+    held = short_id(str((document.get("trail") or {}).get("object") or ""))
+    if not held:
+        return
+    entries = StateStore(client, settings, ObjectState).all({"term": {"shared.object": held}})
+    for each in islice(entries, _SHOWN):
+        events = sum(shared.events for shared in each.shared if shared.object == held)
+        yield AlsoBy(each.uri, events, each.integrity.verdict if each.integrity else "")

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from trailhound.app.stored_event import stored_event
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cli.screen import out, safe, say, warn, write
+from trailhound.cli.screen import out, plural, safe, say, warn, write
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
 
@@ -51,6 +51,9 @@ def event(
         say(f"verdict {judged.verdict}, since {judged.at}")
         if judged.verdict != "verified" and judged.expected:
             say(f"        expected {judged.expected}, found {judged.found}")
+    for each in found.also_by:
+        said = f", {each.verdict}" if each.verdict else ""
+        say(f"also by {each.object} ({plural(each.events, 'event')} of this file{said})")
     for other in found.others:
         warn(f"another record has the same eventID: trailhound event {other}")
 

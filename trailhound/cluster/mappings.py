@@ -246,6 +246,8 @@ LEDGER: Mapping = {
         ),
         "by_folder": dict(LONG),
         "integrity": tree({**fields("verdict"), "at": dict(DATE)}),
+        # The objects that an object's duplicates are of.
+        "shared": tree({**fields("object"), "events": dict(LONG)}),
     },
 }
 """One document for each thing that Trailhound keeps about itself: see `trailhound.state`."""

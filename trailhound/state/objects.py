@@ -24,6 +24,10 @@ MOST_CRITERIA = 32
 """Criteria kept of one object; the oldest are forgotten first, which costs another reading."""
 
 
+MOST_SHARED: Final = 32
+"""Other objects that an entry names as the first ones of its events."""
+
+
 class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How the records of an object were selected. Without any field: all records.
 
@@ -120,6 +124,14 @@ def _joined(one: Criteria, other: Criteria) -> Criteria | None:
     return None
 
 
+class SharedEvents(msgspec.Struct, frozen=True, kw_only=True):
+    """Duplicates of an object: `events` of it were indexed before, from another one, whose short id
+    is `object`."""
+
+    object: str
+    events: int
+
+
 class ObjectState(StateDocument, frozen=True, kw_only=True):
     """One object. Times are ISO 8601 in UTC; sizes in bytes, `size` as stored, `bytes` as read.
 
@@ -156,6 +168,9 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
     in the index: they were read there before the trail delivered them."""
     gone_at: str | None = None
     """When it was noted that the object is no longer in its source. Reading it again clears it."""
+    shared: tuple[SharedEvents, ...] = ()
+    """Of which objects its duplicates are, most first: their events came by this one too. At most
+    `MOST_SHARED`; duplicates of an earlier reading of itself are in none."""
     integrity: Integrity | None = None
     """None until a verification has recorded something."""
 

@@ -42,6 +42,13 @@ def test_the_memory_of_a_full_one_is_as_stated() -> None:
     assert used <= 12_000_000
 
 
+def test_it_knows_the_object_of_each() -> None:
+    stored = StoredRecords(generation=2)
+    stored.add([1, 2], ["a", "b"])
+    stored.add([3])
+    assert [stored.object_of(each) for each in (1, 2, 3, 4)] == ["a", "b", "", ""]
+
+
 @pytest.mark.parametrize("seed", ["random", "1"])
 def test_a_digest_is_of_the_bytes_whatever_the_seed(seed: str) -> None:
     script = (
