@@ -49,7 +49,7 @@ __all__ = ["Ledger", "Worker", "object_id"]
 LOG = logging.getLogger("trailhound.ledger")
 _AT_ONCE = 256
 
-State = Literal["done", "failed", "skipped"]
+State = Literal["done", "failed", "skipped", "archived"]
 
 
 @dataclass(frozen=True, slots=True)

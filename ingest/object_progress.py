@@ -29,9 +29,9 @@ class ObjectProgress:
     """
 
     __slots__ = (
-        "_lock", "_on_done", "_reading", "_under", "aborted", "bytes", "choice", "counts",
-        "criteria", "expected", "fault", "item", "new_days", "other_kind", "place", "progressed",
-        "proof", "retry", "sha256", "shared",
+        "_lock", "_on_done", "_reading", "_under", "aborted", "archived", "bytes", "choice",
+        "counts", "criteria", "expected", "fault", "item", "new_days", "other_kind", "place",
+        "progressed", "proof", "retry", "sha256", "shared",
     )  # fmt: skip
 
     def __init__(self, item: TrailObject, on_done: Callable[[ObjectProgress], None]) -> None:
@@ -56,6 +56,8 @@ class ObjectProgress:
         self.fault = ""
         self.other_kind = ""
         """What it holds instead of CloudTrail records: then it is skipped, not failed."""
+        self.archived = False
+        """It is in an archive tier, and could not be read: see `fault`."""
         self.aborted = False
         """Given up before all of its records had an outcome: see `abort`."""
         self.retry = False
@@ -135,8 +137,10 @@ class ObjectProgress:
         self._on_done(self)
 
 
-def outcome_of(run: ObjectProgress) -> Literal["done", "failed", "skipped"]:
+def outcome_of(run: ObjectProgress) -> Literal["done", "failed", "skipped", "archived"]:
     """The state of its entry in the ledger, once all of its records have an outcome."""
     if run.other_kind:
         return "skipped"
+    if run.archived:
+        return "archived"
     return "failed" if run.fault else "done"

@@ -17,6 +17,7 @@ from ingest.reading import ReadLimits, TrailReader
 from trailhound.errors import (
     NotATrailFileError,
     NotCloudTrailError,
+    ObjectArchivedError,
     SourceError,
     TrailFileError,
 )
@@ -65,6 +66,7 @@ class ObjectReader:
             run.skip(stream.kind)
             return
         if isinstance(stream, SourceError):
+            run.archived = isinstance(stream, ObjectArchivedError)
             run.finish_reading(stream.with_hint)
             return
         run.criteria, run.choice = self._wanted.criteria, self._wanted.of(run.item)

@@ -222,7 +222,7 @@ class OfflineRead:
         report.counts.add(run.counts)
         if run.choice is not None:
             report.selected.add(run.choice)
-        if outcome == "failed":
+        if outcome in ("failed", "archived"):
             report.failed_objects += 1
             if len(report.failures) < FAILURES_KEPT:
                 report.failures.append((run.item.uri, run.fault))

@@ -19,6 +19,8 @@ class RunReport:
     objects: int = 0
     skipped_objects: int = 0
     failed_objects: int = 0
+    archived_objects: int = 0
+    """Objects in an archive tier of S3, which can't be read before they are restored."""
     ignored_kinds: Counter[str] = field(default_factory=Counter)
     """Objects that hold something else than CloudTrail records, by kind."""
     counts: Counts = field(default_factory=Counts)
@@ -41,7 +43,8 @@ class RunReport:
     @property
     def complete(self) -> bool:
         """Whether everything that was found is indexed."""
-        return not (self.failed_objects or self.counts.dead_lettered or self.interrupted)
+        left = self.failed_objects or self.archived_objects
+        return not (left or self.counts.dead_lettered or self.interrupted)
 
     @property
     def ignored_objects(self) -> int:
@@ -67,6 +70,7 @@ class RunReport:
             "objects": self.objects,
             "skipped_objects": self.skipped_objects,
             "failed_objects": self.failed_objects,
+            "archived_objects": self.archived_objects,
             "ignored_objects": self.ignored_objects,
             "ignored_kinds": dict(self.ignored_kinds.most_common()),
             **self.counts.as_dict(),
@@ -89,6 +93,7 @@ _SUMMED = (
     "objects",
     "skipped_objects",
     "failed_objects",
+    "archived_objects",
     "bytes",
     "repaired",
     "conflicts",

@@ -29,6 +29,7 @@ Whoever catches one shows both; a traceback is shown by `--debug` alone.
     │   │   ├── SourceNotFoundError it does not exist                                exit 2
     │   │   └── BucketNotFoundError the bucket of an object does not exist
     │   ├── ObjectAccessDeniedError one object, permission
+    │   │   └── ObjectArchivedError it is in an archive tier, to be restored first
     │   ├── ObjectNotFoundError     one object, deleted between list and get
     │   ├── ObjectUnreadableError   one object, any other fault of fetching it
     │   └── NotCloudTrailError      one object that holds something else: skipped, no fault
@@ -167,6 +168,10 @@ class BucketNotFoundError(SourceUnreachableError):
 
 class ObjectAccessDeniedError(SourceError):
     """One object that may not be read."""
+
+
+class ObjectArchivedError(ObjectAccessDeniedError):
+    """One object in an archive tier of S3: it can be read once it is restored."""
 
 
 class ObjectNotFoundError(SourceError):

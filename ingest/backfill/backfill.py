@@ -190,11 +190,13 @@ class Backfill:
             report.counts.add(run.counts)
             if run.choice is not None:
                 report.selected.add(run.choice)
-            if run.fault:
+            if run.archived:
+                report.archived_objects += 1
+            elif run.fault:
                 report.failed_objects += 1
                 if len(report.failures) < FAILURES_KEPT:
                     report.failures.append((run.item.uri, run.fault))
         self.ledger.finish(run, outcome_of(run))
 
 
-_COPIED = ("objects", "failed_objects", "bytes")
+_COPIED = ("objects", "failed_objects", "archived_objects", "bytes")

@@ -57,6 +57,7 @@ class Plan:
             "objects": self.objects,
             "skipped_objects": self.skipped_objects,
             "failed_objects": 0,
+            "archived_objects": 0,
             "ignored_objects": self.ignored_objects,
             "ignored_kinds": dict(self.ignored_kinds.most_common()),
             "unnamed_objects": self.unnamed_objects,

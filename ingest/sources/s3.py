@@ -172,6 +172,20 @@ class S3Source:
             return item
         return TrailObject(item.uri, about["ETag"].strip('"'), about["ContentLength"])
 
+    def about(self, item: TrailObject) -> Mapping[str, Any]:
+        """What S3 says of an object without its content. Raises as `open` does."""
+        try:
+            return self._client.head_object(Bucket=self.bucket, Key=self._key(item), **self._get)
+        except (BotoCoreError, ClientError) as error:
+            raise object_error(error, item.uri) from error
+
+    def restore(self, item: TrailObject, request: Mapping[str, Any]) -> None:
+        """Ask for a restore. Raises botocore's errors."""
+        wanted: Any = request
+        self._client.restore_object(
+            Bucket=self.bucket, Key=self._key(item), RestoreRequest=wanted, **self._payer
+        )
+
     def _answer(self, item: TrailObject, **more: Any) -> GetObjectOutputTypeDef:
         wanted = self._get | more
         try:

@@ -22,6 +22,7 @@ from ingest.sources.session import NO_CREDENTIALS
 from trailhound.errors import (
     BucketNotFoundError,
     ObjectAccessDeniedError,
+    ObjectArchivedError,
     ObjectNotFoundError,
     ObjectUnreadableError,
     SourceError,
@@ -45,7 +46,7 @@ _EVERYWHERE: Final = {
     "InvalidToken": "check AWS_SESSION_TOKEN: it does not belong to the access key",
     "InvalidClientTokenId": "this endpoint does not know the access key: check the profile",
     "SignatureDoesNotMatch": "check the secret key, and aws.endpoint_url where one is set",
-    "RequestTimeTooSkewed": "set the machine's clock",
+    "RequestTimeTooSkewed": "the machine's clock is off by over 15 minutes: set it (NTP)",
     "AccountProblem": "the account cannot use S3: ask AWS Support",
     "NotSignedUp": "the account cannot use S3",
     "NoSuchBucket": "check the bucket's name, and aws.endpoint_url where one is set",
@@ -62,7 +63,9 @@ _DENIED: Final = frozenset(
 )
 _GONE: Final = frozenset({"NoSuchKey", "NoSuchVersion", "NotFound", "404", "MethodNotAllowed"})
 _CHANGED: Final = frozenset({"PreconditionFailed", "412"})
-_RESTORE: Final = "restore it from Glacier (aws s3api restore-object), and run again"
+_RESTORE: Final = (
+    "run `trailhound backfill --restore`, or restore it (aws s3api restore-object) and run again"
+)
 _KMS: Final = "grant kms:Decrypt on the key that encrypts the bucket, and see that it is enabled"
 _READ: Final = "grant s3:GetObject on it; a requester-pays bucket needs aws.requester_pays"
 _LIST: Final = "grant s3:ListBucket on the bucket; a requester-pays bucket needs aws.requester_pays"
@@ -70,6 +73,10 @@ _SSE_C: Final = (
     "if it is encrypted with a customer-provided key (SSE-C), set aws.sse_customer_key_file"
 )
 _AGAIN: Final = "run again: ingested objects are skipped"
+_THROTTLED: Final = frozenset({"SlowDown", "Throttling", "ThrottlingException", "503"})
+_SLOWER: Final = (
+    "S3 throttles: lower ingest.prefetch_threads, and run again: ingested objects are skipped"
+)
 
 
 def listing_error(error: Exception, place: str) -> SourceUnreachableError:
@@ -90,9 +97,8 @@ def listing_error(error: Exception, place: str) -> SourceUnreachableError:
             return SourceNotFoundError(
                 f"{place}: no such bucket ({code})", hint=_EVERYWHERE["NoSuchBucket"]
             )
-        return SourceUnreachableError(
-            f"{place}: cannot be listed ({reason_of(error)})", hint=_AGAIN
-        )
+        hint = _SLOWER if code in _THROTTLED else _AGAIN
+        return SourceUnreachableError(f"{place}: cannot be listed ({reason_of(error)})", hint=hint)
     if isinstance(error, LOGIN_FAILURES):
         return SourceUnreachableError(f"{place}: no usable AWS credentials", hint=NO_CREDENTIALS)
     return SourceUnreachableError(
@@ -126,7 +132,7 @@ def object_error(error: Exception, uri: str) -> SourceError:
         return SourceUnreachableError(f"{uri}: {code}", hint=_EVERYWHERE[code])
     reason = reason_of(error)
     if code == "InvalidObjectState":
-        return ObjectAccessDeniedError(f"{uri}: archived, not readable now", hint=_RESTORE)
+        return ObjectArchivedError(f"{uri}: archived, not readable now", hint=_RESTORE)
     if code.startswith("KMS.") or (code in _DENIED and "kms:" in reason.lower()):
         return ObjectAccessDeniedError(f"{uri}: its key is denied ({reason})", hint=_KMS)
     if code in _DENIED:
@@ -139,7 +145,8 @@ def object_error(error: Exception, uri: str) -> SourceError:
         return ObjectUnreadableError(f"{uri}: changed while it was being read", hint=_AGAIN)
     if code in {"InvalidRequest", "InvalidArgument", "400"}:
         return ObjectAccessDeniedError(f"{uri}: S3 rejects the request ({reason})", hint=_SSE_C)
-    return ObjectUnreadableError(f"{uri}: fetching failed ({reason})", hint=_AGAIN)
+    hint = _SLOWER if code in _THROTTLED else _AGAIN
+    return ObjectUnreadableError(f"{uri}: fetching failed ({reason})", hint=hint)
 
 
 def code_of(error: ClientError) -> str:

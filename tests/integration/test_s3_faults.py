@@ -17,6 +17,7 @@ from ingest.sources.s3 import S3Source
 from trailhound.backoff import Backoff
 from trailhound.errors import (
     ObjectAccessDeniedError,
+    ObjectArchivedError,
     ObjectUnreadableError,
     SourceError,
     SourceUnreachableError,
@@ -143,7 +144,7 @@ def item(key: str, size: int = len(BODY)) -> TrailObject:
             "kms:Decrypt",
         ),
         (Answer(400, error="KMS.DisabledException"), ObjectAccessDeniedError, "enabled"),
-        (Answer(403, error="InvalidObjectState"), ObjectAccessDeniedError, "Glacier"),
+        (Answer(403, error="InvalidObjectState"), ObjectArchivedError, "--restore"),
         (
             Answer(400, error="InvalidRequest", message="SSE"),
             ObjectAccessDeniedError,

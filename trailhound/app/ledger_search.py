@@ -22,7 +22,7 @@ from trailhound.settings import Settings
 from trailhound.state.document import StateDocumentError
 from trailhound.state.objects import ObjectState, ObjectVerdict, object_id, short_id
 
-Reading = Literal["failed", "partial", "skipped", "claimed", "released", "done"]
+Reading = Literal["failed", "partial", "skipped", "claimed", "released", "done", "archived"]
 """How far an object was read. `partial`: to its end, and some of its records are dead letters."""
 _PARTIAL: Query = {"range": {"dead_lettered": {"gt": 0}}}
 _SHORTEST = 4

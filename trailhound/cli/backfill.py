@@ -97,6 +97,17 @@ def backfill(
             help="Run the rules over what was indexed, whatever its age, and raise alerts.",
         ),
     ] = False,
+    restore: Annotated[
+        bool,
+        typer.Option(
+            "--restore",
+            help="Ask S3 for a bulk restore of archived objects, the cost shown first, and read "
+            "them as they come back.",
+        ),
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="With --restore: don't ask about the cost.")
+    ] = False,
     enqueue: Annotated[
         str | None,
         typer.Option(
@@ -138,6 +149,15 @@ def backfill(
         raise UsageError(
             "--workers reads, and --enqueue does not", hint="start more daemons instead"
         )
+    if restore:
+        from trailhound.cli.restore import check_restore
+
+        check_restore(source)
+        if enqueue is not None or dry_run or limit is not None:
+            raise UsageError(
+                "--restore reads, and can't be joined with --enqueue, --dry-run or --limit",
+                hint="leave one of them out",
+            )
     if verify:
         require_verifiable(source, enqueue=enqueue is not None, dry_run=dry_run)
     with cluster_errors(settings.hosts[0]):
@@ -187,6 +207,11 @@ def backfill(
             quiet=json,
             expected=chains.expected if chains is not None else None,
         )
+        restored: dict[str, Any] = {}
+        if restore and not report.interrupted:
+            from trailhound.cli.restore import restore as restore_archived
+
+            restored = restore_archived(settings, source, selection, report, yes=yes, quiet=json)
         if not json:
             show_report(report)
         cut_short = limit is not None or report.interrupted
@@ -195,7 +220,7 @@ def backfill(
             if cut_short
             else explain(report, settings, source, selection, selected=report.selected)
         )
-        found: dict[str, Any] = {"problems": problems, "undetected": None}
+        found: dict[str, Any] = {"problems": problems, "undetected": None} | restored
         complete = report.complete and not problems
         if chains is not None:
             found["verification"] = settle(settings, chains, started, quiet=json)
@@ -409,5 +434,11 @@ def show_report(report: RunReport) -> None:
             err.print("  ", safe(reason if uri in reason else f"{uri}: {reason}"), sep="")
         if report.failed_objects > len(shown):
             err.print(f"  … and {report.failed_objects - len(shown):,} more")
+    if report.archived_objects:
+        warn(
+            f"{plural(report.archived_objects, 'object')} in an archive tier of S3 (`trailhound "
+            "ledger list --state archived`): run again with --restore to ask for them, and to read "
+            "what has come back"
+        )
     if report.interrupted:
         warn("interrupted: run the same command again to resume")

@@ -30,6 +30,7 @@ class State(StrEnum):
     FAILED = "failed"
     PARTIAL = "partial"
     SKIPPED = "skipped"
+    ARCHIVED = "archived"
     CLAIMED = "claimed"
     RELEASED = "released"
     DONE = "done"
@@ -47,7 +48,7 @@ class Verdict(StrEnum):
     PENDING = "pending"
 
 
-_LEFT = [State.FAILED, State.PARTIAL, State.SKIPPED]
+_LEFT = [State.FAILED, State.PARTIAL, State.SKIPPED, State.ARCHIVED]
 
 Limit = Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Show at most N.")]
 All = Annotated[bool, typer.Option("--all", help="Show all; no limit.")]
@@ -103,7 +104,8 @@ def list_objects(
         list[State] | None,
         typer.Option(
             "--state",
-            help="Default: failed, partial (some of its records are dead letters) and skipped.",
+            help="Default: failed, partial (some of its records are dead letters), skipped and "
+            "archived.",
         ),
     ] = None,
     verdict: Annotated[

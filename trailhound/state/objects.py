@@ -16,7 +16,7 @@ import msgspec
 
 from trailhound.state.document import StateDocument
 
-State = Literal["claimed", "done", "failed", "released", "skipped"]
+State = Literal["claimed", "done", "failed", "released", "skipped", "archived"]
 
 _SHORT = 16
 """Hexadecimal digits, 64 bits."""

@@ -228,7 +228,7 @@ def _ingest(index: Index) -> Iterator[Gap]:
         # Objects alone: daemons count the same records once more.
         {"query": ObjectState.query()},
         {
-            "failed": {"filter": {"term": {"state": "failed"}}},
+            "failed": {"filter": {"terms": {"state": ["failed", "archived"]}}},
             "filtered": {"sum": {"field": "filtered"}},
         },
     )

@@ -1,0 +1,127 @@
+"""What `trailhound backfill --restore` shows and asks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any, Final
+
+import typer
+
+from ingest.backfill.backfill import Backfill
+from ingest.backfill.restore import Archived, Restore, Returned, cost_of
+from ingest.objects import Selection
+from ingest.run_report import RunReport
+from ingest.sources import open_source
+from ingest.sources.s3 import S3Source
+from trailhound.app.enrichment import enricher_from
+from trailhound.cli.screen import err, plural, safe, size, warn
+from trailhound.cli.stages import show_stages
+from trailhound.cli.stopping import stopped_by_signals
+from trailhound.cluster.client import connect
+from trailhound.errors import UsageError
+from trailhound.settings import Settings
+
+DAYS: Final = 7
+"""How long S3 keeps the readable copies."""
+_LOOK_EVERY: Final = 300.0
+_SHOWN: Final = 10
+_CENT: Final = 0.01
+
+
+def check_restore(sources: Sequence[str]) -> None:
+    """Raises `UsageError` where a source is no bucket."""
+    for text in sources:
+        if not text.startswith("s3://"):
+            raise UsageError(
+                f"{text}: only objects of a bucket are archived", hint="leave out --restore"
+            )
+
+
+def restore(
+    settings: Settings,
+    sources: Sequence[str],
+    selection: Selection,
+    report: RunReport,
+    *,
+    yes: bool,
+    quiet: bool,
+) -> dict[str, Any]:
+    """Ask for what is archived, and read it as it comes back; `report` gets what was read.
+
+    Returns members of `--json`. Raises `UsageError` where nobody can be asked about the cost.
+    """
+    asked = 0
+    still = 0
+    dollars = 0.0
+    for text in sources:
+        source = open_source(text, settings)
+        assert isinstance(source, S3Source)  # noqa: S101 - `check_restore` has seen to it
+        job = Restore(connect(settings), settings, source, selection)
+        found = job.find()
+        cost = cost_of(found, DAYS)
+        if cost.objects:
+            dollars += cost.dollars
+            _confirm(cost.objects, _sentence(found, text), yes=yes)
+            asked += job.ask(found, DAYS)
+            found = job.look([each.item for each in found])
+        if found:
+            still += _read(settings, job, source, found, selection, report, quiet=quiet)
+        still += len(job.unknown)
+        for uri, reason in job.unknown[:_SHOWN]:
+            warn(reason if uri in reason else f"{uri}: {reason}")
+    report.archived_objects = still
+    return {"restore": {"asked": asked, "archived": still, "dollars": round(dollars, 4)}}
+
+
+def _sentence(found: list[Archived], text: str) -> str:
+    cost = cost_of(found, DAYS)
+    classes = ", ".join(f"{number:,} {name}" for name, number in cost.classes.most_common())
+    return (
+        f"{text}: {plural(cost.objects, 'object')} archived ({classes}; {size(cost.bytes)}). A "
+        f"bulk restore, readable for {DAYS} days, costs {_dollars(cost.dollars)} at the list price "
+        "of us-east-1 (requests, retrieval, storage of the copies), and takes 5 to 48 hours"
+    )
+
+
+def _dollars(cost: float) -> str:
+    return f"about ${cost:,.2f}" if cost >= _CENT else "less than $0.01"
+
+
+def _confirm(objects: int, sentence: str, *, yes: bool) -> None:
+    err.print(safe(sentence))
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"a restore of {plural(objects, 'object')} costs money, and nobody can be asked",
+            hint="check the cost, and add --yes",
+        )
+    if not typer.confirm("Ask for it?", err=True):
+        raise typer.Abort
+
+
+def _read(
+    settings: Settings,
+    job: Restore,
+    source: S3Source,
+    found: list[Archived],
+    selection: Selection,
+    report: RunReport,
+    *,
+    quiet: bool,
+) -> int:
+    """Read what comes back until all is there, or a signal ends it; how many are archived still."""
+    returned = Returned(job, source, found, _LOOK_EVERY)
+    backfill = Backfill(
+        connect(settings), settings, enricher_from(settings, warn), selection=selection
+    )
+    with (
+        stopped_by_signals(backfill),
+        show_stages("restore", unit="objects", quiet=quiet) as stage,
+    ):
+        stage("waiting for S3; Ctrl-C ends, the same command goes on later", 0, len(found))
+        more = backfill.run([returned])
+    report.add(more)
+    report.seconds += more.seconds
+    return len(returned.waiting) + more.archived_objects
