@@ -2,7 +2,8 @@
 else by moto; a call can be refused on demand, and each is noted.
 
 moto (5.2.5) lacks the size filter of an S3 lifecycle rule, which it drops: a configuration is kept
-as it was put, and given back.
+as it was put, and given back. It lacks TestMetricFilter, which reads patterns as
+`tests.helpers.metric_filters` does, and keeps both of two filters of one name.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.helpers.fixtures_s3 import LOGIN
+from tests.helpers.metric_filters import matcher
 
 S3_ACTIONS = {
     "GET": "s3:ListAllMyBuckets",
@@ -53,7 +55,7 @@ _SERVICES = {
     "TrentService": "kms",
     "CloudTrail_20131101": "cloudtrail",
     "AWSOrganizationsV20161128": "organizations",
-    "GraniteServiceVersion20100801": "monitoring",
+    "GraniteServiceVersion20100801": "cloudwatch",
 }
 
 
@@ -74,6 +76,8 @@ class AwsApi:
         self.calls.add(action)
         if action in self.refusals:
             return _refusal(self.refusals[action], action, headers, method)
+        if action == "logs:TestMetricFilter":
+            return 200, json.dumps({"matches": tested(json.loads(body))}).encode()
         if path.partition("?")[2].startswith("lifecycle"):
             bucket = urlsplit(path).path.strip("/")
             if method == "PUT":
@@ -82,6 +86,16 @@ class AwsApi:
             if bucket in self.lifecycles:
                 return 200, self.lifecycles[bucket]
         return None
+
+
+def tested(asked: dict[str, Any]) -> list[dict[str, Any]]:
+    """The messages that a pattern matches, as TestMetricFilter gives them."""
+    matches = matcher(asked["filterPattern"])
+    return [
+        {"eventNumber": number, "eventMessage": message, "extractedValues": {}}
+        for number, message in enumerate(asked["logEventMessages"], 1)
+        if matches(json.loads(message))
+    ]
 
 
 def action_of(method: str, path: str, headers: Any, body: bytes) -> str:
@@ -94,7 +108,8 @@ def action_of(method: str, path: str, headers: Any, body: bytes) -> str:
     if headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded"):
         operation = parse_qs(body.decode())["Action"][0]
         signed = re.search(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/", headers.get("Authorization", ""))
-        return f"{signed[1] if signed else '?'}:{operation}"
+        service = signed[1] if signed else "?"
+        return f"{'cloudwatch' if service == 'monitoring' else service}:{operation}"
     query = re.split(r"[=&]", path.partition("?")[2])[0]
     if urlsplit(path).path.strip("/").count("/"):
         return f"s3:{'Get' if method in ('GET', 'HEAD') else 'Put'}Object"

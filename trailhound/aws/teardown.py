@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from trailhound.aws.account import found
+from trailhound.aws.alarm_catalogue import ALARMS
 from trailhound.aws.documents import NOTIFICATION
 from trailhound.aws.names import TAG
 from trailhound.aws.refusals import refusals
@@ -103,6 +104,7 @@ def _removals(trail: Trail, delete_bucket: str) -> Iterator[Removal]:
 
         yield thing(f"topic {name}", lambda arn=arn: topic_tags(arn), delete_topic)  # type: ignore[misc]
 
+    yield from _alarms(trail)
     for name in (setup.queue_name, setup.failed_queue_name):
         address = _queue(trail, name)
 
@@ -151,6 +153,23 @@ def _removals(trail: Trail, delete_bucket: str) -> Iterator[Removal]:
         yield Removal(
             f"key {setup.key_alias}", "keep", "without it no file that it encrypted can be read"
         )
+
+
+def _alarms(trail: Trail) -> Iterator[Removal]:
+    """The set-up's own; their filters go with the log group."""
+    setup, cloudwatch = trail.setup, trail.account.client("cloudwatch")
+    names = [each.alarm_name for each in ALARMS]
+    with refusals("alarms"):
+        for each in cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]:
+            listed = cloudwatch.list_tags_for_resource(ResourceARN=each["AlarmArn"])["Tags"]
+            name = each["AlarmName"]
+            if tags_of(listed).get(TAG) == setup.name:
+                yield Removal(
+                    f"alarm {name}",
+                    "remove",
+                    "",
+                    lambda name=name: cloudwatch.delete_alarms(AlarmNames=[name]),  # type: ignore[misc]
+                )
 
 
 def _queue(trail: Trail, name: str) -> str | None:

@@ -1,15 +1,18 @@
-"""`trailhound aws`: set up, watch and check the AWS side of a trail."""
+"""`trailhound aws`: set up and watch the AWS side of a trail."""
 
 from __future__ import annotations
 
 import typer
 
-from trailhound.cli import aws_setup
+from trailhound.cli import aws_alarms, aws_setup
 
-app = typer.Typer(no_args_is_help=True, help="The AWS side of a trail: set it up, with its queue.")
+app = typer.Typer(
+    no_args_is_help=True, help="The AWS side of a trail: set it up, with its queue and its alarms."
+)
 app.command("setup")(aws_setup.setup)
+app.command("alarms")(aws_alarms.alarms)
 
 
 @app.callback()
 def _main() -> None:
-    """The AWS side of a trail: set it up, with its queue."""
+    """The AWS side of a trail: set it up, with its queue and its alarms."""

@@ -253,7 +253,8 @@ def setup(
     }
     people = form is Form.TABLE and not is_piped()
     if people:
-        _show(changes, costs)
+        show_changes(changes)
+        _show_costs(costs)
     if not apply:
         if not people:
             LISTING.show(changes, form, beside=beside)
@@ -305,26 +306,31 @@ def _checked(wanted: TrailSetup) -> TrailSetup:
 
 def _apply(trail: Trail, changes: list[Change]) -> None:
     """The key first: the rest names it by an ARN that is known only then."""
-
-    def told(part: str, action: str) -> None:
-        if not is_quiet():
-            err.print(_MARKS[action], safe(part), end="\n")
-
     keys = len(trail.key_parts())
-    done = applied(changes[:keys], told)
+    done = applied(changes[:keys], told_change)
     rest = changes[keys:]
     if done.written:
         rest = planned(trail.with_key().parts())
-    applied(rest, told)
+    applied(rest, told_change)
 
 
-def _show(changes: list[Change], costs: list[Cost]) -> None:
+def told_change(part: str, action: str) -> None:
+    """A part that was written, on stderr as it is done."""
+    if not is_quiet():
+        err.print(_MARKS[action], safe(part), sep="")
+
+
+def show_changes(changes: list[Change]) -> None:
+    """Each part, and what differs, for people."""
     for each in changes:
         out.print(_MARKS[each.action], safe(each.part.name), sep="", end="")
         out.print("" if each.action != "unchanged" else Text("  unchanged", style="dim"))
         for line in each.lines:
             style = "green" if line.startswith("+") else "red"
             out.print(Text("    "), Text(safe(line).plain, style=style), sep="")
+
+
+def _show_costs(costs: list[Cost]) -> None:
     say("")
     say("estimated costs, in US dollars (events: of a year):")
     for cost in costs:

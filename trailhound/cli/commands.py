@@ -144,7 +144,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "aws": (
         _CARE,
         "aws:app",
-        "The AWS side of a trail: set it up, with its queue.",
+        "The AWS side of a trail: set it up, with its queue and its alarms.",
     ),
     "config": (
         _CARE,

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from trailhound.cli import (
     alert_precision,
     alerts,
+    aws_alarms,
     aws_setup,
     config,
     dashboards,
@@ -45,6 +46,8 @@ ROOT = Path(__file__).parents[3]
 LISTINGS: dict[str, Listing[Any]] = {
     "alerts list": alerts.LISTING,
     "alerts precision": alert_precision.LISTING,
+    "aws alarms": aws_setup.LISTING,
+    "aws alarms --check": aws_alarms.FINDINGS,
     "aws setup": aws_setup.LISTING,
     "aws setup --destroy": aws_setup.REMOVALS,
     "config show": config.LISTING,

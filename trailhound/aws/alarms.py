@@ -1,0 +1,297 @@
+"""The alarms in an account: their parts, and whether AWS reads the patterns as we do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import detections
+from detections.samples import read_samples
+from trailhound.aws.account import Account
+from trailhound.aws.alarm_catalogue import (
+    ALARMS,
+    MOST_FILTERS,
+    MOST_REGEX_FILTERS,
+    PERIOD,
+    Alarm,
+    MetricFilter,
+    filters,
+    regexes,
+)
+from trailhound.aws.names import TAG, TrailSetup
+from trailhound.aws.parts import Part, Value, members
+from trailhound.aws.refusals import refusals
+from trailhound.aws.trail_setup import tags_of
+from trailhound.errors import AwsError
+
+_TOGETHER: Final = 50
+"""Messages that TestMetricFilter takes at once."""
+_RULES: Final = Path(detections.__file__).parent / "rules" / "alarms"
+_FILTER: Final = ("filterPattern", "metricTransformations")
+_METRIC: Final = ("metricName", "metricNamespace", "metricValue", "defaultValue")
+
+Verdict = Literal["ok", "warning", "failed"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What `--check` found of one alarm or filter."""
+
+    name: str
+    verdict: Verdict
+    detail: str
+
+    def as_dict(self) -> dict[str, str]:
+        return {"name": self.name, "verdict": self.verdict, "detail": self.detail}
+
+
+@dataclass(frozen=True)
+class Alarms:
+    """The alarms of a set-up: over its log group, sent to its topic."""
+
+    account: Account
+    setup: TrailSetup
+    log_group: str
+    topic_arn: str
+    adopt: bool = False
+
+    def parts(self) -> list[Part]:
+        """Filters, alarms and their tags. Raises `AwsError` where the log group or the topic is not
+        there, or has no room for the filters."""
+        self._check_room()
+        found = [self._filter_part(each) for each in filters()]
+        for alarm in ALARMS:
+            found += self._alarm_parts(alarm)
+        return found
+
+    def there(self, begin: str = "") -> list[dict[str, Any]]:
+        """The metric filters of the log group whose names begin so."""
+        named = {"filterNamePrefix": begin} if begin else {}
+        with refusals(f"log group {self.log_group}"):
+            pages = self.account.client("logs").get_paginator("describe_metric_filters")
+            return [
+                dict(each)
+                for page in pages.paginate(logGroupName=self.log_group, **named)
+                for each in page["metricFilters"]
+            ]
+
+    def _check_room(self) -> None:
+        logs, sns = self.account.client("logs"), self.account.client("sns")
+        with refusals(f"log group {self.log_group}"):
+            pages = logs.get_paginator("describe_log_groups")
+            groups = [
+                each["logGroupName"]
+                for page in pages.paginate(logGroupNamePrefix=self.log_group)
+                for each in page["logGroups"]
+            ]
+        if self.log_group not in groups:
+            raise AwsError(
+                f"there is no log group {self.log_group}",
+                hint="run `trailhound aws setup --apply`, or name the trail's with --log-group",
+            )
+        with refusals(f"topic {self.topic_arn}"):
+            sns.get_topic_attributes(TopicArn=self.topic_arn)
+        own = {each.name for each in filters()}
+        others = [each for each in self.there() if each["filterName"] not in own]
+        if len(others) + len(own) > MOST_FILTERS:
+            raise AwsError(
+                f"log group {self.log_group} has {len(others)} other metric filters: "
+                f"{len(own)} more are over the limit of {MOST_FILTERS}",
+                hint="delete filters that nobody needs",
+            )
+        theirs = sum(bool(regexes(each.get("filterPattern", ""))) for each in others)
+        ours = sum(bool(regexes(each.pattern)) for each in filters())
+        if theirs + ours > MOST_REGEX_FILTERS:
+            raise AwsError(
+                f"log group {self.log_group} has {theirs} other filters with a regular "
+                f"expression: {ours} more are over the limit of {MOST_REGEX_FILTERS}",
+                hint="delete some of them, or write them without",
+            )
+
+    def _filter_part(self, wanted: MetricFilter) -> Part:
+        logs = self.account.client("logs")
+
+        def read() -> Value:
+            there = [each for each in self.there(wanted.name) if each["filterName"] == wanted.name]
+            if not there:
+                return None
+            found = {key: there[-1][key] for key in _FILTER}
+            found["metricTransformations"] = [
+                {key: each[key] for key in _METRIC if key in each}
+                for each in found["metricTransformations"]
+            ]
+            return found
+
+        return _part(
+            f"filter {wanted.name}",
+            {
+                "filterPattern": wanted.pattern,
+                "metricTransformations": [
+                    {
+                        "metricName": wanted.metric,
+                        "metricNamespace": wanted.namespace,
+                        "metricValue": "1",
+                        "defaultValue": 0.0,
+                    }
+                ],
+            },
+            read,
+            lambda then, _now: logs.put_metric_filter(
+                logGroupName=self.log_group, filterName=wanted.name, **then
+            ),
+        )
+
+    def _alarm_parts(self, alarm: Alarm) -> Iterator[Part]:
+        cloudwatch = self.account.client("cloudwatch")
+        what = f"alarm {alarm.alarm_name}"
+        wanted = {
+            "AlarmDescription": f"{alarm.name}: {alarm.severity}, by Trailhound",
+            "ActionsEnabled": True,
+            "AlarmActions": [self.topic_arn],
+            "MetricName": alarm.name,
+            "Namespace": alarm.filter.namespace,
+            "Statistic": "Sum",
+            "Period": PERIOD,
+            "EvaluationPeriods": 1,
+            "Threshold": float(alarm.threshold),
+            "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+            "TreatMissingData": "notBreaching",
+        }
+        arn = (
+            f"arn:{self.setup.partition}:cloudwatch:{self.setup.region}:{self.setup.account}:"
+            f"alarm:{alarm.alarm_name}"
+        )
+
+        def tags() -> dict[str, str]:
+            return tags_of(cloudwatch.list_tags_for_resource(ResourceARN=arn)["Tags"])
+
+        def read() -> Value:
+            there = cloudwatch.describe_alarms(AlarmNames=[alarm.alarm_name])["MetricAlarms"]
+            if not there:
+                return None
+            if tags().get(TAG) != self.setup.name and not self.adopt:
+                raise AwsError(
+                    f"{what} exists already, and was not made by this set-up (it has no tag "
+                    f"{TAG}={self.setup.name})",
+                    hint="delete it, or --adopt to change it",
+                )
+            return {key: there[0][key] for key in wanted if key in there[0]}
+
+        def with_other_actions(now: Value, wanted: Value) -> Value:
+            others = [
+                each for each in (now or {}).get("AlarmActions", ()) if each != self.topic_arn
+            ]
+            return members(now, wanted) | {"AlarmActions": [self.topic_arn, *others]}
+
+        labels = {
+            "AlertType": alarm.kind,
+            "Severity": alarm.severity.upper(),
+            "Source": "CloudTrail",
+        }
+        own = labels | ({} if self.adopt else self.setup.tags)
+        listed = [{"Key": key, "Value": value} for key, value in own.items()]
+        yield _part(
+            what,
+            wanted,
+            read,
+            lambda then, now: cloudwatch.put_metric_alarm(
+                AlarmName=alarm.alarm_name, **then, **({} if now else {"Tags": listed})
+            ),
+            with_other_actions,
+        )
+        yield _part(
+            f"{what}: tags",
+            labels,
+            lambda: {key: value for key, value in tags().items() if key in labels} or None,
+            lambda then, _now: cloudwatch.tag_resource(
+                ResourceARN=arn,
+                Tags=[{"Key": key, "Value": value} for key, value in then.items()],
+            ),
+            members,
+            needs=what,
+        )
+
+    def checked(self, changes: Sequence[Any]) -> Iterator[Finding]:
+        """What differs from the plan; whether AWS reads each pattern as its rule's samples want;
+        whether somebody gets the alarms."""
+        differing = [each for each in changes if each.action != "unchanged"]
+        for each in differing:
+            detail = f"{each.action} is due: `trailhound aws alarms --apply`"
+            yield Finding(each.part.name, "failed", detail)
+        if not differing:
+            yield Finding("filters and alarms", "ok", f"{len(changes)} parts as they are to be")
+        for alarm in ALARMS:
+            yield self._tested(alarm)
+        yield self._subscribers()
+
+    def _tested(self, alarm: Alarm) -> Finding:
+        """Its rule's samples by AWS's own TestMetricFilter."""
+        read = read_samples(_RULES / f"{alarm.rule}.yml")
+        cases = [(True, each) for each in read.match]
+        # Others are none of the alarm's because of an exception, or because of their times.
+        if not alarm.excepted and alarm.threshold == 1:
+            cases += [(False, each) for each in read.no_match]
+        for fires, events in cases:
+            matched = self._matched(alarm, [json.dumps(each, default=str) for each in events])
+            if (matched >= alarm.threshold) != fires:
+                wanted = "at least" if fires else "fewer than"
+                return Finding(
+                    alarm.filter.name,
+                    "failed",
+                    f"TestMetricFilter matches {matched} of {len(events)} sample events; "
+                    f"{wanted} {alarm.threshold} should be",
+                )
+        return Finding(
+            alarm.filter.name, "ok", f"TestMetricFilter agrees on {len(cases)} samples of its rule"
+        )
+
+    def _matched(self, alarm: Alarm, messages: list[str]) -> int:
+        logs = self.account.client("logs")
+        matched = 0
+        with refusals(f"filter {alarm.filter.name}"):
+            for start in range(0, len(messages), _TOGETHER):
+                reply = logs.test_metric_filter(
+                    filterPattern=alarm.pattern,
+                    logEventMessages=messages[start : start + _TOGETHER],
+                )
+                matched += len(reply["matches"])
+        return matched
+
+    def _subscribers(self) -> Finding:
+        sns = self.account.client("sns")
+        with refusals(f"topic {self.topic_arn}"):
+            pages = sns.get_paginator("list_subscriptions_by_topic").paginate(
+                TopicArn=self.topic_arn
+            )
+            there = [each for page in pages for each in page["Subscriptions"]]
+        confirmed = [each for each in there if each["SubscriptionArn"].startswith("arn:")]
+        if confirmed:
+            return Finding(self.topic_arn, "ok", f"{len(confirmed)} confirmed subscriptions")
+        detail = "nobody has subscribed: `trailhound aws setup --apply --subscribe ADDRESS`"
+        if there:
+            detail = f"{len(there)} subscriptions wait to be confirmed by their owners"
+        return Finding(self.topic_arn, "warning", detail)
+
+
+def _part(
+    name: str,
+    wanted: Value,
+    read: Callable[[], Value],
+    write: Callable[[Value, Value], object],
+    merge: Callable[[Value, Value], Value] = lambda _now, wanted: wanted,
+    needs: str = "",
+) -> Part:
+    """With refusals as sentences that name the part."""
+
+    def reading() -> Value:
+        with refusals(name):
+            return read()
+
+    def writing(then: Value, now: Value) -> None:
+        with refusals(name):
+            write(then, now)
+
+    return Part(name, wanted, reading, writing, merge, needs)

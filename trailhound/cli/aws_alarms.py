@@ -1,0 +1,110 @@
+"""`trailhound aws alarms`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from trailhound.aws.account import Account
+from trailhound.aws.alarm_catalogue import ALARMS, EVERY_ALARM
+from trailhound.aws.alarms import Alarms, Finding
+from trailhound.aws.names import TrailSetup
+from trailhound.aws.parts import applied, planned
+from trailhound.aws.trail_setup import Trail
+from trailhound.cli.aws_setup import LISTING, Name, Region, show_changes, told_change
+from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, is_piped, note
+from trailhound.cli.options import Config, Json, settings_from
+from trailhound.cli.screen import out, plural, safe, say
+from trailhound.errors import UsageError
+
+FINDINGS = Listing[Finding](
+    "findings",
+    (
+        Column("verdict", lambda each: each.verdict, "verdict", Kind.ENTIRE),
+        Column("name", lambda each: each.name, "of", whole=True),
+        Column("detail", lambda each: each.detail, "detail", whole=True),
+    ),
+    Finding.as_dict,
+)
+
+
+def alarms(
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Show what would change; the default.")
+    ] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Change it.")] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Compare, and have AWS try each pattern on samples."),
+    ] = False,
+    name: Name = "trailhound",
+    log_group: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The trail's log group. Default: the set-up's."),
+    ] = None,
+    topic: Annotated[
+        str | None, typer.Option(metavar="ARN", help="Where alarms go. Default: the set-up's.")
+    ] = None,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Change alarms that exist without this set-up's tag.")
+    ] = False,
+    region: Region = None,
+    config: Config = None,
+    output: Output = None,
+    json: Json = False,
+) -> None:
+    """Twelve CloudWatch alarms on the trail's log group, and three metrics beside them.
+
+    Exit code 1 where `--check` finds a fault.
+
+    Examples: `trailhound aws alarms --plan`, `trailhound aws alarms --check --json`
+    """
+    form = form_of(output, json)
+    if plan + apply + check > 1:
+        raise UsageError("--plan, --apply and --check exclude each other", hint="give one of them")
+    account = Account(settings_from(config).aws, region)
+    trail = Trail.of(account, TrailSetup(account="", region="", name=name))
+    wanted = Alarms(
+        account,
+        trail.setup,
+        log_group or trail.setup.log_group,
+        topic or trail.setup.alarm_topic_arn,
+        adopt,
+    )
+    changes = planned(wanted.parts())
+    people = form is Form.TABLE and not is_piped()
+    if check:
+        findings = list(wanted.checked(changes))
+        FINDINGS.show(findings, form)
+        failed = sum(each.verdict == "failed" for each in findings)
+        note(f"{plural(failed, 'fault')}", form)
+        if failed:
+            raise typer.Exit(ExitCode.INCOMPLETE)
+        return
+    if people:
+        show_changes(changes)
+        _show_differences()
+    if apply:
+        applied(changes, told_change)
+    if not people:
+        differences = {each.name: each.differs for each in ALARMS if each.differs}
+        LISTING.show(
+            changes, form, beside={"differences": differences, "every_alarm": list(EVERY_ALARM)}
+        )
+    number = sum(each.action != "unchanged" for each in changes)
+    verb = "changed" if apply else "to change"
+    note(f"{plural(number, 'part')} {verb}, {len(changes) - number} as they are to be", form)
+
+
+def _show_differences() -> None:
+    """What no pattern can say as the rule does."""
+    say("")
+    say("where an alarm differs from the rule of its name:")
+    for each in ALARMS:
+        for text in each.differs:
+            out.print(Text(f"  {each.name}: ", style="bold"), safe(text), sep="")
+    for text in EVERY_ALARM:
+        out.print(Text("  all: ", style="bold"), safe(text), sep="")
