@@ -7,7 +7,7 @@ alert and a dashboard agree on what they are; overrides and exceptions of the se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ USERS, EVENTS, ERRORS = 3, 100, 10
 """What a suspicious address has more than."""
 POINTS: Final = {"users": 5, "events": 4, "errors": 6, "geography": 3}
 FLAGGED: Final = 7
+_ACCOUNTS: Final = 100
 _KNOWN: Final = timedelta(days=7)
 """How long an account must have been known before a country counts as new to it."""
 _ERROR: Final[Query] = {
@@ -115,24 +116,34 @@ class Threats:
 
     def _addresses(self, span: Span) -> Iterator[Lead]:
         sources = [terms("address", "source.ip")]
+        few = USERS + 1
         aggregations = {
             "errors": {"filter": _ERROR},
             "first": {"min": {"field": "@timestamp"}},
             "last": {"max": {"field": "@timestamp"}},
             "country": {"terms": {"field": "geolocation.country", "size": 1}},
+            "accounts": {"terms": {"field": "recipientAccountId", "size": _ACCOUNTS}},
+            "arns": {"terms": {"field": "userIdentity.arn", "size": few}},
+            "names": {"terms": {"field": "user.name", "size": few}},
         }
+        since = self._first_events(span)
         for bucket in self._index.buckets(span.query(), sources, aggregations):
-            geography = bool(bucket["country"]["buckets"])
+            country = "".join(str(each["key"]) for each in bucket["country"]["buckets"])
+            accounts = [str(each["key"]) for each in bucket["accounts"]["buckets"]]
+            first = int(bucket["first"]["value"])
+            unusual = self._unusual_country(country, accounts, first, since) if country else ""
             points = POINTS["events"] * (bucket["doc_count"] > EVENTS)
             points += POINTS["errors"] * (bucket["errors"]["doc_count"] > ERRORS)
-            most = points + POINTS["users"] + POINTS["geography"] * geography
-            if most < FLAGGED:
-                continue
-            lead = self._address(bucket, span, points)
-            if lead.score >= FLAGGED:
-                yield lead
+            points += POINTS["geography"] * bool(unusual)
+            # It has at most as many users as ARNs and names: only where there may be enough are
+            # they counted.
+            many = len(bucket["arns"]["buckets"]) + len(bucket["names"]["buckets"]) > USERS
+            if points + POINTS["users"] * many >= FLAGGED:
+                lead = self._address(bucket, span, points, unusual)
+                if lead.score >= FLAGGED:
+                    yield lead
 
-    def _address(self, bucket: dict[str, Any] | Any, span: Span, points: int) -> Lead:
+    def _address(self, bucket: Mapping[str, Any], span: Span, points: int, unusual: str) -> Lead:
         address = str(bucket["key"]["address"])
         own: Query = {"bool": {"filter": [{"term": {"source.ip": address}}, span.query()]}}
         users = self._users(own)
@@ -144,12 +155,8 @@ class Threats:
             reasons.append(f"{bucket['doc_count']:,} events")
         if bucket["errors"]["doc_count"] > ERRORS:
             reasons.append(f"{bucket['errors']['doc_count']:,} with an error")
-        first = moment(int(bucket["first"]["value"]))
-        if bucket["country"]["buckets"]:
-            country = str(bucket["country"]["buckets"][0]["key"])
-            if why := self._unusual_country(country, own, first):
-                points += POINTS["geography"]
-                reasons.append(why)
+        if unusual:
+            reasons.append(unusual)
         asked = {
             "query": own,
             "size": EVIDENCE,
@@ -167,7 +174,7 @@ class Threats:
             f"Suspicious address: {', '.join(reasons)}",
             tuple(str(each["key"]) for each in reply["aggregations"]["calls"]["buckets"]),
             bucket["doc_count"],
-            first,
+            moment(int(bucket["first"]["value"])),
             moment(int(bucket["last"]["value"])),
             tuple(hit["_id"] for hit in reply["hits"]["hits"]),
             {"unique_users": users, "failed_operations": bucket["errors"]["doc_count"]},
@@ -186,27 +193,34 @@ class Threats:
             count += sum(1 for _ in self._index.buckets(query, sources))
         return count
 
-    def _unusual_country(self, country: str, own: Query, first: Any) -> str:
-        """Why a country is suspicious, if it is: listed in the settings, or new to the account."""
+    def _first_events(self, span: Span) -> dict[tuple[str, str], int]:
+        """When each account had its first event, and its first from each country: by (account, "")
+        and (account, country), in milliseconds; of all events up to the end of the span."""
+        until: Query = {"range": {"@timestamp": {"lt": span.until.isoformat()}}}
+        first = {"first": {"min": {"field": "@timestamp"}}}
+        account = terms("account", "recipientAccountId")
+        made: dict[tuple[str, str], int] = {}
+        for sources in ([account], [account, terms("country", "geolocation.country")]):
+            for bucket in self._index.buckets(until, sources, first):
+                key = bucket["key"]
+                name = (str(key["account"]), str(key.get("country", "")))
+                made[name] = int(bucket["first"]["value"])
+        return made
+
+    def _unusual_country(
+        self,
+        country: str,
+        accounts: Sequence[str],
+        first: int,
+        since: Mapping[tuple[str, str], int],
+    ) -> str:
+        """Why a country is suspicious, if it is: listed in the settings, or new to an account that
+        is known. `first`: the address's first event, in milliseconds."""
         if country.casefold() in self._countries:
             return f"from {country}, which is listed"
-        accounts = self._index.search(
-            {"query": own, "aggs": {"of": {"terms": {"field": "recipientAccountId", "size": 20}}}}
-        )["aggregations"]["of"]["buckets"]
+        known = first - int(_KNOWN.total_seconds() * 1000)
         for account in accounts:
-            of_account = {"term": {"recipientAccountId": account["key"]}}
-            known = {"range": {"@timestamp": {"lt": (first - _KNOWN).isoformat()}}}
-            before = {"range": {"@timestamp": {"lt": first.isoformat()}}}
-            here = {"term": {"geolocation.country": country}}
-            old, seen = self._index.searches(
-                [
-                    {"query": {"bool": {"filter": [of_account, known]}}, "track_total_hits": 1},
-                    {
-                        "query": {"bool": {"filter": [of_account, before, here]}},
-                        "track_total_hits": 1,
-                    },
-                ]
-            )
-            if old["hits"]["total"]["value"] and not seen["hits"]["total"]["value"]:
-                return f"from {country}, for the first time in account {account['key']}"
+            began, seen = since.get((account, ""), first), since.get((account, country), first)
+            if began < known and seen >= first:
+                return f"from {country}, for the first time in account {account}"
         return ""

@@ -84,6 +84,16 @@ def trail() -> list[dict[str, Any]]:
         )
         for n, ip in enumerate((OUTSIDE, "89.160.20.112"))
     ]
+    # Five users from a country that the account had no event from: 5 + 3.
+    abroad = [
+        record(
+            eventTime=at(45, n),
+            eventName="GetRole",
+            userIdentity=user(f"user{n}"),
+            sourceIPAddress="2.125.160.216",
+        )
+        for n in range(5)
+    ]
     region = record(
         eventTime=at(55),
         eventSource="account.amazonaws.com",
@@ -92,7 +102,7 @@ def trail() -> list[dict[str, Any]]:
         readOnly=False,
         awsRegion="af-south-1",
     )
-    return [*quiet, wakes, *recon, *shared, *denied, *tried, *moved, region]
+    return [*quiet, wakes, *recon, *shared, *denied, *tried, *abroad, *moved, region]
 
 
 def hunted(settings: Settings, *arguments: str) -> dict[str, Any]:
@@ -130,6 +140,9 @@ def test_threats_and_signs_are_one_ranked_list_and_the_threats_a_report(
     shared = found["suspicious_ip", SHARED]
     assert shared["risk_score"] == 10
     assert (shared["unique_users"], shared["failed_operations"]) == (4, 11)
+    abroad = found["suspicious_ip", "2.125.160.216"]
+    assert (abroad["risk_score"], abroad["unique_users"]) == (8, 5)
+    assert "United Kingdom, for the first time" in abroad["description"]
     assert {
         ("dormant_key", "AKIASLEEPER"),
         ("dormant_identity", "sleeper"),
