@@ -59,7 +59,7 @@ def percentiles(field: str, label: str, percents: Sequence[int] = (50, 95)) -> M
     return Measure("percentiles", label, {"field": field, "percents": list(percents)})
 
 
-def latest(field: str, label: str) -> Measure:
+def latest(field: str, label: str, *, by: str = "last_seen") -> Measure:
     """The value of the latest document, or its values: what a table says of a single document."""
     return Measure(
         "top_hits",
@@ -68,7 +68,7 @@ def latest(field: str, label: str) -> Measure:
             "field": field,
             "aggregate": "concat",
             "size": 1,
-            "sortField": "last_seen",
+            "sortField": by,
             "sortOrder": "desc",
         },
     )

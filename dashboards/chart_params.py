@@ -11,6 +11,7 @@ from typing import Any, Literal
 from dashboards.aggregation import Measure
 
 Kind = Literal["bars", "rows", "line", "area", "ring", "table", "numbers"]
+Legend = Literal["right", "bottom"]
 
 VIS_TYPE: dict[Kind, str] = {
     "bars": "histogram",
@@ -35,7 +36,9 @@ SCHEMAS: dict[Kind, tuple[str, str]] = {
 """The roles that Dashboards gives to `by` and to `split`."""
 
 
-def params(kind: Kind, measures: Sequence[Measure], *, split: bool, rows: int) -> dict[str, Any]:
+def params(
+    kind: Kind, measures: Sequence[Measure], *, split: bool, rows: int, legend: Legend
+) -> dict[str, Any]:
     """The params of a panel. `rows` is how many a table shows on a page."""
     if kind == "table":
         return _table(rows)
@@ -50,7 +53,7 @@ def params(kind: Kind, measures: Sequence[Measure], *, split: bool, rows: int) -
             "isDonut": True,
             "labels": {"show": False, "values": True, "last_level": True, "truncate": 100},
         }
-    return _axes(kind, measures, split=split)
+    return _axes(kind, measures, split=split, legend=legend)
 
 
 def _table(rows: int) -> dict[str, Any]:
@@ -87,7 +90,9 @@ _NUMBERS: dict[str, Any] = {
 }
 
 
-def _axes(kind: Kind, measures: Sequence[Measure], *, split: bool) -> dict[str, Any]:
+def _axes(
+    kind: Kind, measures: Sequence[Measure], *, split: bool, legend: Legend
+) -> dict[str, Any]:
     """Bars, rows, lines and areas: one value axis, every measure a series on it."""
     lying = kind == "rows"
     shape = "histogram" if kind in ("bars", "rows") else kind
@@ -136,7 +141,7 @@ def _axes(kind: Kind, measures: Sequence[Measure], *, split: bool) -> dict[str, 
         ],
         "addTooltip": True,
         "addLegend": split or len(measures) > 1 or measures[0].kind == "percentiles",
-        "legendPosition": "right",
+        "legendPosition": legend,
         "times": [],
         "addTimeMarker": False,
         "labels": {"show": False},

@@ -26,11 +26,10 @@ ALERT = count("Alerts")
 CONTROLS = Controls(
     id="alerts-controls",
     title="Filters",
-    question="Which state, level, tactic and principal should be shown?",
+    question="Which state, level, principal and account should be shown? Click a tactic below.",
     fields=(
         ("state", "State"),
         ("level", "Level"),
-        ("attack.tactic", "Tactic"),
         ("entity.principal", "Principal"),
         ("entity.account", "Account"),
     ),

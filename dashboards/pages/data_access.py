@@ -79,6 +79,7 @@ BY_SERVICE = Chart(
     query=STORED,
     by=(by_time(),),
     split=(terms("eventSource", 6, "Service"),),
+    legend="bottom",
     colours={
         "s3.amazonaws.com": BLUE,
         "kms.amazonaws.com": SKY,
@@ -125,6 +126,7 @@ READS_OVER_TIME = Chart(
     query=both(S3, READ),
     by=(by_time(),),
     split=(terms("resource.bucket", 5, "Bucket"),),
+    legend="bottom",
 )
 
 KEYS = Chart(
@@ -180,7 +182,7 @@ EVENTS = Search(
         "eventName",
         "resource.arn",
         "source.ip",
-        "errorCode",
+        "event.outcome",
         "risk_score",
     ),
 )

@@ -151,7 +151,7 @@ EVENTS = Search(
         "resource.trail",
         "recipientAccountId",
         "source.ip",
-        "errorCode",
+        "event.outcome",
         "risk_score",
     ),
 )

@@ -196,7 +196,7 @@ EVENTS = Search(
         "resource.user",
         "resource.policy",
         "source.ip",
-        "errorCode",
+        "event.outcome",
         "risk_score",
     ),
 )

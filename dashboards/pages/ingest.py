@@ -7,6 +7,7 @@ from dashboards.aggregation import (
     cases,
     count,
     highest,
+    latest,
     percentiles,
     terms,
     total,
@@ -107,6 +108,7 @@ LAG = Chart(
     kind="line",
     measure=(percentiles("ingest_lag", "Minutes"),),
     by=(by_time(),),
+    legend="bottom",
 )
 
 FRESH = Chart(
@@ -158,7 +160,7 @@ ODD = Chart(
     ),
 )
 
-OBJECTS_LIST = Search(
+OBJECT_DOCUMENTS = Search(
     id="ingest-objects",
     title="Objects, latest first",
     question="Which files were ingested, and with what result?",
@@ -177,13 +179,34 @@ OBJECTS_LIST = Search(
     ),
 )
 
+OBJECTS_LIST = Chart(
+    id="ingest-objects-table",
+    title="Objects, latest first",
+    question="Which files were ingested last, and with what result? At most 200 are listed.",
+    kind="table",
+    search=OBJECT_DOCUMENTS,
+    view=LEDGER,
+    measure=(
+        latest("state", "State", by="claimed_at"),
+        total("read", "Read"),
+        total("indexed", "Indexed"),
+        total("duplicates", "Duplicates"),
+        total("dead_lettered", "Dead-lettered"),
+        total("filtered", "Filtered"),
+        highest("claimed_at", "Time"),
+        latest("reason", "Reason", by="claimed_at"),
+    ),
+    by=(terms("uri", 200, "File", by=6),),
+)
+
 PAGE = Dashboard(
     id="ingest",
     title="Ingest health",
     question="Were all records ingested, on time and intact?",
     rows=(
         row(5, HELP),
-        row(7, (RECORDS, 23), (STATES, 17), (DEAD, 8)),
+        row(7, RECORDS),
+        row(7, (STATES, 32), (DEAD, 16)),
         row(12, OBJECTS_OVER_TIME, RECORDS_OVER_TIME),
         row(12, (LAG, 20), (GENUINE, 14), (VERDICTS, 14)),
         row(7, ODD),

@@ -158,7 +158,7 @@ EVENTS = Search(
         "resource.instance",
         "resource.security_group",
         "source.ip",
-        "errorCode",
+        "event.outcome",
         "risk_score",
     ),
 )

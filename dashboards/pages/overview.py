@@ -137,7 +137,7 @@ HIGH_RISK = Search(
         "user.name",
         "eventName",
         "source.ip",
-        "errorCode",
+        "event.outcome",
         "risk_reasons",
     ),
 )

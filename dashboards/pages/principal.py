@@ -68,6 +68,7 @@ WHEN = Chart(
     by=(by_time(),),
     split=(terms("event_category", 8, "Category"),),
     colours=CATEGORIES,
+    legend="bottom",
 )
 
 OUTCOME = Chart(
@@ -155,9 +156,8 @@ EVENTS = Search(
         "eventSource",
         "source.ip",
         "awsRegion",
-        "errorCode",
+        "event.outcome",
         "risk_score",
-        "user_agent.name",
     ),
 )
 

@@ -94,7 +94,7 @@ EVENTS = Search(
         "recipientAccountId",
         "source.ip",
         "additionalEventData.MFAUsed",
-        "errorCode",
+        "event.outcome",
     ),
 )
 
