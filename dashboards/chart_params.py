@@ -11,7 +11,6 @@ from typing import Any, Literal
 from dashboards.aggregation import Measure
 
 Kind = Literal["bars", "rows", "line", "area", "ring", "table", "numbers"]
-Legend = Literal["right", "bottom"]
 
 VIS_TYPE: dict[Kind, str] = {
     "bars": "histogram",
@@ -36,9 +35,7 @@ SCHEMAS: dict[Kind, tuple[str, str]] = {
 """The roles that Dashboards gives to `by` and to `split`."""
 
 
-def params(
-    kind: Kind, measures: Sequence[Measure], *, split: bool, rows: int, legend: Legend
-) -> dict[str, Any]:
+def params(kind: Kind, measures: Sequence[Measure], *, split: bool, rows: int) -> dict[str, Any]:
     """The params of a panel. `rows` is how many a table shows on a page."""
     if kind == "table":
         return _table(rows)
@@ -53,7 +50,7 @@ def params(
             "isDonut": True,
             "labels": {"show": False, "values": True, "last_level": True, "truncate": 100},
         }
-    return _axes(kind, measures, split=split, legend=legend)
+    return _axes(kind, measures, split=split)
 
 
 def _table(rows: int) -> dict[str, Any]:
@@ -90,9 +87,7 @@ _NUMBERS: dict[str, Any] = {
 }
 
 
-def _axes(
-    kind: Kind, measures: Sequence[Measure], *, split: bool, legend: Legend
-) -> dict[str, Any]:
+def _axes(kind: Kind, measures: Sequence[Measure], *, split: bool) -> dict[str, Any]:
     """Bars, rows, lines and areas: one value axis, every measure a series on it."""
     lying = kind == "rows"
     shape = "histogram" if kind in ("bars", "rows") else kind
@@ -141,7 +136,7 @@ def _axes(
         ],
         "addTooltip": True,
         "addLegend": split or len(measures) > 1 or measures[0].kind == "percentiles",
-        "legendPosition": legend,
+        "legendPosition": "right",
         "times": [],
         "addTimeMarker": False,
         "labels": {"show": False},

@@ -52,8 +52,6 @@ class Chart:
     split: tuple[Grouping, ...] = ()
     colours: Mapping[str, str] = field(default_factory=dict)
     rows: int = 10
-    legend: chart_params.Legend = "right"
-    """At the bottom long labels have room; at the right they are cut after some 20 characters."""
     search: Search | None = None
     """Whose documents are shown, instead of a query of its own."""
 
@@ -77,7 +75,7 @@ class Chart:
             "type": chart_params.VIS_TYPE[self.kind],
             "aggs": numbered(self.measure, groupings),
             "params": chart_params.params(
-                self.kind, self.measure, split=bool(self.split), rows=self.rows, legend=self.legend
+                self.kind, self.measure, split=bool(self.split), rows=self.rows
             ),
         }
         named, ui_state = (self.id, self.title, self.question), self._ui_state()

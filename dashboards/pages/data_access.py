@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboards.aggregation import by_time, cases, count, terms, unique
 from dashboards.controls import Controls
 from dashboards.dashboard import Dashboard, row
-from dashboards.palette import BLUE, GREEN, ORANGE, PURPLE, RED, SKY
+from dashboards.palette import BLUE, BROWN, GREEN, ORANGE, PURPLE, RED, SKY
 from dashboards.panel import Chart
 from dashboards.query import both, calls, either, services
 from dashboards.saved_search import Search
@@ -78,14 +78,23 @@ BY_SERVICE = Chart(
     kind="area",
     query=STORED,
     by=(by_time(),),
-    split=(terms("eventSource", 6, "Service"),),
-    legend="bottom",
+    split=(
+        cases(
+            S3=S3,
+            KMS=services("kms"),
+            Secrets_Manager=services("secretsmanager"),
+            SSM=services("ssm"),
+            DynamoDB=services("dynamodb"),
+            RDS=services("rds"),
+        ),
+    ),
     colours={
-        "s3.amazonaws.com": BLUE,
-        "kms.amazonaws.com": SKY,
-        "secretsmanager.amazonaws.com": ORANGE,
-        "ssm.amazonaws.com": PURPLE,
-        "dynamodb.amazonaws.com": GREEN,
+        "S3": BLUE,
+        "KMS": SKY,
+        "Secrets Manager": ORANGE,
+        "SSM": PURPLE,
+        "DynamoDB": GREEN,
+        "RDS": BROWN,
     },
 )
 
@@ -126,7 +135,6 @@ READS_OVER_TIME = Chart(
     query=both(S3, READ),
     by=(by_time(),),
     split=(terms("resource.bucket", 5, "Bucket"),),
-    legend="bottom",
 )
 
 KEYS = Chart(

@@ -106,9 +106,8 @@ LAG = Chart(
     question="How long until an event is searchable? CloudTrail itself needs about five minutes. "
     "Events that came in more than a day later, as in a backfill, are counted in the table below.",
     kind="line",
-    measure=(percentiles("ingest_lag", "Minutes"),),
+    measure=(percentiles("ingest_lag", "min"),),
     by=(by_time(),),
-    legend="bottom",
 )
 
 FRESH = Chart(

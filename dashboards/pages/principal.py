@@ -68,7 +68,6 @@ WHEN = Chart(
     by=(by_time(),),
     split=(terms("event_category", 8, "Category"),),
     colours=CATEGORIES,
-    legend="bottom",
 )
 
 OUTCOME = Chart(
