@@ -140,12 +140,26 @@ def applied(changes: Sequence[Change], told: Callable[[str, Action], None]) -> A
 
 
 def same(one: Value, other: Value) -> bool:
-    """Whether two values are the same to AWS, which gives members in any order.
+    """Whether two values are the same to AWS, which gives back members and lists of texts in any
+    order, and 0 for 0.0.
 
-    >>> same({"a": 1, "b": [1]}, {"b": [1], "a": 1})
-    True
+    >>> same({"a": 1, "b": ["x", "y"]}, {"b": ["y", "x"], "a": 1.0}), same([{"a": 1}], [{"a": 2}])
+    (True, False)
     """
-    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    return _canonical(one) == _canonical(other)
+
+
+def _canonical(value: Value) -> str:
+    if isinstance(value, dict):
+        return json.dumps({name: _canonical(each) for name, each in value.items()}, sort_keys=True)
+    if isinstance(value, list):
+        inner = [_canonical(each) for each in value]
+        if not any(isinstance(each, (dict, list)) for each in value):
+            inner.sort()
+        return json.dumps(inner)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return json.dumps(value)
 
 
 def difference(now: Value, then: Value, path: str = "") -> Iterator[str]:

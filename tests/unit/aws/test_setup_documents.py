@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from trailhound.aws import documents
 from trailhound.aws.cost import storage_costs
 from trailhound.aws.names import TrailSetup
-from trailhound.aws.parts import Part, applied, by, planned, statements
+from trailhound.aws.parts import Part, applied, by, difference, planned, same, statements
 from trailhound.aws.refusals import refused
 from trailhound.aws.template import for_a_stack, template
 from trailhound.cli.main import app
@@ -90,6 +90,23 @@ def test_moving_small_files_costs_more_than_it_saves_and_large_ones_less() -> No
     assert moved > 2 * still
     still, moved = (each.dollars for each in storage_costs(files_a_day=10, file_bytes=100_000_000))
     assert still == moved
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ({"a": 1, "b": ["x", "y"]}, {"b": ["y", "x"], "a": 1.0}, True),
+        ([{"a": 1}, {"a": 2}], [{"a": 2}, {"a": 1}], False),
+        (True, 1, False),
+        ("1", 1, False),
+        (None, [], False),
+    ],
+)
+def test_what_aws_gives_back_in_another_order_is_no_difference(
+    one: Any, other: Any, alike: bool
+) -> None:
+    assert same(one, other) is alike
+    assert bool(list(difference(one, other))) is not alike
 
 
 def test_a_merge_keeps_what_is_not_ours() -> None:
