@@ -120,16 +120,17 @@ class DigestedTrail:
         keys = [self.file(self.at + timedelta(minutes=10 + 5 * n), n) for n in range(files)]
         return self.digest(keys, restart=restart)
 
-    def digest(self, keys: list[str], *, restart: bool = False) -> str:
-        """The digest of the hour that begins at `at`, which moves on."""
+    def digest(self, keys: list[str], *, restart: bool = False, late: bool = False) -> str:
+        """The digest of the hour that begins at `at`, which moves on. `late`: CloudTrail delivers
+        it afterwards, in a chain of its own."""
         start, end = self.at, self.at + HOUR
         self.at = end
         name = f"{self.account}_CloudTrail-Digest_{self.region}_{self.trail}_{self.region}"
         key = (
             f"{self.root}CloudTrail-Digest/{self.region}/{end:%Y/%m/%d}/"
-            f"{name}_{end:%Y%m%dT%H%M%SZ}.json.gz"
+            f"{name}_{end:%Y%m%dT%H%M%SZ}{'_backfill' if late else ''}.json.gz"
         )
-        before = None if restart else self._previous
+        before = None if restart or late else self._previous
         der = public_der(self.key, wrapped=self.wrapped)
         body = {
             "awsAccountId": self.account,
@@ -169,7 +170,8 @@ class DigestedTrail:
             gzip.compress(content, mtime=0),
             {"signature": signature, "signature-algorithm": "SHA256withRSA"},
         )
-        self._previous = key, hashed, signature
+        if not late:
+            self._previous = key, hashed, signature
         self.digests.append(key)
         self.files.append(keys)
         return key

@@ -415,3 +415,37 @@ def test_the_same_as_aws(
     folder = f"s3://{made.bucket}/{made.root}CloudTrail-Digest/{made.region}/"
     assert ours - {folder} == invalid
     assert found["digests"]["valid"] + found["files"]["valid"] == len(valid)
+
+
+def test_a_digest_that_is_delivered_later_lists_its_files(
+    verify: Callable[..., tuple[int, dict[str, Any]]], made: DigestedTrail, s3: S3Client
+) -> None:
+    """Its chain is its own, and a file that it lists alone is not unlisted."""
+    made.at = BEGIN + HOUR
+    late = made.file(made.at + timedelta(minutes=20), 9)
+    made.digest([late], late=True)
+    code, found = verify(made.stored(s3), *UNTIL)
+    assert (code, found["findings"]) == (0, [])
+    assert (found["digests"]["valid"], found["files"]["valid"]) == (7, 8)
+    made.objects[late].body = gzip.compress(b"{}")
+    code, found = verify(made.stored(s3), *UNTIL)
+    assert (code, by_kind(found)) == (1, {"invalid": [f"s3://{made.bucket}/{late}"]})
+
+
+@pytest.mark.parametrize("minutes", [0, 30, 60, 119, 120, 150, 359, 360])
+def test_a_span_has_the_digests_and_files_of_its_hours(
+    verify: Callable[..., tuple[int, dict[str, Any]]],
+    made: DigestedTrail,
+    s3: S3Client,
+    minutes: int,
+) -> None:
+    """From any moment on, also over midnight, nothing is called gone, added or wrong."""
+    since = BEGIN + timedelta(minutes=minutes)
+    code, found = verify(made.stored(s3), "--since", f"{since:%Y-%m-%dT%H:%M:%SZ}", *UNTIL)
+    assert (code, found["findings"]) == (0, [])
+    kept = [
+        files for number, files in enumerate(made.files) if BEGIN + (number + 1) * HOUR >= since
+    ]
+    assert found["digests"]["valid"] == len(kept)
+    assert found["files"]["valid"] == sum(map(len, kept))
+    assert found["files"]["pending"] == 1
