@@ -285,7 +285,7 @@ class Reconciliation:
             Finding(
                 kind=kind,
                 object=item.uri,
-                detail=detail,
+                detail=detail.removeprefix(f"{item.uri}: "),
                 events=events,
                 dead_letters=dead,
                 repairs=tuple(repairs),

@@ -74,7 +74,7 @@ def test_archived_objects_are_kept_as_such_and_read_once_they_are_back(
 
     unasked = command(settings, "backfill", source, "--restore", env=env)
     assert isinstance(unasked.exception, UsageError)
-    assert "1 GLACIER, 1 DEEP_ARCHIVE" in unasked.stderr
+    assert "1 DEEP_ARCHIVE, 1 GLACIER" in unasked.stderr
     assert "costs less than $0.01 at the list price" in unasked.stderr
     assert "Restore" not in s3.head_object(Bucket=bucket, Key=KEY.format("cold"))
 

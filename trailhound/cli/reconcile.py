@@ -59,6 +59,8 @@ class Commands:
 
     def __init__(self, source: str, flags: str) -> None:
         self._flags = flags
+        self.letters = f"trailhound deadletters list{flags}"
+        """What lists the dead letters."""
         self.all_of_it = f"trailhound reconcile {shlex.quote(source)} --repair{flags}"
 
     def of(self, finding: Finding) -> list[str]:
@@ -175,7 +177,7 @@ def reconcile(
             beside = job.summary.as_dict() | {"repaired": made}
             listing(commands).show(job.findings, form, beside=beside)
         elif repaired is not None:
-            _show_repaired(repaired, form)
+            _show_repaired(repaired, form, commands.letters)
         job.close()
     if not (job.summary.complete if repaired is None else repaired.complete):
         raise typer.Exit(ExitCode.INCOMPLETE)
@@ -197,13 +199,13 @@ def _show(job: Reconciliation, form: Form, commands: Commands, *, advise: bool) 
                 out.print(Text("  repair: ", style="cyan") + safe(command))
         if (more := found.found.total() - _SHOWN) > 0:
             say(f"{more:,} more: --output csv, ndjson or json has all")
-    for line in _sentences(found):
+    for line in _sentences(found, commands.letters):
         note(line, form)
     if found.found and advise:
         note(f"to repair all of it: {commands.all_of_it}", form)
 
 
-def _sentences(found: Summary) -> list[str]:
+def _sentences(found: Summary, letters: str) -> list[str]:
     """The numbers, for people."""
     first = f"{plural(found.objects, 'object')} listed, {found.whole:,} whole"
     first += "".join(f", {found.found[kind]:,} {kind.value}" for kind in Kind if found.found[kind])
@@ -211,12 +213,12 @@ def _sentences(found: Summary) -> list[str]:
     lines = [first]
     if found.events:
         lines.append(
-            f"{plural(found.events, 'event')} in no index"
+            f"{plural(found.events, 'event')} of partial objects in no index"
             + (f", {found.dead_letters:,} of them dead letters" if found.dead_letters else "")
         )
     if found.ignored_kinds:
         number = plural(found.ignored_kinds.total(), "object")
-        lines.append(f"{number} that are not CloudTrail log files ({kinds(found.ignored_kinds)})")
+        lines.append(f"{number} skipped: not CloudTrail log files ({kinds(found.ignored_kinds)})")
     if found.in_progress:
         lines.append(f"{plural(found.in_progress, 'object')} being read by another worker now")
     if found.past_retention:
@@ -227,14 +229,14 @@ def _sentences(found: Summary) -> list[str]:
     if found.unusable:
         lines.append(
             f"{plural(found.unusable, 'record')} of whole objects in the dead letters, of which no "
-            "event can be made: see `trailhound deadletters list`"
+            f"event can be made: see `{letters}`"
         )
     if found.gone:
         lines.append(f"{plural(found.gone, 'object')} noted as gone before")
     return lines
 
 
-def _show_repaired(done: Repaired, form: Form) -> None:
+def _show_repaired(done: Repaired, form: Form, letters: str) -> None:
     counts = done.backfills.counts
     note(
         f"repaired: {plural(done.backfills.objects, 'object')} read, {counts.read:,} records = "
@@ -250,10 +252,7 @@ def _show_repaired(done: Repaired, form: Form) -> None:
             form,
         )
     if done.still_absent:
-        warn(
-            f"{plural(done.still_absent, 'event')} still in no index: see "
-            "`trailhound deadletters list`"
-        )
+        warn(f"{plural(done.still_absent, 'event')} still in no index: see `{letters}`")
     if done.noted_gone:
         note(f"{plural(done.noted_gone, 'object')} noted as gone; events of them stay", form)
     if done.backfills.failures:

@@ -76,7 +76,7 @@ def restore(
 
 def _sentence(found: list[Archived], text: str) -> str:
     cost = cost_of(found, DAYS)
-    classes = ", ".join(f"{number:,} {name}" for name, number in cost.classes.most_common())
+    classes = ", ".join(f"{number:,} {name}" for name, number in sorted(cost.classes.items()))
     return (
         f"{text}: {plural(cost.objects, 'object')} archived ({classes}; {size(cost.bytes)}). A "
         f"bulk restore, readable for {DAYS} days, costs {_dollars(cost.dollars)} at the list price "
