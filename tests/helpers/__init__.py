@@ -37,6 +37,7 @@ secured             an OpenSearch with the security plugin, TLS, users and roles
 session             what the workers of a test session share, and how it ends
 session_trails      random trails of sessions in two accounts, and who is behind each event
 sigma_correlations  Sigma correlations of rules A, B, C, and what they compile to
+terminal            commands on a terminal of 80 columns
 three_nodes         a cluster of three engine processes, of which some can be killed
 trails              small trail files, and a backfill of them
 visualizations      what Dashboards asks the engine for when it draws a saved object

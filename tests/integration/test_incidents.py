@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import subprocess
-import sys
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +19,7 @@ from detections.incidents import updater as updater_module
 from detections.incidents.updater import IncidentUpdater
 from tests.helpers.commands import command
 from tests.helpers.engines import remove_namespace
-from tests.helpers.processes import environment
+from tests.helpers.terminal import on_a_terminal
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
@@ -393,22 +388,6 @@ def test_on_a_terminal_alerts_are_folded_by_incident_and_lines_fit(world: World)
         assert max(map(len, text.splitlines())) <= 80
     assert "access key" in shown
     assert f"trailhound events --incident {name}" in shown
-
-
-def on_a_terminal(settings: Settings, *arguments: str) -> str:
-    """What a command shows on a terminal of 80 columns."""
-    ours, theirs = pty.openpty()
-    env = environment(settings, {"TERM": "dumb", "COLUMNS": "80"})
-    given = [sys.executable, "-m", "trailhound", *arguments]
-    process = subprocess.Popen(given, env=env, stdin=subprocess.DEVNULL, stdout=theirs)
-    os.close(theirs)
-    shown = b""
-    with suppress(OSError):  # how a terminal ends on Linux
-        while part := os.read(ours, 65_536):
-            shown += part
-    os.close(ours)
-    assert process.wait(60) == 0
-    return shown.decode().replace("\r\n", "\n")
 
 
 def test_what_is_known_of_events_that_are_gone_stays(world: World) -> None:

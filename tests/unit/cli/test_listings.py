@@ -14,9 +14,11 @@ from typing import Any
 
 import jsonschema
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 from typer.testing import CliRunner
 
+from tests.listings import BLOCK, pages
 from trailhound.cli import (
     alert_precision,
     alerts,
@@ -223,3 +225,30 @@ def test_the_page_has_every_column(command: str) -> None:
         for column in LISTINGS[command].columns
     ]
     assert command in SCHEMA["$defs"]
+
+
+ELSEWHERE = {
+    "aws setup": "changes an account",
+    "aws setup --destroy": "changes an account",
+    "hunt": "docs/investigation.md",
+    "paths": "docs/investigation.md",
+    "paths --lateral": "docs/investigation.md",
+    "roi": "docs/aws.md",
+}
+"""Listings that `make listings` does not show, and why or where they are described."""
+
+
+@pytest.mark.parametrize("command", sorted(LISTINGS.keys() - ELSEWHERE.keys()))
+def test_a_page_shows_every_listing_as_it_is_at_80_columns(command: str) -> None:
+    blocks = [found for page in pages() for found in BLOCK.finditer(page.read_text("utf-8"))]
+    shown = [each["shown"] for each in blocks if f"{each['command']} ".startswith(f"{command} ")]
+    assert shown
+    for text in shown:
+        lines = text.splitlines()
+        assert lines
+        if command not in {"doctor", "notify test"}:  # lines as they come, without a head
+            assert max(map(cell_len, lines)) <= 80
+            named = alerts.FOLDED if command == "alerts list" and "alerts" in lines[0] else None
+            columns = named.columns if named else LISTINGS[command].columns
+            headings = [column.heading for column in columns if not column.priority]
+            assert [each for each in headings if each not in lines[0]] == []
