@@ -139,7 +139,10 @@ def _document(wrong: WrongFile, now: datetime) -> Document:
     document = raised(rule, group, group_key(rule.id, group), now)
     document |= counting(burst, "", Names("").days)
     document["rule"] = document["rule"] | {"kind": KIND}
-    events = f", {wrong.events:,} events of it are indexed" if wrong.events else ""
+    events = ""
+    if wrong.events:
+        number = "1 event" if wrong.events == 1 else f"{wrong.events:,} events"
+        events = f"; of it {number} {'is' if wrong.events == 1 else 'are'} indexed"
     return document | {
         "level": rule.level,
         "severity": rule.severity,

@@ -143,7 +143,8 @@ def _wrong(place: Place, verdict: Verdict, record: LedgerRecord) -> Iterator[Wro
     read = record.known([each.object for each in files])
     for each in files:
         entry = read.get(each.object)
-        detail = each.detail
+        gone = each.kind is Kind.MISSING
+        detail = "it is gone, and a digest names it" if gone else each.detail
         if entry is not None and entry.is_genuine:
             detail += "; its events were read before, from the file that the digest lists"
         yield WrongFile(
