@@ -24,7 +24,7 @@ from trailhound.aws.alarm_catalogue import (
 from trailhound.aws.names import TAG, TrailSetup
 from trailhound.aws.parts import Part, Value, members
 from trailhound.aws.refusals import refusals
-from trailhound.aws.trail_setup import tags_of
+from trailhound.aws.setup_parts import tags_of
 from trailhound.errors import AwsError
 
 _TOGETHER: Final = 50

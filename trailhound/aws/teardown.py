@@ -11,7 +11,8 @@ from trailhound.aws.alarm_catalogue import ALARMS
 from trailhound.aws.documents import NOTIFICATION
 from trailhound.aws.names import TAG
 from trailhound.aws.refusals import refusals
-from trailhound.aws.trail_setup import Trail, tags_of
+from trailhound.aws.setup_parts import tags_of
+from trailhound.aws.trail_setup import Trail
 from trailhound.errors import AwsError, UsageError
 
 Verdict = Literal["remove", "keep", "absent"]
