@@ -102,7 +102,7 @@ RECORDS_OVER_TIME = Chart(
 
 LAG = Chart(
     id="ingest-lag",
-    title="Delay from call to index, of events of the last day",
+    title="Delay from call to index, within a day",
     question="How long until an event is searchable? CloudTrail itself needs about five minutes. "
     "Events that came in more than a day later, as in a backfill, are counted in the table below.",
     kind="line",
