@@ -22,18 +22,22 @@ MOST_CALLS: Final = 100
 MOST_CHAINED: Final = 20_000
 """Calls with a session's credentials that are read for chains."""
 _LEAST: Final = 3
-"""AssumeRole calls from one address: more than two."""
-_FIELDS: Final = (*FIELDS, "@timestamp", "eventName", "resource")
+"""AssumeRole calls from one address that succeeded: more than two."""
+_FIELDS: Final = (*FIELDS, "@timestamp", "eventName", "event.outcome", "resource")
+_SUCCEEDED: Final[Query] = {"term": {"event.outcome": "success"}}
+_REFUSED: Final[Query] = {"term": {"event.outcome": "failure"}}
 
 
 @dataclass(slots=True)
 class Movement:
-    """The AssumeRole calls of one address."""
+    """The AssumeRole calls of one address that succeeded: nobody moves by a refused one. `roles`
+    are those that the calls name, one for each call; `refused` counts the calls that failed."""
 
     address: str
     count: int
     roles: list[str]
     timeline: list[dict[str, str]]
+    refused: int = 0
 
     @property
     def risk(self) -> int:
@@ -49,6 +53,7 @@ class Movement:
             "timeline": self.timeline,
             "risk_score": self.risk,
             "count": self.count,
+            "refused": self.refused,
         }
 
 
@@ -100,27 +105,30 @@ def lateral(index: EventIndex, span: Query | None = None) -> Lateral:
 def _movements(index: EventIndex, span: list[Query]) -> list[Movement]:
     """Of each address (an AWS service has none)."""
     asked: Query = {"bool": {"filter": [{"term": {"eventName": "AssumeRole"}}, *span]}}
+    outcomes = {"succeeded": {"filter": _SUCCEEDED}, "refused": {"filter": _REFUSED}}
     made = []
-    for bucket in index.buckets(asked, [terms("address", "source.ip")]):
-        if bucket["doc_count"] < _LEAST:
+    for bucket in index.buckets(asked, [terms("address", "source.ip")], outcomes):
+        succeeded, refused = (bucket[each]["doc_count"] for each in outcomes)
+        if succeeded < _LEAST:
             continue
         address = str(bucket["key"]["address"])
-        own: Query = {"bool": {"filter": [asked, {"term": {"source.ip": address}}]}}
+        own: Query = {"bool": {"filter": [asked, _SUCCEEDED, {"term": {"source.ip": address}}]}}
         roles, timeline = [], []
         for hit in index.documents(own, {"_source": list(_FIELDS)}, limit=MOST_CALLS):
             source = hit["_source"]
-            (target, *_) = target_nodes(source)
-            roles.append(target.full)
+            # A call without the ARN of its role leads to no role.
+            role = next((each.full for each in target_nodes(source) if each.kind == "role"), "")
+            roles += [role] if role else []
             timeline.append(
                 {
                     "time": stamp(moment(int(hit["sort"][0]))),
                     "event": hit["_id"],
                     "principal": at(source, "user", "name"),
-                    "role": target.full,
+                    "role": role,
                     "outcome": at(source, "event", "outcome"),
                 }
             )
-        made.append(Movement(address, bucket["doc_count"], roles, timeline))
+        made.append(Movement(address, succeeded, roles, timeline, refused))
     return made
 
 
@@ -129,7 +137,7 @@ def _chains(index: EventIndex, span: list[Query]) -> tuple[list[RoleChain], int]
         "bool": {
             "filter": [
                 {"terms": {"eventName": list(ISSUING)}},
-                {"term": {"event.outcome": "success"}},
+                _SUCCEEDED,
                 {"term": {"userIdentity.type": "AssumedRole"}},
                 {"exists": {"field": "resource.access_key"}},
                 *span,
@@ -137,8 +145,7 @@ def _chains(index: EventIndex, span: list[Query]) -> tuple[list[RoleChain], int]
         }
     }
     total = index.count(asked)
-    fields = {"_source": [*_FIELDS, "event.outcome"]}
-    hits = list(index.documents(asked, fields, limit=MOST_CHAINED))
+    hits = list(index.documents(asked, {"_source": list(_FIELDS)}, limit=MOST_CHAINED))
     traces = Sessions(index).trace(hit["_source"] for hit in hits)
     ends: dict[str, tuple[Hop, ...]] = {}
     about: dict[str, tuple[str, bool]] = {}

@@ -143,6 +143,10 @@ def step(by: str, to: str, second: int, bucket: str = "") -> dict[str, Any]:
     )
 
 
+def refused(call: dict[str, Any]) -> dict[str, Any]:
+    return call | {"errorCode": "AccessDenied", "responseElements": None}
+
+
 def asked(settings: Settings, *arguments: str, code: int = 0, **env: str) -> dict[str, Any]:
     done = command(settings, "paths", *arguments, "--json", env=env)
     assert done.exit_code == code, done.output
@@ -164,6 +168,9 @@ def test_paths_respect_time_and_name_their_events(
         step("d", "", 20, "vault"),
         step("c", "", 10, "open"),
         *(step("c", "", second, "open") for second in range(30, 40)),
+        *(refused(step("b", "c", second)) for second in (11, 12)),
+        *(step("ada", "b", second) | {"sourceIPAddress": "203.0.113.9"} for second in (41, 42)),
+        refused(step("ada", "b", 43)) | {"sourceIPAddress": "203.0.113.9"},
     ]
     write_trail(tmp_path / "trail", trail)
     backfill(settings, tmp_path / "trail")
@@ -191,7 +198,9 @@ def test_paths_respect_time_and_name_their_events(
     moved = asked(settings, "--lateral")["movements"]
     (address,) = [each for each in moved if each["type"] == "lateral_movement"]
     assert address["source_ip"] == "198.51.100.7"
-    assert (address["risk_score"], len(address["role_chain"])) == (8, 4)
+    assert (address["risk_score"], address["count"], address["refused"]) == (8, 4, 2)
+    assert address["role_chain"] == [f"role:{name}@{ACCOUNTS[1]}" for name in "cbdc"]
+    assert [each["outcome"] for each in address["timeline"]] == ["success"] * 4
     (chain,) = [each for each in moved if each["type"] == "role_chain"]
     away = ACCOUNTS[1]
     assert chain["role_chain"] == [f"role:{name}@{away}" for name in "bcd"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import groupby
 from typing import Annotated, Any
 
 import typer
@@ -47,7 +48,7 @@ def _step(name: str, place: int | None = None) -> Callable[[Row], Any]:
 PATHS = Listing[Row](
     "paths",
     (
-        Column("risk", lambda each: each["risk_score"], "risk", Kind.NUMBER),
+        Column("risk", lambda each: each["risk_score"], "score", Kind.NUMBER),
         Column("path", lambda each: " → ".join(each["path"]), "path", whole=True),
         Column("calls", lambda each: [step["call"] for step in each["steps"]], "by", priority=1),
         Column("first", _step("time", 0), "from (UTC)", Kind.INSTANT, priority=3),
@@ -65,19 +66,30 @@ def _call(name: str, place: int) -> Callable[[Row], Any]:
     return lambda row: row["timeline"][place][name]
 
 
+def _roles(row: Row) -> str:
+    """The roles of a chain one after the other; those of an address, which are no chain, beside
+    each other, each with its number of calls."""
+    if row["type"] == "role_chain":
+        return " → ".join(row["role_chain"])
+    runs = [(role, len(list(calls))) for role, calls in groupby(row["role_chain"])]
+    named = [f"{role} ×{number:,}" if number > 1 else role for role, number in runs]
+    return ", ".join(named) or "no call names its role"
+
+
 MOVEMENTS = Listing[Row](
     "movements",
     (
         Column("type", lambda each: each["type"], "type"),
-        Column("risk", lambda each: each.get("risk_score"), "risk", Kind.NUMBER),
+        Column("risk", lambda each: each.get("risk_score"), "score", Kind.NUMBER),
         Column("origin", lambda each: each.get("source_ip") or each["origin"], "who or where"),
-        Column("roles", lambda each: " → ".join(each["role_chain"]), "roles", whole=True),
+        Column("roles", _roles, "roles", whole=True),
         Column("count", lambda each: each["count"], "count", Kind.NUMBER),
+        Column("refused", lambda each: each.get("refused"), "refused", Kind.NUMBER, priority=3),
         Column("first", _call("time", 0), "first", Kind.INSTANT, priority=1),
         Column("last", _call("time", -1), "last", Kind.INSTANT, priority=2),
     ),
     dict,
-    empty="no address assumed more than two roles, and no role assumed another",
+    empty="no address assumed roles more than twice, and no role assumed another",
 )
 """`trailhound paths --lateral`."""
 
