@@ -29,3 +29,10 @@ def test_what_the_ledger_counted_stands_beside_the_assumption(
     assert (real["undated_objects"], real["undated_records"]) == (1, 1)
     assert found["costs"] == 55_020
     assert real["costs"] == 55_020 - 1_000 + 1_460
+    basis = {(each["side"], each["item"]): each["basis"] for each in found["items"]}
+    assert basis.pop(("cost", "events")) == "measured"
+    assert basis.pop(("costs", "sum")) == basis.pop(("roi", "percent")) == "partly measured"
+    assert set(basis.values()) == {"assumed"}
+    rows = [line.split("\t") for line in command(settings, "roi", "--measured").stdout.splitlines()]
+    assert rows[0][-3:] == ["measured_calculation", "measured_amount", "basis"]
+    assert [row[1] for row in rows if row[-1] == "measured"] == ["events"]

@@ -15,6 +15,8 @@ from trailhound.errors import UsageError
 
 LIST_PRICE: Final = Decimal("0.10")
 """US dollars for 100,000 data events ("AWS CloudTrail pricing", data events delivered to S3)."""
+EVENTS: Final = "events"
+"""The term of which the ledger knows the number; all others stay assumptions."""
 _PER: Final = 100_000
 _DAYS: Final = 365
 
@@ -128,7 +130,7 @@ def returns_of(given: Assumptions) -> Returns:
                 months,
                 (given.operator_rate, "${}"),
             ),
-            _term("cost", "events", (given.events, "{}"), (given.event_price, "${}")),
+            _term("cost", EVENTS, (given.events, "{}"), (given.event_price, "${}")),
             _term(
                 "cost",
                 "Insights events",

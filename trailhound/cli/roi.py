@@ -11,8 +11,16 @@ import typer
 
 from trailhound.app.ledger_search import LedgerSearch
 from trailhound.app.measured_volume import MeasuredVolume, measured
-from trailhound.aws.returns import LIST_PRICE, Assumptions, Returns, grouped, returns_of, yearly
-from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, is_piped, note
+from trailhound.aws.returns import (
+    EVENTS,
+    LIST_PRICE,
+    Assumptions,
+    Returns,
+    grouped,
+    returns_of,
+    yearly,
+)
+from trailhound.cli.listing import Column, Kind, Listing, Output, form_of, note
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import plural
 from trailhound.cli.stages import show_stages
@@ -50,6 +58,7 @@ class _Row:
     amount: Decimal
     measured_calculation: str | None = None
     measured_amount: Decimal | None = None
+    basis: str = "assumed"
 
 
 def _plain(amount: Decimal | None) -> float | int | None:
@@ -77,10 +86,11 @@ LISTING = Listing[_Row](
         Column(
             "measured_amount",
             lambda each: _plain(each.measured_amount),
-            "measured",
+            "with measured events",
             Kind.NUMBER,
             priority=1,
         ),
+        Column("basis", lambda each: each.basis, "basis", priority=1),
     ),
     lambda each: {
         "side": each.side,
@@ -89,10 +99,11 @@ LISTING = Listing[_Row](
         "amount": _plain(each.amount),
         "measured_calculation": each.measured_calculation,
         "measured_amount": _plain(each.measured_amount),
+        "basis": each.basis,
     },
 )
 _NOT_MEASURED = Listing[_Row](LISTING.name, LISTING.columns[:4], LISTING.record)
-"""For a terminal, on which two empty columns would only take room."""
+"""Without `--measured`: two empty columns would say that something was measured."""
 
 
 def roi(
@@ -214,11 +225,14 @@ def roi(
             "undated_objects": volume.undated,
             "undated_records": volume.undated_records,
         }
-    shown = form is Form.TABLE and not is_piped() and volume is None
-    (_NOT_MEASURED if shown else LISTING).show(rows, form, beside=beside)
+    (_NOT_MEASURED if volume is None else LISTING).show(rows, form, beside=beside)
     note(f"ROI {assumed.percent:,.0f} %: (benefits - costs) / costs", form)
     if volume is not None:
-        note(f"measured: {real.percent:,.0f} %; {_words(volume, events_a_year)}", form)
+        note(
+            f"ROI {real.percent:,.0f} % with the events measured, all else assumed: "
+            f"{_words(volume, events_a_year)}",
+            form,
+        )
 
 
 def _sums(found: Returns) -> dict[str, Any]:
@@ -239,7 +253,9 @@ def _rows(assumed: Returns, real: Returns | None) -> Iterator[_Row]:
             term.amount,
             None if other is None else other.calculation,
             None if other is None else other.amount,
+            "measured" if other is not None and term.name == EVENTS else "assumed",
         )
+    mixed = "assumed" if real is None else "partly measured"
     yield _Row(
         "benefits",
         "sum",
@@ -248,7 +264,7 @@ def _rows(assumed: Returns, real: Returns | None) -> Iterator[_Row]:
         None,
         None if real is None else real.benefits,
     )
-    yield _Row("costs", "sum", "", assumed.costs, None, None if real is None else real.costs)
+    yield _Row("costs", "sum", "", assumed.costs, None, None if real is None else real.costs, mixed)
     yield _Row(
         "roi",
         "percent",
@@ -256,6 +272,7 @@ def _rows(assumed: Returns, real: Returns | None) -> Iterator[_Row]:
         Decimal(round(assumed.percent)),
         None,
         None if real is None else Decimal(round(real.percent)),
+        mixed,
     )
 
 

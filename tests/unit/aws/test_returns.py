@@ -66,6 +66,7 @@ def test_people_see_the_sums_and_the_percentage() -> None:
     assert "10,000,000 × $0.0001" in done.stdout
     assert "costs\tsum\t\t55020" in done.stdout
     assert "ROI 3,334 %" in done.output
+    assert "measured" not in done.output
 
 
 @pytest.mark.parametrize(
