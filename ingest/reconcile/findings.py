@@ -22,8 +22,11 @@ class Kind(StrEnum):
     """Its content is another one than that which was read."""
     PARTIAL = "partial"
     """It was read, and an event of it is in no day's index."""
+    LOST = "lost"
+    """It is no longer in the source, and events of it are not in the index."""
     EXTRA = "extra"
-    """It was read, and is no longer in the source."""
+    """It was read, and is no longer in the source; its events are in the index, or past
+    retention."""
     UNREADABLE = "unreadable"
     """It, or a day of its events, can't be read: nothing is known of it."""
 
@@ -61,7 +64,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 @dataclass(slots=True)
 class Summary:
     """A reconciliation in numbers. Every object listed is in one of `whole`, `in_progress`,
-    `past_retention`, `ignored_kinds` or a finding; an `extra` one was not listed."""
+    `past_retention`, `ignored_kinds` or a finding; an `extra` or `lost` one was not listed."""
 
     objects: int = 0
     """Listed, without those whose names say that they are something else."""
@@ -73,12 +76,16 @@ class Summary:
     ignored_kinds: Counter[str] = field(default_factory=Counter)
     found: Counter[Kind] = field(default_factory=Counter)
     events: int = 0
-    """Events of partial objects that are in no index."""
+    """Events of partial and lost objects that are in no index."""
     dead_letters: int = 0
     read: int = 0
     """Objects whose content was compared with the index, event by event."""
     gone: int = 0
-    """Entries of objects that were noted as gone before."""
+    """Entries of objects that were noted as gone before, and are not in the source."""
+    gone_lost: int = 0
+    """Of these, those that have fewer events in the index than were indexed of them."""
+    gone_events: int = 0
+    """Events of those that are in no index."""
     unusable: int = 0
     """Dead letters of whole objects: no event with a day can be made of these records."""
     seconds: float = 0.0
@@ -100,6 +107,8 @@ class Summary:
             "ignored_kinds": dict(self.ignored_kinds.most_common()),
             "compared": self.read,
             "gone": self.gone,
+            "gone_lost": self.gone_lost,
+            "gone_events": self.gone_events,
             "events": self.events,
             "dead_letters": self.dead_letters,
             "unusable": self.unusable,

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+import msgspec
 from opensearchpy import OpenSearch
 
 from ingest.backfill.prefetch import Prefetcher
@@ -24,6 +25,7 @@ from ingest.documents.record_filter import criteria
 from ingest.ledger import Ledger
 from ingest.objects import Selection, Source, TrailObject
 from ingest.reconcile.contents import Content, Contents
+from ingest.reconcile.extra import Extras, Known, there
 from ingest.reconcile.findings import Finding, Findings, Kind, Repair, Summary
 from ingest.reconcile.stored import StoredEvents
 from ingest.sources.layout import NameClass, classify, place_of, wanted
@@ -42,7 +44,7 @@ from trailhound.temporary_tables import TemporaryTables
 
 _AT_ONCE: Final = 1_000
 _TABLES: Final = """
-CREATE TABLE known (id BLOB PRIMARY KEY, uri TEXT, state TEXT, indexed INTEGER) WITHOUT ROWID;
+CREATE TABLE known (id BLOB PRIMARY KEY, entry BLOB) WITHOUT ROWID;
 CREATE TABLE candidates (
     uri TEXT, etag TEXT, size INTEGER, walked TEXT, why TEXT, detail TEXT, dead INTEGER
 );
@@ -83,6 +85,8 @@ class Reconciliation:
             raise UsageError(
                 "this source can't be reconciled", hint="give s3://bucket/prefix, or a folder"
             )
+        self._client = client
+        self._names = Names(settings.prefix)
         self._settings = settings
         self._source = source
         self._selection = selection
@@ -92,7 +96,7 @@ class Reconciliation:
         self._wanted = criteria(settings, selection)
         self._ledger = Ledger(
             client,
-            Names(settings.prefix).ledger,
+            self._names.ledger,
             retry_policy,
             claim_seconds=settings.ingest.claim_seconds,
             wanted=self._wanted,
@@ -128,18 +132,16 @@ class Reconciliation:
         self._told("reading the ledger", 0, 0)
         below = {"prefix": {"uri": self._prefix}}
 
-        def rows() -> Iterator[tuple[bytes, str, str, int]]:
+        def rows() -> Iterator[tuple[bytes, bytes]]:
             for number, entry in enumerate(self._objects.all(below), 1):
                 if not number % _AT_ONCE:
                     self._told("reading the ledger", number, 0)
                 if not wanted(place_of(entry.uri), self._selection) or entry.state == "skipped":
                     continue
-                if entry.gone_at is not None:
-                    self.summary.gone += 1
-                    continue
-                yield _key(entry.uri), _text(entry.uri), entry.state, entry.indexed
+                known = Known.of(entry, _text(entry.uri))
+                yield _key(entry.uri), msgspec.msgpack.encode(known)
 
-        self._tables.write_many("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?)", rows())
+        self._tables.write_many("INSERT OR REPLACE INTO known VALUES (?, ?)", rows())
 
     def _list(self) -> None:
         items = self._source.objects(self._selection)
@@ -296,18 +298,40 @@ class Reconciliation:
         )
 
     def _find_extra(self) -> None:
-        for uri, state, indexed in self._tables.rows("SELECT uri, state, indexed FROM known"):
-            if self._is_there(uri):
-                continue
-            what = (
-                f"{indexed:,} events were indexed of it" if state == "done" else f"it was {state}"
-            )
-            self._found(
-                TrailObject(uri, "", 0),
-                Kind.EXTRA,
-                f"in the ledger, and no longer in the source; {what}",
-                Repair.NOTE_GONE,
-            )
+        extras = Extras(self._client, self._names, self._stored, self._wanted.oldest)
+        entries = (
+            msgspec.msgpack.decode(entry, type=Known)
+            for (entry,) in self._tables.rows("SELECT entry FROM known")
+        )
+        gone = (each for each in entries if not self._is_there(each.uri))
+        while group := list(islice(gone, _AT_ONCE)):
+            counts = extras.counts(group)
+            for each in group:
+                self._extra(extras, each, counts.get(each.uri, 0))
+
+    def _extra(self, extras: Extras, each: Known, found: int) -> None:
+        item = TrailObject(each.uri, "", 0)
+        past = extras.is_past(each)
+        lost = 0 if past else max(0, each.indexed - found)
+        if each.noted:
+            self.summary.gone += 1
+            self.summary.gone_lost += lost > 0
+            self.summary.gone_events += lost
+            return
+        what = "in the ledger, and no longer in the source; "
+        back = "; put it back into the source, and run again"
+        if past:
+            self._found(item, Kind.EXTRA, what + "past retention", Repair.NOTE_GONE)
+        elif not each.was_read:
+            what += f"it was never read to its end ({each.state})"
+            self._found(item, Kind.LOST, what + back, events=lost)
+        elif lost and (day := extras.closed_day(each)):
+            what += f"{there(each, found)}, and {day} is closed: open it, and run again"
+            self._found(item, Kind.UNREADABLE, what)
+        elif lost:
+            self._found(item, Kind.LOST, what + there(each, found) + back, events=lost)
+        else:
+            self._found(item, Kind.EXTRA, what + there(each, found), Repair.NOTE_GONE)
 
     def _is_there(self, uri: str) -> bool:
         """Whether an object exists that no listing takes for a trail file: it was named whole when

@@ -26,6 +26,7 @@ from tests.helpers.trails import (
 from trailhound.cluster.templates import Names
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
+from trailhound.state.objects import short_id
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -93,8 +94,7 @@ def trails(engine: str, namespace: str, tmp_path: Path, s3: S3Client, bucket: st
 
 
 def remove(client: OpenSearch, settings: Settings, days_ago: int, identifier: str) -> None:
-    day = f"{TODAY - timedelta(days=days_ago):%Y.%m.%d}"
-    client.delete(index=Names(settings.prefix).day(day), id=identifier, refresh=True)
+    client.delete(index=Names(settings.prefix).day(_dotted(days_ago)), id=identifier, refresh=True)
 
 
 def test_a_bucket_of_two_trails_with_a_filter_and_a_retention_is_whole(trails: Bucket) -> None:
@@ -249,3 +249,69 @@ def test_a_folder_and_entries_that_no_run_finished(
     assert len(ledger(prepared(settings), settings)) == 3
     for given in (str(folder / "done.json.gz"), f"{folder}/*.gz"):
         assert isinstance(command(settings, "reconcile", given).exception, UsageError)
+
+
+def test_an_object_that_is_gone_with_its_events_is_lost_and_not_noted(trails: Bucket) -> None:
+    trails.put(key("three", 1, "lost"), [at(1), at(1), at(1)])
+    trails.put(key("three", 1, "kept"), [at(1), at(1)])
+    trails.put(key("three", 1, "half"), [record(eventTime="never")])
+    trails.put(key("three", 3, "closed"), [at(3)])
+    backfill(trails.settings, trails.uri)
+    events = documents(trails.client, trails.settings)
+    name = trails.uri + key("three", 1, "lost")
+    named = [i for i, each in events.items() if each["trail"]["object"] == short_id(name)]
+    remove(trails.client, trails.settings, 1, named[0])
+    trails.client.indices.close(index=Names(trails.settings.prefix).day(_dotted(3)))
+    for days, one in ((1, "lost"), (1, "kept"), (1, "half"), (3, "closed"), (1, "a"), (9, "a")):
+        for trail in ("three",) if one != "a" else ("one", "two"):
+            trails.s3.delete_object(Bucket=trails.name, Key=key(trail, days, one))
+
+    found = trails.reconciled(code=1)
+    rows = {each["object"].removeprefix(trails.uri): each for each in found["findings"]}
+    assert {one: row["kind"] for one, row in rows.items()} == {
+        key("three", 1, "lost"): "lost",
+        key("three", 1, "kept"): "extra",
+        key("three", 1, "half"): "extra",
+        key("three", 3, "closed"): "unreadable",
+        key("one", 1, "a"): "extra",
+        key("two", 1, "a"): "extra",
+        key("one", 9, "a"): "extra",  # past the retention: nothing of it is expected
+        key("two", 9, "a"): "extra",
+    }
+    lost = rows[key("three", 1, "lost")]
+    assert (lost["events"], lost["repair"]) == (1, [])
+    assert "2 of the 3 events that it indexed are in the index" in lost["detail"]
+    assert "2 more were duplicates" in rows[key("two", 1, "a")]["detail"]
+    assert found["events"] == 1
+
+    trails.client.indices.open(index=Names(trails.settings.prefix).day(_dotted(3)))
+    for _ in range(2):
+        said = trails.run("reconcile", trails.uri, "--repair")
+        assert said.exit_code == 1, said.output
+        assert "1 finding without a repair" in said.stderr
+    assert trails.kinds(trails.reconciled(code=1)) == {key("three", 1, "lost"): "lost"}
+
+    assert trails.run("ledger", "gone", name).exit_code == 0
+    noted = trails.reconciled()
+    assert (noted["gone"], noted["gone_lost"], noted["gone_events"]) == (8, 1, 1)
+    assert "1 event of 1 of them in no index" in trails.run("reconcile", trails.uri).stderr
+
+
+def test_a_forced_reading_does_not_hide_what_is_lost_of_an_object(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    settings = own_settings(engine, namespace, tmp_path / "home")
+    client = prepared(settings)
+    path = write_trail(tmp_path / "trail", [record(), record()])
+    backfill(settings, path.parent)
+    backfill(settings, path.parent, force=True)
+    path.unlink()
+    client.indices.delete(index=Names(settings.prefix).day("2025.03.01"))
+    done = command(settings, "reconcile", str(path.parent), "--repair", "--json")
+    found = json.loads(done.stdout)
+    assert (done.exit_code, found["lost"], found["events"]) == (1, 1, 2)
+    assert found["repaired"]["noted_gone"] == 0
+
+
+def _dotted(days_ago: int) -> str:
+    return f"{TODAY - timedelta(days=days_ago):%Y.%m.%d}"

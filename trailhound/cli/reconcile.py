@@ -137,8 +137,9 @@ def reconcile(
     """Compare every object of a source with the ledger and the index, and say what repairs each.
 
     It finds objects that were never read (missing), of which an event is in no index (partial),
-    that are no longer in the source (extra), or whose content has changed since. What the settings
-    filter, and what is past retention, is not missed.
+    that are no longer in the source (extra; lost where their events are not in the index either),
+    or whose content has changed since. What the settings filter, and what is past retention, is not
+    missed.
 
     Exit code 1 where anything was found, with --repair where anything is left.
 
@@ -213,7 +214,7 @@ def _sentences(found: Summary, letters: str) -> list[str]:
     lines = [first]
     if found.events:
         lines.append(
-            f"{plural(found.events, 'event')} of partial objects in no index"
+            f"{plural(found.events, 'event')} of partial and lost objects in no index"
             + (f", {found.dead_letters:,} of them dead letters" if found.dead_letters else "")
         )
     if found.ignored_kinds:
@@ -232,7 +233,14 @@ def _sentences(found: Summary, letters: str) -> list[str]:
             f"event can be made: see `{letters}`"
         )
     if found.gone:
-        lines.append(f"{plural(found.gone, 'object')} noted as gone before")
+        lines.append(
+            f"{plural(found.gone, 'object')} noted as gone before"
+            + (
+                f"; {plural(found.gone_events, 'event')} of {found.gone_lost:,} of them in no index"
+                if found.gone_lost
+                else ""
+            )
+        )
     return lines
 
 
@@ -254,7 +262,7 @@ def _show_repaired(done: Repaired, form: Form, letters: str) -> None:
     if done.still_absent:
         warn(f"{plural(done.still_absent, 'event')} still in no index: see `{letters}`")
     if done.noted_gone:
-        note(f"{plural(done.noted_gone, 'object')} noted as gone; events of them stay", form)
+        note(f"{plural(done.noted_gone, 'object')} noted as gone; their events stay", form)
     if done.backfills.failures:
         warn(f"{plural(done.backfills.failed_objects, 'object')} not fully read:")
         for uri, reason in done.backfills.failures[:_SHOWN_FAILURES]:
