@@ -124,6 +124,29 @@ def test_what_is_planned_is_made_and_a_second_time_nothing_changes(
     assert log_group(name)["retentionInDays"] == 90
 
 
+def test_a_plan_says_that_nothing_was_changed_and_how_to_apply_it(
+    name: str, setup: Setup, aws_api: AwsApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flags = ["--no-insights", "--data-bucket", "one-bucket", "--data-bucket", "two"]
+    monkeypatch.setenv("TRAILHOUND_AWS__ENDPOINT_URL", "http://127.0.0.1:9")
+    done = setup("--plan", *flags, "--files-a-day", "7")
+    assert done.exit_code == 0, f"{done.output}{done.exception}"
+    lines = done.stderr.splitlines()
+    assert "AWS_ENDPOINT_URL" in lines[0]
+    parts = len(done.stdout.splitlines()) - 1
+    assert f"{parts} parts to create, 0 to change, 0 as they are to be" in lines[1]
+    assert "nothing was changed" in lines[1]
+    assert "new: bucket 1, topic 2, queue 2, subscription 1, log group 1, role 2, trail 1" in lines
+    words = lines[-1].split()
+    assert words[:4] == ["trailhound", "aws", "setup", "--apply"]
+    assert sorted(words[4:]) == sorted(["--name", name, *flags])
+    assert "trailhound run" not in done.output
+    found = json.loads(setup("--json", *flags, "--files-a-day", "7").stdout)
+    assert found["applied"] is False
+    assert found["apply"] == lines[-1]
+    assert found["assumed"] == ["--data-events-a-day", "--management-events-a-day", "--file-bytes"]
+
+
 def policy_of(bucket: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(
         boto3.client("s3").get_bucket_policy(Bucket=bucket)["Policy"]

@@ -7,16 +7,23 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from trailhound.aws.account import Account
 from trailhound.aws.alarm_catalogue import ALARMS, EVERY_ALARM
 from trailhound.aws.alarms import Alarms, Finding
 from trailhound.aws.names import TrailSetup
 from trailhound.aws.parts import applied, planned
 from trailhound.aws.trail_setup import Trail
-from trailhound.cli.aws_setup import LISTING, Name, Region, show_changes, told_change
+from trailhound.cli.aws_setup import (
+    LISTING,
+    Name,
+    Region,
+    account_of,
+    counted,
+    show_changes,
+    told_change,
+)
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, is_piped, note
-from trailhound.cli.options import Config, Json, settings_from
+from trailhound.cli.options import Config, Json
 from trailhound.cli.screen import out, plural, safe, say
 from trailhound.errors import UsageError
 
@@ -65,7 +72,7 @@ def alarms(
     form = form_of(output, json)
     if plan + apply + check > 1:
         raise UsageError("--plan, --apply and --check exclude each other", hint="give one of them")
-    account = Account(settings_from(config).aws, region)
+    account = account_of(config, region)
     trail = Trail.of(account, TrailSetup(account="", region="", name=name))
     wanted = Alarms(
         account,
@@ -94,9 +101,7 @@ def alarms(
         LISTING.show(
             changes, form, beside={"differences": differences, "every_alarm": list(EVERY_ALARM)}
         )
-    number = sum(each.action != "unchanged" for each in changes)
-    verb = "changed" if apply else "to change"
-    note(f"{plural(number, 'part')} {verb}, {len(changes) - number} as they are to be", form)
+    note(counted(changes, applied=apply), form)
 
 
 def _show_differences() -> None:

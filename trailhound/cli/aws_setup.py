@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as jsonlib
 import re
 import shlex
+from collections import Counter
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -37,6 +38,13 @@ _MARKS: Final = {
     "keep": Text("= ", style="dim"),
     "absent": Text("= ", style="dim"),
 }
+
+
+_ESTIMATE: Final = frozenset(
+    ("data_events_a_day", "management_events_a_day", "files_a_day", "file_bytes")
+)
+_OF_A_PLAN: Final = _ESTIMATE | {"plan", "apply", "output", "json"}
+"""Flags that a plan has and its `--apply` does without."""
 
 
 class Format(StrEnum):
@@ -90,6 +98,7 @@ Region = Annotated[
 
 
 def setup(
+    context: typer.Context,
     plan: Annotated[
         bool, typer.Option("--plan", help="Show what would change; the default.")
     ] = False,
@@ -233,7 +242,7 @@ def setup(
     if format_ is not None:
         write(jsonlib.dumps(template(for_a_stack(wanted)), indent=2) + "\n")
         return
-    account = Account(settings_from(config).aws, region)
+    account = account_of(config, region)
     trail = Trail.of(account, wanted, adopt=adopt)
     if destroy:
         _destroy(trail, delete_bucket or "", form, yes=yes)
@@ -245,20 +254,25 @@ def setup(
         data=data_events,
     ) + storage_costs(files_a_day=files_a_day, file_bytes=file_bytes)
     changes = [*planned(trail.key_parts()), *planned(trail.with_key().parts())]
+    assumed = _assumed(context)
+    apply_by = None if apply else _apply_command(context)
     beside = {
         "account": account.id,
         "region": account.region,
         "costs": [each.as_dict() for each in costs],
+        "assumed": assumed,
+        "applied": apply,
+        "apply": apply_by,
         "commands": _commands(trail.setup),
     }
     people = form is Form.TABLE and not is_piped()
     if people:
         show_changes(changes)
-        _show_costs(costs)
-    if not apply:
+        _show_costs(costs, assumed, move_small=move_small)
+    if apply_by is not None:
         if not people:
             LISTING.show(changes, form, beside=beside)
-        _last(trail, changes, form, "to change")
+        _last(trail, changes, form, apply_by)
         return
     _apply(trail, changes)
     status = trail.status()
@@ -270,7 +284,7 @@ def setup(
         note(f"trail {trail.setup.name} logs, as GetTrailStatus says", form)
     else:
         warn(f"trail {trail.setup.name} does not log, as GetTrailStatus says")
-    _last(trail, changes, form, "changed")
+    _last(trail, changes, form)
     if not status["IsLogging"]:
         raise typer.Exit(ExitCode.INCOMPLETE)
 
@@ -330,22 +344,100 @@ def show_changes(changes: list[Change]) -> None:
             out.print(Text("    "), Text(safe(line).plain, style=style), sep="")
 
 
-def _show_costs(costs: list[Cost]) -> None:
+def _show_costs(costs: list[Cost], assumed: list[str], *, move_small: bool) -> None:
+    """Each cost, and what they come to: of the two ways to keep the files, the one that is set."""
+    left_out = costs[-2 if move_small else -1]
+    counted = [each for each in costs if each is not left_out]
     say("")
     say("estimated costs, in US dollars (events: of a year):")
-    for cost in costs:
+    for cost in counted:
         say(f"  {cost.dollars:>12,.2f}  {cost.of}")
+    say(f"  {sum(each.dollars for each in counted):>12,.2f}  sum")
+    say(f"not in the sum: {left_out.dollars:,.2f}  {left_out.of}")
+    if assumed:
+        say(f"assumed, not measured: give your own numbers with {', '.join(assumed)}")
     say("")
 
 
-def _last(trail: Trail, changes: list[Change], form: Form, verb: str) -> None:
-    """What was done, and which commands read what was set up."""
-    number = sum(each.action != "unchanged" for each in changes)
-    note(f"{plural(number, 'part')} {verb}, {len(changes) - number} as they are to be", form)
+def _assumed(context: typer.Context) -> list[str]:
+    """The numbers of the estimate that nobody gave, by their flags."""
+    return [
+        each.opts[0]
+        for each in context.command.params
+        if each.name in _ESTIMATE and not _is_given(context, each.name)
+    ]
+
+
+def _is_given(context: typer.Context, name: str | None) -> bool:
+    source = context.get_parameter_source(name or "")
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _apply_command(context: typer.Context) -> str:
+    """The command that makes what is planned: the same flags, with `--apply`."""
+    words = [*context.command_path.split(" ")[1:], "--apply"]
+    for each in context.command.params:
+        if each.name in _OF_A_PLAN or not _is_given(context, each.name):
+            continue
+        value = context.params[each.name or ""]
+        if isinstance(value, bool):
+            words += (each.opts if value else each.secondary_opts)[:1]
+        else:
+            for one in value if isinstance(value, (list, tuple)) else [value]:
+                words += [each.opts[0], str(one)]
+    return shlex.join(["trailhound", *words])
+
+
+def account_of(config: Config, region: Region) -> Account:
+    """The account to set up; a store's own endpoint is not asked about it, which is said."""
+    aws = settings_from(config).aws
+    if aws.endpoint_url:
+        warn(
+            "aws.endpoint_url is the address of the store of the files, and not used here: AWS is "
+            "asked at its own addresses, or at AWS_ENDPOINT_URL"
+        )
+    return Account(aws, region)
+
+
+def counted(changes: list[Change], *, applied: bool) -> str:
+    """How many parts are, or were, to be made and to be changed; that a plan changed nothing."""
+    made, changed, alike = (
+        sum(each.action == action for each in changes)
+        for action in ("create", "change", "unchanged")
+    )
+    if applied:
+        return (
+            f"{plural(made, 'part')} created, {changed:,} changed, {alike:,} were as they are to be"
+        )
+    return (
+        f"{plural(made, 'part')} to create, {changed:,} to change, {alike:,} as they are to be; "
+        "nothing was changed"
+    )
+
+
+def _last(trail: Trail, changes: list[Change], form: Form, apply_by: str | None = None) -> None:
+    """What was done, or how to do it; and which commands read what is set up."""
+    note(counted(changes, applied=apply_by is None), form)
     if not trail.setup.subscriber:
         note(f"alarms go to {trail.setup.alarm_topic_arn}: --subscribe ADDRESS adds a reader", form)
+    if apply_by is not None and any(each.action != "unchanged" for each in changes):
+        things = Counter(_kind(each) for each in changes if each.action == "create")
+        if things:
+            note("new: " + ", ".join(f"{kind} {n:,}" for kind, n in things.items() if kind), form)
+        note("to make it so:", form)
+        note(apply_by, form)
+        return
     for line in _commands(trail.setup):
         note(line, form)
+
+
+def _kind(change: Change) -> str:
+    """What kind of thing a part is; of its attributes nothing.
+
+    A part's name is a kind, a name, and behind a colon the attribute.
+    """
+    name, _, attribute = change.part.name.partition(": ")
+    return "" if attribute else name.rsplit(" ", 1)[0].removesuffix(" of queue")
 
 
 def _commands(setup: TrailSetup) -> list[str]:
