@@ -16,11 +16,12 @@ from typing import Any, Final
 from opensearchpy import OpenSearch
 
 from detections.alerts.document import stamp
-from detections.alerts.paging import every
 from detections.events.index import EventIndex, histogram
+from detections.investigation.naming import alerts_naming
 from detections.investigation.opened import Opened, opened_by
 from detections.investigation.sessions import Sessions
 from detections.investigation.subject import Subject
+from detections.investigation.timeline import query_of
 from detections.span import Span, moment
 from trailhound.cluster.queries import Query, either
 from trailhound.cluster.templates import Names
@@ -32,8 +33,8 @@ MOST: Final = 15
 """Values of a kind that are named, the most frequent."""
 _NEW: Final = 200
 """Values of the recent time that are looked for in the weeks before, the most frequent."""
-_ALERTS: Final = 20
 _NAMES: Final = 100
+"""Values of a kind, and alerts, that a page has at most."""
 _FEW_DAYS: Final = 5
 """Days with events before which a volume is not compared."""
 _FEW_EVENTS: Final = 50
@@ -62,7 +63,8 @@ COMPARED: Final = ("calls", "countries", "addresses", "tools", "regions", "roles
 
 @dataclass(slots=True)
 class Profile:
-    """`counts` has by kind (`FIELDS`) the most frequent values with their events; `hours` the
+    """`alerts` are those that name one of its events, the most severe first, at most `_NAMES`;
+    `counts` has by kind (`FIELDS`) the most frequent values with their events; `hours` the
     events of each hour of the day (UTC), `weekdays` those of each day from Monday."""
 
     subject: str
@@ -142,7 +144,10 @@ class Profiler:
             return made
         self._over_time(made, asked)
         self._peers(made, subject, asked, own)
-        self._of_alerts(made, subject)
+        found = alerts_naming(
+            self._client, self._alerts, self._index, query_of(subject, opened, span)
+        )
+        made.alerts_total, made.alerts = len(found), found[:_NAMES]
         self._compare(made, own, span, recent, weeks)
         return made
 
@@ -199,23 +204,6 @@ class Profiler:
         for kind, reply in zip(bodies, self._index.searches(list(bodies.values())), strict=True):
             buckets = (reply.get("aggregations") or {"top": {"buckets": []}})["top"]["buckets"]
             made.peers[kind] = [(str(each["key"]), each["doc_count"]) for each in buckets]
-
-    def _of_alerts(self, made: Profile, subject: Subject) -> None:
-        names = [value for value, _ in made.counts["names"]]
-        clause: Query = {"terms": {"entity.principal": names}}
-        if subject.kind == "ip" or not names:
-            clause = {"terms": {"entity.address": [value for value, _ in made.counts["addresses"]]}}
-        fields = ("rule", "level", "severity", "state", "summary", "first_seen", "last_seen")
-        merged = [{"exists": {"field": "merged_into"}}]
-        found = [
-            {"id": name, **document}
-            for name, document in every(
-                self._client, self._alerts, [clause], but=merged, fields=fields
-            )
-        ]
-        made.alerts_total = len(found)
-        found.sort(key=lambda each: (each["state"] == "closed", -each["severity"], each["id"]))
-        made.alerts = found[:_ALERTS]
 
     def _compare(
         self, made: Profile, own: Query, span: Span | None, recent: timedelta, weeks: int

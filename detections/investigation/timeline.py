@@ -170,7 +170,7 @@ class TimelineReader:
         if subject.did is not None and subject.follow:
             opened = opened_by(self._index, subject.did, self._sessions)
         made.opened, made.more_sessions = len(opened.keys), opened.more
-        query = _query(subject, opened, span)
+        query = query_of(subject, opened, span)
         fold = _Fold(made, expand, most_events)
         alerts: dict[str, dict[str, Any]] = {}
         with self._index.snapshot() as snapshot:
@@ -265,7 +265,8 @@ class _Fold:
             )
 
 
-def _query(subject: Subject, opened: Opened, span: Span | None) -> Query:
+def query_of(subject: Subject, opened: Opened, span: Span | None) -> Query:
+    """All events of a subject, each clause named by its relation."""
     named = {
         "evidence": subject.evidence,
         "did": subject.did,

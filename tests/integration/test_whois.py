@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from detections.rule import LEVELS
 from tests.helpers.commands import command
+from tests.helpers.detection_rules import write_rules
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.settings import Settings
 
@@ -18,6 +20,17 @@ ADA = {
     "userName": "ada",
     "accessKeyId": KEY,
 }
+
+
+READ = """\
+title: Payroll read
+id: 5f0c3f0e-8b1a-4a52-9d0c-0c8f5f7b1a04
+level: low
+logsource: {product: aws, service: cloudtrail}
+detection:
+  selection: {eventName: GetObject}
+  condition: selection
+"""
 
 
 def week() -> list[dict[str, Any]]:
@@ -88,6 +101,49 @@ def test_a_page_says_when_where_what_and_what_is_unusual(
     page = command(settings, "whois", "ada", "--weeks", "1")
     assert page.exit_code == 0
     assert "not active from 03:00 to 04:00 UTC before" in page.stdout
+
+
+def test_alerts_are_those_that_name_an_event_of_the_subject(
+    each_engine: str, namespace: str, tmp_path: Path
+) -> None:
+    """What else the users of a bucket did is no alert of the bucket."""
+    settings = own_settings(each_engine, namespace, tmp_path / "home")
+    prepared(settings)
+    reads = {
+        "eventSource": "s3.amazonaws.com",
+        "eventName": "GetObject",
+        "userIdentity": ADA,
+        "requestParameters": {"bucketName": "payroll", "key": "a"},
+    }
+    removes = {"eventSource": "cloudtrail.amazonaws.com", "eventName": "DeleteTrail"}
+    trail = [
+        record(eventTime=f"2025-03-{day:02}T09:00:00Z", userIdentity=ADA, **removes)
+        for day in range(1, 11)
+    ]
+    trail += [record(eventTime=f"2025-03-0{day}T10:00:00Z", **reads) for day in (2, 3)]
+    write_trail(tmp_path / "trail", trail)
+    backfill(settings, tmp_path / "trail")
+    rules = write_rules(tmp_path / "rules")
+    (rules / "read.yml").write_text(READ)
+    env = {"TRAILHOUND_DETECTIONS__RULES": json.dumps([str(rules)])}
+    assert command(settings, "detect", env=env).exit_code == 0
+
+    bucket = told(settings, "s3:payroll")
+    assert bucket["alerts_total"] == 2
+    assert {(each["rule"]["name"], each["state"]) for each in bucket["alerts"]} == {
+        ("Payroll read", "open")
+    }
+    assert told(settings, "s3:payroll", "--until", "2025-03-02")["alerts_total"] == 1
+    ada = told(settings, "ada")
+    assert ada["alerts_total"] == len(ada["alerts"]) > 12
+    # The most severe first, of the same the earliest.
+    order = [(-LEVELS.index(each["level"]), each["first_seen"]) for each in ada["alerts"]]
+    assert order == sorted(order)
+    page = command(settings, "whois", "ada").stdout
+    first = ada["alerts"][0]
+    assert f"{first['level']:<8} open         2025-03-" in page
+    assert f" {first['id'][:8]} {first['rule']['name']}" in page
+    assert f"and {ada['alerts_total'] - 8} more: the time line has each in its place" in page
 
 
 def told(settings: Settings, *arguments: str) -> dict[str, Any]:

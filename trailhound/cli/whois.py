@@ -16,7 +16,7 @@ from detections.investigation.profile import MOST, RECENT, WEEKS, Profile, Profi
 from detections.investigation.subject import subject_of
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
-from trailhound.cli.listing import LEVEL_COLOURS
+from trailhound.cli.listing import LEVEL_COLOURS, instant
 from trailhound.cli.options import (
     Config,
     Json,
@@ -27,7 +27,7 @@ from trailhound.cli.options import (
     settings_from,
     span_of,
 )
-from trailhound.cli.screen import emit, out, plural, safe, say, warn
+from trailhound.cli.screen import emit, out, plural, safe, say, say_field, say_folded, warn
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
 
@@ -35,6 +35,7 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _SHOWN = 8
 """Values of a kind on a terminal; `--json` has 100."""
+_INDENT = " " * 13
 _PEERS = {
     "same_address": "same address",
     "acted_on": "acted on",
@@ -121,8 +122,13 @@ def _show(found: Profile) -> None:
             _line(_PEERS[kind], _values(values))
     _line("alerts", f"{found.alerts_total:,}")
     for alert in found.alerts[:_SHOWN]:
-        level = Text(alert["level"], style=LEVEL_COLOURS.get(alert["level"], ""))
-        out.print(Text("            "), level, safe(f"{alert['rule']['name']} {alert['id'][:8]}"))
+        level = Text(f"{alert['level']:<8} ", style=LEVEL_COLOURS.get(alert["level"], ""))
+        said = f"{alert['state']:<12} {instant(alert['first_seen'])[:19].replace('T', ' ')}"
+        named = f"{alert['id'][:8]} {alert['rule']['name']}"
+        say_folded(Text(_INDENT) + level + safe(f"{said} {named}"), len(_INDENT))
+    if found.alerts_total > _SHOWN:
+        more = f"and {found.alerts_total - _SHOWN:,} more: the time line has each in its place"
+        say(f"{_INDENT}{more}")
     if found.now is not None and found.before is not None:
         _line(
             "unusual",
@@ -132,9 +138,10 @@ def _show(found: Profile) -> None:
         )
     for each in found.unusual[: 2 * MOST]:
         number = f", {plural(each['events'], 'event')}" if each["value"] else ""
-        out.print(safe(f"            {each['kind']}: {each['detail']}{number}"))
+        line = safe(f"{_INDENT}{each['kind']}: {each['detail']}{number}")
+        say_folded(line, len(_INDENT))
     if len(found.unusual) > 2 * MOST:
-        say(f"            and {len(found.unusual) - 2 * MOST} more: --json has all")
+        say(f"{_INDENT}and {len(found.unusual) - 2 * MOST} more: --json has all")
 
 
 def _hours(hours: Sequence[int]) -> str:
@@ -155,4 +162,4 @@ def _values(values: Sequence[tuple[str, int]]) -> str:
 
 
 def _line(name: str, value: str) -> None:
-    out.print(Text(f"{name:<12}", style="dim"), safe(value))
+    say_field(name, value, len(_INDENT))

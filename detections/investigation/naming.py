@@ -1,0 +1,92 @@
+"""The alerts that name one of a subject's events.
+
+Asked from the alerts: of these there are few, of the events there may be millions. An alert of many
+events names the first of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from opensearchpy import OpenSearch
+
+from detections.alerts.document import stamp
+from detections.alerts.paging import every
+from detections.events.index import EventIndex
+from detections.rule import LEVELS
+from detections.span import moment
+from trailhound.cluster.queries import Query
+
+_FIELDS: Final = (
+    *("rule", "level", "severity", "state", "summary", "first_seen", "last_seen"),
+    "evidence.event_id",
+)
+_AT_ONCE: Final = 10_000
+"""Events that are looked up by one search, which replies with no more."""
+
+Alert = dict[str, Any]
+
+
+def alerts_naming(client: OpenSearch, alerts: str, index: EventIndex, query: Query) -> list[Alert]:
+    """The alerts that name an event of `query`, merged ones left out: the most severe first, of the
+    same the earliest. Raises `ClusterError`."""
+    ends = _ends(index, query)
+    if ends is None:
+        return []
+    made: list[Alert] = []
+    for batch in _batches(client, alerts, *ends):
+        ids = sorted({event for _, events in batch for event in events})
+        found = _known(index, query, ids)
+        made += [alert for alert, events in batch if not found.isdisjoint(events)]
+    return sorted(
+        made, key=lambda each: (-LEVELS.index(each["level"]), each["first_seen"], each["id"])
+    )
+
+
+def _ends(index: EventIndex, query: Query) -> tuple[str, str] | None:
+    """When the first and the last event are; None where there is none."""
+    aggregations = {
+        "first": {"min": {"field": "@timestamp"}},
+        "last": {"max": {"field": "@timestamp"}},
+    }
+    found = index.search({"query": query, "aggs": aggregations}).get("aggregations") or {}
+    values = [found.get(each, {}).get("value") for each in aggregations]
+    if None in values:
+        return None
+    first, last = (stamp(moment(int(each))) for each in values)
+    return first, last
+
+
+def _batches(
+    client: OpenSearch, alerts: str, first: str, last: str
+) -> Iterator[list[tuple[Alert, Sequence[str]]]]:
+    """Alerts of a span with the events that they name, together at most `_AT_ONCE`."""
+    asked: list[Query] = [
+        {"range": {"first_seen": {"lte": last}}},
+        {"range": {"last_seen": {"gte": first}}},
+    ]
+    merged = [{"exists": {"field": "merged_into"}}]
+    batch: list[tuple[Alert, Sequence[str]]] = []
+    held = 0
+    for name, document in every(client, alerts, asked, but=merged, fields=_FIELDS):
+        events = document.pop("evidence", {}).get("event_id", [])[:_AT_ONCE]
+        if batch and held + len(events) > _AT_ONCE:
+            yield batch
+            batch, held = [], 0
+        batch.append(({"id": name, **document}, events))
+        held += len(events)
+    if batch:
+        yield batch
+
+
+def _known(index: EventIndex, query: Query, ids: Sequence[str]) -> frozenset[str]:
+    """Those of some events that are of the query."""
+    reply = index.search(
+        {
+            "query": {"bool": {"filter": [query, {"ids": {"values": list(ids)}}]}},
+            "size": len(ids),
+            "_source": False,
+        }
+    )
+    return frozenset(hit["_id"] for hit in reply["hits"]["hits"])
