@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ingest.objects import TrailObject
 from trailhound.temporary_tables import TemporaryTables
 
 
@@ -59,6 +60,23 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     etag: str = ""
     size: int = 0
     walked: str = ""
+
+
+def finding_of(
+    item: TrailObject, kind: Kind, detail: str, *repairs: Repair, events: int = 0, dead: int = 0
+) -> Finding:
+    """A finding about an object of a source; its name is not repeated in `detail`."""
+    return Finding(
+        kind=kind,
+        object=item.uri,
+        detail=detail.removeprefix(f"{item.uri}: "),
+        events=events,
+        dead_letters=dead,
+        repairs=repairs,
+        etag=item.etag,
+        size=item.size,
+        walked=item.walked,
+    )
 
 
 @dataclass(slots=True)

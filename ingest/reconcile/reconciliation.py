@@ -26,7 +26,8 @@ from ingest.ledger import Ledger
 from ingest.objects import Selection, Source, TrailObject
 from ingest.reconcile.contents import Content, Contents
 from ingest.reconcile.extra import Extras, Known, there
-from ingest.reconcile.findings import Finding, Findings, Kind, Repair, Summary
+from ingest.reconcile.findings import Finding, Findings, Kind, Repair, Summary, finding_of
+from ingest.reconcile.partial import partial
 from ingest.reconcile.stored import StoredEvents
 from ingest.sources.layout import NameClass, classify, place_of, wanted
 from trailhound.cluster.retry_policy import RetryPolicy
@@ -49,7 +50,6 @@ CREATE TABLE candidates (
     uri TEXT, etag TEXT, size INTEGER, walked TEXT, why TEXT, detail TEXT, dead INTEGER
 );
 """
-_REOPENED: Final = frozenset({"day_read_only", "day_closed", "day_unreadable"})
 
 Told = Callable[[str, int, int], None]
 """What is under way, how many objects are done, and how many there are (0: not known)."""
@@ -247,55 +247,18 @@ class Reconciliation:
 
     def _partial(self, candidate: _Candidate, content: Content) -> None:
         letters = self._stored.dead_letters(candidate.item.uri) if candidate.dead else {}
-        waiting = {letters[position] for position in content.absent if position in letters}
-        dead = sum(position in letters for position in content.absent)
-        lost = len(content.absent) - dead
-        repairs = [Repair.READ_AGAIN] if lost else []
-        if waiting & _REOPENED:
-            repairs.append(Repair.RETRY_REOPENED)
-        if "too_many_new_days" in waiting:
-            repairs.append(Repair.RETRY_NEW_DAYS)
-        if waiting - _REOPENED - {"too_many_new_days"}:
-            repairs.append(Repair.RETRY)
-        said = [f"{len(content.absent):,} of {content.events:,} events are in no index"]
-        if dead:
-            said.append(f"{dead:,} of them are dead letters ({', '.join(sorted(waiting))})")
-        if content.fault:
-            said.append(content.fault)
-        self._found(
-            candidate.item,
-            Kind.PARTIAL,
-            "; ".join(said),
-            *repairs,
-            events=len(content.absent),
-            dead=dead,
-        )
+        self._add(partial(candidate.item, content, letters))
 
     def _found(
-        self,
-        item: TrailObject,
-        kind: Kind,
-        detail: str,
-        *repairs: Repair,
-        events: int = 0,
-        dead: int = 0,
+        self, item: TrailObject, kind: Kind, detail: str, *repairs: Repair, events: int = 0
     ) -> None:
-        self.summary.found[kind] += 1
-        self.summary.events += events
-        self.summary.dead_letters += dead
-        self.findings.add(
-            Finding(
-                kind=kind,
-                object=item.uri,
-                detail=detail.removeprefix(f"{item.uri}: "),
-                events=events,
-                dead_letters=dead,
-                repairs=tuple(repairs),
-                etag=item.etag,
-                size=item.size,
-                walked=item.walked,
-            )
-        )
+        self._add(finding_of(item, kind, detail, *repairs, events=events))
+
+    def _add(self, finding: Finding) -> None:
+        self.summary.found[finding.kind] += 1
+        self.summary.events += finding.events
+        self.summary.dead_letters += finding.dead_letters
+        self.findings.add(finding)
 
     def _find_extra(self) -> None:
         extras = Extras(self._client, self._names, self._stored, self._wanted.oldest)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from types import MappingProxyType
 from typing import Any, BinaryIO, Final
 
@@ -18,7 +19,8 @@ from ingest.backfill.prefetch import Prefetcher
 from ingest.deadletters.retry import Retried, Retry
 from ingest.objects import Selection, Source, TrailObject
 from ingest.reconcile.contents import Contents
-from ingest.reconcile.findings import RETRIES, Finding, Findings, Repair
+from ingest.reconcile.findings import RETRIES, Finding, Findings, Kind, Repair, finding_of
+from ingest.reconcile.partial import partial, retry_for
 from ingest.reconcile.stored import StoredEvents
 from ingest.run_report import RunReport
 from trailhound.cluster.retry_policy import RetryPolicy
@@ -27,6 +29,7 @@ from trailhound.state.objects import ObjectState, object_id
 from trailhound.state.store import StateStore
 
 _LOOK_EVERY: Final = 0.25
+_AT_ONCE: Final = 500
 
 
 class Chosen:
@@ -56,14 +59,24 @@ class Repaired:
 
     backfills: RunReport = field(default_factory=RunReport)
     retried: Retried | None = None
+    left: Findings = field(default_factory=Findings)
+    """Objects that events are still in no index of, or that can't be compared, though they were
+    read or their dead letters were tried again."""
+    left_objects: int = 0
     still_absent: int = 0
-    """Events of objects whose dead letters were tried again that are in no index all the same."""
+    """Events of those that are in no index."""
+    unusable: int = 0
+    """Dead letters of objects that were read, of which no event can be made."""
     noted_gone: int = 0
     unrepaired: int = 0
 
     @property
     def complete(self) -> bool:
-        return self.backfills.complete and not (self.still_absent or self.unrepaired)
+        """Whether all was repaired: a dead letter of a reading may have been written since."""
+        read = self.backfills
+        unread = read.failed_objects or read.archived_objects or read.interrupted
+        open_days = self.retried is not None and self.retried.days.not_restored
+        return not (unread or self.left_objects or self.unrepaired or open_days)
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
@@ -71,6 +84,7 @@ class Repaired:
             "backfill": self.backfills.as_dict(),
             "retried": self.retried.as_dict() if self.retried is not None else None,
             "still_absent": self.still_absent,
+            "unusable": self.unusable,
             "noted_gone": self.noted_gone,
             "unrepaired": self.unrepaired,
             "complete": self.complete,
@@ -115,6 +129,9 @@ class Repairs:
         self._read(Repair.READ, force=False)
         self._read(Repair.READ_AGAIN, force=True)
         wanted = {each for finding in self._findings for each in finding.repairs} & RETRIES
+        # More days than one object may make are made where a finding said so, before.
+        made = {retry_for(code) for code in report.backfills.dead_letter_codes}
+        wanted |= made - {Repair.RETRY_NEW_DAYS}
         if wanted and not self._stopping:
             retry = Retry(
                 self._client,
@@ -123,7 +140,8 @@ class Repairs:
                 new_days=Repair.RETRY_NEW_DAYS in wanted,
             )
             report.retried = retry.run(reopen=Repair.RETRY_REOPENED in wanted)
-            report.still_absent = self._still_absent()
+        if (wanted or report.backfills.counts.dead_lettered) and not self._stopping:
+            self._compare_again()
         self._note_gone()
         report.backfills.interrupted = report.backfills.interrupted or self._stopping
         return report
@@ -145,23 +163,53 @@ class Repairs:
         self.report.backfills.seconds += found.seconds
         self._running = None
 
-    def _still_absent(self) -> int:
-        """Compares the objects whose dead letters were tried once more. Other letters that remain
-        are no matter of this source, or hold no event at all."""
+    def _compare_again(self) -> None:
+        """Compares the objects with dead letters once more. Other letters that remain are no matter
+        of this source, or hold no event at all."""
         stored = StoredEvents(
             self._client, self._settings, RetryPolicy(self._settings.ingest.give_up_after)
         )
         stored.refresh()
         contents = Contents(self._settings, Selection(), stored)
         ingest = self._settings.ingest
-        chosen = Chosen(self._source, self._findings.needing(*RETRIES))
+        named = {uri for uri, _ in self.report.backfills.failures}
+        letters: dict[str, int] = {}
+        chosen = Chosen(self._source, self._with_letters(letters))
         with Prefetcher(
             chosen,
             chosen.objects(Selection()),
             threads=ingest.prefetch_threads,
             max_bytes=ingest.prefetch_bytes,
         ) as fetched:
-            return sum(len(contents.of(item, stream).absent) for item, stream in fetched)
+            for item, stream in fetched:
+                content = contents.of(item, stream)
+                dead = letters.pop(item.uri)
+                if content.absent:
+                    waiting = stored.dead_letters(item.uri) if dead else {}
+                    self._leave(partial(item, content, waiting))
+                elif content.fault and item.uri not in named:
+                    self._leave(finding_of(item, Kind.UNREADABLE, content.fault))
+                elif not content.fault:
+                    self.report.unusable += dead
+
+    def _with_letters(self, letters: dict[str, int]) -> Iterator[Finding]:
+        """Findings whose dead letters were tried, and those whose object has some now, with their
+        number in `letters`."""
+        objects = StateStore(self._client, self._settings, ObjectState)
+        findings = self._findings.needing(Repair.READ, Repair.READ_AGAIN, *RETRIES)
+        while group := list(islice(findings, _AT_ONCE)):
+            entries = objects.get([object_id(each.object) for each in group])
+            for each in group:
+                entry = entries.get(object_id(each.object))
+                dead = entry.dead_lettered if entry is not None else 0
+                if dead or not RETRIES.isdisjoint(each.repairs):
+                    letters[each.object] = dead
+                    yield each
+
+    def _leave(self, finding: Finding) -> None:
+        self.report.left.add(finding)
+        self.report.left_objects += 1
+        self.report.still_absent += finding.events
 
     @contextmanager
     def _watched(self, running: Backfill, repair: Repair) -> Iterator[None]:

@@ -313,5 +313,38 @@ def test_a_forced_reading_does_not_hide_what_is_lost_of_an_object(
     assert found["repaired"]["noted_gone"] == 0
 
 
+def test_a_repair_tries_the_dead_letters_that_it_made_itself_and_names_what_is_left(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    settings = own_settings(engine, namespace, tmp_path / "home")
+    client = prepared(settings)
+    folder = tmp_path / "trail"
+    write_trail(folder, [record()])
+    backfill(settings, folder)
+    day = Names(settings.prefix).day("2025.03.01")
+    client.indices.put_settings(index=day, body={"index.blocks.write": True})
+    held = [record(), record()]
+    write_trail(folder, [*held, record(eventTime="never")], "20250301-back")
+    far = write_trail(folder, [record(eventTime="2024-03-01T12:00:00Z")], "20250301-far")
+    env = {"TRAILHOUND_INGEST__NEW_DAYS_PER_OBJECT": "0"}
+    done = command(settings, "reconcile", str(folder), "--repair", env=env)
+    assert done.exit_code == 1
+    assert "4 records = 0 indexed + 0 duplicates + 4 dead-lettered" in done.stderr
+    assert "4 dead letters tried again: 2 indexed" in done.stderr
+    assert f"opened and restored: {day}" in done.stderr
+    assert "1 record of these objects in the dead letters, of which no event" in done.stderr
+    assert "1 object not repaired, 1 event still in no index:" in done.stderr
+    assert f"{far}: 1 of 1 events are in no index" in done.stderr
+    assert "repair: trailhound retry-deadletters --new-days" in done.stderr
+    assert {each["eventID"] for each in held} <= documents(client, settings).keys()
+
+    again = command(settings, "reconcile", str(folder), "--repair", "--json", env=env)
+    assert again.exit_code == 0, again.output
+    found = json.loads(again.stdout)
+    jsonschema.validate(found, {**SCHEMA, "$ref": "#/$defs/reconcile"})
+    assert found["repaired"]["left"] == []
+    assert len(documents(client, settings)) == 4
+
+
 def _dotted(days_ago: int) -> str:
     return f"{TODAY - timedelta(days=days_ago):%Y.%m.%d}"

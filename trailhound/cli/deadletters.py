@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ingest.deadletters.retry import Retry
+from ingest.deadletters.retry import Retried, Retry
 from ingest.documents.day_limit import TOO_MANY_NEW_DAYS
 from trailhound.app.enrichment import enricher_from
 from trailhound.app.ledger_search import DeadLetterSearch, readable
@@ -183,12 +183,17 @@ def retry_deadletters(
                 f"({_named(tried.new_days)}): "
                 "`trailhound retry-deadletters --new-days` creates the indices"
             )
+    warn_of_days(tried)
+    if counts.dead_lettered or tried.days.not_restored:
+        raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+def warn_of_days(tried: Retried) -> None:
+    """Name the days that could not be opened for the letters, or not be restored."""
     for index, reason in tried.days.refused.items():
         warn(f"{index} could not be opened for writing: {reason}")
     for index, reason in tried.days.not_restored.items():
         warn(f"{index} could not be restored; make it read-only or close it: {reason}")
-    if counts.dead_lettered or tried.days.not_restored:
-        raise typer.Exit(ExitCode.INCOMPLETE)
 
 
 def _named(days: list[str]) -> str:

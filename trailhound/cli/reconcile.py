@@ -21,6 +21,7 @@ from trailhound.app.enrichment import enricher_from
 from trailhound.app.settings_check import check_filter
 from trailhound.cli import dates
 from trailhound.cli.backfill_plan import kinds
+from trailhound.cli.deadletters import warn_of_days
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.listing import Column, Form, Listing, Output, form_of, is_piped, note
 from trailhound.cli.listing import Kind as Holds
@@ -61,6 +62,9 @@ class Commands:
         self._flags = flags
         self.letters = f"trailhound deadletters list{flags}"
         """What lists the dead letters."""
+        self.entries = f"trailhound ledger list{flags}"
+        self.again = f"trailhound reconcile {shlex.quote(source)}{flags}"
+        self.restore = f"trailhound backfill --restore {shlex.quote(source)}{flags}"
         self.all_of_it = f"trailhound reconcile {shlex.quote(source)} --repair{flags}"
 
     def of(self, finding: Finding) -> list[str]:
@@ -174,14 +178,19 @@ def reconcile(
             with stopped_by_signals(repairs), show_stages("repair", unit="events") as stage:
                 repaired = repairs.run(told=_events(stage))
         if form is Form.JSON:
-            made = repaired.as_dict() if repaired is not None else None
+            made = _report(repaired, commands) if repaired is not None else None
             beside = job.summary.as_dict() | {"repaired": made}
             listing(commands).show(job.findings, form, beside=beside)
         elif repaired is not None:
-            _show_repaired(repaired, form, commands.letters)
+            _show_repaired(repaired, form, commands)
         job.close()
     if not (job.summary.complete if repaired is None else repaired.complete):
         raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+def _report(done: Repaired, commands: Commands) -> dict[str, Any]:
+    """For `--json`."""
+    return done.as_dict() | {"left": [listing(commands).record(each) for each in done.left]}
 
 
 def _events(stage: Stage) -> Any:
@@ -244,7 +253,7 @@ def _sentences(found: Summary, letters: str) -> list[str]:
     return lines
 
 
-def _show_repaired(done: Repaired, form: Form, letters: str) -> None:
+def _show_repaired(done: Repaired, form: Form, commands: Commands) -> None:
     counts = done.backfills.counts
     note(
         f"repaired: {plural(done.backfills.objects, 'object')} read, {counts.read:,} records = "
@@ -259,16 +268,39 @@ def _show_repaired(done: Repaired, form: Form, letters: str) -> None:
             f"{retried.duplicates:,} duplicates, {retried.dead_lettered:,} remain",
             form,
         )
-    if done.still_absent:
-        warn(f"{plural(done.still_absent, 'event')} still in no index: see `{letters}`")
+        if done.retried.days.indices:
+            note(f"opened and restored: {', '.join(done.retried.days.indices)}", form)
+        warn_of_days(done.retried)
+    if done.unusable:
+        note(
+            f"{plural(done.unusable, 'record')} of these objects in the dead letters, of which no "
+            f"event can be made: see `{commands.letters}`",
+            form,
+        )
     if done.noted_gone:
-        note(f"{plural(done.noted_gone, 'object')} noted as gone; their events stay", form)
+        note(f"{plural(done.noted_gone, 'object')} noted as gone; no event was deleted", form)
     if done.backfills.failures:
         warn(f"{plural(done.backfills.failed_objects, 'object')} not fully read:")
         for uri, reason in done.backfills.failures[:_SHOWN_FAILURES]:
             err.print("  ", safe(reason if uri in reason else f"{uri}: {reason}"), sep="")
         if (more := done.backfills.failed_objects - _SHOWN_FAILURES) > 0:
-            err.print(f"  … and {more:,} more; see `trailhound ledger list`")
+            err.print(f"  … and {more:,} more; see `{commands.entries}`")
+    if done.backfills.archived_objects:
+        warn(
+            f"{plural(done.backfills.archived_objects, 'object')} in an archive tier of S3: "
+            f"`{commands.restore}` asks for them, and reads what has come back"
+        )
+    if done.left_objects:
+        warn(
+            f"{plural(done.left_objects, 'object')} not repaired, "
+            f"{plural(done.still_absent, 'event')} still in no index:"
+        )
+        for each in islice(done.left, _SHOWN_FAILURES):
+            err.print("  ", safe(f"{each.object}: {each.detail}"), sep="")
+            for command in commands.of(each):
+                err.print(Text("    repair: ", style="cyan") + safe(command))
+        if (more := done.left_objects - _SHOWN_FAILURES) > 0:
+            err.print(f"  … and {more:,} more: `{commands.again}` has all")
     if done.unrepaired:
         warn(
             f"{plural(done.unrepaired, 'finding')} without a repair: fix the reason that is named, "
