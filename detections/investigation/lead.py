@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -16,6 +16,11 @@ THREATS: Final = ("pattern", "anomaly", "address")
 TOP: Final = 5
 """Threats of a report that are printed."""
 EVIDENCE: Final = 20
+NUMEROUS: Final = ("anomaly", "first")
+"""Families that have a lead for many a principal on an ordinary day: last among those of their
+score, and together on a terminal."""
+_FEW: Final = 3
+"""Leads of a kind that are shown one by one all the same."""
 
 
 @dataclass(slots=True)
@@ -60,15 +65,52 @@ class Lead:
 
 
 def ranked(leads: Iterable[Lead]) -> list[Lead]:
-    """The highest score first; of the same, the latest."""
+    """The highest score first; of the same, those of `NUMEROUS` last, else the latest first."""
     return sorted(
         leads,
         key=lambda each: (
             -each.score,
+            each.family in NUMEROUS,
             -(each.last.timestamp() if each.last else 0),
             each.pattern,
             each.identifier,
         ),
+    )
+
+
+def together(leads: Sequence[Lead], apart: Collection[str] = ()) -> list[Lead]:
+    """Ranked leads, those of `NUMEROUS` families with more than a few of one pattern and score as
+    one lead, which stands for all of them; but not the patterns that are `apart`.
+
+    >>> many = [Lead("anomaly", "odd", 6, f"u{n}", "user", "", count=n) for n in range(1, 6)]
+    >>> [(each.identifier, each.count) for each in together(many)]
+    [('5 of them', 15)]
+    """
+    kinds: dict[tuple[str, int], list[Lead]] = {}
+    for each in leads:
+        if each.family in NUMEROUS and each.pattern not in apart:
+            kinds.setdefault((each.pattern, each.score), []).append(each)
+    made: list[Lead] = []
+    for each in leads:
+        alike = kinds.get((each.pattern, each.score), [])
+        if len(alike) <= _FEW:
+            made.append(each)
+        elif each is alike[0]:
+            made.append(_one(alike))
+    return made
+
+
+def _one(alike: Sequence[Lead]) -> Lead:
+    most = max(alike, key=lambda each: each.count)
+    return replace(
+        most,
+        identifier=f"{len(alike):,} of them",
+        description=f"the most events: {most.identifier}, {most.description}",
+        calls=(),
+        count=sum(each.count for each in alike),
+        first=min((each.first for each in alike if each.first), default=None),
+        last=max((each.last for each in alike if each.last), default=None),
+        more={"together": len(alike)},
     )
 
 

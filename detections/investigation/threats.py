@@ -72,6 +72,7 @@ class Threats:
 
     def _findings(self, family: str, pattern: str, rule: Rule, span: Span) -> Iterable[Lead]:
         made: dict[str, Lead] = {}
+        said: dict[str, list[Finding]] = {}
         for finding in self._evaluator.evaluate(rule, span):
             values = dict(finding.group)
             address = values.get("source.ip") if family == "pattern" else None
@@ -92,14 +93,17 @@ class Threats:
                     rule.severity,
                     name,
                     "ip" if address else "user",
-                    " ".join((rule.description if family == "pattern" else finding.detail).split()),
+                    " ".join(rule.description.split()) if family == "pattern" else "",
                     more={"anomaly_type": "high_frequency"} if family == "anomaly" else {},
                 )
+            said.setdefault(key, []).append(finding)
             known.calls = tuple(dict.fromkeys((*known.calls, *calls)))
             known.count += finding.count
             known.first = min(known.first or finding.first_seen, finding.first_seen)
             known.last = max(known.last or finding.last_seen, finding.last_seen)
             known.events = (*known.events, *finding.events)[:EVIDENCE]
+        for key, lead in made.items():
+            lead.description = lead.description or _detail(family, said[key])
         return made.values()
 
     def _calls(self, finding: Finding) -> list[str]:
@@ -224,3 +228,15 @@ class Threats:
             if began < known and seen >= first:
                 return f"from {country}, for the first time in account {account}"
         return ""
+
+
+def _detail(family: str, findings: Sequence[Finding]) -> str:
+    """What is said of several findings of one principal: of anomalies the largest, of others the
+    first, and how many there are."""
+    if family == "anomaly":
+        chosen = max(findings, key=lambda each: (each.count, -each.first_seen.timestamp()))
+        which = f", the most of {len(findings):,} such windows"
+    else:
+        chosen = min(findings, key=lambda each: each.first_seen)
+        which = f", the first of {len(findings):,} times"
+    return " ".join(chosen.detail.split()) + (which if len(findings) > 1 else "")

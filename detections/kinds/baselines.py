@@ -195,9 +195,12 @@ class _Search:
         )
 
     def _sentence(self, start: int, count: int) -> str:
-        usual = "others" if self._anomaly.baseline == "population" else "its own past weeks"
+        usual = "all principals" if self._anomaly.baseline == "population" else "its own past weeks"
         what = "events" if self._anomaly.measure == "count" else f"events by {self._anomaly.field}"
-        return f"far more than {usual}: {count} {what} from {moment(start):%Y-%m-%d %H:%M} on"
+        return (
+            f"above the mean of {usual} by more than {self._anomaly.deviations:g} standard "
+            f"deviations: {count} {what} from {moment(start):%Y-%m-%d %H:%M} on"
+        )
 
     def intervals(self) -> Iterator[list[Interval]]:
         """The windows with events of the span, adjacent ones joined, in batches."""

@@ -187,3 +187,33 @@ def test_threats_and_signs_are_one_ranked_list_and_the_threats_a_report(
     assert done.exit_code == 0
     assert "no threat was found" in done.output
     assert list(empty.iterdir()) == []
+
+
+def test_anomalies_of_several_days_and_a_span_without_events(
+    each_engine: str, namespace: str, tmp_path: Path
+) -> None:
+    settings = own_settings(each_engine, namespace, tmp_path / "home")
+    prepared(settings)
+    calls = [
+        record(eventTime=f"2025-03-{day}T09:00:{n:02}Z", userIdentity=user(name), eventName="GetX")
+        for day, busy in (("10", 12), ("11", 20))
+        for name, count in [*((f"quiet{n}", 1) for n in range(8)), ("busy", busy)]
+        for n in range(count)
+    ]
+    write_trail(tmp_path / "trail", calls)
+    backfill(settings, tmp_path / "trail")
+
+    (lead,) = [each for each in hunted(settings)["leads"] if each["family"] == "anomaly"]
+    assert lead["event_count"] == 32
+    assert lead["description"] == (
+        "above the mean of all principals by more than 2 standard deviations: 20 events from "
+        "2025-03-11 00:00 on, the most of 2 such windows"
+    )
+
+    done = command(settings, "hunt", "--since", "2025-05-01", "--until", "2025-05-02")
+    assert done.exit_code == 0
+    assert (
+        "there are no events from 2025-05-01T00:00:00.000Z until 2025-05-03T00:00:00.000Z: those "
+        "in the index are from 2025-03-10T09:00:00.000Z to 2025-03-11T09:00:19.000Z"
+    ) in done.output
+    assert "nothing was found" not in done.output

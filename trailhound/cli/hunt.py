@@ -20,6 +20,7 @@ from detections.investigation.lead import (
     report_name,
     threat_report,
     threats_of,
+    together,
 )
 from detections.investigation.signs import Signs
 from detections.investigation.threats import Threats
@@ -27,6 +28,7 @@ from detections.span import Span
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, is_piped, note
+from trailhound.cli.nothing import nothing_in
 from trailhound.cli.options import Config, Json, Namespace, Since, Until, Url, settings_from
 from trailhound.cli.screen import plural, say, warn
 from trailhound.cli.stages import show_stages
@@ -66,6 +68,15 @@ def hunt(
     folder: Annotated[
         Path, typer.Option("--folder", metavar="DIR", help="Where the threat report is written.")
     ] = Path(),
+    expand: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--expand",
+            metavar="WHAT",
+            help="Show each lead of this kind, or of `all`, where a terminal has one line for "
+            "many; repeatable.",
+        ),
+    ] = None,
     limit: Annotated[
         int, typer.Option("--limit", min=1, metavar="N", help="Show at most N.")
     ] = 100,
@@ -95,11 +106,14 @@ def hunt(
         known = bounds(client, days)
         end = dates.end_of(until) if until else _after(known)
         span = Span(dates.start_of(since) if since else end - _DAYS, end)
-        stage("looking for threats", 0, 0)
-        leads = list(Threats(client, settings, index, days.expression).found(span))
-        stage("looking for signs", 0, 0)
+        nothing = nothing_in(client, days, span)
         signs = Signs(index)
-        leads += signs.found(span)
+        leads: list[Lead] = []
+        if not nothing:
+            stage("looking for threats", 0, 0)
+            leads += Threats(client, settings, index, days.expression).found(span)
+            stage("looking for signs", 0, 0)
+            leads += signs.found(span)
     found = ranked(leads)
     skipped = days.skipped_in(span)
     now = datetime.now(UTC)
@@ -112,9 +126,20 @@ def hunt(
         "threats": {name: value for name, value in made.items() if name != "threats"},
         "skipped_days": [{"index": each.index, "reason": each.reason} for each in skipped],
     }
-    LISTING.show(found[:limit], form, beside=beside)
-    if len(found) > limit:
-        note(f"{limit:,} of {plural(len(found), 'lead')} shown: --limit N for more", form)
+    rows = found
+    if form is Form.TABLE and not is_piped() and "all" not in (expand or ()):
+        rows = together(found, expand or ())
+    if nothing:
+        warn(nothing)
+    if rows or not nothing or form is not Form.TABLE:
+        LISTING.show(rows[:limit], form, beside=beside)
+    if len(rows) > limit:
+        note(f"{limit:,} of {plural(len(rows), 'line')} shown: --limit N for more", form)
+    kinds = {
+        each.pattern: each.more["together"] for each in rows[:limit] if "together" in each.more
+    }
+    for pattern, number in kinds.items():
+        note(f"{number:,} {pattern} are one line: --expand {pattern} shows each", form)
     if signs.unread:
         warn(
             f"{plural(signs.unread, 'other call')} with refusals before a success were not read: "

@@ -1,0 +1,33 @@
+"""What is said where a search found nothing because there was nothing to search."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from opensearchpy import OpenSearch
+
+from detections.alerts.document import stamp
+from detections.events.daily_indices import DailyIndices
+from detections.events.index import EventIndex
+from detections.history import BEGINNING, bounds
+from detections.span import Span
+
+_END: Final = datetime(2200, 1, 1, tzinfo=UTC)
+"""Until when a span without `--until` is (`trailhound.cli.options`)."""
+
+
+def nothing_in(client: OpenSearch, days: DailyIndices, span: Span | None = None) -> str:
+    """A sentence that there are no events in a span, and from when to when there are any; empty
+    where there are some. Raises `ClusterError`."""
+    known = bounds(client, days)
+    if known is None:
+        return "there are no events in the index"
+    if span is None or EventIndex(client, days.expression).count(span.query()):
+        return ""
+    since = f" from {stamp(span.since)}" if span.since > BEGINNING else ""
+    until = f" until {stamp(span.until)}" if span.until < _END else ""
+    return (
+        f"there are no events{since}{until}: those in the index are from {stamp(known[0])} to "
+        f"{stamp(known[1])}"
+    )
