@@ -34,6 +34,14 @@ def listed(pack: Pack) -> list[dict[str, Any]]:
     ]
 
 
+def counted(pack: Pack) -> str:
+    """How many rules there are, and of what parts that number is the sum."""
+    parts = len(pack.rules) - len(pack.alerting)
+    off = f", {len(pack.disabled):,} disabled" if pack.disabled else ""
+    total = len(pack.rules) + len(pack.disabled)
+    return f"{total:,} rules: {len(pack.alerting):,} that alert, {parts:,} parts of others{off}"
+
+
 def listed_exceptions(pack: Pack) -> list[dict[str, Any]]:
     """Every exception, the shipped ones first: what it narrows, and whether it is on."""
     ordered = sorted(pack.exceptions, key=lambda each: (not each.default, each.title))

@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 from tests.helpers.commands import command
+from tests.helpers.terminal import on_a_terminal
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
@@ -93,6 +94,25 @@ def test_dead_letters_are_listed_and_shown_with_their_record(settings: Settings)
     whole = json.loads(command(settings, "deadletters", "show", letter["id"], "--json").stdout)
     assert json.loads(whole["raw"])["userAgent"] == HOSTILE
     assert isinstance(command(settings, "deadletters", "show", "0000").exception, UsageError)
+
+
+def test_a_terminal_shows_equal_reasons_once(settings: Settings, tmp_path: Path) -> None:
+    alike = tmp_path / "alike"
+    for name in ("a", "b"):
+        write_trail(alike, [record(eventTime="never")] * 2, f"{name}-of-a-long-name")
+    backfill(settings, alike)
+    shown = on_a_terminal(settings, "deadletters", "list")
+    lines = shown.splitlines()
+    assert lines[1].split()[0] == "5"
+    assert "bad_event" in lines[1]
+    assert "-of-a-long-name " in lines[1]
+    assert lines[3:] == [
+        "6 dead letters, 2 reasons: --each for a row of each",
+        "of all: bad_event_time 5, not_an_object 1",
+    ]
+    for more in ("--each", "--limit=6"):
+        assert "6 dead letters\n" in on_a_terminal(settings, "deadletters", "list", more)
+    assert len(command(settings, "deadletters", "list").stdout.splitlines()) == 7
 
 
 def test_a_backfill_names_what_lists_what_it_left_out(settings: Settings, tmp_path: Path) -> None:

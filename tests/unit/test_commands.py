@@ -102,7 +102,7 @@ def test_a_misspelt_option_is_answered_by_the_one_that_was_meant(
 def test_quiet_and_verbose_may_follow_their_command(capsys: pytest.CaptureFixture[str]) -> None:
     few = ["rules", "list", "--level", "critical"]
     assert main(few) == 0
-    assert " disabled" in capsys.readouterr().err
+    assert " that alert" in capsys.readouterr().err
     assert main([*few, "-q"]) == 0
     quiet = capsys.readouterr()
     assert (quiet.err, "RootAccountUsage" in quiet.out) == ("", True)

@@ -14,7 +14,7 @@ from typing import Literal
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
-from detections.packs.describe import problem_lines
+from detections.packs.describe import counted, problem_lines
 from enrich.geo import GeoDatabase
 from ingest.bulk.days import shard_room
 from ingest.deadletters.spool import SPOOL_FILE
@@ -227,7 +227,7 @@ def rules_check(settings: Settings) -> Check:
         pack = rules_in_force(settings)
     except TrailhoundError as error:
         return _failed("rules", error)
-    fact = f"{len(pack.alerting):,} active"
+    fact = counted(pack)
     if not pack.problems:
         return Check("rules", "ok", fact)
     stops = any(fault.stops for fault in pack.problems)

@@ -142,7 +142,7 @@ def show_rules(marks: list[RuleCheckpoint]) -> None:
     slowest = max(marks, key=lambda mark: mark.seconds)
     out.print(
         safe(
-            f"rules    {len(marks):,}, all rules caught up to "
+            f"rules    {len(marks):,} that alert, all caught up to "
             f"{oldest.seen_until:%F %T} UTC; the slowest, {slowest.title}, "
             f"takes {slowest.seconds:.1f} s"
         )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -15,11 +18,13 @@ from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.ledger import All, Limit, Object
 from trailhound.cli.listing import (
     Column,
+    Form,
     Kind,
     Listing,
     Output,
     form_of,
     instant,
+    is_piped,
     note,
     shown_of,
 )
@@ -31,13 +36,16 @@ from trailhound.cluster.waiting import BLOCKED_CODES
 
 app = typer.Typer(no_args_is_help=True, help="Records that could not be indexed.")
 
+_GROUPED: Final = 10_000
+"""The latest dead letters, which are looked through for equal reasons."""
+
 LISTING = Listing[dict[str, Any]](
     "deadletters",
     (
         Column("at", lambda each: each["at"], "when", Kind.TIME),
         Column("code", lambda each: each["code"], "code", whole=True),
         Column("reason", lambda each: each["reason"], "why", whole=True),
-        Column("object", lambda each: each["object"], "object"),
+        Column("object", lambda each: each["object"], "object", tail=True),
         Column("position", lambda each: each["position"], "record", Kind.NUMBER, priority=1),
         Column("day", lambda each: each.get("day", ""), "day", priority=2),
         Column("id", lambda each: each["id"], "id", Kind.ID),
@@ -47,8 +55,32 @@ LISTING = Listing[dict[str, Any]](
 )
 
 
+@dataclass
+class Reason:
+    """Dead letters with the same code and reason; `latest` is the first of them."""
+
+    latest: dict[str, Any]
+    count: int = 1
+
+
+REASONS = Listing[Reason](
+    "reasons",
+    (
+        Column("count", lambda each: each.count, "count", Kind.NUMBER),
+        Column("at", lambda each: each.latest["at"], "latest", Kind.TIME),
+        Column("code", lambda each: each.latest["code"], "code"),
+        Column("reason", lambda each: each.latest["reason"], "why"),
+        Column("object", lambda each: each.latest["object"], "object", tail=True),
+        Column("id", lambda each: each.latest["id"], "id", Kind.ID),
+    ),
+    asdict,
+)
+"""For a terminal: hundreds of records of a folder may have one and the same reason."""
+
+
 @app.command("list")
 def list_letters(
+    context: typer.Context,
     code: Annotated[
         list[str] | None,
         typer.Option("--code", metavar="CODE", help="Only these; may be repeated."),
@@ -58,6 +90,9 @@ def list_letters(
     until: Until = None,
     limit: Limit = 100,
     every: All = False,
+    each: Annotated[
+        bool, typer.Option("--each", help="On a terminal too a row for each, not each reason.")
+    ] = False,
     url: Url = None,
     namespace: Namespace = None,
     config: Config = None,
@@ -76,15 +111,28 @@ def list_letters(
         search = DeadLetterSearch(connect(settings), settings)
         codes, spooled = search.codes(), search.spooled()
         end = dates.end_of(until) if until else None
-        page = search.find(code or (), object_, since, end, most)
+        source = context.get_parameter_source("limit")
+        grouped = form is Form.TABLE and not is_piped() and not each
+        grouped = grouped and (source is None or source.name != "COMMANDLINE")
+        page = search.find(code or (), object_, since, end, _GROUPED if grouped else most)
         beside = {
             "total": page.total,
             "more": most is not None and page.total > most,
             "codes": codes,
             "spooled": spooled,
         }
-        LISTING.show(page.rows, form, beside=beside)
-    shown_of(page.total, most, "dead letter", form)
+        rows = list(page.rows) if grouped else page.rows
+        reasons = reasons_of(rows) if grouped else []
+        if any(reason.count > 1 for reason in reasons):
+            REASONS.show(reasons)
+            of = f" of the latest {_GROUPED:,}" if page.total > _GROUPED else ""
+            note(
+                f"{plural(page.total, 'dead letter')}, {plural(len(reasons), 'reason')}{of}: "
+                "--each for a row of each"
+            )
+        else:
+            LISTING.show(islice(rows, most), form, beside=beside)
+            shown_of(page.total, most, "dead letter", form)
     if codes:
         note("of all: " + ", ".join(f"{name} {number:,}" for name, number in codes.items()), form)
     if spooled:
@@ -120,6 +168,18 @@ def show(
     out.heading("record")
     for line in readable(found).splitlines():
         say(line)
+
+
+def reasons_of(rows: Iterable[dict[str, Any]]) -> list[Reason]:
+    """Dead letters by code and reason, the most frequent first; of equal ones the latest first."""
+    found: dict[tuple[str, str], Reason] = {}
+    for row in rows:
+        key = (row["code"], row["reason"])
+        if key in found:
+            found[key].count += 1
+        else:
+            found[key] = Reason(row)
+    return sorted(found.values(), key=lambda each: -each.count)
 
 
 Reopen = Annotated[

@@ -64,7 +64,7 @@ LISTING = Listing[dict[str, Any]](
     (
         Column("state", lambda each: each["state"], "state"),
         Column("finished", lambda each: each["finished_at"], "when", Kind.TIME),
-        Column("object", lambda each: each["uri"], "object"),
+        Column("object", lambda each: each["uri"], "object", tail=True),
         Column("reason", lambda each: _why(each), "why", whole=True),
         Column("verdict", lambda each: _verdict(each), "verdict", priority=1),
         Column("read", lambda each: each["read"], "read", Kind.NUMBER, priority=2),

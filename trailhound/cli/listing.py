@@ -105,8 +105,9 @@ class Column(Generic[Row]):
     """`name` heads it in pipes and CSV, and is stable; `heading` heads it on a terminal.
 
     `priority` 0 is always shown; of the others, a terminal leaves out the highest numbers first.
-    A `whole` text is folded where there is no room, never cut. `shown` is what a terminal shows
-    instead of the value.
+    A `whole` text is folded where there is no room, never cut. Of a `tail`, such as an object's
+    name, the end stays where others keep both ends. `shown` is what a terminal shows instead of
+    the value.
     """
 
     name: str
@@ -115,6 +116,7 @@ class Column(Generic[Row]):
     kind: Kind = Kind.TEXT
     priority: int = 0
     whole: bool = False
+    tail: bool = False
     shown: Callable[[Row], Any] | None = None
 
 
@@ -397,19 +399,25 @@ def drawn_table(columns: Sequence[Shown[Row]], rows: Iterable[Row], *, header: b
 
 def _cell(shown: Shown[Row], row: Row) -> Text:
     lines = _MOST_LINES if shown.column.whole else 1
-    text = _cut(shown.text(row), shown.width * lines)
+    text = _cut(shown.text(row), shown.width * lines, tail=shown.column.tail)
     style = LEVEL_COLOURS.get(text.split(" ")[0], "") if shown.column.kind is Kind.LEVEL else ""
     return Text(text, style=style)
 
 
-def _cut(text: str, width: int) -> str:
-    """A text in so many cells: its beginning and its end, which say most of a path or an ARN.
+def _cut(text: str, width: int, *, tail: bool = False) -> str:
+    """A text in so many cells: its beginning and its end, which say most of an ARN; of a `tail`
+    its end alone, without the ending that all trail files have.
 
     >>> _cut("assumed-role/Admin/ada@example.com", 16)
     'assumed…mple.com'
+    >>> _cut("s3://logs/AWSLogs/111122223333/one.json.gz", 16, tail=True)
+    '…11122223333/one'
     """
     if cell_len(text) <= width:
         return text
+    if tail:
+        bare = text.removesuffix(".gz").removesuffix(".json")
+        return f"…{_within(bare[::-1], width - 1)[::-1]}"
     end = _within(text[::-1], width // 2)[::-1]
     return f"{_within(text, width - 1 - cell_len(end))}…{end}"
 

@@ -101,7 +101,7 @@ def listing(commands: Commands) -> Listing[Finding]:
         "findings",
         (
             Column("kind", lambda each: each.kind.value),
-            Column("object", lambda each: each.object),
+            Column("object", lambda each: each.object, tail=True),
             Column("detail", lambda each: each.detail, whole=True),
             Column("events", lambda each: each.events, kind=Holds.NUMBER),
             Column("dead_letters", lambda each: each.dead_letters, kind=Holds.NUMBER),

@@ -102,7 +102,7 @@ def _lines(proposal: Proposal) -> list[tuple[str, str]]:
         lines.append(("", f"of {effect.unknown:,} no event is in the index any more"))
     if not effect.itself:
         lines.append(("", "not this alert itself: not all of its events are left out"))
-    lines.append(("other rules", f"none of {proposal.compared:,} is changed"))
+    lines.append(("other rules", f"none of {proposal.compared:,} that alert is changed"))
     for twin in proposal.alert.get("twins", ()):
         again = f"trailhound rules except {twin['id']}"
         lines.append(("its twin", f"is still raised, by {twin['rule']['name']}: {again}"))

@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 
 from detections.packs.describe import (
+    counted,
     explained,
     line,
     listed,
@@ -95,7 +96,7 @@ def list_rules(
         note(_exception(exception), form)
     for each in problem_lines(pack):
         warn(each)
-    note(f"{plural(len(pack.rules), 'rule')}, {len(pack.disabled)} disabled", form)
+    note(counted(pack) if level is None else f"{len(rows):,} of {counted(pack)}", form)
 
 
 @app.command()

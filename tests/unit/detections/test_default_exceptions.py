@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from detections.packs.describe import counted
 from detections.packs.loading import load
 from detections.packs.pack import Pack
 from enrich.enricher import Enricher
 from trailhound.cli.main import app
 from trailhound.settings import DetectionSettings
+from trailhound.settings.detections import OverrideSettings
 
+ROOT = Path(__file__).parents[3]
 SIGN_IN = "c38bb2f1-7b97-40c1-9ad8-7a3edc37a1bf"
 REFUSED = "8c0eac4c-ae51-4e2a-8863-4320024a53ca"
 ISSUER = "arn:aws:iam::111122223333:role/{}AWSReservedSSO_Admin_0a1b"
@@ -85,3 +90,13 @@ def test_rules_list_names_them() -> None:
     }
     shown = CliRunner().invoke(app, ["rules", "list"]).output
     assert "exception on: Calls of AWS services (shipped, " in shown
+
+
+def test_rules_are_counted_by_what_they_are_for() -> None:
+    first = load(DetectionSettings()).rules[0]
+    pack = load(DetectionSettings(overrides={first.id: OverrideSettings(enabled=False)}))
+    found = [int(each.replace(",", "")) for each in re.findall(r"[\d,]*\d", counted(pack))]
+    assert found[0] == sum(found[1:]) == len(load(DetectionSettings()).rules)
+    assert found[3] == 1
+    shown = (ROOT / "docs/json.md").read_text("utf-8")
+    assert re.findall(r"\d{3} rules\b|rules: \d", shown) == []
