@@ -53,7 +53,9 @@ LONGEST_VALUE = 1_024
 """Characters of a value: the length of an S3 key, the longest of names. A longer one is left out:
 cut short it would be the name of something else."""
 
-WITHHELD = frozenset({"HIDDEN_DUE_TO_SECURITY_REASONS", "***", "****"})
+HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
+"""What CloudTrail writes for the user name of a failed sign-in, and for secrets."""
+WITHHELD = frozenset({HIDDEN, "***", "****"})
 """What CloudTrail writes for a value that it withholds."""
 
 Found = dict[str, list[str]]

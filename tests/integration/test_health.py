@@ -119,7 +119,7 @@ def test_status_and_doctor_say_what_is_wrong(
         f"threat list {tmp_path / 'gone.txt'}": "failed",
         "GeoIP ASN": "failed",
     }
-    assert verdicts["health: daemon daemon"] == "warning"
+    assert verdicts["health: daemon"] == "warning"
     assert verdicts["rules"] == verdicts["spool"] == verdicts["channel down"] == "ok"
 
 

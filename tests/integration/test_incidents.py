@@ -345,6 +345,12 @@ def test_it_is_found_by_any_of_its_alerts_and_closing_it_closes_all(world: World
     assert [each["id"] for each in json.loads(closed.stdout)["incidents"]] == [incident]
     again = command(world.settings, "incidents", "close", incident, "--by", "ada", "--json")
     assert json.loads(again.stdout)["closed"] == []
+    close = ("incidents", "close", incident, "--as", "benign", "--by", "bob")
+    number = f"{len(alerts)} of {len(alerts)} alerts closed"
+    assert command(world.settings, *close).stdout == f"{incident} closed: {number}\n"
+    assert command(world.settings, "incidents", "reopen", incident).exit_code == 0
+    said_now = command(world.settings, *close).stdout
+    assert said_now == f"{incident} closed as benign, by bob: {number}\n"
     unknown = command(world.settings, "incidents", "close", "nosuchincident", "--by", "ada")
     assert "there is no incident nosuchincident" in str(unknown.exception)
 

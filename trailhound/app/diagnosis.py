@@ -194,7 +194,7 @@ def _health(client: OpenSearch, settings: Settings) -> list[Check]:
         return [Check("daemons", "ok", fact)]
     return [
         Check(
-            f"health: {each.code} {each.subject}",
+            f"health: {each.code}" + (f" {each.subject}" if each.subject != each.code else ""),
             "warning" if each.code == "daemon" else "failed",
             each.message,
             each.advice,

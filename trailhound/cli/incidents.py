@@ -329,7 +329,12 @@ def _became(incident: Mapping[str, Any], decision: Decision, done: Mapping[str, 
         return f"{incident['id']} assigned to {decision.assignee}, by {decision.by}: {of}"
     if decision.verb == "close":
         closed = incident["alerts"] - incident["open"]
-        return f"{incident['id']} {incident['state']}: {closed} of {incident['alerts']} closed"
+        what = f" as {decision.disposition}" if decision.disposition else ""
+        by = f"{what}, by {decision.by}" if changed else ""  # others closed them before, as theirs
+        return (
+            f"{incident['id']} {incident['state']}{by}: "
+            f"{closed:,} of {plural(incident['alerts'], 'alert')} closed"
+        )
     return f"{incident['id']} {incident['state']}, by {decision.by}: {of}"
 
 

@@ -38,7 +38,12 @@ _PLACES = Listing[tuple[Place, Verdict]](
         Column("account", lambda row: row[0].account, "account"),
         Column("region", lambda row: row[0].region, "region"),
         Column("digests_valid", lambda row: row[1].digests.valid, "digests", Kind.NUMBER),
-        Column("digests_wrong", lambda row: _wrong(row[1].digests), "wrong", Kind.NUMBER),
+        Column(
+            "digests_wrong",
+            lambda row: _wrong(row[1].digests),
+            "wrong",
+            shown=lambda row: "none at all" if _none(row[1]) else f"{_wrong(row[1].digests):,}",
+        ),
         Column("files_valid", lambda row: row[1].files.valid, "files", Kind.NUMBER),
         Column("files_wrong", lambda row: _wrong(row[1].files), "wrong", Kind.NUMBER),
         Column("pending", lambda row: row[1].pending, "pending", Kind.NUMBER, 3),
@@ -173,10 +178,13 @@ def _show(
         if len(whole.findings) > _SHOWN:
             say(f"{len(whole.findings) - _SHOWN:,} more: --output csv, ndjson or json has all")
     digests, files = whole.digests, whole.files
+    without = sum(_none(verdict) for _, verdict in rows)
     said = [
-        f"{plural(digests.valid, 'digest')} valid, {_wrong(digests):,} not",
+        f"{plural(digests.valid, 'digest')} valid, {_wrong(digests) - without:,} not",
         f"{plural(files.valid, 'file')} valid, {_wrong(files):,} not",
     ]
+    if without:
+        said.append(f"no digest at all of {plural(without, 'region')} of an account")
     if whole.empty_hours:
         said.append(f"{plural(whole.empty_hours, 'hour')} without a file")
     if whole.pending:
@@ -198,6 +206,11 @@ def _note_recorded(recorded: Recorded, form: Form) -> None:
     for uri, indices in sorted(recorded.unmarked.items()):
         for each in indices:
             note(f"not marked: {uri}: {each}", form)
+
+
+def _none(verdict: Verdict) -> bool:
+    """Whether a place has files and not one digest: what is missing is no digest of a chain."""
+    return bool(verdict.unverified) and not verdict.digests.valid and _wrong(verdict.digests) == 1
 
 
 def _wrong(tally: Any) -> int:

@@ -98,6 +98,16 @@ def test_an_open_medium_one_is_named_before_a_closed_high_one() -> None:
     assert "that is not closed: “Rule m”" in reported(found, Totals(events=3), Facts())
 
 
+def test_a_name_that_cloudtrail_hides_is_behind_the_others() -> None:
+    hidden = replace(row(1, 8, "open", "a"), principals=("HIDDEN_DUE_TO_SECURITY_REASONS", "ada"))
+    found = findings(hidden)
+    top = replace(found.bands[0].top[0], principals=hidden.principals)
+    bands = (replace(found.bands[0], top=(top,)), *found.bands[1:])
+    said = reported(replace(found, bands=bands), Totals(events=3), Facts())
+    assert "by ada and a hidden user name" in said
+    assert "HIDDEN" not in said
+
+
 def test_where_all_are_closed_that_is_said() -> None:
     said = reported(findings(row(1, 9, "closed", "h")), Totals(events=3), Facts())
     assert "1 alert: 1 high; it is closed." in said

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import log2
 
-from trailhound.report.render.words import count
+from trailhound.report.render.words import count, name
 from trailhound.report.value import Edge, Graph, Node
 
 WIDTH = 960
@@ -95,7 +95,7 @@ def _middle(node: Node, edges: tuple[Edge, ...], place: dict[str, float]) -> flo
 
 def label(node: Node) -> str:
     """What a node is called."""
-    return f"{node.folded:,} {node.label}" if node.folded else node.label
+    return f"{node.folded:,} {node.label}" if node.folded else name(node.label)
 
 
 def _note(node: Node) -> str:

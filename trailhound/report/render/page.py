@@ -22,7 +22,7 @@ from trailhound.report.render.breaks import breakable
 from trailhound.report.render.notes import calls, graph_of, places_note, timeline_note
 from trailhound.report.render.strip import strip
 from trailhound.report.render.visible import visible
-from trailhound.report.render.words import count, listed, share, span, when, without_alerts
+from trailhound.report.render.words import count, listed, name, share, span, when, without_alerts
 from trailhound.report.value import Event, Report, band_of
 
 _HERE = Path(__file__).parent
@@ -94,6 +94,7 @@ def environment() -> Environment:
         "iso": lambda value: value.astimezone(UTC).isoformat(timespec="seconds"),
         "band": band_of,
         "breakable": breakable,
+        "name": name,
         "cut": _cut,
         "kind": lambda leaf: leaf.replace("_", " "),
         "upper_first": lambda value: value[:1].upper() + value[1:],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from enrich.resources import HIDDEN
 from trailhound.report.value import Findings, Scope
 
 
@@ -54,13 +55,25 @@ def span(scope: Scope) -> str:
     return f"{when(scope.since)} to {when(scope.until)}"
 
 
+def name(text: str) -> str:
+    """A name for people: a placeholder is none.
+
+    >>> name("ada"), name("HIDDEN_DUE_TO_SECURITY_REASONS")
+    ('ada', 'a hidden user name')
+    """
+    return "a hidden user name" if text == HIDDEN else text
+
+
 def listed(names: Sequence[str], most: int = 5) -> str:
-    """Names in a row; of many, the first and how many more.
+    """Names in a row, one that CloudTrail hides behind the others; of many, the first and how many
+    more.
 
     >>> listed(["a"]), listed(["a", "b", "c"]), listed(["a", "b", "c"], most=2)
     ('a', 'a, b and c', 'a, b and 1 more')
+    >>> listed(["HIDDEN_DUE_TO_SECURITY_REASONS", "a"])
+    'a and a hidden user name'
     """
-    shown = list(names[:most])
+    shown = [name(each) for each in sorted(names, key=HIDDEN.__eq__)[:most]]
     if len(names) > most:
         shown.append(f"{len(names) - most:,} more")
     return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " and " + shown[-1]
