@@ -84,6 +84,7 @@ class RunReport:
             "objects_read_again": self.objects_read_again,
             "lost_claims": self.lost_claims,
             "selected_by_folder": self.selected.by_folder,
+            "past_retention": self.selected.past,
             "dead_letter_codes": self.dead_letter_codes,
             "failures": [{"object": uri, "reason": reason} for uri, reason in self.failures],
         }

@@ -44,20 +44,28 @@ class Matched:
 class Selected:
     """What a selection did with records. `by_folder` were selected by their object's folder alone;
     `named` says why, `left_out` names accounts and regions of records that were not selected,
-    `matched` the selected ones that records had as their own."""
+    `matched` the selected ones that records had as their own. `past` are records of days before
+    those that the retention keeps; `oldest` (`YYYY.MM.DD`) is the first kept."""
 
     by_folder: int = 0
     named: Counter[tuple[Dimension, str]] = field(default_factory=Counter)
     left_out: set[tuple[Dimension, str]] = field(default_factory=set)
     matched: set[tuple[Dimension, str]] = field(default_factory=set)
+    past: int = 0
+    oldest: str = ""
 
     def add(self, choice: Choice) -> None:
         """Add one object's records."""
-        self.merge(Selected(choice.by_folder, choice.named, choice.left_out, choice.matched))
+        named, out = choice.named, choice.left_out
+        self.merge(
+            Selected(choice.by_folder, named, out, choice.matched, choice.past, choice.oldest)
+        )
 
     def merge(self, other: Selected) -> None:
         """Add those of another worker."""
         self.by_folder += other.by_folder
+        self.past += other.past
+        self.oldest = max(self.oldest, other.oldest)
         for name, number in other.named.items():
             if name in self.named or len(self.named) < MOST_NAMED:
                 self.named[name] += number

@@ -103,13 +103,14 @@ class Choice:
     """Decides on the records of one object, and counts those that its folder alone brought in."""
 
     __slots__ = (
-        "_account_in", "_accounts", "_first", "_folder", "_last", "_noise", "_oldest", "_place",
-        "_region_in", "_regions", "by_folder", "left_out", "matched", "named",
+        "_account_in", "_accounts", "_first", "_folder", "_last", "_noise", "_place",
+        "_region_in", "_regions", "by_folder", "left_out", "matched", "named", "oldest", "past",
     )  # fmt: skip
 
     def __init__(self, wanted: RecordFilter, place: Place | None) -> None:
         selection = wanted.selection
-        self._oldest = wanted.oldest
+        self.oldest: Final = wanted.oldest
+        """The first day that the retention keeps; empty where it keeps all."""
         self._first = _day(selection.since)
         self._last = _day(selection.until) or _LAST
         self._accounts = selection.accounts
@@ -122,6 +123,8 @@ class Choice:
         self._region_in = self._place.region in selection.regions
         self.by_folder = 0
         """Records selected that would not be without their folder."""
+        self.past = 0
+        """Records of days before the first one that the retention keeps."""
         self.named: Counter[tuple[Dimension, str]] = Counter()
         """Why: each such record's own day, account or region (empty where it has none)."""
         self.matched: set[tuple[Dimension, str]] = set()
@@ -131,7 +134,8 @@ class Choice:
 
     def accepts(self, view: RecordView, record: bytes, day: str) -> bool:
         """Whether a record of a UTC day (`YYYY.MM.DD`) is to be indexed."""
-        if day < self._oldest:
+        if day < self.oldest:
+            self.past += 1
             return False
         outside: list[tuple[Dimension, str]] = []
         if not self._first <= day <= self._last:

@@ -20,12 +20,14 @@ from trailhound.settings import Settings
 @dataclass(slots=True)
 class Content:
     """`absent` are the positions of wanted events that are in no day's index. `other_kind`: what
-    the object holds instead of events. `fault`: why it, or a day, could not be read."""
+    the object holds instead of events. `fault`: why it, or a day, could not be read. `sha256`: of
+    what its gzip stream holds, as in the ledger; empty where it is not one whole stream."""
 
     absent: set[int] = field(default_factory=set)
     events: int = 0
     other_kind: str = ""
     fault: str = ""
+    sha256: str = ""
 
 
 class Contents:
@@ -38,6 +40,7 @@ class Contents:
             RecordFilter(settings, selection),
             Assembler(Enricher(), names.day, unsearched=settings.index.unsearched),
             read_limits(settings.ingest),
+            hashes=True,
         )
         self._stored = stored
 
@@ -58,5 +61,5 @@ class Contents:
         except DayUnreadableError as error:
             found.fault = error.with_hint
             return found
-        found.other_kind, found.fault = run.other_kind, run.fault
+        found.other_kind, found.fault, found.sha256 = run.other_kind, run.fault, run.sha256
         return found

@@ -90,7 +90,9 @@ class Summary:
     in_progress: int = 0
     """Being read by an active worker at the moment."""
     past_retention: int = 0
-    """Read once, and delivered on a day that the retention no longer keeps."""
+    """Delivered before the first day that the retention keeps."""
+    same_content: int = 0
+    """Compared, of another etag than what was read, and of the same content."""
     ignored_kinds: Counter[str] = field(default_factory=Counter)
     found: Counter[Kind] = field(default_factory=Counter)
     events: int = 0
@@ -124,6 +126,7 @@ class Summary:
             "ignored_objects": self.ignored_kinds.total(),
             "ignored_kinds": dict(self.ignored_kinds.most_common()),
             "compared": self.read,
+            "same_content": self.same_content,
             "gone": self.gone,
             "gone_lost": self.gone_lost,
             "gone_events": self.gone_events,

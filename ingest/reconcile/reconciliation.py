@@ -47,7 +47,8 @@ _AT_ONCE: Final = 1_000
 _TABLES: Final = """
 CREATE TABLE known (id BLOB PRIMARY KEY, entry BLOB) WITHOUT ROWID;
 CREATE TABLE candidates (
-    uri TEXT, etag TEXT, size INTEGER, walked TEXT, why TEXT, detail TEXT, dead INTEGER
+    uri TEXT, etag TEXT, size INTEGER, walked TEXT, why TEXT, detail TEXT, dead INTEGER,
+    sha256 TEXT
 );
 """
 
@@ -58,12 +59,14 @@ Told = Callable[[str, int, int], None]
 @dataclass(frozen=True, slots=True)
 class _Candidate:
     """An object whose content is to be compared. `why`: `unread` where no entry says that it was
-    read to its end, `read` where one does; `dead`: its records in the dead letters."""
+    read to its end, `read` where one does, `changed` where one does of another etag, whose content
+    had the hash `sha256`; `dead`: its records in the dead letters."""
 
     item: TrailObject
     why: str
     detail: str = ""
     dead: int = 0
+    sha256: str = ""
 
 
 class Reconciliation:
@@ -168,8 +171,10 @@ class Reconciliation:
                 self.summary.in_progress += 1
             elif entry.is_skipped(item.etag):
                 self.summary.ignored_kinds[entry.reason] += 1
+            elif self._is_past(item):
+                self.summary.past_retention += 1
             elif entry.etag != item.etag and (entry.covered or entry.state in ("done", "skipped")):
-                self._found(item, Kind.CHANGED, _since(entry), Repair.READ)
+                self._other_etag(item, entry)
             elif not entry.was_read(item.etag):
                 self._choose(_Candidate(item, "unread", _unfinished(entry), entry.dead_lettered))
             else:
@@ -179,10 +184,26 @@ class Reconciliation:
     def _unknown(self, item: TrailObject) -> None:
         """Missing; where its name does not show that it is a trail file, its content decides."""
         detail = "no entry in the ledger"
-        if classify(item.path)[0] is NameClass.TRAIL:
+        if self._is_past(item):
+            self.summary.past_retention += 1
+        elif classify(item.path)[0] is NameClass.TRAIL:
             self._found(item, Kind.MISSING, detail, Repair.READ)
         else:
             self._choose(_Candidate(item, "unread", detail))
+
+    def _other_etag(self, item: TrailObject, entry: ObjectState) -> None:
+        """Of a file, the etag is its size and time, and of an object a copy in other parts has
+        another one: the hash of what was read tells whether the content is another one too."""
+        when = f"read {(entry.finished_at or '')[:19]}"
+        if entry.sha256:
+            detail = f"its content has changed since it was {when}"
+            self._choose(_Candidate(item, "changed", detail, entry.dead_lettered, entry.sha256))
+        else:
+            detail = (
+                f"its etag (of a file: size and time) is not that of what was {when}, of which the "
+                "ledger has no hash"
+            )
+            self._found(item, Kind.CHANGED, detail, Repair.READ)
 
     def _count(self, done: list[tuple[TrailObject, ObjectState]]) -> None:
         """Of objects that were read: those with fewer events than their entry has are candidates,
@@ -193,8 +214,6 @@ class Reconciliation:
             there = counts.get(item.uri, 0) >= entry.indexed + entry.duplicates
             if covered and there and not entry.dead_lettered:
                 self.summary.whole += 1
-            elif self._is_past(item):
-                self.summary.past_retention += 1
             else:
                 self._choose(_Candidate(item, "read", "", entry.dead_lettered))
 
@@ -209,8 +228,8 @@ class Reconciliation:
         self._candidates += 1
         values = (*map(_text, (item.uri, item.etag)), item.size, _text(item.walked))
         self._tables.write(
-            "INSERT INTO candidates VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (*values, each.why, _text(each.detail), each.dead),
+            "INSERT INTO candidates VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (*values, each.why, _text(each.detail), each.dead, each.sha256),
         )
 
     def _compare_candidates(self) -> None:
@@ -235,7 +254,13 @@ class Reconciliation:
         item = candidate.item
         if content.other_kind:
             self.summary.ignored_kinds[content.other_kind] += 1
-        elif content.absent and (candidate.why == "read" or candidate.dead or content.fault):
+            return
+        if candidate.why == "changed" and not content.fault:
+            if content.sha256 != candidate.sha256:
+                self._found(item, Kind.CHANGED, candidate.detail, Repair.READ)
+                return
+            self.summary.same_content += 1
+        if content.absent and (candidate.why != "unread" or candidate.dead or content.fault):
             self._partial(candidate, content)
         elif content.fault:
             self._found(item, Kind.UNREADABLE, content.fault)
@@ -319,10 +344,6 @@ def _key(uri: str) -> bytes:
 def _text(value: str) -> str:
     """As SQLite takes it: no half of a surrogate pair, which no key and no path here has."""
     return value.encode("utf-8", "backslashreplace").decode()
-
-
-def _since(entry: ObjectState) -> str:
-    return f"its content has changed since it was read ({(entry.finished_at or '')[:19]})"
 
 
 def _unfinished(entry: ObjectState) -> str:

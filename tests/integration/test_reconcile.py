@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -100,7 +101,8 @@ def remove(client: OpenSearch, settings: Settings, days_ago: int, identifier: st
 def test_a_bucket_of_two_trails_with_a_filter_and_a_retention_is_whole(trails: Bucket) -> None:
     backfill(trails.settings, trails.uri)
     found = trails.reconciled()
-    assert (found["objects"], found["whole"], found["findings"]) == (5, 4, [])
+    assert (found["objects"], found["whole"], found["findings"]) == (5, 2, [])
+    assert found["past_retention"] == 2
     assert found["ignored_kinds"] == {"digest": 1, "CSV": 1}
     assert found["compared"] == 1  # the second trail's, whose events are under the first one's
     widened = command(
@@ -281,7 +283,8 @@ def test_an_object_that_is_gone_with_its_events_is_lost_and_not_noted(trails: Bu
     lost = rows[key("three", 1, "lost")]
     assert (lost["events"], lost["repair"]) == (1, [])
     assert "2 of the 3 events that it indexed are in the index" in lost["detail"]
-    assert "2 more were duplicates" in rows[key("two", 1, "a")]["detail"]
+    details = [rows[key(trail, 1, "a")]["detail"] for trail in ("one", "two")]
+    assert sum("2 more were duplicates" in each for each in details) == 1  # whichever was second
     assert found["events"] == 1
 
     trails.client.indices.open(index=Names(trails.settings.prefix).day(_dotted(3)))
@@ -344,6 +347,54 @@ def test_a_repair_tries_the_dead_letters_that_it_made_itself_and_names_what_is_l
     jsonschema.validate(found, {**SCHEMA, "$ref": "#/$defs/reconcile"})
     assert found["repaired"]["left"] == []
     assert len(documents(client, settings)) == 4
+
+
+def test_a_file_of_another_time_and_the_same_content_has_not_changed(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    settings = own_settings(engine, namespace, tmp_path / "home")
+    client = prepared(settings)
+    folder, lost = tmp_path / "trail", record()
+    touched = write_trail(folder, [record()], "touched")
+    partly = write_trail(folder, [record(), lost], "partly")
+    changed = write_trail(folder, [record()], "changed")
+    plain = folder / "plain.json"
+    plain.write_bytes(trail_bytes([record()], compressed=False))
+    backfill(settings, folder)
+    for path in (touched, partly, plain):
+        os.utime(path, (1, 1))
+    changed.write_bytes(trail_bytes([record()]))
+    client.delete(index=Names(settings.prefix).day("2025.03.01"), id=lost["eventID"])
+    done = command(settings, "reconcile", str(folder), "--json")
+    found = json.loads(done.stdout)
+    rows = {Path(each["object"]).name: each for each in found["findings"]}
+    assert {name: each["kind"] for name, each in rows.items()} == {
+        "changed.json.gz": "changed",
+        "partly.json.gz": "partial",
+        "plain.json": "changed",
+    }
+    assert "its content has changed since" in rows["changed.json.gz"]["detail"]
+    assert "the ledger has no hash" in rows["plain.json"]["detail"]  # it is no gzip stream
+    assert (found["same_content"], found["whole"]) == (2, 1)
+    assert command(settings, "reconcile", str(folder), "--repair").exit_code == 0
+    assert json.loads(command(settings, "reconcile", str(folder), "--json").stdout)["whole"] == 4
+
+
+def test_what_the_retention_drops_is_said_and_not_compared(trails: Bucket) -> None:
+    for trail in ("one", "two"):
+        trails.s3.delete_object(Bucket=trails.name, Key=key(trail, 1, "a"))
+    unread = trails.reconciled()  # nothing of the two objects would be indexed
+    assert (unread["past_retention"], unread["whole"], unread["findings"]) == (2, 0, [])
+    done = trails.run("backfill", trails.uri)
+    assert done.exit_code == 0, done.output
+    oldest = TODAY - timedelta(days=5)
+    assert f"6 filtered records past retention: before {oldest}, the first day" in done.stdout
+    assert (
+        json.loads(trails.run("backfill", trails.uri, "--force", "--json").stdout)["past_retention"]
+        == 6
+    )
+    found = trails.reconciled()
+    assert (found["past_retention"], found["whole"], found["compared"]) == (2, 0, 0)
 
 
 def _dotted(days_ago: int) -> str:

@@ -393,6 +393,11 @@ def show_report(report: RunReport) -> None:
             ],
         )
     )
+    if past := report.selected.past:
+        say(
+            f"{plural(past, 'filtered record')} past retention: before "
+            f"{report.selected.oldest.replace('.', '-')}, the first day that retention.days keeps"
+        )
     if report.ignored_objects:
         say(
             f"{plural(report.ignored_objects, 'object')} skipped: not CloudTrail log files "

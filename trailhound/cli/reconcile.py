@@ -233,8 +233,13 @@ def _sentences(found: Summary, letters: str) -> list[str]:
         lines.append(f"{plural(found.in_progress, 'object')} being read by another worker now")
     if found.past_retention:
         lines.append(
-            f"{plural(found.past_retention, 'object')} read before, and now past retention: "
-            "not compared"
+            f"{plural(found.past_retention, 'object')} delivered before the first day that the "
+            "retention keeps: not compared"
+        )
+    if found.same_content:
+        lines.append(
+            f"{plural(found.same_content, 'object')} of another etag (of files: size and time), "
+            "and of the content that was read"
         )
     if found.unusable:
         lines.append(
