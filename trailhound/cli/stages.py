@@ -12,10 +12,12 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    Task,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from trailhound.cli.dates import span
 from trailhound.cli.screen import err, is_quiet, safe
@@ -23,6 +25,15 @@ from trailhound.cli.screen import err, is_quiet, safe
 _LEAST_SHARE = 1 / 30
 LINE_EVERY = 10.0
 """Seconds between two lines in a pipe."""
+
+
+class Done(MofNCompleteColumn):
+    """How many of how many; where nobody knows how many there are, what is done alone."""
+
+    def render(self, task: Task) -> Text:
+        if task.total is None:
+            return Text(f"{int(task.completed):,}" if task.completed else "")
+        return super().render(task)
 
 
 class Stage(Protocol):
@@ -56,7 +67,7 @@ def _bar(command: str) -> Iterator[Stage]:
     columns = [
         TextColumn(f"{command}: {{task.description}}"),
         BarColumn(bar_width=20),
-        MofNCompleteColumn(),
+        Done(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
@@ -117,4 +128,17 @@ def said(
     part = done / total if share is None and total else share or 0.0
     known = total and _LEAST_SHARE <= part < 1
     left = f", about {span(seconds * (1 - part) / part)} left" if known else ""
-    return f"{text} ({span(seconds)}{left})"
+    return f"{text} ({_elapsed(seconds)}{left})"
+
+
+def _elapsed(seconds: float) -> str:
+    """A time in which two lines differ: whole minutes alone would write the same twice.
+
+    >>> _elapsed(10), _elapsed(70), _elapsed(3_720)
+    ('10 s', '1 min 10 s', '1 h 2 min')
+    """
+    minutes, rest = divmod(int(seconds), 60)
+    if not minutes:
+        return f"{rest} s"
+    hours, over = divmod(minutes, 60)
+    return f"{hours} h {over} min" if hours else f"{minutes} min {rest} s"

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.progress import Progress
 
 from ingest.objects import Selection
 from tests.helpers.trails import own_settings, record, write_trail
 from trailhound.cli.progress import Listing
 from trailhound.cli.screen import set_quiet
-from trailhound.cli.stages import said, show_stages
+from trailhound.cli.stages import Done, said, show_stages
 
 
 def test_in_a_pipe_a_line_says_what_is_under_way(capfd: pytest.CaptureFixture[str]) -> None:
@@ -42,6 +43,8 @@ def test_work_that_is_done_at_once_writes_nothing(capfd: pytest.CaptureFixture[s
         (("a", 10, 0, "objects", 5.0), "a, 10 objects done, 2/s (5 s)"),
         (("a", 2, 7, "", 4.0), "a, 2 of 7 done (4 s, about 10 s left)"),
         (("a", 7, 7, "", 4.0), "a, 7 of 7 done (4 s)"),
+        (("a", 0, 0, "", 60.0), "a (1 min 0 s)"),
+        (("a", 0, 0, "", 70.1), "a (1 min 10 s)"),
         # One of many says nothing of the time; the share of the bytes does.
         (("a", 1, 246, "objects", 10.0), "a, 1 of 246 objects done, 0/s (10 s)"),
         (
@@ -79,3 +82,13 @@ def test_the_objects_of_all_sources_are_counted(tmp_path: Path) -> None:
             assert (listing.found if listing.complete else None) == found
     with Listing(settings, ["-"], Selection()) as listing:
         assert not listing.complete
+
+
+def test_a_bar_of_an_unknown_number_does_not_ask_for_it() -> None:
+    with Progress(Done()) as bar:
+        task = bar.add_task("a", total=None)
+        assert not Done().render(bar.tasks[0]).plain
+        bar.update(task, completed=3)
+        assert Done().render(bar.tasks[0]).plain == "3"
+        bar.update(task, total=7)
+        assert Done().render(bar.tasks[0]).plain == "3/7"
