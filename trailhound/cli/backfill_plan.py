@@ -67,8 +67,8 @@ def show_plan(
         return
     say(
         f"{plural(found.objects, 'object')} to read{stored(found.bytes)}, "
-        f"{found.skipped_objects:,} already ingested, {found.ignored_objects:,} that are not "
-        "CloudTrail log files"
+        f"{found.skipped_objects:,} already ingested, "
+        f"{plural(found.ignored_objects, 'object')} skipped: not CloudTrail log files"
     )
     if found.objects:
         _show_places(found)

@@ -35,7 +35,7 @@ from trailhound.cli.options import (
     command_flags,
     settings_from,
 )
-from trailhound.cli.screen import err, out, plural, safe, say, warn
+from trailhound.cli.screen import err, out, plural, safe, say, say_folded, warn
 from trailhound.cli.stages import Stage, show_stages
 from trailhound.cli.stopping import stopped_by_signals
 from trailhound.cluster.client import connect
@@ -203,16 +203,31 @@ def _show(job: Reconciliation, form: Form, commands: Commands, *, advise: bool) 
         listing(commands).show(job.findings, form)
     else:
         for each in islice(job.findings, _SHOWN):
-            out.print(Text(f"{each.kind.value:<11}", style="red"), safe(each.object))
-            say(f"  {each.detail}")
-            for command in commands.of(each):
-                out.print(Text("  repair: ", style="cyan") + safe(command))
+            _show_finding(each, commands)
         if (more := found.found.total() - _SHOWN) > 0:
             say(f"{more:,} more: --output csv, ndjson or json has all")
     for line in _sentences(found, commands.letters):
         note(line, form)
     if found.found and advise:
         note(f"to repair all of it: {commands.all_of_it}", form)
+
+
+def _show_finding(each: Finding, commands: Commands) -> None:
+    """On a terminal: folded at its width, and the object's name once, in the command that is for
+    it, where there is one. A name is not broken: it could not be copied."""
+    lines = commands.of(each)
+    kind = Text(f"{each.kind.value:<11}", style="red")
+    name = shlex.quote(each.object)
+    named = next((line for line in lines if name in line), None)
+    if named is None:
+        out.print(kind + safe(each.object))
+        kind = Text(" " * 11)
+    say_folded(kind + safe(each.detail), 11)
+    for line in lines:
+        begin, at, rest = line.partition(name) if line is named else (line, "", "")
+        out.print(Text("  repair: ", style="cyan") + safe(begin.rstrip() + (" \\" if at else "")))
+        if at:
+            out.print(safe(f"    {at}{rest}"))
 
 
 def _sentences(found: Summary, letters: str) -> list[str]:
