@@ -122,7 +122,7 @@ def resolve(graph: ActivityGraph, text: str) -> list[Node]:
         )
     )
     if not found:
-        raise UsageError(f"there is no node {text}", hint=_nearest(graph.graph.nodes, kind, rest))
+        raise UsageError(f"there is no node {text}", hint=nearest(graph.graph.nodes, kind, rest))
     return found
 
 
@@ -132,12 +132,12 @@ def _matches(name: str, pattern: str) -> bool:
     return fnmatchcase(name, pattern.replace("[", "[[]").replace("?", "[?]"))
 
 
-def _nearest(nodes: Iterable[Node], kind: str, name: str) -> str:
-    """The nearest names: of this kind, else of any."""
+def nearest(nodes: Iterable[Node], kind: str, name: str) -> str:
+    """A hint with the nearest names: of this kind, else of any; where no kind is named, of all."""
     every = sorted(nodes)
-    same = {each.name: each for each in every if each.kind == kind}
+    same = {each.name: each for each in every if not kind or each.kind == kind}
     near = [same[each].short for each in difflib.get_close_matches(name, same, _NEAR, 0.5)]
-    others = {each.name: each for each in every if each.kind != kind}
+    others = {each.name: each for each in every if each.name not in same}
     near += [others[each].short for each in difflib.get_close_matches(name, others, _NEAR, 0.8)]
     if not near:
         near = [each.short for each in every if name.casefold() in each.name.casefold()]

@@ -16,8 +16,9 @@ from typing import Any, Final
 from opensearchpy import OpenSearch
 
 from detections.alerts.document import stamp
-from detections.events.index import EventIndex, histogram
+from detections.events.index import EventIndex, histogram, terms
 from detections.investigation.naming import alerts_naming
+from detections.investigation.nodes import Node
 from detections.investigation.opened import Opened, opened_by
 from detections.investigation.sessions import Sessions
 from detections.investigation.subject import Subject
@@ -40,6 +41,8 @@ _FEW_DAYS: Final = 5
 _FEW_EVENTS: Final = 50
 """Events before which hours are not compared."""
 _HOUR: Final = 3_600_000
+USER: Final = "user.name"
+ROLE: Final = "userIdentity.sessionContext.sessionIssuer.userName"
 _FAILED: Final = {"term": {"event.outcome": "failure"}}
 
 FIELDS: Final[Mapping[str, str]] = {
@@ -68,6 +71,8 @@ class Profile:
     events of each hour of the day (UTC), `weekdays` those of each day from Monday."""
 
     subject: str
+    principals: list[str] = field(default_factory=list)
+    """Users and roles that have the subject's name, each with its account."""
     events: int = 0
     failed: int = 0
     first: datetime | None = None
@@ -94,6 +99,7 @@ class Profile:
 
         return {
             "subject": self.subject,
+            "principals": self.principals,
             "events": self.events,
             "failed": self.failed,
             "first_seen": stamp(self.first) if self.first else None,
@@ -142,6 +148,7 @@ class Profiler:
         self._count(made, asked)
         if made.first is None or made.last is None:
             return made
+        made.principals = self._principals(subject, asked)
         self._over_time(made, asked)
         self._peers(made, subject, asked, own)
         found = alerts_naming(
@@ -175,6 +182,21 @@ class Profiler:
             ]
             for kind in FIELDS
         }
+
+    def _principals(self, subject: Subject, asked: Query) -> list[str]:
+        """Who acts under a name that users and roles of several accounts can have."""
+        if subject.did is None or subject.kind not in ("name", "user", "role"):
+            return []
+        name = subject.text.partition(":")[2] or subject.text
+        query = _and(asked, subject.did)
+        users = _and(query, {"term": {"userIdentity.type": "IAMUser"}}, {"term": {USER: name}})
+        roles = _and(query, {"term": {"userIdentity.type": "AssumedRole"}}, {"term": {ROLE: name}})
+        account = terms("account", "userIdentity.accountId")
+        return [
+            Node(kind, name, str(bucket["key"]["account"])).full
+            for kind, of in (("user", users), ("role", roles))
+            for bucket in self._index.buckets(of, [account])
+        ]
 
     def _over_time(self, made: Profile, asked: Query) -> None:
         for bucket in self._index.buckets(asked, [histogram("hour", _HOUR)]):

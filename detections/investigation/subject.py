@@ -24,6 +24,8 @@ from trailhound.settings import Settings
 
 _KEY: Final = re.compile(r"A(?:KIA|SIA|BIA|CCA)[A-Z0-9]{4,}")
 _HEX: Final = re.compile(r"[0-9a-f]{4,64}(?:…|\.\.\.)?")
+_IN_ACCOUNT: Final = re.compile(r"(.+)@([0-9]{12})")
+"""A name in one account; no address of mail ends so."""
 _SOURCE_IDENTITY: Final = "userIdentity.sessionContext.sourceIdentity"
 _ACCOUNTS: Final = ("userIdentity.accountId", "recipientAccountId")
 _KEYS: Final = 1_000
@@ -115,9 +117,19 @@ def _of_address(text: str) -> Subject:
     return Subject(f"ip:{text}", "ip", did=by_address(text), follow=False)
 
 
-def _of_name(name: str) -> Subject:
-    did = either([by_principal(name), any_of(name, (_SOURCE_IDENTITY,))])
-    return Subject(name, "name", did=did, target=by_resource(name))
+def _of_name(text: str) -> Subject:
+    if found := _IN_ACCOUNT.fullmatch(text):
+        name, account = found.groups()
+        of_account = any_of(account, _ACCOUNTS)
+        whole = _of_name(name)
+        return Subject(
+            text,
+            "name",
+            did={"bool": {"filter": [whole.did, of_account]}},
+            target={"bool": {"filter": [whole.target, of_account]}},
+        )
+    did = either([by_principal(text), any_of(text, (_SOURCE_IDENTITY,))])
+    return Subject(text, "name", did=did, target=by_resource(text))
 
 
 def _service(name: str) -> Query:

@@ -195,6 +195,9 @@ def test_paths_respect_time_and_name_their_events(
     assert by_default["paths"][0]["path"][0] == "key:AKIAADA"
     assert by_default["unknown_targets"] == ["s3:none"]
 
+    said = command(settings, "paths", "--from", "user:ada", "--to", "s3:open").output
+    assert "steps of path 1, user:ada → role:b → role:c → s3:open:" in said
+
     moved = asked(settings, "--lateral")["movements"]
     (address,) = [each for each in moved if each["type"] == "lateral_movement"]
     assert address["source_ip"] == "198.51.100.7"

@@ -142,7 +142,7 @@ def test_the_whole_story_of_a_person_a_key_an_address_a_resource_and_an_incident
         assert (story_of["total"], story_of["alerts"]) == (21, 1)
         (named,) = [each for each in story_of["lines"] if each["relation"] == "evidence"]
         assert named["principal"] == f"user:ada@{HOME}"
-    assert told(settings, "nobody")["lines"] == []
+    assert told(settings, "ada", "--until", "2025-02-01")["lines"] == []
 
     number = str(lines[1]["line"])
     events = {

@@ -10,6 +10,7 @@ from detections.rule import LEVELS
 from tests.helpers.commands import command
 from tests.helpers.detection_rules import write_rules
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
+from trailhound.errors import UsageError
 from trailhound.settings import Settings
 
 KEY = "AKIAADAEXAMPLE"
@@ -97,7 +98,6 @@ def test_a_page_says_when_where_what_and_what_is_unusual(
     # As of the day before nothing was.
     assert told(settings, KEY, "--weeks", "1", "--until", "2025-03-06")["unusual"] == []
     assert told(settings, "198.51.100.7")["names"][0]["value"] == "ada"
-    assert told(settings, "nobody")["first_seen"] is None
     page = command(settings, "whois", "ada", "--weeks", "1")
     assert page.exit_code == 0
     assert "not active from 03:00 to 04:00 UTC before" in page.stdout
@@ -141,9 +141,50 @@ def test_alerts_are_those_that_name_an_event_of_the_subject(
     assert order == sorted(order)
     page = command(settings, "whois", "ada").stdout
     first = ada["alerts"][0]
-    assert f"{first['level']:<8} open         2025-03-" in page
+    assert f"{first['level']:<8} open 2025-03-" in page
     assert f" {first['id'][:8]} {first['rule']['name']}" in page
     assert f"and {ada['alerts_total'] - 8} more: the time line has each in its place" in page
+
+
+def test_what_is_not_there_is_named_and_so_is_what_is_near(
+    each_engine: str, namespace: str, tmp_path: Path
+) -> None:
+    settings = own_settings(each_engine, namespace, tmp_path / "home")
+    prepared(settings)
+    away = ADA | {"arn": "arn:aws:iam::444455556666:user/ada", "accountId": "444455556666"}
+    trail = [
+        record(
+            eventTime=f"2025-03-01T09:00:0{n}Z",
+            eventName="GetUser",
+            userIdentity=who,
+            recipientAccountId=who["accountId"],
+        )
+        for n, who in enumerate((ADA, ADA, away))
+    ]
+    write_trail(tmp_path / "trail", trail)
+    backfill(settings, tmp_path / "trail")
+
+    for name in ("whois", "timeline"):
+        for unknown in ("adda", "user:adda"):
+            done = command(settings, name, unknown)
+            assert isinstance(done.exception, UsageError)
+            assert unknown in str(done.exception)
+            assert "user:ada" in (done.exception.hint or "")
+        there = "there are no events from 2025-05-01T00:00:00.000Z: those in the index are from"
+        done = command(settings, name, "ada", "--since", "2025-05-01")
+        assert (done.exit_code, there in done.output) == (0, True)
+        other = command(settings, name, "198.51.100.7", "--until", "2025-02-01").output
+        assert "there are no events until 2025-02-02T00:00:00.000Z" in other
+    for words in (("events",), ("paths", "--lateral")):
+        assert there in command(settings, *words, "--since", "2025-05-01").output
+
+    both = told(settings, "ada")
+    assert (both["events"], both["principals"]) == (
+        3,
+        ["user:ada@111122223333", "user:ada@444455556666"],
+    )
+    for one in ("ada@111122223333", "user:ada@111122223333"):
+        assert told(settings, one)["events"] == 2
 
 
 def told(settings: Settings, *arguments: str) -> dict[str, Any]:

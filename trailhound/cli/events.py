@@ -9,12 +9,23 @@ from typing import Annotated, Any
 import typer
 
 from detections.alerts.alert_events import events_of
+from detections.events.daily_indices import daily_indices
 from detections.incidents.incident_events import events_of_incident
 from trailhound.app.event_search import Event, EventFilter, EventSearch
 from trailhound.cli import completion, dates
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, shown_of
-from trailhound.cli.options import Config, Json, Namespace, Since, Until, Url, settings_from
+from trailhound.cli.nothing import nothing_in
+from trailhound.cli.options import (
+    Config,
+    Json,
+    Namespace,
+    Since,
+    Until,
+    Url,
+    settings_from,
+    span_of,
+)
 from trailhound.cli.screen import warn
 from trailhound.cluster.client import connect
 from trailhound.cluster.queries import either
@@ -220,6 +231,10 @@ def events(
                 form,
                 beside={"total": found.total, "more": more, "skipped_days": skipped},
             )
+        if not found.total:
+            nothing = nothing_in(client, daily_indices(client, settings), span_of(since, until))
+            if nothing:
+                warn(nothing)
     shown_of(found.total, most, "event", form)
     if search.skipped:
         raise typer.Exit(ExitCode.INCOMPLETE)

@@ -30,7 +30,18 @@ from rich.table import Table
 from rich.text import Text
 
 from trailhound.cli import dates
-from trailhound.cli.screen import emit, err, is_quiet, is_reader_gone, out, plural, safe, say, write
+from trailhound.cli.screen import (
+    emit,
+    err,
+    is_quiet,
+    is_reader_gone,
+    out,
+    plural,
+    safe,
+    say,
+    say_folded,
+    write,
+)
 from trailhound.errors import UsageError
 
 Row = TypeVar("Row")
@@ -238,12 +249,16 @@ def is_piped() -> bool:
     return sys.stdout is None or not sys.stdout.isatty()
 
 
-def note(text: str, form: Form = Form.TABLE) -> None:
-    """A line about a listing: below its table on a terminal, else on stderr, apart from rows."""
+def note(text: str, form: Form = Form.TABLE, *, indent: int | None = None) -> None:
+    """A line about a listing: below its table on a terminal, else on stderr, apart from rows.
+    With `indent` a terminal folds it, further lines so far to the right."""
     if is_quiet():
         return
     if form is Form.TABLE and not is_piped():
-        say(text)
+        if indent is None:
+            say(text)
+        else:
+            say_folded(safe(text), indent)
     elif form is not Form.JSON:  # its object says it
         err.print(safe(text))
 

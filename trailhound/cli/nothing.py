@@ -11,6 +11,8 @@ from detections.alerts.document import stamp
 from detections.events.daily_indices import DailyIndices
 from detections.events.index import EventIndex
 from detections.history import BEGINNING, bounds
+from detections.investigation.absent import check_known
+from detections.investigation.subject import Subject
 from detections.span import Span
 
 _END: Final = datetime(2200, 1, 1, tzinfo=UTC)
@@ -31,3 +33,17 @@ def nothing_in(client: OpenSearch, days: DailyIndices, span: Span | None = None)
         f"there are no events{since}{until}: those in the index are from {stamp(known[0])} to "
         f"{stamp(known[1])}"
     )
+
+
+def nothing_of(
+    client: OpenSearch, days: DailyIndices, index: EventIndex, subject: Subject, span: Span | None
+) -> str:
+    """The same of a subject without an event in a span, which others may have. Raises
+    `UsageError` with the nearest names where no day could be left out and the index does not know
+    it; `ClusterError`."""
+    if nothing := nothing_in(client, days, span):
+        return nothing
+    if not days.skipped:
+        check_known(index, subject)
+    where = " in this time: change --since and --until" if span else ""
+    return f"no event is by, from, of or on {subject.text}{where}"

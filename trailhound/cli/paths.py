@@ -19,6 +19,7 @@ from detections.span import Span
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, note
+from trailhound.cli.nothing import nothing_in
 from trailhound.cli.options import (
     Config,
     Json,
@@ -113,6 +114,9 @@ def paths(
             "--lateral", help="Lateral movement by address and the chains of roles, instead."
         ),
     ] = False,
+    steps: Annotated[
+        bool, typer.Option("--steps", help="Show the steps of every path, not of the first alone.")
+    ] = False,
     since: Since = None,
     until: Until = None,
     limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Show at most N.")] = 50,
@@ -158,7 +162,10 @@ def paths(
         else:
             stage("following roles", 0, 0)
             moved = lateral(index, span.query() if span else None)
+        nothing = "" if (from_ and found.found) else nothing_in(client, days, span)
     skipped = days.skipped_in(span) if span else days.skipped
+    if nothing:
+        warn(nothing)
     beside: dict[str, Any] = {
         "skipped_days": [{"index": each.index, "reason": each.reason} for each in skipped]
     }
@@ -173,8 +180,10 @@ def paths(
         }
         PATHS.show(rows, form, beside=beside)
         if form is Form.TABLE:
-            for row in rows[:1]:
-                _steps(row, form)
+            for number, row in enumerate(rows if steps else rows[:1], 1):
+                _steps(row, number, form)
+            if len(rows) > 1 and not steps:
+                note(f"the steps of {plural(len(rows) - 1, 'other path')}: --steps", form)
         if more:
             note(f"{limit:,} of {plural(len(found.found), 'path')} shown: --limit N", form)
         for each in missing:
@@ -255,8 +264,9 @@ def _targets(
     return found, missing
 
 
-def _steps(row: Row, form: Form) -> None:
-    """The steps of the first path, below the table."""
+def _steps(row: Row, number: int, form: Form) -> None:
+    """The steps of a path, below the table."""
+    note(f"steps of path {number}, {' → '.join(row['path'])}:", form, indent=2)
     for step in row["steps"]:
         edge = step["edge"]
         note(
@@ -264,4 +274,5 @@ def _steps(row: Row, form: Form) -> None:
             f"{step['address']}, event {step['event']} (of {edge['count']:,} calls, "
             f"{edge['failed']:,} failed, {edge['first']} to {edge['last']})",
             form,
+            indent=4,
         )

@@ -22,6 +22,7 @@ from detections.investigation.timeline import (
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, note, shown_of
+from trailhound.cli.nothing import nothing_of
 from trailhound.cli.options import (
     Config,
     Json,
@@ -58,6 +59,9 @@ def _called(row: Row) -> str:
 
 
 def _who(row: Row) -> str:
+    if row["kind"] == "alert":
+        first, *others = str(row["principal"]).split(", ")
+        return f"{first} +{len(others)}" if others else first
     short = str(row["principal"]).rpartition("@")[0] if _has_account(row) else row["principal"]
     return short if row.get("traced", True) else f"{short} (not traced)"
 
@@ -74,7 +78,7 @@ LISTING = Listing[Row](
         Column("until", lambda each: each["until"], "until", Kind.INSTANT, priority=6),
         Column("count", lambda each: each["count"], "count", Kind.NUMBER, priority=9),
         Column("call", lambda each: each["call"], "call", whole=True, shown=_called),
-        Column("principal", lambda each: each["principal"], "who", shown=_who),
+        Column("principal", lambda each: each["principal"], "who", whole=True, shown=_who),
         Column("as", lambda each: each["as"], "as", priority=3),
         Column("address", lambda each: each["address"], "from", priority=1),
         Column("resource", lambda each: each["resources"], "on", priority=2),
@@ -150,20 +154,24 @@ def timeline(
         days = daily_indices(client, settings)
         index = EventIndex(client, days.expression)
         index.refresh()
+        about = subject_of(client, settings, index, subject)
         found = TimelineReader(client, settings, index).read(
-            subject_of(client, settings, index, subject),
+            about,
             span,
             expand=None if html is not None else wanted,
             most_events=_HTML_EVENTS if html is not None else EXPANDED,
             progress=stage,
         )
+        nothing = "" if found.total else nothing_of(client, days, index, about, span)
     skipped = days.skipped_in(span) if span else days.skipped
     for day in skipped:
         warn(f"not searched: {day}")
+    if nothing:
+        warn(nothing)
     if html is not None:
         write_timeline(html, found, span, namespace=settings.namespace)
         say(f"the time line is in {html}")
-    else:
+    elif not nothing or form is not Form.TABLE:
         _show(found, form, None if every else limit, skipped, wanted)
     _notes(found, form)
     if skipped:

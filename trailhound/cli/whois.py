@@ -17,6 +17,7 @@ from detections.investigation.subject import subject_of
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.listing import LEVEL_COLOURS, instant
+from trailhound.cli.nothing import nothing_of
 from trailhound.cli.options import (
     Config,
     Json,
@@ -82,20 +83,21 @@ def whois(
         days = daily_indices(client, settings)
         index = EventIndex(client, days.expression)
         index.refresh()
+        about = subject_of(client, settings, index, subject)
         found = Profiler(client, settings, index).of(
-            subject_of(client, settings, index, subject),
-            span,
-            recent=timedelta(hours=hours),
-            weeks=weeks,
+            about, span, recent=timedelta(hours=hours), weeks=weeks
         )
+        nothing = "" if found.events else nothing_of(client, days, index, about, span)
     skipped = days.skipped_in(span) if span else days.skipped
     if json:
         emit(
             found.as_json()
             | {"skipped_days": [{"index": each.index, "reason": each.reason} for each in skipped]}
         )
-    else:
+    elif not nothing:
         _show(found)
+    if nothing:
+        warn(nothing)
     for day in skipped:
         warn(f"not searched: {day}")
     if skipped:
@@ -104,9 +106,10 @@ def whois(
 
 def _show(found: Profile) -> None:
     if found.first is None or found.last is None:
-        say("no event is by, from, of or on it")
         return
     out.print(Text(safe(found.subject).plain, style="bold"))
+    if len(found.principals) > 1:
+        _line("several", f"{', '.join(found.principals)}: name one of them for it alone")
     _line("seen", f"from {stamp(found.first)} to {stamp(found.last)}")
     _line("events", f"{found.events:,}, {found.failed:,} of them failed")
     if found.opened:
@@ -121,20 +124,25 @@ def _show(found: Profile) -> None:
         if values:
             _line(_PEERS[kind], _values(values))
     _line("alerts", f"{found.alerts_total:,}")
+    widest = max((len(each["state"]) for each in found.alerts[:_SHOWN]), default=0)
     for alert in found.alerts[:_SHOWN]:
         level = Text(f"{alert['level']:<8} ", style=LEVEL_COLOURS.get(alert["level"], ""))
-        said = f"{alert['state']:<12} {instant(alert['first_seen'])[:19].replace('T', ' ')}"
+        said = f"{alert['state']:<{widest}} {instant(alert['first_seen'])[:16].replace('T', ' ')}"
         named = f"{alert['id'][:8]} {alert['rule']['name']}"
         say_folded(Text(_INDENT) + level + safe(f"{said} {named}"), len(_INDENT))
     if found.alerts_total > _SHOWN:
         more = f"and {found.alerts_total - _SHOWN:,} more: the time line has each in its place"
         say(f"{_INDENT}{more}")
     if found.now is not None and found.before is not None:
+        recent = int((found.now.until - found.now.since).total_seconds()) // 3600
+        weeks = plural((found.before.until - found.before.since).days // 7, "week")
+        end = ":" if found.unusual else ""
+        wider = min(24 * 28, max(24 * 7, 2 * recent))
         _line(
             "unusual",
-            f"from {stamp(found.now.since)} to {stamp(found.now.until)}, "
-            f"against the time since {stamp(found.before.since)}:"
-            f"{'' if found.unusual else ' nothing'}",
+            f"{'' if found.unusual else 'nothing '}in its last {recent:,} hours, from "
+            f"{stamp(found.now.since)} on, against the {weeks} before; what was unusual "
+            f"earlier is not said: --recent {wider}, or --until a day{end}",
         )
     for each in found.unusual[: 2 * MOST]:
         number = f", {plural(each['events'], 'event')}" if each["value"] else ""
