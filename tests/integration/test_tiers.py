@@ -127,6 +127,11 @@ def test_status_and_doctor_show_the_tiers(settings: Settings, tmp_path: Path) ->
     assert json.loads(command(settings, "status", "--json", env=env).output)["tiers"]["late"] == [
         names.day(WARM)
     ]
+    plain = command(settings, "status").output
+    assert "read-only" not in plain
+    client.indices.put_settings(index=names.day(WARM), body={"index.blocks.write": True})
+    assert "days     1 read-only or closed" in command(settings, "status").output
+    client.indices.put_settings(index=names.day(WARM), body={"index.blocks.write": False})
     checked = command(settings, "doctor", env=env).output
     assert "tiers: hot 2 days" in " ".join(checked.split())
     enforce(client, tiered, today)

@@ -27,7 +27,7 @@ from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, err, out, safe, say, size
 from trailhound.cluster.client import cluster_errors, connect, redact_url
 from trailhound.cluster.templates import Names
-from trailhound.cluster.tiers import read_tiers
+from trailhound.cluster.tiers import read_tiers, unwritable_days
 from trailhound.cluster.waiting import waiting
 from trailhound.engine.artifacts import Progress as Fetching
 from trailhound.engine.local_engine import engine_status, local_engine
@@ -118,10 +118,13 @@ def status(
     else:
         daemons, scheduled = report.pop("daemons", []), report.pop("jobs", [])
         letters, tiers = report.pop("dead_letters", []), report.pop("tiers", None)
+        unwritable = report.pop("unwritable_days", 0)
         for name, value in report.items():
             if value is not None:
                 out.print(safe(f"{name:<9}{_for_people(name, value)}"))
         show_tiers(tiers)
+        if unwritable and tiers is None:
+            say(f"days     {unwritable:,} read-only or closed")
         show_dead_letters(letters)
         if report["state"] == "running":
             show_daemons(daemons)
@@ -147,6 +150,7 @@ def _cluster(settings: Settings) -> dict[str, Any]:
         daemons, scheduled = Daemons(client, settings).active(), Jobs(client, settings).all()
         letters = waiting(client, Names(settings.prefix))
         tiers = read_tiers(client, settings, datetime.now(UTC).date())
+        unwritable = unwritable_days(client, settings)
     totals = stored["_all"]["primaries"]
     return {
         "state": "running",
@@ -159,6 +163,7 @@ def _cluster(settings: Settings) -> dict[str, Any]:
         "daemons": [each.as_dict() for each in daemons],
         "jobs": [each.as_dict() for each in scheduled],
         "tiers": tiers.as_dict() if tiers is not None else None,
+        "unwritable_days": unwritable,
     }
 
 

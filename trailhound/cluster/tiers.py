@@ -88,6 +88,14 @@ def _named(days: Sequence[str]) -> str:
     return ", ".join(days[:_NAMED]) + (", …" if len(days) > _NAMED else "")
 
 
+def unwritable_days(client: OpenSearch, settings: Settings) -> int:
+    """How many days are read-only or closed, whatever made them so. Raises opensearch-py's
+    exceptions."""
+    names = Names(settings.prefix)
+    found = index_states(client, names.days).items()
+    return sum(names.day_of(index) is not None and not each.takes_writes for index, each in found)
+
+
 def read_tiers(client: OpenSearch, settings: Settings, today: date) -> Tiers | None:
     """Where the days are; None where the settings have no tiers. Raises opensearch-py's
     exceptions."""
