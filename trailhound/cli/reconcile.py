@@ -216,7 +216,7 @@ def _show_finding(each: Finding, commands: Commands) -> None:
     """On a terminal: folded at its width, and the object's name once, in the command that is for
     it, where there is one. A name is not broken: it could not be copied."""
     lines = commands.of(each)
-    kind = Text(f"{each.kind.value:<11}", style="red")
+    kind = Text().append(f"{each.kind.value:<11}", style="red")
     name = shlex.quote(each.object)
     named = next((line for line in lines if name in line), None)
     if named is None:
