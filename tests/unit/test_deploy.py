@@ -125,11 +125,12 @@ def test_the_policies_allow_what_is_called_and_no_more() -> None:
 
 def test_the_yaml_on_the_page_is_settings(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "running.md").read_text("utf-8")
-    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    examples = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     file = tmp_path / "trailhound.yaml"
-    file.write_text(example, "utf-8")
-    sources = load(file).run.sources
-    assert [bool(each.role_arn) for each in sources] == [False, True, False]
+    file.write_text("".join(examples), "utf-8")
+    found = load(file)
+    assert [bool(each.role_arn) for each in found.run.sources] == [False, True, False]
+    assert (found.retention.warm_after, found.retention.cold_after) == (14, 90)
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)

@@ -187,7 +187,7 @@ def causes(command: Sequence[str], folder: Path) -> list[str]:
     """Why a node whose log holds no error ended: its last exceptions, seen by running it again.
 
     The runner ends the process on any exception and prints none. The JVM can log them, at a cost
-    that a node that works should not have. Takes as long as the node did, 20 s at most.
+    that a node that works should not have. Takes as long as the node did, 60 s at most.
     """
     if re.search(r"\[(ERROR|FATAL)\s*\]|Error occurred|Exception", tail(folder, 15)):
         return []
@@ -199,7 +199,7 @@ def causes(command: Sequence[str], folder: Path) -> list[str]:
             [java, told, *arguments], cwd=folder, stdout=console, stderr=subprocess.STDOUT
         )
     try:
-        again.wait(20)
+        again.wait(60)
     except subprocess.TimeoutExpired:
         return []  # the cause is gone by now
     finally:
