@@ -39,7 +39,8 @@ def counted(pack: Pack) -> str:
     parts = len(pack.rules) - len(pack.alerting)
     off = f", {len(pack.disabled):,} disabled" if pack.disabled else ""
     total = len(pack.rules) + len(pack.disabled)
-    return f"{total:,} rules: {len(pack.alerting):,} that alert, {parts:,} parts of others{off}"
+    rules = f"{total:,} rule{'' if total == 1 else 's'}"
+    return f"{rules}: {len(pack.alerting):,} that alert, {parts:,} parts of others{off}"
 
 
 def listed_exceptions(pack: Pack) -> list[dict[str, Any]]:

@@ -115,9 +115,9 @@ def hunted(settings: Settings, *arguments: str) -> dict[str, Any]:
 
 
 def test_threats_and_signs_are_one_ranked_list_and_the_threats_a_report(
-    each_engine: str, namespace: str, tmp_path: Path
+    engine: str, namespace: str, tmp_path: Path
 ) -> None:
-    settings = own_settings(each_engine, namespace, tmp_path / "home")
+    settings = own_settings(engine, namespace, tmp_path / "home")
     prepared(settings)
     write_trail(tmp_path / "trail", trail())
     backfill(settings, tmp_path / "trail")
@@ -190,9 +190,9 @@ def test_threats_and_signs_are_one_ranked_list_and_the_threats_a_report(
 
 
 def test_anomalies_of_several_days_and_a_span_without_events(
-    each_engine: str, namespace: str, tmp_path: Path
+    engine: str, namespace: str, tmp_path: Path
 ) -> None:
-    settings = own_settings(each_engine, namespace, tmp_path / "home")
+    settings = own_settings(engine, namespace, tmp_path / "home")
     prepared(settings)
     calls = [
         record(eventTime=f"2025-03-{day}T09:00:{n:02}Z", userIdentity=user(name), eventName="GetX")

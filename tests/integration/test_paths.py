@@ -157,9 +157,9 @@ def asked(settings: Settings, *arguments: str, code: int = 0, **env: str) -> dic
 
 
 def test_paths_respect_time_and_name_their_events(
-    each_engine: str, namespace: str, tmp_path: Path
+    engine: str, namespace: str, tmp_path: Path
 ) -> None:
-    settings = own_settings(each_engine, namespace, tmp_path / "home")
+    settings = own_settings(engine, namespace, tmp_path / "home")
     prepared(settings)
     trail = [
         step("ada", "b", 5),

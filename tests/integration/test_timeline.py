@@ -87,8 +87,8 @@ def story() -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def settings(each_engine: str, namespace: str, tmp_path: Path) -> Settings:
-    made = own_settings(each_engine, namespace, tmp_path / "home")
+def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
+    made = own_settings(engine, namespace, tmp_path / "home")
     prepared(made)
     write_trail(tmp_path / "trail", story())
     assert backfill(made, tmp_path / "trail").counts.indexed == len(story())

@@ -67,9 +67,9 @@ def week() -> list[dict[str, Any]]:
 
 
 def test_a_page_says_when_where_what_and_what_is_unusual(
-    each_engine: str, namespace: str, tmp_path: Path
+    engine: str, namespace: str, tmp_path: Path
 ) -> None:
-    settings = own_settings(each_engine, namespace, tmp_path / "home")
+    settings = own_settings(engine, namespace, tmp_path / "home")
     prepared(settings)
     write_trail(tmp_path / "trail", week())
     backfill(settings, tmp_path / "trail")
@@ -104,10 +104,10 @@ def test_a_page_says_when_where_what_and_what_is_unusual(
 
 
 def test_alerts_are_those_that_name_an_event_of_the_subject(
-    each_engine: str, namespace: str, tmp_path: Path
+    engine: str, namespace: str, tmp_path: Path
 ) -> None:
     """What else the users of a bucket did is no alert of the bucket."""
-    settings = own_settings(each_engine, namespace, tmp_path / "home")
+    settings = own_settings(engine, namespace, tmp_path / "home")
     prepared(settings)
     reads = {
         "eventSource": "s3.amazonaws.com",
@@ -147,9 +147,9 @@ def test_alerts_are_those_that_name_an_event_of_the_subject(
 
 
 def test_what_is_not_there_is_named_and_so_is_what_is_near(
-    each_engine: str, namespace: str, tmp_path: Path
+    engine: str, namespace: str, tmp_path: Path
 ) -> None:
-    settings = own_settings(each_engine, namespace, tmp_path / "home")
+    settings = own_settings(engine, namespace, tmp_path / "home")
     prepared(settings)
     away = ADA | {"arn": "arn:aws:iam::444455556666:user/ada", "accountId": "444455556666"}
     trail = [

@@ -61,9 +61,17 @@ ELSEWHERE = {
 }
 """Commands that are not run here, and where they are tried instead."""
 UNTIL_STOPPED = {"run"}
-CODES = {"doctor": {0, 1}, "notify": {0, 2}, "paths": {0, 2}, "rules": {0, 1}, "reconcile": {0, 1}}
+CODES = {
+    "doctor": {0, 1},
+    "notify": {0, 2},
+    "rules": {0, 1},
+    "reconcile": {0, 1},
+    "paths": {0, 2},
+    "timeline": {0, 2},
+    "whois": {0, 2},
+}
 """Exit codes that are right here: doctor may find a full disk; no channel is set; a budget; what
-other lines have not read yet."""
+other lines have not read yet; names of the pages that are not in this sample."""
 
 
 def documented() -> dict[str, str]:
@@ -270,7 +278,9 @@ def test_a_documented_line_works(line: str, installation: Installation) -> None:
     code, said = installation.run(*arguments, stdin=looked_up())
     assert "internal error" not in said, said
     assert "Traceback" not in said, said
-    assert code in CODES.get(command, {0}), said
+    # Most regions of the sample have no digests.
+    right = {0, 1} if "--verify" in arguments else CODES.get(command, {0})
+    assert code in right, said
 
 
 def runs_until_stopped(installation: Installation, arguments: list[str]) -> None:

@@ -494,7 +494,7 @@ def test_doctor_names_the_same(tmp_path: Path) -> None:
     settings = load_settings(written(tmp_path, text, "trailhound.yaml"))
     found = rules_check(settings)
     assert found.verdict == "warning"
-    assert "1 active" in found.fact
+    assert "1 that alert" in found.fact
     for line in problem_lines(load(settings.detections)):
         assert line in found.fact
     written(tmp_path / "rules", BAD)
