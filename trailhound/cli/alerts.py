@@ -34,7 +34,7 @@ from trailhound.cli.alert_selection import (
     alert_query,
 )
 from trailhound.cli.incidents import LISTING as INCIDENTS
-from trailhound.cli.incidents import is_shown_folded, note_folded
+from trailhound.cli.incidents import note_folded
 from trailhound.cli.listing import (
     LEVEL_COLOURS,
     Column,
@@ -45,6 +45,7 @@ from trailhound.cli.listing import (
     OutputOfOne,
     form_of,
     is_for_programs,
+    is_table,
     note,
 )
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
@@ -162,7 +163,7 @@ def list_alerts(
         if incident is not None:
             found_incident = IncidentStore(client, settings).named(incident)
             wanted = replace(wanted, incident=found_incident)
-        elif is_shown_folded(form) and not flat:
+        elif is_table(form) and not flat:
             _show_folded(IncidentStore(client, settings).of_alerts(wanted, sort), limit)
             return
         found = AlertStore(client, settings).find(wanted, limit + 1, sort)

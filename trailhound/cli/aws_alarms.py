@@ -22,7 +22,7 @@ from trailhound.cli.aws_setup import (
     told_change,
 )
 from trailhound.cli.exit_codes import ExitCode
-from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, is_piped, note
+from trailhound.cli.listing import Column, Kind, Listing, Output, form_of, is_table, note
 from trailhound.cli.options import Config, Json
 from trailhound.cli.screen import out, plural, safe, say
 from trailhound.errors import UsageError
@@ -82,7 +82,7 @@ def alarms(
         adopt,
     )
     changes = planned(wanted.parts())
-    people = form is Form.TABLE and not is_piped()
+    people = is_table(form)
     if check:
         findings = list(wanted.checked(changes))
         FINDINGS.show(findings, form)

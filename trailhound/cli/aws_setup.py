@@ -21,7 +21,7 @@ from trailhound.aws.teardown import Removal, removals, removed
 from trailhound.aws.template import for_a_stack, template
 from trailhound.aws.trail_setup import Trail
 from trailhound.cli.exit_codes import ExitCode
-from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, is_piped, note
+from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, is_table, note
 from trailhound.cli.options import Config, Json, settings_from
 from trailhound.cli.screen import err, is_quiet, out, plural, safe, say, warn, write
 from trailhound.errors import UsageError
@@ -265,7 +265,7 @@ def setup(
         "apply": apply_by,
         "commands": _commands(trail.setup),
     }
-    people = form is Form.TABLE and not is_piped()
+    people = is_table(form)
     if people:
         show_changes(changes)
         _show_costs(costs, assumed, move_small=move_small)
@@ -450,7 +450,7 @@ def _commands(setup: TrailSetup) -> list[str]:
 def _destroy(trail: Trail, named: str, form: Form, *, yes: bool) -> None:
     plan = removals(trail, named)
     going = [each for each in plan if each.verdict == "remove"]
-    people = form is Form.TABLE and not is_piped()
+    people = is_table(form)
     if people:
         for each in plan:
             out.print(_MARKS[each.verdict], safe(each.what), sep="", end="")

@@ -18,13 +18,12 @@ from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.ledger import All, Limit, Object
 from trailhound.cli.listing import (
     Column,
-    Form,
     Kind,
     Listing,
     Output,
     form_of,
     instant,
-    is_piped,
+    is_table,
     note,
     shown_of,
 )
@@ -112,7 +111,7 @@ def list_letters(
         codes, spooled = search.codes(), search.spooled()
         end = dates.end_of(until) if until else None
         source = context.get_parameter_source("limit")
-        grouped = form is Form.TABLE and not is_piped() and not each
+        grouped = is_table(form) and not each
         grouped = grouped and (source is None or source.name != "COMMANDLINE")
         page = search.find(code or (), object_, since, end, _GROUPED if grouped else most)
         beside = {

@@ -27,7 +27,7 @@ from detections.investigation.threats import Threats
 from detections.span import Span
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
-from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, is_piped, note
+from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, is_table, note
 from trailhound.cli.nothing import nothing_in
 from trailhound.cli.options import Config, Json, Namespace, Since, Until, Url, settings_from
 from trailhound.cli.screen import plural, say, warn
@@ -127,7 +127,7 @@ def hunt(
         "skipped_days": [{"index": each.index, "reason": each.reason} for each in skipped],
     }
     rows = found
-    if form is Form.TABLE and not is_piped() and "all" not in (expand or ()):
+    if is_table(form) and "all" not in (expand or ()):
         rows = together(found, expand or ())
     if nothing:
         warn(nothing)
@@ -156,7 +156,7 @@ def hunt(
 def _write(made: dict[str, object], found: list[Lead], path: Path, form: Form) -> None:
     """The threat report; without a threat there is a sentence and no file."""
     threats = threats_of(found)
-    tell = say if form is Form.TABLE and not is_piped() else lambda text: note(text, form)
+    tell = say if is_table(form) else lambda text: note(text, form)
     if not threats:
         tell("no threat was found, so there is no report")
         return

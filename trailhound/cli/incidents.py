@@ -35,7 +35,7 @@ from trailhound.cli.listing import (
     OutputOfOne,
     form_of,
     is_for_programs,
-    is_piped,
+    is_table,
     note,
 )
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
@@ -137,18 +137,13 @@ def list_incidents(
     )
     with cluster_errors(settings.hosts[0]):
         found = IncidentStore(connect(settings), settings).find(wanted, sort)
-    rows = found if every or not is_shown_folded(form) else folded(found)
+    rows = folded(found) if is_table(form) and not every else found  # a program gets each
     most = len(rows) if every else limit
     more, rows = len(rows) - most, rows[:most]
     LISTING.show(rows, form, beside={"more": more > 0})
     note_folded(rows, form, "--all")
     if more > 0:
         note(f"and {plural(more, 'other row')}: --limit N or --all for more", form)
-
-
-def is_shown_folded(form: Form) -> bool:
-    """Whether a listing folds rows: for people alone, so that a program gets each."""
-    return form is Form.TABLE and not is_piped()
 
 
 def note_folded(rows: Sequence[Mapping[str, Any]], form: Form, flag: str) -> None:

@@ -154,7 +154,7 @@ class Listing(Generic[Row]):
         """
         if form is Form.JSON:
             emit({self.name: [self.record(row) for row in rows], **(beside or {})})
-        elif form is Form.TABLE and not is_piped():
+        elif is_table(form):
             self._show_table(iter(rows))
         else:
             lines = iter(self.lines(rows, form))
@@ -168,7 +168,7 @@ class Listing(Generic[Row]):
             raise UsageError(
                 "one JSON object can't be written before its end", hint="use --output ndjson"
             )
-        if form is Form.TABLE and not is_piped():
+        if is_table(form):
             # As wide as the window, since nobody knows what will come.
             shown = layout(self.columns, [], out.width)
             out.print(drawn_table(shown, [], header=True))
@@ -249,12 +249,17 @@ def is_piped() -> bool:
     return sys.stdout is None or not sys.stdout.isatty()
 
 
+def is_table(form: Form) -> bool:
+    """Whether a listing is shown to people: as a table, on a terminal."""
+    return form is Form.TABLE and not is_piped()
+
+
 def note(text: str, form: Form = Form.TABLE, *, indent: int | None = None) -> None:
     """A line about a listing: below its table on a terminal, else on stderr, apart from rows.
     With `indent` a terminal folds it, further lines so far to the right."""
     if is_quiet():
         return
-    if form is Form.TABLE and not is_piped():
+    if is_table(form):
         if indent is None:
             say(text)
         else:

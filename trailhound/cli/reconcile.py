@@ -23,7 +23,7 @@ from trailhound.cli import dates
 from trailhound.cli.backfill_plan import kinds
 from trailhound.cli.deadletters import warn_of_days
 from trailhound.cli.exit_codes import ExitCode
-from trailhound.cli.listing import Column, Form, Listing, Output, form_of, is_piped, note
+from trailhound.cli.listing import Column, Form, Listing, Output, form_of, is_table, note
 from trailhound.cli.listing import Kind as Holds
 from trailhound.cli.options import (
     Accounts,
@@ -199,7 +199,7 @@ def _events(stage: Stage) -> Any:
 
 def _show(job: Reconciliation, form: Form, commands: Commands, *, advise: bool) -> None:
     found = job.summary
-    if form is not Form.TABLE or is_piped():
+    if not is_table(form):
         listing(commands).show(job.findings, form)
     else:
         for each in islice(job.findings, _SHOWN):

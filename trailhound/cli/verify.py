@@ -19,7 +19,7 @@ from trailhound.app.integrity import Recorded
 from trailhound.app.integrity import verify as verify_source
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
-from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, is_piped, note
+from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, is_table, note
 from trailhound.cli.options import Accounts, Config, Json, Namespace, Regions, Url, settings_from
 from trailhound.cli.screen import emit, out, plural, safe, say
 from trailhound.cli.stages import show_stages
@@ -167,7 +167,7 @@ def _show(
     if form is Form.JSON:
         emit(whole.as_dict() | ({"recorded": recorded.as_dict()} if recorded is not None else {}))
         return
-    if form is not Form.TABLE or is_piped():
+    if not is_table(form):
         _FINDINGS.show(whole.findings, form)
     else:
         _PLACES.show(rows)
