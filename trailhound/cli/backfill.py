@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,10 +20,10 @@ from ingest.run_report import RunReport
 from ingest.sources import is_stream, open_source
 from trailhound.app.enrichment import enricher_from
 from trailhound.app.settings_check import check_filter
-from trailhound.cli import dates
 from trailhound.cli.backfill_plan import kinds, show_plan, stored
 from trailhound.cli.backfill_verified import check_first, require_verifiable, settle
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.object_selection import SinceDay, UntilDay, selection_of
 from trailhound.cli.options import (
     Accounts,
     Config,
@@ -56,18 +56,8 @@ def backfill(
             help="s3://bucket/prefix, lookup://[REGION,…], a folder, a file, a glob or -",
         ),
     ],
-    since: Annotated[
-        datetime | None,
-        typer.Option(
-            parser=dates.day,
-            metavar=dates.METAVAR,
-            help="First UTC day: 2025-03-01, or 7d (before now).",
-        ),
-    ] = None,
-    until: Annotated[
-        datetime | None,
-        typer.Option(parser=dates.day, metavar=dates.METAVAR, help="Last UTC day, included."),
-    ] = None,
+    since: SinceDay = None,
+    until: UntilDay = None,
     account: Accounts = None,
     region: Regions = None,
     workers: Annotated[
@@ -137,13 +127,7 @@ def backfill(
 
     `trailhound backfill s3://my-trail-bucket --since 2020-01-01 --enqueue trail-notifications`
     """
-    dates.check_order(since, until)
-    selection = Selection(
-        since=_date(since),
-        until=_date(until),
-        accounts=frozenset(account or ()),
-        regions=frozenset(region or ()),
-    )
+    selection = selection_of(since, until, account, region)
     settings = settings_from(config, url, namespace, check_filter)
     if enqueue is not None and workers > 1:
         raise UsageError(
@@ -299,10 +283,6 @@ def explain(
     for note in notes:
         warn(note)
     return problems
-
-
-def _date(moment: datetime | None) -> date | None:
-    return moment.date() if moment else None
 
 
 def run_backfill(

@@ -22,6 +22,7 @@ from trailhound.app.settings_check import check_filter
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.listing import is_piped
+from trailhound.cli.object_selection import selection_of
 from trailhound.cli.options import Accounts, Config, Regions, settings_from
 from trailhound.cli.screen import err, is_quiet, plural, safe, size, table, warn, write_bytes
 from trailhound.cli.stages import show_stages
@@ -88,13 +89,7 @@ def enrich(
     """
     if fields is not None and output is not Output.CSV:
         raise UsageError("--fields names columns", hint="add --output csv")
-    dates.check_order(since, until)
-    selection = Selection(
-        since=since.date() if since else None,
-        until=until.date() if until else None,
-        accounts=frozenset(account or ()),
-        regions=frozenset(region or ()),
-    )
+    selection = selection_of(since, until, account, region)
     settings = settings_from(config, check=check_filter)
     opened = [open_source(text, settings, selection) for text in files]
     read = OfflineRead(

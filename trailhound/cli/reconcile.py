@@ -5,26 +5,24 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
-from datetime import datetime
 from itertools import islice
 from typing import Annotated, Any, Final
 
 import typer
 from rich.text import Text
 
-from ingest.objects import Selection
 from ingest.reconcile.findings import Finding, Kind, Repair, Summary
 from ingest.reconcile.reconciliation import Reconciliation
 from ingest.reconcile.repair import Repaired, Repairs
 from ingest.sources import open_source
 from trailhound.app.enrichment import enricher_from
 from trailhound.app.settings_check import check_filter
-from trailhound.cli import dates
 from trailhound.cli.backfill_plan import kinds
 from trailhound.cli.deadletters import warn_of_days
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.listing import Column, Form, Listing, Output, form_of, is_table, note
 from trailhound.cli.listing import Kind as Holds
+from trailhound.cli.object_selection import SinceDay, UntilDay, selection_of
 from trailhound.cli.options import (
     Accounts,
     Config,
@@ -115,18 +113,8 @@ def reconcile(
     source: Annotated[
         str, typer.Argument(metavar="SOURCE", help="s3://bucket/prefix, or a folder.")
     ],
-    since: Annotated[
-        datetime | None,
-        typer.Option(
-            parser=dates.day,
-            metavar=dates.METAVAR,
-            help="First UTC day: 2025-03-01, or 7d (before now).",
-        ),
-    ] = None,
-    until: Annotated[
-        datetime | None,
-        typer.Option(parser=dates.day, metavar=dates.METAVAR, help="Last UTC day, included."),
-    ] = None,
+    since: SinceDay = None,
+    until: UntilDay = None,
     account: Accounts = None,
     region: Regions = None,
     repair: Annotated[
@@ -154,13 +142,7 @@ def reconcile(
     `trailhound reconcile s3://my-trail-bucket --repair`
     """
     form = form_of(output, json)
-    dates.check_order(since, until)
-    selection = Selection(
-        since=since.date() if since else None,
-        until=until.date() if until else None,
-        accounts=frozenset(account or ()),
-        regions=frozenset(region or ()),
-    )
+    selection = selection_of(since, until, account, region)
     settings = settings_from(config, url, namespace, check_filter)
     opened = open_source(source, settings, selection)
     flags = command_flags(url=url, namespace=namespace, config=config)
