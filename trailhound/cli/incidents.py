@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast
 import typer
 from rich.text import Text
 
-from detections.alerts.triage import DISPOSITIONS, Decision, Disposition
+from detections.alerts.triage import Decision, Disposition
 from detections.incidents.folding import folded
 from detections.incidents.store import Found, IncidentStore, no_incident
 from trailhound.cli import completion
@@ -22,9 +22,7 @@ from trailhound.cli.alert_selection import (
     State,
     Until,
     alert_query,
-    disposition,
 )
-from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.listing import (
     LEVEL_COLOURS,
     Column,
@@ -39,8 +37,8 @@ from trailhound.cli.listing import (
     note,
 )
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cli.screen import emit, out, plural, safe, say, say_field, say_folded, warn
-from trailhound.cli.triage import By, Note, To, who
+from trailhound.cli.screen import emit, out, plural, safe, say, say_field, say_folded
+from trailhound.cli.triage import By, Note, To, disposition_option, end, who
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import UsageError
@@ -221,16 +219,7 @@ def ack(
 @app.command()
 def close(
     ids: Ids,
-    as_: Annotated[
-        str | None,
-        typer.Option(
-            "--as",
-            parser=disposition,
-            metavar="WHAT",
-            help=f"What its alerts were: {', '.join(DISPOSITIONS)}.",
-            autocompletion=completion.dispositions,
-        ),
-    ] = None,
+    as_: Annotated[str | None, disposition_option("What its alerts were")] = None,
     by: By = None,
     note: Note = "",
     url: Url = None,
@@ -308,12 +297,7 @@ def _decide(settings: Settings, ids: Sequence[str], decision: Decision, *, json:
     else:
         for incident in now:
             say(_became(incident, decision, done.alerts))
-    for name, reason in left.items():
-        warn(f"{name} was not changed: {reason}")
-    if done.fault is not None:
-        warn(f"the rest was not tried: {done.fault}; run the same command again")
-    if left:
-        raise typer.Exit(ExitCode.INCOMPLETE)
+    end(left, done.fault)
 
 
 def _became(incident: Mapping[str, Any], decision: Decision, done: Mapping[str, Any]) -> str:

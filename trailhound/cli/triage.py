@@ -72,6 +72,17 @@ To = Annotated[
 ]
 
 
+def disposition_option(what: str) -> Any:
+    """`--as` of a command that closes; `what` begins its help."""
+    return typer.Option(
+        "--as",
+        parser=disposition,
+        metavar="WHAT",
+        help=f"{what}: {', '.join(DISPOSITIONS)}.",
+        autocompletion=completion.dispositions,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Selected:
     """The alerts that a command line names: by their ids, or all that match a query."""
@@ -176,16 +187,7 @@ def ack(
 @_selects(State.OPEN, State.ACKNOWLEDGED)
 def close(
     selected: Selected,
-    as_: Annotated[
-        str | None,
-        typer.Option(
-            "--as",
-            parser=disposition,
-            metavar="WHAT",
-            help=f"What it was: {', '.join(DISPOSITIONS)}.",
-            autocompletion=completion.dispositions,
-        ),
-    ] = None,
+    as_: Annotated[str | None, disposition_option("What it was")] = None,
     by: By = None,
     note: Note = "",
     url: Url = None,
@@ -405,9 +407,15 @@ def _report(
             twin = twins.get(alert["id"])
             also = f" (twin of {twin}: {alert['rule']['name']})" if twin else ""
             say(f"{alert['id']} {_became(alert, decision)}{also}")
+    end(left, done.fault)
+
+
+def end(left: Mapping[str, str], fault: Exception | None) -> None:
+    """Name what was not changed, and the fault after which the rest was not tried. Exits with 1 if
+    anything is left."""
     _name(left)
-    if done.fault is not None:
-        warn(f"the rest was not tried: {done.fault}; run the same command again")
+    if fault is not None:
+        warn(f"the rest was not tried: {fault}; run the same command again")
     if left:
         raise typer.Exit(ExitCode.INCOMPLETE)
 
