@@ -23,8 +23,8 @@ from trailhound.cluster.queries import either
 from trailhound.cluster.reader import (
     BUSY_SECONDS,
     IndexReader,
+    document_of,
     make_searchable,
-    while_busy,
 )
 from trailhound.cluster.retry_policy import RetryPolicy, is_busy
 from trailhound.cluster.templates import Names
@@ -40,7 +40,6 @@ from trailhound.cluster.versions import (
 from trailhound.errors import (
     ClusterError,
     ForeignTemplateError,
-    RequestFailedError,
     UsageError,
 )
 from trailhound.settings import Settings
@@ -204,16 +203,9 @@ class AlertStore:
         """One alert, with its deliveries. Raises `UsageError` where there is none."""
         if not name:
             raise unknown(name)
-        try:
-            found = while_busy(
-                lambda: self._client.get(
-                    index=self._index, id=name, params={"_source_excludes": "counted"}
-                )
-            )
-        except RequestFailedError as error:
-            if error.status == 404:
-                raise unknown(name) from None
-            raise
+        found = document_of(self._client, self._index, name, {"_source_excludes": "counted"})
+        if found is None:
+            raise unknown(name)
         source = found["_source"]
         if TWIN_KEY in source:
             make_searchable(self._client, self._index, required=True)

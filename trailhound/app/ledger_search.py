@@ -15,9 +15,9 @@ from opensearchpy import OpenSearch
 from ingest.deadletters.spool import SPOOL_FILE
 from ingest.deadletters.store import raw_of
 from trailhound.cluster.queries import Query, any_of, either
-from trailhound.cluster.reader import IndexReader, make_searchable, while_busy
+from trailhound.cluster.reader import IndexReader, document_of, make_searchable
 from trailhound.cluster.templates import Names
-from trailhound.errors import RequestFailedError, UsageError
+from trailhound.errors import UsageError
 from trailhound.settings import Settings
 from trailhound.state.document import StateDocumentError
 from trailhound.state.objects import ObjectState, ObjectVerdict, object_id, short_id
@@ -217,13 +217,8 @@ class DeadLetterSearch:
         return found
 
     def _get(self, identifier: str) -> Row | None:
-        try:
-            found = while_busy(lambda: self._client.get(index=self._index, id=identifier))
-        except RequestFailedError as error:
-            if error.status == 404:
-                return None
-            raise
-        return {"id": found["_id"], **found["_source"]}
+        found = document_of(self._client, self._index, identifier)
+        return {"id": found["_id"], **found["_source"]} if found is not None else None
 
     def _clauses(
         self,

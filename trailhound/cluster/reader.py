@@ -51,6 +51,22 @@ def while_busy(call: Callable[[], T]) -> T:
     return RetryPolicy(BUSY_SECONDS, retry=is_busy).run(call)
 
 
+def document_of(
+    client: OpenSearch, index: str, identifier: str, params: Mapping[str, str] | None = None
+) -> Mapping[str, Any] | None:
+    """The document with this `_id`, as `GET` has it; None where there is none. Raises
+    `ClusterError`."""
+    try:
+        found: Mapping[str, Any] = while_busy(
+            lambda: client.get(index=index, id=identifier, params=dict(params or {}))
+        )
+    except RequestFailedError as error:
+        if error.status == 404:
+            return None
+        raise
+    return found
+
+
 def make_searchable(client: OpenSearch, index: str, *, required: bool = False) -> None:
     """Refresh an index, so that what was written a moment ago is found.
 
