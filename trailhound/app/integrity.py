@@ -194,6 +194,12 @@ def _apis(settings: Settings) -> Callable[[str], KeysApi]:
     return of
 
 
+def _keys_of(settings: Settings) -> PublicKeys | None:
+    """The keys that the settings name; None where each region is asked."""
+    file = settings.integrity.public_keys
+    return PublicKeys.of_file(file) if file is not None else None
+
+
 def sources_of(settings: Settings) -> list[str]:
     """What the daemon verifies: the setting, or what it polls and watches."""
     followed = [str(each.poll or each.watch) for each in settings.run.sources if not each.queue]
@@ -242,12 +248,11 @@ def _verify_one(client: OpenSearch, settings: Settings, source: str, turn: Turn)
         if not turn.holds_lease():
             raise Interrupted
 
-    file = settings.integrity.public_keys
     made = verify(
         source,
         settings,
         Wanted(now - timedelta(days=settings.integrity.days)),
-        PublicKeys.of_file(file) if file is not None else None,
+        _keys_of(settings),
         client=client,
         told=told,
         now=now,
@@ -310,8 +315,7 @@ def check_chains(
 ) -> CheckedChains:
     """Verify the digests of what a backfill selects, and record what is wrong with them. Raises
     `UsageError` for a source without digests and files, and as `verify` does."""
-    file = settings.integrity.public_keys
-    keys = PublicKeys.of_file(file) if file is not None else None
+    keys = _keys_of(settings)
     made = CheckedChains(ExpectedHashes(), Verdict(), Recorded())
     last = selection.last_folder
     wanted = Wanted(
