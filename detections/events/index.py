@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
 
 from opensearchpy import OpenSearch
 
 from trailhound.cluster.reader import GROUPS_PAGE, HITS_PAGE, IndexReader
+
+T = TypeVar("T")
 
 ORDER: tuple[str, ...] = ("eventID", "trail.object", "trail.position")
 """Orders events of the same time, uniquely: by the record's position in its source."""
@@ -35,6 +38,16 @@ class EventIndex(IndexReader):
             groups_page=groups_page,
             seconds=seconds,
         )
+
+
+def parts(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Values a part at a time, as many as one request takes.
+
+    >>> list(parts("abcde", 2))
+    ['ab', 'cd', 'e']
+    """
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
 
 
 def terms(name: str, field: str) -> dict[str, Any]:

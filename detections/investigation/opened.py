@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from detections.events.index import EventIndex, terms
+from detections.events.index import EventIndex, parts, terms
 from detections.incidents.creations import ISSUING
 from detections.investigation.sessions import FIELDS, Session, Sessions, session_of
 from trailhound.cluster.queries import Query, either
@@ -64,7 +64,7 @@ def opened_by(index: EventIndex, did: Query, sessions: Sessions) -> Opened:
             frontier = set(sorted(frontier)[:room])
         made.keys |= frontier
         further: set[str] = set()
-        for part in _parts(sorted(frontier), _AT_ONCE):
+        for part in parts(sorted(frontier), _AT_ONCE):
             further |= _issued(index, {"terms": {KEY: part}})
         frontier = further - made.keys
         if not frontier:
@@ -92,7 +92,7 @@ def _issued(index: EventIndex, did: Query) -> set[str]:
     nameless: Query = {"bool": {"filter": [asked], "must_not": [{"exists": {"field": field_name}}]}}
     for bucket in index.buckets(nameless, [terms("shared", "sharedEventID")]):
         shared.add(str(bucket["key"]["shared"]))
-    for ids in _parts(sorted(shared), _AT_ONCE):
+    for ids in parts(sorted(shared), _AT_ONCE):
         same: Query = {"bool": {"filter": [{"terms": {"sharedEventID": ids}}, _ISSUED, _SUCCESS]}}
         keys |= {
             str(each["key"]["key"]) for each in index.buckets(same, [terms("key", field_name)])
@@ -104,13 +104,13 @@ def _derived(index: EventIndex, made: Opened, sessions: Sessions) -> set[str]:
     """Keys that nobody issued and that stand for these sessions: AWS services make calls with them
     on a session's behalf. Each is traced by itself, since names of sessions prove nothing."""
     starts: set[tuple[str, str]] = set()
-    for part in _parts(sorted(made.keys), _AT_ONCE):
+    for part in parts(sorted(made.keys), _AT_ONCE):
         for bucket in index.buckets(
             {"terms": {KEY: part}}, [terms("arn", _ARN), terms("began", _BEGAN)]
         ):
             starts.add((str(bucket["key"]["arn"]), str(bucket["key"]["began"])))
     candidates: dict[Session, Mapping[str, Any]] = {}
-    for pairs in _parts(sorted(starts - made.starts), _STARTS_AT_ONCE):
+    for pairs in parts(sorted(starts - made.starts), _STARTS_AT_ONCE):
         wanted = set(pairs)
         query: Query = {
             "bool": {
@@ -142,8 +142,3 @@ def _derived(index: EventIndex, made: Opened, sessions: Sessions) -> set[str]:
             else:
                 made.starts.add((session.arn, session.began))
     return found
-
-
-def _parts(values: Sequence[Any], size: int) -> Iterable[list[Any]]:
-    for start in range(0, len(values), size):
-        yield list(values[start : start + size])

@@ -24,7 +24,7 @@ from detections.investigation.sessions import Sessions
 from detections.investigation.subject import Subject
 from detections.investigation.timeline import query_of
 from detections.span import Span, moment
-from trailhound.cluster.queries import Query, either
+from trailhound.cluster.queries import Query, both, either
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 
@@ -144,7 +144,7 @@ class Profiler:
         if clauses and not self._index.count(either(clauses)) and subject.target:
             clauses = []
         own = either(clauses or [each for each in (subject.target, subject.evidence) if each])
-        asked = _and(own, *([span.query()] if span else []))
+        asked = both(own, *([span.query()] if span else []))
         self._count(made, asked)
         if made.first is None or made.last is None:
             return made
@@ -188,9 +188,9 @@ class Profiler:
         if subject.did is None or subject.kind not in ("name", "user", "role"):
             return []
         name = subject.text.partition(":")[2] or subject.text
-        query = _and(asked, subject.did)
-        users = _and(query, {"term": {"userIdentity.type": "IAMUser"}}, {"term": {USER: name}})
-        roles = _and(query, {"term": {"userIdentity.type": "AssumedRole"}}, {"term": {ROLE: name}})
+        query = both(asked, subject.did)
+        users = both(query, {"term": {"userIdentity.type": "IAMUser"}}, {"term": {USER: name}})
+        roles = both(query, {"term": {"userIdentity.type": "AssumedRole"}}, {"term": {ROLE: name}})
         account = terms("account", "userIdentity.accountId")
         return [
             Node(kind, name, str(bucket["key"]["account"])).full
@@ -218,7 +218,7 @@ class Profiler:
                 "user.name",
             ),
             "acted_on": _top(asked, "resource.user"),
-            "assumed": _top(_and(asked, {"prefix": {"eventName": "AssumeRole"}}), "resource.role"),
+            "assumed": _top(both(asked, {"prefix": {"eventName": "AssumeRole"}}), "resource.role"),
         }
         if subject.target is not None:
             others: Query = {"bool": {"filter": [subject.target], "must_not": [own]}}
@@ -235,7 +235,7 @@ class Profiler:
         end = min(end, made.last) + timedelta(milliseconds=1)
         made.now = Span(end - recent, end)
         made.before = Span(made.now.since - timedelta(weeks=weeks), made.now.since)
-        now, before = (_and(own, each.query()) for each in (made.now, made.before))
+        now, before = (both(own, each.query()) for each in (made.now, made.before))
         known = self._index.count(before)
         if not known:
             made.unusual.append(
@@ -307,13 +307,13 @@ class Profiler:
         begin, end = made.before.milliseconds()
         active = 0
         for name, query in (("events", None), ("failures", _FAILED)):
-            asked = _and(before, query) if query else before
+            asked = both(before, query) if query else before
             slots = [0] * max(1, (end - begin) // length)
             for bucket in self._index.buckets(asked, [histogram("hour", _HOUR)]):
                 place = (end - 1 - int(bucket["key"]["hour"])) // length
                 if 0 <= place < len(slots):
                     slots[place] += bucket["doc_count"]
-            count = self._index.count(_and(now, query) if query else now)
+            count = self._index.count(both(now, query) if query else now)
             usual = fmean(slots) + 2 * pstdev(slots)
             active = active or sum(map(bool, slots))
             if active >= _FEW_DAYS and count > usual and count > 1:
@@ -332,10 +332,6 @@ class Profiler:
             return {}
         found: Mapping[str, Any] = self._index.search({"query": query, "aggs": dict(aggregations)})
         return found.get("aggregations") or {name: {"buckets": []} for name in aggregations}
-
-
-def _and(*clauses: Query) -> Query:
-    return {"bool": {"filter": list(clauses)}}
 
 
 def _top(query: Query, name: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from detections.events.index import EventIndex
+from detections.events.index import EventIndex, parts
 from detections.incidents.actors import account_of, at
 from detections.incidents.creations import ISSUING
 from detections.investigation.nodes import Node, actor_node, node, texts
@@ -213,9 +213,8 @@ class Sessions:
 
     def _by_key(self, keys: Sequence[str]) -> dict[str, _Issue]:
         found: dict[str, list[_Issue]] = {}
-        for start in range(0, len(keys), _AT_ONCE):
-            part = keys[start : start + _AT_ONCE]
-            for issue in self._issuing({"terms": {"resource.access_key": part}}):
+        for part in parts(keys, _AT_ONCE):
+            for issue in self._issuing({"terms": {"resource.access_key": list(part)}}):
                 found.setdefault(issue.key, []).append(issue)
         self._add_callers(found)
         return {key: _best(several) for key, several in found.items()}
@@ -223,9 +222,9 @@ class Sessions:
     def _by_start(self, sessions: Sequence[Session]) -> dict[tuple[str, str], list[_Issue]]:
         starts = sorted({(each.arn, each.began) for each in sessions})
         found: dict[tuple[str, str], list[_Issue]] = {}
-        for at_number in range(0, len(starts), _PAIRS_AT_ONCE):
+        for pairs in parts(starts, _PAIRS_AT_ONCE):
             clauses = []
-            for arn, began in starts[at_number : at_number + _PAIRS_AT_ONCE]:
+            for arn, began in pairs:
                 if (moment := _moment(began)) is not None:
                     until = moment + timedelta(seconds=1)
                     when = {"gte": moment.isoformat(), "lt": until.isoformat()}
@@ -271,9 +270,8 @@ class Sessions:
             for each in several
             if each.shared
         }
-        names = sorted(shared)
-        for start in range(0, len(names), _AT_ONCE):
-            asked = {"terms": {"sharedEventID": names[start : start + _AT_ONCE]}}
+        for names in parts(sorted(shared), _AT_ONCE):
+            asked = {"terms": {"sharedEventID": list(names)}}
             for hit in self._index.documents(asked, {"_source": list(_ISSUE_FIELDS)}):
                 source = hit["_source"]
                 key = shared[at(source, "sharedEventID")]

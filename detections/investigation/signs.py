@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from detections.events.index import EventIndex, terms
+from detections.events.index import EventIndex, parts, terms
 from detections.investigation.lead import EVIDENCE, Lead
 from detections.span import Span, moment
-from trailhound.cluster.queries import Query, either
+from trailhound.cluster.queries import Query, both, either
 
 DORMANT: Final = timedelta(days=30)
 """The pause after which an identity or a key that acts again was dormant."""
@@ -80,11 +80,11 @@ class Signs:
         kinds = [("dormant_key", _KEY, _LONG_TERM)]
         kinds += [("dormant_identity", name, of) for name, of in _ACTORS]
         for pattern, name, of in kinds:
-            active = list(self._index.buckets(_and(span.query(), of), [terms("who", name)], _TIMES))
-            for part in _parts(active):
+            active = list(self._index.buckets(both(span.query(), of), [terms("who", name)], _TIMES))
+            for part in parts(active, _AT_ONCE):
                 before = [
                     {
-                        "query": _and({"term": {name: each["key"]["who"]}}, _before(span)),
+                        "query": both({"term": {name: each["key"]["who"]}}, _before(span)),
                         "aggs": {"last": _TIMES["last"]},
                     }
                     for each in part
@@ -103,13 +103,13 @@ class Signs:
                             6,
                             who,
                             f"Acts after {asleep.days} days without an event",
-                            _and(span.query(), {"term": {name: who}}),
+                            both(span.query(), {"term": {name: who}}),
                         )
 
     def _first_calls(self, span: Span) -> Iterator[Lead]:
         """Calls of high risk, or that change something, that an account never saw before."""
         sources = [terms("account", "recipientAccountId"), terms("call", "eventName")]
-        asked = _and(span.query(), _SUCCEEDED, _NO_SERVICE, either([_WRITES, _risky(8)]))
+        asked = both(span.query(), _SUCCEEDED, _NO_SERVICE, either([_WRITES, _risky(8)]))
         new = list(self._index.buckets(asked, sources, {"risk": {"max": {"field": "risk_score"}}}))
         for bucket, clauses in self._unseen(span, new, ("recipientAccountId", "eventName")):
             risk = int(bucket["risk"]["value"] or 1)
@@ -119,14 +119,14 @@ class Signs:
                 5 if risk >= 8 else 3,
                 f"{bucket['key']['account']} {bucket['key']['call']}",
                 f"{bucket['key']['call']} for the first time in account {bucket['key']['account']}",
-                _and(asked, *clauses),
+                both(asked, *clauses),
                 activity="account",
             )
 
     def _regions(self, span: Span) -> Iterator[Lead]:
         """Regions that were switched on, and those in which something is changed for the first
         time."""
-        enabled = _and(span.query(), {"term": {"eventName": "EnableRegion"}}, _SUCCEEDED)
+        enabled = both(span.query(), {"term": {"eventName": "EnableRegion"}}, _SUCCEEDED)
         for bucket in self._index.buckets(enabled, [terms("account", "recipientAccountId")]):
             account = str(bucket["key"]["account"])
             yield self._lead(
@@ -135,11 +135,11 @@ class Signs:
                 7,
                 account,
                 f"A region was switched on in account {account}",
-                _and(enabled, {"term": {"recipientAccountId": account}}),
+                both(enabled, {"term": {"recipientAccountId": account}}),
                 activity="account",
             )
         sources = [terms("account", "recipientAccountId"), terms("region", "awsRegion")]
-        asked = _and(span.query(), _WRITES, _SUCCEEDED, _NO_SERVICE)
+        asked = both(span.query(), _WRITES, _SUCCEEDED, _NO_SERVICE)
         new = list(self._index.buckets(asked, sources))
         for bucket, clauses in self._unseen(span, new, ("recipientAccountId", "awsRegion")):
             account, region = (str(bucket["key"][each]) for each in ("account", "region"))
@@ -149,7 +149,7 @@ class Signs:
                 5,
                 f"{account} {region}",
                 f"Something was changed in {region} for the first time in account {account}",
-                _and(asked, *clauses),
+                both(asked, *clauses),
                 activity="account",
             )
 
@@ -159,19 +159,19 @@ class Signs:
         """Those of pairs (account, value) that the account did not have before, where it is known
         from before, with their clauses."""
         known: dict[str, bool] = {}
-        for part in _parts(list(buckets)):
+        for part in parts(buckets, _AT_ONCE):
             pairs = []
             for each in part:
                 names = [str(value) for value in each["key"].values()]
                 pairs.append([{"term": {f: v}} for f, v in zip(fields, names, strict=True)])
             bodies = [
-                {"query": _and(_before(span), *clauses), "track_total_hits": 1} for clauses in pairs
+                {"query": both(_before(span), *clauses), "track_total_hits": 1} for clauses in pairs
             ]
             replies = self._index.searches(bodies)
             for each, clauses, reply in zip(part, pairs, replies, strict=True):
                 account = str(next(iter(each["key"].values())))
                 if account not in known:
-                    known[account] = self._index.count(_and(_before(span), clauses[0])) > 0
+                    known[account] = self._index.count(both(_before(span), clauses[0])) > 0
                 if known[account] and not reply["hits"]["total"]["value"]:
                     yield each, clauses
 
@@ -180,7 +180,7 @@ class Signs:
         outcomes = {"denied": {"filter": _DENIED}, "succeeded": {"filter": _SUCCEEDED}}
         candidates: list[tuple[int, str, str, str, Query]] = []
         for name, of in _ACTORS:
-            asked = _and(span.query(), of)
+            asked = both(span.query(), of)
             sources = [terms("call", "eventName"), terms("who", name)]
             for bucket in self._index.buckets(asked, sources, outcomes):
                 tried, won = (bucket[each]["doc_count"] for each in ("denied", "succeeded"))
@@ -190,8 +190,8 @@ class Signs:
         candidates.sort(key=lambda each: (-each[0], *each[1:4]))
         self.unread += max(0, len(candidates) - MOST_SEQUENCES)
         for tried, who, call, name, asked in candidates[:MOST_SEQUENCES]:
-            query = _and(asked, {"term": {"eventName": call}}, {"term": {name: who}})
-            decisive = _and(query, either([_DENIED, _SUCCEEDED]))
+            query = both(asked, {"term": {"eventName": call}}, {"term": {name: who}})
+            decisive = both(query, either([_DENIED, _SUCCEEDED]))
             recent: deque[datetime] = deque(maxlen=FAILURES)
             for when, source in self._events(decisive, ["event.outcome"]):
                 if source.get("event", {}).get("outcome") == "failure":
@@ -210,14 +210,14 @@ class Signs:
     def _enumeration(self, span: Span) -> Iterator[Lead]:
         """`DENIED` different calls of one principal denied within `WINDOW`."""
         for name, of in _ACTORS:
-            asked = _and(span.query(), of, _REFUSED)
+            asked = both(span.query(), of, _REFUSED)
             distinct = {"calls": {"cardinality": {"field": "eventName"}}}
             for bucket in self._index.buckets(asked, [terms("who", name)], distinct):
                 # The engine's number is approximate: what is near the limit is read.
                 if bucket["calls"]["value"] < DENIED * 0.8:
                     continue
                 who = str(bucket["key"]["who"])
-                query = _and(asked, {"term": {name: who}})
+                query = both(asked, {"term": {name: who}})
                 window: deque[tuple[datetime, str]] = deque()
                 for when, source in self._events(query, ["eventName"]):
                     window.append((when, str(source.get("eventName"))))
@@ -244,8 +244,8 @@ class Signs:
             "tools": {"terms": {"field": "user_agent.name", "size": 20}},
         }
         located: Query = {"exists": {"field": "geolocation.country"}}
-        person = _and(span.query(), {"exists": {"field": _KEY}}, _NO_SERVICE)
-        for bucket in self._index.buckets(_and(person, located), [terms("key", _KEY)], here):
+        person = both(span.query(), {"exists": {"field": _KEY}}, _NO_SERVICE)
+        for bucket in self._index.buckets(both(person, located), [terms("key", _KEY)], here):
             key = str(bucket["key"]["key"])
             networks = sorted({_network(each["key"]) for each in bucket["networks"]["buckets"]})
             tools = sorted(str(each["key"]) for each in bucket["tools"]["buckets"])
@@ -262,7 +262,7 @@ class Signs:
                 key,
                 f"One key is used from {len(networks)} networks{where}: "
                 f"{', '.join(networks[:4])}{said}",
-                _and(person, {"term": {_KEY: key}}),
+                both(person, {"term": {_KEY: key}}),
             )
 
     def _events(
@@ -307,10 +307,6 @@ class Signs:
         )
 
 
-def _and(*clauses: Query) -> Query:
-    return {"bool": {"filter": list(clauses)}}
-
-
 def _before(span: Span) -> Query:
     return {"range": {"@timestamp": {"lt": span.since.isoformat()}}}
 
@@ -328,8 +324,3 @@ def _network(address: str) -> str:
         return f"{first}:{rest.partition(':')[0]}::/32"
     one, two, *_ = address.split(".")
     return f"{one}.{two}.0.0/16"
-
-
-def _parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(values), _AT_ONCE):
-        yield values[start : start + _AT_ONCE]

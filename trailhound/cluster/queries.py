@@ -29,3 +29,8 @@ def either(clauses: Sequence[Query]) -> Query:
     if len(clauses) == 1:
         return clauses[0]
     return {"bool": {"should": list(clauses), "minimum_should_match": 1}}
+
+
+def both(*clauses: Query) -> Query:
+    """All of these clauses, which do not count for a score."""
+    return {"bool": {"filter": list(clauses)}}

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from trailhound.cluster.queries import Query, both
 from trailhound.report.value import HIGH
-
-Query = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +15,6 @@ class Evidence:
 
     what: str
     query: Query
-
-
-def both(*clauses: Query) -> Query:
-    return {"bool": {"filter": list(clauses)}}
 
 
 def either(*clauses: Query) -> Query:
