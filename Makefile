@@ -7,7 +7,11 @@ WORKERS ?= 3
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all check unit bench screenshots listings lock clean
+# The graph library of the interactive pages. npm fetches it; where there is none, one is put into
+# the environment.
+LIBRARY := trailhound/report/render/libraries/cytoscape/cytoscape.min.js
+
+.PHONY: demo test test-all check unit bench assets screenshots listings lock clean
 
 $(VENV)/run.stamp: requirements/run.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Trailhound needs Python 3.11 or newer; {sys.executable} is {v[0]}.{v[1]}. Try: make $(MAKECMDGOALS) PYTHON=python3.12")'
@@ -20,6 +24,13 @@ $(VENV)/dev.stamp: $(VENV)/run.stamp requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/dev.txt
 	@touch $@
 
+$(LIBRARY): trailhound/report/render/libraries/cytoscape.json | $(VENV)/run.stamp
+	@command -v npm >/dev/null || $(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/npm.txt
+	$(BIN)/python requirements/graph_library.py
+	@touch $@
+
+assets: $(LIBRARY)
+
 demo: $(VENV)/run.stamp
 	$(BIN)/trailhound demo
 
@@ -29,7 +40,7 @@ check: $(VENV)/dev.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: check
+test: check $(LIBRARY)
 	$(PYTEST)
 
 # The whole suite with more random examples, then everything that asks an engine on each further
@@ -41,13 +52,13 @@ test-all: test
 		TRAILHOUND_TEST_PRODUCT=$$product $(PYTEST) tests/integration || exit 1; \
 	done
 
-unit: $(VENV)/dev.stamp
+unit: $(VENV)/dev.stamp $(LIBRARY)
 	$(PYTEST) tests/unit
 
-bench: $(VENV)/dev.stamp
+bench: $(VENV)/dev.stamp $(LIBRARY)
 	$(BIN)/python -m bench
 
-screenshots: $(VENV)/dev.stamp
+screenshots: $(VENV)/dev.stamp $(LIBRARY)
 	$(BIN)/python -m tests.screenshots
 
 listings: $(VENV)/dev.stamp

@@ -11,3 +11,4 @@ compile() {
 }
 compile pyproject.toml $EXTRAS --group build -o requirements/run.txt
 compile pyproject.toml $EXTRAS --group build --group dev -o requirements/dev.txt
+compile --group npm -o requirements/npm.txt

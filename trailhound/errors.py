@@ -44,6 +44,7 @@ Whoever catches one shows both; a traceback is shown by `--debug` alone.
     ├── ThreatListError             a threat list that cannot be read (a warning)
     ├── ReportError                 a report that can't be made                      exit 1
     │   ├── BrowserNotFoundError    no Chromium to print a PDF with
+    │   ├── LibraryNotFoundError    no graph library for an interactive page
     │   └── MailError               the mail server can't be reached, or refused
     ├── NoEventsIndexError          there is no daily index to search                exit 1
     ├── AwsError                    AWS refused a call, or did not answer            exit 1
@@ -250,6 +251,10 @@ class ReportError(TrailhoundError):
 
 class BrowserNotFoundError(ReportError):
     """No Chromium to print a PDF with."""
+
+
+class LibraryNotFoundError(ReportError):
+    """The graph library of the interactive pages is not installed."""
 
 
 class MailError(ReportError):

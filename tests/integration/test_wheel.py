@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import subprocess
 import sys
 import sysconfig
@@ -13,6 +16,7 @@ import pytest
 
 from trailhound import __version__
 from trailhound.api import RuleSet
+from trailhound.report.render.library import PIN
 
 ROOT = Path(__file__).parents[2]
 BUILD = "import sys; from hatchling.build import build_wheel; print(build_wheel(sys.argv[1]))"
@@ -22,6 +26,7 @@ DATA = (
         "trailhound/engine/locks/",
         "trailhound/report/render/templates/",
         "trailhound/report/render/assets/",
+        "trailhound/report/render/libraries/",
     ),
     *("trailhound/cluster/role.json", "trailhound/py.typed", "dashboards/world.json"),
 )
@@ -79,6 +84,21 @@ def test_every_file_of_the_packages_is_in_the_wheel(wheel: Path) -> None:
         wanted = files_below(data)
         assert wanted, data
         assert wanted <= names
+
+
+def test_the_graph_library_is_in_the_wheel_as_pinned_and_with_its_licence(wheel: Path) -> None:
+    """It is no file of the repository: the build fetches it."""
+    assert files_below("trailhound/report/render/libraries") == {str(PIN.relative_to(ROOT))}
+    pin = json.loads(PIN.read_text("utf-8"))
+    with zipfile.ZipFile(wheel) as archive:
+        found = {
+            name: archive.read(f"trailhound/report/render/libraries/cytoscape/{Path(name).name}")
+            for name in pin["files"]
+        }
+    for name, content in found.items():
+        digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
+        assert pin["files"][name] == f"sha256-{digest}"
+    assert b"The Cytoscape Consortium" in found["LICENSE"]
 
 
 @pytest.mark.parametrize("module", [False, True], ids=["trailhound", "python -m trailhound"])
