@@ -17,8 +17,9 @@ from opensearchpy import OpenSearch
 from detections.alerts.facts import CALLS
 from detections.compiled import REPAIRED, Compiled, Query
 from detections.correlations.correlation import Correlation
+from detections.events.identity import ARN, NAME
 from detections.events.index import EventIndex
-from detections.events.principal import ARN, HAS_NAME_ALONE, NAME
+from detections.events.principal import HAS_NAME_ALONE
 from detections.finding import Group
 from detections.packs.kinds import counts_exactly
 from detections.packs.reading import rule_id

@@ -15,10 +15,8 @@ from dataclasses import dataclass, replace
 
 from detections.compiled import Compiled, Query
 from detections.events.fields import FieldReader, Hit, field_type
+from detections.events.identity import ARN, NAME
 from enrich.resources import WITHHELD
-
-ARN = "userIdentity.arn"
-NAME = "user.name"
 
 HAS_ARN: Query = {
     "bool": {"filter": [{"exists": {"field": ARN}}], "must_not": [{"term": {ARN: ""}}]}

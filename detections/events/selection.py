@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from detections.events.identity import ADDRESS, ARN, ISSUER, ISSUER_NAME, KEY, MADE_KEY, NAME
 from enrich.resources import LEAVES
 from trailhound.cluster.queries import Query, any_of, either
 from trailhound.errors import UsageError
 
-KEY = ("userIdentity.accessKeyId", "resource.access_key")
+KEYS = (KEY, MADE_KEY)
 RESOURCE = tuple(f"resource.{leaf}" for leaf in sorted(LEAVES))
 
 
@@ -53,13 +54,13 @@ class PrincipalFields:
 
 
 _OF_EVENTS: Final = PrincipalFields(
-    ("user.name",),
-    ("userIdentity.arn",),
+    (NAME,),
+    (ARN,),
     (
         "userIdentity.userName",
         "userIdentity.principalId",
-        "userIdentity.sessionContext.sessionIssuer.arn",
-        "userIdentity.sessionContext.sessionIssuer.userName",
+        ISSUER,
+        ISSUER_NAME,
     ),
 )
 _OF_ALERTS: Final = PrincipalFields(("entity.principal",), ("entity.arn",))
@@ -79,7 +80,7 @@ def alerts_by_principal(value: str) -> Query:
 
 def by_key(value: str) -> Query:
     """Calls made with an access key, and those that touch it."""
-    return any_of(value, KEY)
+    return any_of(value, KEYS)
 
 
 def by_address(value: str) -> Query:
@@ -87,7 +88,7 @@ def by_address(value: str) -> Query:
     Raises `UsageError` for an address or a network that is none."""
     text = value.strip()
     try:
-        return {"term": {"source.ip": str(ipaddress.ip_network(text, strict=False))}}
+        return {"term": {ADDRESS: str(ipaddress.ip_network(text, strict=False))}}
     except ValueError:
         if "*" not in text and ("/" in text or _LIKE_AN_ADDRESS.fullmatch(text)):
             raise UsageError(

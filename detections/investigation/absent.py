@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
+from detections.events.identity import ISSUER_NAME, KEY, NAME, TYPE
 from detections.events.index import EventIndex
 from detections.investigation.nodes import KINDS, Node
-from detections.investigation.opened import KEY
 from detections.investigation.paths import nearest
 from detections.investigation.subject import Subject
 from trailhound.cluster.queries import Query, either
 from trailhound.errors import UsageError
 
 _NAMES: Final[tuple[tuple[str, str, Query], ...]] = (
-    ("user", "user.name", {"term": {"userIdentity.type": "IAMUser"}}),
+    ("user", NAME, {"term": {TYPE: "IAMUser"}}),
     ("user", "resource.user", {"match_all": {}}),
-    ("role", "userIdentity.sessionContext.sessionIssuer.userName", {"match_all": {}}),
+    ("role", ISSUER_NAME, {"match_all": {}}),
     ("s3", "resource.bucket", {"match_all": {}}),
     ("secret", "resource.secret", {"match_all": {}}),
     ("function", "resource.function", {"match_all": {}}),

@@ -18,6 +18,18 @@ from typing import Any, Final
 
 import networkx as nx
 
+from detections.events.identity import (
+    ACCOUNT,
+    ADDRESS,
+    ARN,
+    ISSUER,
+    KEY,
+    LONG_TERM,
+    MADE_KEY,
+    NAME,
+    RECIPIENT,
+    TYPE,
+)
 from detections.events.index import EventIndex, terms
 from detections.incidents.creations import ISSUING
 from detections.investigation.nodes import (
@@ -34,25 +46,19 @@ from detections.investigation.nodes import (
 from trailhound.cluster.queries import Query, any_of, either
 from trailhound.cluster.reader import Snapshot
 
-_TYPE, _ARN, _NAME = "userIdentity.type", "userIdentity.arn", "user.name"
-_ACCOUNT, _RECIPIENT = "userIdentity.accountId", "recipientAccountId"
-_ISSUER: Final = "userIdentity.sessionContext.sessionIssuer.arn"
-_KEY: Final = "userIdentity.accessKeyId"
-_IP: Final = "source.ip"
-_MADE_KEY: Final = "resource.access_key"
-_SERVICE: Final = either([{"term": {_TYPE: "AWSService"}}, {"term": {"user_type": "aws_service"}}])
+_SERVICE: Final = either([{"term": {TYPE: "AWSService"}}, {"term": {"user_type": "aws_service"}}])
 _BY_ISSUER: Final[Query] = {
     "bool": {
-        "filter": [{"term": {_TYPE: "AssumedRole"}}, {"prefix": {_ISSUER: "arn:"}}],
+        "filter": [{"term": {TYPE: "AssumedRole"}}, {"prefix": {ISSUER: "arn:"}}],
         "must_not": [_SERVICE],
     }
 }
 _NAMELESS: Final[Query] = {
     "bool": {
         "should": [
-            {"bool": {"must_not": [{"exists": {"field": _NAME}}]}},
-            {"term": {_NAME: ""}},
-            {"terms": {_ACCOUNT: sorted(ANONYMOUS)}},
+            {"bool": {"must_not": [{"exists": {"field": NAME}}]}},
+            {"term": {NAME: ""}},
+            {"terms": {ACCOUNT: sorted(ANONYMOUS)}},
         ],
         "minimum_should_match": 1,
         "must_not": [_SERVICE, _BY_ISSUER],
@@ -76,7 +82,6 @@ _MAKES_KEY: Final[Query] = {
         ]
     }
 }
-_LONG_TERM: Final[Query] = {"prefix": {_KEY: "AKIA"}}
 
 Values = Mapping[str, str]
 Nodes = Callable[[Values], "Node | None"]
@@ -110,7 +115,9 @@ class _View:
                 clauses.append({"term": {name: value}})
             else:
                 missing = {"bool": {"must_not": [{"exists": {"field": name}}]}}
-                clauses.append(missing if name == _IP else either([missing, {"term": {name: ""}}]))
+                clauses.append(
+                    missing if name == ADDRESS else either([missing, {"term": {name: ""}}])
+                )
         return {"bool": {"filter": clauses}}
 
 
@@ -234,20 +241,20 @@ def _sources() -> list[_Side]:
 
     def actor(about: Values) -> Node | None:
         return actor_of_fields(
-            about.get(_TYPE, "AssumedRole"),
-            issuer=about.get(_ISSUER, ""),
-            arn=about.get(_ARN, ""),
-            account=about.get(_ACCOUNT, ""),
-            name=about.get(_NAME, ""),
-            address=about.get(_IP, ""),
+            about.get(TYPE, "AssumedRole"),
+            issuer=about.get(ISSUER, ""),
+            arn=about.get(ARN, ""),
+            account=about.get(ACCOUNT, ""),
+            name=about.get(NAME, ""),
+            address=about.get(ADDRESS, ""),
         )
 
-    named = (_TYPE, _ARN, _NAME, _ACCOUNT)
+    named = (TYPE, ARN, NAME, ACCOUNT)
     return [
-        _Side(_BY_ISSUER, (_ISSUER,), actor),
+        _Side(_BY_ISSUER, (ISSUER,), actor),
         _Side(_SERVICE, (), lambda about: node("service", about["eventSource"])),
         _Side(_NAMED, named, actor),
-        _Side(_NAMELESS, (*named, _IP), actor),
+        _Side(_NAMELESS, (*named, ADDRESS), actor),
     ]
 
 
@@ -267,7 +274,7 @@ def _targets() -> list[_Side]:
             }
             earlier.append(there)
             leaf_kind = "" if kind in ACTORS else kind
-            made.append(_Side(where, (name, _RECIPIENT), _named(name, kind), leaf_kind))
+            made.append(_Side(where, (name, RECIPIENT), _named(name, kind), leaf_kind))
     others: Query = {"bool": {"must_not": [each.where for each in made]}}
     made.append(_Side(others, (), _other, "resource"))
     return made
@@ -296,7 +303,7 @@ def _narrowed(side: _Side, towards: Sequence[str]) -> _Side | None:
 
 def _named(name: str, kind: str) -> Nodes:
     def of(about: Values) -> Node | None:
-        account = about[_RECIPIENT] or about.get(_ACCOUNT, "")
+        account = about[RECIPIENT] or about.get(ACCOUNT, "")
         return node(kind, about[name], account) if about[name] else _other(about)
 
     return of
@@ -331,7 +338,7 @@ def _call_views(towards: Sequence[str] | None) -> Iterable[_View]:
 
 def _made_keys(index: EventIndex, span: Query | None) -> Iterable[str]:
     query: Query = {"bool": {"filter": [_MAKES_KEY, *([span] if span else [])]}}
-    for bucket in index.buckets(query, [terms("key", _MADE_KEY)]):
+    for bucket in index.buckets(query, [terms("key", MADE_KEY)]):
         yield str(bucket["key"]["key"])
 
 
@@ -341,23 +348,23 @@ def _credential_views(
     """Edges of credentials: who made a key, and who acted with it or from an address. `long_term`:
     only the use of these keys; None for that of all keys of users."""
     asked = sorted({each for each in keys if not each.startswith("AKIA")})
-    used: Query = either([_LONG_TERM, {"terms": {_KEY: asked}}]) if asked else _LONG_TERM
+    used: Query = either([LONG_TERM, {"terms": {KEY: asked}}]) if asked else LONG_TERM
     if long_term is not None:
-        used = {"terms": {_KEY: list(long_term)}}
+        used = {"terms": {KEY: list(long_term)}}
     made = _MAKES_KEY
     if asked:
-        issued = [{"terms": {"eventName": list(ISSUING)}}, {"terms": {_MADE_KEY: asked}}]
+        issued = [{"terms": {"eventName": list(ISSUING)}}, {"terms": {MADE_KEY: asked}}]
         made = either([made, {"bool": {"filter": issued}}])
-    key = _Side({"exists": {"field": _MADE_KEY}}, (_MADE_KEY,), _key(_MADE_KEY))
+    key = _Side({"exists": {"field": MADE_KEY}}, (MADE_KEY,), _key(MADE_KEY))
     for source in _sources():
         yield _view(source, key, made)
         if source.where is _SERVICE:
             continue  # of a service's call the key is nobody's
         for where, name, of in (
-            (used, _KEY, _key(_KEY)),
-            ({"terms": {_IP: sorted(addresses)}}, _IP, _address),
+            (used, KEY, _key(KEY)),
+            ({"terms": {ADDRESS: sorted(addresses)}}, ADDRESS, _address),
         ):
-            if name != _IP or addresses:
+            if name != ADDRESS or addresses:
                 yield _view(_Side(where, (name,), of), source)
 
 
@@ -366,4 +373,4 @@ def _key(name: str) -> Nodes:
 
 
 def _address(about: Values) -> Node | None:
-    return node("ip", about[_IP]) if about[_IP] else None
+    return node("ip", about[ADDRESS]) if about[ADDRESS] else None

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from detections.alerts.document import stamp
+from detections.events.identity import ADDRESS, MADE_KEY, TYPE
 from detections.events.index import EventIndex, terms
 from detections.incidents.actors import at
 from detections.incidents.creations import ISSUING
@@ -107,12 +108,12 @@ def _movements(index: EventIndex, span: list[Query]) -> list[Movement]:
     asked: Query = {"bool": {"filter": [{"term": {"eventName": "AssumeRole"}}, *span]}}
     outcomes = {"succeeded": {"filter": _SUCCEEDED}, "refused": {"filter": _REFUSED}}
     made = []
-    for bucket in index.buckets(asked, [terms("address", "source.ip")], outcomes):
+    for bucket in index.buckets(asked, [terms("address", ADDRESS)], outcomes):
         succeeded, refused = (bucket[each]["doc_count"] for each in outcomes)
         if succeeded < _LEAST:
             continue
         address = str(bucket["key"]["address"])
-        own: Query = {"bool": {"filter": [asked, _SUCCEEDED, {"term": {"source.ip": address}}]}}
+        own: Query = {"bool": {"filter": [asked, _SUCCEEDED, {"term": {ADDRESS: address}}]}}
         roles, timeline = [], []
         for hit in index.documents(own, {"_source": list(_FIELDS)}, limit=MOST_CALLS):
             source = hit["_source"]
@@ -138,8 +139,8 @@ def _chains(index: EventIndex, span: list[Query]) -> tuple[list[RoleChain], int]
             "filter": [
                 {"terms": {"eventName": list(ISSUING)}},
                 _SUCCEEDED,
-                {"term": {"userIdentity.type": "AssumedRole"}},
-                {"exists": {"field": "resource.access_key"}},
+                {"term": {TYPE: "AssumedRole"}},
+                {"exists": {"field": MADE_KEY}},
                 *span,
             ]
         }

@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from detections.events.identity import ARN, BEGAN, KEY, MADE_KEY
 from detections.events.index import EventIndex, parts, terms
 from detections.incidents.creations import ISSUING
 from detections.investigation.sessions import FIELDS, Session, Sessions, session_of
 from trailhound.cluster.queries import Query, either
 
-KEY: Final = "userIdentity.accessKeyId"
-_ARN: Final = "userIdentity.arn"
-_BEGAN: Final = "userIdentity.sessionContext.attributes.creationDate"
 MOST_KEYS: Final = 50_000
 """Keys that are followed; a search takes no more than 65,536 terms."""
 _AT_ONCE: Final = 5_000
@@ -43,7 +41,7 @@ class Opened:
             clauses.append(
                 {
                     "bool": {
-                        "filter": [{"term": {_ARN: arn}}, {"term": {_BEGAN: began}}],
+                        "filter": [{"term": {ARN: arn}}, {"term": {BEGAN: began}}],
                         "must_not": [{"exists": {"field": KEY}}],
                     }
                 }
@@ -80,23 +78,20 @@ def _issued(index: EventIndex, did: Query) -> set[str]:
     asked: Query = {"bool": {"filter": [did, _ISSUED, _SUCCESS]}}
     keys: set[str] = set()
     shared: set[str] = set()
-    field_name = "resource.access_key"
-    for bucket in index.buckets(asked, [terms("key", field_name), terms("by", KEY)]):
+    for bucket in index.buckets(asked, [terms("key", MADE_KEY), terms("by", KEY)]):
         if bucket["key"]["key"] != bucket["key"]["by"]:
             keys.add(str(bucket["key"]["key"]))
     for part in ({"must_not": [{"exists": {"field": KEY}}]}, {"filter": [{"term": {KEY: ""}}]}):
         without: Query = {"bool": {"filter": [asked, {"bool": part}]}}
         keys |= {
-            str(each["key"]["key"]) for each in index.buckets(without, [terms("key", field_name)])
+            str(each["key"]["key"]) for each in index.buckets(without, [terms("key", MADE_KEY)])
         }
-    nameless: Query = {"bool": {"filter": [asked], "must_not": [{"exists": {"field": field_name}}]}}
+    nameless: Query = {"bool": {"filter": [asked], "must_not": [{"exists": {"field": MADE_KEY}}]}}
     for bucket in index.buckets(nameless, [terms("shared", "sharedEventID")]):
         shared.add(str(bucket["key"]["shared"]))
     for ids in parts(sorted(shared), _AT_ONCE):
         same: Query = {"bool": {"filter": [{"terms": {"sharedEventID": ids}}, _ISSUED, _SUCCESS]}}
-        keys |= {
-            str(each["key"]["key"]) for each in index.buckets(same, [terms("key", field_name)])
-        }
+        keys |= {str(each["key"]["key"]) for each in index.buckets(same, [terms("key", MADE_KEY)])}
     return keys
 
 
@@ -106,7 +101,7 @@ def _derived(index: EventIndex, made: Opened, sessions: Sessions) -> set[str]:
     starts: set[tuple[str, str]] = set()
     for part in parts(sorted(made.keys), _AT_ONCE):
         for bucket in index.buckets(
-            {"terms": {KEY: part}}, [terms("arn", _ARN), terms("began", _BEGAN)]
+            {"terms": {KEY: part}}, [terms("arn", ARN), terms("began", BEGAN)]
         ):
             starts.add((str(bucket["key"]["arn"]), str(bucket["key"]["began"])))
     candidates: dict[Session, Mapping[str, Any]] = {}
@@ -115,14 +110,14 @@ def _derived(index: EventIndex, made: Opened, sessions: Sessions) -> set[str]:
         query: Query = {
             "bool": {
                 "filter": [
-                    {"terms": {_ARN: sorted({arn for arn, _ in pairs})}},
-                    {"terms": {_BEGAN: sorted({began for _, began in pairs})}},
+                    {"terms": {ARN: sorted({arn for arn, _ in pairs})}},
+                    {"terms": {BEGAN: sorted({began for _, began in pairs})}},
                 ]
             }
         }
         sources = [
-            terms("arn", _ARN),
-            terms("began", _BEGAN),
+            terms("arn", ARN),
+            terms("began", BEGAN),
             {"key": {"terms": {"field": KEY, "missing_bucket": True}}},
         ]
         one = {"one": {"top_hits": {"size": 1, "_source": list(FIELDS)}}}

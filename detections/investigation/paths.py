@@ -19,6 +19,7 @@ from typing import Any, Final
 import networkx as nx
 
 from detections.alerts.document import stamp
+from detections.events.identity import RECIPIENT
 from detections.events.index import SORT, EventIndex
 from detections.incidents.actors import at
 from detections.investigation.graph import ActivityGraph, Edge
@@ -262,7 +263,7 @@ class PathFinder:
                         "track_total_hits": False,
                         "query": {"bool": {"filter": [query, *when, *self._span]}},
                         "sort": SORT,
-                        "_source": ["eventName", "sourceIPAddress", "userAgent", _RECIPIENT],
+                        "_source": ["eventName", "sourceIPAddress", "userAgent", RECIPIENT],
                     }
                 )
             self._earliest[source, target, after] = None
@@ -278,7 +279,7 @@ class PathFinder:
                         at(source, "eventName"),
                         at(source, "sourceIPAddress"),
                         at(source, "userAgent"),
-                        at(source, _RECIPIENT),
+                        at(source, RECIPIENT),
                     )
                     known = self._earliest[owner]
                     if known is None or (step.time, step.event) < (known.time, known.event):
@@ -335,9 +336,6 @@ class PathFinder:
                 for name, found in counts.items()
             },
         }
-
-
-_RECIPIENT: Final = "recipientAccountId"
 
 
 def risk_score(nodes: int, edges: Iterable[Iterable[str]]) -> int:

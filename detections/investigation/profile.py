@@ -16,6 +16,7 @@ from typing import Any, Final
 from opensearchpy import OpenSearch
 
 from detections.alerts.document import stamp
+from detections.events.identity import ACCOUNT, ADDRESS, ISSUER_NAME, KEY, NAME, RECIPIENT, TYPE
 from detections.events.index import EventIndex, histogram, terms
 from detections.investigation.naming import alerts_naming
 from detections.investigation.nodes import Node
@@ -41,8 +42,6 @@ _FEW_DAYS: Final = 5
 _FEW_EVENTS: Final = 50
 """Events before which hours are not compared."""
 _HOUR: Final = 3_600_000
-USER: Final = "user.name"
-ROLE: Final = "userIdentity.sessionContext.sessionIssuer.userName"
 _FAILED: Final = {"term": {"event.outcome": "failure"}}
 
 FIELDS: Final[Mapping[str, str]] = {
@@ -50,12 +49,12 @@ FIELDS: Final[Mapping[str, str]] = {
     "services": "eventSource",
     "countries": "geolocation.country",
     "cities": "geolocation.city",
-    "addresses": "source.ip",
+    "addresses": ADDRESS,
     "tools": "user_agent.name",
-    "keys": "userIdentity.accessKeyId",
-    "roles": "userIdentity.sessionContext.sessionIssuer.userName",
-    "names": "user.name",
-    "accounts": "recipientAccountId",
+    "keys": KEY,
+    "roles": ISSUER_NAME,
+    "names": NAME,
+    "accounts": RECIPIENT,
     "regions": "awsRegion",
     "errors": "errorCode",
 }
@@ -189,9 +188,9 @@ class Profiler:
             return []
         name = subject.text.partition(":")[2] or subject.text
         query = both(asked, subject.did)
-        users = both(query, {"term": {"userIdentity.type": "IAMUser"}}, {"term": {USER: name}})
-        roles = both(query, {"term": {"userIdentity.type": "AssumedRole"}}, {"term": {ROLE: name}})
-        account = terms("account", "userIdentity.accountId")
+        users = both(query, {"term": {TYPE: "IAMUser"}}, {"term": {NAME: name}})
+        roles = both(query, {"term": {TYPE: "AssumedRole"}}, {"term": {ISSUER_NAME: name}})
+        account = terms("account", ACCOUNT)
         return [
             Node(kind, name, str(bucket["key"]["account"])).full
             for kind, of in (("user", users), ("role", roles))
@@ -211,18 +210,18 @@ class Profiler:
             "same_address": _top(
                 {
                     "bool": {
-                        "filter": [{"terms": {"source.ip": addresses}}],
+                        "filter": [{"terms": {ADDRESS: addresses}}],
                         "must_not": [own, {"term": {"user_type": "aws_service"}}],
                     }
                 },
-                "user.name",
+                NAME,
             ),
             "acted_on": _top(asked, "resource.user"),
             "assumed": _top(both(asked, {"prefix": {"eventName": "AssumeRole"}}), "resource.role"),
         }
         if subject.target is not None:
             others: Query = {"bool": {"filter": [subject.target], "must_not": [own]}}
-            bodies["acted_on_it"] = _top(others, "user.name")
+            bodies["acted_on_it"] = _top(others, NAME)
         for kind, reply in zip(bodies, self._index.searches(list(bodies.values())), strict=True):
             buckets = (reply.get("aggregations") or {"top": {"buckets": []}})["top"]["buckets"]
             made.peers[kind] = [(str(each["key"]), each["doc_count"]) for each in buckets]

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from detections.events.identity import ADDRESS, ARN, ISSUER, KEY, LONG_TERM, RECIPIENT, TYPE
 from detections.events.index import EventIndex, parts, terms
 from detections.investigation.lead import EVIDENCE, Lead
 from detections.span import Span, moment
@@ -26,9 +27,6 @@ MOST_SEQUENCES: Final = 500
 DENIED: Final = 10
 """Different calls that are denied within `WINDOW`."""
 _AT_ONCE: Final = 200
-_KEY: Final = "userIdentity.accessKeyId"
-_ISSUER: Final = "userIdentity.sessionContext.sessionIssuer.arn"
-_ARN: Final = "userIdentity.arn"
 _NO_SERVICE: Final[Query] = {"bool": {"must_not": [{"term": {"user_type": "aws_service"}}]}}
 _FAILED: Final[Query] = {"term": {"event.outcome": "failure"}}
 _SUCCEEDED: Final[Query] = {"term": {"event.outcome": "success"}}
@@ -50,10 +48,9 @@ _TIMES: Final = {
     "first": {"min": {"field": "@timestamp"}},
     "last": {"max": {"field": "@timestamp"}},
 }
-_LONG_TERM: Final[Query] = {"prefix": {_KEY: "AKIA"}}
 _ACTORS: Final[tuple[tuple[str, Query], ...]] = (
-    (_ISSUER, {"term": {"userIdentity.type": "AssumedRole"}}),
-    (_ARN, {"terms": {"userIdentity.type": ["IAMUser", "Root", "FederatedUser"]}}),
+    (ISSUER, {"term": {TYPE: "AssumedRole"}}),
+    (ARN, {"terms": {TYPE: ["IAMUser", "Root", "FederatedUser"]}}),
 )
 """The field that tells a kind of actors apart, and which events are theirs."""
 
@@ -77,7 +74,7 @@ class Signs:
 
     def _waking(self, span: Span) -> Iterator[Lead]:
         """Keys of users, and identities, that act after `DORMANT` without an event."""
-        kinds = [("dormant_key", _KEY, _LONG_TERM)]
+        kinds = [("dormant_key", KEY, LONG_TERM)]
         kinds += [("dormant_identity", name, of) for name, of in _ACTORS]
         for pattern, name, of in kinds:
             active = list(self._index.buckets(both(span.query(), of), [terms("who", name)], _TIMES))
@@ -108,10 +105,10 @@ class Signs:
 
     def _first_calls(self, span: Span) -> Iterator[Lead]:
         """Calls of high risk, or that change something, that an account never saw before."""
-        sources = [terms("account", "recipientAccountId"), terms("call", "eventName")]
+        sources = [terms("account", RECIPIENT), terms("call", "eventName")]
         asked = both(span.query(), _SUCCEEDED, _NO_SERVICE, either([_WRITES, _risky(8)]))
         new = list(self._index.buckets(asked, sources, {"risk": {"max": {"field": "risk_score"}}}))
-        for bucket, clauses in self._unseen(span, new, ("recipientAccountId", "eventName")):
+        for bucket, clauses in self._unseen(span, new, (RECIPIENT, "eventName")):
             risk = int(bucket["risk"]["value"] or 1)
             yield self._lead(
                 "first",
@@ -127,7 +124,7 @@ class Signs:
         """Regions that were switched on, and those in which something is changed for the first
         time."""
         enabled = both(span.query(), {"term": {"eventName": "EnableRegion"}}, _SUCCEEDED)
-        for bucket in self._index.buckets(enabled, [terms("account", "recipientAccountId")]):
+        for bucket in self._index.buckets(enabled, [terms("account", RECIPIENT)]):
             account = str(bucket["key"]["account"])
             yield self._lead(
                 "region",
@@ -135,13 +132,13 @@ class Signs:
                 7,
                 account,
                 f"A region was switched on in account {account}",
-                both(enabled, {"term": {"recipientAccountId": account}}),
+                both(enabled, {"term": {RECIPIENT: account}}),
                 activity="account",
             )
-        sources = [terms("account", "recipientAccountId"), terms("region", "awsRegion")]
+        sources = [terms("account", RECIPIENT), terms("region", "awsRegion")]
         asked = both(span.query(), _WRITES, _SUCCEEDED, _NO_SERVICE)
         new = list(self._index.buckets(asked, sources))
-        for bucket, clauses in self._unseen(span, new, ("recipientAccountId", "awsRegion")):
+        for bucket, clauses in self._unseen(span, new, (RECIPIENT, "awsRegion")):
             account, region = (str(bucket["key"][each]) for each in ("account", "region"))
             yield self._lead(
                 "region",
@@ -239,13 +236,13 @@ class Signs:
         """Credentials that are used from a second network in the span (public addresses of another
         /16, /32 of IPv6), the more so from a second country and with a second tool."""
         here = {
-            "networks": {"terms": {"field": "source.ip", "size": 50}},
+            "networks": {"terms": {"field": ADDRESS, "size": 50}},
             "countries": {"terms": {"field": "geolocation.country", "size": 20}},
             "tools": {"terms": {"field": "user_agent.name", "size": 20}},
         }
         located: Query = {"exists": {"field": "geolocation.country"}}
-        person = both(span.query(), {"exists": {"field": _KEY}}, _NO_SERVICE)
-        for bucket in self._index.buckets(both(person, located), [terms("key", _KEY)], here):
+        person = both(span.query(), {"exists": {"field": KEY}}, _NO_SERVICE)
+        for bucket in self._index.buckets(both(person, located), [terms("key", KEY)], here):
             key = str(bucket["key"]["key"])
             networks = sorted({_network(each["key"]) for each in bucket["networks"]["buckets"]})
             tools = sorted(str(each["key"]) for each in bucket["tools"]["buckets"])
@@ -262,7 +259,7 @@ class Signs:
                 key,
                 f"One key is used from {len(networks)} networks{where}: "
                 f"{', '.join(networks[:4])}{said}",
-                both(person, {"term": {_KEY: key}}),
+                both(person, {"term": {KEY: key}}),
             )
 
     def _events(

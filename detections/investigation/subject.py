@@ -13,11 +13,21 @@ from typing import Any, Final
 from opensearchpy import OpenSearch
 
 from detections.alerts.alert_events import events_of
+from detections.events.identity import (
+    ACCOUNT,
+    ADDRESS,
+    INVOKED_BY,
+    KEY,
+    MADE_KEY,
+    NAME,
+    RECIPIENT,
+    SOURCE_IDENTITY,
+    TYPE,
+)
 from detections.events.index import EventIndex
 from detections.events.selection import RESOURCE, by_address, by_principal, by_resource
 from detections.incidents.store import IncidentStore
 from detections.investigation.nodes import KINDS
-from detections.investigation.opened import KEY
 from trailhound.cluster.queries import Query, any_of, either
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
@@ -26,8 +36,7 @@ _KEY: Final = re.compile(r"A(?:KIA|SIA|BIA|CCA)[A-Z0-9]{4,}")
 _HEX: Final = re.compile(r"[0-9a-f]{4,64}(?:…|\.\.\.)?")
 _IN_ACCOUNT: Final = re.compile(r"(.+)@([0-9]{12})")
 """A name in one account; no address of mail ends so."""
-_SOURCE_IDENTITY: Final = "userIdentity.sessionContext.sourceIdentity"
-_ACCOUNTS: Final = ("userIdentity.accountId", "recipientAccountId")
+_ACCOUNTS: Final = (ACCOUNT, RECIPIENT)
 _KEYS: Final = 1_000
 
 
@@ -79,9 +88,7 @@ def _of_kind(
         "ip": _of_address,
         "principal": _of_name,
         "service": lambda name: Subject(f"service:{name}", "service", did=_service(name)),
-        "account": lambda name: Subject(
-            f"account:{name}", "account", did=any_of(name, ("userIdentity.accountId",))
-        ),
+        "account": lambda name: Subject(f"account:{name}", "account", did=any_of(name, (ACCOUNT,))),
         "federated": _of_name,
     }
     if kind in made:
@@ -98,7 +105,7 @@ def _of_kind(
     target = any_of(name, (f"resource.{leaf}",) if leaf else RESOURCE)
     did = by_principal(name) if kind in ("user", "role") else None
     if kind == "user" and name == "root":
-        did = {"term": {"userIdentity.type": "Root"}}
+        did = {"term": {TYPE: "Root"}}
     if account:
         of_account = any_of(account, _ACCOUNTS)
         did = {"bool": {"filter": [did, of_account]}} if did else None
@@ -107,9 +114,7 @@ def _of_kind(
 
 
 def _of_key(key: str) -> Subject:
-    return Subject(
-        f"key:{key}", "key", did=any_of(key, (KEY,)), target=any_of(key, ("resource.access_key",))
-    )
+    return Subject(f"key:{key}", "key", did=any_of(key, (KEY,)), target=any_of(key, (MADE_KEY,)))
 
 
 def _of_address(text: str) -> Subject:
@@ -128,7 +133,7 @@ def _of_name(text: str) -> Subject:
             did={"bool": {"filter": [whole.did, of_account]}},
             target={"bool": {"filter": [whole.target, of_account]}},
         )
-    did = either([by_principal(text), any_of(text, (_SOURCE_IDENTITY,))])
+    did = either([by_principal(text), any_of(text, (SOURCE_IDENTITY,))])
     return Subject(text, "name", did=did, target=by_resource(text))
 
 
@@ -137,7 +142,7 @@ def _service(name: str) -> Query:
         "bool": {
             "filter": [
                 {"term": {"user_type": "aws_service"}},
-                any_of(name, ("eventSource", "userIdentity.invokedBy")),
+                any_of(name, ("eventSource", INVOKED_BY)),
             ]
         }
     }
@@ -183,9 +188,9 @@ def _of_incident(client: OpenSearch, settings: Settings, index: EventIndex, name
 def _by_incident(index: EventIndex, incident: dict[str, Any], evidence: Query) -> Query | None:
     named: list[Query] = [evidence]
     if incident["principals"]:
-        named.append({"terms": {"user.name": list(incident["principals"])}})
+        named.append({"terms": {NAME: list(incident["principals"])}})
     addresses = list(incident["addresses"])
-    where: list[Query] = [{"terms": {"source.ip": addresses}}] if addresses else []
+    where: list[Query] = [{"terms": {ADDRESS: addresses}}] if addresses else []
     reply = index.search(
         {
             "query": {"bool": {"filter": [*named, *where]}},

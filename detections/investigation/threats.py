@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from opensearchpy import OpenSearch
 
+from detections.events.identity import ACCOUNT, ADDRESS, ARN, NAME, RECIPIENT
 from detections.events.index import EventIndex, terms
 from detections.events.principal import HAS_ARN
 from detections.finding import Finding
@@ -75,13 +76,13 @@ class Threats:
         said: dict[str, list[Finding]] = {}
         for finding in self._evaluator.evaluate(rule, span):
             values = dict(finding.group)
-            address = values.get("source.ip") if family == "pattern" else None
+            address = values.get(ADDRESS) if family == "pattern" else None
             name = (
-                address or values.get("userIdentity.arn") or values.get("user.name") or "".join(
+                address or values.get(ARN) or values.get(NAME) or "".join(
                     value for _, value in finding.group[-1:]
                 )
             )  # fmt: skip
-            account = values.get("recipientAccountId", "")
+            account = values.get(RECIPIENT, "")
             # A person without an ARN can be in several accounts.
             key = name if name.startswith("arn:") or address else f"{account}/{name}"
             calls = self._calls(finding)
@@ -119,16 +120,16 @@ class Threats:
         return [str(each["key"]) for each in buckets]
 
     def _addresses(self, span: Span) -> Iterator[Lead]:
-        sources = [terms("address", "source.ip")]
+        sources = [terms("address", ADDRESS)]
         few = USERS + 1
         aggregations = {
             "errors": {"filter": _ERROR},
             "first": {"min": {"field": "@timestamp"}},
             "last": {"max": {"field": "@timestamp"}},
             "country": {"terms": {"field": "geolocation.country", "size": 1}},
-            "accounts": {"terms": {"field": "recipientAccountId", "size": _ACCOUNTS}},
-            "arns": {"terms": {"field": "userIdentity.arn", "size": few}},
-            "names": {"terms": {"field": "user.name", "size": few}},
+            "accounts": {"terms": {"field": RECIPIENT, "size": _ACCOUNTS}},
+            "arns": {"terms": {"field": ARN, "size": few}},
+            "names": {"terms": {"field": NAME, "size": few}},
         }
         since = self._first_events(span)
         for bucket in self._index.buckets(span.query(), sources, aggregations):
@@ -149,7 +150,7 @@ class Threats:
 
     def _address(self, bucket: Mapping[str, Any], span: Span, points: int, unusual: str) -> Lead:
         address = str(bucket["key"]["address"])
-        own: Query = {"bool": {"filter": [{"term": {"source.ip": address}}, span.query()]}}
+        own: Query = {"bool": {"filter": [{"term": {ADDRESS: address}}, span.query()]}}
         users = self._users(own)
         reasons = []
         if users > USERS:
@@ -190,9 +191,9 @@ class Threats:
         by_arn: Query = {"bool": {"filter": [own, HAS_ARN], "must_not": [service]}}
         by_name: Query = {"bool": {"filter": [own], "must_not": [HAS_ARN, service]}}
         count = 0
-        for query, name in ((by_arn, "userIdentity.arn"), (by_name, "user.name")):
+        for query, name in ((by_arn, ARN), (by_name, NAME)):
             # A role of one account is the same user in the trails of others.
-            account = "userIdentity.accountId" if name == "user.name" else name
+            account = ACCOUNT if name == NAME else name
             sources = [terms("user", name), terms("account", account)]
             count += sum(1 for _ in self._index.buckets(query, sources))
         return count
@@ -202,7 +203,7 @@ class Threats:
         and (account, country), in milliseconds; of all events up to the end of the span."""
         until: Query = {"range": {"@timestamp": {"lt": span.until.isoformat()}}}
         first = {"first": {"min": {"field": "@timestamp"}}}
-        account = terms("account", "recipientAccountId")
+        account = terms("account", RECIPIENT)
         made: dict[tuple[str, str], int] = {}
         for sources in ([account], [account, terms("country", "geolocation.country")]):
             for bucket in self._index.buckets(until, sources, first):

@@ -8,7 +8,8 @@ import pytest
 from detections.compiled import Compiled
 from detections.events.fields import FieldReader
 from detections.events.found import finding
-from detections.events.principal import ARN, HAS_ARN, HAS_NAME_ALONE, NAME, views
+from detections.events.identity import ARN, NAME
+from detections.events.principal import HAS_ARN, HAS_NAME_ALONE, views
 from detections.rule import FilePosition, Rule
 
 ADA = "arn:aws:iam::111122223333:user/ada"
