@@ -9,8 +9,8 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
+from detections.alerts.disposition import DISPOSITIONS
 from detections.alerts.store import AlertQuery
-from detections.alerts.triage import DISPOSITIONS
 from trailhound.cluster.reader import IndexReader, make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings

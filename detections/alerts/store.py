@@ -12,9 +12,10 @@ from typing import Any, Final
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
+from detections.alerts.disposition import Disposition
 from detections.alerts.document import Document, shown, stamp
 from detections.alerts.paging import every
-from detections.alerts.triage import NOBODY, Decision, Disposition
+from detections.alerts.triage import NOBODY, Decision
 from detections.alerts.twins import TWIN_KEY, twins_of
 from detections.events.selection import alerts_by_principal
 from detections.rule import LEVELS, Level

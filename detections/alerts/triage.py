@@ -7,18 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
+from detections.alerts.disposition import Disposition
 from detections.alerts.document import HISTORY, LONGEST_TEXT, Document, stamp
 from detections.alerts.facts import LONGEST_VALUE
 from detections.alerts.text import one_line
 from trailhound.errors import UsageError
 
 Verb = Literal["ack", "close", "reopen", "assign", "note"]
-
-Disposition = Literal["true-positive", "false-positive", "benign", "duplicate"]
-DISPOSITIONS: Final[tuple[Disposition, ...]] = (
-    *("true-positive", "false-positive", "benign", "duplicate"),
-)
-"""What a closed alert was. `benign`: the rule was right, and what it found was meant to happen."""
 
 NOBODY: Final = "nobody"
 """As an assignee: none."""

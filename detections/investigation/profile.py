@@ -18,6 +18,7 @@ from opensearchpy import OpenSearch
 from detections.alerts.document import stamp
 from detections.events.identity import ACCOUNT, ADDRESS, ISSUER_NAME, KEY, NAME, RECIPIENT, TYPE
 from detections.events.index import EventIndex, histogram, terms
+from detections.investigation.comparison import RECENT, WEEKS
 from detections.investigation.naming import alerts_naming
 from detections.investigation.nodes import Node
 from detections.investigation.opened import Opened, opened_by
@@ -29,8 +30,6 @@ from trailhound.cluster.queries import Query, both, either
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 
-RECENT: Final = timedelta(days=1)
-WEEKS: Final = 4
 MOST: Final = 15
 """Values of a kind that are named, the most frequent."""
 _NEW: Final = 200

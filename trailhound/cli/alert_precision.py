@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from detections.alerts.precision import Precision, precision, total
-from detections.alerts.store import AlertQuery
 from trailhound.cli import dates
 from trailhound.cli.alert_selection import AtLevel, OfRule, Since, Until
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, note
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import plural
-from trailhound.cluster.client import connect
-from trailhound.cluster.refusals import cluster_errors
+
+with late_imports():
+    from detections.alerts.precision import Precision, precision, total
+    from detections.alerts.store import AlertQuery
+    from trailhound.cluster.client import connect
+    from trailhound.cluster.refusals import cluster_errors
+
 
 LISTING = Listing[Precision](
     "rules",
@@ -26,7 +30,7 @@ LISTING = Listing[Precision](
         Column("precision", lambda each: each.rounded, "precision", Kind.NUMBER),
         Column("id", lambda each: each.id, "id", Kind.ID, 3),
     ),
-    Precision.as_dict,
+    lambda each: each.as_dict(),
     empty="no alert was closed",
 )
 

@@ -9,10 +9,14 @@ from typing import Annotated, cast
 
 import typer
 
-from detections.alerts.store import AlertQuery
-from detections.alerts.triage import DISPOSITIONS, Disposition
+from detections.alerts.disposition import DISPOSITIONS, Disposition
 from detections.rule import Level
 from trailhound.cli import completion, dates
+from trailhound.cli.late_imports import late_imports
+
+with late_imports():
+    from detections.alerts.store import AlertQuery
+
 
 WHICH = "Which alerts"
 

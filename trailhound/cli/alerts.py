@@ -10,12 +10,6 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from detections.alerts.store import AlertStore
-from detections.alerts.summary import at_least
-from detections.alerts.triage import NOBODY
-from detections.alerts.twins import folded
-from detections.incidents.folding import folded as fold_incidents
-from detections.incidents.store import IncidentStore
 from trailhound.cli import alert_precision, completion, triage
 from trailhound.cli.alert_selection import (
     WHICH,
@@ -35,6 +29,7 @@ from trailhound.cli.alert_selection import (
 )
 from trailhound.cli.incidents import LISTING as INCIDENTS
 from trailhound.cli.incidents import note_folded
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import (
     LEVEL_COLOURS,
     Column,
@@ -51,8 +46,17 @@ from trailhound.cli.listing import (
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, out, plural, safe, say_field
 from trailhound.cli.triage import state_of
-from trailhound.cluster.client import connect
-from trailhound.cluster.refusals import cluster_errors
+
+with late_imports():
+    from detections.alerts.store import AlertStore
+    from detections.alerts.summary import at_least
+    from detections.alerts.triage import NOBODY
+    from detections.alerts.twins import folded
+    from detections.incidents.folding import folded as fold_incidents
+    from detections.incidents.store import IncidentStore
+    from trailhound.cluster.client import connect
+    from trailhound.cluster.refusals import cluster_errors
+
 
 app = typer.Typer(no_args_is_help=True, help="Alerts: list, read, acknowledge, assign, close.")
 

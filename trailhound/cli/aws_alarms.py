@@ -7,11 +7,6 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from trailhound.aws.alarm_catalogue import ALARMS, EVERY_ALARM
-from trailhound.aws.alarms import Alarms, Finding
-from trailhound.aws.names import TrailSetup
-from trailhound.aws.parts import applied, planned
-from trailhound.aws.trail_setup import Trail
 from trailhound.cli.aws_setup import (
     LISTING,
     Name,
@@ -22,10 +17,19 @@ from trailhound.cli.aws_setup import (
     told_change,
 )
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Kind, Listing, Output, form_of, is_table, note
 from trailhound.cli.options import Config, Json
 from trailhound.cli.screen import out, plural, safe, say
 from trailhound.errors import UsageError
+
+with late_imports():
+    from trailhound.aws.alarm_catalogue import ALARMS, EVERY_ALARM
+    from trailhound.aws.alarms import Alarms, Finding
+    from trailhound.aws.names import TrailSetup
+    from trailhound.aws.parts import applied, planned
+    from trailhound.aws.trail_setup import Trail
+
 
 FINDINGS = Listing[Finding](
     "findings",
@@ -34,7 +38,7 @@ FINDINGS = Listing[Finding](
         Column("name", lambda each: each.name, "of", whole=True),
         Column("detail", lambda each: each.detail, "detail", whole=True),
     ),
-    Finding.as_dict,
+    lambda each: each.as_dict(),
 )
 
 

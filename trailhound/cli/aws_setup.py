@@ -12,19 +12,23 @@ from typing import Annotated, Final
 import typer
 from rich.text import Text
 
-from trailhound.aws.account import Account
-from trailhound.aws.cost import Cost, event_costs, storage_costs
-from trailhound.aws.documents import INSIGHTS
-from trailhound.aws.names import PREFIX, TrailSetup
-from trailhound.aws.parts import Change, applied, planned
-from trailhound.aws.teardown import Removal, removals, removed
-from trailhound.aws.template import for_a_stack, template
-from trailhound.aws.trail_setup import Trail
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, is_table, note
 from trailhound.cli.options import Config, Json, settings_from
 from trailhound.cli.screen import err, is_quiet, out, plural, safe, say, warn, write
 from trailhound.errors import UsageError
+
+with late_imports():
+    from trailhound.aws.account import Account
+    from trailhound.aws.cost import Cost, event_costs, storage_costs
+    from trailhound.aws.documents import INSIGHTS
+    from trailhound.aws.names import PREFIX, TrailSetup
+    from trailhound.aws.parts import Change, applied, planned
+    from trailhound.aws.teardown import Removal, removals, removed
+    from trailhound.aws.template import for_a_stack, template
+    from trailhound.aws.trail_setup import Trail
+
 
 _NARROW, _SIZES = "What is logged", "For the estimate of costs"
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{2,31}")
@@ -67,7 +71,7 @@ LISTING = Listing[Change](
         Column("part", lambda each: each.part.name, "part", whole=True),
         Column("difference", lambda each: each.lines, "difference", priority=1),
     ),
-    Change.as_dict,
+    lambda each: each.as_dict(),
 )
 REMOVALS = Listing[Removal](
     "removals",
@@ -76,7 +80,7 @@ REMOVALS = Listing[Removal](
         Column("what", lambda each: each.what, "what", whole=True),
         Column("why", lambda each: each.why, "why", whole=True),
     ),
-    Removal.as_dict,
+    lambda each: each.as_dict(),
 )
 
 Name = Annotated[

@@ -8,21 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ingest.backfill.backfill import Backfill
-from ingest.backfill.matched import Selected
-from ingest.backfill.plan import plan
-from ingest.backfill.rate import rate_of
-from ingest.backfill.unmatched import Run, in_index, unmatched
-from ingest.integrity.expected import ExpectedHashes
-from ingest.lookup.estimate import Estimated, sum_of
-from ingest.objects import HISTORY, Selection, Source
-from ingest.run_report import RunReport
-from ingest.sources import is_stream, open_source
-from trailhound.app.enrichment import enricher_from
-from trailhound.app.settings_check import check_filter
 from trailhound.cli.backfill_plan import kinds, show_plan, stored
 from trailhound.cli.backfill_verified import check_first, require_verifiable, settle
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.object_selection import SinceDay, UntilDay, selection_of
 from trailhound.cli.options import (
     Accounts,
@@ -37,11 +26,26 @@ from trailhound.cli.options import (
 from trailhound.cli.progress import show_progress
 from trailhound.cli.screen import emit, err, out, plural, safe, say, table, warn
 from trailhound.cli.stopping import stopped_by_signals
-from trailhound.cluster.client import connect
-from trailhound.cluster.refusals import cluster_errors
-from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.errors import ClusterError, UsageError
-from trailhound.settings import Settings
+
+with late_imports():
+    from ingest.backfill.backfill import Backfill
+    from ingest.backfill.matched import Selected
+    from ingest.backfill.plan import plan
+    from ingest.backfill.rate import rate_of
+    from ingest.backfill.unmatched import Run, in_index, unmatched
+    from ingest.integrity.expected import ExpectedHashes
+    from ingest.lookup.estimate import Estimated, sum_of
+    from ingest.objects import HISTORY, Selection, Source
+    from ingest.run_report import RunReport
+    from ingest.sources import is_stream, open_source
+    from trailhound.app.enrichment import enricher_from
+    from trailhound.app.settings_check import check_filter
+    from trailhound.cluster.client import connect
+    from trailhound.cluster.refusals import cluster_errors
+    from trailhound.cluster.retry_policy import RetryPolicy
+    from trailhound.settings import Settings
+
 
 if TYPE_CHECKING:
     from trailhound.cli.detect import Detected

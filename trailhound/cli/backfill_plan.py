@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ingest.backfill.places import PlaceName
-from ingest.backfill.plan import Plan
-from ingest.backfill.rate import Rate
-from ingest.lookup.estimate import Estimate
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.screen import emit, out, plural, safe, say, size, table
+
+with late_imports():
+    from ingest.backfill.places import PlaceName
+    from ingest.backfill.plan import Plan
+    from ingest.backfill.rate import Rate
+    from ingest.lookup.estimate import Estimate
+
 
 _MOST_DAYS = 31
 """Days that are listed one by one; more are listed by month."""

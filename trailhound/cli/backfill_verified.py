@@ -7,12 +7,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ingest.objects import Selection
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.screen import err, plural, safe, say, warn
 from trailhound.cli.stages import show_stages
-from trailhound.cluster.client import connect
 from trailhound.errors import UsageError
-from trailhound.settings import Settings
+
+with late_imports():
+    from ingest.objects import Selection
+    from trailhound.cluster.client import connect
+    from trailhound.settings import Settings
+
 
 if TYPE_CHECKING:
     from trailhound.app.integrity import CheckedChains

@@ -1,6 +1,7 @@
 """Which commands there are and where they live. A command's module is imported when it is named.
 
-All of them take a second to import together, most of it for commands that are not run.
+All of them take a second to import together, most of it for commands that are not run; what a
+command itself works with is imported when it runs (`trailhound.cli.late_imports`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+
+from trailhound.cli.late_imports import import_now
 
 _ENGINE, _EVENTS, _CARE = "Local engine", "Ingest", "Maintenance"
 _DETECTIONS, _SEEN = "Detections", "Reporting"
@@ -230,7 +233,12 @@ class Commands(TyperGroup):
 
 
 class Command(TyperCommand):
-    """A command whose help says no `<bool>` where an option takes no value."""
+    """A command whose help says no `<bool>` where an option takes no value, and for which what it
+    works with is imported when it runs (`trailhound.cli.late_imports`)."""
+
+    def invoke(self, ctx: Any) -> Any:
+        import_now()
+        return super().invoke(ctx)
 
     def get_params(self, ctx: Any) -> list[Any]:
         return without_switch_types(super().get_params(ctx))

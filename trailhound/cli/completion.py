@@ -121,7 +121,7 @@ def namespaces(incomplete: str) -> list[str]:
 
 def dispositions(incomplete: str) -> list[str]:
     """What an alert may be closed as."""
-    from detections.alerts.triage import DISPOSITIONS
+    from detections.alerts.disposition import DISPOSITIONS
 
     return [each for each in DISPOSITIONS if each.startswith(incomplete)]
 

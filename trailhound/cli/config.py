@@ -9,14 +9,18 @@ from typing import Annotated, Any
 
 import typer
 
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Kind, Listing, Output, form_of, note
 from trailhound.cli.options import Config, Json, Namespace, Url, flags_of, settings_from
 from trailhound.cli.screen import plural, say
-from trailhound.cluster.refusals import redact_url
 from trailhound.errors import UnusablePathError, UsageError
-from trailhound.private_files import open_private
-from trailhound.settings import DEFAULT_FILE
-from trailhound.settings.effective import DEFAULT, Effective, commented, effective
+
+with late_imports():
+    from trailhound.cluster.refusals import redact_url
+    from trailhound.private_files import open_private
+    from trailhound.settings import DEFAULT_FILE
+    from trailhound.settings.effective import DEFAULT, Effective, commented, effective
+
 
 app = typer.Typer(
     no_args_is_help=True, help="Settings: what is in force and why; a file to begin with."
@@ -86,14 +90,18 @@ def show(
 @app.command()
 def init(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="The file to write; it must not exist.")
-    ] = Path(DEFAULT_FILE),
+        Path | None,
+        typer.Argument(
+            metavar="FILE",
+            help="The file to write; it must not exist. Default: trailhound.yaml.",
+        ),
+    ] = None,
 ) -> None:
     """Write a settings file with every setting and its default, all commented out.
 
     Example: `trailhound config init`
     """
-    text = commented()
+    text, file = commented(), file or Path(DEFAULT_FILE)
     try:
         descriptor = open_private(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     except FileExistsError:

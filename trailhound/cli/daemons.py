@@ -7,15 +7,19 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from detections.notify.channel_status import ChannelStatus
-from ingest.documents.day_limit import TOO_MANY_NEW_DAYS
-from trailhound.app.health import Reason
 from trailhound.cli.dates import span
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.screen import out, plural, safe, say, table
-from trailhound.cluster.tiers import Tiers, TierState
-from trailhound.cluster.waiting import BLOCKED_CODES
-from trailhound.state.catch_up import CatchUp
-from trailhound.state.rule_checkpoints import RuleCheckpoint
+
+with late_imports():
+    from detections.notify.channel_status import ChannelStatus
+    from ingest.documents.day_limit import TOO_MANY_NEW_DAYS
+    from trailhound.app.health import Reason
+    from trailhound.cluster.tiers import Tiers, TierState
+    from trailhound.cluster.waiting import BLOCKED_CODES
+    from trailhound.state.catch_up import CatchUp
+    from trailhound.state.rule_checkpoints import RuleCheckpoint
+
 
 _MOST_BEHIND = 20
 _MOST_NAMED = 5

@@ -9,17 +9,21 @@ from typing import Annotated, Any
 
 import typer
 
-from dashboards import build as files
-from dashboards import ndjson, shipped
-from dashboards.imported import Imported
-from dashboards.kibana import for_kibana
-from dashboards.server import DashboardsServer
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of
 from trailhound.cli.options import Config, Json, Namespace, settings_from
 from trailhound.cli.screen import plural, say, write
 from trailhound.errors import DashboardsError, UsageError
-from trailhound.settings import Settings
+
+with late_imports():
+    from dashboards import build as files
+    from dashboards import ndjson, shipped
+    from dashboards.imported import Imported
+    from dashboards.kibana import for_kibana
+    from dashboards.server import DashboardsServer
+    from trailhound.settings import Settings
+
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -84,8 +88,14 @@ def _settings(
 @app.command("build")
 def build(
     directory: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write to.")
-    ] = files.FOLDER,
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            help="Folder to write to. Default: that of the shipped files.",
+        ),
+    ] = None,
     product: Annotated[
         Product, typer.Option(help="For OpenSearch Dashboards, or for Kibana 8 and 9.")
     ] = Product.OPENSEARCH,
@@ -97,16 +107,17 @@ def build(
 
     Example: `trailhound dashboards build -o /tmp/dashboards`
     """
-    if product is Product.ELASTICSEARCH and directory == files.FOLDER:
+    folder = directory or files.FOLDER
+    if product is Product.ELASTICSEARCH and folder == files.FOLDER:
         raise UsageError(
             "the shipped files are for OpenSearch Dashboards",
             hint="name a folder for Kibana's: -o DIR; `trailhound dashboards import` asks the "
             "server which it is",
         )
-    changed = files.write(directory, kibana=product is Product.ELASTICSEARCH)
+    changed = files.write(folder, kibana=product is Product.ELASTICSEARCH)
     for path in changed:
         say(str(path))
-    say(f"{plural(len(changed), 'file')} changed in {directory}")
+    say(f"{plural(len(changed), 'file')} changed in {folder}")
 
 
 LISTING = Listing[Imported](

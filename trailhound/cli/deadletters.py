@@ -9,12 +9,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from ingest.deadletters.retry import Retried, Retry
-from ingest.documents.day_limit import TOO_MANY_NEW_DAYS
-from trailhound.app.enrichment import enricher_from
-from trailhound.app.ledger_search import DeadLetterSearch, readable
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.ledger import All, Limit, Object
 from trailhound.cli.listing import (
     Column,
@@ -29,9 +26,16 @@ from trailhound.cli.listing import (
 )
 from trailhound.cli.options import Config, Json, Namespace, Since, Until, Url, settings_from
 from trailhound.cli.screen import emit, out, plural, say, say_field, warn
-from trailhound.cluster.client import connect
-from trailhound.cluster.refusals import cluster_errors
-from trailhound.cluster.waiting import BLOCKED_CODES
+
+with late_imports():
+    from ingest.deadletters.retry import Retried, Retry
+    from ingest.documents.day_limit import TOO_MANY_NEW_DAYS
+    from trailhound.app.enrichment import enricher_from
+    from trailhound.app.ledger_search import DeadLetterSearch, readable
+    from trailhound.cluster.client import connect
+    from trailhound.cluster.refusals import cluster_errors
+    from trailhound.cluster.waiting import BLOCKED_CODES
+
 
 app = typer.Typer(no_args_is_help=True, help="Records that could not be indexed.")
 

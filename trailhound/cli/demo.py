@@ -10,28 +10,33 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from opensearchpy import OpenSearch
 
-from detections.packs.pack import Pack
-from ingest.objects import Selection
-from trailhound.app.detection import History, rules_in_force
-from trailhound.app.index_summary import Summary, summarize
 from trailhound.cli.backfill import run_backfill, show_report
 from trailhound.cli.detect import asked, run_history, show
 from trailhound.cli.engine import start_engine
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.options import settings_from
 from trailhound.cli.screen import out, plural, say, size, table
 from trailhound.cli.stopping import stopped
-from trailhound.cluster import templates
-from trailhound.cluster.client import connect
-from trailhound.cluster.refusals import cluster_errors
-from trailhound.report import files
-from trailhound.report.collect.compose import compose
-from trailhound.report.collect.query import Window
-from trailhound.sample import SampleSpec, write_sample
-from trailhound.settings import Settings
-from trailhound.state.setup import init_namespace
+
+with late_imports():
+    from opensearchpy import OpenSearch
+
+    from detections.packs.pack import Pack
+    from ingest.objects import Selection
+    from trailhound.app.detection import History, rules_in_force
+    from trailhound.app.index_summary import Summary, summarize
+    from trailhound.cluster import templates
+    from trailhound.cluster.client import connect
+    from trailhound.cluster.refusals import cluster_errors
+    from trailhound.report import files
+    from trailhound.report.collect.compose import compose
+    from trailhound.report.collect.query import Window
+    from trailhound.sample import SampleSpec, write_sample
+    from trailhound.settings import Settings
+    from trailhound.state.setup import init_namespace
+
 
 NAMESPACE = "demo"
 """Keeps the sample apart from your own events."""

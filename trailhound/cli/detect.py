@@ -9,27 +9,32 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from opensearchpy import OpenSearch
 
-from detections.events.daily_indices import SkippedDay
-from detections.history import BEGINNING, END, Piece, Survey
-from detections.packs.describe import problem_lines
-from detections.packs.pack import Pack
-from detections.rule import LEVELS, Level
-from detections.running.detector import RuleRun
-from detections.span import Span
-from trailhound.app.detection import DetectionTotals, History, rules_in_force, tallied
+from detections.rule import Level
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Output, form_of
 from trailhound.cli.options import Config, Json, Namespace, Since, Until, Url, settings_from
 from trailhound.cli.screen import emit, out, plural, say, table, warn
 from trailhound.cli.stages import show_stages
 from trailhound.cli.stopping import stopped_by_signals
-from trailhound.cluster.client import connect
-from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import NoEventsIndexError, UsageError
-from trailhound.settings import Settings
+
+with late_imports():
+    from opensearchpy import OpenSearch
+
+    from detections.events.daily_indices import SkippedDay
+    from detections.history import BEGINNING, END, Piece, Survey
+    from detections.packs.describe import problem_lines
+    from detections.packs.pack import Pack
+    from detections.rule import LEVELS
+    from detections.running.detector import RuleRun
+    from detections.span import Span
+    from trailhound.app.detection import DetectionTotals, History, rules_in_force, tallied
+    from trailhound.cluster.client import connect
+    from trailhound.cluster.refusals import cluster_errors
+    from trailhound.settings import Settings
 
 
 def detect(

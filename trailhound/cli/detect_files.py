@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from detections.packs.describe import problem_lines
-from detections.packs.pack import Pack
-from detections.rule import LEVELS, Level
-from detections.running.file_rules import NotRun
-from detections.span import Span
-from ingest.objects import Selection, Source
-from ingest.sources import open_source
-from trailhound.app.enrichment import enricher_from
-from trailhound.app.file_detection import FileDetection, RuleResult
 from trailhound.cli.alerts import LISTING
 from trailhound.cli.enrich import show_reading, unread
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, note
 from trailhound.cli.screen import plural, warn
 from trailhound.cli.stages import show_stages
-from trailhound.settings import Settings
+
+with late_imports():
+    from detections.packs.describe import problem_lines
+    from detections.packs.pack import Pack
+    from detections.rule import LEVELS, Level
+    from detections.running.file_rules import NotRun
+    from detections.span import Span
+    from ingest.objects import Selection, Source
+    from ingest.sources import open_source
+    from trailhound.app.enrichment import enricher_from
+    from trailhound.app.file_detection import FileDetection, RuleResult
+    from trailhound.settings import Settings
 
 
 def detect_files(

@@ -7,12 +7,16 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from trailhound.app.diagnosis import Check, CheckVerdict, diagnose
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import out, safe
-from trailhound.cluster.client import connect
+
+with late_imports():
+    from trailhound.app.diagnosis import Check, CheckVerdict, diagnose
+    from trailhound.cluster.client import connect
+
 
 _MARKS: dict[CheckVerdict, Text] = {
     "ok": Text("ok     ", style="green"),

@@ -10,8 +10,6 @@ from typing import Any
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from detections.notify.channel_status import ChannelStatus, channel_statuses
-from trailhound.app.health import Reason, status_reasons
 from trailhound.cli.daemons import (
     show_catch_up,
     show_channels,
@@ -23,19 +21,24 @@ from trailhound.cli.daemons import (
     show_tiers,
 )
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, err, out, safe, say, size
-from trailhound.cluster.client import cluster_errors, connect, redact_url
-from trailhound.cluster.templates import Names
-from trailhound.cluster.tiers import read_tiers, unwritable_days
-from trailhound.cluster.waiting import waiting
-from trailhound.engine.artifacts import Progress as Fetching
-from trailhound.engine.local_engine import engine_status, local_engine
-from trailhound.settings import Settings
-from trailhound.state.catch_up import SCHEDULED_RULES, CatchUp, CatchUps
-from trailhound.state.daemons import Daemons
-from trailhound.state.jobs import Jobs
-from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
+
+with late_imports():
+    from detections.notify.channel_status import ChannelStatus, channel_statuses
+    from trailhound.app.health import Reason, status_reasons
+    from trailhound.cluster.client import cluster_errors, connect, redact_url
+    from trailhound.cluster.templates import Names
+    from trailhound.cluster.tiers import read_tiers, unwritable_days
+    from trailhound.cluster.waiting import waiting
+    from trailhound.engine.artifacts import Progress as Fetching
+    from trailhound.engine.local_engine import engine_status, local_engine
+    from trailhound.settings import Settings
+    from trailhound.state.catch_up import SCHEDULED_RULES, CatchUp, CatchUps
+    from trailhound.state.daemons import Daemons
+    from trailhound.state.jobs import Jobs
+    from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
 
 
 def up(config: Config = None) -> None:

@@ -7,10 +7,13 @@ from collections.abc import Callable
 
 import typer
 
-from ingest.backfill.enqueue import Enqueue, Enqueued
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.screen import emit, err, plural, say, size, warn
 from trailhound.cli.stopping import stopped_by_signals
+
+with late_imports():
+    from ingest.backfill.enqueue import Enqueue, Enqueued
 
 
 def put_on_queue(

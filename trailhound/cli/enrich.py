@@ -11,23 +11,27 @@ from typing import Annotated
 
 import typer
 
-from ingest.backfill.unmatched import unmatched
-from ingest.bulk.batch import Batch
-from ingest.distinct import DistinctEvents
-from ingest.objects import Selection, Source
-from ingest.offline import OfflineRead, OfflineReport
-from ingest.sources import is_stream, open_source
-from trailhound.app.enrichment import enricher_from
-from trailhound.app.settings_check import check_filter
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import is_piped
 from trailhound.cli.object_selection import selection_of
 from trailhound.cli.options import Accounts, Config, Regions, settings_from
 from trailhound.cli.screen import err, is_quiet, plural, safe, size, table, warn, write_bytes
 from trailhound.cli.stages import show_stages
 from trailhound.errors import UsageError
-from trailhound.settings import Settings
+
+with late_imports():
+    from ingest.backfill.unmatched import unmatched
+    from ingest.bulk.batch import Batch
+    from ingest.distinct import DistinctEvents
+    from ingest.objects import Selection, Source
+    from ingest.offline import OfflineRead, OfflineReport
+    from ingest.sources import is_stream, open_source
+    from trailhound.app.enrichment import enricher_from
+    from trailhound.app.settings_check import check_filter
+    from trailhound.settings import Settings
+
 
 _SHOWN = 10
 _BLOCK = 500

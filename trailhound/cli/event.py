@@ -6,15 +6,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Annotated, Any
 
-import msgspec
 import typer
 from rich.text import Text
 
-from trailhound.app.stored_event import stored_event
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import out, plural, safe, say, warn, write
-from trailhound.cluster.client import connect
-from trailhound.cluster.refusals import cluster_errors
+
+with late_imports():
+    from msgspec import DecodeError
+    from msgspec.json import format as formatted
+
+    from trailhound.app.stored_event import stored_event
+    from trailhound.cluster.client import connect
+    from trailhound.cluster.refusals import cluster_errors
 
 
 def event(
@@ -60,8 +65,8 @@ def event(
 
 def _indented(record: bytes) -> list[str]:
     """A record's text in lines; one that is no JSON (it was kept whole) as it is."""
-    with suppress(msgspec.DecodeError):
-        record = msgspec.json.format(record, indent=2)
+    with suppress(DecodeError):
+        record = formatted(record, indent=2)
     return record.decode("utf-8", "backslashreplace").splitlines()
 
 

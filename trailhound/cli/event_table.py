@@ -6,12 +6,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-from detections.backend.fields import LEAVES, named
-from detections.compiled import has_moved
-from detections.matcher.event_values import text, values_at
-from detections.matcher.moved import put_back
-from enrich.view import dumps, loads
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Kind, Listing
+
+with late_imports():
+    from detections.backend.fields import LEAVES, named
+    from detections.compiled import has_moved
+    from detections.matcher.event_values import text, values_at
+    from detections.matcher.moved import put_back
+    from enrich.view import dumps, loads
+
 
 COLUMNS: Final = (
     "@timestamp",

@@ -8,12 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from detections.alerts.alert_events import events_of
-from detections.events.daily_indices import daily_indices
-from detections.incidents.incident_events import events_of_incident
-from trailhound.app.event_search import Event, EventFilter, EventSearch
 from trailhound.cli import completion, dates
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, shown_of
 from trailhound.cli.nothing import nothing_in
 from trailhound.cli.options import (
@@ -27,9 +24,16 @@ from trailhound.cli.options import (
     span_of,
 )
 from trailhound.cli.screen import warn
-from trailhound.cluster.client import connect
-from trailhound.cluster.queries import either
-from trailhound.cluster.refusals import cluster_errors
+
+with late_imports():
+    from detections.alerts.alert_events import events_of
+    from detections.events.daily_indices import daily_indices
+    from detections.incidents.incident_events import events_of_incident
+    from trailhound.app.event_search import Event, EventFilter, EventSearch
+    from trailhound.cluster.client import connect
+    from trailhound.cluster.queries import either
+    from trailhound.cluster.refusals import cluster_errors
+
 
 _DEFAULT_LIMIT = 100
 _LONGEST_CODE = 22

@@ -9,33 +9,37 @@ from typing import Annotated
 
 import typer
 
-from detections.alerts.document import stamp
-from detections.events.daily_indices import daily_indices
-from detections.events.index import EventIndex
-from detections.history import bounds
-from detections.investigation.lead import (
-    TOP,
-    Lead,
-    ranked,
-    report_name,
-    threat_report,
-    threats_of,
-    together,
-)
-from detections.investigation.signs import Signs
-from detections.investigation.threats import Threats
-from detections.span import Span
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, is_table, note
 from trailhound.cli.nothing import nothing_in
 from trailhound.cli.options import Config, Json, Namespace, Since, Until, Url, settings_from
 from trailhound.cli.screen import plural, say, warn
 from trailhound.cli.stages import show_stages
-from trailhound.cluster.client import connect
-from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import UsageError
-from trailhound.report.files import put
+
+with late_imports():
+    from detections.alerts.document import stamp
+    from detections.events.daily_indices import daily_indices
+    from detections.events.index import EventIndex
+    from detections.history import bounds
+    from detections.investigation.lead import (
+        TOP,
+        Lead,
+        ranked,
+        report_name,
+        threat_report,
+        threats_of,
+        together,
+    )
+    from detections.investigation.signs import Signs
+    from detections.investigation.threats import Threats
+    from detections.span import Span
+    from trailhound.cluster.client import connect
+    from trailhound.cluster.refusals import cluster_errors
+    from trailhound.report.files import put
+
 
 _DAYS = timedelta(days=7)
 

@@ -9,9 +9,7 @@ from typing import Annotated, Any, cast
 import typer
 from rich.text import Text
 
-from detections.alerts.triage import Decision, Disposition
-from detections.incidents.folding import folded
-from detections.incidents.store import Found, IncidentStore, no_incident
+from detections.alerts.disposition import Disposition
 from trailhound.cli import completion
 from trailhound.cli.alert_selection import (
     AtLevel,
@@ -23,6 +21,7 @@ from trailhound.cli.alert_selection import (
     Until,
     alert_query,
 )
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import (
     LEVEL_COLOURS,
     Column,
@@ -39,10 +38,16 @@ from trailhound.cli.listing import (
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, out, plural, safe, say, say_field, say_folded
 from trailhound.cli.triage import By, Note, To, disposition_option, end, who
-from trailhound.cluster.client import connect
-from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import UsageError
-from trailhound.settings import Settings
+
+with late_imports():
+    from detections.alerts.triage import Decision
+    from detections.incidents.folding import folded
+    from detections.incidents.store import Found, IncidentStore, no_incident
+    from trailhound.cluster.client import connect
+    from trailhound.cluster.refusals import cluster_errors
+    from trailhound.settings import Settings
+
 
 app = typer.Typer(no_args_is_help=True, help="Incidents: list, read, acknowledge, assign, close.")
 

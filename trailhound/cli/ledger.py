@@ -8,18 +8,22 @@ from typing import Annotated, Any
 
 import typer
 
-from ingest.objects import HISTORY
-from ingest.reconcile.repair import note_gone
-from trailhound.app.ledger_search import LedgerSearch
 from trailhound.cli import dates
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Kind, Listing, Output, form_of, instant, shown_of
 from trailhound.cli.options import Config, Json, Namespace, Since, Until, Url, settings_from
 from trailhound.cli.screen import emit, plural, say, say_field, size
-from trailhound.cluster.client import connect
-from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import UsageError
-from trailhound.state.objects import BAD, ObjectState
-from trailhound.state.store import StateStore
+
+with late_imports():
+    from ingest.objects import HISTORY
+    from ingest.reconcile.repair import note_gone
+    from trailhound.app.ledger_search import LedgerSearch
+    from trailhound.cluster.client import connect
+    from trailhound.cluster.refusals import cluster_errors
+    from trailhound.state.objects import BAD, ObjectState
+    from trailhound.state.store import StateStore
+
 
 app = typer.Typer(no_args_is_help=True, help="What became of each object of the trails.")
 

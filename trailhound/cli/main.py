@@ -18,6 +18,7 @@ from trailhound.app.logs import set_up_verbose
 from trailhound.cli import completion
 from trailhound.cli.commands import Commands
 from trailhound.cli.exit_codes import ExitCode, exit_code
+from trailhound.cli.late_imports import put_off
 from trailhound.cli.screen import (
     emit,
     err,
@@ -124,6 +125,7 @@ def run() -> None:
     # Imports make many objects and leave no garbage: to look for it so often, as Python does from
     # 700 new ones on, takes a twentieth of a start.
     gc.set_threshold(_NEW_OBJECTS)
+    put_off()
     prepare_streams()
     code = main(sys.argv[1:])
     try:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from opensearchpy import OpenSearch
+from trailhound.cli.late_imports import late_imports
 
-from detections.alerts.document import stamp
-from detections.events.daily_indices import DailyIndices
-from detections.events.index import EventIndex
-from detections.history import BEGINNING, bounds
-from detections.investigation.absent import check_known
-from detections.investigation.subject import Subject
-from detections.span import Span
+with late_imports():
+    from opensearchpy import OpenSearch
+
+    from detections.alerts.document import stamp
+    from detections.events.daily_indices import DailyIndices
+    from detections.events.index import EventIndex
+    from detections.history import BEGINNING, bounds
+    from detections.investigation.absent import check_known
+    from detections.investigation.subject import Subject
+    from detections.span import Span
+
 
 _END: Final = datetime(2200, 1, 1, tzinfo=UTC)
 """Until when a span without `--until` is (`trailhound.cli.options`)."""

@@ -6,12 +6,16 @@ from typing import Annotated
 
 import typer
 
-from detections.notify.trial import ChannelTest
-from trailhound.app import notifying
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of
 from trailhound.cli.options import Config, Json, settings_from
 from trailhound.cli.screen import fail, say
+
+with late_imports():
+    from detections.notify.trial import ChannelTest
+    from trailhound.app import notifying
+
 
 app = typer.Typer(no_args_is_help=True, help="Channels that alerts are sent to.")
 

@@ -8,8 +8,12 @@ from typing import Annotated
 
 import typer
 
-from ingest.objects import Selection
 from trailhound.cli import dates
+from trailhound.cli.late_imports import late_imports
+
+with late_imports():
+    from ingest.objects import Selection
+
 
 SinceDay = Annotated[
     datetime | None,

@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trailhound.cli import completion, dates
-from trailhound.private_files import tighten
-from trailhound.settings import Check, Settings, load
+from trailhound.cli.late_imports import late_imports
+
+with late_imports():
+    from trailhound.private_files import tighten
+    from trailhound.settings import Check, Settings, load
+
 
 if TYPE_CHECKING:
     from detections.span import Span

@@ -7,17 +7,10 @@ from itertools import groupby
 from typing import Annotated, Any
 
 import typer
-from opensearchpy import OpenSearch
 
-from detections.events.daily_indices import DailyIndices, daily_indices
-from detections.events.index import EventIndex
-from detections.investigation.graph import ActivityGraph, build
-from detections.investigation.lateral import MOST_CHAINED, lateral
-from detections.investigation.nodes import Node
-from detections.investigation.paths import PathFinder, Paths, resolve
-from detections.span import Span
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, note
 from trailhound.cli.nothing import nothing_in
 from trailhound.cli.options import (
@@ -32,9 +25,21 @@ from trailhound.cli.options import (
 )
 from trailhound.cli.screen import plural, warn
 from trailhound.cli.stages import Stage, show_stages
-from trailhound.cluster.client import connect
-from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import UsageError
+
+with late_imports():
+    from opensearchpy import OpenSearch
+
+    from detections.events.daily_indices import DailyIndices, daily_indices
+    from detections.events.index import EventIndex
+    from detections.investigation.graph import ActivityGraph, build
+    from detections.investigation.lateral import MOST_CHAINED, lateral
+    from detections.investigation.nodes import Node
+    from detections.investigation.paths import PathFinder, Paths, resolve
+    from detections.span import Span
+    from trailhound.cluster.client import connect
+    from trailhound.cluster.refusals import cluster_errors
+
 
 Row = dict[str, Any]
 

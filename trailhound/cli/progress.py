@@ -8,13 +8,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from ingest.backfill.backfill import Backfill
-from ingest.objects import Counted, Selection
-from ingest.sources import is_stream, open_source
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.screen import is_quiet, size
 from trailhound.cli.stages import show_stages
 from trailhound.errors import TrailhoundError
-from trailhound.settings import Settings
+
+with late_imports():
+    from ingest.backfill.backfill import Backfill
+    from ingest.objects import Counted, Selection
+    from ingest.sources import is_stream, open_source
+    from trailhound.settings import Settings
+
 
 if TYPE_CHECKING:
     from ingest.backfill.worker_pool import WorkerPool

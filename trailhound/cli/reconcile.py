@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
 from itertools import islice
 from typing import Annotated, Any, Final
 
 import typer
 from rich.text import Text
 
-from ingest.reconcile.findings import Finding, Kind, Repair, Summary
-from ingest.reconcile.reconciliation import Reconciliation
-from ingest.reconcile.repair import Repaired, Repairs
-from ingest.sources import open_source
-from trailhound.app.enrichment import enricher_from
-from trailhound.app.settings_check import check_filter
 from trailhound.cli.backfill_plan import kinds
 from trailhound.cli.deadletters import warn_of_days
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Form, Listing, Output, form_of, is_table, note
 from trailhound.cli.listing import Kind as Holds
 from trailhound.cli.object_selection import SinceDay, UntilDay, selection_of
@@ -36,21 +30,21 @@ from trailhound.cli.options import (
 from trailhound.cli.screen import err, out, plural, safe, say, say_folded, warn
 from trailhound.cli.stages import Stage, show_stages
 from trailhound.cli.stopping import stopped_by_signals
-from trailhound.cluster.client import connect
-from trailhound.cluster.refusals import cluster_errors
+
+with late_imports():
+    from ingest.reconcile.findings import Finding, Kind, Repair, Summary
+    from ingest.reconcile.reconciliation import Reconciliation
+    from ingest.reconcile.repair import Repaired, Repairs
+    from ingest.sources import open_source
+    from trailhound.app.enrichment import enricher_from
+    from trailhound.app.settings_check import check_filter
+    from trailhound.cluster.client import connect
+    from trailhound.cluster.refusals import cluster_errors
+
 
 _SHOWN: Final = 50
 """Findings shown on a terminal; every other form has all."""
 _SHOWN_FAILURES: Final = 10
-_COMMANDS: Final[Mapping[Repair, str]] = {
-    Repair.READ: "backfill",
-    Repair.READ_AGAIN: "backfill --force",
-    Repair.RETRY: "retry-deadletters",
-    Repair.RETRY_REOPENED: "retry-deadletters --reopen",
-    Repair.RETRY_NEW_DAYS: "retry-deadletters --new-days",
-    Repair.NOTE_GONE: "ledger gone",
-}
-_OF_AN_OBJECT: Final = frozenset({Repair.READ, Repair.READ_AGAIN, Repair.NOTE_GONE})
 
 
 class Commands:
@@ -70,12 +64,24 @@ class Commands:
         return [self._line(finding, repair) for repair in finding.repairs]
 
     def _line(self, finding: Finding, repair: Repair) -> str:
-        command = f"trailhound {_COMMANDS[repair]}"
-        if repair not in _OF_AN_OBJECT:
+        command = f"trailhound {_name_of(repair)}"
+        if repair not in (Repair.READ, Repair.READ_AGAIN, Repair.NOTE_GONE):
             return command + self._flags
         if repair is not Repair.NOTE_GONE and _is_pattern(finding.object):
             return self.all_of_it  # no source can be named like it
         return f"{command} {shlex.quote(finding.object)}{self._flags}"
+
+
+def _name_of(repair: Repair) -> str:
+    names = {
+        Repair.READ: "backfill",
+        Repair.READ_AGAIN: "backfill --force",
+        Repair.RETRY: "retry-deadletters",
+        Repair.RETRY_REOPENED: "retry-deadletters --reopen",
+        Repair.RETRY_NEW_DAYS: "retry-deadletters --new-days",
+        Repair.NOTE_GONE: "ledger gone",
+    }
+    return names[repair]
 
 
 def _is_pattern(name: str) -> bool:

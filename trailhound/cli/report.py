@@ -7,20 +7,23 @@ from typing import Annotated
 
 import typer
 
-from detections.packs.loading import load
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.options import Accounts, Config, Namespace, Since, Until, Url, settings_from
 from trailhound.cli.screen import plural, say, warn
 from trailhound.cli.stages import show_stages
-from trailhound.cluster.client import connect
-from trailhound.cluster.refusals import cluster_errors
-from trailhound.report import files
-from trailhound.report.collect.compose import compose
-from trailhound.report.collect.gaps import MISSING_ACCOUNTS
-from trailhound.report.collect.query import Window
-from trailhound.report.compliance import framework
-from trailhound.report.mail import send_report
+
+with late_imports():
+    from detections.packs.loading import load
+    from trailhound.cluster.client import connect
+    from trailhound.cluster.refusals import cluster_errors
+    from trailhound.report import files
+    from trailhound.report.collect.compose import compose
+    from trailhound.report.collect.gaps import MISSING_ACCOUNTS
+    from trailhound.report.collect.query import Window
+    from trailhound.report.compliance import framework
+    from trailhound.report.mail import send_report
 
 
 def report(

@@ -8,19 +8,23 @@ from typing import Any, Final
 
 import typer
 
-from ingest.backfill.backfill import Backfill
-from ingest.backfill.restore import Archived, Restore, Returned, cost_of
-from ingest.objects import Selection
-from ingest.run_report import RunReport
-from ingest.sources import open_source
-from ingest.sources.s3 import S3Source
-from trailhound.app.enrichment import enricher_from
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.screen import err, plural, safe, size, warn
 from trailhound.cli.stages import show_stages
 from trailhound.cli.stopping import stopped_by_signals
-from trailhound.cluster.client import connect
 from trailhound.errors import UsageError
-from trailhound.settings import Settings
+
+with late_imports():
+    from ingest.backfill.backfill import Backfill
+    from ingest.backfill.restore import Archived, Restore, Returned, cost_of
+    from ingest.objects import Selection
+    from ingest.run_report import RunReport
+    from ingest.sources import open_source
+    from ingest.sources.s3 import S3Source
+    from trailhound.app.enrichment import enricher_from
+    from trailhound.cluster.client import connect
+    from trailhound.settings import Settings
+
 
 DAYS: Final = 7
 """How long S3 keeps the readable copies."""

@@ -9,25 +9,22 @@ from typing import Annotated, Any
 
 import typer
 
-from trailhound.app.ledger_search import LedgerSearch
-from trailhound.app.measured_volume import MeasuredVolume, measured
-from trailhound.aws.returns import (
-    EVENTS,
-    LIST_PRICE,
-    Assumptions,
-    Returns,
-    grouped,
-    returns_of,
-    yearly,
-)
+from trailhound.aws.returns import LIST_PRICE, Assumptions
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Kind, Listing, Output, form_of, note
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import plural
 from trailhound.cli.stages import show_stages
-from trailhound.cluster.client import connect
-from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import UsageError
-from trailhound.settings import Settings
+
+with late_imports():
+    from trailhound.app.ledger_search import LedgerSearch
+    from trailhound.app.measured_volume import MeasuredVolume, measured
+    from trailhound.aws.returns import EVENTS, Returns, grouped, returns_of, yearly
+    from trailhound.cluster.client import connect
+    from trailhound.cluster.refusals import cluster_errors
+    from trailhound.settings import Settings
+
 
 _BENEFITS, _COSTS = "Benefits of a year", "Costs of a year"
 _MOST = Decimal(10) ** 15

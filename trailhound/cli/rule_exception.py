@@ -7,15 +7,18 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from detections.alerts.store import AlertStore
-from detections.packs.narrowing import NAMES
-from detections.packs.reading import rule_id
-from trailhound.app.rule_exception import DAYS, Proposal, exceptions_folder, propose, save
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, err, out, plural, safe, write
 from trailhound.cli.triage import who
-from trailhound.cluster.client import connect
-from trailhound.cluster.refusals import cluster_errors
+
+with late_imports():
+    from detections.alerts.store import AlertStore
+    from detections.packs.reading import rule_id
+    from trailhound.app.rule_exception import DAYS, Proposal, exceptions_folder, propose, save
+    from trailhound.cluster.client import connect
+    from trailhound.cluster.refusals import cluster_errors
+
 
 _NAMED = 10
 """Other alerts that it would hide, by id."""
@@ -31,8 +34,9 @@ def write_exception(
         typer.Option(
             "--by",
             metavar="FIELD",
-            help=f"What tells its events from others: {', '.join(NAMES)}, or any field. May be "
-            "repeated. Default: the principal and what else they share.",
+            help="What tells its events from others: principal, address, agent, resource, call, "
+            "account, region, or any field. May be repeated. Default: the principal and what else "
+            "they share.",
         ),
     ] = None,
     dry_run: Annotated[

@@ -9,26 +9,30 @@ from typing import Annotated
 
 import typer
 
-from detections import coverage as attack
-from detections.backtest import Backtest, Budget, RuleBacktest, backtest
-from detections.monitors import exported
-from detections.packs.describe import problem_lines
-from detections.packs.loading import load
-from detections.packs.pack import Pack
-from detections.usage import usage
-from trailhound.app.enrichment import enricher_from
-from trailhound.app.rule_tests import RuleTests, run_samples
 from trailhound.cli.detect import asked, warn_skipped
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, note
 from trailhound.cli.options import Config, Json, Namespace, Since, Until, Url, settings_from
 from trailhound.cli.screen import emit, plural, say, warn, write
-from trailhound.cluster.client import ANSWER_SECONDS, connect
-from trailhound.cluster.dialect import dialect_of
-from trailhound.cluster.refusals import cluster_errors
-from trailhound.cluster.templates import Names
 from trailhound.errors import ClusterError, UsageError
-from trailhound.settings import Settings
+
+with late_imports():
+    from detections import coverage as attack
+    from detections.backtest import Backtest, Budget, RuleBacktest, backtest
+    from detections.monitors import exported
+    from detections.packs.describe import problem_lines
+    from detections.packs.loading import load
+    from detections.packs.pack import Pack
+    from detections.usage import usage
+    from trailhound.app.enrichment import enricher_from
+    from trailhound.app.rule_tests import RuleTests, run_samples
+    from trailhound.cluster.client import ANSWER_SECONDS, connect
+    from trailhound.cluster.dialect import dialect_of
+    from trailhound.cluster.refusals import cluster_errors
+    from trailhound.cluster.templates import Names
+    from trailhound.settings import Settings
+
 
 Rules = Annotated[
     list[Path] | None,

@@ -9,28 +9,33 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from detections.packs.describe import (
-    counted,
-    explained,
-    line,
-    listed,
-    listed_exceptions,
-    problem_lines,
-    shown,
-)
-from detections.packs.documents import RuleFault
-from detections.packs.loading import load
-from detections.packs.pack import Pack
-from detections.rule import Level, Rule
-from detections.usage import kept_apart
-from trailhound.app.settings_check import check_filter
+from detections.rule import Level
 from trailhound.cli import completion, rule_exception, rule_runs
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, note
 from trailhound.cli.options import Config, Json, settings_from
 from trailhound.cli.rule_runs import Rules
 from trailhound.cli.screen import emit, out, plural, safe, say, warn, write
 from trailhound.errors import SettingsError
+
+with late_imports():
+    from detections.packs.describe import (
+        counted,
+        explained,
+        line,
+        listed,
+        listed_exceptions,
+        problem_lines,
+        shown,
+    )
+    from detections.packs.documents import RuleFault
+    from detections.packs.loading import load
+    from detections.packs.pack import Pack
+    from detections.rule import Rule
+    from detections.usage import kept_apart
+    from trailhound.app.settings_check import check_filter
+
 
 app = typer.Typer(
     no_args_is_help=True,

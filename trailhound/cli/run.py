@@ -12,15 +12,19 @@ from typing import Annotated, Any
 
 import typer
 
-from enrich.enricher import Enricher
-from trailhound.app import logs
-from trailhound.app.enrichment import LoadedEnricher, load_enricher
-from trailhound.app.service import Service
-from trailhound.app.settings_check import check
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.options import Config, Namespace, Url, settings_from
 from trailhound.cli.screen import warn
-from trailhound.settings import Settings
+
+with late_imports():
+    from enrich.enricher import Enricher
+    from trailhound.app import logs
+    from trailhound.app.enrichment import LoadedEnricher, load_enricher
+    from trailhound.app.service import Service
+    from trailhound.app.settings_check import check
+    from trailhound.settings import Settings
+
 
 LOG = logging.getLogger("trailhound")
 _GRACE = 5.0

@@ -10,10 +10,13 @@ from typing import Annotated
 import typer
 
 from trailhound.cli import dates
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.options import Json
 from trailhound.cli.screen import emit, plural, say, size
 from trailhound.errors import UsageError
-from trailhound.sample import SampleSpec, write_sample
+
+with late_imports():
+    from trailhound.sample import SampleSpec, write_sample
 
 
 def sample(

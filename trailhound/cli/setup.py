@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Kind, Listing, Output, form_of
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cluster import templates
-from trailhound.cluster.client import connect
-from trailhound.cluster.refusals import cluster_errors
-from trailhound.state.setup import init_namespace
 
-LISTING = Listing[templates.Change](
+with late_imports():
+    from trailhound.cluster.client import connect
+    from trailhound.cluster.refusals import cluster_errors
+    from trailhound.cluster.templates import Change
+    from trailhound.state.setup import init_namespace
+
+
+LISTING = Listing[Change](
     "changes",
     (
         Column("action", lambda each: each.action, "did", Kind.ENTIRE),

@@ -8,19 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from detections.events.daily_indices import SkippedDay, daily_indices
-from detections.events.index import EventIndex
-from detections.investigation.subject import subject_of
-from detections.investigation.timeline import (
-    EXPANDED,
-    MOST_LINES,
-    Line,
-    Timeline,
-    TimelineReader,
-    in_order,
-)
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, note, shown_of
 from trailhound.cli.nothing import nothing_of
 from trailhound.cli.options import (
@@ -35,10 +25,24 @@ from trailhound.cli.options import (
 )
 from trailhound.cli.screen import plural, say, warn
 from trailhound.cli.stages import show_stages
-from trailhound.cluster.client import connect
-from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import UsageError
-from trailhound.report.render.timeline import write_timeline
+
+with late_imports():
+    from detections.events.daily_indices import SkippedDay, daily_indices
+    from detections.events.index import EventIndex
+    from detections.investigation.subject import subject_of
+    from detections.investigation.timeline import (
+        EXPANDED,
+        MOST_LINES,
+        Line,
+        Timeline,
+        TimelineReader,
+        in_order,
+    )
+    from trailhound.cluster.client import connect
+    from trailhound.cluster.refusals import cluster_errors
+    from trailhound.report.render.timeline import write_timeline
+
 
 _DEFAULT_LIMIT = 500
 _HTML_EVENTS = 50

@@ -13,8 +13,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from detections.alerts.store import NO_ALERT, AlertQuery, AlertStore, Decided, unknown
-from detections.alerts.triage import DISPOSITIONS, NOBODY, Decision, Disposition, Verb
+from detections.alerts.disposition import DISPOSITIONS, Disposition
 from trailhound.cli import completion
 from trailhound.cli.alert_selection import (
     AtLevel,
@@ -32,12 +31,18 @@ from trailhound.cli.alert_selection import (
     disposition,
 )
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, err, plural, safe, say, warn
-from trailhound.cluster.client import connect
-from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import UsageError
-from trailhound.settings import Settings
+
+with late_imports():
+    from detections.alerts.store import NO_ALERT, AlertQuery, AlertStore, Decided, unknown
+    from detections.alerts.triage import NOBODY, Decision, Verb
+    from trailhound.cluster.client import connect
+    from trailhound.cluster.refusals import cluster_errors
+    from trailhound.settings import Settings
+
 
 _LISTED = 10
 """Rules that the question before a change names."""

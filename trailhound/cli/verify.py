@@ -8,26 +8,31 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from opensearchpy import OpenSearch
 from rich.text import Text
 
-from ingest.integrity.digest import Place
-from ingest.integrity.findings import Finding, Verdict
-from ingest.integrity.keys import PublicKeys
-from ingest.integrity.verification import Wanted
-from trailhound.app.integrity import Recorded
-from trailhound.app.integrity import verify as verify_source
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, is_table, note
 from trailhound.cli.options import Accounts, Config, Json, Namespace, Regions, Url, settings_from
 from trailhound.cli.screen import emit, out, plural, safe, say
 from trailhound.cli.stages import show_stages
-from trailhound.cluster import templates
-from trailhound.cluster.client import connect
-from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import UsageError
-from trailhound.settings import Settings
+
+with late_imports():
+    from opensearchpy import OpenSearch
+
+    from ingest.integrity.digest import Place
+    from ingest.integrity.findings import Finding, Verdict
+    from ingest.integrity.keys import PublicKeys
+    from ingest.integrity.verification import Wanted
+    from trailhound.app.integrity import Recorded
+    from trailhound.app.integrity import verify as verify_source
+    from trailhound.cluster import templates
+    from trailhound.cluster.client import connect
+    from trailhound.cluster.refusals import cluster_errors
+    from trailhound.settings import Settings
+
 
 _SHOWN: Final = 50
 """Findings shown on a terminal; every other form has all."""
@@ -60,7 +65,7 @@ _FINDINGS = Listing[Finding](
         Column("object", lambda row: row.object),
         Column("detail", lambda row: row.detail),
     ],
-    Finding.as_dict,
+    lambda each: each.as_dict(),
 )
 
 

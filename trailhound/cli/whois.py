@@ -9,13 +9,10 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from detections.alerts.document import stamp
-from detections.events.daily_indices import daily_indices
-from detections.events.index import EventIndex
-from detections.investigation.profile import MOST, RECENT, WEEKS, Profile, Profiler
-from detections.investigation.subject import subject_of
+from detections.investigation.comparison import RECENT, WEEKS
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import LEVEL_COLOURS, instant
 from trailhound.cli.nothing import nothing_of
 from trailhound.cli.options import (
@@ -29,8 +26,16 @@ from trailhound.cli.options import (
     span_of,
 )
 from trailhound.cli.screen import emit, out, plural, safe, say, say_field, say_folded, warn
-from trailhound.cluster.client import connect
-from trailhound.cluster.refusals import cluster_errors
+
+with late_imports():
+    from detections.alerts.document import stamp
+    from detections.events.daily_indices import daily_indices
+    from detections.events.index import EventIndex
+    from detections.investigation.profile import MOST, Profile, Profiler
+    from detections.investigation.subject import subject_of
+    from trailhound.cluster.client import connect
+    from trailhound.cluster.refusals import cluster_errors
+
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _BLOCKS = " ▁▂▃▄▅▆▇█"

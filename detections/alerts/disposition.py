@@ -1,0 +1,11 @@
+"""What a closed alert was."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+Disposition = Literal["true-positive", "false-positive", "benign", "duplicate"]
+DISPOSITIONS: Final[tuple[Disposition, ...]] = (
+    *("true-positive", "false-positive", "benign", "duplicate"),
+)
+"""`benign`: the rule was right, and what it found was meant to happen."""

@@ -1,0 +1,93 @@
+"""Imports of a command's module that wait until a command is run.
+
+A command's options are made when its module is imported, and its help needs no more than those:
+what the command works with takes up to a second to import. So each module of `trailhound.cli`
+imports what only its functions use under `with late_imports():`. In the `trailhound` program those
+names are placeholders at first; `import_now` puts all of them in place before a command runs, or a
+value is completed. Elsewhere (tests, other programs) such imports are as any other.
+
+What a module uses while it is imported (types of options, tables of columns, base classes,
+decorators) is imported as usual. Python 3.15 has the same as `lazy from … import …` (PEP 810).
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+_Globals = dict[str, Any]
+
+_waiting: list[_Globals] = []
+"""The globals of modules with placeholders."""
+_state = SimpleNamespace(puts_off=False)
+
+
+class _Placeholder:
+    """A name of a module that is not imported yet."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self.module, self.name = module, name
+
+    def __repr__(self) -> str:
+        return f"<{self.name} of {self.module}, which is not imported yet>"
+
+    def found(self) -> Any:
+        """What it stands for, imported."""
+        module = builtins.__import__(self.module, fromlist=[self.name])
+        return getattr(module, self.name)
+
+
+class _Module:
+    """Stands for a module in `from module import name`."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> _Placeholder:
+        return _Placeholder(self._name, name)
+
+
+@contextmanager
+def late_imports() -> Iterator[None]:
+    """For a block of `from module import name` at the top of a module of `trailhound.cli`."""
+    if not _state.puts_off:
+        yield
+        return
+
+    def stand_in(
+        name: str,
+        globals: _Globals | None = None,  # noqa: A002 - as Python passes them
+        locals: object = None,  # noqa: A002, ARG001
+        fromlist: tuple[str, ...] | None = (),
+        level: int = 0,
+    ) -> _Module:
+        if not fromlist or "*" in fromlist or level or globals is None:
+            raise ImportError(f"write `from {name} import …` below `late_imports`")
+        if not _waiting or _waiting[-1] is not globals:
+            _waiting.append(globals)
+        return _Module(name)
+
+    real = builtins.__import__
+    builtins.__import__ = stand_in  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        builtins.__import__ = real
+
+
+def put_off() -> None:
+    """Let the imports of modules that are imported from now on wait for `import_now`."""
+    _state.puts_off = True
+
+
+def import_now() -> None:
+    """Import all that waits; from now on nothing does."""
+    _state.puts_off = False
+    while _waiting:
+        module = _waiting.pop()
+        for name, value in list(module.items()):
+            if isinstance(value, _Placeholder):
+                module[name] = value.found()
