@@ -128,6 +128,7 @@ MATCHING: list[tuple[str, Any]] = [
     # other fields
     ("userIdentity.userName|fieldref", "requestParameters.userName"),
     ("userIdentity.arn|fieldref|endswith", "requestParameters.userName"),
+    ("userIdentity.arn|fieldref|lastpart", "requestParameters.userName"),
     ("userIdentity.arn|fieldref|contains", "userIdentity.userName"),
     ("eventName|fieldref|startswith", "eventName"),
     # encodings and dashes

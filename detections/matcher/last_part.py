@@ -1,0 +1,39 @@
+"""`lastpart`, a modifier of ours beside Sigma's: a field reference by the last part of a name.
+
+    userIdentity.arn|fieldref|lastpart: requestParameters.userName
+
+The session `dana` of `arn:aws:sts::111122223333:assumed-role/Ops/dana` is the user `dana`, and the
+session `jordana` is not, which Sigma's own `endswith` takes for the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sigma.modifiers import SigmaValueModifier, modifier_mapping, reverse_modifier_mapping
+from sigma.types import SigmaFieldReference
+
+NAME = "lastpart"
+
+
+@dataclass
+class LastPartReference(SigmaFieldReference):
+    """Compares what is after the last `/` of this field's values with the other field."""
+
+
+class LastPartModifier(SigmaValueModifier[SigmaFieldReference, SigmaFieldReference]):
+    """Of a field reference alone: pySigma refuses it anywhere else by the type."""
+
+    def modify(self, val: SigmaFieldReference) -> SigmaFieldReference:
+        return LastPartReference(val.field, val.starts_with, val.ends_with)
+
+
+modifier_mapping[NAME] = LastPartModifier
+reverse_modifier_mapping[LastPartModifier.__name__] = NAME
+
+
+def last_part(text: str) -> str:
+    """>>> last_part("arn:aws:sts::1:assumed-role/Ops/dana"), last_part("dana")
+    ('dana', 'dana')
+    """
+    return text.rpartition("/")[2]
