@@ -17,7 +17,7 @@ def folded(incidents: Iterable[Incident]) -> list[dict[str, Any]]:
 
     >>> one = {"id": "a", "title": "x", "level": "low", "state": "open", "rules": {"x": 1},
     ...        "first_seen": "1", "last_seen": "2", "alerts": 1, "open": 1, "principals": ["ada"],
-    ...        "addresses": [], "accounts": [], "access_keys": []}
+    ...        "addresses": [], "accounts": [], "access_keys": [], "files": []}
     >>> [(it["id"], it["incidents"], it["alerts"]) for it in folded([one, {**one}, {**one}])]
     [('', 3, 3)]
     """
@@ -43,7 +43,7 @@ def _kind(incident: Incident) -> object:
 
 
 def _together(several: Sequence[Incident]) -> dict[str, Any]:
-    lists = ("principals", "addresses", "accounts", "access_keys")
+    lists = ("principals", "addresses", "accounts", "access_keys", "files")
     return {
         **several[0],
         "id": "",

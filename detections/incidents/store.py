@@ -32,7 +32,7 @@ SORTS: Final = ("level", "last-seen", "first-seen", "alerts")
 FIELDS: Final = (
     *("rule", "level", "severity", "state", "disposition", "assignee", "first_seen", "last_seen"),
     *("count", "count_relation", "calls", "outcome", "attempt", "before", "summary", "attack"),
-    *("entity.principal", "entity.address", "entity.account", INCIDENT, TWIN_KEY),
+    *("entity.principal", "entity.address", "entity.account", "file.object", INCIDENT, TWIN_KEY),
     *(f"{LINKS}.{name}" for name in ("first", "last", "principal", "address", "account", "own")),
 )
 """Of each alert, what an incident is made of."""
@@ -269,6 +269,7 @@ def made(alerts: Sequence[tuple[str, Document]]) -> Incident:
         "addresses": _distinct(name for it in steps for name in _about(it, "address")),
         "accounts": _distinct(name for it in steps for name in _about(it, "account")),
         "access_keys": _distinct(name for it in steps for name in access_keys(it)),
+        "files": _distinct(it["file"]["object"] for it in steps if it.get("file")),
         "calls": _distinct(
             each["name"] for it in sorted(steps, key=is_of_days) for each in it.get("calls") or ()
         ),
@@ -331,7 +332,8 @@ def _about(document: Document, kind: str) -> Iterable[str]:
     found: list[str] = links.get(kind) or []
     if found or (links.get("first") and kind == "principal"):
         return found  # of failed sign-ins alone: nobody acted
-    return list(document["entity"].get(kind, ()))
+    # A file in a folder that says no account is of nobody, nowhere.
+    return list((document.get("entity") or {}).get(kind, ()))
 
 
 def _distinct(names: Iterable[str]) -> list[str]:

@@ -201,7 +201,9 @@ ITEMS = st.one_of(
     st.tuples(FIELDS, st.just("|exists"), st.booleans()),
     st.tuples(FIELDS, st.just(""), st.none() | st.booleans() | NUMBERS),
     st.tuples(FIELDS, st.sampled_from(["|gt", "|gte", "|lt", "|lte"]), NUMBERS),
-    st.tuples(FIELDS, st.sampled_from(["|fieldref", "|fieldref|startswith", "|fieldref|lastpart"]), FIELDS),
+    st.tuples(
+        FIELDS, st.sampled_from(["|fieldref", "|fieldref|startswith", "|fieldref|lastpart"]), FIELDS
+    ),
     st.tuples(
         FIELDS,
         st.just("|cidr"),

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ import typer.core
 from opensearchpy import OpenSearch
 
 from detections.alerts import store as store_module
+from detections.alerts import trail_files
 from detections.alerts.recorder import Recorder
 from detections.alerts.store import AlertQuery, AlertStore
 from detections.alerts.triage import Decision
@@ -136,6 +137,33 @@ def test_all_that_a_query_selects_are_changed_after_a_question(
         assert isinstance(
             command(settings, "alerts", "list", "--query", text).exception, UsageError
         )
+
+
+def test_a_misspelt_rule_is_an_error_and_one_without_alerts_is_not(
+    settings: Settings, alerts: list[str]
+) -> None:
+    for wrong in (["list"], ["precision"], ["close", "--all", "--yes"]):
+        refused = command(settings, "alerts", *wrong, "--rule", "RootAccountUsge").exception
+        assert isinstance(refused, UsageError)
+        assert refused.hint == "did you mean 'RootAccountUsage'?"
+    assert asked(settings, "list", "--rule", "rootaccountusage")["alerts"] == []
+    assert asked(settings, "list", "--rule", trail_files.RULE_ID)["alerts"] == []
+    # A rule that is gone is known by its alerts.
+    assert asked(settings, "list", "--rule", PLAIN.id, "--state", "closed")["alerts"] == []
+
+
+def test_a_listing_shows_the_file_that_an_alert_is_about(
+    settings: Settings, client: OpenSearch
+) -> None:
+    name = "1_CloudTrail_us-east-1_20250301T1205Z_x.json.gz"
+    wrong = trail_files.WrongFile(f"s3://logs/AWSLogs/1/{name}", "it is gone", "abc", "")
+    trail_files.record(client, settings, [wrong], datetime(2025, 3, 2, tzinfo=UTC))
+    client.indices.refresh(index=Names(settings.prefix).alerts)
+    for what in ("alerts", "incidents"):
+        done = command(settings, what, "list")
+        assert done.exit_code == 0, done.exception
+        head, row = done.stdout.splitlines()
+        assert dict(zip(head.split("\t"), row.split("\t"), strict=True))["file"] == wrong.object
 
 
 def test_ids_are_completed_from_the_cluster(

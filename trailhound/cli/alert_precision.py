@@ -10,6 +10,7 @@ from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import plural
 
 with late_imports():
+    from detections.alerts.known_rules import check_rule
     from detections.alerts.precision import Precision, precision, total
     from detections.alerts.store import AlertQuery
     from trailhound.cluster.client import connect
@@ -58,9 +59,10 @@ def show(
     dates.check_order(since, until)
     end = dates.end_of(until) if until is not None else None
     with cluster_errors(settings.hosts[0]):
-        rules = precision(
-            connect(settings), settings, AlertQuery((), level, since, rule, until=end)
-        )
+        client = connect(settings)
+        rules = precision(client, settings, AlertQuery((), level, since, rule, until=end))
+        if not rules:
+            check_rule(client, settings, rule)
     of_all = total(rules)
     shown = [each for each in rules if each.closed] if form is Form.TABLE else rules
     LISTING.show(shown, form, beside={"total": of_all.as_dict()})

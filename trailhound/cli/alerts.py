@@ -28,7 +28,7 @@ from trailhound.cli.alert_selection import (
     alert_query,
 )
 from trailhound.cli.incidents import LISTING as INCIDENTS
-from trailhound.cli.incidents import note_folded
+from trailhound.cli.incidents import note_folded, with_file
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import (
     LEVEL_COLOURS,
@@ -48,6 +48,7 @@ from trailhound.cli.screen import emit, out, plural, safe, say_field
 from trailhound.cli.triage import state_of
 
 with late_imports():
+    from detections.alerts.known_rules import check_rule
     from detections.alerts.store import AlertStore
     from detections.alerts.summary import at_least
     from detections.alerts.triage import NOBODY
@@ -80,7 +81,13 @@ LISTING = Listing[dict[str, Any]](
         Column("level", lambda each: each["level"], "level", Kind.LEVEL),
         Column("last_seen", lambda each: each["last_seen"], "when", Kind.TIME),
         Column("state", lambda each: each["state"], "state", priority=1),
-        Column("rule", lambda each: each["rule"]["name"], "rule", whole=True),
+        Column(
+            "rule",
+            lambda each: each["rule"]["name"],
+            "rule",
+            whole=True,
+            shown=lambda each: with_file(each["rule"]["name"], _files(each)),
+        ),
         Column("principal", lambda each: _entity(each, "principal"), "who"),
         Column("address", lambda each: _entity(each, "address"), "from", priority=2),
         Column("account", lambda each: _entity(each, "account"), "account", priority=4),
@@ -89,6 +96,7 @@ LISTING = Listing[dict[str, Any]](
         Column("disposition", lambda each: each.get("disposition", ""), "closed as", priority=6),
         Column("count", lambda each: each["count"], "count", Kind.NUMBER),
         Column("id", lambda each: each["id"], "id", Kind.ID),
+        Column("file", lambda each: _files(each), piped=True),
     ),
     dict,
     empty="no alerts",
@@ -168,9 +176,14 @@ def list_alerts(
             found_incident = IncidentStore(client, settings).named(incident)
             wanted = replace(wanted, incident=found_incident)
         elif is_table(form) and not flat:
-            _show_folded(IncidentStore(client, settings).of_alerts(wanted, sort), limit)
+            incidents = IncidentStore(client, settings).of_alerts(wanted, sort)
+            if not incidents:
+                check_rule(client, settings, rule)
+            _show_folded(incidents, limit)
             return
         found = AlertStore(client, settings).find(wanted, limit + 1, sort)
+        if not found:
+            check_rule(client, settings, rule)
     more, found = len(found) > limit, found[:limit]
     rows = folded(found) if form is Form.TABLE else found
     LISTING.show(rows, form, beside={"more": more})
@@ -232,6 +245,11 @@ def show(
 
 def _entity(alert: dict[str, Any], kind: str) -> list[str]:
     return list(alert["entity"].get(kind, ()))
+
+
+def _files(alert: dict[str, Any]) -> list[str]:
+    """The file that an alert of a verification is about."""
+    return [alert["file"]["object"]] if "file" in alert else []
 
 
 def _named_calls(alert: dict[str, Any]) -> list[str]:

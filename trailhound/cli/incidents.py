@@ -79,7 +79,13 @@ LISTING = Listing[dict[str, Any]](
         Column("level", lambda each: each["level"], "level", Kind.LEVEL),
         Column("last_seen", lambda each: each["last_seen"], "when", Kind.TIME),
         Column("state", lambda each: each["state"], "state", priority=1),
-        Column("title", lambda each: each["title"], "what", whole=True),
+        Column(
+            "title",
+            lambda each: each["title"],
+            "what",
+            whole=True,
+            shown=lambda each: with_file(each["title"], each["files"]),
+        ),
         Column("principal", lambda each: each["principals"], "who"),
         Column("address", lambda each: each["addresses"], "from", priority=2),
         Column("account", lambda each: each["accounts"], "account", priority=4),
@@ -87,11 +93,25 @@ LISTING = Listing[dict[str, Any]](
         Column("alerts", lambda each: each["alerts"], "alerts", Kind.NUMBER),
         Column("open", lambda each: each["open"], "open", Kind.NUMBER, priority=5),
         Column("id", lambda each: each["id"], "id", Kind.ID),
+        Column("file", lambda each: each["files"], piped=True),
     ),
     dict,
     empty="no incidents",
 )
 """`trailhound incidents list`."""
+
+
+def with_file(title: str, files: Sequence[str]) -> str:
+    """A title with the trail file that it is about: its name, or its folder's, and how many more.
+
+    >>> with_file("Trail file missing", ["s3://logs/AWSLogs/1/x.json.gz", "s3://logs/y"])
+    'Trail file missing: x.json.gz +1'
+    """
+    if not files:
+        return title
+    first = files[0].rstrip("/")
+    name = f"{first}/" if files[0].endswith("/") else first.rpartition("/")[2]
+    return f"{title}: {name}" + (f" +{len(files) - 1:,}" if len(files) > 1 else "")
 
 
 @app.command("list")

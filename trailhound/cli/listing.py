@@ -118,7 +118,7 @@ class Column(Generic[Row]):
     `priority` 0 is always shown; of the others, a terminal leaves out the highest numbers first.
     A `whole` text is folded where there is no room, never cut. Of a `tail`, such as an object's
     name, the end stays where others keep both ends. `shown` is what a terminal shows instead of
-    the value.
+    the value. A `piped` column is never on a terminal: another one shows what it holds.
     """
 
     name: str
@@ -129,6 +129,7 @@ class Column(Generic[Row]):
     whole: bool = False
     tail: bool = False
     shown: Callable[[Row], Any] | None = None
+    piped: bool = False
 
 
 @dataclass(frozen=True)
@@ -282,6 +283,7 @@ def layout(columns: Sequence[Column[Row]], rows: Sequence[Row], width: int) -> l
     Those of priority 0 are always there, if need be cut or folded. Each other one comes if what is
     there has room for it, the lowest number first.
     """
+    columns = [column for column in columns if not column.piped]
     made = [_measured(column, rows) for column in columns]
     order = sorted(range(len(made)), key=lambda place: columns[place].priority)
     taken: set[int] = set()

@@ -37,6 +37,7 @@ from trailhound.cli.screen import emit, err, plural, safe, say, warn
 from trailhound.errors import UsageError
 
 with late_imports():
+    from detections.alerts.known_rules import check_rule
     from detections.alerts.store import NO_ALERT, AlertQuery, AlertStore, Decided, unknown
     from detections.alerts.triage import NOBODY, Decision, Verb
     from trailhound.cluster.client import connect
@@ -288,9 +289,11 @@ def _decide(settings: Settings, selected: Selected, decision: Decision, *, json:
     cluster's error if it ended the command before anything was written.
     """
     with cluster_errors(settings.hosts[0]):
-        store = AlertStore(connect(settings), settings)
+        client = connect(settings)
+        store = AlertStore(client, settings)
         names, left = _resolved(store, selected)
         if selected.query is not None and not names:
+            check_rule(client, settings, selected.query.rule)
             _nothing(store, selected.query, json=json)
             return
         twins = {} if selected.alone else _twins(store, names, decision)

@@ -131,6 +131,19 @@ def test_the_title_is_whole_at_any_width() -> None:
     assert all(word in text.split() for word in TITLE.split())
 
 
+def test_on_a_terminal_the_file_of_an_alert_is_behind_its_title() -> None:
+    name = "111122223333_CloudTrail_us-east-1_20250301T1205Z_AbCdEfGh.json.gz"
+    found = {"object": f"s3://logs/AWSLogs/1/{name}", "expected": "", "found": ""}
+    text = drawn([alert(1, entity={}, calls=[], file=found)], 160)
+    assert name in "".join(line[slice(*_place(text, "rule", "who"))].strip() for line in
+                           text.splitlines()[1:])  # fmt: skip
+    assert "file" not in text.splitlines()[0]
+
+
+def _place(text: str, *headings: str) -> tuple[int, ...]:
+    return tuple(map(text.splitlines()[0].index, headings))
+
+
 def test_a_text_of_thousands_of_characters_does_not_fill_the_screen() -> None:
     lines = drawn([alert(1, rule={"name": "x" * 5_000}, entity={})], 80).splitlines()
     assert len(lines) <= 11
@@ -216,14 +229,17 @@ def test_rules_are_as_the_schema_says() -> None:
     jsonschema.validate(json.loads(done.stdout), of_rules)
 
 
+def _where(column: Column[Any]) -> str:
+    if column.piped:
+        return "in another column"
+    return "if there is room" if column.priority else "always"
+
+
 @pytest.mark.parametrize("command", LISTINGS)
 def test_the_page_has_every_column(command: str) -> None:
     text = (ROOT / "docs/json.md").read_text("utf-8").split(f"### `trailhound {command}`")[1]
     rows = re.findall(r"^\| `(\w+)` \| ([\w ]+) \|", text.split("###")[0], re.MULTILINE)
-    assert rows == [
-        (column.name, "if there is room" if column.priority else "always")
-        for column in LISTINGS[command].columns
-    ]
+    assert rows == [(each.name, _where(each)) for each in LISTINGS[command].columns]
     assert command in SCHEMA["$defs"]
 
 

@@ -1,0 +1,33 @@
+"""The rules whose alerts can be asked for: whether a name that found no alert is one of them."""
+
+from __future__ import annotations
+
+from opensearchpy import OpenSearch
+
+from detections.alerts.store import AlertQuery, AlertStore
+from detections.alerts.trail_files import RULE, UNCOVERED
+from detections.packs.loading import load
+from detections.packs.near import did_you_mean
+from trailhound.errors import UsageError
+from trailhound.settings import Settings
+
+
+def check_rule(client: OpenSearch, settings: Settings, rule: str | None) -> None:
+    """Raises `UsageError` with the nearest title where no rule, active or not, has this id or title
+    and no alert is of one that had: to be asked where nothing was found. Raises `ClusterError` and
+    opensearch-py's exceptions."""
+    if rule is None:
+        return
+    pack = load(settings.detections)
+    known = [*pack.rules, *pack.disabled, RULE, UNCOVERED]
+    names = {name.lower() for each in known for name in (each.id, each.title)}
+    if rule.lower() in names or AlertStore(client, settings).find(AlertQuery(rule=rule), 1):
+        return
+    raise UsageError(
+        f"no rule and no alert's rule has the id or title {rule!r}",
+        hint=did_you_mean(
+            rule,
+            sorted({name for each in known for name in (each.title, each.id)}),
+            "see `trailhound rules list`",
+        ),
+    )
