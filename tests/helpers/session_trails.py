@@ -73,6 +73,14 @@ class SessionTrail:
             if issued and identity:
                 by = identity.get("userName") or identity["accessKeyId"]
                 graph.add_edge(by, issued, arn=each["_issued_arn"], began=each["eventTime"])
+        opening = {
+            identity["accessKeyId"]: self.key_of(identity, graph)
+            for identity in (each["userIdentity"] for each in self.records)
+            if identity["type"] == "AssumedRole"
+        }
+        for key, known in opening.items():
+            if key in graph and key != known:  # it opened others, and nobody is known to issue it
+                graph.add_edge(known, key, arn="", began="")
         return graph
 
     def key_of(self, identity: Record, graph: nx.DiGraph[str]) -> str:
