@@ -79,6 +79,17 @@ class Scheduler:
             self._thread.join(10)
         self._lease.stop()
 
+    def take(self, jobs: Sequence[Job]) -> None:
+        """Run these jobs from now on. One whose interval has changed is due by the new one, counted
+        from its last success; one that runs at the moment ends as it began."""
+        every = {job.name: job.every for job in self._jobs}
+        runs = {job.name: self._runs.get(job.name, JobRuns()) for job in jobs}
+        self._runs = runs
+        self._jobs = list(jobs)
+        for job in jobs:
+            if every.get(job.name) != job.every:
+                self._due.pop(job.name, None)
+
     @property
     def leads(self) -> bool:
         """Whether this process runs the jobs."""
@@ -99,7 +110,8 @@ class Scheduler:
                     self._run_if_due(job)
 
     def _run_if_due(self, job: Job) -> None:
-        if time.monotonic() < self._due.get(job.name, 0.0):
+        runs = self._runs.get(job.name)
+        if runs is None or time.monotonic() < self._due.get(job.name, 0.0):
             return
         began = time.monotonic()
         try:
@@ -111,16 +123,17 @@ class Scheduler:
                 if left > 0:
                     self._due[job.name] = began + min(left, job.every)
                     return
-            self._runs[job.name].runs += 1
+            runs.runs += 1
             job.run(Turn(since, lambda: self._lease.held and not self._ended.is_set()))
             self._write(replace(state, last_success=_now(), last_error=""))
-            self._runs[job.name].last_error = ""
+            runs.last_error = ""
         except Exception as error:  # noqa: BLE001 - others still run
-            self._runs[job.name].failures += 1
-            self._runs[job.name].last_error = f"{type(error).__name__}: {error}"
+            runs.failures += 1
+            runs.last_error = f"{type(error).__name__}: {error}"
             self._failed(job, error)
-        self._runs[job.name].seconds += time.monotonic() - began
-        self._due[job.name] = began + job.every
+        runs.seconds += time.monotonic() - began
+        every = {each.name: each.every for each in self._jobs}
+        self._due[job.name] = began + every.get(job.name, job.every)
 
     def _failed(self, job: Job, error: Exception) -> None:
         LOG.error("the job %s failed: %s: %s", job.name, type(error).__name__, error)

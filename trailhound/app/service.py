@@ -8,14 +8,14 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 from pydantic import BaseModel
 
 from detections.running.detector import RuleRun
-from detections.running.scheduler import Job, JobRuns, Scheduler, Turn
+from detections.running.scheduler import JobRuns
 from ingest.daemon.daemon import Daemon
 from ingest.daemon.registry import RENEWED_SECONDS, DaemonRegistry
 from ingest.daemon.status import DaemonStatus
@@ -25,7 +25,6 @@ from ingest.object_progress import ObjectProgress
 from ingest.telemetry.endpoint import Endpoint, Health
 from ingest.telemetry.metrics import Metrics
 from ingest.telemetry.searchable import SearchProbe
-from trailhound.app.detection import rules_in_force
 from trailhound.app.enrichment import LoadedEnricher
 from trailhound.app.health import (
     Reason,
@@ -35,14 +34,11 @@ from trailhound.app.health import (
     rule_intervals,
     shared_reasons,
 )
-from trailhound.app.integrity import JOB as INTEGRITY
-from trailhound.app.integrity import integrity_job
-from trailhound.app.scheduled_detections import ScheduledDetections
+from trailhound.app.scheduled_jobs import ScheduledJobs
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
 from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.refusals import cluster_errors
-from trailhound.cluster.retention import enforce
 from trailhound.errors import (
     ClusterError,
     ClusterUnreachableError,
@@ -50,11 +46,7 @@ from trailhound.errors import (
     TrailhoundError,
     UsageError,
 )
-from trailhound.report.mail import mail_job
 from trailhound.settings import Settings
-from trailhound.state.housekeeping import clean_ledger
-from trailhound.state.jobs import Jobs
-from trailhound.state.leases import Lease
 from trailhound.threads import SupervisedThread, supervised_threads
 
 LOG = logging.getLogger("trailhound.app.service")
@@ -64,8 +56,10 @@ _SILENT_AFTER = 60.0
 _LOOK_EVERY = 1.0
 """Seconds between two checks whether the reasons differ from those in the status document."""
 _SHARED_EVERY = 5.0
-_RETENTION_EVERY = 3600.0
-RELOADED = ("enrich", "filter", "retention", "detections", "notify")
+RELOADED = (
+    *("enrich", "filter", "retention", "detections", "notify"),
+    *("integrity", "investigation", "report", "dashboards"),
+)
 """Sections that SIGHUP reloads, beside `run.log_level`; others need a restart, which is logged."""
 
 Load = Callable[[], tuple[Settings, LoadedEnricher]]
@@ -96,11 +90,7 @@ class Service:
         self._shared = [Reason("state", "ledger", "starting: the state is not read yet")]
         """What is wrong with what all daemons share, as last read."""
         self._daemon: Daemon | None = None
-        self._scheduler: Scheduler | None = None
-        self._verifier: Scheduler | None = None
-        """Verifications have a thread and a lease of their own: one may take long, and rules must
-        not wait for it."""
-        self._detections: ScheduledDetections | None = None
+        self._jobs: ScheduledJobs | None = None
         self.metrics = Metrics(
             self._status,
             lambda: not self._reasons(),
@@ -152,13 +142,8 @@ class Service:
         return False
 
     def _follow(self, client: OpenSearch) -> DaemonStatus:
-        ledger = templates.Names(self._settings.prefix).ledger
-        seconds = self._settings.run.lease_seconds
-        lease = Lease(client, ledger, "scheduler", owner=self._id, seconds=seconds)
-        self._scheduler = Scheduler(Jobs(client, self._settings), lease, self._jobs(client))
-        if (job := integrity_job(client, self._settings)) is not None:
-            own = Lease(client, ledger, job.name, owner=self._id, seconds=seconds)
-            self._verifier = Scheduler(Jobs(client, self._settings), own, [job])
+        with self._reloading:
+            self._jobs = jobs = ScheduledJobs(client, self._settings, self._id, self._ran)
         feeds = [open_feed(self._settings, each, client) for each in self._settings.run.sources]
         self._daemon = Daemon(
             connect, self._settings, self._enricher, feeds, on_object=self._observe
@@ -176,73 +161,21 @@ class Service:
         ]
         for thread in side:
             thread.start()
-        schedulers = [each for each in (self._scheduler, self._verifier) if each is not None]
-        for scheduler in schedulers:
-            scheduler.start()
+        with self._reloading:
+            jobs.start()
         names = [feed.name for feed in feeds]
         LOG.info("following", extra={"fields": {"sources": names, "daemon": self._id}})
         try:
             return self._daemon.run()
         finally:
             self._stopping.set()
-            for scheduler in schedulers:
-                scheduler.stop()
+            with self._reloading:
+                jobs.stop()
             for thread in side:
                 thread.join(_WAIT)
             with suppress(OpenSearchException, TrailhoundError):
                 registry.deregister(client)
             LOG.info("stopped", extra={"fields": self._daemon.status().counts.as_dict()})
-
-    def _jobs(self, client: OpenSearch) -> list[Job]:
-        """The jobs that only one of all daemons runs."""
-
-        def retain(_: Turn) -> None:
-            report = enforce(client, self._settings, datetime.now(UTC).date())
-            done = {"deleted": report.deleted, "closed": report.closed, "handed": report.handed}
-            for what, indices in done.items():
-                for index in indices:
-                    LOG.info("past retention", extra={"fields": {what: index}})
-            for index, tier in report.moved.items():
-                LOG.info("moved by its age", extra={"fields": {"index": index, "tier": tier}})
-            for index, number in report.waiting.items():
-                LOG.warning(
-                    "%s is due for retention's next step and stays as it is: %d dead letters wait "
-                    "for it, run `trailhound retry-deadletters`",
-                    index,
-                    number,
-                )
-            for index in report.managed:
-                LOG.warning(
-                    "due for retention, but managed by another policy of the cluster: %s", index
-                )
-            for index in report.foreign:
-                LOG.warning("due for retention, but not Trailhound's: %s", index)
-            for index, why in report.failed.items():
-                LOG.error("%s was not moved: %s", index, why)
-            if report.failed:
-                first = min(report.failed)
-                number = len(report.failed)
-                days = "1 day was" if number == 1 else f"{number} days were"
-                raise RequestFailedError(
-                    f"{days} not moved by age; {first}: {report.failed[first]}",
-                    hint="see `trailhound doctor`",
-                )
-
-        def keep_house(_: Turn) -> None:
-            removed = clean_ledger(client, self._settings, datetime.now(UTC))
-            for kind, number in sorted(removed.items()):
-                fields = {"kind": kind, "documents": number}
-                LOG.info("removed from the ledger", extra={"fields": fields})
-
-        jobs = [
-            Job("retention", _RETENTION_EVERY, retain),
-            Job("housekeeping", _RETENTION_EVERY, keep_house),
-        ]
-        if self._settings.detections.scheduled:
-            self._detections = ScheduledDetections(client, self._settings, self._ran)
-            jobs.append(self._detections.job())
-        mail = mail_job(client, self._settings, lambda: rules_in_force(self._settings).rules)
-        return jobs if mail is None else [*jobs, mail]
 
     def _renew_status(self, client: OpenSearch, daemon: Daemon, registry: DaemonRegistry) -> None:
         """Renew this daemon's status document, and record whether the cluster answers."""
@@ -295,7 +228,8 @@ class Service:
 
     def _intervals(self) -> dict[str, timedelta]:
         """Of the rules in force; where another daemon runs them, as the settings have them."""
-        running = self._detections.intervals if self._detections is not None else {}
+        detections = self._jobs.detections if self._jobs is not None else None
+        running = detections.intervals if detections is not None else {}
         return running or rule_intervals(self._settings)
 
     def _observe(self, run: ObjectProgress, delivery: Delivery, outcome: Outcome) -> None:
@@ -308,11 +242,10 @@ class Service:
         self.metrics.detected(run.seconds, run.rule.level, alerts, failed=failed)
 
     def _leads(self) -> bool:
-        return self._scheduler is not None and self._scheduler.leads
+        return self._jobs is not None and self._jobs.leads
 
     def _job_runs(self) -> dict[str, JobRuns]:
-        schedulers = (each for each in (self._scheduler, self._verifier) if each is not None)
-        return {name: runs for each in schedulers for name, runs in each.runs().items()}
+        return self._jobs.runs() if self._jobs is not None else {}
 
     def _status(self) -> DaemonStatus | None:
         return self._daemon.status() if self._daemon is not None else None
@@ -325,15 +258,15 @@ class Service:
             supervised_threads(),
             cluster_answers=answers or (self._cluster_answers and not late),
         )
-        for name, runs in self._job_runs().items():
-            runner = self._verifier if name == INTEGRITY else self._scheduler
-            if runs.last_error and runner is not None and runner.leads:
-                found.append(Reason("job", name, f"the job {name} fails: {runs.last_error}"))
+        jobs = self._jobs
+        for name, error in jobs.failing() if jobs is not None else ():
+            if error:
+                found.append(Reason("job", name, f"the job {name} fails: {error}"))
         if self._reload_error:
             said = f"the previous settings stay active: {self._reload_error}"
             found.append(Reason("settings", "reload", said))
         found += enrichment_reasons(self._unusable)
-        if (detections := self._detections) is not None:
+        if jobs is not None and (detections := jobs.detections) is not None:
             if detections.refused:
                 said = f"the previous rules stay active: {detections.refused}"
                 found.append(Reason("rules", "reload", said))
@@ -370,8 +303,8 @@ class Service:
             taken = before.model_copy(update=kept)
             if self._daemon is not None:
                 self._daemon.reload(taken, loaded.enricher)
-            if self._detections is not None:
-                self._detections.take(taken)
+            if self._jobs is not None and not self._stopping.is_set():
+                self._jobs.take(taken)
             self._settings, self._enricher = taken, loaded.enricher
             self._unusable = loaded.problems
         except Exception as error:  # noqa: BLE001 - logged; the old settings stay active

@@ -58,7 +58,7 @@ def run(
 
     Start any number of daemons, on one machine or many: they share the work. On SIGTERM or Ctrl-C
     it finishes or hands back what is under way; a second one stops it at once (exit code 130).
-    SIGHUP reloads the rules and the settings for enrich, filter, retention, detections and notify.
+    SIGHUP reloads the rules and most settings; the log names those that need a restart.
 
     Example: `trailhound run --queue trail-notifications`
     """
