@@ -30,7 +30,7 @@ from detections.events.identity import (
     RECIPIENT,
     TYPE,
 )
-from detections.events.index import EventIndex, terms
+from detections.events.index import EventIndex, parts, terms
 from detections.incidents.creations import ISSUING
 from detections.investigation.nodes import (
     ACTORS,
@@ -46,6 +46,8 @@ from detections.investigation.nodes import (
 from trailhound.cluster.queries import Query, any_of, either
 from trailhound.cluster.reader import Snapshot
 
+_CALL: Final = "eventName"
+_OUTCOME: Final = "event.outcome"
 _SERVICE: Final = either([{"term": {TYPE: "AWSService"}}, {"term": {"user_type": "aws_service"}}])
 _BY_ISSUER: Final[Query] = {
     "bool": {
@@ -107,18 +109,26 @@ class _View:
     source: Nodes
     target: Nodes
 
-    def event_query(self, values: tuple[str, ...]) -> Query:
-        """The events of one group."""
+    def event_query(self, values: Sequence[str | None], calls: Sequence[str]) -> Query:
+        """The events of the groups of these values and any of these calls. A value of None is any,
+        an empty one none."""
         clauses: list[Query] = [self.where]
         for name, value in zip(self.fields, values, strict=True):
-            if value:
-                clauses.append({"term": {name: value}})
-            else:
-                missing = {"bool": {"must_not": [{"exists": {"field": name}}]}}
-                clauses.append(
-                    missing if name == ADDRESS else either([missing, {"term": {name: ""}}])
-                )
+            if name == _CALL:
+                clauses.append(_has(name, calls))
+            elif value is not None:
+                clauses.append(_has(name, [value]))
         return {"bool": {"filter": clauses}}
+
+
+def _has(name: str, values: Sequence[str]) -> Query:
+    """A field with one of some values; an empty one is none."""
+    named = [value for value in values if value]
+    clauses: list[Query] = [{"terms": {name: named}}] if named else []
+    if len(named) < len(values):
+        clauses.append({"bool": {"must_not": [{"exists": {"field": name}}]}})
+        clauses += [] if name == ADDRESS else [{"term": {name: ""}}]
+    return either(clauses)
 
 
 @dataclass(slots=True)
@@ -136,6 +146,10 @@ class Edge:
     until: int | None = None
     groups: list[tuple[_View, tuple[str, ...]]] = field(default_factory=list)
     """Of those that succeeded, the views and keys by which they are found again."""
+    refused: list[tuple[_View, tuple[str, ...]]] = field(default_factory=list)
+    """The same of those that failed."""
+    risk: int = 0
+    """The highest risk score of its events; 0 where the graph was built without."""
 
     def add(self, bucket: Mapping[str, Any], view: _View, values: tuple[str, ...]) -> None:
         """One group of events of the same call and outcome."""
@@ -145,10 +159,13 @@ class Edge:
         self.first = min(self.first, first) if self.count else first
         self.last = max(self.last, last)
         self.count += count
-        call = about["eventName"]
+        call = about[_CALL]
         self.calls[call] = self.calls.get(call, 0) + count
-        if about["event.outcome"] == "failure":
+        if "risk" in bucket:
+            self.risk = max(self.risk, int(bucket["risk"]["value"] or 0))
+        if about[_OUTCOME] == "failure":
             self.failed += count
+            self.refused.append((view, values))
             return
         self.succeeded_calls.add(call)
         self.since = first if self.since is None else min(self.since, first)
@@ -157,11 +174,38 @@ class Edge:
 
     def query(self) -> list[Query]:
         """The events that succeeded, as queries of not too many clauses each."""
-        made = [view.event_query(values) for view, values in self.groups]
-        return [either(made[n : n + _CLAUSES]) for n in range(0, len(made), _CLAUSES)]
+        return _queries(self.groups)
+
+    def every_query(self) -> list[Query]:
+        """The same of all events; no event is in two of them."""
+        return _queries([*self.groups, *self.refused], any_outcome=True)
 
 
-_CLAUSES: Final = 100
+_CLAUSES: Final = 20
+"""Sets of groups of a query: each has at most 42 clauses, and an engine takes 1,024 in all."""
+_CALLS: Final = 500
+"""Calls of such a set: the longest list that is sent."""
+
+
+def _queries(
+    groups: Sequence[tuple[_View, tuple[str, ...]]], *, any_outcome: bool = False
+) -> list[Query]:
+    """The events of groups, as few queries: groups that differ by their call are one set."""
+    sets: dict[tuple[int, tuple[str | None, ...]], tuple[_View, dict[str, None]]] = {}
+    for view, values in groups:
+        left_open = {_CALL, _OUTCOME} if any_outcome else {_CALL}
+        others = tuple(
+            None if name in left_open else value
+            for name, value in zip(view.fields, values, strict=True)
+        )
+        _, calls = sets.setdefault((id(view), others), (view, {}))
+        calls[values[view.fields.index(_CALL)]] = None
+    made = [
+        view.event_query(others, part)
+        for (_, others), (view, calls) in sets.items()
+        for part in parts(sorted(calls), _CALLS)
+    ]
+    return [either(part) for part in parts(made, _CLAUSES)]
 
 
 @dataclass(slots=True)
@@ -184,11 +228,12 @@ def build(
     keys: Sequence[str] = (),
     addresses: Sequence[str] = (),
     towards: Sequence[str] | None = None,
+    risk: bool = False,
 ) -> ActivityGraph:
     """The graph of the events in a span. `keys` and `addresses` are nodes as well; keys of users
     always are. `towards`: of the nodes that never act (`s3:`, `ec2:`, `secret:`, `function:`,
     `resource:`) only those that these texts name, which is all that paths to them need; None for
-    all. Raises `ClusterError`."""
+    all. `risk`: edges have the risk score of their events. Raises `ClusterError`."""
     made = ActivityGraph()
     long_term: Sequence[str] | None = None
     if towards is not None:  # a path comes through a key that was made, or begins with one
@@ -205,18 +250,19 @@ def build(
         replies = snapshot.searches(asked)
         for number, (view, query) in enumerate(zip((*calls, *credentials), queries, strict=True)):
             if replies[number]["hits"]["total"]["value"]:
-                nameless = _add(made, snapshot, view, query)
+                nameless = _add(made, snapshot, view, query, risk=risk)
                 made.nameless += nameless if number < len(calls) else 0
     return made
 
 
-def _add(made: ActivityGraph, snapshot: Snapshot, view: _View, query: Query) -> int:
+def _add(made: ActivityGraph, snapshot: Snapshot, view: _View, query: Query, *, risk: bool) -> int:
     """Adds a view's edges; how many of its events name no source."""
     nameless = 0
     sources = [{name: {"terms": {"field": name, "missing_bucket": True}}} for name in view.fields]
     times = {
         "first": {"min": {"field": "@timestamp"}},
         "last": {"max": {"field": "@timestamp"}},
+        **({"risk": {"max": {"field": "risk_score"}}} if risk else {}),
     }
     interned: dict[str, str] = {}
     for bucket in snapshot.buckets(query, sources, times):
@@ -319,7 +365,7 @@ def _role(arn: str) -> Node | None:
 
 
 def _view(source: _Side, target: _Side, *more: Query) -> _View:
-    fields = ("eventSource", "eventName", "event.outcome", *source.fields, *target.fields)
+    fields = ("eventSource", _CALL, _OUTCOME, *source.fields, *target.fields)
     return _View(
         {"bool": {"filter": [source.where, target.where, *more]}},
         tuple(dict.fromkeys(fields)),

@@ -1,0 +1,261 @@
+"""What the edges of an activity graph stand on: calls, outcomes, addresses and tools, when, and the
+events that tell the most. Asked of the index for the edges that are shown, not for all.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from detections.events.index import SORT, EventIndex
+from detections.incidents.actors import account_of, at
+from detections.investigation.graph import ActivityGraph, Edge
+from detections.investigation.nodes import Node, texts
+from trailhound.cluster.queries import Query
+
+MOST_EVENTS: Final = 5
+"""Events of an edge that are named: the highest risk score first, of the same the earliest."""
+MOST_VALUES: Final = 20
+"""Calls, addresses, tools, names and errors of an edge that are named, the most frequent."""
+MOST_SPANS: Final = 120
+"""Spans of time into which the events of all edges are divided."""
+_LENGTHS: Final = tuple(
+    1_000 * seconds
+    for seconds in (1, 10, 60, 300, 900, 3_600, 3 * 3_600, 6 * 3_600, 43_200, 86_400)
+)
+"""Lengths of such a span, in milliseconds; beyond the last, whole days."""
+_SEARCHES: Final = 100
+_FAILED: Final[Query] = {"term": {"event.outcome": "failure"}}
+_NAMED: Final[Mapping[str, str]] = {
+    "addresses": "sourceIPAddress",
+    "user_agents": "userAgent",
+    "principals": "user.name",
+    "errors": "errorCode",
+}
+_SOURCE: Final = (
+    *("eventName", "eventSource", "@timestamp", "event.outcome", "errorCode", "risk_score"),
+    *("sourceIPAddress", "userAgent", "user.name", "awsRegion", "recipientAccountId"),
+    *("userIdentity.accountId", "userIdentity.accessKeyId", "resource"),
+)
+
+Pair = tuple[Node, Node]
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedEvent:
+    """One event of an edge. `time`: milliseconds since 1970."""
+
+    id: str
+    time: int
+    call: str
+    failed: bool
+    error: str
+    risk: int
+    address: str
+    agent: str
+    principal: str
+    account: str
+    region: str
+    key: str
+    on: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class CallCount:
+    """All events of one call. Times are milliseconds since 1970."""
+
+    count: int = 0
+    failed: int = 0
+    risk: int = 0
+    first: int = 2**62
+    last: int = 0
+
+
+@dataclass(slots=True)
+class SpanCount:
+    """All events of one span of time; the highest risk score of those that succeeded or failed."""
+
+    succeeded: int = 0
+    failed: int = 0
+    risk: int = 0
+    failed_risk: int = 0
+
+
+@dataclass(slots=True)
+class EdgeEvidence:
+    """`calls` and `named` are the most frequent; `more` says how many events have others, or none.
+    `spans`: by number of span."""
+
+    calls: dict[str, CallCount] = field(default_factory=dict)
+    named: dict[str, Counter[str]] = field(
+        default_factory=lambda: {name: Counter() for name in _NAMED}
+    )
+    more: Counter[str] = field(default_factory=Counter)
+    spans: dict[int, SpanCount] = field(default_factory=dict)
+    events: list[NamedEvent] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Evidence:
+    """Of each edge. Span `n` begins at `start` + `n` × `length`, in milliseconds since 1970."""
+
+    edges: dict[Pair, EdgeEvidence] = field(default_factory=dict)
+    start: int = 0
+    length: int = _LENGTHS[0]
+    spans: int = 0
+
+
+def span_length(first: int, last: int) -> int:
+    """How long each of at most `MOST_SPANS` spans must be, in milliseconds; a whole number of
+    seconds, minutes, hours or days.
+
+    >>> span_length(0, 30_000), span_length(0, 86_400_000), span_length(0, 400 * 86_400_000)
+    (1000, 900000, 345600000)
+    """
+    for length in _LENGTHS:
+        if last // length - first // length < MOST_SPANS:
+            return length
+    day = _LENGTHS[-1]
+    days = 1
+    while last // (day * days) - first // (day * days) >= MOST_SPANS:
+        days += 1
+    return day * days
+
+
+def collect(
+    index: EventIndex,
+    graph: ActivityGraph,
+    pairs: Sequence[Pair],
+    span: Query | None = None,
+    progress: Progress | None = None,
+) -> Evidence:
+    """The evidence of these edges. `span`: the clause that the graph was built with. Raises
+    `ClusterError`."""
+    made = Evidence()
+    if not pairs:
+        return made
+    edges = {pair: graph.edge(*pair) for pair in pairs}
+    first = min(edge.first for edge in edges.values())
+    last = max(edge.last for edge in edges.values())
+    made.length = span_length(first, last)
+    made.start = first // made.length * made.length
+    made.spans = last // made.length - first // made.length + 1
+    made.edges = {pair: EdgeEvidence() for pair in pairs}
+    limits = [span] if span else []
+    asked = [
+        (pair, _body({"bool": {"filter": [query, _between(edge), *limits]}}, made.length))
+        for pair, edge in edges.items()
+        for query in edge.every_query()
+    ]
+    for start in range(0, len(asked), _SEARCHES):
+        if progress is not None:
+            progress("reading the evidence", start, len(asked))
+        part = asked[start : start + _SEARCHES]
+        for (pair, _), reply in zip(part, index.searches([body for _, body in part]), strict=True):
+            _add(made, made.edges[pair], reply)
+    for each in made.edges.values():
+        distinct = {event.id: event for event in each.events}
+        each.events = sorted(
+            distinct.values(), key=lambda event: (-event.risk, event.time, event.id)
+        )[:MOST_EVENTS]
+    return made
+
+
+def _between(edge: Edge) -> Query:
+    """By it days without events of the edge are not searched."""
+    times = {"gte": edge.first, "lte": edge.last, "format": "epoch_millis"}
+    return {"range": {"@timestamp": times}}
+
+
+def _body(query: Query, length: int) -> dict[str, Any]:
+    risk = {"risk": {"max": {"field": "risk_score"}}}
+    failed = {"failed": {"filter": _FAILED, "aggs": risk}}
+    times = {
+        "first": {"min": {"field": "@timestamp"}},
+        "last": {"max": {"field": "@timestamp"}},
+    }
+    succeeded = {"succeeded": {"filter": {"bool": {"must_not": [_FAILED]}}, "aggs": risk}}
+    return {
+        "size": MOST_EVENTS,
+        "track_total_hits": True,
+        "query": query,
+        "sort": [{"risk_score": {"order": "desc", "missing": "_last"}}, *SORT],
+        "_source": list(_SOURCE),
+        "aggs": {
+            "calls": {
+                "terms": {"field": "eventName", "size": MOST_VALUES},
+                "aggs": {**failed, **risk, **times},
+            },
+            "spans": {
+                "date_histogram": {
+                    "field": "@timestamp",
+                    "fixed_interval": f"{length}ms",
+                    "min_doc_count": 1,
+                },
+                "aggs": {**failed, **succeeded},
+            },
+            **{
+                name: {"terms": {"field": path, "size": MOST_VALUES}}
+                for name, path in _NAMED.items()
+            },
+        },
+    }
+
+
+def _add(made: Evidence, edge: EdgeEvidence, reply: Mapping[str, Any]) -> None:
+    found = reply["aggregations"]
+    total = int(reply["hits"]["total"]["value"])
+    for bucket in found["calls"]["buckets"]:
+        call = edge.calls.setdefault(str(bucket["key"]), CallCount())
+        call.count += bucket["doc_count"]
+        call.failed += bucket["failed"]["doc_count"]
+        call.risk = max(call.risk, _whole(bucket["risk"]))
+        call.first = min(call.first, _whole(bucket["first"]))
+        call.last = max(call.last, _whole(bucket["last"]))
+    for bucket in found["spans"]["buckets"]:
+        number = (int(bucket["key"]) - made.start) // made.length
+        span = edge.spans.setdefault(number, SpanCount())
+        span.succeeded += bucket["succeeded"]["doc_count"]
+        span.failed += bucket["failed"]["doc_count"]
+        span.risk = max(span.risk, _whole(bucket["succeeded"]["risk"]))
+        span.failed_risk = max(span.failed_risk, _whole(bucket["failed"]["risk"]))
+    for name in ("calls", *_NAMED):
+        buckets = found[name]["buckets"]
+        edge.more[name] += total - sum(each["doc_count"] for each in buckets)
+        if name in edge.named:
+            for each in buckets:
+                edge.named[name][str(each["key"])] += each["doc_count"]
+    edge.events += [_event(hit) for hit in reply["hits"]["hits"]]
+
+
+def _whole(metric: Mapping[str, Any]) -> int:
+    return int(metric["value"] or 0)
+
+
+def _event(hit: Mapping[str, Any]) -> NamedEvent:
+    source = hit["_source"]
+    leaves = source.get("resource")
+    named = [
+        value
+        for leaf, values in sorted((leaves if isinstance(leaves, Mapping) else {}).items())
+        if leaf != "arn"
+        for value in texts(values)
+    ]
+    return NamedEvent(
+        hit["_id"],
+        int(hit["sort"][1]),
+        at(source, "eventName"),
+        at(source, "event", "outcome") == "failure",
+        at(source, "errorCode"),
+        int(source.get("risk_score") or 0),
+        at(source, "sourceIPAddress"),
+        at(source, "userAgent"),
+        at(source, "user", "name"),
+        account_of(source),
+        at(source, "awsRegion"),
+        at(source, "userIdentity", "accessKeyId"),
+        tuple(dict.fromkeys(named)),
+    )
