@@ -16,6 +16,8 @@ with late_imports():
 
 _MOST_DAYS = 31
 """Days that are listed one by one; more are listed by month."""
+_UNLIKE = 4
+"""How many times larger or smaller the measured objects are from which on it is said."""
 _UNNAMED = "not named"
 
 
@@ -99,9 +101,15 @@ def show_plan(
         by = (
             f"measured on {plural(rate.objects, 'object')} that were read here last"
             if rate.measured
-            else "a stated rate, since too little was read here to measure it"
+            else "a stated rate (one process on two cores), since too little was read here to "
+            "measure it"
         )
         say(f"estimated time: {duration(seconds)} at {size(rate.bytes)} a second, {by}")
+        times = rate.larger(found.objects, found.bytes)
+        if times >= _UNLIKE:
+            say(f"those were {times:,.0f} times as large as these: smaller objects take longer")
+        elif times <= 1 / _UNLIKE:
+            say(f"these are {1 / times:,.0f} times as large as those: larger objects take less")
     say("nothing was read or written (--dry-run)")
 
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.screen import is_quiet, size
+from trailhound.cli.screen import is_quiet
 from trailhound.cli.stages import show_stages
 from trailhound.errors import TrailhoundError
 
 with late_imports():
     from ingest.backfill.backfill import Backfill
     from ingest.objects import Counted, Selection
+    from ingest.run_report import RunReport
     from ingest.sources import is_stream, open_source
     from trailhound.settings import Settings
 
@@ -71,17 +73,39 @@ class Listing:
             self.complete = True
 
 
-def _share(read: int, there: int, skipped: int, total: int) -> float | None:
-    """How much of the bytes that are to be read has been; objects count as done in bursts, with
-    the last reply about any event of them. None where the bytes are not known.
-
-    >>> _share(50, 200, 5, 10), _share(50, 0, 0, 10)
-    (0.5, None)
-    """
-    if not there or not total:
+def share_done(now: RunReport, listed: Listing, total: int) -> float | None:
+    """How much of the work is done: of the bytes that are to be read those that were, and of their
+    records those whose outcome is known. Objects count as done with the last reply about any event
+    of them, many at once, and files are read long before. `total`: objects of those `listed` that
+    are the run's. None where the bytes are not known."""
+    if not listed.bytes or not total:
         return None
-    due = there * max(0, total - skipped) / total
-    return min(1.0, read / due) if due else 1.0
+    due = listed.bytes * max(0, total - now.skipped_objects) / listed.found
+    if not due:
+        return 1.0
+    known = now.counts.accounted / now.counts.read if now.counts.read else 0.0
+    return min(1.0, now.bytes / due) * min(1.0, known)
+
+
+class RecentRate:
+    """How many a second, over the last `seconds`: replies come in bursts."""
+
+    def __init__(self, seconds: float = 10.0) -> None:
+        self._seconds = seconds
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def of(self, number: int, moment: float) -> float:
+        """With `number` done in all at a moment, in seconds of any clock.
+
+        >>> rate = RecentRate(10)
+        >>> [rate.of(number, moment) for number, moment in ((0, 0), (50, 5), (100, 10), (100, 20))]
+        [0.0, 10.0, 10.0, 0.0]
+        """
+        self._seen.append((moment, number))
+        while len(self._seen) > 2 and self._seen[1][0] <= moment - self._seconds:
+            self._seen.popleft()
+        since, before = self._seen[0]
+        return (number - before) / (moment - since) if moment > since else 0.0
 
 
 @contextmanager
@@ -105,22 +129,21 @@ def show_progress(
     ):
 
         def watch() -> None:
-            last, moment, rate = 0, time.monotonic(), 0.0
+            rate = RecentRate()
+            rate.of(0, time.monotonic())
             while not ended.wait(_LOOK_EVERY):
                 now = job.snapshot()
-                events, at = now.counts.accounted, time.monotonic()
-                rate += 0.3 * ((events - last) / (at - moment) - rate)
-                last, moment = events, at
+                events = now.counts.accounted
+                recent = rate.of(events, time.monotonic())
                 total = listing.found if listing.complete else 0
                 if limit is not None:
                     total = min(total, limit + now.skipped_objects)
                 known = "" if total or not listing.found else f" of {listing.found:,} or more"
                 stage(
-                    f"{events:,} events, {rate:,.0f} events/s, {size(now.bytes)}"
-                    f"{known and f', objects{known}'}",
+                    f"{events:,} events, {recent:,.0f}/s{known and f', objects{known}'}",
                     now.objects + now.skipped_objects + now.ignored_objects,
                     total,
-                    _share(now.bytes, listing.bytes, now.skipped_objects, total),
+                    share_done(now, listing, total),
                 )
 
         watcher = threading.Thread(target=watch, daemon=True)

@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     Task,
-    TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 from trailhound.cli.dates import span
@@ -27,13 +27,37 @@ LINE_EVERY = 10.0
 """Seconds between two lines in a pipe."""
 
 
-class Done(MofNCompleteColumn):
+_NARROW = 100
+"""Columns of a terminal below which the time that has passed is left out for the rest."""
+
+
+class Done(ProgressColumn):
     """How many of how many; where nobody knows how many there are, what is done alone."""
 
     def render(self, task: Task) -> Text:
-        if task.total is None:
-            return Text(f"{int(task.completed):,}" if task.completed else "")
-        return super().render(task)
+        done, total = task.fields["done"], task.fields["of"]
+        if total:
+            return Text(f"{done:,}/{total:,}", style="progress.download")
+        return Text(f"{done:,}" if done else "")
+
+
+class Left(ProgressColumn):
+    """How long the rest takes at the rate so far, as `_left` says it."""
+
+    def render(self, task: Task) -> Text:
+        left = _left(task.elapsed or 0.0, task.completed) if task.total else ""
+        return Text(left, style="progress.remaining")
+
+
+class What(ProgressColumn):
+    """What is under way, cut at its end where the terminal is too narrow for it."""
+
+    def __init__(self, command: str) -> None:
+        super().__init__(Column(overflow="ellipsis", no_wrap=True, ratio=1))
+        self._command = command
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{self._command}: {task.description}")
 
 
 class Stage(Protocol):
@@ -55,7 +79,7 @@ def show_stages(
     if quiet or is_quiet():
         yield lambda _what, _done, _total, _share=None, /: None
     elif err.is_terminal:
-        with _bar(command) as stage:
+        with bar_of(command, err) as (_, stage):
             yield stage
     else:
         with _lines(command, unit, line_every) as stage:
@@ -63,22 +87,29 @@ def show_stages(
 
 
 @contextmanager
-def _bar(command: str) -> Iterator[Stage]:
+def bar_of(command: str, screen: Console) -> Iterator[tuple[Progress, Stage]]:
+    """A bar on a terminal, and what moves it."""
     columns = [
-        TextColumn(f"{command}: {{task.description}}"),
-        BarColumn(bar_width=20),
+        What(command),
+        BarColumn(bar_width=16),
         Done(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        *([TimeElapsedColumn()] if screen.width >= _NARROW else []),
+        Left(),
     ]
-    with Progress(*columns, console=err, transient=True) as bar:
-        task = bar.add_task("starting", total=None)
+    with Progress(*columns, console=screen, transient=True, expand=True) as bar:
+        task = bar.add_task("starting", total=None, done=0, of=0)
 
-        def stage(what: str, done: int, total: int, _share: float | None = None, /) -> None:
-            bar.update(task, description=safe(what).plain, completed=done, total=total or None)
+        def stage(what: str, done: int, total: int, share: float | None = None, /) -> None:
+            bar.update(
+                task,
+                description=safe(what).plain,
+                completed=_part(done, total, share),
+                total=1.0 if total else None,
+                done=done,
+                of=total,
+            )
 
-        yield stage
+        yield bar, stage
 
 
 @contextmanager
@@ -125,10 +156,19 @@ def said(
         text += f", {done:,} {unit} done"
     if unit and done and seconds:
         text += f", {done / seconds:,.0f}/s"
-    part = done / total if share is None and total else share or 0.0
-    known = total and _LEAST_SHARE <= part < 1
-    left = f", about {span(seconds * (1 - part) / part)} left" if known else ""
-    return f"{text} ({_elapsed(seconds)}{left})"
+    left = _left(seconds, _part(done, total, share)) if total else ""
+    return f"{text} ({_elapsed(seconds)}{left and f', {left}'})"
+
+
+def _part(done: int, total: int, share: float | None) -> float:
+    """How much of the work is done, from 0 to 1."""
+    return done / total if share is None and total else share or 0.0
+
+
+def _left(seconds: float, part: float) -> str:
+    if not _LEAST_SHARE <= part < 1:
+        return ""
+    return f"about {span(seconds * (1 - part) / part)} left"
 
 
 def _elapsed(seconds: float) -> str:

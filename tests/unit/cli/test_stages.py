@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import time
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from rich.progress import Progress
+from rich.text import Text
 
+from ingest.counts import Counts
 from ingest.objects import Selection
+from ingest.run_report import RunReport
 from tests.helpers.trails import own_settings, record, write_trail
-from trailhound.cli.progress import Listing
+from trailhound.cli.progress import Listing, share_done
 from trailhound.cli.screen import set_quiet
-from trailhound.cli.stages import Done, said, show_stages
+from trailhound.cli.stages import Done, Left, bar_of, said, show_stages
 
 
 def test_in_a_pipe_a_line_says_what_is_under_way(capfd: pytest.CaptureFixture[str]) -> None:
@@ -86,9 +91,37 @@ def test_the_objects_of_all_sources_are_counted(tmp_path: Path) -> None:
 
 def test_a_bar_of_an_unknown_number_does_not_ask_for_it() -> None:
     with Progress(Done()) as bar:
-        task = bar.add_task("a", total=None)
+        task = bar.add_task("a", total=None, done=0, of=0)
         assert not Done().render(bar.tasks[0]).plain
-        bar.update(task, completed=3)
+        bar.update(task, done=3)
         assert Done().render(bar.tasks[0]).plain == "3"
-        bar.update(task, total=7)
-        assert Done().render(bar.tasks[0]).plain == "3/7"
+        bar.update(task, of=7000)
+        assert Done().render(bar.tasks[0]).plain == "3/7,000"
+
+
+def test_a_bar_moves_with_the_work_and_fits_80_columns() -> None:
+    """Objects count as done late and many at once, the bytes and events they hold do not."""
+    screen = Console(file=io.StringIO(), width=80, force_terminal=True)
+    with bar_of("backfill", screen) as (bar, stage):
+        stage("1,234,567 events, 12,345/s", 0, 123_456, 0.5)
+        task = bar.tasks[0]
+        task.start_time = (task.get_time() or 0.0) - 100
+        assert (task.percentage, Left().render(task).plain) == (50, "about 1 min left")
+        with screen.capture() as shown:
+            screen.print(bar)
+    line = Text.from_ansi(shown.get()).plain.splitlines()[-1]
+    for part in ("1,234,567 events, 1", "0/123,456", "about 1 min left"):
+        assert part in line
+    assert len(line) <= 80
+
+
+def test_the_share_is_of_what_is_read_and_of_what_is_known_of_it(tmp_path: Path) -> None:
+    settings = own_settings("http://127.0.0.1:1", "", tmp_path / "home")
+    listing = Listing(settings, ["-"], Selection())
+    now = RunReport(bytes=500, counts=Counts(read=100, indexed=20, filtered=5))
+    assert share_done(now, listing, 10) is None
+    listing.found, listing.bytes = 100, 10_000
+    assert share_done(now, listing, 100) == 0.05 * 0.25
+    assert share_done(now, listing, 10) == 0.5 * 0.25  # --limit
+    now.skipped_objects = 10
+    assert share_done(now, listing, 10) == 1.0

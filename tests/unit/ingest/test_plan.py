@@ -58,6 +58,7 @@ def test_the_rate_is_that_of_the_run_that_read_the_most() -> None:
     waiting = [entry(1000 + 60 * n, 1003 + 60 * n, MIB) for n in range(20)]
     found = measured([*run, *waiting])
     assert (found.bytes, found.objects) == (4 * MIB, 10)
+    assert found.larger(objects=8, size=4 * MIB) == 8.0
 
 
 def test_too_little_to_measure_gives_the_stated_rate() -> None:
@@ -70,3 +71,4 @@ def test_too_little_to_measure_gives_the_stated_rate() -> None:
     for entries in few:
         found = measured(entries)
         assert (found.bytes, found.measured) == (STATED, False)
+        assert found.larger(objects=1, size=1) == 1.0
