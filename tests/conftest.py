@@ -25,7 +25,8 @@ TESTS = Path(__file__).parent
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 ORDER = ("unit", "integration", "faults", "scenarios")
 LONGEST = (
-    *("test_aws_setup", "test_lookup", "test_reconcile", "test_aws_alarms", "test_integrity"),
+    *("test_aws_setup", "test_lookup", "test_aws_check", "test_reconcile", "test_aws_alarms"),
+    "test_integrity",
     *("test_health", "test_engine", "test_backend_laws", "test_backfill", "test_selections"),
     *("test_sqs_feed", "test_secured_commands", "test_secured", "test_corpus", "test_products"),
     *("test_kill", "test_bulk_faults", "test_daemon_faults", "test_daemon_storms"),

@@ -159,10 +159,10 @@ def is_assuming(error: ClientError) -> bool:
     return error.operation_name.startswith("AssumeRole")
 
 
-def role_refused(code: str) -> SourceUnreachableError:
-    """The role of the settings can't be assumed."""
+def role_refused(code: str, role: str = "aws.role_arn") -> SourceUnreachableError:
+    """A role can't be assumed: that of the settings, or another by its ARN."""
     return SourceUnreachableError(
-        f"aws.role_arn: the role cannot be assumed ({code})",
+        f"{role}: the role cannot be assumed ({code})",
         hint="check the role's trust policy, aws.external_id and the caller's sts:AssumeRole",
     )
 

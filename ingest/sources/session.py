@@ -80,14 +80,25 @@ def core_session(aws: AwsSettings) -> botocore.session.Session:
         raise SourceUnreachableError(
             f"AWS credentials cannot be read ({type(error).__name__})", hint=NO_CREDENTIALS
         ) from None
+    return _in_role(core, credentials, aws, aws.role_arn, region)
+
+
+def _in_role(
+    core: botocore.session.Session,
+    credentials: Credentials | None,
+    aws: AwsSettings,
+    role_arn: str,
+    region: str | None,
+) -> botocore.session.Session:
+    """A session of a role, assumed with these credentials when they are first needed."""
     if credentials is None:
         raise SourceUnreachableError(
-            f"no AWS credentials to assume {aws.role_arn} with", hint=NO_CREDENTIALS
+            f"no AWS credentials to assume {role_arn} with", hint=NO_CREDENTIALS
         )
     fetcher = AssumeRoleCredentialFetcher(
         client_creator=partial(core.create_client, region_name=region or "us-east-1"),
         source_credentials=credentials,
-        role_arn=aws.role_arn,
+        role_arn=role_arn,
         extra_args={"RoleSessionName": aws.role_session_name}
         | ({"ExternalId": aws.external_id.get_secret_value()} if aws.external_id else {}),
     )
@@ -127,10 +138,20 @@ def cloudtrail_client(aws: AwsSettings, region: str) -> Any:
 class Clients:
     """Clients of several services and regions with one session: a role is assumed once."""
 
-    def __init__(self, aws: AwsSettings) -> None:
+    def __init__(self, aws: AwsSettings, session: botocore.session.Session | None = None) -> None:
         """Raises as `core_session` does."""
         self.aws = aws
-        self.session = core_session(aws)
+        self.session = session or core_session(aws)
+
+    def assuming(self, role_arn: str, region: str) -> Clients:
+        """Clients of a role that this session's identity assumes, with `aws.external_id`. Raises
+        `SourceUnreachableError` without credentials; whether STS agrees is known at the first call.
+        """
+        credentials = self.session.get_credentials()
+        session = _in_role(self.session, credentials, self.aws, role_arn, region)
+        # What services there are is read from the package once, not once an account.
+        session.register_component("data_loader", self.session.get_component("data_loader"))
+        return Clients(self.aws, session)
 
     def of(self, service: str, region: str, *, attempts: int = _ATTEMPTS) -> Any:
         """A client at AWS, or at `AWS_ENDPOINT_URL_…`; `attempts` of a request in all."""

@@ -21,8 +21,8 @@ installation        one namespace with all its sources and channels, driven by c
 killed_runs         backfills in processes that end, or are killed at a given request
 last_release        a ledger index as the last release left it, every kind of document
 lifecycle_plugins   ISM and ILM as a proxy's script, for engines that lack them
-metric_filters      CloudWatch's filter patterns for JSON, in our own reading
 namespaces          a namespace of a test's own, removed afterwards
+postures            facts of an account that is watched as it should be, to be spoilt
 ports               ports for engines, each lent to one test at a time
 processes           Trailhound as a process of its own
 queues              an SQS server (moto) with S3 notifications, and daemons that follow it

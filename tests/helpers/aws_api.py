@@ -2,8 +2,9 @@
 else by moto; a call can be refused on demand, and each is noted.
 
 moto (5.2.5) lacks the size filter of an S3 lifecycle rule, which it drops: a configuration is kept
-as it was put, and given back. It lacks TestMetricFilter, which reads patterns as
-`tests.helpers.metric_filters` does, and keeps both of two filters of one name.
+as it was put, and given back. It lacks the times of deliveries in GetTrailStatus, and
+TestMetricFilter, which reads patterns as
+`trailhound.aws.filter_patterns` does, and keeps both of two filters of one name.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.helpers.fixtures_s3 import LOGIN
-from tests.helpers.metric_filters import matcher
+from trailhound.aws.filter_patterns import matcher
 
 S3_ACTIONS = {
     "GET": "s3:ListAllMyBuckets",
@@ -47,6 +48,11 @@ S3_ACTIONS = {
     "PUT ?notification": "s3:PutBucketNotification",
     "GET ?versions": "s3:ListBucketVersions",
     "POST ?delete": "s3:DeleteObjectVersion",
+    "GET ?acl": "s3:GetBucketAcl",
+    "PUT ?acl": "s3:PutBucketAcl",
+    "GET ?policyStatus": "s3:GetBucketPolicyStatus",
+    "GET ?logging": "s3:GetBucketLogging",
+    "PUT ?logging": "s3:PutBucketLogging",
 }
 """Which permission a request needs ("Actions, resources, and condition keys for Amazon S3")."""
 _SERVICES = {
@@ -56,12 +62,19 @@ _SERVICES = {
     "CloudTrail_20131101": "cloudtrail",
     "AWSOrganizationsV20161128": "organizations",
     "GraniteServiceVersion20100801": "cloudwatch",
+    "StarlingDoveService": "config",
 }
+_PATHS = {
+    "/v20180820/configuration/publicAccessBlock": "s3:GetAccountPublicAccessBlock",
+    "/accounts": "securityhub:DescribeHub",
+}
+"""Calls of APIs that are told apart by their paths."""
 
 
 class AwsApi:
     """`calls` are permissions, as IAM names them, that calls so far needed. `refusals` maps such a
-    name to the code with which AWS refuses it."""
+    name to the code with which AWS refuses it. `deliveries` are members of GetTrailStatus that
+    moto lacks."""
 
     def __init__(self, moto: str) -> None:
         self.moto = urlsplit(moto)
@@ -69,6 +82,7 @@ class AwsApi:
         self.calls: set[str] = set()
         self.refusals: dict[str, str] = {}
         self.lifecycles: dict[str, bytes] = {}
+        self.deliveries: dict[str, Any] = {}
 
     def answer(self, method: str, path: str, headers: Any, body: bytes) -> tuple[int, bytes] | None:
         """What AWS would say; None where moto knows."""
@@ -86,6 +100,12 @@ class AwsApi:
             if bucket in self.lifecycles:
                 return 200, self.lifecycles[bucket]
         return None
+
+    def amended(self, action: str, content: bytes) -> bytes:
+        """moto's answer with what it lacks."""
+        if action == "cloudtrail:GetTrailStatus" and b"IsLogging" in content:
+            return json.dumps({**json.loads(content), **self.deliveries}).encode()
+        return content
 
 
 def tested(asked: dict[str, Any]) -> list[dict[str, Any]]:
@@ -111,6 +131,8 @@ def action_of(method: str, path: str, headers: Any, body: bytes) -> str:
         service = signed[1] if signed else "?"
         return f"{'cloudwatch' if service == 'monitoring' else service}:{operation}"
     query = re.split(r"[=&]", path.partition("?")[2])[0]
+    if urlsplit(path).path in _PATHS:
+        return _PATHS[urlsplit(path).path]
     if urlsplit(path).path.strip("/").count("/"):
         return f"s3:{'Get' if method in ('GET', 'HEAD') else 'Put'}Object"
     return S3_ACTIONS[f"{method} ?{query}" if query else method]
@@ -146,6 +168,7 @@ def serving(moto: str) -> Iterator[AwsApi]:
             forwarded.request(self.command, self.path, body, dict(self.headers.items()))
             reply = forwarded.getresponse()
             content = reply.read()
+            content = api.amended(action_of(self.command, self.path, self.headers, body), content)
             kept = {
                 name: value
                 for name, value in reply.getheaders()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
 from typing import Any
 
@@ -10,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ingest.sources.s3_errors import code_of
 from ingest.sources.session import Clients
 from trailhound.aws.refusals import refusals
-from trailhound.errors import SettingsError
+from trailhound.errors import AwsError, SettingsError
 from trailhound.settings import AwsSettings
 
 
@@ -20,8 +21,16 @@ class Account:
     Raises `SettingsError` where no region is set, `AwsError` where STS does not answer.
     """
 
-    def __init__(self, aws: AwsSettings, region: str | None = None) -> None:
-        self._clients = Clients(aws)
+    def __init__(
+        self,
+        aws: AwsSettings,
+        region: str | None = None,
+        *,
+        role: str = "",
+        of: Clients | None = None,
+    ) -> None:
+        """`role` is the ARN of a role that `of` assumes. Without both: as the settings say."""
+        self._clients = of.assuming(role, region or "") if of else Clients(aws)
         chosen = region or self._clients.session.get_config_variable("region")
         if not chosen:
             raise SettingsError(
@@ -29,24 +38,38 @@ class Account:
             )
         self.region: str = chosen
         self._made: dict[tuple[str, str], Any] = {}
-        with refusals("the AWS identity"):
+        self._making = threading.Lock()
+        """Of clients: botocore's session makes one at a time."""
+        with refusals("the AWS identity", role or "aws.role_arn"):
             identity = self.client("sts").get_caller_identity()
         self.id: str = identity["Account"]
         self.arn: str = identity["Arn"]
         self.partition: str = self.arn.split(":")[1]
 
     def client(self, service: str, region: str | None = None) -> Any:
-        """A client of a service, in this account's region or another."""
+        """A client of a service, in this account's region or another. Threads may ask at once."""
         where = region or self.region
-        if (service, where) not in self._made:
-            try:
-                self._made[service, where] = self._clients.of(service, where)
-            except (BotoCoreError, ValueError) as error:  # its sentence may hold an endpoint
-                raise SettingsError(
-                    f"no client of {service} in region {where!r} ({type(error).__name__})",
-                    hint="check the region's name, and AWS_ENDPOINT_URL where one is set",
-                ) from None
-        return self._made[service, where]
+        with self._making:
+            if (service, where) not in self._made:
+                try:
+                    self._made[service, where] = self._clients.of(service, where)
+                except (BotoCoreError, ValueError) as error:  # its sentence may hold an endpoint
+                    raise SettingsError(
+                        f"no client of {service} in region {where!r} ({type(error).__name__})",
+                        hint="check the region's name, and AWS_ENDPOINT_URL where one is set",
+                    ) from None
+            return self._made[service, where]
+
+    def in_role(self, account: str, role: str) -> Account:
+        """Another account, by a role there that this identity assumes.
+
+        Raises `AwsError` where the role can't be assumed, or is another account's.
+        """
+        arn = f"arn:{self.partition}:iam::{account}:role/{role}"
+        made = Account(self._clients.aws, self.region, role=arn, of=self._clients)
+        if made.id != account:
+            raise AwsError(f"{arn} leads to account {made.id}", hint="check the role's name")
+        return made
 
 
 def found(call: Any, *absent: str, **arguments: Any) -> Any:

@@ -43,18 +43,20 @@ class MetricFilter:
 
 @dataclass(frozen=True)
 class Alarm:
-    """One of the twelve. `differs` says what the pattern can't say as the rule does."""
+    """One of the twelve, or one beside them of `cis`, a control of the CIS benchmark, which has no
+    rule. `differs` says what the pattern can't say as the rule does."""
 
     name: str
     severity: Literal["critical", "high", "medium"]
     threshold: int
     pattern: str
-    rule: str
+    rule: str = ""
     """The file of its rule in `detections/rules/alarms/`, without the ending."""
     second_half: bool = False
     excepted: str = ""
     """What the rule's default exceptions leave out, and the pattern does not."""
     narrower: str = ""
+    cis: str = ""
 
     @property
     def kind(self) -> str:
@@ -77,7 +79,8 @@ class Alarm:
         return [*found, *([_WINDOW] if self.threshold > 1 else [])]
 
 
-def _names(calls: Sequence[str], before: str = "") -> str:
+def calls_pattern(calls: Sequence[str], before: str = "") -> str:
+    """A pattern of calls by their names; `before` is a condition that holds too."""
     any_of = " || ".join(f'($.eventName = "{call}")' for call in calls)
     return f"{{ {before} && ({any_of}) }}" if before else f"{{ {any_of} }}"
 
@@ -112,7 +115,7 @@ ALARMS: Final = (
         "IAMPolicyChanges",
         "medium",
         1,
-        _names(
+        calls_pattern(
             (
                 "DeleteGroupPolicy",
                 "DeleteRolePolicy",
@@ -136,7 +139,7 @@ ALARMS: Final = (
         "NetworkACLChanges",
         "medium",
         1,
-        _names(
+        calls_pattern(
             (
                 "CreateNetworkAcl",
                 "CreateNetworkAclEntry",
@@ -152,7 +155,7 @@ ALARMS: Final = (
         "SecurityGroupChanges",
         "medium",
         1,
-        _names(
+        calls_pattern(
             (
                 "AuthorizeSecurityGroupIngress",
                 "AuthorizeSecurityGroupEgress",
@@ -168,14 +171,14 @@ ALARMS: Final = (
         "CloudTrailChanges",
         "critical",
         1,
-        _names(("CreateTrail", "UpdateTrail", "DeleteTrail", "StartLogging", "StopLogging")),
+        calls_pattern(("CreateTrail", "UpdateTrail", "DeleteTrail", "StartLogging", "StopLogging")),
         "cloudtrail_changes",
     ),
     Alarm(
         "S3BucketPolicyChanges",
         "high",
         1,
-        _names(
+        calls_pattern(
             (
                 "PutBucketAcl",
                 "PutBucketPolicy",
@@ -232,19 +235,21 @@ ALARMS: Final = (
 NARROW: Final = (
     MetricFilter(
         "HighValueTargets",
-        _names(("CreateRole", "AttachRolePolicy", "CreateUser", "AssumeRole")),
+        calls_pattern(("CreateRole", "AttachRolePolicy", "CreateUser", "AssumeRole")),
         "HighValueEvents",
         "CloudTrail/Optimized",
     ),
     MetricFilter(
         "AuthenticationEvents",
-        _names(("ConsoleLogin", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity")),
+        calls_pattern(("ConsoleLogin", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity")),
         "AuthenticationEvents",
         "CloudTrail/Optimized",
     ),
     MetricFilter(
         "DataAccessEvents",
-        _names(("GetObject", "PutObject", "DeleteObject"), '($.eventSource = "s3.amazonaws.com")'),
+        calls_pattern(
+            ("GetObject", "PutObject", "DeleteObject"), '($.eventSource = "s3.amazonaws.com")'
+        ),
         "DataAccessEvents",
         "CloudTrail/Optimized",
     ),
@@ -252,9 +257,9 @@ NARROW: Final = (
 """Metrics without an alarm."""
 
 
-def filters() -> list[MetricFilter]:
+def filters(alarms: Sequence[Alarm] = ALARMS) -> list[MetricFilter]:
     """One for each metric: as few as there can be, since a filter gives one metric."""
-    return [*(each.filter for each in ALARMS), *NARROW]
+    return [*(each.filter for each in alarms), *NARROW]
 
 
 def regexes(pattern: str) -> int:

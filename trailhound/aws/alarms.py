@@ -21,8 +21,10 @@ from trailhound.aws.alarm_catalogue import (
     filters,
     regexes,
 )
+from trailhound.aws.cis_alarms import CIS_ALARMS, events_of
 from trailhound.aws.names import TAG, TrailSetup
 from trailhound.aws.parts import Part, Value, members
+from trailhound.aws.posture.monitored import ORDINARY
 from trailhound.aws.refusals import refusals
 from trailhound.aws.setup_parts import tags_of
 from trailhound.errors import AwsError
@@ -57,13 +59,19 @@ class Alarms:
     log_group: str
     topic_arn: str
     adopt: bool = False
+    cis: bool = False
+    """With those that the CIS benchmark wants beside the twelve."""
+
+    @property
+    def alarms(self) -> tuple[Alarm, ...]:
+        return (*ALARMS, *CIS_ALARMS) if self.cis else ALARMS
 
     def parts(self) -> list[Part]:
         """Filters, alarms and their tags. Raises `AwsError` where the log group or the topic is not
         there, or has no room for the filters."""
         self._check_room()
-        found = [self._filter_part(each) for each in filters()]
-        for alarm in ALARMS:
+        found = [self._filter_part(each) for each in filters(self.alarms)]
+        for alarm in self.alarms:
             found += self._alarm_parts(alarm)
         return found
 
@@ -94,7 +102,7 @@ class Alarms:
             )
         with refusals(f"topic {self.topic_arn}"):
             sns.get_topic_attributes(TopicArn=self.topic_arn)
-        own = {each.name for each in filters()}
+        own = {each.name for each in filters(self.alarms)}
         others = [each for each in self.there() if each["filterName"] not in own]
         if len(others) + len(own) > MOST_FILTERS:
             raise AwsError(
@@ -103,7 +111,7 @@ class Alarms:
                 hint="delete filters that nobody needs",
             )
         theirs = sum(bool(regexes(each.get("filterPattern", ""))) for each in others)
-        ours = sum(bool(regexes(each.pattern)) for each in filters())
+        ours = sum(bool(regexes(each.pattern)) for each in filters(self.alarms))
         if theirs + ours > MOST_REGEX_FILTERS:
             raise AwsError(
                 f"log group {self.log_group} has {theirs} other filters with a regular "
@@ -223,17 +231,29 @@ class Alarms:
             yield Finding(each.part.name, "failed", detail)
         if not differing:
             yield Finding("filters and alarms", "ok", f"{len(changes)} parts as they are to be")
-        for alarm in ALARMS:
+        for alarm in self.alarms:
             yield self._tested(alarm)
         yield self._subscribers()
 
     def _tested(self, alarm: Alarm) -> Finding:
-        """Its rule's samples by AWS's own TestMetricFilter."""
+        """The samples of its rule, or the calls of the benchmark, by AWS's own TestMetricFilter."""
+        if alarm.cis:
+            return self._agrees(
+                alarm,
+                [(True, [each]) for each in events_of(alarm)] + [(False, list(ORDINARY))],
+                f"of CIS {alarm.cis}",
+            )
         read = read_samples(_RULES / f"{alarm.rule}.yml")
         cases = [(True, each) for each in read.match]
         # Others are none of the alarm's because of an exception, or because of their times.
         if not alarm.excepted and alarm.threshold == 1:
             cases += [(False, each) for each in read.no_match]
+        return self._agrees(alarm, cases, "of its rule")
+
+    def _agrees(
+        self, alarm: Alarm, cases: Sequence[tuple[bool, Sequence[Any]]], samples: str
+    ) -> Finding:
+        """Whether the events of each case fire the alarm, as they should or should not."""
         for fires, events in cases:
             matched = self._matched(alarm, [json.dumps(each, default=str) for each in events])
             if (matched >= alarm.threshold) != fires:
@@ -245,7 +265,7 @@ class Alarms:
                     f"{wanted} {alarm.threshold} should be",
                 )
         return Finding(
-            alarm.filter.name, "ok", f"TestMetricFilter agrees on {len(cases)} samples of its rule"
+            alarm.filter.name, "ok", f"TestMetricFilter agrees on {len(cases)} samples {samples}"
         )
 
     def _matched(self, alarm: Alarm, messages: list[str]) -> int:

@@ -70,8 +70,14 @@ _DENIED: Final = frozenset(
 )
 
 
-def refused(error: Exception, what: str) -> AwsError:
-    """Why a call failed; `what` is the object that it was about."""
+def is_denied(error: Exception) -> bool:
+    """Whether what is missing is a permission."""
+    return isinstance(error, ClientError) and code_of(error) in _DENIED and not is_assuming(error)
+
+
+def refused(error: Exception, what: str, role: str = "aws.role_arn") -> AwsError:
+    """Why a call failed; `what` is the object that it was about, `role` the role that was assumed
+    for it."""
     if isinstance(error, LOGIN_FAILURES):
         return AwsError(f"{what}: no usable AWS credentials", hint=NO_CREDENTIALS)
     if isinstance(error, ParamValidationError):
@@ -83,9 +89,9 @@ def refused(error: Exception, what: str) -> AwsError:
         )
     code = code_of(error)
     if is_assuming(error):
-        as_source = role_refused(code)
+        as_source = role_refused(code, role)
         return AwsError(as_source.message, hint=as_source.hint)
-    if code in _DENIED:
+    if is_denied(error):
         return AwsError(
             f"{what}: {error.operation_name} is denied ({reason_of(error)})",
             hint="grant it: docs/aws.md has the policy that the command needs",
@@ -97,9 +103,9 @@ def refused(error: Exception, what: str) -> AwsError:
 
 
 @contextmanager
-def refusals(what: str) -> Iterator[None]:
+def refusals(what: str, role: str = "aws.role_arn") -> Iterator[None]:
     """Raises `AwsError` where AWS refuses a call about this object, or does not answer."""
     try:
         yield
     except (ClientError, BotoCoreError) as error:
-        raise refused(error, what) from None
+        raise refused(error, what, role) from None

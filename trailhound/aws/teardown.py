@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from trailhound.aws.account import found
 from trailhound.aws.alarm_catalogue import ALARMS
+from trailhound.aws.cis_alarms import CIS_ALARMS
 from trailhound.aws.documents import NOTIFICATION
 from trailhound.aws.names import TAG
 from trailhound.aws.refusals import refusals
@@ -159,7 +160,7 @@ def _removals(trail: Trail, delete_bucket: str) -> Iterator[Removal]:
 def _alarms(trail: Trail) -> Iterator[Removal]:
     """The set-up's own; their filters go with the log group."""
     setup, cloudwatch = trail.setup, trail.account.client("cloudwatch")
-    names = [each.alarm_name for each in ALARMS]
+    names = [each.alarm_name for each in (*ALARMS, *CIS_ALARMS)]
     with refusals("alarms"):
         for each in cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]:
             listed = cloudwatch.list_tags_for_resource(ResourceARN=each["AlarmArn"])["Tags"]

@@ -62,6 +62,10 @@ def alarms(
     adopt: Annotated[
         bool, typer.Option("--adopt", help="Change alarms that exist without this set-up's tag.")
     ] = False,
+    cis: Annotated[
+        bool,
+        typer.Option("--cis", help="Those that the CIS benchmark wants beside the twelve, too."),
+    ] = False,
     region: Region = None,
     config: Config = None,
     output: Output = None,
@@ -84,6 +88,7 @@ def alarms(
         log_group or trail.setup.log_group,
         topic or trail.setup.alarm_topic_arn,
         adopt,
+        cis,
     )
     changes = planned(wanted.parts())
     people = is_table(form)

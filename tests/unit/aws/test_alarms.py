@@ -14,7 +14,6 @@ from sigma.rule import SigmaRule
 import detections
 from detections.matcher import SigmaMatcher
 from detections.samples import read_samples
-from tests.helpers.metric_filters import matcher
 from trailhound.aws.alarm_catalogue import (
     ALARMS,
     LONGEST,
@@ -26,6 +25,7 @@ from trailhound.aws.alarm_catalogue import (
     filters,
     regexes,
 )
+from trailhound.aws.filter_patterns import matcher
 
 RULES = Path(detections.__file__).parent / "rules" / "alarms"
 BY_NAME = {each.name: each for each in ALARMS}

@@ -23,6 +23,7 @@ from trailhound.cli import (
     alert_precision,
     alerts,
     aws_alarms,
+    aws_check,
     aws_setup,
     config,
     dashboards,
@@ -50,6 +51,7 @@ LISTINGS: dict[str, Listing[Any]] = {
     "alerts precision": alert_precision.LISTING,
     "aws alarms": aws_setup.LISTING,
     "aws alarms --check": aws_alarms.FINDINGS,
+    "aws check": aws_check.LISTING,
     "aws setup": aws_setup.LISTING,
     "aws setup --destroy": aws_setup.REMOVALS,
     "config show": config.LISTING,
@@ -247,6 +249,7 @@ ELSEWHERE = {
     **dict.fromkeys(
         ("aws alarms", "aws alarms --check", "aws setup", "aws setup --destroy"), "docs/aws.md"
     ),
+    "aws check": "docs/aws-check.md",
     "hunt": "docs/investigation.md",
     "paths": "docs/investigation.md",
     "paths --lateral": "docs/investigation.md",

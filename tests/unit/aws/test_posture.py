@@ -1,0 +1,491 @@
+"""What the checks of `aws check` make of the facts of an account."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from tests.helpers.postures import (
+    ACCOUNT,
+    GROUP,
+    LATELY,
+    NOW,
+    SETUP,
+    TOPIC,
+    account,
+    alarm,
+    bucket,
+    found,
+    group,
+    region,
+    trail,
+)
+from trailhound.aws.alarm_catalogue import ALARMS, LONGEST, MOST_FILTERS, filters
+from trailhound.aws.cis_alarms import CIS_ALARMS
+from trailhound.aws.filter_patterns import matcher
+from trailhound.aws.posture import monitored
+from trailhound.aws.posture.catalogue import CHECKS
+from trailhound.aws.posture.facts import Account, Key, MetricFilter, Refused, Wanted
+from trailhound.aws.posture.judges import JUDGES
+from trailhound.aws.posture.looks import LOOKS, policy
+from trailhound.errors import UsageError
+from trailhound.posture import CheckedAccount, Finding, Posture, Unreached, read_posture
+
+ROOT = Path(__file__).parents[3]
+NO = Refused("service:Look", "the look is denied", "grant service:Look", denied=True)
+EVERYBODY = {"Grantee": {"URI": "http://acs.amazonaws.com/groups/global/AllUsers"}}
+
+
+def of(check: str, *accounts: Account, wanted: Wanted | None = None) -> list[Finding]:
+    return [each for each in found(*accounts, wanted=wanted) if each.check == check]
+
+
+def test_the_catalogue_has_every_control_and_a_judge_for_each_check() -> None:
+    assert [each.id for each in CHECKS] == list(dict.fromkeys(each.id for each in CHECKS))
+    assert {each.id for each in CHECKS} == JUDGES.keys()
+    controls = {control for each in CHECKS for control in each.cis}
+    assert {f"3.{n}" for n in range(1, 10)} | {f"4.{n}" for n in range(1, 17)} <= controls
+    page = (ROOT / "docs/aws-check.md").read_text("utf-8")
+    assert [each.id for each in CHECKS if f"`{each.id}`" not in page] == []
+
+
+def test_all_is_well_in_an_account_as_it_should_be() -> None:
+    verdicts = {each.check: each.verdict for each in found(account())}
+    assert verdicts == dict.fromkeys(verdicts, "pass")
+    assert verdicts.keys() == JUDGES.keys()
+
+
+def test_an_account_without_a_trail_fails_and_one_that_cannot_be_listed_is_not_known() -> None:
+    nothing: dict[str, Any] = {"trails": [], "buckets": {}, "groups": {}}
+    bare = account(
+        **nothing, regions=[region(name="us-east-1", trails=frozenset())], organisation=None
+    )
+    failed = [each for each in found(bare) if each.verdict == "fail"]
+    assert len(failed) == len(JUDGES) - 5  # organisation, sharing, Config, flow logs, Security Hub
+    assert all("no trail" in each.evidence for each in failed)
+    dark = account(**nothing, regions=[region(name="us-east-1", trails=NO)])
+    judged = {each.check: each.verdict for each in found(dark)}
+    assert {"pass", "fail"} & {judged[each] for each in JUDGES if each.startswith("trail")} == set()
+
+
+SPOILT: list[tuple[str, str, str, Account]] = [
+    ("trail-every-region", "fail", "no trail logs us-east-1", account(trail=trail(
+        IsMultiRegionTrail=False))),
+    ("trail-every-region", "unknown", "whether a trail logs", account(trail=trail(status=NO))),
+    ("trail-logging", "fail", "it does not log", account(trail=trail(
+        status={"IsLogging": False}))),
+    ("trail-management-events", "fail", "reads of iam", account(trail=trail(
+        selectors=[{"ReadWriteType": "WriteOnly", "IncludeManagementEvents": True}]))),
+    ("trail-management-events", "fail", "kms.amazonaws.com", account(trail=trail(selectors=[
+        {"ReadWriteType": "All", "IncludeManagementEvents": True,
+         "ExcludeManagementEventSources": ["kms.amazonaws.com"]}]))),
+    ("trail-global-events", "fail", "no trail", account(trail=trail(
+        IncludeGlobalServiceEvents=False))),
+    ("trail-delivery", "fail", "AccessDenied", account(trail=trail(
+        status={"IsLogging": True, "LatestDeliveryTime": LATELY,
+                "LatestDeliveryError": "AccessDenied"}))),
+    ("trail-delivery", "fail", "over 24 h ago", account(trail=trail(
+        status={"IsLogging": True, "LatestDeliveryTime": NOW - timedelta(days=2)}))),
+    ("trail-delivery", "unknown", "nothing was delivered", account(trail=trail(
+        status={"IsLogging": True, "StartLoggingTime": LATELY}))),
+    ("trail-delivery", "fail", "never delivered", account(trail=trail(
+        status={"IsLogging": True, "StartLoggingTime": NOW - timedelta(days=9)}))),
+    ("trail-validation", "fail", "false", account(trail=trail(LogFileValidationEnabled=False))),
+    ("trail-digests", "not_applicable", "off", account(trail=trail(
+        LogFileValidationEnabled=False))),
+    ("trail-kms", "fail", "no KMS key", account(trail=trail(key=None))),
+    ("trail-kms", "fail", "PendingDeletion", account(trail=trail(
+        key=Key(described={"KeyState": "PendingDeletion"}, rotates=True)))),
+    ("key-rotation", "fail", "off", account(trail=trail(
+        key=Key(described={"KeyState": "Enabled"}, rotates=False)))),
+    ("bucket-public-access", "fail", "BlockPublicAcls", account(bucket=bucket(
+        public_access=None))),
+    ("bucket-public-access", "pass", "on the account", account(
+        bucket=bucket(public_access=None), account_block=bucket().public_access)),
+    ("bucket-not-public", "fail", "READ to AllUsers", account(bucket=bucket(
+        grants=[{**EVERYBODY, "Permission": "READ"}]))),
+    ("bucket-not-public", "fail", "policy is public", account(bucket=bucket(is_public=True))),
+    ("bucket-policy", "fail", "no statement", account(bucket=bucket(policy=None))),
+    ("bucket-tls", "fail", "no statement", account(bucket=bucket(policy=None))),
+    ("bucket-versioning", "fail", "suspended", account(bucket=bucket(
+        versioning={"Status": "Suspended", "MFADelete": "Enabled"}))),
+    ("bucket-delete-protection", "fail", "neither", account(bucket=bucket(
+        versioning={"Status": "Enabled"}))),
+    ("bucket-delete-protection", "pass", "COMPLIANCE for 30 days", account(bucket=bucket(
+        versioning={}, lock={"Rule": {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 30}}}))),
+    ("bucket-encrypted", "fail", "no default", account(bucket=bucket(encryption=None))),
+    ("bucket-access-log", "fail", "off", account(bucket=bucket(access_log=None))),
+    ("bucket-access-log", "fail", "itself", account(bucket=bucket(
+        access_log={"TargetBucket": SETUP.bucket_name}))),
+    ("bucket-retention", "fail", "after 30 days", account(bucket=bucket(lifecycle=[
+        {"ID": "x", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 30}}]))),
+    ("bucket-retention", "pass", "for ever", account(bucket=bucket(lifecycle=[
+        {"ID": "x", "Status": "Enabled", "Filter": {"Prefix": "tmp/"},
+         "Expiration": {"Days": 1}}]))),
+    ("bucket-lifecycle", "fail", "no rule", account(bucket=bucket(lifecycle=[]))),
+    ("data-events-read", "fail", "reads", account(trail=trail(selectors=[{
+        "ReadWriteType": "WriteOnly", "IncludeManagementEvents": True,
+        "DataResources": [{"Type": "AWS::S3::Object", "Values": ["arn:aws:s3"]}]}]))),
+    ("data-events-write", "pass", "by trail", account(trail=trail(selectors=[{
+        "ReadWriteType": "WriteOnly", "IncludeManagementEvents": True,
+        "DataResources": [{"Type": "AWS::S3::Object", "Values": ["arn:aws:s3"]}]}]))),
+    ("trail-insights", "fail", "ApiErrorRateInsight", account(trail=trail(
+        insights=frozenset({"ApiCallRateInsight"})))),
+    ("organisation-trail", "fail", "no trail is", account(trail=trail(
+        IsOrganizationTrail=False))),
+    ("organisation-trail", "not_applicable", "no organisation", account(organisation=None)),
+    ("trail-cloudwatch", "fail", "no log group", account(trail=trail(
+        CloudWatchLogsLogGroupArn=""))),
+    ("log-group-retention", "fail", "30 days", account(group=group(
+        described={"retentionInDays": 30}))),
+    ("log-group-encrypted", "fail", "no KMS key", account(group=group(described={}))),
+    ("log-group-not-public", "fail", "open", account(group=group(policies=[
+        {"policyName": "open", "policyDocument": json.dumps({"Statement": {
+            "Effect": "Allow", "Principal": "*", "Action": "logs:*", "Resource": "*"}})}]))),
+    ("cloudwatch-sharing", "fail", "999988887777", account(sharing_role={
+        "AssumeRolePolicyDocument": {"Statement": [
+            {"Principal": {"AWS": "arn:aws:iam::999988887777:root"}}]}})),
+    ("alarm-root-use", "fail", "no metric filter matches", account(group=group(filters=[]))),
+    ("alarm-root-use", "fail", "no alarm on its metric", account(group=group(alarms=[]))),
+    ("alarm-root-use", "fail", "no action", account(group=group(alarms=[
+        alarm(AlarmActions=[])]))),
+    ("alarm-root-use", "fail", "disabled", account(group=group(alarms=[
+        alarm(ActionsEnabled=False)]))),
+    ("alarm-root-use", "fail", "does not rise", account(group=group(alarms=[
+        alarm(ComparisonOperator="LessThanThreshold")]))),
+    ("alarm-root-use", "fail", "confirmed subscription", account(group=group(
+        topics={TOPIC: [{"SubscriptionArn": "PendingConfirmation"}]}))),
+    ("alarm-root-use", "pass", "from 5 in 300 s", account(group=group(alarms=[
+        alarm(Threshold=5.0)]))),
+    ("alarm-root-use", "fail", "ordinary events", account(group=group(filters=[
+        replace(group().filters[0], counts_all=True)]))),  # type: ignore[index]
+    ("config-every-region", "fail", "no recorder in eu-west-1", account(region=region(
+        recorders=[]))),
+    ("flow-logs", "fail", "1 VPC without", account(region=region(flow_logs=frozenset()))),
+    ("security-hub", "fail", "off in eu-west-1", account(region=region(hub=False))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("check", "verdict", "said", "spoilt"), SPOILT)
+def test_what_is_spoilt_is_found(check: str, verdict: str, said: str, spoilt: Account) -> None:
+    (finding,) = of(check, spoilt)
+    assert finding.verdict == verdict
+    assert said in finding.evidence
+    assert bool(finding.fix) == (verdict in ("fail", "unknown"))
+
+
+LOOKED: list[Account] = [
+    *(account(trail=trail(**{name: NO})) for name in (
+        "status", "selectors", "insights")),
+    account(trail=trail(key=Key(described=NO, rotates=NO))),
+    *(account(bucket=bucket(**{each.name: NO}))
+      for each in fields(bucket()) if each.name not in ("name", "lock")),
+    *(account(group=group(**{name: NO})) for name in (
+        "described", "filters", "policies", "alarms")),
+    account(group=group(topics={TOPIC: NO})),
+    account(group=group(filters=[MetricFilter(
+        name="f", metrics=(("N", "M"),), matches=NO)])),
+    *(account(region=region(**{name: NO})) for name in (
+        "trails", "recorders", "vpcs", "flow_logs", "hub")),
+    *(account(**{name: NO}) for name in (
+        "organisation", "sharing_role")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("seen", LOOKED)
+def test_a_look_that_fails_is_never_a_pass(seen: Account) -> None:
+    findings = found(seen)
+    assert {each.verdict for each in findings} <= {"pass", "unknown"}
+    unknown = [each for each in findings if each.verdict == "unknown"]
+    assert unknown
+    assert {each.permission for each in unknown} == {"service:Look"}
+    assert all(each.fix for each in unknown)
+
+
+def test_an_account_block_counts_where_it_is_known_and_else_nothing_is() -> None:
+    (finding,) = of(
+        "bucket-public-access", account(bucket=bucket(public_access=None), account_block=NO)
+    )
+    assert finding.verdict == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("condition", "verdict"),
+    [
+        ({"StringEquals": {"aws:SourceArn": SETUP.trail_arn}}, "pass"),
+        ({"ArnLike": {"AWS:SourceArn": [SETUP.trail_arn]}}, "pass"),
+        ({"StringEquals": {"aws:SourceAccount": ACCOUNT}}, "pass"),
+        ({"StringEquals": {"s3:x-amz-acl": "bucket-owner-full-control"}}, "fail"),
+        ({"StringLike": {"aws:SourceArn": "*"}}, "fail"),
+        ({"StringNotEquals": {"aws:SourceArn": "x"}}, "fail"),
+        ({"StringEqualsIfExists": {"aws:SourceArn": SETUP.trail_arn}}, "fail"),
+    ],
+)
+def test_a_bucket_policy_names_the_trail(condition: dict[str, Any], verdict: str) -> None:
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": ["cloudtrail.amazonaws.com"]},
+        "Action": ["s3:Put*"],
+        "Resource": "*",
+        "Condition": condition,
+    }
+    (finding,) = of("bucket-policy", account(bucket=bucket(policy={"Statement": statement})))
+    assert finding.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        ({}, "pass"),
+        ({"Action": "*"}, "pass"),
+        ({"Resource": [f"arn:aws:s3:::{SETUP.bucket_name}*"]}, "pass"),
+        ({"Principal": {"AWS": "*"}}, "pass"),
+        ({"Action": "s3:GetObject"}, "fail"),
+        ({"Resource": f"arn:aws:s3:::{SETUP.bucket_name}/*"}, "fail"),
+        ({"Principal": {"AWS": "arn:aws:iam::1:root"}}, "fail"),
+        ({"Effect": "Allow"}, "fail"),
+        ({"Condition": {"Bool": {"aws:SecureTransport": "true"}}}, "fail"),
+        (
+            {"Condition": {"Bool": {"aws:SecureTransport": "false"}, "IpAddress": {"x": "y"}}},
+            "fail",
+        ),
+    ],
+)
+def test_a_bucket_without_tls_is_denied_to_all(change: dict[str, Any], verdict: str) -> None:
+    statement = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [f"arn:aws:s3:::{SETUP.bucket_name}", f"arn:aws:s3:::{SETUP.bucket_name}/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": ["false"]}},
+        **change,
+    }
+    (finding,) = of("bucket-tls", account(bucket=bucket(policy={"Statement": [statement]})))
+    assert finding.verdict == verdict
+
+
+def test_data_events_are_asked_of_the_buckets_that_matter() -> None:
+    narrow = trail(
+        selectors=[
+            {
+                "Name": "x",
+                "FieldSelectors": [
+                    {"Field": "eventCategory", "Equals": ["Data"]},
+                    {"Field": "resources.type", "Equals": ["AWS::S3::Object"]},
+                    {"Field": "resources.ARN", "NotStartsWith": ["arn:aws:s3:::payroll/"]},
+                ],
+            }
+        ]
+    )
+    (every,) = of("data-events-read", account(trail=narrow))
+    assert (every.verdict, every.resource) == ("fail", "bucket payroll")
+    some = of("data-events-read", account(trail=narrow), wanted=Wanted(buckets=("a", "payroll")))
+    assert [each.verdict for each in some] == ["pass", "fail"]
+    assert "--data-bucket payroll" in some[1].fix
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matched"),
+    [
+        ('{ $.userIdentity.type = "Root" }', {"4.3"}),
+        (
+            (
+                "{ ($.userIdentity.type=Root) && ($.userIdentity.invokedBy NOT EXISTS) && "
+                '($.eventType != "AwsServiceEvent") }'
+            ),
+            {"4.3"},
+        ),
+        ("{ $.userIdentity.type = %R(?i:oo)t% }", None),
+        (
+            '{ ($.errorCode = "*UnauthorizedOperation") || ($.errorCode = "AccessDenied*") }',
+            {"4.1"},
+        ),
+        ('{ ($.eventName = "ConsoleLogin") && ($.errorMessage = "Failed auth*") }', {"4.6"}),
+        (
+            (
+                '{ $.eventName = ConsoleLogin && $.additionalEventData.MFAUsed != "Yes" && '
+                '$.userIdentity.type = "IAMUser" && $.responseElements.ConsoleLogin = "Success" }'
+            ),
+            {"4.2"},
+        ),
+        ("{ $.eventName = %Trail$|Logging$% && $.eventSource = cloudtrail* }", {"4.5"}),
+        ('{ $.eventSource = "kms.amazonaws.com" }', {"4.7"}),
+        ("{ $.eventName = DisableKey }", set()),
+        ('{ $.eventType = "AwsApiCall" && $.responseElements NOT EXISTS }', set()),
+    ],
+)
+def test_a_filter_covers_a_control_by_what_it_matches(
+    pattern: str, matched: set[str] | None
+) -> None:
+    if matched is None:
+        with pytest.raises(ValueError, match="characters"):
+            matcher(pattern)
+        return
+    test = matcher(pattern)
+    covered = {
+        control.cis
+        for control in monitored.MONITORED
+        if all(test(event) for event in control.events.values())
+    }
+    assert covered == matched
+    assert not any(test(event) for event in monitored.ORDINARY)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "{ $.a = }",
+        "{ ($.a = 1 }",
+        "{ $.a",
+        "{",
+        "ERROR",
+        "{ $.a ~ 1 }",
+        "[ip, user]",
+        "{ $.a < x }",
+    ],
+)
+def test_a_pattern_that_is_not_understood_is_refused(pattern: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - any reason
+        matcher(pattern)
+
+
+def test_numbers_and_states_in_patterns() -> None:
+    event = {"n": 5, "on": True, "none": None}
+    for pattern in ("{ $.n > 4 && $.n <= 5 }", "{ $.on IS TRUE }", "{ $.none IS NULL }", ""):
+        assert matcher(pattern)(event)
+    for pattern in ("{ $.n < 5 }", "{ $.on IS FALSE }", "{ $.n IS NULL }", "{ $.missing > 1 }"):
+        assert not matcher(pattern)(event)
+
+
+def test_what_the_twelve_leave_open_the_others_cover_within_the_quotas() -> None:
+    every = (*ALARMS, *CIS_ALARMS)
+    assert len({each.alarm_name for each in every}) == len(every)
+    assert len(filters(every)) <= MOST_FILTERS
+    assert all(len(each.pattern) <= LONGEST for each in every)
+    tests = [matcher(each.pattern) for each in every]
+    for label, event in monitored.events():
+        assert any(test(event) for test in tests), label
+    assert not any(test(event) for test in tests for event in monitored.ORDINARY)
+
+
+def test_several_filters_together_cover_a_control() -> None:
+    calls = sorted(f"4.5 {call}" for call in monitored.MONITORED[4].calls)
+    one = MetricFilter(name="a", metrics=(("N", "A"),), matches=frozenset(calls[:2]))
+    other = MetricFilter(name="b", metrics=(("N", "B"),), matches=frozenset(calls[2:]))
+    alarms = [alarm(MetricName="A"), alarm(MetricName="B", AlarmName="second")]
+    both = account(group=group(filters=[one, other], alarms=alarms))
+    assert of("alarm-trail-changes", both)[0].verdict == "pass"
+    (half,) = of("alarm-trail-changes", account(group=group(filters=[one], alarms=alarms)))
+    assert (half.verdict, "StopLogging" in half.evidence) == ("fail", True)
+    assert half.fix == "trailhound aws alarms --plan --region eu-west-1"
+    math = alarm(
+        MetricName=None,
+        Namespace=None,
+        Metrics=[{"MetricStat": {"Metric": {"Namespace": "N", "MetricName": "M"}}}],
+    )
+    assert of("alarm-root-use", account(group=group(alarms=[math])))[0].verdict == "pass"
+
+
+def member(**changes: Any) -> Account:
+    """A member that shows the organisation's trail, and owns none of its things."""
+    return account(
+        id="444455556666",
+        bucket=bucket(**{each.name: NO for each in fields(bucket()) if each.name != "name"}),
+        own_buckets=frozenset({"payroll"}),
+        groups={},
+        **changes,
+    )
+
+
+def test_an_organisations_trail_is_judged_once_and_by_its_owner() -> None:
+    owner, other = account(), member()
+    findings = found(other, owner)
+    assert {each.verdict for each in findings} == {"pass"}
+    judged = [each.account for each in findings if each.check == "bucket-tls"]
+    assert judged == [ACCOUNT]
+    assert {each.account for each in findings if each.check == "alarm-root-use"} == {
+        ACCOUNT,
+        "444455556666",
+    }
+
+
+def test_a_member_alone_does_not_know_what_belongs_to_others() -> None:
+    findings = {each.check: each for each in found(member())}
+    assert findings["trail-every-region"].verdict == "pass"
+    assert findings["organisation-trail"].verdict == "pass"
+    assert findings["bucket-tls"].verdict == "unknown"
+    assert "another account" in findings["bucket-tls"].evidence
+    assert findings["alarm-root-use"].verdict == "unknown"
+    assert f"--account {GROUP.split(':')[4]}" in findings["alarm-root-use"].fix
+
+
+def test_the_fix_of_another_trail_is_a_command_of_the_aws_cli() -> None:
+    theirs = trail(S3KeyPrefix="", LogFileValidationEnabled=False, Name="theirs")
+    (finding,) = of("trail-validation", account(trail=theirs))
+    assert finding.fix == (
+        f"aws cloudtrail update-trail --name {SETUP.trail_arn} --enable-log-file-validation "
+        "--region eu-west-1"
+    )
+    (ours,) = of("trail-validation", account(trail=trail(LogFileValidationEnabled=False)))
+    assert ours.fix == (
+        "trailhound aws setup --plan --region eu-west-1 --organisation o-abcdefghij --kms"
+    )
+
+
+def posture() -> Posture:
+    findings = found(account(trail=trail(key=None), region=region(hub=NO)))
+    return Posture(
+        taken="2025-03-01T12:00:00+00:00",
+        accounts=(CheckedAccount(account=ACCOUNT, name="prod"),),
+        checks=CHECKS,
+        findings=tuple(findings),
+        unreached=(Unreached(account="999988887777", reason="the role", hint="grant it"),),
+    )
+
+
+def test_the_json_is_as_the_schema_says_and_is_read_again(tmp_path: Path) -> None:
+    made = posture()
+    schema = json.loads((ROOT / "docs/listings.schema.json").read_text("utf-8"))
+    jsonschema.validate(made.as_dict(), schema | {"$ref": "#/$defs/aws check"})
+    file = tmp_path / "posture.json"
+    file.write_text(json.dumps(made.as_dict()))
+    assert read_posture(file) == made
+    assert made.as_dict()["totals"]["fail"] == made.count()["fail"] == 1
+    assert [each.check for each in made.open("medium")] == ["trail-kms"]
+    assert {each.check for each in made.open()} == {"trail-kms", "security-hub"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "[]", "{}", '{"version": 2}', '{"version": 1}',
+        '{"version":1,"taken":"","accounts":[],"checks":[],"unreached":[],"findings":[{}]}',
+        ('{"version":1,"taken":"","accounts":[],"checks":[],"unreached":[],"findings":['
+         '{"check":"x","verdict":"pass","account":"1","resource":"","evidence":""}]}'),
+    ],
+)  # fmt: skip
+def test_another_file_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "posture.json"
+    file.write_text(text)
+    with pytest.raises(UsageError):
+        read_posture(file)
+    with pytest.raises(UsageError):
+        read_posture(tmp_path / "missing.json")
+
+
+def test_the_policy_names_each_permission_once() -> None:
+    (statement,) = policy()["Statement"]
+    actions = statement["Action"]
+    assert sorted(set(actions)) == actions
+    assert "*" not in "".join(actions)
+    every = policy(organisation=True, role="check")["Statement"]
+    assert {action for each in every for action in each["Action"]} == {
+        *(each.permission for each in LOOKS.values()),
+        "sts:AssumeRole",
+    }

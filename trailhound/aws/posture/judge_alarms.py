@@ -1,0 +1,197 @@
+"""Checks of section 4: for each event of a control a metric filter matches it, an alarm looks at
+the metric, and somebody hears the alarm."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from trailhound.aws.names import TrailSetup
+from trailhound.aws.posture.collect import metrics_of
+from trailhound.aws.posture.facts import LogGroup, MetricFilter, Refused, Reply, Trail
+from trailhound.aws.posture.judge_watching import other_account
+from trailhound.aws.posture.monitored import MONITORED, Monitored
+from trailhound.aws.posture.ruling import (
+    Judge,
+    Judges,
+    Ruling,
+    aws,
+    listed,
+    plural,
+    unseen_regions,
+    without_trails,
+)
+from trailhound.posture import Finding
+
+_RISES: Final = frozenset(
+    {"GreaterThanOrEqualToThreshold", "GreaterThanThreshold", "GreaterThanUpperThreshold"}
+)
+
+
+@dataclass
+class _Coverage:
+    """How far each event of a control gets, over all log groups. The texts say why no farther."""
+
+    matched: set[str] = field(default_factory=set)
+    heard: set[str] = field(default_factory=set)
+    by: list[str] = field(default_factory=list)
+    """Alarms that tell somebody."""
+    stops: list[str] = field(default_factory=list)
+    topics: list[str] = field(default_factory=list)
+    """Topics that nobody has confirmed."""
+    unseen: list[Refused] = field(default_factory=list)
+
+
+def _judge(control: Monitored) -> Judge:
+    def judged(of: Ruling) -> Iterator[Finding]:
+        bare = list(without_trails(of))
+        if bare:
+            yield from bare
+            return
+        yield _ruled(of, control)
+
+    return judged
+
+
+def _ruled(of: Ruling, control: Monitored) -> Finding:
+    """One finding for an account: whatever trail and log group it is that covers the control."""
+    account = of.scope.account
+    trails = [each for each in account.trails if each.is_logging is not False and each.log_group]
+    wide = [each for each in trails if each.all_regions] or trails
+    if not wide:
+        if account.blind:
+            return unseen_regions(of)
+        what = "no trail that logs has a log group"
+        return of.failed(account.id, what, "trailhound aws setup --plan")
+    labels = {f"{control.cis} {label}" for label in control.events}
+    found, elsewhere = _Coverage(), []
+    for trail in wide:
+        group = of.scope.group(trail.log_group)
+        if group is None:
+            elsewhere.append(trail.log_group)
+        else:
+            _cover(found, group, labels)
+    missing = labels - found.heard
+    if not missing:
+        state = [each.is_logging for each in wide]
+        if True not in state:
+            why = next(each for each in state if isinstance(each, Refused))
+            return of.unknown(account.id, why)
+        where = wide[0].log_group.split(":", 6)[6]
+        return of.passed(where, f"{listed(sorted(set(found.by)))} tells of it", wide[0].home)
+    if elsewhere:
+        return other_account(of, elsewhere[0])
+    if found.unseen:
+        return of.unknown(wide[0].log_group.split(":", 6)[6], found.unseen[0], region=wide[0].home)
+    return _missing(of, control, wide[0], found, missing)
+
+
+def _cover(found: _Coverage, group: LogGroup, labels: set[str]) -> None:
+    """Follow each filter of a log group to the people who hear of it."""
+    for seen in (group.described, group.filters, group.alarms):
+        if isinstance(seen, Refused):
+            found.unseen.append(seen)
+            return
+    assert not isinstance(group.filters, Refused)  # noqa: S101 - see above
+    for each in group.filters:
+        if isinstance(each.matches, Refused):
+            found.unseen.append(each.matches)
+            continue
+        if mine := labels & each.matches:
+            if each.counts_all:
+                found.stops.append(f"filter {each.name} counts ordinary events too")
+                continue
+            found.matched |= mine
+            if _is_heard(found, group, each):
+                found.heard |= mine
+
+
+def _is_heard(found: _Coverage, group: LogGroup, each: MetricFilter) -> bool:
+    """Whether an alarm on one of a filter's metrics tells somebody."""
+    assert not isinstance(group.alarms, Refused)  # noqa: S101 - `_cover` asked before
+    alarms = [alarm for alarm in group.alarms if set(each.metrics) & set(metrics_of(alarm))]
+    if not alarms:
+        found.stops.append(f"filter {each.name} has no alarm on its metric")
+    heard = False
+    for alarm in alarms:
+        why = _silent(found, group, alarm)
+        if why:
+            found.stops.append(f"alarm {alarm['AlarmName']} {why}")
+        elif why is not None:
+            found.by.append(f"alarm {alarm['AlarmName']}{_slow(alarm)}")
+            heard = True
+    return heard
+
+
+def _slow(alarm: Reply) -> str:
+    threshold, period = alarm.get("Threshold") or 1, alarm.get("Period")
+    return f" (from {threshold:g} in {period} s)" if threshold > 1 and period else ""
+
+
+def _silent(found: _Coverage, group: LogGroup, alarm: Reply) -> str | None:
+    """Why nobody hears an alarm; empty where somebody does, None where that is not known."""
+    if alarm.get("ComparisonOperator") not in _RISES:
+        return f"does not rise with events ({alarm.get('ComparisonOperator')})"
+    if not alarm.get("ActionsEnabled", True):
+        return "has its actions disabled"
+    actions = alarm.get("AlarmActions") or ()
+    if not actions:
+        return "has no action"
+    unsure = False
+    for action in actions:
+        if action not in group.topics:
+            return ""  # no topic: a function, an incident, an operation
+        subscriptions = group.topics[action]
+        if isinstance(subscriptions, Refused):
+            found.unseen.append(subscriptions)
+            unsure = True
+        elif any(str(each["SubscriptionArn"]).startswith("arn:") for each in subscriptions):
+            return ""
+        else:
+            found.topics.append(action)
+    return None if unsure else "notifies a topic without a confirmed subscription"
+
+
+def _missing(
+    of: Ruling, control: Monitored, trail: Trail, found: _Coverage, missing: set[str]
+) -> Finding:
+    """What stops the events, and how to let them through."""
+    group = trail.log_group.split(":", 6)[6]
+    short = [label.removeprefix(f"{control.cis} ") for label in sorted(missing)]
+    unmatched = sorted(missing - found.matched)
+    events = listed(short, 3)
+    if unmatched and len(unmatched) < len(control.events):
+        events = listed([label.removeprefix(f"{control.cis} ") for label in unmatched], 3)
+    evidence = (
+        f"no metric filter matches {events}"
+        if unmatched
+        else f"nobody hears of {plural(len(short), 'kind')} of event: {events}"
+    )
+    if found.stops:
+        evidence += f"; {listed(list(dict.fromkeys(found.stops)), 2)}"
+    return of.failed(group, evidence, _fix(control, trail, found, bool(unmatched)), trail.home)
+
+
+def _fix(control: Monitored, trail: Trail, found: _Coverage, unmatched: bool) -> str:
+    if not unmatched and found.topics:
+        topic = found.topics[0]
+        return aws(
+            *("sns", "subscribe", "--topic-arn", topic, "--protocol", "email"),
+            *("--notification-endpoint", "ADDRESS", "--region", topic.split(":")[3]),
+        )
+    setup = TrailSetup(account=trail.owner, region=trail.home, name=trail.name)
+    group = trail.log_group.split(":", 6)[6]
+    region = trail.log_group.split(":")[3]
+    words = ["trailhound", "aws", "alarms", "--plan", "--region", region]
+    if control.metric:
+        words.append("--cis")
+    if group != setup.log_group:
+        words += ["--log-group", group, "--topic", "TOPIC_ARN"]
+    elif trail.name != "trailhound":
+        words += ["--name", trail.name]
+    return shlex.join(words)
+
+
+JUDGES: Final[Judges] = {each.check: _judge(each) for each in MONITORED}

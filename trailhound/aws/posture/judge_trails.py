@@ -1,0 +1,419 @@
+"""Checks of trails: what they log, that it arrives, validation, encryption, Insights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from trailhound.aws.documents import INSIGHTS
+from trailhound.aws.posture.facts import Refused, Trail, known
+from trailhound.aws.posture.ruling import (
+    Judges,
+    Ruling,
+    aws,
+    each_trail,
+    listed,
+    plural,
+    setup_command,
+    setup_or,
+    unseen_regions,
+    without_trails,
+)
+from trailhound.aws.selectors import logs
+from trailhound.posture import Finding
+
+_SOURCES: Final = (
+    "iam.amazonaws.com",
+    "kms.amazonaws.com",
+    "rdsdata.amazonaws.com",
+    "bedrock.amazonaws.com",
+)
+"""Services whose management events are asked for: one that nobody leaves out, the two that basic
+selectors can leave out, and one that is called for its models."""
+_OBJECT: Final = "trailhound-check-object"
+_ANY_BUCKET: Final = "trailhound-check-any-bucket"
+_MAKE: Final = "trailhound aws setup --plan"
+
+
+def _every_region(of: Ruling) -> Iterator[Finding]:
+    """Each region has a trail that logs; where one may, but could not be asked, it is not known."""
+    account = of.scope.account
+    if isinstance(account.enabled, Refused) and not account.all_regions:
+        yield of.unknown(account.id, account.enabled)
+    if account.blind:
+        yield unseen_regions(of)
+    bare: list[str] = []
+    unsure: list[str] = []
+    for region in account.regions:
+        if isinstance(region.trails, Refused):
+            continue
+        states = [trail.is_logging for trail in account.trails if trail.covers(region.name)]
+        if True in states:
+            continue
+        (unsure if any(isinstance(each, Refused) for each in states) else bare).append(region.name)
+    seen = len(account.regions) - len(account.blind)
+    opted = [each.name for each in account.regions if each.opted_in]
+    if bare:
+        yield of.failed(account.id, f"no trail logs {listed(bare)}", _MAKE)
+    if unsure:
+        yield _state_unknown(of, f"whether a trail logs {listed(unsure)}")
+    if seen and not bare and not unsure:
+        only = "" if account.all_regions else " (only these were looked at)"
+        enabled = f", with those opted in: {listed(opted)}" if opted else ""
+        by = [each.name for each in account.trails if each.is_logging is True and each.all_regions]
+        named = f" by trail {listed(by)}" if by else ""
+        yield of.passed(account.id, f"{plural(seen, 'region')} logged{named}{enabled}{only}")
+
+
+def _state_unknown(of: Ruling, what: str) -> Finding:
+    why = next(each.status for each in of.scope.account.trails if isinstance(each.status, Refused))
+    return of.unknown(of.scope.account.id, why.saying(f"{what}: {why.reason}"))
+
+
+def _logging(of: Ruling, trail: Trail) -> Finding:
+    state = trail.is_logging
+    if isinstance(state, Refused):
+        return of.unknown(trail.arn, state, region=trail.home)
+    if state:
+        return of.passed(trail.arn, "GetTrailStatus: IsLogging is true", trail.home)
+    assert not isinstance(trail.status, Refused)  # noqa: S101 - else its state were not known
+    since = trail.status.get("StopLoggingTime")
+    return of.failed(
+        trail.arn,
+        "it does not log" + (f", stopped {_moment(since)}" if since else ""),
+        setup_or(trail, of.scope, "cloudtrail", "start-logging", "--name", trail.arn),
+        trail.home,
+    )
+
+
+def _management(of: Ruling) -> Iterator[Finding]:
+    """In each region, one or several trails together let every management event through."""
+    account = of.scope.account
+    bare = list(without_trails(of))
+    if bare:
+        yield from bare
+        return
+    missing: dict[str, list[str]] = {}
+    unsure: list[Trail] = []
+    for region in account.regions:
+        trails = [each for each in account.trails if each.covers(region.name)]
+        trails = [each for each in trails if each.is_logging is not False]
+        for source in _SOURCES:
+            for read in ("true", "false"):
+                event = {"eventCategory": "Management", "readOnly": read, "eventSource": source}
+                if any(each.is_logging is True and _lets(each, event) for each in trails):
+                    continue
+                dark = [
+                    each
+                    for each in trails
+                    if isinstance(each.selectors, Refused) or each.is_logging is not True
+                ]
+                unsure += dark
+                if not dark:
+                    what = f"{'reads' if read == 'true' else 'writes'} of {source}"
+                    missing.setdefault(what, []).append(region.name)
+    if missing:
+        gaps = [
+            what + ("" if len(where) == len(account.regions) else f" in {listed(where, 3)}")
+            for what, where in missing.items()
+        ]
+        yield of.failed(account.id, f"no trail logs {listed(gaps, 3)}", _selectors_fix(of))
+    if unsure:
+        yield _unread(of, unsure[0])
+    if account.blind:
+        yield unseen_regions(of)
+    if not missing and not unsure and not account.blind:
+        yield of.passed(
+            account.id, f"reads and writes, in {plural(len(account.regions), 'region')}"
+        )
+
+
+def _unread(of: Ruling, trail: Trail) -> Finding:
+    why = trail.selectors if isinstance(trail.selectors, Refused) else trail.status
+    assert isinstance(why, Refused)  # noqa: S101 - it is what makes it unread
+    return of.unknown(trail.arn, why, region=trail.home)
+
+
+def _lets(trail: Trail, event: Mapping[str, str]) -> bool:
+    return logs(known(trail.selectors, ()), event)
+
+
+def _selectors_fix(of: Ruling) -> str:
+    """How to log more: our set-up where the trail is its own, else what the AWS CLI needs."""
+    trails = [each for each in of.scope.account.trails if each.is_logging is True]
+    if not trails:
+        return _MAKE
+    chosen = max(trails, key=lambda each: each.all_regions)
+    selector = '[{"ReadWriteType":"All","IncludeManagementEvents":true,"DataResources":[]}]'
+    return setup_command(chosen, of.scope) or aws(
+        *("cloudtrail", "put-event-selectors", "--trail-name", chosen.arn),
+        *("--event-selectors", selector, "--region", chosen.home),
+    )
+
+
+def _global(of: Ruling) -> Iterator[Finding]:
+    account = of.scope.account
+    bare = list(without_trails(of))
+    if bare:
+        yield from bare
+        return
+    having = [each for each in account.trails if each.described.get("IncludeGlobalServiceEvents")]
+    on = [each for each in having if each.is_logging is True]
+    if on:
+        yield of.passed(account.id, f"in trail {listed([each.name for each in on])}")
+    elif unsure := [each for each in having if isinstance(each.is_logging, Refused)]:
+        yield _unread(of, unsure[0])
+    elif account.blind:
+        yield unseen_regions(of)
+    else:
+        chosen = account.trails[0]
+        yield of.failed(
+            account.id,
+            "no trail that logs includes them",
+            setup_or(
+                chosen,
+                of.scope,
+                *("cloudtrail", "update-trail", "--name", chosen.arn),
+                *("--include-global-service-events", "--is-multi-region-trail"),
+            ),
+        )
+
+
+def _delivery(of: Ruling, trail: Trail) -> Finding:
+    return delivered(
+        of, trail, "LatestDeliveryTime", "LatestDeliveryError", f"to bucket {trail.bucket}"
+    )
+
+
+def delivered(of: Ruling, trail: Trail, time: str, error: str, to: str) -> Finding:
+    """Whether a kind of delivery works, by `GetTrailStatus`."""
+    status = trail.status
+    if isinstance(status, Refused):
+        return of.unknown(trail.arn, status, region=trail.home)
+    if not status.get("IsLogging"):
+        return of.not_applicable(trail.arn, "it does not log", trail.home)
+    if fault := status.get(error):
+        fix = setup_command(trail, of.scope) or (
+            f"repair it, then see {error}: "
+            + aws("cloudtrail", "get-trail-status", "--name", trail.arn, "--region", trail.home)
+        )
+        return of.failed(trail.arn, f"{error}: {fault}", fix, trail.home)
+    last, now, recent = _time(status.get(time)), of.scope.now, of.scope.wanted.recent
+    hours = f"{recent.total_seconds() / 3600:g} h"
+    if last is not None and now - last <= recent:
+        return of.passed(trail.arn, f"last delivered {to} at {_moment(last)}", trail.home)
+    started = _time(status.get("StartLoggingTime"))
+    if last is None and started is not None and now - started <= recent:
+        return of.unknown(
+            trail.arn,
+            f"nothing was delivered {to} yet; it logs since {_moment(started)}",
+            "look again in an hour: CloudTrail delivers where something is done",
+            trail.home,
+        )
+    evidence = f"last delivered {to} at {_moment(last)}" if last else f"never delivered {to}"
+    return of.failed(
+        trail.arn,
+        f"{evidence}: over {hours} ago" if last else evidence,
+        setup_command(trail, of.scope)
+        or aws("cloudtrail", "get-trail-status", "--name", trail.arn, "--region", trail.home),
+        trail.home,
+    )
+
+
+def _time(value: Any) -> datetime | None:
+    return value if isinstance(value, datetime) else None
+
+
+def _moment(value: Any) -> str:
+    return f"{value:%Y-%m-%dT%H:%MZ}" if isinstance(value, datetime) else str(value)
+
+
+def _validation(of: Ruling, trail: Trail) -> Finding:
+    if trail.described.get("LogFileValidationEnabled"):
+        return of.passed(trail.arn, "LogFileValidationEnabled is true", trail.home)
+    return of.failed(
+        trail.arn,
+        "LogFileValidationEnabled is false",
+        setup_or(
+            trail,
+            of.scope,
+            *("cloudtrail", "update-trail", "--name", trail.arn, "--enable-log-file-validation"),
+        ),
+        trail.home,
+    )
+
+
+def _digests(of: Ruling, trail: Trail) -> Finding:
+    if not trail.described.get("LogFileValidationEnabled"):
+        return of.not_applicable(trail.arn, "log file validation is off", trail.home)
+    return delivered(
+        of,
+        trail,
+        "LatestDigestDeliveryTime",
+        "LatestDigestDeliveryError",
+        f"as a digest to bucket {trail.bucket}",
+    )
+
+
+def _kms(of: Ruling, trail: Trail) -> Finding:
+    if trail.key is None:
+        fix = setup_command(trail, of.scope, "--kms") or aws(
+            *("cloudtrail", "update-trail", "--name", trail.arn, "--kms-key-id", "KEY_ARN"),
+            *("--region", trail.home),
+        )
+        return of.failed(trail.arn, "no KMS key: the bucket's own encryption", fix, trail.home)
+    key, seen = trail.described["KmsKeyId"], trail.key.described
+    if isinstance(seen, Refused):
+        return of.unknown(key, seen, region=trail.home)
+    state = seen.get("KeyState") if seen else "gone"
+    if state == "Enabled":
+        return of.passed(trail.arn, f"key {key}", trail.home)
+    return of.failed(
+        key,
+        f"the key is {state}: files can't be written or read",
+        aws("kms", "enable-key", "--key-id", str(key), "--region", trail.home),
+        trail.home,
+    )
+
+
+def _rotation(of: Ruling, trail: Trail) -> Finding:
+    if trail.key is None:
+        return of.not_applicable(trail.arn, "it has no KMS key", trail.home)
+    key, described, rotates = (
+        trail.described["KmsKeyId"],
+        trail.key.described,
+        trail.key.rotates,
+    )
+    if not isinstance(described, Refused) and (described or {}).get("KeyManager") == "AWS":
+        return of.passed(key, "a key of AWS's own: rotated yearly", trail.home)
+    if isinstance(rotates, Refused):
+        return of.unknown(key, rotates, region=trail.home)
+    if rotates:
+        return of.passed(key, "rotation is on", trail.home)
+    return of.failed(
+        key,
+        "rotation is off",
+        setup_or(trail, of.scope, "kms", "enable-key-rotation", "--key-id", str(key)),
+        trail.home,
+    )
+
+
+def _data_events(read: str) -> Any:
+    """A judge of whether reads, or writes, of objects are logged in the buckets that matter."""
+
+    def judge(of: Ruling) -> Iterator[Finding]:
+        account = of.scope.account
+        bare = list(without_trails(of))
+        if bare:
+            yield from bare
+            return
+        for bucket in of.scope.wanted.buckets or (_ANY_BUCKET,):
+            yield _objects(of, bucket, read)
+        if account.blind:
+            yield unseen_regions(of)
+
+    return judge
+
+
+def _objects(of: Ruling, bucket: str, read: str) -> Finding:
+    account = of.scope.account
+    event = {
+        "eventCategory": "Data",
+        "readOnly": read,
+        "resources.type": "AWS::S3::Object",
+        "resources.ARN": f"arn:{account.partition}:s3:::{bucket}/{_OBJECT}",
+        "eventName": "GetObject" if read == "true" else "PutObject",
+        "eventSource": "s3.amazonaws.com",
+        "userIdentity.arn": f"arn:{account.partition}:iam::{account.id}:user/trailhound-check",
+    }
+    chosen = [each for each in account.trails if each.is_logging is not False]
+    named = "all buckets" if bucket == _ANY_BUCKET else f"bucket {bucket}"
+    by = [each for each in chosen if each.is_logging is True and _lets(each, event)]
+    left_out = [] if bucket != _ANY_BUCKET or not by else _left_out(of, by, event)
+    if left_out:
+        named, by = f"bucket {listed(left_out)}", []
+    if by:
+        evidence = f"by trail {listed([each.name for each in by])}"
+        if not any(each.all_regions for each in by):
+            evidence += f", in {listed([each.home for each in by])} alone"
+        return of.passed(named, evidence)
+    dark = [
+        each
+        for each in chosen
+        if isinstance(each.selectors, Refused) or each.is_logging is not True
+    ]
+    if dark:
+        return _unread(of, dark[0])
+    if not chosen:
+        return of.failed(named, "no trail logs", _MAKE)
+    trail = max(chosen, key=lambda each: each.all_regions)
+    flags = [] if bucket == _ANY_BUCKET else ["--data-bucket", bucket]
+    kind = "All" if read == "true" else "WriteOnly"
+    arn = f"arn:{account.partition}:s3" + ("" if bucket == _ANY_BUCKET else f":::{bucket}/")
+    selector = (
+        f'[{{"ReadWriteType":"{kind}","IncludeManagementEvents":true,'
+        f'"DataResources":[{{"Type":"AWS::S3::Object","Values":["{arn}"]}}]}}]'
+    )
+    return of.failed(
+        named,
+        f"no trail has data events of {'reads' if read == 'true' else 'writes'} there",
+        setup_command(trail, of.scope, *flags)
+        or aws(
+            *("cloudtrail", "put-event-selectors", "--trail-name", trail.arn),
+            *("--event-selectors", selector, "--region", trail.home),
+        ),
+    )
+
+
+def _left_out(of: Ruling, trails: list[Trail], event: Mapping[str, str]) -> list[str]:
+    """The account's own buckets that trails leave out, apart from those that trails write to."""
+    account = of.scope.account
+    logged_to = {each.bucket for each in account.trails}
+    return [
+        name
+        for name in sorted(known(account.own_buckets, frozenset()) - logged_to)
+        if not any(
+            _lets(
+                each,
+                {**event, "resources.ARN": f"arn:{account.partition}:s3:::{name}/{_OBJECT}"},
+            )
+            for each in trails
+        )
+    ]
+
+
+def _insights(of: Ruling, trail: Trail) -> Finding:
+    if isinstance(trail.insights, Refused):
+        return of.unknown(trail.arn, trail.insights, region=trail.home)
+    missing = [each for each in INSIGHTS if each not in trail.insights]
+    if not missing:
+        return of.passed(trail.arn, listed(sorted(trail.insights)), trail.home)
+    selectors = ",".join(f'{{"InsightType":"{each}"}}' for each in INSIGHTS)
+    return of.failed(
+        trail.arn,
+        f"without {listed(missing)}",
+        setup_or(
+            trail,
+            of.scope,
+            *("cloudtrail", "put-insight-selectors", "--trail-name", trail.arn),
+            *("--insight-selectors", f"[{selectors}]"),
+        ),
+        trail.home,
+    )
+
+
+JUDGES: Final[Judges] = {
+    "trail-every-region": _every_region,
+    "trail-logging": each_trail(_logging),
+    "trail-management-events": _management,
+    "trail-global-events": _global,
+    "trail-delivery": each_trail(_delivery),
+    "trail-validation": each_trail(_validation),
+    "trail-digests": each_trail(_digests),
+    "trail-kms": each_trail(_kms),
+    "key-rotation": each_trail(_rotation),
+    "data-events-write": _data_events("false"),
+    "data-events-read": _data_events("true"),
+    "trail-insights": each_trail(_insights),
+}

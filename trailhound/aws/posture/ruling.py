@@ -1,0 +1,157 @@
+"""How a judge says what it found, and what all judges share."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from trailhound.aws.names import PREFIX
+from trailhound.aws.posture.facts import Refused, Reply, Scope, Trail, known
+from trailhound.posture import Finding, Verdict
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """Findings of one check in one account."""
+
+    check: str
+    scope: Scope
+
+    def passed(self, resource: str, evidence: str, region: str = "") -> Finding:
+        return self._finding("pass", resource, evidence, region)
+
+    def failed(self, resource: str, evidence: str, fix: str, region: str = "") -> Finding:
+        return self._finding("fail", resource, evidence, region, fix)
+
+    def unknown(
+        self, resource: str, why: Refused | str, hint: str = "", region: str = ""
+    ) -> Finding:
+        """It could not be looked at: never a pass."""
+        if isinstance(why, Refused):
+            permission = why.permission if why.denied else ""
+            return self._finding(
+                "unknown", resource, why.reason, region, hint or why.hint, permission
+            )
+        return self._finding("unknown", resource, why, region, hint)
+
+    def not_applicable(self, resource: str, why: str, region: str = "") -> Finding:
+        return self._finding("not_applicable", resource, why, region)
+
+    def _finding(
+        self,
+        verdict: Verdict,
+        resource: str,
+        evidence: str,
+        region: str,
+        fix: str = "",
+        permission: str = "",
+    ) -> Finding:
+        return Finding(
+            check=self.check,
+            verdict=verdict,
+            account=self.scope.account.id,
+            region=region,
+            resource=resource,
+            evidence=evidence,
+            fix=fix,
+            permission=permission,
+        )
+
+
+Judge = Callable[[Ruling], Iterator[Finding]]
+Judges = Mapping[str, Judge]
+
+
+def each_trail(judge: Callable[[Ruling, Trail], Finding]) -> Judge:
+    """A judge of one trail as a judge of all that are judged in an account."""
+
+    def judged(of: Ruling) -> Iterator[Finding]:
+        for trail in of.scope.trails:
+            yield judge(of, trail)
+        yield from without_trails(of)
+
+    return judged
+
+
+def without_trails(of: Ruling) -> Iterator[Finding]:
+    """What there is to say where an account has no trail at all."""
+    account = of.scope.account
+    if account.trails:
+        return
+    if account.blind:
+        yield unseen_regions(of)
+    else:
+        where = "account" if account.all_regions else "regions that were looked at"
+        yield of.failed(account.id, f"no trail in the {where}", "trailhound aws setup --plan")
+
+
+def unseen_regions(of: Ruling) -> Finding:
+    """That trails of some regions could not be listed."""
+    blind = of.scope.account.blind
+    why = blind[0].trails
+    assert isinstance(why, Refused)  # noqa: S101 - it is what makes a region blind
+    more = f" ({plural(len(blind), 'region')} in all)" if len(blind) > 1 else ""
+    return of.unknown(of.scope.account.id, why.saying(f"{why.reason}{more}"))
+
+
+def setup_command(trail: Trail, scope: Scope, *flags: str) -> str:
+    """The plan by which our set-up puts a trail of its own right; empty for another's trail.
+
+    A plan, since it shows what else would change, and ends with the command that changes it.
+    """
+    described = trail.described
+    ours = (
+        str(described.get("S3KeyPrefix", "")).strip("/") == PREFIX.strip("/")
+        and trail.log_group.endswith(f":/{trail.name}/cloudtrail")
+        and trail.owner in scope.others
+    )
+    if not ours:
+        return ""
+    words = ["trailhound", "aws", "setup", "--plan", "--region", trail.home]
+    if trail.name != "trailhound":
+        words += ["--name", trail.name]
+    if trail.bucket != f"{trail.name}-logs-{trail.owner}-{trail.home}":
+        words += ["--bucket", trail.bucket]
+    organisation = known(scope.account.organisation, None)
+    if trail.of_organisation and organisation:
+        words += ["--organisation", str(organisation["Id"])]
+    if trail.key is not None and "--kms" not in flags:
+        words.append("--kms")
+    return shlex.join([*words, *flags])
+
+
+def setup_or(trail: Trail, scope: Scope, *words: str) -> str:
+    """That plan, or for another's trail a command of the AWS CLI."""
+    return setup_command(trail, scope) or aws(*words, "--region", trail.home)
+
+
+def aws(*words: str) -> str:
+    """A command of the AWS CLI."""
+    return shlex.join(["aws", *words])
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Names in a sentence; of many the first ones, and how many more.
+
+    >>> listed(["a", "b", "c"], 2)
+    'a, b and 1 more'
+    """
+    if len(names) <= most:
+        return ", ".join(names)
+    return f"{', '.join(names[:most])} and {len(names) - most} more"
+
+
+def plural(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def statements(policy: Reply | None) -> list[Reply]:
+    """The statements of a policy; one alone may stand without a list."""
+    found = (policy or {}).get("Statement") or []
+    return list(found) if isinstance(found, list) else [found]
+
+
+def texts(value: object) -> list[str]:
+    """A text or a list of texts, as policies have both."""
+    return [str(each) for each in value] if isinstance(value, list) else [str(value)]

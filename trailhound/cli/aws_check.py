@@ -1,0 +1,341 @@
+"""`trailhound aws check`."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from enum import StrEnum
+from itertools import groupby
+from typing import Annotated, Final
+
+import typer
+from rich.text import Text
+
+from trailhound.aws.account import Account
+from trailhound.aws.posture.examine import Request, examine
+from trailhound.aws.posture.facts import Wanted
+from trailhound.aws.posture.looks import policy as policy_document
+from trailhound.cli.aws_setup import account_of
+from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.listing import (
+    LEVEL_COLOURS,
+    Column,
+    Kind,
+    Listing,
+    Output,
+    form_of,
+    is_table,
+    note,
+)
+from trailhound.cli.options import Config, Json, settings_from
+from trailhound.cli.screen import out, plural, safe, say_folded, table, warn, write
+from trailhound.cli.stages import show_stages
+from trailhound.errors import UsageError
+from trailhound.posture import SEVERITIES, Finding, Posture, Verdict
+
+_ACCOUNT: Final = re.compile(r"\d{12}")
+_WORDS: Final[dict[Verdict, str]] = {
+    "pass": "pass",
+    "fail": "FAIL",
+    "unknown": "cannot tell",
+    "not_applicable": "n/a",
+}
+_COLOURS: Final[dict[Verdict, str]] = {
+    "pass": "green",
+    "fail": "bold red",
+    "unknown": "yellow",
+    "not_applicable": "dim",
+}
+_INDENT: Final = 5
+_ALIKE: Final = 3
+"""From how many findings with one cause on they are one paragraph."""
+_NODE: Final = "s3:"
+"""Before a bucket's name among `investigation.crown_jewels`."""
+
+
+class Severity(StrEnum):
+    """What `--fail-on` takes."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+def listing(posture: Posture) -> Listing[Finding]:
+    """Findings as programs get them; people get them as paragraphs (`show`)."""
+    return Listing[Finding](
+        "findings",
+        (
+            Column("verdict", lambda each: each.verdict, "verdict", Kind.ENTIRE),
+            Column("severity", lambda each: posture.check(each).severity, "severity", Kind.LEVEL),
+            Column("cis", lambda each: ", ".join(posture.check(each).cis), "CIS", Kind.ENTIRE),
+            Column("check", lambda each: each.check, "check", Kind.ENTIRE),
+            Column("account", lambda each: each.account, "account", Kind.ENTIRE),
+            Column("region", lambda each: each.region, "region", priority=2),
+            Column("resource", lambda each: each.resource, "resource", whole=True),
+            Column("evidence", lambda each: each.evidence, "evidence", whole=True),
+            Column("fix", lambda each: each.fix, "fix", priority=1),
+        ),
+        posture.row,
+    )
+
+
+def check(
+    account: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="This account, by --role; may be repeated."),
+    ] = None,
+    organisation: Annotated[
+        bool,
+        typer.Option(
+            "--organisation", "--organization", help="All accounts of the organisation, by --role."
+        ),
+    ] = False,
+    role: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The role to assume in each other account; aws.external_id goes with it.",
+        ),
+    ] = None,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="REGION", help="This region alone; may be repeated. Default: all enabled ones."
+        ),
+    ] = None,
+    bucket: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A bucket whose data events matter; may be repeated. Default: those of "
+            "investigation.crown_jewels, or all.",
+        ),
+    ] = None,
+    recent: Annotated[
+        int, typer.Option(metavar="HOURS", min=1, help="How old the last delivery may be.")
+    ] = 24,
+    keep_days: Annotated[
+        int, typer.Option(metavar="DAYS", min=1, help="How long files are to stay in the bucket.")
+    ] = 365,
+    log_days: Annotated[
+        int,
+        typer.Option(metavar="DAYS", min=1, help="How long events are to stay in the log group."),
+    ] = 90,
+    fail_on: Annotated[
+        Severity,
+        typer.Option(metavar="SEVERITY", help="Exit with 1 for this severity and above alone."),
+    ] = Severity.LOW,
+    policy: Annotated[
+        bool,
+        typer.Option("--policy", help="Print the IAM policy that this needs; no AWS is asked."),
+    ] = False,
+    config: Config = None,
+    output: Output = None,
+    json: Json = False,
+) -> None:
+    """Check how accounts are logged and watched: trails, bucket, log group, alarms.
+
+    Each check has its controls of the CIS AWS Foundations Benchmark 3.0. Nothing is changed. Exit
+    code 1 where a check fails or could not be made.
+
+    Examples: `trailhound aws check`, `trailhound aws check --json > posture.json`
+    """
+    form = form_of(output, json)
+    ids = list(account or ())
+    for each in ids:
+        if not _ACCOUNT.fullmatch(each):
+            raise UsageError(f"--account {each!r} is no account's id", hint="it has 12 digits")
+    if policy:
+        several = organisation or bool(ids)
+        made = policy_document(organisation=organisation, role=(role or "NAME") if several else "")
+        write(jsonlib.dumps(made, indent=2) + "\n")
+        return
+    settings = settings_from(config)
+    jewels = [
+        each.removeprefix(_NODE)
+        for each in settings.investigation.crown_jewels
+        if each.startswith(_NODE) and "*" not in each
+    ]
+    request = Request(
+        accounts=ids,
+        organisation=organisation,
+        role=role or "",
+        regions=region or (),
+        wanted=Wanted(
+            buckets=tuple(bucket or jewels),
+            recent=timedelta(hours=recent),
+            keep_days=keep_days,
+            log_days=log_days,
+        ),
+    )
+    own = account_of(config, region[0] if region else None)
+    posture = examined(own, request)
+    open_ = posture.open(SEVERITIES[list(Severity).index(fail_on)])
+    if is_table(form):
+        show(posture)
+    else:
+        listing(posture).show(
+            sorted(posture.findings, key=posture.rank), form, beside=posture.beside()
+        )
+        _note_unreached(posture)
+        note(summary(posture), form)
+    unreached = [each for each in posture.unreached if not each.closed]
+    if open_ or unreached:
+        raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+def examined(own: Account, request: Request) -> Posture:
+    """The same, with progress on stderr."""
+    with show_stages("aws check", unit="accounts") as stage:
+        return examine(own, request, stage)
+
+
+def show(posture: Posture) -> None:
+    """For people: what failed first, each with its fix; what passed, a line each."""
+    several = len(posture.accounts) > 1
+    for named in posture.accounts:
+        mine = [each for each in posture.findings if each.account == named.account]
+        mine = _together(sorted(mine, key=posture.rank))
+        if several:
+            out.heading(safe(f"account {named.account} {named.name}".rstrip()).plain)
+        for same, group in groupby(mine, _sameness):
+            found = list(group)
+            if same[0] in ("fail", "unknown") and len(found) >= _ALIKE:
+                _show_alike(posture, found)
+            else:
+                for each in found:
+                    _show(posture, each)
+        if several:
+            out.print(safe(_counts(posture, named.account)))
+            out.print("")
+    _note_unreached(posture)
+    if several:
+        _by_account(posture)
+    note(summary(posture))
+
+
+def _show(posture: Posture, finding: Finding) -> None:
+    """A paragraph; of what passed one line and its evidence."""
+    of = posture.check(finding)
+    head = (_WORDS[finding.verdict], _COLOURS[finding.verdict])
+    cis = (f" [CIS {', '.join(of.cis)}]" if of.cis else "", "dim")
+    if finding.verdict in ("pass", "not_applicable"):
+        say_folded(Text.assemble(head, f"  {of.title}", cis), _INDENT)
+        _part(_where(finding) + finding.evidence)
+        return
+    level = (f"  {of.severity}", LEVEL_COLOURS.get(of.severity, ""))
+    say_folded(Text.assemble(head, level, f"  {of.title}", cis), _INDENT)
+    _part(_where(finding) + finding.evidence)
+    if finding.fix:
+        _show_fix(finding.fix)
+
+
+def _sameness(finding: Finding) -> tuple[str, ...]:
+    """What makes findings one paragraph."""
+    return finding.verdict, finding.resource, finding.evidence, finding.fix
+
+
+def _together(findings: list[Finding]) -> list[Finding]:
+    """In the same order, but those that are alike behind the first of them."""
+    alike: dict[tuple[str, ...], list[Finding]] = {}
+    for each in findings:
+        alike.setdefault(_sameness(each), []).append(each)
+    return [each for group in alike.values() for each in group]
+
+
+def _show_alike(posture: Posture, findings: list[Finding]) -> None:
+    """Checks that one cause fails, as one paragraph."""
+    first = findings[0]
+    head = Text(_WORDS[first.verdict], style=_COLOURS[first.verdict])
+    out.print(head, safe(f"  {plural(len(findings), 'check')}: {_where(first)}{first.evidence}"))
+    if first.fix:
+        _show_fix(first.fix)
+    for each in findings:
+        of = posture.check(each)
+        cis = "CIS " + ", ".join(of.cis) if of.cis else ""
+        line = Text.assemble(
+            " " * _INDENT,
+            (f"{of.severity:<8}  ", LEVEL_COLOURS.get(of.severity, "")),
+            (f"{cis:<10} ", "dim"),
+            of.title,
+        )
+        say_folded(line, _INDENT + 21)
+
+
+def _where(finding: Finding) -> str:
+    """The resource, where it is not the account itself."""
+    if finding.resource == finding.account:
+        return ""
+    short = finding.resource.split(":", 5)[-1] if finding.resource.startswith("arn:") else ""
+    return f"{short or finding.resource}: "
+
+
+def _part(text: str) -> None:
+    say_folded(Text(" " * _INDENT) + safe(text), _INDENT)
+
+
+def _show_fix(command: str) -> None:
+    """On one line, however long: it is to be copied."""
+    out.print(Text(" " * _INDENT), Text("try: ", style="cyan"), safe(command), sep="")
+
+
+def _note_unreached(posture: Posture) -> None:
+    for each in posture.unreached:
+        place = f"account {each.account}" + (f", region {each.region}" if each.region else "")
+        hint = f"; {each.hint}" if each.hint else ""
+        warn(f"{place}: {each.reason}{hint}")
+
+
+def _counts(posture: Posture, account: str | None = None) -> str:
+    counted = posture.count(account)
+    return (
+        f"{counted['fail']:,} failed, {counted['unknown']:,} cannot be told, "
+        f"{counted['pass']:,} passed, {counted['not_applicable']:,} not applicable"
+    )
+
+
+def summary(posture: Posture) -> str:
+    """The last line."""
+    by = [
+        f"{number} {severity}"
+        for severity in SEVERITIES
+        if (
+            number := sum(
+                posture.check(each).severity == severity
+                for each in posture.findings
+                if each.verdict == "fail"
+            )
+        )
+    ]
+    failed = f" (failed: {', '.join(by)})" if by else ""
+    left = [each for each in posture.unreached if not each.closed]
+    missed = f"; {plural(len(left), 'account or region')} not reached" if left else ""
+    checks = plural(len(posture.checks), "check")
+    accounts = plural(len(posture.accounts), "account")
+    return f"{checks} of {accounts}: {_counts(posture)}{failed}{missed}"
+
+
+def _by_account(posture: Posture) -> None:
+    rows: list[Sequence[object]] = []
+    for each in posture.accounts:
+        counted = posture.count(each.account)
+        rows.append(
+            (
+                each.account,
+                each.name,
+                counted["fail"],
+                counted["unknown"],
+                counted["pass"],
+                counted["not_applicable"],
+            )
+        )
+    heads = ("account", "name", "#failed", "#cannot tell", "#passed", "#n/a")
+    out.print(table(heads, rows))
+
+
+LISTING: Final = listing(Posture(taken="", accounts=(), checks=(), findings=()))
+"""Its columns, for their page."""
