@@ -40,7 +40,7 @@ class SessionTrail:
             if identity["type"] == "IAMUser":
                 found[each["eventID"]] = {identity["userName"]}
             elif identity["type"] == "AssumedRole":
-                found[each["eventID"]] = _roots(graph, self.key_of(identity, graph))
+                found[each["eventID"]] = _roots(graph, self.key_of(identity))
         return found
 
     def opened(self, person: str) -> set[str]:
@@ -51,7 +51,7 @@ class SessionTrail:
             each["userIdentity"]["accessKeyId"]
             for each in self.records
             if each["userIdentity"]["type"] == "AssumedRole"
-            and self.key_of(each["userIdentity"], graph) in issued
+            and self.key_of(each["userIdentity"]) in issued
         }
         return issued | derived
 
@@ -64,37 +64,40 @@ class SessionTrail:
             if each.get("sharedEventID") and each["userIdentity"]["type"] != "AWSAccount"
         }
         for each in self.records:
-            issued = ((each.get("responseElements") or {}).get("credentials") or {}).get(
-                "accessKeyId"
-            )
+            issued = _issued(each)
             identity = each["userIdentity"]
             if identity["type"] == "AWSAccount":
                 identity = callers.get(each.get("sharedEventID"), {})
             if issued and identity:
                 by = identity.get("userName") or identity["accessKeyId"]
-                graph.add_edge(by, issued, arn=each["_issued_arn"], began=each["eventTime"])
+                graph.add_edge(by, issued)
         opening = {
-            identity["accessKeyId"]: self.key_of(identity, graph)
+            identity["accessKeyId"]: self.key_of(identity)
             for identity in (each["userIdentity"] for each in self.records)
             if identity["type"] == "AssumedRole"
         }
         for key, known in opening.items():
             if key in graph and key != known:  # it opened others, and nobody is known to issue it
-                graph.add_edge(known, key, arn="", began="")
+                graph.add_edge(known, key)
         return graph
 
-    def key_of(self, identity: Record, graph: nx.DiGraph[str]) -> str:
+    def issued(self) -> dict[str, tuple[str, str]]:
+        """The ARN and the start of each session by its key, whoever opened it."""
+        return {
+            key: (each["_issued_arn"], each["eventTime"])
+            for each in self.records
+            if (key := _issued(each))
+        }
+
+    def key_of(self, identity: Record) -> str:
         """The key of the session that an identity stands for: its own if somebody issued it, else
         that of the only session of its name that began at its second."""
         key = str(identity["accessKeyId"])
-        if graph.in_degree(key) if key in graph else 0:
+        issued = self.issued()
+        if key in issued:
             return key
         began = identity["sessionContext"]["attributes"]["creationDate"]
-        alike = {
-            issued
-            for _, issued, about in graph.edges(data=True)
-            if (about["arn"], about["began"]) == (identity["arn"], began)
-        }
+        alike = {each for each, about in issued.items() if about == (identity["arn"], began)}
         return alike.pop() if len(alike) == 1 else key
 
     def index_into(self, client: OpenSearch, index: str) -> None:
@@ -229,6 +232,12 @@ def _key(chance: Random) -> str:
 
 def _stamp(moment: datetime) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _issued(record: Record) -> str | None:
+    """The key that a call made, where its reply is there."""
+    made = ((record.get("responseElements") or {}).get("credentials") or {}).get("accessKeyId")
+    return str(made) if made else None
 
 
 def _roots(graph: nx.DiGraph[str], key: str) -> set[str]:
