@@ -4,7 +4,8 @@ else by moto; a call can be refused on demand, and each is noted.
 moto (5.2.5) lacks the size filter of an S3 lifecycle rule, which it drops: a configuration is kept
 as it was put, and given back. It lacks the times of deliveries in GetTrailStatus, and
 TestMetricFilter, which reads patterns as
-`trailhound.aws.filter_patterns` does, and keeps both of two filters of one name.
+`trailhound.aws.filter_patterns` does, and keeps both of two filters of one name. Its Logs Insights
+takes no notice of the query: where a test gives `insights` log groups, those answer instead.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.helpers.fixtures_s3 import LOGIN
+from tests.helpers.logs_insights import ACTIONS as INSIGHTS
+from tests.helpers.logs_insights import LogsInsightsApi
 from trailhound.aws.filter_patterns import matcher
 
 S3_ACTIONS = {
@@ -83,6 +86,7 @@ class AwsApi:
         self.refusals: dict[str, str] = {}
         self.lifecycles: dict[str, bytes] = {}
         self.deliveries: dict[str, Any] = {}
+        self.insights = LogsInsightsApi()
 
     def answer(self, method: str, path: str, headers: Any, body: bytes) -> tuple[int, bytes] | None:
         """What AWS would say; None where moto knows."""
@@ -92,6 +96,8 @@ class AwsApi:
             return _refusal(self.refusals[action], action, headers, method)
         if action == "logs:TestMetricFilter":
             return 200, json.dumps({"matches": tested(json.loads(body))}).encode()
+        if action in INSIGHTS and self.insights.groups:
+            return self.insights.answer(action, _region(headers), json.loads(body))
         if path.partition("?")[2].startswith("lifecycle"):
             bucket = urlsplit(path).path.strip("/")
             if method == "PUT":
@@ -106,6 +112,12 @@ class AwsApi:
         if action == "cloudtrail:GetTrailStatus" and b"IsLogging" in content:
             return json.dumps({**json.loads(content), **self.deliveries}).encode()
         return content
+
+
+def _region(headers: Any) -> str:
+    """For which a request is signed."""
+    signed = re.search(r"Credential=[^/]+/\d+/([^/]+)/", headers.get("Authorization", ""))
+    return signed[1] if signed else ""
 
 
 def tested(asked: dict[str, Any]) -> list[dict[str, Any]]:

@@ -34,6 +34,7 @@ LIGHT = {
 }
 """What typer and rich bring: all that the help of a command may import of others."""
 OURS = {"trailhound.app.logs", "trailhound.aws.returns", "trailhound.errors"} | {
+    "trailhound.aws.insights_query",
     *("detections.alerts.disposition", "detections.investigation.comparison", "detections.rule"),
 }
 """What the options of commands are made of, below the commands themselves."""

@@ -63,7 +63,7 @@ def test_every_command_is_in_the_readme() -> None:
     named = set()
     for first, *others in rows:
         words = first.removeprefix("trailhound ").split()
-        group = words[:1] if len(words) > 1 and words[1].isalpha() and words[1].islower() else []
+        group = words[:1] if len(words) > 1 and re.fullmatch("[a-z][a-z-]*", words[1]) else []
         named.add((*group, words[len(group)]))
         named |= {(*group, other.split()[0]) for other in others}
     group = typer.main.get_group(app)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import suppress
 from typing import Any
@@ -31,7 +32,9 @@ class Account:
     ) -> None:
         """`role` is the ARN of a role that `of` assumes. Without both: as the settings say."""
         self._clients = of.assuming(role, region or "") if of else Clients(aws)
-        chosen = region or self._clients.session.get_config_variable("region")
+        # botocore reads AWS_DEFAULT_REGION alone; the other SDKs, and our message, AWS_REGION.
+        configured = self._clients.session.get_config_variable("region")
+        chosen = region or configured or os.environ.get("AWS_REGION")
         if not chosen:
             raise SettingsError(
                 "no AWS region is set", hint="give --region, or set aws.region or AWS_REGION"

@@ -16,6 +16,7 @@ from trailhound.cli.screen import err
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _stopped = threading.Event()
+_SAID = "stopping: finishing the objects in progress (repeat to stop at once)"
 
 
 class Stoppable(Protocol):
@@ -44,12 +45,16 @@ def stopped() -> bool:
 
 
 @contextmanager
-def stopped_by_signals(job: Stoppable) -> Iterator[None]:
-    """The first SIGINT or SIGTERM finishes what is under way; the second one stops at once."""
+def stopped_by_signals(job: Stoppable, said: str = _SAID) -> Iterator[None]:
+    """The first SIGINT or SIGTERM finishes what is under way; the second one stops at once. `said`:
+    what the first one is answered with. For the main thread alone, as signals are."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
     def first(_number: int, _frame: Any) -> None:
         _stopped.set()
-        err.print("stopping: finishing the objects in progress (repeat to stop at once)")
+        err.print(said)
         for each in _SIGNALS:
             signal.signal(each, signal.default_int_handler)
         job.stop()

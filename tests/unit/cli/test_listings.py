@@ -24,6 +24,7 @@ from trailhound.cli import (
     alerts,
     aws_alarms,
     aws_check,
+    aws_logs_query,
     aws_setup,
     config,
     dashboards,
@@ -52,6 +53,7 @@ LISTINGS: dict[str, Listing[Any]] = {
     "aws alarms": aws_setup.LISTING,
     "aws alarms --check": aws_alarms.FINDINGS,
     "aws check": aws_check.LISTING,
+    "aws logs-query": aws_logs_query.LISTING,
     "aws setup": aws_setup.LISTING,
     "aws setup --destroy": aws_setup.REMOVALS,
     "config show": config.LISTING,
@@ -247,7 +249,8 @@ def test_the_page_has_every_column(command: str) -> None:
 
 ELSEWHERE = {
     **dict.fromkeys(
-        ("aws alarms", "aws alarms --check", "aws setup", "aws setup --destroy"), "docs/aws.md"
+        ("aws alarms", "aws alarms --check", "aws logs-query", "aws setup", "aws setup --destroy"),
+        "docs/aws.md",
     ),
     "aws check": "docs/aws-check.md",
     "hunt": "docs/investigation.md",

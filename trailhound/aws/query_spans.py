@@ -1,0 +1,83 @@
+"""Times that log queries are about, and how one is divided whose answer the row limit cut.
+
+AWS takes seconds, both ends included. Whether the last one counts whole or as its first instant
+alone is nowhere said, so each span is asked for up to the second after it: neighbours overlap by
+that second, and a row that both have is known by its pointer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Final
+
+from trailhound.aws.insights_query import POINTER, ROWS, Row
+
+_FILL: Final = 0.75
+"""How full the answers of parts should be: events come unevenly."""
+_MOST_PARTS: Final = 48
+
+
+@dataclass(frozen=True, order=True)
+class Span:
+    """Whole seconds since the epoch, both of them in it."""
+
+    first: int
+    last: int
+
+    @property
+    def seconds(self) -> int:
+        return self.last - self.first + 1
+
+    @property
+    def asked(self) -> tuple[int, int]:
+        """StartQuery's startTime and endTime."""
+        return self.first, self.last + 1
+
+    @property
+    def text(self) -> str:
+        """Both ends, in UTC.
+
+        >>> Span(0, 59).text
+        '1970-01-01T00:00:00Z to 1970-01-01T00:01:00Z'
+        """
+        since, until = (
+            f"{datetime.fromtimestamp(each, UTC):%Y-%m-%dT%H:%M:%SZ}"
+            for each in (self.first, self.last + 1)
+        )
+        return f"{since} to {until}"
+
+
+def parts(span: Span, matched: int) -> list[Span]:
+    """A span in parts, so that each has probably fewer than `ROWS` of so many rows.
+
+    >>> parts(Span(0, 9), 15_000)
+    [Span(first=0, last=4), Span(first=5, last=9)]
+    """
+    wanted = max(2, -(-matched // int(ROWS * _FILL)))
+    number = min(wanted, _MOST_PARTS, span.seconds)
+    bounds = [span.first + span.seconds * each // number for each in range(number + 1)]
+    return [Span(first, after - 1) for first, after in pairwise(bounds)]
+
+
+def is_cut(rows: int, matched: float) -> bool:
+    """Whether the row limit cut an answer: it is full, and AWS does not say that these were all."""
+    return rows >= ROWS and matched != rows
+
+
+def distinct(rows: Iterable[Row], seen: set[str]) -> Iterator[Row]:
+    """Rows whose event was not there before; a row that names no event is one of its own."""
+    for row in rows:
+        pointer = row.get(POINTER)
+        if pointer is not None:
+            if pointer in seen:
+                continue
+            seen.add(pointer)
+        yield row
+
+
+def divisible(span: Span, rows: Sequence[Row]) -> bool:
+    """Whether parts of the span can be put together again: rows name their events."""
+    return span.seconds > 1 and all(POINTER in row for row in rows)

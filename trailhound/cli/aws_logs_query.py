@@ -1,0 +1,248 @@
+"""`trailhound aws logs-query`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final
+
+import typer
+
+from trailhound.aws.insights_query import AT_ONCE, POINTER, PRICE, SECONDS, Query, parsed
+from trailhound.cli import dates
+from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.late_imports import late_imports
+from trailhound.cli.listing import Column, Kind, Listing, Output, form_of, note
+from trailhound.cli.options import Config, Json, Since, Until, settings_from
+from trailhound.cli.screen import err, is_quiet, plural, safe, size, warn
+from trailhound.cli.stages import show_stages
+from trailhound.cli.stopping import stopped_by_signals
+from trailhound.errors import UsageError
+
+with late_imports():
+    from trailhound.aws.account import Account
+    from trailhound.aws.log_groups import LogGroup, described, dollars
+    from trailhound.aws.logs_insights import Fault, Found, LogsInsights, Piece, Result
+    from trailhound.aws.query_spans import Span
+
+_CENT: Final = 0.01
+_HOUR: Final = timedelta(hours=1)
+
+LogGroups = Annotated[
+    list[str],
+    typer.Option("--log-group", metavar="NAME", help="A log group; may be repeated."),
+]
+OfRegions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--region",
+        metavar="REGION",
+        help="Where the log groups are; may be repeated. Default: aws.region.",
+    ),
+]
+Price = Annotated[
+    float,
+    typer.Option(
+        "--price", min=0, metavar="DOLLARS", help="For a GB scanned. Default: us-east-1, 2025."
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask about the cost.")]
+AtOnce = Annotated[
+    int, typer.Option("--at-once", min=1, max=100, metavar="N", help="Queries that run at once.")
+]
+Timeout = Annotated[
+    float,
+    typer.Option("--timeout", min=1, metavar="SECONDS", help="For one query; then it is stopped."),
+]
+
+
+def listing(fields: Iterable[str]) -> Listing[Found]:
+    """Rows with these fields of the query's."""
+    return Listing[Found](
+        "rows",
+        (
+            Column("region", lambda each: each.region, "region", Kind.ENTIRE, priority=1),
+            Column("log_group", lambda each: each.group, "log group", priority=1),
+            *(_column(name) for name in fields),
+        ),
+        lambda each: {
+            "region": each.region,
+            "log_group": each.group,
+            "fields": {name: value for name, value in each.fields.items() if name != POINTER},
+        },
+        empty="no row",
+    )
+
+
+def _column(name: str) -> Column[Found]:
+    return Column(name, lambda each: each.fields.get(name), str(safe(name)), whole=True)
+
+
+LISTING = listing(())
+"""Without the query's own fields, which follow."""
+
+
+def logs_query(
+    query: Annotated[
+        str, typer.Argument(metavar="QUERY", help="In the language of CloudWatch Logs Insights.")
+    ],
+    log_group: LogGroups,
+    region: OfRegions = None,
+    since: Since = None,
+    until: Until = None,
+    price: Price = PRICE,
+    yes: Yes = False,
+    at_once: AtOnce = AT_ONCE,
+    timeout: Timeout = SECONDS,
+    config: Config = None,
+    output: Output = None,
+    json: Json = False,
+) -> None:
+    """Run a Logs Insights query over many log groups and regions at once.
+
+    Without `--since` over the last hour. Where AWS's limit of 10,000 rows cuts an answer, it is
+    asked for again in parts of its time. Exits with 1 if anything has no answer or was cut.
+
+    Example: `trailhound aws logs-query "fields @timestamp, eventName" --log-group trail --since 1d`
+    """
+    dates.check_order(since, until)
+    form = form_of(output, json)
+    made = parsed(query)
+    now = datetime.now(UTC)
+    span = (dates.start_of(since) if since else now - _HOUR, dates.end_of(until) if until else now)
+    clients = clients_of(config, region)
+    groups = groups_of(clients, log_group)
+    estimate = asked_about(groups, span, now, price, yes=yes)
+    result = run(clients, groups, made, span, at_once=at_once, seconds=timeout)
+    fields = dict.fromkeys(name for row in result.rows for name in row.fields if name != POINTER)
+    listing(fields).show(
+        result.rows,
+        form,
+        beside={
+            "estimate": estimate,
+            "scanned_bytes": int(result.scanned),
+            "dollars": round(dollars(result.scanned, price), 4),
+            "queries": result.queries,
+            "ordered": not result.unordered,
+            "limited": result.limited,
+            "failed": [each.as_dict() for each in result.failed],
+            "cut": [each.as_dict() for each in result.cut],
+        },
+    )
+    note(
+        f"{plural(len(result.rows), 'row')}; {_queries(result.queries)}, "
+        f"{size(result.scanned)} scanned, {_dollars(dollars(result.scanned, price))}",
+        form,
+    )
+    for text in _remarks(result, made, groups):
+        note(text, form)
+    name_faults(result.failed, result.cut)
+    if result.failed or result.cut:
+        raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+def _remarks(result: Result, query: Query, groups: Sequence[LogGroup]) -> Iterable[str]:
+    """What a reader could take the rows for, and they are not."""
+    if result.unordered:
+        yield result.unordered
+    if result.limited:
+        yield f"the query's limit left {plural(result.limited, 'row')} of other log groups out"
+    if not query.per_event and len(groups) > 1:
+        yield (
+            "each log group answers by itself: aggregates (and a limit of them) are of one log "
+            "group, nothing is added up across them"
+        )
+
+
+def clients_of(config: Config, regions: Sequence[str] | None) -> dict[str, Any]:
+    """Clients of CloudWatch Logs by region. Raises `SettingsError`, `AwsError`."""
+    account = Account(settings_from(config).aws, regions[0] if regions else None)
+    return {each: account.client("logs", each) for each in regions or [account.region]}
+
+
+def groups_of(clients: dict[str, Any], names: Sequence[str]) -> list[LogGroup]:
+    """The log groups of these names, those that are not in one of the regions named. Raises
+    `UsageError` where one is in none, `AwsError`."""
+    found, absent = described(clients, names)
+    there = {each.name for each in found}
+    missing = sorted({name for _, name in absent} - there)
+    if missing:
+        regions = ", ".join(clients)
+        raise UsageError(
+            f"there is no log group {', '.join(missing)} in {regions}",
+            hint="check the name and --region; `aws logs describe-log-groups` lists them",
+        )
+    for where, name in absent:
+        warn(f"there is no log group {name} in {where}")
+    return found
+
+
+def asked_about(
+    groups: Sequence[LogGroup],
+    span: tuple[datetime, datetime],
+    now: datetime,
+    price: float,
+    *,
+    yes: bool,
+) -> dict[str, Any]:
+    """Say what the query scans and costs, and ask. Raises `UsageError` where nobody can be asked,
+    `typer.Abort`."""
+    scanned = sum(each.bytes_of(*span, now) for each in groups)
+    cost = dollars(scanned, price)
+    sentence = (
+        f"{plural(len(groups), 'log group')}: about {size(scanned)} to scan, "
+        f"{_dollars(cost)} at ${price:g} a GB (the stored bytes, as if spread evenly over their "
+        "time; what is cut by the row limit is scanned again)"
+    )
+    if not is_quiet():
+        err.print(safe(sentence))
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UsageError(
+                "the query costs money, and nobody can be asked",
+                hint="check the cost, and add --yes",
+            )
+        typer.confirm("run it?", abort=True, err=True)
+    return {"bytes": scanned, "dollars": round(cost, 4), "price": price}
+
+
+def run(
+    clients: dict[str, Any],
+    groups: Sequence[LogGroup],
+    query: Query,
+    span: tuple[datetime, datetime],
+    *,
+    at_once: int,
+    seconds: float,
+) -> Result:
+    """The query over the span of every group, with its progress; a signal stops it at AWS."""
+    since, until = (int(each.timestamp()) for each in span)
+    whole = Span(since, max(since, until - 1))
+    with show_stages("logs-query", unit="queries") as stage:
+        job = LogsInsights(clients, query, at_once=at_once, seconds=seconds, told=stage)
+        with stopping(job):
+            return job.run(Piece(each.region, each.name, whole) for each in groups)
+
+
+def stopping(job: LogsInsights) -> AbstractContextManager[None]:
+    """The first signal stops what runs at AWS, and what came is shown."""
+    return stopped_by_signals(job, "stopping the queries at AWS (repeat to stop at once)")
+
+
+def name_faults(failed: Sequence[Fault], cut: Sequence[Fault]) -> None:
+    """A line on stderr for each time of a log group that lacks something."""
+    for each in failed:
+        rows = f"; {plural(each.rows, 'row')} kept" if each.rows else ""
+        warn(f"{each.state}: {each.piece.text}: {each.reason}{rows}")
+    for each in cut:
+        warn(f"cut: {each.piece.text}: {each.reason}")
+
+
+def _queries(number: int) -> str:
+    return "1 query" if number == 1 else f"{number:,} queries"
+
+
+def _dollars(cost: float) -> str:
+    return f"about ${cost:,.2f}" if cost >= _CENT else "less than $0.01"
