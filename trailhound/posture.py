@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, get_args
 
@@ -86,6 +86,17 @@ class Posture:
     def check(self, finding: Finding) -> Check:
         """The check that a finding is of."""
         return next(each for each in self.checks if each.id == finding.check)
+
+    def of_accounts(self, accounts: Collection[str]) -> Posture:
+        """What is about these accounts; all where none is named."""
+        if not accounts:
+            return self
+        return replace(
+            self,
+            accounts=tuple(each for each in self.accounts if each.account in accounts),
+            findings=tuple(each for each in self.findings if each.account in accounts),
+            unreached=tuple(each for each in self.unreached if each.account in accounts),
+        )
 
     def count(self, account: str | None = None) -> Counter[Verdict]:
         """Findings by verdict, of one account or of all."""

@@ -23,7 +23,7 @@ last_release        a ledger index as the last release left it, every kind of do
 lifecycle_plugins   ISM and ILM as a proxy's script, for engines that lack them
 logs_insights       CloudWatch Logs Insights: queries, states, row limit, throttling
 namespaces          a namespace of a test's own, removed afterwards
-postures            facts of an account that is watched as it should be, to be spoilt
+postures            facts of an account that is watched as it should be, to be spoilt; its posture
 ports               ports for engines, each lent to one test at a time
 processes           Trailhound as a process of its own
 queues              an SQS server (moto) with S3 notifications, and daemons that follow it

@@ -9,18 +9,20 @@ from typing import Any
 from trailhound.aws.documents import INSIGHTS, bucket_policy, event_selectors, lifecycle_rule
 from trailhound.aws.names import TrailSetup
 from trailhound.aws.posture import monitored
+from trailhound.aws.posture.catalogue import CHECKS
 from trailhound.aws.posture.facts import (
     Account,
     Bucket,
     Key,
     LogGroup,
     MetricFilter,
+    Refused,
     Region,
     Trail,
     Wanted,
 )
 from trailhound.aws.posture.judges import judged
-from trailhound.posture import Finding
+from trailhound.posture import CheckedAccount, Finding, Posture, Unreached
 
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
 ACCOUNT = "111122223333"
@@ -149,3 +151,16 @@ def account(**changes: Any) -> Account:
 
 def found(*accounts: Account, wanted: Wanted | None = None) -> list[Finding]:
     return list(judged(accounts, wanted or Wanted(), NOW))
+
+
+def posture() -> Posture:
+    """What was found of an account of which two things are spoilt, beside one not reached."""
+    refused = Refused("securityhub:DescribeHub", "DescribeHub is denied", "grant it", denied=True)
+    findings = found(account(trail=trail(key=None), region=region(hub=refused)))
+    return Posture(
+        taken="2025-03-01T12:00:00+00:00",
+        accounts=(CheckedAccount(account=ACCOUNT, name="prod"),),
+        checks=CHECKS,
+        findings=tuple(findings),
+        unreached=(Unreached(account="999988887777", reason="the role", hint="grant it"),),
+    )

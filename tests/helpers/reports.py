@@ -81,8 +81,11 @@ def report_of(text: str) -> Report:
         ),
         3,
     )
+    assert made.posture is not None
+    failed, passed = made.posture.findings
     return replace(
         made,
+        posture=replace(made.posture, findings=(replace(failed, verdict="fail"), passed)),
         timeline=Timeline(3_600, slots),
         risk=tuple(Bar(score, 10 ** max(0, 5 - score)) for score in range(1, 11)),
         findings=replace(made.findings, bands=bands, total=21, open=20),

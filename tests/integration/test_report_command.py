@@ -9,12 +9,14 @@ from typing import Any
 import jsonschema
 import pytest
 
+from tests.helpers.postures import ACCOUNT, posture
 from tests.helpers.processes import run
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
 from trailhound.errors import BrowserNotFoundError, UsageError
 from trailhound.report import files
+from trailhound.report.collect.gaps import UNCHECKED_ACCOUNTS
 from trailhound.report.compliance import framework
 from trailhound.settings import Settings
 
@@ -33,10 +35,12 @@ def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
 
 def test_the_command_writes_what_the_names_say(settings: Settings, tmp_path: Path) -> None:
     html, document = tmp_path / "r.html", tmp_path / "r.json"
+    checked = tmp_path / "posture.json"
+    checked.write_text(json.dumps(posture().as_dict()), "utf-8")
     ended = run(
         settings,
         *("report", "--since", "2025-03-03", "--until", "2025-03-04", "--compliance", "cis"),
-        *("-o", html, "-o", document),
+        *("--posture", checked, "-o", html, "-o", document),
     )
     assert ended.returncode == 0, ended.stderr.decode()
     assert str(html) in ended.stdout.decode()
@@ -46,6 +50,9 @@ def test_the_command_writes_what_the_names_say(settings: Settings, tmp_path: Pat
     assert found["totals"]["events"] == 1
     assert found["coverage"]["rules"] > 50  # those that Trailhound ships
     assert found["compliance"][0]["framework"] == "cis"
+    assert [each["account"] for each in found["posture"]["accounts"]] == [ACCOUNT]
+    assert "How the accounts are logged" in html.read_text("utf-8")
+    assert UNCHECKED_ACCOUNTS not in [each["title"] for each in found["gaps"]]
     assert html.read_text("utf-8").startswith("<!DOCTYPE html>")
     assert html.stat().st_mode & 0o077 == 0  # names and addresses are nobody else's business
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
@@ -56,6 +63,7 @@ def test_the_command_writes_what_the_names_say(settings: Settings, tmp_path: Pat
     [
         (["--since", "2025-03-02", "--until", "2025-03-01"], "is after --until"),
         (["--mail"], "mail"),
+        (["--posture", "nowhere.json"], "can't be read"),
     ],
 )
 def test_wrong_use_is_told(settings: Settings, arguments: list[str], word: str) -> None:
@@ -116,6 +124,8 @@ def test_a_time_without_events_is_a_report(
     limits: list[str], settings: Settings, tmp_path: Path
 ) -> None:
     html, document = tmp_path / "r.html", tmp_path / "r.json"
+    checked = tmp_path / "posture.json"
+    checked.write_text(json.dumps(posture().as_dict()), "utf-8")
     ended = run(settings, "report", *limits, "--compliance", "cis", "-o", html, "-o", document)
     assert ended.returncode == 0, ended.stderr.decode()
     found = json.loads(document.read_text("utf-8"))

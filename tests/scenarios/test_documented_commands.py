@@ -34,6 +34,7 @@ from tests.helpers.digests import (
     public_der,
 )
 from tests.helpers.engines import remove_namespace
+from tests.helpers.postures import posture
 from tests.helpers.processes import environment
 from tests.helpers.trails import own_settings, record, trail_bytes
 from trailhound.cli.exit_codes import exit_code
@@ -218,6 +219,7 @@ def installation(
             s3.upload_file(str(file), "my-trail-bucket", key)
         digested(datetime.now(UTC) - 5 * HOUR).stored(s3)
         digested(BEGIN).copied(folder / "copy")
+        (folder / "posture.json").write_text(json.dumps(posture().as_dict()))
         (folder / "keys.json").write_text(json.dumps(listed_keys(public_der(0))))
         sqs = boto3.client(
             "sqs",

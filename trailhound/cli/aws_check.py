@@ -13,12 +13,9 @@ from typing import Annotated, Final
 import typer
 from rich.text import Text
 
-from trailhound.aws.account import Account
-from trailhound.aws.posture.examine import Request, examine
-from trailhound.aws.posture.facts import Wanted
-from trailhound.aws.posture.looks import policy as policy_document
 from trailhound.cli.aws_setup import account_of
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import (
     LEVEL_COLOURS,
     Column,
@@ -34,6 +31,12 @@ from trailhound.cli.screen import out, plural, safe, say_folded, table, warn, wr
 from trailhound.cli.stages import show_stages
 from trailhound.errors import UsageError
 from trailhound.posture import SEVERITIES, Finding, Posture, Verdict
+
+with late_imports():
+    from trailhound.aws.account import Account
+    from trailhound.aws.posture.examine import Request, examine
+    from trailhound.aws.posture.facts import Wanted
+    from trailhound.aws.posture.looks import policy as policy_document
 
 _ACCOUNT: Final = re.compile(r"\d{12}")
 _WORDS: Final[dict[Verdict, str]] = {

@@ -13,6 +13,7 @@ from trailhound.cli.late_imports import late_imports
 from trailhound.cli.options import Accounts, Config, Namespace, Since, Until, Url, settings_from
 from trailhound.cli.screen import plural, say, warn
 from trailhound.cli.stages import show_stages
+from trailhound.posture import read_posture
 
 with late_imports():
     from detections.packs.loading import load
@@ -45,6 +46,14 @@ def report(
             metavar="NAME", help="Add a section on cis, pci, soc2 or nist; may be repeated."
         ),
     ] = None,
+    posture: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Add a section on how the accounts are logged, from what `trailhound aws check "
+            "--json` wrote.",
+        ),
+    ] = None,
     mail: Annotated[
         bool,
         typer.Option(
@@ -66,6 +75,8 @@ def report(
     `trailhound report --since 2025-03-01 --until 2025-03-07 -o week.html -o week.json`
 
     `trailhound report --account 111122223333 --compliance cis -o cis.pdf`
+
+    `trailhound report --posture posture.json`
     """
     dates.check_order(since, until)
     settings = settings_from(config, url, namespace)
@@ -75,6 +86,7 @@ def report(
         dates.end_of(until) if until else None,
         tuple(account or ()),
     )
+    known = read_posture(posture) if posture else None
     for name in compliance or ():
         framework(name)
     files.check(paths, settings)
@@ -86,6 +98,7 @@ def report(
                 window,
                 rules=load(settings.detections).rules,
                 frameworks=compliance or (),
+                posture=known,
                 progress=stage,
             )
         stage(f"writing {plural(len(paths), 'file')}", 0, 0)

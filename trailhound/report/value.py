@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from trailhound.posture import Posture
+
 FORMAT: Literal["trailhound-report/1"] = "trailhound-report/1"
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -495,4 +497,6 @@ class Report:
     gaps: tuple[Gap, ...]
     compliance: tuple[Compliance, ...] = ()
     places: Places = Places()
+    posture: Posture | None = None
+    """What `trailhound aws check` found, if the report was given it."""
     format: Literal["trailhound-report/1"] = FORMAT

@@ -23,6 +23,7 @@ from tests.helpers.postures import (
     bucket,
     found,
     group,
+    posture,
     region,
     trail,
 )
@@ -35,7 +36,8 @@ from trailhound.aws.posture.facts import Account, Key, MetricFilter, Refused, Wa
 from trailhound.aws.posture.judges import JUDGES
 from trailhound.aws.posture.looks import LOOKS, policy
 from trailhound.errors import UsageError
-from trailhound.posture import CheckedAccount, Finding, Posture, Unreached, read_posture
+from trailhound.posture import Finding, read_posture
+from trailhound.report.collect.gaps import unchecked
 
 ROOT = Path(__file__).parents[3]
 NO = Refused("service:Look", "the look is denied", "grant service:Look", denied=True)
@@ -438,17 +440,6 @@ def test_the_fix_of_another_trail_is_a_command_of_the_aws_cli() -> None:
     )
 
 
-def posture() -> Posture:
-    findings = found(account(trail=trail(key=None), region=region(hub=NO)))
-    return Posture(
-        taken="2025-03-01T12:00:00+00:00",
-        accounts=(CheckedAccount(account=ACCOUNT, name="prod"),),
-        checks=CHECKS,
-        findings=tuple(findings),
-        unreached=(Unreached(account="999988887777", reason="the role", hint="grant it"),),
-    )
-
-
 def test_the_json_is_as_the_schema_says_and_is_read_again(tmp_path: Path) -> None:
     made = posture()
     schema = json.loads((ROOT / "docs/listings.schema.json").read_text("utf-8"))
@@ -489,3 +480,11 @@ def test_the_policy_names_each_permission_once() -> None:
         *(each.permission for each in LOOKS.values()),
         "sts:AssumeRole",
     }
+
+
+def test_accounts_with_events_that_were_not_checked_are_a_gap() -> None:
+    assert unchecked(posture(), [ACCOUNT]) == []
+    (gap,) = unchecked(posture(), [ACCOUNT, "444455556666"])
+    assert "444455556666" in gap.detail
+    assert posture().of_accounts([]) == posture()
+    assert posture().of_accounts(["444455556666"]).findings == ()

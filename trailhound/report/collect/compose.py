@@ -12,10 +12,11 @@ from opensearchpy import OpenSearch
 from detections.rule import Rule
 from trailhound import __version__
 from trailhound.errors import NoEventsIndexError
+from trailhound.posture import Posture
 from trailhound.report.collect import alerts, stats
 from trailhound.report.collect.coverage import coverage
 from trailhound.report.collect.events import FIELDS, event_line
-from trailhound.report.collect.gaps import Seen, gaps
+from trailhound.report.collect.gaps import Seen, gaps, unchecked
 from trailhound.report.collect.graph import attack_graph
 from trailhound.report.collect.integrity import integrity
 from trailhound.report.collect.query import Index, Window
@@ -59,11 +60,13 @@ def compose(
     *,
     rules: Sequence[Rule] = (),
     frameworks: Sequence[str] = (),
+    posture: Posture | None = None,
     now: datetime | None = None,
     progress: Progress = _silent,
 ) -> Report:
-    """The whole report of a window. `rules` are the active ones; `progress` is called as a stage
-    of the work begins.
+    """The whole report of a window. `rules` are the active ones; `posture` is what was found of
+    accounts, of which those of the window are taken; `progress` is called as a stage of the work
+    begins.
 
     Raises `NoEventsIndexError` where there is no index that can be searched, `RequestFailedError`
     where a reply is not whole, and opensearch-py's exceptions.
@@ -130,6 +133,9 @@ def compose(
     graph = _graph(index, count, found, riskiest)
     begin()
     missing = gaps(index, client, seen)
+    if posture is not None:
+        posture = posture.of_accounts(window.accounts)
+        missing = (*missing, *unchecked(posture, [each.value for each in accounts.first]))
     known = facts(index)
     controls = []
     for name in frameworks:
@@ -166,6 +172,7 @@ def compose(
         gaps=missing,
         compliance=tuple(controls),
         places=places,
+        posture=posture,
     )
 
 

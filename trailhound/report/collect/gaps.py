@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from opensearchpy import OpenSearch
 
+from trailhound.posture import Posture
 from trailhound.report.collect.attack import BEFORE_THE_TRAIL
 from trailhound.report.collect.query import Index, Tally, moment
 from trailhound.report.collect.stats import OUTSIDE
@@ -19,6 +20,7 @@ from trailhound.state.objects import ObjectState
 
 MISSING_ACCOUNTS = "Accounts that are not in the index"
 """The title of the gap where `--account` names what no event has."""
+UNCHECKED_ACCOUNTS = "Accounts that were not checked"
 _SILENT = timedelta(days=1)
 _FEW_PLACES = 0.05
 """Share of external events that may lack a location before it is reported."""
@@ -69,6 +71,22 @@ def gaps(index: Index, client: OpenSearch, seen: Seen) -> tuple[Gap, ...]:
         *_recorded(index, seen),
     ]
     return tuple(sorted(found, key=lambda gap: not gap.important))
+
+
+def unchecked(posture: Posture, accounts: Sequence[str]) -> list[Gap]:
+    """Accounts with events of which it is not known how they are logged."""
+    seen = {each.account for each in posture.accounts}
+    missing = [each for each in accounts if each not in seen]
+    if not missing:
+        return []
+    return [
+        Gap(
+            UNCHECKED_ACCOUNTS,
+            f"{count(len(missing), 'account')} with events: {listed(missing, 20)}. How they are "
+            "logged is not known.",
+            "run `trailhound aws check --organisation --role NAME`, or with `--account` for each",
+        )
+    ]
 
 
 def missing_accounts(scope: Scope, elsewhere: Collection[str]) -> list[str]:

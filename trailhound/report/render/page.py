@@ -17,6 +17,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from trailhound.posture import SEVERITIES
 from trailhound.report.render import charts, network
 from trailhound.report.render.breaks import breakable
 from trailhound.report.render.notes import calls, graph_of, places_note, timeline_note
@@ -107,6 +108,7 @@ def environment() -> Environment:
         "graph_of": graph_of,
         "listed": listed,
         "places_note": places_note,
+        "severities": SEVERITIES,
         "share": share,
         "span": span,
         "strip": strip,
