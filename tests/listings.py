@@ -84,12 +84,12 @@ def renew(page: Path, settings: Settings, values: dict[str, str], env: dict[str,
 
 
 def main() -> None:
-    folder = Path(tempfile.gettempdir()) / "trailhound-listings"
+    folder = Path(tempfile.gettempdir()) / "demo"
     with (
         session_engine() as url,
         dashboards_api.serving() as dashboards,
     ):
-        settings = own_settings(url, NAMESPACE, folder / "home")
+        settings = own_settings(url, NAMESPACE, folder / "state")
         remove_namespace(url, NAMESPACE)
         try:
             prepared(settings)

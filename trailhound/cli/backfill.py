@@ -24,7 +24,7 @@ from trailhound.cli.options import (
     settings_from,
 )
 from trailhound.cli.progress import show_progress
-from trailhound.cli.screen import emit, err, out, plural, safe, say, table, warn
+from trailhound.cli.screen import emit, err, out, plural, say, table, tell, warn
 from trailhound.cli.stopping import stopped_by_signals
 from trailhound.errors import ClusterError, UsageError
 
@@ -420,9 +420,9 @@ def show_report(report: RunReport) -> None:
         shown = report.failures[:10]
         warn(f"{plural(report.failed_objects, 'object')} not fully read:")
         for uri, reason in shown:
-            err.print("  ", safe(reason if uri in reason else f"{uri}: {reason}"), sep="")
+            tell("  " + (reason if uri in reason else f"{uri}: {reason}"), 4)
         if report.failed_objects > len(shown):
-            err.print(f"  … and {report.failed_objects - len(shown):,} more")
+            tell(f"  … and {report.failed_objects - len(shown):,} more", 4)
     if report.archived_objects:
         warn(
             f"{plural(report.archived_objects, 'object')} in an archive tier of S3 (`trailhound "

@@ -9,7 +9,7 @@ from typing import Any
 
 from trailhound.cli.dates import span
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.screen import out, plural, safe, say, table
+from trailhound.cli.screen import out, plural, say, table
 
 with late_imports():
     from detections.notify.channel_status import ChannelStatus
@@ -33,15 +33,14 @@ def show_daemons(daemons: list[dict[str, Any]]) -> None:
     for each in daemons:
         rate = f"{each['events_per_second']:,.0f} events/s"
         done = plural(each["objects"].get("done", 0), "object")
-        out.print(
-            safe(
-                f"daemon   {each['host']} {each['pid']}, since {_ago(each['started'])}: {rate}, "
-                f"{done}, {each['in_flight']} in flight"
-                + (", runs the scheduled jobs" if each.get("leads") else "")
-            )
+        say(
+            f"daemon   {each['host']} {each['pid']}, since {_ago(each['started'])}: {rate}, "
+            f"{done}, {each['in_flight']} in flight"
+            + (", runs the scheduled jobs" if each.get("leads") else ""),
+            9,
         )
         if each["last_error"]:
-            out.print(safe(f"         {_ago(each['last_error_at'])} ago: {each['last_error']}"))
+            say(f"         {_ago(each['last_error_at'])} ago: {each['last_error']}", 9)
     lags = [each for each in daemons if each.get("event_lag_seconds") is not None]
     if lags:
         newest = max(lags, key=lambda each: str(each["heartbeat"]))
@@ -49,7 +48,7 @@ def show_daemons(daemons: list[dict[str, Any]]) -> None:
         measured = [each["searchable_seconds"] for each in daemons if each["searchable_seconds"]]
         if measured:
             line += f", {span(max(measured))} from delivery to searchable"
-        out.print(safe(line))
+        say(line, 9)
     rows = list(_sources(daemons))
     if rows:
         out.print(table(["source", "kind", "#waiting", "last arrival", "last error"], rows))
@@ -61,7 +60,7 @@ def show_daemons(daemons: list[dict[str, Any]]) -> None:
 def show_reasons(found: list[Reason]) -> None:
     """Why it is not ready, one line per reason."""
     for number, each in enumerate(found):
-        out.print(safe(f"{'not ready' if not number else '':<10}{each.message}"))
+        say(f"{'not ready' if not number else '':<10}{each.message}", 9)
 
 
 def _not_read(daemons: list[dict[str, Any]]) -> Iterator[tuple[object, ...]]:
@@ -85,31 +84,29 @@ def show_tiers(tiers: dict[str, Any] | None) -> None:
         tiers["failed"],
         tiers["note"],
     )
-    out.print(safe(f"{'tiers':<9}{found.describe()}"))
+    say(f"{'tiers':<9}{found.describe()}", 9)
     for line in found.problems():
-        out.print(safe(f"{'':<9}{line}"))
+        say(f"{'':<9}{line}", 9)
 
 
 def show_dead_letters(letters: list[dict[str, Any]]) -> None:
     """One line for all waiting dead letters, one for those of read-only or closed days."""
     if not letters:
         return
-    out.print(safe(f"dead letters: {_waits(letters)}"))
+    say(f"dead letters: {_waits(letters)}", 9)
     blocked = [each for each in letters if each["code"] in BLOCKED_CODES]
     if blocked:
-        out.print(
-            safe(
-                f"         read-only or closed days: {_waits(blocked)}; "
-                "`trailhound retry-deadletters --reopen` writes them"
-            )
+        say(
+            f"         read-only or closed days: {_waits(blocked)}; "
+            "`trailhound retry-deadletters --reopen` writes them",
+            9,
         )
 
     if far := [each for each in letters if each["code"] == TOO_MANY_NEW_DAYS]:
-        out.print(
-            safe(
-                f"         days without an index: {_waits(far)}; "
-                "`trailhound retry-deadletters --new-days` creates them"
-            )
+        say(
+            f"         days without an index: {_waits(far)}; "
+            "`trailhound retry-deadletters --new-days` creates them",
+            9,
         )
 
 
@@ -139,17 +136,16 @@ def show_rules(marks: list[RuleCheckpoint]) -> None:
     marks = [mark for mark in marks if not mark.inactive]
     if inactive:
         names = ", ".join(inactive[:_MOST_NAMED]) + (", …" if len(inactive) > _MOST_NAMED else "")
-        out.print(safe(f"rules    {len(inactive):,} that ran before are not active now: {names}"))
+        say(f"rules    {len(inactive):,} that ran before are not active now: {names}", 9)
     if not marks:
         return
     oldest = min(marks, key=lambda mark: mark.seen_until)
     slowest = max(marks, key=lambda mark: mark.seconds)
-    out.print(
-        safe(
-            f"rules    {len(marks):,} that alert, all caught up to "
-            f"{oldest.seen_until:%F %T} UTC; the slowest, {slowest.title}, "
-            f"takes {slowest.seconds:.1f} s"
-        )
+    say(
+        f"rules    {len(marks):,} that alert, all caught up to "
+        f"{oldest.seen_until:%F %T} UTC; the slowest, {slowest.title}, "
+        f"takes {slowest.seconds:.1f} s",
+        9,
     )
     behind = sorted((mark for mark in marks if mark.failures), key=lambda mark: mark.seen_until)
     rows = [
@@ -165,7 +161,7 @@ def show_rules(marks: list[RuleCheckpoint]) -> None:
 def show_catch_up(catch_up: CatchUp | None) -> None:
     """The span that the rules still have to repeat after they could not run."""
     if catch_up is not None:
-        out.print(safe(f"catch-up {catch_up.describe()}"))
+        say(f"catch-up {catch_up.describe()}", 9)
 
 
 def show_channels(channels: list[ChannelStatus]) -> None:

@@ -13,7 +13,7 @@ from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of
 from trailhound.cli.options import Config, Json, Namespace, settings_from
-from trailhound.cli.screen import plural, say, write
+from trailhound.cli.screen import out, plural, safe, say, write
 from trailhound.errors import DashboardsError, UsageError
 
 with late_imports():
@@ -116,7 +116,7 @@ def build(
         )
     changed = files.write(folder, kibana=product is Product.ELASTICSEARCH)
     for path in changed:
-        say(str(path))
+        out.print(safe(path))
     say(f"{plural(len(changed), 'file')} changed in {folder}")
 
 

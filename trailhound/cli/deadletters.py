@@ -25,7 +25,7 @@ from trailhound.cli.listing import (
     shown_of,
 )
 from trailhound.cli.options import Config, Json, Namespace, Since, Until, Url, settings_from
-from trailhound.cli.screen import emit, out, plural, say, say_field, warn
+from trailhound.cli.screen import emit, out, plural, safe, say, say_field, warn
 
 with late_imports():
     from ingest.deadletters.retry import Retried, Retry
@@ -170,7 +170,7 @@ def show(
             say_field(name, instant(found[name]) if name == "at" else found[name], indent=11)
     out.heading("record")
     for line in readable(found).splitlines():
-        say(line)
+        out.print(safe(line))
 
 
 def reasons_of(rows: Iterable[dict[str, Any]]) -> list[Reason]:

@@ -11,7 +11,7 @@ from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cli.screen import out, safe
+from trailhound.cli.screen import safe, sentence
 
 with late_imports():
     from trailhound.app.diagnosis import Check, CheckVerdict, diagnose
@@ -73,7 +73,7 @@ def doctor(
 
 
 def _show(finding: Check) -> None:
-    out.print(_MARKS[finding.verdict], Text(f" {finding.what}: ", style="bold"), end="")
-    out.print(safe(finding.fact))
+    what = Text(f"  {finding.what}: ", style="bold")
+    sentence(_MARKS[finding.verdict] + what + safe(finding.fact), 9)
     if finding.advice:
-        out.print(Text("          try: ", style="cyan"), safe(finding.advice))
+        sentence(Text("          try: ", style="cyan") + safe(finding.advice), 15)

@@ -7,11 +7,10 @@ from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cli.screen import out, plural, safe, say, warn, write
+from trailhound.cli.screen import out, plural, safe, say, say_field, warn, write
 
 with late_imports():
     from msgspec import DecodeError
@@ -43,15 +42,15 @@ def event(
         return
     out.heading("record")
     for line in _indented(found.record):
-        say(line)
+        out.print(safe(line))
     out.heading("added by Trailhound")
     for name, value in _leaves(found.added):
         # What was moved is in its place in the record.
         if name != "trail.original":
-            out.print(Text(f"{name:<24}", style="dim"), safe(value))
+            say_field(name, value, 26)
     out.heading("source")
     say(f"index   {found.index}")
-    say(f"object  {found.object}")
+    out.print(safe(f"object  {found.object}"))
     if (judged := found.integrity) is not None:
         say(f"verdict {judged.verdict}, since {judged.at}")
         if judged.verdict != "verified" and judged.expected:

@@ -32,7 +32,6 @@ from rich.text import Text
 from trailhound.cli import dates
 from trailhound.cli.screen import (
     emit,
-    err,
     is_quiet,
     is_reader_gone,
     out,
@@ -40,6 +39,7 @@ from trailhound.cli.screen import (
     safe,
     say,
     say_folded,
+    tell,
     write,
 )
 from trailhound.errors import UsageError
@@ -266,7 +266,7 @@ def note(text: str, form: Form = Form.TABLE, *, indent: int | None = None) -> No
         else:
             say_folded(safe(text), indent)
     elif form is not Form.JSON:  # its object says it
-        err.print(safe(text))
+        tell(text)
 
 
 def shown_of(total: int, limit: int | None, noun: str, form: Form) -> None:

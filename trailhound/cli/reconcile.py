@@ -27,7 +27,7 @@ from trailhound.cli.options import (
     command_flags,
     settings_from,
 )
-from trailhound.cli.screen import err, out, plural, safe, say, say_folded, warn
+from trailhound.cli.screen import err, out, plural, safe, say, say_folded, tell, warn
 from trailhound.cli.stages import Stage, show_stages
 from trailhound.cli.stopping import stopped_by_signals
 
@@ -290,9 +290,9 @@ def _show_repaired(done: Repaired, form: Form, commands: Commands) -> None:
     if done.backfills.failures:
         warn(f"{plural(done.backfills.failed_objects, 'object')} not fully read:")
         for uri, reason in done.backfills.failures[:_SHOWN_FAILURES]:
-            err.print("  ", safe(reason if uri in reason else f"{uri}: {reason}"), sep="")
+            tell("  " + (reason if uri in reason else f"{uri}: {reason}"), 4)
         if (more := done.backfills.failed_objects - _SHOWN_FAILURES) > 0:
-            err.print(f"  … and {more:,} more; see `{commands.entries}`")
+            tell(f"  … and {more:,} more; see `{commands.entries}`", 4)
     if done.backfills.archived_objects:
         warn(
             f"{plural(done.backfills.archived_objects, 'object')} in an archive tier of S3: "
@@ -304,11 +304,11 @@ def _show_repaired(done: Repaired, form: Form, commands: Commands) -> None:
             f"{plural(done.still_absent, 'event')} still in no index:"
         )
         for each in islice(done.left, _SHOWN_FAILURES):
-            err.print("  ", safe(f"{each.object}: {each.detail}"), sep="")
+            tell(f"  {each.object}: {each.detail}", 4)
             for command in commands.of(each):
                 err.print(Text("    repair: ", style="cyan") + safe(command))
         if (more := done.left_objects - _SHOWN_FAILURES) > 0:
-            err.print(f"  … and {more:,} more: `{commands.again}` has all")
+            tell(f"  … and {more:,} more: `{commands.again}` has all", 4)
     if done.unrepaired:
         warn(
             f"{plural(done.unrepaired, 'finding')} without a repair: fix the reason that is named, "

@@ -9,7 +9,7 @@ from typing import Any, Final
 import typer
 
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.screen import err, plural, safe, size, warn
+from trailhound.cli.screen import plural, size, tell, warn
 from trailhound.cli.stages import show_stages
 from trailhound.cli.stopping import stopped_by_signals
 from trailhound.errors import UsageError
@@ -93,7 +93,7 @@ def _dollars(cost: float) -> str:
 
 
 def _confirm(objects: int, sentence: str, *, yes: bool) -> None:
-    err.print(safe(sentence))
+    tell(sentence)
     if yes:
         return
     if not sys.stdin.isatty():

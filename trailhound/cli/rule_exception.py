@@ -9,7 +9,7 @@ from rich.text import Text
 
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cli.screen import emit, err, out, plural, safe, write
+from trailhound.cli.screen import emit, err, out, plural, safe, sentence, write
 from trailhound.cli.triage import who
 
 with late_imports():
@@ -75,11 +75,11 @@ def write_exception(
         lines.append(("saved", str(file)))
         lines.append(("next", "`detect` uses it at once, a running daemon after a reload: SIGHUP"))
         if found["state"] != "closed":
-            close = f"trailhound alerts close {found['id']} --as false-positive"
+            close = f"`trailhound alerts close {found['id']} --as false-positive`"
             lines.append(("", f"this alert stays until it is closed: {close}"))
     screen = err if file is None else out  # so that the file alone can be piped
     for label, text in lines:
-        screen.print(Text(f"{label:<12}", style="dim"), safe(text))
+        sentence(Text(f"{label:<13}", style="dim") + safe(text), 13, screen=screen)
     if file is None:
         write(proposal.text)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from detections.rule import Level
 from trailhound.cli import completion, rule_exception, rule_runs
@@ -16,7 +15,7 @@ from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, note
 from trailhound.cli.options import Config, Json, settings_from
 from trailhound.cli.rule_runs import Rules
-from trailhound.cli.screen import emit, out, plural, safe, say, warn, write
+from trailhound.cli.screen import emit, plural, say, say_field, warn, write
 from trailhound.errors import SettingsError
 
 with late_imports():
@@ -118,7 +117,7 @@ def show(rule: RuleName, rules: Rules = None, config: Config = None, json: Json 
     for name, value in fields.items():
         for text in value if isinstance(value, list) else [value]:
             if text not in ("", None):
-                out.print(Text(f"{name:<15}", style="dim"), safe(" ".join(str(text).split())))
+                say_field(name, " ".join(str(text).split()), 16)
 
 
 @app.command()

@@ -8,11 +8,12 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.rule import Rule
 from rich.table import Table
@@ -113,9 +114,9 @@ def write_bytes(data: bytes) -> bool:
     return True
 
 
-def _width() -> int:
+def _width(stream: TextIO | None) -> int:
     """Rich's own measure, but at least wide enough for a column."""
-    if sys.stdout is None or not sys.stdout.isatty():
+    if stream is None or not stream.isatty():
         return _PIPED_WIDTH
     asked = os.environ.get("COLUMNS", "")
     if asked.isdecimal() and int(asked) > 0:
@@ -126,7 +127,7 @@ def _width() -> int:
 _HIDDEN = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]")
 """DEL, the C1 controls, and marks that turn the direction of text, in UTF-8."""
 
-out = Screen(highlight=False, soft_wrap=True, width=_width())
+out = Screen(highlight=False, soft_wrap=True, width=_width(sys.stdout))
 err = Screen(stderr=True, highlight=False, soft_wrap=True)
 
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {
@@ -197,22 +198,53 @@ def say_folded(text: Text, indent: int) -> None:
         out.print((head if number == 0 else Text(" " * indent)) + line)
 
 
-def say(text: str) -> None:
+_WORD = re.compile(r"`[^`]*`\S*|\S+")
+"""What is not divided between two lines: commands are copied."""
+
+
+def sentence(text: Text, indent: int = 2, *, screen: Screen | None = None) -> None:
+    """A text for people on stdout, or another `screen`. On a terminal it is folded between words
+    and around commands in backquotes, its further lines indented; in a pipe it is one line."""
+    screen = screen or out
+    width = out.width if screen is out else _width(sys.stderr)
+    for number, line in enumerate(_folded(text, indent, width)):
+        screen.print(Text(" " * indent) + line if number else line)
+
+
+def _folded(text: Text, indent: int, width: int) -> Iterator[Text]:
+    """A word that is longer than a line has one of its own."""
+    begin = end = 0
+    room = width
+    for word in _WORD.finditer(text.plain):
+        if end > begin and cell_len(text.plain[begin : word.end()]) > room:
+            yield text[begin:end]
+            begin, room = word.start(), width - indent
+        end = word.end()
+    yield text[begin:] if begin else text
+
+
+def say(text: str, indent: int = 2) -> None:
     """A line for people, without markup of its own."""
-    out.print(safe(text))
+    sentence(safe(text), indent)
+
+
+def tell(text: str, indent: int = 2) -> None:
+    """The same on stderr."""
+    sentence(safe(text), indent, screen=err)
 
 
 def warn(text: str) -> None:
     """A warning on stderr; the command continues."""
-    err.print(Text("warning: ", style="yellow") + safe(text))
+    sentence(Text("warning: ", style="yellow") + safe(text), 9, screen=err)
 
 
 def fail(error: TrailhoundError) -> None:
     """An error's two sentences: what happened, what to do."""
     for number, line in enumerate(error.message.splitlines() or [""]):
-        err.print((Text("error: ", style="bold red") if number == 0 else Text()) + safe(line))
+        head = Text("error: ", style="bold red") if number == 0 else Text()
+        sentence(head + safe(line), 7, screen=err)
     if error.hint:
-        err.print(Text("  try: ", style="cyan") + safe(error.hint))
+        sentence(Text("  try: ", style="cyan") + safe(error.hint), 7, screen=err)
 
 
 def emit(value: dict[str, Any]) -> None:

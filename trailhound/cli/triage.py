@@ -33,7 +33,7 @@ from trailhound.cli.alert_selection import (
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cli.screen import emit, err, plural, safe, say, warn
+from trailhound.cli.screen import emit, plural, say, tell, warn
 from trailhound.errors import UsageError
 
 with late_imports():
@@ -369,7 +369,7 @@ def _nothing(store: AlertStore, query: AlertQuery, *, json: bool) -> None:
 def say_apart(text: str, *, json: bool) -> None:
     """A sentence for people: on stdout, or where that has an object for programs, on stderr."""
     if json:
-        err.print(safe(text))
+        tell(text)
     else:
         say(text)
 
@@ -390,7 +390,7 @@ def _confirm(decision: Decision, matching: Mapping[str, Mapping[str, Any]], twin
             f"this would {what}, and nobody can be asked", hint="check the number, and add --yes"
         )
     for line in (f"{what}, of", *named):
-        err.print(safe(line))
+        tell(line)
     if not typer.confirm("Go on?", err=True):
         warn("nothing was changed")
         raise typer.Exit(ExitCode.INCOMPLETE)
