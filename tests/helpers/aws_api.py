@@ -204,7 +204,7 @@ def serving(moto: str) -> Iterator[AwsApi]:
             """Nothing: it would be between the tests' own lines."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     api.url = f"http://127.0.0.1:{server.server_address[1]}"
     try:
         yield api

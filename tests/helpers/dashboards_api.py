@@ -198,7 +198,7 @@ def serving(
             context.verify_mode = ssl.CERT_REQUIRED
             context.load_verify_locations(clients)
         server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     api.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}{base}"
     try:
