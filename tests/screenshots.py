@@ -1,7 +1,7 @@
 """`make screenshots`: the pictures of docs/, of the same sample each time.
 
-A sample trail is indexed and looked through by the shipped rules on a real engine, the report is
-made of it, and a real Chromium shows it.
+A sample trail is indexed and looked through by the shipped rules on a real engine, the report and
+a page of paths are made of it, and a real Chromium shows them.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from selenium.webdriver.common.by import By
 
 from detections.span import Span
 from tests.helpers.browsers import chromium
+from tests.helpers.commands import command
 from tests.helpers.engines import remove_namespace, session_engine
 from tests.helpers.trails import backfill, own_settings, prepared
 from trailhound.app.detection import History, rules_in_force
@@ -42,14 +43,15 @@ PICTURES = (
 """Name, width and height of the window, the section that it begins with."""
 
 
-def sample_report() -> Report:
-    """The report of the sample, with what the shipped rules find in it."""
+def sample_pages() -> tuple[Report, str]:
+    """The report of the sample, with what the shipped rules find in it, and the page of the paths
+    that its stolen key takes."""
     namespace = f"shots{uuid.uuid4().hex[:8]}"
     with session_engine() as url, tempfile.TemporaryDirectory() as folder:
         settings = own_settings(url, namespace, Path(folder) / "home")
         try:
             client = prepared(settings)
-            write_sample(Path(folder) / "trail", SPEC)
+            sample = write_sample(Path(folder) / "trail", SPEC)
             backfill(settings, Path(folder) / "trail")
             pack = rules_in_force(settings)
             since = datetime(SPEC.start.year, SPEC.start.month, SPEC.start.day, tzinfo=UTC)
@@ -60,9 +62,18 @@ def sample_report() -> Report:
             made = compose(
                 client, settings, Window(), rules=pack.rules, frameworks=("cis",), now=MADE
             )
+            page = Path(folder) / "paths.html"
+            (stolen,) = [each for each in sample.attacks if each.name == "stolen-key"]
+            day = stolen.steps[0].event_time[:10]
+            user = f"user:{stolen.principal.rpartition('/')[2]}"
+            asked = ("paths", "--from", user, "--to", "s3:*", "--since", day, "--until", day)
+            done = command(settings, *asked, "--html", str(page))
+            if done.exit_code:
+                sys.exit(done.output)
+            paths = page.read_text("utf-8").replace(f" · namespace {namespace}", "")
         finally:
             remove_namespace(url, namespace)
-    return replace(made, scope=replace(made.scope, namespace=""))
+    return replace(made, scope=replace(made.scope, namespace="")), paths
 
 
 def shoot(driver: Chrome, file: Path) -> None:
@@ -74,20 +85,36 @@ def shoot(driver: Chrome, file: Path) -> None:
         top = "arguments[0].scrollIntoView({block: 'start', behavior: 'instant'})"
         if section != "what-happened":
             driver.execute_script(top, target)
-        path = IMAGES / f"{name}.png"
-        driver.save_screenshot(str(path))
-        size = path.stat().st_size
-        print(f"{path.name}: {size:,} bytes")
-        if size > LARGEST:
-            sys.exit(f"{path} is larger than {LARGEST:,} bytes: show less of the page")
+        save(driver, name)
+
+
+def shoot_paths(driver: Chrome, file: Path) -> None:
+    """The page of paths, as it opens."""
+    driver.set_window_size(1_440, 1_000)
+    driver.get(file.as_uri())
+    drawn = "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(done));"
+    driver.execute_async_script(drawn)
+    save(driver, "graph-paths")
+
+
+def save(driver: Chrome, name: str) -> None:
+    path = IMAGES / f"{name}.png"
+    driver.save_screenshot(str(path))
+    size = path.stat().st_size
+    print(f"{path.name}: {size:,} bytes")
+    if size > LARGEST:
+        sys.exit(f"{path} is larger than {LARGEST:,} bytes: show less of the page")
 
 
 def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, chromium() as driver:
-        file = Path(folder) / "report.html"
-        file.write_text(as_html(sample_report()), "utf-8")
+        report, paths = sample_pages()
+        file, graph = Path(folder) / "report.html", Path(folder) / "paths.html"
+        file.write_text(as_html(report), "utf-8")
+        graph.write_text(paths, "utf-8")
         shoot(driver, file)
+        shoot_paths(driver, graph)
 
 
 if __name__ == "__main__":

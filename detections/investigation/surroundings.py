@@ -50,14 +50,16 @@ def surroundings(
     centre: Iterable[Node] = (),
     routes: Sequence[Route] = (),
     *,
+    ends: Iterable[Node] = (),
     hops: int = 1,
     most: int = MOST_EDGES,
 ) -> Surroundings:
-    """The edges of `routes`, and those that are reached from them and from the `centre` by so many
-    hops, whatever their direction; with neither, all. Nearer edges come first, of the same distance
-    those of the highest risk score, then those of the most events. All edges of the routes are
-    in it, even where these are more than `most`."""
-    spine = {*centre, *(node for route in routes for node in route)}
+    """The edges of `routes`, and those that are reached from them, from the `centre` and from the
+    `ends` by so many hops, whatever their direction; without any, all. Nearer edges come first, of
+    the same distance those of the highest risk score, then those of the most events. All edges of
+    the routes are in it, even where these are more than `most`."""
+    centre, ends = list(centre), list(ends)
+    spine = {*centre, *ends, *(node for route in routes for node in route)}
     made = Surroundings(spine=set(spine), hops=hops)
     kept = dict.fromkeys(pair for route in routes for pair in pairwise(route))
     near = _distances(graph, spine, hops) if spine else dict.fromkeys(graph.graph.nodes, 0)
@@ -74,7 +76,7 @@ def surroundings(
     beyond = [(one, other) for *_, one, other in ranked[room:]]
     made.edges_left_out = len(beyond)
     made.nodes_left_out = len({node for pair in beyond for node in pair} - shown)
-    made.layers = _layers(made.edges, shown, list(centre), routes)
+    made.layers = _layers(made.edges, shown, centre, routes, ends)
     return made
 
 
@@ -102,16 +104,23 @@ def _distances(graph: ActivityGraph, centre: Iterable[Node], hops: int) -> dict[
 
 
 def _layers(
-    edges: Sequence[Pair], nodes: set[Node], centre: Sequence[Node], routes: Sequence[Route]
+    edges: Sequence[Pair],
+    nodes: set[Node],
+    centre: Sequence[Node],
+    routes: Sequence[Route],
+    ends: Sequence[Node],
 ) -> dict[Node, int]:
     """From left to right along calls: a node of a route is as far as the longest of these leads to
-    it, any other one call from the nearest that has its place."""
+    it, an end is last, any other one call from the nearest that has its place."""
     made: dict[Node, int] = {}
     for route in routes:
         for place, node in enumerate(route):
             made[node] = max(made.get(node, 0), place)
     for node in centre:
         made.setdefault(node, 0)
+    last = max([*made.values(), 2])
+    for node in ends:
+        made.setdefault(node, last)
     if not made:
         return {node: _COLUMNS.get(node.kind, 3) for node in nodes}
     after: dict[Node, list[Node]] = {}

@@ -1,5 +1,6 @@
 """What tests share. Look here before writing a helper.
 
+activity_pages      pages of activity graphs made by hand, and the graph library for them
 activity_trails     random activity of two accounts, its graph and paths by brute force
 alerts_by_hand      alerts as detections write them, made from a sample's labels
 aws_api             AWS in front of moto: what moto lacks, refusals on demand, calls counted

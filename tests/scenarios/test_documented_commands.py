@@ -67,6 +67,7 @@ CODES = {
     "notify": {0, 2},
     "rules": {0, 1},
     "reconcile": {0, 1},
+    "graph": {0, 2},
     "paths": {0, 2},
     "timeline": {0, 2},
     "whois": {0, 2},

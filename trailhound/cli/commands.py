@@ -121,6 +121,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
             "what is new."
         ),
     ),
+    "graph": (
+        _SEEN,
+        "graph:graph",
+        "Show who called what on which target: all calls from one node to another are an edge.",
+    ),
     "paths": (
         _SEEN,
         "paths:paths",

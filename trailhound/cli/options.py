@@ -69,6 +69,12 @@ Until = Annotated[
         help="To this time; of a date, to its end.",
     ),
 ]
+Html = Annotated[
+    Path | None,
+    typer.Option("--html", metavar="FILE", help="Write it as a page that needs nothing else."),
+]
+PAGE_EDGES = 500
+"""Edges of a page of the activity graph, unless more are asked for: more are hard to read."""
 Accounts = Annotated[
     list[str] | None,
     typer.Option("--account", metavar="ID", help="Only this account; may be repeated."),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Annotated, Any
 
@@ -14,7 +15,9 @@ from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, note
 from trailhound.cli.nothing import nothing_in
 from trailhound.cli.options import (
+    PAGE_EDGES,
     Config,
+    Html,
     Json,
     Namespace,
     Since,
@@ -30,15 +33,17 @@ from trailhound.errors import UsageError
 with late_imports():
     from opensearchpy import OpenSearch
 
-    from detections.events.daily_indices import DailyIndices, daily_indices
+    from detections.events.daily_indices import DailyIndices, SkippedDay, daily_indices
     from detections.events.index import EventIndex
     from detections.investigation.graph import ActivityGraph, build
     from detections.investigation.lateral import MOST_CHAINED, lateral
     from detections.investigation.nodes import Node
     from detections.investigation.paths import PathFinder, Paths, resolve
     from detections.span import Span
+    from trailhound.app.activity import Activity, activity_of, activity_page_of, check_page
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
+    from trailhound.report.render.activity import write_activity
 
 
 Row = dict[str, Any]
@@ -125,6 +130,11 @@ def paths(
     since: Since = None,
     until: Until = None,
     limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Show at most N.")] = 50,
+    html: Html = None,
+    edges: Annotated[
+        int,
+        typer.Option("--edges", min=1, metavar="N", help="Edges that the page has."),
+    ] = PAGE_EDGES,
     url: Url = None,
     namespace: Namespace = None,
     config: Config = None,
@@ -142,6 +152,8 @@ def paths(
 
     `trailhound paths --from user:ada --to s3:payroll --since 30d`
 
+    `trailhound paths --from user:ada --html paths.html`
+
     `trailhound paths --lateral`
     """
     dates.check_order(since, until)
@@ -157,13 +169,44 @@ def paths(
         raise UsageError(
             "no target is named", hint="give --to NODE, or set investigation.crown_jewels"
         )
+    if html is not None:
+        if lateral_:
+            raise UsageError("--lateral has no page", hint="leave out --html, or name --from")
+        check_page(html, edges)
     span = span_of(since, until)
     with cluster_errors(settings.hosts[0]), show_stages("paths") as stage:
         client = connect(settings)
         days = daily_indices(client, settings)
         index = _index(client, days)
         if from_:
-            found, missing = _paths(index, span, from_, targets, limit, stage, by_name=bool(to))
+            search = _search(
+                index, span, from_, targets, limit, stage, by_name=bool(to), whole=html is not None
+            )
+            found, missing = search.found, search.missing
+            if html is not None:
+                proven = found.found[:limit]
+                around = activity_of(
+                    index,
+                    search.graph,
+                    span,
+                    centre=[] if proven else search.starts,
+                    ends=[] if proven else search.ends,
+                    paths=proven,
+                    most=edges,
+                    progress=stage,
+                )
+                title = f"Paths from {', '.join(from_)} to {', '.join(targets)}"
+                notes = _page_notes(search, limit, days.skipped_in(span) if span else days.skipped)
+                page = activity_page_of(
+                    around,
+                    title,
+                    client=client,
+                    settings=settings,
+                    span=span,
+                    paths=proven,
+                    notes=notes,
+                )
+                write_activity(html, page)
         else:
             stage("following roles", 0, 0)
             moved = lateral(index, span.query() if span else None)
@@ -195,6 +238,8 @@ def paths(
             warn(f"no event is about the crown jewel {each}")
         if found.cut:
             warn(f"there may be other paths: {found.cut}; narrow the time or name nodes")
+        if html is not None:
+            note(f"the page is in {html}: {_edges_of(around)}", form)
     else:
         rows = [each.as_json() for each in moved.movements]
         rows += [each.as_json() for each in moved.chains]
@@ -218,7 +263,19 @@ def _index(client: OpenSearch, days: DailyIndices) -> EventIndex:
     return index
 
 
-def _paths(
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """`found` has one path more than asked for if there are more. `missing`: targets of the
+    settings that are in no event."""
+
+    graph: ActivityGraph
+    found: Paths
+    starts: list[Node]
+    ends: list[Node]
+    missing: list[str]
+
+
+def _search(
     index: EventIndex,
     span: Span | None,
     starts: list[str],
@@ -227,24 +284,47 @@ def _paths(
     stage: Stage,
     *,
     by_name: bool,
-) -> tuple[Paths, list[str]]:
-    """The paths, one more than `limit` if there are more, and the targets of the settings that are
-    in no event. A target `by_name` that is in none is an error."""
+    whole: bool,
+) -> _Search:
+    """The paths. A target `by_name` that is in no event is an error. `whole`: the graph has what
+    the paths do not need, too."""
     stage("building the graph", 0, 0)
     query = span.query() if span else None
     named = [*starts, *targets]
     keys = [each.removeprefix("key:") for each in named if each.startswith("key:")]
     addresses = [each.removeprefix("ip:") for each in named if each.startswith("ip:")]
-    graph = build(index, query, keys=keys, addresses=addresses, towards=targets)
+    towards = None if whole else targets
+    graph = build(index, query, keys=keys, addresses=addresses, towards=towards, risk=whole)
     try:
         begin, ends, missing = _nodes(graph, starts, targets, by_name=by_name)
     except UsageError:
+        if whole:
+            raise
         # Known perhaps, but without a call on another actor or a target; else the nearest are said.
         stage("looking for the nodes", 0, 0)
         graph = build(index, query, keys=keys, addresses=addresses)
         begin, ends, missing = _nodes(graph, starts, targets, by_name=by_name)
     stage("proving paths", 0, 0)
-    return PathFinder(index, graph, query).find(begin, ends, limit + 1), missing
+    found = PathFinder(index, graph, query).find(begin, ends, limit + 1)
+    return _Search(graph, found, begin, ends, missing)
+
+
+def _page_notes(search: _Search, limit: int, skipped: Sequence[SkippedDay]) -> list[str]:
+    """What the page does not have."""
+    found, made = search.found, [f"not searched: {day}" for day in skipped]
+    if not found.found:
+        made.append("no path was found; this is what is around where it would begin and end")
+    if len(found.found) > limit:
+        made.append(f"the first {limit:,} paths are here; there are others: --limit N")
+    if found.cut:
+        made.append(f"there may be other paths: {found.cut}; narrow the time or name nodes")
+    return made + [f"no event is about the crown jewel {each}" for each in search.missing]
+
+
+def _edges_of(around: Activity) -> str:
+    edges = plural(len(around.around.edges), "edge")
+    more = around.around.edges_left_out
+    return f"{edges}; {more:,} are left out, --edges N for more" if more else edges
 
 
 def _nodes(

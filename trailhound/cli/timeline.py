@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +14,7 @@ from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of,
 from trailhound.cli.nothing import nothing_of
 from trailhound.cli.options import (
     Config,
+    Html,
     Json,
     Namespace,
     Since,
@@ -41,6 +41,7 @@ with late_imports():
     )
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
+    from trailhound.report.files import check_writable
     from trailhound.report.render.timeline import write_timeline
 
 
@@ -121,10 +122,7 @@ def timeline(
         int, typer.Option("--limit", min=1, metavar="N", help="Show the latest N lines.")
     ] = _DEFAULT_LIMIT,
     every: Annotated[bool, typer.Option("--all", help="Show all lines; no limit.")] = False,
-    html: Annotated[
-        Path | None,
-        typer.Option("--html", metavar="FILE", help="Write it as a page that needs nothing else."),
-    ] = None,
+    html: Html = None,
     url: Url = None,
     namespace: Namespace = None,
     config: Config = None,
@@ -146,10 +144,8 @@ def timeline(
     """
     dates.check_order(since, until)
     form = form_of(output, json)
-    if html is not None and (html.is_dir() or not html.absolute().parent.is_dir()):
-        raise UsageError(
-            f"{html} can't be written: there is no such folder", hint="create it first"
-        )
+    if html is not None:
+        check_writable(html)
     wanted = _lines_wanted(expand or [])
     settings = settings_from(config, url, namespace)
     span = span_of(since, until)

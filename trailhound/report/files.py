@@ -28,12 +28,18 @@ def check(paths: Sequence[Path], settings: Settings) -> None:
                 f"{path} does not end with one of {', '.join(FORMS)}",
                 hint="the file's name determines the format of the report",
             )
-        if path.is_dir() or not path.absolute().parent.is_dir():
-            raise UsageError(
-                f"{path} can't be written: there is no such folder", hint="create it first"
-            )
+        check_writable(path)
     if any(path.suffix.lower() == ".pdf" for path in paths):
         find_browser(settings.report.browser)
+
+
+def check_writable(path: Path) -> None:
+    """Made before the work for a file. Raises `UsageError` where its folder is missing, or it is
+    one."""
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise UsageError(
+            f"{path} can't be written: there is no such folder", hint="create it first"
+        )
 
 
 def write(report: Report, paths: Sequence[Path], settings: Settings) -> None:

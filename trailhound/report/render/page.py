@@ -150,10 +150,11 @@ def _moment(value: datetime | None, between: str = " ") -> Markup:
     )
 
 
-def page_policy(style: str, script: str) -> str:
-    """The page's own policy: this style and this script, and nothing from elsewhere."""
+def page_policy(style: str, *scripts: str) -> str:
+    """The page's own policy: this style and these scripts, and nothing from elsewhere."""
+    allowed = " ".join(map(_hash, scripts)) or "'none'"
     return (
-        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
+        f"default-src 'none'; style-src {_hash(style)}; script-src {allowed}; "
         "img-src data:; base-uri 'none'; form-action 'none'"
     )
 

@@ -42,7 +42,7 @@ def timeline_page(found: Timeline, span: Span | None, *, namespace: str = "") ->
             version=__version__,
             made=datetime.now(UTC),
             style=Markup(style),  # noqa: S704 - our own file
-            policy=page_policy(style, ""),
+            policy=page_policy(style),
         )
     )
 
