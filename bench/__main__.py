@@ -18,6 +18,7 @@ from bench import (
     core,
     cost,
     delay,
+    detect_runs,
     detections,
     goals,
     indexing,
@@ -156,6 +157,9 @@ class Bench:
     def rules(self) -> None:
         self.results["rules"] = rules.costs(self.benchmark, self.events, self.rounds, console.print)
 
+    def detect(self) -> None:
+        self.results["detect"] = detect_runs.whole_runs(self.benchmark, self.events, console.print)
+
     def cost(self) -> None:
         found = cost.costs(self.benchmark, self.data, self.events, self.rounds)
         for line in cost.lines(found):
@@ -190,11 +194,12 @@ NAMED: dict[str, Callable[[Bench], None]] = {
     "notify-delay": Bench.notify_delay,
     "plan": Bench.plan,
     "rules": Bench.rules,
+    "detect": Bench.detect,
     "cost": Bench.cost,
 }
 """Only when they are named; soak, delay and notify-delay take `--minutes`."""
 EVENTS = 200_000
-EVENTS_OF = {"rules": 1_000_000, "cost": 40_000, "goals": 100_000}
+EVENTS_OF = {"rules": 1_000_000, "detect": 1_000_000, "cost": 40_000, "goals": 100_000}
 """How many events a part takes, where `--events` doesn't say."""
 ROUNDS = 3
 ROUNDS_OF = {"goals": 5}
@@ -210,7 +215,7 @@ def main() -> None:
         "parts",
         nargs="*",
         choices=[*USUAL, *NAMED, []],
-        help="default: all but soak, delay, notify-delay, plan, rules and cost",
+        help="default: all but soak, delay, notify-delay, plan, rules, detect and cost",
     )
     parser.add_argument("--events", type=int, help=f"default: {EVENTS:,}; {EVENTS_OF}")
     parser.add_argument(

@@ -12,11 +12,7 @@
 from __future__ import annotations
 
 import gzip
-import os
 import random
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +25,7 @@ from bench import core
 from bench.capacity import processor_seconds
 from bench.environment import BenchEnvironment, bodies, fresh_namespace
 from bench.indexing import backfill_seconds, replay
+from bench.processes import measured as measured_process
 from trailhound.settings import Settings
 
 SCRIPT = Path(__file__).parent / "plain_script.py"
@@ -176,8 +173,9 @@ def against_script(
                     else _backfill(benchmark, settings, trail)
                 )
                 before = _engine_cpu(benchmark)
-                seconds[kind], used = process(benchmark, command)
-                cpu[kind] = used + _engine_cpu(benchmark) - before
+                used = measured_process(benchmark, command)
+                seconds[kind] = used.seconds
+                cpu[kind] = used.cpu + _engine_cpu(benchmark) - before
         if number:
             ratios.append(seconds["script"] / seconds["backfill"])
             costs.append(cpu["script"] / cpu["backfill"])
@@ -197,29 +195,10 @@ def nothing_to_do(benchmark: BenchEnvironment, trail: Path, rounds: int) -> list
     """CPU seconds of a command that finds every object in the ledger."""
     with fresh_namespace(benchmark, "goals-idle") as (_, settings):
         command = _backfill(benchmark, settings, trail)
-        process(benchmark, command)
-        return [process(benchmark, command)[1] for _ in range(rounds)]
+        measured_process(benchmark, command)
+        return [measured_process(benchmark, command).cpu for _ in range(rounds)]
 
 
 def _backfill(benchmark: BenchEnvironment, settings: Settings, trail: Path) -> list[str]:
     cluster = ["--url", benchmark.url, "--namespace", settings.namespace]
     return ["-m", "trailhound", "backfill", str(trail), *cluster]
-
-
-def process(benchmark: BenchEnvironment, arguments: list[str]) -> tuple[float, float]:
-    """Seconds, and CPU seconds, of a Python process. Raises RuntimeError where it fails.
-
-    Its modules are compiled once and kept, as those of an installed program are.
-    """
-    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    environment = kept | {"PYTHONPYCACHEPREFIX": str(benchmark.folder / "compiled")}
-    started = time.monotonic()
-    running = subprocess.Popen(
-        [sys.executable, *arguments], env=environment, stdout=subprocess.DEVNULL
-    )
-    _, status, used = os.wait4(running.pid, 0)
-    seconds = time.monotonic() - started
-    running.returncode = os.waitstatus_to_exitcode(status)
-    if running.returncode:
-        raise RuntimeError(f"{arguments} ended with {running.returncode}")
-    return seconds, used.ru_utime + used.ru_stime

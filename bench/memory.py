@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import gzip
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from bench.environment import BenchEnvironment, fresh_namespace
+from bench.processes import measured
 
 
 def peak_mb(benchmark: BenchEnvironment, trail: Path, name: str) -> float:
     """The largest resident size, in MB, of `trailhound backfill` on a trail."""
     with fresh_namespace(benchmark, name):
-        command = [sys.executable, "-m", "trailhound.cli.main", "backfill", str(trail), "--json"]
+        command = ["-m", "trailhound", "backfill", str(trail), "--json"]
         command += ["--url", benchmark.url, "--namespace", name]
-        environment = os.environ | {"TRAILHOUND_HOME": str(benchmark.folder / "home")}
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
-            raise RuntimeError(f"the backfill of {trail} ended with {process.returncode}")
-    return usage.ru_maxrss / 1024
+        return measured(benchmark, command).peak_mb
 
 
 def big_file(source: Path, target: Path, size: int) -> Path:
