@@ -61,8 +61,8 @@ def _address(written: str) -> str:
 
 
 def holds(query: Query, values: Mapping[str, list[Any]]) -> bool:
-    """Whether an event with these values passes a clause: `bool`, `exists`, `term`, `terms` and
-    `regexp` on keywords. Raises `RuleError` for any other kind.
+    """Whether an event with these values passes a clause: `bool`, `exists`, `term`, `terms`,
+    `wildcard` and `regexp` on keywords. Raises `RuleError` for any other kind.
 
     >>> holds({"bool": {"must_not": [{"term": {"a": "x"}}]}}, {"a": ["y"]})
     True
@@ -79,9 +79,12 @@ def holds(query: Query, values: Mapping[str, list[Any]]) -> bool:
             )
         case "exists":
             return bool(values.get(body["field"]))
-        case "term" | "terms" | "regexp":
+        case "term" | "terms" | "regexp" | "wildcard":
             ((path, wanted),) = body.items()
             found = values.get(path, [])
+            if kind == "wildcard":
+                wanted = re.escape(wanted).replace(r"\*", ".*").replace(r"\?", ".")
+                return any(re.fullmatch(wanted, each, re.DOTALL) for each in found)
             if kind == "regexp":
                 return any(re.fullmatch(wanted, each) for each in found)
             return any(each in found for each in ([wanted] if kind == "term" else wanted))

@@ -67,7 +67,7 @@ def findings(
                 _Search(
                     snapshot, rule_id, replace(anomaly, group_by=view.fields), view.of(made), span
                 )
-                for view in _views(anomaly)
+                for view in principal_views(anomaly)
             ]
 
         searches = searches_of(compiled)
@@ -83,7 +83,7 @@ def findings(
             yield from search.finding(start, key)
 
 
-def _views(anomaly: Anomaly) -> list[View]:
+def principal_views(anomaly: Anomaly) -> list[View]:
     """The views in which principals are told apart, without AWS's own where they are left out."""
     found = views(anomaly.group_by)
     if anomaly.services:
@@ -112,6 +112,16 @@ def _population(
             for start, key, measure in search.measured([where], by_principal=False):
                 if search.is_outlier(measure, windows[start]):
                     yield search, start, key
+
+
+def sentence(anomaly: Anomaly, start: int, count: int) -> str:
+    """What is said of an outlier with so many events in the window from `start` on."""
+    usual = "all principals" if anomaly.baseline == "population" else "its own past weeks"
+    what = "events" if anomaly.measure == "count" else f"events by {anomaly.field}"
+    return (
+        f"above the mean of {usual} by more than {anomaly.deviations:g} standard "
+        f"deviations: {count} {what} from {moment(start):%Y-%m-%d %H:%M} on"
+    )
 
 
 class _Search:
@@ -191,15 +201,7 @@ class _Search:
             first_seen=moment(first),
             last_seen=moment(last),
             group=tuple(zip(self._anomaly.group_by, key, strict=True)),
-            detail=self._sentence(start, count),
-        )
-
-    def _sentence(self, start: int, count: int) -> str:
-        usual = "all principals" if self._anomaly.baseline == "population" else "its own past weeks"
-        what = "events" if self._anomaly.measure == "count" else f"events by {self._anomaly.field}"
-        return (
-            f"above the mean of {usual} by more than {self._anomaly.deviations:g} standard "
-            f"deviations: {count} {what} from {moment(start):%Y-%m-%d %H:%M} on"
+            detail=sentence(self._anomaly, start, count),
         )
 
     def intervals(self) -> Iterator[list[Interval]]:

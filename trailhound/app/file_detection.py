@@ -185,7 +185,7 @@ class FileDetection:
             self._days[time - time % DAY_MILLISECONDS] += 1
         if rules := self._rules.matches(source):
             _, name = batch.target(item)
-            self._rules.events.add(name, time, _as_stored(batch, item, source), rules)
+            self._rules.events.add(name, time, as_stored(batch, item, source), rules)
 
     def _alerts_of(self, rule: Rule, result: RuleResult) -> Iterator[Collected]:
         """In the order in which a search of the index would record the findings."""
@@ -222,7 +222,7 @@ class FileDetection:
         self._tables.write("INSERT INTO alert VALUES (?, ?, ?, ?, ?)", row)
 
 
-def _as_stored(batch: Batch, item: int, source: Mapping[str, Any]) -> Mapping[str, Any]:
+def as_stored(batch: Batch, item: int, source: Mapping[str, Any]) -> Mapping[str, Any]:
     """An event as the index has it: without what the engine would refuse in its place."""
     if batch.repair_level:
         return source

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ import typer
 
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.hunt_logs import Hunted, hunt_log_groups
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, is_table, note
 from trailhound.cli.nothing import nothing_in
@@ -42,6 +44,8 @@ with late_imports():
 
 
 _DAYS = timedelta(days=7)
+_HOURS = 24
+_LOGS = "Without a cluster"
 
 LISTING = Listing[Lead](
     "leads",
@@ -84,6 +88,34 @@ def hunt(
     limit: Annotated[
         int, typer.Option("--limit", min=1, metavar="N", help="Show at most N.")
     ] = 100,
+    log_group: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--log-group",
+            metavar="NAME",
+            help="The threats of this log group instead of an index, and their report; repeatable.",
+            rich_help_panel=_LOGS,
+        ),
+    ] = None,
+    hours: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Of the last N hours; default 24.", rich_help_panel=_LOGS
+        ),
+    ] = None,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--region",
+            metavar="REGION",
+            help="Of the log groups; repeatable. Default: aws.region.",
+            rich_help_panel=_LOGS,
+        ),
+    ] = None,
+    yes: Annotated[
+        bool,
+        typer.Option("--yes", "-y", help="Don't ask about the cost.", rich_help_panel=_LOGS),
+    ] = False,
     url: Url = None,
     namespace: Namespace = None,
     config: Config = None,
@@ -93,14 +125,42 @@ def hunt(
     """Look for what no single event shows: patterns, anomalies, suspicious addresses, what is new.
 
     Without `--since` over the seven days up to the last event; what is before them is what is
-    known. One list, the highest score first. Exits with 1 if a day could not be searched.
+    known. One list, the highest score first. With `--log-group` the threats alone, from
+    CloudWatch, without a cluster. Exits with 1 if anything could not be searched.
 
-    Example: `trailhound hunt --since 30d --report`
+    Examples: `trailhound hunt --since 30d --report`, `trailhound hunt --log-group trail --hours 6`
     """
     dates.check_order(since, until)
     form = form_of(output, json)
+    report = report or bool(log_group)
     if report and not folder.is_dir():
         raise UsageError(f"{folder} is not a folder", hint="create it first")
+    if log_group:
+        span = _span_of_logs(hours, since, until)
+        hunted = hunt_log_groups(config, log_group, region, span, yes=yes)
+    elif hours or region or yes:
+        raise UsageError("--hours, --region and --yes are of log groups", hint="add --log-group")
+    else:
+        hunted = _of_index(config, url, namespace, since, until)
+    _show(hunted, form, limit, expand or (), folder if report else None)
+    if not hunted.complete:
+        raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+def _span_of_logs(hours: int | None, since: datetime | None, until: datetime | None) -> Span:
+    if hours and (since or until):
+        raise UsageError("--hours and --since or --until exclude each other", hint="give one")
+    end = dates.end_of(until) if until else datetime.now(UTC)
+    return Span(dates.start_of(since) if since else end - timedelta(hours=hours or _HOURS), end)
+
+
+def _of_index(
+    config: Config,
+    url: Url,
+    namespace: Namespace,
+    since: datetime | None,
+    until: datetime | None,
+) -> Hunted:
     settings = settings_from(config, url, namespace)
     with cluster_errors(settings.hosts[0]), show_stages("hunt") as stage:
         client = connect(settings)
@@ -118,24 +178,39 @@ def hunt(
             leads += Threats(client, settings, index, days.expression).found(span)
             stage("looking for signs", 0, 0)
             leads += signs.found(span)
-    found = ranked(leads)
     skipped = days.skipped_in(span)
+    warnings = [nothing] if nothing else []
+    if signs.unread:
+        warnings.append(
+            f"{plural(signs.unread, 'other call')} with refusals before a success were not read: "
+            "narrow the time"
+        )
+    warnings += [f"not searched: {day}" for day in skipped]
+    beside = {
+        "unread_sequences": signs.unread,
+        "skipped_days": [{"index": each.index, "reason": each.reason} for each in skipped],
+    }
+    return Hunted(leads, span, beside, warnings, complete=not skipped, empty=bool(nothing))
+
+
+def _show(
+    hunted: Hunted, form: Form, limit: int, expand: Sequence[str], folder: Path | None
+) -> None:
+    """The leads, what has to be said of them, and the report where it has a folder."""
+    found = ranked(hunted.leads)
     now = datetime.now(UTC)
     made = threat_report(found, now)
     beside = {
-        "since": stamp(span.since),
-        "until": stamp(span.until),
+        "since": stamp(hunted.span.since),
+        "until": stamp(hunted.span.until),
         "more": len(found) > limit,
-        "unread_sequences": signs.unread,
         "threats": {name: value for name, value in made.items() if name != "threats"},
-        "skipped_days": [{"index": each.index, "reason": each.reason} for each in skipped],
+        **hunted.beside,
     }
     rows = found
-    if is_table(form) and "all" not in (expand or ()):
-        rows = together(found, expand or ())
-    if nothing:
-        warn(nothing)
-    if rows or not nothing or form is not Form.TABLE:
+    if is_table(form) and "all" not in expand:
+        rows = together(found, expand)
+    if rows or not hunted.empty or form is not Form.TABLE:
         LISTING.show(rows[:limit], form, beside=beside)
     if len(rows) > limit:
         note(f"{limit:,} of {plural(len(rows), 'line')} shown: --limit N for more", form)
@@ -144,17 +219,10 @@ def hunt(
     }
     for pattern, number in kinds.items():
         note(f"{number:,} {pattern} are one line: --expand {pattern} shows each", form)
-    if signs.unread:
-        warn(
-            f"{plural(signs.unread, 'other call')} with refusals before a success were not read: "
-            "narrow the time"
-        )
-    if report:
+    if folder is not None:
         _write(made, found, folder / report_name(now), form)
-    for day in skipped:
-        warn(f"not searched: {day}")
-    if skipped:
-        raise typer.Exit(ExitCode.INCOMPLETE)
+    for text in hunted.warnings:
+        warn(text)
 
 
 def _write(made: dict[str, object], found: list[Lead], path: Path, form: Form) -> None:

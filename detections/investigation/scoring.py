@@ -1,0 +1,160 @@
+"""Findings and figures as threats: what is said of them and how they are scored.
+
+It is the same wherever the events were counted: `threats.py` asks an index, `file_threats.py`
+counts those of files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from detections.events.identity import ADDRESS, ARN, NAME, RECIPIENT
+from detections.finding import Finding
+from detections.investigation.lead import EVIDENCE, Lead
+from detections.rule import Rule
+from detections.span import moment
+
+ANOMALY: Final = "a378c706-16eb-4739-88e9-c1a3c72b8c30"
+USERS, EVENTS, ERRORS = 3, 100, 10
+"""What a suspicious address has more than."""
+POINTS: Final = {"users": 5, "events": 4, "errors": 6, "geography": 3}
+FLAGGED: Final = 7
+CALLS: Final = 50
+"""Calls of a threat that are named, the most frequent."""
+_KNOWN: Final = timedelta(days=7)
+"""How long an account must have been known before a country counts as new to it."""
+
+Countries = Mapping[tuple[str, str], int]
+"""When each account had its first event, and its first from each country: by (account, "") and
+(account, country), in milliseconds; of all events up to the end of the span."""
+
+
+def leads_of(
+    family: str,
+    pattern: str,
+    rule: Rule,
+    findings: Iterable[Finding],
+    calls_of: Callable[[Finding], Sequence[str]],
+) -> list[Lead]:
+    """One lead for each user or address, of all findings of a rule that it has in the span.
+    `calls_of`: the calls of a finding's events, the most frequent first."""
+    made: dict[str, Lead] = {}
+    said: dict[str, list[Finding]] = {}
+    for finding in sorted(findings, key=lambda each: (each.first_seen, each.events[:1])):
+        values = dict(finding.group)
+        address = values.get(ADDRESS) if family == "pattern" else None
+        name = (
+            address
+            or values.get(ARN)
+            or values.get(NAME)
+            or "".join(value for _, value in finding.group[-1:])
+        )
+        account = values.get(RECIPIENT, "")
+        # A person without an ARN can be in several accounts.
+        key = name if name.startswith("arn:") or address else f"{account}/{name}"
+        known = made.get(key)
+        if known is None:
+            known = made[key] = Lead(
+                family,
+                pattern,
+                rule.severity,
+                name,
+                "ip" if address else "user",
+                " ".join(rule.description.split()) if family == "pattern" else "",
+                more={"anomaly_type": "high_frequency"} if family == "anomaly" else {},
+            )
+        said.setdefault(key, []).append(finding)
+        known.calls = tuple(dict.fromkeys((*known.calls, *calls_of(finding))))
+        known.count += finding.count
+        known.first = min(known.first or finding.first_seen, finding.first_seen)
+        known.last = max(known.last or finding.last_seen, finding.last_seen)
+        known.events = (*known.events, *finding.events)[:EVIDENCE]
+    for key, lead in made.items():
+        lead.description = lead.description or _detail(family, said[key])
+    return list(made.values())
+
+
+def _detail(family: str, findings: Sequence[Finding]) -> str:
+    """What is said of several findings of one principal: of anomalies the largest, of others the
+    first, and how many there are."""
+    if family == "anomaly":
+        chosen = max(findings, key=lambda each: (each.count, -each.first_seen.timestamp()))
+        which = f", the most of {len(findings):,} such windows"
+    else:
+        chosen = min(findings, key=lambda each: each.first_seen)
+        which = f", the first of {len(findings):,} times"
+    return " ".join(chosen.detail.split()) + (which if len(findings) > 1 else "")
+
+
+@dataclass(frozen=True, slots=True)
+class AddressFigures:
+    """What was counted of one address in the span; `first` and `last` in milliseconds. `unusual`:
+    why its country is suspicious, empty where it is not."""
+
+    address: str
+    events: int
+    errors: int
+    first: int
+    last: int
+    unusual: str = ""
+
+    def points(self, users: int) -> int:
+        """Of 10; `users` are those told apart by account and ARN."""
+        return (
+            POINTS["users"] * (users > USERS)
+            + POINTS["events"] * (self.events > EVENTS)
+            + POINTS["errors"] * (self.errors > ERRORS)
+            + POINTS["geography"] * bool(self.unusual)
+        )
+
+    def lead(self, users: int, calls: Sequence[str], events: Sequence[str]) -> Lead:
+        """The threat; `events` are the ids of the first."""
+        reasons = [
+            *([f"{users:,} users"] if users > USERS else ()),
+            *([f"{self.events:,} events"] if self.events > EVENTS else ()),
+            *([f"{self.errors:,} with an error"] if self.errors > ERRORS else ()),
+            *([self.unusual] if self.unusual else ()),
+        ]
+        return Lead(
+            "address",
+            "suspicious_ip",
+            min(self.points(users), 10),
+            self.address,
+            "ip",
+            f"Suspicious address: {', '.join(reasons)}",
+            tuple(calls),
+            self.events,
+            moment(self.first),
+            moment(self.last),
+            tuple(events),
+            {"unique_users": users, "failed_operations": self.errors},
+        )
+
+
+def unusual_country(
+    country: str,
+    accounts: Iterable[str],
+    first: int,
+    since: Countries,
+    listed: Collection[str],
+) -> str:
+    """Why a country is suspicious, if it is: listed in the settings (`listed`, case-folded), or new
+    to an account that is known. `first`: the address's first event, in milliseconds."""
+    if not country:
+        return ""
+    if country.casefold() in listed:
+        return f"from {country}, which is listed"
+    known = first - int(_KNOWN.total_seconds() * 1000)
+    for account in accounts:
+        began, seen = since.get((account, ""), first), since.get((account, country), first)
+        if began < known and seen >= first:
+            return f"from {country}, for the first time in account {account}"
+    return ""
+
+
+def listed_countries(names: Iterable[str]) -> frozenset[str]:
+    """The countries of `investigation.suspicious_countries`, as `unusual_country` takes them."""
+    return frozenset(each.casefold() for each in names)
