@@ -234,12 +234,17 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, help="of cost: a folder of recorded events, measured beside the sample"
     )
+    parser.add_argument(
+        "--forged",
+        action="store_true",
+        help="of detections: recall alone, under a forged agent and forged names",
+    )
     parser.add_argument("--url", help="an engine that runs; default: one of their own")
     wanted = parser.parse_args()
     console.print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     )
-    parts = wanted.parts or USUAL
+    parts = wanted.parts or ([RULES] if wanted.forged else USUAL)
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     if wanted.product:
         from bench import products  # its engine is a helper of the tests
@@ -257,7 +262,9 @@ def main() -> None:
                 bench.rounds = wanted.rounds or ROUNDS_OF.get(name, ROUNDS)
                 (ON_AN_ENGINE | NAMED)[name](bench)
         results |= bench.results
-    if RULES in parts:
+    if wanted.forged:
+        results["forged"] = detections.measure_forged(console.print)
+    elif RULES in parts:
         results[RULES] = detections.measure(wanted.events or EVENTS, console.print)
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     console.print(f"written to {RESULTS}")

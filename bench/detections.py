@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.forging import forged
 from bench.recordings import DATA, enriched, harmless, ordinary, techniques, unmarked
 from bench.rule_replay import Event, ReplayedPack, load_pack, replay
 from enrich.enricher import Enricher
@@ -115,6 +116,23 @@ def measure(events: int, say: Say, data: Path = DATA) -> dict[str, Any]:
         for technique, titles in found.items():
             say(f"  {technique}: {'; '.join(titles) or '–'}")
     return results
+
+
+def measure_forged(say: Say, data: Path = DATA) -> dict[str, list[str]]:
+    """Our pack on the recorded attacks under a forged agent and forged names; prints as it goes."""
+    shared = enricher()
+    found = recall(
+        load_pack(OURS),
+        {
+            name: list(enriched((forged(unmarked(each)) for each in records), shared))
+            for name, records in techniques(data).items()
+        },
+    )
+    reached = sum(map(bool, found.values()))
+    say(f"ours: recall {reached} of {len(found)} techniques, agent and names forged")
+    for technique, titles in found.items():
+        say(f"  {technique}: {'; '.join(titles) or '–'}")
+    return found
 
 
 def _told(found: Noise, what: str, say: Say) -> dict[str, Any]:

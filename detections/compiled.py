@@ -101,6 +101,9 @@ class Compiled:
 
 
 REPAIRED: Query = {"exists": {"field": "trail.repaired"}}
+KNOWN_AUTOMATION: Query = {"term": {"history.known_automation": {"value": "true"}}}
+"""Known automation, where there is no history to ask: no index has this field, so it finds nothing.
+`detections.automation.trusting` puts what is known in its place."""
 
 
 def has_moved(source: Mapping[str, Any]) -> bool:

@@ -11,6 +11,7 @@ from opensearchpy import OpenSearch
 from detections.backend.clause import any_of
 from detections.backend.fields import LEAVES, fields_at, is_unsearched
 from detections.backend.strings import present
+from detections.matcher.known_automation import KNOWN
 from detections.packs.pack import Pack
 from detections.rule import Rule
 from trailhound.cluster.dialect import dialect_of
@@ -78,7 +79,7 @@ def _asked(pack: Pack) -> dict[str, tuple[str, ...]]:
 def _fields(pack: Pack, rule: Rule) -> Iterable[str]:
     compiled = pack.compiled.get(rule.id)
     read = compiled.matcher.fields if compiled and compiled.matcher else frozenset()
-    return sorted(read | set(rule.group_by))
+    return sorted((read - {KNOWN}) | set(rule.group_by))
 
 
 def _is_asked(path: str, asked: Iterable[str]) -> bool:

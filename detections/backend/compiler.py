@@ -24,8 +24,9 @@ from detections.backend.fields import (
 )
 from detections.backend.strings import one_of, present
 from detections.backend.values import value_clause
-from detections.compiled import REPAIRED, Compiled, Query
+from detections.compiled import KNOWN_AUTOMATION, REPAIRED, Compiled, Query
 from detections.matcher import NO_PLACEHOLDERS, SigmaMatcher
+from detections.matcher.known_automation import KNOWN
 from detections.matcher.predicate import Every, FieldTest, Node, Not, Some, Test
 from trailhound.errors import RuleError
 
@@ -49,7 +50,7 @@ def compile_matcher(matcher: SigmaMatcher, name: str = "the rule") -> Compiled:
     clause = _clause(matcher.root, unsearched)
     if clause.superset == EVERYTHING and unsearched:
         raise unsearchable(unsearched[0])
-    moved = REPAIRED if _has_keyword(matcher.root) else _moved(matcher.fields)
+    moved = REPAIRED if _has_keyword(matcher.root) else _moved(matcher.fields - {KNOWN})
     query = any_of([clause.superset, moved]) if moved else clause.superset
     if leaves(query) > MOST_CLAUSES:
         raise RuleError(
@@ -84,6 +85,8 @@ def _clause_of(field_test: FieldTest, unsearched: list[str]) -> Clause:
 
     A field that the index doesn't search adds no clause: the matcher decides, from the event.
     """
+    if field_test.field == KNOWN:
+        return Clause.exactly(KNOWN_AUTOMATION)
     read = [
         field_test.field,
         *(v.field for v in field_test.values if isinstance(v, SigmaFieldReference)),

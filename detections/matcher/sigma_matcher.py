@@ -9,7 +9,8 @@ The meaning is Sigma's. What Sigma leaves to the backend is defined as follows:
 - `all` asks each value of any element, not all of one element;
 - a regular expression is searched for, not anchored;
 - a keyword is a substring of any value, anywhere in the record as CloudTrail wrote it, as in a
-whole log line; the fields that Trailhound adds are not searched.
+whole log line; the fields that Trailhound adds are not searched;
+- `history.known_automation` is no field of a record (`detections.matcher.known_automation`).
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ from sigma.types import (
 
 from detections.backend.fields import named
 from detections.matcher.event_values import Record, RecordTest, any_at, leaves, text, values_at
+from detections.matcher.known_automation import KNOWN, known_test
 from detections.matcher.last_part import LastPartReference, last_part
 from detections.matcher.placeholders import expanded
 from detections.matcher.predicate import (
@@ -245,6 +247,8 @@ def _item(item: SigmaDetectionItem, placeholders: Mapping[str, Sequence[str]]) -
 def _values(values: Sequence[SigmaType], item: SigmaDetectionItem) -> Node:
     """Any of `values`; the strings among them in one test."""
     field = _field(item)
+    if field == KNOWN:
+        return known_test(_flat(values), item.modifiers)
     strings: list[SigmaString] = []
     nodes: list[Node] = []
     for value in _flat(values):

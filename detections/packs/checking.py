@@ -23,6 +23,7 @@ from detections.backend.fields import ALIASES, LEAVES, fields_at
 from detections.correlations.ranges import without_range
 from detections.kinds.options import renamed_options
 from detections.matcher import NO_PLACEHOLDERS, SigmaMatcher
+from detections.matcher.known_automation import KNOWN
 from detections.matcher.written import sigma_values
 from detections.packs.documents import Document, RuleFault
 from detections.packs.kinds import KINDS, OPTIONS
@@ -113,7 +114,7 @@ def field_fault(path: str) -> tuple[str, str] | None:
     >>> field_fault("eventNam")[1], field_fault("requestParameters.anything")
     ("did you mean 'eventName'?", None)
     """
-    if fields_at(path):
+    if path == KNOWN or fields_at(path):
         return None
     root, _, below = path.partition(".")
     known = [*LEAVES, *ALIASES]

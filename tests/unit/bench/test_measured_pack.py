@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.detections import BUDGET, HIGH_SEVERITY_BUDGET, OURS, enricher, noise, recall
+from bench.forging import forged
 from bench.recordings import enriched, ordinary, techniques, unmarked
 from bench.rule_replay import ReplayedPack, load_pack
 
@@ -24,6 +25,16 @@ def test_every_recorded_technique_is_found(pack: ReplayedPack, shared_data: Path
         for name, records in techniques(shared_data).items()
     }
     assert len(attacks) == 18
+    assert [name for name, found in recall(pack, attacks).items() if not found] == []
+
+
+def test_forged_agents_and_names_hide_no_technique(pack: ReplayedPack, shared_data: Path) -> None:
+    """All that a caller chooses about itself says infrastructure code and pipeline, at once."""
+    shared = enricher()
+    attacks = {
+        name: list(enriched((forged(unmarked(each)) for each in records), shared))
+        for name, records in techniques(shared_data).items()
+    }
     assert [name for name, found in recall(pack, attacks).items() if not found] == []
 
 
