@@ -72,8 +72,11 @@ class Detector:
         idle: Idle | None = None,
         *,
         index: str | None = None,
+        prepare: Callable[[], object] = lambda: None,
     ) -> None:
-        """`index`: an expression of daily indices; default: all."""
+        """`index`: an expression of daily indices; default: all. `prepare` is called before each
+        run: what rules are asked may have changed."""
+        self._prepare = prepare
         self._client = client
         self._where = settings.hosts[0]
         self._pack = pack
@@ -92,6 +95,7 @@ class Detector:
 
         Raises `ClusterUnreachableError` if the cluster does not answer at all.
         """
+        self._prepare()
         self._recorder.catch_up = catch_up
         plain = [rule for rule in rules if rule.is_plain]
         for found in self._search.find(plain, self._pack.compiled, span):

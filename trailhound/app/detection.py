@@ -18,6 +18,7 @@ from detections.rule import LEVELS, Rule
 from detections.running.detector import Detector, RuleRun
 from detections.running.evaluation import Evaluator
 from detections.span import Span
+from trailhound.app.known_automation import AutomationHistory
 from trailhound.settings import Settings
 
 Watch = Callable[[Piece, float], None]
@@ -60,9 +61,20 @@ class DetectionTotals:
 def detector(
     client: OpenSearch, settings: Settings, pack: Pack, index: str | None = None
 ) -> Detector:
-    """What runs the rules of a pack on the settings' cluster, over all days or those of `index`."""
-    evaluator = Evaluator(client, settings, pack.compiled, index=index)
-    return Detector(client, settings, pack, evaluator.evaluate, evaluator.idle, index=index)
+    """What runs the rules of a pack on the settings' cluster, over all days or those of `index`,
+    under what is known automation at each run."""
+    history = AutomationHistory(client, settings, pack)
+    trusting = history.pack
+    evaluator = Evaluator(client, settings, trusting.compiled, index=index)
+    return Detector(
+        client,
+        settings,
+        trusting,
+        evaluator.evaluate,
+        evaluator.idle,
+        index=index,
+        prepare=history.refresh,
+    )
 
 
 def rules_in_force(settings: Settings, more: Sequence[Path] = ()) -> Pack:

@@ -1,6 +1,6 @@
 """The jobs that only one of all daemons runs.
 
-They are retention, housekeeping, rules, the mailed report, and the verification of trail files,
+They are retention, housekeeping, rules, known automation, the mailed report, and the verification of trail files,
 which has a thread and a lease of its own: one may take long, and rules must not wait for it.
 """
 
@@ -17,6 +17,7 @@ from detections.running.scheduler import Job, JobRuns, Scheduler, Turn
 from trailhound.app.detection import rules_in_force
 from trailhound.app.integrity import JOB as INTEGRITY
 from trailhound.app.integrity import integrity_job
+from trailhound.app.known_automation import learning_job
 from trailhound.app.scheduled_detections import ScheduledDetections
 from trailhound.cluster.retention import enforce
 from trailhound.cluster.templates import Names
@@ -115,6 +116,8 @@ class ScheduledJobs:
             self.detections = ScheduledDetections(self._client, self._settings, self._ran)
         if self.detections is not None:
             jobs.append(self.detections.job())
+            if learning := learning_job(self._client, self._settings):
+                jobs.append(learning)
         mail = mail_job(self._client, self._settings, lambda: rules_in_force(self._settings).rules)
         return jobs if mail is None else [*jobs, mail]
 

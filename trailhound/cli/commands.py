@@ -78,6 +78,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "rules:app",
         "Detection rules: list, check, explain, test and backtest.",
     ),
+    "automation": (
+        _DETECTIONS,
+        "automation:app",
+        "Known automation: calls of roles that rules leave out, learned or set.",
+    ),
     "alerts": (
         _DETECTIONS,
         "alerts:app",

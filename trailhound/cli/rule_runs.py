@@ -26,6 +26,7 @@ with late_imports():
     from detections.packs.pack import Pack
     from detections.usage import usage
     from trailhound.app.enrichment import enricher_from
+    from trailhound.app.known_automation import AutomationHistory
     from trailhound.app.rule_tests import RuleTests, run_samples
     from trailhound.cluster.client import ANSWER_SECONDS, connect
     from trailhound.cluster.dialect import dialect_of
@@ -83,7 +84,10 @@ def try_rules(
     span = asked(since, until)
     client = connect(settings)
     with cluster_errors(settings):
-        done = backtest(client, settings, pack, span, budget=Budget(budget, high_severity_budget))
+        history = AutomationHistory(client, settings, pack)
+        history.refresh()
+        allowed = Budget(budget, high_severity_budget)
+        done = backtest(client, settings, history.pack, span, budget=allowed)
     if junit is not None:
         _write(junit, done.junit())
     if form is Form.JSON:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 from trailhound.settings.section import Section, form
 
@@ -54,6 +62,56 @@ class OverrideSettings(Section):
     least: int | None = None
 
 
+class TrustedCallSettings(Section):
+    """Calls of a role that are known automation because somebody said so."""
+
+    role: Annotated[
+        str,
+        form(
+            r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[^*?]+$",
+            "write the role's ARN, as arn:aws:iam::111122223333:role/deploy, without wildcards",
+        ),
+    ]
+    calls: Annotated[list[str], Field(min_length=1)]
+    """Names of calls, as CloudTrail writes them in `eventName`."""
+    networks: Annotated[list[str], Field(min_length=1)]
+    """Addresses or networks (CIDR) that the calls come from."""
+    vpc_endpoint: str = ""
+    """The VPC endpoint that they come through; without one, calls through an endpoint are not
+    meant."""
+    until: AwareDatetime | None = None
+    """When this ends; by default, never."""
+
+    @field_validator("networks")
+    @classmethod
+    def _are_networks(cls, value: list[str]) -> list[str]:
+        return [str(ipaddress.ip_network(each, strict=False)) for each in value]
+
+
+class KnownAutomationSettings(Section):
+    """When calls of a role are known automation, which many rules leave out."""
+
+    enabled: bool = True
+    """Whether it is learned. If not, only `trusted` is known."""
+    days: Annotated[int, Field(ge=2, le=366)] = 10
+    """On how many different days the role must have made the call from the network."""
+    within_days: Annotated[int, Field(ge=2, le=366)] = 30
+    """In how many days before the event."""
+    expires_days: Annotated[int, Field(ge=1, le=366)] = 14
+    """Days after the last such day on which it is no longer known."""
+    ipv4_prefix: Annotated[int, Field(ge=8, le=32)] = 24
+    ipv6_prefix: Annotated[int, Field(ge=16, le=128)] = 48
+    """The size of a network: addresses that share so many bits are the same."""
+    trusted: list[TrustedCallSettings] = []
+    """Calls that are known without history."""
+
+    @model_validator(mode="after")
+    def _days_are_within(self) -> KnownAutomationSettings:
+        if self.days > self.within_days:
+            raise ValueError(f"days ({self.days}) is more than within_days ({self.within_days})")
+        return self
+
+
 class DetectionSettings(Section):
     """Rules, and changes to them without editing their files."""
 
@@ -69,6 +127,7 @@ class DetectionSettings(Section):
     """The values of `%name%` where a rule uses `expand`."""
     overrides: dict[str, OverrideSettings] = {}
     """By rule id."""
+    known_automation: KnownAutomationSettings = KnownAutomationSettings()
     scheduled: bool = True
     """Whether `trailhound run` runs the rules."""
     lookback_minutes: Annotated[float, Field(ge=1)] = 5.0

@@ -17,6 +17,7 @@ from trailhound.settings import Settings
 from trailhound.state.alert_groups import AlertGroup, AlertGroups
 from trailhound.state.daemons import DaemonState
 from trailhound.state.document import StateDocument
+from trailhound.state.known_automation import KnownAutomation, KnownAutomations
 from trailhound.state.store import delete_hits, pages
 from trailhound.state.workers import WorkerState
 
@@ -43,12 +44,14 @@ def remove_stale(client: OpenSearch, settings: Settings, now: datetime) -> Count
 
 
 def clean_ledger(client: OpenSearch, settings: Settings, now: datetime) -> Counter[str]:
-    """Remove what is stale, and groups of alerts that all ended before the days that
-    `retention.days` keeps; how many documents of each kind.
+    """Remove what is stale, known automation that ended long ago, and groups of alerts that all
+    ended before the days that `retention.days` keeps; how many documents of each kind.
 
     Raises `ClusterError` and opensearch-py's exceptions.
     """
     gone = remove_stale(client, settings, now)
+    if ended := KnownAutomations(client, settings).remove_before(now):
+        gone[KnownAutomation.kind] = ended
     if settings.retention.days is not None:
         kept = now.astimezone(UTC).date() - timedelta(days=settings.retention.days)
         until = datetime.combine(kept, time(), UTC)

@@ -9,6 +9,7 @@ from trailhound.state.daemons import DaemonState
 from trailhound.state.document import StateDocument
 from trailhound.state.feed_checkpoints import FeedCheckpoint
 from trailhound.state.jobs import JobState
+from trailhound.state.known_automation import KnownAutomation
 from trailhound.state.leases import LeaseState
 from trailhound.state.objects import ObjectState
 from trailhound.state.rule_checkpoints import RuleCheckpoint
@@ -21,6 +22,7 @@ KINDS: tuple[type[StateDocument], ...] = (
     DaemonState,
     FeedCheckpoint,
     JobState,
+    KnownAutomation,
     LeaseState,
     ObjectState,
     Removal,

@@ -17,6 +17,7 @@ from trailhound.state.daemons import DaemonState
 from trailhound.state.document import StateDocument, StateDocumentError
 from trailhound.state.feed_checkpoints import FeedCheckpoint
 from trailhound.state.jobs import JobState
+from trailhound.state.known_automation import KnownAutomation
 from trailhound.state.leases import LeaseState
 from trailhound.state.rule_checkpoints import RuleCheckpoint
 from trailhound.state.store import pages
@@ -29,6 +30,7 @@ _KINDS: Final[dict[str, type[StateDocument]]] = {
         DaemonState,
         FeedCheckpoint,
         JobState,
+        KnownAutomation,
         LeaseState,
         RuleCheckpoint,
     )

@@ -1,0 +1,1 @@
+"""Known automation: calls of roles from networks that the account's own history excuses."""

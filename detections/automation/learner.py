@@ -1,0 +1,180 @@
+"""Learns known automation from the index, stores it, and raises an alert about each new entry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from opensearchpy import OpenSearch
+
+from detections.alerts.recorder import Recorder
+from detections.automation.learning import Learned, Pattern, learn
+from detections.automation.observing import (
+    alert_days,
+    examples,
+    first_event,
+    observed,
+    span_before,
+)
+from detections.automation.relation import Relation, Trusted
+from detections.automation.trusting import TrustingRules
+from detections.finding import Finding
+from detections.packs.pack import Pack
+from detections.rule import SEVERITIES, Attack, FilePosition, Rule
+from detections.span import Span
+from trailhound.settings import Settings
+from trailhound.settings.detections import KnownAutomationSettings
+from trailhound.state.known_automation import KnownAutomation, KnownAutomations
+
+NEW_ENTRY: Final = Rule(
+    id="3b0c2b0e-8f0a-4a35-9d1f-6c1f0f6f2d8e",
+    title="A call became known automation",
+    kind="sigma",
+    level="low",
+    definition=None,
+    place=FilePosition(Path(__file__)),
+    severity=SEVERITIES["low"],
+    description=(
+        "A role made a call from one network on many days, and rules leave it out from now on. "
+        "Whoever has the role's credentials and works from there is not reported for this call."
+    ),
+    attack=Attack(("defense-evasion",), ("T1078.004",)),
+    falsepositives=("A pipeline that does its work",),
+    response=(
+        "Is it a pipeline's call, from the pipeline's network? Then close the alert as benign.",
+        "If not: `trailhound automation forget ID`, and look at what the role did.",
+    ),
+)
+"""The rule of the alerts about new entries. It is no rule of the pack: nothing is searched for."""
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedToday:
+    """What was learned of the days before `day`. `first` is the time of the first event."""
+
+    day: date
+    changes: Learned
+    first: datetime | None
+    observed: int
+
+
+def trusted_by_settings(settings: KnownAutomationSettings) -> list[Trusted]:
+    """The entries of `detections.known_automation.trusted`."""
+    return [
+        Trusted(
+            role=each.role,
+            call=call,
+            network=network,
+            endpoint=each.vpc_endpoint,
+            until=each.until,
+        )
+        for each in settings.trusted
+        for call in each.calls
+        for network in each.networks
+    ]
+
+
+def relation(settings: KnownAutomationSettings, entries: Iterable[KnownAutomation]) -> Relation:
+    """What is known, by the settings and by stored entries. Those that were learned count only
+    while learning is enabled."""
+    stored = [
+        Trusted(
+            role=each.role,
+            call=each.call,
+            network=each.network,
+            rule_id=each.rule_id,
+            account=each.account,
+            role_id=each.role_id,
+            source=each.source,
+            endpoint=each.endpoint,
+            since=each.since,
+            until=each.until,
+        )
+        for each in entries
+        if settings.enabled or each.origin == "set"
+    ]
+    return Relation([*trusted_by_settings(settings), *stored])
+
+
+class Learner:
+    """Learns for the rules of a pack that ask for known automation."""
+
+    def __init__(self, client: OpenSearch, settings: Settings, pack: Pack) -> None:
+        self._client = client
+        self._settings = settings
+        self._chosen = settings.detections.known_automation
+        self._pack = pack
+        self._entries = KnownAutomations(client, settings)
+
+    def run(self, now: datetime, *, record: bool = True) -> LearnedToday:
+        """Learns from the days before `now`; without `record` nothing is written.
+
+        Running it again changes nothing, until a day has passed or an alert was closed. Raises
+        `ClusterError`, opensearch-py's exceptions, and `RequestFailedError`.
+        """
+        today = now.astimezone(UTC).date()
+        span = span_before(today, self._chosen)
+        rules = TrustingRules(self._pack.compiled).asking
+        seen = observed(self._client, self._settings, rules, span)
+        alerts = alert_days(self._client, self._settings, span, NEW_ENTRY.id)
+        counted = {pattern: days - alerts.of(pattern) for pattern, days in seen.items()}
+        entries = self._entries.all()
+        changes = learn(counted, entries, today, self._chosen, self._titles())
+        if record:
+            self._entries.write([*changes.new, *changes.kept, *changes.ended])
+            raise_alerts(self._client, self._settings, now)
+        first = first_event(self._client, self._settings)
+        return LearnedToday(today, changes, first, len(seen))
+
+    def _titles(self) -> Mapping[str, str]:
+        return {rule.id: rule.title for rule in (*self._pack.rules, *self._pack.disabled)}
+
+
+def raise_alerts(client: OpenSearch, settings: Settings, now: datetime) -> None:
+    """Raises the alert of each entry that has none yet. An entry whose calls are no longer in the
+    index, or were never made, has none: it is in the list all the same."""
+    store = KnownAutomations(client, settings)
+    recorder = Recorder(client, settings, {NEW_ENTRY.id: NEW_ENTRY})
+    for entry in store.all():
+        if entry.alerted:
+            continue
+        if finding := _finding(client, settings, entry, now):
+            recorder.record([finding])
+        store.write([msgspec.structs.replace(entry, alerted=True)])
+
+
+def _finding(
+    client: OpenSearch, settings: Settings, entry: KnownAutomation, now: datetime
+) -> Finding | None:
+    if entry.last_day is None:
+        span = span_before(now.astimezone(UTC).date(), settings.detections.known_automation)
+    else:
+        span = Span(entry.last_day, entry.last_day + timedelta(days=1))
+    found = examples(client, settings, Pattern(*entry.what), span)
+    if not found:
+        return None
+    return Finding(
+        rule_id=NEW_ENTRY.id,
+        events=tuple(name for name, _ in found),
+        count=len(found),
+        first_seen=found[0][1],
+        last_seen=found[-1][1],
+        group=(("known_automation", entry.key),),
+        detail=said(entry),
+    )
+
+
+def said(entry: KnownAutomation) -> str:
+    """An entry in one sentence."""
+    who = entry.role.rpartition("/")[2]
+    where = f"{entry.network} by {entry.endpoint}" if entry.endpoint else entry.network
+    rule = f"the rule {entry.rule!r}" if entry.rule else "every rule"
+    how = f"made on {entry.days} of the days before" if entry.origin == "learned" else "set by hand"
+    return (
+        f"{entry.call} of the role {who} from {where} is known automation for {rule} from "
+        f"{entry.since:%F} until {entry.until:%F}: {how}"
+    )

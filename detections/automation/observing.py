@@ -1,0 +1,228 @@
+"""On which days roles made the calls that rules ask about, and on which days these raised alerts.
+
+Both are read of the days before the one that is judged, from the index of events and from that of
+alerts. A rule's events are found by its query, which may find a few more than the rule does: these
+are the same call of the same role.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from opensearchpy import OpenSearch
+
+from detections.alerts.burst import ENTITIES
+from detections.alerts.facts import CALLS
+from detections.alerts.paging import every
+from detections.automation.learning import Pattern, days_between
+from detections.automation.relation import (
+    ACCOUNT,
+    ADDRESS,
+    ENDPOINT,
+    ROLE,
+    ROLE_ID,
+    network_of,
+    query_of,
+)
+from detections.automation.relation import Trusted as _Trusted
+from detections.compiled import Compiled, Query
+from detections.events.index import EventIndex, histogram, terms
+from detections.span import Span, moment
+from trailhound.cluster.dialect import dialect_of
+from trailhound.cluster.templates import Names
+from trailhound.settings import Settings
+from trailhound.settings.detections import KnownAutomationSettings
+
+DAY: Final = 86_400_000
+EVIDENCE: Final = 10
+"""Events that the alert about a new entry names: the first ones of the last day."""
+BENIGN: Final = ("benign", "false-positive")
+"""How an alert was closed whose days count."""
+
+A_ROLES_SESSION: Final[Query] = {
+    "bool": {
+        "filter": [
+            {"term": {"userIdentity.type": "AssumedRole"}},
+            {"exists": {"field": ROLE}},
+            {"exists": {"field": ADDRESS}},
+        ],
+        "must_not": [
+            # People, not programs. Only Identity Center makes roles under this path.
+            {"wildcard": {ROLE: "*:role/aws-reserved/sso.amazonaws.com/*"}},
+            {"exists": {"field": "userIdentity.invokedBy"}},
+        ],
+    }
+}
+
+
+def observed(
+    client: OpenSearch,
+    settings: Settings,
+    rules: Mapping[str, Compiled],
+    span: Span,
+) -> dict[Pattern, set[date]]:
+    """The days in a span on which each pattern occurred. Raises `ClusterError`."""
+    index = EventIndex(client, Names(settings.prefix).days)
+    dialect = dialect_of(client)
+    asked = [
+        (name, {"bool": {"filter": [rule.on(dialect).query, span.query(), A_ROLES_SESSION]}})
+        for name, rule in rules.items()
+    ]
+    none = index.none_match([query for _, query in asked])
+    found: dict[Pattern, set[date]] = defaultdict(set)
+    for (name, query), nothing in zip(asked, none, strict=True):
+        if not nothing:
+            _observe(index, name, query, settings.detections.known_automation, found)
+    return found
+
+
+def _observe(
+    index: EventIndex,
+    rule_id: str,
+    query: Query,
+    settings: KnownAutomationSettings,
+    found: dict[Pattern, set[date]],
+) -> None:
+    sources = [
+        *(terms(str(place), name) for place, name in enumerate(("eventSource", "eventName", ROLE))),
+        *(_or_missing(name) for name in (ROLE_ID, ACCOUNT, ENDPOINT)),
+        terms(ADDRESS, ADDRESS),
+        histogram("day", DAY),
+    ]
+    for bucket in index.buckets(query, sources):
+        key: Mapping[str, Any] = bucket["key"]
+        network = network_of(str(key[ADDRESS]), settings.ipv4_prefix, settings.ipv6_prefix)
+        pattern = Pattern(
+            rule_id=rule_id,
+            account=key[ACCOUNT] or "",
+            role=key["2"],
+            role_id=key[ROLE_ID] or "",
+            source=key["0"],
+            call=key["1"],
+            network=network,
+            endpoint=key[ENDPOINT] or "",
+        )
+        if network:
+            found[pattern].add(moment(int(key["day"])).date())
+
+
+def _or_missing(field: str) -> dict[str, Any]:
+    return {field: {"terms": {"field": field, "missing_bucket": True}}}
+
+
+class Session(NamedTuple):
+    """A role as alerts name it: by the ARNs of its sessions."""
+
+    account: str
+    name: str
+
+
+class AlertDays:
+    """The days on which calls of roles raised alerts that nobody closed as benign.
+
+    An alert of many principals or calls names only the most frequent: it then counts against all.
+    """
+
+    def __init__(self) -> None:
+        self._days: dict[tuple[Session | None, str | None], set[date]] = defaultdict(set)
+
+    def add(self, alert: Mapping[str, Any]) -> None:
+        """An alert that counts against its days."""
+        first = datetime.fromisoformat(alert["first_seen"])
+        last = datetime.fromisoformat(alert["last_seen"])
+        arns = (alert.get("entity") or {}).get("arn") or ()
+        calls: set[str | None] = {each["name"] for each in alert.get("calls") or ()}
+        roles: set[Session | None] = set(filter(None, map(session_of, arns)))
+        if len(arns) >= ENTITIES:
+            roles = {None}
+        if not calls or len(calls) >= CALLS:
+            calls = {None}
+        days = set(days_between(first, last))
+        for role in roles:
+            for call in calls:
+                self._days[role, call] |= days
+
+    def of(self, pattern: Pattern) -> set[date]:
+        """The days that do not count for a pattern."""
+        role = session_of_role(pattern.role)
+        keys = [(role, pattern.call), (role, None), (None, pattern.call), (None, None)]
+        return set().union(*(self._days.get(key, set()) for key in keys))
+
+
+def session_of(arn: str) -> Session | None:
+    """The role of a session's ARN.
+
+    >>> session_of("arn:aws:sts::111122223333:assumed-role/deploy/ci")
+    Session(account='111122223333', name='deploy')
+    """
+    parts = arn.split(":", 5)
+    if len(parts) < 6 or not parts[5].startswith("assumed-role/"):
+        return None
+    return Session(parts[4], parts[5].split("/")[1])
+
+
+def session_of_role(arn: str) -> Session:
+    """The same of the role's own ARN, whose path sessions do not have.
+
+    >>> session_of_role("arn:aws:iam::111122223333:role/ci/deploy")
+    Session(account='111122223333', name='deploy')
+    """
+    parts = arn.split(":", 5)
+    return Session(parts[4] if len(parts) > 4 else "", arn.rpartition("/")[2])
+
+
+def alert_days(client: OpenSearch, settings: Settings, span: Span, but_rule: str) -> AlertDays:
+    """Of all alerts with an event in a span, but those of one rule. Raises `ClusterError`."""
+    found = AlertDays()
+    asked = [
+        {"range": {"last_seen": {"gte": span.since.isoformat()}}},
+        {"range": {"first_seen": {"lt": span.until.isoformat()}}},
+    ]
+    but: list[Query] = [
+        {"term": {"rule.id": but_rule}},
+        {"exists": {"field": "merged_into"}},
+        {"bool": {"filter": [{"term": {"state": "closed"}}, {"terms": {"disposition": BENIGN}}]}},
+    ]
+    fields = ("first_seen", "last_seen", "entity.arn", "calls")
+    for _, alert in every(client, Names(settings.prefix).alerts, asked, but=but, fields=fields):
+        found.add(alert)
+    return found
+
+
+def first_event(client: OpenSearch, settings: Settings) -> datetime | None:
+    """The time of the first event in the index; None where there is none."""
+    index = EventIndex(client, Names(settings.prefix).days)
+    for hit in index.documents({"match_all": {}}, {"_source": False}, limit=1):
+        return moment(int(hit["sort"][0]))
+    return None
+
+
+def examples(
+    client: OpenSearch, settings: Settings, pattern: Pattern, span: Span
+) -> list[tuple[str, datetime]]:
+    """Some events of a pattern, (`_id`, time), the earliest first."""
+    known = pattern._replace(rule_id="")
+    entry = _Trusted(
+        role=known.role,
+        call=known.call,
+        network=known.network,
+        account=known.account,
+        role_id=known.role_id,
+        source=known.source,
+        endpoint=known.endpoint,
+    )
+    query = {"bool": {"filter": [query_of(entry, [known.call]), span.query()]}}
+    index = EventIndex(client, Names(settings.prefix).days)
+    return [
+        (hit["_id"], moment(int(hit["sort"][0])))
+        for hit in index.documents(query, {"_source": False}, limit=EVIDENCE)
+    ]
+
+
+def span_before(today: date, settings: KnownAutomationSettings) -> Span:
+    """The days before one that are looked at."""
+    until = datetime(today.year, today.month, today.day, tzinfo=UTC)
+    return Span(until - timedelta(days=settings.within_days), until)

@@ -1,0 +1,163 @@
+"""The relation `known_automation`: who makes which call from where, and from when until when.
+
+Asked of one event by `Relation.knows`, and of an index by `Relation.clause`; the two agree. Trust
+is that of the event's own time, so what was learned later excuses nothing before.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from detections.compiled import Query
+from detections.matcher.event_values import Record, RecordTest, text, values_at
+from detections.span import milliseconds
+
+ROLE: Final = "userIdentity.sessionContext.sessionIssuer.arn"
+ROLE_ID: Final = "userIdentity.sessionContext.sessionIssuer.principalId"
+ACCOUNT: Final = "recipientAccountId"
+ADDRESS: Final = "source.ip"
+ENDPOINT: Final = "vpcEndpointId"
+
+
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    """What one entry excuses. An empty `rule_id`, `account`, `role_id` or `source` means any.
+
+    `role` is the role's ARN, `role_id` its unique id (AROA…): a role that was deleted and made
+    again under its name is another. `network` is a CIDR. `endpoint` is the VPC endpoint that the
+    call came through, empty for none: the owner of a VPC chooses its addresses freely, so behind an
+    endpoint an address alone says nothing. Trusted are events from `since` on, before `until`; None
+    for always.
+    """
+
+    role: str
+    call: str
+    network: str
+    rule_id: str = ""
+    account: str = ""
+    role_id: str = ""
+    source: str = ""
+    endpoint: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def concerns(self, rule_id: str, possible: RecordTest | None) -> bool:
+        """Whether it may excuse events of a rule, whose `precheck` on the call is `possible`."""
+        if self.rule_id not in ("", rule_id):
+            return False
+        if possible is None or not self.source:
+            return True
+        return possible({"eventSource": self.source, "eventName": self.call})
+
+
+_READ: Final[Mapping[str, Callable[[Record], list[Any]]]] = {
+    name: values_at(name)
+    for name in ("eventSource", "eventName", ROLE, ROLE_ID, ACCOUNT, ADDRESS, ENDPOINT)
+}
+_Test = Callable[[Record], bool]
+
+
+class Relation:
+    """Some entries, to be asked."""
+
+    def __init__(self, entries: Iterable[Trusted] = ()) -> None:
+        self.entries = tuple(entries)
+        self._by_role: dict[str, list[tuple[Trusted, _Test]]] = defaultdict(list)
+        for each in self.entries:
+            self._by_role[each.role].append((each, _test(each)))
+
+    def knows(self, rule_id: str, record: Record) -> bool:
+        """Whether an event, given as it would be indexed, is excused from a rule."""
+        for role in _READ[ROLE](record):
+            for each, test in self._by_role.get(text(role), ()):
+                if each.rule_id in ("", rule_id) and test(record):
+                    return True
+        return False
+
+    def clause(self, rule_id: str, possible: RecordTest | None) -> Query | None:
+        """The same as a query; None where no entry concerns the rule."""
+        calls: dict[Trusted, set[str]] = defaultdict(set)
+        for each in self.entries:
+            if each.concerns(rule_id, possible):
+                calls[replace(each, call="", rule_id="")].add(each.call)
+        if not calls:
+            return None
+        several = [query_of(each, sorted(names)) for each, names in calls.items()]
+        if len(several) == 1:
+            return several[0]
+        return {"bool": {"should": several, "minimum_should_match": 1}}
+
+
+def query_of(entry: Trusted, calls: Sequence[str]) -> Query:
+    """The events that an entry excuses, for some calls instead of its own."""
+    fields = {
+        ROLE: entry.role,
+        ROLE_ID: entry.role_id,
+        ACCOUNT: entry.account,
+        "eventSource": entry.source,
+        ENDPOINT: entry.endpoint,
+    }
+    found: list[Query] = [{"terms": {"eventName": list(calls)}}]
+    found += [{"term": {name: value}} for name, value in fields.items() if value]
+    found.append({"term": {ADDRESS: entry.network}})
+    limits = {
+        name: when.isoformat()
+        for name, when in (("gte", entry.since), ("lt", entry.until))
+        if when is not None
+    }
+    if limits:
+        found.append({"range": {"@timestamp": limits}})
+    barred = {} if entry.endpoint else {"must_not": [{"exists": {"field": ENDPOINT}}]}
+    return {"bool": {"filter": found, **barred}}
+
+
+def network_of(address: str, ipv4_prefix: int, ipv6_prefix: int) -> str:
+    """The network of an address, by which it is known again; empty for a text that is none.
+
+    >>> network_of("203.0.113.7", 24, 48), network_of("2001:db8:1:2::3", 24, 48)
+    ('203.0.113.0/24', '2001:db8:1::/48')
+    """
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return ""
+    prefix = ipv4_prefix if found.version == 4 else ipv6_prefix
+    return str(ipaddress.ip_network((found, prefix), strict=False))
+
+
+def _test(entry: Trusted) -> _Test:
+    wanted = {
+        "eventSource": entry.source,
+        "eventName": entry.call,
+        ROLE_ID: entry.role_id,
+        ACCOUNT: entry.account,
+        ENDPOINT: entry.endpoint,
+    }
+    tests = [(_READ[name], value) for name, value in wanted.items() if value]
+    network = ipaddress.ip_network(entry.network, strict=False)
+    since = None if entry.since is None else milliseconds(entry.since)
+    until = None if entry.until is None else milliseconds(entry.until)
+
+    def holds(record: Record) -> bool:
+        if not all(value in map(text, read(record)) for read, value in tests):
+            return False
+        if not entry.endpoint and _READ[ENDPOINT](record):
+            return False
+        time = milliseconds(datetime.fromisoformat(str(record["@timestamp"])))
+        if (since is not None and time < since) or (until is not None and time >= until):
+            return False
+        return any(_inside(text(each), network) for each in _READ[ADDRESS](record))
+
+    return holds
+
+
+def _inside(address: str, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
+    try:
+        return ipaddress.ip_address(address) in network
+    except ValueError:
+        return False

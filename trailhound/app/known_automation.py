@@ -1,0 +1,216 @@
+"""Known automation in use: a pack under what is stored, the job that learns, what people decide."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+from opensearchpy import OpenSearch
+
+from detections.automation.learner import LearnedToday, Learner, raise_alerts, relation
+from detections.automation.observing import first_event
+from detections.automation.trusting import TrustingRules
+from detections.packs.loading import load
+from detections.packs.pack import Pack
+from detections.running.scheduler import Job, Turn
+from trailhound.errors import UsageError
+from trailhound.settings import Settings
+from trailhound.settings.detections import TrustedCallSettings
+from trailhound.state.known_automation import KnownAutomation, KnownAutomations
+
+LOG = logging.getLogger("trailhound.detections")
+JOB: Final = "known automation"
+"""The scheduled job's name."""
+EVERY: Final = 3600.0
+"""Seconds between two runs of it: a day that has passed counts, and a closed alert, within them."""
+FRESH: Final = 60.0
+"""Seconds for which what was read of the ledger is used."""
+
+
+class AutomationHistory:
+    """A pack whose rules ask what is known automation; `refresh` reads it from the ledger."""
+
+    def __init__(self, client: OpenSearch, settings: Settings, pack: Pack) -> None:
+        self._settings = settings.detections.known_automation
+        self._entries = KnownAutomations(client, settings)
+        self._rules = TrustingRules(pack.compiled)
+        self._read_at: float | None = None
+        self.pack = replace(pack, compiled=self._rules)
+
+    def refresh(self) -> None:
+        """Use the entries as they are, read at most `FRESH` seconds ago.
+
+        Raises opensearch-py's exceptions, `RequestFailedError`.
+        """
+        now = time.monotonic()
+        if not self._rules.asking or (self._read_at is not None and now < self._read_at + FRESH):
+            return
+        self._rules.use(relation(self._settings, self._entries.all()))
+        self._read_at = now
+
+
+def learning_job(client: OpenSearch, settings: Settings) -> Job | None:
+    """Learns once an hour while a daemon holds the lease; None where learning is off."""
+    if not settings.detections.known_automation.enabled:
+        return None
+
+    def learn(turn: Turn) -> None:
+        if not turn.holds_lease():
+            return
+        done = Learner(client, settings, load(settings.detections)).run(datetime.now(UTC))
+        changes = done.changes
+        if changes.new or changes.ended:
+            said = {"new": len(changes.new), "ended": len(changes.ended)}
+            LOG.info("known automation changed", extra={"fields": said})
+
+    return Job(JOB, EVERY, learn)
+
+
+TRUSTED_FOR: Final = timedelta(days=90)
+"""How long calls that somebody trusts are known, where they don't say."""
+
+
+class KnownCalls:
+    """The entries of a namespace, and what people decide about them. Raises opensearch-py's
+    exceptions, `RequestFailedError`."""
+
+    def __init__(self, client: OpenSearch, settings: Settings) -> None:
+        self._client = client
+        self._settings = settings
+        self._entries = KnownAutomations(client, settings)
+
+    def all(self) -> list[KnownAutomation]:
+        """Every entry, those that have ended too; of `detections.known_automation.trusted` none."""
+        return self._entries.all()
+
+    def learn(self, now: datetime, *, record: bool = True) -> LearnedToday:
+        """What the daemon's job does, once."""
+        pack = load(self._settings.detections)
+        return Learner(self._client, self._settings, pack).run(now, record=record)
+
+    def trust(
+        self, calls: TrustedCallSettings, by: str, now: datetime, note: str = ""
+    ) -> list[KnownAutomation]:
+        """Entries for some calls from now on, with an alert where the call was made lately."""
+        made = [
+            KnownAutomation(
+                role=calls.role,
+                call=call,
+                network=network,
+                endpoint=calls.vpc_endpoint,
+                since=now,
+                until=calls.until or now + TRUSTED_FOR,
+                origin="set",
+                by=by,
+                note=note,
+            )
+            for call in calls.calls
+            for network in calls.networks
+        ]
+        self._entries.write(made)
+        raise_alerts(self._client, self._settings, now)
+        return made
+
+    def forget(
+        self, names: Sequence[str], by: str, now: datetime, note: str = ""
+    ) -> list[KnownAutomation]:
+        """End entries, given by their ids or the beginnings of these. They are learned again only
+        of days after this. Raises `UsageError` for an id that is none, or of several."""
+        entries = self._entries.all()
+        chosen = [_named(name, entries) for name in names]
+        made = [
+            msgspec.structs.replace(
+                each,
+                until=max(each.since, min(each.until, now)),
+                forgotten=now,
+                by=by,
+                note=note or each.note,
+            )
+            for each in chosen
+        ]
+        self._entries.write(made)
+        return made
+
+
+def _named(name: str, entries: Sequence[KnownAutomation]) -> KnownAutomation:
+    found = [each for each in entries if each.key.startswith(name.lower())]
+    if len(found) != 1 or not name:
+        what = f"{len(found)} entries have" if found else "no entry has"
+        raise UsageError(
+            f"{what} an id that begins with {name!r}", hint="see `trailhound automation list --all`"
+        )
+    return found[0]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSummary:
+    """What is known at a moment, and since when there is history. `needed`: days of history."""
+
+    active: int
+    learned: int
+    first_event: datetime | None
+    needed: int
+    enabled: bool
+    now: datetime
+
+    @property
+    def history_days(self) -> int:
+        """Whole days before today from which there are events."""
+        if self.first_event is None:
+            return 0
+        return max(0, (self.now.date() - self.first_event.astimezone(UTC).date()).days)
+
+    def sentence(self) -> str:
+        """For people.
+
+        >>> KnownSummary(0, 0, None, 10, True, datetime(2025, 3, 1, tzinfo=UTC)).sentence()
+        'nothing is trusted: no events yet; a call needs 10 days of history'
+        """
+        since = (
+            f"history counts since {self.first_event:%F} ({self.history_days} days)"
+            if self.first_event is not None
+            else "no events yet"
+        )
+        if self.active:
+            calls = "1 entry" if self.active == 1 else f"{self.active:,} entries"
+            return f"{calls} ({self.learned:,} learned); {since}"
+        if not self.enabled:
+            return "nothing is trusted: learning is off and no call is set as trusted"
+        return f"nothing is trusted: {since}; a call needs {self.needed} days of history"
+
+    def as_dict(self) -> dict[str, Any]:
+        """As `--json` prints it; times in ISO 8601."""
+        return {
+            "entries": self.active,
+            "learned": self.learned,
+            "history_since": self.first_event.isoformat() if self.first_event else None,
+            "history_days": self.history_days,
+            "days_needed": self.needed,
+            "enabled": self.enabled,
+        }
+
+
+def known_summary(client: OpenSearch, settings: Settings, now: datetime) -> KnownSummary:
+    """What is known automation now. Raises opensearch-py's exceptions, `ClusterError`."""
+    chosen = settings.detections.known_automation
+    stored = [each for each in KnownAutomations(client, settings).all() if each.holds(now)]
+    learned = [each for each in stored if each.origin == "learned"] if chosen.enabled else []
+    by_hand = [each for each in stored if each.origin == "set"]
+    by_settings = sum(
+        len(each.calls) * len(each.networks)
+        for each in chosen.trusted
+        if each.until is None or now < each.until
+    )
+    return KnownSummary(
+        len(learned) + len(by_hand) + by_settings,
+        len(learned),
+        first_event(client, settings),
+        chosen.days,
+        chosen.enabled,
+        now,
+    )

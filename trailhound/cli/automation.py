@@ -1,0 +1,236 @@
+"""`trailhound automation`: what is known automation, and what people decide about it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from trailhound.app.known_automation import KnownCalls, known_summary
+from trailhound.cli import dates
+from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of
+from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
+from trailhound.cli.screen import emit, err, plural, safe, say, warn
+from trailhound.cli.triage import By, who
+from trailhound.cluster.client import connect
+from trailhound.cluster.refusals import cluster_errors
+from trailhound.errors import UsageError
+from trailhound.settings import Settings
+from trailhound.settings.detections import TrustedCallSettings
+
+app = typer.Typer(
+    no_args_is_help=True, help="Known automation: calls of roles that rules leave out."
+)
+
+Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why; kept with the entry.")]
+
+LISTING = Listing[dict[str, Any]](
+    "entries",
+    (
+        Column("call", lambda each: each["call"], "call"),
+        Column("role", lambda each: each["role"], "role", tail=True),
+        Column("network", lambda each: _network(each), "network", whole=True),
+        Column("rule", lambda each: each["rule"], "rule", priority=2),
+        Column("since", lambda each: each["since"], "since", Kind.TIME, priority=3),
+        Column("until", lambda each: each["until"], "until", Kind.TIME),
+        Column("days", lambda each: each["days"], "days", Kind.NUMBER, priority=4),
+        Column("origin", lambda each: each["origin"], "origin", priority=1),
+        Column("account", lambda each: each["account"], "account", priority=6),
+        Column("note", lambda each: each["note"], "note", priority=7),
+        Column("id", lambda each: each["id"], "id", Kind.ID),
+    ),
+    dict,
+    empty="no call is known automation",
+)
+
+
+def _network(row: dict[str, Any]) -> str:
+    return f"{row['network']} by {row['endpoint']}" if row["endpoint"] else str(row["network"])
+
+
+@app.command("list")
+def list_entries(
+    every: Annotated[bool, typer.Option("--all", help="Those that have ended too.")] = False,
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    output: Output = None,
+    json: Json = False,
+) -> None:
+    """List the calls that rules leave out, by role, learned from history or set by somebody.
+
+    Example: `trailhound automation list`
+    """
+    form = form_of(output, json)
+    settings = settings_from(config, url, namespace)
+    now = datetime.now(UTC)
+    with cluster_errors(settings.hosts[0]):
+        client = connect(settings)
+        found = KnownCalls(client, settings).all()
+        summary = known_summary(client, settings, now)
+    rows = [each.as_dict() for each in found if every or each.until > now]
+    rows += _by_settings(settings, now)
+    LISTING.show(rows, form, beside={"summary": summary.as_dict()})
+    if form is Form.TABLE:
+        err.print(safe(summary.sentence()))
+
+
+def _by_settings(settings: Settings, now: datetime) -> list[dict[str, Any]]:
+    """What `detections.known_automation.trusted` lists, as entries without an id."""
+    return [
+        {
+            **dict.fromkeys(("id", "rule_id", "rule", "account", "role_id", "source"), ""),
+            "role": each.role,
+            "call": call,
+            "network": network,
+            "endpoint": each.vpc_endpoint,
+            "since": None,
+            "until": each.until.isoformat() if each.until else None,
+            "days": 0,
+            "last_day": None,
+            "origin": "settings",
+            "by": "",
+            "note": "",
+            "forgotten": None,
+        }
+        for each in settings.detections.known_automation.trusted
+        if each.until is None or each.until > now
+        for call in each.calls
+        for network in each.networks
+    ]
+
+
+@app.command()
+def learn(
+    at: Annotated[
+        datetime | None,
+        typer.Option(
+            "--at",
+            metavar="DATE",
+            parser=dates.day,
+            help="Learn what was known on that day, of the days before it. Default: today.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Write nothing, show what would be learned.")
+    ] = False,
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Learn from the days before, as the daemon does each hour; each new entry is a low alert.
+
+    Example: `trailhound automation learn --dry-run`
+    """
+    settings = settings_from(config, url, namespace)
+    if not settings.detections.known_automation.enabled:
+        raise UsageError("learning is off", hint="set detections.known_automation.enabled to true")
+    now = datetime.now(UTC)
+    with cluster_errors(settings.hosts[0]):
+        client = connect(settings)
+        done = KnownCalls(client, settings).learn(at or now, record=not dry_run)
+        summary = known_summary(client, settings, now)
+    changes = done.changes
+    if json:
+        emit(
+            {
+                "day": done.day.isoformat(),
+                "observed": done.observed,
+                "new": [each.as_dict() for each in changes.new],
+                "kept": [each.as_dict() for each in changes.kept],
+                "ended": [each.as_dict() for each in changes.ended],
+                "written": not dry_run,
+                "summary": summary.as_dict(),
+            }
+        )
+        return
+    if changes.new:
+        LISTING.show([each.as_dict() for each in changes.new], form_of(None, json=False))
+    say(
+        f"of {plural(done.observed, 'pattern')} of role, call and network before {done.day}: "
+        f"{len(changes.new)} new, {len(changes.kept)} still known, {len(changes.ended)} ended"
+        + ("; nothing was written (--dry-run)" if dry_run else "")
+    )
+    say(summary.sentence())
+
+
+@app.command()
+def trust(
+    role: Annotated[str, typer.Option("--role", metavar="ARN", help="The role's ARN.")],
+    call: Annotated[
+        list[str],
+        typer.Option("--call", metavar="NAME", help="As CloudTrail names it; repeatable."),
+    ],
+    network: Annotated[
+        list[str],
+        typer.Option("--network", metavar="CIDR", help="Where it is made from; repeatable."),
+    ],
+    vpc_endpoint: Annotated[
+        str, typer.Option("--vpc-endpoint", metavar="ID", help="The endpoint it comes through.")
+    ] = "",
+    until: Annotated[
+        datetime | None,
+        typer.Option("--until", metavar="DATE", parser=dates.day, help="Default: 90 days."),
+    ] = None,
+    by: By = None,
+    note: Note = "",
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Trust calls of a role from a network, without history, from now on.
+
+    Example: `trailhound automation trust --role arn:aws:iam::111122223333:role/deploy --call
+    PutRule --network 203.0.113.0/24`
+    """
+    settings = settings_from(config, url, namespace)
+    try:
+        calls = TrustedCallSettings(
+            role=role, calls=call, networks=network, vpc_endpoint=vpc_endpoint, until=until
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(
+            f"{first['loc'][0]}: {first['msg']}",
+            hint="write a role's ARN without wildcards, and networks as 203.0.113.0/24",
+        ) from None
+    with cluster_errors(settings.hosts[0]):
+        made = KnownCalls(connect(settings), settings).trust(
+            calls, who(by), datetime.now(UTC), note
+        )
+    if json:
+        emit({"entries": [each.as_dict() for each in made]})
+        return
+    LISTING.show([each.as_dict() for each in made], form_of(None, json=False))
+    if not any(each.source for each in made):
+        warn("these calls are left out by every rule that asks for known automation")
+
+
+@app.command()
+def forget(
+    entry: Annotated[list[str], typer.Argument(metavar="ID…", help="Of `automation list`.")],
+    by: By = None,
+    note: Note = "",
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """End entries: rules report these calls again. Only days after this count for learning them.
+
+    Example: `trailhound automation forget 3f1c2a`
+    """
+    settings = settings_from(config, url, namespace)
+    with cluster_errors(settings.hosts[0]):
+        made = KnownCalls(connect(settings), settings).forget(
+            entry, who(by), datetime.now(UTC), note
+        )
+    if json:
+        emit({"entries": [each.as_dict() for each in made]})
+        return
+    for each in made:
+        say(f"forgotten: {each.call} of {each.role} from {each.network} ({each.key})")
