@@ -201,6 +201,8 @@ NAMED: dict[str, Callable[[Bench], None]] = {
 EVENTS = 200_000
 EVENTS_OF = {"rules": 1_000_000, "detect": 1_000_000, "cost": 40_000, "goals": 100_000}
 """How many events a part takes, where `--events` doesn't say."""
+SEASONED = 40_000
+"""Events of the month before the attacks of `--seasoned`."""
 ROUNDS = 3
 ROUNDS_OF = {"goals": 5}
 RULES = "detections"
@@ -239,12 +241,17 @@ def main() -> None:
         action="store_true",
         help="of detections: recall alone, under a forged agent and forged names",
     )
+    parser.add_argument(
+        "--seasoned",
+        action="store_true",
+        help="of detections: recall alone, by a pipeline's own role after a month",
+    )
     parser.add_argument("--url", help="an engine that runs; default: one of their own")
     wanted = parser.parse_args()
     console.print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     )
-    parts = wanted.parts or ([RULES] if wanted.forged else USUAL)
+    parts = wanted.parts or ([RULES] if wanted.forged or wanted.seasoned else USUAL)
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     if wanted.product:
         from bench import products  # its engine is a helper of the tests
@@ -264,7 +271,10 @@ def main() -> None:
         results |= bench.results
     if wanted.forged:
         results["forged"] = detections.measure_forged(console.print)
-    elif RULES in parts:
+    if wanted.seasoned:
+        events = wanted.events or SEASONED
+        results["seasoned"] = detections.measure_seasoned(events, console.print)
+    if RULES in parts and not (wanted.forged or wanted.seasoned):
         results[RULES] = detections.measure(wanted.events or EVENTS, console.print)
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     console.print(f"written to {RESULTS}")

@@ -17,8 +17,11 @@ from typing import Any
 from bench.forging import forged
 from bench.recordings import DATA, enriched, harmless, ordinary, techniques, unmarked
 from bench.rule_replay import Event, ReplayedPack, load_pack, replay
+from bench.seasoning import DAYS, month_of, seasoned
+from detections.packs.loading import load_paths
 from enrich.enricher import Enricher
 from enrich.geo import GeoDatabase, packaged_city_database
+from trailhound.settings import DetectionSettings
 
 OURS = Path(__file__).parents[1] / "detections" / "rules"
 DEFINED = ("alarms", "patterns")
@@ -132,6 +135,25 @@ def measure_forged(say: Say, data: Path = DATA) -> dict[str, list[str]]:
     say(f"ours: recall {reached} of {len(found)} techniques, agent and names forged")
     for technique, titles in found.items():
         say(f"  {technique}: {'; '.join(titles) or '–'}")
+    return found
+
+
+def measure_seasoned(events: int, say: Say, data: Path = DATA) -> dict[str, dict[str, list[str]]]:
+    """Our pack on the recorded attacks by a pipeline's own role, after a month of so many ordinary
+    events (`bench.seasoning`); prints as it goes."""
+    shared = enricher()
+    pack = load_paths([OURS], DetectionSettings())
+    month = month_of(ordinary(events, days=DAYS), pack, shared)
+    attacks = {
+        name: [unmarked(each) for each in records] for name, records in techniques(data).items()
+    }
+    say(f"{len(month.observed):,} patterns of rule, role, call and network in the month")
+    found = seasoned(month, pack, attacks, shared)
+    for way, by_technique in found.items():
+        reached = sum(map(bool, by_technique.values()))
+        say(f"ours, {way}: {reached} of {len(by_technique)} techniques, by the pipeline's own role")
+        for technique, titles in by_technique.items():
+            say(f"  {technique}: {'; '.join(titles) or '–'}")
     return found
 
 

@@ -79,10 +79,10 @@ def _call(event: dict[str, Any]) -> bytes:
     return orjson.dumps([event.get(part) for part in parts], option=orjson.OPT_SORT_KEYS)
 
 
-def ordinary(events: int, seed: int = 1) -> Iterator[dict[str, Any]]:
+def ordinary(events: int, seed: int = 1, days: int = 7) -> Iterator[dict[str, Any]]:
     """A sample's events without attacks: administrators and pipelines at work (`SampleSpec`)."""
     with tempfile.TemporaryDirectory(prefix="trailhound-bench-") as name:
         folder = Path(name) / "trail"
-        write_sample(folder, SampleSpec(events=events, seed=seed, attacks=False))
+        write_sample(folder, SampleSpec(events=events, seed=seed, attacks=False, days=days))
         for path in sorted(folder.rglob("*.json.gz")):
             yield from orjson.loads(gzip.decompress(path.read_bytes()))["Records"]

@@ -12,11 +12,11 @@ import msgspec
 from opensearchpy import OpenSearch
 
 from detections.alerts.recorder import Recorder
+from detections.automation.known_summary import first_event
 from detections.automation.learning import Learned, Pattern, learn
 from detections.automation.observing import (
     alert_days,
     examples,
-    first_event,
     observed,
     span_before,
 )

@@ -192,14 +192,6 @@ def alert_days(client: OpenSearch, settings: Settings, span: Span, but_rule: str
     return found
 
 
-def first_event(client: OpenSearch, settings: Settings) -> datetime | None:
-    """The time of the first event in the index; None where there is none."""
-    index = EventIndex(client, Names(settings.prefix).days)
-    for hit in index.documents({"match_all": {}}, {"_source": False}, limit=1):
-        return moment(int(hit["sort"][0]))
-    return None
-
-
 def examples(
     client: OpenSearch, settings: Settings, pattern: Pattern, span: Span
 ) -> list[tuple[str, datetime]]:

@@ -22,7 +22,7 @@ from trailhound.settings import Settings, load
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 ROW = re.compile(
-    r"^\| `(?P<path>[a-z_.]+)` \| (?P<default>`[^`]*`|–) \| (?P<says>.*)\|$", re.MULTILINE
+    r"^\| `(?P<path>[a-z0-9_.]+)` \| (?P<default>`[^`]*`|–) \| (?P<says>.*)\|$", re.MULTILINE
 )
 
 

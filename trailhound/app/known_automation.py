@@ -5,15 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from opensearchpy import OpenSearch
 
 from detections.automation.learner import LearnedToday, Learner, raise_alerts, relation
-from detections.automation.observing import first_event
 from detections.automation.trusting import TrustingRules
 from detections.packs.loading import load
 from detections.packs.pack import Pack
@@ -145,72 +144,3 @@ def _named(name: str, entries: Sequence[KnownAutomation]) -> KnownAutomation:
             f"{what} an id that begins with {name!r}", hint="see `trailhound automation list --all`"
         )
     return found[0]
-
-
-@dataclass(frozen=True, slots=True)
-class KnownSummary:
-    """What is known at a moment, and since when there is history. `needed`: days of history."""
-
-    active: int
-    learned: int
-    first_event: datetime | None
-    needed: int
-    enabled: bool
-    now: datetime
-
-    @property
-    def history_days(self) -> int:
-        """Whole days before today from which there are events."""
-        if self.first_event is None:
-            return 0
-        return max(0, (self.now.date() - self.first_event.astimezone(UTC).date()).days)
-
-    def sentence(self) -> str:
-        """For people.
-
-        >>> KnownSummary(0, 0, None, 10, True, datetime(2025, 3, 1, tzinfo=UTC)).sentence()
-        'nothing is trusted: no events yet; a call needs 10 days of history'
-        """
-        since = (
-            f"history counts since {self.first_event:%F} ({self.history_days} days)"
-            if self.first_event is not None
-            else "no events yet"
-        )
-        if self.active:
-            calls = "1 entry" if self.active == 1 else f"{self.active:,} entries"
-            return f"{calls} ({self.learned:,} learned); {since}"
-        if not self.enabled:
-            return "nothing is trusted: learning is off and no call is set as trusted"
-        return f"nothing is trusted: {since}; a call needs {self.needed} days of history"
-
-    def as_dict(self) -> dict[str, Any]:
-        """As `--json` prints it; times in ISO 8601."""
-        return {
-            "entries": self.active,
-            "learned": self.learned,
-            "history_since": self.first_event.isoformat() if self.first_event else None,
-            "history_days": self.history_days,
-            "days_needed": self.needed,
-            "enabled": self.enabled,
-        }
-
-
-def known_summary(client: OpenSearch, settings: Settings, now: datetime) -> KnownSummary:
-    """What is known automation now. Raises opensearch-py's exceptions, `ClusterError`."""
-    chosen = settings.detections.known_automation
-    stored = [each for each in KnownAutomations(client, settings).all() if each.holds(now)]
-    learned = [each for each in stored if each.origin == "learned"] if chosen.enabled else []
-    by_hand = [each for each in stored if each.origin == "set"]
-    by_settings = sum(
-        len(each.calls) * len(each.networks)
-        for each in chosen.trusted
-        if each.until is None or now < each.until
-    )
-    return KnownSummary(
-        len(learned) + len(by_hand) + by_settings,
-        len(learned),
-        first_event(client, settings),
-        chosen.days,
-        chosen.enabled,
-        now,
-    )

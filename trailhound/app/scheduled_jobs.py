@@ -1,7 +1,8 @@
 """The jobs that only one of all daemons runs.
 
-They are retention, housekeeping, rules, known automation, the mailed report, and the verification of trail files,
-which has a thread and a lease of its own: one may take long, and rules must not wait for it.
+They are retention, housekeeping, rules, known automation, the mailed report, and the verification
+of trail files, which has a thread and a lease of its own: one may take long, and rules must not
+wait for it.
 """
 
 from __future__ import annotations

@@ -6,22 +6,28 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 
-from trailhound.app.known_automation import KnownCalls, known_summary
 from trailhound.cli import dates
+from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, err, plural, safe, say, warn
 from trailhound.cli.triage import By, who
-from trailhound.cluster.client import connect
-from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import UsageError
-from trailhound.settings import Settings
-from trailhound.settings.detections import TrustedCallSettings
+
+with late_imports():
+    from pydantic import ValidationError
+
+    from detections.automation.known_summary import known_summary
+    from trailhound.app.known_automation import KnownCalls
+    from trailhound.cluster.client import connect
+    from trailhound.cluster.refusals import cluster_errors
+    from trailhound.settings import Settings
+    from trailhound.settings.detections import TrustedCallSettings
 
 app = typer.Typer(
-    no_args_is_help=True, help="Known automation: calls of roles that rules leave out."
+    no_args_is_help=True,
+    help="Known automation: calls of roles that rules leave out, learned or set.",
 )
 
 Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why; kept with the entry.")]
@@ -206,8 +212,7 @@ def trust(
         emit({"entries": [each.as_dict() for each in made]})
         return
     LISTING.show([each.as_dict() for each in made], form_of(None, json=False))
-    if not any(each.source for each in made):
-        warn("these calls are left out by every rule that asks for known automation")
+    warn("every rule that asks for known automation leaves these calls out")
 
 
 @app.command()

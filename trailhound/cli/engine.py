@@ -26,6 +26,7 @@ from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, err, out, safe, say, size
 
 with late_imports():
+    from detections.automation.known_summary import KnownSummary, known_summary
     from detections.notify.channel_status import ChannelStatus, channel_statuses
     from trailhound.app.health import Reason, status_reasons
     from trailhound.cluster.client import cluster_errors, connect, redact_url
@@ -94,6 +95,7 @@ def status(
     rules: list[RuleCheckpoint] = []
     channels: list[ChannelStatus] = []
     catch_up: CatchUp | None = None
+    known: KnownSummary | None = None
     if not settings.cluster.hosts:
         local = engine_status(settings)
         report = {
@@ -107,6 +109,7 @@ def status(
         report |= _cluster(settings)
         rules, channels, catch_up = _detections(settings)
         found = _reasons(settings)
+        known = _known(settings)
     if json:
         emit(
             report
@@ -116,6 +119,7 @@ def status(
                 "ready": not found,
                 "reasons": [each.as_dict() for each in found],
                 "channels": [each.as_dict() for each in channels],
+                "known_automation": known.as_dict() if known is not None else None,
             }
         )
     else:
@@ -135,6 +139,8 @@ def status(
         show_jobs(scheduled)
         show_rules(rules)
         show_catch_up(catch_up)
+        if known is not None:
+            say(f"trust    {known.sentence()}")
         show_channels(channels)
     if report["state"] == "stopped":
         if not json:
@@ -181,6 +187,12 @@ def _detections(
         catch_up = CatchUps(client, settings).get(SCHEDULED_RULES)
         under_way = catch_up if catch_up is not None and not catch_up.done else None
         return checkpoints, channel_statuses(client, settings), under_way
+
+
+def _known(settings: Settings) -> KnownSummary:
+    """What is known automation, and since when there is history."""
+    with cluster_errors(settings):
+        return known_summary(connect(settings, timeout=10), settings, datetime.now(UTC))
 
 
 def _reasons(settings: Settings) -> list[Reason]:

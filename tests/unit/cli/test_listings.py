@@ -22,6 +22,7 @@ from tests.listings import BLOCK, pages
 from trailhound.cli import (
     alert_precision,
     alerts,
+    automation,
     aws_alarms,
     aws_check,
     aws_logs_query,
@@ -51,6 +52,7 @@ ROOT = Path(__file__).parents[3]
 LISTINGS: dict[str, Listing[Any]] = {
     "alerts list": alerts.LISTING,
     "alerts precision": alert_precision.LISTING,
+    "automation list": automation.LISTING,
     "aws alarms": aws_setup.LISTING,
     "aws alarms --check": aws_alarms.FINDINGS,
     "aws check": aws_check.LISTING,
@@ -255,6 +257,7 @@ ELSEWHERE = {
         "docs/aws.md",
     ),
     "aws check": "docs/aws-check.md",
+    "automation list": "docs/detections.md",  # a week of a sample knows nothing
     **dict.fromkeys(("graph", "hunt"), "docs/investigation.md"),
     "paths": "docs/investigation.md",
     "paths --lateral": "docs/investigation.md",

@@ -9,6 +9,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
+from detections.automation.known_summary import known_summary
 from detections.rule import Rule
 from trailhound import __version__
 from trailhound.errors import NoEventsIndexError
@@ -119,7 +120,8 @@ def compose(
         raised = alerts.alert_times(count.ranked, start, end, stats.step(start, end))
         timeline = stats.timeline(index, start, end, raised)
     elsewhere = frozenset(_accounts(client, settings)) if window.accounts else frozenset()
-    seen = Seen(totals, scope, accounts, found, failing, covered, proof, elsewhere, now)
+    trust = known_summary(client, settings, now)
+    seen = Seen(totals, scope, accounts, found, failing, covered, proof, elsewhere, trust, now)
     errors = stats.ranking(
         index.tally("errorCode", stats.OF, _ROWS, only=[stats.FAILED, stats.NAMED_ERROR])
     )

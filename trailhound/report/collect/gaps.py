@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from opensearchpy import OpenSearch
 
+from detections.automation.known_summary import KnownSummary
 from trailhound.posture import Posture
 from trailhound.report.collect.attack import BEFORE_THE_TRAIL
 from trailhound.report.collect.query import Index, Tally, moment
@@ -45,7 +46,7 @@ _GLOBAL_SERVICES = ("iam.amazonaws.com", "organizations.amazonaws.com")
 class Seen:
     """The inputs of the gaps, beside the index itself. `failing` are titles of rules whose last run
     on schedule failed; `elsewhere` are the accounts of all events where the report asks for
-    accounts, else empty; `now` is when the report was made."""
+    accounts, else empty; `known` is what is known automation; `now` is when the report was made."""
 
     totals: Totals
     scope: Scope
@@ -55,6 +56,7 @@ class Seen:
     coverage: Coverage
     integrity: Integrity
     elsewhere: frozenset[str]
+    known: KnownSummary
     now: datetime
 
 
@@ -64,6 +66,7 @@ def gaps(index: Index, client: OpenSearch, seen: Seen) -> tuple[Gap, ...]:
     found = [
         *_accounts(seen),
         *_detections(seen),
+        *_known_automation(seen),
         *_integrity(seen),
         *_silence(index, seen, closed),
         *_ingest(index),
@@ -87,6 +90,19 @@ def unchecked(posture: Posture, accounts: Sequence[str]) -> list[Gap]:
             "run `trailhound aws check --organisation --role NAME`, or with `--account` for each",
         )
     ]
+
+
+def _known_automation(seen: Seen) -> Iterator[Gap]:
+    if seen.known.active or not seen.totals.events:
+        return
+    sentence = seen.known.sentence()
+    yield Gap(
+        "Nothing is known automation yet",
+        f"{sentence[:1].upper()}{sentence[1:]}. Rules that leave known automation out report what "
+        "pipelines do every day too.",
+        "close such alerts as benign, and keep the daemon running; `trailhound automation list` "
+        "shows what is known",
+    )
 
 
 def missing_accounts(scope: Scope, elsewhere: Collection[str]) -> list[str]:
