@@ -66,12 +66,17 @@ def test_a_reload_starts_changes_and_ends_the_jobs_that_its_settings_ask_for(
     try:
         assert jobs.runs().keys() == always
         jobs.take(having(integrity={"every": 60}, report={"mail": mail}))
-        assert jobs.runs().keys() == always | {"detections", "report-mail", "integrity"}
+        assert jobs.runs().keys() == always | {
+            "detections",
+            "known automation",
+            "report-mail",
+            "integrity",
+        }
         assert jobs.detections is not None
         kept, verifier = jobs.detections, jobs._verifier
         jobs.take(having(integrity={"every": 90}))
         assert (jobs.detections, jobs._verifier) == (kept, verifier)  # of the same lease
-        assert jobs.runs().keys() == always | {"detections", "integrity"}
+        assert jobs.runs().keys() == always | {"detections", "known automation", "integrity"}
         jobs.take(having(detections={"scheduled": False}))
         assert jobs.runs().keys() == always
         assert jobs._verifier is None
