@@ -76,7 +76,7 @@ def test_a_reload_starts_changes_and_ends_the_jobs_that_its_settings_ask_for(
         kept, verifier = jobs.detections, jobs._verifier
         jobs.take(having(integrity={"every": 90}))
         assert (jobs.detections, jobs._verifier) == (kept, verifier)  # of the same lease
-        assert jobs.runs().keys() == always | {"detections", "known automation", "integrity"}
+        assert jobs.runs().keys() == always | rules | {"integrity"}
         jobs.take(having(detections={"scheduled": False}))
         assert jobs.runs().keys() == always
         assert jobs._verifier is None
