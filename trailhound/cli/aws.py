@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from trailhound.cli import aws_alarms, aws_check, aws_logs_query, aws_setup
+from trailhound.cli import aws_alarms, aws_check, aws_checklist, aws_logs_query, aws_setup
 
 app = typer.Typer(
     no_args_is_help=True, help="The AWS side of a trail: set it up, with its queue and its alarms."
@@ -12,6 +12,7 @@ app = typer.Typer(
 app.command("setup")(aws_setup.setup)
 app.command("alarms")(aws_alarms.alarms)
 app.command("check")(aws_check.check)
+app.command("checklist")(aws_checklist.checklist)
 app.command("logs-query")(aws_logs_query.logs_query)
 
 

@@ -30,13 +30,13 @@ from trailhound.cli.options import Config, Json, settings_from
 from trailhound.cli.screen import out, plural, safe, say_folded, table, warn, write
 from trailhound.cli.stages import show_stages
 from trailhound.errors import UsageError
-from trailhound.posture import SEVERITIES, Finding, Posture, Verdict
 
 with late_imports():
     from trailhound.aws.account import Account
     from trailhound.aws.posture.examine import Request, examine
     from trailhound.aws.posture.facts import Wanted
     from trailhound.aws.posture.looks import policy as policy_document
+    from trailhound.posture import SEVERITIES, Finding, Posture, Verdict
 
 _ACCOUNT: Final = re.compile(r"\d{12}")
 _WORDS: Final[dict[Verdict, str]] = {
@@ -338,7 +338,3 @@ def _by_account(posture: Posture) -> None:
         )
     heads = ("account", "name", "#failed", "#cannot tell", "#passed", "#n/a")
     out.print(table(heads, rows))
-
-
-LISTING: Final = listing(Posture(taken="", accounts=(), checks=(), findings=()))
-"""Its columns, for their page."""

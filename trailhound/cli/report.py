@@ -13,12 +13,12 @@ from trailhound.cli.late_imports import late_imports
 from trailhound.cli.options import Accounts, Config, Namespace, Since, Until, Url, settings_from
 from trailhound.cli.screen import plural, say, warn
 from trailhound.cli.stages import show_stages
-from trailhound.posture import read_posture
 
 with late_imports():
     from detections.packs.loading import load
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
+    from trailhound.posture import read_posture
     from trailhound.report import files
     from trailhound.report.collect.compose import compose
     from trailhound.report.collect.gaps import MISSING_ACCOUNTS

@@ -18,6 +18,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from typer.testing import CliRunner
 
+from tests.helpers.postures import posture
 from tests.listings import BLOCK, pages
 from trailhound.cli import (
     alert_precision,
@@ -25,6 +26,7 @@ from trailhound.cli import (
     automation,
     aws_alarms,
     aws_check,
+    aws_checklist,
     aws_logs_query,
     aws_setup,
     config,
@@ -55,7 +57,8 @@ LISTINGS: dict[str, Listing[Any]] = {
     "automation list": automation.LISTING,
     "aws alarms": aws_setup.LISTING,
     "aws alarms --check": aws_alarms.FINDINGS,
-    "aws check": aws_check.LISTING,
+    "aws check": aws_check.listing(posture()),
+    "aws checklist": aws_checklist.LISTING,
     "aws logs-query": aws_logs_query.LISTING,
     "aws setup": aws_setup.LISTING,
     "aws setup --destroy": aws_setup.REMOVALS,
@@ -259,6 +262,7 @@ ELSEWHERE = {
     "aws check": "docs/aws-check.md",
     "automation list": "docs/detections.md",  # a week of a sample knows nothing
     **dict.fromkeys(("graph", "hunt"), "docs/investigation.md"),
+    "aws checklist": "docs/aws-check.md",
     "paths": "docs/investigation.md",
     "paths --lateral": "docs/investigation.md",
     "roi": "docs/aws.md",

@@ -1,0 +1,87 @@
+"""Reads what the checklist's answers are made of."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from opensearchpy import OpenSearch
+
+from dashboards import shipped
+from dashboards.server import DashboardsServer
+from detections.packs.pack import Pack
+from trailhound.app.checklist import ClusterFacts, Facts
+from trailhound.app.detection import rules_in_force
+from trailhound.app.health import read_shared, reasons, rule_intervals
+from trailhound.cluster.reader import IndexReader
+from trailhound.cluster.refusals import cluster_errors
+from trailhound.cluster.templates import Names
+from trailhound.errors import TrailhoundError
+from trailhound.posture import Posture
+from trailhound.settings import Settings
+
+_MOST_ACCOUNTS: Final = 1_000
+"""That are counted."""
+
+
+def read_facts(client: OpenSearch, settings: Settings, posture: Posture | str) -> Facts:
+    """Each part, or why it is not known; raises nothing of ours."""
+    try:
+        with cluster_errors(settings):
+            cluster: ClusterFacts | str = _cluster(client, settings)
+    except TrailhoundError as error:
+        cluster = error.message
+    try:
+        pack: Pack | str = rules_in_force(settings)
+    except TrailhoundError as error:
+        pack = error.message
+    return Facts(
+        posture=posture,
+        cluster=cluster,
+        pack=pack,
+        dashboards=_overview(settings),
+        settings=settings,
+    )
+
+
+def _cluster(client: OpenSearch, settings: Settings) -> ClusterFacts:
+    shared = read_shared(client, settings)
+    newest, accounts = _events(client, settings)
+    return ClusterFacts(
+        daemons=shared.daemons,
+        jobs={each.name: each for each in shared.jobs},
+        rules=list(shared.rules),
+        newest=newest,
+        accounts=accounts,
+        reasons=[
+            each.message for each in reasons(shared, settings, lambda: rule_intervals(settings))
+        ],
+    )
+
+
+def _events(client: OpenSearch, settings: Settings) -> tuple[datetime | None, int]:
+    """The time of the newest event, and of how many accounts there are events."""
+    reader = IndexReader(client, Names(settings.prefix).days)
+    reader.refresh()
+    reply = reader.search(
+        {
+            "aggs": {
+                "newest": {"max": {"field": "@timestamp"}},
+                "accounts": {"terms": {"field": "recipientAccountId", "size": _MOST_ACCOUNTS}},
+            }
+        }
+    )
+    found = reply.get("aggregations") or {}
+    newest = found.get("newest", {}).get("value")
+    return (
+        datetime.fromtimestamp(newest / 1000, UTC) if newest else None,
+        len(found.get("accounts", {}).get("buckets", ())),
+    )
+
+
+def _overview(settings: Settings) -> bool | str:
+    try:
+        server = DashboardsServer(settings.dashboards)
+        return server.has_dashboard(shipped.object_id("overview", settings.prefix))
+    except TrailhoundError as error:
+        return error.message
