@@ -29,59 +29,91 @@ _INDEX_BYTES: Final = (32 * 1024, 8 * 1024)
 
 @dataclass(frozen=True)
 class Cost:
-    """`dollars` in a year, except where `of` says otherwise."""
+    """US dollars over so many years of the same activity, the first file written on the first
+    day."""
 
     of: str
-    dollars: float
+    total: float
+    years: int
+
+    @property
+    def monthly(self) -> float:
+        """On average: files add up, so the first months cost less and the last ones more."""
+        return self.total / (12 * self.years)
 
     def as_dict(self) -> dict[str, Any]:
-        return {"of": self.of, "dollars": round(self.dollars, 2)}
+        """`dollars` is the name that `total` had in the last release; both are written for one."""
+        total = round(self.total, 2)
+        return {
+            "of": self.of,
+            "monthly": round(self.monthly, 2),
+            "total": total,
+            "dollars": total,
+        }
 
 
 def event_costs(
-    *, data_events_a_day: int, management_events_a_day: int, insights: int, data: bool
+    *,
+    data_events_a_day: int,
+    management_events_a_day: int,
+    insights: int,
+    data: bool,
+    years: int,
 ) -> list[Cost]:
-    """What events cost in a year; `insights` is how many kinds of Insights are on."""
-    days = 365
+    """What events cost; `insights` is how many kinds of Insights are on."""
+    days = 365 * years
     shipped = (data_events_a_day if data else 0) + management_events_a_day
     costs = [
         Cost(
             f"{management_events_a_day:,} management events a day: Insights of {insights} kinds",
             management_events_a_day * days * insights * _INSIGHT,
+            years,
         ),
         Cost(
             f"{shipped:,} events a day into CloudWatch Logs, of {_EVENT_BYTES:,} bytes",
             shipped * days * _EVENT_BYTES * _LOG_BYTE,
+            years,
         ),
     ]
     if data:
         said = f"{data_events_a_day:,} data events a day"
-        costs.insert(0, Cost(said, data_events_a_day * days * _DATA_EVENT))
+        costs.insert(0, Cost(said, data_events_a_day * days * _DATA_EVENT, years))
     return costs
 
 
-def storage_costs(*, files_a_day: int, file_bytes: int, years: int = 10) -> list[Cost]:
-    """What the files of one year cost in so many years, without and with moving small ones."""
-    files = files_a_day * 365
-    still = files * _kept(file_bytes, years * 365, moved=file_bytes > SMALL)
-    moved = files * _kept(file_bytes, years * 365, moved=True)
-    said = f"{files_a_day:,} files a day of {file_bytes:,} bytes, a year's files for {years} years"
+def storage_costs(*, files_a_day: int, file_bytes: int, years: int) -> list[Cost]:
+    """What keeping the files costs, none of which is deleted: without and with moving small
+    ones."""
+    ages = range(1, 365 * years + 1)
+    still, all_move = (
+        files_a_day * sum(_kept(file_bytes, age, moved=moved) for age in ages)
+        for moved in (file_bytes > SMALL, True)
+    )
+    said = f"{files_a_day:,} files a day of {file_bytes:,} bytes"
     return [
-        Cost(f"{said}: only files over {SMALL:,} bytes move", still),
-        Cost(f"{said}: all move (--move-small)", moved),
+        Cost(f"{said}: only files over {SMALL:,} bytes move", still, years),
+        Cost(f"{said}: all move (--move-small)", all_move, years),
     ]
 
 
 def _kept(size: int, days: int, *, moved: bool) -> float:
-    """One object for so many days."""
+    """One object from its first day for so many days."""
     if not moved:
         return _stored(size, days, "STANDARD")
     own, standard = _INDEX_BYTES
-    cost = _stored(size, STANDARD_IA, "STANDARD") + sum(_MOVED.values())
-    cost += _stored(max(size, SMALL), GLACIER - STANDARD_IA, "STANDARD_IA")
-    cost += _stored(size + own, DEEP_ARCHIVE - GLACIER, "GLACIER")
-    cost += _stored(size + own, max(days - DEEP_ARCHIVE, 0), "DEEP")
-    return cost + _stored(standard, days - GLACIER, "STANDARD")
+    # From which day, in which class, how many bytes: STANDARD_IA charges for 128 KB at least.
+    steps = (
+        (0, "STANDARD", size),
+        (STANDARD_IA, "STANDARD_IA", max(size, SMALL)),
+        (GLACIER, "GLACIER", size + own),
+        (DEEP_ARCHIVE, "DEEP", size + own),
+    )
+    ends = (STANDARD_IA, GLACIER, DEEP_ARCHIVE, days)
+    cost = _stored(standard, max(days - GLACIER, 0), "STANDARD")
+    for (begin, where, held), end in zip(steps, ends, strict=True):
+        if days > begin:
+            cost += _stored(held, min(days, end) - begin, where) + _MOVED.get(where, 0.0)
+    return cost
 
 
 def _stored(size: int, days: int, where: str) -> float:

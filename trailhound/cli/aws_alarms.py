@@ -12,8 +12,9 @@ from trailhound.cli.aws_setup import (
     Name,
     Region,
     account_of,
-    counted,
+    done,
     show_changes,
+    to_do,
     told_change,
 )
 from trailhound.cli.exit_codes import ExitCode
@@ -100,6 +101,7 @@ def alarms(
         if failed:
             raise typer.Exit(ExitCode.INCOMPLETE)
         return
+    note(to_do(changes, apply=apply), form)
     if people:
         show_changes(changes)
         _show_differences()
@@ -110,7 +112,8 @@ def alarms(
         LISTING.show(
             changes, form, beside={"differences": differences, "every_alarm": list(EVERY_ALARM)}
         )
-    note(counted(changes, applied=apply), form)
+    if apply:
+        note(done(changes), form)
 
 
 def _show_differences() -> None:

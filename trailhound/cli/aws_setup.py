@@ -16,7 +16,7 @@ from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, is_table, note
 from trailhound.cli.options import Config, Json, settings_from
-from trailhound.cli.screen import err, is_quiet, out, plural, safe, say, warn, write
+from trailhound.cli.screen import err, is_quiet, out, plural, safe, say, say_folded, warn, write
 from trailhound.errors import UsageError
 
 with late_imports():
@@ -34,6 +34,7 @@ _NARROW, _SIZES = "What is logged", "For the estimate of costs"
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{2,31}")
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ORGANISATION: Final = re.compile(r"o-[a-z0-9]{10,32}")
+_COST_INDENT: Final = 28
 _MARKS: Final = {
     "create": Text("+ ", style="green"),
     "change": Text("~ ", style="yellow"),
@@ -47,7 +48,7 @@ _MARKS: Final = {
 _ESTIMATE: Final = frozenset(
     ("data_events_a_day", "management_events_a_day", "files_a_day", "file_bytes")
 )
-_OF_A_PLAN: Final = _ESTIMATE | {"plan", "apply", "output", "json"}
+_OF_A_PLAN: Final = _ESTIMATE | {"years", "plan", "apply", "output", "json"}
 """Flags that a plan has and its `--apply` does without."""
 
 
@@ -206,6 +207,12 @@ def setup(
         int,
         typer.Option(metavar="N", min=1, rich_help_panel=_SIZES, help="Bytes of a trail file."),
     ] = 10_000,
+    years: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=1, max=50, rich_help_panel=_SIZES, help="Over how many years."
+        ),
+    ] = 5,
     config: Config = None,
     output: Output = None,
     json: Json = False,
@@ -256,7 +263,8 @@ def setup(
         management_events_a_day=management_events_a_day,
         insights=len(INSIGHTS) if insights else 0,
         data=data_events,
-    ) + storage_costs(files_a_day=files_a_day, file_bytes=file_bytes)
+        years=years,
+    ) + storage_costs(files_a_day=files_a_day, file_bytes=file_bytes, years=years)
     changes = [*planned(trail.key_parts()), *planned(trail.with_key().parts())]
     assumed = _assumed(context)
     apply_by = None if apply else _apply_command(context)
@@ -264,15 +272,17 @@ def setup(
         "account": account.id,
         "region": account.region,
         "costs": [each.as_dict() for each in costs],
+        "years": years,
         "assumed": assumed,
         "applied": apply,
         "apply": apply_by,
         "commands": _commands(trail.setup),
     }
     people = is_table(form)
+    _first(changes, form, apply=apply)
     if people:
-        show_changes(changes)
         _show_costs(costs, assumed, move_small=move_small)
+        show_changes(changes)
     if apply_by is not None:
         if not people:
             LISTING.show(changes, form, beside=beside)
@@ -349,18 +359,28 @@ def show_changes(changes: list[Change]) -> None:
 
 
 def _show_costs(costs: list[Cost], assumed: list[str], *, move_small: bool) -> None:
-    """Each cost, and what they come to: of the two ways to keep the files, the one that is set."""
+    """Each cost a month and in all, and what they come to: of the two ways to keep the files, the
+    one that is set."""
     left_out = costs[-2 if move_small else -1]
     counted = [each for each in costs if each is not left_out]
+    years = left_out.years
     say("")
-    say("estimated costs, in US dollars (events: of a year):")
+    say(f"estimated costs in US dollars, over {plural(years, 'year')} in which no file is deleted:")
+    say(f"  {'a month':>10}  {'in all':>12}")
     for cost in counted:
-        say(f"  {cost.dollars:>12,.2f}  {cost.of}")
-    say(f"  {sum(each.dollars for each in counted):>12,.2f}  sum")
-    say(f"not in the sum: {left_out.dollars:,.2f}  {left_out.of}")
+        say_folded(_cost_line(cost.monthly, cost.total, cost.of), _COST_INDENT)
+    total = sum(each.total for each in counted)
+    say_folded(_cost_line(total / (12 * years), total, "sum"), _COST_INDENT)
+    say("not in the sum:")
+    say_folded(_cost_line(left_out.monthly, left_out.total, left_out.of), _COST_INDENT)
     if assumed:
-        say(f"assumed, not measured: give your own numbers with {', '.join(assumed)}")
+        flags = ", ".join(assumed)
+        say_folded(safe(f"assumed, not measured: give your own numbers with {flags}"), 2)
     say("")
+
+
+def _cost_line(monthly: float, total: float, of: str) -> Text:
+    return safe(f"  {monthly:>10,.2f}  {total:>12,.2f}  {of}")
 
 
 def _assumed(context: typer.Context) -> list[str]:
@@ -403,31 +423,45 @@ def account_of(config: Config, region: Region) -> Account:
     return Account(aws, region)
 
 
-def counted(changes: list[Change], *, applied: bool) -> str:
-    """How many parts are, or were, to be made and to be changed; that a plan changed nothing."""
+def to_do(changes: list[Change], *, apply: bool) -> str:
+    """How many parts are to be made and to be changed; that a plan changes nothing."""
+    made, changed, alike = _numbers(changes)
+    return (
+        f"{plural(made, 'part')} to create, {changed:,} to change, {alike:,} as they are to be"
+        + ("" if apply else "; nothing was changed")
+    )
+
+
+def done(changes: list[Change]) -> str:
+    """How many parts were made and changed."""
+    made, changed, alike = _numbers(changes)
+    return f"{plural(made, 'part')} created, {changed:,} changed, {alike:,} were as they are to be"
+
+
+def _numbers(changes: list[Change]) -> tuple[int, int, int]:
+    """Of parts that are to be made, to be changed, and that are as they are to be."""
     made, changed, alike = (
         sum(each.action == action for each in changes)
         for action in ("create", "change", "unchanged")
     )
-    if applied:
-        return (
-            f"{plural(made, 'part')} created, {changed:,} changed, {alike:,} were as they are to be"
-        )
-    return (
-        f"{plural(made, 'part')} to create, {changed:,} to change, {alike:,} as they are to be; "
-        "nothing was changed"
-    )
+    return made, changed, alike
+
+
+def _first(changes: list[Change], form: Form, *, apply: bool) -> None:
+    """What is to be done, before its details."""
+    note(to_do(changes, apply=apply), form)
+    things = Counter(_kind(each) for each in changes if each.action == "create")
+    if things:
+        note("new: " + ", ".join(f"{kind} {n:,}" for kind, n in things.items() if kind), form)
 
 
 def _last(trail: Trail, changes: list[Change], form: Form, apply_by: str | None = None) -> None:
     """What was done, or how to do it; and which commands read what is set up."""
-    note(counted(changes, applied=apply_by is None), form)
+    if apply_by is None:
+        note(done(changes), form)
     if not trail.setup.subscriber:
         note(f"alarms go to {trail.setup.alarm_topic_arn}: --subscribe ADDRESS adds a reader", form)
     if apply_by is not None and any(each.action != "unchanged" for each in changes):
-        things = Counter(_kind(each) for each in changes if each.action == "create")
-        if things:
-            note("new: " + ", ".join(f"{kind} {n:,}" for kind, n in things.items() if kind), form)
         note("to make it so:", form)
         note(apply_by, form)
         return

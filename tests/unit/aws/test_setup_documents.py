@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, NoCredenti
 from typer.testing import CliRunner
 
 from trailhound.aws import documents
-from trailhound.aws.cost import storage_costs
+from trailhound.aws.cost import event_costs, storage_costs
 from trailhound.aws.names import TrailSetup
 from trailhound.aws.parts import Part, applied, by, difference, planned, same, statements
 from trailhound.aws.refusals import refused
@@ -86,10 +86,26 @@ def test_digests_stay_in_standard_also_where_small_files_move() -> None:
 
 
 def test_moving_small_files_costs_more_than_it_saves_and_large_ones_less() -> None:
-    still, moved = (each.dollars for each in storage_costs(files_a_day=1_500, file_bytes=10_000))
-    assert moved > 2 * still
-    still, moved = (each.dollars for each in storage_costs(files_a_day=10, file_bytes=100_000_000))
-    assert still == moved
+    for years in (1, 5, 10):
+        small = storage_costs(files_a_day=1_500, file_bytes=10_000, years=years)
+        still, moved = (each.total for each in small)
+        assert moved > 2 * still
+        assert small[0].monthly == pytest.approx(still / (12 * years))
+    large = storage_costs(files_a_day=10, file_bytes=100_000_000, years=10)
+    assert large[0].total == large[1].total
+
+
+def test_a_file_that_stays_costs_by_its_days() -> None:
+    """1 GB a day for a year: on average half a year each, at Standard's price a month."""
+    (still, _) = storage_costs(files_a_day=2**30 // 2**16, file_bytes=2**16, years=1)
+    assert still.total == pytest.approx(0.023 * 12 / 365 * 365 * 366 / 2)
+
+
+def test_costs_of_events_are_of_the_same_time() -> None:
+    asked = {"data_events_a_day": 1_000_000, "management_events_a_day": 0}
+    (data, *_) = event_costs(**asked, insights=2, data=True, years=3)
+    assert data.total == pytest.approx(3 * 365)
+    assert data.monthly == pytest.approx(365 / 12)
 
 
 @pytest.mark.parametrize(
