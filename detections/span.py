@@ -70,3 +70,22 @@ def moment(milliseconds: int) -> datetime:
     '1970-01-01T00:00:01.500000+00:00'
     """
     return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def duration(seconds: float) -> str:
+    """A time for people, in its two largest units.
+
+    >>> duration(0.4), duration(75), duration(7300), duration(200_000)
+    ('1 s', '1 min 15 s', '2 h 1 min', '2 d 7 h')
+    """
+    left = max(1, round(seconds))
+    parts = []
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        number, left = divmod(left, length)
+        if number:
+            parts.append(f"{number:,} {unit}")
+        elif parts:
+            break
+        if len(parts) == 2:
+            break
+    return " ".join(parts)

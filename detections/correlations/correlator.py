@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 
 from sigma.rule import SigmaRule
@@ -26,7 +25,7 @@ from detections.events.anchors import Anchor, anchors
 from detections.events.index import EventIndex
 from detections.events.principal import View, views
 from detections.finding import Finding
-from detections.span import Span, moment
+from detections.span import Span, duration, moment
 from trailhound.cluster.reader import Snapshot
 
 WHOLE = 10_000
@@ -94,7 +93,7 @@ class Correlator:
 
 def burst_finding(correlation: Correlation, rule_id: str, key: GroupKey, burst: Burst) -> Finding:
     """A burst as a finding."""
-    took = timedelta(milliseconds=burst.last - burst.first)
+    took = duration((burst.last - burst.first) / 1000)
     return Finding(
         rule_id=rule_id,
         events=tuple(burst.ids),

@@ -164,6 +164,21 @@ def test_nothing_runs_off_the_side(browser: Chrome, file: Path, width: int) -> N
         browser.set_window_size(1_280, 1_000)
 
 
+def test_evidence_below_high_is_folded_on_a_screen_and_open_on_paper(page: Chrome) -> None:
+    folded = "return [...document.querySelectorAll('details.evidence')].map(each => each.open)"
+    assert page.find_elements(By.CSS_SELECTOR, ".finding.high table")
+    assert not page.find_elements(By.CSS_SELECTOR, ".finding.high details.evidence")
+    page.find_element(By.CSS_SELECTOR, "details.evidence summary").click()
+    one, *others = page.execute_script(folded)
+    assert one
+    assert others
+    assert not any(others)
+    page.execute_script("dispatchEvent(new Event('beforeprint'))")
+    assert all(page.execute_script(folded))
+    page.execute_script("dispatchEvent(new Event('afterprint'))")
+    assert page.execute_script(folded) == [one, *others]
+
+
 def test_heads_of_tables_are_plain_text_while_it_prints(page: Chrome) -> None:
     """Chromium leaves buttons out where it repeats a head on the next page."""
     count = "return document.querySelectorAll('th button').length"

@@ -8,6 +8,7 @@ from trailhound.cli.late_imports import late_imports
 from trailhound.cli.screen import emit, out, plural, safe, say, size, table
 
 with late_imports():
+    from detections.span import duration
     from ingest.backfill.places import PlaceName
     from ingest.backfill.plan import Plan
     from ingest.backfill.rate import Rate
@@ -31,25 +32,6 @@ def kinds(counted: Counter[str], most: int = 8) -> str:
 def stored(number: int) -> str:
     """Bytes as stored, in brackets; nothing where they are not known."""
     return f" ({size(number)})" if number else ""
-
-
-def duration(seconds: float) -> str:
-    """A time for people, in its two largest units.
-
-    >>> duration(0.4), duration(75), duration(7300), duration(200_000)
-    ('1 s', '1 min 15 s', '2 h 1 min', '2 d 7 h')
-    """
-    left = max(1, round(seconds))
-    parts = []
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
-        number, left = divmod(left, length)
-        if number:
-            parts.append(f"{number:,} {unit}")
-        elif parts:
-            break
-        if len(parts) == 2:
-            break
-    return " ".join(parts)
 
 
 def show_plan(

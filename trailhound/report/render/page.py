@@ -92,6 +92,7 @@ def environment() -> Environment:
     filters: dict[str, Callable[..., Any]] = {
         "number": lambda value: f"{value:,}",
         "moment": _moment,
+        "until": _until,
         "iso": lambda value: value.astimezone(UTC).isoformat(timespec="seconds"),
         "band": band_of,
         "breakable": breakable,
@@ -147,6 +148,18 @@ def _moment(value: datetime | None, between: str = " ") -> Markup:
     gap = Markup("<br>") if between == "<br>" else " "
     return Markup('<time datetime="{}">{}{}{}</time>').format(
         utc.isoformat(timespec="seconds"), f"{utc:%Y-%m-%d}", gap, f"{utc:%H:%M:%S}"
+    )
+
+
+def _until(last: datetime, first: datetime) -> Markup:
+    """The later of two times below the earlier one; of the same day its hour alone."""
+    if last == first:
+        return Markup()
+    utc, since = last.astimezone(UTC), first.astimezone(UTC)
+    if utc.date() != since.date():
+        return Markup("<br>") + _moment(last)
+    return Markup('<br><time datetime="{}">to {}</time>').format(
+        utc.isoformat(timespec="seconds"), f"{utc:%H:%M:%S}"
     )
 
 

@@ -25,6 +25,17 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   });
 }
+// On paper and without scripts all of the evidence is there.
+const evidence = document.querySelectorAll("details.evidence");
+let opened = [];
+for (const each of evidence) each.open = false;
+addEventListener("beforeprint", () => {
+  opened = [...evidence].filter((each) => each.open);
+  for (const each of evidence) each.open = true;
+});
+addEventListener("afterprint", () => {
+  for (const each of evidence) each.open = opened.includes(each);
+});
 // A head that is repeated on the next page of a print would lack its buttons, and with them its text.
 addEventListener("beforeprint", () => {
   for (const button of buttons) button.replaceWith(...button.childNodes);
