@@ -20,9 +20,9 @@ from trailhound.sample.records import Record, Recorder
 from trailhound.sample.spec import AttackLabel, SampleSpec, SampleSummary
 
 LABELS = "labels.json"
-_ROOM = 0.5
+ROOM = 0.5
 """The largest share of a day's events, in an account and region, that an attack may have."""
-_BULK = 150
+BULK = 150
 """The most objects that an attack reads."""
 _EVENTS_PER_BULK = 160
 
@@ -45,6 +45,20 @@ def write_sample(
     planned = quotas(spec, estate)
     hidden, labels, dropped = _hide_attacks(spec, estate, planned)
     _claim(directory, spec, labels, dropped)
+    return write_records(directory, spec, estate, planned, hidden, labels, dropped, progress)
+
+
+def write_records(
+    directory: Path,
+    spec: SampleSpec,
+    estate: Estate,
+    planned: dict[Bucket, int],
+    hidden: dict[Bucket, list[Record]],
+    labels: tuple[AttackLabel, ...],
+    dropped: tuple[str, ...],
+    progress: Callable[[int], None] | None = None,
+) -> SampleSummary:
+    """The files of a trail, with the records of attacks among them."""
     recorder = Recorder(spec, estate, region_weights(spec)[spec.home_region])
     shelf = Shelf(directory, spec, estate)
     duplicates = _duplicates(spec, planned)
@@ -86,6 +100,12 @@ def write_sample(
     )
 
 
+def homes_of(spec: SampleSpec, planned: dict[Bucket, int]) -> list[Bucket]:
+    """Where an attack can be: each day and account, in the home region."""
+    homes = [bucket for bucket in planned if bucket.region == spec.home_region]
+    return sorted(homes, key=lambda bucket: (bucket.account, bucket.day))
+
+
 def _hide_attacks(
     spec: SampleSpec, estate: Estate, planned: dict[Bucket, int]
 ) -> tuple[dict[Bucket, list[Record]], tuple[AttackLabel, ...], tuple[str, ...]]:
@@ -97,9 +117,8 @@ def _hide_attacks(
     hidden: dict[Bucket, list[Record]] = {}
     labels: list[AttackLabel] = []
     dropped: list[str] = []
-    room = {bucket: int(count * _ROOM) for bucket, count in planned.items()}
-    homes = [bucket for bucket in planned if bucket.region == spec.home_region]
-    homes.sort(key=lambda bucket: (bucket.account, bucket.day))
+    room = {bucket: int(count * ROOM) for bucket, count in planned.items()}
+    homes = homes_of(spec, planned)
     for number, (name, attack) in enumerate(ATTACKS.items() if spec.attacks else ()):
         turn = (number * 2) % spec.days
         for bucket in homes[turn:] + homes[:turn]:
@@ -110,7 +129,7 @@ def _hide_attacks(
                 account=estate.accounts[bucket.account],
                 bucket=bucket,
                 second=int(rng.random() * 18 * 3600),
-                bulk=min(_BULK, spec.events // _EVENTS_PER_BULK),
+                bulk=min(BULK, spec.events // _EVENTS_PER_BULK),
             )
             attack(incident)
             if len(incident.steps) <= room[bucket]:

@@ -43,6 +43,7 @@ from trailhound.cli import (
     roi,
     rule_runs,
     rules,
+    sample,
     setup,
     timeline,
 )
@@ -79,6 +80,7 @@ LISTINGS: dict[str, Listing[Any]] = {
     "rules backtest": rule_runs.BACKTEST,
     "rules fields": rule_runs.FIELDS,
     "rules list": rules.LISTING,
+    "sample --grade": sample.GRADES,
     "timeline": timeline.LISTING,
 }
 SCHEMA = json.loads((ROOT / "docs/listings.schema.json").read_text("utf-8"))
@@ -266,6 +268,7 @@ ELSEWHERE = {
     "paths": "docs/investigation.md",
     "paths --lateral": "docs/investigation.md",
     "roi": "docs/aws.md",
+    "sample --grade": "docs/investigation.md",
 }
 """Listings that `make listings` does not show, and why or where they are described."""
 

@@ -1,0 +1,123 @@
+"""An exercise: an attack that differs with the seed, answers that can be known, their grades."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from tests.unit.sample import trails
+from trailhound.cli.main import app
+from trailhound.errors import UsageError
+from trailhound.sample import SampleSpec
+from trailhound.sample.exercise import ANSWERS, SEALED, Solution, sealed, write_exercise
+from trailhound.sample.grading import POINTS, answers_of, graded, total
+
+SCHEMA = json.loads((Path(__file__).parents[3] / "docs/listings.schema.json").read_text("utf-8"))
+SPEC = SampleSpec(events=6_000, seed=4, days=2, accounts=2)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("exercise") / "trail"
+    write_exercise(made, SPEC)
+    return made
+
+
+def right(solution: Solution) -> dict[str, Any]:
+    return {
+        "who": [arn.rpartition("/")[2] for arn in solution.principals],
+        "from": list(solution.addresses),
+        "first": solution.steps[0].event_id.upper(),
+        "last": solution.steps[-1].event_id,
+        "objects": solution.objects[0],
+        "calls": sorted({step.event_name for step in solution.steps}),
+    }
+
+
+def grade(folder: Path, answers: object, *more: str) -> Result:
+    form = folder.parent / "form.yaml"
+    form.write_text(answers if isinstance(answers, str) else yaml.safe_dump(answers))
+    return CliRunner().invoke(app, ["sample", str(folder), "--grade", str(form), *more])
+
+
+def test_the_solution_is_of_events_of_the_trail_and_nothing_says_which(folder: Path) -> None:
+    solution = sealed(folder)
+    events = {event["eventID"]: event for event in trails.events(folder)}
+    assert len(events) == SPEC.events
+    attack = [events[step.event_id] for step in solution.steps]
+    assert [event["eventName"] for event in attack] == [s.event_name for s in solution.steps]
+    assert {event["sourceIPAddress"] for event in attack} == set(solution.addresses)
+    assert sorted(each.name for each in folder.iterdir()) == ["AWSLogs", ANSWERS, SEALED]
+    for text in (solution.steps[0].event_id, solution.addresses[0], solution.attack):
+        assert text.encode() not in (folder / SEALED).read_bytes()
+
+
+def test_the_attack_differs_by_seed_and_is_the_same_for_one(folder: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    write_exercise(again, SPEC)
+    assert (again / SEALED).read_bytes() == (folder / SEALED).read_bytes()
+    found = []
+    for seed in range(8):
+        write_exercise(
+            tmp_path / str(seed), SampleSpec(events=2_000, seed=seed, days=1, accounts=1)
+        )
+        found.append(sealed(tmp_path / str(seed)))
+        # Whatever it is, every question has an answer.
+        answers = answers_of_right(tmp_path / f"{seed}.yaml", found[-1])
+        assert total(graded(answers, found[-1])) == 100
+    assert len({each.attack for each in found}) > 1
+    assert len({each.principals for each in found}) == len(found)
+
+
+def answers_of_right(path: Path, solution: Solution) -> dict[str, tuple[str, ...]]:
+    path.write_text(yaml.safe_dump(right(solution)))
+    return answers_of(path)
+
+
+def test_right_wrong_and_missed_are_told_apart(folder: Path) -> None:
+    solution = sealed(folder)
+    best = json.loads(grade(folder, right(solution), "--json").stdout)
+    jsonschema.validate(best, SCHEMA | {"$ref": "#/$defs/sample --grade"})
+    assert best["total"] == sum(POINTS.values()) == 100
+    some = right(solution) | {
+        "from": [solution.addresses[0], "192.0.2.1"],
+        "first": solution.steps[3].event_id,
+        "last": "",
+        "objects": [solution.objects[0], "my-bucket"],
+        "calls": ["GetCallerIdentity", "Nonsense"],
+    }
+    done = grade(folder, some, "--json")
+    found = {each["question"]: each for each in json.loads(done.stdout)["questions"]}
+    assert found["who"]["points"] == 20
+    assert (found["from"]["points"], found["from"]["wrong"]) == (0, ["192.0.2.1"])
+    assert (found["first"]["points"], found["last"]["points"]) == (7, 0)
+    assert found["first"]["missed"] == [solution.steps[0].event_id]
+    assert (found["objects"]["points"], found["objects"]["wrong"]) == (7, ["my-bucket"])
+    assert found["calls"]["points"] == 0
+    assert "StopLogging" in found["calls"]["missed"] or len(found["calls"]["missed"]) > 3
+
+
+@pytest.mark.parametrize("text", ["[", "a: b", "- x", "whom: [x]", (yaml.safe_dump({"who": []}))])
+def test_a_form_that_has_no_answers_shows_no_solution(folder: Path, text: str) -> None:
+    done = grade(folder, text)
+    assert isinstance(done.exception, UsageError)
+    assert sealed(folder).steps[0].event_id not in done.output
+
+
+def test_what_is_no_exercise_is_said(folder: Path, tmp_path: Path) -> None:
+    assert isinstance(grade(tmp_path / "nowhere", {"who": "x"}).exception, UsageError)
+    (tmp_path / SEALED).write_bytes(b"x")
+    with pytest.raises(UsageError, match="not a solution"):
+        sealed(tmp_path)
+    with pytest.raises(UsageError, match="not empty"):
+        write_exercise(folder, SPEC)
+    with pytest.raises(UsageError, match="no room"):
+        write_exercise(tmp_path / "small", SampleSpec(events=20))
+    wrong = CliRunner().invoke(app, ["sample", str(tmp_path / "x"), "--exercise", "--no-attacks"])
+    assert isinstance(wrong.exception, UsageError)

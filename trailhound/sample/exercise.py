@@ -1,0 +1,251 @@
+"""An exercise: one attack in an ordinary trail, unlabelled, and what is right to answer about it.
+
+Attack, account, day, victim, names and where the attacker stops follow from the seed. The solution
+is written beside the trail, compressed, so that neither a search nor a glance shows it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+from enrich.enricher import Enricher
+from trailhound.errors import UsageError
+from trailhound.sample.attacks import ATTACKS, COLLECTION, CREDENTIALS, EXFILTRATION, IMPACT
+from trailhound.sample.attacks import PERSISTENCE as STAYING
+from trailhound.sample.estate import Account, Estate, build
+from trailhound.sample.incident import Incident
+from trailhound.sample.plan import Bucket, quotas
+from trailhound.sample.records import Record
+from trailhound.sample.spec import SampleSpec, SampleSummary, Step
+from trailhound.sample.write import BULK, ROOM, homes_of, write_records
+
+SEALED: Final = "exercise.sealed"
+ANSWERS: Final = "answers.yaml"
+_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "backup-operator": ("svc-inventory", "it-support-02", "metrics-agent", "helpdesk-temp"),
+    "aws-support-audit": ("CloudOpsReadOnly", "vendor-diagnostics", "OrgHealthCheck"),
+    "s3-maintenance": ("inline-ops", "tmp-access", "legacy-policy"),
+    "logs-mirror-7713": ("audit-archive-2291", "trail-copy-0417", "compliance-sync-88"),
+    "node-key": ("worker-key", "build-agents", "render-farm"),
+    "launch-wizard-9": ("launch-wizard-3", "ssh-temp", "nodes-public"),
+    "HOW-TO-RESTORE.txt": ("READ_ME_NOW.txt", "RECOVERY-INSTRUCTIONS.txt", "warning.txt"),
+    "exports/customers/part-": ("reports/payroll/", "backup/contracts/doc-", "dumps/orders-"),
+    "curated/2025/ledger-": ("finance/2025/close-", "media/master-", "claims/file-"),
+}
+"""Names that attacks give and use, and others for them."""
+_STOPS: Final[Mapping[str, float]] = {"console-brute-force": 0.93}
+_STOPS_ELSE: Final = 0.65
+"""After which share of its steps an attacker stops at the earliest: after something was reached."""
+_AT_LEAST: Final = 10
+_REACHED: Final = (IMPACT, EXFILTRATION, COLLECTION)
+_ELSE: Final = (STAYING, CREDENTIALS)
+"""Tactics whose calls reach what the attack was for; where none succeeded, the second."""
+_LEAVES: Final = (
+    *("bucket", "instance", "snapshot", "secret", "database", "function", "user", "role"),
+    *("access_key", "object_key", "kms_key", "id", "arn"),
+)
+"""Kinds of resources, what a person would name first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """What is right. `objects` are all names of what was reached, those that a person would give
+    first; `steps` are all calls of the attack, in order."""
+
+    attack: str
+    seed: int
+    account: str
+    principals: tuple[str, ...]
+    addresses: tuple[str, ...]
+    objects: tuple[str, ...]
+    steps: tuple[Step, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """As the sealed file holds it."""
+        return {
+            "attack": self.attack,
+            "seed": self.seed,
+            "account": self.account,
+            "principals": list(self.principals),
+            "addresses": list(self.addresses),
+            "objects": list(self.objects),
+            "steps": [each.as_json() for each in self.steps],
+        }
+
+
+def write_exercise(
+    directory: Path, spec: SampleSpec, progress: Callable[[int], None] | None = None
+) -> SampleSummary:
+    """Write a trail with one attack, the form for the answers, and the sealed solution. Raises
+    `UsageError` where the folder is not empty or can't be written, and where a trail of this size
+    has no room for any attack."""
+    estate = build(spec)
+    planned = quotas(spec, estate)
+    solution, bucket, records = _hidden(spec, estate, planned)
+    content = gzip.compress(json.dumps(solution.as_json()).encode(), mtime=0)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if any(directory.iterdir()):
+            raise UsageError(f"{directory} is not empty", hint="name a new folder")
+        (directory / SEALED).write_bytes(content)
+        (directory / ANSWERS).write_text(FORM, "utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"cannot write an exercise to {directory}: {error}", hint="give a folder of your own"
+        ) from None
+    return write_records(directory, spec, estate, planned, {bucket: records}, (), (), progress)
+
+
+def sealed(directory: Path) -> Solution:
+    """The solution of an exercise. Raises `UsageError` where there is none."""
+    path = directory / SEALED
+    try:
+        found = json.loads(gzip.decompress(path.read_bytes()))
+        steps = tuple(
+            Step(
+                each["eventID"],
+                each["eventName"],
+                each["eventTime"],
+                each["tactic"],
+                each["technique"],
+                each["errorCode"],
+            )
+            for each in found["steps"]
+        )
+        return Solution(
+            found["attack"],
+            found["seed"],
+            found["account"],
+            tuple(found["principals"]),
+            tuple(found["addresses"]),
+            tuple(found["objects"]),
+            steps,
+        )
+    except FileNotFoundError:
+        raise UsageError(
+            f"there is no exercise in {directory}",
+            hint=f"write one: trailhound sample {directory} --exercise",
+        ) from None
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{path} is not a solution ({type(error).__name__})", hint="write the exercise again"
+        ) from None
+
+
+def _hidden(
+    spec: SampleSpec, estate: Estate, planned: dict[Bucket, int]
+) -> tuple[Solution, Bucket, list[Record]]:
+    rng = Random(f"exercise {spec.seed}")
+    names = sorted(ATTACKS, key=lambda _: rng.random())
+    homes = sorted(homes_of(spec, planned), key=lambda _: rng.random())
+    for name in names:
+        for bucket in homes:
+            incident = Incident(
+                rng=Random(f"exercise {spec.seed} {name} {bucket}"),
+                estate=estate,
+                account=_varied(estate.accounts[bucket.account], rng),
+                bucket=bucket,
+                second=int(rng.random() * 18 * 3600),
+                bulk=min(int(20 + rng.random() * (BULK - 20)), spec.events // 160),
+            )
+            ATTACKS[name](incident)
+            low = _STOPS.get(name, _STOPS_ELSE)
+            kept = max(_AT_LEAST, round(len(incident.steps) * (low + rng.random() * (1 - low))))
+            if min(kept, len(incident.steps)) <= planned[bucket] * ROOM:
+                records = _renamed(incident.records[:kept], rng)
+                return _solution(name, spec, incident, records), bucket, records
+    raise UsageError(
+        f"a trail of {spec.events:,} events has no room for an attack",
+        hint="give more events: --events 20000",
+    )
+
+
+def _varied(account: Account, rng: Random) -> Account:
+    """The account with its victims in another order."""
+
+    def order(values: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(sorted(values, key=lambda _: rng.random()))
+
+    return replace(
+        account,
+        users=order(account.users),
+        robots=order(account.robots),
+        buckets=order(account.buckets),
+    )
+
+
+def _renamed(records: list[Record], rng: Random) -> list[Record]:
+    names = [(old, others[int(rng.random() * len(others))]) for old, others in _NAMES.items()]
+    made = []
+    for second, record in records:
+        text = record
+        for old, new in names:
+            text = text.replace(old.encode(), new.encode())
+        made.append((second, text))
+    return made
+
+
+def _solution(name: str, spec: SampleSpec, incident: Incident, records: list[Record]) -> Solution:
+    decoded = [json.loads(record) for _, record in records]
+    steps = incident.steps[: len(records)]
+    # Whose password was tried in vain has done nothing.
+    arns = [
+        each["userIdentity"].get("arn")
+        for each in decoded
+        if not each.get("errorCode") and not each.get("errorMessage")
+    ]
+    return Solution(
+        attack=name,
+        seed=spec.seed,
+        account=incident.account.id,
+        principals=tuple(dict.fromkeys(filter(None, arns))),
+        addresses=tuple(dict.fromkeys(each["sourceIPAddress"] for each in decoded)),
+        objects=_reached(decoded, steps),
+        steps=tuple(steps),
+    )
+
+
+def _reached(records: list[dict[str, Any]], steps: list[Step]) -> tuple[str, ...]:
+    """Every name of what calls that succeeded reached."""
+    enricher = Enricher()
+    for tactics in (_REACHED, _ELSE, tuple({each.tactic for each in steps})):
+        found: dict[str, list[str]] = {}
+        for record, step in zip(records, steps, strict=True):
+            if step.tactic not in tactics or step.error_code or record.get("errorMessage"):
+                continue
+            resource = enricher.document_fields(record).get("resource") or {}
+            for leaf, values in resource.items():
+                found.setdefault(leaf, []).extend(values)
+        ordered = [value for leaf in _LEAVES for value in found.get(leaf, ())]
+        if ordered:
+            return tuple(dict.fromkeys(ordered))
+    return ()
+
+
+FORM: Final = """\
+# What happened here? One intruder is in this trail. Write down what you found, then:
+#
+#   trailhound sample DIR --grade DIR/answers.yaml
+#
+# A list may have any number of entries: [one, two]. What is wrong costs points.
+
+# Who acted: ARNs, or the names at their end, the stolen credential and what was made with it.
+who: []
+# From which addresses.
+from: []
+# The eventID of the first call of the attack: the entry.
+first: ""
+# The eventID of the last call of the attack.
+last: ""
+# What was reached in the end: a bucket, an instance, a user.
+objects: []
+# The names of the attack's calls, as GetObject.
+calls: []
+"""
+"""The form for the answers, before they are given."""
