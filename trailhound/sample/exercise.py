@@ -1,11 +1,12 @@
 """An exercise: one attack in an ordinary trail, unlabelled, and what is right to answer about it.
 
 Attack, account, day, victim, names and where the attacker stops follow from the seed. The solution
-is written beside the trail, compressed, so that neither a search nor a glance shows it.
+is written beside the trail, encoded, so that neither a search nor a glance shows it.
 """
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 from collections.abc import Callable, Mapping
@@ -27,6 +28,8 @@ from trailhound.sample.write import BULK, ROOM, homes_of, write_records
 
 SEALED: Final = "exercise.sealed"
 ANSWERS: Final = "answers.yaml"
+_HEAD: Final = b"The solution of a Trailhound exercise: leave it alone until you are graded.\n"
+"""Text, since a compressed list of calls would be read as a trail file, with the labels."""
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "backup-operator": ("svc-inventory", "it-support-02", "metrics-agent", "helpdesk-temp"),
     "aws-support-audit": ("CloudOpsReadOnly", "vendor-diagnostics", "OrgHealthCheck"),
@@ -88,7 +91,8 @@ def write_exercise(
     estate = build(spec)
     planned = quotas(spec, estate)
     solution, bucket, records = _hidden(spec, estate, planned)
-    content = gzip.compress(json.dumps(solution.as_json()).encode(), mtime=0)
+    text = json.dumps(solution.as_json()).encode()
+    content = _HEAD + base64.encodebytes(gzip.compress(text, mtime=0))
     try:
         directory.mkdir(parents=True, exist_ok=True)
         if any(directory.iterdir()):
@@ -106,7 +110,10 @@ def sealed(directory: Path) -> Solution:
     """The solution of an exercise. Raises `UsageError` where there is none."""
     path = directory / SEALED
     try:
-        found = json.loads(gzip.decompress(path.read_bytes()))
+        stored = path.read_bytes()
+        if not stored.startswith(_HEAD):
+            raise ValueError("it has another beginning")
+        found = json.loads(gzip.decompress(base64.decodebytes(stored[len(_HEAD) :])))
         steps = tuple(
             Step(
                 each["eventID"],

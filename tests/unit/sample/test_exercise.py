@@ -54,6 +54,10 @@ def test_the_solution_is_of_events_of_the_trail_and_nothing_says_which(folder: P
     assert [event["eventName"] for event in attack] == [s.event_name for s in solution.steps]
     assert {event["sourceIPAddress"] for event in attack} == set(solution.addresses)
     assert sorted(each.name for each in folder.iterdir()) == ["AWSLogs", ANSWERS, SEALED]
+    # A reader of the folder reads the trail alone, not the labels.
+    read = CliRunner().invoke(app, ["enrich", str(folder)])
+    assert read.exit_code == 0, read.exception
+    assert len(read.stdout.splitlines()) == SPEC.events
     for text in (solution.steps[0].event_id, solution.addresses[0], solution.attack):
         assert text.encode() not in (folder / SEALED).read_bytes()
 
