@@ -17,7 +17,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
 from detections.span import Span
-from tests.helpers.browsers import chromium
+from tests.helpers.browsers import chromium, drawn
 from tests.helpers.commands import command
 from tests.helpers.engines import remove_namespace, session_engine
 from tests.helpers.trails import backfill, own_settings, prepared
@@ -92,8 +92,7 @@ def shoot_paths(driver: Chrome, file: Path) -> None:
     """The page of paths, as it opens."""
     driver.set_window_size(1_440, 1_000)
     driver.get(file.as_uri())
-    drawn = "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(done));"
-    driver.execute_async_script(drawn)
+    drawn(driver)
     save(driver, "graph-paths")
 
 

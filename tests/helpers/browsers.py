@@ -70,3 +70,10 @@ def requested(driver: Chrome) -> list[str]:
         if message["method"] == "Network.requestWillBeSent":
             found.append(message["params"]["request"]["url"])
     return found
+
+
+def drawn(driver: Chrome) -> None:
+    """Waits until the page has drawn what it was told, which it does with the next frame."""
+    driver.execute_async_script(
+        "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(done));"
+    )

@@ -18,7 +18,7 @@ from selenium.webdriver.support.select import Select
 
 from detections.investigation.nodes import Node
 from tests.helpers.activity_pages import Drawn, need_library, page_of
-from tests.helpers.browsers import browser_paths, chromium, logged, requested
+from tests.helpers.browsers import browser_paths, chromium, drawn, logged, requested
 from tests.helpers.reports import ACTIVE, HOSTILE
 from trailhound.report.render.activity import ActivityPage, activity_page
 
@@ -94,13 +94,6 @@ def visible(browser: Chrome) -> tuple[int, int]:
 
 def panel(browser: Chrome) -> str:
     return browser.find_element(By.ID, "panel").text
-
-
-def drawn(browser: Chrome) -> None:
-    """Waits until the page has drawn what it was told, which it does with the next frame."""
-    browser.execute_async_script(
-        "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(done));"
-    )
 
 
 def choose(browser: Chrome, name: str, value: str) -> None:

@@ -1,4 +1,5 @@
-"""A time line as one HTML file that needs nothing else; its folds open without a script."""
+"""A time line as one HTML file that needs nothing else. Its folds open without a script, which only
+filters lines."""
 
 from __future__ import annotations
 
@@ -27,7 +28,9 @@ def write_timeline(path: Path, found: Timeline, span: Span | None, *, namespace:
 
 def timeline_page(found: Timeline, span: Span | None, *, namespace: str = "") -> str:
     """The whole file."""
-    style = (_HERE / "assets" / "report.css").read_text("utf-8")
+    assets = _HERE / "assets"
+    style = "".join((assets / name).read_text("utf-8") for name in ("report.css", "timeline.css"))
+    script = (assets / "timeline.js").read_text("utf-8")
     rows = [_row(each) for each in in_order(found)]
     return (
         environment()
@@ -42,7 +45,8 @@ def timeline_page(found: Timeline, span: Span | None, *, namespace: str = "") ->
             version=__version__,
             made=datetime.now(UTC),
             style=Markup(style),  # noqa: S704 - our own file
-            policy=page_policy(style),
+            script=Markup(script),  # noqa: S704 - our own file
+            policy=page_policy(style, script),
         )
     )
 
