@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
+from botocore.exceptions import ClientError
 
+from ingest.sources.aws_codes import CREDENTIALS, LOGIN_FAILURES
 from ingest.sources.session import NO_CREDENTIALS, sqs_client
 from trailhound.errors import SourceError, SourceNotFoundError, SourceUnreachableError, UsageError
 from trailhound.settings import AwsSettings
@@ -17,13 +18,10 @@ if TYPE_CHECKING:
 _REGION: Final = re.compile(r"(?:arn:[^:]+:sqs:([^:]+):|https://sqs\.([^.]+)\.amazonaws\.)")
 """Requests go to the queue's own region, whatever the session's is."""
 _HINTS: Final = {
+    **CREDENTIALS,
     "NonExistentQueue": "check the name, the region and the account",
     "QueueDoesNotExist": "check the name, the region and the account",
     "InvalidAddress": "write the queue's URL, ARN or name",
-    "InvalidClientTokenId": "this endpoint does not know the access key: check the profile",
-    "SignatureDoesNotMatch": "check the secret key",
-    "ExpiredToken": "renew the credentials",
-    "ExpiredTokenException": "renew the credentials",
     "OverLimit": "too many messages are in flight: more of them wait until some are done",
 }
 _DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
@@ -71,7 +69,7 @@ def queue_error(error: Exception, queue: str) -> SourceError | UsageError:
     """An error of SQS, the role or the network, as one of Trailhound; never a request's text."""
     if isinstance(error, SourceError | UsageError):
         return error
-    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+    if isinstance(error, LOGIN_FAILURES):
         return SourceUnreachableError(
             f"queue {queue}: no usable AWS credentials", hint=NO_CREDENTIALS
         )

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from botocore.exceptions import (
-    ClientError,
-    CredentialRetrievalError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    SSOError,
-    TokenRetrievalError,
-)
+from botocore.exceptions import ClientError
 
+from ingest.sources.aws_codes import CREDENTIALS, LOGIN_FAILURES
 from ingest.sources.session import NO_CREDENTIALS
 from trailhound.errors import (
     ObjectAccessDeniedError,
@@ -21,17 +15,13 @@ from trailhound.errors import (
     SourceUnreachableError,
 )
 
-_RENEW: Final = "renew the credentials, and run again: windows that are done are skipped"
 _AGAIN: Final = "run again: windows that are done are skipped"
 _EVERYWHERE: Final = {
-    "ExpiredTokenException": ("the credentials have expired", _RENEW),
-    "ExpiredToken": ("the credentials have expired", _RENEW),
-    "SignatureDoesNotMatch": ("the secret key does not match", "check the profile"),
-    "InvalidSignatureException": (
-        "the signature is not accepted",
-        "check the secret key, and set the machine's clock",
-    ),
-    "RequestExpired": ("the request is too old", "set the machine's clock"),
+    "ExpiredTokenException": "the credentials have expired",
+    "ExpiredToken": "the credentials have expired",
+    "SignatureDoesNotMatch": "the secret key does not match",
+    "InvalidSignatureException": "the signature is not accepted",
+    "RequestExpired": "the request is too old",
 }
 """Codes that every further request would get too."""
 NOT_ENABLED: Final = frozenset(
@@ -39,13 +29,6 @@ NOT_ENABLED: Final = frozenset(
 )
 """What a region answers that the account has not enabled; or what any answers to unknown keys."""
 _DENIED: Final = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
-_NO_CREDENTIALS: Final = (
-    NoCredentialsError,
-    PartialCredentialsError,
-    CredentialRetrievalError,
-    TokenRetrievalError,
-    SSOError,
-)
 
 
 def code_of(error: Exception) -> str:
@@ -58,7 +41,7 @@ def code_of(error: Exception) -> str:
 def lookup_error(error: Exception, place: str) -> SourceError:
     """Why `place` could not be asked. `SourceUnreachableError` where every other place would fail
     too."""
-    if isinstance(error, _NO_CREDENTIALS):
+    if isinstance(error, LOGIN_FAILURES):
         return SourceUnreachableError(f"{place}: no usable AWS credentials", hint=NO_CREDENTIALS)
     code = code_of(error)
     if not code:
@@ -71,8 +54,9 @@ def lookup_error(error: Exception, place: str) -> SourceError:
             hint="check the role's trust policy, aws.external_id and the caller's sts:AssumeRole",
         )
     if code in _EVERYWHERE:
-        what, hint = _EVERYWHERE[code]
-        return SourceUnreachableError(f"{place}: {what} ({code})", hint=hint)
+        return SourceUnreachableError(
+            f"{place}: {_EVERYWHERE[code]} ({code})", hint=f"{CREDENTIALS[code]}; {_AGAIN}"
+        )
     if code in _DENIED:
         return ObjectAccessDeniedError(
             f"{place}: denied ({code})",

@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ingest.lookup.errors import code_of, lookup_error
 from ingest.lookup.windows import Choice, Window
+from ingest.sources.aws_codes import THROTTLED
 from trailhound.backoff import Backoff
 from trailhound.errors import ObjectUnreadableError, SourceError, SourceUnreachableError
 
@@ -30,16 +31,12 @@ _RESTARTS: Final = 5
 """Tokens that may expire in a row without one new event."""
 _AGAIN: Final = frozenset(
     {
-        "ThrottlingException",
-        "Throttling",
-        "TooManyRequestsException",
-        "RequestLimitExceeded",
+        *THROTTLED,
         "InternalFailure",
         "InternalServerError",
         "ServiceUnavailable",
         "500",
         "502",
-        "503",
         "504",
     }
 )

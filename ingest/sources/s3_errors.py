@@ -8,16 +8,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from botocore.exceptions import (
-    ClientError,
-    CredentialRetrievalError,
-    NoCredentialsError,
-    ParamValidationError,
-    PartialCredentialsError,
-    SSOError,
-    TokenRetrievalError,
-)
+from botocore.exceptions import ClientError, ParamValidationError
 
+from ingest.sources.aws_codes import CREDENTIALS, LOGIN_FAILURES, THROTTLED
 from ingest.sources.session import NO_CREDENTIALS
 from trailhound.errors import (
     BucketNotFoundError,
@@ -30,23 +23,11 @@ from trailhound.errors import (
     SourceUnreachableError,
 )
 
-LOGIN_FAILURES: Final = (
-    NoCredentialsError,
-    PartialCredentialsError,
-    CredentialRetrievalError,
-    TokenRetrievalError,
-    SSOError,
-)
-
+_AGAIN: Final = "run again: ingested objects are skipped"
 _EVERYWHERE: Final = {
-    "ExpiredToken": "renew the credentials, and run again: ingested objects are skipped",
-    "ExpiredTokenException": "renew the credentials, and run again: ingested objects are skipped",
-    "TokenRefreshRequired": "renew the credentials, and run again: ingested objects are skipped",
-    "InvalidAccessKeyId": "this endpoint does not know the access key: check the profile",
-    "InvalidToken": "check AWS_SESSION_TOKEN: it does not belong to the access key",
-    "InvalidClientTokenId": "this endpoint does not know the access key: check the profile",
-    "SignatureDoesNotMatch": "check the secret key, and aws.endpoint_url where one is set",
-    "RequestTimeTooSkewed": "the machine's clock is off by over 15 minutes: set it (NTP)",
+    **{code: f"{advice}; {_AGAIN}" for code, advice in CREDENTIALS.items()},
+    "SignatureDoesNotMatch": "check the secret key, the machine's clock, and aws.endpoint_url "
+    "where one is set",
     "AccountProblem": "the account cannot use S3: ask AWS Support",
     "NotSignedUp": "the account cannot use S3",
     "NoSuchBucket": "check the bucket's name, and aws.endpoint_url where one is set",
@@ -72,8 +53,6 @@ _LIST: Final = "grant s3:ListBucket on the bucket; a requester-pays bucket needs
 _SSE_C: Final = (
     "if it is encrypted with a customer-provided key (SSE-C), set aws.sse_customer_key_file"
 )
-_AGAIN: Final = "run again: ingested objects are skipped"
-_THROTTLED: Final = frozenset({"SlowDown", "Throttling", "ThrottlingException", "503"})
 _SLOWER: Final = (
     "S3 throttles: lower ingest.prefetch_threads, and run again: ingested objects are skipped"
 )
@@ -97,7 +76,7 @@ def listing_error(error: Exception, place: str) -> SourceUnreachableError:
             return SourceNotFoundError(
                 f"{place}: no such bucket ({code})", hint=_EVERYWHERE["NoSuchBucket"]
             )
-        hint = _SLOWER if code in _THROTTLED else _AGAIN
+        hint = _SLOWER if code in THROTTLED else _AGAIN
         return SourceUnreachableError(f"{place}: cannot be listed ({reason_of(error)})", hint=hint)
     if isinstance(error, LOGIN_FAILURES):
         return SourceUnreachableError(f"{place}: no usable AWS credentials", hint=NO_CREDENTIALS)
@@ -145,7 +124,7 @@ def object_error(error: Exception, uri: str) -> SourceError:
         return ObjectUnreadableError(f"{uri}: changed while it was being read", hint=_AGAIN)
     if code in {"InvalidRequest", "InvalidArgument", "400"}:
         return ObjectAccessDeniedError(f"{uri}: S3 rejects the request ({reason})", hint=_SSE_C)
-    hint = _SLOWER if code in _THROTTLED else _AGAIN
+    hint = _SLOWER if code in THROTTLED else _AGAIN
     return ObjectUnreadableError(f"{uri}: fetching failed ({reason})", hint=hint)
 
 

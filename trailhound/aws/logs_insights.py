@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ingest.sources.aws_codes import THROTTLED
 from ingest.sources.s3_errors import code_of
 from trailhound.aws.insights_query import AT_ONCE, SECONDS, Query, Row, limited, ordered
 from trailhound.aws.query_spans import Span, distinct, divisible, is_cut, parts
@@ -28,7 +29,7 @@ _BUSY: Final = Backoff(first=0.5, longest=10.0)
 _LOOK: Final = 0.2
 _TRY_AGAIN: Final = frozenset(
     {
-        *("Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"),
+        *THROTTLED,
         *("LimitExceededException", "ServiceUnavailableException", "ServiceUnavailable"),
     }
 )

@@ -8,8 +8,8 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
+from ingest.sources.aws_codes import CREDENTIALS, LOGIN_FAILURES, THROTTLED
 from ingest.sources.s3_errors import (
-    LOGIN_FAILURES,
     code_of,
     is_assuming,
     reason_of,
@@ -18,25 +18,10 @@ from ingest.sources.s3_errors import (
 from ingest.sources.session import NO_CREDENTIALS
 from trailhound.errors import AwsError
 
-_RENEW: Final = "renew the credentials (`aws sso login`, or new AWS_* variables), and run it again"
-_CLOCK: Final = "set the machine's clock: AWS refuses signatures that are minutes off"
 _LATER: Final = "AWS limits the rate of calls: wait a minute"
 _HINTS: Final = {
-    "ExpiredToken": _RENEW,
-    "ExpiredTokenException": _RENEW,
-    "TokenRefreshRequired": _RENEW,
-    "RequestExpired": _CLOCK,
-    "RequestTimeTooSkewed": _CLOCK,
-    "InvalidSignatureException": _CLOCK,
-    "SignatureDoesNotMatch": "check the secret key, and the machine's clock",
-    "InvalidClientTokenId": "AWS does not know the access key: check the profile",
-    "InvalidAccessKeyId": "AWS does not know the access key: check the profile",
-    "UnrecognizedClientException": "AWS does not know the access key: check the profile",
-    "Throttling": _LATER,
-    "ThrottlingException": _LATER,
-    "TooManyRequestsException": _LATER,
-    "RequestLimitExceeded": _LATER,
-    "SlowDown": _LATER,
+    **{code: f"{advice}, and run it again" for code, advice in CREDENTIALS.items()},
+    **dict.fromkeys(THROTTLED, _LATER),
     "OptInRequired": "enable the region for the account",
     "InvalidHomeRegionException": "the trail belongs to another region: give it with --region",
     "MaximumNumberOfTrailsExceededException": "a region has at most 5 trails: delete one",
