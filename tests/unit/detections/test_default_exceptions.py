@@ -107,7 +107,5 @@ def test_no_page_says_how_many_rules_ship() -> None:
         text = page.read_text("utf-8")
         for least in re.findall(r"more than (\d{3}) Sigma rules", text):
             assert ships > int(least)
-        counts = (
-            r"(?<!more than )(?:\b\d{3} (?:valid |shipped )?rules\b(?! over)|none of \d)"
-        )
+        counts = r"(?<!more than )(?:\b\d{3} (?:valid |shipped )?rules\b(?! over)|none of \d)"
         assert re.findall(counts, text) == [], page.name
