@@ -24,6 +24,7 @@ from detections.kinds.options import renamed_options
 from detections.matcher import SigmaMatcher
 from detections.packs.actions import Actions, Parsed
 from detections.packs.checking import check, said
+from detections.packs.chosen import silencing
 from detections.packs.documents import Document, RuleFault, Subject, documents, rule_files
 from detections.packs.exceptions import DEFAULTS, RuleException, exception_id, is_named
 from detections.packs.fault_lines import at_their_lines
@@ -316,6 +317,7 @@ class _Loading:
                 if rule.events is not None:
                     compiled[rule.id] = self._compiled(rule.events)
                     self._warn_unsearched(each, compiled[rule.id])
+                    self._note_chosen(each, compiled[rule.id])
                 rules.append(rule)
             except Exception as error:  # noqa: BLE001  one rule's fault must not stop the others
                 self._fault(each, said(error), getattr(error, "hint", "fix the rule"))
@@ -341,6 +343,19 @@ class _Loading:
                 sigma,
                 f"the index does not search the field {path!r}: hits are decided one by one",
                 "see `trailhound rules fields`",
+                stops=False,
+                what="note",
+            )
+
+    def _note_chosen(self, sigma: SigmaRule | SigmaCorrelationRule, made: Compiled) -> None:
+        matcher = (made.before_exceptions or made).matcher
+        if matcher is None or _is_shipped(self._places[id(sigma)].path):
+            return
+        for path in sorted(silencing(matcher.root)):
+            self._fault(
+                sigma,
+                f"a caller chooses {path!r}, and with it alone keeps the rule from matching",
+                "see `history.known_automation` in docs/rules.md",
                 stops=False,
                 what="note",
             )
