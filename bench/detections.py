@@ -17,7 +17,7 @@ from typing import Any
 from bench.forging import forged
 from bench.recordings import DATA, enriched, harmless, ordinary, techniques, unmarked
 from bench.rule_replay import Event, ReplayedPack, load_pack, replay
-from bench.seasoning import DAYS, month_of, seasoned
+from bench.seasoning import CHOSEN, DAYS, month_of, seasoned
 from detections.packs.loading import load_paths
 from enrich.enricher import Enricher
 from enrich.geo import GeoDatabase, packaged_city_database
@@ -147,7 +147,8 @@ def measure_seasoned(events: int, say: Say, data: Path = DATA) -> dict[str, dict
     attacks = {
         name: [unmarked(each) for each in records] for name, records in techniques(data).items()
     }
-    say(f"{len(month.observed):,} patterns of rule, role, call and network in the month")
+    known = sum(len(days) >= CHOSEN.days for days in month.observed.values())
+    say(f"{known:,} of {len(month.observed):,} patterns of rule, role, call and network are known")
     found = seasoned(month, pack, attacks, shared)
     for way, by_technique in found.items():
         reached = sum(map(bool, by_technique.values()))

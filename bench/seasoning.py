@@ -1,7 +1,8 @@
 """Recorded attacks after a month of ordinary days, by whoever the account's history knows best.
 
-The month is a sample's, with the pipelines of each account brought behind one address, and all of
-its alerts taken for closed as benign: as much is known automation as a month can make it. Then the
+The month is a sample's, with the pipelines of each account brought behind one address. What such a
+pipeline did once it is taken to have done every day, and all alerts for closed as benign: as much
+is known automation as a month can make it. Then the
 pipeline's own role carries out each recorded technique: `new_network`, from elsewhere; `new_call`,
 from its own network, where the calls are new; `daily`, the same once a day for 14 days, where the
 first day is to be reported, however much is learned afterwards. No engine is needed: the matchers
@@ -31,7 +32,8 @@ from trailhound.errors import RecordError
 from trailhound.settings.detections import KnownAutomationSettings
 from trailhound.state.known_automation import KnownAutomation
 
-DAYS: Final = 30
+CHOSEN: Final = KnownAutomationSettings()
+DAYS: Final = CHOSEN.within_days
 DAILY: Final = 14
 DEFINED: Final = ("alarms", "patterns")
 HOME: Final = "203.0.113.10"
@@ -77,6 +79,11 @@ def month_of(records: Iterable[Record], pack: Pack, enricher: Enricher) -> Month
         last = max(last, _day(event))
         for pattern in matching.patterns(event):
             observed[pattern].add(_day(event))
+    every = {last - timedelta(days=number) for number in range(DAYS)}
+    home = network_of(HOME, CHOSEN.ipv4_prefix, CHOSEN.ipv6_prefix)
+    for pattern, days in observed.items():
+        if pattern.network == home:
+            days |= every
     account = max(busiest, key=lambda each: len(busiest[each]))
     return Month(account, busiest[account][0], last + timedelta(days=1), observed)
 
@@ -85,7 +92,6 @@ def seasoned(
     month: Month, pack: Pack, attacks: Mapping[str, Sequence[Record]], enricher: Enricher
 ) -> dict[str, dict[str, list[str]]]:
     """By way and technique, the titles of the rules that report its first day."""
-    settings = KnownAutomationSettings()
     titles = {rule.id: rule.title for rule in pack.rules}
     found: dict[str, dict[str, list[str]]] = {}
     for way, (address, days) in WAYS.items():
@@ -96,7 +102,7 @@ def seasoned(
                 for record in _carried_out(month, records, address, days)
                 if (event := _indexed(record, enricher)) is not None
             ]
-            known = _learned(month, trail, pack, settings, titles, days)
+            known = _learned(month, trail, pack, titles, days)
             first = datetime.combine(month.until, datetime.min.time(), UTC)
             span = Span(first, first + timedelta(days=1))
             found[way][name] = _reported(pack, known, trail, span)
@@ -107,7 +113,6 @@ def _learned(
     month: Month,
     trail: Sequence[Record],
     pack: Pack,
-    settings: KnownAutomationSettings,
     titles: Mapping[str, str],
     days: int,
 ) -> Relation:
@@ -122,9 +127,9 @@ def _learned(
     entries: dict[str, KnownAutomation] = {}
     for number in range(days + 1):
         today = month.until + timedelta(days=number)
-        done = learn(observed, entries.values(), today, settings, titles)
+        done = learn(observed, entries.values(), today, CHOSEN, titles)
         entries |= {each.key: each for each in (*done.new, *done.kept, *done.ended)}
-    return relation(settings, entries.values())
+    return relation(CHOSEN, entries.values())
 
 
 def _reported(pack: Pack, known: Relation, trail: Sequence[Record], span: Span) -> list[str]:
@@ -180,8 +185,7 @@ class _Matching:
         identity = event.get("userIdentity") or {}
         issuer = (identity.get("sessionContext") or {}).get("sessionIssuer") or {}
         address = (event.get("source") or {}).get("ip") or event.get("source.ip") or ""
-        settings = KnownAutomationSettings()
-        network = network_of(str(address), settings.ipv4_prefix, settings.ipv6_prefix)
+        network = network_of(str(address), CHOSEN.ipv4_prefix, CHOSEN.ipv6_prefix)
         if not issuer.get("arn") or not network or identity.get("invokedBy"):
             return
         for number in self._matching.of(event):
