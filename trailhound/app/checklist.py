@@ -405,8 +405,8 @@ ITEMS: Final[tuple[Item, ...]] = (
         "trained-team",
         "The team is trained",
         person(
-            "has everybody on call worked through an attack on a sample, from the alert to its "
-            "end, and who is called when they are ill?"
+            "has everybody on call found an attack that they did not know (`trailhound sample DIR "
+            "--exercise`, graded by `--grade`), and who is called when they are ill?"
         ),
     ),
 )

@@ -12,17 +12,17 @@ import typer
 
 from trailhound.aws.insights_query import AT_ONCE, POINTER, PRICE, SECONDS, Query, parsed
 from trailhound.cli import dates
+from trailhound.cli.aws_setup import account_of
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Kind, Listing, Output, form_of, note
-from trailhound.cli.options import Config, Json, Since, Until, settings_from
+from trailhound.cli.options import Config, Json, Since, Until
 from trailhound.cli.screen import err, is_quiet, plural, safe, size, warn
 from trailhound.cli.stages import show_stages
 from trailhound.cli.stopping import stopped_by_signals
 from trailhound.errors import UsageError
 
 with late_imports():
-    from trailhound.aws.account import Account
     from trailhound.aws.log_groups import LogGroup, described, dollars
     from trailhound.aws.logs_insights import Fault, Found, LogsInsights, Piece, Result
     from trailhound.aws.query_spans import Span
@@ -158,7 +158,7 @@ def _remarks(result: Result, query: Query, groups: Sequence[LogGroup]) -> Iterab
 
 def clients_of(config: Config, regions: Sequence[str] | None) -> dict[str, Any]:
     """Clients of CloudWatch Logs by region. Raises `SettingsError`, `AwsError`."""
-    account = Account(settings_from(config).aws, regions[0] if regions else None)
+    account = account_of(config, regions[0] if regions else None)
     return {each: account.client("logs", each) for each in regions or [account.region]}
 
 
