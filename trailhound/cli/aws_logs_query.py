@@ -45,7 +45,10 @@ OfRegions = Annotated[
 Price = Annotated[
     float,
     typer.Option(
-        "--price", min=0, metavar="DOLLARS", help="For a GB scanned. Default: us-east-1, 2025."
+        "--price",
+        min=0,
+        metavar="DOLLARS",
+        help="For a GB scanned; the default is that of us-east-1 in 2025.",
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask about the cost.")]

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from trailhound.aws.insights_query import PRICE
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.hunt_logs import Hunted, hunt_log_groups
@@ -116,6 +117,16 @@ def hunt(
         bool,
         typer.Option("--yes", "-y", help="Don't ask about the cost.", rich_help_panel=_LOGS),
     ] = False,
+    price: Annotated[
+        float,
+        typer.Option(
+            "--price",
+            min=0,
+            metavar="DOLLARS",
+            help="For a GB scanned; the default is that of us-east-1 in 2025.",
+            rich_help_panel=_LOGS,
+        ),
+    ] = PRICE,
     url: Url = None,
     namespace: Namespace = None,
     config: Config = None,
@@ -137,7 +148,7 @@ def hunt(
         raise UsageError(f"{folder} is not a folder", hint="create it first")
     if log_group:
         span = _span_of_logs(hours, since, until)
-        hunted = hunt_log_groups(config, log_group, region, span, yes=yes)
+        hunted = hunt_log_groups(config, log_group, region, span, price, yes=yes)
     elif hours or region or yes:
         raise UsageError("--hours, --region and --yes are of log groups", hint="add --log-group")
     else:

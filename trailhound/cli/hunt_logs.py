@@ -19,7 +19,7 @@ with late_imports():
     from trailhound.app.enrichment import enricher_from
     from trailhound.app.file_hunt import FileHunt
     from trailhound.app.log_records import LogRecords, described
-    from trailhound.aws.insights_query import AT_ONCE, PRICE, SECONDS, parsed
+    from trailhound.aws.insights_query import AT_ONCE, SECONDS, parsed
     from trailhound.aws.log_groups import dollars
     from trailhound.aws.logs_insights import Result
 
@@ -43,7 +43,13 @@ class Hunted:
 
 
 def hunt_log_groups(
-    config: Config, names: Sequence[str], regions: Sequence[str] | None, span: Span, *, yes: bool
+    config: Config,
+    names: Sequence[str],
+    regions: Sequence[str] | None,
+    span: Span,
+    price: float,
+    *,
+    yes: bool,
 ) -> Hunted:
     """The threats of a span in these log groups. What could not be used is named on stderr. Raises
     `UsageError`, `AwsError`, `SettingsError`, `typer.Abort`."""
@@ -51,7 +57,7 @@ def hunt_log_groups(
     clients = clients_of(config, regions)
     groups = groups_of(clients, names)
     ends = span.since, span.until
-    estimate = asked_about(groups, ends, datetime.now(UTC), PRICE, yes=yes)
+    estimate = asked_about(groups, ends, datetime.now(UTC), price, yes=yes)
     answered = run(clients, groups, parsed(_QUERY), ends, at_once=AT_ONCE, seconds=SECONDS)
     records = LogRecords()
     for row in answered.rows:
@@ -75,7 +81,7 @@ def hunt_log_groups(
         leads,
         span,
         {"unread_sequences": 0, "skipped_days": []}
-        | {"logs": _beside(answered, records, reading, not_run) | {"estimate": estimate}},
+        | {"logs": _beside(answered, records, reading, not_run, price) | {"estimate": estimate}},
         warnings,
         complete=reading.complete and not wrong,
         empty=not records.records,
@@ -83,7 +89,11 @@ def hunt_log_groups(
 
 
 def _beside(
-    answered: Result, records: LogRecords, reading: OfflineReport, not_run: Sequence[str]
+    answered: Result,
+    records: LogRecords,
+    reading: OfflineReport,
+    not_run: Sequence[str],
+    price: float,
 ) -> dict[str, Any]:
     return {
         "events": reading.counts.indexed,
@@ -94,7 +104,7 @@ def _beside(
         "not_run": list(not_run),
         "queries": answered.queries,
         "scanned_bytes": int(answered.scanned),
-        "dollars": round(dollars(answered.scanned), 4),
+        "dollars": round(dollars(answered.scanned, price), 4),
         "failed": [each.as_dict() for each in answered.failed],
         "cut": [each.as_dict() for each in answered.cut],
     }
