@@ -6,11 +6,10 @@ that are not genuine are marked, and alerts are raised.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -18,26 +17,18 @@ from opensearchpy import OpenSearch
 
 from detections.alerts import trail_files
 from detections.alerts.trail_files import WrongFile
-from detections.running.scheduler import Job, Turn
 from ingest.integrity.digest import Place
 from ingest.integrity.expected import ExpectedHashes
-from ingest.integrity.findings import Finding, Kind, Verdict, described
+from ingest.integrity.findings import Finding, Kind, Verdict
 from ingest.integrity.keys import KeysApi, PublicKeys
 from ingest.integrity.marking import EventMarker
 from ingest.integrity.recording import LedgerRecord
 from ingest.integrity.store import BucketStore, FolderStore, Store
 from ingest.integrity.verification import Verification, Wanted
-from ingest.objects import Selection
-from ingest.sources.layout import place_of
 from ingest.sources.session import cloudtrail_client
-from trailhound.errors import TrailhoundError, UsageError
 from trailhound.settings import Settings
-from trailhound.state.objects import BAD, ObjectState
-from trailhound.state.store import StateStore
+from trailhound.state.objects import ObjectState
 
-LOG = logging.getLogger("trailhound.integrity")
-JOB: Final = "integrity"
-"""The scheduled job's name."""
 _LOCAL_THREADS: Final = 4
 _ALERTED: Final = (Kind.UNLISTED, Kind.GAP, Kind.STALE)
 """What no file is expected of: alerts of a lower level."""
@@ -194,172 +185,7 @@ def _apis(settings: Settings) -> Callable[[str], KeysApi]:
     return of
 
 
-def _keys_of(settings: Settings) -> PublicKeys | None:
+def keys_of(settings: Settings) -> PublicKeys | None:
     """The keys that the settings name; None where each region is asked."""
     file = settings.integrity.public_keys
     return PublicKeys.of_file(file) if file is not None else None
-
-
-def sources_of(settings: Settings) -> list[str]:
-    """What the daemon verifies: the setting, or what it polls and watches."""
-    followed = [str(each.poll or each.watch) for each in settings.run.sources if not each.queue]
-    return list(dict.fromkeys(settings.integrity.sources or followed))
-
-
-class Interrupted(Exception):
-    """The daemon stops, or another one runs the job now."""
-
-
-def integrity_job(client: OpenSearch, settings: Settings) -> Job | None:
-    """The scheduled verification; None where it is switched off."""
-    every = settings.integrity.every
-    if every is None:
-        return None
-    return Job(JOB, every, lambda turn: _run(client, settings, turn))
-
-
-def _run(client: OpenSearch, settings: Settings, turn: Turn) -> None:
-    """One verification of every source. A source that can't be verified keeps none of the others
-    from it, and is raised at the end."""
-    sources = sources_of(settings)
-    if not sources:
-        raise UsageError(
-            "nothing is verified: run.sources names queues alone",
-            hint="name the bucket in integrity.sources",
-        )
-    faults: list[str] = []
-    for source in sources:
-        try:
-            faults += _verify_one(client, settings, source, turn)
-        except Interrupted:
-            return
-        except TrailhoundError as error:
-            faults.append(f"{source}: {error.message}")
-    if faults:
-        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        raise UsageError(f"{faults[0]}{more}", hint="run `trailhound verify`")
-
-
-def _verify_one(client: OpenSearch, settings: Settings, source: str, turn: Turn) -> list[str]:
-    """Why parts of a source could not be verified."""
-    now = datetime.now(UTC)
-
-    def told(_: int) -> None:
-        if not turn.holds_lease():
-            raise Interrupted
-
-    made = verify(
-        source,
-        settings,
-        Wanted(now - timedelta(days=settings.integrity.days)),
-        _keys_of(settings),
-        client=client,
-        told=told,
-        now=now,
-    )
-    whole, recorded = made.whole, made.recorded or Recorded()
-    for each in whole.findings:
-        if each.kind.fails:
-            LOG.warning("%s: %s: %s", each.kind.value, each.object, each.detail)
-    for uri, indices in recorded.unmarked.items():
-        LOG.warning("%s: events are not marked in %s", uri, "; ".join(indices))
-    said = {
-        "source": source,
-        "digests": whole.digests.valid,
-        "files": whole.files.valid,
-        "pending": whole.pending,
-        "findings": sum(each.kind.fails for each in whole.findings),
-        "alerts": len(recorded.alerts),
-        "marked": recorded.marked,
-    }
-    LOG.info("verified", extra={"fields": said})
-    faults = []
-    if not (whole.digests.valid or whole.digests.invalid or whole.digests.missing):
-        faults.append(
-            f"{source}: nothing to verify: no signed digest of the last "
-            f"{settings.integrity.days} days"
-        )
-    elif not whole.digests.valid:
-        faults.append(f"{source}: nothing is verified: no valid digest, see the findings")
-    if number := whole.files.unreadable + whole.digests.unreadable:
-        first = next(each for each in whole.findings if each.kind is Kind.UNREADABLE)
-        faults.append(f"{source}: {number:,} could not be read: {first.object}: {first.detail}")
-    return faults
-
-
-@dataclass(slots=True)
-class CheckedChains:
-    """Digests that were verified before a backfill: `expected` are the hashes that they list."""
-
-    expected: ExpectedHashes
-    whole: Verdict
-    recorded: Recorded
-
-    def as_dict(self) -> dict[str, Any]:
-        """As `backfill --verify --json` prints it."""
-        found = self.whole.as_dict()
-        return {
-            "digests": found["digests"],
-            "listed": len(self.expected),
-            "findings": found["findings"],
-            "recorded": self.recorded.as_dict(),
-        }
-
-
-def check_chains(
-    client: OpenSearch,
-    settings: Settings,
-    sources: Sequence[str],
-    selection: Selection,
-    told: Callable[[int], None] = lambda _: None,
-) -> CheckedChains:
-    """Verify the digests of what a backfill selects, and record what is wrong with them. Raises
-    `UsageError` for a source without digests and files, and as `verify` does."""
-    keys = _keys_of(settings)
-    made = CheckedChains(ExpectedHashes(), Verdict(), Recorded())
-    last = selection.last_folder
-    wanted = Wanted(
-        None if selection.since is None else datetime.combine(selection.since, time(), UTC),
-        None if last is None else datetime.combine(last, time.max, UTC),
-        selection.accounts,
-        selection.regions,
-    )
-    for source in sources:
-        found = verify(
-            source, settings, wanted, keys, client=client, told=told, expected=made.expected
-        )
-        if not found.places:
-            raise UsageError(
-                f"{source}: no digests and no trail files here",
-                hint="give the bucket or folder above AWSLogs/, or leave out --verify",
-            )
-        made.whole.join(found.whole)
-        made.recorded.add(found.recorded or Recorded())
-    return made
-
-
-def alert_of_read(client: OpenSearch, settings: Settings, since: datetime) -> set[str]:
-    """Raise an alert for each object that was found wrong since then while it was read; the ids of
-    the new ones."""
-    store = StateStore(client, settings, ObjectState)
-    clauses = (
-        {"terms": {"integrity.verdict": list(BAD)}},
-        {"range": {"integrity.at": {"gte": since.isoformat(timespec="milliseconds")}}},
-    )
-    wrong = (_wrong_of(entry) for entry in store.all(*clauses))
-    return trail_files.record(client, settings, wrong, datetime.now(UTC))
-
-
-def _wrong_of(entry: ObjectState) -> WrongFile:
-    judged = entry.integrity
-    assert judged is not None  # noqa: S101 - its verdict was searched for
-    place = place_of(entry.uri)
-    return WrongFile(
-        entry.uri,
-        described(judged.found, judged.expected),
-        judged.expected,
-        judged.found,
-        (place.account if place is not None else None) or "",
-        (place.region if place is not None else None) or "",
-        entry.indexed,
-    )

@@ -16,8 +16,8 @@ from opensearchpy import OpenSearch
 from detections.running.due_rules import Ran
 from detections.running.scheduler import Job, JobRuns, Scheduler, Turn
 from trailhound.app.detection import rules_in_force
-from trailhound.app.integrity import JOB as INTEGRITY
-from trailhound.app.integrity import integrity_job
+from trailhound.app.integrity_job import JOB as INTEGRITY
+from trailhound.app.integrity_job import integrity_job
 from trailhound.app.known_automation import learning_job
 from trailhound.app.scheduled_detections import ScheduledDetections
 from trailhound.cluster.retention import enforce

@@ -44,7 +44,7 @@ from trailhound.cli.listing import (
     note,
 )
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cli.screen import emit, out, plural, safe, say_field
+from trailhound.cli.screen import emit, out, plural, safe, say, say_field
 from trailhound.cli.triage import state_of
 
 with late_imports():
@@ -237,7 +237,7 @@ def show(
         return
     level = alert["level"] + (" (attempt)" if alert.get("attempt") else "")
     out.print(Text(level, style=LEVEL_COLOURS.get(alert["level"], "")), safe(_title(alert)))
-    say_field("", alert["summary"], indent=1)
+    say(alert["summary"], 0)
     for name, value in _lines(alert):
         if value:
             say_field(name, value)

@@ -19,7 +19,7 @@ with late_imports():
 
 
 if TYPE_CHECKING:
-    from trailhound.app.integrity import CheckedChains
+    from trailhound.app.verified_backfill import CheckedChains
 
 _SHOWN: Final = 10
 
@@ -45,7 +45,7 @@ def check_first(
     """The digests of what is to be read, verified; shown unless `quiet`. Raises as `check_chains`
     does."""
     # Imported here: a backfill without it starts in less time.
-    from trailhound.app.integrity import check_chains
+    from trailhound.app.verified_backfill import check_chains
 
     with show_stages("verify") as stage:
         listed = 0
@@ -77,7 +77,7 @@ def settle(
 ) -> dict[str, Any]:
     """Raise alerts of the files that were found wrong while they were read; what `--json` prints of
     the verification."""
-    from trailhound.app.integrity import alert_of_read
+    from trailhound.app.verified_backfill import alert_of_read
 
     recorded = chains.recorded
     recorded.alerts |= alert_of_read(connect(settings), settings, started)

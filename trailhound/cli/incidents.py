@@ -357,9 +357,10 @@ def _resolved(found: Found) -> list[str]:
 def _lines(incident: dict[str, Any]) -> list[tuple[str, object]]:
     rules = [f"{name} ×{count}" if count > 1 else name for name, count in incident["rules"].items()]
     more = f" and {len(rules) - _RULES} more" if len(rules) > _RULES else ""
+    alerts = plural(incident["alerts"], "alert")
     return [
         ("id", incident["id"]),
-        ("state", f"{incident['state']}: {incident['open']} of {incident['alerts']} alerts open"),
+        ("state", f"{incident['state']}: {incident['open']:,} of {alerts} open"),
         ("seen", f"from {incident['first_seen']} to {incident['last_seen']}"),
         ("principal", ", ".join(incident["principals"])),
         ("address", ", ".join(incident["addresses"])),
