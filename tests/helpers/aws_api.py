@@ -41,6 +41,7 @@ S3_ACTIONS = {
     "PUT ?encryption": "s3:PutEncryptionConfiguration",
     "GET ?publicAccessBlock": "s3:GetBucketPublicAccessBlock",
     "PUT ?publicAccessBlock": "s3:PutBucketPublicAccessBlock",
+    "DELETE ?publicAccessBlock": "s3:PutBucketPublicAccessBlock",
     "GET ?policy": "s3:GetBucketPolicy",
     "PUT ?policy": "s3:PutBucketPolicy",
     "GET ?lifecycle": "s3:GetLifecycleConfiguration",
@@ -77,7 +78,7 @@ _PATHS = {
 class AwsApi:
     """`calls` are permissions, as IAM names them, that calls so far needed. `refusals` maps such a
     name to the code with which AWS refuses it. `deliveries` are members of GetTrailStatus that
-    moto lacks."""
+    moto lacks; `account_block`: the account blocks public access to all of its buckets."""
 
     def __init__(self, moto: str) -> None:
         self.moto = urlsplit(moto)
@@ -86,6 +87,7 @@ class AwsApi:
         self.refusals: dict[str, str] = {}
         self.lifecycles: dict[str, bytes] = {}
         self.deliveries: dict[str, Any] = {}
+        self.account_block = False
         self.insights = LogsInsightsApi()
 
     def answer(self, method: str, path: str, headers: Any, body: bytes) -> tuple[int, bytes] | None:
@@ -98,6 +100,8 @@ class AwsApi:
             return 200, json.dumps({"matches": tested(json.loads(body))}).encode()
         if action in INSIGHTS and self.insights.groups:
             return self.insights.answer(action, _region(headers), json.loads(body))
+        if action == "s3:GetAccountPublicAccessBlock":
+            return self._account_block()
         if path.partition("?")[2].startswith("lifecycle"):
             bucket = urlsplit(path).path.strip("/")
             if method == "PUT":
@@ -106,6 +110,14 @@ class AwsApi:
             if bucket in self.lifecycles:
                 return 200, self.lifecycles[bucket]
         return None
+
+    def _account_block(self) -> tuple[int, bytes]:
+        if not self.account_block:
+            return 404, b"<Error><Code>NoSuchPublicAccessBlockConfiguration</Code></Error>"
+        names = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy")
+        members = "".join(f"<{name}>true</{name}>" for name in (*names, "RestrictPublicBuckets"))
+        root = "PublicAccessBlockConfiguration"
+        return 200, f"<{root}>{members}</{root}>".encode()
 
     def amended(self, action: str, content: bytes) -> bytes:
         """moto's answer with what it lacks."""

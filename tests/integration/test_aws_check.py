@@ -79,6 +79,7 @@ def test_what_was_set_up_passes_with_the_documented_permissions(
 ) -> None:
     aws_api.calls.clear()
     found = checked(*REGIONS)
+    asked = set(aws_api.calls)
     # Trails of other tests that share the server are judged too.
     bucket = f"{standing}-logs-{ACCOUNT}-us-east-1"
     mine = [
@@ -97,11 +98,14 @@ def test_what_was_set_up_passes_with_the_documented_permissions(
     printed = aws("check", "--policy")
     assert json.loads(printed.stdout) == document
     allowed = {action for each in document["Statement"] for action in each["Action"]}
-    assert aws_api.calls - {"sts:GetCallerIdentity"} <= allowed
-    assert not [each for each in aws_api.calls if not each.split(":")[1].startswith(
+    assert asked - {"sts:GetCallerIdentity"} <= allowed
+    assert not [each for each in asked if not each.split(":")[1].startswith(
         ("Get", "List", "Describe"))]  # fmt: skip
-    low = checked(*REGIONS, "--fail-on", "high", code=0)
+    low = checked("--region", "us-east-1", "--fail-on", "high", code=0)
     assert verdicts(low, "fail") == verdicts(found, "fail")
+    tried = aws("alarms", "--check", "--cis", "--name", standing, "--json")
+    assert tried.exit_code == 0, tried.output
+    assert "samples of CIS 4.14" in tried.stdout
 
 
 def test_what_is_denied_is_not_known_and_names_its_permission(
@@ -122,9 +126,29 @@ def test_what_is_denied_is_not_known_and_names_its_permission(
         assert by[check]["verdict"] == "unknown"
         assert by[check]["permission"] == permission
         assert permission in by[check]["fix"]
-    said = aws("check", "--region", "us-east-1").output
-    assert "GetBucketPolicy is denied" in said
-    assert "testing" not in said
+    assert "GetBucketPolicy is denied" in by["bucket-tls"]["evidence"]
+    assert "testing" not in json.dumps(found)
+
+
+def test_a_block_of_the_whole_account_counts(
+    standing: str, aws_api: AwsApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S3's control API has the account in its host name: it is reached by way of a proxy."""
+    bucket = f"{standing}-logs-{ACCOUNT}-us-east-1"
+    boto3.client("s3").delete_public_access_block(Bucket=bucket)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3_CONTROL", "http://s3-control.test")
+    monkeypatch.setenv("HTTP_PROXY", aws_api.url)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    for blocked in (False, True):
+        aws_api.account_block = blocked
+        found = checked("--region", "us-east-1")
+        (finding,) = [
+            each
+            for each in found["findings"]
+            if (each["check"], each["resource"]) == ("bucket-public-access", bucket)
+        ]
+        assert finding["verdict"] == ("pass" if blocked else "fail")
+    assert "on the account" in finding["evidence"]
 
 
 def test_a_pattern_that_is_none_of_ours_is_given_to_aws(standing: str, aws_api: AwsApi) -> None:
@@ -169,6 +193,8 @@ def test_accounts_of_an_organisation_are_read_and_those_that_fail_named(
     assert aws_api.calls - {"sts:GetCallerIdentity"} <= allowed
     assert [(each["account"], each["name"]) for each in found["accounts"]][1:] == [(ids[0], "dev")]
     assert [(each["account"], each["closed"]) for each in found["unreached"]] == [(ids[1], True)]
+    closed = checked(*many, "--account", ids[1])
+    assert closed["accounts"] == closed["findings"] == []
     dev = {each["check"]: each for each in found["findings"] if each["account"] == ids[0]}
     assert dev["trail-every-region"]["verdict"] == "fail"
     assert dev["organisation-trail"]["verdict"] == "fail"

@@ -187,7 +187,7 @@ def check(
         _note_unreached(posture)
         note(summary(posture), form)
     unreached = [each for each in posture.unreached if not each.closed]
-    if open_ or unreached:
+    if open_ or unreached or not posture.accounts:
         raise typer.Exit(ExitCode.INCOMPLETE)
 
 

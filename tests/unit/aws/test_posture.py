@@ -225,6 +225,8 @@ def test_an_account_block_counts_where_it_is_known_and_else_nothing_is() -> None
         ({"StringEquals": {"aws:SourceAccount": ACCOUNT}}, "pass"),
         ({"StringEquals": {"s3:x-amz-acl": "bucket-owner-full-control"}}, "fail"),
         ({"StringLike": {"aws:SourceArn": "*"}}, "fail"),
+        ({"ArnLike": {"aws:SourceArn": "arn:aws:cloudtrail:*:*:trail/*"}}, "fail"),
+        ({"StringEquals": {"aws:SourceOrgID": "o-abcdefghij"}}, "pass"),
         ({"StringNotEquals": {"aws:SourceArn": "x"}}, "fail"),
         ({"StringEqualsIfExists": {"aws:SourceArn": SETUP.trail_arn}}, "fail"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from typing import Any, Final
@@ -23,6 +24,8 @@ from trailhound.aws.posture.ruling import (
 from trailhound.posture import Finding
 
 _PUBLIC_GROUPS: Final = ("/AllUsers", "/AuthenticatedUsers")
+_SOMEBODY: Final = re.compile(r"\d{12}|o-[a-z0-9]{10}")
+"""An account or an organisation, in an ARN or alone."""
 _WRITER: Final = "cloudtrail.amazonaws.com"
 _LOCK: Final = (
     '{"ObjectLockEnabled":"Enabled","Rule":{"DefaultRetention":{"Mode":"GOVERNANCE","Days":365}}}'
@@ -158,7 +161,7 @@ def _names_source(statement: Reply) -> bool:
         for key in ("aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid")
         for text in keys.get(key, ())
     ]
-    return bool(named) and all(text.strip("*") for text in named)
+    return bool(named) and all(_SOMEBODY.search(text) for text in named)
 
 
 def _tls(of: Ruling, bucket: Bucket, trail: Trail) -> Finding:
