@@ -93,9 +93,10 @@ def check(
     ] = None,
     organisation: Annotated[
         bool,
-        typer.Option(
-            "--organisation", "--organization", help="All accounts of the organisation, by --role."
-        ),
+        typer.Option("--organisation", help="All accounts of the organisation, by --role."),
+    ] = False,
+    organization: Annotated[
+        bool, typer.Option("--organization", hidden=True, help="As AWS spells it.")
     ] = False,
     role: Annotated[
         str | None,
@@ -114,7 +115,7 @@ def check(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="A bucket whose data events matter; may be repeated. Default: those of "
+            help="A bucket whose data events matter; may be repeated. Default: by the setting "
             "investigation.crown_jewels, or all.",
         ),
     ] = None,
@@ -148,6 +149,7 @@ def check(
     Examples: `trailhound aws check`, `trailhound aws check --json > posture.json`
     """
     form = form_of(output, json)
+    organisation = organisation or organization
     ids = list(account or ())
     for each in ids:
         if not _ACCOUNT.fullmatch(each):
