@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,11 +71,13 @@ CODES = {
     "reconcile": {0, 1},
     "graph": {0, 2},
     "paths": {0, 2},
+    "sample": {0, 2},
     "timeline": {0, 2},
     "whois": {0, 2},
 }
 """Exit codes that are right here: doctor may find a full disk; no channel is set; a budget; what
-other lines have not read yet; names of the pages that are not in this sample."""
+other lines have not read yet; names of the pages that are not in this sample; a folder that is not
+empty any more, and a form that nobody filled in."""
 
 
 def documented() -> dict[str, str]:
@@ -170,7 +173,8 @@ def installation(
     engine: str, moto_endpoint: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
     folder = tmp_path_factory.mktemp("documented")
-    settings = own_settings(engine, "documented", folder / "home")
+    namespace = f"documented{uuid.uuid4().hex[:10]}"
+    settings = own_settings(engine, namespace, folder / "home")
     login = {
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
@@ -240,7 +244,7 @@ def installation(
         try:
             yield made
         finally:
-            remove_namespace(engine, "documented")
+            remove_namespace(engine, namespace)
 
 
 def digested(begin: datetime) -> DigestedTrail:
