@@ -136,6 +136,7 @@ def account(**changes: Any) -> Account:
         partition="aws",
         regions=[region(name="us-east-1"), changes.pop("region", region())],
         all_regions=True,
+        chosen=False,
         enabled=["eu-west-1", "us-east-1"],
         trails=[changes.pop("trail", trail())],
         organisation={"Id": "o-abcdefghij", "MasterAccountId": ACCOUNT},

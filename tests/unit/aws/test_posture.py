@@ -194,9 +194,9 @@ LOOKED: list[Account] = [
     account(group=group(filters=[MetricFilter(
         name="f", metrics=(("N", "M"),), matches=NO)])),
     *(account(region=region(**{name: NO})) for name in (
-        "trails", "recorders", "vpcs", "flow_logs", "hub")),
+        "recorders", "vpcs", "flow_logs", "hub")),
     *(account(**{name: NO}) for name in (
-        "organisation", "sharing_role")),
+        "organisation", "sharing_role", "enabled")),
 ]  # fmt: skip
 
 
@@ -208,6 +208,22 @@ def test_a_look_that_fails_is_never_a_pass(seen: Account) -> None:
     assert unknown
     assert {each.permission for each in unknown} == {"service:Look"}
     assert all(each.fix for each in unknown)
+
+
+def test_a_trail_of_all_regions_covers_those_that_could_not_be_listed() -> None:
+    for unseen in (account(region=region(trails=NO)), account(enabled=NO)):
+        verdicts = {each.check: each.verdict for each in found(unseen)}
+        assert verdicts["trail-every-region"] == verdicts["trail-management-events"] == "pass"
+    one = trail(IsMultiRegionTrail=False)
+    for unseen in (
+        account(trail=one, regions=[region()], enabled=NO),
+        account(trail=one, regions=[region(), region(name="eu-north-1", trails=NO)]),
+    ):
+        verdicts = {each.check: each.verdict for each in found(unseen)}
+        assert verdicts["trail-every-region"] == verdicts["trail-management-events"] == "unknown"
+    chosen = account(trail=one, regions=[region()], enabled=NO, chosen=True)
+    verdicts = {each.check: each.verdict for each in found(chosen)}
+    assert verdicts["trail-every-region"] == verdicts["trail-management-events"] == "pass"
 
 
 def test_an_account_block_counts_where_it_is_known_and_else_nothing_is() -> None:

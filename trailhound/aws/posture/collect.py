@@ -75,6 +75,7 @@ def collect(reader: Reader, regions: Sequence[str], told: Told) -> Account:
         partition=own.partition,
         regions=[region for region, _ in seen],
         all_regions=not regions and not isinstance(enabled, Refused),
+        chosen=bool(regions),
         enabled=enabled,
         trails=found,
         organisation=reader.ask("organisation", "the organisation"),

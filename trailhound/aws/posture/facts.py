@@ -180,6 +180,8 @@ class Account:
     regions: Sequence[Region]
     all_regions: bool
     """Whether `regions` are all that the account has enabled, not some that were asked for."""
+    chosen: bool
+    """Whether `regions` were asked for."""
     enabled: Sequence[str] | Refused
     trails: Sequence[Trail]
     organisation: Reply | Refused | None
@@ -193,6 +195,11 @@ class Account:
     """`CloudWatch-CrossAccountSharingRole`, if there is one."""
     buckets: Mapping[str, Bucket] = field(default_factory=dict)
     groups: Mapping[str, LogGroup] = field(default_factory=dict)
+
+    @property
+    def unlisted(self) -> Refused | None:
+        """Why not all of its regions are known, where all are asked for."""
+        return self.enabled if isinstance(self.enabled, Refused) and not self.chosen else None
 
     @property
     def blind(self) -> list[Region]:

@@ -65,7 +65,7 @@ def _each_region(
     def judged(of: Ruling) -> Iterator[Finding]:
         account = of.scope.account
         bad: dict[str, str] = {}
-        dark: list[Refused] = []
+        dark: list[Refused] = [account.unlisted] if account.unlisted else []
         for region in account.regions:
             value = seen(region)
             if isinstance(value, Refused):

@@ -31,6 +31,15 @@ _SOURCES: Final = (
 )
 """Services whose management events are asked for: one that nobody leaves out, the two that basic
 selectors can leave out, and one that is called for its models."""
+_MANAGEMENT: Final = {
+    f"{'reads' if read == 'true' else 'writes'} of {source}": {
+        "eventCategory": "Management",
+        "readOnly": read,
+        "eventSource": source,
+    }
+    for source in _SOURCES
+    for read in ("true", "false")
+}
 _OBJECT: Final = "trailhound-check-object"
 _ANY_BUCKET: Final = "trailhound-check-any-bucket"
 _MAKE: Final = "trailhound aws setup --plan"
@@ -39,31 +48,35 @@ _MAKE: Final = "trailhound aws setup --plan"
 def _every_region(of: Ruling) -> Iterator[Finding]:
     """Each region has a trail that logs; where one may, but could not be asked, it is not known."""
     account = of.scope.account
-    if isinstance(account.enabled, Refused) and not account.all_regions:
-        yield of.unknown(account.id, account.enabled)
-    if account.blind:
-        yield unseen_regions(of)
     bare: list[str] = []
     unsure: list[str] = []
+    dark = 0
     for region in account.regions:
-        if isinstance(region.trails, Refused):
-            continue
         states = [trail.is_logging for trail in account.trails if trail.covers(region.name)]
         if True in states:
             continue
-        (unsure if any(isinstance(each, Refused) for each in states) else bare).append(region.name)
-    seen = len(account.regions) - len(account.blind)
-    opted = [each.name for each in account.regions if each.opted_in]
+        if isinstance(region.trails, Refused):
+            dark += 1
+        elif any(isinstance(each, Refused) for each in states):
+            unsure.append(region.name)
+        else:
+            bare.append(region.name)
+    wide = [each.name for each in account.trails if each.is_logging is True and each.all_regions]
     if bare:
         yield of.failed(account.id, f"no trail logs {listed(bare)}", _MAKE)
     if unsure:
         yield _state_unknown(of, f"whether a trail logs {listed(unsure)}")
-    if seen and not bare and not unsure:
+    if dark:
+        yield unseen_regions(of)
+    if account.unlisted and not wide:
+        yield of.unknown(account.id, account.unlisted)
+    elif not bare and not unsure and not dark:
         only = "" if account.all_regions else " (only these were looked at)"
+        opted = [each.name for each in account.regions if each.opted_in]
         enabled = f", with those opted in: {listed(opted)}" if opted else ""
-        by = [each.name for each in account.trails if each.is_logging is True and each.all_regions]
-        named = f" by trail {listed(by)}" if by else ""
-        yield of.passed(account.id, f"{plural(seen, 'region')} logged{named}{enabled}{only}")
+        named = f" by trail {listed(wide)}" if wide else ""
+        seen = plural(len(account.regions), "region")
+        yield of.passed(account.id, f"{seen} logged{named}{enabled}{only}")
 
 
 def _state_unknown(of: Ruling, what: str) -> Finding:
@@ -96,23 +109,23 @@ def _management(of: Ruling) -> Iterator[Finding]:
         return
     missing: dict[str, list[str]] = {}
     unsure: list[Trail] = []
+    dark = False
     for region in account.regions:
         trails = [each for each in account.trails if each.covers(region.name)]
         trails = [each for each in trails if each.is_logging is not False]
-        for source in _SOURCES:
-            for read in ("true", "false"):
-                event = {"eventCategory": "Management", "readOnly": read, "eventSource": source}
-                if any(each.is_logging is True and _lets(each, event) for each in trails):
-                    continue
-                dark = [
-                    each
-                    for each in trails
-                    if isinstance(each.selectors, Refused) or each.is_logging is not True
-                ]
-                unsure += dark
-                if not dark:
-                    what = f"{'reads' if read == 'true' else 'writes'} of {source}"
-                    missing.setdefault(what, []).append(region.name)
+        for what, event in _MANAGEMENT.items():
+            if any(each.is_logging is True and _lets(each, event) for each in trails):
+                continue
+            closed = [
+                each
+                for each in trails
+                if isinstance(each.selectors, Refused) or each.is_logging is not True
+            ]
+            unsure += closed
+            if isinstance(region.trails, Refused):
+                dark = True
+            elif not closed:
+                missing.setdefault(what, []).append(region.name)
     if missing:
         gaps = [
             what + ("" if len(where) == len(account.regions) else f" in {listed(where, 3)}")
@@ -121,12 +134,15 @@ def _management(of: Ruling) -> Iterator[Finding]:
         yield of.failed(account.id, f"no trail logs {listed(gaps, 3)}", _selectors_fix(of))
     if unsure:
         yield _unread(of, unsure[0])
-    if account.blind:
+    if dark:
         yield unseen_regions(of)
-    if not missing and not unsure and not account.blind:
-        yield of.passed(
-            account.id, f"reads and writes, in {plural(len(account.regions), 'region')}"
-        )
+    wide = [each for each in account.trails if each.is_logging is True and each.all_regions]
+    everywhere = all(any(_lets(each, event) for each in wide) for event in _MANAGEMENT.values())
+    if account.unlisted and not everywhere:
+        yield of.unknown(account.id, account.unlisted)
+    elif not missing and not unsure and not dark:
+        where = plural(len(account.regions), "region")
+        yield of.passed(account.id, f"reads and writes, in {where}")
 
 
 def _unread(of: Ruling, trail: Trail) -> Finding:
@@ -303,15 +319,12 @@ def _data_events(read: str) -> Any:
     """A judge of whether reads, or writes, of objects are logged in the buckets that matter."""
 
     def judge(of: Ruling) -> Iterator[Finding]:
-        account = of.scope.account
         bare = list(without_trails(of))
         if bare:
             yield from bare
             return
         for bucket in of.scope.wanted.buckets or (_ANY_BUCKET,):
             yield _objects(of, bucket, read)
-        if account.blind:
-            yield unseen_regions(of)
 
     return judge
 
@@ -345,6 +358,8 @@ def _objects(of: Ruling, bucket: str, read: str) -> Finding:
     ]
     if dark:
         return _unread(of, dark[0])
+    if account.blind:
+        return unseen_regions(of)
     if not chosen:
         return of.failed(named, "no trail logs", _MAKE)
     trail = max(chosen, key=lambda each: each.all_regions)
