@@ -10,6 +10,7 @@ from trailhound.aws.posture import (
     judge_account,
     judge_alarms,
     judge_buckets,
+    judge_coverage,
     judge_trails,
     judge_watching,
 )
@@ -19,6 +20,7 @@ from trailhound.aws.posture.ruling import Judges, Ruling
 from trailhound.posture import Finding
 
 JUDGES: Final[Judges] = {
+    **judge_coverage.JUDGES,
     **judge_trails.JUDGES,
     **judge_buckets.JUDGES,
     **judge_watching.JUDGES,
