@@ -1,0 +1,212 @@
+"""Known automation on a real engine: what a history teaches, whom rules leave out for it, and what
+somebody decides about it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from opensearchpy import OpenSearch
+
+from detections.automation.learner import NEW_ENTRY
+from detections.automation.relation import Relation, Trusted
+from detections.automation.trusting import trusting
+from detections.compiled import Compiled
+from detections.events.index import EventIndex
+from detections.events.matching import decided, reader_for
+from detections.packs.loading import SHIPPED, load_paths
+from tests.helpers.commands import command
+from tests.helpers.engines import remove_namespace
+from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
+from trailhound.cluster.dialect import dialect_of
+from trailhound.cluster.templates import Names
+from trailhound.errors import UsageError
+from trailhound.settings import Settings
+
+RULE = "EventBridge rules disabled or emptied"
+ROLE = "arn:aws:iam::111122223333:role/ci/deploy"
+HOME, ELSEWHERE = "203.0.113.7", "198.51.100.9"
+FIRST = datetime(2026, 3, 1, 10, tzinfo=UTC)
+DAYS = 4
+FILE = SHIPPED / "defense-evasion" / "event_rules_disabled.yml"
+CHOSEN = {
+    "TRAILHOUND_DETECTIONS__SHIPPED": "false",
+    "TRAILHOUND_DETECTIONS__RULES": json.dumps([str(FILE)]),
+    "TRAILHOUND_DETECTIONS__KNOWN_AUTOMATION__DAYS": "3",
+    "TRAILHOUND_DETECTIONS__KNOWN_AUTOMATION__WITHIN_DAYS": "6",
+    "TRAILHOUND_DETECTIONS__KNOWN_AUTOMATION__EXPIRES_DAYS": "2",
+}
+"""One rule, and days enough that the engine has few indices to make."""
+Record = dict[str, Any]
+
+
+def call(day: int, address: str = HOME, name: str = "DisableRule", **changed: Any) -> Record:
+    """A call of the pipeline's role on a day."""
+    role_id = changed.pop("role_id", "AROAEXAMPLE1")
+    when = FIRST + timedelta(days=day, minutes=int(changed.pop("minute", 0)))
+    return record(
+        eventTime=f"{when:%Y-%m-%dT%H:%M:%SZ}",
+        eventSource="events.amazonaws.com",
+        eventName=name,
+        sourceIPAddress=address,
+        requestParameters={"name": "nightly"},
+        userIdentity={
+            "type": "AssumedRole",
+            "arn": "arn:aws:sts::111122223333:assumed-role/deploy/ci",
+            "accountId": "111122223333",
+            "principalId": f"{role_id}:ci",
+            "sessionContext": {
+                "sessionIssuer": {
+                    "type": "Role",
+                    "arn": ROLE,
+                    "principalId": role_id,
+                    "accountId": "111122223333",
+                    "userName": "deploy",
+                }
+            },
+        },
+        **changed,
+    )
+
+
+HISTORY = [call(day) for day in range(DAYS)]
+ATTACKS = {
+    "its own work": call(DAYS),
+    "a new network": call(DAYS, ELSEWHERE, minute=1),
+    "a new call": call(DAYS, name="RemoveTargets", minute=2),
+    "through a VPC endpoint": call(DAYS, vpcEndpointId="vpce-0a1b", minute=3),
+    "a role made again": call(DAYS, role_id="AROAEXAMPLE2", minute=4),
+}
+
+
+@pytest.fixture(scope="module")
+def where(
+    engine: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Settings, OpenSearch]]:
+    namespace = f"known-{uuid.uuid4().hex[:8]}"
+    settings = own_settings(engine, namespace, tmp_path_factory.mktemp("home"))
+    client = prepared(settings)
+    trail = tmp_path_factory.mktemp("trail")
+    write_trail(trail, [*HISTORY, *ATTACKS.values()])
+    backfill(settings, trail)
+    client.indices.refresh(index=Names(settings.prefix).days)
+    yield settings, client
+    remove_namespace(engine, namespace)
+
+
+def run(settings: Settings, *arguments: str) -> dict[str, Any]:
+    done = command(settings, *arguments, "--json", env=CHOSEN)
+    assert done.exit_code == 0, done.output
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def reported(settings: Settings, client: OpenSearch) -> set[str]:
+    """The ids of the events of `RULE`'s alerts from the last day on."""
+    client.indices.refresh(index=Names(settings.prefix).alerts)
+    since = f"{FIRST + timedelta(days=DAYS - 1, hours=12):%Y-%m-%dT%H:%M:%SZ}"
+    alerts = run(settings, "alerts", "list", "--rule", RULE, "--since", since, "--state", "all")
+    return {event for each in alerts["alerts"] for event in each["evidence"]["event_id"]}
+
+
+def test_a_history_teaches_what_is_reported_no_more(
+    where: tuple[Settings, OpenSearch],
+) -> None:
+    """One story, since each step needs the one before: learn, detect, close, forget."""
+    settings, client = where
+    day = f"{FIRST + timedelta(days=DAYS):%Y-%m-%d}"
+
+    tried = run(settings, "automation", "learn", "--at", day, "--dry-run")
+    assert [len(tried["new"]), tried["written"]] == [1, False]
+    assert run(settings, "automation", "list")["entries"] == []
+
+    # Two days before are not enough.
+    early = f"{FIRST + timedelta(days=2):%Y-%m-%d}"
+    assert run(settings, "automation", "learn", "--at", early, "--dry-run")["new"] == []
+
+    (entry,) = run(settings, "automation", "learn", "--at", day)["new"]
+    assert (entry["role"], entry["call"]) == (ROLE, "DisableRule")
+    assert entry["network"] == "203.0.113.0/24"
+    assert (entry["days"], entry["rule"], entry["origin"]) == (DAYS, RULE, "learned")
+    assert run(settings, "automation", "learn", "--at", day)["new"] == []
+    client.indices.refresh(index=Names(settings.prefix).alerts)
+    (alert,) = run(settings, "alerts", "list", "--rule", NEW_ENTRY.title)["alerts"]
+    assert (alert["level"], alert["group"]) == ("low", [f"known_automation={entry['id']}"])
+
+    since = ("--since", "2026-03-01", "--until", "2026-03-10")
+    run(settings, "detect", *since)
+    ids = {name: each["eventID"] for name, each in ATTACKS.items()}
+    assert reported(settings, client) == set(ids.values()) - {ids["its own work"]}
+
+    # Before it was known each day was reported, and a day with an alert does not count.
+    learned = run(settings, "automation", "learn", "--at", day)
+    assert (learned["new"], [each["id"] for each in learned["ended"]]) == ([], [entry["id"]])
+    until = ("--until", f"{FIRST + timedelta(days=DAYS - 1, hours=2):%Y-%m-%dT%H:%M:%SZ}")
+    run(settings, "alerts", "close", "--all", "--yes", "--rule", RULE, *until, "--as", "benign")
+    client.indices.refresh(index=Names(settings.prefix).alerts)
+    (again,) = run(settings, "automation", "learn", "--at", day)["new"]
+    assert again["id"] == entry["id"]
+
+    (gone,) = run(settings, "automation", "forget", entry["id"][:6], "--by", "ada")["entries"]
+    assert (gone["by"], gone["id"]) == ("ada", entry["id"])
+    assert run(settings, "automation", "learn", "--at", day)["new"] == []
+
+
+def test_what_is_set_by_hand_is_known_from_then_on(where: tuple[Settings, OpenSearch]) -> None:
+    settings, _ = where
+    role = ("--role", "arn:aws:iam::111122223333:role/other")
+    given = (*role, "--call", "PutRule", "--network", "192.0.2.1", "--by", "ada", "--note", "ours")
+    (made,) = run(settings, "automation", "trust", *given)["entries"]
+    assert (made["network"], made["origin"], made["by"]) == ("192.0.2.1/32", "set", "ada")
+    listed = run(settings, "automation", "list")
+    assert made["id"] in {each["id"] for each in listed["entries"]}
+    summary = run(settings, "status")["known_automation"]
+    assert summary == listed["summary"]
+    assert summary["entries"] >= 1
+    wrong = command(settings, "automation", "trust", *role, "--call", "x", "--network", "nowhere")
+    assert isinstance(wrong.exception, UsageError)
+    unknown = command(settings, "automation", "forget", "ffffffff")
+    assert isinstance(unknown.exception, UsageError)
+
+
+ENTRIES = [
+    Trusted(ROLE, "DisableRule", "203.0.113.0/24"),
+    Trusted(ROLE, "DisableRule", "203.0.113.0/24", endpoint="vpce-0a1b"),
+    Trusted(ROLE, "DisableRule", "198.51.100.9/32", role_id="AROAEXAMPLE1"),
+    Trusted(ROLE, "RemoveTargets", "0.0.0.0/0", account="111122223333"),
+    Trusted(ROLE, "DisableRule", "0.0.0.0/0", role_id="AROAEXAMPLE2"),
+    Trusted(ROLE, "DisableRule", "203.0.113.0/24", since=FIRST + timedelta(days=2)),
+    Trusted(ROLE, "DisableRule", "203.0.113.0/24", until=FIRST + timedelta(days=2)),
+    Trusted(ROLE, "DisableRule", "203.0.113.0/24", source="iam.amazonaws.com"),
+]
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("many", [False, True])
+def test_queries_and_matchers_agree(
+    where: tuple[Settings, OpenSearch], entry: Trusted, many: bool
+) -> None:
+    """The events that a rule finds on the engine are those that its matcher does not excuse; with
+    too many entries for a query as well."""
+    settings, client = where
+    pack = load_paths([FILE], settings.detections)
+    (rule,) = (each for each in pack.rules if each.title == RULE)
+    more = [replace(entry, network=f"10.0.{number}.0/24") for number in range(250)]
+    relation = Relation([entry, *(more if many else [])])
+    made: Compiled = trusting(pack.compiled[rule.id], rule.id, relation)
+    assert (made.post_filter is not None) is (many and made is not pack.compiled[rule.id])
+    asked = made.on(dialect_of(client))
+    reader = reader_for(asked)
+    index = EventIndex(client, Names(settings.prefix).days)
+    hits = index.documents(asked.query, reader.request())
+    found = {hit["_id"] for hit in decided(asked, reader, hits)}
+    assert made.matcher is not None
+    everything = index.documents({"match_all": {}})
+    expected = {hit["_id"] for hit in everything if made.matcher.matches(hit["_source"])}
+    assert found == expected
+    assert len(found) < len(HISTORY) + len(ATTACKS) or entry.source
