@@ -11,7 +11,7 @@ from trailhound.cli import dates
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cli.screen import emit, err, plural, safe, say, warn
+from trailhound.cli.screen import emit, plural, say, tell, warn
 from trailhound.cli.triage import By, who
 from trailhound.errors import UsageError
 
@@ -80,7 +80,7 @@ def list_entries(
     rows += _by_settings(settings, now)
     LISTING.show(rows, form, beside={"summary": summary.as_dict()})
     if form is Form.TABLE:
-        err.print(safe(summary.sentence()))
+        tell(summary.sentence())
 
 
 def _by_settings(settings: Settings, now: datetime) -> list[dict[str, Any]]:
