@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
 from opensearchpy import OpenSearch
 
 from ingest.backfill.matched import Matched
@@ -25,6 +24,7 @@ from ingest.feeds.sqs_queue import open_queue, queue_error
 from ingest.ledger import Ledger
 from ingest.objects import Selection, Source, TrailObject
 from ingest.sources import open_source
+from ingest.sources.aws_codes import FAILURES
 from trailhound.backoff import Backoff
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.templates import Names
@@ -177,7 +177,7 @@ class Enqueue:
             ]
             try:
                 reply = client.send_message_batch(QueueUrl=url, Entries=entries)
-            except (BotoCoreError, ClientError) as error:
+            except FAILURES as error:
                 raise queue_error(error, self._queue) from error
             refused = reply.get("Failed", ())
             sent = set(range(len(left))) - {int(each["Id"]) for each in refused}

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from ingest.sources.aws_codes import FAILURES
 from trailhound.errors import SourceUnreachableError, UsageError
 
 LOG = logging.getLogger("trailhound.integrity")
@@ -84,7 +85,7 @@ class PublicKeys:
                 if not page.get("NextToken"):
                     return
                 wanted["NextToken"] = page["NextToken"]
-        except (BotoCoreError, ClientError) as error:
+        except FAILURES as error:
             code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
             raise SourceUnreachableError(
                 f"CloudTrail's public keys can't be listed ({code or type(error).__name__})",

@@ -18,6 +18,7 @@ from urllib3.exceptions import HTTPError
 from ingest.integrity.digest import Digest, layout_of, root_of
 from ingest.integrity.findings import AFTER, DAMAGED
 from ingest.objects import Selection
+from ingest.sources.aws_codes import FAILURES
 from ingest.sources.layout import DIGESTS, INGESTED
 from ingest.sources.local import etag_of, file_error
 from ingest.sources.s3 import S3Source
@@ -118,7 +119,7 @@ class BucketStore:
             for page in pages:
                 for entry in page.get("Contents", ()):
                     yield entry["Key"]
-        except (BotoCoreError, ClientError) as error:
+        except FAILURES as error:
             raise listing_error(error, f"s3://{self.bucket}/{self._prefix}") from error
 
     def address(self, name: Name) -> str:
@@ -136,7 +137,7 @@ class BucketStore:
         bucket = name.bucket or self.bucket
         try:
             about = self._client.head_object(Bucket=bucket, Key=name.key, **self._more)
-        except (BotoCoreError, ClientError) as error:
+        except FAILURES as error:
             raise object_error(error, self.address(name)) from error
         return about["ETag"].strip('"')
 
@@ -151,7 +152,7 @@ class BucketStore:
         bucket = name.bucket or self.bucket
         try:
             return self._client.get_object(Bucket=bucket, Key=name.key, **self._more)
-        except (BotoCoreError, ClientError) as error:
+        except FAILURES as error:
             raise object_error(error, self.address(name)) from error
 
 

@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from ingest.lookup.errors import code_of, lookup_error
 from ingest.lookup.windows import Choice, Window
-from ingest.sources.aws_codes import THROTTLED
+from ingest.sources.aws_codes import FAILURES, THROTTLED
 from trailhound.backoff import Backoff
 from trailhound.errors import ObjectUnreadableError, SourceError, SourceUnreachableError
 
@@ -138,7 +136,7 @@ class Lane:
             self._take_turn()
             try:
                 return self._api.lookup_events(**request)
-            except (ClientError, BotoCoreError) as error:
+            except FAILURES as error:
                 if code_of(error) in _NO_TOKEN:
                     raise _TokenExpiredError from None
                 failed = lookup_error(error, self.place)

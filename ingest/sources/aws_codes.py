@@ -9,13 +9,18 @@ from collections.abc import Mapping
 from typing import Final
 
 from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
     CredentialRetrievalError,
     NoCredentialsError,
     PartialCredentialsError,
     SSOError,
     TokenRetrievalError,
 )
+from botocore.parsers import ResponseParserError
 
+FAILURES: Final = (ClientError, BotoCoreError, ResponseParserError)
+"""All that a call raises; the last where a proxy or a captive portal answered in AWS's place."""
 LOGIN_FAILURES: Final = (
     NoCredentialsError,
     PartialCredentialsError,

@@ -17,13 +17,13 @@ from itertools import product
 from typing import BinaryIO, Final, cast
 
 import msgspec
-from botocore.exceptions import BotoCoreError, ClientError
 
 from ingest.lookup.errors import NOT_ENABLED, code_of, lookup_error
 from ingest.lookup.estimate import Estimate
 from ingest.lookup.lane import PAGE, REQUESTS_A_SECOND, Lane
 from ingest.lookup.windows import HISTORY, Choice, Window, first_day, starts
 from ingest.objects import UNSEEN, Selection, TrailObject
+from ingest.sources.aws_codes import FAILURES
 from ingest.sources.layout import is_region
 from ingest.sources.session import Clients
 from trailhound.errors import ObjectUnreadableError, SourceUnreachableError, UsageError
@@ -207,7 +207,7 @@ class LookupSource:
             return list(self._named)
         try:
             reply = clients.of("ec2", self._aws.region or _DEFAULT_REGION).describe_regions()
-        except (ClientError, BotoCoreError) as error:
+        except FAILURES as error:
             found = lookup_error(error, f"regions of {account}")
             if isinstance(found, SourceUnreachableError):
                 raise found from error
@@ -221,7 +221,7 @@ class LookupSource:
         def answers(region: str) -> bool:
             try:
                 clients.of("cloudtrail", region).lookup_events(MaxResults=1)
-            except (ClientError, BotoCoreError) as error:
+            except FAILURES as error:
                 return code_of(error) not in NOT_ENABLED
             return True
 
@@ -240,7 +240,7 @@ class LookupSource:
 def _own_account(clients: Clients) -> str:
     try:
         reply = clients.of("sts", clients.aws.region or _DEFAULT_REGION).get_caller_identity()
-    except (ClientError, BotoCoreError) as error:
+    except FAILURES as error:
         raise SourceUnreachableError(
             f"event history: {lookup_error(error, 'the account').message}",
             hint=lookup_error(error, "").hint,

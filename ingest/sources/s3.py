@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
 from ingest.objects import WHOLE_BYTES, Selection, TrailObject
+from ingest.sources.aws_codes import FAILURES
 from ingest.sources.layout import select
 from ingest.sources.s3_errors import object_error
 from ingest.sources.s3_listing import AHEAD, Entry, Listing
@@ -168,7 +169,7 @@ class S3Source:
         """
         try:
             about = self._client.head_object(Bucket=self.bucket, Key=self._key(item), **self._get)
-        except (BotoCoreError, ClientError):
+        except FAILURES:
             return item
         return TrailObject(item.uri, about["ETag"].strip('"'), about["ContentLength"])
 
@@ -176,7 +177,7 @@ class S3Source:
         """What S3 says of an object without its content. Raises as `open` does."""
         try:
             return self._client.head_object(Bucket=self.bucket, Key=self._key(item), **self._get)
-        except (BotoCoreError, ClientError) as error:
+        except FAILURES as error:
             raise object_error(error, item.uri) from error
 
     def restore(self, item: TrailObject, request: Mapping[str, Any]) -> None:
@@ -190,7 +191,7 @@ class S3Source:
         wanted = self._get | more
         try:
             return self._client.get_object(Bucket=self.bucket, Key=self._key(item), **wanted)
-        except (BotoCoreError, ClientError) as error:
+        except FAILURES as error:
             raise object_error(error, item.uri) from error
 
     def _stream(self, item: TrailObject) -> BinaryIO:

@@ -19,9 +19,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from ingest.objects import Selection
+from ingest.sources.aws_codes import FAILURES
 from ingest.sources.layout import INGESTED, is_region
 from ingest.sources.lookahead import Lookahead
 from ingest.sources.s3_errors import listing_error
@@ -289,7 +288,7 @@ class Listing:
             wanted["StartAfter"] = after
         try:
             return self._client.list_objects_v2(**wanted)
-        except (BotoCoreError, ClientError) as error:
+        except FAILURES as error:
             raise listing_error(error, f"s3://{self._bucket}/{prefix}") from error
 
 

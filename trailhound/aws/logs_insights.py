@@ -14,9 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from ingest.sources.aws_codes import THROTTLED
+from ingest.sources.aws_codes import FAILURES, THROTTLED
 from ingest.sources.s3_errors import code_of
 from trailhound.aws.insights_query import AT_ONCE, SECONDS, Query, Row, limited, ordered
 from trailhound.aws.query_spans import Span, distinct, divisible, is_cut, parts
@@ -225,7 +225,7 @@ class LogsInsights:
             if not name:
                 return Answer(piece, "NotStarted" if self._stopping.is_set() else "Busy")
             return self._followed(client, piece, name)
-        except (ClientError, BotoCoreError) as error:
+        except FAILURES as error:
             if isinstance(error, ClientError) and code_of(error) == "MalformedQueryException":
                 said = error.response.get("Error", {}).get("Message", "")
                 raise UsageError(
@@ -283,7 +283,7 @@ class LogsInsights:
             self._stopping.wait(min(_POLL.seconds(asked), max(0.0, ends - time.monotonic())))
 
     def _stop(self, client: Any, name: str) -> None:
-        with suppress(ClientError, BotoCoreError):  # it has ended meanwhile
+        with suppress(*FAILURES):  # it has ended meanwhile
             client.stop_query(queryId=name)
 
 

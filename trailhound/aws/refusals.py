@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.exceptions import ClientError, ParamValidationError
 
-from ingest.sources.aws_codes import CREDENTIALS, LOGIN_FAILURES, THROTTLED
+from ingest.sources.aws_codes import CREDENTIALS, FAILURES, LOGIN_FAILURES, THROTTLED
 from ingest.sources.s3_errors import (
     code_of,
     is_assuming,
@@ -92,5 +92,5 @@ def refusals(what: str, role: str = "aws.role_arn") -> Iterator[None]:
     """Raises `AwsError` where AWS refuses a call about this object, or does not answer."""
     try:
         yield
-    except (ClientError, BotoCoreError) as error:
+    except FAILURES as error:
         raise refused(error, what, role) from None

@@ -188,6 +188,8 @@ def check(
         )
         _note_unreached(posture)
         note(summary(posture), form)
+    if ids or organisation:
+        note("run the commands with credentials of the account that they are about", form)
     unreached = [each for each in posture.unreached if not each.closed]
     if open_ or unreached or not posture.accounts:
         raise typer.Exit(ExitCode.INCOMPLETE)

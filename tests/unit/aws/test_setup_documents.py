@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+from botocore.parsers import ResponseParserError
 from typer.testing import CliRunner
 
 from trailhound.aws import documents
 from trailhound.aws.cost import event_costs, storage_costs
 from trailhound.aws.names import TrailSetup
 from trailhound.aws.parts import Part, applied, by, difference, planned, same, statements
-from trailhound.aws.refusals import refused
+from trailhound.aws.refusals import refusals, refused
 from trailhound.aws.template import for_a_stack, template
 from trailhound.cli.main import app
 from trailhound.errors import AwsError, UsageError
@@ -173,6 +174,10 @@ def test_a_refusal_says_what_to_do_and_no_secret(code: str, hint: str) -> None:
 def test_no_answer_and_no_credentials_are_sentences() -> None:
     unreachable = EndpointConnectionError(endpoint_url="https://u:secret@x")
     assert "secret" not in refused(unreachable, "x").message
+    portal = ResponseParserError("invalid XML received: <html>secret")
+    with pytest.raises(AwsError, match="did not answer") as error, refusals("x"):
+        raise portal
+    assert "secret" not in error.value.message
     assert "aws.profile" in refused(NoCredentialsError(), "x").hint
 
 

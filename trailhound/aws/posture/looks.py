@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
+from ingest.sources.aws_codes import FAILURES
 from ingest.sources.s3_errors import code_of
 from trailhound.aws.account import Account
 from trailhound.aws.posture.facts import Refused
@@ -168,11 +169,9 @@ class Reader:
                 pages = client.get_paginator(look.operation).paginate(**arguments)
                 return [each for page in pages for each in page.get(look.member) or ()]
             reply = getattr(client, look.operation)(**arguments)
-        except ClientError as error:
-            if code_of(error) in look.absent:
+        except FAILURES as error:
+            if isinstance(error, ClientError) and code_of(error) in look.absent:
                 return None
-            return _refused(look, error, what)
-        except BotoCoreError as error:
             return _refused(look, error, what)
         return reply.get(look.member) if look.member else dict(reply)
 
