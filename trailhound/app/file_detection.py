@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -20,6 +20,8 @@ from detections.alerts.collected import Collected, CollectedAlerts
 from detections.alerts.document import Document
 from detections.alerts.facts import fact_of
 from detections.alerts.twins import together
+from detections.automation.learner import relation
+from detections.automation.trusting import TrustingRules
 from detections.finding import Finding
 from detections.history import DAY_MILLISECONDS, pieces
 from detections.packs.pack import Pack
@@ -81,7 +83,9 @@ class FileDetection:
         self._read = OfflineRead(
             settings, enricher, selection=Selection(), distinct=self._distinct, whole=True
         )
-        self._rules = FileRules(pack, span)
+        rules = TrustingRules(pack.compiled)
+        rules.use(relation(settings.detections.known_automation, ()))
+        self._rules = FileRules(replace(pack, compiled=rules), span)
         self._days: Counter[int] = Counter()
         self._tables = TemporaryTables(_TABLES)
 

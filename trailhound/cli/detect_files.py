@@ -12,6 +12,7 @@ from trailhound.cli.screen import plural, warn
 from trailhound.cli.stages import show_stages
 
 with late_imports():
+    from detections.automation.trusting import asks
     from detections.packs.describe import problem_lines
     from detections.packs.pack import Pack
     from detections.rule import LEVELS, Level
@@ -22,6 +23,10 @@ with late_imports():
     from trailhound.app.enrichment import enricher_from
     from trailhound.app.file_detection import FileDetection, RuleResult
     from trailhound.settings import Settings
+
+
+NOT_TRUSTED = "files hold no history"
+"""Why no call is known automation but what the settings list."""
 
 
 def detect_files(
@@ -42,13 +47,14 @@ def detect_files(
             "conflicts": job.conflicts,
             "rules": [each.as_dict() for each in results if each.findings or each.errors],
             "not_run": [_left_out(each) for each in job.not_run],
+            "not_trusted": {"rules": _asking(pack), "reason": NOT_TRUSTED},
             "faults": [str(fault) for fault in pack.problems],
             "problems": problems,
         }
         rows = job.folded() if form is Form.TABLE else job.alerts()
         LISTING.show(rows, form, beside=beside)
         if form is not Form.JSON:
-            _explain(job, pack, results, form)
+            _explain(job, pack, results, settings, form)
         failed = any(each.errors for each in results)
         left_out = any(fault.stops for fault in pack.problems)
         complete = job.reading.complete and not (problems or failed or left_out)
@@ -65,7 +71,9 @@ def _run(job: FileDetection, opened: Sequence[Source]) -> list[RuleResult]:
     return sorted(results, key=lambda each: (-LEVELS.index(each.rule.level), each.rule.title))
 
 
-def _explain(job: FileDetection, pack: Pack, results: Sequence[RuleResult], form: Form) -> None:
+def _explain(
+    job: FileDetection, pack: Pack, results: Sequence[RuleResult], settings: Settings, form: Form
+) -> None:
     """What was read, what ran and what did not, beside the alerts."""
     show_reading(job.reading, "distinct")
     if job.conflicts:
@@ -80,6 +88,11 @@ def _explain(job: FileDetection, pack: Pack, results: Sequence[RuleResult], form
         by_reason.setdefault(each_not.reason, []).append(each_not.rule.title)
     for reason, titles in by_reason.items():
         note(f"not run, {reason}: {'; '.join(sorted(titles))}", form)
+    if asking := _asking(pack):
+        listed = len(settings.detections.known_automation.trusted)
+        but = f" but what the settings list ({listed:,})" if listed else ""
+        rules = plural(asking, "rule")
+        note(f"not trusted: {NOT_TRUSTED}, so {rules} took nothing for known automation{but}", form)
     if form is Form.TABLE and job.has_twins:
         note("alerts of the same events are in one row", form)
     silent = sum(not each.findings for each in results)
@@ -90,6 +103,11 @@ def _explain(job: FileDetection, pack: Pack, results: Sequence[RuleResult], form
         "nothing was written (--files)",
         form,
     )
+
+
+def _asking(pack: Pack) -> int:
+    """How many rules, or parts of rules, leave known automation out."""
+    return sum(map(asks, pack.compiled.values()))
 
 
 def _left_out(left: NotRun) -> dict[str, str]:
