@@ -123,10 +123,10 @@ def ended(process: subprocess.Popen[bytes]) -> tuple[int, bytes, str]:
 
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
     """Until it holds, or the process has ended by itself."""
-    for _ in range(24_000):
+    for _ in range(4_800):
         if condition() or process.poll() is not None:
             return
-        time.sleep(0.01)
+        time.sleep(0.05)  # a look is work for the engine
     pytest.fail("it never came to that")
 
 

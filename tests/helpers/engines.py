@@ -92,13 +92,16 @@ def remove_documents(client: OpenSearch, index: str) -> None:
     """Delete what is in these indices, which stay. Not by query: no artifact of Elasticsearch's
     has that.
     """
+    most = 10_000
+    client.indices.refresh(index=index)
     while True:
-        client.indices.refresh(index=index)
-        found = client.search(index=index, body={"size": 10_000, "_source": False})["hits"]["hits"]
+        found = client.search(index=index, body={"size": most, "_source": False})["hits"]["hits"]
         if not found:
             return
         lines = [{"delete": {"_index": hit["_index"], "_id": hit["_id"]}} for hit in found]
-        client.bulk(body=lines)
+        client.bulk(body=lines, params={"refresh": "true"})
+        if len(found) < most:
+            return
 
 
 def remove_indices(client: OpenSearch, pattern: str) -> None:

@@ -19,6 +19,7 @@ from opensearchpy import OpenSearch
 from tests.helpers.engines import remove_documents, remove_namespace
 from tests.helpers.trails import own_settings
 from trailhound.cluster import templates
+from trailhound.cluster.dialect import dialect_of
 
 KEPT = 6
 """How many wait: a request that a killed process left under way has long ended before the
@@ -41,7 +42,9 @@ class Namespaces:
         self._client = OpenSearch(url, timeout=60)
         self._waiting: deque[str] = deque()
         model = new_name()
-        templates.init(self._client, own_settings(url, model, folder))
+        self._settings = own_settings(url, model, folder)
+        self._dialect = dialect_of(self._client)
+        templates.init(self._client, self._settings)
         self._model = self._shape(model)
         remove_namespace(url, model)
 
@@ -55,16 +58,18 @@ class Namespaces:
         return new_name()
 
     def give(self, name: str) -> None:
-        """What a test is done with: emptied and kept, or removed."""
+        """What a test is done with: emptied and kept, or removed. `take` looks at the rest."""
         kept = set(self._singles(name))
         rows = self._client.cat.indices(
-            index=f"{name}-*", format="json", expand_wildcards="all", h="index"
+            index=f"{name}-*", format="json", expand_wildcards="all", h="index,docs.count"
         )
-        for other in sorted({row["index"] for row in rows} - kept):
-            self._client.indices.delete(index=other)
-        if self._shape(name) != self._model or self._documents(name) > MOST_DOCUMENTS:
+        found = {row["index"]: int(row["docs.count"] or 0) for row in rows}
+        documents = sum(found.get(index, 0) for index in kept)
+        if not kept <= found.keys() or documents > MOST_DOCUMENTS:
             remove_namespace(self._url, name)
             return
+        if others := sorted(found.keys() - kept):
+            self._client.indices.delete(index=",".join(others))
         remove_documents(self._client, ",".join(sorted(kept)))
         self._waiting.append(name)
 
@@ -90,5 +95,19 @@ class Namespaces:
         made = self._client.transport.perform_request("GET", "/_index_template")
         ours = [each for each in made["index_templates"] if each["name"].startswith(f"{name}-")]
         ours.sort(key=lambda each: str(each["name"]))
+        right = self._marks(name)
+        for each in ours:
+            # A fingerprint is of all that a template holds, its namespace's names included.
+            mark = each["index_template"].pop("_meta", None)
+            each["is_todays"] = mark == right.get(each["name"])
         text = json.dumps([indices, ours], sort_keys=True).replace(name, "")
         return _OF_ONE_INDEX.sub("", text)
+
+    def _marks(self, name: str) -> dict[str, Any]:
+        """Template name → the mark that `init` gives it in this namespace."""
+        settings = self._settings.model_copy(update={"namespace": name})
+        names = templates.Names(settings.prefix)
+        return {
+            names.template(kind): templates.template(kind, settings, self._dialect)["_meta"]
+            for kind in templates.MAPPINGS
+        }
