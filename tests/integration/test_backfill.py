@@ -74,11 +74,8 @@ def trail(tmp_path: Path) -> Path:
     return tmp_path / "trail"
 
 
-def test_files_become_documents_once(
-    each_engine: str, namespace: str, tmp_path: Path, trail: Path
-) -> None:
-    settings = own_settings(each_engine, namespace, tmp_path / "home")
-    client = prepared(settings)
+def test_files_become_documents_once(settings: Settings, namespace: str, trail: Path) -> None:
+    client = connect(settings)
     files = {
         f"f{number}": [
             record(eventTime=f"2025-03-0{1 + number % 3}T12:00:{second:02}Z")

@@ -118,9 +118,9 @@ def check(settings: Settings, report: RunReport, records: list[dict[str, Any]], 
 
 
 def test_recorded_trails_are_indexed_whole(
-    each_engine: str, namespace: str, tmp_path: Path, shared_data: Path
+    engine: str, namespace: str, tmp_path: Path, shared_data: Path
 ) -> None:
-    settings = own_settings(each_engine, namespace, tmp_path / "home")
+    settings = own_settings(engine, namespace, tmp_path / "home")
     client = prepared(settings)
     folders = [shared_data / name for name in ("stratus", "traildiscover", "umccr", "formats")]
     files = [

@@ -15,8 +15,8 @@ from trailhound.state.store import StateStore
 
 
 @pytest.fixture
-def settings(each_engine: str, namespace: str, tmp_path: Path) -> Settings:
-    return own_settings(each_engine, namespace, tmp_path / "home")
+def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
+    return own_settings(engine, namespace, tmp_path / "home")
 
 
 def test_events_name_their_object_by_an_id_of_the_ledger(

@@ -23,10 +23,10 @@ NOON = "2025-03-01T12:00:00Z"
 
 @pytest.mark.parametrize("folder", READERS)
 def test_hits_equal_the_oracle(
-    folder: str, shared_data: Path, each_engine: str, namespace: str, tmp_path: Path
+    folder: str, shared_data: Path, engine: str, namespace: str, tmp_path: Path
 ) -> None:
     oracle = json.loads((shared_data / "oracle.json").read_bytes())[folder]
-    settings = own_settings(each_engine, namespace, tmp_path)
+    settings = own_settings(engine, namespace, tmp_path)
     client = prepared(settings)
     # All on one day: no rule asks for the time, and an index for each day would cost a minute.
     events = [each | {"eventTime": NOON} for each in recorded(shared_data, folder)]

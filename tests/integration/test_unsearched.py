@@ -28,8 +28,8 @@ from trailhound.settings.cluster import UNSEARCHED
 
 
 @pytest.fixture
-def settings(each_engine: str, namespace: str, tmp_path: Path) -> Settings:
-    return own_settings(each_engine, namespace, tmp_path / "home")
+def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
+    return own_settings(engine, namespace, tmp_path / "home")
 
 
 def searched(settings: Settings) -> Settings:
@@ -79,7 +79,8 @@ def test_old_and_new_days_hold_the_same_records(settings: Settings, tmp_path: Pa
     assert (report.counts.indexed, report.conflicts) == (2, 2)
 
 
-def test_rules_find_them_on_all_days(settings: Settings, tmp_path: Path) -> None:
+def test_rules_find_them_on_all_days(each_engine: str, namespace: str, tmp_path: Path) -> None:
+    settings = own_settings(each_engine, namespace, tmp_path / "home")
     client = prepared(settings)
     both = [[event(number, day) for number in range(6)] for day in (1, 2)]
     write_trail(tmp_path / "old", both[0])
