@@ -25,14 +25,14 @@ for profile, examples in {"quick": 50, "thorough": 200}.items():
 hypothesis.settings.load_profile(os.environ.get("TRAILHOUND_TEST_EXAMPLES", "quick"))
 TESTS = Path(__file__).parent
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
-ORDER = ("unit", "integration", "faults", "scenarios")
+ORDER = ("unit", "integration", "scenarios", "faults")
 LONGEST = (
     *("test_aws_setup", "test_lookup", "test_aws_check", "test_reconcile", "test_aws_alarms"),
-    "test_integrity",
+    *("test_verify", "test_s3_source", "test_sessions", "test_contract", "test_incidents"),
     *("test_health", "test_engine", "test_backend_laws", "test_backfill", "test_selections"),
     *("test_sqs_feed", "test_secured_commands", "test_secured", "test_corpus", "test_products"),
-    *("test_kill", "test_bulk_faults", "test_daemon_faults", "test_daemon_storms"),
-    *("test_day", "test_three_nodes", "test_documented_commands", "test_after_upgrade"),
+    *("test_documented_commands", "test_three_nodes", "test_day", "test_after_upgrade"),
+    *("test_daemon_storms", "test_kill", "test_bulk_faults", "test_daemon_faults"),
 )
 """Files that take longest (`--durations=0`): first of their folder, so that no worker is left with
 one of them at the end."""
@@ -75,8 +75,9 @@ def pytest_collection(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Unit tests first, then integration, then faults: the cheapest first; within a folder those
-    of `LONGEST`. Each test gets its folder's name as a marker, for `pytest -m unit`.
+    """Unit tests first, then integration, then scenarios: the cheapest first. Faults come last:
+    their many files of some seconds fill the workers to the end. Within a folder those of
+    `LONGEST` are first. Each test gets its folder's name as a marker, for `pytest -m unit`.
 
     The workers take whole files (`--dist loadfile`), for what a file's tests share.
     """
