@@ -33,6 +33,8 @@ from trailhound.state.rule_checkpoints import RuleCheckpoints
 from trailhound.state.setup import init_namespace
 
 NOW = datetime.now(UTC).replace(microsecond=123456)
+pytestmark = pytest.mark.fresh_namespace
+"""It begins with what the last release left."""
 
 
 @pytest.fixture
