@@ -157,6 +157,7 @@ def test_a_cluster_that_does_not_answer_is_exit_code_3(tmp_path: Path, trail: Pa
     assert "trailhound up" in said
 
 
+@pytest.mark.fresh_namespace
 def test_a_cluster_without_our_templates_is_refused(
     engine: str, namespace: str, tmp_path: Path, trail: Path
 ) -> None:

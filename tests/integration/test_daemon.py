@@ -147,6 +147,7 @@ def test_a_cluster_that_refuses_is_waited_for_with_bounded_room(
     assert len(documents(client, settings)) == 3
 
 
+@pytest.mark.fresh_namespace
 def test_a_cluster_without_our_templates_is_an_error_at_the_start(settings: Settings) -> None:
     daemon = Daemon(connect, settings, enricher_from(settings, lambda _: None), [HandFeed()])
     with pytest.raises(ForeignTemplateError):

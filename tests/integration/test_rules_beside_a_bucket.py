@@ -134,6 +134,7 @@ def test_rules_run_on_schedule_beside_a_polled_bucket(
     assert made.returncode == 0, made.stderr.decode()
 
 
+@pytest.mark.fresh_namespace
 def test_a_broken_installation_catches_up_with_one_digest(
     settings: Settings, config: Path, tmp_path: Path
 ) -> None:
