@@ -5,15 +5,15 @@ events that tell the most. Asked of the index for the edges that are shown, not 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from detections.events.index import SORT, EventIndex
+from detections.events.index import SORT, EventIndex, parts
 from detections.incidents.actors import account_of, at
 from detections.investigation.graph import ActivityGraph, Edge
 from detections.investigation.nodes import Node, texts
-from trailhound.cluster.queries import Query
+from trailhound.cluster.queries import MOST_CLAUSES, Query, both, clauses, either
 
 MOST_EVENTS: Final = 5
 """Events of an edge that are named: the highest risk score first, of the same the earliest."""
@@ -26,7 +26,10 @@ _LENGTHS: Final = tuple(
     for seconds in (1, 10, 60, 300, 900, 3_600, 3 * 3_600, 6 * 3_600, 43_200, 86_400)
 )
 """Lengths of such a span, in milliseconds; beyond the last, whole days."""
-_SEARCHES: Final = 100
+_SEARCHES: Final = 4
+"""Searches of one request."""
+_PACK: Final = 15
+"""Edges of one search, at most: of 1, 5, 15 and 60, the fastest."""
 _FAILED: Final[Query] = {"term": {"event.outcome": "failure"}}
 _NAMED: Final[Mapping[str, str]] = {
     "addresses": "sourceIPAddress",
@@ -146,16 +149,21 @@ def collect(
     made.edges = {pair: EdgeEvidence() for pair in pairs}
     limits = [span] if span else []
     asked = [
-        (pair, _body({"bool": {"filter": [query, _between(edge), *limits]}}, made.length))
-        for pair, edge in edges.items()
+        (pair, {"bool": {"filter": [query, _between(edge)]}})
+        # Those of a time together, so that a search has few days.
+        for pair, edge in sorted(edges.items(), key=lambda each: (each[1].first, each[1].last))
         for query in edge.every_query()
     ]
-    for start in range(0, len(asked), _SEARCHES):
+    done = 0
+    for packs in parts(list(_packed(asked)), _SEARCHES):
         if progress is not None:
-            progress("reading the evidence", start, len(asked))
-        part = asked[start : start + _SEARCHES]
-        for (pair, _), reply in zip(part, index.searches([body for _, body in part]), strict=True):
-            _add(made, made.edges[pair], reply)
+            progress("reading the evidence", done, len(asked))
+        bodies = [_body([query for _, query in pack], limits, made.length) for pack in packs]
+        for pack, reply in zip(packs, index.searches(bodies), strict=True):
+            for place, (pair, _) in enumerate(pack):
+                bucket = reply["aggregations"]["edges"]["buckets"][str(place)]
+                _add(made, made.edges[pair], bucket)
+        done += sum(map(len, packs))
     for each in made.edges.values():
         distinct = {event.id: event for event in each.events}
         each.events = sorted(
@@ -170,7 +178,23 @@ def _between(edge: Edge) -> Query:
     return {"range": {"@timestamp": times}}
 
 
-def _body(query: Query, length: int) -> dict[str, Any]:
+def _packed(asked: Sequence[tuple[Pair, Query]]) -> Iterator[list[tuple[Pair, Query]]]:
+    """As many in one search as an engine takes: a search for each edge would ask every day for
+    each."""
+    pack: list[tuple[Pair, Query]] = []
+    held = 0
+    for pair, query in asked:
+        size = clauses(query)
+        if pack and (held + size > MOST_CLAUSES or len(pack) == _PACK):
+            yield pack
+            pack, held = [], 0
+        pack.append((pair, query))
+        held += size
+    if pack:
+        yield pack
+
+
+def _body(queries: Sequence[Query], limits: Sequence[Query], length: int) -> dict[str, Any]:
     risk = {"risk": {"max": {"field": "risk_score"}}}
     failed = {"failed": {"filter": _FAILED, "aggs": risk}}
     times = {
@@ -178,36 +202,39 @@ def _body(query: Query, length: int) -> dict[str, Any]:
         "last": {"max": {"field": "@timestamp"}},
     }
     succeeded = {"succeeded": {"filter": {"bool": {"must_not": [_FAILED]}}, "aggs": risk}}
-    return {
-        "size": MOST_EVENTS,
-        "track_total_hits": True,
-        "query": query,
-        "sort": [{"risk_score": {"order": "desc", "missing": "_last"}}, *SORT],
-        "_source": list(_SOURCE),
-        "aggs": {
-            "calls": {
-                "terms": {"field": "eventName", "size": MOST_VALUES},
-                "aggs": {**failed, **risk, **times},
-            },
-            "spans": {
-                "date_histogram": {
-                    "field": "@timestamp",
-                    "fixed_interval": f"{length}ms",
-                    "min_doc_count": 1,
-                },
-                "aggs": {**failed, **succeeded},
-            },
-            **{
-                name: {"terms": {"field": path, "size": MOST_VALUES}}
-                for name, path in _NAMED.items()
-            },
+    of_each = {
+        "calls": {
+            "terms": {"field": "eventName", "size": MOST_VALUES},
+            "aggs": {**failed, **risk, **times},
         },
+        "spans": {
+            "date_histogram": {
+                "field": "@timestamp",
+                "fixed_interval": f"{length}ms",
+                "min_doc_count": 1,
+            },
+            "aggs": {**failed, **succeeded},
+        },
+        "events": {
+            "top_hits": {
+                "size": MOST_EVENTS,
+                "sort": [{"risk_score": {"order": "desc", "missing": "_last"}}, *SORT],
+                "_source": list(_SOURCE),
+            }
+        },
+        **{name: {"terms": {"field": path, "size": MOST_VALUES}} for name, path in _NAMED.items()},
+    }
+    named = {str(place): query for place, query in enumerate(queries)}
+    return {
+        "size": 0,
+        "track_total_hits": False,
+        "query": both(either(queries), *limits),
+        "aggs": {"edges": {"filters": {"filters": named}, "aggs": of_each}},
     }
 
 
-def _add(made: Evidence, edge: EdgeEvidence, reply: Mapping[str, Any]) -> None:
-    found = reply["aggregations"]
-    total = int(reply["hits"]["total"]["value"])
+def _add(made: Evidence, edge: EdgeEvidence, found: Mapping[str, Any]) -> None:
+    total = int(found["doc_count"])
     for bucket in found["calls"]["buckets"]:
         call = edge.calls.setdefault(str(bucket["key"]), CallCount())
         call.count += bucket["doc_count"]
@@ -228,7 +255,7 @@ def _add(made: Evidence, edge: EdgeEvidence, reply: Mapping[str, Any]) -> None:
         if name in edge.named:
             for each in buckets:
                 edge.named[name][str(each["key"])] += each["doc_count"]
-    edge.events += [_event(hit) for hit in reply["hits"]["hits"]]
+    edge.events += [_event(hit) for hit in found["events"]["hits"]["hits"]]
 
 
 def _whole(metric: Mapping[str, Any]) -> int:

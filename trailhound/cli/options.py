@@ -73,7 +73,7 @@ Html = Annotated[
     Path | None,
     typer.Option("--html", metavar="FILE", help="Write it as a page that needs nothing else."),
 ]
-PAGE_EDGES = 500
+PAGE_EDGES = 300
 """Edges of a page of the activity graph, unless more are asked for: more are hard to read."""
 Accounts = Annotated[
     list[str] | None,

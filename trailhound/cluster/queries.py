@@ -31,6 +31,26 @@ def either(clauses: Sequence[Query]) -> Query:
     return {"bool": {"should": list(clauses), "minimum_should_match": 1}}
 
 
+MOST_CLAUSES = 900
+"""Of the 1,024 that an engine takes in one query by default; the rest is for spans and limits."""
+
+
+def clauses(query: Any) -> int:
+    """How many clauses an engine counts of a query.
+
+    >>> clauses({"bool": {"filter": [{"term": {}}], "must_not": [{"exists": {}}]}})
+    2
+    """
+    if isinstance(query, list):
+        return sum(map(clauses, query))
+    return sum(
+        sum(clauses(each) for name, each in body.items() if name != "minimum_should_match")
+        if kind == "bool"
+        else 1
+        for kind, body in query.items()
+    )
+
+
 def both(*clauses: Query) -> Query:
     """All of these clauses, which do not count for a score."""
     return {"bool": {"filter": list(clauses)}}
