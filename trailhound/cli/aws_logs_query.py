@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ import typer
 from trailhound.aws.insights_query import AT_ONCE, POINTER, PRICE, SECONDS, Query, parsed
 from trailhound.cli import dates
 from trailhound.cli.aws_setup import account_of
+from trailhound.cli.consent import agree
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Kind, Listing, Output, form_of, note
@@ -190,8 +190,7 @@ def asked_about(
     *,
     yes: bool,
 ) -> dict[str, Any]:
-    """Say what the query scans and costs, and ask. Raises `UsageError` where nobody can be asked,
-    `typer.Abort`."""
+    """Say what the query scans and costs, and ask as `agree` does."""
     scanned = sum(each.bytes_of(*span, now) for each in groups)
     cost = dollars(scanned, price)
     sentence = (
@@ -202,12 +201,8 @@ def asked_about(
     if not is_quiet():
         err.print(safe(sentence))
     if not yes:
-        if not sys.stdin.isatty():
-            raise UsageError(
-                "the query costs money, and nobody can be asked",
-                hint="check the cost, and add --yes",
-            )
-        typer.confirm("run it?", abort=True, err=True)
+        hint = "check the cost, and add --yes"
+        agree("Run it?", "the query costs money", hint, left="no query was run")
     return {"bytes": scanned, "dollars": round(cost, 4), "price": price}
 
 

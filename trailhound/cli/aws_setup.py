@@ -12,6 +12,7 @@ from typing import Annotated, Final
 import typer
 from rich.text import Text
 
+from trailhound.cli.consent import agree
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, is_table, note
@@ -494,12 +495,8 @@ def _destroy(trail: Trail, named: str, form: Form, *, yes: bool) -> None:
             out.print(_MARKS[each.verdict], safe(each.what), sep="", end="")
             out.print(Text(f"  {each.verdict}" + (f": {each.why}" if each.why else ""), "dim"))
     if going and not yes:
-        if not people:
-            raise UsageError(
-                f"{plural(len(going), 'thing')} would be removed: nobody is here to ask",
-                hint="add --yes",
-            )
-        typer.confirm(f"remove {plural(len(going), 'thing')}?", abort=True)
+        things = plural(len(going), "thing")
+        agree(f"Remove {things}?", f"{things} would be removed", "look at them, and add --yes")
     done = removed(plan)
     if not people:
         REMOVALS.show(plan, form)

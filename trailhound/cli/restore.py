@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
-import typer
-
+from trailhound.cli.consent import agree
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.screen import plural, size, tell, warn
 from trailhound.cli.stages import show_stages
@@ -94,15 +92,9 @@ def _dollars(cost: float) -> str:
 
 def _confirm(objects: int, sentence: str, *, yes: bool) -> None:
     tell(sentence)
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError(
-            f"a restore of {plural(objects, 'object')} costs money, and nobody can be asked",
-            hint="check the cost, and add --yes",
-        )
-    if not typer.confirm("Ask for it?", err=True):
-        raise typer.Abort
+    if not yes:
+        what = f"a restore of {plural(objects, 'object')} costs money"
+        agree("Ask for it?", what, "check the cost, and add --yes", left="no restore was asked for")
 
 
 def _read(

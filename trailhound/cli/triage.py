@@ -30,6 +30,7 @@ from trailhound.cli.alert_selection import (
     alert_query,
     disposition,
 )
+from trailhound.cli.consent import agree
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
@@ -385,15 +386,10 @@ def _confirm(decision: Decision, matching: Mapping[str, Mapping[str, Any]], twin
         named.append(f"          and {plural(len(rules) - _LISTED, 'other rule')}")
     also = f" and {plural(twins, 'twin')} of them" if twins else ""
     what = f"{decision.verb} {plural(len(matching), 'alert')}{also}"
-    if not sys.stdin.isatty():
-        raise UsageError(
-            f"this would {what}, and nobody can be asked", hint="check the number, and add --yes"
-        )
-    for line in (f"{what}, of", *named):
-        tell(line)
-    if not typer.confirm("Go on?", err=True):
-        warn("nothing was changed")
-        raise typer.Exit(ExitCode.INCOMPLETE)
+    if sys.stdin.isatty():
+        for line in (f"{what}, of", *named):
+            tell(line)
+    agree("Go on?", f"this would {what}", "check the number, and add --yes")
 
 
 def _report(
