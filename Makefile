@@ -55,8 +55,18 @@ test-all: test
 unit: $(VENV)/dev.stamp $(LIBRARY)
 	$(PYTEST) tests/unit
 
+# `make bench investigation` runs one part: what stands behind `bench` is no target of its own.
+ifeq (bench,$(firstword $(MAKECMDGOALS)))
+PARTS := $(filter-out bench,$(MAKECMDGOALS))
+ifneq (,$(PARTS))
+.PHONY: $(PARTS)
+$(PARTS):
+	@:
+endif
+endif
+
 bench: $(VENV)/dev.stamp $(LIBRARY)
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench $(PARTS)
 
 screenshots: $(VENV)/dev.stamp $(LIBRARY)
 	$(BIN)/python -m tests.screenshots

@@ -22,6 +22,7 @@ from bench import (
     detections,
     goals,
     indexing,
+    investigation,
     memory,
     notify_delay,
     rules,
@@ -50,6 +51,7 @@ class Bench:
     minutes: float | None = None
     refresh: str = "30s"
     data: Path | None = None
+    nodes: int = investigation.NODES
     results: dict[str, Any] = field(default_factory=dict)
     _trails: dict[tuple[int, int | None], Path] = field(default_factory=dict)
 
@@ -166,6 +168,11 @@ class Bench:
             console.print(line, style="bold")
         self.results["cost"] = found
 
+    def investigation(self) -> None:
+        self.results["investigation"] = investigation.investigations(
+            self.benchmark, self.events, self.nodes, console.print
+        )
+
     def _note(self, name: str, found: dict[str, Any], line: str) -> None:
         self.results[name] = found
         console.print(line, style="bold")
@@ -196,10 +203,17 @@ NAMED: dict[str, Callable[[Bench], None]] = {
     "rules": Bench.rules,
     "detect": Bench.detect,
     "cost": Bench.cost,
+    "investigation": Bench.investigation,
 }
 """Only when they are named; soak, delay and notify-delay take `--minutes`."""
 EVENTS = 200_000
-EVENTS_OF = {"rules": 1_000_000, "detect": 1_000_000, "cost": 40_000, "goals": 100_000}
+EVENTS_OF = {
+    "rules": 1_000_000,
+    "detect": 1_000_000,
+    "cost": 40_000,
+    "goals": 100_000,
+    "investigation": 1_000_000,
+}
 """How many events a part takes, where `--events` doesn't say."""
 SEASONED = 40_000
 """Events of the month before the attacks of `--seasoned`."""
@@ -217,7 +231,8 @@ def main() -> None:
         "parts",
         nargs="*",
         choices=[*USUAL, *NAMED, []],
-        help="default: all but soak, delay, notify-delay, plan, rules, detect and cost",
+        help="default: all but soak, delay, notify-delay, plan, rules, detect, cost and "
+        "investigation",
     )
     parser.add_argument("--events", type=int, help=f"default: {EVENTS:,}; {EVENTS_OF}")
     parser.add_argument(
@@ -246,6 +261,12 @@ def main() -> None:
         action="store_true",
         help="of detections: recall alone, by a pipeline's own role after a month",
     )
+    parser.add_argument(
+        "--nodes",
+        type=int,
+        default=investigation.NODES,
+        help="of the activity graph; default: %(default)s",
+    )
     parser.add_argument("--url", help="an engine that runs; default: one of their own")
     wanted = parser.parse_args()
     console.print(
@@ -263,7 +284,9 @@ def main() -> None:
         parts = [name for name in parts if name not in (*USUAL, "rules")]
     if on_an_engine := [name for name in parts if name != RULES]:
         with environment(wanted.url) as where:
-            bench = Bench(where, EVENTS, ROUNDS, wanted.minutes, wanted.refresh, wanted.data)
+            bench = Bench(
+                where, EVENTS, ROUNDS, wanted.minutes, wanted.refresh, wanted.data, wanted.nodes
+            )
             for name in on_an_engine:
                 bench.events = wanted.events or EVENTS_OF.get(name, EVENTS)
                 bench.rounds = wanted.rounds or ROUNDS_OF.get(name, ROUNDS)

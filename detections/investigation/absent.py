@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from detections.events.identity import ISSUER_NAME, KEY, NAME, TYPE
@@ -9,7 +10,7 @@ from detections.events.index import EventIndex
 from detections.investigation.nodes import KINDS, Node
 from detections.investigation.paths import nearest
 from detections.investigation.subject import Subject
-from trailhound.cluster.queries import Query, either
+from trailhound.cluster.queries import Query, any_of, both, either
 from trailhound.errors import UsageError
 
 _NAMES: Final[tuple[tuple[str, str, Query], ...]] = (
@@ -24,7 +25,7 @@ _NAMES: Final[tuple[tuple[str, str, Query], ...]] = (
 )
 """Kinds of names that are near, the field of each and its events."""
 _MOST: Final = 2_000
-"""Names of a kind that are compared, the most frequent."""
+"""Names of a kind that are compared."""
 
 
 def check_known(index: EventIndex, subject: Subject) -> None:
@@ -37,20 +38,31 @@ def check_known(index: EventIndex, subject: Subject) -> None:
     if not colon or kind not in KINDS:
         kind, name = "", subject.text
     raise UsageError(
-        f"no event is by, from, of or on {subject.text}", hint=nearest(_nodes(index), kind, name)
+        f"no event is by, from, of or on {subject.text}",
+        hint=nearest(_nodes(index, name), kind, name),
     )
 
 
-def _nodes(index: EventIndex) -> list[Node]:
-    bodies = [
-        {
-            "query": {"bool": {"filter": [query]}},
-            "aggs": {"names": {"terms": {"field": name, "size": _MOST}}},
-        }
-        for _, name, query in _NAMES
-    ]
-    made = []
-    for (kind, _, _), reply in zip(_NAMES, index.searches(bodies), strict=True):
+def unknown_node(index: EventIndex, known: Iterable[Node], text: str) -> UsageError:
+    """The error for a node that is in no event, with the nearest names. Raises `ClusterError`."""
+    kind, _, name = text.strip().partition(":")
+    nodes = {*known, *_nodes(index, name.rpartition("@")[0] or name)}
+    return UsageError(f"there is no node {text}", hint=nearest(nodes, kind, name))
+
+
+def _nodes(index: EventIndex, name: str) -> list[Node]:
+    """The names that are spelled much like a name or have it in them, and the most frequent ones:
+    what is nearest is decided among these."""
+    bodies = []
+    for _, field, query in _NAMES:
+        fuzzy: Query = {"fuzzy": {field: {"value": name, "fuzziness": 2}}}
+        alike = either([fuzzy, any_of(f"*{name}*", (field,))])
+        for asked in (both(query, alike), both(query)):
+            names = {"terms": {"field": field, "size": _MOST}}
+            bodies.append({"query": asked, "track_total_hits": False, "aggs": {"names": names}})
+    made: dict[Node, None] = {}
+    kinds = [kind for kind, _, _ in _NAMES for _ in range(2)]
+    for kind, reply in zip(kinds, index.searches(bodies), strict=True):
         found = (reply.get("aggregations") or {"names": {"buckets": []}})["names"]["buckets"]
-        made += [Node(kind, str(each["key"])) for each in found if each["key"]]
-    return made
+        made |= {Node(kind, str(each["key"])): None for each in found if each["key"]}
+    return list(made)

@@ -4,7 +4,7 @@ with another's credentials, of any length, across accounts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from detections.incidents.creations import ISSUING
 from detections.investigation.nodes import of_role_arn, target_nodes, texts
 from detections.investigation.sessions import FIELDS, Hop, Sessions, session_of
 from detections.span import moment
-from trailhound.cluster.queries import Query
+from trailhound.cluster.queries import Query, both
 
 MOST_CALLS: Final = 100
 """Calls of one address that are named."""
@@ -87,50 +87,61 @@ class RoleChain:
 
 @dataclass(slots=True)
 class Lateral:
-    """`more`: chained calls beyond `MOST_CHAINED` that were not read."""
+    """`more`: chained calls beyond `MOST_CHAINED` that were not read. `total_movements` and
+    `total_chains` count those, too, that are not among the first so many."""
 
     movements: list[Movement] = field(default_factory=list)
     chains: list[RoleChain] = field(default_factory=list)
     more: int = 0
+    total_movements: int = 0
+    total_chains: int = 0
 
 
-def lateral(index: EventIndex, span: Query | None = None) -> Lateral:
-    """All of it in a span, the highest score and the longest chain first. Raises `ClusterError`."""
+def lateral(index: EventIndex, span: Query | None = None, limit: int | None = None) -> Lateral:
+    """All of it in a span, the highest score and the longest chain first; of both kinds the first
+    `limit`. Raises `ClusterError`."""
     made = Lateral()
     limits = [span] if span else []
-    made.movements = sorted(_movements(index, limits), key=lambda it: (-it.count, it.address))
-    made.chains, made.more = _chains(index, limits)
+    found = sorted(_counted(index, limits), key=lambda each: (-each[1], each[0]))
+    made.total_movements = len(found)
+    made.movements = [_movement(index, limits, *each) for each in found[:limit]]
+    chains, made.more = _chains(index, limits)
+    made.total_chains = len(chains)
+    made.chains = chains[:limit]
     return made
 
 
-def _movements(index: EventIndex, span: list[Query]) -> list[Movement]:
-    """Of each address (an AWS service has none)."""
+def _counted(index: EventIndex, span: list[Query]) -> Iterator[tuple[str, int, int]]:
+    """Each address (an AWS service has none) that assumed roles more than twice, how often, and
+    how often it was refused."""
     asked: Query = {"bool": {"filter": [{"term": {"eventName": "AssumeRole"}}, *span]}}
     outcomes = {"succeeded": {"filter": _SUCCEEDED}, "refused": {"filter": _REFUSED}}
-    made = []
     for bucket in index.buckets(asked, [terms("address", ADDRESS)], outcomes):
         succeeded, refused = (bucket[each]["doc_count"] for each in outcomes)
-        if succeeded < _LEAST:
-            continue
-        address = str(bucket["key"]["address"])
-        own: Query = {"bool": {"filter": [asked, _SUCCEEDED, {"term": {ADDRESS: address}}]}}
-        roles, timeline = [], []
-        for hit in index.documents(own, {"_source": list(_FIELDS)}, limit=MOST_CALLS):
-            source = hit["_source"]
-            # A call without the ARN of its role leads to no role.
-            role = next((each.full for each in target_nodes(source) if each.kind == "role"), "")
-            roles += [role] if role else []
-            timeline.append(
-                {
-                    "time": stamp(moment(int(hit["sort"][0]))),
-                    "event": hit["_id"],
-                    "principal": at(source, "user", "name"),
-                    "role": role,
-                    "outcome": at(source, "event", "outcome"),
-                }
-            )
-        made.append(Movement(address, succeeded, roles, timeline, refused))
-    return made
+        if succeeded >= _LEAST:
+            yield str(bucket["key"]["address"]), succeeded, refused
+
+
+def _movement(
+    index: EventIndex, span: list[Query], address: str, succeeded: int, refused: int
+) -> Movement:
+    own = both({"term": {"eventName": "AssumeRole"}}, _SUCCEEDED, {"term": {ADDRESS: address}})
+    roles, timeline = [], []
+    for hit in index.documents(both(own, *span), {"_source": list(_FIELDS)}, limit=MOST_CALLS):
+        source = hit["_source"]
+        # A call without the ARN of its role leads to no role.
+        role = next((each.full for each in target_nodes(source) if each.kind == "role"), "")
+        roles += [role] if role else []
+        timeline.append(
+            {
+                "time": stamp(moment(int(hit["sort"][0]))),
+                "event": hit["_id"],
+                "principal": at(source, "user", "name"),
+                "role": role,
+                "outcome": at(source, "event", "outcome"),
+            }
+        )
+    return Movement(address, succeeded, roles, timeline, refused)
 
 
 def _chains(index: EventIndex, span: list[Query]) -> tuple[list[RoleChain], int]:

@@ -177,3 +177,16 @@ def texts(value: Any) -> list[str]:
     """The texts of a field that may hold one, several or none."""
     several = value if isinstance(value, list) else [value]
     return [each for each in several if isinstance(each, str)]
+
+
+def network_of(address: str) -> str:
+    """The /16 of an address, /32 of IPv6.
+
+    >>> network_of("203.0.113.9"), network_of("2001:db8:1::7")
+    ('203.0.0.0/16', '2001:db8::/32')
+    """
+    if ":" in address:
+        first, _, rest = address.partition(":")
+        return f"{first}:{rest.partition(':')[0]}::/32"
+    one, two, *_ = address.split(".")
+    return f"{one}.{two}.0.0/16"

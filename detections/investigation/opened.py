@@ -10,22 +10,22 @@ from detections.events.identity import ARN, BEGAN, KEY, MADE_KEY
 from detections.events.index import EventIndex, parts, terms
 from detections.incidents.creations import ISSUING
 from detections.investigation.sessions import FIELDS, Session, Sessions, session_of
-from trailhound.cluster.queries import Query, either
+from trailhound.cluster.queries import Query, both, either
 
 MOST_KEYS: Final = 50_000
 """Keys that are followed; a search takes no more than 65,536 terms."""
 _AT_ONCE: Final = 5_000
 _STARTS_AT_ONCE: Final = 500
-_MOST_STARTS: Final = 500
+MOST_NAMES: Final = 300
+"""Names of sessions without a key that a query tells; a query takes no more than 1,024 clauses."""
 _SUCCESS: Final = {"term": {"event.outcome": "success"}}
 _ISSUED: Final = {"terms": {"eventName": list(ISSUING)}}
 
 
 @dataclass(slots=True)
 class Opened:
-    """The keys of the sessions that were opened, and sessions whose events name no key.
-
-    `more`: there are others beyond `MOST_KEYS`, which were not followed.
+    """The keys of the sessions that were opened, and sessions whose events name no key: by ARN and
+    creation date. `more`: there are keys beyond `MOST_KEYS`, which were not followed.
     """
 
     keys: set[str] = field(default_factory=set)
@@ -37,16 +37,35 @@ class Opened:
         clauses: list[Query] = []
         if self.keys:
             clauses.append({"terms": {KEY: sorted(self.keys)}})
-        for arn, began in sorted(self.starts)[:_MOST_STARTS]:
-            clauses.append(
-                {
-                    "bool": {
-                        "filter": [{"term": {ARN: arn}}, {"term": {BEGAN: began}}],
-                        "must_not": [{"exists": {"field": KEY}}],
-                    }
-                }
-            )
+        named = self._by_name()
+        keyless: list[Query] = [
+            both({"term": {ARN: arn}}, {"terms": {BEGAN: named[arn]}})
+            for arn in sorted(named)[:MOST_NAMES]
+        ]
+        if keyless:
+            none: Query = {"bool": {"must_not": [{"exists": {"field": KEY}}]}}
+            clauses.append(both(either(keyless), none))
         return either(clauses) if clauses else None
+
+    def left_out(self) -> list[str]:
+        """What of them the query does not find, and why, as sentences without an end."""
+        said = []
+        if self.more:
+            said.append(f"more than {MOST_KEYS:,} session keys: the others were not followed")
+        named = self._by_name()
+        if beyond := sorted(named)[MOST_NAMES:]:
+            count = sum(len(named[arn]) for arn in beyond)
+            said.append(
+                f"{count:,} sessions without a key beyond those of {MOST_NAMES:,} names were left "
+                f"out, the first of them {beyond[0]}"
+            )
+        return said
+
+    def _by_name(self) -> dict[str, list[str]]:
+        made: dict[str, list[str]] = {}
+        for arn, began in sorted(self.starts):
+            made.setdefault(arn, []).append(began)
+        return made
 
 
 def opened_by(index: EventIndex, did: Query, sessions: Sessions) -> Opened:

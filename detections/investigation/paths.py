@@ -20,7 +20,7 @@ import networkx as nx
 
 from detections.alerts.document import stamp
 from detections.events.identity import RECIPIENT
-from detections.events.index import SORT, EventIndex
+from detections.events.index import SORT, EventIndex, parts
 from detections.incidents.actors import at
 from detections.investigation.graph import ActivityGraph, Edge
 from detections.investigation.nodes import KINDS, Node, shown
@@ -29,9 +29,11 @@ from trailhound.errors import UsageError
 
 MOST_STEPS: Final = 5
 MOST_EXPANSIONS: Final = 300_000
-"""Partial paths that a search looks at."""
+"""Partial paths that a search makes, short ones first."""
 MOST_CANDIDATES: Final = 2_000
-"""Candidates that are looked up."""
+"""Candidates that are looked up, those with the highest scores."""
+_AT_ONCE: Final = 50
+"""Candidates that are looked up together."""
 _SEARCHES: Final = 100
 _ALWAYS: Final = -(2**62)
 """Before any event."""
@@ -93,8 +95,9 @@ class Path:
 
 @dataclass(slots=True)
 class Paths:
-    """The proven paths by falling score. `cut`: why there may be others; empty if there are none.
-    `names`: how nodes are shown; `about`: what the edges of the paths carry."""
+    """The proven paths by falling score, of the same the shorter first. `cut`: why there may be
+    others; empty if there are none. `names`: how nodes are shown; `about`: what the edges of the
+    paths carry."""
 
     found: list[Path] = field(default_factory=list)
     candidates: int = 0
@@ -103,9 +106,9 @@ class Paths:
     about: dict[tuple[Node, Node], dict[str, Any]] = field(default_factory=dict)
 
 
-def resolve(graph: ActivityGraph, text: str) -> list[Node]:
+def named(nodes: Iterable[Node], text: str) -> list[Node]:
     """The nodes that a text names: `user:ada` of every account, `user:ada@ACCOUNT` of one; a `*`
-    is any text. Raises `UsageError` with the nearest names where there is none."""
+    is any text. Raises `UsageError` for a text that names no kind."""
     kind, colon, rest = text.strip().partition(":")
     if not colon or kind not in KINDS or not rest:
         raise UsageError(
@@ -113,18 +116,24 @@ def resolve(graph: ActivityGraph, text: str) -> list[Node]:
         )
     name, mark, account = rest.rpartition("@")
     wanted = [(rest, "")] + ([(name, account)] if mark and account.isdecimal() else [])
-    found = sorted(
+    return sorted(
         each
-        for each in graph.graph.nodes
+        for each in nodes
         if each.kind == kind
         and any(
             _matches(each.name, pattern) and (not where or each.account == where)
             for pattern, where in wanted
         )
     )
-    if not found:
-        raise UsageError(f"there is no node {text}", hint=nearest(graph.graph.nodes, kind, rest))
-    return found
+
+
+def resolve(graph: ActivityGraph, text: str) -> list[Node]:
+    """The nodes of a whole graph that a text names. Raises `UsageError` with the nearest names
+    where there is none."""
+    if found := named(graph.graph.nodes, text):
+        return found
+    kind, _, rest = text.strip().partition(":")
+    raise UsageError(f"there is no node {text}", hint=nearest(graph.graph.nodes, kind, rest))
 
 
 def _matches(name: str, pattern: str) -> bool:
@@ -171,57 +180,64 @@ class PathFinder:
         self, starts: Sequence[Node], targets: Sequence[Node], limit: int | None = None
     ) -> Paths:
         """The proven paths from any start to any target, at most `limit`, with what their edges
-        carry."""
+        carry. The highest score is looked up first, and no more than `limit` needs."""
         made = Paths()
-        candidates = self._routes(set(starts), set(targets), made)
-        made.candidates = len(candidates)
-        proven = self._prove(candidates)
-        made.found = sorted(
-            (Path(route, steps, self._risk(route)) for route, steps in proven.items()),
-            key=lambda each: (-each.risk, each.steps[-1].time, each.nodes),
-        )[:limit]
+        scored = [(self._risk(each), each) for each in self._routes(starts, targets, made)]
+        scored.sort(key=lambda each: (-each[0], len(each[1]), each[1]))
+        made.candidates = len(scored)
+        if limit is None and len(scored) > self._candidates:
+            made.cut = made.cut or self._too_many()
+        for part in parts(scored[: self._candidates], _AT_ONCE):
+            if limit is not None and len(made.found) >= limit:
+                break
+            proven = self._prove([route for _, route in part])
+            made.found += [
+                Path(route, proven[route], risk) for risk, route in part if route in proven
+            ]
+        else:
+            if len(scored) > self._candidates:
+                made.cut = made.cut or self._too_many()
+        made.found = made.found[:limit]
         made.names = shown(self._graph.graph.nodes)
         pairs = dict.fromkeys(pair for path in made.found for pair in pairwise(path.nodes))
         made.about = self._about(list(pairs))
         return made
 
-    def _routes(self, starts: set[Node], targets: set[Node], made: Paths) -> list[Route]:
+    def _too_many(self) -> str:
+        return f"only the {self._candidates:,} candidates with the highest scores were looked up"
+
+    def _routes(self, starts: Iterable[Node], targets: Iterable[Node], made: Paths) -> list[Route]:
         """Candidates: simple, at most so many steps, and possible by the times of the edges."""
         graph = self._graph.graph
+        ends = set(targets)
         left: dict[Node, int] = {}
-        for target in targets:
+        for target in ends:
             lengths = nx.single_source_shortest_path_length(
                 graph.reverse(copy=False), target, cutoff=self._most_steps
             )
             for each, length in lengths.items():
                 left[each] = min(left.get(each, length), length)
         found: list[Route] = []
-        looked = 0
-        for start in sorted(starts):
-            # Short ones first: where the search is cut off, long ones are missing.
-            waiting: deque[tuple[Route, int]] = deque([((start,), _ALWAYS)])
-            while waiting:
-                route, when = waiting.popleft()
-                looked += 1
-                if looked > self._expansions or len(found) > self._candidates:
-                    made.cut = (
-                        f"the search ended after {self._expansions:,} partial paths"
-                        if looked > self._expansions
-                        else f"only the first {self._candidates:,} candidates were looked up"
-                    )
-                    return found[: self._candidates]
-                if len(route) > 1 and route[-1] in targets:
-                    found.append(route)
-                rest = self._most_steps - (len(route) - 1)
-                if not rest:
+        # Short ones first, of all starts: where the search is cut off, long ones are missing.
+        begin: list[tuple[Route, int]] = [((each,), _ALWAYS) for each in sorted(set(starts))]
+        waiting = deque(begin)
+        expanded = len(waiting)
+        while waiting:
+            route, when = waiting.popleft()
+            if len(route) > 1 and route[-1] in ends:
+                found.append(route)
+            rest = self._most_steps - (len(route) - 1)
+            for following in graph.successors(route[-1]) if rest else ():
+                if following in route or left.get(following, rest) > rest - 1:
                     continue
-                for following in graph.successors(route[-1]):
-                    if following in route or left.get(following, rest) > rest - 1:
-                        continue
-                    edge = self._graph.edge(route[-1], following)
-                    if edge.since is None or edge.until is None or edge.until < when:
-                        continue
-                    waiting.append(((*route, following), max(when, edge.since)))
+                edge = self._graph.edge(route[-1], following)
+                if edge.since is None or edge.until is None or edge.until < when:
+                    continue
+                expanded += 1
+                if expanded > self._expansions:
+                    made.cut = f"the search ended after {self._expansions:,} partial paths"
+                    return [*found, *(each for each, _ in waiting if each[-1] in ends and each[1:])]
+                waiting.append(((*route, following), max(when, edge.since)))
         return found
 
     def _prove(self, routes: Sequence[Route]) -> dict[Route, list[Step]]:
@@ -250,12 +266,11 @@ class PathFinder:
         bodies: list[dict[str, Any]] = []
         owners: list[tuple[Node, Node, int]] = []
         for source, target, after in wanted:
-            when = (
-                [{"range": {"@timestamp": {"gte": after, "format": "epoch_millis"}}}]
-                if after > _ALWAYS
-                else []
-            )
-            for query in self._graph.edge(source, target).query():
+            edge = self._graph.edge(source, target)
+            # The earliest event of all is known by its time: only its day is searched.
+            first, last = edge.since or 0, edge.until or 0
+            when = [_between(first, first) if after <= first else _between(after, last)]
+            for query in edge.query():
                 owners.append((source, target, after))
                 bodies.append(
                     {
@@ -306,12 +321,14 @@ class PathFinder:
                 pair,
                 {
                     "track_total_hits": False,
-                    "query": {"bool": {"filter": [query, *self._span]}},
+                    "query": {"bool": {"filter": [query, when, *self._span]}},
                     "aggs": aggregations,
                 },
             )
             for pair in pairs
-            for query in self._graph.edge(*pair).query()
+            for edge in (self._graph.edge(*pair),)
+            for when in (_between(edge.since or 0, edge.until or 0),)
+            for query in edge.query()
         ]
         for start in range(0, len(bodies), _SEARCHES):
             part = bodies[start : start + _SEARCHES]
@@ -336,6 +353,11 @@ class PathFinder:
                 for name, found in counts.items()
             },
         }
+
+
+def _between(first: int, last: int) -> dict[str, Any]:
+    when = {"gte": first, "lte": last, "format": "epoch_millis"}
+    return {"range": {"@timestamp": when}}
 
 
 def risk_score(nodes: int, edges: Iterable[Iterable[str]]) -> int:

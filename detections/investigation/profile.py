@@ -2,21 +2,20 @@
 weeks before.
 
 All of it is counted by the engine. "Now" is the time up to the subject's last event (or the end of
-the span), `RECENT` long; it is compared with the `WEEKS` weeks before.
+the span), `RECENT` long; it is compared with the `WEEKS` weeks before (`unusual.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from statistics import fmean, pstdev
 from typing import Any, Final
 
 from opensearchpy import OpenSearch
 
 from detections.alerts.document import stamp
-from detections.events.identity import ACCOUNT, ADDRESS, ISSUER_NAME, KEY, NAME, RECIPIENT, TYPE
+from detections.events.identity import ACCOUNT, ADDRESS, ISSUER_NAME, NAME, TYPE
 from detections.events.index import EventIndex, histogram, terms
 from detections.investigation.comparison import RECENT, WEEKS
 from detections.investigation.naming import alerts_naming
@@ -25,6 +24,7 @@ from detections.investigation.opened import Opened, opened_by
 from detections.investigation.sessions import Sessions
 from detections.investigation.subject import Subject
 from detections.investigation.timeline import query_of
+from detections.investigation.unusual import FAILED, FIELDS, Comparison
 from detections.span import Span, moment
 from trailhound.cluster.queries import Query, both, either
 from trailhound.cluster.templates import Names
@@ -32,39 +32,14 @@ from trailhound.settings import Settings
 
 MOST: Final = 15
 """Values of a kind that are named, the most frequent."""
-_NEW: Final = 200
-"""Values of the recent time that are looked for in the weeks before, the most frequent."""
-_NAMES: Final = 100
+NAMES: Final = 100
 """Values of a kind, and alerts, that a page has at most."""
-_FEW_DAYS: Final = 5
-"""Days with events before which a volume is not compared."""
-_FEW_EVENTS: Final = 50
-"""Events before which hours are not compared."""
 _HOUR: Final = 3_600_000
-_FAILED: Final = {"term": {"event.outcome": "failure"}}
-
-FIELDS: Final[Mapping[str, str]] = {
-    "calls": "eventName",
-    "services": "eventSource",
-    "countries": "geolocation.country",
-    "cities": "geolocation.city",
-    "addresses": ADDRESS,
-    "tools": "user_agent.name",
-    "keys": KEY,
-    "roles": ISSUER_NAME,
-    "names": NAME,
-    "accounts": RECIPIENT,
-    "regions": "awsRegion",
-    "errors": "errorCode",
-}
-"""What is counted, and the field of it."""
-COMPARED: Final = ("calls", "countries", "addresses", "tools", "regions", "roles", "accounts")
-"""What is unusual where it was never seen in the weeks before."""
 
 
 @dataclass(slots=True)
 class Profile:
-    """`alerts` are those that name one of its events, the most severe first, at most `_NAMES`;
+    """`alerts` are those that name one of its events, the most severe first, at most `NAMES`;
     `counts` has by kind (`FIELDS`) the most frequent values with their events; `hours` the
     events of each hour of the day (UTC), `weekdays` those of each day from Monday."""
 
@@ -85,6 +60,8 @@ class Profile:
     now: Span | None = None
     before: Span | None = None
     unusual: list[dict[str, Any]] = field(default_factory=list)
+    cut: list[str] = field(default_factory=list)
+    """What was not compared, and why."""
 
     def as_json(self) -> dict[str, Any]:
         """As `--json` prints it."""
@@ -112,6 +89,7 @@ class Profile:
             "now": ends(self.now),
             "before": ends(self.before),
             "unusual": self.unusual,
+            "not_compared": self.cut,
         }
 
 
@@ -138,6 +116,7 @@ class Profiler:
         if subject.did is not None and subject.follow:
             opened = opened_by(self._index, subject.did, Sessions(self._index))
         made.opened = len(opened.keys)
+        made.cut += [f"sessions: {each}" for each in opened.left_out()]
         clauses = [each for each in (subject.did, opened.query()) if each is not None]
         if clauses and not self._index.count(either(clauses)) and subject.target:
             clauses = []
@@ -152,18 +131,25 @@ class Profiler:
         found = alerts_naming(
             self._client, self._alerts, self._index, query_of(subject, opened, span)
         )
-        made.alerts_total, made.alerts = len(found), found[:_NAMES]
-        self._compare(made, own, span, recent, weeks)
+        made.alerts_total, made.alerts = len(found), found[:NAMES]
+        end = min(span.until, datetime.now(UTC)) if span else made.last
+        end = min(end, made.last) + timedelta(milliseconds=1)
+        made.now = Span(end - recent, end)
+        made.before = Span(made.now.since - timedelta(weeks=weeks), made.now.since)
+        compared = Comparison(self._index, own, made.now, made.before)
+        made.unusual, made.cut = compared.unusual, [*made.cut, *compared.cut]
+        if len(made.counts["addresses"]) == NAMES:
+            made.cut.append(f"peers: who else used more than its {NAMES} most frequent addresses")
         return made
 
     def _count(self, made: Profile, asked: Query) -> None:
         aggregations: dict[str, Any] = {
-            kind: {"terms": {"field": name, "size": _NAMES}} for kind, name in FIELDS.items()
+            kind: {"terms": {"field": name, "size": NAMES}} for kind, name in FIELDS.items()
         }
         aggregations |= {
             "first": {"min": {"field": "@timestamp"}},
             "last": {"max": {"field": "@timestamp"}},
-            "failed": {"filter": _FAILED},
+            "failed": {"filter": FAILED},
         }
         reply = self._index.search({"query": asked, "aggs": aggregations})
         found = reply.get("aggregations")
@@ -224,112 +210,6 @@ class Profiler:
         for kind, reply in zip(bodies, self._index.searches(list(bodies.values())), strict=True):
             buckets = (reply.get("aggregations") or {"top": {"buckets": []}})["top"]["buckets"]
             made.peers[kind] = [(str(each["key"]), each["doc_count"]) for each in buckets]
-
-    def _compare(
-        self, made: Profile, own: Query, span: Span | None, recent: timedelta, weeks: int
-    ) -> None:
-        assert made.last is not None  # noqa: S101 - it has events
-        end = min(span.until, datetime.now(UTC)) if span else made.last
-        end = min(end, made.last) + timedelta(milliseconds=1)
-        made.now = Span(end - recent, end)
-        made.before = Span(made.now.since - timedelta(weeks=weeks), made.now.since)
-        now, before = (both(own, each.query()) for each in (made.now, made.before))
-        known = self._index.count(before)
-        if not known:
-            made.unusual.append(
-                {
-                    "kind": "new",
-                    "value": "",
-                    "events": self._index.count(now),
-                    "detail": "no event in the weeks before: nothing to compare with",
-                }
-            )
-            return
-        self._new_values(made, now, before)
-        if known >= _FEW_EVENTS:
-            self._new_hours(made, now, before)
-        self._volume(made, now, before, recent)
-
-    def _new_values(self, made: Profile, now: Query, before: Query) -> None:
-        found = self._aggregated(
-            now, {kind: {"terms": {"field": FIELDS[kind], "size": _NEW}} for kind in COMPARED}
-        )
-        values = {
-            kind: {str(each["key"]): each["doc_count"] for each in found[kind]["buckets"]}
-            for kind in COMPARED
-        }
-        known = self._aggregated(
-            before,
-            {
-                kind: {"terms": {"field": FIELDS[kind], "size": _NEW, "include": sorted(names)}}
-                for kind, names in values.items()
-                if names
-            },
-        )
-        for kind, names in values.items():
-            seen = {str(each["key"]) for each in known[kind]["buckets"]} if names else set()
-            for value, count in names.items():
-                if value and value not in seen:
-                    made.unusual.append(
-                        {
-                            "kind": kind,
-                            "value": value,
-                            "events": count,
-                            "detail": f"not in the weeks before: {value}",
-                        }
-                    )
-
-    def _new_hours(self, made: Profile, now: Query, before: Query) -> None:
-        hours = [
-            {
-                moment(int(each["key"]["hour"])).hour: each["doc_count"]
-                for each in self._index.buckets(query, [histogram("hour", _HOUR)])
-            }
-            for query in (now, before)
-        ]
-        for hour in sorted(hours[0].keys() - hours[1].keys()):
-            made.unusual.append(
-                {
-                    "kind": "hours",
-                    "value": f"{hour:02}:00",
-                    "events": hours[0][hour],
-                    "detail": f"not active from {hour:02}:00 to {hour + 1:02}:00 UTC before",
-                }
-            )
-
-    def _volume(self, made: Profile, now: Query, before: Query, recent: timedelta) -> None:
-        """More events, or more failures, than its mean and two standard deviations of the spans of
-        the same length before."""
-        assert made.before is not None  # noqa: S101 - set by the caller
-        length = int(recent.total_seconds() * 1000)
-        begin, end = made.before.milliseconds()
-        active = 0
-        for name, query in (("events", None), ("failures", _FAILED)):
-            asked = both(before, query) if query else before
-            slots = [0] * max(1, (end - begin) // length)
-            for bucket in self._index.buckets(asked, [histogram("hour", _HOUR)]):
-                place = (end - 1 - int(bucket["key"]["hour"])) // length
-                if 0 <= place < len(slots):
-                    slots[place] += bucket["doc_count"]
-            count = self._index.count(both(now, query) if query else now)
-            usual = fmean(slots) + 2 * pstdev(slots)
-            active = active or sum(map(bool, slots))
-            if active >= _FEW_DAYS and count > usual and count > 1:
-                made.unusual.append(
-                    {
-                        "kind": name,
-                        "value": str(count),
-                        "events": count,
-                        "detail": f"{count:,} {name}; before {fmean(slots):,.1f} on average, "
-                        f"{usual:,.1f} with two standard deviations",
-                    }
-                )
-
-    def _aggregated(self, query: Query, aggregations: Mapping[str, Any]) -> Mapping[str, Any]:
-        if not aggregations:
-            return {}
-        found: Mapping[str, Any] = self._index.search({"query": query, "aggs": dict(aggregations)})
-        return found.get("aggregations") or {name: {"buckets": []} for name in aggregations}
 
 
 def _top(query: Query, name: str) -> dict[str, Any]:

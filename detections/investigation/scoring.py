@@ -22,8 +22,8 @@ USERS, EVENTS, ERRORS = 3, 100, 10
 """What a suspicious address has more than."""
 POINTS: Final = {"users": 5, "events": 4, "errors": 6, "geography": 3}
 FLAGGED: Final = 7
-CALLS: Final = 50
-"""Calls of a threat that are named, the most frequent."""
+CALLS: Final = 1_000
+"""Calls of a threat that are named, the most frequent: nobody makes as many different ones."""
 _KNOWN: Final = timedelta(days=7)
 """How long an account must have been known before a country counts as new to it."""
 

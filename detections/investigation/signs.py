@@ -14,6 +14,8 @@ from typing import Any, Final
 from detections.events.identity import ADDRESS, ARN, ISSUER, KEY, LONG_TERM, RECIPIENT, TYPE
 from detections.events.index import EventIndex, parts, terms
 from detections.investigation.lead import EVIDENCE, Lead
+from detections.investigation.nodes import network_of
+from detections.investigation.scoring import CALLS
 from detections.span import Span, moment
 from trailhound.cluster.queries import Query, both, either
 
@@ -27,6 +29,8 @@ MOST_SEQUENCES: Final = 500
 DENIED: Final = 10
 """Different calls that are denied within `WINDOW`."""
 _AT_ONCE: Final = 200
+_ADDRESSES: Final = 50
+"""Addresses of a key by which its networks are told."""
 _NO_SERVICE: Final[Query] = {"bool": {"must_not": [{"term": {"user_type": "aws_service"}}]}}
 _FAILED: Final[Query] = {"term": {"event.outcome": "failure"}}
 _SUCCEEDED: Final[Query] = {"term": {"event.outcome": "success"}}
@@ -48,6 +52,7 @@ _TIMES: Final = {
     "first": {"min": {"field": "@timestamp"}},
     "last": {"max": {"field": "@timestamp"}},
 }
+_LAST: Final = {"last": _TIMES["last"]}
 _ACTORS: Final[tuple[tuple[str, Query], ...]] = (
     (ISSUER, {"term": {TYPE: "AssumedRole"}}),
     (ARN, {"terms": {TYPE: ["IAMUser", "Root", "FederatedUser"]}}),
@@ -76,13 +81,27 @@ class Signs:
         """Keys of users, and identities, that act after `DORMANT` without an event."""
         kinds = [("dormant_key", KEY, LONG_TERM)]
         kinds += [("dormant_identity", name, of) for name, of in _ACTORS]
+        if not self._index.count(_before(span)):
+            return
         for pattern, name, of in kinds:
-            active = list(self._index.buckets(both(span.query(), of), [terms("who", name)], _TIMES))
+            # Whoever was there in the pause before is awake: of the others there are few.
+            by = [terms("who", name)]
+            late = {"range": {"@timestamp": {"gte": (span.since - DORMANT).isoformat()}}}
+            awake = {
+                str(each["key"]["who"]): int(each["last"]["value"])
+                for each in self._index.buckets(both(_before(span), late, of), by, _LAST)
+            }
+            active = [
+                each
+                for each in self._index.buckets(both(span.query(), of), by, _TIMES)
+                if not _within(awake.get(str(each["key"]["who"])), int(each["first"]["value"]))
+            ]
             for part in parts(active, _AT_ONCE):
                 before = [
                     {
                         "query": both({"term": {name: each["key"]["who"]}}, _before(span)),
-                        "aggs": {"last": _TIMES["last"]},
+                        "track_total_hits": False,
+                        "aggs": _LAST,
                     }
                     for each in part
                 ]
@@ -236,7 +255,7 @@ class Signs:
         """Credentials that are used from a second network in the span (public addresses of another
         /16, /32 of IPv6), the more so from a second country and with a second tool."""
         here = {
-            "networks": {"terms": {"field": ADDRESS, "size": 50}},
+            "networks": {"terms": {"field": ADDRESS, "size": _ADDRESSES}},
             "countries": {"terms": {"field": "geolocation.country", "size": 20}},
             "tools": {"terms": {"field": "user_agent.name", "size": 20}},
         }
@@ -244,12 +263,13 @@ class Signs:
         person = both(span.query(), {"exists": {"field": KEY}}, _NO_SERVICE)
         for bucket in self._index.buckets(both(person, located), [terms("key", KEY)], here):
             key = str(bucket["key"]["key"])
-            networks = sorted({_network(each["key"]) for each in bucket["networks"]["buckets"]})
+            networks = sorted({network_of(each["key"]) for each in bucket["networks"]["buckets"]})
             tools = sorted(str(each["key"]) for each in bucket["tools"]["buckets"])
             if not key or len(networks) < 2:
                 continue
             countries = sorted(str(each["key"]) for each in bucket["countries"]["buckets"])
             abroad, second = len(countries) > 1, len(tools) > 1
+            least = " or more" if bucket["networks"].get("sum_other_doc_count") else ""
             where = f" in {', '.join(countries[:4])}" if abroad else ""
             said = f", with {len(tools)} tools: {', '.join(tools[:4])}" if second else ""
             yield self._lead(
@@ -257,7 +277,7 @@ class Signs:
                 "second_country" if abroad else "second_network",
                 (6 if abroad else 3) + second,
                 key,
-                f"One key is used from {len(networks)} networks{where}: "
+                f"One key is used from {len(networks)}{least} networks{where}: "
                 f"{', '.join(networks[:4])}{said}",
                 both(person, {"term": {KEY: key}}),
             )
@@ -285,7 +305,7 @@ class Signs:
                 "size": EVIDENCE,
                 "_source": False,
                 "sort": [{"@timestamp": "asc"}],
-                "aggs": {**_TIMES, "calls": {"terms": {"field": "eventName", "size": 50}}},
+                "aggs": {**_TIMES, "calls": {"terms": {"field": "eventName", "size": CALLS}}},
             }
         )
         found = reply["aggregations"]
@@ -304,20 +324,14 @@ class Signs:
         )
 
 
+def _within(last: int | None, first: int) -> bool:
+    """Whether the pause between two times, in milliseconds, is too short to be dormant."""
+    return last is not None and first - last < DORMANT // timedelta(milliseconds=1)
+
+
 def _before(span: Span) -> Query:
     return {"range": {"@timestamp": {"lt": span.since.isoformat()}}}
 
 
 def _risky(least: int) -> Query:
     return {"range": {"risk_score": {"gte": least}}}
-
-
-def _network(address: str) -> str:
-    """>>> _network("203.0.113.9"), _network("2001:db8:1::7")
-    ('203.0.0.0/16', '2001:db8::/32')
-    """
-    if ":" in address:
-        first, _, rest = address.partition(":")
-        return f"{first}:{rest.partition(':')[0]}::/32"
-    one, two, *_ = address.split(".")
-    return f"{one}.{two}.0.0/16"

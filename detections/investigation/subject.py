@@ -24,11 +24,11 @@ from detections.events.identity import (
     SOURCE_IDENTITY,
     TYPE,
 )
-from detections.events.index import EventIndex
+from detections.events.index import EventIndex, terms
 from detections.events.selection import RESOURCE, by_address, by_principal, by_resource
 from detections.incidents.store import IncidentStore
 from detections.investigation.nodes import KINDS
-from trailhound.cluster.queries import Query, any_of, either
+from trailhound.cluster.queries import Query, any_of, both, either
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
 
@@ -37,7 +37,6 @@ _HEX: Final = re.compile(r"[0-9a-f]{4,64}(?:…|\.\.\.)?")
 _IN_ACCOUNT: Final = re.compile(r"(.+)@([0-9]{12})")
 """A name in one account; no address of mail ends so."""
 _ACCOUNTS: Final = (ACCOUNT, RECIPIENT)
-_KEYS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,14 +190,9 @@ def _by_incident(index: EventIndex, incident: dict[str, Any], evidence: Query) -
         named.append({"terms": {NAME: list(incident["principals"])}})
     addresses = list(incident["addresses"])
     where: list[Query] = [{"terms": {ADDRESS: addresses}}] if addresses else []
-    reply = index.search(
-        {
-            "query": {"bool": {"filter": [*named, *where]}},
-            "aggs": {"keys": {"terms": {"field": KEY, "size": _KEYS}}},
-        }
-    )
-    aggregations = reply.get("aggregations") or {"keys": {"buckets": []}}
-    keys = [each["key"] for each in aggregations["keys"]["buckets"] if each["key"]]
+    used = both(*named, *where, {"exists": {"field": KEY}})
+    keys = [each["key"]["key"] for each in index.buckets(used, [terms("key", KEY)])]
+    keys = [str(each) for each in keys if each]
     if not keys:
         return None
     return {"bool": {"filter": [{"terms": {KEY: keys}}, *where]}}

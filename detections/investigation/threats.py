@@ -7,13 +7,13 @@ alert and a dashboard agree on what they are; overrides and exceptions of the se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from opensearchpy import OpenSearch
 
 from detections.events.identity import ACCOUNT, ADDRESS, ARN, NAME, RECIPIENT
-from detections.events.index import EventIndex, terms
+from detections.events.index import EventIndex, parts, terms
 from detections.events.principal import HAS_ARN
 from detections.finding import Finding
 from detections.investigation.lead import EVIDENCE, Lead
@@ -32,11 +32,15 @@ from detections.packs.loading import SHIPPED, load_paths
 from detections.rule import Rule
 from detections.running.evaluation import Evaluator
 from detections.span import Span
-from trailhound.cluster.queries import Query
+from trailhound.cluster.queries import Query, both
 from trailhound.settings import Settings
 
 TRAVEL: Final = "edc1380b-4877-4b7b-a07f-17427e00090c"
-_ACCOUNTS: Final = 100
+_ACCOUNTS: Final = 1_000
+_AT_ONCE: Final = 100
+"""Searches of one request."""
+_USERS_PAGE: Final = 500
+_CALLED: Final = {"calls": {"terms": {"field": "eventName", "size": CALLS}}}
 _ERROR: Final[Query] = {
     "bool": {
         "filter": [{"exists": {"field": "errorCode"}}],
@@ -75,20 +79,22 @@ class Threats:
         return self._findings("pattern", rule.variant_of, rule, span)
 
     def _findings(self, family: str, pattern: str, rule: Rule, span: Span) -> Iterable[Lead]:
-        found = self._evaluator.evaluate(rule, span)
-        return leads_of(family, pattern, rule, found, self._calls)
+        found = list(self._evaluator.evaluate(rule, span))
+        calls = dict(zip(map(id, found), self._calls(found), strict=True))
+        return leads_of(family, pattern, rule, found, lambda finding: calls[id(finding)])
 
-    def _calls(self, finding: Finding) -> list[str]:
-        if not finding.events:
-            return []
-        reply = self._index.search(
-            {
-                "query": {"ids": {"values": list(finding.events)}},
-                "aggs": {"calls": {"terms": {"field": "eventName", "size": CALLS}}},
-            }
-        )
-        buckets = (reply.get("aggregations") or {"calls": {"buckets": []}})["calls"]["buckets"]
-        return [str(each["key"]) for each in buckets]
+    def _calls(self, findings: Sequence[Finding]) -> Iterator[list[str]]:
+        """The calls of the events that each finding names."""
+        for part in parts(findings, _AT_ONCE):
+            bodies = []
+            for each in part:
+                when = {"gte": each.first_seen.isoformat(), "lte": each.last_seen.isoformat()}
+                query = both(
+                    {"ids": {"values": list(each.events)}}, {"range": {"@timestamp": when}}
+                )
+                bodies.append({"query": query, "track_total_hits": False, "aggs": _CALLED})
+            for reply in self._index.searches(bodies):
+                yield _names(reply)
 
     def _addresses(self, span: Span) -> Iterator[Lead]:
         sources = [terms("address", ADDRESS)]
@@ -103,18 +109,27 @@ class Threats:
             "names": {"terms": {"field": NAME, "size": few}},
         }
         since = self._first_events(span)
+        likely: list[AddressFigures] = []
         for bucket in self._index.buckets(span.query(), sources, aggregations):
             figures = self._figures(bucket, since)
             # It has at most as many users as ARNs and names: only where there may be enough are
             # they counted.
             most = len(bucket["arns"]["buckets"]) + len(bucket["names"]["buckets"])
             if figures.points(most) >= FLAGGED:
-                own: Query = {
-                    "bool": {"filter": [{"term": {ADDRESS: figures.address}}, span.query()]}
-                }
-                users = self._users(own)
+                likely.append(figures)
+        for part in parts(likely, _AT_ONCE):
+            queries = [both({"term": {ADDRESS: each.address}}, span.query()) for each in part]
+            asked = {
+                "size": EVIDENCE,
+                "_source": False,
+                "sort": [{"@timestamp": "asc"}],
+                "aggs": _CALLED,
+            }
+            replies = self._index.searches([{"query": query, **asked} for query in queries])
+            for figures, users, reply in zip(part, self._users(queries), replies, strict=True):
                 if figures.points(users) >= FLAGGED:
-                    yield self._address(figures, own, users)
+                    ids = [hit["_id"] for hit in reply["hits"]["hits"]]
+                    yield figures.lead(users, _names(reply), ids)
 
     def _figures(self, bucket: Mapping[str, Any], since: Countries) -> AddressFigures:
         country = "".join(str(each["key"]) for each in bucket["country"]["buckets"])
@@ -129,30 +144,32 @@ class Threats:
             unusual_country(country, accounts, first, since, self._countries),
         )
 
-    def _address(self, figures: AddressFigures, own: Query, users: int) -> Lead:
-        asked = {
-            "query": own,
-            "size": EVIDENCE,
-            "_source": False,
-            "sort": [{"@timestamp": "asc"}],
-            "aggs": {"calls": {"terms": {"field": "eventName", "size": CALLS}}},
-        }
-        reply = self._index.search(asked)
-        calls = [str(each["key"]) for each in reply["aggregations"]["calls"]["buckets"]]
-        return figures.lead(users, calls, [hit["_id"] for hit in reply["hits"]["hits"]])
-
-    def _users(self, own: Query) -> int:
-        """Users told apart by account and ARN, those without an ARN by account and name."""
+    def _users(self, queries: Sequence[Query]) -> list[int]:
+        """Users of each query, told apart by account and ARN, those without an ARN by account and
+        name."""
         service = {"term": {"user_type": "aws_service"}}
-        by_arn: Query = {"bool": {"filter": [own, HAS_ARN], "must_not": [service]}}
-        by_name: Query = {"bool": {"filter": [own], "must_not": [HAS_ARN, service]}}
-        count = 0
-        for query, name in ((by_arn, ARN), (by_name, NAME)):
-            # A role of one account is the same user in the trails of others.
-            account = ACCOUNT if name == NAME else name
-            sources = [terms("user", name), terms("account", account)]
-            count += sum(1 for _ in self._index.buckets(query, sources))
-        return count
+        # A role of one account is the same user in the trails of others.
+        views = [
+            (both(HAS_ARN, _but(service)), [terms("user", ARN)]),
+            (_but(HAS_ARN, service), [terms("user", NAME), terms("account", ACCOUNT)]),
+        ]
+        asked = [(both(query, where), by) for query in queries for where, by in views]
+        counts = []
+        replies = self._index.searches(
+            [
+                {
+                    "query": query,
+                    "track_total_hits": False,
+                    "aggs": {"users": {"composite": {"size": _USERS_PAGE, "sources": by}}},
+                }
+                for query, by in asked
+            ]
+        )
+        for (query, by), reply in zip(asked, replies, strict=True):
+            found = (reply.get("aggregations") or {"users": {"buckets": []}})["users"]["buckets"]
+            whole = len(found) < _USERS_PAGE
+            counts.append(len(found) if whole else sum(1 for _ in self._index.buckets(query, by)))
+        return [one + other for one, other in zip(counts[::2], counts[1::2], strict=True)]
 
     def _first_events(self, span: Span) -> Countries:
         until: Query = {"range": {"@timestamp": {"lt": span.until.isoformat()}}}
@@ -165,3 +182,12 @@ class Threats:
                 name = (str(key["account"]), str(key.get("country", "")))
                 made[name] = int(bucket["first"]["value"])
         return made
+
+
+def _but(*clauses: Query) -> Query:
+    return {"bool": {"must_not": list(clauses)}}
+
+
+def _names(reply: Mapping[str, Any]) -> list[str]:
+    found = (reply.get("aggregations") or {"calls": {"buckets": []}})["calls"]["buckets"]
+    return [str(each["key"]) for each in found]

@@ -141,7 +141,8 @@ class Timeline:
     folded: int = 0
     opened: int = 0
     """Keys of sessions that the subject opened."""
-    more_sessions: bool = False
+    left_out: list[str] = field(default_factory=list)
+    """Which of its sessions are not in it, and why."""
 
 
 class TimelineReader:
@@ -169,7 +170,7 @@ class TimelineReader:
         opened = Opened()
         if subject.did is not None and subject.follow:
             opened = opened_by(self._index, subject.did, self._sessions)
-        made.opened, made.more_sessions = len(opened.keys), opened.more
+        made.opened, made.left_out = len(opened.keys), opened.left_out()
         query = query_of(subject, opened, span)
         fold = _Fold(made, expand, most_events)
         alerts: dict[str, dict[str, Any]] = {}

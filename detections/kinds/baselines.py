@@ -139,6 +139,7 @@ class _Search:
         fields = (*anomaly.group_by, *([anomaly.field] if anomaly.field else []))
         self._matching = Matching(snapshot, compiled, fields)
         self._span = span.query()
+        self._ends = span.milliseconds() if span.clock == "@timestamp" else None
 
     def is_outlier(self, measure: int, population: Population) -> bool:
         """Whether a measure of a window is far above those of the population."""
@@ -184,7 +185,9 @@ class _Search:
         """The finding of a principal in a window, if one of its events there is in the span."""
         window = during((start, start + self._anomaly.window - 1))
         who = of_group(self._anomaly.group_by, key)
-        if not self._matching.any(window, who, self._span):
+        end = start + self._anomaly.window
+        inside = self._ends is not None and self._ends[0] <= start and end <= self._ends[1]
+        if not inside and not self._matching.any(window, who, self._span):
             return
         ids: list[str] = []
         count = first = last = 0

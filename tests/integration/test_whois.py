@@ -63,7 +63,23 @@ def week() -> list[dict[str, Any]]:
         "accessKeyId": "AKIAEVE",
     }
     other = record(eventTime="2025-03-02T10:00:00Z", userIdentity=ADA | eve)
-    return [*ordinary, *burst, other]
+    zoe = ADA | {
+        "userName": "zoe",
+        "arn": "arn:aws:iam::111122223333:user/zoe",
+        "accessKeyId": "AKIAZOE",
+    }
+    more = [
+        record(
+            eventTime=f"2025-03-{day:02}T09:00:{number:02}Z",
+            eventName=call,
+            sourceIPAddress="198.51.100.77",
+            userIdentity=zoe,
+        )
+        for day, reads in ((1, 2), (2, 3), (3, 2), (4, 3), (5, 2), (6, 40))
+        for call, times in (("GetParameter", reads), ("GetUser", 10))
+        for number in range(times)
+    ]
+    return [*ordinary, *burst, other, *more]
 
 
 def test_a_page_says_when_where_what_and_what_is_unusual(
@@ -90,11 +106,18 @@ def test_a_page_says_when_where_what_and_what_is_unusual(
     assert unusual == {
         ("calls", "CreateAccessKey"),
         ("addresses", "203.0.113.9"),
+        ("networks", "203.0.0.0/16"),
+        ("errors", "AccessDenied"),
+        ("tools", "AWS CLI"),  # as often as its events
         ("regions", "sa-east-1"),
         ("hours", "03:00"),
         ("events", "40"),  # ten of the day before
         ("failures", "30"),
     }
+    # A value is unusual by its number alone, and each of those that are.
+    of_zoe = {(each["kind"], each["value"]) for each in told(settings, "zoe")["unusual"]}
+    assert ("calls", "GetParameter") in of_zoe
+    assert ("calls", "GetUser") not in of_zoe
     # As of the day before nothing was.
     assert told(settings, KEY, "--weeks", "1", "--until", "2025-03-06")["unusual"] == []
     assert told(settings, "198.51.100.7")["names"][0]["value"] == "ada"

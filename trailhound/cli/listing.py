@@ -119,6 +119,7 @@ class Column(Generic[Row]):
     A `whole` text is folded where there is no room, never cut. Of a `tail`, such as an object's
     name, the end stays where others keep both ends. `shown` is what a terminal shows instead of
     the value. A `piped` column is never on a terminal: another one shows what it holds.
+    `yields`: to how many cells a text gives way, so that further columns come in.
     """
 
     name: str
@@ -130,6 +131,7 @@ class Column(Generic[Row]):
     tail: bool = False
     shown: Callable[[Row], Any] | None = None
     piped: bool = False
+    yields: int | None = None
 
 
 @dataclass(frozen=True)
@@ -401,7 +403,8 @@ def _floor(shown: Shown[Any], floors: tuple[int, int]) -> int:
     """To how few cells a column can be brought."""
     if shown.column.kind is not Kind.TEXT:
         return shown.width
-    return max(min(shown.width, floors[shown.column.whole]), cell_len(shown.column.heading))
+    floor = min(floors[shown.column.whole], shown.column.yields or shown.width)
+    return max(min(shown.width, floor), cell_len(shown.column.heading))
 
 
 def drawn_table(columns: Sequence[Shown[Row]], rows: Iterable[Row], *, header: bool) -> Table:

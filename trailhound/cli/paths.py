@@ -29,16 +29,20 @@ from trailhound.cli.options import (
 from trailhound.cli.screen import plural, warn
 from trailhound.cli.stages import Stage, show_stages
 from trailhound.errors import UsageError
+from trailhound.settings import Settings
 
 with late_imports():
     from opensearchpy import OpenSearch
 
     from detections.events.daily_indices import DailyIndices, SkippedDay, daily_indices
     from detections.events.index import EventIndex
-    from detections.investigation.graph import ActivityGraph, build
+    from detections.investigation.absent import unknown_node
+    from detections.investigation.graph import GROUPS, ActivityGraph, build
     from detections.investigation.lateral import MOST_CHAINED, lateral
     from detections.investigation.nodes import Node
-    from detections.investigation.paths import PathFinder, Paths, resolve
+    from detections.investigation.paths import PathFinder, Paths, named
+    from detections.investigation.subject import subject_of
+    from detections.investigation.views import nodes_of
     from detections.span import Span
     from trailhound.app.activity import Activity, activity_of, activity_page_of, check_page
     from trailhound.cluster.client import connect
@@ -179,8 +183,8 @@ def paths(
         days = daily_indices(client, settings)
         index = _index(client, days)
         if from_:
-            search = _search(
-                index, span, from_, targets, limit, stage, by_name=bool(to), whole=html is not None
+            search = _Seeker(client, settings, index, span, stage).search(
+                from_, targets, limit, by_name=bool(to), whole=html is not None
             )
             found, missing = search.found, search.missing
             if html is not None:
@@ -209,7 +213,7 @@ def paths(
                 write_activity(html, page)
         else:
             stage("following roles", 0, 0)
-            moved = lateral(index, span.query() if span else None)
+            moved = lateral(index, span.query() if span else None, limit)
         nothing = "" if (from_ and found.found) else nothing_in(client, days, span)
     skipped = days.skipped_in(span) if span else days.skipped
     if nothing:
@@ -243,9 +247,12 @@ def paths(
     else:
         rows = [each.as_json() for each in moved.movements]
         rows += [each.as_json() for each in moved.chains]
-        MOVEMENTS.show(rows[:limit], form, beside=beside | {"more": len(rows) > limit})
-        if len(rows) > limit:
-            note(f"{limit:,} of {len(rows):,} shown: --limit N for more", form)
+        totals = {"addresses": moved.total_movements, "chains": moved.total_chains}
+        more = any(total > limit for total in totals.values())
+        MOVEMENTS.show(rows, form, beside=beside | {"more": more, "total": totals})
+        for kind, total in totals.items():
+            if total > limit:
+                note(f"{limit:,} of {total:,} {kind} shown: --limit N for more", form)
         if moved.more:
             warn(
                 f"only the first {MOST_CHAINED:,} calls with a session's credentials were "
@@ -258,7 +265,7 @@ def paths(
 
 
 def _index(client: OpenSearch, days: DailyIndices) -> EventIndex:
-    index = EventIndex(client, days.expression, groups_page=20_000)
+    index = EventIndex(client, days.expression, groups_page=GROUPS)
     index.refresh()
     return index
 
@@ -275,38 +282,54 @@ class _Search:
     missing: list[str]
 
 
-def _search(
-    index: EventIndex,
-    span: Span | None,
-    starts: list[str],
-    targets: list[str],
-    limit: int,
-    stage: Stage,
-    *,
-    by_name: bool,
-    whole: bool,
-) -> _Search:
-    """The paths. A target `by_name` that is in no event is an error. `whole`: the graph has what
-    the paths do not need, too."""
-    stage("building the graph", 0, 0)
-    query = span.query() if span else None
-    named = [*starts, *targets]
-    keys = [each.removeprefix("key:") for each in named if each.startswith("key:")]
-    addresses = [each.removeprefix("ip:") for each in named if each.startswith("ip:")]
-    towards = None if whole else targets
-    graph = build(index, query, keys=keys, addresses=addresses, towards=towards, risk=whole)
-    try:
-        begin, ends, missing = _nodes(graph, starts, targets, by_name=by_name)
-    except UsageError:
-        if whole:
-            raise
-        # Known perhaps, but without a call on another actor or a target; else the nearest are said.
-        stage("looking for the nodes", 0, 0)
-        graph = build(index, query, keys=keys, addresses=addresses)
-        begin, ends, missing = _nodes(graph, starts, targets, by_name=by_name)
-    stage("proving paths", 0, 0)
-    found = PathFinder(index, graph, query).find(begin, ends, limit + 1)
-    return _Search(graph, found, begin, ends, missing)
+@dataclass(frozen=True, slots=True)
+class _Seeker:
+    """Searches for paths in a span of the index."""
+
+    client: OpenSearch
+    settings: Settings
+    index: EventIndex
+    span: Span | None
+    stage: Stage
+
+    def search(
+        self, starts: list[str], targets: list[str], limit: int, *, by_name: bool, whole: bool
+    ) -> _Search:
+        """The paths. A target `by_name` that is in no event is an error. `whole`: the graph has
+        what the paths do not need, too."""
+        self.stage("building the graph", 0, 0)
+        query = self.span.query() if self.span else None
+        ends = [*starts, *targets]
+        keys = [each.removeprefix("key:") for each in ends if each.startswith("key:")]
+        addresses = [each.removeprefix("ip:") for each in ends if each.startswith("ip:")]
+        towards = None if whole else targets
+        graph = build(
+            self.index, query, keys=keys, addresses=addresses, towards=towards, risk=whole
+        )
+        begin = [node for each in starts for node in self._nodes(graph, each)]
+        reached: list[Node] = []
+        missing: list[str] = []
+        for each in targets:
+            try:
+                reached += self._nodes(graph, each)
+            except UsageError:
+                if by_name:
+                    raise
+                missing.append(each)
+        self.stage("proving paths", 0, 0)
+        found = PathFinder(self.index, graph, query).find(begin, reached, limit + 1)
+        return _Search(graph, found, begin, reached, missing)
+
+    def _nodes(self, graph: ActivityGraph, text: str) -> list[Node]:
+        """The nodes that a text names; none for one that is in events, but leads nowhere.
+        Raises `UsageError` with the nearest names for one that is in no event."""
+        if found := named(graph.graph.nodes, text):
+            return found
+        about = subject_of(self.client, self.settings, self.index, text)
+        query = self.span.query() if self.span else None
+        if named(nodes_of(self.index, query, did=about.did, target=about.target), text):
+            return []
+        raise unknown_node(self.index, graph.graph.nodes, text)
 
 
 def _page_notes(search: _Search, limit: int, skipped: Sequence[SkippedDay]) -> list[str]:
@@ -325,28 +348,6 @@ def _edges_of(around: Activity) -> str:
     edges = plural(len(around.around.edges), "edge")
     more = around.around.edges_left_out
     return f"{edges}; {more:,} are left out, --edges N for more" if more else edges
-
-
-def _nodes(
-    graph: ActivityGraph, starts: list[str], targets: list[str], *, by_name: bool
-) -> tuple[list[Node], list[Node], list[str]]:
-    begin = [node for each in starts for node in resolve(graph, each)]
-    return begin, *_targets(graph, targets, by_name=by_name)
-
-
-def _targets(
-    graph: ActivityGraph, targets: list[str], *, by_name: bool
-) -> tuple[list[Node], list[str]]:
-    found: list[Node] = []
-    missing: list[str] = []
-    for each in targets:
-        try:
-            found += resolve(graph, each)
-        except UsageError:
-            if by_name:
-                raise
-            missing.append(each)
-    return found, missing
 
 
 def _steps(row: Row, number: int, form: Form) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +11,17 @@ import typer
 from trailhound.cli import dates
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, note, shown_of
+from trailhound.cli.listing import (
+    Column,
+    Form,
+    Kind,
+    Listing,
+    Output,
+    form_of,
+    instant,
+    note,
+    shown_of,
+)
 from trailhound.cli.nothing import nothing_of
 from trailhound.cli.options import (
     Config,
@@ -68,7 +79,7 @@ def _who(row: Row) -> str:
         first, *others = str(row["principal"]).split(", ")
         return f"{first} +{len(others)}" if others else first
     short = str(row["principal"]).rpartition("@")[0] if _has_account(row) else row["principal"]
-    return short if row.get("traced", True) else f"{short} (not traced)"
+    return short if row.get("traced", True) else f"{short} ?"
 
 
 def _has_account(row: Row) -> bool:
@@ -82,11 +93,11 @@ LISTING = Listing[Row](
         Column("time", lambda each: each["time"], "time (UTC)", Kind.INSTANT),
         Column("until", lambda each: each["until"], "until", Kind.INSTANT, priority=6),
         Column("count", lambda each: each["count"], "count", Kind.NUMBER, priority=9),
-        Column("call", lambda each: each["call"], "call", whole=True, shown=_called),
-        Column("principal", lambda each: each["principal"], "who", whole=True, shown=_who),
+        Column("call", lambda each: each["call"], "call", whole=True, shown=_called, yields=24),
+        Column("principal", lambda each: each["principal"], "who", shown=_who, yields=16),
         Column("as", lambda each: each["as"], "as", priority=3),
-        Column("address", lambda each: each["address"], "from", priority=1),
-        Column("resource", lambda each: each["resources"], "on", priority=2),
+        Column("address", lambda each: each["address"], "from", yields=15),
+        Column("resource", lambda each: each["resources"], "on", priority=1),
         Column("outcome", lambda each: each["outcome"], "outcome", priority=10),
         Column("error", lambda each: each["error"], "error", priority=11),
         Column("relation", lambda each: each["relation"], "relation", priority=4),
@@ -98,6 +109,21 @@ LISTING = Listing[Row](
     empty="no event is by, from, of or on it",
 )
 """`trailhound timeline`."""
+
+
+def _in_one_year(row: Row) -> str:
+    """Its time without the year, which leaves room for where it came from."""
+    return instant(row["time"])[5:19].replace("T", " ")
+
+
+_OF_ONE_YEAR = replace(
+    LISTING,
+    columns=tuple(
+        replace(each, shown=_in_one_year) if each.name == "time" else each
+        for each in LISTING.columns
+    ),
+)
+"""The same where all lines are of one year, which the line below the table says."""
 
 
 def timeline(
@@ -187,7 +213,9 @@ def _show(
 ) -> None:
     rows = list(_rows(found, apart=form is not Form.JSON))
     shown = rows if most is None or expanded != set() else rows[-most:]
-    LISTING.show(
+    years = {instant(each["time"])[:4] for each in shown}
+    listing = _OF_ONE_YEAR if len(years) == 1 else LISTING
+    listing.show(
         shown,
         form,
         beside={
@@ -196,6 +224,7 @@ def _show(
             "folded": found.folded,
             "alerts": len(found.alerts),
             "opened_sessions": found.opened,
+            "left_out": found.left_out,
             "more": len(shown) < len(rows),
             "skipped_days": [{"index": each.index, "reason": each.reason} for each in skipped],
         },
@@ -205,20 +234,27 @@ def _show(
 
 
 def _notes(found: Timeline, form: Form) -> None:
-    if found.total:
+    if found.lines:
+        ends = [f"{each:%Y-%m-%d}" for each in (found.lines[0].first, found.lines[-1].last)]
+        when = f"on {ends[0]}" if ends[0] == ends[1] else f"from {ends[0]} to {ends[1]}"
         opened = f", with {plural(found.opened, 'session key')} that it opened"
         note(
-            f"{plural(found.total, 'event')}{opened if found.opened else ''}, "
+            f"{plural(found.total, 'event')} {when}{opened if found.opened else ''}, "
             f"{plural(len(found.alerts), 'alert')}; --expand LINE shows each event of a line",
             form,
         )
+    if not all(each.trace.traced for each in found.lines):
+        note("? after a name: who opened the session is not known; --json says why", form)
     if found.folded < found.total:
         warn(
             f"{plural(found.total - found.folded, 'event')} would have needed more than "
             f"{MOST_LINES:,} lines and were left out: narrow the time with --since and --until"
         )
-    if found.more_sessions:
-        warn("it opened more sessions than can be followed: the rest were left out")
+    for each in found.left_out:
+        warn(f"of the sessions that it opened, {each}")
+    for line in found.lines:
+        if len(line.events) == EXPANDED < line.count:
+            warn(f"line {line.number}: the first {EXPANDED:,} of its {line.count:,} events")
 
 
 def _rows(found: Timeline, *, apart: bool) -> Iterator[Row]:

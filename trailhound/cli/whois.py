@@ -31,7 +31,7 @@ with late_imports():
     from detections.alerts.document import stamp
     from detections.events.daily_indices import daily_indices
     from detections.events.index import EventIndex
-    from detections.investigation.profile import MOST, Profile, Profiler
+    from detections.investigation.profile import MOST, NAMES, Profile, Profiler
     from detections.investigation.subject import subject_of
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
@@ -153,6 +153,8 @@ def _show(found: Profile) -> None:
         number = f", {plural(each['events'], 'event')}" if each["value"] else ""
         line = safe(f"{_INDENT}{each['kind']}: {each['detail']}{number}")
         say_folded(line, len(_INDENT))
+    for cut in found.cut:
+        say_folded(safe(f"{_INDENT}not compared: {cut}"), len(_INDENT))
     if len(found.unusual) > 2 * MOST:
         say(f"{_INDENT}and {len(found.unusual) - 2 * MOST} more: --json has all")
 
@@ -171,7 +173,8 @@ def _hours(hours: Sequence[int]) -> str:
 
 def _values(values: Sequence[tuple[str, int]]) -> str:
     named = ", ".join(f"{value} {count:,}" for value, count in values[:_SHOWN])
-    return named + (f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else "")
+    most = " at least" if len(values) >= NAMES else ""
+    return named + (f" and {len(values) - _SHOWN} more{most}" if len(values) > _SHOWN else "")
 
 
 def _line(name: str, value: str) -> None:

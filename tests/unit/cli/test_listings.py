@@ -139,6 +139,30 @@ def test_a_wider_terminal_has_more_columns_and_no_line_is_wider(width: int) -> N
         assert "ada@example.com +1" in lines[0]
 
 
+def line(number: int, **changes: Any) -> dict[str, Any]:
+    made = {"kind": "calls", "line": number, "time": "2025-03-01T10:00:00.000Z", "until": ""}
+    made |= {"count": 10_000, "call": "DeleteObjects", "error": "", "outcome": "success"}
+    made |= {"principal": "role:payroll-export-nightly@111122223333", "traced": False}
+    made |= {"as": "role:payroll-export-nightly@111122223333", "address": "203.0.113.240"}
+    made |= {"resources": ["payroll-prod"], "relation": "did", "account": "111122223333"}
+    return made | {"level": "", "id": f"{number:032}", "region": "eu-west-1"} | changes
+
+
+def test_at_80_columns_a_line_of_a_time_line_says_from_where_it_came() -> None:
+    alarm = line(2, kind="alert", call=f"high: {TITLE}", principal="payroll-export", line=None)
+    head, *lines = drawn([line(1), alarm], 80, timeline.LISTING).splitlines()
+    assert head.split() == ["line", "time", "(UTC)", "call", "who", "from"]
+    assert max(map(len, lines)) <= 80
+    assert "203.0.113.240" in lines[0]
+    assert "2025-03-01 10:00:00" in lines[0]
+    who = lines[0][head.index("who") : head.index("from")]
+    assert who.startswith("role:")
+    assert who.rstrip().endswith(" ?")
+    place = slice(head.index("call"), head.index("who"))
+    assert "DeleteObjects ×10,000" in " ".join(each[place].strip() for each in lines)
+    assert TITLE in " ".join(each[place].strip() for each in lines)
+
+
 def test_the_title_is_whole_at_any_width() -> None:
     text = drawn([alert(1, entity={}, calls=[])], 80)
     assert all(word in text.split() for word in TITLE.split())
