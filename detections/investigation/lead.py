@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
 from detections.alerts.document import stamp
 
+Progress = Callable[[str, int, int], None]
+"""Called as a part of a hunt begins: what is looked for, how many parts are done, of how many."""
 ActivityType = Literal["user", "ip", "account"]
 HIGH, MEDIUM = 8, 5
 THREATS: Final = ("pattern", "anomaly", "address")

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from detections.events.identity import ADDRESS, ARN, ISSUER, KEY, LONG_TERM, RECIPIENT, TYPE
 from detections.events.index import EventIndex, parts, terms
-from detections.investigation.lead import EVIDENCE, Lead
+from detections.investigation.lead import EVIDENCE, Lead, Progress
 from detections.investigation.nodes import network_of
 from detections.investigation.scoring import CALLS
 from detections.span import Span, moment
@@ -68,14 +68,21 @@ class Signs:
         self.unread = 0
         """Pairs of principal and call beyond `MOST_SEQUENCES`, whose events were not read."""
 
-    def found(self, span: Span) -> Iterator[Lead]:
+    def found(
+        self, span: Span, progress: Progress = lambda _what, _done, _total: None
+    ) -> Iterator[Lead]:
         """All signs of a span, in no particular order."""
-        yield from self._waking(span)
-        yield from self._first_calls(span)
-        yield from self._regions(span)
-        yield from self._failed_then_succeeded(span)
-        yield from self._enumeration(span)
-        yield from self._moved(span)
+        kinds = {
+            "what wakes": self._waking,
+            "first calls": self._first_calls,
+            "regions": self._regions,
+            "refusals before a success": self._failed_then_succeeded,
+            "permission enumeration": self._enumeration,
+            "credentials that moved": self._moved,
+        }
+        for number, (what, signs) in enumerate(kinds.items()):
+            progress(f"looking for {what}", number, len(kinds))
+            yield from signs(span)
 
     def _waking(self, span: Span) -> Iterator[Lead]:
         """Keys of users, and identities, that act after `DORMANT` without an event."""
@@ -209,8 +216,8 @@ class Signs:
             query = both(asked, {"term": {"eventName": call}}, {"term": {name: who}})
             decisive = both(query, either([_DENIED, _SUCCEEDED]))
             recent: deque[datetime] = deque(maxlen=FAILURES)
-            for when, source in self._events(decisive, ["event.outcome"]):
-                if source.get("event", {}).get("outcome") == "failure":
+            for when, outcome in self._events(decisive, "event.outcome"):
+                if outcome == "failure":
                     recent.append(when)
                 elif len(recent) == FAILURES and when - recent[0] <= WINDOW:
                     yield self._lead(
@@ -235,8 +242,8 @@ class Signs:
                 who = str(bucket["key"]["who"])
                 query = both(asked, {"term": {name: who}})
                 window: deque[tuple[datetime, str]] = deque()
-                for when, source in self._events(query, ["eventName"]):
-                    window.append((when, str(source.get("eventName"))))
+                for when, call in self._events(query, "eventName"):
+                    window.append((when, call))
                     while when - window[0][0] > WINDOW:
                         window.popleft()
                     different = {call for _, call in window}
@@ -282,11 +289,11 @@ class Signs:
                 both(person, {"term": {KEY: key}}),
             )
 
-    def _events(
-        self, query: Query, fields: Sequence[str]
-    ) -> Iterator[tuple[datetime, Mapping[str, Any]]]:
-        for hit in self._index.documents(query, {"_source": ["@timestamp", *fields]}):
-            yield moment(int(hit["sort"][0])), hit["_source"]
+    def _events(self, query: Query, name: str) -> Iterator[tuple[datetime, str]]:
+        """When each was, and its value of a field, without reading the event."""
+        for hit in self._index.documents(query, {"_source": False, "docvalue_fields": [name]}):
+            values = hit.get("fields", {}).get(name) or [""]
+            yield moment(int(hit["sort"][0])), str(values[0])
 
     def _lead(
         self,

@@ -16,7 +16,7 @@ from detections.events.identity import ACCOUNT, ADDRESS, ARN, NAME, RECIPIENT
 from detections.events.index import EventIndex, parts, terms
 from detections.events.principal import HAS_ARN
 from detections.finding import Finding
-from detections.investigation.lead import EVIDENCE, Lead
+from detections.investigation.lead import EVIDENCE, Lead, Progress
 from detections.investigation.scoring import (
     ANOMALY,
     CALLS,
@@ -63,15 +63,20 @@ class Threats:
         self._index = index
         self._countries = listed_countries(settings.investigation.suspicious_countries)
 
-    def found(self, span: Span) -> Iterator[Lead]:
+    def found(
+        self, span: Span, progress: Progress = lambda _what, _done, _total: None
+    ) -> Iterator[Lead]:
         """All threats of a span, in no particular order."""
-        for rule in self._rules:
+        asked = [rule for rule in self._rules if rule.variant_of or rule.id in (ANOMALY, TRAVEL)]
+        for number, rule in enumerate(asked):
+            progress(f"looking for {rule.title}", number, len(asked) + 1)
             if rule.variant_of:
                 yield from self._patterns(rule, span)
             elif rule.id == ANOMALY:
                 yield from self._findings("anomaly", "anomalous_activity", rule, span)
-            elif rule.id == TRAVEL:
+            else:
                 yield from self._findings("travel", "impossible_travel", rule, span)
+        progress("looking for suspicious addresses", len(asked), len(asked) + 1)
         yield from self._addresses(span)
 
     def _patterns(self, rule: Rule, span: Span) -> Iterable[Lead]:

@@ -185,10 +185,8 @@ def _of_index(
         signs = Signs(index)
         leads: list[Lead] = []
         if not nothing:
-            stage("looking for threats", 0, 0)
-            leads += Threats(client, settings, index, days.expression).found(span)
-            stage("looking for signs", 0, 0)
-            leads += signs.found(span)
+            leads += Threats(client, settings, index, days.expression).found(span, stage)
+            leads += signs.found(span, stage)
     skipped = days.skipped_in(span)
     warnings = [nothing] if nothing else []
     if signs.unread:
