@@ -175,7 +175,8 @@ def session_of_role(arn: str) -> Session:
 
 
 def alert_days(client: OpenSearch, settings: Settings, span: Span, but_rule: str) -> AlertDays:
-    """Of all alerts with an event in a span, but those of one rule. Raises `ClusterError`."""
+    """Of all alerts with an event in a span, but those of one rule and those of rules that are
+    informational. Raises `ClusterError`."""
     found = AlertDays()
     asked = [
         {"range": {"last_seen": {"gte": span.since.isoformat()}}},
@@ -183,6 +184,8 @@ def alert_days(client: OpenSearch, settings: Settings, span: Span, but_rule: str
     ]
     but: list[Query] = [
         {"term": {"rule.id": but_rule}},
+        # It records what happens, also of what is known, and asks nobody to look.
+        {"term": {"rule.level": "informational"}},
         {"exists": {"field": "merged_into"}},
         {"bool": {"filter": [{"term": {"state": "closed"}}, {"terms": {"disposition": BENIGN}}]}},
     ]
