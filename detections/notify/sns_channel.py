@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from detections.notify.channel import Message, Session, channel_kind
 from trailhound.errors import NotifyError, SettingsError
@@ -71,7 +72,7 @@ class SnsChannel:
                 hint=f"allow sns:Publish on {self._arn} (and kms:GenerateDataKey, kms:Decrypt "
                 "where it is encrypted)",
             ) from None
-        except BotoCoreError as error:
+        except (BotoCoreError, ResponseParserError) as error:
             raise NotifyError(
                 f"{self._name}: SNS cannot be reached ({type(error).__name__})",
                 hint="check the network, and the AWS credentials: aws.profile, aws.role_arn",

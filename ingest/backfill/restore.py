@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, BinaryIO, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from opensearchpy import OpenSearch
 
 from ingest.objects import Selection, TrailObject
+from ingest.sources.aws_codes import NO_ANSWER
 from ingest.sources.layout import place_of, wanted
 from ingest.sources.s3 import S3Source
 from ingest.sources.s3_errors import object_error
@@ -127,7 +128,7 @@ class Restore:
                 failed.hint = "grant s3:RestoreObject on it"
             self.unknown.append((each.item.uri, failed.with_hint))
             return False
-        except BotoCoreError as error:
+        except NO_ANSWER as error:
             self.unknown.append((each.item.uri, object_error(error, each.item.uri).with_hint))
             return False
         return True

@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
 from opensearchpy import OpenSearch
 
 from ingest.feeds import notifications
@@ -23,6 +22,7 @@ from ingest.feeds.feed import Delivery, FeedStatus, Outcome, Submit
 from ingest.feeds.kinds import feed_kind
 from ingest.feeds.notifications import NamedObject, Notification
 from ingest.feeds.sqs_queue import in_its_region, queue_error, queue_url
+from ingest.sources.aws_codes import FAILURES
 from ingest.sources.s3 import S3Source
 from ingest.sources.session import sqs_client
 from trailhound.errors import SourceError, TrailhoundError, UsageError
@@ -42,7 +42,6 @@ _RETURN_SECONDS: Final = 15
 """A returned message (for example, its bucket is unreachable) is delivered again after this
 time."""
 _TICK: Final = 0.25
-_AWS: Final = (BotoCoreError, ClientError)
 _SHOWN: Final = 60.0
 _MOST_KINDS: Final = 50
 """Kinds of messages that are counted by name; bodies come from outside, and memory is bounded."""
@@ -152,7 +151,7 @@ class SqsFeed:
                     WaitTimeSeconds=_POLL_SECONDS,
                 )
                 self._errors.clear()
-            except (*_AWS, SourceError, UsageError) as error:
+            except (*FAILURES, SourceError, UsageError) as error:
                 self._errors.backoff(self._message_of(error))
                 continue
             # All are added to the heartbeat before the first one waits for capacity.
@@ -263,10 +262,10 @@ class SqsFeed:
             closing = self._closing.wait(_TICK)
             with self._lock:
                 ended, self._ended = self._ended, []
-            refused: ClientError | BotoCoreError | None = None
+            refused: Exception | None = None
             try:
                 self._extend()  # first: a queue that refuses deletions must not stop the heartbeat
-            except _AWS as error:
+            except FAILURES as error:
                 refused = error
             try:
                 self._end(ended)
@@ -275,7 +274,7 @@ class SqsFeed:
                     # Delivered again meanwhile, a message is here twice: the newest handle counts.
                     kept = {each.id: each for each in (*ended, *self._ended)}
                     self._ended = list(kept.values())
-                if not isinstance(error, _AWS):
+                if not isinstance(error, FAILURES):
                     raise
                 refused = error
             if refused is None:

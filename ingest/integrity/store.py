@@ -12,7 +12,6 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, Protocol
 
-from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
 from ingest.integrity.digest import Digest, layout_of, root_of
@@ -41,7 +40,7 @@ _PIECE: Final = 16 * 1024
 """Bytes inflated at once: deflate makes at most a thousand times as many of them."""
 _GZIP: Final = 31
 """zlib's `wbits` for a stream with gzip's header and checksum."""
-_BROKEN: tuple[type[Exception], ...] = (BotoCoreError, ClientError, HTTPError, OSError)
+_BROKEN: tuple[type[Exception], ...] = (*FAILURES, HTTPError, OSError)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,9 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-FAILURES: Final = (ClientError, BotoCoreError, ResponseParserError)
+NO_ANSWER: Final = (BotoCoreError, ResponseParserError)
+"""What botocore raises where AWS does not answer, or something else does, such as a proxy."""
+FAILURES: Final = (ClientError, *NO_ANSWER)
 """All that a call raises; the last where a proxy or a captive portal answered in AWS's place."""
 LOGIN_FAILURES: Final = (
     NoCredentialsError,

@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeVar, cast
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from urllib3.exceptions import HTTPError
 
 from ingest.objects import WHOLE_BYTES, Selection, TrailObject
-from ingest.sources.aws_codes import FAILURES
+from ingest.sources.aws_codes import FAILURES, NO_ANSWER
 from ingest.sources.layout import select
 from ingest.sources.s3_errors import object_error
 from ingest.sources.s3_listing import AHEAD, Entry, Listing
@@ -36,7 +36,7 @@ _STREAM_BUFFER: Final = 1024 * 1024
 _TRIES: Final = 4
 _BACKOFF: Final = Backoff(first=0.4, longest=5.0)
 _KEY_BYTES: Final = 32
-_BROKEN: Final = (BotoCoreError, HTTPError, OSError)
+_BROKEN: Final = (*NO_ANSWER, HTTPError, OSError)
 
 
 class S3Source:
@@ -209,7 +209,7 @@ class S3Source:
                 client=self._client,
                 client_kwargs={"S3.Client.get_object": self._get | same},
             )
-        except (BotoCoreError, HTTPError, OSError) as error:
+        except _BROKEN as error:
             raise object_error(_cause(error), item.uri) from error
         return cast(BinaryIO, io.BufferedReader(_Stream(reader, item.uri), _STREAM_BUFFER))
 
@@ -230,7 +230,7 @@ class _Stream(io.RawIOBase):
     def readinto(self, buffer: WriteableBuffer) -> int:
         try:
             return int(self._reader.readinto(buffer))
-        except (BotoCoreError, HTTPError, OSError) as error:
+        except _BROKEN as error:
             raise object_error(_cause(error), self._uri) from error
 
     def close(self) -> None:
