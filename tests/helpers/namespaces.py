@@ -100,6 +100,8 @@ class Namespaces:
             # A fingerprint is of all that a template holds, its namespace's names included.
             mark = each["index_template"].pop("_meta", None)
             each["is_todays"] = mark == right.get(each["name"])
+            for moment in ("created_date_millis", "modified_date_millis"):  # Elasticsearch 9
+                each["index_template"].pop(moment, None)
         text = json.dumps([indices, ours], sort_keys=True).replace(name, "")
         return _OF_ONE_INDEX.sub("", text)
 

@@ -11,6 +11,7 @@ from tests.helpers import namespaces
 from tests.helpers.engines import remove_namespace
 from tests.helpers.trails import own_settings
 from trailhound.cluster import templates
+from trailhound.cluster.dialect import dialect_of
 
 
 def test_a_prepared_namespace_is_used_again_and_a_changed_one_is_not(
@@ -20,8 +21,9 @@ def test_a_prepared_namespace_is_used_again_and_a_changed_one_is_not(
     client = OpenSearch(engine)
     waiting = namespaces.Namespaces(engine, tmp_path)
     name = waiting.take()
+    settings = own_settings(engine, name, tmp_path)
     try:
-        templates.init(client, own_settings(engine, name, tmp_path))
+        templates.init(client, settings)
         days = templates.Names(f"{name}-")
         client.index(index=f"{name}-cloudtrail-2024.01.01", body={}, params={"refresh": "true"})
         client.index(index=days.ledger, body={"kind": "object"})
@@ -30,8 +32,7 @@ def test_a_prepared_namespace_is_used_again_and_a_changed_one_is_not(
         assert client.count(index=f"{name}-*")["count"] == 0
         assert not client.indices.exists(index=days.days, allow_no_indices=False)
 
-        template = client.indices.get_index_template(name=days.template("events"))
-        body = template["index_templates"][0]["index_template"]
+        body = templates.template("events", settings, dialect_of(client))
         body["_meta"]["trailhound"]["fingerprint"] = "of another release"
         client.indices.put_index_template(name=days.template("events"), body=body)
         waiting.give(name)
