@@ -29,7 +29,6 @@ from trailhound.cli.options import (
 from trailhound.cli.screen import plural, warn
 from trailhound.cli.stages import Stage, show_stages
 from trailhound.errors import UsageError
-from trailhound.settings import Settings
 
 with late_imports():
     from opensearchpy import OpenSearch
@@ -48,6 +47,7 @@ with late_imports():
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
     from trailhound.report.render.activity import write_activity
+    from trailhound.settings import Settings
 
 
 Row = dict[str, Any]
