@@ -42,6 +42,9 @@ OTHERS = 1000
 """More shards than the tests beside this one make or remove meanwhile on the same engine."""
 KINDS: tuple[templates.Kind, ...] = ("events", "ledger", "deadletter", "alerts")
 
+pytestmark = pytest.mark.fresh_namespace
+"""They are about the making of what prepared ones have."""
+
 
 @pytest.fixture
 def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
