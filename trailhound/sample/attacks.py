@@ -172,7 +172,7 @@ def stolen_key(at: Incident) -> None:
         key = f"exports/customers/part-{number:05d}.parquet"
         _object(at, ghost, EXFILTRATION, "T1048", "GetObject", loot, key)
     call(ghost, EXFILTRATION, "T1537", "ec2", "ModifySnapshotAttribute",
-         {"snapshotId": "snap-0<hex17>", "createVolumePermission": {
+         {"snapshotId": "snap-<hex17>", "createVolumePermission": {
              "add": {"items": [{"userId": OUTSIDER}]}},
           "attributeType": "CREATE_VOLUME_PERMISSION"},
          {"requestId": "<uuid>", "_return": True})  # fmt: skip
@@ -190,7 +190,7 @@ def crypto_mining(at: Incident) -> None:
     call(miner, DISCOVERY, "T1580", "ec2", "DescribeInstanceTypes", {"instanceTypeSet": {}},
          error=UNAUTHORIZED)  # fmt: skip
     call(miner, PERSISTENCE, "T1098.004", "ec2", "CreateKeyPair", {"keyName": "node-key"},
-         {"requestId": "<uuid>", "keyName": "node-key", "keyPairId": "key-0<hex17>"})  # fmt: skip
+         {"requestId": "<uuid>", "keyName": "node-key", "keyPairId": "key-<hex17>"})  # fmt: skip
     call(miner, EVASION, "T1562.007", "ec2", "CreateSecurityGroup",
          {"groupName": "launch-wizard-9", "groupDescription": "ssh", "vpcId": at.home.vpcs[0]},
          {"requestId": "<uuid>", "_return": True, "groupId": at.home.groups[0]})  # fmt: skip
@@ -206,12 +206,12 @@ def crypto_mining(at: Incident) -> None:
         kind = ("c5.4xlarge", "c5.2xlarge", "g4dn.xlarge")[number % 3]
         response = {
             "requestId": "<uuid>",
-            "reservationId": "r-0<hex17>",
+            "reservationId": "r-<hex17>",
             "ownerId": at.account.id,
             "instancesSet": {
                 "items": [
                     {
-                        "instanceId": "i-0<hex17>",
+                        "instanceId": "i-<hex17>",
                         "imageId": at.home.images[0],
                         "instanceType": kind,
                         "instanceState": {"code": 0, "name": "pending"},
@@ -222,7 +222,7 @@ def crypto_mining(at: Incident) -> None:
         call(miner, IMPACT, "T1496", "ec2", "RunInstances", _machines(kind, 1 + number % 4),
              response, pause=(8, 25))  # fmt: skip
     call(miner, EVASION, "T1578.005", "ec2", "ModifyInstanceAttribute",
-         {"instanceId": "i-0<hex17>", "disableApiTermination": {"value": True}},
+         {"instanceId": "i-<hex17>", "disableApiTermination": {"value": True}},
          {"requestId": "<uuid>", "_return": True})  # fmt: skip
 
 

@@ -41,13 +41,13 @@ _RUN = {
     "monitoring": {"enabled": False},
     "disableApiTermination": False,
     "clientToken": "fleet-<uuid>-0",
-    "launchTemplate": {"launchTemplateId": "lt-0<hex17>", "version": "7"},
+    "launchTemplate": {"launchTemplateId": "lt-<hex17>", "version": "7"},
     "tagSpecificationSet": {"items": [{"resourceType": "instance", "tags": [
         {"key": "aws:autoscaling:groupName", "value": "web-<table>"}]}]},
 }  # fmt: skip
 _RAN = {
     "requestId": "<uuid>",
-    "reservationId": "r-0<hex17>",
+    "reservationId": "r-<hex17>",
     "ownerId": "<account>",
     "groupSet": {},
     "instancesSet": {"items": [{

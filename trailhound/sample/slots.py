@@ -56,6 +56,11 @@ def _hex(length: int) -> Callable[[Scene], str]:
     return lambda scene: form % scene.bits(width)
 
 
+def _ec2_id(scene: Scene) -> str:
+    """The digits of an id such as `i-0a1b…`: EC2 gives 17, and today's begin with 0."""
+    return f"0{scene.bits(68) >> 4:016x}"
+
+
 def _number(low: int, high: int) -> Callable[[Scene], str]:
     """A slot of a whole number, from low to high."""
     return lambda scene: str(low + int(scene.random() * (high - low + 1)))
@@ -184,7 +189,7 @@ SLOTS: dict[str, Callable[[Scene], str]] = {
     "uuid": _uuid,
     "hex8": _hex(8),
     "hex12": _hex(12),
-    "hex17": _hex(17),
+    "hex17": _ec2_id,
     "hex32": _hex(32),
     "sha": _hex(64),
     "size": _number(180, 4_000_000),

@@ -352,7 +352,7 @@ PIPELINES: tuple[Activity, ...] = (
            {"groupName": "app-<hex8>", "groupDescription": "managed", "vpcId": "<vpc>"},
            {"requestId": "<uuid>", "_return": True, "groupId": "<group>"}),
     change(0.5, PIPELINE, "ec2", "CreateNetworkAclEntry",
-           {"networkAclId": "acl-0<hex17>", "ruleNumber": 110, "egress": False,
+           {"networkAclId": "acl-<hex17>", "ruleNumber": 110, "egress": False,
             "ruleAction": "allow", "cidrBlock": "10.<octet>.0.0/16"},
            {"requestId": "<uuid>", "_return": True}),
     change(1, PIPELINE, "kms", "PutKeyPolicy",

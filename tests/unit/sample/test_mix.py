@@ -96,6 +96,16 @@ def test_errors_are_few_and_of_many_codes(sample: list[Event]) -> None:
     assert codes["AccessDenied"] > 50
 
 
+def test_ids_are_as_long_as_aws_makes_them(sample: list[Event]) -> None:
+    text = json.dumps(sample)
+    ids = re.findall(
+        r'"(?:ami|eni|fs|i|key|loc|lt|r|sg|snap|subnet|tgw-attach|vol|vpc|vpce)-([0-9a-f]+)"', text
+    )
+    assert Counter(map(len, ids)).keys() == {17}
+    assert Counter(map(len, re.findall(r"\b(?:AKIA|ASIA)[A-Z0-9]+\b", text))).keys() == {20}
+    assert Counter(map(len, re.findall(r"\b(?:AROA|AIDA)[A-Z0-9]+\b", text))).keys() == {21}
+
+
 def test_people_work_in_business_hours_and_rest_at_weekends(sample: list[Event]) -> None:
     people = [
         event for event in sample if "AWSReservedSSO_" in event["userIdentity"].get("arn", "")

@@ -22,17 +22,17 @@ INVENTORY = (
     call("eks", "ListAddons", {"name": "platform", "maxResults": 100}),
     call("eks", "DescribeAddon", {"name": "platform", "addonName": "vpc-cni"}),
     call("ec2", "DescribeVpcEndpoints", {"DescribeVpcEndpointsRequest": {
-         "VpcEndpointId": {"tag": 1, "content": "vpce-0<hex17>"}, "MaxResults": 1000,
+         "VpcEndpointId": {"tag": 1, "content": "vpce-<hex17>"}, "MaxResults": 1000,
          "Filter": {"Name": "vpc-id", "tag": 1, "Value": {"tag": 1, "content": "<vpc>"}}}}),
     call("ec2", "DescribeFlowLogs", {"DescribeFlowLogsRequest": {"MaxResults": 1000,
          "NextToken": "<page>", "Filter": {"Name": "resource-id", "tag": 1,
          "Value": {"tag": 1, "content": "<vpc>"}}}}),
     call("ec2", "DescribeLaunchTemplateVersions", {"DescribeLaunchTemplateVersionsRequest": {
-         "LaunchTemplateId": "lt-0<hex17>", "ResolveAlias": False,
+         "LaunchTemplateId": "lt-<hex17>", "ResolveAlias": False,
          "LaunchTemplateVersion": {"tag": 1, "content": "$Latest"}}}),
     call("ec2", "DescribeTransitGatewayAttachments", {"DescribeTransitGatewayAttachmentsRequest":
          {"MaxResults": 1000, "TransitGatewayAttachmentIds": {
-         "tag": 1, "content": "tgw-attach-0<hex17>"}}}),
+         "tag": 1, "content": "tgw-attach-<hex17>"}}}),
     call("ec2", "DescribeImages", {"imagesSet": {"items": [{"imageId": "<image>"}]},
          "executableBySet": {}, "filterSet": {}, "ownersSet": {"items": [{"owner": "amazon"}]},
          "includeDeprecated": True, "includeDisabled": False}),
@@ -126,7 +126,7 @@ CHANGES = (
          "healthCheckType": "ELB", "healthCheckGracePeriod": 120, "capacityRebalance": True,
          "vPCZoneIdentifier": "<subnet>", "mixedInstancesPolicy": {"instancesDistribution": {
          "onDemandBaseCapacity": 1, "spotAllocationStrategy": "price-capacity-optimized"},
-         "launchTemplate": {"launchTemplateSpecification": {"launchTemplateId": "lt-0<hex17>",
+         "launchTemplate": {"launchTemplateSpecification": {"launchTemplateId": "lt-<hex17>",
          "version": "$Latest"}, "overrides": [{"instanceType": "m6i.large",
          "weightedCapacity": "1"}]}}, "tags": [{"key": "Name", "value": "web",
          "propagateAtLaunch": True, "resourceType": "auto-scaling-group"}]}),
@@ -158,14 +158,14 @@ CHANGES = (
          "attributes": [{"key": "deregistration_delay.timeout_seconds", "value": "30"}]},
          {"attributes": [{"key": "stickiness.enabled", "value": "false"}]}),
     call("ec2", "CreateLaunchTemplateVersion", {"CreateLaunchTemplateVersionRequest": {
-         "LaunchTemplateId": "lt-0<hex17>", "SourceVersion": "3", "VersionDescription": "weekly",
+         "LaunchTemplateId": "lt-<hex17>", "SourceVersion": "3", "VersionDescription": "weekly",
          "ClientToken": "<uuid>", "LaunchTemplateData": {"ImageId": "<image>",
          "InstanceType": "m6i.large", "EbsOptimized": True, "UserData": "<sensitiveDataRemoved>",
          "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1},
          "BlockDeviceMapping": {"tag": 1, "DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 40,
          "VolumeType": "gp3", "Encrypted": True, "DeleteOnTermination": True}}}}},
          {"CreateLaunchTemplateVersionResponse": {"requestId": "<uuid>", "launchTemplateVersion": {
-         "launchTemplateId": "lt-0<hex17>", "versionNumber": "<#count>", "defaultVersion": False,
+         "launchTemplateId": "lt-<hex17>", "versionNumber": "<#count>", "defaultVersion": False,
          "createTime": "<day>T03:00:00.000Z", "createdBy": "<caller>"}}}),
     call("ec2", "CreateTags", {"resourcesSet": {"items": [{"resourceId": "<volume>"}]},
          "tagSet": {"items": [{"key": "team", "value": "platform"}]}}, {"_return": True}),
@@ -173,7 +173,7 @@ CHANGES = (
          "VpcEndpointType": "Interface", "PrivateDnsEnabled": True,
          "ServiceName": "com.amazonaws.<region>.sqs", "SubnetId": {"tag": 1, "content": "<subnet>"},
          "SecurityGroupId": {"tag": 1, "content": "<group>"}}}, {"CreateVpcEndpointResponse": {
-         "vpcEndpoint": {"vpcEndpointId": "vpce-0<hex17>", "state": "pending", "ownerId":
+         "vpcEndpoint": {"vpcEndpointId": "vpce-<hex17>", "state": "pending", "ownerId":
          "<account>", "requesterManaged": False, "ipAddressType": "ipv4", "dnsOptions": {
          "dnsRecordIpType": "ipv4"}, "networkInterfaceIdSet": {"item": "<interface>"}}}}),
     call("lambda", "CreateEventSourceMapping20150331", {"functionName": "<function>",
