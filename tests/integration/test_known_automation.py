@@ -161,7 +161,8 @@ def test_what_is_set_by_hand_is_known_from_then_on(where: tuple[Settings, OpenSe
     settings, _ = where
     role = ("--role", "arn:aws:iam::111122223333:role/other")
     given = (*role, "--call", "PutRule", "--network", "192.0.2.1", "--by", "ada", "--note", "ours")
-    (made,) = run(settings, "automation", "trust", *given)["entries"]
+    (made,) = run(settings, "automation", "trust", *given, "--until", "2198-12-31")["entries"]
+    assert made["until"] == "2199-01-01T00:00:00Z"
     assert (made["network"], made["origin"], made["by"]) == ("192.0.2.1/32", "set", "ada")
     listed = run(settings, "automation", "list")
     assert made["id"] in {each["id"] for each in listed["entries"]}

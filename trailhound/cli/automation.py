@@ -179,7 +179,12 @@ def trust(
     ] = "",
     until: Annotated[
         datetime | None,
-        typer.Option("--until", metavar="DATE", parser=dates.day, help="Default: 90 days."),
+        typer.Option(
+            "--until",
+            metavar=dates.METAVAR,
+            parser=dates.coming,
+            help="The last day, an instant, or how long from now (`30d`). Default: 90 days.",
+        ),
     ] = None,
     by: By = None,
     note: Note = "",

@@ -21,6 +21,7 @@ _FIRST, _LAST = 1970, 2199
 _DAY = "%Y-%m-%d"
 _WEEKS = timedelta(weeks=4)
 """What is longer ago is shown as a date."""
+_SKEW = timedelta(minutes=1)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _INSTANT = re.compile(
     r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?) ?(Z|[+-]\d{2}:?\d{2})?",
@@ -63,6 +64,29 @@ def time(text: str | datetime) -> datetime:
         raise typer.BadParameter(f"{text!r} is not a time: write {FORMS}")
     if not _FIRST <= found.year <= _LAST:
         raise typer.BadParameter(f"{text!r} is not between {_FIRST} and {_LAST}")
+    return found
+
+
+def coming(text: str | datetime) -> datetime:
+    """When something ends that holds from now on, for `typer.Option(parser=coming)`: a duration is
+    after now, and of a date all of the day is meant. Refuses what has passed.
+
+    >>> coming("2199-03-01").isoformat()
+    '2199-03-02T00:00:00+00:00'
+    """
+    if isinstance(text, datetime):
+        return text
+    now = datetime.now(UTC)
+    found = end_of(time(text))
+    if _DURATION.fullmatch(text.strip()):
+        try:
+            found = now + (now - found)
+        except OverflowError:
+            found = now
+    if found <= now:
+        raise typer.BadParameter(
+            f"{text!r} has passed: write a date or an instant to come, or how long from now (30d)"
+        )
     return found
 
 
@@ -116,18 +140,23 @@ def _shown(moment: datetime) -> str:
 
 
 def ago(moment: datetime | str) -> str:
-    """How long before now, in its largest unit; beyond some weeks the UTC day. Text that is no
-    instant stays as it is.
+    """How long before now or until then, in its largest unit; beyond some weeks the UTC day. Text
+    that is no instant stays as it is.
 
     >>> ago(datetime.now(UTC) - timedelta(hours=3, minutes=20))
     '3 h ago'
     >>> ago("2025-03-03T12:00:00.000Z")
     '2025-03-03'
+    >>> ago(datetime.now(UTC) + timedelta(days=13, minutes=1))
+    'in 13 d'
     """
     if isinstance(moment, datetime):
         passed = datetime.now(UTC) - moment
-        if passed > _WEEKS:
+        if abs(passed) > _WEEKS:
             return moment.astimezone(UTC).strftime(_DAY)
+        # Clocks of two machines differ by seconds: what has just been written isn't to come.
+        if -passed > _SKEW:
+            return f"in {span(-passed.total_seconds())}"
         return f"{span(passed.total_seconds())} ago"
     try:
         found = datetime.fromisoformat(moment)

@@ -54,3 +54,31 @@ def test_only_a_date_stands_for_its_whole_day() -> None:
     assert dates.end_of(dates.time("2025-03-01")).day == 2
     midnight = dates.time("2025-03-01T00:00:00Z")
     assert dates.end_of(midnight) == midnight
+
+
+@pytest.mark.parametrize("text", ["30d", " 2w ", "1h"])
+def test_a_duration_of_what_is_to_come_is_after_now(text: str) -> None:
+    now = datetime.now(UTC)
+    assert now + (now - dates.time(text)) <= dates.coming(text) <= now + timedelta(days=31)
+
+
+def test_what_is_to_come_is_a_plain_time_that_can_be_stored() -> None:
+    for text in ("2198-03-01", "2198-03-01T23:00Z", "30d"):
+        assert type(dates.coming(text)) is datetime
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    assert dates.coming(today) == dates.end_of(dates.time(today))
+
+
+@pytest.mark.parametrize("text", ["2025-03-01", "2025-03-01T10:00Z", "0d"])
+def test_what_has_passed_is_not_to_come(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="has passed"):
+        dates.coming(text)
+
+
+def test_a_time_to_come_is_not_shown_as_now() -> None:
+    now = datetime.now(UTC)
+    assert dates.ago(now + timedelta(days=13, hours=1)) == "in 13 d"
+    assert dates.ago(now + timedelta(hours=2, minutes=5)) == "in 2 h"
+    assert dates.ago(now + timedelta(seconds=9)) == "0 s ago"
+    later = now + timedelta(days=90)
+    assert dates.ago(later.isoformat()) == f"{later:%Y-%m-%d}"
