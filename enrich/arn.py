@@ -45,6 +45,32 @@ LAST_PART = frozenset({"user", "role", "group", "policy", "snapshot", "account"}
 WHOLE_PATH = frozenset({"kms_key", "parameter", "trail", "repository", "secret", "log_group"})
 """Leaves whose name may contain slashes."""
 
+NAME_BEFORE_LAST: dict[str, re.Pattern[str]] = {
+    service: re.compile(pattern)
+    for service, pattern in {
+        "apprunner": r"[a-z]+/([^/]+)/.+",
+        "batch": r"job-definition/([^/:]+):[0-9]+",
+        "bedrock": r"(?:foundation-model|inference-profile)/(.+)|prompt/([^/:]+):[^/:]+",
+        "cloudformation": (
+            r"(?:stack|changeSet|stackset|type/(?:resource|module|hook))/([^/:]+)[/:][^/:]+"
+        ),
+        "ecs": r"task-definition/([^/:]+):[0-9*]+",
+        "eks": r"(?:addon|fargateprofile)/[^/]+/([^/]+)/[^/]+",
+        "elasticloadbalancing": (r"(?:targetgroup|loadbalancer/(?:app|net|gwy))/([^/]+)/[^/]+"),
+        "greengrass": r"components:([^:]+):versions:[^:]+",
+        "imagebuilder": r"[a-z-]+/([^/]+)/[^/]+(?:/[^/]+)?",
+        "kafka": r"cluster/([^/]+)/[^/]+",
+        "kinesis": r"stream/[^/]+/consumer/([^/:]+):[0-9]+",
+        "lambda": r"layer:([^:]+):[^:]+",
+        "sagemaker": r"(?:model-package|image-version)/([^/]+)/[^/]+",
+        "ssm": r"automation-definition/([^/:]+):.+",
+        "states": r"stateMachine:([^:]+):[^:]+",
+    }.items()
+}
+"""Of resources that are an `id`: where a version, a revision or an id of AWS's making stands behind
+the name (https://docs.aws.amazon.com/service-authorization/latest/reference/). Others are named by
+the last part, as are those whose calls take that id without the ARN (web ACLs, brokers)."""
+
 _SECRET_SUFFIX = re.compile(r"-[A-Za-z0-9]{6}$")  # Secrets Manager appends it to the name
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _ROLE_AT = len("arn:aws:sts::123456789012:assumed-role/")
@@ -86,8 +112,8 @@ def _named_by(arn: str) -> Pairs:
     kind, name = _kind_and_name(rest)
     leaf = LEAVES.get(service, {}).get(kind) if name else None
     if leaf is None:
-        last = re.split("[/:]", rest.rstrip(":*/"))[-1]
-        return (("id", last),) if last else ()
+        name = _id(service, rest)
+        return (("id", name),) if name else ()
     value = _named(service, kind, leaf, name)
     return ((leaf, value),) if value else ()
 
@@ -101,6 +127,19 @@ def _kind_and_name(rest: str) -> tuple[str, str]:
     if ":" in kind or not mark:
         kind, _, name = rest.partition(":")
     return kind, name
+
+
+def _id(service: str, rest: str) -> str:
+    """The name of what has no leaf of its own.
+
+    >>> _id("lambda", "layer:tools:7"), _id("events", "rule/bus/nightly")
+    ('tools', 'nightly')
+    """
+    pattern = NAME_BEFORE_LAST.get(service)
+    found = pattern.fullmatch(rest) if pattern else None
+    if found and (name := found[found.lastindex or 0]) != "*":
+        return name
+    return re.split("[/:]", rest.rstrip(":*/"))[-1]
 
 
 def _s3(rest: str) -> Pairs:
