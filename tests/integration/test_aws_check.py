@@ -130,6 +130,25 @@ def test_what_is_denied_is_not_known_and_names_its_permission(
     assert "testing" not in json.dumps(found)
 
 
+def test_a_bucket_that_does_not_exist_is_named_with_the_documented_permissions(
+    standing: str, aws_api: AwsApi
+) -> None:
+    aws_api.calls.clear()
+    found = checked(
+        *("--region", "us-east-1", "--bucket", "no-such-bucket-xyz"),
+        *("--bucket", f"{standing}-logs-{ACCOUNT}-us-east-1"),
+    )
+    document = json.loads((ROOT / "docs/deploy/check-policy.json").read_text("utf-8"))
+    allowed = {action for each in document["Statement"] for action in each["Action"]}
+    assert set(aws_api.calls) - {"sts:GetCallerIdentity"} <= allowed
+    told = {
+        (each["verdict"], each["evidence"])
+        for each in found["findings"]
+        if each["resource"] == "bucket no-such-bucket-xyz"
+    }
+    assert told == {("unknown", "there is no such bucket")}
+
+
 def test_a_block_of_the_whole_account_counts(
     standing: str, aws_api: AwsApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:

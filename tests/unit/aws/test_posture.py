@@ -305,9 +305,40 @@ def test_data_events_are_asked_of_the_buckets_that_matter() -> None:
     )
     (every,) = of("data-events-read", account(trail=narrow))
     assert (every.verdict, every.resource) == ("fail", "bucket payroll")
-    some = of("data-events-read", account(trail=narrow), wanted=Wanted(buckets=("a", "payroll")))
+    both = account(trail=narrow, own_buckets=frozenset({"a", "payroll"}))
+    some = of("data-events-read", both, wanted=Wanted(buckets=("a", "payroll")))
     assert [each.verdict for each in some] == ["pass", "fail"]
     assert "--data-bucket payroll" in some[1].fix
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "said"),
+    [
+        ({"elsewhere": {"x": False}}, "unknown", "there is no such bucket"),
+        ({"elsewhere": {"x": NO}}, "unknown", "belongs to another account"),
+        ({"elsewhere": {"x": True}}, "unknown", "belongs to another account"),
+        ({"elsewhere": {"x": replace(NO, denied=False)}}, "unknown", NO.reason),
+        ({"own_buckets": NO, "elsewhere": {"x": NO}}, "unknown", NO.reason),
+        ({"own_buckets": NO, "elsewhere": {"x": False}}, "unknown", "there is no such bucket"),
+        ({"own_buckets": NO, "elsewhere": {"x": True}}, "pass", "by trail"),
+        ({"own_buckets": frozenset({"x"})}, "pass", "by trail"),
+    ],
+)
+def test_a_bucket_that_is_not_there_or_not_ours_is_no_pass(
+    changes: dict[str, Any], verdict: str, said: str
+) -> None:
+    for check in ("data-events-read", "data-events-write"):
+        (finding,) = of(check, account(**changes), wanted=Wanted(buckets=("x",)))
+        assert (finding.verdict, finding.resource) == (verdict, "bucket x")
+        assert said in finding.evidence
+
+
+def test_a_bucket_of_another_account_that_is_read_is_judged_there() -> None:
+    wanted = Wanted(buckets=("theirs",))
+    other = replace(member(), own_buckets=frozenset({"theirs"}))
+    first, second = of("data-events-read", account(), other, wanted=wanted)
+    assert (first.verdict, "444455556666" in first.evidence) == ("not_applicable", True)
+    assert second.verdict == "pass"
 
 
 @pytest.mark.parametrize(

@@ -87,8 +87,9 @@ def read_all(
     role: str,
     regions: Sequence[str],
     stage: Stage,
+    buckets: Sequence[str] = (),
 ) -> Read:
-    """Read the targets, some at a time."""
+    """Read the targets, some at a time. `buckets` are those that were asked for."""
     by_id: dict[str, Account] = {}
     why: dict[str, Unreached] = {
         each.id: Unreached(account=each.id, reason=each.closed, closed=True)
@@ -103,7 +104,7 @@ def read_all(
 
     def one(target: Target) -> Account:
         there = own if target.id == own.id else own.in_role(target.id, role)
-        return collect(Reader(there), regions, told)
+        return collect(Reader(there), regions, told, buckets)
 
     with ThreadPoolExecutor(_AT_ONCE, "account") as pool:
         waiting = {pool.submit(one, each): each for each in due}

@@ -42,8 +42,11 @@ _ORDINARY: Final = "ordinary"
 Told = Callable[[str], None]
 
 
-def collect(reader: Reader, regions: Sequence[str], told: Told) -> Account:
-    """An account; with `regions` only these of its regions. `told` gets what is being read."""
+def collect(
+    reader: Reader, regions: Sequence[str], told: Told, named: Sequence[str] = ()
+) -> Account:
+    """An account; with `regions` only these of its regions. `told` gets what is being read, `named`
+    are buckets that were asked for."""
     own = reader.account
     told(f"{own.id}: regions")
     listed = reader.ask("regions", "the account's regions", AllRegions=False)
@@ -70,6 +73,10 @@ def collect(reader: Reader, regions: Sequence[str], told: Told) -> Account:
         buckets = list(
             pool.map(lambda name: _bucket(reader, name), _names(each.bucket for each in found))
         )
+    own_buckets = _mapped(
+        reader.ask("buckets", "the account's buckets"),
+        lambda all_: frozenset(each["Name"] for each in all_),
+    )
     account = Account(
         id=own.id,
         partition=own.partition,
@@ -81,10 +88,15 @@ def collect(reader: Reader, regions: Sequence[str], told: Told) -> Account:
         organisation=reader.ask("organisation", "the organisation"),
         delegated=frozenset(),
         account_block=_account_block(reader, buckets),
-        own_buckets=_mapped(
-            reader.ask("buckets", "the account's buckets"),
-            lambda all_: frozenset(each["Name"] for each in all_),
-        ),
+        own_buckets=own_buckets,
+        elsewhere={
+            name: _mapped(
+                reader.ask("bucket there", f"bucket {name}", Bucket=name),
+                lambda reply: reply is not None,
+            )
+            for name in named
+            if name not in known(own_buckets, frozenset())
+        },
         sharing_role=reader.ask(
             "sharing role",
             "role CloudWatch-CrossAccountSharingRole",

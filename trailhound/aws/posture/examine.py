@@ -32,7 +32,14 @@ def examine(own: Account, request: Request, stage: Stage) -> Posture:
     found = targets(
         own, organisation=request.organisation, only=request.accounts, role=request.role
     )
-    read = read_all(own, found, role=request.role, regions=request.regions, stage=stage)
+    read = read_all(
+        own,
+        found,
+        role=request.role,
+        regions=request.regions,
+        stage=stage,
+        buckets=request.wanted.buckets,
+    )
     now = datetime.now(UTC)
     return Posture(
         taken=now.isoformat(timespec="seconds"),

@@ -191,6 +191,8 @@ class Account:
     account_block: Reply | Refused | None
     """Public access block of all buckets of the account."""
     own_buckets: frozenset[str] | Refused
+    elsewhere: Mapping[str, bool | Refused] = field(default_factory=dict)
+    """Of each bucket that was asked for and is not known to be its own: whether it exists."""
     sharing_role: Reply | Refused | None
     """`CloudWatch-CrossAccountSharingRole`, if there is one."""
     buckets: Mapping[str, Bucket] = field(default_factory=dict)

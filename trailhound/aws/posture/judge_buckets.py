@@ -11,6 +11,7 @@ from typing import Any, Final
 from trailhound.aws.posture.collect import BLOCKS, blocks
 from trailhound.aws.posture.facts import Bucket, Refused, Reply, Trail
 from trailhound.aws.posture.ruling import (
+    OWNER,
     Judge,
     Judges,
     Ruling,
@@ -57,7 +58,7 @@ def _of_another(of: Ruling, found: Finding) -> Finding:
     return of.unknown(
         found.resource,
         f"{found.evidence}; the bucket belongs to another account",
-        "check the account of the bucket too: --account ID --role NAME, or --organisation",
+        OWNER,
     )
 
 

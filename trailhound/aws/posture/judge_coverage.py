@@ -7,6 +7,7 @@ from typing import Final
 
 from trailhound.aws.posture.facts import Refused, Trail, known
 from trailhound.aws.posture.ruling import (
+    OWNER,
     Judge,
     Judges,
     Ruling,
@@ -40,6 +41,10 @@ _MANAGEMENT: Final = {
 }
 _OBJECT: Final = "trailhound-check-object"
 _ANY_BUCKET: Final = "trailhound-check-any-bucket"
+_NAMED: Final = (
+    "check the name: --bucket, or the s3: nodes of the setting investigation.crown_jewels"
+)
+
 _MAKE: Final = "trailhound aws setup --plan"
 
 
@@ -187,9 +192,29 @@ def _data_events(read: str) -> Judge:
             yield from bare
             return
         for bucket in of.scope.wanted.buckets or (_ANY_BUCKET,):
-            yield _objects(of, bucket, read)
+            yield _elsewhere(of, bucket) or _objects(of, bucket, read)
 
     return judge
+
+
+def _elsewhere(of: Ruling, bucket: str) -> Finding | None:
+    """What there is to say of a bucket that is not this account's: that a selector would log it
+    says nothing of one that is not there, or that another account has to log."""
+    account = of.scope.account
+    if bucket == _ANY_BUCKET or bucket in known(account.own_buckets, frozenset()):
+        return None
+    name = f"bucket {bucket}"
+    for other in of.scope.others.values():
+        if bucket in known(other.own_buckets, frozenset()):
+            return of.not_applicable(name, f"it belongs to account {other.id}, and is judged there")
+    there = account.elsewhere.get(bucket, False)
+    if there is False:
+        return of.unknown(name, "there is no such bucket", _NAMED)
+    if not isinstance(account.own_buckets, Refused):
+        if isinstance(there, Refused) and not there.denied:
+            return of.unknown(name, there)
+        return of.unknown(name, f"it belongs to another account than {account.id}", OWNER)
+    return of.unknown(name, there) if isinstance(there, Refused) else None
 
 
 def _objects(of: Ruling, bucket: str, read: str) -> Finding:

@@ -30,7 +30,6 @@ class Look:
     absent: tuple[str, ...] = ()
 
 
-_NO_BUCKET: Final = ("NoSuchBucket",)
 LOOKS: Final[Mapping[str, Look]] = {
     "regions": Look("ec2:DescribeRegions", "ec2", "describe_regions", "Regions"),
     "trails": Look("cloudtrail:DescribeTrails", "cloudtrail", "describe_trails", "trailList"),
@@ -78,6 +77,9 @@ LOOKS: Final[Mapping[str, Look]] = {
     ),
     "grants": Look("s3:GetBucketAcl", "s3", "get_bucket_acl", "Grants"),
     "versioning": Look("s3:GetBucketVersioning", "s3", "get_bucket_versioning"),
+    "bucket there": Look(
+        "s3:GetBucketVersioning", "s3", "get_bucket_versioning", absent=("NoSuchBucket",)
+    ),
     "lock": Look(
         "s3:GetBucketObjectLockConfiguration",
         "s3",

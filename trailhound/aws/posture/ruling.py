@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from trailhound.aws.names import PREFIX
 from trailhound.aws.posture.facts import Refused, Reply, Scope, Trail, known
@@ -59,6 +60,8 @@ class Ruling:
         )
 
 
+OWNER: Final = "check the account of the bucket too: --account ID --role NAME, or --organisation"
+"""What to do about a bucket that is another account's."""
 Judge = Callable[[Ruling], Iterator[Finding]]
 Judges = Mapping[str, Judge]
 
