@@ -3,79 +3,101 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from opensearchpy import OpenSearch
 
 from detections.events.index import EventIndex
-from detections.span import moment
+from detections.span import milliseconds, moment
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
+from trailhound.state.jobs import Jobs
 from trailhound.state.known_automation import KnownAutomations
+
+JOB: Final = "known automation"
+"""The name of the scheduled job that learns."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The days with events before today: the first and the last event's time, how many days, and
+    how many of these are among those that count."""
+
+    first: datetime | None = None
+    last: datetime | None = None
+    days: int = 0
+    recent: int = 0
+
+    def __str__(self) -> str:
+        if self.first is None or self.last is None:
+            return "there are no events before today yet"
+        days = "1 day" if self.days == 1 else f"{self.days:,} days"
+        until = f" to {self.last:%F}" if self.last.date() > self.first.date() else ""
+        return f"there are events on {days}, {self.first:%F}{until}"
 
 
 @dataclass(frozen=True, slots=True)
 class KnownSummary:
-    """What is known at a moment, and since when there is history. `needed`: days of history."""
+    """What is known at a moment, and of which days there is history. `needed`: days of history, in
+    the `within` days before; `ran`: whether learning ever took place."""
 
     active: int
     learned: int
-    first_event: datetime | None
+    history: History
     needed: int
+    within: int
     enabled: bool
-    now: datetime
-
-    @property
-    def history_days(self) -> int:
-        """Whole days before today from which there are events."""
-        if self.first_event is None:
-            return 0
-        return max(0, (self.now.date() - self.first_event.astimezone(UTC).date()).days)
+    ran: bool
 
     def sentence(self) -> str:
         """For people.
 
-        >>> KnownSummary(0, 0, None, 10, True, datetime(2025, 3, 1, tzinfo=UTC)).sentence()
-        'no call is known automation: there are no events yet; it takes 10 days of history'
+        >>> KnownSummary(0, 0, History(), 10, 30, True, False).sentence()[:60]
+        'no call is known automation: there are no events before toda'
         """
         if self.active:
             calls = "1 entry" if self.active == 1 else f"{self.active:,} entries"
-            return f"known automation: {calls} ({self.learned:,} learned); {self.since}"
+            return f"known automation: {calls} ({self.learned:,} learned); {self.history}"
         if not self.enabled:
             return "no call is known automation: learning is off, and none is set as trusted"
-        if self.history_days < self.needed:
-            needed = f"it takes {self.needed} days of history"
-            return f"no call is known automation: {self.since}; {needed}"
+        if self.history.recent < self.needed:
+            old = "" if self.history.recent == self.history.days else f", {self.history.recent} now"
+            return (
+                f"no call is known automation: {self.history}; it takes {self.needed} in the "
+                f"{self.within} days before{old}"
+            )
+        if not self.ran:
+            return (
+                f"no call is known automation: {self.history}, and nothing has been learned yet: "
+                "run the daemon or `trailhound automation learn`"
+            )
         return (
-            f"no call is known automation: {self.since}, and none was counted on {self.needed} "
-            "days of late"
+            f"no call is known automation: {self.history}, and none was counted on {self.needed} "
+            f"of the last {self.within}"
         )
-
-    @property
-    def since(self) -> str:
-        """Since when history counts, in words."""
-        if self.first_event is None:
-            return "there are no events yet"
-        days = "1 day" if self.history_days == 1 else f"{self.history_days:,} days"
-        return f"history counts since {self.first_event:%F} ({days})"
 
     def as_dict(self) -> dict[str, Any]:
         """As `--json` prints it; times in ISO 8601."""
+        first, last = self.history.first, self.history.last
         return {
             "entries": self.active,
             "learned": self.learned,
-            "history_since": self.first_event.isoformat() if self.first_event else None,
-            "history_days": self.history_days,
+            "history_since": first.isoformat() if first else None,
+            "history_until": last.isoformat() if last else None,
+            "history_days": self.history.days,
+            "history_days_that_count": self.history.recent,
             "days_needed": self.needed,
             "enabled": self.enabled,
+            "ever_learned": self.ran,
         }
 
 
 def known_summary(client: OpenSearch, settings: Settings, now: datetime) -> KnownSummary:
     """What is known automation now. Raises opensearch-py's exceptions, `ClusterError`."""
     chosen = settings.detections.known_automation
-    stored = [each for each in KnownAutomations(client, settings).all() if each.holds(now)]
+    every = KnownAutomations(client, settings).all()
+    stored = [each for each in every if each.holds(now)]
     learned = [each for each in stored if each.origin == "learned"] if chosen.enabled else []
     by_hand = [each for each in stored if each.origin == "set"]
     by_settings = sum(
@@ -86,16 +108,34 @@ def known_summary(client: OpenSearch, settings: Settings, now: datetime) -> Know
     return KnownSummary(
         len(learned) + len(by_hand) + by_settings,
         len(learned),
-        first_event(client, settings),
+        history_before(client, settings, now),
         chosen.days,
+        chosen.within_days,
         chosen.enabled,
-        now,
+        any(each.origin == "learned" for each in every)
+        or bool(Jobs(client, settings).get(JOB).last_success),
     )
 
 
-def first_event(client: OpenSearch, settings: Settings) -> datetime | None:
-    """The time of the first event in the index; None where there is none."""
-    index = EventIndex(client, Names(settings.prefix).days)
-    body = {"size": 0, "aggs": {"first": {"min": {"field": "@timestamp"}}}}
-    found = index.search(body).get("aggregations", {}).get("first", {}).get("value")
-    return None if found is None else moment(int(found))
+def history_before(client: OpenSearch, settings: Settings, now: datetime) -> History:
+    """The days with events before the UTC day of a moment."""
+    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    of_day = {"field": "@timestamp", "fixed_interval": "1d", "min_doc_count": 1}
+    found = EventIndex(client, Names(settings.prefix).days).search(
+        {
+            "query": {"range": {"@timestamp": {"lt": today.isoformat()}}},
+            "aggs": {
+                "first": {"min": {"field": "@timestamp"}},
+                "last": {"max": {"field": "@timestamp"}},
+                "days": {"date_histogram": of_day},
+            },
+        }
+    )
+    made = found.get("aggregations") or {}
+    first, last = (made.get(name, {}).get("value") for name in ("first", "last"))
+    if first is None or last is None:
+        return History()
+    days = [int(each["key"]) for each in made["days"]["buckets"]]
+    begin = milliseconds(today - timedelta(days=settings.detections.known_automation.within_days))
+    recent = sum(1 for each in days if each >= begin)
+    return History(moment(int(first)), moment(int(last)), len(days), recent)

@@ -12,7 +12,6 @@ import msgspec
 from opensearchpy import OpenSearch
 
 from detections.alerts.recorder import Recorder
-from detections.automation.known_summary import first_event
 from detections.automation.learning import Learned, Pattern, learn
 from detections.automation.observing import (
     alert_days,
@@ -54,11 +53,10 @@ NEW_ENTRY: Final = Rule(
 
 @dataclass(frozen=True, slots=True)
 class LearnedToday:
-    """What was learned of the days before `day`. `first` is the time of the first event."""
+    """What was learned of the days before `day`."""
 
     day: date
     changes: Learned
-    first: datetime | None
     observed: int
 
 
@@ -127,8 +125,7 @@ class Learner:
         if record:
             self._entries.write([*changes.new, *changes.kept, *changes.ended])
             raise_alerts(self._client, self._settings, now)
-        first = first_event(self._client, self._settings)
-        return LearnedToday(today, changes, first, len(seen))
+        return LearnedToday(today, changes, len(seen))
 
     def _titles(self) -> Mapping[str, str]:
         return {rule.id: rule.title for rule in (*self._pack.rules, *self._pack.disabled)}

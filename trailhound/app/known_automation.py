@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 from opensearchpy import OpenSearch
 
+from detections.automation.known_summary import JOB
 from detections.automation.learner import LearnedToday, Learner, raise_alerts, relation
 from detections.automation.trusting import TrustingRules
 from detections.packs.loading import load
@@ -23,8 +24,6 @@ from trailhound.settings.detections import TrustedCallSettings
 from trailhound.state.known_automation import KnownAutomation, KnownAutomations
 
 LOG = logging.getLogger("trailhound.detections")
-JOB: Final = "known automation"
-"""The scheduled job's name."""
 EVERY: Final = 3600.0
 """Seconds between two runs of it: a day that has passed counts, and a closed alert, within them."""
 FRESH: Final = 60.0

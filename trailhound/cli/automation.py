@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -78,9 +79,10 @@ def list_entries(
         summary = known_summary(client, settings, now)
     rows = [each.as_dict() for each in found if every or each.until > now]
     rows += _by_settings(settings, now)
-    LISTING.show(rows, form, beside={"summary": summary.as_dict()})
+    if rows or form is not Form.TABLE:
+        LISTING.show(rows, form, beside={"summary": summary.as_dict()})
     if form is Form.TABLE:
-        tell(summary.sentence())
+        (tell if rows else say)(summary.sentence())
 
 
 def _by_settings(settings: Settings, now: datetime) -> list[dict[str, Any]]:
@@ -139,6 +141,7 @@ def learn(
         client = connect(settings)
         done = KnownCalls(client, settings).learn(at or now, record=not dry_run)
         summary = known_summary(client, settings, now)
+        summary = replace(summary, ran=summary.ran or not dry_run)
     changes = done.changes
     if json:
         emit(
@@ -160,7 +163,8 @@ def learn(
         f"{len(changes.new)} new, {len(changes.kept)} still known, {len(changes.ended)} ended"
         + ("; nothing was written (--dry-run)" if dry_run else "")
     )
-    say(summary.sentence())
+    if at is None and not (changes.new or changes.kept):
+        say(summary.sentence())
 
 
 @app.command()
