@@ -60,6 +60,26 @@ def twins_of(
     return {name: twins for name, twins in others.items() if twins}
 
 
+def with_twins(alerts: Sequence[Document]) -> list[Document]:
+    """Alerts, each with those of its `twins` (as of `twins_of`) that are among them, and without
+    the field by which they are found."""
+    groups: dict[str, list[Document]] = {}
+    for alert in alerts:
+        groups.setdefault(alert.get(TWIN_KEY) or alert["id"], []).append(alert)
+
+    def twin(alert: Document) -> Document:
+        rule = {"id": alert["rule"]["id"], "name": alert["rule"]["name"]}
+        return {"id": alert["id"], "rule": rule, "state": alert["state"]}
+
+    made = []
+    for alert in alerts:
+        several = groups[alert.get(TWIN_KEY) or alert["id"]]
+        twins = [twin(each) for each in several if each["id"] != alert["id"]]
+        plain = {key: value for key, value in alert.items() if key != TWIN_KEY}
+        made.append(plain | ({"twins": twins} if twins else {}))
+    return made
+
+
 def folded(alerts: Iterable[Document]) -> list[Document]:
     """Alerts with twins among them, in the same state, shown as one: the first, under the names of
     all their rules. `twins` are as the store adds them."""

@@ -17,6 +17,7 @@ from opensearchpy import OpenSearch
 from detections.alerts.document import shown as shown_alert
 from detections.alerts.document import stamp
 from detections.alerts.paging import every
+from detections.alerts.twins import TWIN_KEY, folded, with_twins
 from detections.events.index import EventIndex
 from detections.incidents.actors import account_of, at
 from detections.investigation.nodes import Node, actor_node, node, texts
@@ -48,6 +49,8 @@ _PAGE: Final = 5_000
 _RESOURCES: Final = 10
 """Resources that a line names; further ones are counted up to `_COUNTED`."""
 _COUNTED: Final = 10_000
+_LATER: Final = ("policy", "access_key", "account", "arn")
+"""Kinds of resources that are named after all others of a call, in this order."""
 _SESSIONS: Final = 10_000
 _EVENT_FIELDS: Final = (
     *FIELDS,
@@ -63,7 +66,7 @@ _EVENT_FIELDS: Final = (
 )
 _ALERT_FIELDS: Final = (
     *("rule", "level", "severity", "state", "summary", "first_seen", "last_seen", "count"),
-    *("entity", "outcome", "calls", "count_relation", "incident"),
+    *("entity", "outcome", "calls", "count_relation", "incident", TWIN_KEY),
 )
 RELATIONS: Final = ("evidence", "did", "session", "target")
 """How an event is related to the subject: an alert names it, the subject made it, a session that
@@ -184,7 +187,8 @@ class TimelineReader:
                     fold.add(hit, traces)
                 alerts |= self._alerts_of([hit["_id"] for hit in page])
         made.lines = fold.lines
-        made.alerts = sorted(alerts.values(), key=lambda each: (each["first_seen"], each["id"]))
+        found = sorted(alerts.values(), key=lambda each: (each["first_seen"], each["id"]))
+        made.alerts = with_twins(found)
         return made
 
     def _alerts_of(self, events: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -192,7 +196,7 @@ class TimelineReader:
         asked = [{"terms": {"evidence.event_id": list(events)}}]
         merged = [{"exists": {"field": "merged_into"}}]
         return {
-            name: shown_alert(name, document)
+            name: shown_alert(name, document) | _key_of_twins(document)
             for name, document in every(
                 self._client, self._alerts, asked, but=merged, fields=_ALERT_FIELDS
             )
@@ -285,11 +289,12 @@ def query_of(subject: Subject, opened: Opened, span: Span | None) -> Query:
 
 
 def _resources(source: Source) -> list[str]:
-    """What a call touches, names before ARNs that say the same."""
+    """What a call touches: whom or what it changes before what that is given or shared with, and
+    names before ARNs that say the same."""
     found = source.get("resource")
     leaves = found if isinstance(found, Mapping) else {}
     named: dict[str, None] = {}
-    for leaf, values in sorted(leaves.items(), key=lambda each: (each[0] == "arn", each[0])):
+    for leaf, values in sorted(leaves.items(), key=lambda each: (_rank(each[0]), each[0])):
         for value in texts(values):
             if leaf == "arn" and any(value.endswith(each) for each in named):
                 continue
@@ -297,9 +302,18 @@ def _resources(source: Source) -> list[str]:
     return list(named)
 
 
-def in_order(made: Timeline) -> Iterator[Line | dict[str, Any]]:
-    """Lines and alerts by time; an alert after the line with which it begins."""
-    alerts = iter(made.alerts)
+def _rank(leaf: str) -> int:
+    return _LATER.index(leaf) + 1 if leaf in _LATER else 0
+
+
+def _key_of_twins(document: Source) -> dict[str, Any]:
+    return {TWIN_KEY: document[TWIN_KEY]} if document.get(TWIN_KEY) else {}
+
+
+def in_order(made: Timeline, *, joined: bool = False) -> Iterator[Line | dict[str, Any]]:
+    """Lines and alerts by time; an alert after the line with which it begins. `joined`: alerts
+    that variants of a rule raised of the same events are one."""
+    alerts = iter(folded(made.alerts) if joined else made.alerts)
     alert = next(alerts, None)
     for line in made.lines:
         while alert is not None and datetime.fromisoformat(alert["first_seen"]) < line.first:

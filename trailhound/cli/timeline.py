@@ -19,6 +19,7 @@ from trailhound.cli.listing import (
     Output,
     form_of,
     instant,
+    is_table,
     note,
     shown_of,
 )
@@ -60,25 +61,48 @@ _DEFAULT_LIMIT = 500
 _HTML_EVENTS = 50
 """Events of a line that the page holds; the command names the others with `--expand`."""
 
+_SHORT_ID = 8
+"""Characters of an event's id on a terminal: as many as `trailhound event` needs."""
+_OWN = 3
+"""Targets of an expanded event, other than those of the whole line, on a terminal."""
+
 Row = dict[str, Any]
 
 
 def _called(row: Row) -> str:
-    """The call with its number, why it failed, or the alert."""
+    """The call with its number, on what, and why it failed; or the alert."""
     if row["kind"] == "alert":
         return f"ALERT {row['call']}"
-    if row["kind"] == "event":
-        return f"  {row['call']}"
+    names = row["resources"]
+    if row["kind"] == "event":  # its line above says the call, and on what all of them are
+        on = f" on {', '.join(map(_short, row['own']))}" if row["own"] else ""
+        return f"  {row['id'][:_SHORT_ID]}{on}"
     many = f" ×{row['count']:,}" if row["count"] > 1 else ""
+    further = f" +{row['resources_total'] - 1:,}" if row["resources_total"] > 1 else ""
+    on = f" on {_short(names[0])}{further}" if names else ""
     failed = f" ({row['error'] or 'failed'})" if row["outcome"] == "failure" else ""
-    return f"{row['call']}{many}{failed}"
+    return f"{row['call']}{many}{on}{failed}"
+
+
+def _short(name: str) -> str:
+    """The name at the end of an ARN; another name as it is.
+
+    >>> _short("arn:aws:iam::111122223333:policy/team/Ops")
+    'Ops'
+    >>> _short("logs/2025/")
+    'logs/2025/'
+    """
+    if not name.startswith("arn:"):
+        return name
+    return name.rpartition(":")[2].rpartition("/")[2] or name
 
 
 def _who(row: Row) -> str:
     if row["kind"] == "alert":
-        first, *others = str(row["principal"]).split(", ")
-        return f"{first} +{len(others)}" if others else first
+        names = row["alert"].get("entity", {}).get("principal", ())
+        return f"{names[0]} +{len(names) - 1}" if len(names) > 1 else "".join(names)
     short = str(row["principal"]).rpartition("@")[0] if _has_account(row) else row["principal"]
+    short = short.removeprefix("user:")
     return short if row.get("traced", True) else f"{short} ?"
 
 
@@ -97,13 +121,14 @@ LISTING = Listing[Row](
         Column("principal", lambda each: each["principal"], "who", shown=_who, yields=16),
         Column("as", lambda each: each["as"], "as", priority=3),
         Column("address", lambda each: each["address"], "from", yields=15),
-        Column("resource", lambda each: each["resources"], "on", priority=1),
+        Column("resource", lambda each: each["resources"], "on", priority=12, piped=True),
         Column("outcome", lambda each: each["outcome"], "outcome", priority=10),
         Column("error", lambda each: each["error"], "error", priority=11),
         Column("relation", lambda each: each["relation"], "relation", priority=4),
         Column("account", lambda each: each["account"], "account", priority=5),
         Column("level", lambda each: each["level"], "level", Kind.LEVEL, priority=7),
-        Column("id", lambda each: each["id"], "id", Kind.ID, priority=8),
+        Column("id", lambda each: each["id"], "id", Kind.ID, priority=2),
+        Column("risk", lambda each: each.get("risk"), "risk", Kind.NUMBER, priority=1),
     ),
     dict,
     empty="no event is by, from, of or on it",
@@ -189,6 +214,7 @@ def timeline(
             progress=stage,
         )
         nothing = "" if found.total else nothing_of(client, days, index, about, span)
+    _check_lines(wanted, found)
     skipped = days.skipped_in(span) if span else days.skipped
     for day in skipped:
         warn(f"not searched: {day}")
@@ -211,7 +237,7 @@ def _show(
     skipped: Sequence[SkippedDay],
     expanded: set[int] | None,
 ) -> None:
-    rows = list(_rows(found, apart=form is not Form.JSON))
+    rows = list(_rows(found, apart=form is not Form.JSON, joined=is_table(form)))
     shown = rows if most is None or expanded != set() else rows[-most:]
     years = {instant(each["time"])[:4] for each in shown}
     listing = _OF_ONE_YEAR if len(years) == 1 else LISTING
@@ -257,26 +283,33 @@ def _notes(found: Timeline, form: Form) -> None:
             warn(f"line {line.number}: the first {EXPANDED:,} of its {line.count:,} events")
 
 
-def _rows(found: Timeline, *, apart: bool) -> Iterator[Row]:
-    """Lines, alerts, and (`apart`) each event of an expanded line as a row of its own."""
-    for each in in_order(found):
+def _rows(found: Timeline, *, apart: bool, joined: bool) -> Iterator[Row]:
+    """Lines, alerts (twins as one where `joined`), and (`apart`) each event of an expanded line as
+    a row of its own."""
+    for each in in_order(found, joined=joined):
         if not isinstance(each, Line):
             yield _alert(each)
             continue
         made = each.as_json()
         yield made | {"level": "", "id": made["event"]}
         if apart:
+            several = [set(it["resources"]) for it in each.events]
+            alike = set.intersection(*several) if len(several) > 1 else set()
             for event in each.events:
+                names = event["resources"]
+                own = [name for name in names if name not in alike][:_OWN] or names[:1]
                 yield made | {
                     "kind": "event",
                     "time": event["time"],
                     "until": event["time"],
                     "count": 1,
                     "resources": event["resources"],
+                    "resources_total": len(event["resources"]),
                     "level": "",
                     "id": event["id"],
                     "event": event["id"],
                     "events": [],
+                    **({"own": own} if joined else {}),
                 }
 
 
@@ -289,9 +322,9 @@ def _alert(alert: dict[str, Any]) -> Row:
         "until": alert["last_seen"],
         "count": alert["count"],
         "call": f"{alert['level']}: {alert['rule']['name']}",
-        "principal": ", ".join(entity.get("principal", ())[:3]),
+        "principal": ", ".join(entity.get("principal", ())),
         "as": "",
-        "address": ", ".join(entity.get("address", ())[:3]),
+        "address": ", ".join(entity.get("address", ())),
         "resources": [],
         "outcome": alert.get("outcome", ""),
         "error": "",
@@ -313,3 +346,13 @@ def _lines_wanted(given: list[str]) -> set[int] | None:
                 f"--expand {each} is no line", hint="give a number of the first column, or all"
             )
     return {int(each) for each in given}
+
+
+def _check_lines(wanted: set[int] | None, found: Timeline) -> None:
+    """Raises `UsageError` for a line that is to be expanded and is not there."""
+    if missing := sorted((wanted or set()) - {each.number for each in found.lines}):
+        there = f"1 to {len(found.lines):,}" if found.lines else "none"
+        raise UsageError(
+            f"there is no line {', '.join(map(str, missing))} to expand",
+            hint=f"the lines of this time line are {there}",
+        )

@@ -144,12 +144,18 @@ def line(number: int, **changes: Any) -> dict[str, Any]:
     made |= {"count": 10_000, "call": "DeleteObjects", "error": "", "outcome": "success"}
     made |= {"principal": "role:payroll-export-nightly@111122223333", "traced": False}
     made |= {"as": "role:payroll-export-nightly@111122223333", "address": "203.0.113.240"}
-    made |= {"resources": ["payroll-prod"], "relation": "did", "account": "111122223333"}
+    made |= {
+        "resources": ["payroll-prod"],
+        "resources_total": 1,
+        "relation": "did",
+        "account": "111122223333",
+    }
     return made | {"level": "", "id": f"{number:032}", "region": "eu-west-1"} | changes
 
 
 def test_at_80_columns_a_line_of_a_time_line_says_from_where_it_came() -> None:
-    alarm = line(2, kind="alert", call=f"high: {TITLE}", principal="payroll-export", line=None)
+    alert = {"entity": {"principal": ["payroll-export", "ada", "eve", "bob"]}}
+    alarm = line(2, kind="alert", call=f"high: {TITLE}", line=None, alert=alert)
     head, *lines = drawn([line(1), alarm], 80, timeline.LISTING).splitlines()
     assert head.split() == ["line", "time", "(UTC)", "call", "who", "from"]
     assert max(map(len, lines)) <= 80
@@ -159,8 +165,31 @@ def test_at_80_columns_a_line_of_a_time_line_says_from_where_it_came() -> None:
     assert who.startswith("role:")
     assert who.rstrip().endswith(" ?")
     place = slice(head.index("call"), head.index("who"))
-    assert "DeleteObjects ×10,000" in " ".join(each[place].strip() for each in lines)
+    calls = " ".join(each[place].strip() for each in lines)
+    assert "DeleteObjects ×10,000 on payroll-prod" in calls
+    assert " +3  203.0.113.240" in "\n".join(lines)
     assert TITLE in " ".join(each[place].strip() for each in lines)
+
+
+def test_a_line_of_a_time_line_says_on_what_and_an_expanded_event_which_it_is() -> None:
+    policy = "arn:aws:iam::111122223333:policy/team/Ops"
+    changes = {"call": "AttachUserPolicy", "count": 1, "resources_total": 12, "risk": 7}
+    rows = [
+        line(1, **changes, resources=["ada", policy]),
+        line(1, kind="event", id="6070cb27-0000", own=[policy, "eve"]),
+        line(2, call="ListUsers", count=1, resources=[], resources_total=0),
+        line(3, call="GetObject", count=1, outcome="failure", error="AccessDenied"),
+    ]
+    (call,) = (each for each in timeline.LISTING.columns if each.name == "call")
+    assert call.shown is not None
+    assert list(map(call.shown, rows)) == [
+        "AttachUserPolicy on ada +11",
+        "  6070cb27 on Ops, eve",
+        "ListUsers",
+        "GetObject on payroll-prod (AccessDenied)",
+    ]
+    head, first, *_ = drawn(rows, 160, timeline.LISTING).splitlines()
+    assert first[head.index("risk") :].split() == ["7"]
 
 
 def test_the_title_is_whole_at_any_width() -> None:

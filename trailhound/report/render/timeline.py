@@ -31,7 +31,7 @@ def timeline_page(found: Timeline, span: Span | None, *, namespace: str = "") ->
     assets = _HERE / "assets"
     style = "".join((assets / name).read_text("utf-8") for name in ("report.css", "timeline.css"))
     script = (assets / "timeline.js").read_text("utf-8")
-    rows = [_row(each) for each in in_order(found)]
+    rows = [_row(each) for each in in_order(found, joined=True)]
     return (
         environment()
         .get_template("timeline.html.j2")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from detections.alerts.twins import folded, twin_key
+from detections.alerts.twins import folded, twin_key, with_twins
 from detections.packs.loading import load
 from tests.helpers.findings import rule
 from trailhound.settings import Settings
@@ -49,3 +49,18 @@ def test_the_six_patterns_are_variants_of_each_other() -> None:
     assert len(variants) == 6
     for name, titles in variants.items():
         assert sorted(titles) == [f"{name} by address", f"{name} by user"]
+
+
+def test_alerts_that_were_read_know_their_twins_by_the_key() -> None:
+    def alert(name: str, **more: str) -> dict[str, Any]:
+        return {"id": name, "rule": {"id": f"r-{name}", "name": name}, "state": "open", **more}
+
+    read = [alert("by user", twin_key="k"), alert("else"), alert("by address", twin_key="k")]
+    made = with_twins(read)
+    assert [[each["id"] for each in it.get("twins", ())] for it in made] == [
+        ["by address"],
+        [],
+        ["by user"],
+    ]
+    assert not any("twin_key" in each for each in made)
+    assert [each["rule"]["name"] for each in folded(made)] == ["by address and by user", "else"]
