@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from opensearchpy import OpenSearch
 
+from detections.automation.left_out import LeftOut, left_out
 from detections.history import Piece, bounds, survey
 from detections.incidents.updater import IncidentUpdater
 from detections.packs.loading import load
@@ -98,7 +99,9 @@ class History:
         self.survey = survey(client, settings, span)
         self._client = client
         self._settings = settings
+        self._pack = pack
         self._rules = pack.alerting
+        self._searched: Span | None = None
         self._detector = detector(client, settings, pack, self.survey.indices.expression)
         self._stopped = False
 
@@ -131,7 +134,19 @@ class History:
                 runs.append(each)
                 if watch is not None:
                     watch(piece, len(runs) / len(self._rules))
+            begin = self._searched or piece.span
+            self._searched = replace(begin, until=piece.span.until)
             yield piece, runs
+
+    def left_out(self) -> list[LeftOut]:
+        """What rules left out as known automation, in the pieces that were searched.
+
+        Raises `ClusterError` and opensearch-py's errors.
+        """
+        if self._searched is None:
+            return []
+        expression = self.survey.indices.expression
+        return left_out(self._client, self._settings, self._pack, self._searched, expression)
 
     def join(self) -> str:
         """Join the alerts that were raised into incidents. Why they could not be, else "".

@@ -116,7 +116,7 @@ def show_summary(found: Summary) -> None:
 def detect_all(client: OpenSearch, settings: Settings, pack: Pack) -> None:
     """Run the rules over all that the index holds."""
     history = History(client, settings, pack, asked(None, None))
-    show(pack, run_history(history), history.survey)
+    show(pack, run_history(history), history.survey, history.left_out())
 
 
 def write_report(client: OpenSearch, settings: Settings, pack: Pack, page: Path) -> None:

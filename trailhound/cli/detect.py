@@ -24,6 +24,7 @@ from trailhound.errors import NoEventsIndexError, UsageError
 with late_imports():
     from opensearchpy import OpenSearch
 
+    from detections.automation.left_out import LeftOut
     from detections.events.daily_indices import SkippedDay
     from detections.history import BEGINNING, END, Piece, Survey
     from detections.packs.describe import problem_lines
@@ -101,8 +102,9 @@ def detect(
     with cluster_errors(settings.hosts[0]):
         history = History(connect(settings), settings, pack, asked(since, until))
         found = run_history(history, record=not dry_run, quiet=json)
+        trusted = history.left_out()
         ends = history.bounds() if not history.survey.events else None
-    show(pack, found, history.survey, dry_run=dry_run, json=json)
+    show(pack, found, history.survey, trusted, dry_run=dry_run, json=json)
     if ends is not None and not json:
         say(f"events in the index are from {ends[0]:%Y-%m-%d} to {ends[1]:%Y-%m-%d}")
     left_out = any(fault.stops for fault in pack.problems)
@@ -144,11 +146,13 @@ def _detect_files(
 @dataclass(frozen=True, slots=True)
 class Detected:
     """What the rules found. `faults` are those of rules, exceptions and files that were left out;
-    without `searched_all`, a day could not be searched."""
+    without `searched_all`, a day could not be searched. `trusted` is what was left out as known
+    automation."""
 
     found: dict[str, DetectionTotals] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     searched_all: bool = True
+    trusted: Sequence[LeftOut] = ()
 
     @property
     def complete(self) -> bool:
@@ -159,7 +163,12 @@ class Detected:
     def as_dict(self) -> dict[str, Any]:
         """For `--json`, beside the report of what was read."""
         errors = {each.rule.title: list(each.errors) for each in self.found.values() if each.errors}
-        return {"alerts": new_alerts(self.found), "rule_faults": self.faults, "rule_errors": errors}
+        return {
+            "alerts": new_alerts(self.found),
+            "rule_faults": self.faults,
+            "rule_errors": errors,
+            "known_automation": [each.as_dict() for each in self.trusted],
+        }
 
 
 def detect_ingested(
@@ -178,9 +187,10 @@ def detect_ingested(
                 warn(problem)
         return Detected({}, faults)
     found = run_history(history, quiet=json)
+    trusted = history.left_out()
     if not json:
-        show(pack, found, history.survey)
-    return Detected(found, faults, searched_all=history.complete)
+        show(pack, found, history.survey, trusted)
+    return Detected(found, faults, searched_all=history.complete, trusted=trusted)
 
 
 def new_alerts(found: dict[str, DetectionTotals]) -> int:
@@ -243,6 +253,7 @@ def show(
     pack: Pack,
     found: dict[str, DetectionTotals],
     looked_at: Survey,
+    trusted: Sequence[LeftOut] = (),
     *,
     dry_run: bool = False,
     json: bool = False,
@@ -260,6 +271,7 @@ def show(
                 "created": new,
                 "updated": known,
                 "faults": [str(fault) for fault in pack.problems],
+                "known_automation": [each.as_dict() for each in trusted],
             }
         )
         return
@@ -278,6 +290,8 @@ def show(
     silent = len(pack.alerting) - len(rows)
     what = "nothing was written (--dry-run)" if dry_run else plural(new, "new alert")
     warn_skipped(looked_at.skipped)
+    for left in trusted:
+        say(left.sentence())
     say(
         f"{plural(looked_at.events, 'event')} searched; {what}; "
         f"{plural(silent, 'rule')} found nothing"
