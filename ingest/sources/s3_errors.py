@@ -152,4 +152,6 @@ def reason_of(error: ClientError) -> str:
     words = re.sub(r"://[^/@\s]*@", "://", words)
     words = re.sub(r"\?[^\s\"']*", "", words)
     words = re.sub(r"[\x00-\x1f\x7f\s]+", " ", words)[:300].strip()
+    if words.startswith("<"):  # a page, of a proxy say: none of AWS's words
+        words = "a page came in place of AWS's answer"
     return f"{code_of(error)}: {words}" if words else code_of(error)

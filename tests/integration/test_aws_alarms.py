@@ -81,6 +81,18 @@ def test_alarms_are_made_once_checked_and_put_right(aws_api: AwsApi) -> None:
     assert "nobody has subscribed" in topic["detail"]
     assert "logs:TestMetricFilter" in aws_api.calls
 
+    aws_api.refusals = {
+        "logs:TestMetricFilter": "InvalidParameterException",
+        "sns:GetTopicAttributes": "NotFound",
+    }
+    refused = run(name, "--check", "--json")
+    aws_api.refusals = {}
+    found = printed(refused, "aws alarms --check", 1)["findings"]
+    assert sum(each["verdict"] == "unknown" for each in found) == 12
+    assert ("filters and alarms", "ok") in [(each["name"], each["verdict"]) for each in found]
+    assert ("log group and topic", "failed") in [(each["name"], each["verdict"]) for each in found]
+    assert found[-1]["verdict"] == "warning"
+
     other = f"arn:aws:sns:us-east-1:{ACCOUNT}:theirs"
     cloudwatch.put_metric_alarm(
         AlarmName="CloudTrail-RootAccountUsage",

@@ -23,11 +23,11 @@ from trailhound.aws.alarm_catalogue import (
 )
 from trailhound.aws.cis_alarms import CIS_ALARMS, events_of
 from trailhound.aws.names import TAG, TrailSetup
-from trailhound.aws.parts import Part, Value, members
+from trailhound.aws.parts import Part, Value, members, planned
 from trailhound.aws.posture.monitored import ORDINARY
 from trailhound.aws.refusals import refusals
 from trailhound.aws.setup_parts import tags_of
-from trailhound.errors import AwsError
+from trailhound.errors import AwsError, TrailhoundError
 
 _TOGETHER: Final = 50
 """Messages that TestMetricFilter takes at once."""
@@ -35,12 +35,12 @@ _RULES: Final = Path(detections.__file__).parent / "rules" / "alarms"
 _FILTER: Final = ("filterPattern", "metricTransformations")
 _METRIC: Final = ("metricName", "metricNamespace", "metricValue", "defaultValue")
 
-Verdict = Literal["ok", "warning", "failed"]
+Verdict = Literal["ok", "warning", "failed", "unknown"]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What `--check` found of one alarm or filter."""
+    """What `--check` found of one alarm or filter; `unknown`: AWS refused the look."""
 
     name: str
     verdict: Verdict
@@ -70,6 +70,9 @@ class Alarms:
         """Filters, alarms and their tags. Raises `AwsError` where the log group or the topic is not
         there, or has no room for the filters."""
         self._check_room()
+        return self._parts()
+
+    def _parts(self) -> list[Part]:
         found = [self._filter_part(each) for each in filters(self.alarms)]
         for alarm in self.alarms:
             found += self._alarm_parts(alarm)
@@ -222,18 +225,34 @@ class Alarms:
             needs=what,
         )
 
-    def checked(self, changes: Sequence[Any]) -> Iterator[Finding]:
+    def checked(self) -> Iterator[Finding]:
         """What differs from the plan; whether AWS reads each pattern as its rule's samples want;
-        whether somebody gets the alarms."""
+        whether somebody gets the alarms. What AWS refuses is named, and ends no other look."""
+        try:
+            self._check_room()
+        except AwsError as error:
+            yield Finding("log group and topic", "failed", _said(error))
+        untold: list[Finding] = []
+        changes = planned(
+            self._parts(),
+            lambda part, error: untold.append(Finding(part.name, "unknown", _said(error))),
+        )
         differing = [each for each in changes if each.action != "unchanged"]
         for each in differing:
             detail = f"{each.action} is due: `trailhound aws alarms --apply`"
             yield Finding(each.part.name, "failed", detail)
-        if not differing:
+        if not differing and changes:
             yield Finding("filters and alarms", "ok", f"{len(changes)} parts as they are to be")
+        yield from untold
         for alarm in self.alarms:
-            yield self._tested(alarm)
-        yield self._subscribers()
+            try:
+                yield self._tested(alarm)
+            except AwsError as error:
+                yield Finding(alarm.filter.name, "unknown", _said(error))
+        try:
+            yield self._subscribers()
+        except AwsError as error:
+            yield Finding(self.topic_arn, "unknown", _said(error))
 
     def _tested(self, alarm: Alarm) -> Finding:
         """The samples of its rule, or the calls of the benchmark, by AWS's own TestMetricFilter."""
@@ -294,6 +313,10 @@ class Alarms:
         if there:
             detail = f"{len(there)} subscriptions wait to be confirmed by their owners"
         return Finding(self.topic_arn, "warning", detail)
+
+
+def _said(error: TrailhoundError) -> str:
+    return f"{error.message}; {error.hint}"
 
 
 def _part(

@@ -96,12 +96,21 @@ class Applied:
     unchanged: list[str] = field(default_factory=list)
 
 
-def planned(parts: Iterable[Part]) -> list[Change]:
-    """Each part compared with what there is. Raises as reading does."""
+def planned(
+    parts: Iterable[Part], refused: Callable[[Part, TrailhoundError], None] | None = None
+) -> list[Change]:
+    """Each part compared with what there is. Raises as reading does; with `refused`, that gets a
+    part that can't be read, and the others are compared."""
     missing: set[str] = set()
     found = []
     for part in parts:
-        now = None if part.needs in missing else part.read()
+        try:
+            now = None if part.needs in missing else part.read()
+        except TrailhoundError as error:
+            if refused is None:
+                raise
+            refused(part, error)
+            continue
         if now is None:
             missing.add(part.name)
         found.append(Change(part, now, part.merge(now, part.wanted)))

@@ -74,7 +74,7 @@ def alarms(
 ) -> None:
     """Twelve CloudWatch alarms on the trail's log group, and three metrics beside them.
 
-    Exit code 1 where `--check` finds a fault.
+    Exit code 1 where `--check` finds a fault, or AWS refuses it a look.
 
     Examples: `trailhound aws alarms --plan`, `trailhound aws alarms --check --json`
     """
@@ -91,16 +91,17 @@ def alarms(
         adopt,
         cis,
     )
-    changes = planned(wanted.parts())
     people = is_table(form)
     if check:
-        findings = list(wanted.checked(changes))
+        findings = list(wanted.checked())
         FINDINGS.show(findings, form)
         failed = sum(each.verdict == "failed" for each in findings)
-        note(f"{plural(failed, 'fault')}", form)
-        if failed:
+        untold = sum(each.verdict == "unknown" for each in findings)
+        note(plural(failed, "fault") + (f", {untold:,} cannot be told" if untold else ""), form)
+        if failed or untold:
             raise typer.Exit(ExitCode.INCOMPLETE)
         return
+    changes = planned(wanted.parts())
     note(to_do(changes, apply=apply), form)
     if people:
         show_changes(changes)

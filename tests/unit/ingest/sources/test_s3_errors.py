@@ -11,7 +11,7 @@ from botocore.exceptions import (
     SSOTokenLoadError,
 )
 
-from ingest.sources.s3_errors import listing_error, object_error
+from ingest.sources.s3_errors import listing_error, object_error, reason_of
 from trailhound.errors import (
     BucketNotFoundError,
     ObjectAccessDeniedError,
@@ -107,3 +107,9 @@ def test_no_secret_is_shown(error_of, error: Exception) -> None:  # type: ignore
 
 def test_a_long_answer_is_cut() -> None:
     assert len(object_error(refusal("Odd", "x" * 10_000), URI).message) < 500
+
+
+def test_a_page_that_came_in_place_of_an_answer_is_not_repeated() -> None:
+    page = "<!DOCTYPE html>\n<html><h1>500 Internal Server Error</h1></html>"
+    error = ClientError({"Error": {"Code": "500", "Message": page}}, "TestMetricFilter")
+    assert reason_of(error) == "500: a page came in place of AWS's answer"
