@@ -21,7 +21,7 @@ from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Kind, Listing, Output, form_of, is_table, note
 from trailhound.cli.options import Config, Json
-from trailhound.cli.screen import out, plural, safe, say
+from trailhound.cli.screen import plural, safe, say, sentence
 from trailhound.errors import UsageError
 
 with late_imports():
@@ -105,7 +105,7 @@ def alarms(
     note(to_do(changes, apply=apply), form)
     if people:
         show_changes(changes)
-        _show_differences()
+        show_differences()
     if apply:
         applied(changes, told_change)
     if not people:
@@ -117,12 +117,12 @@ def alarms(
         note(done(changes), form)
 
 
-def _show_differences() -> None:
+def show_differences() -> None:
     """What no pattern can say as the rule does."""
     say("")
     say("where an alarm differs from the rule of its name:")
     for each in ALARMS:
         for text in each.differs:
-            out.print(Text(f"  {each.name}: ", style="bold"), safe(text), sep="")
+            sentence(Text(f"  {each.name}: ", style="bold") + safe(text), 4)
     for text in EVERY_ALARM:
-        out.print(Text("  all: ", style="bold"), safe(text), sep="")
+        sentence(Text("  all: ", style="bold") + safe(text), 4)

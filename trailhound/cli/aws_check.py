@@ -27,7 +27,7 @@ from trailhound.cli.listing import (
     note,
 )
 from trailhound.cli.options import Config, Json, settings_from
-from trailhound.cli.screen import out, plural, safe, say_folded, table, warn, write
+from trailhound.cli.screen import out, plural, safe, say, say_folded, sentence, table, warn, write
 from trailhound.cli.stages import show_stages
 from trailhound.errors import UsageError
 
@@ -217,8 +217,8 @@ def show(posture: Posture) -> None:
                 for each in found:
                     _show(posture, each)
         if several:
-            out.print(safe(_counts(posture, named.account)))
-            out.print("")
+            say(_counts(posture, named.account))
+            say("")
     _note_unreached(posture)
     if several:
         _by_account(posture)
@@ -258,7 +258,8 @@ def _show_alike(posture: Posture, findings: list[Finding]) -> None:
     """Checks that one cause fails, as one paragraph."""
     first = findings[0]
     head = Text(_WORDS[first.verdict], style=_COLOURS[first.verdict])
-    out.print(head, safe(f"  {plural(len(findings), 'check')}: {_where(first)}{first.evidence}"))
+    said = f"  {plural(len(findings), 'check')}: {_where(first)}{first.evidence}"
+    sentence(head + safe(said), _INDENT)
     if first.fix:
         _show_fix(first.fix)
     for each in findings:

@@ -14,7 +14,7 @@ from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Kind, Listing, Output, form_of, is_table, note
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cli.screen import out, plural, safe, say_folded
+from trailhound.cli.screen import out, plural, safe, say_fix, say_folded
 from trailhound.errors import TrailhoundError
 
 with late_imports():
@@ -127,6 +127,4 @@ def _show(lines: list[Line]) -> None:
             if answer.todo and answer.state == "person":
                 say_folded(Text(" " * _INDENT) + safe(answer.todo), _INDENT)
             elif answer.todo:
-                out.print(
-                    Text(" " * _INDENT), Text("try: ", style="cyan"), safe(answer.todo), sep=""
-                )
+                say_fix(answer.todo, _INDENT)

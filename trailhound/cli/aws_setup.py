@@ -17,7 +17,18 @@ from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, is_table, note
 from trailhound.cli.options import Config, Json, settings_from
-from trailhound.cli.screen import err, is_quiet, out, plural, safe, say, say_folded, warn, write
+from trailhound.cli.screen import (
+    err,
+    is_quiet,
+    out,
+    plural,
+    safe,
+    say,
+    say_folded,
+    sentence,
+    warn,
+    write,
+)
 from trailhound.errors import UsageError
 
 with late_imports():
@@ -346,14 +357,14 @@ def _apply(trail: Trail, changes: list[Change]) -> None:
 def told_change(part: str, action: str) -> None:
     """A part that was written, on stderr as it is done."""
     if not is_quiet():
-        err.print(_MARKS[action], safe(part), sep="")
+        sentence(_MARKS[action] + safe(part), 4, screen=err)
 
 
 def show_changes(changes: list[Change]) -> None:
     """Each part, and what differs, for people."""
     for each in changes:
-        out.print(_MARKS[each.action], safe(each.part.name), sep="", end="")
-        out.print("" if each.action != "unchanged" else Text("  unchanged", style="dim"))
+        same = Text("  unchanged" if each.action == "unchanged" else "", "dim")
+        sentence(_MARKS[each.action] + safe(each.part.name) + same, 4)
         for line in each.lines:
             style = "green" if line.startswith("+") else "red"
             out.print(Text("    "), Text(safe(line).plain, style=style), sep="")
@@ -492,8 +503,8 @@ def _destroy(trail: Trail, named: str, form: Form, *, yes: bool) -> None:
     people = is_table(form)
     if people:
         for each in plan:
-            out.print(_MARKS[each.verdict], safe(each.what), sep="", end="")
-            out.print(Text(f"  {each.verdict}" + (f": {each.why}" if each.why else ""), "dim"))
+            said = f"  {each.verdict}" + (f": {each.why}" if each.why else "")
+            sentence(_MARKS[each.verdict] + safe(each.what) + Text(safe(said).plain, "dim"), 4)
     if going and not yes:
         things = plural(len(going), "thing")
         agree(f"Remove {things}?", f"{things} would be removed", "look at them, and add --yes")

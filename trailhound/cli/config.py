@@ -47,8 +47,8 @@ LISTING = Listing[Effective](
     "settings",
     (
         Column("name", lambda each: each.name, "setting", Kind.ENTIRE),
-        Column("value", _value, "value", whole=True),
-        Column("from", lambda each: each.origin, "from"),
+        Column("value", _value, "value", whole=True, yields=16),
+        Column("from", lambda each: each.origin, "from", whole=True),
     ),
     lambda each: each.as_dict() | {"value": _redacted(each.value)},
     empty="every setting has its default",

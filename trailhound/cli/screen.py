@@ -233,6 +233,11 @@ def tell(text: str, indent: int = 2) -> None:
     sentence(safe(text), indent, screen=err)
 
 
+def say_fix(text: str, indent: int) -> None:
+    """What to do about something said at this indent. On a terminal it is folded between words."""
+    sentence(Text(" " * indent) + Text("try: ", style="cyan") + safe(text), indent + 5)
+
+
 def warn(text: str) -> None:
     """A warning on stderr; the command continues."""
     sentence(Text("warning: ", style="yellow") + safe(text), 9, screen=err)

@@ -50,6 +50,7 @@ from trailhound.cli import (
 from trailhound.cli.listing import Column, Form, Kind, Listing, drawn_table, form_of, layout
 from trailhound.cli.main import app, main
 from trailhound.errors import UsageError
+from trailhound.settings.effective import Effective
 
 ROOT = Path(__file__).parents[3]
 LISTINGS: dict[str, Listing[Any]] = {
@@ -110,7 +111,7 @@ def alert(number: int, **values: Any) -> dict[str, Any]:
 ROWS = [alert(number) for number in range(3)]
 
 
-def drawn(rows: list[dict[str, Any]], width: int, listing: Listing[Any] = alerts.LISTING) -> str:
+def drawn(rows: list[Any], width: int, listing: Listing[Any] = alerts.LISTING) -> str:
     console = Console(width=width, file=io.StringIO(), highlight=False)
     console.print(drawn_table(layout(listing.columns, rows, width), rows, header=True))
     assert isinstance(console.file, io.StringIO)
@@ -214,6 +215,14 @@ def test_a_text_of_thousands_of_characters_does_not_fill_the_screen() -> None:
     lines = drawn([alert(1, rule={"name": "x" * 5_000}, entity={})], 80).splitlines()
     assert len(lines) <= 11
     assert "…" in "".join(lines)
+
+
+def test_at_80_columns_the_variable_that_a_setting_comes_from_is_whole() -> None:
+    longest = Effective("detections.known_automation.expires_days", "x" * 30, "default")
+    given = Effective("namespace", "ours", "TRAILHOUND_NAMESPACE")
+    text = drawn([longest, given], 80, config.LISTING)
+    assert "TRAILHOUND_NAMESPACE" in text
+    assert max(map(cell_len, text.splitlines())) <= 80
 
 
 def test_wide_characters_keep_the_columns_in_line() -> None:

@@ -6,7 +6,8 @@ import pytest
 from rich.cells import cell_len
 from rich.text import Text
 
-from trailhound.cli import screen
+from trailhound.aws.alarm_catalogue import ALARMS, EVERY_ALARM
+from trailhound.cli import aws_alarms, screen
 
 
 def shown(text: str, indent: int, width: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -41,3 +42,29 @@ def test_a_command_and_a_long_word_are_not_divided(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("text", ["", "   ", "short", "  a  b ", "word " * 100])
 def test_a_pipe_has_one_line_as_it_is(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "".join(shown(text, 2, 1_000_000, monkeypatch)) == text
+
+
+def test_what_to_do_about_a_line_is_folded_below_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    console = screen.Screen(highlight=False, soft_wrap=True, width=40)
+    monkeypatch.setattr(screen, "out", console)
+    with console.capture() as written:
+        screen.say_fix("set report.mail.compliance; trailhound report", 9)
+    assert written.get().splitlines() == [
+        "         try: set",
+        "              report.mail.compliance;",
+        "              trailhound report",
+    ]
+
+
+@pytest.mark.parametrize(("width", "folded"), [(80, True), (1_000_000, False)])
+def test_what_alarms_do_not_say_fits_the_terminal(
+    width: int, folded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console = screen.Screen(highlight=False, soft_wrap=True, width=width)
+    monkeypatch.setattr(screen, "out", console)
+    with console.capture() as written:
+        aws_alarms.show_differences()
+    lines = written.get().splitlines()
+    said = sum(len(each.differs) for each in ALARMS) + len(EVERY_ALARM)
+    assert max(map(cell_len, lines)) <= width
+    assert (len(lines) > said + 2) == folded
