@@ -170,8 +170,24 @@ def test_what_is_set_by_hand_is_known_from_then_on(where: tuple[Settings, OpenSe
     summary = run(settings, "status")["known_automation"]
     assert summary == listed["summary"]
     assert summary["entries"] >= 1
-    wrong = command(settings, "automation", "trust", *role, "--call", "x", "--network", "nowhere")
-    assert isinstance(wrong.exception, UsageError)
+    trust = ("automation", "trust", "--call", "DisableRul", "--network")
+    warned = command(settings, *trust, "192.0.2.2", "--role", ROLE, "--by", "ada", env=CHOSEN)
+    assert "did you mean 'DisableRule'?" in " ".join(warned.stderr.split())
+    assert "no rule that leaves out known automation asks about" in " ".join(warned.stderr.split())
+    assert "of the role" not in warned.stderr
+    refused = {
+        "nowhere": role,
+        "0.0.0.0/0": role,
+        "::/0": role,
+        "192.0.2.3": ("--role", "nope"),
+    }
+    for network, whose in refused.items():
+        wrong = command(settings, *trust, network, *whose, env=CHOSEN)
+        assert isinstance(wrong.exception, UsageError), network
+    assert "no role's ARN" in str(wrong.exception)
+    wide = run(settings, *trust, "0.0.0.0/0", *role, "--yes", "--until", "1h")["entries"]
+    assert [each["network"] for each in wide] == ["0.0.0.0/0"]
+    command(settings, "automation", "forget", wide[0]["id"])
     unknown = command(settings, "automation", "forget", "ffffffff")
     assert isinstance(unknown.exception, UsageError)
 

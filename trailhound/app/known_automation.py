@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 from opensearchpy import OpenSearch
 
+from detections.automation.doubts import doubts
 from detections.automation.known_summary import JOB
 from detections.automation.learner import LearnedToday, Learner, raise_alerts, relation
 from detections.automation.trusting import TrustingRules
@@ -113,6 +114,11 @@ class KnownCalls:
         self._entries.write(made)
         raise_alerts(self._client, self._settings, now)
         return made
+
+    def doubts(self, calls: TrustedCallSettings) -> list[str]:
+        """Why calls may not be what somebody means, who trusts them: names that nothing knows."""
+        rules = load(self._settings.detections).compiled
+        return doubts(self._client, self._settings, rules, calls.role, calls.calls)
 
     def forget(
         self, names: Sequence[str], by: str, now: datetime, note: str = ""

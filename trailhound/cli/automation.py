@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from trailhound.cli import dates
+from trailhound.cli.consent import agree
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
@@ -32,6 +34,10 @@ app = typer.Typer(
 )
 
 Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why; kept with the entry.")]
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask about a very large network.")]
+_LARGEST: Final = {4: 8, 6: 16}
+"""By version of IP, the shortest prefix that is trusted without asking."""
 
 LISTING = Listing[dict[str, Any]](
     "entries",
@@ -167,6 +173,15 @@ def learn(
         say(summary.sentence())
 
 
+def _is_wide(text: str) -> bool:
+    """Whether it is a network larger than any organisation's; False for what is none."""
+    try:
+        found = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return found.prefixlen < _LARGEST[found.version]
+
+
 @app.command()
 def trust(
     role: Annotated[str, typer.Option("--role", metavar="ARN", help="The role's ARN.")],
@@ -192,6 +207,7 @@ def trust(
     ] = None,
     by: By = None,
     note: Note = "",
+    yes: Yes = False,
     url: Url = None,
     namespace: Namespace = None,
     config: Config = None,
@@ -199,24 +215,36 @@ def trust(
 ) -> None:
     """Trust calls of a role from a network, without history, from now on.
 
+    Names that no event has are warned of. A very large network is asked about, or needs `--yes`.
+
     Example: `trailhound automation trust --role arn:aws:iam::111122223333:role/deploy --call
     PutRule --network 203.0.113.0/24`
     """
     settings = settings_from(config, url, namespace)
+    wide = [each for each in network if _is_wide(each)]
     try:
         calls = TrustedCallSettings(
             role=role, calls=call, networks=network, vpc_endpoint=vpc_endpoint, until=until
         )
     except ValidationError as error:
         first = error.errors()[0]
+        if first["loc"][0] == "role":
+            raise UsageError(
+                f"--role {role!r} is no role's ARN",
+                hint="write the role's ARN: arn:aws:iam::ACCOUNT:role/NAME, without wildcards",
+            ) from None
         raise UsageError(
-            f"{first['loc'][0]}: {first['msg']}",
-            hint="write a role's ARN without wildcards, and networks as 203.0.113.0/24",
+            f"{first['loc'][0]}: {first['msg']}", hint="write networks as 203.0.113.0/24"
         ) from None
+    if wide and not yes:
+        what = f"{' and '.join(wide)}: whoever has the role's credentials would be trusted there"
+        agree(f"{what}. Trust it?", what, "name the pipeline's network, or add --yes")
     with cluster_errors(settings.hosts[0]):
-        made = KnownCalls(connect(settings), settings).trust(
-            calls, who(by), datetime.now(UTC), note
-        )
+        known = KnownCalls(connect(settings), settings)
+        doubts = known.doubts(calls)
+        made = known.trust(calls, who(by), datetime.now(UTC), note)
+    for doubt in doubts:
+        warn(doubt)
     if json:
         emit({"entries": [each.as_dict() for each in made]})
         return

@@ -1,0 +1,60 @@
+"""What is doubtful about calls that somebody trusts: names that nothing knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from opensearchpy import OpenSearch
+
+from detections.automation.relation import ROLE
+from detections.automation.trusting import asks
+from detections.compiled import Compiled
+from detections.events.index import EventIndex
+from detections.matcher.precheck import precheck
+from detections.packs.near import did_you_mean
+from trailhound.cluster.templates import Names
+from trailhound.settings import Settings
+
+_NAMES: Final = 5_000
+"""Names of calls, the most frequent first, among which the nearest is looked for."""
+_CALL: Final = "eventName"
+
+
+def doubts(
+    client: OpenSearch,
+    settings: Settings,
+    rules: Mapping[str, Compiled],
+    role: str,
+    calls: Sequence[str],
+) -> list[str]:
+    """A sentence for each name that is in no event, or that no rule asks about. Raises
+    `ClusterError`."""
+    index = EventIndex(client, Names(settings.prefix).days)
+    terms = [{ROLE: role}, *({_CALL: call} for call in calls)]
+    seen = [not none for none in index.none_match([{"term": each} for each in terms])]
+    found = []
+    if not seen[0]:
+        found.append(f"no event in the index is of the role {role}: check the ARN")
+    names: list[str] = []
+    for call, known in zip(calls, seen[1:], strict=True):
+        if not known:
+            names = names or _names(index)
+            hint = did_you_mean(call, names, "check how CloudTrail writes it")
+            found.append(f"no event in the index is a call {call}: {hint}")
+        if not any(_asks_about(rule, call) for rule in rules.values()):
+            found.append(f"no rule that leaves out known automation asks about {call}")
+    return found
+
+
+def _asks_about(rule: Compiled, call: str) -> bool:
+    if not asks(rule) or rule.matcher is None:
+        return False
+    possible = precheck(rule.matcher, (_CALL,))
+    return possible is None or possible({_CALL: call})
+
+
+def _names(index: EventIndex) -> list[str]:
+    body = {"size": 0, "aggs": {"names": {"terms": {"field": _CALL, "size": _NAMES}}}}
+    found = index.search(body).get("aggregations") or {}
+    return [str(each["key"]) for each in found.get("names", {}).get("buckets", ())]
