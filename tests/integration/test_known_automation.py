@@ -123,6 +123,8 @@ def test_a_history_teaches_what_is_reported_no_more(
 
     tried = run(settings, "automation", "learn", "--at", day, "--dry-run")
     assert [len(tried["new"]), tried["written"]] == [1, False]
+    before = [f"{FIRST + timedelta(days=number):%Y-%m-%d}" for number in range(DAYS)]
+    assert tried["unsearched_days"] == before
     assert run(settings, "automation", "list")["entries"] == []
 
     # Two days before are not enough.
@@ -146,6 +148,7 @@ def test_a_history_teaches_what_is_reported_no_more(
 
     # Before it was known each day was reported, and a day with an alert does not count.
     learned = run(settings, "automation", "learn", "--at", day)
+    assert learned["unsearched_days"] == []
     assert (learned["new"], [each["id"] for each in learned["ended"]]) == ([], [entry["id"]])
     until = ("--until", f"{FIRST + timedelta(days=DAYS - 1, hours=2):%Y-%m-%dT%H:%M:%SZ}")
     run(settings, "alerts", "close", "--all", "--yes", "--rule", RULE, *until, "--as", "benign")

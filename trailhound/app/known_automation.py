@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -14,8 +14,10 @@ from opensearchpy import OpenSearch
 
 from detections.automation.doubts import doubts
 from detections.automation.known_summary import JOB
-from detections.automation.learner import LearnedToday, Learner, raise_alerts, relation
+from detections.automation.learner import NEW_ENTRY, LearnedToday, Learner, raise_alerts, relation
+from detections.automation.observing import span_before
 from detections.automation.trusting import TrustingRules
+from detections.automation.unsearched import unsearched_days
 from detections.packs.loading import load
 from detections.packs.pack import Pack
 from detections.running.scheduler import Job, Turn
@@ -91,6 +93,11 @@ class KnownCalls:
         """What the daemon's job does, once."""
         pack = load(self._settings.detections)
         return Learner(self._client, self._settings, pack).run(now, record=record)
+
+    def unsearched(self, now: datetime) -> list[date]:
+        """Days before `now` that learning counts, and that perhaps no rule has looked at."""
+        span = span_before(now.astimezone(UTC).date(), self._settings.detections.known_automation)
+        return unsearched_days(self._client, self._settings, span, NEW_ENTRY.id)
 
     def trust(
         self, calls: TrustedCallSettings, by: str, now: datetime, note: str = ""

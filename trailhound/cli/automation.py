@@ -145,7 +145,9 @@ def learn(
     now = datetime.now(UTC)
     with cluster_errors(settings.hosts[0]):
         client = connect(settings)
-        done = KnownCalls(client, settings).learn(at or now, record=not dry_run)
+        known = KnownCalls(client, settings)
+        unsearched = known.unsearched(at or now)
+        done = known.learn(at or now, record=not dry_run)
         summary = known_summary(client, settings, now)
         summary = replace(summary, ran=summary.ran or not dry_run)
     changes = done.changes
@@ -158,6 +160,7 @@ def learn(
                 "kept": [each.as_dict() for each in changes.kept],
                 "ended": [each.as_dict() for each in changes.ended],
                 "written": not dry_run,
+                "unsearched_days": [each.isoformat() for each in unsearched],
                 "summary": summary.as_dict(),
             }
         )
@@ -169,6 +172,13 @@ def learn(
         f"{len(changes.new)} new, {len(changes.kept)} still known, {len(changes.ended)} ended"
         + ("; nothing was written (--dry-run)" if dry_run else "")
     )
+    if unsearched and done.observed:
+        warn(
+            f"scheduled rules did not look at {plural(len(unsearched), 'day')} of these, and no "
+            "alert is about them: they count as harmless. Unless it was done, run "
+            f"`trailhound detect --since {unsearched[0]} --until {unsearched[-1]}` first, then "
+            "learn again"
+        )
     if at is None and not (changes.new or changes.kept):
         say(summary.sentence())
 

@@ -1,0 +1,72 @@
+"""Days that learning counts as harmless although perhaps no rule has looked at them.
+
+A day without an alert counts. Where a backfill brought it late, and nobody ran `detect`, that says
+nothing. Which days `detect` went over is recorded nowhere, so these are the days that neither the
+schedule can have covered nor any alert is about.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+from opensearchpy import OpenSearch
+
+from detections.alerts.paging import every
+from detections.automation.learning import days_between
+from detections.events.index import EventIndex
+from detections.running.due_rules import pace_of
+from detections.span import Span, milliseconds, moment
+from trailhound.cluster.templates import Names
+from trailhound.settings import Settings
+from trailhound.state.rule_checkpoints import RuleCheckpoints
+
+_DAY = timedelta(days=1)
+
+
+def unsearched_days(
+    client: OpenSearch, settings: Settings, span: Span, but_rule: str
+) -> list[date]:
+    """The days with events in a span of whole UTC days that no rule seems to have looked at, the
+    earliest first. Alerts of `but_rule` say nothing of a search. Raises `ClusterError`."""
+    late = pace_of(settings).late
+    runs = bool(RuleCheckpoints(client, settings).read())
+    found = EventIndex(client, Names(settings.prefix).days).search(
+        {
+            "size": 0,
+            "query": span.query(),
+            "aggs": {
+                "days": {
+                    "date_histogram": {
+                        "field": "@timestamp",
+                        "fixed_interval": "1d",
+                        "min_doc_count": 1,
+                    },
+                    "aggs": {"came": {"min": {"field": "event.ingested"}}},
+                }
+            },
+        }
+    )
+    quiet: list[date] = []
+    for each in (found.get("aggregations") or {}).get("days", {}).get("buckets", ()):
+        day, came = moment(int(each["key"])), each["came"]["value"]
+        on_time = came is not None and int(came) < milliseconds(day + _DAY + late)
+        if not (runs and on_time):
+            quiet.append(day.date())
+    if not quiet:
+        return []
+    alerted = _alerted(client, settings, span, but_rule)
+    return [day for day in quiet if day not in alerted]
+
+
+def _alerted(client: OpenSearch, settings: Settings, span: Span, but_rule: str) -> set[date]:
+    asked = [
+        {"range": {"last_seen": {"gte": span.since.isoformat()}}},
+        {"range": {"first_seen": {"lt": span.until.isoformat()}}},
+    ]
+    but = [{"term": {"rule.id": but_rule}}]
+    found: set[date] = set()
+    fields = ("first_seen", "last_seen")
+    for _, alert in every(client, Names(settings.prefix).alerts, asked, but=but, fields=fields):
+        first, last = (datetime.fromisoformat(alert[name]) for name in fields)
+        found.update(days_between(first, last))
+    return found
