@@ -15,6 +15,7 @@ from detections.alerts.store import NO_ALERT, SHORTEST_PREFIX, AlertQuery, Alert
 from detections.alerts.summary import summary
 from detections.alerts.triage import Decision, Verb
 from detections.alerts.twins import TWIN_KEY, together
+from detections.incidents.closings import CLOSED, closed_as
 from detections.incidents.document import INCIDENT, LINKS, acted, is_of_days
 from detections.incidents.telling import telling
 from detections.rule import LEVELS
@@ -31,13 +32,14 @@ SORTS: Final = ("level", "last-seen", "first-seen", "alerts")
 
 FIELDS: Final = (
     *("rule", "level", "severity", "state", "disposition", "assignee", "first_seen", "last_seen"),
+    *("state_by", "state_at", "history"),
     *("count", "count_relation", "calls", "outcome", "attempt", "before", "summary", "attack"),
     *("entity.principal", "entity.address", "entity.account", "file.object", INCIDENT, TWIN_KEY),
     *(f"{LINKS}.{name}" for name in ("first", "last", "principal", "address", "account", "own")),
 )
 """Of each alert, what an incident is made of."""
 
-_STATES: Final = ("open", "acknowledged", "closed")
+_STATES: Final = ("open", "acknowledged", CLOSED)
 _DECIDED: Final[Mapping[Verb, tuple[str, ...]]] = {
     "ack": ("open",),
     "close": ("open", "acknowledged"),
@@ -263,6 +265,7 @@ def made(alerts: Sequence[tuple[str, Document]]) -> Incident:
         "last_seen": stamp(max(last for _, last in times)),
         "alerts": len(documents),
         "open": sum(document["state"] != "closed" for document in documents),
+        "closed_as": closed_as(documents),
         "rules": rules,
         "tactics": _distinct(tactics),
         "principals": _distinct(name for it in steps for name in _about(it, "principal")),

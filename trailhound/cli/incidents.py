@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, cast
 
@@ -333,7 +333,7 @@ def _became(incident: Mapping[str, Any], decision: Decision, done: Mapping[str, 
         return f"{incident['id']} assigned to {decision.assignee}, by {decision.by}: {of}"
     if decision.verb == "close":
         closed = incident["alerts"] - incident["open"]
-        what = f" as {decision.disposition}" if decision.disposition else ""
+        what = f" as {decision.disposition}" if decision.disposition else " without a disposition"
         by = f"{what}, by {decision.by}" if changed else ""  # others closed them before, as theirs
         return (
             f"{incident['id']} {incident['state']}{by}: "
@@ -354,6 +354,16 @@ def _resolved(found: Found) -> list[str]:
     )
 
 
+def closed_ways(incident: Mapping[str, Any]) -> Iterator[str]:
+    """How its alerts were closed: as what, by whom, why; each with its number where they differ."""
+    ways = incident["closed_as"]
+    for each in ways:
+        as_ = f"as {each['disposition']}" if each["disposition"] else "without a disposition"
+        by = f", by {each['by']}" if each["by"] else ""
+        of = f"{plural(each['alerts'], 'alert')} " if len(ways) > 1 else ""
+        yield f"{of}{as_}{by}" + (f": {each['note']}" if each["note"] else "")
+
+
 def _lines(incident: dict[str, Any]) -> list[tuple[str, object]]:
     rules = [f"{name} ×{count}" if count > 1 else name for name, count in incident["rules"].items()]
     more = f" and {len(rules) - _RULES} more" if len(rules) > _RULES else ""
@@ -361,6 +371,7 @@ def _lines(incident: dict[str, Any]) -> list[tuple[str, object]]:
     return [
         ("id", incident["id"]),
         ("state", f"{incident['state']}: {incident['open']:,} of {alerts} open"),
+        *(("closed", way) for way in closed_ways(incident)),
         ("seen", f"from {incident['first_seen']} to {incident['last_seen']}"),
         ("principal", ", ".join(incident["principals"])),
         ("address", ", ".join(incident["addresses"])),

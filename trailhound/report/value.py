@@ -219,10 +219,22 @@ class DetailedAlert:
 
 
 @dataclass(frozen=True, slots=True)
+class Closing:
+    """One way in which alerts were closed: as what (`disposition`, empty where none was given), by
+    whom, with which note; and how many alerts."""
+
+    disposition: str
+    by: str
+    note: str
+    alerts: int
+
+
+@dataclass(frozen=True, slots=True)
 class AlertRow:
     """One alert in a line of the list of all. `count` is its number of events; where `exact` is
     false, at least so many. `calls` are empty for alerts of releases that did not record them;
     `attempt`: nothing of it succeeded. `incident` is the id of the incident that it belongs to.
+    `closed_as`: how it was closed; empty where it is not.
     """
 
     id: str
@@ -241,6 +253,7 @@ class AlertRow:
     calls: tuple[CallCount, ...] = ()
     attempt: bool = False
     incident: str = ""
+    closed_as: tuple[Closing, ...] = ()
 
 
 EntryKind = Literal["incident", "alert"]
@@ -252,7 +265,7 @@ class RankedEntry:
     principals. `id` is that of the incident or of the first of `ids`, which name the alerts by
     rank. `alerts` are how many, `open` those of them that nobody has closed; `events` is the sum
     of their counts, where `exact` is false at least so many: alerts of an incident may count the
-    same events.
+    same events. `closed_as`: how its closed alerts were closed, the most frequent way first.
     """
 
     kind: EntryKind
@@ -274,6 +287,7 @@ class RankedEntry:
     addresses: tuple[str, ...] = ()
     calls: tuple[CallCount, ...] = ()
     ids: tuple[str, ...] = ()
+    closed_as: tuple[Closing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,19 +14,21 @@ from itertools import islice
 from typing import Any
 
 from detections.alerts.twins import together
+from detections.incidents.closings import CLOSED, closed_as
 from detections.incidents.document import INCIDENT
 from detections.incidents.store import FIELDS as INCIDENT_FIELDS
 from detections.rule import Rule
 from trailhound.report.collect.events import FIELDS, event_line, instant, texts
 from trailhound.report.collect.incidents import incident_entries
 from trailhound.report.collect.query import Index, Query
-from trailhound.report.collect.ranking import CLOSED, folded, in_full, rank, subjects, top_of_all
+from trailhound.report.collect.ranking import folded, in_full, rank, subjects, top_of_all
 from trailhound.report.collect.stats import floor
 from trailhound.report.value import (
     BANDS,
     HIGH,
     AlertRow,
     CallCount,
+    Closing,
     DetailedAlert,
     Event,
     FindingBand,
@@ -196,6 +198,7 @@ def _row(name: str, source: Mapping[str, Any]) -> AlertRow:
         calls=_calls(source.get("calls")),
         attempt=source.get("attempt") is True,
         incident=str(source.get(INCIDENT) or ""),
+        closed_as=tuple(Closing(**way) for way in closed_as([source])),
     )
 
 

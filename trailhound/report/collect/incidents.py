@@ -10,7 +10,7 @@ from detections.incidents.document import is_of_days
 from detections.incidents.store import made
 from trailhound.report.collect.events import instant
 from trailhound.report.render.words import count, listed, when
-from trailhound.report.value import AlertRow, CallCount, Findings, RankedEntry
+from trailhound.report.value import AlertRow, CallCount, Closing, Findings, RankedEntry
 
 TOLD = 5
 """Incidents that the story tells, by rank."""
@@ -64,6 +64,7 @@ def _entry(rows: Sequence[AlertRow], sources: Mapping[str, Source]) -> RankedEnt
         addresses=tuple(found["addresses"]),
         calls=_calls(sorted(rows, key=lambda row: (row.id in days, -row.severity))),
         ids=tuple(row.id for row in rows),
+        closed_as=tuple(Closing(**way) for way in found["closed_as"]),
     )
 
 
@@ -96,12 +97,19 @@ def _sentence(entry: RankedEntry) -> str:
     who = listed(entry.principals, _NAMES) if entry.principals else "somebody"
     at = f" from {listed(entry.addresses, _NAMES)}" if entry.addresses else ""
     calls = f" called {listed([each.name for each in entry.calls], _CALLS)}" if entry.calls else ""
-    closed = ", closed" if entry.state == "closed" else ""
+    closed = f", closed{_as(entry)}" if entry.state == "closed" else ""
     return (
         f"{_span(entry.first, entry.last)}, {who}{at}{calls}{_result(entry)}: "
         f"{count(entry.alerts, 'alert')}, the most severe “{entry.title}”, {entry.severity} of 10"
         f"{closed}."
     )
+
+
+def _as(entry: RankedEntry) -> str:
+    """As what its alerts were closed; empty where nothing is known of it."""
+    ways = list(dict.fromkeys(way.disposition for way in entry.closed_as))
+    said = [f"as {way}" if way else "without a disposition" for way in ways]
+    return f" {listed(said)}" if said else ""
 
 
 def _result(entry: RankedEntry) -> str:

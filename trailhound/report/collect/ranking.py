@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from detections.alerts.twins import together
-from trailhound.report.value import AlertRow, CallCount, RankedEntry
+from detections.incidents.closings import CLOSED
+from trailhound.report.value import AlertRow, CallCount, Closing, RankedEntry
 
-CLOSED = "closed"
 TOP = 5
 """Entries that are shown first: of all, and of a band."""
 _STATES = ("open", "acknowledged", CLOSED)
@@ -99,7 +100,17 @@ def _entry(rows: Sequence[AlertRow], twins: Mapping[str, str]) -> RankedEntry:
         addresses=named(row.addresses for row in rows),
         calls=calls_of(row.calls for row in once),
         ids=tuple(row.id for row in rows),
+        closed_as=_closings(rows),
     )
+
+
+def _closings(rows: Iterable[AlertRow]) -> tuple[Closing, ...]:
+    """How alerts were closed, each way once with their number."""
+    ways: Counter[Closing] = Counter()
+    for row in rows:
+        for way in row.closed_as:
+            ways[replace(way, alerts=1)] += way.alerts
+    return tuple(replace(way, alerts=alerts) for way, alerts in ways.most_common())
 
 
 def named(several: Iterable[Iterable[str]]) -> tuple[str, ...]:

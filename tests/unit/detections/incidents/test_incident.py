@@ -8,6 +8,7 @@ from detections.incidents.folding import folded
 from detections.incidents.store import made, timeline
 from detections.incidents.telling import NAMED
 from detections.packs.loading import SHIPPED, load_paths
+from trailhound.cli.incidents import closed_ways
 from trailhound.settings import DetectionSettings
 
 
@@ -39,6 +40,30 @@ def test_it_is_what_its_most_severe_alert_says_and_open_while_any_alert_is() -> 
     assert incident["rules"] == {"rule of b": 1, "rule of a": 1}
     assert made([alerts[0]])["state"] == "closed"
     assert made([*alerts, alert("c", "12:00", "12:00")])["state"] == "open"
+
+
+def test_it_says_as_what_by_whom_and_why_its_alerts_were_closed() -> None:
+    def closed(name: str, by: str, note: str = "", **more: Any) -> tuple[str, Any]:
+        entry = {"state": "closed", "by": by} | ({"note": note} if note else {})
+        history = [{"state": "acknowledged", "by": "eve", "note": "looking"}, entry]
+        more |= {"state": "closed", "state_by": by}
+        return alert(name, "10:00", "10:05", **more, history=history)
+
+    made_of = [
+        closed("a", "bob"),
+        closed("b", "ada", "key revoked", disposition="true-positive"),
+        closed("c", "ada", "key revoked", disposition="true-positive"),
+        alert("d", "10:00", "10:05"),
+    ]
+    way = {"disposition": "true-positive", "by": "ada", "note": "key revoked", "alerts": 2}
+    unsaid = {"disposition": "", "by": "bob", "note": "", "alerts": 1}
+    assert made(made_of)["closed_as"] == [way, unsaid]
+    assert made(made_of[3:])["closed_as"] == []
+    assert list(closed_ways(made(made_of))) == [
+        "2 alerts as true-positive, by ada: key revoked",
+        "1 alert without a disposition, by bob",
+    ]
+    assert list(closed_ways(made(made_of[1:3]))) == ["as true-positive, by ada: key revoked"]
 
 
 def test_the_most_telling_rule_of_the_most_severe_names_it() -> None:

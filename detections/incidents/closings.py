@@ -1,0 +1,36 @@
+"""How the alerts of an incident were closed: as what, by whom, and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+Document = Mapping[str, Any]
+
+CLOSED: Final = "closed"
+
+
+def closed_as(documents: Iterable[Document]) -> list[dict[str, Any]]:
+    """How the closed ones among alerts were closed, each way once, the most frequent first:
+    `disposition` (empty where none was given), `by` whom, the `note`, and how many `alerts`."""
+    ways: Counter[tuple[str, str, str]] = Counter()
+    for document in documents:
+        if document.get("state") == CLOSED:
+            ways[
+                document.get("disposition") or "", document.get("state_by") or "", _note(document)
+            ] += 1
+    return [
+        {"disposition": as_, "by": by, "note": note, "alerts": alerts}
+        for (as_, by, note), alerts in ways.most_common()
+    ]
+
+
+def _note(document: Document) -> str:
+    """The latest note since the alert was closed."""
+    for entry in reversed(document.get("history") or ()):
+        if entry.get("state") != CLOSED:
+            break
+        if entry.get("note"):
+            return str(entry["note"])
+    return ""
