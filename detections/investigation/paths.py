@@ -35,6 +35,8 @@ MOST_CANDIDATES: Final = 2_000
 _AT_ONCE: Final = 50
 """Candidates that are looked up together."""
 _SEARCHES: Final = 100
+_WITH_ADDRESS: Final = ("ip", "key")
+"""Kinds of nodes from which a path has an address where it begins."""
 _ALWAYS: Final = -(2**62)
 """Before any event."""
 _NEAR: Final = 5
@@ -46,6 +48,8 @@ _CALLS_2: Final = (
 _CALLS_3: Final = ("DeleteUser", "DeleteRole")
 
 Route = tuple[Node, ...]
+_Wanted = tuple[Node, Node, int, str]
+"""A step between two nodes, at or after a time, from an address where that is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,21 @@ class Path:
     steps: list[Step]
     risk: int
 
+    @property
+    def address(self) -> str:
+        """Where a path from an address or a key begins; empty of one from another node."""
+        start = self.nodes[0]
+        if start.kind == "ip":
+            return start.name
+        return self.steps[0].address if start.kind == "key" else ""
+
+    @property
+    def other_addresses(self) -> list[str]:
+        """Addresses of its steps that are not the one where it begins, each once."""
+        begun = self.address
+        found = dict.fromkeys(step.address for step in self.steps if step.address != begun)
+        return list(found) if begun else []
+
     def as_json(self, made: Paths) -> dict[str, Any]:
         """As `--json` prints it."""
         names = made.names
@@ -76,6 +95,7 @@ class Path:
             "target": names[self.nodes[-1]],
             "path": [names[each] for each in self.nodes],
             "risk_score": self.risk,
+            "other_addresses": self.other_addresses,
             "steps": [
                 {
                     "from": names[one],
@@ -95,7 +115,8 @@ class Path:
 
 @dataclass(slots=True)
 class Paths:
-    """The proven paths by falling score, of the same the shorter first. `cut`: why there may be
+    """The proven paths by falling score, of the same those that stay with the address where they
+    begin, then the shorter first. `cut`: why there may be
     others; empty if there are none. `names`: how nodes are shown; `about`: what the edges of the
     paths carry."""
 
@@ -174,7 +195,7 @@ class PathFinder:
         self._graph = graph
         self._span = [span] if span else []
         self._most_steps, self._expansions, self._candidates = steps, expansions, candidates
-        self._earliest: dict[tuple[Node, Node, int], Step | None] = {}
+        self._earliest: dict[_Wanted, Step | None] = {}
 
     def find(
         self, starts: Sequence[Node], targets: Sequence[Node], limit: int | None = None
@@ -187,21 +208,41 @@ class PathFinder:
         made.candidates = len(scored)
         if limit is None and len(scored) > self._candidates:
             made.cut = made.cut or self._too_many()
+        # Of one score those that stay with an address come first: all of the score are looked up.
+        whole = any(each.kind in _WITH_ADDRESS for each in starts)
         for part in parts(scored[: self._candidates], _AT_ONCE):
-            if limit is not None and len(made.found) >= limit:
+            if (
+                limit is not None
+                and len(made.found) >= limit
+                and not (whole and part[0][0] == made.found[limit - 1].risk)
+            ):
                 break
             proven = self._prove([route for _, route in part])
-            made.found += [
-                Path(route, proven[route], risk) for risk, route in part if route in proven
-            ]
+            made.found += self._staying(
+                [Path(route, proven[route], risk) for risk, route in part if route in proven]
+            )
         else:
             if len(scored) > self._candidates:
                 made.cut = made.cut or self._too_many()
+        made.found.sort(key=lambda each: (-each.risk, bool(each.other_addresses)))
         made.found = made.found[:limit]
         made.names = shown(self._graph.graph.nodes)
         pairs = dict.fromkeys(pair for path in made.found for pair in pairwise(path.nodes))
         made.about = self._about(list(pairs))
         return made
+
+    def _staying(self, found: list[Path]) -> list[Path]:
+        """The same; where a path can be proven by events of the address where it begins alone, by
+        these."""
+        leaving: dict[str, list[Path]] = {}
+        for each in found:
+            if each.other_addresses:
+                leaving.setdefault(each.address, []).append(each)
+        for address, several in leaving.items():
+            proven = self._prove([each.nodes for each in several], address)
+            for each in several:
+                each.steps = proven.get(each.nodes, each.steps)
+        return found
 
     def _too_many(self) -> str:
         return f"only the {self._candidates:,} candidates with the highest scores were looked up"
@@ -240,12 +281,13 @@ class PathFinder:
                 waiting.append(((*route, following), max(when, edge.since)))
         return found
 
-    def _prove(self, routes: Sequence[Route]) -> dict[Route, list[Step]]:
-        """Those along which there are events in the order of time, with the earliest ones."""
+    def _prove(self, routes: Sequence[Route], address: str = "") -> dict[Route, list[Step]]:
+        """Those along which there are events in the order of time, from an address where that is
+        named, with the earliest ones."""
         alive: dict[Route, list[Step]] = {route: [] for route in routes}
         for place in range(self._most_steps):
             wanted = {
-                (route[place], route[place + 1], steps[-1].time if steps else _ALWAYS)
+                (route[place], route[place + 1], steps[-1].time if steps else _ALWAYS, address)
                 for route, steps in alive.items()
                 if len(route) > place + 1
             }
@@ -254,24 +296,27 @@ class PathFinder:
                 if len(route) <= place + 1:
                     continue
                 after = steps[-1].time if steps else _ALWAYS
-                step = self._earliest[route[place], route[place + 1], after]
+                step = self._earliest[route[place], route[place + 1], after, address]
                 if step is None:
                     del alive[route]
                 else:
                     alive[route] = [*steps, step]
         return alive
 
-    def _look_up(self, wanted: Sequence[tuple[Node, Node, int]]) -> None:
+    def _look_up(self, wanted: Sequence[_Wanted]) -> None:
         """The earliest event of edges at or after a time."""
         bodies: list[dict[str, Any]] = []
-        owners: list[tuple[Node, Node, int]] = []
-        for source, target, after in wanted:
+        owners: list[_Wanted] = []
+        for source, target, after, address in wanted:
             edge = self._graph.edge(source, target)
             # The earliest event of all is known by its time: only its day is searched.
             first, last = edge.since or 0, edge.until or 0
-            when = [_between(first, first) if after <= first else _between(after, last)]
+            earliest = after <= first and not address
+            when = [_between(first, first) if earliest else _between(max(after, first), last)]
+            if address:
+                when.append({"term": {"sourceIPAddress": address}})
             for query in edge.query():
-                owners.append((source, target, after))
+                owners.append((source, target, after, address))
                 bodies.append(
                     {
                         "size": 1,
@@ -281,7 +326,7 @@ class PathFinder:
                         "_source": ["eventName", "sourceIPAddress", "userAgent", RECIPIENT],
                     }
                 )
-            self._earliest[source, target, after] = None
+            self._earliest[source, target, after, address] = None
         for start in range(0, len(bodies), _SEARCHES):
             replies = self._index.searches(bodies[start : start + _SEARCHES])
             owned = owners[start : start + _SEARCHES]

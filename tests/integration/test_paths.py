@@ -171,6 +171,10 @@ def test_paths_respect_time_and_name_their_events(
         *(refused(step("b", "c", second)) for second in (11, 12)),
         *(step("ada", "b", second) | {"sourceIPAddress": "203.0.113.9"} for second in (41, 42)),
         refused(step("ada", "b", 43)) | {"sourceIPAddress": "203.0.113.9"},
+        # From an address: to one bucket itself, if not first, to the other never.
+        step("b", "", 44, "ours-a"),
+        step("b", "", 51, "ours-b"),
+        step("b", "", 52, "ours-b") | {"sourceIPAddress": "203.0.113.9"},
     ]
     write_trail(tmp_path / "trail", trail)
     backfill(settings, tmp_path / "trail")
@@ -196,6 +200,16 @@ def test_paths_respect_time_and_name_their_events(
     )
     assert by_default["paths"][0]["path"][0] == "key:AKIAADA"
     assert by_default["unknown_targets"] == ["s3:none"]
+    assert by_default["paths"][0]["other_addresses"] == []
+    elsewhere = asked(settings, "--from", "ip:203.0.113.9", "--to", "s3:ours-*")["paths"]
+    assert [(each["path"][-1], each["other_addresses"]) for each in elsewhere[:2]] == [
+        ("s3:ours-b", []),
+        ("s3:ours-a", ["198.51.100.7"]),
+    ]
+    assert elsewhere[0]["risk_score"] == elsewhere[1]["risk_score"]
+    assert elsewhere[0]["steps"][-1]["time"][17:19] == "52"
+    row = command(settings, "paths", "--from", "ip:203.0.113.9", "--to", "s3:ours-a").output
+    assert "1 path with steps from another address" in row
 
     said = command(settings, "paths", "--from", "user:ada", "--to", "s3:open").output
     assert "steps of path 1, user:ada → role:b → role:c → s3:open:" in said

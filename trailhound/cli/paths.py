@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Annotated, Any
 
@@ -65,6 +65,7 @@ PATHS = Listing[Row](
     (
         Column("risk", lambda each: each["risk_score"], "score", Kind.NUMBER),
         Column("path", lambda each: " → ".join(each["path"]), "path", whole=True),
+        Column("other_addresses", lambda each: each["other_addresses"], "leaves for", whole=True),
         Column("calls", lambda each: [step["call"] for step in each["steps"]], "by", priority=1),
         Column("first", _step("time", 0), "from (UTC)", Kind.INSTANT, priority=3),
         Column("last", _step("time", -1), "to (UTC)", Kind.INSTANT, priority=2),
@@ -230,12 +231,14 @@ def paths(
             "cut": found.cut,
             "unknown_targets": missing,
         }
-        PATHS.show(rows, form, beside=beside)
+        _listing(rows, form).show(rows, form, beside=beside)
         if form is Form.TABLE:
             for number, row in enumerate(rows if steps else rows[:1], 1):
                 _steps(row, number, form)
             if len(rows) > 1 and not steps:
                 note(f"the steps of {plural(len(rows) - 1, 'other path')}: --steps", form)
+        if left := sum(bool(each["other_addresses"]) for each in rows):
+            note(f"{plural(left, 'path')} with steps from another address than the first", form)
         if more:
             note(f"{limit:,} of {plural(len(found.found), 'path')} shown: --limit N", form)
         for each in missing:
@@ -262,6 +265,15 @@ def paths(
         warn(f"not searched: {day}")
     if skipped:
         raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+def _listing(rows: Sequence[Row], form: Form) -> Listing[Row]:
+    """Without the column of other addresses on a terminal where no path has one."""
+    if form is not Form.TABLE or any(each["other_addresses"] for each in rows):
+        return PATHS
+    return replace(
+        PATHS, columns=tuple(each for each in PATHS.columns if each.name != "other_addresses")
+    )
 
 
 def _index(client: OpenSearch, days: DailyIndices) -> EventIndex:

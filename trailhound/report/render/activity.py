@@ -170,6 +170,7 @@ def _data(page: ActivityPage) -> dict[str, Any]:
         "paths": [
             {
                 "risk": path.risk,
+                "others": [visible(each, _LONGEST) for each in path.other_addresses],
                 "nodes": [number[node] for node in path.nodes],
                 "edges": [numbers[pair] for pair in pairwise(path.nodes)],
                 "steps": [
