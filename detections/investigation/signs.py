@@ -6,9 +6,11 @@ Principals are told apart by ARN, those of a role's sessions by the role.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 
 from detections.events.identity import ADDRESS, ARN, ISSUER, KEY, LONG_TERM, RECIPIENT, TYPE
@@ -29,6 +31,8 @@ MOST_SEQUENCES: Final = 500
 DENIED: Final = 10
 """Different calls that are denied within `WINDOW`."""
 _AT_ONCE: Final = 200
+_RANGES: Final = 500
+"""Times in one query."""
 _ADDRESSES: Final = 50
 """Addresses of a key by which its networks are told."""
 _NO_SERVICE: Final[Query] = {"bool": {"must_not": [{"term": {"user_type": "aws_service"}}]}}
@@ -212,9 +216,13 @@ class Signs:
                     candidates.append((tried, who, call, name, asked))
         candidates.sort(key=lambda each: (-each[0], *each[1:4]))
         self.unread += max(0, len(candidates) - MOST_SEQUENCES)
-        for tried, who, call, name, asked in candidates[:MOST_SEQUENCES]:
+        chosen = candidates[:MOST_SEQUENCES]
+        times = self._dense_refusals(chosen)
+        for tried, who, call, name, asked in chosen:
+            if not (ranges := times.get((name, who, call))):
+                continue
             query = both(asked, {"term": {"eventName": call}}, {"term": {name: who}})
-            decisive = both(query, either([_DENIED, _SUCCEEDED]))
+            decisive = both(query, either([_DENIED, _SUCCEEDED]), either(_clauses(ranges)))
             recent: deque[datetime] = deque(maxlen=FAILURES)
             for when, outcome in self._events(decisive, "event.outcome"):
                 if outcome == "failure":
@@ -229,6 +237,42 @@ class Signs:
                         query,
                     )
                     break
+
+    def _dense_refusals(
+        self, candidates: Sequence[tuple[int, str, str, str, Query]]
+    ) -> dict[tuple[str, str, str], list[tuple[datetime, datetime]]]:
+        """Of each candidate (field, principal, call), the times in which a success may follow
+        `FAILURES` refusals: `WINDOW` from the first of those that are as near to each other.
+
+        The refusals of all are read together, and no success: of most nothing else is to be read.
+        """
+        made: dict[tuple[str, str, str], list[tuple[datetime, datetime]]] = defaultdict(list)
+        for name, of_field in groupby(sorted(candidates, key=itemgetter(3)), key=itemgetter(3)):
+            part = list(of_field)
+            recent: dict[tuple[str, str], deque[datetime]] = {
+                (who, call): deque(maxlen=FAILURES) for _, who, call, _, _ in part
+            }
+            query = both(
+                part[0][4],
+                _DENIED,
+                {"terms": {name: sorted({who for who, _ in recent})}},
+                {"terms": {"eventName": sorted({call for _, call in recent})}},
+            )
+            asked = {"_source": False, "docvalue_fields": [name, "eventName"]}
+            for hit in self._index.documents(query, asked):
+                fields = hit.get("fields", {})
+                who, call = (str((fields.get(each) or [""])[0]) for each in (name, "eventName"))
+                times = recent.get((who, call))
+                if times is None:
+                    continue
+                times.append(moment(int(hit["sort"][0])))
+                if len(times) == FAILURES and times[-1] - times[0] <= WINDOW:
+                    ranges = made[name, who, call]
+                    since = times[0]
+                    if ranges and since <= ranges[-1][1]:
+                        since = ranges.pop()[0]
+                    ranges.append((since, times[0] + WINDOW))
+        return made
 
     def _enumeration(self, span: Span) -> Iterator[Lead]:
         """`DENIED` different calls of one principal denied within `WINDOW`."""
@@ -334,6 +378,15 @@ class Signs:
 def _within(last: int | None, first: int) -> bool:
     """Whether the pause between two times, in milliseconds, is too short to be dormant."""
     return last is not None and first - last < DORMANT // timedelta(milliseconds=1)
+
+
+def _clauses(ranges: Sequence[tuple[datetime, datetime]]) -> list[Query]:
+    """Times as clauses; of very many, one that holds them all."""
+    few = ranges if len(ranges) <= _RANGES else [(ranges[0][0], ranges[-1][1])]
+    return [
+        {"range": {"@timestamp": {"gte": since.isoformat(), "lte": until.isoformat()}}}
+        for since, until in few
+    ]
 
 
 def _before(span: Span) -> Query:

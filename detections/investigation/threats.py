@@ -7,13 +7,14 @@ alert and a dashboard agree on what they are; overrides and exceptions of the se
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from opensearchpy import OpenSearch
 
 from detections.events.identity import ACCOUNT, ADDRESS, ARN, NAME, RECIPIENT
-from detections.events.index import EventIndex, parts, terms
+from detections.events.index import SORT, EventIndex, parts, terms
 from detections.events.principal import HAS_ARN
 from detections.finding import Finding
 from detections.investigation.lead import EVIDENCE, Lead, Progress
@@ -31,7 +32,7 @@ from detections.investigation.scoring import (
 from detections.packs.loading import SHIPPED, load_paths
 from detections.rule import Rule
 from detections.running.evaluation import Evaluator
-from detections.span import Span
+from detections.span import Span, moment
 from trailhound.cluster.queries import Query, both
 from trailhound.settings import Settings
 
@@ -39,14 +40,24 @@ TRAVEL: Final = "edc1380b-4877-4b7b-a07f-17427e00090c"
 _ACCOUNTS: Final = 1_000
 _AT_ONCE: Final = 100
 """Searches of one request."""
-_USERS_PAGE: Final = 500
+_ADDRESSES: Final = 1_000
+"""Addresses whose users and calls are counted together."""
 _CALLED: Final = {"calls": {"terms": {"field": "eventName", "size": CALLS}}}
+
+
+def _but(*clauses: Query) -> Query:
+    return {"bool": {"must_not": list(clauses)}}
+
+
 _ERROR: Final[Query] = {
     "bool": {
         "filter": [{"exists": {"field": "errorCode"}}],
         "must_not": [{"term": {"errorCode": ""}}],
     }
 }
+_SERVICE: Final[Query] = {"term": {"user_type": "aws_service"}}
+_ARN_VIEW: Final = both(HAS_ARN, _but(_SERVICE))
+_NAME_VIEW: Final = _but(HAS_ARN, _SERVICE)
 
 
 class Threats:
@@ -98,43 +109,42 @@ class Threats:
                     {"ids": {"values": list(each.events)}}, {"range": {"@timestamp": when}}
                 )
                 bodies.append({"query": query, "track_total_hits": False, "aggs": _CALLED})
-            for reply in self._index.searches(bodies):
+            for reply in self._index.searches(bodies, few_days=True):
                 yield _names(reply)
 
     def _addresses(self, span: Span) -> Iterator[Lead]:
         sources = [terms("address", ADDRESS)]
-        few = USERS + 1
         aggregations = {
             "errors": {"filter": _ERROR},
             "first": {"min": {"field": "@timestamp"}},
             "last": {"max": {"field": "@timestamp"}},
             "country": {"terms": {"field": "geolocation.country", "size": 1}},
             "accounts": {"terms": {"field": RECIPIENT, "size": _ACCOUNTS}},
-            "arns": {"terms": {"field": ARN, "size": few}},
-            "names": {"terms": {"field": NAME, "size": few}},
+            "named": {
+                "filter": _ARN_VIEW,
+                "aggs": {"arns": {"terms": {"field": ARN, "size": USERS + 1}}},
+            },
+            "nameless": {"filter": _NAME_VIEW},
         }
         since = self._first_events(span)
         likely: list[AddressFigures] = []
         for bucket in self._index.buckets(span.query(), sources, aggregations):
             figures = self._figures(bucket, since)
-            # It has at most as many users as ARNs and names: only where there may be enough are
-            # they counted.
-            most = len(bucket["arns"]["buckets"]) + len(bucket["names"]["buckets"])
+            # As many ARNs as are asked for are enough, and fewer are all; each event without one
+            # may be another user's. Only where there may be enough are they counted.
+            most = len(bucket["named"]["arns"]["buckets"]) + bucket["nameless"]["doc_count"]
             if figures.points(most) >= FLAGGED:
                 likely.append(figures)
-        for part in parts(likely, _AT_ONCE):
-            queries = [both({"term": {ADDRESS: each.address}}, span.query()) for each in part]
-            asked = {
-                "size": EVIDENCE,
-                "_source": False,
-                "sort": [{"@timestamp": "asc"}],
-                "aggs": _CALLED,
-            }
-            replies = self._index.searches([{"query": query, **asked} for query in queries])
-            for figures, users, reply in zip(part, self._users(queries), replies, strict=True):
-                if figures.points(users) >= FLAGGED:
+        for part in parts(likely, _ADDRESSES):
+            here = both({"terms": {ADDRESS: [each.address for each in part]}}, span.query())
+            users = self._users(here)
+            flagged = [each for each in part if each.points(users[each.address]) >= FLAGGED]
+            calls = self._calls_from(flagged, span)
+            for few in parts(flagged, _AT_ONCE):
+                replies = self._index.searches([_first_of(each) for each in few], few_days=True)
+                for figures, reply in zip(few, replies, strict=True):
                     ids = [hit["_id"] for hit in reply["hits"]["hits"]]
-                    yield figures.lead(users, _names(reply), ids)
+                    yield figures.lead(users[figures.address], calls[figures.address], ids)
 
     def _figures(self, bucket: Mapping[str, Any], since: Countries) -> AddressFigures:
         country = "".join(str(each["key"]) for each in bucket["country"]["buckets"])
@@ -149,32 +159,36 @@ class Threats:
             unusual_country(country, accounts, first, since, self._countries),
         )
 
-    def _users(self, queries: Sequence[Query]) -> list[int]:
-        """Users of each query, told apart by account and ARN, those without an ARN by account and
-        name."""
-        service = {"term": {"user_type": "aws_service"}}
+    def _users(self, query: Query) -> Counter[str]:
+        """Users of each address, told apart by account and ARN, those without an ARN by account and
+        name. Buckets come in the order of addresses: only their number is kept."""
+        address = terms("address", ADDRESS)
         # A role of one account is the same user in the trails of others.
         views = [
-            (both(HAS_ARN, _but(service)), [terms("user", ARN)]),
-            (_but(HAS_ARN, service), [terms("user", NAME), terms("account", ACCOUNT)]),
+            (_ARN_VIEW, [address, terms("user", ARN)]),
+            (_NAME_VIEW, [address, terms("user", NAME), terms("account", ACCOUNT)]),
         ]
-        asked = [(both(query, where), by) for query in queries for where, by in views]
-        counts = []
-        replies = self._index.searches(
-            [
-                {
-                    "query": query,
-                    "track_total_hits": False,
-                    "aggs": {"users": {"composite": {"size": _USERS_PAGE, "sources": by}}},
-                }
-                for query, by in asked
-            ]
+        return Counter(
+            str(bucket["key"]["address"])
+            for view, by in views
+            for bucket in self._index.buckets(both(query, view), by)
         )
-        for (query, by), reply in zip(asked, replies, strict=True):
-            found = (reply.get("aggregations") or {"users": {"buckets": []}})["users"]["buckets"]
-            whole = len(found) < _USERS_PAGE
-            counts.append(len(found) if whole else sum(1 for _ in self._index.buckets(query, by)))
-        return [one + other for one, other in zip(counts[::2], counts[1::2], strict=True)]
+
+    def _calls_from(
+        self, flagged: Sequence[AddressFigures], span: Span
+    ) -> Mapping[str, Sequence[str]]:
+        """The calls of each address, the most frequent first, at most `CALLS`."""
+        if not flagged:
+            return {}
+        query = both({"terms": {ADDRESS: [each.address for each in flagged]}}, span.query())
+        by = [terms("address", ADDRESS), terms("call", "eventName")]
+        made: dict[str, list[tuple[int, str]]] = defaultdict(list)
+        for bucket in self._index.buckets(query, by):
+            key = bucket["key"]
+            made[str(key["address"])].append((-bucket["doc_count"], str(key["call"])))
+        return defaultdict(
+            tuple, {who: [call for _, call in sorted(calls)[:CALLS]] for who, calls in made.items()}
+        )
 
     def _first_events(self, span: Span) -> Countries:
         until: Query = {"range": {"@timestamp": {"lt": span.until.isoformat()}}}
@@ -189,8 +203,19 @@ class Threats:
         return made
 
 
-def _but(*clauses: Query) -> Query:
-    return {"bool": {"must_not": list(clauses)}}
+def _first_of(figures: AddressFigures) -> dict[str, Any]:
+    """A search for the first events of an address."""
+    when = {
+        "gte": moment(figures.first).isoformat(),
+        "lte": moment(figures.last).isoformat(),
+    }
+    return {
+        "query": both({"term": {ADDRESS: figures.address}}, {"range": {"@timestamp": when}}),
+        "size": EVIDENCE,
+        "_source": False,
+        "track_total_hits": False,
+        "sort": SORT,
+    }
 
 
 def _names(reply: Mapping[str, Any]) -> list[str]:

@@ -7,7 +7,7 @@ has an event in the span, with all events that it has by then.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import groupby, islice
 from typing import Any
@@ -44,6 +44,8 @@ NOT_OF_AWS: Query = {
 MAX_COUNTED = 2_000_000
 """Pairs of principal and window counted in memory, where the engine cannot count."""
 BATCH = 500
+_BATCH_EVENTS = 20_000
+"""Events of the windows whose populations are formed together, and those of one window more."""
 MAX_INTERVALS = 64
 """Intervals of touched windows in one query."""
 
@@ -79,8 +81,11 @@ def findings(
             found = _population(intervals, searches, searches_of(before) if before else searches)
         else:
             found = ((search, *each) for search in searches for each in search.past())
-        for search, start, key in found:
-            yield from search.finding(start, key)
+        while batch := list(islice(found, BATCH)):
+            for search in dict.fromkeys(each for each, _, _ in batch):
+                yield from search.findings(
+                    [(start, key) for of, start, key in batch if of is search]
+                )
 
 
 def principal_views(anomaly: Anomaly) -> list[View]:
@@ -122,6 +127,24 @@ def sentence(anomaly: Anomaly, start: int, count: int) -> str:
         f"above the mean of {usual} by more than {anomaly.deviations:g} standard "
         f"deviations: {count} {what} from {moment(start):%Y-%m-%d %H:%M} on"
     )
+
+
+@dataclass(slots=True)
+class _Read:
+    """What was read of an outlier's events; `ids` are the first `EVIDENCE`."""
+
+    ids: list[str] = field(default_factory=list)
+    count: int = 0
+    first: int = 0
+    last: int = 0
+
+    def add(self, hit: Hit) -> None:
+        """The next event, by time."""
+        self.last = int(hit["sort"][0])
+        self.first = self.first or self.last
+        self.count += 1
+        if len(self.ids) < EVIDENCE:
+            self.ids.append(hit["_id"])
 
 
 class _Search:
@@ -181,28 +204,69 @@ class _Search:
             if exceeds_past(measure, past, self._anomaly.deviations):
                 yield start, key
 
-    def finding(self, start: int, key: GroupKey) -> Iterator[Finding]:
-        """The finding of a principal in a window, if one of its events there is in the span."""
-        window = during((start, start + self._anomaly.window - 1))
-        who = of_group(self._anomaly.group_by, key)
+    def findings(self, outliers: Sequence[tuple[int, GroupKey]]) -> Iterator[Finding]:
+        """The findings of principals in windows, of those with an event there in the span.
+
+        Those of one window are counted and read together: what it costs grows with their events.
+        """
+        kept = sorted(each for each in outliers if self._is_touched(*each))
+        for start, of_window in groupby(kept, key=lambda each: each[0]):
+            window, keys = during(self._window(start)), [key for _, key in of_window]
+            many = self._many(window, keys)
+            for key, (count, times) in many.items():
+                who = of_group(self._anomaly.group_by, key)
+                hits = islice(self._matching.hits(window, who), EVIDENCE)
+                yield self._finding(start, key, [hit["_id"] for hit in hits], count, times)
+            few = {key: _Read() for key in keys if key not in many}
+            if not few:
+                continue
+            for hit in self._matching.hits(window, of_groups(self._anomaly.group_by, list(few))):
+                for key in self._keys(hit):
+                    if key in few:
+                        few[key].add(hit)
+            for key, read in few.items():
+                yield self._finding(start, key, read.ids, read.count, (read.first, read.last))
+
+    def _many(
+        self, window: Query, keys: Sequence[GroupKey]
+    ) -> dict[GroupKey, tuple[int, Interval]]:
+        """How many events those of principals with more than `EVIDENCE` in a window have, the first
+        and the last time; none where an event has to be decided."""
+        filters = window, of_groups(self._anomaly.group_by, keys)
+        if not self._matching.counted_by_engine(*filters):
+            return {}
+        times = {kind: {kind: {"field": "@timestamp"}} for kind in ("min", "max")}
+        found = self._snapshot.buckets(self._matching.where(*filters), self._by(), times)
+        made = {
+            self._key(each["key"]): (
+                int(each["doc_count"]),
+                (int(each["min"]["value"]), int(each["max"]["value"])),
+            )
+            for each in found
+            if each["doc_count"] > EVIDENCE
+        }
+        return {key: made[key] for key in keys if key in made}
+
+    def _window(self, start: int) -> Interval:
+        return start, start + self._anomaly.window - 1
+
+    def _is_touched(self, start: int, key: GroupKey) -> bool:
+        """Whether an event of the principal in the window is in the span."""
         end = start + self._anomaly.window
-        inside = self._ends is not None and self._ends[0] <= start and end <= self._ends[1]
-        if not inside and not self._matching.any(window, who, self._span):
-            return
-        ids: list[str] = []
-        count = first = last = 0
-        for hit in self._matching.hits(window, who):
-            last = int(hit["sort"][0])
-            first = first or last
-            count += 1
-            if len(ids) < EVIDENCE:
-                ids.append(hit["_id"])
-        yield Finding(
+        if self._ends is not None and self._ends[0] <= start and end <= self._ends[1]:
+            return True
+        who = of_group(self._anomaly.group_by, key)
+        return self._matching.any(during(self._window(start)), who, self._span)
+
+    def _finding(
+        self, start: int, key: GroupKey, ids: Sequence[str], count: int, times: Interval
+    ) -> Finding:
+        return Finding(
             rule_id=self._rule_id,
             events=tuple(ids),
             count=count,
-            first_seen=moment(first),
-            last_seen=moment(last),
+            first_seen=moment(times[0]),
+            last_seen=moment(times[1]),
             group=tuple(zip(self._anomaly.group_by, key, strict=True)),
             detail=sentence(self._anomaly, start, count),
         )
@@ -212,15 +276,20 @@ class _Search:
         window = self._anomaly.window
         touched = self._matching.where(self._span)
         batch: list[Interval] = []
+        events = 0
         for bucket in self._snapshot.buckets(touched, [histogram("window", window)]):
             start = int(bucket["key"]["window"])
-            if batch and batch[-1][1] + 1 == start:
-                batch[-1] = batch[-1][0], start + window - 1
-                continue
-            if len(batch) >= (MAX_INTERVALS if not self._anomaly.weeks else 8):
+            # A page of groups costs a look at every event of the batch.
+            full = not self._anomaly.weeks and events >= _BATCH_EVENTS
+            joined = bool(batch) and not full and batch[-1][1] + 1 == start
+            if full or (not joined and len(batch) >= (8 if self._anomaly.weeks else MAX_INTERVALS)):
                 yield batch
-                batch = []
-            batch.append((start, start + window - 1))
+                batch, events = [], 0
+            if joined:
+                batch[-1] = batch[-1][0], start + window - 1
+            else:
+                batch.append((start, start + window - 1))
+            events += bucket["doc_count"]
         if batch:
             yield batch
 

@@ -217,3 +217,55 @@ def test_anomalies_of_several_days_and_a_span_without_events(
         "in the index are from 2025-03-10T09:00:00.000Z to 2025-03-11T09:00:19.000Z"
     ) in done.output
     assert "nothing was found" not in done.output
+
+
+def test_users_of_an_address_are_exact_and_only_refusals_close_to_a_success_are_a_sequence(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    settings = own_settings(engine, namespace, tmp_path / "home")
+    prepared(settings)
+
+    def center(name: str, account: str) -> dict[str, Any]:
+        return {"type": "IdentityCenterUser", "accountId": account, "userName": name}
+
+    def asked(minute: int, who: dict[str, Any], address: str, refused: bool) -> dict[str, Any]:
+        more = {"errorCode": "AccessDenied"} if refused else {}
+        when = {"eventTime": f"{DAY}T{10 + minute // 60:02}:{minute % 60:02}:00Z"}
+        where = {"sourceIPAddress": address, "eventName": "GetRole"}
+        return record(userIdentity=who, **when, **where, **more)
+
+    # Three users with eleven errors: 6 points, and 11 with a fourth.
+    three = [user("a"), user("b"), center("c", ACCOUNT)]
+    four = [*three, center("c", "444455556666")]
+    calls = [
+        asked(n, who[n % len(who)], address, refused=True)
+        for address, who in (("203.0.113.61", three), ("203.0.113.62", four))
+        for n in range(12)
+    ]
+    # An hour from the first of three refusals, a success between them, and too late a success.
+    for name, refusals, successes in (
+        ("within", (0, 20, 50), (10, 60)),
+        ("late", (0, 20, 50), (61,)),
+        ("before", (20, 30, 40), (10,)),
+        ("scattered", (0, 40, 80), (81,)),
+        ("second", (0, 59, 70, 80), (119,)),
+    ):
+        who = user(name)
+        calls += [asked(minute, who, "203.0.113.63", refused=True) for minute in refusals]
+        calls += [asked(minute, who, "203.0.113.63", refused=False) for minute in successes]
+    write_trail(tmp_path / "trail", calls)
+    backfill(settings, tmp_path / "trail")
+
+    leads = hunted(settings, "--since", DAY)["leads"]
+    addresses = {each["identifier"]: each for each in leads if each["family"] == "address"}
+    assert "203.0.113.61" not in addresses
+    assert addresses["203.0.113.62"]["unique_users"] == 4
+    assert addresses["203.0.113.62"]["event_count"] == 12
+    assert addresses["203.0.113.62"]["matching_events"] == ["GetRole"]
+    assert len(addresses["203.0.113.62"]["events"]) == 12
+    sequences = {
+        each["identifier"].rpartition("/")[2]
+        for each in leads
+        if each["pattern"] == "failed_then_succeeded"
+    }
+    assert sequences == {"within", "second"}
