@@ -11,7 +11,7 @@ from typing import Final
 from botocore.exceptions import ClientError, ParamValidationError
 
 from ingest.sources.aws_codes import CREDENTIALS, LOGIN_FAILURES, THROTTLED
-from ingest.sources.session import NO_CREDENTIALS
+from ingest.sources.session import NO_CREDENTIALS_FOR_S3
 from trailhound.errors import (
     BucketNotFoundError,
     ObjectAccessDeniedError,
@@ -79,7 +79,9 @@ def listing_error(error: Exception, place: str) -> SourceUnreachableError:
         hint = _SLOWER if code in THROTTLED else _AGAIN
         return SourceUnreachableError(f"{place}: cannot be listed ({reason_of(error)})", hint=hint)
     if isinstance(error, LOGIN_FAILURES):
-        return SourceUnreachableError(f"{place}: no usable AWS credentials", hint=NO_CREDENTIALS)
+        return SourceUnreachableError(
+            f"{place}: no usable AWS credentials", hint=NO_CREDENTIALS_FOR_S3
+        )
     return SourceUnreachableError(
         f"{place}: cannot be listed ({type(error).__name__})",
         hint="check the network and aws.endpoint_url",
@@ -93,7 +95,9 @@ def object_error(error: Exception, uri: str) -> SourceError:
     """
     if not isinstance(error, ClientError):
         if isinstance(error, LOGIN_FAILURES):
-            return SourceUnreachableError(f"{uri}: no usable AWS credentials", hint=NO_CREDENTIALS)
+            return SourceUnreachableError(
+                f"{uri}: no usable AWS credentials", hint=NO_CREDENTIALS_FOR_S3
+            )
         if isinstance(error, ParamValidationError) and "Invalid bucket name" in str(error):
             return BucketNotFoundError(
                 f"{uri}: no such bucket (not a valid bucket name)",

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 NO_CREDENTIALS: Final = (
-    "give AWS credentials: aws.profile, AWS_* variables, `aws sso login`, or an instance role; "
-    "for a public bucket set aws.signature to unsigned"
+    "give AWS credentials: aws.profile, AWS_* variables, `aws sso login`, or an instance role"
+)
+NO_CREDENTIALS_FOR_S3: Final = (
+    f"{NO_CREDENTIALS}; for a public bucket set aws.signature to unsigned"
 )
 _SIGNATURES: Final[dict[str, Any]] = {"v4": "s3v4", "v2": "s3", "unsigned": botocore.UNSIGNED}
 _ATTEMPTS: Final = 6

@@ -14,7 +14,7 @@ from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Kind, Listing, Output, form_of, is_table, note
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cli.screen import out, plural, safe, say_fix, say_folded
+from trailhound.cli.screen import out, plural, safe, say_fix, say_folded, warn
 from trailhound.errors import TrailhoundError
 
 with late_imports():
@@ -80,6 +80,7 @@ def checklist(
     form = form_of(output, json)
     settings = settings_from(config, url, namespace)
     found: Posture | str
+    hint: str | None = None
     if posture is not None:
         found = read_posture(posture)
     else:
@@ -87,7 +88,8 @@ def checklist(
             own = account_of(config, region[0] if region else None)
             found = examined(own, Request(regions=region or ()))
         except TrailhoundError as error:
-            found = f"AWS: {error.with_hint}"
+            found = f"AWS: {error.message}"
+            hint = error.hint
     facts = read_facts(connect(settings), settings, found)
     lines = answered(facts)
     if is_table(form):
@@ -104,6 +106,8 @@ def checklist(
         ]
         taken = None if isinstance(found, str) else found.taken
         LISTING.show(lines, form, beside={"phases": phases, "posture_taken": taken})
+    if hint:
+        warn(f"AWS could not be asked: {hint}")
     done = sum(each.answer.state == "done" for each in lines)
     note(f"{done:,} of {plural(len(lines), 'item')} done", form)
     if isinstance(facts.posture, str) or isinstance(facts.cluster, str):

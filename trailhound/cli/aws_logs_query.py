@@ -114,6 +114,7 @@ def logs_query(
     form = form_of(output, json)
     made = parsed(query)
     now = datetime.now(UTC)
+    dates.check_begun(since, now)
     span = (dates.start_of(since) if since else now - _HOUR, dates.end_of(until) if until else now)
     clients = clients_of(config, region)
     groups = groups_of(clients, log_group)

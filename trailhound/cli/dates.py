@@ -116,6 +116,14 @@ def check_order(since: datetime | None, until: datetime | None) -> None:
         )
 
 
+def check_begun(since: datetime | None, now: datetime) -> None:
+    """Raises `UsageError` for a span that begins after now: that it is empty says nothing."""
+    if since is not None and since > now:
+        raise UsageError(
+            f"--since {_shown(since)} is after now, {_shown(now)}", hint=f"write {FORMS}"
+        )
+
+
 def start_of(since: datetime) -> datetime:
     """The inclusive start of a span: of a date, the day's beginning.
 

@@ -161,6 +161,7 @@ def hunt(
 def _span_of_logs(hours: int | None, since: datetime | None, until: datetime | None) -> Span:
     if hours and (since or until):
         raise UsageError("--hours and --since or --until exclude each other", hint="give one")
+    dates.check_begun(since, datetime.now(UTC))
     end = dates.end_of(until) if until else datetime.now(UTC)
     return Span(dates.start_of(since) if since else end - timedelta(hours=hours or _HOURS), end)
 

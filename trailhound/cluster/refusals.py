@@ -35,7 +35,10 @@ ROLE_HINT = (
     "give it the permissions of the role shipped as trailhound/cluster/role.json "
     "(Elasticsearch: role.elasticsearch.json)"
 )
-UP_HINT = "start the local engine with `trailhound up`, or name a cluster with --url"
+UP_HINT = (
+    "check the address (--url, cluster.hosts), or start the local engine with `trailhound up` and "
+    "leave --url out"
+)
 LONGEST_REASON = 500
 
 _NO_PERMISSION = re.compile(r"no permissions for \[(.+?)\](?: and |$)")

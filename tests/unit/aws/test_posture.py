@@ -443,6 +443,16 @@ def test_several_filters_together_cover_a_control() -> None:
     assert of("alarm-root-use", account(group=group(alarms=[math])))[0].verdict == "pass"
 
 
+def test_an_unconfirmed_subscription_is_one_cause_of_all_alarms_that_fail() -> None:
+    topic = SETUP.alarm_topic_arn
+    silent = account(group=group(topics={topic: [{"SubscriptionArn": "PendingConfirmation"}]}))
+    failed = [each for each in found(silent) if each.verdict == "fail"]
+    assert len(failed) > 10
+    (same,) = {(each.resource, each.evidence, each.fix) for each in failed}
+    assert same[2].startswith("trailhound aws setup --plan --region eu-west-1")
+    assert "--subscribe ADDRESS" in same[2]
+
+
 def member(**changes: Any) -> Account:
     """A member that shows the organisation's trail, and owns none of its things."""
     return account(

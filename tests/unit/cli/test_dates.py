@@ -6,8 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from trailhound.cli import dates
+from trailhound.cli.main import app
+from trailhound.errors import UsageError
 
 
 @pytest.mark.parametrize(
@@ -82,3 +85,13 @@ def test_a_time_to_come_is_not_shown_as_now() -> None:
     assert dates.ago(now + timedelta(seconds=9)) == "0 s ago"
     later = now + timedelta(days=90)
     assert dates.ago(later.isoformat()) == f"{later:%Y-%m-%d}"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("aws", "logs-query", "fields @message", "--log-group", "x"), ("hunt", "--log-group", "x")],
+)
+def test_what_begins_after_now_is_refused(command: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(app, [*command, "--since", "2190-01-01"])
+    assert isinstance(done.exception, UsageError)
+    assert "--since 2190-01-01 is after now" in done.exception.message

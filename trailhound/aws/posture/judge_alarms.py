@@ -10,7 +10,7 @@ from typing import Final
 
 from trailhound.aws.names import TrailSetup
 from trailhound.aws.posture.collect import metrics_of
-from trailhound.aws.posture.facts import LogGroup, MetricFilter, Refused, Reply, Trail
+from trailhound.aws.posture.facts import LogGroup, MetricFilter, Refused, Reply, Scope, Trail
 from trailhound.aws.posture.judge_watching import other_account
 from trailhound.aws.posture.monitored import MONITORED, Monitored
 from trailhound.aws.posture.ruling import (
@@ -20,6 +20,7 @@ from trailhound.aws.posture.ruling import (
     aws,
     listed,
     plural,
+    setup_command,
     unseen_regions,
     without_trails,
 )
@@ -28,6 +29,7 @@ from trailhound.posture import Finding
 _RISES: Final = frozenset(
     {"GreaterThanOrEqualToThreshold", "GreaterThanThreshold", "GreaterThanUpperThreshold"}
 )
+_UNHEARD: Final = "notifies a topic without a confirmed subscription"
 
 
 @dataclass
@@ -151,7 +153,7 @@ def _silent(found: _Coverage, group: LogGroup, alarm: Reply) -> str | None:
             return ""
         else:
             found.topics.append(action)
-    return None if unsure else "notifies a topic without a confirmed subscription"
+    return None if unsure else _UNHEARD
 
 
 def _missing(
@@ -169,19 +171,28 @@ def _missing(
         if unmatched
         else f"nobody hears of {plural(len(short), 'kind')} of event: {events}"
     )
-    if found.stops:
+    if not unmatched and found.stops and all(_UNHEARD in each for each in found.stops):
+        # The same of every control, so that a terminal says it once.
+        names = [each.split(":")[-1] for each in dict.fromkeys(found.topics)]
+        evidence = f"its alarm notifies topic {listed(names, 2)}: no confirmed subscription"
+    elif found.stops:
         evidence += f"; {listed(list(dict.fromkeys(found.stops)), 2)}"
-    return of.failed(group, evidence, _fix(control, trail, found, bool(unmatched)), trail.home)
+    return of.failed(
+        group, evidence, _fix(control, trail, of.scope, found, bool(unmatched)), trail.home
+    )
 
 
-def _fix(control: Monitored, trail: Trail, found: _Coverage, unmatched: bool) -> str:
+def _fix(control: Monitored, trail: Trail, scope: Scope, found: _Coverage, unmatched: bool) -> str:
+    setup = TrailSetup(account=trail.owner, region=trail.home, name=trail.name)
     if not unmatched and found.topics:
         topic = found.topics[0]
-        return aws(
+        ours = topic == setup.alarm_topic_arn and setup_command(
+            trail, scope, "--subscribe", "ADDRESS"
+        )
+        return ours or aws(
             *("sns", "subscribe", "--topic-arn", topic, "--protocol", "email"),
             *("--notification-endpoint", "ADDRESS", "--region", topic.split(":")[3]),
         )
-    setup = TrailSetup(account=trail.owner, region=trail.home, name=trail.name)
     group = trail.log_group.split(":", 6)[6]
     region = trail.log_group.split(":")[3]
     words = ["trailhound", "aws", "alarms", "--plan", "--region", region]

@@ -12,6 +12,7 @@ from botocore.exceptions import (
 )
 
 from ingest.sources.s3_errors import listing_error, object_error, reason_of
+from trailhound.aws.refusals import refused
 from trailhound.errors import (
     BucketNotFoundError,
     ObjectAccessDeniedError,
@@ -113,3 +114,8 @@ def test_a_page_that_came_in_place_of_an_answer_is_not_repeated() -> None:
     page = "<!DOCTYPE html>\n<html><h1>500 Internal Server Error</h1></html>"
     error = ClientError({"Error": {"Code": "500", "Message": page}}, "TestMetricFilter")
     assert reason_of(error) == "500: a page came in place of AWS's answer"
+
+
+def test_only_a_bucket_can_be_public() -> None:
+    assert "unsigned" in (listing_error(NoCredentialsError(), "s3://bucket").hint or "")
+    assert "unsigned" not in (refused(NoCredentialsError(), "the AWS identity").hint or "")
