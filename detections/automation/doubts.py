@@ -28,7 +28,7 @@ def doubts(
     role: str,
     calls: Sequence[str],
 ) -> list[str]:
-    """A sentence for each name that is in no event, or that no rule asks about. Raises
+    """A sentence for each name that is in no event, or that no rule asks about by name. Raises
     `ClusterError`."""
     index = EventIndex(client, Names(settings.prefix).days)
     terms = [{ROLE: role}, *({_CALL: call} for call in calls)]
@@ -43,7 +43,7 @@ def doubts(
             hint = did_you_mean(call, names, "check how CloudTrail writes it")
             found.append(f"no event in the index is a call {call}: {hint}")
         if not any(_asks_about(rule, call) for rule in rules.values()):
-            found.append(f"no rule that leaves out known automation asks about {call}")
+            found.append(f"no rule that leaves out known automation asks about {call} by name")
     return found
 
 
@@ -51,7 +51,7 @@ def _asks_about(rule: Compiled, call: str) -> bool:
     if not asks(rule) or rule.matcher is None:
         return False
     possible = precheck(rule.matcher, (_CALL,))
-    return possible is None or possible({_CALL: call})
+    return possible is not None and possible({_CALL: call})
 
 
 def _names(index: EventIndex) -> list[str]:

@@ -5,7 +5,7 @@ An event counts for a rule whose query finds it where nothing is known, and that
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,6 @@ from detections.compiled import Compiled, Query
 from detections.events.index import EventIndex, parts
 from detections.matcher.precheck import precheck
 from detections.packs.pack import Pack
-from detections.span import Span
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
@@ -63,16 +62,22 @@ class LeftOut:
 
 
 def left_out(
-    client: OpenSearch, settings: Settings, pack: Pack, span: Span, index: str | None = None
+    client: OpenSearch,
+    settings: Settings,
+    loaded: Callable[[], Pack],
+    within: Sequence[Query],
+    index: str | None = None,
 ) -> list[LeftOut]:
     """By rule, those that left out any; nothing is asked where no entry concerns a rule.
 
-    `pack` is one where nothing is known: as it was loaded. `index` is an expression of daily
-    indices; default: all. Raises `ClusterError` and opensearch-py's exceptions.
+    `loaded` gives the pack as it was loaded, where nothing is known; `within` are further clauses,
+    such as a span's. `index` is an expression of daily indices; default: all. Raises
+    `ClusterError` and opensearch-py's exceptions.
     """
     known = relation(settings.detections.known_automation, KnownAutomations(client, settings).all())
     if not known.entries:
         return []
+    pack = loaded()
     dialect = dialect_of(client)
     titles = {rule.id: rule.title for rule in pack.rules}
     made = {
@@ -90,7 +95,7 @@ def left_out(
     asked = [(name, rule, clause) for name, (rule, clause) in made.items() if name not in many]
     days = EventIndex(client, index or Names(settings.prefix).days)
     for several in parts(asked, _AT_ONCE):
-        replies = days.searches([_body([rule.query, c, span.query()]) for _, rule, c in several])
+        replies = days.searches([_body([rule.query, c, *within]) for _, rule, c in several])
         for (name, rule, _), reply in zip(several, replies, strict=True):
             if count := int(reply["hits"]["total"]["value"]) if reply.get("hits") else 0:
                 found.append(LeftOut(name, titles[name], count, exact=rule.post_filter is None))

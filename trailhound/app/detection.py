@@ -146,7 +146,8 @@ class History:
         if self._searched is None:
             return []
         expression = self.survey.indices.expression
-        return left_out(self._client, self._settings, self._pack, self._searched, expression)
+        within = [self._searched.query()]
+        return left_out(self._client, self._settings, lambda: self._pack, within, expression)
 
     def join(self) -> str:
         """Join the alerts that were raised into incidents. Why they could not be, else "".

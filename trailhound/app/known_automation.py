@@ -15,12 +15,14 @@ from opensearchpy import OpenSearch
 from detections.automation.doubts import doubts
 from detections.automation.known_summary import JOB
 from detections.automation.learner import NEW_ENTRY, LearnedToday, Learner, raise_alerts, relation
+from detections.automation.left_out import left_out
 from detections.automation.observing import span_before
 from detections.automation.trusting import TrustingRules
 from detections.automation.unsearched import unsearched_days
 from detections.packs.loading import load
 from detections.packs.pack import Pack
 from detections.running.scheduler import Job, Turn
+from detections.span import Span
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
 from trailhound.settings.detections import TrustedCallSettings
@@ -56,18 +58,32 @@ class AutomationHistory:
 
 
 def learning_job(client: OpenSearch, settings: Settings) -> Job | None:
-    """Learns once an hour while a daemon holds the lease; None where learning is off."""
+    """Learns once an hour while a daemon holds the lease, and logs what rules left out of the
+    events that were ingested since the last time; None where learning is off."""
     if not settings.detections.known_automation.enabled:
         return None
 
+    lookback = timedelta(minutes=settings.detections.lookback_minutes)
+    counted: datetime | None = None
+
     def learn(turn: Turn) -> None:
+        nonlocal counted
         if not turn.holds_lease():
             return
-        done = Learner(client, settings, load(settings.detections)).run(datetime.now(UTC))
+        now = datetime.now(UTC)
+        pack = load(settings.detections)
+        done = Learner(client, settings, pack).run(now)
         changes = done.changes
         if changes.new or changes.ended:
             said = {"new": len(changes.new), "ended": len(changes.ended)}
             LOG.info("known automation changed", extra={"fields": said})
+        until = now - lookback  # by then all of it can be searched
+        since = counted or (turn.last_success or now - timedelta(seconds=EVERY)) - lookback
+        span = Span(min(since, until), until, "event.ingested")
+        for each in left_out(client, settings, lambda: pack, [span.query()]):
+            fields = {"rule": each.rule, "id": each.rule_id, "events": each.events}
+            LOG.info("left out as known automation", extra={"fields": fields})
+        counted = until
 
     return Job(JOB, EVERY, learn)
 

@@ -164,7 +164,8 @@ def ago(moment: datetime | str) -> str:
             return moment.astimezone(UTC).strftime(_DAY)
         # Clocks of two machines differ by seconds: what has just been written isn't to come.
         if -passed > _SKEW:
-            return f"in {span(-passed.total_seconds())}"
+            # What was said as "13d" a moment ago is "in 13 d".
+            return f"in {span((_SKEW - passed).total_seconds())}"
         return f"{span(passed.total_seconds())} ago"
     try:
         found = datetime.fromisoformat(moment)

@@ -82,6 +82,7 @@ def test_a_time_to_come_is_not_shown_as_now() -> None:
     now = datetime.now(UTC)
     assert dates.ago(now + timedelta(days=13, hours=1)) == "in 13 d"
     assert dates.ago(now + timedelta(hours=2, minutes=5)) == "in 2 h"
+    assert dates.ago(dates.coming("13d")) == "in 13 d"
     assert dates.ago(now + timedelta(seconds=9)) == "0 s ago"
     later = now + timedelta(days=90)
     assert dates.ago(later.isoformat()) == f"{later:%Y-%m-%d}"

@@ -10,6 +10,8 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from detections.automation.known_summary import known_summary
+from detections.automation.left_out import left_out
+from detections.packs.loading import load
 from detections.rule import Rule
 from trailhound import __version__
 from trailhound.errors import NoEventsIndexError
@@ -121,7 +123,10 @@ def compose(
         timeline = stats.timeline(index, start, end, raised)
     elsewhere = frozenset(_accounts(client, settings)) if window.accounts else frozenset()
     trust = known_summary(client, settings, now)
-    seen = Seen(totals, scope, accounts, found, failing, covered, proof, elsewhere, trust, now)
+    trusted = tuple(left_out(client, settings, lambda: load(settings.detections), window.events()))
+    seen = Seen(
+        totals, scope, accounts, found, failing, covered, proof, elsewhere, trust, trusted, now
+    )
     errors = stats.ranking(
         index.tally("errorCode", stats.OF, _ROWS, only=[stats.FAILED, stats.NAMED_ERROR])
     )

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from opensearchpy import OpenSearch
 
 from detections.automation.known_summary import KnownSummary
+from detections.automation.left_out import LeftOut
 from trailhound.posture import Posture
 from trailhound.report.collect.attack import BEFORE_THE_TRAIL
 from trailhound.report.collect.query import Index, Tally, moment
@@ -46,7 +47,8 @@ _GLOBAL_SERVICES = ("iam.amazonaws.com", "organizations.amazonaws.com")
 class Seen:
     """The inputs of the gaps, beside the index itself. `failing` are titles of rules whose last run
     on schedule failed; `elsewhere` are the accounts of all events where the report asks for
-    accounts, else empty; `known` is what is known automation; `now` is when the report was made."""
+    accounts, else empty; `known` is what is known automation, and `left_out` what rules left out
+    for it; `now` is when the report was made."""
 
     totals: Totals
     scope: Scope
@@ -57,6 +59,7 @@ class Seen:
     integrity: Integrity
     elsewhere: frozenset[str]
     known: KnownSummary
+    left_out: tuple[LeftOut, ...]
     now: datetime
 
 
@@ -93,6 +96,12 @@ def unchecked(posture: Posture, accounts: Sequence[str]) -> list[Gap]:
 
 
 def _known_automation(seen: Seen) -> Iterator[Gap]:
+    if seen.left_out:
+        yield Gap(
+            "Events left out as known automation",
+            f"{'; '.join(each.sentence() for each in seen.left_out)}.",
+            "`trailhound automation list` shows whose calls these are; `automation forget` ends it",
+        )
     if seen.known.active or not seen.totals.events:
         return
     sentence = seen.known.sentence()
