@@ -144,6 +144,8 @@ def test_a_plan_says_that_nothing_was_changed_and_how_to_apply_it(
     found = json.loads(setup("--json", *flags, "--files-a-day", "7").stdout)
     assert found["applied"] is False
     assert found["apply"] == lines[-1]
+    # 1,100,000 events of 350 bytes, in 7 files.
+    assert "7 files a day of 55,000,000 bytes" in found["costs"][-1]["of"]
     assert found["assumed"] == ["--data-events-a-day", "--management-events-a-day", "--file-bytes"]
 
 

@@ -16,6 +16,8 @@ _INSIGHT: Final = 0.35 / 100_000
 _LOG_BYTE: Final = 0.50 / 2**30
 _EVENT_BYTES: Final = 1_500
 """Of an event as CloudWatch Logs takes it."""
+FILE_EVENT_BYTES: Final = 350
+"""Of an event in a compressed trail file, as measured on the files of `trailhound sample`."""
 _GB: Final = 2**30
 _DAYS_A_MONTH: Final = 365 / 12
 
@@ -79,6 +81,15 @@ def event_costs(
         said = f"{data_events_a_day:,} data events a day"
         costs.insert(0, Cost(said, data_events_a_day * days * _DATA_EVENT, years))
     return costs
+
+
+def bytes_of_a_file(files_a_day: int, events_a_day: int) -> int:
+    """Bytes of each of a day's trail files, which hold its events.
+
+    >>> bytes_of_a_file(1_500, 1_100_000)
+    256667
+    """
+    return max(1, round(events_a_day * FILE_EVENT_BYTES / files_a_day)) if files_a_day else 1
 
 
 def storage_costs(*, files_a_day: int, file_bytes: int, years: int) -> list[Cost]:

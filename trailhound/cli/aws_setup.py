@@ -33,7 +33,7 @@ from trailhound.errors import UsageError
 
 with late_imports():
     from trailhound.aws.account import Account
-    from trailhound.aws.cost import Cost, event_costs, storage_costs
+    from trailhound.aws.cost import Cost, bytes_of_a_file, event_costs, storage_costs
     from trailhound.aws.documents import INSIGHTS
     from trailhound.aws.names import PREFIX, TrailSetup
     from trailhound.aws.parts import Change, applied, planned
@@ -216,9 +216,15 @@ def setup(
         int, typer.Option(metavar="N", min=0, rich_help_panel=_SIZES, help="Trail files a day.")
     ] = 1_500,
     file_bytes: Annotated[
-        int,
-        typer.Option(metavar="N", min=1, rich_help_panel=_SIZES, help="Bytes of a trail file."),
-    ] = 10_000,
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            rich_help_panel=_SIZES,
+            help="Bytes of a trail file. Default: the day's events over its files, at 350 bytes "
+            "an event.",
+        ),
+    ] = None,
     years: Annotated[
         int,
         typer.Option(
@@ -276,7 +282,15 @@ def setup(
         insights=len(INSIGHTS) if insights else 0,
         data=data_events,
         years=years,
-    ) + storage_costs(files_a_day=files_a_day, file_bytes=file_bytes, years=years)
+    ) + storage_costs(
+        files_a_day=files_a_day,
+        file_bytes=file_bytes
+        or bytes_of_a_file(
+            files_a_day,
+            management_events_a_day + (data_events_a_day if data_events else 0),
+        ),
+        years=years,
+    )
     changes = [*planned(trail.key_parts()), *planned(trail.with_key().parts())]
     assumed = _assumed(context)
     apply_by = None if apply else _apply_command(context)
