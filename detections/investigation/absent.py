@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from detections.events.identity import ISSUER_NAME, KEY, NAME, TYPE
+from detections.events.identity import ISSUER_NAME, KEY, NAME, RECIPIENT, TYPE
 from detections.events.index import EventIndex
+from detections.events.selection import by_principal
 from detections.investigation.nodes import KINDS, Node
 from detections.investigation.paths import nearest
 from detections.investigation.subject import Subject
@@ -24,6 +25,8 @@ _NAMES: Final[tuple[tuple[str, str, Query], ...]] = (
     ("key", KEY, {"match_all": {}}),
 )
 """Kinds of names that are near, the field of each and its events."""
+_ACCOUNTS: Final = 20
+"""Accounts that are named, those with the most events."""
 _MOST: Final = 2_000
 """Names of a kind that are compared."""
 
@@ -48,6 +51,31 @@ def unknown_node(index: EventIndex, known: Iterable[Node], text: str) -> UsageEr
     kind, _, name = text.strip().partition(":")
     nodes = {*known, *_nodes(index, name.rpartition("@")[0] or name)}
     return UsageError(f"there is no node {text}", hint=nearest(nodes, kind, name))
+
+
+def unknown_values(
+    index: EventIndex, principals: Iterable[str], accounts: Iterable[str]
+) -> list[str]:
+    """A sentence for each principal and account that no event of the index, of any time, has: with
+    the nearest names, or the accounts that there are. Patterns are left out. Raises
+    `ClusterError`."""
+    said = []
+    for name in principals:
+        if "*" not in name and not index.count(by_principal(name)):
+            near = nearest(_nodes(index, name), "", name, unknown="")
+            said.append(f"no event is by {name}" + (f"; {near}" if near else ""))
+    for name in accounts:
+        if "*" not in name and not index.count(any_of(name, (RECIPIENT, "trail.account"))):
+            aggs = {"accounts": {"terms": {"field": RECIPIENT, "size": _ACCOUNTS}}}
+            reply = index.search({"query": {"match_all": {}}, "aggs": aggs})
+            found = (reply.get("aggregations") or {"accounts": {"buckets": []}})["accounts"]
+            there = ", ".join(str(each["key"]) for each in found["buckets"] if each["key"])
+            more = found.get("sum_other_doc_count")
+            said.append(
+                f"no event is of the account {name}; there are: {there}"
+                + (" and others" if more else "")
+            )
+    return said
 
 
 def _nodes(index: EventIndex, name: str) -> list[Node]:

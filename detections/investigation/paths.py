@@ -132,9 +132,8 @@ def named(nodes: Iterable[Node], text: str) -> list[Node]:
     is any text. Raises `UsageError` for a text that names no kind."""
     kind, colon, rest = text.strip().partition(":")
     if not colon or kind not in KINDS or not rest:
-        raise UsageError(
-            f"{text} is no node", hint=f"write its kind before the name: {', '.join(KINDS)}"
-        )
+        near = nearest(nodes, "", text.strip(), unknown=f"the kinds: {', '.join(KINDS)}")
+        raise UsageError(f"{text} is no node", hint=f"write its kind before the name; {near}")
     name, mark, account = rest.rpartition("@")
     wanted = [(rest, "")] + ([(name, account)] if mark and account.isdecimal() else [])
     return sorted(
@@ -163,8 +162,14 @@ def _matches(name: str, pattern: str) -> bool:
     return fnmatchcase(name, pattern.replace("[", "[[]").replace("?", "[?]"))
 
 
-def nearest(nodes: Iterable[Node], kind: str, name: str) -> str:
-    """A hint with the nearest names: of this kind, else of any; where no kind is named, of all."""
+_UNKNOWN: Final = (
+    "see the events of the span with `trailhound events`, or change --since and --until"
+)
+
+
+def nearest(nodes: Iterable[Node], kind: str, name: str, *, unknown: str = _UNKNOWN) -> str:
+    """A hint with the nearest names: of this kind, else of any; where no kind is named, of all.
+    `unknown`: the hint where none is near."""
     every = sorted(nodes)
     same = {each.name: each for each in every if not kind or each.kind == kind}
     near = [same[each].short for each in difflib.get_close_matches(name, same, _NEAR, 0.5)]
@@ -174,7 +179,7 @@ def nearest(nodes: Iterable[Node], kind: str, name: str) -> str:
         near = [each.short for each in every if name.casefold() in each.name.casefold()]
     if near:
         return f"the nearest: {', '.join(near[:_NEAR])}"
-    return "see the events of the span with `trailhound events`, or change --since and --until"
+    return unknown
 
 
 class PathFinder:

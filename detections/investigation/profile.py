@@ -34,6 +34,8 @@ MOST: Final = 15
 """Values of a kind that are named, the most frequent."""
 NAMES: Final = 100
 """Values of a kind, and alerts, that a page has at most."""
+WITHOUT: Final = ("countries", "cities", "addresses", "tools")
+"""Kinds that every event could have, so that those without are counted."""
 _HOUR: Final = 3_600_000
 
 
@@ -52,6 +54,8 @@ class Profile:
     last: datetime | None = None
     opened: int = 0
     counts: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+    without: dict[str, int] = field(default_factory=dict)
+    """Events that have no value of a kind (`WITHOUT`), which its counts leave out."""
     hours: list[int] = field(default_factory=lambda: [0] * 24)
     weekdays: list[int] = field(default_factory=lambda: [0] * 7)
     peers: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
@@ -81,6 +85,7 @@ class Profile:
             "last_seen": stamp(self.last) if self.last else None,
             "opened_sessions": self.opened,
             **{kind: named(values) for kind, values in self.counts.items()},
+            "without": self.without,
             "hours": self.hours,
             "weekdays": self.weekdays,
             "peers": {kind: named(values) for kind, values in self.peers.items()},
@@ -147,6 +152,9 @@ class Profiler:
             kind: {"terms": {"field": name, "size": NAMES}} for kind, name in FIELDS.items()
         }
         aggregations |= {
+            f"without_{kind}": {"missing": {"field": FIELDS[kind]}} for kind in WITHOUT
+        }
+        aggregations |= {
             "first": {"min": {"field": "@timestamp"}},
             "last": {"max": {"field": "@timestamp"}},
             "failed": {"filter": FAILED},
@@ -165,6 +173,11 @@ class Profiler:
                 if each["key"]
             ]
             for kind in FIELDS
+        }
+        made.without = {
+            kind: found[f"without_{kind}"]["doc_count"]
+            + sum(each["doc_count"] for each in found[kind]["buckets"] if not each["key"])
+            for kind in WITHOUT
         }
 
     def _principals(self, subject: Subject, asked: Query) -> list[str]:

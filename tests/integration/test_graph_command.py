@@ -172,6 +172,7 @@ def test_what_no_page_can_be_made_of_is_refused_before_the_work(
         (("paths", "--lateral", "--html", page), "--lateral has no page"),
         (("graph", "user:aday"), "user:ada"),
         (("graph", "ada"), "is no node"),
+        (("graph", "aday"), "the nearest: user:ada"),
     ):
         done = command(settings, *wrong)
         assert isinstance(done.exception, UsageError)

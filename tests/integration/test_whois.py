@@ -99,6 +99,9 @@ def test_a_page_says_when_where_what_and_what_is_unusual(
         {"value": "GetUser", "events": 60},
         {"value": "CreateAccessKey", "events": 30},
     ]
+    assert made["without"]["addresses"] == 0
+    placed = sum(each["events"] for each in made["countries"])
+    assert made["without"]["countries"] == made["events"] - placed
     assert made["keys"] == [{"value": KEY, "events": 90}]
     assert made["peers"]["same_address"] == [{"value": "eve", "events": 1}]
     assert {"value": "bob", "events": 90} in made["peers"]["acted_on"]
@@ -198,6 +201,16 @@ def test_what_is_not_there_is_named_and_so_is_what_is_near(
         assert (done.exit_code, there in done.output) == (0, True)
         other = command(settings, name, "198.51.100.7", "--until", "2025-02-01").output
         assert "there are no events until 2025-02-02T00:00:00.000Z" in other
+    hunted = command(settings, "hunt", "--since", "2026-01-01").output
+    assert "from 2026-01-01T00:00:00.000Z on: the last one in the index is at 2025-03-01T" in hunted
+    found = command(settings, "events", "--principal", "adda", "--account", "999999999999")
+    assert found.exit_code == 0
+    assert "no event is by adda; the nearest: user:ada" in found.output
+    assert "no event is of the account 999999999999; there are: 111122223333, 4" in found.output
+    assert "no event is by" not in command(settings, "events", "--principal", "zz*").output
+    lost = command(settings, "timeline", "ada", "--expand", "999")
+    assert isinstance(lost.exception, UsageError)
+    assert "there is no line 999 to expand" in str(lost.exception)
     for words in (("events",), ("paths", "--lateral")):
         assert there in command(settings, *words, "--since", "2025-05-01").output
 

@@ -45,7 +45,11 @@ def detect(
     ] = None,
     over_files: Annotated[
         bool,
-        typer.Option("--files", help="Over these files, in memory, without a cluster."),
+        typer.Option(
+            "--files",
+            help="Over these files, without a cluster; events that memory can't hold are in a "
+            "temporary file in TMPDIR.",
+        ),
     ] = False,
     since: Since = None,
     until: Until = None,

@@ -28,7 +28,9 @@ from trailhound.cli.screen import warn
 with late_imports():
     from detections.alerts.alert_events import events_of
     from detections.events.daily_indices import daily_indices
+    from detections.events.index import EventIndex
     from detections.incidents.incident_events import events_of_incident
+    from detections.investigation.absent import unknown_values
     from trailhound.app.event_search import Event, EventFilter, EventSearch
     from trailhound.cluster.client import connect
     from trailhound.cluster.queries import either
@@ -239,6 +241,10 @@ def events(
             nothing = nothing_in(client, daily_indices(client, settings), span_of(since, until))
             if nothing:
                 warn(nothing)
+            elif not search.skipped:
+                index = EventIndex(client, daily_indices(client, settings).expression)
+                for said in unknown_values(index, principal or (), account or ()):
+                    warn(said)
     shown_of(found.total, most, "event", form)
     if search.skipped:
         raise typer.Exit(ExitCode.INCOMPLETE)

@@ -208,6 +208,7 @@ def _show(
 ) -> None:
     """The leads, what has to be said of them, and the report where it has a folder."""
     found = ranked(hunted.leads)
+    _check_kinds(expand, found)
     now = datetime.now(UTC)
     made = threat_report(found, now)
     beside = {
@@ -233,6 +234,17 @@ def _show(
         _write(made, found, folder / report_name(now), form)
     for text in hunted.warnings:
         warn(text)
+
+
+def _check_kinds(expand: Sequence[str], found: Sequence[Lead]) -> None:
+    """Raises `UsageError` for a kind that is to be expanded and of which no lead is."""
+    kinds = sorted({each.pattern for each in found})
+    missing = [each for each in expand if each not in ("all", *kinds)]
+    if missing and kinds:  # where nothing was found, that is said
+        raise UsageError(
+            f"there is no lead of the kind {', '.join(missing)} to expand",
+            hint=f"there are: {', '.join(kinds)}",
+        )
 
 
 def _write(made: dict[str, object], found: list[Lead], path: Path, form: Form) -> None:

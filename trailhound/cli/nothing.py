@@ -31,6 +31,11 @@ def nothing_in(client: OpenSearch, days: DailyIndices, span: Span | None = None)
         return "there are no events in the index"
     if span is None or EventIndex(client, days.expression).count(span.query()):
         return ""
+    if span.until <= span.since:  # until the last event, since later
+        return (
+            f"there are no events from {stamp(span.since)} on: the last one in the index is at "
+            f"{stamp(known[1])}"
+        )
     since = f" from {stamp(span.since)}" if span.since > BEGINNING else ""
     until = f" until {stamp(span.until)}" if span.until < _END else ""
     return (

@@ -42,6 +42,8 @@ _BLOCKS = " ▁▂▃▄▅▆▇█"
 _SHOWN = 8
 """Values of a kind on a terminal; `--json` has 100."""
 _INDENT = " " * 13
+_NOUNS = {"countries": "place", "cities": "city", "addresses": "address", "tools": "tool"}
+"""What events lack that a line leaves out (`detections.investigation.profile.WITHOUT`)."""
 _PEERS = {
     "same_address": "same address",
     "acted_on": "acted on",
@@ -124,7 +126,7 @@ def _show(found: Profile) -> None:
     _line("days", ", ".join(f"{day} {count:,}" for day, count in days if count))
     for kind, values in found.counts.items():
         if values:
-            _line(kind, _values(values))
+            _line(kind, _values(values) + _without(kind, found.without.get(kind, 0)))
     for kind, values in found.peers.items():
         if values:
             _line(_PEERS[kind], _values(values))
@@ -175,6 +177,13 @@ def _values(values: Sequence[tuple[str, int]]) -> str:
     named = ", ".join(f"{value} {count:,}" for value, count in values[:_SHOWN])
     most = " at least" if len(values) >= NAMES else ""
     return named + (f" and {len(values) - _SHOWN} more{most}" if len(values) > _SHOWN else "")
+
+
+def _without(kind: str, events: int) -> str:
+    if not events:
+        return ""
+    have = "has" if events == 1 else "have"
+    return f"; {plural(events, 'event')} {have} no {_NOUNS[kind]}"
 
 
 def _line(name: str, value: str) -> None:

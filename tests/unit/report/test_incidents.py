@@ -93,7 +93,8 @@ def test_incidents_are_told_in_the_order_in_which_they_began() -> None:
     assert told == [
         (
             "From 1 March 2025, 10:00 UTC to 2 March 2025, 16:00 UTC, ada from 203.0.113.7 called "
-            "ListUsers and DeleteTrail: 2 alerts, the most severe “Rule a”, 5 of 10, closed."
+            "ListUsers and DeleteTrail: 2 alerts, the most severe “Rule a”, 5 of 10, "
+            "closed without a disposition."
         ),
         (
             "From 1 March 2025, 15:00 to 16:00 UTC, ada from 203.0.113.7 called ListUsers and "
