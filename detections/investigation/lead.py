@@ -116,6 +116,23 @@ def _one(alike: Sequence[Lead]) -> Lead:
     )
 
 
+def twins_joined(threats: Sequence[Lead]) -> list[Lead]:
+    """Threats, those of one pattern and of exactly the same events, by user and by address, as one.
+
+    >>> both = [Lead("pattern", "p", 9, name, "ip", "", count=3) for name in ("ada", "1.2.3.4")]
+    >>> [each.identifier for each in twins_joined(both)]
+    ['ada and 1.2.3.4']
+    """
+    made: dict[object, Lead] = {}
+    for each in threats:
+        same = (each.pattern, each.score, each.count, each.events, each.first, each.last)
+        key: object = same if each.family == "pattern" else id(each)
+        twin = made.get(key)
+        joined = twin and replace(twin, identifier=f"{twin.identifier} and {each.identifier}")
+        made[key] = joined or each
+    return list(made.values())
+
+
 def threats_of(leads: Sequence[Lead]) -> list[Lead]:
     """The threats among leads, by falling score."""
     return [each for each in ranked(leads) if each.family in THREATS]

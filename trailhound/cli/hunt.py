@@ -35,6 +35,7 @@ with late_imports():
         threat_report,
         threats_of,
         together,
+        twins_joined,
     )
     from detections.investigation.signs import Signs
     from detections.investigation.threats import Threats
@@ -48,11 +49,19 @@ _DAYS = timedelta(days=7)
 _HOURS = 24
 _LOGS = "Without a cluster"
 
+
+def _what(lead: Lead) -> str:
+    """The pattern; of an address, whose pattern says nothing of it, with the reasons."""
+    if lead.family != "address":
+        return lead.pattern
+    return f"{lead.pattern}: {lead.description.partition(': ')[2]}"
+
+
 LISTING = Listing[Lead](
     "leads",
     (
         Column("score", lambda each: each.score, "score", Kind.NUMBER),
-        Column("pattern", lambda each: each.pattern, "what", whole=True),
+        Column("pattern", lambda each: each.pattern, "what", whole=True, shown=_what, yields=24),
         Column("identifier", lambda each: each.identifier, "who or where"),
         Column("description", lambda each: each.description, "because", whole=True, priority=3),
         Column("calls", lambda each: list(each.calls), "calls", priority=4),
@@ -256,7 +265,7 @@ def _write(made: dict[str, object], found: list[Lead], path: Path, form: Form) -
         return
     put(path, (jsonlib.dumps(made, indent=2) + "\n").encode())
     tell(f"the threat report is in {path}: {plural(len(threats), 'threat')}")
-    for each in threats[:TOP]:
+    for each in twins_joined(threats)[:TOP]:
         tell(f"  {each.score:>2} {each.pattern} {each.identifier}: {plural(each.count, 'event')}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detections.investigation.lead import Lead, ranked, together
+from detections.investigation.lead import Lead, ranked, together, twins_joined
 from detections.investigation.opened import MOST_NAMES, Opened
 
 
@@ -47,3 +47,10 @@ def test_sessions_without_a_key_are_told_by_name_and_those_beyond_are_counted() 
         f"them arn:{MOST_NAMES}"
     )
     assert Opened().query() is None
+
+
+def test_a_pattern_of_other_events_is_no_twin() -> None:
+    one = Lead("pattern", "p", 9, "ada", "user", "", count=3, events=("a",))
+    other = Lead("pattern", "p", 9, "1.2.3.4", "ip", "", count=3, events=("b",))
+    assert twins_joined([one, other]) == [one, other]
+    assert one.as_threat()["identifier"] == "ada"
