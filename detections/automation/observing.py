@@ -29,6 +29,7 @@ from detections.automation.relation import (
 )
 from detections.automation.relation import Trusted as _Trusted
 from detections.compiled import Compiled, Query
+from detections.events.identity import OF_IDENTITY_CENTER
 from detections.events.index import EventIndex, histogram, terms
 from detections.span import Span, moment
 from trailhound.cluster.dialect import dialect_of
@@ -51,7 +52,7 @@ A_ROLES_SESSION: Final[Query] = {
         ],
         "must_not": [
             # People, not programs. Only Identity Center makes roles under this path.
-            {"wildcard": {ROLE: "*:role/aws-reserved/sso.amazonaws.com/*"}},
+            {"wildcard": {ROLE: f"*{OF_IDENTITY_CENTER}*"}},
             {"exists": {"field": "userIdentity.invokedBy"}},
         ],
     }

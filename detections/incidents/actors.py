@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from detections.events.identity import OF_IDENTITY_CENTER
 from detections.incidents.creations import last_part, resource_token, token
 from enrich.resources import WITHHELD
 
@@ -24,7 +25,6 @@ FIELDS: Final = (
 )
 """Of a stored event, what `actor_of` reads."""
 
-_SSO_ROLE: Final = "AWSReservedSSO_"
 _SERVICE_ROLE: Final = "/aws-service-role/"
 
 
@@ -69,7 +69,7 @@ def actor_of(source: Source) -> Actor | None:
             person = token("foreign", own_account, _text(identity, "principalId"))
         case "AssumedRole":
             role = resource_token("role", issuer, own_account) if issuer else ""
-            if last_part(issuer).startswith(_SSO_ROLE):
+            if OF_IDENTITY_CENTER in issuer:
                 person = token("person", last_part(arn))
             elif said := at(identity, "sessionContext", "sourceIdentity"):
                 person = token("source", own_account, said)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
+from detections.events.identity import OF_IDENTITY_CENTER
 from detections.events.index import EventIndex, parts
 from detections.incidents.actors import account_of, at
 from detections.incidents.creations import ISSUING
@@ -41,7 +42,6 @@ _ISSUE_FIELDS: Final = (
 )
 _AT_ONCE: Final = 1_000
 _PAIRS_AT_ONCE: Final = 200
-_SSO_ROLE: Final = "AWSReservedSSO_"
 _ISSUED_ALIKE: Final = "several sessions of this name began at that second"
 
 
@@ -335,7 +335,7 @@ def _ended(source: Source, hops: tuple[Hop, ...], how: str, reason: str) -> Trac
         return Trace(node("user", said, account), True, "source identity", hops)
     issuer = at(identity, *context, "sessionIssuer", "arn")
     session_name = arn.rpartition("/")[2]
-    if issuer.rpartition("/")[2].startswith(_SSO_ROLE):
+    if OF_IDENTITY_CENTER in issuer:
         return Trace(node("user", session_name), True, "identity center", hops)
     if said := at(identity, "onBehalfOf", "userId"):
         return Trace(node("user", said), True, "on behalf of", hops)

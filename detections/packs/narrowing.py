@@ -16,6 +16,7 @@ from typing import Any, Final
 import yaml
 from sigma.rule import SigmaRule
 
+from detections.events.identity import OF_IDENTITY_CENTER
 from detections.matcher.event_values import text, values_at
 from detections.packs.near import did_you_mean
 from detections.packs.reading import rule_id
@@ -26,8 +27,6 @@ Event = Mapping[str, Any]
 
 ISSUER: Final = "userIdentity.sessionContext.sessionIssuer.arn"
 ARN: Final = "userIdentity.arn"
-_PEOPLE: Final = ":role/aws-reserved/sso.amazonaws.com/"
-"""Roles whose sessions are named after people: the role alone is everybody's."""
 
 NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "principal": (ISSUER, ARN, "userIdentity.invokedBy", "userIdentity.principalId", "user.name"),
@@ -102,7 +101,7 @@ def _principals(events: Sequence[Event]) -> tuple[str, ...]:
     people's."""
     issuers = {value for event in events for value in _values(event, ISSUER)}
     fields = NAMES["principal"]
-    return fields[1:] if any(_PEOPLE in value for value in issuers) else fields
+    return fields[1:] if any(OF_IDENTITY_CENTER in value for value in issuers) else fields
 
 
 def _first(events: Sequence[Event], fields: Iterable[str], most: int) -> Condition | None:

@@ -13,6 +13,7 @@ from detections.incidents.links import issued_to, links_of
 ACCOUNT = "111122223333"
 OUTSIDE, OFFICE = "203.0.113.7", "198.51.100.4"
 DAY = datetime(2025, 3, 1, tzinfo=UTC).date()
+CENTER = "aws-reserved/sso.amazonaws.com/eu-west-1/"
 
 
 def event(identity: dict[str, Any], name: str = "ListUsers", **more: Any) -> dict[str, Any]:
@@ -33,13 +34,13 @@ def user(name: str, key: str = "") -> dict[str, Any]:
     return {"type": "IAMUser", "arn": arn, "userName": name, "accessKeyId": key}
 
 
-def session(role: str, name: str, key: str, **context: Any) -> dict[str, Any]:
+def session(role: str, name: str, key: str, path: str = "", **context: Any) -> dict[str, Any]:
     return {
         "type": "AssumedRole",
         "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{name}",
         "accessKeyId": key,
         "sessionContext": {
-            "sessionIssuer": {"arn": f"arn:aws:iam::{ACCOUNT}:role/{role}"},
+            "sessionIssuer": {"arn": f"arn:aws:iam::{ACCOUNT}:role/{path}{role}"},
             "attributes": {"creationDate": "2025-03-01T11:00:00Z"},
             **context,
         },
@@ -76,10 +77,18 @@ def test_a_session_is_of_whoever_was_issued_its_key_however_many_roles_lie_betwe
     assert {f"user:{ACCOUNT}:robot", "key:AKIA1", "key:ASIA1", "key:ASIA2"} <= links.own
 
 
+def test_the_name_of_identity_centers_roles_makes_nobody_a_person() -> None:
+    own_role = session("AWSReservedSSO_Admin_0a1b", "ada@example.com", "A")
+    assert not any(each.startswith("person:") for each in links_of([event(own_role)], {}).own)
+
+
 @pytest.mark.parametrize(
     ("identity", "person"),
     [
-        (session("AWSReservedSSO_Admin_0a1b", "ada@example.com", "A"), "person:ada@example.com"),
+        (
+            session("AWSReservedSSO_Admin_0a1b", "ada@example.com", "A", path=CENTER),
+            "person:ada@example.com",
+        ),
         (session("Ops", "x", "A", sourceIdentity="ada"), f"source:{ACCOUNT}:ada"),
         ({"type": "Root", "arn": f"arn:aws:iam::{ACCOUNT}:root"}, f"root:{ACCOUNT}"),
         (
