@@ -55,7 +55,7 @@ ARGUMENTS: dict[tuple[str, ...], list[str]] = {
         *("--role", "arn:aws:iam::111122223333:role/deploy"),
         *("--call", "PutRule", "--network", "203.0.113.0/24"),
     ],
-    ("aws", "logs-query"): ["fields eventName"],
+    ("aws", "logs-query"): ["fields eventName", "--log-group", "trail"],
     ("ledger", "show"): ["some-id"],
     ("ledger", "gone"): ["some-name"],
     ("reconcile",): ["{trail}"],
