@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from detections.packs.loading import load
 from tests.helpers.trails import own_settings
 from trailhound.app.enrichment import enricher_from
@@ -11,6 +13,7 @@ from trailhound.app.rule_tests import run_samples
 from trailhound.cluster.client import connect
 
 
+@pytest.mark.fresh_namespace
 def test_every_sample_is_decided_as_it_says(engine: str, namespace: str, tmp_path: Path) -> None:
     settings = own_settings(engine, namespace, tmp_path)
     pack = load(settings.detections)
