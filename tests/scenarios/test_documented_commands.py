@@ -243,7 +243,8 @@ def installation(
         made.alert, made.event = alert["id"], alert["evidence"]["event_id"][0]
         role = ("--role", "arn:aws:iam::111122223333:role/deploy")
         trusted = (*role, "--call", "PutRule", "--network", "203.0.113.0/24")
-        known = json.loads(made.must("automation", "trust", *trusted, "--json"))
+        made.must("automation", "trust", *trusted)  # it warns that no event has such a role
+        known = json.loads(made.must("automation", "list", "--json"))
         made.entry = known["entries"][0]["id"]
         made.must("dashboards", "import", "overview")
         made.must("dashboards", "export", "overview", "-o", "mine.ndjson")
