@@ -18,7 +18,11 @@ from tests.helpers.engines import remove_namespace, session_engine
 from tests.helpers.namespaces import Namespaces, new_name
 from tests.helpers.secured import SecuredEngine, session_secured_engine
 
-pytest_plugins = ["tests.helpers.fixtures_s3", "tests.helpers.aws_api"]
+pytest_plugins = [
+    "tests.helpers.fixtures_browser",
+    "tests.helpers.fixtures_s3",
+    "tests.helpers.aws_api",
+]
 for profile, examples in {"quick": 50, "thorough": 200}.items():
     # No deadline: a busy machine is no failure.
     hypothesis.settings.register_profile(profile, deadline=None, max_examples=examples)

@@ -15,6 +15,7 @@ engines             real engines on ports of their own; removes a namespace
 digests             a trail with CloudTrail's digests, and a server that has the keys
 event_store         events put straight into daily indices, without a trail file
 findings            rules and findings about events that are in the index
+fixtures_browser    a real Chromium, one for the tests of a file
 fixtures_s3         an S3 and STS server (moto), and the requests made to it
 forks               a process that has Trailhound imported and forks one for each command
 hand_feed           a feed that a test drives

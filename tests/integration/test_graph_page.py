@@ -3,9 +3,6 @@ of an event acts, and nothing is asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +15,7 @@ from selenium.webdriver.support.select import Select
 
 from detections.investigation.nodes import Node
 from tests.helpers.activity_pages import Drawn, need_library, page_of
-from tests.helpers.browsers import browser_paths, chromium, drawn, logged, requested
+from tests.helpers.browsers import drawn, logged, requested
 from tests.helpers.reports import ACTIVE, HOSTILE
 from trailhound.report.render.activity import ActivityPage, activity_page
 
@@ -48,19 +45,6 @@ NASTY = [
 @pytest.fixture(scope="module", autouse=True)
 def library() -> None:
     need_library()
-
-
-@pytest.fixture(scope="module")
-def opened() -> Iterator[Callable[[], Chrome]]:
-    """Opens one browser for all tests, when the first of them wants it."""
-    with ExitStack() as stack:
-        yield cache(lambda: stack.enter_context(chromium(1_280, 1_000)))
-
-
-@pytest.fixture
-def browser(opened: Callable[[], Chrome], request: pytest.FixtureRequest) -> Chrome:
-    browser_paths(request.node.name)
-    return opened()
 
 
 def show(browser: Chrome, folder: Path, page: ActivityPage) -> Path:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,24 +12,11 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
-from tests.helpers.browsers import browser_paths, chromium, logged, requested
+from tests.helpers.browsers import browser_paths, logged, requested
 from tests.helpers.reports import HOSTILE, report_of
 from trailhound.errors import BrowserNotFoundError, ReportError
 from trailhound.report.render.page import as_html
 from trailhound.report.render.pdf import as_pdf, find_browser
-
-
-@pytest.fixture(scope="module")
-def opened() -> Iterator[Callable[[], Chrome]]:
-    """Opens one browser for all tests, when the first of them wants it."""
-    with ExitStack() as stack:
-        yield cache(lambda: stack.enter_context(chromium()))
-
-
-@pytest.fixture
-def browser(opened: Callable[[], Chrome], request: pytest.FixtureRequest) -> Chrome:
-    browser_paths(request.node.name)
-    return opened()
 
 
 @pytest.fixture(scope="module")

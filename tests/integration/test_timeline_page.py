@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,7 +14,7 @@ from selenium.webdriver.support.select import Select
 from detections.investigation.nodes import Node
 from detections.investigation.sessions import Hop, Trace
 from detections.investigation.timeline import Line, Timeline
-from tests.helpers.browsers import browser_paths, chromium, drawn, logged, requested
+from tests.helpers.browsers import drawn, logged, requested
 from tests.helpers.reports import HOSTILE
 from trailhound.report.render.timeline import timeline_page
 
@@ -81,19 +78,6 @@ STORY = Timeline(
     total=10,
     folded=10,
 )
-
-
-@pytest.fixture(scope="module")
-def opened() -> Iterator[Callable[[], Chrome]]:
-    """Opens one browser for all tests, when the first of them wants it."""
-    with ExitStack() as stack:
-        yield cache(lambda: stack.enter_context(chromium()))
-
-
-@pytest.fixture
-def browser(opened: Callable[[], Chrome], request: pytest.FixtureRequest) -> Chrome:
-    browser_paths(request.node.name)
-    return opened()
 
 
 @pytest.fixture
