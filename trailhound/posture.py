@@ -18,7 +18,7 @@ from trailhound.errors import UsageError
 Severity = Literal["critical", "high", "medium", "low"]
 Verdict = Literal["pass", "fail", "unknown", "not_applicable"]
 SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
-"""The gravest first."""
+"""The most severe first."""
 VERDICTS: Final[tuple[Verdict, ...]] = get_args(Verdict)
 _ORDER: Final[tuple[Verdict, ...]] = ("fail", "unknown", "pass", "not_applicable")
 VERSION: Final = 1
@@ -103,7 +103,7 @@ class Posture:
         return Counter(each.verdict for each in self.findings if account in (None, each.account))
 
     def open(self, least: Severity = "low") -> list[Finding]:
-        """What failed or is not known, of this severity and graver ones, the gravest first."""
+        """What failed or is not known, of this severity and above, the most severe first."""
         found = [
             each
             for each in self.findings
@@ -113,7 +113,7 @@ class Posture:
         return sorted(found, key=self.rank)
 
     def rank(self, finding: Finding) -> tuple[int, int]:
-        """Failed before unknown, and the gravest first."""
+        """Failed before unknown, and the most severe first."""
         return _ORDER.index(finding.verdict), SEVERITIES.index(self.check(finding).severity)
 
     def checked(self) -> Posture:

@@ -7,9 +7,9 @@ from typing import Final
 
 from opensearchpy import OpenSearch
 
-from detections.automation.relation import ROLE
 from detections.automation.trusting import asks
 from detections.compiled import Compiled
+from detections.events.identity import ISSUER
 from detections.events.index import EventIndex
 from detections.matcher.precheck import precheck
 from detections.packs.near import did_you_mean
@@ -31,7 +31,7 @@ def doubts(
     """A sentence for each name that is in no event, or that no rule asks about by name. Raises
     `ClusterError`."""
     index = EventIndex(client, Names(settings.prefix).days)
-    terms = [{ROLE: role}, *({_CALL: call} for call in calls)]
+    terms = [{ISSUER: role}, *({_CALL: call} for call in calls)]
     seen = [not none for none in index.none_match([{"term": each} for each in terms])]
     found = []
     if not seen[0]:

@@ -18,18 +18,9 @@ from detections.alerts.burst import ENTITIES
 from detections.alerts.facts import CALLS
 from detections.alerts.paging import every
 from detections.automation.learning import Pattern, days_between
-from detections.automation.relation import (
-    ACCOUNT,
-    ADDRESS,
-    ENDPOINT,
-    ROLE,
-    ROLE_ID,
-    network_of,
-    query_of,
-)
-from detections.automation.relation import Trusted as _Trusted
+from detections.automation.relation import ENDPOINT, ROLE_ID, Trusted, network_of, query_of
 from detections.compiled import Compiled, Query
-from detections.events.identity import OF_IDENTITY_CENTER
+from detections.events.identity import ADDRESS, ISSUER, OF_IDENTITY_CENTER, RECIPIENT
 from detections.events.index import EventIndex, histogram, terms
 from detections.span import Span, moment
 from trailhound.cluster.dialect import dialect_of
@@ -47,12 +38,12 @@ A_ROLES_SESSION: Final[Query] = {
     "bool": {
         "filter": [
             {"term": {"userIdentity.type": "AssumedRole"}},
-            {"exists": {"field": ROLE}},
+            {"exists": {"field": ISSUER}},
             {"exists": {"field": ADDRESS}},
         ],
         "must_not": [
             # People, not programs. Only Identity Center makes roles under this path.
-            {"wildcard": {ROLE: f"*{OF_IDENTITY_CENTER}*"}},
+            {"wildcard": {ISSUER: f"*{OF_IDENTITY_CENTER}*"}},
             {"exists": {"field": "userIdentity.invokedBy"}},
         ],
     }
@@ -88,8 +79,11 @@ def _observe(
     found: dict[Pattern, set[date]],
 ) -> None:
     sources = [
-        *(terms(str(place), name) for place, name in enumerate(("eventSource", "eventName", ROLE))),
-        *(_or_missing(name) for name in (ROLE_ID, ACCOUNT, ENDPOINT)),
+        *(
+            terms(str(place), name)
+            for place, name in enumerate(("eventSource", "eventName", ISSUER))
+        ),
+        *(_or_missing(name) for name in (ROLE_ID, RECIPIENT, ENDPOINT)),
         terms(ADDRESS, ADDRESS),
         histogram("day", DAY),
     ]
@@ -98,7 +92,7 @@ def _observe(
         network = network_of(str(key[ADDRESS]), settings.ipv4_prefix, settings.ipv6_prefix)
         pattern = Pattern(
             rule_id=rule_id,
-            account=key[ACCOUNT] or "",
+            account=key[RECIPIENT] or "",
             role=key["2"],
             role_id=key[ROLE_ID] or "",
             source=key["0"],
@@ -201,7 +195,7 @@ def examples(
 ) -> list[tuple[str, datetime]]:
     """Some events of a pattern, (`_id`, time), the earliest first."""
     known = pattern._replace(rule_id="")
-    entry = _Trusted(
+    entry = Trusted(
         role=known.role,
         call=known.call,
         network=known.network,

@@ -14,13 +14,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from detections.compiled import Query
+from detections.events.identity import ADDRESS, ISSUER, RECIPIENT
 from detections.matcher.event_values import Record, RecordTest, text, values_at
 from detections.span import milliseconds
 
-ROLE: Final = "userIdentity.sessionContext.sessionIssuer.arn"
 ROLE_ID: Final = "userIdentity.sessionContext.sessionIssuer.principalId"
-ACCOUNT: Final = "recipientAccountId"
-ADDRESS: Final = "source.ip"
 ENDPOINT: Final = "vpcEndpointId"
 
 
@@ -57,7 +55,7 @@ class Trusted:
 
 _READ: Final[Mapping[str, Callable[[Record], list[Any]]]] = {
     name: values_at(name)
-    for name in ("eventSource", "eventName", ROLE, ROLE_ID, ACCOUNT, ADDRESS, ENDPOINT)
+    for name in ("eventSource", "eventName", ISSUER, ROLE_ID, RECIPIENT, ADDRESS, ENDPOINT)
 }
 _Test = Callable[[Record], bool]
 
@@ -73,7 +71,7 @@ class Relation:
 
     def knows(self, rule_id: str, record: Record) -> bool:
         """Whether an event, given as it would be indexed, is excused from a rule."""
-        for role in _READ[ROLE](record):
+        for role in _READ[ISSUER](record):
             for each, test in self._by_role.get(text(role), ()):
                 if each.rule_id in ("", rule_id) and test(record):
                     return True
@@ -96,9 +94,9 @@ class Relation:
 def query_of(entry: Trusted, calls: Sequence[str]) -> Query:
     """The events that an entry excuses, for some calls instead of its own."""
     fields = {
-        ROLE: entry.role,
+        ISSUER: entry.role,
         ROLE_ID: entry.role_id,
-        ACCOUNT: entry.account,
+        RECIPIENT: entry.account,
         "eventSource": entry.source,
         ENDPOINT: entry.endpoint,
     }
@@ -135,7 +133,7 @@ def _test(entry: Trusted) -> _Test:
         "eventSource": entry.source,
         "eventName": entry.call,
         ROLE_ID: entry.role_id,
-        ACCOUNT: entry.account,
+        RECIPIENT: entry.account,
         ENDPOINT: entry.endpoint,
     }
     tests = [(_READ[name], value) for name, value in wanted.items() if value]

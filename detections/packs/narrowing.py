@@ -16,7 +16,7 @@ from typing import Any, Final
 import yaml
 from sigma.rule import SigmaRule
 
-from detections.events.identity import OF_IDENTITY_CENTER
+from detections.events.identity import ARN, INVOKED_BY, ISSUER, NAME, OF_IDENTITY_CENTER
 from detections.matcher.event_values import text, values_at
 from detections.packs.near import did_you_mean
 from detections.packs.reading import rule_id
@@ -25,11 +25,9 @@ from trailhound.errors import UsageError
 
 Event = Mapping[str, Any]
 
-ISSUER: Final = "userIdentity.sessionContext.sessionIssuer.arn"
-ARN: Final = "userIdentity.arn"
 
 NAMES: Final[Mapping[str, tuple[str, ...]]] = {
-    "principal": (ISSUER, ARN, "userIdentity.invokedBy", "userIdentity.principalId", "user.name"),
+    "principal": (ISSUER, ARN, INVOKED_BY, "userIdentity.principalId", NAME),
     "address": ("sourceIPAddress",),
     "agent": ("userAgent",),
     "resource": (

@@ -92,7 +92,7 @@ class ScheduledJobs:
 
     def _verify(self) -> None:
         """Start, change or end the verifications. Whoever has none holds no lease: another daemon,
-        whose settings are others, would wait for it in vain."""
+        whose settings are others, would wait for it for nothing."""
         job = integrity_job(self._client, self._settings)
         verifier = self._verifier
         if job is not None and verifier is not None:

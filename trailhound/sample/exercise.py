@@ -201,7 +201,7 @@ def _renamed(records: list[Record], rng: Random) -> list[Record]:
 def _solution(name: str, spec: SampleSpec, incident: Incident, records: list[Record]) -> Solution:
     decoded = [json.loads(record) for _, record in records]
     steps = incident.steps[: len(records)]
-    # Whose password was tried in vain has done nothing.
+    # Whoever had a password tried without success has done nothing.
     arns = [
         each["userIdentity"].get("arn")
         for each in decoded
