@@ -41,7 +41,7 @@ class NoiseFilter:
             raise SettingsError(
                 "\n".join(["the filter setting cannot be used:", *lines]),
                 hint="each block is a Sigma selection, or a name with a detection; "
-                "see the settings table in README.md",
+                "see docs/settings.md",
             )
         self._tests = tuple((name, matcher.matches) for name, matcher in matchers)
         self._any = SigmaMatcher.any_of([matcher for _, matcher in matchers])

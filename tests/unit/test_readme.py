@@ -1,4 +1,4 @@
-"""What the README says of settings, exit codes and permissions is what the code says."""
+"""What the README and the pages of settings and commands say is what the code says."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from trailhound.settings import Settings, load
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
+SETTINGS = (ROOT / "docs/settings.md").read_text("utf-8")
+COMMANDS = (ROOT / "docs/commands.md").read_text("utf-8")
 ROW = re.compile(
     r"^\| `(?P<path>[a-z0-9_.]+)` \| (?P<default>`[^`]*`|–) \| (?P<says>.*)\|$", re.MULTILINE
 )
@@ -54,9 +56,9 @@ def shown(path: str, default: Any) -> str:
 
 
 def table() -> dict[str, str]:
-    """The settings table: path to default."""
-    text = README.split("| setting | default |")[1].split("\n\n")[0]
-    return {row["path"]: row["default"] for row in ROW.finditer(text)}
+    """The tables of settings: path to default."""
+    tables = [part.split("\n\n")[0] for part in SETTINGS.split("| setting | default |")[1:]]
+    return {row["path"]: row["default"] for part in tables for row in ROW.finditer(part)}
 
 
 def test_every_setting_is_in_the_table_with_its_default() -> None:
@@ -72,7 +74,7 @@ def test_the_default_home_is_as_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_yaml_examples_are_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("TRAILHOUND_")]:
         monkeypatch.delenv(name)
-    examples = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    examples = re.findall(r"```yaml\n(.*?)```", SETTINGS, re.DOTALL)
     assert len(examples) == 2
     for number, example in enumerate(examples):
         file = tmp_path / f"{number}.yaml"
@@ -83,7 +85,7 @@ def test_the_yaml_examples_are_settings(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_the_filter_example_drops_what_it_says() -> None:
-    examples = map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", README, re.DOTALL))
+    examples = map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", SETTINGS, re.DOTALL))
     noise = NoiseFilter(next(example["filter"] for example in examples if "filter" in example))
     recorder = {"userIdentity": {"arn": "arn:aws:sts::1:assumed-role/AWSServiceRoleForConfig/x"}}
     assert noise.drops({"eventSource": "kms.amazonaws.com", "eventName": "Decrypt"}) == "filter.0"
@@ -92,7 +94,7 @@ def test_the_filter_example_drops_what_it_says() -> None:
 
 
 def test_every_exit_code_is_explained() -> None:
-    explained = README.split("| exit code | means |")[1].split("\n\n")[0]
+    explained = COMMANDS.split("| exit code | means |")[1].split("\n\n")[0]
     assert {int(code) for code in re.findall(r"^\| (\d+) \|", explained, re.MULTILINE)} == set(
         ExitCode
     )

@@ -38,7 +38,7 @@ def message(report: Report, mail: MailSettings) -> EmailMessage:
     """The mail, ready to be sent. Raises `SettingsError` where `report.mail` lacks something."""
     if not mail.to or mail.sender is None:
         missing = "sender" if mail.to else "to"
-        raise SettingsError(f"report.mail.{missing} is not set", hint="see README.md: Settings")
+        raise SettingsError(f"report.mail.{missing} is not set", hint="see docs/settings.md")
     made = EmailMessage()
     try:
         made["From"] = mail.sender

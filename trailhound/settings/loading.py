@@ -86,7 +86,7 @@ def load(
     if made is None or faults:
         raise SettingsError(
             "\n".join(["invalid settings:", *faults]),
-            hint="see the settings table in README.md",
+            hint="see docs/settings.md",
         )
     # A plain instance: the class above cannot be found again by another process.
     values = {name: getattr(made, name) for name in Settings.model_fields}
@@ -183,7 +183,7 @@ def _read(path: Path, *, explicit: bool) -> dict[str, Any]:
         ) from None
     except RecursionError:
         raise SettingsError(
-            f"the settings file {path} is nested too deeply", hint="see the settings in README.md"
+            f"the settings file {path} is nested too deeply", hint="see docs/settings.md"
         ) from None
     if content is None:
         return {}
