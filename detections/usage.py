@@ -14,6 +14,7 @@ from detections.backend.strings import present
 from detections.matcher.known_automation import KNOWN
 from detections.packs.pack import Pack
 from detections.rule import Rule
+from trailhound.batching import batched
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.refusals import cluster_errors
@@ -94,8 +95,7 @@ def _present(client: OpenSearch, reader: IndexReader, paths: set[str]) -> set[st
     found: set[str] = set()
     dialect = dialect_of(client)
     ordered = sorted(paths)
-    for start in range(0, len(ordered), A_REQUEST):
-        some = ordered[start : start + A_REQUEST]
+    for some in batched(ordered, A_REQUEST):
         bodies: list[dict[str, Any]] = []
         for path in some:
             moved = {"term": {"trail.repaired": {"value": path}}}  # by a repair, from there

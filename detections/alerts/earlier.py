@@ -12,6 +12,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from detections.alerts.document import Document
+from trailhound.batching import batched
 from trailhound.cluster.reader import IndexReader, make_searchable
 
 _AT_ONCE = 100
@@ -25,10 +26,8 @@ def earlier_alerts(
     if not alerts:
         return {}
     make_searchable(client, index, required=True)
-    names = list(alerts)
     counts: dict[str, int] = {}
-    for at in range(0, len(names), _AT_ONCE):
-        part = names[at : at + _AT_ONCE]
+    for part in batched(list(alerts), _AT_ONCE):
         replies = IndexReader(client, index).searches([_body(alerts[name]) for name in part])
         for name, reply in zip(part, replies, strict=True):
             counts[name] = int(reply["hits"]["total"]["value"])

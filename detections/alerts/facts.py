@@ -14,6 +14,7 @@ from detections.alerts.text import one_line
 from detections.events.index import EventIndex
 from detections.finding import Finding
 from detections.matcher.event_values import leaves
+from trailhound.batching import batched
 from trailhound.cluster.templates import Names
 
 CALLS = 100
@@ -51,8 +52,8 @@ def read_facts(client: OpenSearch, names: Names, findings: Sequence[Finding]) ->
         events = sorted({event for finding in part for event in finding.events})
         since = min(finding.first_seen for finding in part)
         until = max(finding.last_seen for finding in part)
-        for at in range(0, len(events), _AT_ONCE):
-            facts |= _read(client, names.days, events[at : at + _AT_ONCE], since, until)
+        for ids in batched(events, _AT_ONCE):
+            facts |= _read(client, names.days, ids, since, until)
     return facts
 
 

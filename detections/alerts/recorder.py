@@ -41,6 +41,7 @@ from detections.finding import Finding, Group
 from detections.incidents.document import DUE
 from detections.packs.kinds import SINGLES, window_of
 from detections.rule import Rule
+from trailhound.batching import batched
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.reader import make_searchable
 from trailhound.cluster.templates import Names
@@ -124,8 +125,8 @@ class Recorder:
             _Batch(self._rules[rule_id], group, several, group_key(rule_id, group))
             for (rule_id, group), several in groups.items()
         ]
-        for at in range(0, len(batches), GROUPS_AT_ONCE):
-            self._record_groups(batches[at : at + GROUPS_AT_ONCE], made)
+        for some in batched(batches, GROUPS_AT_ONCE):
+            self._record_groups(some, made)
 
     def _create(self, findings: Sequence[Finding], made: Recorded) -> None:
         """Alerts of one event each: created, or there already."""

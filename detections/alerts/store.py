@@ -19,6 +19,7 @@ from detections.alerts.triage import NOBODY, Decision
 from detections.alerts.twins import TWIN_KEY, twins_of
 from detections.events.selection import alerts_by_principal
 from detections.rule import LEVELS, Level
+from trailhound.batching import batched
 from trailhound.cluster.free_text import check_free_text, free_text
 from trailhound.cluster.queries import either
 from trailhound.cluster.reader import (
@@ -217,8 +218,8 @@ class AlertStore:
         """The twins of alerts, by id, as `twins_of`; those without one are left out."""
         make_searchable(self._client, self._index, required=True)
         keys: dict[str, str] = {}
-        for at in range(0, len(names), _ID_PAGE):
-            ids: dict[str, Any] = {"ids": {"values": list(names[at : at + _ID_PAGE])}}
+        for part in batched(names, _ID_PAGE):
+            ids: dict[str, Any] = {"ids": {"values": list(part)}}
             asked = [ids, {"exists": {"field": TWIN_KEY}}]
             for name, each in every(self._client, self._index, asked, fields=(TWIN_KEY,)):
                 keys[name] = each[TWIN_KEY]
@@ -297,8 +298,7 @@ class AlertStore:
             self._require(decision)
         except (OpenSearchException, ClusterError) as error:
             made.fault = error
-        for at in range(0, len(names), READ_AT_ONCE):
-            part = names[at : at + READ_AT_ONCE]
+        for part in batched(names, READ_AT_ONCE):
             try:
                 if made.fault is None:
                     self._decide(part, decision, made)

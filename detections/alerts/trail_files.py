@@ -22,6 +22,7 @@ from detections.alerts.merging import alert_id, group_key
 from detections.alerts.text import one_line
 from detections.incidents.document import DUE
 from detections.rule import SEVERITIES, Attack, FilePosition, Rule
+from trailhound.batching import batched
 from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import Write, existing, write_many
 from trailhound.settings import Settings
@@ -98,9 +99,7 @@ def record(
     index = Names(settings.prefix).alerts
     documents = {_id(each): _document(each, now) for each in wrong}
     made: set[str] = set()
-    names = list(documents)
-    for at in range(0, len(names), _AT_ONCE):
-        part = names[at : at + _AT_ONCE]
+    for part in batched(list(documents), _AT_ONCE):
         there = existing(client, index, part)
         writes = {name: Write(documents[name], None) for name in part if name not in there}
         made |= write_many(client, index, writes)

@@ -16,6 +16,7 @@ from opensearchpy import OpenSearch
 from detections.alerts.document import Document
 from detections.alerts.paging import every
 from detections.rule import Rule
+from trailhound.batching import batched
 
 TWIN_KEY: Final = "twin_key"
 _AT_ONCE = 1_000
@@ -44,9 +45,8 @@ def twins_of(
     """The twins of alerts: `keys` are their `twin_key`s by id. Of each twin `id`, `rule` (`id`,
     `name`) and `state`; ids without one are left out. Raises `ClusterError`."""
     found: dict[str, list[dict[str, Any]]] = {}
-    wanted = sorted(set(keys.values()))
-    for at in range(0, len(wanted), _AT_ONCE):
-        asked = [{"terms": {TWIN_KEY: wanted[at : at + _AT_ONCE]}}]
+    for wanted in batched(sorted(set(keys.values())), _AT_ONCE):
+        asked = [{"terms": {TWIN_KEY: wanted}}]
         but = [{"exists": {"field": "merged_into"}}]
         fields = (TWIN_KEY, "rule.id", "rule.name", "state")
         for name, each in every(client, index, asked, but=but, fields=fields):

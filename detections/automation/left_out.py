@@ -17,9 +17,10 @@ from detections.automation.trusting import CALL, asks
 from detections.backend.clause import leaves
 from detections.backend.compiler import MOST_CLAUSES
 from detections.compiled import Compiled, Query
-from detections.events.index import EventIndex, parts
+from detections.events.index import EventIndex
 from detections.matcher.precheck import precheck
 from detections.packs.pack import Pack
+from trailhound.batching import batched
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
@@ -94,7 +95,7 @@ def left_out(
     many = {each.rule_id for each in found}
     asked = [(name, rule, clause) for name, (rule, clause) in made.items() if name not in many]
     days = EventIndex(client, index or Names(settings.prefix).days)
-    for several in parts(asked, _AT_ONCE):
+    for several in batched(asked, _AT_ONCE):
         replies = days.searches([_body([rule.query, c, *within]) for _, rule, c in several])
         for (name, rule, _), reply in zip(several, replies, strict=True):
             if count := int(reply["hits"]["total"]["value"]) if reply.get("hits") else 0:

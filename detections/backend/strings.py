@@ -20,6 +20,7 @@ from detections.backend.fields import Field
 from detections.backend.lucene import LONGEST, common_starts, literal, packed
 from detections.compiled import Query
 from detections.matcher.wildcards import ANY_CHARACTER, ANY_RUN
+from trailhound.batching import batched
 from trailhound.cluster.mappings import DOC_VALUES_ONLY
 
 FEW = 8
@@ -177,10 +178,7 @@ def _terms(field: Field, texts: Sequence[str | None]) -> Clause:
     if len(distinct) == 1:
         return Clause.exactly({"term": {field.path: {"value": distinct[0]}}})
     return Clause.exactly(
-        any_of(
-            {"terms": {field.path: distinct[start : start + MOST_TERMS]}}
-            for start in range(0, len(distinct), MOST_TERMS)
-        )
+        any_of({"terms": {field.path: part}} for part in batched(distinct, MOST_TERMS))
     )
 
 

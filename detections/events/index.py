@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 from opensearchpy import OpenSearch
@@ -38,16 +37,6 @@ class EventIndex(IndexReader):
             groups_page=groups_page,
             seconds=seconds,
         )
-
-
-def parts(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """Values a part at a time, as many as one request takes.
-
-    >>> list(parts("abcde", 2))
-    ['ab', 'cd', 'e']
-    """
-    for start in range(0, len(values), size):
-        yield values[start : start + size]
 
 
 def terms(name: str, field: str) -> dict[str, Any]:

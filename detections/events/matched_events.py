@@ -15,6 +15,7 @@ from detections.events.doc_values import DocValues
 from detections.events.fields import Hit
 from detections.matcher.event_values import Record, text
 from enrich.view import dumps, loads
+from trailhound.batching import batched
 from trailhound.temporary_tables import TemporaryTables
 
 _TABLES: Final = """
@@ -105,8 +106,7 @@ class MatchedEvents:
     ) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """What is kept of events, by id; both times, in milliseconds, are included."""
         self._finish()
-        for start in range(0, len(ids), _AT_ONCE):
-            part = ids[start : start + _AT_ONCE]
+        for part in batched(ids, _AT_ONCE):
             marks = ", ".join("?" * len(part))
             found = self._tables.rows(
                 f"SELECT id, source FROM event WHERE id IN ({marks}) "  # noqa: S608

@@ -24,6 +24,7 @@ from detections.incidents.joining import (
     Sharing,
 )
 from detections.incidents.links import both, issued_to, links_of
+from trailhound.batching import batched
 from trailhound.cluster.templates import Names
 
 EVENTS: Final = 1_000
@@ -98,8 +99,7 @@ class Facts:
         found: dict[str, Source] = {}
         wanted = {name: each for each in alerts for name in each.events[:EVENTS]}
         names = list(wanted)
-        for start in range(0, len(names), _AT_ONCE):
-            part = names[start : start + _AT_ONCE]
+        for part in batched(names, _AT_ONCE):
             since = min(wanted[name].first for name in part)
             until = max(wanted[name].last for name in part)
             clauses = [{"ids": {"values": part}}, _between(since, until)]
@@ -134,10 +134,9 @@ class Facts:
     def _issued(self, keys: Sequence[str], since: datetime, until: datetime) -> dict[str, Actor]:
         found: dict[str, Actor] = {}
         request = {"_source": [*FIELDS, "resource.access_key"]}
-        for start in range(0, len(keys), _AT_ONCE):
-            part = set(keys[start : start + _AT_ONCE])
+        for part in batched(keys, _AT_ONCE):
             clauses = [
-                {"terms": {"resource.access_key": sorted(part)}},
+                {"terms": {"resource.access_key": list(part)}},
                 {"terms": {"eventName": list(ISSUING)}},
                 {"term": {"event.outcome": "success"}},
                 _between(since, until),
@@ -154,8 +153,7 @@ class Facts:
         """Principals that used an address on a day. A failed sign-in is no use: whoever tries
         a hundred names would hide behind them."""
         tried = [{"term": {"eventSource": "signin.amazonaws.com"}}, _FAILED]
-        for start in range(0, len(days), _SEARCHES):
-            part = days[start : start + _SEARCHES]
+        for part in batched(days, _SEARCHES):
             bodies = [
                 _principals(
                     [{"term": {"source.ip": address}}, _day(day)],
@@ -171,8 +169,7 @@ class Facts:
         """People who assumed a role around the time of the alerts that created it."""
         names = list(roles)
         margin = timedelta(days=1)
-        for start in range(0, len(names), _SEARCHES):
-            part = names[start : start + _SEARCHES]
+        for part in batched(names, _SEARCHES):
             bodies = []
             for token in part:
                 _, account, role = token.split(":", 2)

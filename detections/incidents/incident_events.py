@@ -9,6 +9,7 @@ from opensearchpy import OpenSearch
 from detections.alerts.alert_events import OfAlert
 from detections.alerts.store import AlertQuery, AlertStore
 from detections.incidents.store import IncidentStore
+from trailhound.batching import batched
 from trailhound.cluster.queries import Query, either
 from trailhound.settings import Settings
 
@@ -35,6 +36,5 @@ def events_of_incident(client: OpenSearch, settings: Settings, identifier: str) 
         else:
             ids |= dict.fromkeys(own)
             exact = exact and alert["count"] <= len(own)
-    values = list(ids)
-    parts = [values[at : at + _IDS_AT_ONCE] for at in range(0, len(values), _IDS_AT_ONCE)]
+    parts = batched(list(ids), _IDS_AT_ONCE)
     return OfAlert(either([*({"ids": {"values": part}} for part in parts), *queries]), exact)

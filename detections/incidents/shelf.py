@@ -12,6 +12,7 @@ from detections.incidents.document import DUE, FIELDS, INCIDENT, MERGED, stored
 from detections.incidents.facts import EVENTS, Facts
 from detections.incidents.joining import LinkedAlert, Sharing
 from detections.incidents.reach import Stored
+from trailhound.batching import batched
 from trailhound.cluster.reader import BY_SEQUENCE, Hit, IndexReader
 from trailhound.cluster.templates import Names
 from trailhound.state.store import bulk
@@ -51,8 +52,8 @@ class AlertShelf:
 
     def joining(self, alerts: Sequence[LinkedAlert]) -> Iterator[Stored]:
         """Alerts that have any of these links, around their time."""
-        for start in range(0, len(alerts), _WAVE):
-            yield from self._joining(alerts[start : start + _WAVE])
+        for wave in batched(alerts, _WAVE):
+            yield from self._joining(wave)
 
     def _joining(self, alerts: Sequence[LinkedAlert]) -> Iterator[Stored]:
         own = {token for each in alerts for token in each.links.own}
@@ -79,15 +80,13 @@ class AlertShelf:
 
     def members(self, incidents: Iterable[str]) -> Iterator[Stored]:
         """All alerts that name one of these incidents."""
-        names = list(incidents)
-        for start in range(0, len(names), _AT_ONCE):
-            yield from self._read([{"terms": {INCIDENT: names[start : start + _AT_ONCE]}}])
+        for names in batched(list(incidents), _AT_ONCE):
+            yield from self._read([{"terms": {INCIDENT: names}}])
 
     def named(self, names: Iterable[str]) -> Iterator[Stored]:
         """The alerts with these ids, those that exist."""
-        wanted = list(names)
-        for start in range(0, len(wanted), _AT_ONCE):
-            yield from self._read([{"ids": {"values": wanted[start : start + _AT_ONCE]}}])
+        for some in batched(list(names), _AT_ONCE):
+            yield from self._read([{"ids": {"values": some}}])
 
     def sharing(self, alerts: Iterable[LinkedAlert]) -> Sharing:
         """How many share what these alerts have, and whatever was asked for before."""
@@ -102,11 +101,10 @@ class AlertShelf:
         self._update({name: {DUE: True} for name in names}, {})
 
     def _update(self, changes: Changes, guards: Mapping[str, Mapping[str, int]]) -> set[str]:
-        names = list(changes)
         written: set[str] = set()
-        for start in range(0, len(names), _AT_ONCE):
+        for names in batched(list(changes), _AT_ONCE):
             lines: list[Mapping[str, Any]] = []
-            for name in names[start : start + _AT_ONCE]:
+            for name in names:
                 lines += [{"update": {"_id": name, **guards.get(name, {})}}, {"doc": changes[name]}]
             for each in bulk(self._client, self._index, lines, allowed={404, 409}):
                 if each["status"] < 300:

@@ -19,6 +19,7 @@ from detections.incidents.closings import CLOSED, closed_as
 from detections.incidents.document import INCIDENT, LINKS, acted, is_of_days
 from detections.incidents.telling import telling
 from detections.rule import LEVELS
+from trailhound.batching import batched
 from trailhound.cluster.reader import IndexReader, make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.errors import UsageError
@@ -164,8 +165,7 @@ class IncidentStore:
         """The alerts of each incident, by time; an alert that was not joined yet is one by
         itself."""
         found: dict[str, list[tuple[str, Document]]] = {}
-        for start in range(0, len(names), _IDS_AT_ONCE):
-            part = list(names[start : start + _IDS_AT_ONCE])
+        for part in batched(list(names), _IDS_AT_ONCE):
             alone = {
                 "bool": {
                     "filter": [{"ids": {"values": part}}],

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from detections.events.index import SORT, EventIndex, parts
+from detections.events.index import SORT, EventIndex
 from detections.incidents.actors import account_of, at
 from detections.investigation.graph import ActivityGraph, Edge
 from detections.investigation.nodes import Node, texts
+from trailhound.batching import batched
 from trailhound.cluster.queries import MOST_CLAUSES, Query, both, clauses, either
 
 MOST_EVENTS: Final = 5
@@ -155,7 +156,7 @@ def collect(
         for query in edge.every_query()
     ]
     done = 0
-    for packs in parts(list(_packed(asked)), _SEARCHES):
+    for packs in batched(list(_packed(asked)), _SEARCHES):
         if progress is not None:
             progress("reading the evidence", done, len(asked))
         bodies = [_body([query for _, query in pack], limits, made.length) for pack in packs]

@@ -12,9 +12,10 @@ from typing import Any, Final
 
 import networkx as nx
 
-from detections.events.index import EventIndex, parts
+from detections.events.index import EventIndex
 from detections.investigation.nodes import Node
 from detections.investigation.views import CALL, OUTCOME, View, made_keys, occupied, views
+from trailhound.batching import batched
 from trailhound.cluster.queries import Query, both, either
 from trailhound.cluster.reader import Snapshot
 
@@ -91,9 +92,9 @@ def _queries(
     made = [
         view.event_query(others, part)
         for (_, others), (view, calls) in sets.items()
-        for part in parts(sorted(calls), _CALLS)
+        for part in batched(sorted(calls), _CALLS)
     ]
-    return [either(part) for part in parts(made, _CLAUSES)]
+    return [either(part) for part in batched(made, _CLAUSES)]
 
 
 GROUPS: Final = 60_000

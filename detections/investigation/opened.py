@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from detections.events.identity import ARN, BEGAN, KEY, MADE_KEY
-from detections.events.index import EventIndex, parts, terms
+from detections.events.index import EventIndex, terms
 from detections.incidents.creations import ISSUING
 from detections.investigation.sessions import FIELDS, Session, Sessions, session_of
+from trailhound.batching import batched
 from trailhound.cluster.queries import Query, both, either
 
 MOST_KEYS: Final = 50_000
@@ -81,7 +82,7 @@ def opened_by(index: EventIndex, did: Query, sessions: Sessions) -> Opened:
             frontier = set(sorted(frontier)[:room])
         made.keys |= frontier
         further: set[str] = set()
-        for part in parts(sorted(frontier), _AT_ONCE):
+        for part in batched(sorted(frontier), _AT_ONCE):
             further |= _issued(index, {"terms": {KEY: part}})
         frontier = further - made.keys
         if not frontier:
@@ -108,7 +109,7 @@ def _issued(index: EventIndex, did: Query) -> set[str]:
     nameless: Query = {"bool": {"filter": [asked], "must_not": [{"exists": {"field": MADE_KEY}}]}}
     for bucket in index.buckets(nameless, [terms("shared", "sharedEventID")]):
         shared.add(str(bucket["key"]["shared"]))
-    for ids in parts(sorted(shared), _AT_ONCE):
+    for ids in batched(sorted(shared), _AT_ONCE):
         same: Query = {"bool": {"filter": [{"terms": {"sharedEventID": ids}}, _ISSUED, _SUCCESS]}}
         keys |= {str(each["key"]["key"]) for each in index.buckets(same, [terms("key", MADE_KEY)])}
     return keys
@@ -118,13 +119,13 @@ def _derived(index: EventIndex, made: Opened, sessions: Sessions) -> set[str]:
     """Keys that nobody issued and that stand for these sessions: AWS services make calls with them
     on a session's behalf. Each is traced by itself, since names of sessions prove nothing."""
     starts: set[tuple[str, str]] = set()
-    for part in parts(sorted(made.keys), _AT_ONCE):
+    for part in batched(sorted(made.keys), _AT_ONCE):
         for bucket in index.buckets(
             {"terms": {KEY: part}}, [terms("arn", ARN), terms("began", BEGAN)]
         ):
             starts.add((str(bucket["key"]["arn"]), str(bucket["key"]["began"])))
     candidates: dict[Session, Mapping[str, Any]] = {}
-    for pairs in parts(sorted(starts - made.starts), _STARTS_AT_ONCE):
+    for pairs in batched(sorted(starts - made.starts), _STARTS_AT_ONCE):
         wanted = set(pairs)
         query: Query = {
             "bool": {

@@ -20,11 +20,12 @@ import networkx as nx
 
 from detections.alerts.document import stamp
 from detections.events.identity import RECIPIENT
-from detections.events.index import SORT, EventIndex, parts
+from detections.events.index import SORT, EventIndex
 from detections.incidents.actors import at
 from detections.investigation.graph import ActivityGraph, Edge
 from detections.investigation.nodes import KINDS, Node, shown
 from detections.span import moment
+from trailhound.batching import batched
 from trailhound.errors import UsageError
 
 MOST_STEPS: Final = 5
@@ -215,7 +216,7 @@ class PathFinder:
             made.cut = made.cut or self._too_many()
         # Of one score those that stay with an address come first: all of the score are looked up.
         whole = any(each.kind in _WITH_ADDRESS for each in starts)
-        for part in parts(scored[: self._candidates], _AT_ONCE):
+        for part in batched(scored[: self._candidates], _AT_ONCE):
             if (
                 limit is not None
                 and len(made.found) >= limit
@@ -332,10 +333,9 @@ class PathFinder:
                     }
                 )
             self._earliest[source, target, after, address] = None
-        for start in range(0, len(bodies), _SEARCHES):
-            replies = self._index.searches(bodies[start : start + _SEARCHES])
-            owned = owners[start : start + _SEARCHES]
-            for owner, reply in zip(owned, replies, strict=True):
+        for part in batched(list(zip(owners, bodies, strict=True)), _SEARCHES):
+            replies = self._index.searches([body for _, body in part])
+            for (owner, _), reply in zip(part, replies, strict=True):
                 for hit in reply["hits"]["hits"]:
                     source = hit["_source"]
                     step = Step(
@@ -380,8 +380,7 @@ class PathFinder:
             for when in (_between(edge.since or 0, edge.until or 0),)
             for query in edge.query()
         ]
-        for start in range(0, len(bodies), _SEARCHES):
-            part = bodies[start : start + _SEARCHES]
+        for part in batched(bodies, _SEARCHES):
             for (pair, _), reply in zip(
                 part, self._index.searches([body for _, body in part]), strict=True
             ):

@@ -15,10 +15,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from detections.events.identity import OF_IDENTITY_CENTER
-from detections.events.index import EventIndex, parts
+from detections.events.index import EventIndex
 from detections.incidents.actors import account_of, at
 from detections.incidents.creations import ISSUING
 from detections.investigation.nodes import Node, actor_node, node, texts
+from trailhound.batching import batched
 from trailhound.cluster.queries import either
 
 Source = Mapping[str, Any]
@@ -213,7 +214,7 @@ class Sessions:
 
     def _by_key(self, keys: Sequence[str]) -> dict[str, _Issue]:
         found: dict[str, list[_Issue]] = {}
-        for part in parts(keys, _AT_ONCE):
+        for part in batched(keys, _AT_ONCE):
             for issue in self._issuing({"terms": {"resource.access_key": list(part)}}):
                 found.setdefault(issue.key, []).append(issue)
         self._add_callers(found)
@@ -222,7 +223,7 @@ class Sessions:
     def _by_start(self, sessions: Sequence[Session]) -> dict[tuple[str, str], list[_Issue]]:
         starts = sorted({(each.arn, each.began) for each in sessions})
         found: dict[tuple[str, str], list[_Issue]] = {}
-        for pairs in parts(starts, _PAIRS_AT_ONCE):
+        for pairs in batched(starts, _PAIRS_AT_ONCE):
             clauses = []
             for arn, began in pairs:
                 if (moment := _moment(began)) is not None:
@@ -270,7 +271,7 @@ class Sessions:
             for each in several
             if each.shared
         }
-        for names in parts(sorted(shared), _AT_ONCE):
+        for names in batched(sorted(shared), _AT_ONCE):
             asked = {"terms": {"sharedEventID": list(names)}}
             for hit in self._index.documents(asked, {"_source": list(_ISSUE_FIELDS)}):
                 source = hit["_source"]

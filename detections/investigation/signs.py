@@ -14,11 +14,12 @@ from operator import itemgetter
 from typing import Any, Final
 
 from detections.events.identity import ADDRESS, ARN, ISSUER, KEY, LONG_TERM, RECIPIENT, TYPE
-from detections.events.index import EventIndex, parts, terms
+from detections.events.index import EventIndex, terms
 from detections.investigation.lead import EVIDENCE, Lead, Progress
 from detections.investigation.nodes import network_of
 from detections.investigation.scoring import CALLS
 from detections.span import Span, moment
+from trailhound.batching import batched
 from trailhound.cluster.queries import Query, both, either
 
 DORMANT: Final = timedelta(days=30)
@@ -107,7 +108,7 @@ class Signs:
                 for each in self._index.buckets(both(span.query(), of), by, _TIMES)
                 if not _within(awake.get(str(each["key"]["who"])), int(each["first"]["value"]))
             ]
-            for part in parts(active, _AT_ONCE):
+            for part in batched(active, _AT_ONCE):
                 before = [
                     {
                         "query": both({"term": {name: each["key"]["who"]}}, _before(span)),
@@ -186,7 +187,7 @@ class Signs:
         """Those of pairs (account, value) that the account did not have before, where it is known
         from before, with their clauses."""
         known: dict[str, bool] = {}
-        for part in parts(buckets, _AT_ONCE):
+        for part in batched(buckets, _AT_ONCE):
             pairs = []
             for each in part:
                 names = [str(value) for value in each["key"].values()]

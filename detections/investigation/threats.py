@@ -14,7 +14,7 @@ from typing import Any, Final
 from opensearchpy import OpenSearch
 
 from detections.events.identity import ACCOUNT, ADDRESS, ARN, NAME, RECIPIENT
-from detections.events.index import SORT, EventIndex, parts, terms
+from detections.events.index import SORT, EventIndex, terms
 from detections.events.principal import HAS_ARN
 from detections.finding import Finding
 from detections.investigation.lead import EVIDENCE, Lead, Progress
@@ -33,6 +33,7 @@ from detections.packs.loading import SHIPPED, load_paths
 from detections.rule import Rule
 from detections.running.evaluation import Evaluator
 from detections.span import Span, moment
+from trailhound.batching import batched
 from trailhound.cluster.queries import Query, both
 from trailhound.settings import Settings
 
@@ -101,7 +102,7 @@ class Threats:
 
     def _calls(self, findings: Sequence[Finding]) -> Iterator[list[str]]:
         """The calls of the events that each finding names."""
-        for part in parts(findings, _AT_ONCE):
+        for part in batched(findings, _AT_ONCE):
             bodies = []
             for each in part:
                 when = {"gte": each.first_seen.isoformat(), "lte": each.last_seen.isoformat()}
@@ -135,12 +136,12 @@ class Threats:
             most = len(bucket["named"]["arns"]["buckets"]) + bucket["nameless"]["doc_count"]
             if figures.points(most) >= FLAGGED:
                 likely.append(figures)
-        for part in parts(likely, _ADDRESSES):
+        for part in batched(likely, _ADDRESSES):
             here = both({"terms": {ADDRESS: [each.address for each in part]}}, span.query())
             users = self._users(here)
             flagged = [each for each in part if each.points(users[each.address]) >= FLAGGED]
             calls = self._calls_from(flagged, span)
-            for few in parts(flagged, _AT_ONCE):
+            for few in batched(flagged, _AT_ONCE):
                 replies = self._index.searches([_first_of(each) for each in few], few_days=True)
                 for figures, reply in zip(few, replies, strict=True):
                     ids = [hit["_id"] for hit in reply["hits"]["hits"]]

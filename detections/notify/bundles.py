@@ -18,6 +18,7 @@ from opensearchpy import OpenSearch
 from detections.alerts.paging import every
 from detections.alerts.twins import TWIN_KEY
 from detections.rule import LEVELS, Level
+from trailhound.batching import batched
 
 SENT: Final = "sent"
 FOLDED: Final = "folded"
@@ -100,9 +101,9 @@ def told_of(
     names = sorted(set(values))
     found: dict[str, Told] = {}
     tried = [{"term": {f"delivery.{name}": channel}} for name in ("done", "pending")]
-    for start in range(0, len(names), _IDS_AT_ONCE):
+    for some in batched(names, _IDS_AT_ONCE):
         clauses: list[Mapping[str, Any]] = [
-            {"terms": {by: names[start : start + _IDS_AT_ONCE]}},
+            {"terms": {by: some}},
             {"bool": {"should": tried, "minimum_should_match": 1}},
         ]
         but = [{"term": {"state": "closed"}}, {"exists": {"field": "merged_into"}}]

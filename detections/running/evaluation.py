@@ -19,6 +19,7 @@ from detections.packs.kinds import OWN_KINDS
 from detections.packs.reading import rule_id
 from detections.rule import Rule
 from detections.span import Span
+from trailhound.batching import batched
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.templates import Names
 from trailhound.errors import ClusterError, ClusterUnreachableError, RuleError
@@ -73,10 +74,10 @@ class Evaluator:
         """
         found: set[str] = set()
         known = self._search.vocabulary(span) if len(rules) >= WORTH_A_LOOK else None
-        for start in range(0, len(rules), RULES_A_REQUEST):
+        for some in batched(rules, RULES_A_REQUEST):
             queries = [
                 (rule.id, query)
-                for rule in rules[start : start + RULES_A_REQUEST]
+                for rule in some
                 for query in [self._events_of(rule)]
                 if query is not None
             ]

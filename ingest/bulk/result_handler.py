@@ -30,6 +30,7 @@ from ingest.documents.document_id import conflict_id
 from ingest.object_progress import ObjectProgress, Term
 from ingest.objects import is_history
 from ingest.repair.record import repair
+from trailhound.batching import batched
 from trailhound.cluster.refusals import refused_item
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.errors import RecordError
@@ -117,13 +118,13 @@ class BulkResultHandler:
             rejected = rejected + [item for item in again if replies[item].status == 500]
             again = [item for item in again if replies[item].status != 500]
         conflicting = self._not_known(batch, by_disposition.get(Disposition.CONFLICT, []))
-        for start in range(0, len(conflicting), _COMPARED_AT_ONCE):
-            self._compare(batch, conflicting[start : start + _COMPARED_AT_ONCE])
+        for some in batched(conflicting, _COMPARED_AT_ONCE):
+            self._compare(batch, some)
         if rejected:
             self._repair(batch, rejected, replies)
         blocked = by_disposition.get(Disposition.DAY_BLOCKED, [])
-        for start in range(0, len(blocked), _COMPARED_AT_ONCE):
-            self._wait_for_day(batch, blocked[start : start + _COMPARED_AT_ONCE], replies)
+        for some in batched(blocked, _COMPARED_AT_ONCE):
+            self._wait_for_day(batch, some, replies)
         return again
 
     def _remember(self, batch: Batch, items: list[int], name: str = "") -> None:

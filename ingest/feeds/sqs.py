@@ -25,6 +25,7 @@ from ingest.feeds.sqs_queue import in_its_region, queue_error, queue_url
 from ingest.sources.aws_codes import FAILURES
 from ingest.sources.s3 import S3Source
 from ingest.sources.session import sqs_client
+from trailhound.batching import batched
 from trailhound.errors import SourceError, TrailhoundError, UsageError
 from trailhound.settings import FeedSettings, Settings
 from trailhound.threads import SupervisedThread
@@ -300,14 +301,14 @@ class SqsFeed:
                 returned.append(message)
             else:
                 done.append(message)
-        for group in _tens(done):
+        for group in batched(done, _AT_ONCE):
             entries: Any = [
                 {"Id": str(n), "ReceiptHandle": each.receipt} for n, each in enumerate(group)
             ]
             reply = self._client.delete_message_batch(QueueUrl=self._url, Entries=entries)
             self._again(reply.get("Failed", ()), group)
         delay = 0 if self._stopping.is_set() else _RETURN_SECONDS
-        for group in _tens(returned):
+        for group in batched(returned, _AT_ONCE):
             self._hide(group, delay)
         with self._lock:
             self._counters["failed_messages"] += failed
@@ -325,7 +326,7 @@ class SqsFeed:
         due = time.monotonic() - self._visibility / 3
         with self._lock:
             old = [message for message in self._work.values() if message.extended < due]
-        for group in _tens(old):
+        for group in batched(old, _AT_ONCE):
             self._hide(group, self._visibility)
             for message in group:
                 message.extended = time.monotonic()
@@ -383,7 +384,3 @@ def _count(counter: Counter[str], name: str, number: int) -> None:
 
 def _reason(error: Exception) -> str:
     return error.message if isinstance(error, TrailhoundError) else type(error).__name__
-
-
-def _tens(group: list[_Message]) -> Iterable[list[_Message]]:
-    return (group[start : start + _AT_ONCE] for start in range(0, len(group), _AT_ONCE))

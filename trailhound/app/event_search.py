@@ -19,6 +19,7 @@ from opensearchpy import OpenSearch
 from detections.events.daily_indices import SkippedDay, daily_indices
 from detections.events.selection import by_address, by_key, by_principal, by_resource
 from detections.span import Span
+from trailhound.batching import batched
 from trailhound.cluster.free_text import check_free_text, free_text
 from trailhound.cluster.queries import Query, any_of, either
 from trailhound.cluster.reader import IndexReader, Snapshot, make_searchable, while_busy
@@ -156,7 +157,7 @@ class EventSearch:
                     new.append(key)
                     seen[key] = datetime.fromtimestamp(hit["sort"][0] / 1000, UTC)
             if not first:
-                for page in _pages(new):
+                for page in batched(new, _ID_PAGE):
                     yield self._events(page, fields)
             first = False
             seen = {key: moment for key, moment in seen.items() if moment >= since}
@@ -190,8 +191,3 @@ class Found:
 
 def _event(hit: Mapping[str, Any]) -> Event:
     return {"_id": hit["_id"], "_index": hit["_index"], **hit["_source"]}
-
-
-def _pages(keys: Sequence[tuple[str, str]]) -> Iterator[Sequence[tuple[str, str]]]:
-    for start in range(0, len(keys), _ID_PAGE):
-        yield keys[start : start + _ID_PAGE]

@@ -27,6 +27,7 @@ from trailhound.aws.parts import Part, Value, members, planned
 from trailhound.aws.posture.monitored import ORDINARY
 from trailhound.aws.refusals import refusals
 from trailhound.aws.setup_parts import tags_of
+from trailhound.batching import batched
 from trailhound.errors import AwsError, TrailhoundError
 
 _TOGETHER: Final = 50
@@ -291,10 +292,10 @@ class Alarms:
         logs = self.account.client("logs")
         matched = 0
         with refusals(f"filter {alarm.filter.name}"):
-            for start in range(0, len(messages), _TOGETHER):
+            for some in batched(messages, _TOGETHER):
                 reply = logs.test_metric_filter(
                     filterPattern=alarm.pattern,
-                    logEventMessages=messages[start : start + _TOGETHER],
+                    logEventMessages=some,
                 )
                 matched += len(reply["matches"])
         return matched

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from opensearchpy.exceptions import NotFoundError
 
+from trailhound.batching import batched
 from trailhound.cluster.colder_storage import ask
-from trailhound.cluster.lifecycle import Lifecycle, Plan, Tier, age, covers, groups
+from trailhound.cluster.lifecycle import INDICES_IN_A_PATH, Lifecycle, Plan, Tier, age, covers
 
 _BY: Final = "index.lifecycle.name"
 _SINCE: Final = "index.lifecycle.origination_date"
@@ -31,7 +32,7 @@ class Ilm(Lifecycle):
 
     def plan(self, due: Mapping[str, Tier]) -> Plan:
         plan = Plan()
-        for group in groups(sorted(due)):
+        for group in batched(sorted(due), INDICES_IN_A_PATH):
             found = self._request("GET", f"/{','.join(group)}/_settings/index.lifecycle*")
             for index in group:
                 lifecycle = _lifecycle(found.get(index) or {})
@@ -49,7 +50,7 @@ class Ilm(Lifecycle):
     def apply(self, steps: Mapping[str, Tier]) -> dict[str, str]:
         self._put_policy()
         if not self._retention.tiered:
-            for group in groups(sorted(steps)):
+            for group in batched(sorted(steps), INDICES_IN_A_PATH):
                 self._assign(group, {_BY: self.policy_id})
             return {}
         for index in sorted(steps):

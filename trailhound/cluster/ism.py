@@ -12,8 +12,9 @@ from typing import Any, Final
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError
 
+from trailhound.batching import batched
 from trailhound.cluster.colder_storage import ColderStorage, ask
-from trailhound.cluster.lifecycle import Lifecycle, Plan, Tier, age, covers, groups
+from trailhound.cluster.lifecycle import INDICES_IN_A_PATH, Lifecycle, Plan, Tier, age, covers
 from trailhound.settings import Settings
 
 _STATES: Final[Mapping[Tier, str]] = {
@@ -49,7 +50,7 @@ class Ism(Lifecycle):
     def plan(self, due: Mapping[str, Tier]) -> Plan:
         plan, self._due = Plan(), frozenset(due.values())
         tiers = {self._policy_id(tier): tier for tier in _STATES}
-        for group in groups(sorted(due)):
+        for group in batched(sorted(due), INDICES_IN_A_PATH):
             found = self._request("GET", f"{_API}/explain/{','.join(group)}")
             for index in group:
                 about = found.get(index) or {}
@@ -73,7 +74,7 @@ class Ism(Lifecycle):
             indices = [index for index, wanted in steps.items() if wanted == tier]
             if indices or tier in self._due:
                 self._put_policy(tier)
-            for group in groups(indices):
+            for group in batched(indices, INDICES_IN_A_PATH):
                 if before := [index for index in group if index in self._having]:
                     self._request("POST", f"{_API}/remove/{','.join(before)}")
                 for index in self._add(group, tier):

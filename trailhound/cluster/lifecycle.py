@@ -8,7 +8,7 @@ template of its own: by pattern it would take foreign indices too.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, Final, Literal
@@ -23,8 +23,9 @@ from trailhound.settings.cluster import RetentionSettings
 Tier = Literal["hot", "warm", "cold", "past"]
 """`past`: past retention, to be deleted or closed."""
 
-_AT_ONCE: Final = 50
-"""Names of indices in one request's path."""
+INDICES_IN_A_PATH: Final = 50
+"""Names of indices in one request's path: engines limit it to 4 KB
+(`http.max_initial_line_length`)."""
 
 
 @dataclass(slots=True)
@@ -130,9 +131,3 @@ def covers(found: Any, wanted: Any) -> bool:
             and all(covers(one, other) for one, other in zip(found, wanted, strict=True))
         )
     return bool(found == wanted)
-
-
-def groups(indices: Sequence[str]) -> Iterator[Sequence[str]]:
-    """As many as one request's path can name."""
-    for start in range(0, len(indices), _AT_ONCE):
-        yield indices[start : start + _AT_ONCE]

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from opensearchpy import OpenSearch
 
+from trailhound.batching import batched
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.retry_policy import RetryPolicy, is_busy
@@ -371,8 +372,8 @@ class Snapshot:
         """The hits, some with the whole of their `_source`."""
         chosen = [hit["_id"] for hit in hits if entire(hit)]
         sources: dict[tuple[str, str], Any] = {}
-        for start in range(0, len(chosen), _ENTIRE):
-            query = {"ids": {"values": chosen[start : start + _ENTIRE]}}
+        for part in batched(chosen, _ENTIRE):
+            query = {"ids": {"values": part}}
             # An id is unique in one index; several days' indices may have the same one.
             for found in self.search(query, size=10_000)["hits"]["hits"]:
                 sources[found["_index"], found["_id"]] = found["_source"]

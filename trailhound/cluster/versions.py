@@ -12,6 +12,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConflictError, NotFoundError
 
 from trailhound.backoff import Backoff
+from trailhound.batching import batched
 from trailhound.errors import RequestFailedError
 
 READ_AT_ONCE = 100
@@ -42,10 +43,8 @@ class Write:
 def read_many(client: OpenSearch, index: str, names: Iterable[str]) -> dict[str, Stored]:
     """The documents that exist, as last written: no refresh is waited for. None where there is no
     such index."""
-    wanted = sorted(set(names))
     found: dict[str, Stored] = {}
-    for at in range(0, len(wanted), READ_AT_ONCE):
-        ids = wanted[at : at + READ_AT_ONCE]
+    for ids in batched(sorted(set(names)), READ_AT_ONCE):
         reply = client.mget(index=index, body={"ids": ids}, params={"realtime": "true"})
         for each in reply["docs"]:
             if "error" in each:
@@ -59,10 +58,8 @@ def read_many(client: OpenSearch, index: str, names: Iterable[str]) -> dict[str,
 
 def existing(client: OpenSearch, index: str, names: Iterable[str]) -> set[str]:
     """Which of these documents exist, as last written."""
-    wanted = sorted(set(names))
     found: set[str] = set()
-    for at in range(0, len(wanted), LOOK_AT_ONCE):
-        ids = wanted[at : at + LOOK_AT_ONCE]
+    for ids in batched(sorted(set(names)), LOOK_AT_ONCE):
         reply = client.mget(index=index, body={"ids": ids}, params={"_source": "false"})
         for each in reply["docs"]:
             if "error" in each:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from opensearchpy import OpenSearch
 
+from trailhound.batching import batched
 from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.templates import Names
 
@@ -53,13 +54,7 @@ def days_with_letters(client: OpenSearch, names: Names, days: Iterable[str]) -> 
     number: dict[str, int] = {}
     by_day = {"day": {"terms": {"field": "day"}}}
     reader = IndexReader(client, names.deadletter)
-    for group in _groups(days):
+    for group in batched(sorted(set(days)), _DAYS_AT_ONCE):
         for bucket in reader.buckets({"terms": {"day": group}}, [by_day]):
             number[bucket["key"]["day"]] = bucket["doc_count"]
     return number
-
-
-def _groups(days: Iterable[str]) -> Iterator[list[str]]:
-    every = sorted(set(days))
-    for start in range(0, len(every), _DAYS_AT_ONCE):
-        yield every[start : start + _DAYS_AT_ONCE]

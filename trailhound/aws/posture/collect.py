@@ -23,6 +23,7 @@ from trailhound.aws.posture.facts import (
     known,
 )
 from trailhound.aws.posture.looks import Reader
+from trailhound.batching import batched
 from trailhound.errors import AwsError
 
 _AT_ONCE: Final = 8
@@ -306,8 +307,7 @@ def _asked(reader: Reader, region: str, name: str, pattern: str) -> frozenset[st
     """The same by TestMetricFilter."""
     samples = _samples()
     found: set[str] = set()
-    for start in range(0, len(samples), _TOGETHER):
-        block = samples[start : start + _TOGETHER]
+    for block in batched(samples, _TOGETHER):
         matches = reader.ask(
             "test filter",
             f"metric filter {name}",
