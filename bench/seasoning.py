@@ -19,9 +19,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from bench.forging import AGENT
-from detections.automation.learner import relation
 from detections.automation.learning import Pattern, learn
-from detections.automation.relation import Relation, network_of
+from detections.automation.relation import Relation, network_of, relation_of
 from detections.automation.trusting import TrustingRules
 from detections.packs.pack import Pack
 from detections.running.file_rules import FileRules
@@ -129,7 +128,7 @@ def _learned(
         today = month.until + timedelta(days=number)
         done = learn(observed, entries.values(), today, CHOSEN, titles)
         entries |= {each.key: each for each in (*done.new, *done.kept, *done.ended)}
-    return relation(CHOSEN, entries.values())
+    return relation_of(CHOSEN, entries.values())
 
 
 def _reported(pack: Pack, known: Relation, trail: Sequence[Record], span: Span) -> list[str]:

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from opensearchpy import OpenSearch
 
-from detections.events.index import EventIndex
+from detections.automation.relation import trusted_by_settings
+from detections.events.index import BY_DAY, EventIndex
 from detections.span import milliseconds, moment
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
@@ -101,9 +102,7 @@ def known_summary(client: OpenSearch, settings: Settings, now: datetime) -> Know
     learned = [each for each in stored if each.origin == "learned"] if chosen.enabled else []
     by_hand = [each for each in stored if each.origin == "set"]
     by_settings = sum(
-        len(each.calls) * len(each.networks)
-        for each in chosen.trusted
-        if each.until is None or now < each.until
+        each.until is None or now < each.until for each in trusted_by_settings(chosen)
     )
     return KnownSummary(
         len(learned) + len(by_hand) + by_settings,
@@ -120,14 +119,13 @@ def known_summary(client: OpenSearch, settings: Settings, now: datetime) -> Know
 def history_before(client: OpenSearch, settings: Settings, now: datetime) -> History:
     """The days with events before the UTC day of a moment."""
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    of_day = {"field": "@timestamp", "fixed_interval": "1d", "min_doc_count": 1}
     found = EventIndex(client, Names(settings.prefix).days).search(
         {
             "query": {"range": {"@timestamp": {"lt": today.isoformat()}}},
             "aggs": {
                 "first": {"min": {"field": "@timestamp"}},
                 "last": {"max": {"field": "@timestamp"}},
-                "days": {"date_histogram": of_day},
+                "days": BY_DAY,
             },
         }
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -19,14 +19,12 @@ from detections.automation.observing import (
     observed,
     span_before,
 )
-from detections.automation.relation import Relation, Trusted
 from detections.automation.trusting import TrustingRules
 from detections.finding import Finding
 from detections.packs.pack import Pack
 from detections.rule import SEVERITIES, Attack, FilePosition, Rule
 from detections.span import Span
 from trailhound.settings import Settings
-from trailhound.settings.detections import KnownAutomationSettings
 from trailhound.state.known_automation import KnownAutomation, KnownAutomations
 
 NEW_ENTRY: Final = Rule(
@@ -58,44 +56,6 @@ class LearnedToday:
     day: date
     changes: Learned
     observed: int
-
-
-def trusted_by_settings(settings: KnownAutomationSettings) -> list[Trusted]:
-    """The entries of `detections.known_automation.trusted`."""
-    return [
-        Trusted(
-            role=each.role,
-            call=call,
-            network=network,
-            endpoint=each.vpc_endpoint,
-            until=each.until,
-        )
-        for each in settings.trusted
-        for call in each.calls
-        for network in each.networks
-    ]
-
-
-def relation(settings: KnownAutomationSettings, entries: Iterable[KnownAutomation]) -> Relation:
-    """What is known, by the settings and by stored entries. Those that were learned count only
-    while learning is enabled."""
-    stored = [
-        Trusted(
-            role=each.role,
-            call=each.call,
-            network=each.network,
-            rule_id=each.rule_id,
-            account=each.account,
-            role_id=each.role_id,
-            source=each.source,
-            endpoint=each.endpoint,
-            since=each.since,
-            until=each.until,
-        )
-        for each in entries
-        if settings.enabled or each.origin == "set"
-    ]
-    return Relation([*trusted_by_settings(settings), *stored])
 
 
 class Learner:

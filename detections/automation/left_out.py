@@ -11,8 +11,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from detections.automation.learner import relation
-from detections.automation.relation import Relation
+from detections.automation.relation import Relation, relation_of
 from detections.automation.trusting import CALL, asks
 from detections.backend.clause import leaves
 from detections.backend.compiler import MOST_CLAUSES
@@ -75,7 +74,9 @@ def left_out(
     such as a span's. `index` is an expression of daily indices; default: all. Raises
     `ClusterError` and opensearch-py's exceptions.
     """
-    known = relation(settings.detections.known_automation, KnownAutomations(client, settings).all())
+    known = relation_of(
+        settings.detections.known_automation, KnownAutomations(client, settings).all()
+    )
     if not known.entries:
         return []
     pack = loaded()

@@ -17,6 +17,8 @@ from detections.compiled import Query
 from detections.events.identity import ADDRESS, ISSUER, RECIPIENT
 from detections.matcher.event_values import Record, RecordTest, text, values_at
 from detections.span import milliseconds
+from trailhound.settings.detections import KnownAutomationSettings
+from trailhound.state.known_automation import KnownAutomation
 
 ROLE_ID: Final = "userIdentity.sessionContext.sessionIssuer.principalId"
 ENDPOINT: Final = "vpcEndpointId"
@@ -89,6 +91,44 @@ class Relation:
         if len(several) == 1:
             return several[0]
         return {"bool": {"should": several, "minimum_should_match": 1}}
+
+
+def trusted_by_settings(settings: KnownAutomationSettings) -> list[Trusted]:
+    """The entries of `detections.known_automation.trusted`."""
+    return [
+        Trusted(
+            role=each.role,
+            call=call,
+            network=network,
+            endpoint=each.vpc_endpoint,
+            until=each.until,
+        )
+        for each in settings.trusted
+        for call in each.calls
+        for network in each.networks
+    ]
+
+
+def relation_of(settings: KnownAutomationSettings, entries: Iterable[KnownAutomation]) -> Relation:
+    """The relation that the settings and stored entries make. Learned entries count only while
+    learning is enabled."""
+    stored = [
+        Trusted(
+            role=each.role,
+            call=each.call,
+            network=each.network,
+            rule_id=each.rule_id,
+            account=each.account,
+            role_id=each.role_id,
+            source=each.source,
+            endpoint=each.endpoint,
+            since=each.since,
+            until=each.until,
+        )
+        for each in entries
+        if settings.enabled or each.origin == "set"
+    ]
+    return Relation([*trusted_by_settings(settings), *stored])
 
 
 def query_of(entry: Trusted, calls: Sequence[str]) -> Query:

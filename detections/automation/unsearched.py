@@ -13,7 +13,7 @@ from opensearchpy import OpenSearch
 
 from detections.alerts.paging import every
 from detections.automation.learning import days_between
-from detections.events.index import EventIndex
+from detections.events.index import BY_DAY, EventIndex
 from detections.running.due_rules import pace_of
 from detections.span import Span, milliseconds, moment
 from trailhound.cluster.templates import Names
@@ -35,14 +35,7 @@ def unsearched_days(
             "size": 0,
             "query": span.query(),
             "aggs": {
-                "days": {
-                    "date_histogram": {
-                        "field": "@timestamp",
-                        "fixed_interval": "1d",
-                        "min_doc_count": 1,
-                    },
-                    "aggs": {"came": {"min": {"field": "event.ingested"}}},
-                }
+                "days": {**BY_DAY, "aggs": {"came": {"min": {"field": "event.ingested"}}}},
             },
         }
     )

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any, Final
 
 from opensearchpy import OpenSearch
 
 from trailhound.cluster.reader import GROUPS_PAGE, HITS_PAGE, IndexReader
 
-T = TypeVar("T")
-
 ORDER: tuple[str, ...] = ("eventID", "trail.object", "trail.position")
 """Orders events of the same time, uniquely: by the record's position in its source."""
 SORT = [{name: "asc"} for name in ("@timestamp", *ORDER)]
+BY_DAY: Final[Mapping[str, Any]] = {
+    "date_histogram": {"field": "@timestamp", "fixed_interval": "1d", "min_doc_count": 1}
+}
+"""An aggregation: a bucket for each UTC day that has events."""
 
 
 class EventIndex(IndexReader):

@@ -20,7 +20,7 @@ from detections.alerts.collected import Collected, CollectedAlerts
 from detections.alerts.document import Document
 from detections.alerts.facts import fact_of
 from detections.alerts.twins import together
-from detections.automation.learner import relation
+from detections.automation.relation import relation_of
 from detections.automation.trusting import TrustingRules
 from detections.finding import Finding
 from detections.history import DAY_MILLISECONDS, pieces
@@ -84,7 +84,7 @@ class FileDetection:
             settings, enricher, selection=Selection(), distinct=self._distinct, whole=True
         )
         rules = TrustingRules(pack.compiled)
-        rules.use(relation(settings.detections.known_automation, ()))
+        rules.use(relation_of(settings.detections.known_automation, ()))
         self._rules = FileRules(replace(pack, compiled=rules), span)
         self._days: Counter[int] = Counter()
         self._tables = TemporaryTables(_TABLES)

@@ -14,9 +14,10 @@ from opensearchpy import OpenSearch
 
 from detections.automation.doubts import doubts
 from detections.automation.known_summary import JOB
-from detections.automation.learner import NEW_ENTRY, LearnedToday, Learner, raise_alerts, relation
+from detections.automation.learner import NEW_ENTRY, LearnedToday, Learner, raise_alerts
 from detections.automation.left_out import left_out
 from detections.automation.observing import span_before
+from detections.automation.relation import relation_of
 from detections.automation.trusting import TrustingRules
 from detections.automation.unsearched import unsearched_days
 from detections.packs.loading import load
@@ -53,7 +54,7 @@ class AutomationHistory:
         now = time.monotonic()
         if not self._rules.asking or (self._read_at is not None and now < self._read_at + FRESH):
             return
-        self._rules.use(relation(self._settings, self._entries.all()))
+        self._rules.use(relation_of(self._settings, self._entries.all()))
         self._read_at = now
 
 

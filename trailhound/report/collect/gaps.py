@@ -11,6 +11,7 @@ from opensearchpy import OpenSearch
 
 from detections.automation.known_summary import KnownSummary
 from detections.automation.left_out import LeftOut
+from detections.events.index import BY_DAY
 from trailhound.posture import Posture
 from trailhound.report.collect.attack import BEFORE_THE_TRAIL
 from trailhound.report.collect.query import Index, Tally, moment
@@ -232,17 +233,7 @@ def _end(seen: Seen) -> datetime:
 
 def _empty_days(index: Index, seen: Seen) -> list[str]:
     """Days of the report's time, up to now, without an event, as `YYYY-MM-DD`."""
-    reply = index.ask(
-        {
-            "days": {
-                "date_histogram": {
-                    "field": "@timestamp",
-                    "calendar_interval": "day",
-                    "min_doc_count": 1,
-                }
-            }
-        }
-    )
+    reply = index.ask({"days": BY_DAY})
     buckets = reply["aggregations"]["days"]["buckets"]
     having = {datetime.fromtimestamp(each["key"] / 1000, UTC).date() for each in buckets}
     if seen.scope.since is None:
