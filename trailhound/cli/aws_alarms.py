@@ -7,16 +7,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from trailhound.cli.aws_setup import (
-    LISTING,
-    Name,
-    Region,
-    account_of,
-    done,
-    show_changes,
-    to_do,
-    told_change,
-)
+from trailhound.cli.aws_changes import LISTING, done, show_changes, to_do, told_change
+from trailhound.cli.aws_options import Name, Region, account_of
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Column, Kind, Listing, Output, form_of, is_table, note

@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import typer
 from rich.text import Text
 
-from trailhound.cli.aws_setup import account_of
+from trailhound.cli.aws_options import account_of
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import (

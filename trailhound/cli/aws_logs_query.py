@@ -11,7 +11,7 @@ import typer
 
 from trailhound.aws.insights_query import AT_ONCE, POINTER, PRICE, SECONDS, Query, parsed
 from trailhound.cli import dates
-from trailhound.cli.aws_setup import account_of
+from trailhound.cli.aws_options import account_of
 from trailhound.cli.consent import agree
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports

@@ -5,39 +5,27 @@ from __future__ import annotations
 import json as jsonlib
 import re
 import shlex
-from collections import Counter
 from enum import StrEnum
 from typing import Annotated, Final
 
 import typer
-from rich.text import Text
 
-from trailhound.cli.consent import agree
+from trailhound.cli.aws_changes import LISTING, done, show_changes, show_outset, told_change
+from trailhound.cli.aws_costs import show_costs
+from trailhound.cli.aws_options import Bucket, Name, Region, account_of
+from trailhound.cli.aws_removal import destroy_set_up
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, is_table, note
-from trailhound.cli.options import Config, Json, settings_from
-from trailhound.cli.screen import (
-    err,
-    is_quiet,
-    out,
-    plural,
-    safe,
-    say,
-    say_folded,
-    sentence,
-    warn,
-    write,
-)
+from trailhound.cli.listing import Form, Output, form_of, is_table, note
+from trailhound.cli.options import Config, Json
+from trailhound.cli.screen import warn, write
 from trailhound.errors import UsageError
 
 with late_imports():
-    from trailhound.aws.account import Account
-    from trailhound.aws.cost import Cost, bytes_of_a_file, event_costs, storage_costs
+    from trailhound.aws.cost import bytes_of_a_file, event_costs, storage_costs
     from trailhound.aws.documents import INSIGHTS
     from trailhound.aws.names import PREFIX, TrailSetup
     from trailhound.aws.parts import Change, applied, planned
-    from trailhound.aws.teardown import Removal, removals, removed
     from trailhound.aws.template import for_a_stack, template
     from trailhound.aws.trail_setup import Trail
 
@@ -46,15 +34,6 @@ _NARROW, _SIZES = "What is logged", "For the estimate of costs"
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{2,31}")
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ORGANISATION: Final = re.compile(r"o-[a-z0-9]{10,32}")
-_COST_INDENT: Final = 28
-_MARKS: Final = {
-    "create": Text("+ ", style="green"),
-    "change": Text("~ ", style="yellow"),
-    "unchanged": Text("= ", style="dim"),
-    "remove": Text("- ", style="red"),
-    "keep": Text("= ", style="dim"),
-    "absent": Text("= ", style="dim"),
-}
 
 
 _ESTIMATE: Final = frozenset(
@@ -75,43 +54,6 @@ class LockMode(StrEnum):
 
     GOVERNANCE = "GOVERNANCE"
     COMPLIANCE = "COMPLIANCE"
-
-
-LISTING = Listing[Change](
-    "parts",
-    (
-        Column("action", lambda each: each.action, "action", Kind.ENTIRE),
-        Column("part", lambda each: each.part.name, "part", whole=True),
-        Column("difference", lambda each: each.lines, "difference", priority=1),
-    ),
-    lambda each: each.as_dict(),
-)
-REMOVALS = Listing[Removal](
-    "removals",
-    (
-        Column("action", lambda each: each.verdict, "action", Kind.ENTIRE),
-        Column("what", lambda each: each.what, "what", whole=True),
-        Column("why", lambda each: each.why, "why", whole=True),
-    ),
-    lambda each: each.as_dict(),
-)
-
-Name = Annotated[
-    str,
-    typer.Option(
-        "--name", metavar="NAME", help="Of the set-up: its trail, queue and roles are named by it."
-    ),
-]
-Bucket = Annotated[
-    str | None,
-    typer.Option(
-        "--bucket", metavar="NAME", help="Default: NAME-logs-ACCOUNT-REGION, made if it is missing."
-    ),
-]
-Region = Annotated[
-    str | None,
-    typer.Option("--region", metavar="REGION", help="The trail's home. Default: aws.region."),
-]
 
 
 def setup(
@@ -274,7 +216,7 @@ def setup(
     account = account_of(config, region)
     trail = Trail.of(account, wanted, adopt=adopt)
     if destroy:
-        _destroy(trail, delete_bucket or "", form, yes=yes)
+        destroy_set_up(trail, delete_bucket or "", form, yes=yes)
         return
     costs = event_costs(
         data_events_a_day=data_events_a_day,
@@ -305,9 +247,9 @@ def setup(
         "commands": _commands(trail.setup),
     }
     people = is_table(form)
-    _first(changes, form, apply=apply)
+    show_outset(changes, form, apply=apply)
     if people:
-        _show_costs(costs, assumed, move_small=move_small)
+        show_costs(costs, assumed, move_small=move_small)
         show_changes(changes)
     if apply_by is not None:
         if not people:
@@ -368,47 +310,6 @@ def _apply(trail: Trail, changes: list[Change]) -> None:
     applied(rest, told_change)
 
 
-def told_change(part: str, action: str) -> None:
-    """A part that was written, on stderr as it is done."""
-    if not is_quiet():
-        sentence(_MARKS[action] + safe(part), 4, screen=err)
-
-
-def show_changes(changes: list[Change]) -> None:
-    """Each part, and what differs, for people."""
-    for each in changes:
-        same = Text("  unchanged" if each.action == "unchanged" else "", "dim")
-        sentence(_MARKS[each.action] + safe(each.part.name) + same, 4)
-        for line in each.lines:
-            style = "green" if line.startswith("+") else "red"
-            out.print(Text("    "), Text(safe(line).plain, style=style), sep="")
-
-
-def _show_costs(costs: list[Cost], assumed: list[str], *, move_small: bool) -> None:
-    """Each cost a month and in all, and what they come to: of the two ways to keep the files, the
-    one that is set."""
-    left_out = costs[-2 if move_small else -1]
-    counted = [each for each in costs if each is not left_out]
-    years = left_out.years
-    say("")
-    say(f"estimated costs in US dollars, over {plural(years, 'year')} in which no file is deleted:")
-    say(f"  {'a month':>10}  {'in all':>12}")
-    for cost in counted:
-        say_folded(_cost_line(cost.monthly, cost.total, cost.of), _COST_INDENT)
-    total = sum(each.total for each in counted)
-    say_folded(_cost_line(total / (12 * years), total, "sum"), _COST_INDENT)
-    say("not in the sum:")
-    say_folded(_cost_line(left_out.monthly, left_out.total, left_out.of), _COST_INDENT)
-    if assumed:
-        flags = ", ".join(assumed)
-        say_folded(safe(f"assumed, not measured: give your own numbers with {flags}"), 2)
-    say("")
-
-
-def _cost_line(monthly: float, total: float, of: str) -> Text:
-    return safe(f"  {monthly:>10,.2f}  {total:>12,.2f}  {of}")
-
-
 def _assumed(context: typer.Context) -> list[str]:
     """The numbers of the estimate that nobody gave, by their flags."""
     return [
@@ -438,49 +339,6 @@ def _apply_command(context: typer.Context) -> str:
     return shlex.join(["trailhound", *words])
 
 
-def account_of(config: Config, region: Region) -> Account:
-    """The account to set up; a store's own endpoint is not asked about it, which is said."""
-    aws = settings_from(config).aws
-    if aws.endpoint_url:
-        warn(
-            "aws.endpoint_url is the address of the store of the files, and not used here: AWS is "
-            "asked at its own addresses, or at AWS_ENDPOINT_URL"
-        )
-    return Account(aws, region)
-
-
-def to_do(changes: list[Change], *, apply: bool) -> str:
-    """How many parts are to be made and to be changed; that a plan changes nothing."""
-    made, changed, alike = _numbers(changes)
-    return (
-        f"{plural(made, 'part')} to create, {changed:,} to change, {alike:,} as they are to be"
-        + ("" if apply else "; nothing was changed")
-    )
-
-
-def done(changes: list[Change]) -> str:
-    """How many parts were made and changed."""
-    made, changed, alike = _numbers(changes)
-    return f"{plural(made, 'part')} created, {changed:,} changed, {alike:,} were as they are to be"
-
-
-def _numbers(changes: list[Change]) -> tuple[int, int, int]:
-    """Of parts that are to be made, to be changed, and that are as they are to be."""
-    made, changed, alike = (
-        sum(each.action == action for each in changes)
-        for action in ("create", "change", "unchanged")
-    )
-    return made, changed, alike
-
-
-def _first(changes: list[Change], form: Form, *, apply: bool) -> None:
-    """What is to be done, before its details."""
-    note(to_do(changes, apply=apply), form)
-    things = Counter(_kind(each) for each in changes if each.action == "create")
-    if things:
-        note("new: " + ", ".join(f"{kind} {n:,}" for kind, n in things.items() if kind), form)
-
-
 def _last(trail: Trail, changes: list[Change], form: Form, apply_by: str | None = None) -> None:
     """What was done, or how to do it; and which commands read what is set up."""
     if apply_by is None:
@@ -495,34 +353,8 @@ def _last(trail: Trail, changes: list[Change], form: Form, apply_by: str | None 
         note(line, form)
 
 
-def _kind(change: Change) -> str:
-    """What kind of thing a part is; of its attributes nothing.
-
-    A part's name is a kind, a name, and behind a colon the attribute.
-    """
-    name, _, attribute = change.part.name.partition(": ")
-    return "" if attribute else name.rsplit(" ", 1)[0].removesuffix(" of queue")
-
-
 def _commands(setup: TrailSetup) -> list[str]:
     return [
         shlex.join(["trailhound", "run", "--queue", setup.queue_arn]),
         shlex.join(["trailhound", "backfill", f"s3://{setup.bucket_name}/{PREFIX}"]),
     ]
-
-
-def _destroy(trail: Trail, named: str, form: Form, *, yes: bool) -> None:
-    plan = removals(trail, named)
-    going = [each for each in plan if each.verdict == "remove"]
-    people = is_table(form)
-    if people:
-        for each in plan:
-            said = f"  {each.verdict}" + (f": {each.why}" if each.why else "")
-            sentence(_MARKS[each.verdict] + safe(each.what) + Text(safe(said).plain, "dim"), 4)
-    if going and not yes:
-        things = plural(len(going), "thing")
-        agree(f"Remove {things}?", f"{things} would be removed", "look at them, and add --yes")
-    done = removed(plan)
-    if not people:
-        REMOVALS.show(plan, form)
-    note(f"{plural(len(done), 'thing')} removed", form)
