@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from trailhound.cli import dates
 from trailhound.cli.alert_selection import AtLevel, OfRule, Since, Until
+from trailhound.cli.columns import Column, Kind
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, note
+from trailhound.cli.listing import Form, Listing, Output, form_of, note
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import plural
 

@@ -27,14 +27,12 @@ from trailhound.cli.alert_selection import (
     Until,
     alert_query,
 )
+from trailhound.cli.columns import Column, Kind
 from trailhound.cli.incidents import LISTING as INCIDENTS
 from trailhound.cli.incidents import note_folded, with_file
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import (
-    LEVEL_COLOURS,
-    Column,
     Form,
-    Kind,
     Listing,
     Output,
     OutputOfOne,
@@ -45,6 +43,7 @@ from trailhound.cli.listing import (
 )
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, out, plural, safe, say, say_field
+from trailhound.cli.table_layout import LEVEL_COLOURS
 from trailhound.cli.triage import state_of
 
 with late_imports():

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Final
 import typer
 
 from trailhound.cli import dates
+from trailhound.cli.columns import Column, Kind
 from trailhound.cli.consent import agree
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of
+from trailhound.cli.listing import Form, Listing, Output, form_of
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, plural, say, tell, warn
 from trailhound.cli.triage import By, who

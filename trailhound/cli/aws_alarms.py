@@ -9,9 +9,10 @@ from rich.text import Text
 
 from trailhound.cli.aws_changes import LISTING, done, show_changes, to_do, told_change
 from trailhound.cli.aws_options import Name, Region, account_of
+from trailhound.cli.columns import Column, Kind
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.listing import Column, Kind, Listing, Output, form_of, is_table, note
+from trailhound.cli.listing import Listing, Output, form_of, is_table, note
 from trailhound.cli.options import Config, Json
 from trailhound.cli.screen import plural, safe, say, sentence
 from trailhound.errors import UsageError

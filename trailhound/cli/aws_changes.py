@@ -7,8 +7,9 @@ from typing import Final
 
 from rich.text import Text
 
+from trailhound.cli.columns import Column, Kind
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.listing import Column, Form, Kind, Listing, note
+from trailhound.cli.listing import Form, Listing, note
 from trailhound.cli.screen import err, is_quiet, out, plural, safe, sentence
 
 with late_imports():

@@ -14,21 +14,14 @@ import typer
 from rich.text import Text
 
 from trailhound.cli.aws_options import account_of
+from trailhound.cli.columns import Column, Kind
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.listing import (
-    LEVEL_COLOURS,
-    Column,
-    Kind,
-    Listing,
-    Output,
-    form_of,
-    is_table,
-    note,
-)
+from trailhound.cli.listing import Listing, Output, form_of, is_table, note
 from trailhound.cli.options import Config, Json, settings_from
 from trailhound.cli.screen import out, plural, safe, say, say_folded, sentence, table, warn, write
 from trailhound.cli.stages import show_stages
+from trailhound.cli.table_layout import LEVEL_COLOURS
 from trailhound.errors import UsageError
 
 with late_imports():

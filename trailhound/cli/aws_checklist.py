@@ -10,9 +10,10 @@ from rich.text import Text
 
 from trailhound.cli.aws_check import examined
 from trailhound.cli.aws_options import account_of
+from trailhound.cli.columns import Column, Kind
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.listing import Column, Kind, Listing, Output, form_of, is_table, note
+from trailhound.cli.listing import Listing, Output, form_of, is_table, note
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import out, plural, safe, say_fix, say_folded, warn
 from trailhound.errors import TrailhoundError

@@ -12,10 +12,11 @@ import typer
 from trailhound.aws.insights_query import AT_ONCE, POINTER, PRICE, SECONDS, Query, parsed
 from trailhound.cli import dates
 from trailhound.cli.aws_options import account_of
+from trailhound.cli.columns import Column, Kind
 from trailhound.cli.consent import agree
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.listing import Column, Kind, Listing, Output, form_of, note
+from trailhound.cli.listing import Listing, Output, form_of, note
 from trailhound.cli.options import Config, Json, Since, Until
 from trailhound.cli.screen import is_quiet, plural, safe, size, tell, warn
 from trailhound.cli.stages import show_stages

@@ -6,9 +6,10 @@ from typing import Final
 
 from rich.text import Text
 
+from trailhound.cli.columns import Column, Kind
 from trailhound.cli.consent import agree
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.listing import Column, Form, Kind, Listing, is_table, note
+from trailhound.cli.listing import Form, Listing, is_table, note
 from trailhound.cli.screen import plural, safe, sentence
 
 with late_imports():

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from trailhound.cli.columns import Column, Kind
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.listing import Column, Kind, Listing, Output, form_of, note
+from trailhound.cli.listing import Listing, Output, form_of, note
 from trailhound.cli.options import Config, Json, Namespace, Url, flags_of, settings_from
 from trailhound.cli.screen import plural, say
 from trailhound.errors import UnusablePathError, UsageError

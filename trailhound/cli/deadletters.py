@@ -10,20 +10,11 @@ from typing import Annotated, Any, Final
 import typer
 
 from trailhound.cli import dates
+from trailhound.cli.columns import Column, Kind, instant
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.ledger import All, Limit, Object
-from trailhound.cli.listing import (
-    Column,
-    Kind,
-    Listing,
-    Output,
-    form_of,
-    instant,
-    is_table,
-    note,
-    shown_of,
-)
+from trailhound.cli.listing import Listing, Output, form_of, is_table, note, shown_of
 from trailhound.cli.options import Config, Json, Namespace, Since, Until, Url, settings_from
 from trailhound.cli.screen import emit, out, plural, safe, say, say_field, warn
 

@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from trailhound.cli.columns import Column, Kind
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of
+from trailhound.cli.listing import Form, Listing, Output, form_of
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import safe, sentence
 

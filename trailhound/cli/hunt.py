@@ -12,10 +12,11 @@ import typer
 
 from trailhound.aws.insights_query import PRICE
 from trailhound.cli import dates
+from trailhound.cli.columns import Column, Kind
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.hunt_logs import Hunted, hunt_log_groups
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, is_table, note
+from trailhound.cli.listing import Form, Listing, Output, form_of, is_table, note
 from trailhound.cli.nothing import nothing_in
 from trailhound.cli.options import Config, Json, Namespace, Since, Until, Url, settings_from
 from trailhound.cli.screen import plural, say, warn

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from trailhound.cli import dates
+from trailhound.cli.columns import Column, Kind, instant
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.listing import Column, Kind, Listing, Output, form_of, instant, shown_of
+from trailhound.cli.listing import Listing, Output, form_of, shown_of
 from trailhound.cli.options import Config, Json, Namespace, Since, Until, Url, settings_from
 from trailhound.cli.screen import emit, plural, say, say_field, size
 from trailhound.errors import UsageError

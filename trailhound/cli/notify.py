@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
+from trailhound.cli.columns import Column, Kind
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of
+from trailhound.cli.listing import Form, Listing, Output, form_of
 from trailhound.cli.options import Config, Json, settings_from
 from trailhound.cli.screen import fail, say
 

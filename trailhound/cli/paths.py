@@ -10,9 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from trailhound.cli import dates
+from trailhound.cli.columns import Column, Kind
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, note
+from trailhound.cli.listing import Form, Listing, Output, form_of, note
 from trailhound.cli.nothing import nothing_in
 from trailhound.cli.options import (
     PAGE_EDGES,

@@ -11,11 +11,12 @@ import typer
 from rich.text import Text
 
 from trailhound.cli.backfill_plan import kinds
+from trailhound.cli.columns import Column
+from trailhound.cli.columns import Kind as Holds
 from trailhound.cli.deadletters import warn_of_days
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.listing import Column, Form, Listing, Output, form_of, is_table, note
-from trailhound.cli.listing import Kind as Holds
+from trailhound.cli.listing import Form, Listing, Output, form_of, is_table, note
 from trailhound.cli.object_selection import SinceDay, UntilDay, selection_of
 from trailhound.cli.options import (
     Accounts,

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from trailhound.aws.returns import LIST_PRICE, Assumptions
+from trailhound.cli.columns import Column, Kind
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.listing import Column, Kind, Listing, Output, form_of, note
+from trailhound.cli.listing import Listing, Output, form_of, note
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import plural
 from trailhound.cli.stages import show_stages

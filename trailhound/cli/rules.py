@@ -10,9 +10,10 @@ import typer
 
 from detections.rule import Level
 from trailhound.cli import completion, rule_exception, rule_runs
+from trailhound.cli.columns import Column, Kind
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, note
+from trailhound.cli.listing import Form, Listing, Output, form_of, note
 from trailhound.cli.options import Config, Json, settings_from
 from trailhound.cli.rule_runs import Rules
 from trailhound.cli.screen import emit, plural, say, say_field, warn, write

@@ -12,8 +12,9 @@ from typing import Annotated
 import typer
 
 from trailhound.cli import dates
+from trailhound.cli.columns import Column, Kind
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, note
+from trailhound.cli.listing import Form, Listing, Output, form_of, note
 from trailhound.cli.options import Json
 from trailhound.cli.screen import emit, plural, say, size
 from trailhound.errors import UsageError

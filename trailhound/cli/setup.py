@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from trailhound.cli.columns import Column, Kind
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.listing import Column, Kind, Listing, Output, form_of
+from trailhound.cli.listing import Listing, Output, form_of
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 
 with late_imports():

@@ -9,20 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from trailhound.cli import dates
+from trailhound.cli.columns import Column, Kind, instant
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.listing import (
-    Column,
-    Form,
-    Kind,
-    Listing,
-    Output,
-    form_of,
-    instant,
-    is_table,
-    note,
-    shown_of,
-)
+from trailhound.cli.listing import Form, Listing, Output, form_of, is_table, note, shown_of
 from trailhound.cli.nothing import nothing_of
 from trailhound.cli.options import (
     Config,

@@ -11,9 +11,10 @@ import typer
 from rich.text import Text
 
 from trailhound.cli import dates
+from trailhound.cli.columns import Column, Kind
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.listing import Column, Form, Kind, Listing, Output, form_of, is_table, note
+from trailhound.cli.listing import Form, Listing, Output, form_of, is_table, note
 from trailhound.cli.options import Accounts, Config, Json, Namespace, Regions, Url, settings_from
 from trailhound.cli.screen import emit, out, plural, safe, say
 from trailhound.cli.stages import show_stages

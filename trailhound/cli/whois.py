@@ -11,9 +11,9 @@ from rich.text import Text
 
 from detections.investigation.comparison import RECENT, WEEKS
 from trailhound.cli import dates
+from trailhound.cli.columns import instant
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.listing import LEVEL_COLOURS, instant
 from trailhound.cli.nothing import nothing_of
 from trailhound.cli.options import (
     Config,
@@ -26,6 +26,7 @@ from trailhound.cli.options import (
     span_of,
 )
 from trailhound.cli.screen import emit, out, plural, safe, say, say_field, say_folded, warn
+from trailhound.cli.table_layout import LEVEL_COLOURS
 
 with late_imports():
     from detections.alerts.document import stamp

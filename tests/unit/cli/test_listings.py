@@ -48,8 +48,10 @@ from trailhound.cli import (
     setup,
     timeline,
 )
-from trailhound.cli.listing import Column, Form, Kind, Listing, drawn_table, form_of, layout
+from trailhound.cli.columns import Column, Kind
+from trailhound.cli.listing import Form, Listing, form_of
 from trailhound.cli.main import app, main
+from trailhound.cli.table_layout import drawn_table, layout
 from trailhound.errors import UsageError
 from trailhound.settings.effective import Effective
 
