@@ -12,11 +12,11 @@ import typer
 from trailhound.cli import dates
 from trailhound.cli.columns import Column, Kind
 from trailhound.cli.consent import agree
+from trailhound.cli.decisions import By, who
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, plural, say, tell, warn
-from trailhound.cli.triage import By, who
 from trailhound.errors import UsageError
 
 with late_imports():

@@ -22,6 +22,7 @@ from trailhound.cli.alert_selection import (
     alert_query,
 )
 from trailhound.cli.columns import Column, Kind
+from trailhound.cli.decisions import By, Note, To, disposition_option, end, who
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import (
     Form,
@@ -36,7 +37,6 @@ from trailhound.cli.listing import (
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, out, plural, safe, say, say_field, say_folded
 from trailhound.cli.table_layout import LEVEL_COLOURS
-from trailhound.cli.triage import By, Note, To, disposition_option, end, who
 from trailhound.errors import UsageError
 
 with late_imports():

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from trailhound.cli.decisions import who
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, err, out, plural, safe, sentence, write
-from trailhound.cli.triage import who
 
 with late_imports():
     from detections.alerts.store import AlertStore

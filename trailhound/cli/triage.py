@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-import getpass
-import inspect
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import wraps
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, cast
 
 import typer
 
-from detections.alerts.disposition import DISPOSITIONS, Disposition
-from trailhound.cli import completion
-from trailhound.cli.alert_selection import (
-    AtLevel,
-    InState,
-    OfAccount,
-    OfAssignee,
-    OfPrincipal,
-    OfRule,
-    OfTactic,
-    Query,
-    Since,
-    State,
-    Until,
-    alert_query,
-    disposition,
-)
+from detections.alerts.disposition import Disposition
+from trailhound.cli.alert_selection import State
 from trailhound.cli.consent import agree
+from trailhound.cli.decisions import By, Note, To, disposition_option, end, name_unchanged, who
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
+from trailhound.cli.named_alerts import Selected, selects_alerts
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cli.screen import emit, plural, say, tell, warn
+from trailhound.cli.screen import emit, plural, say, tell
 from trailhound.errors import UsageError
 
 with late_imports():
@@ -49,131 +33,8 @@ with late_imports():
 _LISTED = 10
 """Rules that the question before a change names."""
 
-Ids = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="ID…",
-        help="From `trailhound alerts list`; its beginning is enough if unique.",
-        autocompletion=completion.alert_ids,
-    ),
-]
-All = Annotated[
-    bool, typer.Option("--all", help="All alerts that the options below select, instead of ids.")
-]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="With `--all`: don't ask.")]
-Alone = Annotated[
-    bool,
-    typer.Option("--alone", help="Leave their twins (another rule's, of the same events) alone."),
-]
-By = Annotated[
-    str | None,
-    typer.Option("--by", metavar="WHO", help="Who makes the change. Default: your login name."),
-]
-Note = Annotated[
-    str, typer.Option("--note", metavar="TEXT", help="The reason; stored with the alert.")
-]
 
-To = Annotated[
-    str | None,
-    typer.Option("--to", metavar="WHO", help="The owner; `nobody` for none. Default: you."),
-]
-
-
-def disposition_option(what: str) -> Any:
-    """`--as` of a command that closes; `what` begins its help."""
-    return typer.Option(
-        "--as",
-        parser=disposition,
-        metavar="WHAT",
-        help=f"{what}: {', '.join(DISPOSITIONS)}.",
-        autocompletion=completion.dispositions,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Selected:
-    """The alerts that a command line names: by their ids, or all that match a query."""
-
-    ids: tuple[str, ...]
-    query: AlertQuery | None
-    yes: bool = False
-    alone: bool = False
-    """Without their twins."""
-
-
-def _selects(*states: State) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Gives a command the options that name alerts; it gets what they say as `selected`.
-
-    `states`: those that `--all` means unless `--state` is given.
-    """
-
-    def selecting(
-        ids: Ids = None,
-        everything: All = False,
-        yes: Yes = False,
-        alone: Alone = False,
-        state: InState = None,
-        level: AtLevel = "informational",
-        since: Since = None,
-        until: Until = None,
-        rule: OfRule = None,
-        principal: OfPrincipal = None,
-        account: OfAccount = None,
-        tactic: OfTactic = None,
-        assignee: OfAssignee = None,
-        query: Query = None,
-    ) -> Selected:
-        given = (since, until, rule, principal, account, tactic, assignee, query)
-        narrows = bool(state) or level != "informational" or any(given)
-        if everything and ids:
-            raise UsageError("--all and ids were given", hint="give one of them")
-        if not everything and narrows:
-            raise UsageError(
-                "options that select alerts need --all", hint="add --all, or give ids alone"
-            )
-        if not everything and not ids:
-            raise UsageError(
-                "no alert was named", hint="give ids, or --all with --rule, --principal, …"
-            )
-        if not everything:
-            return Selected(tuple(dict.fromkeys(ids or ())), None, yes, alone)
-        wanted = alert_query(
-            state or states,
-            level=level,
-            since=since,
-            until=until,
-            rule=rule,
-            principal=principal,
-            account=account,
-            tactic=tactic,
-            assignee=assignee,
-            text=query,
-        )
-        return Selected((), wanted, yes, alone)
-
-    def decorated(command: Callable[..., None]) -> Callable[..., None]:
-        options = inspect.signature(selecting, eval_str=True).parameters
-        own = inspect.signature(command, eval_str=True).parameters
-
-        @wraps(command)
-        def wrapped(**given: Any) -> None:
-            chosen = {name: given.pop(name) for name in options}
-            command(selected=selecting(**chosen), **given)
-
-        parameters = [
-            *options.values(),
-            *(each for each in own.values() if each.name != "selected"),
-        ]
-        # Of keywords alone: typer calls it so, and an order of defaults need not be kept.
-        keywords = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters]
-        wrapped.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
-        wrapped.__annotations__ = {}
-        return wrapped
-
-    return decorated
-
-
-@_selects(State.OPEN)
+@selects_alerts(State.OPEN)
 def ack(
     selected: Selected,
     by: By = None,
@@ -191,7 +52,7 @@ def ack(
     _decide(settings, selected, Decision("ack", who(by), note), json=json)
 
 
-@_selects(State.OPEN, State.ACKNOWLEDGED)
+@selects_alerts(State.OPEN, State.ACKNOWLEDGED)
 def close(
     selected: Selected,
     as_: Annotated[str | None, disposition_option("What it was")] = None,
@@ -214,7 +75,7 @@ def close(
     _decide(settings, selected, decision, json=json)
 
 
-@_selects(State.CLOSED)
+@selects_alerts(State.CLOSED)
 def reopen(
     selected: Selected,
     by: By = None,
@@ -232,7 +93,7 @@ def reopen(
     _decide(settings, selected, Decision("reopen", who(by), note), json=json)
 
 
-@_selects(State.OPEN, State.ACKNOWLEDGED)
+@selects_alerts(State.OPEN, State.ACKNOWLEDGED)
 def assign(
     selected: Selected,
     to: To = None,
@@ -252,7 +113,7 @@ def assign(
     _decide(settings, selected, Decision("assign", name, note, assignee=to or name), json=json)
 
 
-@_selects(State.OPEN, State.ACKNOWLEDGED)
+@selects_alerts(State.OPEN, State.ACKNOWLEDGED)
 def note(
     selected: Selected,
     text: Annotated[
@@ -272,14 +133,6 @@ def note(
         raise UsageError("the note is empty", hint='give a text: --note "…"')
     settings = settings_from(config, url, namespace)
     _decide(settings, selected, Decision("note", who(by), text), json=json)
-
-
-def who(by: str | None) -> str:
-    """Who acts: as given, else the login name. Raises `UsageError` if there is none."""
-    try:
-        return by or getpass.getuser()
-    except (KeyError, OSError):
-        raise UsageError("your login name is not known", hint="give your name: --by NAME") from None
 
 
 def _decide(settings: Settings, selected: Selected, decision: Decision, *, json: bool) -> None:
@@ -303,7 +156,7 @@ def _decide(settings: Settings, selected: Selected, decision: Decision, *, json:
         everything = list(dict.fromkeys([*names, *twins]))
         done = store.decide(everything, decision)
     if done.fault is not None and not done.alerts:
-        _name(left | done.left)
+        name_unchanged(left | done.left)
         with cluster_errors(settings.hosts[0]):
             raise done.fault
     _report(everything, left, done, decision, twins, json=json)
@@ -412,21 +265,6 @@ def _report(
             also = f" (twin of {twin}: {alert['rule']['name']})" if twin else ""
             say(f"{alert['id']} {_became(alert, decision)}{also}")
     end(left, done.fault)
-
-
-def end(left: Mapping[str, str], fault: Exception | None) -> None:
-    """Name what was not changed, and the fault after which the rest was not tried. Exits with 1 if
-    anything is left."""
-    _name(left)
-    if fault is not None:
-        warn(f"the rest was not tried: {fault}; run the same command again")
-    if left:
-        raise typer.Exit(ExitCode.INCOMPLETE)
-
-
-def _name(left: Mapping[str, str]) -> None:
-    for name, reason in left.items():
-        warn(f"{name} was not changed: {reason}")
 
 
 def _became(alert: Mapping[str, Any], decision: Decision) -> str:

@@ -1,0 +1,65 @@
+"""Options of commands that decide about alerts, incidents or known automation, and how they end."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from detections.alerts.disposition import DISPOSITIONS
+from trailhound.cli import completion
+from trailhound.cli.alert_selection import disposition
+from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.screen import warn
+from trailhound.errors import UsageError
+
+By = Annotated[
+    str | None,
+    typer.Option("--by", metavar="WHO", help="Who makes the change. Default: your login name."),
+]
+
+Note = Annotated[
+    str, typer.Option("--note", metavar="TEXT", help="The reason; stored with the alert.")
+]
+
+To = Annotated[
+    str | None,
+    typer.Option("--to", metavar="WHO", help="The owner; `nobody` for none. Default: you."),
+]
+
+
+def disposition_option(what: str) -> Any:
+    """The option `--as` of a command that closes; its help begins with `what`."""
+    return typer.Option(
+        "--as",
+        parser=disposition,
+        metavar="WHAT",
+        help=f"{what}: {', '.join(DISPOSITIONS)}.",
+        autocompletion=completion.dispositions,
+    )
+
+
+def who(by: str | None) -> str:
+    """Who acts: as given, else the login name. Raises `UsageError` if there is none."""
+    try:
+        return by or getpass.getuser()
+    except (KeyError, OSError):
+        raise UsageError("your login name is not known", hint="give your name: --by NAME") from None
+
+
+def end(left: Mapping[str, str], fault: Exception | None) -> None:
+    """Warn of each id in `left`, with its reason, and of `fault`, the error after which the rest was
+    not tried. Exits with 1 if anything was not changed."""
+    name_unchanged(left)
+    if fault is not None:
+        warn(f"the rest was not tried: {fault}; run the same command again")
+    if left:
+        raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+def name_unchanged(left: Mapping[str, str]) -> None:
+    """Warn of each id that was not changed, with the reason."""
+    for name, reason in left.items():
+        warn(f"{name} was not changed: {reason}")
