@@ -14,7 +14,7 @@ from detections.compiled import REPAIRED, Compiled, Query
 from detections.events.index import EventIndex
 from detections.events.matching import Matching, decided, reader_for
 from detections.span import Span
-from trailhound.cluster.reader import cut_off
+from trailhound.cluster.complete_reply import cut_off
 
 FEW: Final = 300
 """Up to so many events are read sooner than an expression is tried on every value of an object."""

@@ -28,8 +28,9 @@ from detections.finding import Finding
 from detections.rule import Rule
 from detections.span import Span
 from trailhound.cluster.client import answers
+from trailhound.cluster.complete_reply import cut_off, whole
 from trailhound.cluster.dialect import dialect_of
-from trailhound.cluster.reader import HITS_PAGE, cut_off, whole
+from trailhound.cluster.reader import HITS_PAGE
 from trailhound.cluster.refusals import from_response
 from trailhound.cluster.templates import Names
 from trailhound.errors import ClusterError, ClusterUnreachableError, TrailhoundError

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trailhound.cli.backfill_plan import kinds, show_plan, stored
+from trailhound.cli.backfill_plan import show_plan
+from trailhound.cli.backfill_report import (
+    explain,
+    point_to_left,
+    show_notes,
+    show_report,
+    show_undetected,
+)
 from trailhound.cli.backfill_verified import check_first, require_verifiable, settle
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
@@ -24,19 +30,17 @@ from trailhound.cli.options import (
     settings_from,
 )
 from trailhound.cli.progress import show_progress
-from trailhound.cli.screen import emit, err, out, plural, say, table, tell, warn
+from trailhound.cli.screen import emit, warn
 from trailhound.cli.stopping import stopped_by_signals
-from trailhound.errors import ClusterError, UsageError
+from trailhound.errors import UsageError
 
 with late_imports():
     from ingest.backfill.backfill import Backfill
-    from ingest.backfill.matched import Selected
     from ingest.backfill.plan import plan
     from ingest.backfill.rate import rate_of
-    from ingest.backfill.unmatched import Run, in_index, unmatched
     from ingest.integrity.expected import ExpectedHashes
     from ingest.lookup.estimate import Estimated, sum_of
-    from ingest.objects import HISTORY, Selection, Source
+    from ingest.objects import HISTORY, Selection
     from ingest.run_report import RunReport
     from ingest.sources import is_stream, open_source
     from trailhound.app.enrichment import enricher_from
@@ -219,21 +223,13 @@ def backfill(
             complete = complete and detected.complete
         elif report.counts.indexed and not report.interrupted:
             flags = command_flags(url=url, namespace=namespace, config=config)
-            found["undetected"] = _show_undetected(settings, started, flags, json=json)
+            found["undetected"] = show_undetected(settings, started, flags, json=json)
     if json:
         emit(report.as_dict() | found)
     else:
-        _point_to_left(report, command_flags(url=url, namespace=namespace, config=config))
+        point_to_left(report, command_flags(url=url, namespace=namespace, config=config))
     if not complete:
         raise typer.Exit(ExitCode.INCOMPLETE)
-
-
-def _point_to_left(report: RunReport, flags: str) -> None:
-    """Which commands list what was not indexed."""
-    if report.dead_letter_codes:
-        say(f"which records are dead letters, and why: `trailhound deadletters list{flags}`")
-    if report.failures:
-        say(f"which objects were not fully read, and why: `trailhound ledger list{flags}`")
 
 
 def _detect(settings: Settings, report: RunReport, started: datetime, *, json: bool) -> Detected:
@@ -243,50 +239,6 @@ def _detect(settings: Settings, report: RunReport, started: datetime, *, json: b
     if report.interrupted:
         return Detected()
     return detect_ingested(connect(settings), settings, started, json=json)
-
-
-def _show_undetected(
-    settings: Settings, started: datetime, flags: str, *, json: bool
-) -> dict[str, Any] | None:
-    """What no rule looks at by itself of what was indexed; for people, the command that does.
-
-    All is ingested by now: a cluster that does not say is a warning.
-    """
-    from trailhound.app.undetected import undetected
-
-    try:
-        left = undetected(connect(settings), settings, started)
-    except ClusterError as error:
-        warn(f"can't say which of these events rules have not looked at: {error}")
-        return None
-    if left is None:
-        return None
-    if not json:
-        since, until = left.days
-        say(
-            f"rules have not looked at {plural(left.events, 'event')} of these: run "
-            f"`trailhound detect --since {since} --until {until}{flags}`"
-        )
-    return left.as_dict()
-
-
-def explain(
-    run: Run,
-    settings: Settings,
-    places: list[str],
-    selection: Selection,
-    *,
-    selected: Selected | None = None,
-) -> list[str]:
-    """Print what the selection or a source names and does not exist; returns what was printed."""
-    opened = [open_source(text, settings) for text in places if not is_stream(text)]
-    known = in_index(connect(settings), settings)
-    problems, notes = unmatched(run, opened, selection, selected, known)
-    for problem in problems:
-        warn(problem)
-    for note in notes:
-        warn(note)
-    return problems
 
 
 def run_backfill(
@@ -316,10 +268,10 @@ def run_backfill(
         from ingest.backfill.worker_pool import Job, WorkerPool
 
         job = Job(settings, tuple(sources), selection, enricher_from, warn, force, limit, expected)
-        fleet = WorkerPool(job, workers)
-        shown = show_progress(fleet, settings, sources, selection, quiet=quiet, limit=limit)
-        with stopped_by_signals(fleet), shown:
-            return fleet.run()
+        pool = WorkerPool(job, workers)
+        shown = show_progress(pool, settings, sources, selection, quiet=quiet, limit=limit)
+        with stopped_by_signals(pool), shown:
+            return pool.run()
     opened = [open_source(text, settings) for text in sources]
     backfill = Backfill(
         connect(settings),
@@ -338,96 +290,6 @@ def run_backfill(
     return report
 
 
-def show_notes(sources: Sequence[Source]) -> None:
-    """What a source says that it cannot have."""
-    for source in sources:
-        for each in getattr(source, "notes", ()):
-            warn(each)
-
-
 def _waiting(seconds: float, reason: str) -> None:
     if seconds >= 1:
         warn(f"waiting {seconds:.0f} s for the cluster: {reason}")
-
-
-def show_report(report: RunReport) -> None:
-    """The summary for people."""
-    counts = report.counts
-    rate = counts.read / report.seconds if report.seconds else 0
-    say(
-        f"{plural(report.objects, 'object')} read{stored(report.bytes)}, "
-        f"{report.skipped_objects:,} already ingested, in {report.seconds:.1f} s"
-        + (f", {rate:,.0f} events/s" if counts.read else "")
-    )
-    out.print(
-        table(
-            ["#read", "=", "#indexed", "+", "#duplicates", "+", "#dead-lettered", "+", "#filtered"],
-            [
-                (
-                    counts.read,
-                    "=",
-                    counts.indexed,
-                    "+",
-                    counts.duplicates,
-                    "+",
-                    counts.dead_lettered,
-                    "+",
-                    counts.filtered,
-                )
-            ],
-        )
-    )
-    if past := report.selected.past:
-        say(
-            f"{plural(past, 'filtered record')} past retention: before "
-            f"{report.selected.oldest.replace('.', '-')}, the first day that retention.days keeps"
-        )
-    if report.ignored_objects:
-        say(
-            f"{plural(report.ignored_objects, 'object')} skipped: not CloudTrail log files "
-            f"({kinds(report.ignored_kinds)})"
-        )
-    if report.objects_read_again:
-        say(
-            f"{plural(report.objects_read_again, 'object')} read again: an earlier run had read "
-            "them by another selection, filter or retention"
-            + ("; what it had indexed of them counts as duplicates" if counts.duplicates else "")
-        )
-    if number := report.selected.by_folder:
-        say(
-            f"{plural(number, 'record')} selected by {'its' if number == 1 else 'their'} "
-            f"folder's name only: {report.selected.why()}"
-        )
-    if report.lost_claims:
-        warn(
-            f"{plural(report.lost_claims, 'object')} taken over by another worker while this one "
-            "did not respond; the other worker's ledger entry is kept"
-        )
-    if report.repaired:
-        say(f"{plural(report.repaired, 'record')} repaired to be indexed (trail.repaired)")
-    if report.conflicts:
-        warn(
-            f"{plural(report.conflicts, 'record')} had the eventID of a different record; "
-            "both are kept (trail.conflict)"
-        )
-    if report.dead_letter_codes:
-        rows = sorted(report.dead_letter_codes.items(), key=lambda row: -row[1])
-        err.print(table(["dead letters", "#records"], rows))
-    if report.spooled:
-        warn(f"{plural(report.spooled, 'dead letter')} in the spool folder, not in the index")
-    if report.failures:
-        # Lines, not a table: a long key would be cut to the width of a terminal.
-        shown = report.failures[:10]
-        warn(f"{plural(report.failed_objects, 'object')} not fully read:")
-        for uri, reason in shown:
-            tell("  " + (reason if uri in reason else f"{uri}: {reason}"), 4)
-        if report.failed_objects > len(shown):
-            tell(f"  … and {report.failed_objects - len(shown):,} more", 4)
-    if report.archived_objects:
-        warn(
-            f"{plural(report.archived_objects, 'object')} in an archive tier of S3 (`trailhound "
-            "ledger list --state archived`): run again with --restore to ask for them, and to read "
-            "what has come back"
-        )
-    if report.interrupted:
-        warn("interrupted: run the same command again to resume")

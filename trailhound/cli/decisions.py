@@ -50,8 +50,8 @@ def who(by: str | None) -> str:
 
 
 def end(left: Mapping[str, str], fault: Exception | None) -> None:
-    """Warn of each id in `left`, with its reason, and of `fault`, the error after which the rest was
-    not tried. Exits with 1 if anything was not changed."""
+    """Warn of each id in `left`, with its reason, and of `fault`, the error after which the rest
+    was not tried. Exits with 1 if anything was not changed."""
     name_unchanged(left)
     if fault is not None:
         warn(f"the rest was not tried: {fault}; run the same command again")

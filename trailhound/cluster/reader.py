@@ -1,10 +1,9 @@
-"""The one reader of indices: a complete result or an error, never a silent part of it.
+"""The one reader of indices: a search returns the complete result or raises an error.
 
 A snapshot is a point in time, so that counting and fetching see the same documents. Hits are paged
-by `search_after` in a total order, groups by composite aggregations; both in flat memory. An answer
-that timed out, or lacks a shard, is an error. A
-cluster that is busy (429, 502 to 504) is retried by the retry policy; one that can't be reached
-is an error at once.
+by `search_after` in a total order, groups by composite aggregations; memory does not grow with
+their number. A reply that timed out or lacks a shard is an error. Requests to a busy cluster (429,
+502 to 504) are retried; a cluster that can't be reached is an error at once.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from typing import Any, TypeVar
 from opensearchpy import OpenSearch
 
 from trailhound.batching import batched
+from trailhound.cluster.complete_reply import cut_off, whole
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.retry_policy import RetryPolicy, is_busy
@@ -30,28 +30,29 @@ Hit = Mapping[str, Any]
 
 HITS_PAGE = 5_000
 _FIRST_LOOK = 1_000
-"""Up to this number, documents are read without a point in time, which costs three more
+"""Up to this number of documents, one search without a point in time, which would take three more
 requests."""
 GROUPS_PAGE = 5_000
 """A page of groups with the longest of keys (32 KB) is 160 MB; with ordinary ones, 1 MB."""
 KEEP_ALIVE = "5m"
 _ENTIRE = 100
-"""Whole events a request; each is up to 256 KB."""
+"""Complete events in one request; each has up to 256 KB."""
 BY_SEQUENCE: tuple[Mapping[str, str], ...] = ({"_seq_no": "asc"},)
 """A total order within one shard: of the indices that have one, such as the ledger."""
 _WHOLE = {"allow_partial_search_results": "false"}
 _REFRESH = {"ignore_unavailable": "true", "allow_no_indices": "true"}
 _LENIENT = {**_WHOLE, **_REFRESH}
 _FEW_SHARDS = {"pre_filter_shard_size": "1"}
-"""Shards whose times are outside the query's are left out before the search: of a search of one
-day among many, that is most of the work."""
+"""Has the engine skip shards whose times are outside the query: most of the work of a search of
+one day among many."""
 BUSY_SECONDS = 30.0
-"""How long requests to a busy cluster are retried before that is an error."""
+"""Seconds for which requests to a busy cluster are retried before that is an error."""
 
 
 def while_busy(call: Callable[[], T]) -> T:
-    """The reply to an idempotent request, sent again as long as a busy cluster is asked (429, 502
-    to 504). Raises `ClusterError` for any other refusal: a 404 is a `RequestFailedError`.
+    """The reply to an idempotent request, which is sent again while the cluster is busy (429, 502
+    to 504), for at most `BUSY_SECONDS`. Raises `ClusterError` for any other refusal: a 404 is a
+    `RequestFailedError`.
     """
     return RetryPolicy(BUSY_SECONDS, retry=is_busy).run(call)
 
@@ -73,11 +74,10 @@ def document_of(
 
 
 def make_searchable(client: OpenSearch, index: str, *, required: bool = False) -> None:
-    """Refresh an index, so that what was written a moment ago is found.
+    """Refresh an index, so that searches find what was written a moment ago.
 
-    Every copy is asked, those on a node that was lost a moment ago as well: until the cluster
-    knows, the answer is 503. `required`: an index that is not there is an error. Raises
-    `ClusterError`.
+    Retried on 503: a refresh asks every copy, and fails until the cluster has noticed that a node
+    is lost. `required`: an index that does not exist is an error. Raises `ClusterError`.
     """
     params = {} if required else dict(_REFRESH)
     while_busy(lambda: client.indices.refresh(index=index, params=params))
@@ -100,9 +100,8 @@ class IndexReader:
         seconds: float | None = None,
         busy_seconds: float = BUSY_SECONDS,
     ) -> None:
-        """`seconds`: when the engine cuts a search off, which is then an error; None for never.
-
-        `busy_seconds`: how long a busy cluster is asked again before that is an error.
+        """`seconds`: after which the engine stops a search, which is then an error; None for no
+        limit. `busy_seconds`: for which requests to a busy cluster are retried.
         """
         self._client = client
         self._index = index
@@ -125,9 +124,9 @@ class IndexReader:
         return whole(reply)
 
     def _refuse_closed(self) -> None:
-        """Raise `RequestFailedError` where the index is there and closed: to a search that allows
-        for an index that is not there yet, it looks the same. Of daily indices, closed ones are
-        left out; who searches them says which.
+        """Raise `RequestFailedError` if the index exists and is closed: a search that allows for a
+        missing index can't tell the two apart. Closed daily indices are left out of a search; the
+        caller reports which.
         """
         if "*" in self._index or "," in self._index:
             return
@@ -156,16 +155,16 @@ class IndexReader:
     def searches(
         self, bodies: Sequence[Mapping[str, Any]], *, few_days: bool = False
     ) -> list[Mapping[str, Any]]:
-        """Several searches in one request, answered in their order. `few_days`: each is of a time
-        that is in few of the indices. Raises `ClusterError`."""
+        """Several searches in one request; the replies are in their order. `few_days`: each query
+        is limited to a time that few of the indices hold. Raises `ClusterError`."""
         params = _FEW_SHARDS if few_days else {}
         return [whole(reply) for reply in self._replies(bodies, params)]
 
     def none_match(self, queries: Sequence[Query]) -> list[bool]:
         """For each query, in one request, whether it certainly matches nothing.
 
-        False if something matches, or if the engine could not answer: a search for it on
-        its own reports the reason.
+        False if something matches, or if the engine could not answer: a search with that query
+        alone reports the reason.
         """
         bodies = [{"query": query, "track_total_hits": 1} for query in queries]
         return [_nothing(reply) for reply in self._replies(bodies)]
@@ -189,7 +188,7 @@ class IndexReader:
 
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
-        """The documents as they are now, until the end of the block.
+        """The documents as they are now, for the duration of the block.
 
         Raises `RequestFailedError` if there is no index: call `count` first.
         """
@@ -213,11 +212,11 @@ class IndexReader:
         refresh: bool = False,
         limit: int | None = None,
     ) -> Iterator[Hit]:
-        """Every document that matches, or the first `limit`, as hits in the reader's order; none
-        where there is no index. All are of one point in time.
+        """The hits of all documents that match, or of the first `limit`, in the reader's order and
+        of one point in time; none where there is no index.
 
-        `request` is laid over the search's body: what is to be brought of each (`_source`).
-        `refresh` makes those searchable first that were written a moment ago.
+        `request` is merged into the search body, such as `_source`. `refresh`: refresh the index
+        first.
         """
         if limit is not None and limit < 1:
             return
@@ -272,7 +271,7 @@ class Snapshot:
         return int(self.search(query, track_total_hits=True)["hits"]["total"]["value"])
 
     def search(self, query: Query, *, size: int = 0, **body: Any) -> Mapping[str, Any]:
-        """One search; `body` is laid beside the query. Raises `ClusterError`."""
+        """One search; `body` is merged into the search body. Raises `ClusterError`."""
         request = self._body({"size": size, "query": query, **body})
         reply: Mapping[str, Any] = self._policy.run(
             lambda: self._client.search(body=request, params=dict(_WHOLE))
@@ -281,7 +280,7 @@ class Snapshot:
         return whole(reply)
 
     def searches(self, bodies: Sequence[dict[str, Any]]) -> list[Mapping[str, Any]]:
-        """Several searches in one request, answered in their order."""
+        """Several searches in one request; the replies are in their order."""
         if not bodies:
             return []
         lines: list[dict[str, Any]] = []
@@ -299,11 +298,11 @@ class Snapshot:
         page: int | None = None,
         ordered: bool = True,
     ) -> Iterator[Mapping[str, Any]]:
-        """Every hit, in the reader's order, or (not `ordered`) in that which is cheapest.
+        """Every hit, in the reader's order or, not `ordered`, in the engine's cheapest order.
 
-        `request` is laid over the search's body: what is to be brought of each. Those for which
-        `entire` is true come with the whole of their `_source` all the same. `page` is how many to
-        fetch at once, where few of them may be taken.
+        `request` is merged into the search body, such as `_source`. Hits for which `entire` is true
+        have their complete `_source` nevertheless. `page`: hits to fetch in one request, where the
+        caller may stop after few.
         """
         page = min(page or self._hits_page, self._hits_page)
         after: dict[str, Any] = {}
@@ -369,7 +368,7 @@ class Snapshot:
         hits: Sequence[Mapping[str, Any]],
         entire: Callable[[Mapping[str, Any]], bool],
     ) -> list[Mapping[str, Any]]:
-        """The hits, some with the whole of their `_source`."""
+        """The hits, those for which `entire` is true with their complete `_source`."""
         chosen = [hit["_id"] for hit in hits if entire(hit)]
         sources: dict[tuple[str, str], Any] = {}
         for part in batched(chosen, _ENTIRE):
@@ -388,11 +387,6 @@ class Snapshot:
         return {**body, **self._limit, "pit": {"id": self.pit, "keep_alive": KEEP_ALIVE}}
 
 
-def cut_off(seconds: float) -> dict[str, Any]:
-    """The member of a search's body with which the engine ends it after a time."""
-    return {"timeout": f"{seconds * 1000:.0f}ms"}
-
-
 def _nothing(reply: Mapping[str, Any]) -> bool:
     try:
         return bool(whole(reply)["hits"]["total"]["value"] == 0)
@@ -407,42 +401,3 @@ def _interval_of(sources: Sequence[dict[str, Any]]) -> int | None:
     (source,) = sources[0].values()
     length = source.get("date_histogram", {}).get("fixed_interval")
     return None if length is None else int(length.removesuffix("ms"))
-
-
-LONGEST_REASON = 500
-
-
-def whole(reply: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`reply`, if every shard answered in time. Raises `RequestFailedError` for a partial reply."""
-    if "error" in reply:
-        raise RequestFailedError(
-            f"the cluster refused the query: {_reason(reply['error'])}",
-            hint="for a rule, `trailhound rules explain` shows the query",
-            status=int(reply.get("status") or 0),
-        )
-    if reply.get("timed_out"):
-        raise RequestFailedError(
-            "the query took too long and was cut off",
-            hint="narrow the rule by eventSource or eventName, a report by its time, and try again",
-        )
-    shards = reply.get("_shards") or {}
-    if shards.get("failed"):
-        failures = shards.get("failures") or [{}]
-        raise RequestFailedError(
-            f"{shards['failed']} of {shards['total']} shards failed: {_reason(failures[0])}",
-            hint="check the cluster's health (`trailhound doctor`) and try again",
-        )
-    return reply
-
-
-def _reason(fault: Any) -> str:
-    """The innermost reason of a fault."""
-    found = fault
-    for key in ("reason", "caused_by"):
-        while isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
-            found = found[key]
-    if isinstance(fault, Mapping) and fault.get("root_cause"):
-        roots = fault["root_cause"]
-        found = roots[0] if roots else found
-    text = found.get("reason") or found.get("type") if isinstance(found, Mapping) else found
-    return " ".join(str(text or "no reason given").split())[:LONGEST_REASON]

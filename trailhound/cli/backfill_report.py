@@ -1,0 +1,167 @@
+"""What a backfill did, for people: its counts, what is missing, and what to run next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from trailhound.cli.backfill_plan import kinds, stored
+from trailhound.cli.late_imports import late_imports
+from trailhound.cli.screen import err, out, plural, say, table, tell, warn
+from trailhound.errors import ClusterError
+
+with late_imports():
+    from ingest.backfill.matched import Selected
+    from ingest.backfill.unmatched import Run, in_index, unmatched
+    from ingest.objects import Selection, Source
+    from ingest.run_report import RunReport
+    from ingest.sources import is_stream, open_source
+    from trailhound.cluster.client import connect
+    from trailhound.settings import Settings
+
+
+def point_to_left(report: RunReport, flags: str) -> None:
+    """Name the commands that list what was not indexed."""
+    if report.dead_letter_codes:
+        say(f"which records are dead letters, and why: `trailhound deadletters list{flags}`")
+    if report.failures:
+        say(f"which objects were not fully read, and why: `trailhound ledger list{flags}`")
+
+
+def show_undetected(
+    settings: Settings, started: datetime, flags: str, *, json: bool
+) -> dict[str, Any] | None:
+    """The indexed events that are too old for the scheduled rules, as JSON; None where there are
+    none. Without `json` also prints the command that runs the rules over them.
+
+    The backfill is complete at this point, so a cluster that does not answer is only a warning.
+    """
+    from trailhound.app.undetected import undetected
+
+    try:
+        left = undetected(connect(settings), settings, started)
+    except ClusterError as error:
+        warn(f"can't say which of these events rules have not looked at: {error}")
+        return None
+    if left is None:
+        return None
+    if not json:
+        since, until = left.days
+        say(
+            f"rules have not looked at {plural(left.events, 'event')} of these: run "
+            f"`trailhound detect --since {since} --until {until}{flags}`"
+        )
+    return left.as_dict()
+
+
+def explain(
+    run: Run,
+    settings: Settings,
+    places: list[str],
+    selection: Selection,
+    *,
+    selected: Selected | None = None,
+) -> list[str]:
+    """Warn of accounts, regions, days and sources that were asked for and do not exist.
+
+    Returns those that make the run incomplete.
+    """
+    opened = [open_source(text, settings) for text in places if not is_stream(text)]
+    known = in_index(connect(settings), settings)
+    problems, notes = unmatched(run, opened, selection, selected, known)
+    for problem in problems:
+        warn(problem)
+    for note in notes:
+        warn(note)
+    return problems
+
+
+def show_notes(sources: Sequence[Source]) -> None:
+    """Warn of what the sources say they cannot deliver."""
+    for source in sources:
+        for each in getattr(source, "notes", ()):
+            warn(each)
+
+
+def show_report(report: RunReport) -> None:
+    """Print the counts of a run."""
+    counts = report.counts
+    rate = counts.read / report.seconds if report.seconds else 0
+    say(
+        f"{plural(report.objects, 'object')} read{stored(report.bytes)}, "
+        f"{report.skipped_objects:,} already ingested, in {report.seconds:.1f} s"
+        + (f", {rate:,.0f} events/s" if counts.read else "")
+    )
+    out.print(
+        table(
+            ["#read", "=", "#indexed", "+", "#duplicates", "+", "#dead-lettered", "+", "#filtered"],
+            [
+                (
+                    counts.read,
+                    "=",
+                    counts.indexed,
+                    "+",
+                    counts.duplicates,
+                    "+",
+                    counts.dead_lettered,
+                    "+",
+                    counts.filtered,
+                )
+            ],
+        )
+    )
+    if past := report.selected.past:
+        say(
+            f"{plural(past, 'filtered record')} past retention: before "
+            f"{report.selected.oldest.replace('.', '-')}, the first day that retention.days keeps"
+        )
+    if report.ignored_objects:
+        say(
+            f"{plural(report.ignored_objects, 'object')} skipped: not CloudTrail log files "
+            f"({kinds(report.ignored_kinds)})"
+        )
+    if report.objects_read_again:
+        say(
+            f"{plural(report.objects_read_again, 'object')} read again: an earlier run had read "
+            "them by another selection, filter or retention"
+            + ("; what it had indexed of them counts as duplicates" if counts.duplicates else "")
+        )
+    if number := report.selected.by_folder:
+        say(
+            f"{plural(number, 'record')} selected by {'its' if number == 1 else 'their'} "
+            f"folder's name only: {report.selected.why()}"
+        )
+    if report.lost_claims:
+        warn(
+            f"{plural(report.lost_claims, 'object')} taken over by another worker while this one "
+            "did not respond; the other worker's ledger entry is kept"
+        )
+    if report.repaired:
+        say(f"{plural(report.repaired, 'record')} repaired to be indexed (trail.repaired)")
+    if report.conflicts:
+        warn(
+            f"{plural(report.conflicts, 'record')} had the eventID of a different record; "
+            "both are kept (trail.conflict)"
+        )
+    if report.dead_letter_codes:
+        rows = sorted(report.dead_letter_codes.items(), key=lambda row: -row[1])
+        err.print(table(["dead letters", "#records"], rows))
+    if report.spooled:
+        warn(f"{plural(report.spooled, 'dead letter')} in the spool folder, not in the index")
+    if report.failures:
+        # Lines, not a table: a long key would be cut to the width of a terminal.
+        shown = report.failures[:10]
+        warn(f"{plural(report.failed_objects, 'object')} not fully read:")
+        for uri, reason in shown:
+            tell("  " + (reason if uri in reason else f"{uri}: {reason}"), 4)
+        if report.failed_objects > len(shown):
+            tell(f"  … and {report.failed_objects - len(shown):,} more", 4)
+    if report.archived_objects:
+        warn(
+            f"{plural(report.archived_objects, 'object')} in an archive tier of S3 (`trailhound "
+            "ledger list --state archived`): run again with --restore to ask for them, and to read "
+            "what has come back"
+        )
+    if report.interrupted:
+        warn("interrupted: run the same command again to resume")
