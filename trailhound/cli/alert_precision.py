@@ -48,10 +48,10 @@ def show(
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """How often each rule was right, by what its closed alerts were said to be.
+    """Show how often each rule was right, by the dispositions of its closed alerts.
 
-    Precision: the true positives among the true and false positives and the benign. A rule of
-    which none was judged has none.
+    Precision is the share of true positives among the alerts closed as true positive, false
+    positive or benign. A rule without such alerts has no precision.
 
     Example: `trailhound alerts precision --since 2025-03-01`
     """

@@ -61,7 +61,7 @@ Until = Annotated[
         "--until",
         parser=dates.time,
         metavar=dates.METAVAR,
-        help="First seen before this time; of a date, before its end.",
+        help="First seen before this time; a date includes that day.",
         rich_help_panel=WHICH,
     ),
 ]
@@ -80,7 +80,7 @@ OfPrincipal = Annotated[
     typer.Option(
         "--principal",
         metavar="NAME",
-        help="Who acted: a name or ARN; a role's for its sessions.",
+        help="Who acted: a name or ARN; of a role for all of its sessions.",
         rich_help_panel=WHICH,
     ),
 ]
@@ -89,7 +89,7 @@ OfAccount = Annotated[
     typer.Option(
         "--account",
         metavar="ID",
-        help="An event's own account, or its folder's.",
+        help="The account of an event, or of the folder it came from.",
         rich_help_panel=WHICH,
     ),
 ]
@@ -98,7 +98,7 @@ OfTactic = Annotated[
     typer.Option(
         "--tactic",
         metavar="TACTIC",
-        help="An ATT&CK tactic, as `persistence`.",
+        help="An ATT&CK tactic, such as `persistence`.",
         rich_help_panel=WHICH,
     ),
 ]
@@ -107,7 +107,7 @@ OfAssignee = Annotated[
     typer.Option(
         "--assignee",
         metavar="WHO",
-        help="Who they are assigned to; `nobody` for those without.",
+        help="Assigned to this person; `nobody` for unassigned alerts.",
         rich_help_panel=WHICH,
     ),
 ]
@@ -127,7 +127,7 @@ Query = Annotated[
     typer.Option(
         "--query",
         metavar="LUCENE",
-        help="Free query over the fields of alerts, as `calls.name:PutKeyPolicy`.",
+        help="Lucene query over the fields of alerts, such as `calls.name:PutKeyPolicy`.",
         rich_help_panel=WHICH,
     ),
 ]

@@ -131,10 +131,11 @@ def list_alerts(
     ] = None,
     flat: Annotated[
         bool,
-        typer.Option("--flat", help="On a terminal: each alert in a row, not each incident."),
+        typer.Option("--flat", help="On a terminal: a row for each alert, not for each incident."),
     ] = False,
     sort: Annotated[
-        Sort, typer.Option("--sort", help="What comes first: the latest, or the largest.")
+        Sort,
+        typer.Option("--sort", help="What comes first: the latest, or the most severe or largest."),
     ] = Sort.LAST_SEEN,
     limit: Annotated[
         int, typer.Option("--limit", min=1, metavar="N", help="Show at most N.")
@@ -145,10 +146,10 @@ def list_alerts(
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """The latest alerts first; without `--state` those that are not closed.
+    """List alerts, the latest first; without `--state` those that are not closed.
 
-    On a terminal, the alerts of an incident are one row, with the id and title of the most telling
-    one; `--flat`, `--incident ID` and every other form have a row for each.
+    On a terminal the alerts of an incident are one row, with the id and title of the most
+    significant alert. `--flat`, `--incident ID` and all other forms of output show every alert.
 
     Example: `trailhound alerts list --level high --since 2025-03-01 --sort level`
     """
@@ -223,7 +224,7 @@ def show(
     output: OutputOfOne = None,
     json: Json = False,
 ) -> None:
-    """Show one alert: what was seen, by whom, what to do, where it was sent.
+    """Show one alert: what happened, who did it, what to do, where the alert was sent.
 
     Example: `trailhound alerts show 5f1c0a…`
     """

@@ -31,10 +31,12 @@ with late_imports():
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Known automation: calls of roles that rules leave out, learned or set.",
+    help="Known automation: calls of roles that rules leave out, learned or set by hand.",
 )
 
-Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why; kept with the entry.")]
+Note = Annotated[
+    str, typer.Option("--note", metavar="TEXT", help="The reason; stored with the entry.")
+]
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask about a very large network.")]
 _LARGEST: Final = {4: 8, 6: 16}
@@ -66,14 +68,14 @@ def _network(row: dict[str, Any]) -> str:
 
 @app.command("list")
 def list_entries(
-    every: Annotated[bool, typer.Option("--all", help="Those that have ended too.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Include entries that have ended.")] = False,
     url: Url = None,
     namespace: Namespace = None,
     config: Config = None,
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """List the calls that rules leave out, by role, learned from history or set by somebody.
+    """List the calls that rules leave out, by role: learned from history, or set by hand.
 
     Example: `trailhound automation list`
     """
@@ -125,18 +127,18 @@ def learn(
             "--at",
             metavar="DATE",
             parser=dates.day,
-            help="Learn what was known on that day, of the days before it. Default: today.",
+            help="Learn as on this day, from the days before it. Default: today.",
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Write nothing, show what would be learned.")
+        bool, typer.Option("--dry-run", help="Show what would be learned; write nothing.")
     ] = False,
     url: Url = None,
     namespace: Namespace = None,
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Learn from the days before, as the daemon does each hour; each new entry is a low alert.
+    """Learn from past days, as the daemon does every hour. Each new entry raises an alert (low).
 
     Example: `trailhound automation learn --dry-run`
     """
@@ -198,14 +200,23 @@ def trust(
     role: Annotated[str, typer.Option("--role", metavar="ARN", help="The role's ARN.")],
     call: Annotated[
         list[str],
-        typer.Option("--call", metavar="NAME", help="As CloudTrail names it; repeatable."),
+        typer.Option(
+            "--call", metavar="NAME", help="The call's name in CloudTrail; may be repeated."
+        ),
     ],
     network: Annotated[
         list[str],
-        typer.Option("--network", metavar="CIDR", help="Where it is made from; repeatable."),
+        typer.Option(
+            "--network",
+            metavar="CIDR",
+            help="The network that the calls come from; may be repeated.",
+        ),
     ],
     vpc_endpoint: Annotated[
-        str, typer.Option("--vpc-endpoint", metavar="ID", help="The endpoint it comes through.")
+        str,
+        typer.Option(
+            "--vpc-endpoint", metavar="ID", help="The VPC endpoint that the calls come through."
+        ),
     ] = "",
     until: Annotated[
         datetime | None,
@@ -213,7 +224,7 @@ def trust(
             "--until",
             metavar=dates.METAVAR,
             parser=dates.coming,
-            help="The last day, an instant, or how long from now (`30d`). Default: 90 days.",
+            help="The last day, an ISO instant, or a time from now (`30d`). Default: 90 days.",
         ),
     ] = None,
     by: By = None,
@@ -224,9 +235,9 @@ def trust(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Trust calls of a role from a network, without history, from now on.
+    """Trust calls of a role from a network from now on, without waiting for history.
 
-    Names that no event has are warned of. A very large network is asked about, or needs `--yes`.
+    Warns of names that no event has. Asks before it trusts a very large network.
 
     Example: `trailhound automation trust --role arn:aws:iam::111122223333:role/deploy --call
     PutRule --network 203.0.113.0/24`
@@ -265,7 +276,9 @@ def trust(
 
 @app.command()
 def forget(
-    entry: Annotated[list[str], typer.Argument(metavar="ID…", help="Of `automation list`.")],
+    entry: Annotated[
+        list[str], typer.Argument(metavar="ID…", help="From `trailhound automation list`.")
+    ],
     by: By = None,
     note: Note = "",
     url: Url = None,
@@ -273,7 +286,7 @@ def forget(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """End entries: rules report these calls again. Only days after this count for learning them.
+    """End entries, so that rules report these calls again. Days before are not learned from.
 
     Example: `trailhound automation forget 3f1c2a`
     """

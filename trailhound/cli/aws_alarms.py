@@ -37,37 +37,42 @@ FINDINGS = Listing[Finding](
 
 
 def alarms(
-    plan: Annotated[
-        bool, typer.Option("--plan", help="Show what would change; the default.")
-    ] = False,
-    apply: Annotated[bool, typer.Option("--apply", help="Change it.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Show what would change (default).")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Make the changes.")] = False,
     check: Annotated[
         bool,
-        typer.Option("--check", help="Compare, and have AWS try each pattern on samples."),
+        typer.Option(
+            "--check",
+            help="Compare with what exists, and have AWS test each pattern on sample events.",
+        ),
     ] = False,
     name: Name = "trailhound",
     log_group: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The trail's log group. Default: the set-up's."),
+        typer.Option(metavar="NAME", help="The trail's log group. Default: that of the set-up."),
     ] = None,
     topic: Annotated[
-        str | None, typer.Option(metavar="ARN", help="Where alarms go. Default: the set-up's.")
+        str | None,
+        typer.Option(
+            metavar="ARN", help="The SNS topic that alarms go to. Default: that of the set-up."
+        ),
     ] = None,
     adopt: Annotated[
-        bool, typer.Option("--adopt", help="Change alarms that exist without this set-up's tag.")
+        bool,
+        typer.Option("--adopt", help="Also change existing alarms that lack this set-up's tag."),
     ] = False,
     cis: Annotated[
         bool,
-        typer.Option("--cis", help="Those that the CIS benchmark wants beside the twelve, too."),
+        typer.Option("--cis", help="Add the other alarms that the CIS benchmark asks for."),
     ] = False,
     region: Region = None,
     config: Config = None,
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """Twelve CloudWatch alarms on the trail's log group, and three metrics beside them.
+    """Set up twelve CloudWatch alarms on the trail's log group, and three further metrics.
 
-    Exit code 1 where `--check` finds a fault, or AWS refuses it a look.
+    Exits with 1 if `--check` finds a fault or lacks a permission.
 
     Examples: `trailhound aws alarms --plan`, `trailhound aws alarms --check --json`
     """

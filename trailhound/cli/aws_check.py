@@ -82,11 +82,11 @@ def listing(posture: Posture) -> Listing[Finding]:
 def check(
     account: Annotated[
         list[str] | None,
-        typer.Option(metavar="ID", help="This account, by --role; may be repeated."),
+        typer.Option(metavar="ID", help="Check this account, with --role; may be repeated."),
     ] = None,
     organisation: Annotated[
         bool,
-        typer.Option("--organisation", help="All accounts of the organisation, by --role."),
+        typer.Option("--organisation", help="Check all accounts of the organisation, with --role."),
     ] = False,
     organization: Annotated[
         bool, typer.Option("--organization", hidden=True, help="As AWS spells it.")
@@ -95,13 +95,15 @@ def check(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The role to assume in each other account; aws.external_id goes with it.",
+            help="The role to assume in the other accounts, with the external id of "
+            "aws.external_id.",
         ),
     ] = None,
     region: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="REGION", help="This region alone; may be repeated. Default: all enabled ones."
+            metavar="REGION",
+            help="Check this region only; may be repeated. Default: all enabled regions.",
         ),
     ] = None,
     bucket: Annotated[
@@ -113,22 +115,30 @@ def check(
         ),
     ] = None,
     recent: Annotated[
-        int, typer.Option(metavar="HOURS", min=1, help="How old the last delivery may be.")
+        int,
+        typer.Option(
+            metavar="HOURS", min=1, help="The greatest age of the last delivery that passes."
+        ),
     ] = 24,
     keep_days: Annotated[
-        int, typer.Option(metavar="DAYS", min=1, help="How long files are to stay in the bucket.")
+        int,
+        typer.Option(metavar="DAYS", min=1, help="The retention that files in the bucket need."),
     ] = 365,
     log_days: Annotated[
         int,
-        typer.Option(metavar="DAYS", min=1, help="How long events are to stay in the log group."),
+        typer.Option(
+            metavar="DAYS", min=1, help="The retention that events in the log group need."
+        ),
     ] = 90,
     fail_on: Annotated[
         Severity,
-        typer.Option(metavar="SEVERITY", help="Exit with 1 for this severity and above alone."),
+        typer.Option(metavar="SEVERITY", help="Exit with 1 only for this severity and above."),
     ] = Severity.LOW,
     policy: Annotated[
         bool,
-        typer.Option("--policy", help="Print the IAM policy that this needs; no AWS is asked."),
+        typer.Option(
+            "--policy", help="Print the IAM policy that this command needs; makes no call to AWS."
+        ),
     ] = False,
     config: Config = None,
     output: Output = None,
@@ -136,8 +146,8 @@ def check(
 ) -> None:
     """Check how accounts are logged and watched: trails, bucket, log group, alarms.
 
-    Each check has its controls of the CIS AWS Foundations Benchmark 3.0. Nothing is changed. Exit
-    code 1 where a check fails or could not be made.
+    Each check names its controls of the CIS AWS Foundations Benchmark 3.0. Changes nothing. Exits
+    with 1 if a check fails or could not be made.
 
     Examples: `trailhound aws check`, `trailhound aws check --json > posture.json`
     """

@@ -56,13 +56,13 @@ def checklist(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="What `trailhound aws check --json` wrote. Default: this account is checked now.",
+            help="The output of `trailhound aws check --json`. Default: check this account now.",
         ),
     ] = None,
     region: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="REGION", help="Check this region alone; may be repeated. Default: all."
+            metavar="REGION", help="Check this region only; may be repeated. Default: all."
         ),
     ] = None,
     url: Url = None,
@@ -71,10 +71,10 @@ def checklist(
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """The four phases from a trail to a watched one: what is done, and what is left.
+    """Show what is done and what is left to do, in four phases, until a trail is well watched.
 
-    Answered from AWS (as `trailhound aws check`), the cluster and the settings; what no program can
-    see is a question to you. Exit code 1 where AWS or the cluster could not be asked.
+    Answered from AWS (like `trailhound aws check`), the cluster and the settings. What no program
+    can find out is a question to you. Exits with 1 if AWS or the cluster did not answer.
 
     Examples: `trailhound aws checklist`, `trailhound aws checklist --posture posture.json`
     """

@@ -40,7 +40,7 @@ OfRegions = Annotated[
     typer.Option(
         "--region",
         metavar="REGION",
-        help="Where the log groups are; may be repeated. Default: aws.region.",
+        help="The region of the log groups; may be repeated. Default: aws.region.",
     ),
 ]
 Price = Annotated[
@@ -49,16 +49,28 @@ Price = Annotated[
         "--price",
         min=0,
         metavar="DOLLARS",
-        help="For a GB scanned; the default is that of us-east-1 in 2025.",
+        help="US dollars for a GB scanned. Default: the price of us-east-1 in 2025.",
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask about the cost.")]
 AtOnce = Annotated[
-    int, typer.Option("--at-once", min=1, max=100, metavar="N", help="Queries that run at once.")
+    int,
+    typer.Option(
+        "--at-once",
+        min=1,
+        max=100,
+        metavar="N",
+        help="The number of queries that run at the same time.",
+    ),
 ]
 Timeout = Annotated[
     float,
-    typer.Option("--timeout", min=1, metavar="SECONDS", help="For one query; then it is stopped."),
+    typer.Option(
+        "--timeout",
+        min=1,
+        metavar="SECONDS",
+        help="The limit for one query, after which it is stopped.",
+    ),
 ]
 
 
@@ -90,7 +102,10 @@ LISTING = listing(())
 
 def logs_query(
     query: Annotated[
-        str, typer.Argument(metavar="QUERY", help="In the language of CloudWatch Logs Insights.")
+        str,
+        typer.Argument(
+            metavar="QUERY", help="The query, in the language of CloudWatch Logs Insights."
+        ),
     ],
     log_group: LogGroups,
     region: OfRegions = None,
@@ -106,8 +121,8 @@ def logs_query(
 ) -> None:
     """Run a Logs Insights query over many log groups and regions at once.
 
-    Without `--since` over the last hour. Where AWS's limit of 10,000 rows cuts an answer, it is
-    asked for again in parts of its time. Exits with 1 if anything has no answer or was cut.
+    Without `--since` over the last hour. A query that reaches AWS's limit of 10,000 rows is run
+    again for parts of its time. Exits with 1 if a log group has no answer or rows are missing.
 
     Example: `trailhound aws logs-query "fields @timestamp, eventName" --log-group trail --since 1d`
     """

@@ -17,20 +17,24 @@ with late_imports():
 Name = Annotated[
     str,
     typer.Option(
-        "--name", metavar="NAME", help="Of the set-up: its trail, queue and roles are named by it."
+        "--name",
+        metavar="NAME",
+        help="Name of the set-up; its trail, queue and roles are named after it.",
     ),
 ]
 
 Bucket = Annotated[
     str | None,
     typer.Option(
-        "--bucket", metavar="NAME", help="Default: NAME-logs-ACCOUNT-REGION, made if it is missing."
+        "--bucket", metavar="NAME", help="Default: NAME-logs-ACCOUNT-REGION, created if missing."
     ),
 ]
 
 Region = Annotated[
     str | None,
-    typer.Option("--region", metavar="REGION", help="The trail's home. Default: aws.region."),
+    typer.Option(
+        "--region", metavar="REGION", help="The trail's home region. Default: aws.region."
+    ),
 ]
 
 

@@ -30,7 +30,7 @@ with late_imports():
     from trailhound.aws.trail_setup import Trail
 
 
-_NARROW, _SIZES = "What is logged", "For the estimate of costs"
+_NARROW, _SIZES = "What is logged", "Estimate of costs"
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{2,31}")
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ORGANISATION: Final = re.compile(r"o-[a-z0-9]{10,32}")
@@ -58,50 +58,60 @@ class LockMode(StrEnum):
 
 def setup(
     context: typer.Context,
-    plan: Annotated[
-        bool, typer.Option("--plan", help="Show what would change; the default.")
-    ] = False,
-    apply: Annotated[bool, typer.Option("--apply", help="Change it.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Show what would change (default).")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Make the changes.")] = False,
     destroy: Annotated[
-        bool, typer.Option("--destroy", help="Remove what carries this set-up's tag.")
+        bool, typer.Option("--destroy", help="Remove everything that has this set-up's tag.")
     ] = False,
     delete_bucket: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="With --destroy: the bucket and all of its files too, by name."
+            metavar="NAME", help="With --destroy: also remove this bucket and all of its files."
         ),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="With --destroy: without asking.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --destroy: don't ask.")] = False,
     format_: Annotated[
         Format | None,
-        typer.Option("--format", help="Write the same as a template instead; needs no AWS."),
+        typer.Option(
+            "--format", help="Write a template of the set-up instead; makes no call to AWS."
+        ),
     ] = None,
     name: Name = "trailhound",
     bucket: Bucket = None,
     region: Region = None,
     organisation: Annotated[
         str | None,
-        typer.Option(metavar="o-…", help="A trail of all accounts of this organisation."),
+        typer.Option(metavar="o-…", help="Log all accounts of this organisation."),
     ] = None,
     kms: Annotated[
-        bool, typer.Option("--kms", help="Encrypt by a KMS key of its own instead of AES256.")
+        bool, typer.Option("--kms", help="Encrypt with a new KMS key instead of AES256.")
     ] = False,
     object_lock: Annotated[
         int,
-        typer.Option(metavar="DAYS", min=0, max=36_500, help="Nobody deletes a file before."),
+        typer.Option(
+            metavar="DAYS",
+            min=0,
+            max=36_500,
+            help="Lock each file against deletion for so many days.",
+        ),
     ] = 0,
     object_lock_mode: Annotated[
-        LockMode, typer.Option(help="Who may shorten that.")
+        LockMode,
+        typer.Option(
+            help="COMPLIANCE: nobody can shorten the lock; GOVERNANCE: with a permission."
+        ),
     ] = LockMode.GOVERNANCE,
     move_small: Annotated[
         bool,
-        typer.Option("--move-small", help="Move files up to 128 KB to colder classes too."),
+        typer.Option(
+            "--move-small", help="Also move files of up to 128 KB to colder storage classes."
+        ),
     ] = False,
     data_events: Annotated[
         bool,
         typer.Option(
             "--data-events/--no-data-events",
-            help="Of S3 objects and Lambda functions.",
+            help="Log data events of S3 objects and Lambda functions.",
             rich_help_panel=_NARROW,
         ),
     ] = True,
@@ -109,7 +119,7 @@ def setup(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Data events of this bucket, not of all; may be repeated.",
+            help="Log data events of this bucket, not of all; may be repeated.",
             rich_help_panel=_NARROW,
         ),
     ] = None,
@@ -117,35 +127,38 @@ def setup(
         list[str] | None,
         typer.Option(
             metavar="ARN",
-            help="Data events of this function, not of all; may be repeated.",
+            help="Log data events of this function, not of all; may be repeated.",
             rich_help_panel=_NARROW,
         ),
     ] = None,
     data_writes_only: Annotated[
         bool,
-        typer.Option("--data-writes-only", help="Of objects no reads.", rich_help_panel=_NARROW),
+        typer.Option(
+            "--data-writes-only", help="Log writes of objects, not reads.", rich_help_panel=_NARROW
+        ),
     ] = False,
     insights: Annotated[
         bool,
         typer.Option(
             "--insights/--no-insights",
-            help="Unusual rates of calls and of errors.",
+            help="Log unusual rates of calls and errors (Insights).",
             rich_help_panel=_NARROW,
         ),
     ] = True,
     daemon_principal: Annotated[
         str | None,
         typer.Option(
-            metavar="ARN|SERVICE", help="Who may be the daemon. Default: the account's identities."
+            metavar="ARN|SERVICE",
+            help="Who may assume the daemon's role. Default: identities of the account.",
         ),
     ] = None,
     subscribe: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="A mail address or https:// URL that gets alarms."),
+        typer.Option(metavar="ADDRESS", help="Send alarms to this mail address or https:// URL."),
     ] = None,
     adopt: Annotated[
         bool,
-        typer.Option("--adopt", help="Change things that exist without this set-up's tag."),
+        typer.Option("--adopt", help="Also change existing resources that lack this set-up's tag."),
     ] = False,
     data_events_a_day: Annotated[
         int, typer.Option(metavar="N", min=0, rich_help_panel=_SIZES, help="Data events a day.")
@@ -170,7 +183,11 @@ def setup(
     years: Annotated[
         int,
         typer.Option(
-            metavar="N", min=1, max=50, rich_help_panel=_SIZES, help="Over how many years."
+            metavar="N",
+            min=1,
+            max=50,
+            rich_help_panel=_SIZES,
+            help="The years that the estimate covers.",
         ),
     ] = 5,
     config: Config = None,
@@ -179,7 +196,7 @@ def setup(
 ) -> None:
     """Set up a trail: bucket, log group, roles, and a queue for the daemon.
 
-    Run it again at any time: only what differs is changed.
+    It is safe to run again: only differences are changed.
 
     Examples: `trailhound aws setup --plan`, `trailhound aws setup --apply --no-data-events`
     """
@@ -280,7 +297,9 @@ def _checked(wanted: TrailSetup) -> TrailSetup:
         *(("--data-bucket", each, _BUCKET) for each in wanted.data_buckets),
     ):
         if value and not form.fullmatch(value):
-            raise UsageError(f"{flag} {value!r} is no such name", hint=f"AWS takes {form.pattern}")
+            raise UsageError(
+                f"{flag} {value!r} is not a valid name", hint=f"AWS accepts {form.pattern}"
+            )
     if wanted.subscriber and not re.fullmatch(r"[^@\s]+@[^@\s]+|https://\S+", wanted.subscriber):
         raise UsageError(
             f"--subscribe {wanted.subscriber!r} is neither a mail address nor an https:// URL",

@@ -85,22 +85,23 @@ def backfill(
         bool,
         typer.Option(
             "--verify",
-            help="Verify CloudTrail's digests first, and each file against them as it is read.",
+            help="Verify CloudTrail's digests first, and each file against them when it is read.",
         ),
     ] = False,
     detect: Annotated[
         bool,
         typer.Option(
             "--detect",
-            help="Run the rules over what was indexed, whatever its age, and raise alerts.",
+            help="Run the rules over the indexed events, however old, and raise alerts.",
         ),
     ] = False,
     restore: Annotated[
         bool,
         typer.Option(
             "--restore",
-            help="Ask S3 for a bulk restore of archived objects, the cost shown first, and read "
-            "them as they come back.",
+            help="Request a bulk restore of archived objects, after showing its cost, and read "
+            "them "
+            "once they are restored.",
         ),
     ] = False,
     yes: Annotated[
@@ -110,7 +111,7 @@ def backfill(
         str | None,
         typer.Option(
             metavar="QUEUE",
-            help="Read nothing: put the objects on this SQS queue, for the daemons that follow it.",
+            help="Read nothing; put the objects on this SQS queue, for the daemons that read it.",
         ),
     ] = None,
     url: Url = None,
@@ -139,7 +140,8 @@ def backfill(
     settings = settings_from(config, url, namespace, check_filter)
     if enqueue is not None and workers > 1:
         raise UsageError(
-            "--workers reads, and --enqueue does not", hint="start more daemons instead"
+            "--workers has no use with --enqueue, which reads no objects",
+            hint="start more daemons instead",
         )
     if restore:
         from trailhound.cli.restore import check_restore
@@ -147,7 +149,7 @@ def backfill(
         check_restore(source)
         if enqueue is not None or dry_run or limit is not None:
             raise UsageError(
-                "--restore reads, and can't be joined with --enqueue, --dry-run or --limit",
+                "--restore can't be combined with --enqueue, --dry-run or --limit",
                 hint="leave one of them out",
             )
     if verify:
@@ -256,7 +258,7 @@ def run_backfill(
     if workers > 1:
         if any(text.startswith(HISTORY) for text in sources):
             raise UsageError(
-                "several workers read the event history no faster: AWS answers two requests a "
+                "several workers don't read the event history faster: AWS allows two requests a "
                 "second in a region",
                 hint="leave out --workers",
             )

@@ -81,7 +81,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "automation": (
         _DETECTIONS,
         "automation:app",
-        "Known automation: calls of roles that rules leave out, learned or set.",
+        "Known automation: calls of roles that rules leave out, learned or set by hand.",
     ),
     "alerts": (
         _DETECTIONS,
@@ -106,37 +106,37 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "event": (
         _SEEN,
         "event:event",
-        "Show one event whole: its record, and apart from it what Trailhound added.",
+        "Show one event: its record, and separately the fields that Trailhound added.",
     ),
     "timeline": (
         _SEEN,
         "timeline:timeline",
-        "Show all that somebody or something did, and that was done to it, the earliest first.",
+        "Show everything that a principal, key or resource did or had done to it, in order.",
     ),
     "whois": (
         _SEEN,
         "whois:whois",
-        "Show one page about somebody or something: when, where, what, with whom, what is unusual.",
+        "Show a profile of a principal, key, address or resource, and what is unusual about it.",
     ),
     "hunt": (
         _SEEN,
         "hunt:hunt",
         (
             "Look for what no single event shows: patterns, anomalies, suspicious addresses, "
-            "what is new."
+            "new names."
         ),
     ),
     "graph": (
         _SEEN,
         "graph:graph",
-        "Show who called what on which target: all calls from one node to another are an edge.",
+        "Show who called what on which target, as a graph: an edge is all calls between two nodes.",
     ),
     "paths": (
         _SEEN,
         "paths:paths",
         (
-            "Show how calls lead from one node to another, in the order of time, "
-            "each step with its event."
+            "Show how calls lead from one node to another in order of time, with the event of "
+            "each step."
         ),
     ),
     "report": (
@@ -147,7 +147,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "roi": (
         _SEEN,
         "roi:roi",
-        "Show what watching the trail is worth in a year, against what it costs.",
+        "Estimate the yearly value of watching the trail against its costs.",
     ),
     "dashboards": (
         _SEEN,
@@ -157,22 +157,22 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "aws": (
         _CARE,
         "aws:app",
-        "The AWS side of a trail: set it up, with its queue and its alarms.",
+        "The AWS side of a trail: set it up, check it, and its alarms and log groups.",
     ),
     "config": (
         _CARE,
         "config:app",
-        "Settings: what is in force and why; a file to begin with.",
+        "Settings: show those in force and their origin; write a settings file.",
     ),
     "ledger": (
         _CARE,
         "ledger:app",
-        "What became of each object of the trails.",
+        "The ledger: what became of each object of the trails.",
     ),
     "deadletters": (
         _CARE,
         "deadletters:app",
-        "Records that could not be indexed.",
+        "Dead letters: records that could not be indexed.",
     ),
     "retry-deadletters": (
         _CARE,
@@ -183,7 +183,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         _CARE,
         "verify:verify",
         (
-            "Verify by CloudTrail's digests that files are as delivered, and that none is gone "
+            "Verify by CloudTrail's digests that files are unchanged, and that none is missing "
             "or added."
         ),
     ),
@@ -191,8 +191,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         _CARE,
         "reconcile:reconcile",
         (
-            "Compare every object of a source with the ledger and the index, and say what "
-            "repairs each."
+            "Compare every object of a source with the ledger and the index, and name what "
+            "repairs it."
         ),
     ),
     "help": (
@@ -209,9 +209,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         ),
     ),
 }
-"""Name → panel of the help, and module of `trailhound.cli` with what it holds (a function that is
-the command, or the app of a group of commands), and the first paragraph of its help, so that the
-list of all commands imports none of them. In the order of the help."""
+"""Command → its panel in the help; module of `trailhound.cli` and name in it, of the function that
+is the command or of the app of a command group; first paragraph of its help, so that the list of
+all commands imports none of them. In the order of the help."""
 
 
 class Commands(TyperGroup):
@@ -222,15 +222,15 @@ class Commands(TyperGroup):
         self.commands = _Loaded(self.rich_markup_mode)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """The list of commands from the table alone."""
+        """List the commands from `COMMANDS`, without importing them."""
         super(Commands, self._listed()).format_help(ctx, formatter)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
-        """The same for a shell."""
+        """Complete commands from `COMMANDS`, without importing them."""
         return super(Commands, self._listed()).shell_complete(ctx, incomplete)
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Without a type for switches."""
+        """The parameters; switches show no type."""
         return without_switch_types(super().get_params(ctx))
 
     def _listed(self) -> Commands:
@@ -243,8 +243,8 @@ class Commands(TyperGroup):
 
 
 class Command(TyperCommand):
-    """A command whose help says no `<bool>` where an option takes no value, and for which what it
-    works with is imported when it runs (`trailhound.cli.late_imports`)."""
+    """A command that imports what it works with when it runs (`trailhound.cli.late_imports`), and
+    whose help shows no `<bool>` at switches."""
 
     def invoke(self, ctx: Any) -> Any:
         import_now()
@@ -255,14 +255,14 @@ class Command(TyperCommand):
 
 
 class CommandGroup(TyperGroup):
-    """The same for a group of commands."""
+    """A group of commands whose help shows no `<bool>` at switches."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         return without_switch_types(super().get_params(ctx))
 
 
 def without_switch_types(parameters: list[Any]) -> list[Any]:
-    """Parameters of which those that are given without a value show no type in the help."""
+    """The same parameters; those that take no value show no type in the help."""
     for each in parameters:
         if getattr(each, "is_flag", False) and each.metavar is None:
             each.metavar = ""
@@ -270,7 +270,7 @@ def without_switch_types(parameters: list[Any]) -> list[Any]:
 
 
 class _Loaded(MutableMapping[str, Any]):
-    """Name → command, made when it is looked up."""
+    """Name → command; its module is imported at the first lookup."""
 
     def __init__(self, markup: Any) -> None:
         self._markup = markup

@@ -24,7 +24,8 @@ with late_imports():
 
 
 app = typer.Typer(
-    no_args_is_help=True, help="Settings: what is in force and why; a file to begin with."
+    no_args_is_help=True,
+    help="Settings: show those in force and their origin; write a settings file.",
 )
 
 
@@ -63,7 +64,7 @@ def show(
         typer.Argument(metavar="NAME", help="Only this setting or section, such as `cluster`."),
     ] = None,
     changed: Annotated[
-        bool, typer.Option("--changed", help="Only what has not its default.")
+        bool, typer.Option("--changed", help="Only settings that differ from their default.")
     ] = False,
     url: Url = None,
     namespace: Namespace = None,
@@ -71,7 +72,7 @@ def show(
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """Show each setting in force, and where it comes from: default, file, environment or flag.
+    """Show each setting and where its value comes from: default, file, environment or flag.
 
     Secrets are not shown.
 
@@ -98,7 +99,7 @@ def init(
         ),
     ] = None,
 ) -> None:
-    """Write a settings file with every setting and its default, all commented out.
+    """Write a settings file that has every setting with its default, commented out.
 
     Example: `trailhound config init`
     """

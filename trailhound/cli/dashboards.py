@@ -46,7 +46,7 @@ Url = Annotated[
     typer.Option(
         "--url",
         metavar="URL",
-        help="Its address. Default: the setting dashboards.url.",
+        help="Address of the server. Default: the setting dashboards.url.",
         rich_help_panel=_SERVER,
     ),
 ]
@@ -73,7 +73,7 @@ Since = Annotated[
     str,
     typer.Option(
         metavar="TIME",
-        help="Start of the time range, as Dashboards writes it: now-30d, 2025-03-03.",
+        help="Start of the time range: now-30d, 2025-03-03.",
     ),
 ]
 Until = Annotated[str, typer.Option(metavar="TIME", help="End of the time range. Default: now.")]
@@ -94,7 +94,7 @@ def build(
             "--output",
             "-o",
             metavar="DIR",
-            help="Folder to write to. Default: that of the shipped files.",
+            help="Folder to write to. Default: the folder of the shipped files.",
         ),
     ] = None,
     product: Annotated[
@@ -210,7 +210,8 @@ def export(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Default: stdout.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="File to write to. Default: stdout."),
     ] = None,
     every: Annotated[
         bool, typer.Option("--all", help="Every dashboard on the server, not only Trailhound's.")

@@ -28,7 +28,7 @@ with late_imports():
     from trailhound.cluster.waiting import BLOCKED_CODES
 
 
-app = typer.Typer(no_args_is_help=True, help="Records that could not be indexed.")
+app = typer.Typer(no_args_is_help=True, help="Dead letters: records that could not be indexed.")
 
 _GROUPED: Final = 10_000
 """The latest dead letters, which are looked through for equal reasons."""
@@ -77,7 +77,9 @@ def list_letters(
     context: typer.Context,
     code: Annotated[
         list[str] | None,
-        typer.Option("--code", metavar="CODE", help="Only these; may be repeated."),
+        typer.Option(
+            "--code", metavar="CODE", help="Only dead letters of this code; may be repeated."
+        ),
     ] = None,
     object_: Object = None,
     since: Since = None,
@@ -85,7 +87,10 @@ def list_letters(
     limit: Limit = 100,
     every: All = False,
     each: Annotated[
-        bool, typer.Option("--each", help="On a terminal too a row for each, not each reason.")
+        bool,
+        typer.Option(
+            "--each", help="On a terminal: a row for each dead letter, not for each reason."
+        ),
     ] = False,
     url: Url = None,
     namespace: Namespace = None,
@@ -93,7 +98,7 @@ def list_letters(
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """List records that could not be indexed, the latest first, and how many have each code.
+    """List records that could not be indexed, the latest first, and the number of each code.
 
     Example: `trailhound deadletters list --since 7d`
     """
@@ -146,7 +151,7 @@ def show(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Show one dead letter: why it is one, where it came from, and the record.
+    """Show one dead letter: the reason, where it came from, and the record.
 
     Example: `trailhound deadletters show 5f1c0a…`
     """
@@ -205,8 +210,8 @@ def retry_deadletters(
 ) -> None:
     """Index again what could not be indexed, from the dead-letter index and the spool folder.
 
-    For use after an upgrade of Trailhound, a changed setting, or a repair of the cluster. What is
-    indexed is removed from the dead letters.
+    Use it after an upgrade of Trailhound, a change of settings, or a repair of the cluster. Records
+    that are indexed now are removed from the dead letters.
 
     Example: `trailhound retry-deadletters --reopen`
     """

@@ -26,7 +26,7 @@ Note = Annotated[
 
 To = Annotated[
     str | None,
-    typer.Option("--to", metavar="WHO", help="The owner; `nobody` for none. Default: you."),
+    typer.Option("--to", metavar="WHO", help="The new owner; `nobody` for none. Default: you."),
 ]
 
 

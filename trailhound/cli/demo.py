@@ -44,14 +44,16 @@ NAMESPACE = "demo"
 
 
 def demo(
-    events: Annotated[int, typer.Option(min=1_000, help="Events in the sample.")] = 50_000,
+    events: Annotated[
+        int, typer.Option(min=1_000, help="Number of events in the sample.")
+    ] = 50_000,
     force: Annotated[
         bool, typer.Option("--force", help="Read the files again: every event is a duplicate.")
     ] = False,
 ) -> None:
     """Start the local engine, backfill a sample trail, run the rules over it, write a report.
 
-    A second run finds every object already ingested, and raises no new alert.
+    A second run skips all objects as already ingested, and raises no new alert.
 
     Example: `trailhound demo`
     """

@@ -41,7 +41,10 @@ with late_imports():
 def detect(
     files: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FILE…]", help="With --files: what `trailhound enrich` reads."),
+        typer.Argument(
+            metavar="[FILE…]",
+            help="With --files: files, folders, globs or -, as for `trailhound enrich`.",
+        ),
     ] = None,
     over_files: Annotated[
         bool,
@@ -65,7 +68,7 @@ def detect(
     fail_on: Annotated[
         Level | None,
         typer.Option(
-            "--fail-on", help="Exit with 4 where a rule of this level or above found something."
+            "--fail-on", help="Exit with 4 if a rule of this level or above found something."
         ),
     ] = None,
     url: Url = None,

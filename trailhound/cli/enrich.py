@@ -55,11 +55,14 @@ def enrich(
         ),
     ],
     output: Annotated[
-        Output, typer.Option("--output", help="One JSON document a line, or a table.")
+        Output, typer.Option("--output", help="ndjson: one JSON document a line; csv: a table.")
     ] = Output.NDJSON,
     fields: Annotated[
         str | None,
-        typer.Option(metavar="NAME,…", help="The columns of the table, in this order."),
+        typer.Option(
+            metavar="NAME,…",
+            help="With --output csv: the columns, separated by commas, in this order.",
+        ),
     ] = None,
     since: Annotated[
         datetime | None,
@@ -75,7 +78,7 @@ def enrich(
         bool,
         typer.Option(
             "--distinct",
-            help="Write each event once, as the index has it, and mark reused eventIDs.",
+            help="Write each event once, as in the index, and mark reused eventIDs.",
         ),
     ] = False,
     config: Config = None,

@@ -23,14 +23,14 @@ with late_imports():
 
 def event(
     id_: Annotated[
-        str, typer.Argument(metavar="ID", help="An event's `_id` or eventID, as alerts name them.")
+        str, typer.Argument(metavar="ID", help="The event's `_id` or eventID, as alerts name it.")
     ],
     url: Url = None,
     namespace: Namespace = None,
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Show one event whole: its record, and apart from it what Trailhound added.
+    """Show one event: its record, and separately the fields that Trailhound added.
 
     Example: `trailhound event 3038ebd2-c98a-4c65-9b6e-e22506292313`
     """

@@ -111,7 +111,7 @@ def _several(flag: str, metavar: str, text: str) -> Any:
 def events(
     query: Annotated[
         str | None,
-        typer.Argument(metavar="QUERY", help="Lucene, as the query bar of Dashboards takes it."),
+        typer.Argument(metavar="QUERY", help="Lucene query, as in the query bar of Dashboards."),
     ] = None,
     since: Since = None,
     until: Until = None,

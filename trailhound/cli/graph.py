@@ -62,7 +62,7 @@ LISTING = Listing[Row](
         Column("events", lambda each: each["events"], "event ids", priority=7),
     ),
     dict,
-    empty="the graph has no edge there",
+    empty="no edge of the graph matches",
 )
 """`trailhound graph`."""
 
@@ -70,7 +70,9 @@ LISTING = Listing[Row](
 def graph(
     nodes: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NODE]...", help="What to begin with. Default: all of the graph."),
+        typer.Argument(
+            metavar="[NODE]...", help="Nodes to start from. Default: the complete graph."
+        ),
     ] = None,
     hops: Annotated[
         int,
@@ -96,11 +98,11 @@ def graph(
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """Show who called what on which target: all calls from one node to another are an edge.
+    """Show who called what on which target, as a graph: an edge is all calls between two nodes.
 
-    Nodes are those of `trailhound paths`: `user:ada`, `role:Ops@ACCOUNT`, `s3:*`. The nearest
-    edges come first, of the same distance those of the highest risk score. Exits with 1 if a day
-    could not be searched.
+    Nodes are written as for `trailhound paths`: `user:ada`, `role:Ops@ACCOUNT`, `s3:*`. The edges
+    nearest to them come first, then those of the highest risk score. Exits with 1 if a day could
+    not be searched.
 
     Examples:
 

@@ -11,7 +11,7 @@ def show_help(
     context: typer.Context,
     command: Annotated[
         list[str] | None,
-        typer.Argument(metavar="COMMAND", help="Default: the list of all commands."),
+        typer.Argument(metavar="COMMAND", help="The command. Default: list all commands."),
     ] = None,
 ) -> None:
     """Show the help of a command.

@@ -82,10 +82,10 @@ def hunt(
     until: Until = None,
     report: Annotated[
         bool,
-        typer.Option("--report", help="Write the threat report to a file in this folder, too."),
+        typer.Option("--report", help="Also write the threat report to a file in this folder."),
     ] = False,
     folder: Annotated[
-        Path, typer.Option("--folder", metavar="DIR", help="Where the threat report is written.")
+        Path, typer.Option("--folder", metavar="DIR", help="The file of the threat report.")
     ] = Path(),
     expand: Annotated[
         list[str] | None,
@@ -104,14 +104,17 @@ def hunt(
         typer.Option(
             "--log-group",
             metavar="NAME",
-            help="The threats of this log group instead of an index, and their report; repeatable.",
+            help="Find threats in this log group, not in an index; may be repeated.",
             rich_help_panel=_LOGS,
         ),
     ] = None,
     hours: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="N", help="Of the last N hours; default 24.", rich_help_panel=_LOGS
+            min=1,
+            metavar="N",
+            help="With --log-group: the last N hours. Default: 24.",
+            rich_help_panel=_LOGS,
         ),
     ] = None,
     region: Annotated[
@@ -119,7 +122,7 @@ def hunt(
         typer.Option(
             "--region",
             metavar="REGION",
-            help="Of the log groups; repeatable. Default: aws.region.",
+            help="With --log-group: its region; may be repeated. Default: aws.region.",
             rich_help_panel=_LOGS,
         ),
     ] = None,
@@ -133,7 +136,7 @@ def hunt(
             "--price",
             min=0,
             metavar="DOLLARS",
-            help="For a GB scanned; the default is that of us-east-1 in 2025.",
+            help="US dollars for a GB scanned. Default: the price of us-east-1 in 2025.",
             rich_help_panel=_LOGS,
         ),
     ] = PRICE,
@@ -143,7 +146,7 @@ def hunt(
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """Look for what no single event shows: patterns, anomalies, suspicious addresses, what is new.
+    """Look for what no single event shows: patterns, anomalies, suspicious addresses, new names.
 
     Without `--since` over the seven days up to the last event; what is before them is what is
     known. One list, the highest score first. With `--log-group` the threats alone, from

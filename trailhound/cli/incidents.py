@@ -67,7 +67,7 @@ Ids = Annotated[
     list[str],
     typer.Argument(
         metavar="ID…",
-        help="From `trailhound incidents list`, or of an alert; its beginning is enough if unique.",
+        help="From `trailhound incidents list`, or an alert's id; a unique prefix is enough.",
         autocompletion=completion.incident_ids,
     ),
 ]
@@ -128,7 +128,7 @@ def list_incidents(
         int, typer.Option("--limit", min=1, metavar="N", help="Show at most N.")
     ] = 100,
     every: Annotated[
-        bool, typer.Option("--all", help="Each in a row of its own, and no limit.")
+        bool, typer.Option("--all", help="A row for each incident, and no limit.")
     ] = False,
     url: Url = None,
     namespace: Namespace = None,
@@ -136,10 +136,10 @@ def list_incidents(
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """The most severe incidents first; without `--state` those that are not closed.
+    """List incidents, the most severe first; without `--state` those that are not closed.
 
-    The other options select incidents with such an alert. On a terminal, three or more of one and
-    the same rule are a row.
+    The other options select incidents that have a matching alert. On a terminal, three or more
+    incidents of the same single rule are one row.
 
     Example: `trailhound incidents list --level high --since 7d`
     """
@@ -185,7 +185,7 @@ def show(
         str,
         typer.Argument(
             metavar="ID",
-            help="From `trailhound incidents list`, or of an alert.",
+            help="From `trailhound incidents list`, or the id of an alert.",
             autocompletion=completion.incident_ids,
         ),
     ],
@@ -195,7 +195,7 @@ def show(
     output: OutputOfOne = None,
     json: Json = False,
 ) -> None:
-    """Show one incident: who, from where, and what happened when, an entry for each alert.
+    """Show one incident: who, from where, and what happened when, by its alerts.
 
     Example: `trailhound incidents show 5f1c0a`
     """
@@ -232,7 +232,7 @@ def ack(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Acknowledge incidents, every open alert of them: somebody works on it.
+    """Acknowledge incidents, with all their open alerts: somebody is working on them.
 
     Example: `trailhound incidents ack 5f1c0a --by ada --note "asking the team"`
     """
@@ -251,10 +251,10 @@ def close(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Close incidents: every alert of them that is not closed yet.
+    """Close incidents, with all their alerts that are not closed yet.
 
-    A new alert that joins opens the incident again. Exits with 1 if an alert could not be closed;
-    the same command again completes it.
+    A new alert that joins an incident opens it again. Exits with 1 if an alert could not be closed;
+    run the same command again to complete it.
 
     Example: `trailhound incidents close 5f1c0a --as true-positive --note "key revoked"`
     """
@@ -273,7 +273,7 @@ def reopen(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Open incidents again: every alert of them that was closed or acknowledged.
+    """Reopen incidents, with all their alerts that were closed or acknowledged.
 
     Example: `trailhound incidents reopen 5f1c0a --note "it went on"`
     """
@@ -292,7 +292,7 @@ def assign(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Assign every alert of incidents to somebody, whatever its state.
+    """Assign all alerts of incidents to somebody, whatever their state.
 
     Example: `trailhound incidents assign 5f1c0a --to ada`
     """

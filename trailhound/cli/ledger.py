@@ -26,7 +26,9 @@ with late_imports():
     from trailhound.state.store import StateStore
 
 
-app = typer.Typer(no_args_is_help=True, help="What became of each object of the trails.")
+app = typer.Typer(
+    no_args_is_help=True, help="The ledger: what became of each object of the trails."
+)
 
 
 class State(StrEnum):
@@ -60,7 +62,9 @@ All = Annotated[bool, typer.Option("--all", help="Show all; no limit.")]
 Object = Annotated[
     str | None,
     typer.Option(
-        "--object", metavar="TEXT", help="Objects with this in their name; `*` is any text."
+        "--object",
+        metavar="TEXT",
+        help="Objects whose name contains this text; `*` stands for any text.",
     ),
 ]
 
@@ -117,7 +121,7 @@ def list_objects(
         list[Verdict] | None,
         typer.Option(
             "--verdict",
-            help="What a recorded verification found; in any state unless `--state` is given.",
+            help="The verdict of a recorded verification; of any state unless `--state` is given.",
         ),
     ] = None,
     object_: Object = None,
@@ -131,7 +135,7 @@ def list_objects(
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """List objects that were not read, or not wholly, the latest first; with `--state` others.
+    """List objects that were not or not fully read, the latest first; with `--state` others.
 
     Example: `trailhound ledger list --state failed --since 7d`
     """
@@ -159,7 +163,7 @@ def list_objects(
 def show(
     object_: Annotated[
         str,
-        typer.Argument(metavar="OBJECT", help="Its name, or its id or the beginning of it."),
+        typer.Argument(metavar="OBJECT", help="Its name, or its id or a unique prefix of it."),
     ],
     url: Url = None,
     namespace: Namespace = None,
@@ -186,14 +190,14 @@ def show(
 
 @app.command()
 def gone(
-    object_: Annotated[list[str], typer.Argument(metavar="OBJECT…", help="Its whole name.")],
+    object_: Annotated[list[str], typer.Argument(metavar="OBJECT…", help="Its complete name.")],
     url: Url = None,
     namespace: Namespace = None,
     config: Config = None,
 ) -> None:
-    """Note that an object is no longer in its source: `trailhound reconcile` then expects none.
+    """Record that an object is no longer in its source, so that `reconcile` does not expect it.
 
-    Its entry and its events stay. When the object is read again, the note is removed.
+    Its entry and its events stay. When the object is read again, this record is removed.
 
     Example: `trailhound ledger gone s3://my-trail-bucket/AWSLogs/…/a.json.gz`
     """

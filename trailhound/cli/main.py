@@ -87,10 +87,12 @@ def _main(
     ] = False,
     quiet: Annotated[
         bool,
-        typer.Option("--quiet", "-q", help="No progress and no notes: results, warnings, errors."),
+        typer.Option(
+            "--quiet", "-q", help="Print only results, warnings and errors: no progress, no notes."
+        ),
     ] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Log what is done, each request included.")
+        bool, typer.Option("--verbose", "-v", help="Log every step, including each request.")
     ] = False,
     version: Annotated[  # noqa: ARG001
         bool,
@@ -102,7 +104,7 @@ def _main(
             metavar=_SHELL,
             callback=_show_completion,
             is_eager=True,
-            help="Print what completes commands, options, rules, ids and namespaces in a shell.",
+            help="Print the shell completion of commands, options, rules, ids and namespaces.",
         ),
     ] = None,
     install_completion: Annotated[  # noqa: ARG001
@@ -111,7 +113,7 @@ def _main(
             metavar=_SHELL,
             callback=_install_completion,
             is_eager=True,
-            help="Install it for a shell. Default: the one of $SHELL.",
+            help="Install shell completion. Default: for the shell of $SHELL.",
         ),
     ] = None,
 ) -> None:

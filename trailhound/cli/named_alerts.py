@@ -36,20 +36,23 @@ Ids = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="ID…",
-        help="From `trailhound alerts list`; its beginning is enough if unique.",
+        help="From `trailhound alerts list`; a unique prefix is enough.",
         autocompletion=completion.alert_ids,
     ),
 ]
 
 All = Annotated[
-    bool, typer.Option("--all", help="All alerts that the options below select, instead of ids.")
+    bool,
+    typer.Option("--all", help="Change all alerts that the options below select, instead of ids."),
 ]
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="With `--all`: don't ask.")]
 
 Alone = Annotated[
     bool,
-    typer.Option("--alone", help="Leave their twins (another rule's, of the same events) alone."),
+    typer.Option(
+        "--alone", help="Don't change twins: alerts of other rules about the same events."
+    ),
 ]
 
 

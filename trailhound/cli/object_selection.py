@@ -27,7 +27,7 @@ SinceDay = Annotated[
 UntilDay = Annotated[
     datetime | None,
     typer.Option(
-        "--until", parser=dates.day, metavar=dates.METAVAR, help="Last UTC day, included."
+        "--until", parser=dates.day, metavar=dates.METAVAR, help="Last UTC day (included)."
     ),
 ]
 

@@ -66,12 +66,14 @@ Until = Annotated[
         "--until",
         parser=dates.time,
         metavar=dates.METAVAR,
-        help="To this time; of a date, to its end.",
+        help="To this time; a date includes that day.",
     ),
 ]
 Html = Annotated[
     Path | None,
-    typer.Option("--html", metavar="FILE", help="Write it as a page that needs nothing else."),
+    typer.Option(
+        "--html", metavar="FILE", help="Write it as an HTML page that needs no other file."
+    ),
 ]
 PAGE_EDGES = 300
 """Edges of a page of the activity graph, unless more are asked for: more are hard to read."""

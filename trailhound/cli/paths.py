@@ -114,24 +114,25 @@ MOVEMENTS = Listing[Row](
 def paths(
     from_: Annotated[
         list[str] | None,
-        typer.Option("--from", metavar="NODE", help="Where paths begin; may be repeated."),
+        typer.Option("--from", metavar="NODE", help="The node where paths begin; may be repeated."),
     ] = None,
     to: Annotated[
         list[str] | None,
         typer.Option(
             "--to",
             metavar="NODE",
-            help="Where they lead; may be repeated. Default: investigation.crown_jewels.",
+            help="The node where paths end; may be repeated. Default: investigation.crown_jewels.",
         ),
     ] = None,
     lateral_: Annotated[
         bool,
         typer.Option(
-            "--lateral", help="Lateral movement by address and the chains of roles, instead."
+            "--lateral",
+            help="Show lateral movement instead: role changes by address, and chains of roles.",
         ),
     ] = False,
     steps: Annotated[
-        bool, typer.Option("--steps", help="Show the steps of every path, not of the first alone.")
+        bool, typer.Option("--steps", help="Show the steps of every path, not only of the first.")
     ] = False,
     since: Since = None,
     until: Until = None,
@@ -139,7 +140,7 @@ def paths(
     html: Html = None,
     edges: Annotated[
         int,
-        typer.Option("--edges", min=1, metavar="N", help="Edges that the page has."),
+        typer.Option("--edges", min=1, metavar="N", help="The most edges on the page."),
     ] = PAGE_EDGES,
     url: Url = None,
     namespace: Namespace = None,
@@ -147,7 +148,7 @@ def paths(
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """Show how calls lead from one node to another, in the order of time, each step with its event.
+    """Show how calls lead from one node to another in order of time, with the event of each step.
 
     A node is `user:NAME`, `role:NAME`, `service:NAME`, `account:ID`, `federated:NAME`, `key:ID`,
     `ip:ADDRESS`, `s3:BUCKET`, `ec2:ID`, `secret:NAME`, `function:NAME` or

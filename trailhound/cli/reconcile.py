@@ -125,7 +125,7 @@ def reconcile(
     account: Accounts = None,
     region: Regions = None,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Run what repairs each finding; it is shown first.")
+        bool, typer.Option("--repair", help="Repair each finding, after showing how.")
     ] = False,
     url: Url = None,
     namespace: Namespace = None,
@@ -133,7 +133,7 @@ def reconcile(
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """Compare every object of a source with the ledger and the index, and say what repairs each.
+    """Compare every object of a source with the ledger and the index, and name what repairs it.
 
     It finds objects that were never read (missing), of which an event is in no index (partial),
     that are no longer in the source (extra; lost where their events are not in the index either),

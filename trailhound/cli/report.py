@@ -57,7 +57,7 @@ def report(
     mail: Annotated[
         bool,
         typer.Option(
-            "--mail", help="Mail it now by the settings of `report.mail`, and write no file."
+            "--mail", help="Mail the report now, by the settings `report.mail`; write no file."
         ),
     ] = False,
     url: Url = None,

@@ -161,7 +161,8 @@ def roi(
     from_ledger: Annotated[
         bool,
         typer.Option(
-            "--measured", help="Beside it the same with the events of the ledger, at list price."
+            "--measured",
+            help="Add the same estimate for the measured volume of the ledger, at list price.",
         ),
     ] = False,
     list_price: Annotated[
@@ -173,9 +174,9 @@ def roi(
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """Show what watching the trail is worth in a year, against what it costs.
+    """Estimate the yearly value of watching the trail against its costs.
 
-    Every number is an assumption; each has a flag.
+    Every number is an assumption that a flag can change.
 
     Examples: `trailhound roi`, `trailhound roi --incidents 6 --storage 120 --measured`
     """

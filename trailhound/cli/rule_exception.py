@@ -27,14 +27,14 @@ _NAMED = 10
 def write_exception(
     alert: Annotated[
         str,
-        typer.Argument(metavar="ALERT", help="The alert's id, as `trailhound alerts list` has it."),
+        typer.Argument(metavar="ALERT", help="The alert's id, from `trailhound alerts list`."),
     ],
     fields: Annotated[
         list[str] | None,
         typer.Option(
             "--by",
             metavar="FIELD",
-            help="What tells its events from others: principal, address, agent, resource, call, "
+            help="What distinguishes its events: principal, address, agent, resource, call, "
             "account, region, or any field. May be repeated. Default: the principal and what else "
             "they share.",
         ),
@@ -51,10 +51,10 @@ def write_exception(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Write an exception that would have kept an alert from being raised, and no other rule's.
+    """Write an exception to the rule of an alert, by which that alert would not have been raised.
 
-    It is saved in the first folder of `detections.exceptions`, else of `detections.rules`. With
-    `--dry-run` its text is on stdout, and all else on stderr.
+    It is saved in the first folder of `detections.exceptions`, or else of `detections.rules`. With
+    `--dry-run` its text goes to stdout, and everything else to stderr.
 
     Example: `trailhound rules except 5f1c0a --by principal --by address --dry-run`
     """

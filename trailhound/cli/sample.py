@@ -79,12 +79,12 @@ def sample(
             min=1, metavar="N", help="Events in one file. Default: varying, as CloudTrail delivers."
         ),
     ] = None,
-    attacks: Annotated[bool, typer.Option(help="Put labelled attacks among the events.")] = True,
+    attacks: Annotated[bool, typer.Option(help="Include labelled attacks.")] = True,
     exercise: Annotated[
         bool,
         typer.Option(
             "--exercise",
-            help="One attack, unlabelled, to be found; with a form for the answers.",
+            help="Include one unlabelled attack to be found, and a form for the answers.",
             rich_help_panel=_TRAINING,
         ),
     ] = False,

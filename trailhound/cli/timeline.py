@@ -121,7 +121,7 @@ LISTING = Listing[Row](
         Column("risk", lambda each: each.get("risk"), "risk", Kind.NUMBER, priority=1),
     ),
     dict,
-    empty="no event is by, from, of or on it",
+    empty="no event matches",
 )
 """`trailhound timeline`."""
 
@@ -156,7 +156,7 @@ def timeline(
         typer.Option(
             "--expand",
             metavar="LINE",
-            help="Show each event of this line, or of `all`; repeatable.",
+            help="Show each event of this line, or of `all`; may be repeated.",
         ),
     ] = None,
     limit: Annotated[
@@ -170,7 +170,7 @@ def timeline(
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """Show all that somebody or something did, and that was done to it, the earliest first.
+    """Show everything that a principal, key or resource did or had done to it, in order.
 
     Sessions are joined to the person who opened them, repeated calls are one line, alerts are in
     their place. A name is looked for among principals and resources; `user:ada`,

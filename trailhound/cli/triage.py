@@ -44,7 +44,7 @@ def ack(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Acknowledge alerts: somebody works on them.
+    """Acknowledge alerts: somebody is working on them.
 
     Example: `trailhound alerts ack 5f1c0a --by ada --note "asking the team"`
     """
@@ -65,8 +65,8 @@ def close(
 ) -> None:
     """Close alerts. The same events don't raise an alert again; new events raise new alerts.
 
-    `benign`: the rule was right, and what it found was meant to happen. An alert that is closed
-    already gets the disposition that is given.
+    `benign`: the rule was right, but the activity was intended. An alert that is already closed
+    gets the new disposition.
 
     Example: `trailhound alerts close 5f1c0a --as false-positive --note "a drill"`
     """
@@ -85,7 +85,7 @@ def reopen(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Open alerts again that were closed or acknowledged. Their history stays.
+    """Reopen alerts that were closed or acknowledged. Their history stays.
 
     Example: `trailhound alerts reopen 5f1c0a --note "it went on"`
     """
@@ -117,7 +117,7 @@ def assign(
 def note(
     selected: Selected,
     text: Annotated[
-        str, typer.Option("--note", metavar="TEXT", help="What to write; stored with the alert.")
+        str, typer.Option("--note", metavar="TEXT", help="The note; stored with the alert.")
     ],
     by: By = None,
     url: Url = None,
@@ -125,7 +125,7 @@ def note(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Write a note into the history of alerts.
+    """Add a note to the history of alerts.
 
     Example: `trailhound alerts note 5f1c0a --note "the key is revoked"`
     """

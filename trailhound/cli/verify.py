@@ -79,7 +79,7 @@ def verify(
         typer.Option(
             parser=dates.time,
             metavar=dates.METAVAR,
-            help="Digests and files delivered from this time on.",
+            help="Verify digests and files delivered from this time on.",
         ),
     ] = None,
     until: Annotated[
@@ -87,7 +87,7 @@ def verify(
         typer.Option(
             parser=dates.time,
             metavar=dates.METAVAR,
-            help="To this time. Without it the newest digest must not be older than 3 h.",
+            help="To this time. Without it, the newest digest may be at most 3 h old.",
         ),
     ] = None,
     account: Accounts = None,
@@ -96,7 +96,7 @@ def verify(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="What `aws cloudtrail list-public-keys` wrote. Default: each region is asked.",
+            help="The output of `aws cloudtrail list-public-keys`. Default: ask each region.",
         ),
     ] = None,
     record: Annotated[
@@ -113,9 +113,9 @@ def verify(
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """Verify by CloudTrail's digests that files are as delivered, and that none is gone or added.
+    """Verify by CloudTrail's digests that files are unchanged, and that none is missing or added.
 
-    Exit code 1 where anything is invalid, missing, unlisted or older than it should be.
+    Exits with 1 if anything is invalid, missing, unlisted or too old.
 
     Example: `trailhound verify s3://my-trail-bucket --since 7d`
     """

@@ -65,21 +65,33 @@ def whois(
     until: Until = None,
     hours: Annotated[
         int,
-        typer.Option("--recent", min=1, max=24 * 28, metavar="HOURS", help="How long is `now`."),
+        typer.Option(
+            "--recent",
+            min=1,
+            max=24 * 28,
+            metavar="HOURS",
+            help="The length of the recent time that is compared.",
+        ),
     ] = int(RECENT.total_seconds() // 3600),
     weeks: Annotated[
         int,
-        typer.Option("--weeks", min=1, max=52, metavar="N", help="Compared with so many weeks."),
+        typer.Option(
+            "--weeks",
+            min=1,
+            max=52,
+            metavar="N",
+            help="The number of weeks before that it is compared with.",
+        ),
     ] = WEEKS,
     url: Url = None,
     namespace: Namespace = None,
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Show one page about somebody or something: when, where, what, with whom, what is unusual.
+    """Show a profile of a principal, key, address or resource, and what is unusual about it.
 
-    Its last day is compared with its own four weeks before: what is unusual is named. Exits with 1
-    if a day could not be searched.
+    Its last day is compared with its own four weeks before. Exits with 1 if a day could not be
+    searched.
 
     Example: `trailhound whois ada`
     """
