@@ -36,7 +36,7 @@ class Effective:
 def effective(
     settings: Settings, file: Path | None = None, flags: Mapping[str, Any] | None = None
 ) -> list[Effective]:
-    """The settings that `load(file, flags)` made, one by one, in the order of docs/settings.md."""
+    """The settings that `load(file, flags)` made, one by one, in the order of the tree."""
     origins = Origins(settings_file(file), flags or {})
     return [
         Effective(".".join(path), value, origins.given(path) or DEFAULT)
