@@ -10,7 +10,7 @@ from opensearchpy import OpenSearch
 from dashboards import shipped
 from dashboards.server import DashboardsServer
 from detections.packs.pack import Pack
-from trailhound.app.checklist import ClusterFacts, Facts
+from trailhound.app.checklist_answers import ClusterFacts, Facts
 from trailhound.app.detection import rules_in_force
 from trailhound.app.health import read_shared, reasons, rule_intervals
 from trailhound.cluster.reader import IndexReader

@@ -11,7 +11,8 @@ import pytest
 
 from detections.packs.pack import Pack
 from tests.helpers.postures import account, found, posture
-from trailhound.app.checklist import ITEMS, PHASES, ClusterFacts, Facts, checklist
+from trailhound.app.checklist import ITEMS, PHASES, checklist
+from trailhound.app.checklist_answers import ClusterFacts, Facts
 from trailhound.app.detection import rules_in_force
 from trailhound.settings import Settings
 from trailhound.state.daemons import DaemonState
