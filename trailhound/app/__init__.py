@@ -1,3 +1,3 @@
-"""The composition root: settings become enrichers, rules, channels and daemons. Only here parts
-are wired.
+"""The composition root: makes enrichers, rules, channels and daemons from settings. The only place
+that wires parts together.
 """

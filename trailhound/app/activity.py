@@ -28,14 +28,14 @@ from trailhound.report.render.library import graph_library
 from trailhound.settings import Settings
 
 _LISTED: Final = 20
-"""Addresses and tools of a row."""
+"""The number of addresses and of tools in a row."""
 
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(slots=True)
 class Activity:
-    """What is shown of a graph: `around` says which edges, `evidence` what they stand on."""
+    """The shown part of a graph: `around` has its edges, `evidence` the events that prove them."""
 
     graph: ActivityGraph
     around: Surroundings
@@ -43,7 +43,7 @@ class Activity:
     names: Mapping[Node, str]
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Each edge, as `trailhound graph --json` prints it."""
+        """Each edge as a row of `trailhound graph --json`."""
         for one, other in self.around.edges:
             edge = self.graph.edge(one, other)
             named = self.evidence.edges[one, other].named
@@ -63,7 +63,8 @@ class Activity:
 
 
 def check_page(file: FilePath, edges: int) -> None:
-    """Made before the work for a page. Raises `UsageError`, `LibraryNotFoundError`."""
+    """Check before the work for a page that it can be written. Raises `UsageError`,
+    `LibraryNotFoundError`."""
     if edges > MOST_EDGES:
         raise UsageError(
             f"a page has at most {MOST_EDGES:,} edges",
@@ -103,7 +104,7 @@ def activity_page_of(
     paths: Sequence[Path] = (),
     notes: Sequence[str] = (),
 ) -> ActivityPage:
-    """The page of it, with what it leaves out."""
+    """The page of an activity graph, with notes on what it leaves out."""
     return ActivityPage(
         title,
         activity.graph,
@@ -119,7 +120,7 @@ def activity_page_of(
 
 
 def left_out(activity: Activity) -> list[str]:
-    """What the graph has and is not shown, and by what rule."""
+    """Sentences about what the graph holds and is not shown, and why."""
     around, made = activity.around, []
     if around.edges_left_out:
         nodes = f", and {around.nodes_left_out:,} nodes with them" if around.nodes_left_out else ""

@@ -1,4 +1,4 @@
-"""Reads what the checklist's answers are made of."""
+"""Reads the facts that answer the checklist."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from trailhound.posture import Posture
 from trailhound.settings import Settings
 
 _MOST_ACCOUNTS: Final = 1_000
-"""That are counted."""
+"""The highest number of accounts that is counted."""
 
 
 def read_facts(client: OpenSearch, settings: Settings, posture: Posture | str) -> Facts:
-    """Each part, or why it is not known; raises nothing of ours."""
+    """Each part, or the reason why it is not known. Raises no `TrailhoundError`."""
     try:
         with cluster_errors(settings):
             cluster: ClusterFacts | str = _cluster(client, settings)
@@ -60,7 +60,7 @@ def _cluster(client: OpenSearch, settings: Settings) -> ClusterFacts:
 
 
 def _events(client: OpenSearch, settings: Settings) -> tuple[datetime | None, int]:
-    """The time of the newest event, and of how many accounts there are events."""
+    """The time of the newest event, and the number of accounts that have events."""
     reader = IndexReader(client, Names(settings.prefix).days)
     reader.refresh()
     reply = reader.search(

@@ -23,7 +23,7 @@ from trailhound.app.known_automation import AutomationHistory
 from trailhound.settings import Settings
 
 Watch = Callable[[Piece, float], None]
-"""Called with the piece under way, and which part of its rules has run."""
+"""Called with the current piece of the history, and the share of its rules that have run."""
 
 
 @dataclass(slots=True)
@@ -62,8 +62,8 @@ class DetectionTotals:
 def detector(
     client: OpenSearch, settings: Settings, pack: Pack, index: str | None = None
 ) -> Detector:
-    """What runs the rules of a pack on the settings' cluster, over all days or those of `index`,
-    under what is known automation at each run."""
+    """A detector that runs the rules of a pack on the settings' cluster, over all days or those of
+    `index`. Each run uses the known automation of its time."""
     history = AutomationHistory(client, settings, pack)
     trusting = history.pack
     evaluator = Evaluator(client, settings, trusting.compiled, index=index)
@@ -82,14 +82,14 @@ def rules_in_force(settings: Settings, more: Sequence[Path] = ()) -> Pack:
     """The pack that settings and `--rules` name. Raises `UsageError` where `--rules` names a path
     that does not exist.
 
-    A missing path of the settings, a placeholder without values, a broken file: faults of the
-    pack, and no errors.
+    A missing path of the settings, a placeholder without values and a broken file are faults of the
+    pack, not errors.
     """
     return load(settings.detections, more)
 
 
 class History:
-    """Runs rules over what a span of history holds. `stop` ends it after the piece under way.
+    """Runs rules over the events of a span of history. `stop` ends it after the current piece.
 
     Creating one searches the index for the days that have events. Raises `NoEventsIndexError`
     if there is no index, `ClusterError` and opensearch-py's errors.
@@ -121,9 +121,9 @@ class History:
     def run(
         self, *, record: bool = True, watch: Watch | None = None
     ) -> Iterator[tuple[Piece, list[RuleRun]]]:
-        """Every rule over every piece of the span; `watch` is called after each.
+        """Run every rule over every piece of the span; `watch` is called after each.
 
-        A burst that lies across the edge of two pieces is found in both, and is one alert.
+        A burst that crosses the boundary of two pieces is found in both, and raises one alert.
         Raises `ClusterError`.
         """
         for piece in self.survey.pieces:
@@ -150,7 +150,7 @@ class History:
         return left_out(self._client, self._settings, lambda: self._pack, within, expression)
 
     def join(self) -> str:
-        """Join the alerts that were raised into incidents. Why they could not be, else "".
+        """Join the alerts that were raised into incidents. Returns why they could not be, or "".
 
         Raises `ClusterError` and opensearch-py's errors.
         """

@@ -1,4 +1,4 @@
-"""The checks of `trailhound doctor`: each has a result, and what to do."""
+"""The checks of `trailhound doctor`: each has a result and advice."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from trailhound.errors import ClusterError, ForeignTemplateError, TrailhoundErro
 from trailhound.settings import Settings
 
 _STALE_DAYS = 60
-"""A GeoIP database is published monthly or more often; addresses move."""
+"""Days after which a GeoIP database is stale: new ones are published at least monthly."""
 
 _CLOCK_SECONDS = 30
 _LITTLE_DISK = 5 * 1024**3
@@ -51,9 +51,7 @@ class Check:
 
 
 def diagnose(client: OpenSearch, settings: Settings, source: str | None) -> Iterator[Check]:
-    """The checks, one by one. Raises nothing: `ClusterUnreachableError` becomes a check of its
-    own.
-    """
+    """The checks, one by one. Raises nothing: an unreachable cluster is a failed check."""
     reachable = True
     try:
         yield _version(dialect_of(client))
@@ -149,7 +147,7 @@ def _clock(client: OpenSearch, _settings: Settings) -> Check:
 
 
 def _tiers(client: OpenSearch, settings: Settings) -> list[Check]:
-    """Where the days are, where the settings have tiers."""
+    """Which tier each day is in, if the settings have tiers."""
     found = read_tiers(client, settings, datetime.now(UTC).date())
     if found is None:
         return []

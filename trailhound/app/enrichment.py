@@ -21,12 +21,12 @@ GEOIP_ASN = "GeoIP ASN"
 
 @dataclass(frozen=True, slots=True)
 class EnrichmentProblem:
-    """A file of `enrich` that is not used, or not all of it.
+    """A file of `enrich` that is not used, or not completely.
 
     `kind` is `GeoIP database` or `threat list`, `subject` one of `GEOIP`, `GEOIP_ASN` and
     `threat list NAME`. `message` says what is wrong with which file and what becomes of events,
-    `hint` what to do. `unusable`: a file that the settings name cannot be used as it is;
-    `previous`: a reload keeps what it held before.
+    `hint` what to do. `unusable`: the file cannot be used as it is; `previous`: a reload keeps the
+    previous content of the file.
     """
 
     kind: str
@@ -42,7 +42,7 @@ class EnrichmentProblem:
 
 @dataclass(frozen=True, slots=True)
 class LoadedEnricher:
-    """An enricher, and what of the settings it cannot use."""
+    """An enricher, and the files of the settings that it cannot use."""
 
     enricher: Enricher
     problems: tuple[EnrichmentProblem, ...] = ()
@@ -51,7 +51,7 @@ class LoadedEnricher:
 def enricher_from(settings: Settings, warn: Warn, previous: Enricher | None = None) -> Enricher:
     """A new enricher. `warn` is called with a sentence for each file that cannot be used.
 
-    Of a file that cannot be read, what `previous` (the enricher before a reload) had is kept.
+    If a file cannot be read, its content in `previous` (the enricher before a reload) is kept.
     """
     loaded = load_enricher(settings, previous)
     for problem in loaded.problems:
@@ -72,7 +72,7 @@ def city_path(settings: Settings) -> Path | None:
 def load_enricher(settings: Settings, previous: Enricher | None = None) -> LoadedEnricher:
     """A new enricher, and which databases and threat lists of the settings cannot be used.
 
-    Of a file that cannot be read, what `previous` (the enricher before a reload) had is kept.
+    If a file cannot be read, its content in `previous` (the enricher before a reload) is kept.
     """
     problems: list[EnrichmentProblem] = []
     wanted = settings.enrich
@@ -103,7 +103,7 @@ def load_enricher(settings: Settings, previous: Enricher | None = None) -> Loade
 
 
 def list_subject(settings: Settings, path: Path) -> str:
-    """What messages call the threat list of a file: by its name in the settings, else its path."""
+    """How messages name a threat list: by its name in the settings, or else by its path."""
     names = {Path(entry.path): entry.name for entry in settings.enrich.threat_lists}
     return f"threat list {names.get(path) or path}"
 

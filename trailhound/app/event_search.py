@@ -1,7 +1,7 @@
-"""Search the events of a namespace: by who, what, where and when, newest first; follow new ones.
+"""Search the events of a namespace by who, what, where and when, newest first; follow new ones.
 
-Every value is a term of the query or, where it has a `*`, a pattern in which all else is literal.
-Only `text` is a query language: Lucene's, as the query bar of Dashboards takes it.
+Every value is a term of the query or, if it contains `*`, a pattern in which all other characters
+are literal. Only `text` is in a query language: Lucene, as in the query bar of Dashboards.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UT
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """What events must have: all of the conditions, of each the one or the other value.
+    """Conditions that events must all meet; a condition with several values is met by any of them.
 
-    `since` is included, `until` left out, both by the time of the event; `min_risk` is included.
+    Times are those of the event; `since` is included, `until` is not. `min_risk` is included.
     """
 
     since: datetime | None = None
@@ -55,12 +55,12 @@ class EventFilter:
 
     @property
     def span(self) -> Span:
-        """The time that is asked for."""
+        """The span of time that is searched."""
         return Span(self.since or _FIRST, self.until or _LAST)
 
     def clauses(self) -> list[Query]:
-        """As clauses of the query DSL, combined by AND. Raises `UsageError` for an address that is
-        none."""
+        """As clauses of the query DSL, combined by AND. Raises `UsageError` for an invalid
+        address."""
         made: list[Query] = []
         if self.since or self.until:
             made.append(self.span.query())
@@ -89,7 +89,7 @@ _EXAMPLE = "'eventName:\"CreateUser\" AND risk_score:>=7'"
 
 
 def _call(value: str) -> Query:
-    """A call by its name, or with its service before it: `iam:CreateUser`, `iam:*`."""
+    """The clause of a call, given as a name or with its service: `iam:CreateUser`, `iam:*`."""
     service, colon, name = value.rpartition(":")
     if not colon:
         return any_of(name, ("eventName",))
@@ -98,8 +98,8 @@ def _call(value: str) -> Query:
 
 
 class EventSearch:
-    """The events that match. Raises `ClusterError` (`NoEventsIndexError` where there is no day),
-    `UsageError` for text that is no Lucene, and opensearch-py's errors."""
+    """The events that match. Raises `ClusterError` (`NoEventsIndexError` where there is no daily
+    index), `UsageError` for text that is not valid Lucene, and opensearch-py's errors."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class EventSearch:
         wanted: EventFilter,
         also: Sequence[Query] = (),
     ) -> None:
-        """`also` are further clauses."""
+        """`also`: further clauses."""
         days = daily_indices(client, settings)
         self.skipped: tuple[SkippedDay, ...] = days.skipped_in(wanted.span)
         """Days in the span that can't be searched."""
@@ -122,7 +122,7 @@ class EventSearch:
 
     @contextmanager
     def found(self) -> Iterator[Found]:
-        """The events as they are now, until the end of the block."""
+        """The events as they are now, for the duration of the block."""
         order = [{name: {"order": "desc", "missing": "_last"}} for name in _ORDER]
         reader = IndexReader(self._client, self._index, order=order)  # type: ignore[arg-type]
         with reader.snapshot() as snapshot:
@@ -137,9 +137,9 @@ class EventSearch:
     ) -> Iterator[list[Event]]:
         """Events that become searchable from now on, each once, in the order of `event.ingested`.
 
-        An event can become searchable minutes after that moment (the index's refresh, a request
-        that is sent again, clocks that differ): each round looks back by
-        `detections.lookback_minutes`, and leaves out what was seen. Endless.
+        An event can become searchable minutes after its `event.ingested`, through the refresh of
+        the index, a retried request or clock skew. So each round looks back by
+        `detections.lookback_minutes`, and leaves out events that were seen before. Never ends.
         """
         order = [{"event.ingested": {"order": "asc"}}, *({name: "asc"} for name in _ORDER)]
         reader = IndexReader(self._client, self._index, order=order)  # type: ignore[arg-type]
@@ -165,7 +165,7 @@ class EventSearch:
             pause(max(every, 2 * (time.monotonic() - began)))
 
     def _events(self, keys: Sequence[tuple[str, str]], fields: Sequence[str]) -> list[Event]:
-        """Stored events in this order; one that was removed meanwhile is left out."""
+        """Stored events, in the order of `keys`; those that were removed meanwhile are left out."""
         asked = [
             {"_index": index, "_id": identifier, **({"_source": list(fields)} if fields else {})}
             for index, identifier in keys
@@ -183,7 +183,7 @@ class Found:
     total: int
 
     def newest(self, limit: int | None, fields: Sequence[str] = ()) -> Iterator[Event]:
-        """Newest first, a page at a time; of each only these fields, if any are named."""
+        """The newest events first, read page by page; with `fields`, only these fields of each."""
         request = {"_source": list(fields)} if fields else {}
         hits = self._snapshot.hits(self._query, request, page=limit)
         return map(_event, islice(hits, limit))

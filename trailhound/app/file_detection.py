@@ -1,9 +1,10 @@
 """Rules over files, without a cluster: the events are read once, then each rule runs over those
 that it matches.
 
-In memory are, whatever the number of events: what is read of one file and fetched ahead, three
-caches of `temporary_tables.CACHE_BYTES`, the windows of one rule (at most `sweep.MAX_HELD` events),
-and of one rule's alerts those that further events may join. The rest is in temporary files.
+Memory does not grow with the number of events. It holds the file being read and what is fetched
+ahead, three caches of `temporary_tables.CACHE_BYTES`, the windows of one rule (at most
+`sweep.MAX_HELD` events), and those alerts of one rule that further events may join. Everything else
+is in temporary files.
 """
 
 from __future__ import annotations
@@ -47,12 +48,12 @@ CREATE INDEX by_twin ON alert (twin);
 """
 
 Progress = Callable[[int, int], None]
-"""Called while files are read: with the objects that are done, and the events so far."""
+"""Called while files are read, with the numbers of finished objects and of events so far."""
 
 
 @dataclass(slots=True)
 class RuleResult:
-    """What one rule found: events of a plain rule, bursts of a correlation; and its alerts."""
+    """What one rule found: events of a plain rule or bursts of a correlation, and its alerts."""
 
     rule: Rule
     findings: int = 0
@@ -72,8 +73,8 @@ class RuleResult:
 
 
 class FileDetection:
-    """One run. `read` all sources, then `run` the rules, then look at `alerts`; a context manager
-    that gives up its temporary files."""
+    """One run: `read` all sources, `run` the rules, then use `alerts`. A context manager, which
+    removes its temporary files at the end."""
 
     def __init__(self, settings: Settings, enricher: Enricher, pack: Pack, span: Span) -> None:
         self._span = span
@@ -99,7 +100,7 @@ class FileDetection:
 
     @property
     def reading(self) -> OfflineReport:
-        """What became of the records; in its counts, `duplicates` were delivered before."""
+        """The counts of the records; `duplicates` are those that an earlier file had delivered."""
         return self._read.report
 
     @property
@@ -109,7 +110,7 @@ class FileDetection:
 
     @property
     def matched(self) -> int:
-        """Of all events, those that any rule matches: these are kept while the rules run."""
+        """The number of events that any rule matches; these are kept while the rules run."""
         return self._rules.events.kept
 
     @property
@@ -119,7 +120,7 @@ class FileDetection:
 
     @property
     def not_run(self) -> Sequence[NotRun]:
-        """The rules that files are not enough for."""
+        """The rules that need more than files, and were not run."""
         return self._rules.not_run
 
     @property
@@ -147,8 +148,8 @@ class FileDetection:
             yield result
 
     def alerts(self) -> Iterator[Document]:
-        """All alerts, the most severe first, of one level the last seen first; with their `twins`,
-        as `AlertStore.find` has them."""
+        """All alerts, the most severe first, within a level the last seen first, with their
+        `twins`, as `AlertStore.find` returns them."""
         found = self._tables.rows(
             "SELECT document, name, twin FROM alert ORDER BY level DESC, last DESC, name"
         )
@@ -158,7 +159,7 @@ class FileDetection:
             yield alert | ({"twins": twins} if twins else {})
 
     def folded(self) -> Iterator[Document]:
-        """The same with twins as one, under the names of all their rules."""
+        """The alerts, twins joined to one that has the names of all their rules."""
         taken: set[str] = set()
         for alert in self.alerts():
             if alert["id"] not in taken:
@@ -178,7 +179,7 @@ class FileDetection:
 
     @property
     def has_twins(self) -> bool:
-        """Whether `folded` shows any alerts as one."""
+        """Whether `folded` joins any alerts."""
         asked = "SELECT 1 FROM alert WHERE twin <> '' GROUP BY twin HAVING count(*) > 1 LIMIT 1"
         return any(True for _ in self._tables.rows(asked))
 
@@ -227,7 +228,7 @@ class FileDetection:
 
 
 def as_stored(batch: Batch, item: int, source: Mapping[str, Any]) -> Mapping[str, Any]:
-    """An event as the index has it: without what the engine would refuse in its place."""
+    """An event as the index would hold it: without values that the engine would reject."""
     if batch.repair_level:
         return source
     try:
@@ -241,14 +242,14 @@ def as_stored(batch: Batch, item: int, source: Mapping[str, Any]) -> Mapping[str
 
 
 class _Ahead:
-    """Findings by time, of which the next one is known."""
+    """Findings by time, with a look at the next one."""
 
     def __init__(self, findings: Iterator[Finding]) -> None:
         self._findings = findings
         self._next = next(findings, None)
 
     def before(self, until: datetime) -> Iterator[Finding]:
-        """Those that are left from before a moment."""
+        """The remaining findings from before a moment."""
         while self._next is not None and self._next.first_seen < until:
             yield self._next
             self._next = next(self._findings, None)

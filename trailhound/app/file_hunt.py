@@ -22,7 +22,8 @@ Progress = Callable[[int], None]
 
 
 class FileHunt:
-    """`read` all sources, then look at `leads`. A context manager that gives up its files."""
+    """`read` all sources, then use `leads`. A context manager, which removes its temporary
+    files."""
 
     def __init__(self, settings: Settings, enricher: Enricher, span: Span) -> None:
         self._distinct = DistinctEvents()
@@ -45,7 +46,7 @@ class FileHunt:
 
     @property
     def not_run(self) -> Sequence[str]:
-        """What of the report could not be looked for, and why."""
+        """The parts of the report that could not be made, and why."""
         return self._threats.not_run
 
     def read(self, sources: Sequence[Source], progress: Progress = lambda _: None) -> None:

@@ -1,8 +1,8 @@
 """Why an installation is not ready: the reasons, computed in one place.
 
-`/readyz` answers with them, `trailhound status` and `trailhound doctor` list them. What a daemon
-alone knows (its threads, its sources) it computes itself and writes into its document; what all
-daemons share (jobs, rules, channels) is read from the state and checked here.
+`/readyz` answers with them, `trailhound status` and `trailhound doctor` list them. A daemon
+computes the reasons that only it knows (its threads, its sources) and writes them into its
+document; what all daemons share (jobs, rules, channels) is read from the state and checked here.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ingest.daemon.status import DaemonStatus
 
 RULE_SLACK = timedelta(minutes=10)
-"""How late beyond twice its interval a rule may be before it is past due."""
+"""The delay beyond twice its interval after which a rule is past due."""
 LEADER_SLACK = timedelta(minutes=2)
 """How long after a daemon's start the scheduled jobs may have no leader."""
 _NAMED = 3
@@ -38,8 +38,8 @@ _NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One thing that is wrong. `code` is a word to select by, `subject` what it is about (a source,
-    a thread, a job, a rule, a channel), `message` a sentence."""
+    """Why an installation is not ready. `code` is a word to select by, `subject` what it is about
+    (a source, a thread, a job, a rule, a channel), `message` a sentence."""
 
     code: str
     subject: str
@@ -78,13 +78,13 @@ ADVICE = {
 
 
 Intervals = Callable[[], Mapping[str, timedelta]]
-"""By rule id, how often each active rule runs; empty if that is not known. Called only if a
-rule may be past due."""
+"""The interval of each active rule, by rule id; empty if they are not known. Called only if a rule
+may be past due."""
 
 
 @dataclass(slots=True)
 class Shared:
-    """What all daemons of a namespace share, as it was at `read_at`."""
+    """The state that all daemons of a namespace share, as read at `read_at`."""
 
     daemons: Sequence[DaemonState] = ()
     jobs: Sequence[JobState] = ()
@@ -92,13 +92,13 @@ class Shared:
     channels: Mapping[str, ChannelState] = field(default_factory=dict)
     read_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     malformed: Mapping[str, str] = field(default_factory=dict)
-    """By `_id`, documents that lack a field of their kind, and what is wrong with each."""
+    """What is wrong with documents that lack a field of their kind, by `_id`."""
     dead_letters_blocked: str = ""
-    """Why the index of dead letters takes no writes; empty where it does."""
+    """Why the index of dead letters rejects writes; empty if it does not."""
 
 
 def read_shared(client: OpenSearch, settings: Settings) -> Shared:
-    """Read it. Raises opensearch-py's exceptions and `RequestFailedError`."""
+    """Read the shared state. Raises opensearch-py's exceptions and `RequestFailedError`."""
     return Shared(
         Daemons(client, settings).active(),
         Jobs(client, settings).all(),
@@ -110,7 +110,7 @@ def read_shared(client: OpenSearch, settings: Settings) -> Shared:
 
 
 def rule_intervals(settings: Settings) -> dict[str, timedelta]:
-    """Of the active rules of the settings; empty if they cannot be loaded."""
+    """The intervals of the settings' active rules; empty if they cannot be loaded."""
     from trailhound.app.detection import rules_in_force  # a second to load: rarely needed
 
     try:
@@ -120,7 +120,7 @@ def rule_intervals(settings: Settings) -> dict[str, timedelta]:
 
 
 def reasons(shared: Shared, settings: Settings, intervals: Intervals) -> list[Reason]:
-    """All that is wrong with an installation, as seen from outside of its daemons."""
+    """All reasons why an installation is not ready, as seen from outside its daemons."""
     return [*_daemons(shared), *shared_reasons(shared, settings, intervals)]
 
 
@@ -130,10 +130,10 @@ def enrichment_reasons(problems: Iterable[EnrichmentProblem]) -> list[Reason]:
 
 
 def status_reasons(client: OpenSearch, settings: Settings) -> list[Reason]:
-    """All that is wrong, for a look from outside. Raises as `read_shared`.
+    """All reasons, for a program that is not a daemon. Raises as `read_shared`.
 
-    The files of `enrich` are those of the daemons' machines, which report them; they are read here
-    where no daemon runs.
+    Daemons report faults in the files of `enrich` of their machines; where no daemon runs, the
+    files of this machine are checked.
     """
     shared = read_shared(client, settings)
     found = reasons(shared, settings, lambda: rule_intervals(settings))

@@ -1,4 +1,4 @@
-"""What an index holds, in a few numbers: for the end of the demo."""
+"""The content of an index in a few numbers, for the end of the demo."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from trailhound.cluster.reader import IndexReader, make_searchable
 from trailhound.cluster.templates import Names
 
 HIGH_RISK = 8
-"""From here a score is high (definitions: high ≥ 8)."""
+"""The lowest high risk score."""
 
 
 @dataclass(frozen=True, slots=True)
 class SummaryRow:
-    """A line of a table: what, how many, and the highest risk score among them."""
+    """A row of a table: a value, its number of events, and their highest risk score."""
 
     what: str
     events: int

@@ -1,7 +1,7 @@
-"""A verification put together: the source, CloudTrail's keys, and what becomes of its verdicts.
+"""Verifies a source by CloudTrail's digests, and records the verdicts if it is given a cluster.
 
-By itself it only reads. With a client of the cluster the verdicts go to the ledger, events of files
-that are not genuine are marked, and alerts are raised.
+Recording writes the verdicts to the ledger, marks the events of files that are not genuine, and
+raises alerts. Without a cluster it only reads.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from trailhound.state.objects import ObjectState
 
 _LOCAL_THREADS: Final = 4
 _ALERTED: Final = (Kind.UNLISTED, Kind.GAP, Kind.STALE)
-"""What no file is expected of: alerts of a lower level."""
+"""Findings that no digest contradicts: their alerts are of a lower level."""
 
 
 @dataclass(slots=True)
 class Recorded:
-    """What became of a verification: the verdicts on objects in the ledger, new alerts by id, how
-    many events were marked, and the indices whose events could not be, by object."""
+    """What a verification recorded: numbers of objects by verdict, ids of new alerts, the number of
+    marked events, and by object the indices whose events could not be marked."""
 
     verdicts: Counter[str] = field(default_factory=Counter)
     alerts: set[str] = field(default_factory=set)
@@ -51,7 +51,7 @@ class Recorded:
         self.unmarked |= other.unmarked
 
     def as_dict(self) -> dict[str, Any]:
-        """docs/integrity.md describes it."""
+        """As JSON, which docs/integrity.md describes."""
         return {
             "verdicts": dict(sorted(self.verdicts.items())),
             "alerts": sorted(self.alerts),
@@ -62,8 +62,8 @@ class Recorded:
 
 @dataclass(slots=True)
 class Verified:
-    """`places`: the verdict on each account and region; `whole`: all of them together. `recorded`
-    is None where nothing was."""
+    """The result: `places` has the verdict on each account and region, `whole` all of them
+    together. `recorded` is None where nothing was recorded."""
 
     places: list[tuple[Place, Verdict]]
     whole: Verdict
@@ -81,10 +81,12 @@ def verify(
     now: datetime | None = None,
     expected: ExpectedHashes | None = None,
 ) -> Verified:
-    """Verify a bucket or folder. Without `keys` each region is asked for its own. With `client`
-    what is found is recorded. With `expected` no file is read: their hashes are added to it.
+    """Verify a bucket or folder.
 
-    Raises `SourceError`s, `ClusterError` and opensearch-py's exceptions.
+    Without `keys` each region is asked for its public keys. With `client` the result is recorded.
+    With `expected` no file is read; the hashes of the digests are added to it. `told` is called
+    with the number of files verified so far. Raises `SourceError`s, `ClusterError` and
+    opensearch-py's exceptions.
     """
     now = now or datetime.now(UTC)
     store: Store = (
@@ -129,7 +131,8 @@ def _marking(marker: EventMarker) -> Callable[[ObjectState], Sequence[str]]:
 
 
 def _wrong(place: Place, verdict: Verdict, record: LedgerRecord) -> Iterator[WrongFile]:
-    """What alerts are to be raised of. Files that no digest lists are one thing for each folder."""
+    """The files to raise alerts about. Those that no digest lists are joined, one for each
+    folder."""
     files = [each for each in verdict.findings if each.expected]
     read = record.known([each.object for each in files])
     for each in files:
@@ -173,7 +176,7 @@ _EXPECTED: Final = {
 
 
 def _apis(settings: Settings) -> Callable[[str], KeysApi]:
-    """CloudTrail's API in a region, one client each."""
+    """A function that returns CloudTrail's API in a region; clients are reused."""
     made: dict[str, Any] = {}
 
     def of(region: str) -> KeysApi:
@@ -186,6 +189,6 @@ def _apis(settings: Settings) -> Callable[[str], KeysApi]:
 
 
 def keys_of(settings: Settings) -> PublicKeys | None:
-    """The keys that the settings name; None where each region is asked."""
+    """The public keys that the settings name; None where each region is to be asked."""
     file = settings.integrity.public_keys
     return PublicKeys.of_file(file) if file is not None else None

@@ -21,13 +21,13 @@ JOB: Final = "integrity"
 
 
 def sources_of(settings: Settings) -> list[str]:
-    """What the daemon verifies: the setting, or what it polls and watches."""
+    """The sources that the daemon verifies: those of the setting, or those it polls and watches."""
     followed = [str(each.poll or each.watch) for each in settings.run.sources if not each.queue]
     return list(dict.fromkeys(settings.integrity.sources or followed))
 
 
 class Interrupted(Exception):
-    """The daemon stops, or another one runs the job now."""
+    """The daemon is stopping, or another one runs the job now."""
 
 
 def integrity_job(client: OpenSearch, settings: Settings) -> Job | None:
@@ -39,8 +39,8 @@ def integrity_job(client: OpenSearch, settings: Settings) -> Job | None:
 
 
 def _run(client: OpenSearch, settings: Settings, turn: Turn) -> None:
-    """One verification of every source. A source that can't be verified keeps none of the others
-    from it, and is raised at the end."""
+    """Verify every source once. An error of one source does not keep the others from being
+    verified, and is raised at the end."""
     sources = sources_of(settings)
     if not sources:
         raise UsageError(
@@ -61,7 +61,7 @@ def _run(client: OpenSearch, settings: Settings, turn: Turn) -> None:
 
 
 def _verify_one(client: OpenSearch, settings: Settings, source: str, turn: Turn) -> list[str]:
-    """Why parts of a source could not be verified."""
+    """Verify one source. Returns why parts of it could not be verified."""
     now = datetime.now(UTC)
 
     def told(_: int) -> None:

@@ -1,4 +1,4 @@
-"""Known automation in use: a pack under what is stored, the job that learns, what people decide."""
+"""Known automation in use: rules that ask for it, the job that learns, decisions of people."""
 
 from __future__ import annotations
 
@@ -31,13 +31,14 @@ from trailhound.state.known_automation import KnownAutomation, KnownAutomations
 
 LOG = logging.getLogger("trailhound.detections")
 EVERY: Final = 3600.0
-"""Seconds between two runs of it: a day that has passed counts, and a closed alert, within them."""
+"""Seconds between two runs of the job, and so until a past day or a closed alert counts."""
 FRESH: Final = 60.0
-"""Seconds for which what was read of the ledger is used."""
+"""Seconds for which entries read from the ledger are used."""
 
 
 class AutomationHistory:
-    """A pack whose rules ask what is known automation; `refresh` reads it from the ledger."""
+    """A pack whose rules leave out known automation; `refresh` reads the entries from the
+    ledger."""
 
     def __init__(self, client: OpenSearch, settings: Settings, pack: Pack) -> None:
         self._settings = settings.detections.known_automation
@@ -47,7 +48,7 @@ class AutomationHistory:
         self.pack = replace(pack, compiled=self._rules)
 
     def refresh(self) -> None:
-        """Use the entries as they are, read at most `FRESH` seconds ago.
+        """Use the current entries, read at most `FRESH` seconds ago.
 
         Raises opensearch-py's exceptions, `RequestFailedError`.
         """
@@ -59,8 +60,8 @@ class AutomationHistory:
 
 
 def learning_job(client: OpenSearch, settings: Settings) -> Job | None:
-    """Learns once an hour while a daemon holds the lease, and logs what rules left out of the
-    events that were ingested since the last time; None where learning is off."""
+    """A job that learns every hour, and logs how many of the events ingested since the last run the
+    rules left out. None where learning is off."""
     if not settings.detections.known_automation.enabled:
         return None
 
@@ -78,7 +79,7 @@ def learning_job(client: OpenSearch, settings: Settings) -> Job | None:
         if changes.new or changes.ended:
             said = {"new": len(changes.new), "ended": len(changes.ended)}
             LOG.info("known automation changed", extra={"fields": said})
-        until = now - lookback  # by then all of it can be searched
+        until = now - lookback  # events ingested before can be searched
         since = counted or (turn.last_success or now - timedelta(seconds=EVERY)) - lookback
         span = Span(min(since, until), until, "event.ingested")
         for each in left_out(client, settings, lambda: pack, [span.query()]):
@@ -90,11 +91,11 @@ def learning_job(client: OpenSearch, settings: Settings) -> Job | None:
 
 
 TRUSTED_FOR: Final = timedelta(days=90)
-"""How long calls that somebody trusts are known, where they don't say."""
+"""How long calls that somebody trusts are known, unless an end is given."""
 
 
 class KnownCalls:
-    """The entries of a namespace, and what people decide about them. Raises opensearch-py's
+    """The entries of a namespace, and decisions of people about them. Raises opensearch-py's
     exceptions, `RequestFailedError`."""
 
     def __init__(self, client: OpenSearch, settings: Settings) -> None:
@@ -103,23 +104,23 @@ class KnownCalls:
         self._entries = KnownAutomations(client, settings)
 
     def all(self) -> list[KnownAutomation]:
-        """Every entry, those that have ended too; of `detections.known_automation.trusted` none."""
+        """Every stored entry, including ended ones; not those of the settings."""
         return self._entries.all()
 
     def learn(self, now: datetime, *, record: bool = True) -> LearnedToday:
-        """What the daemon's job does, once."""
+        """Learn once, as the daemon's job does."""
         pack = load(self._settings.detections)
         return Learner(self._client, self._settings, pack).run(now, record=record)
 
     def unsearched(self, now: datetime) -> list[date]:
-        """Days before `now` that learning counts, and that perhaps no rule has looked at."""
+        """Days before `now` that count for learning although perhaps no rule has looked at them."""
         span = span_before(now.astimezone(UTC).date(), self._settings.detections.known_automation)
         return unsearched_days(self._client, self._settings, span, NEW_ENTRY.id)
 
     def trust(
         self, calls: TrustedCallSettings, by: str, now: datetime, note: str = ""
     ) -> list[KnownAutomation]:
-        """Entries for some calls from now on, with an alert where the call was made lately."""
+        """Store entries for calls from now on; raises an alert where the call was made recently."""
         made = [
             KnownAutomation(
                 role=calls.role,
@@ -140,15 +141,15 @@ class KnownCalls:
         return made
 
     def doubts(self, calls: TrustedCallSettings) -> list[str]:
-        """Why calls may not be what somebody means, who trusts them: names that nothing knows."""
+        """Why calls may be misspelt: names of roles and calls that no event has."""
         rules = load(self._settings.detections).compiled
         return doubts(self._client, self._settings, rules, calls.role, calls.calls)
 
     def forget(
         self, names: Sequence[str], by: str, now: datetime, note: str = ""
     ) -> list[KnownAutomation]:
-        """End entries, given by their ids or the beginnings of these. They are learned again only
-        of days after this. Raises `UsageError` for an id that is none, or of several."""
+        """End entries, given by ids or unique prefixes of ids. Only later days count for learning
+        them again. Raises `UsageError` for a prefix of no or several ids."""
         entries = self._entries.all()
         chosen = [_named(name, entries) for name in names]
         made = [

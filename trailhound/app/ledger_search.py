@@ -1,4 +1,4 @@
-"""Objects of the ledger and dead letters, as a user looks through them: selected, latest first."""
+"""Searches the objects of the ledger and the dead letters, for users: the latest first."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from trailhound.state.document import StateDocumentError
 from trailhound.state.objects import ObjectState, ObjectVerdict, object_id, short_id
 
 Reading = Literal["failed", "partial", "skipped", "claimed", "released", "done", "archived"]
-"""How far an object was read. `partial`: to its end, and some of its records are dead letters."""
+"""How far an object was read. `partial`: to its end, but some of its records are dead letters."""
 _PARTIAL: Query = {"range": {"dead_lettered": {"gt": 0}}}
 _SHORTEST = 4
-"""Characters of a beginning of an id."""
+"""The fewest characters of a prefix of an id."""
 _NAMED = 5
 _DELIVERED = 1_000
 
@@ -40,7 +40,7 @@ def reading(state: ObjectState) -> Reading:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`rows` are read as they are taken; `total` is exact."""
+    """A result: `rows` are read as they are consumed; `total` is exact."""
 
     total: int
     rows: Iterator[Row]
@@ -67,9 +67,9 @@ class LedgerSearch:
         limit: int | None = None,
         verdicts: Sequence[ObjectVerdict] = (),
     ) -> Page:
-        """Objects that were read so far (`Reading`; none: any), whose name has a text in it (`*`:
-        any text), that were finished in a time, and of which a verification found one of
-        `verdicts`. Rows are made by `row`."""
+        """Objects by how far they were read (`readings`; empty for any), by a text in their name
+        (`*` stands for any text), by the time they were finished, and by the `verdicts` of a
+        verification. Rows are made by `row`."""
         clauses = [ObjectState.query()]
         if verdicts:
             clauses.append({"terms": {"integrity.verdict": list(verdicts)}})
@@ -81,7 +81,7 @@ class LedgerSearch:
         return self._page({"bool": {"filter": clauses}}, limit)
 
     def named(self, given: str) -> Row:
-        """The object with this name, id (as in `trail.object`), or a unique beginning of its id.
+        """The object with this name, id (as in `trail.object`) or unique prefix of an id.
 
         Raises `UsageError`.
         """
@@ -114,13 +114,14 @@ class LedgerSearch:
 
     def _rows(self, query: Query, limit: int | None) -> Iterator[Row]:
         for hit in self._reader.documents(query, limit=limit):
-            with suppress(StateDocumentError):  # named in /readyz and by `doctor`
+            with suppress(StateDocumentError):  # /readyz and `doctor` name it
                 yield row(ObjectState.parse(hit["_id"], hit["_source"]))
 
 
 def row(state: ObjectState) -> Row:
-    """An object for programs: the ledger's fields, its id, and how far it was read as `state`."""
-    members: Row = msgspec.to_builtins(state)  # a claim is stored without what is not known yet
+    """An object for programs: the fields of the ledger, its id, and as `state` how far it was
+    read."""
+    members: Row = msgspec.to_builtins(state)  # the document of a claim lacks the counts
     members.pop("token")
     short = short_id(state.uri)
     return {"id": state.identifier, **members, "object": short, "state": reading(state)}
@@ -142,7 +143,7 @@ def _between(field: str, since: datetime | None, until: datetime | None) -> list
 
 
 class DeadLetterSearch:
-    """The dead letters of one namespace, and those that this machine's spool keeps."""
+    """The dead letters of one namespace, and those in the spool of this machine."""
 
     def __init__(self, client: OpenSearch, settings: Settings) -> None:
         self._client = client
@@ -159,8 +160,8 @@ class DeadLetterSearch:
         until: datetime | None = None,
         limit: int | None = None,
     ) -> Page:
-        """Dead letters with one of these codes, of objects whose name has a text in it, written in
-        a time. Rows lack the record itself."""
+        """Dead letters by code, by a text in the name of their object, and by the time they were
+        written. Rows lack the record."""
         clauses = self._clauses(codes, name, since, until)
         query: Query = {"bool": {"filter": clauses}}
         hits = self._reader.documents(query, {"_source": {"excludes": ["raw"]}}, limit=limit)
@@ -180,8 +181,8 @@ class DeadLetterSearch:
         }
 
     def spooled(self) -> int:
-        """How many wait in the spool file of this machine. Raises `UsageError` where it can't be
-        read."""
+        """The number of dead letters in the spool file of this machine. Raises `UsageError` if it
+        can't be read."""
         try:
             with self._spool.open("rb") as lines:
                 return sum(1 for _ in lines)
@@ -200,7 +201,7 @@ class DeadLetterSearch:
         if whole is not None:
             return whole
         begun: list[str] = []
-        if len(short) >= _SHORTEST:  # no engine searches parts of an `_id`: all are read
+        if len(short) >= _SHORTEST:  # engines can't search `_id` by prefix: read all ids
             letters = self._reader.documents({"match_all": {}}, {"_source": False}, refresh=True)
             begun += [hit["_id"] for hit in letters if hit["_id"].startswith(short)]
         if len(begun) > 1:

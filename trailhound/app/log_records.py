@@ -1,8 +1,8 @@
 """CloudTrail records of log groups, as a source that the reader of trail files takes.
 
-CloudTrail writes each record as one log event. Events over 256 KB it does not send to a log group,
-and CloudWatch cuts what is longer than a log event may be ("Sending events to CloudWatch Logs",
-"CloudWatch Logs quotas"): what is there of such a record, or is no record at all, is named.
+CloudTrail writes each record as one log event. It does not send events over 256 KB, and CloudWatch
+cuts a message that is longer than a log event may be ("Sending events to CloudWatch Logs",
+"CloudWatch Logs quotas"). Messages that are cut or hold no record are counted and named.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LONGEST: Final = 256 * 1024 - 26
 """Bytes of a log event's message ("PutLogEvents": 256 KB with 26 bytes of overhead)."""
 _NAMED: Final = 1_000
 _PART: Final = 5_000
-"""Records of one object."""
+"""Records that make up one object."""
 _NEEDED: Final = ("eventTime", "eventName", "eventSource")
 
 
@@ -46,7 +46,7 @@ class NoRecord:
 
 @dataclass
 class LogRecords:
-    """A `Source`. `left_out` counts by kind, `named` has the first thousand."""
+    """A `Source`. `left_out` counts unused log events by kind, `named` has the first thousand."""
 
     left_out: dict[str, int] = field(default_factory=dict)
     named: list[NoRecord] = field(default_factory=list)
@@ -55,11 +55,11 @@ class LogRecords:
 
     @property
     def ignored(self) -> Mapping[str, int]:
-        """Nothing: a log event is a record, or is named."""
+        """Always empty: unused log events are in `left_out`."""
         return {}
 
     def add(self, region: str, group: str, rows: Iterable[Mapping[str, str]]) -> None:
-        """The log events of a query for `@timestamp` and `@message`."""
+        """Add the rows of a query for `@timestamp` and `@message`."""
         for row in rows:
             message = row.get(MESSAGE, "").encode("utf-8", "replace")
             if kind := _fault(message):
@@ -77,16 +77,16 @@ class LogRecords:
             yield TrailObject(uri, "", sum(map(len, messages)))
 
     def open(self, item: TrailObject) -> BinaryIO:
-        """As a trail file holds them."""
+        """The records, in the form of a trail file."""
         return io.BytesIO(b'{"Records":[' + b",".join(self._objects[item.uri]) + b"]}")
 
     def head(self, item: TrailObject, size: int) -> bytes:
-        """The beginning of the same."""
+        """The first `size` bytes of that."""
         return self.open(item).read(size)
 
 
 def _fault(message: bytes) -> str:
-    """Why a message is no record; empty where it is one."""
+    """Why a message can't be used as a record; empty if it can."""
     try:
         found: Any = loads(message)
     except (ValueError, RecursionError):
@@ -97,7 +97,7 @@ def _fault(message: bytes) -> str:
 
 
 def described(records: LogRecords) -> Sequence[str]:
-    """A sentence for each kind of what was left out."""
+    """A sentence for each kind of unused log event."""
     return [
         f"{number:,} log event{'' if number == 1 else 's'} left out: {kind}, the first "
         f"{_first(records, kind)}"

@@ -12,7 +12,7 @@ _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 
 
 def set_up(style: Literal["console", "json"], level: str) -> None:
-    """All of Trailhound's log goes to stderr in this style. Calling it again replaces the style."""
+    """Send Trailhound's log to stderr in this style. Calling it again replaces the style."""
     logger = logging.getLogger("trailhound")
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
@@ -24,9 +24,9 @@ def set_up(style: Literal["console", "json"], level: str) -> None:
 
 
 def set_up_verbose(verbose: bool) -> None:
-    """What `-v` shows: Trailhound's log from `info` on, and each request to the cluster.
+    """For `-v`: log from `info` on, and each request to the cluster.
 
-    Without it, what an earlier command of this process set up is undone.
+    Not `verbose`: undo what an earlier command of this process set up.
     """
     requests = logging.getLogger("trailhound.requests")
     if verbose:
@@ -70,6 +70,6 @@ def _when(record: logging.LogRecord) -> datetime:
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    """What the caller gave as `extra={"fields": {…}}`."""
+    """The fields that the caller gave as `extra={"fields": {…}}`."""
     fields: dict[str, Any] = getattr(record, "fields", {})
     return fields

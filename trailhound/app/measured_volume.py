@@ -1,4 +1,4 @@
-"""How many events a trail delivers, by the ledger of what was read of it."""
+"""How many events a trail delivers, from the ledger."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from trailhound.errors import UsageError
 
 @dataclass(frozen=True)
 class MeasuredVolume:
-    """Records of trail files on the days on which they were delivered. Objects whose name shows no
-    day are counted apart: `undated`, with their records."""
+    """Records by the day on which their file was delivered. Objects whose name shows no day are
+    counted as `undated`, with their records."""
 
     records: int
     days: int
@@ -27,7 +27,8 @@ class MeasuredVolume:
 def measured(
     rows: Iterable[Mapping[str, Any]], told: Callable[[int], None] = lambda _: None
 ) -> MeasuredVolume:
-    """The volume of objects as `LedgerSearch` gives them; `told` gets how many were looked at.
+    """The volume of objects as `LedgerSearch` gives them; `told` is called with the number of
+    objects so far.
 
     A record delivered twice counts twice, as AWS bills it. Raises `UsageError` where no object
     that holds records shows its day.

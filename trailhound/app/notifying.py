@@ -11,5 +11,6 @@ from trailhound.settings import Settings
 
 
 def tried(settings: Settings, only: str | None = None) -> Sequence[ChannelTest]:
-    """A test message to each channel, or to one. Raises `UsageError` where there is none."""
+    """Send a test message to each channel, or to one. Raises `UsageError` if there is no
+    channel."""
     return try_channels(settings, aws_session, datetime.now(UTC), only)

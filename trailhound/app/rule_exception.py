@@ -1,5 +1,5 @@
-"""From a false positive to an exception: proposed from the alert's events, tried on the alerts of
-the last 30 days and on the whole pack, and saved where the settings look for exceptions."""
+"""Makes an exception from a false positive: proposes it from the alert's events, tries it on the
+alerts of the last 30 days and on all rules, and saves it where the settings look for exceptions."""
 
 from __future__ import annotations
 
@@ -38,25 +38,26 @@ from trailhound.settings import DetectionSettings, Settings
 
 DAYS: Final = 30
 _AT_ONCE: Final = 1_000
-"""Ids of one request."""
+"""Ids in one request."""
 _ENTIRE: Final = 100
-"""Whole events of one reply; each is up to 256 KB."""
+"""Complete events in one reply; each has up to 256 KB."""
 _MONOTONE: Final = frozenset({"gt", "gte"})
-"""Thresholds that fewer events meet less often."""
+"""Comparisons of a threshold that fewer events never meet where more do not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What an exception would have done to the alerts of a rule in a time, any state of them.
+    """What an exception would have changed about the alerts of a rule in a time, whatever their
+    state.
 
-    `hidden`: every event of them is left out; `fewer`: some are, and what is left may be too
-    little for an alert; `unknown`: their events are no longer in the index.
+    `hidden`: alerts all of whose events are left out; `fewer`: alerts some of whose events are left
+    out, so that too few may remain; `unknown`: alerts whose events are no longer in the index.
     """
 
     since: datetime
     until: datetime
     itself: bool
-    """Whether the alert that it is made from is hidden."""
+    """Whether the alert that the exception is made from is hidden."""
     alerts: int
     hidden: int
     fewer: int
@@ -67,8 +68,8 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """An exception from an alert. `narrows` are the rules whose events it leaves out: the alert's
-    own, or those that a correlation counts. `compared` other rules stay as they are."""
+    """An exception made from an alert. `narrows` are the rules whose events it leaves out: the rule
+    of the alert, or those that a correlation counts. `compared` other rules stay unchanged."""
 
     alert: Mapping[str, Any]
     rule: Rule
@@ -85,7 +86,8 @@ class Proposal:
 
     @property
     def file_name(self) -> str:
-        """By the rule's title and the exception's id: the same exception is the same file."""
+        """From the rule's title and the exception's id, so that the same exception has the same
+        name."""
         words = re.findall(r"[a-z0-9]+", self.rule.title.lower())
         return f"{'-'.join(words)[:60].strip('-')}-{self.content['id'][:8]}.yml"
 
@@ -99,10 +101,10 @@ def propose(
     author: str,
     now: datetime | None = None,
 ) -> Proposal:
-    """The exception that would have kept an alert from being raised.
+    """The exception by which an alert would not have been raised.
 
-    `by`: the fields, or names of `narrowing.NAMES`, that tell its events from others.
-    Raises `UsageError` where there is none that narrows the alert's rule alone, and `ClusterError`.
+    `by`: fields, or names of `narrowing.NAMES`, that distinguish the events of the alert. Raises
+    `UsageError` if no exception narrows the alert's rule alone, and `ClusterError`.
     """
     now = now or datetime.now(UTC)
     pack = load(settings.detections)
@@ -131,8 +133,8 @@ def propose(
 
 
 def save(proposal: Proposal, folder: Path) -> Path:
-    """Write the exception. Raises `UsageError` where it is there already, `UnusablePathError`
-    where it can't be written."""
+    """Write the exception. Raises `UsageError` if it exists already, `UnusablePathError` if it
+    can't be written."""
     file = folder / proposal.file_name
     try:
         with file.open("x", encoding="utf-8") as opened:
@@ -208,7 +210,7 @@ def _leaves(rule: Rule) -> tuple[SigmaRule, ...]:
 
 
 def _is_monotone(correlation: Correlation) -> bool:
-    """Whether fewer events never meet its condition where more don't."""
+    """Whether fewer events never meet the condition where more events do not."""
     expression = correlation.expression
     if correlation.threshold.op not in _MONOTONE or "NOT" in repr(expression):
         return False
@@ -241,11 +243,11 @@ def _compared(
     narrows: Sequence[SigmaRule],
     events: Sequence[Mapping[str, Any]],
 ) -> int:
-    """How many other rules there are, all unchanged. Raises `UsageError` where one is not, or the
-    rule itself is.
+    """The number of other rules, all unchanged. Raises `UsageError` if another rule is changed, or
+    the rule itself is not.
 
-    What a query can't say exactly (a text beyond ASCII) changes none: there the matchers decide
-    about the alert's events.
+    A condition that no query can express exactly (text beyond ASCII) changes no query; there the
+    matchers decide about the alert's events.
     """
     meant = {rule_id(each) for each in narrows}
     changed = {
@@ -332,7 +334,7 @@ class _Ids:
 
 
 def _parts(alerts: Iterable[Mapping[str, Any]]) -> Iterator[_Ids]:
-    """The ids that alerts name, as many as one request takes, with the time that they lie in."""
+    """The event ids of alerts, in groups for one request, with the span of their times."""
     pairs = (
         (event, each["first_seen"], each["last_seen"])
         for each in sorted(alerts, key=lambda each: str(each["first_seen"]))
@@ -346,7 +348,7 @@ def _parts(alerts: Iterable[Mapping[str, Any]]) -> Iterator[_Ids]:
 def _read(
     client: OpenSearch, settings: Settings, part: _Ids, fields: Sequence[str] = ()
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Events by id, with what a repair moved back in its place."""
+    """Events by id, with the values that a repair moved back in place."""
     when = {"range": {"@timestamp": {"gte": part.first, "lte": part.last}}}
     query = {"bool": {"filter": [{"ids": {"values": list(part.ids)}}, when]}}
     page = _ENTIRE if not fields else HITS_PAGE

@@ -1,5 +1,5 @@
-"""Rules against the samples beside them, on a real engine: enriched as any event is, and indexed
-in a temporary namespace."""
+"""Runs rules on the samples beside them, on a real engine: samples are enriched like any event, and
+indexed in a temporary namespace."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ALL_TIME = Span(datetime(1990, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UT
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One entry of a rule's samples. `name` is its key and number, `ids` its documents'."""
+    """One sample of a rule. `name` is its key and number, `ids` those of its documents."""
 
     rule: Rule
     name: str
@@ -60,7 +60,8 @@ class SampleVerdict:
 
 @dataclass(frozen=True, slots=True)
 class RuleTests:
-    """`bare` have no samples, `faulty` have some that cannot be read: a rule and why."""
+    """The results. `bare`: rules without samples; `faulty`: rules with unreadable samples, and
+    why."""
 
     verdicts: tuple[SampleVerdict, ...]
     bare: tuple[Rule, ...]
@@ -72,7 +73,7 @@ class RuleTests:
 
 
 def run_samples(settings: Settings, pack: Pack, enricher: Enricher) -> RuleTests:
-    """Every sample of the pack's rules. Raises `ClusterError` where nothing can be indexed."""
+    """Run every sample of the pack's rules. Raises `ClusterError` if nothing can be indexed."""
     samples: list[Sample] = []
     bare: list[Rule] = []
     faulty: list[tuple[Rule, RuleError]] = []
@@ -93,7 +94,8 @@ def run_samples(settings: Settings, pack: Pack, enricher: Enricher) -> RuleTests
 
 
 def _samples(rule: Rule, enricher: Enricher) -> list[Sample]:
-    """Each with ids of its own: the events of two samples are never the same event."""
+    """The samples of a rule, with ids that differ between samples, so that no two share an
+    event."""
     read = read_samples(rule.place.path)
     made = []
     for key, trails in (("match", read.match), ("no_match", read.no_match)):
@@ -108,7 +110,7 @@ def _samples(rule: Rule, enricher: Enricher) -> list[Sample]:
 def _indexed(
     settings: Settings, samples: Sequence[Sample]
 ) -> Iterator[tuple[OpenSearch, Settings]]:
-    """All samples' events in a temporary namespace."""
+    """A temporary namespace that holds the events of all samples."""
     name = f"{settings.prefix}ruletest{uuid.uuid4().hex[:10]}"
     own = settings.model_copy(update={"namespace": name})
     names = templates.Names(own.prefix)
@@ -138,7 +140,7 @@ def _index(client: OpenSearch, names: templates.Names, events: Sequence[dict[str
 
 
 def _remove(client: OpenSearch, names: templates.Names) -> None:
-    """All that was made in the namespace."""
+    """Remove everything in the namespace."""
     with cluster_errors():
         made = client.cat.indices(index=f"{names.prefix}*", format="json")
         if made:
@@ -150,7 +152,7 @@ def _remove(client: OpenSearch, names: templates.Names) -> None:
 def _plain(
     client: OpenSearch, settings: Settings, pack: Pack, samples: Sequence[Sample]
 ) -> Iterator[SampleVerdict]:
-    """Plain rules in groups, each over its own samples' events."""
+    """Run plain rules in groups, each over the events of its own samples."""
     own: dict[str, list[Sample]] = {}
     for sample in samples:
         if sample.rule.is_plain:
@@ -172,7 +174,7 @@ def _plain(
 def _together(
     client: OpenSearch, settings: Settings, pack: Pack, samples: Sequence[Sample]
 ) -> Iterator[SampleVerdict]:
-    """Rules that look at several events: a sample at a time, and nothing but its events."""
+    """Run rules that look at several events, one sample at a time over the events of it alone."""
     for sample in samples:
         if sample.rule.is_plain:
             continue
@@ -188,14 +190,14 @@ def _together(
 
 
 def _needed(rule: Rule) -> list[str]:
-    """The rule, and all rules that a correlation refers to."""
+    """The rule, and all rules that it refers to as a correlation."""
     if isinstance(rule.definition, SigmaCorrelationRule):
         return [rule.id, *(rule_id(each) for each in rule.definition.flatten_rules())]
     return [rule.id]
 
 
 def _only(compiled: Compiled, ids: Sequence[str]) -> Compiled:
-    """The rule, seeing the events of these ids alone."""
+    """The rule, limited to the events with these ids."""
     among: Query = {"terms": {"eventID": list(ids)}}
 
     def narrowed(query: Query) -> Query:

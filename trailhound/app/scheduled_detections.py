@@ -26,10 +26,10 @@ JOB = "detections"
 EVERY = 5.0
 """Seconds between two checks of which rules are due."""
 JOINING = 20.0
-"""Seconds after which alerts that are not joined yet wait for the next run: after an upgrade all
-alerts of the last release are due."""
+"""Seconds for joining alerts in one run; the rest waits for the next. After an upgrade all alerts
+of the last release are due."""
 LONGEST = 60.0
-"""Seconds after which a run ends although more is due; the next one continues there."""
+"""Seconds after which a run ends although more is due; the next run continues."""
 
 
 class ScheduledDetections:
@@ -53,24 +53,24 @@ class ScheduledDetections:
         """Channels that cannot even be opened, and why."""
 
     def job(self) -> Job:
-        """For the scheduler that the daemons elect."""
+        """The job, for the scheduler that one of the daemons runs."""
         return Job(JOB, EVERY, self.turn)
 
     def take(self, settings: Settings) -> None:
-        """Use these settings, and the rule files as they are, from the next run on.
+        """Use these settings, and the current rule files, from the next run on.
 
-        If no rules can be read by them (a folder is gone), that is logged, and the previous
-        rules stay active.
+        If the rules cannot be loaded (a folder is gone), that is logged, and the previous rules
+        stay active.
         """
         with self._lock:
             self._settings, self._stale = settings, True
 
     def turn(self, turn: Turn) -> None:
-        """Run the due rules, join alerts into incidents, and deliver undelivered alerts; a failure
-        of one does not keep the others from it.
+        """Run the due rules, join alerts into incidents, and deliver alerts that are not delivered.
+        A failure of one of the three does not keep the others from running.
 
-        While days have to be caught up, alerts are sent and new settings used in between, and the
-        daemon's other jobs run after `LONGEST`. Raises errors of the tree and
+        While rules catch up on days, alerts are sent and new settings are used in between, and the
+        daemon's other jobs run after `LONGEST` seconds. Raises errors of the tree and
         opensearch-py's.
         """
         more, ends = True, time.monotonic() + LONGEST
@@ -103,7 +103,7 @@ class ScheduledDetections:
 
     def _make(self) -> tuple[DueRules, IncidentUpdater, Notifier]:
         settings = self._settings
-        # A path that vanished must not take its rules off a schedule that has them.
+        # If a path vanishes, its rules stay on the schedule.
         for path in missing_paths(settings.detections):
             raise UsageError(f"no rules at {path}", hint="check the path")
         pack = rules_in_force(settings)

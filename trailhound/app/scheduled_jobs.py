@@ -1,7 +1,7 @@
 """The jobs that only one of all daemons runs.
 
 They are retention, housekeeping, rules, known automation, the mailed report, and the verification
-of trail files, which has a thread and a lease of its own: one may take long, and rules must not
+of trail files. The verification may take long, so it has its own thread and lease: rules must not
 wait for it.
 """
 
@@ -35,7 +35,7 @@ _EVERY = 3600.0
 
 
 class ScheduledJobs:
-    """The jobs that the settings ask for, from `start` to `stop`; `take` applies others."""
+    """The jobs that the settings ask for, from `start` to `stop`; `take` applies new settings."""
 
     def __init__(
         self, client: OpenSearch, settings: Settings, owner: str, ran: Ran = lambda _: None
@@ -50,13 +50,13 @@ class ScheduledJobs:
         self._verifier: Scheduler | None = None
 
     def start(self) -> None:
-        """Contend for the leases, and run what is due."""
+        """Begin to compete for the leases, and to run due jobs."""
         self._scheduler.start()
         self._verify()
 
     def take(self, settings: Settings) -> None:
-        """Run the jobs of these settings from now on; what runs at the moment ends as it began,
-        and a verification that is switched off is cut off."""
+        """Run the jobs of these settings from now on. A job that is running ends with its settings;
+        a verification that is switched off is interrupted."""
         self._settings = settings
         if self.detections is not None:
             self.detections.take(settings)
@@ -64,17 +64,17 @@ class ScheduledJobs:
         self._verify()
 
     def stop(self) -> None:
-        """After the jobs that run; releases the leases."""
+        """Wait for the running jobs, and release the leases."""
         for each in self._schedulers():
             each.stop()
 
     @property
     def leads(self) -> bool:
-        """Whether this process runs the jobs (a verification apart)."""
+        """Whether this process runs the jobs (verification not considered)."""
         return self._scheduler.leads
 
     def runs(self) -> dict[str, JobRuns]:
-        """By job, since its start."""
+        """Numbers of runs by job, since the start of this process."""
         return {name: runs for each in self._schedulers() for name, runs in each.runs().items()}
 
     def failing(self) -> Iterator[tuple[str, str]]:
@@ -91,8 +91,8 @@ class ScheduledJobs:
         return Lease(self._client, ledger, name, owner=self._owner, seconds=seconds)
 
     def _verify(self) -> None:
-        """Start, change or end the verifications. Whoever has none holds no lease: another daemon,
-        whose settings are others, would wait for it for nothing."""
+        """Start, change or end the verifications. A daemon without verifications must not hold the
+        lease, for which a daemon with other settings would wait."""
         job = integrity_job(self._client, self._settings)
         verifier = self._verifier
         if job is not None and verifier is not None:

@@ -52,15 +52,16 @@ from trailhound.threads import SupervisedThread, supervised_threads
 LOG = logging.getLogger("trailhound.app.service")
 _WAIT = 5.0
 _SILENT_AFTER = 60.0
-"""Seconds without an answer from the cluster after which it counts as not answering."""
+"""Seconds without an answer after which the cluster counts as unreachable."""
 _LOOK_EVERY = 1.0
-"""Seconds between two checks whether the reasons differ from those in the status document."""
+"""Seconds between two comparisons of the reasons with those in the status document."""
 _SHARED_EVERY = 5.0
 RELOADED = (
     *("enrich", "filter", "retention", "detections", "notify"),
     *("integrity", "investigation", "report", "dashboards"),
 )
-"""Sections that SIGHUP reloads, beside `run.log_level`; others need a restart, which is logged."""
+"""Sections that SIGHUP reloads, and `run.log_level`. Other changes are logged as needing a restart.
+"""
 
 Load = Callable[[], tuple[Settings, LoadedEnricher]]
 """Reloads the settings, for SIGHUP. Raises `SettingsError`."""
@@ -104,17 +105,17 @@ class Service:
             self.endpoint = Endpoint(settings.run.listen, self.metrics, self._health)
 
     def stop(self) -> None:
-        """Gracefully, within `run.stop_seconds`."""
+        """Stop gracefully, within `run.stop_seconds`."""
         self._stopping.set()
         if self._daemon is not None:
             self._daemon.stop()
 
     def reload(self) -> None:
-        """Reload the settings file; what can change while it runs is used: see `RELOADED`."""
+        """Reload the settings file, and use the sections in `RELOADED`."""
         threading.Thread(target=self._reload, name="reload", daemon=True).start()
 
     def run(self) -> DaemonStatus | None:
-        """Until stopped. Raises `ClusterError` for an error that waiting would not resolve."""
+        """Run until stopped. Raises `ClusterError` for an error that waiting would not resolve."""
         if self.endpoint is not None:
             self.endpoint.start()
             LOG.info("listening", extra={"fields": {"address": self.endpoint.url}})
@@ -195,16 +196,16 @@ class Service:
                 self._cluster_answers, self._answered_at = True, time.monotonic()
                 written = _subjects(reasons)
             except RequestFailedError:
-                raise  # it answers, and refuses what we write: a fault of this thread
+                raise  # the cluster answers, but rejects the document: a fault of this thread
             except (OpenSearchException, ClusterError):
                 self._cluster_answers, written = False, None
             if self._changed_or_due(written):
                 break
 
     def _changed_or_due(self, written: set[tuple[str, str]] | None) -> bool:
-        """Wait until the status document is to be renewed: when it is due, and at once where other
-        reasons hold than those `written`, so that `status` says what `/readyz` says. True where
-        the daemon stops."""
+        """Wait until the status document must be renewed: when it is due, or as soon as the reasons
+        differ from those `written`, so that `status` and `/readyz` agree. True if the daemon is
+        stopping."""
         due = time.monotonic() + RENEWED_SECONDS
         while time.monotonic() < due:
             if self._stopping.wait(_LOOK_EVERY):
@@ -214,7 +215,7 @@ class Service:
         return False
 
     def _watch_health(self, client: OpenSearch) -> None:
-        """Read what all daemons share, at intervals."""
+        """Read the shared state of the daemons at intervals."""
         while True:
             try:
                 with cluster_errors(self._settings):
@@ -227,7 +228,8 @@ class Service:
                 break
 
     def _intervals(self) -> dict[str, timedelta]:
-        """Of the rules in force; where another daemon runs them, as the settings have them."""
+        """The intervals of the active rules; where another daemon runs them, those of the
+        settings."""
         detections = self._jobs.detections if self._jobs is not None else None
         running = detections.intervals if detections is not None else {}
         return running or rule_intervals(self._settings)
@@ -251,7 +253,7 @@ class Service:
         return self._daemon.status() if self._daemon is not None else None
 
     def _own_reasons(self, *, answers: bool = False) -> list[Reason]:
-        """What is wrong in this process. `answers`: the cluster has just answered."""
+        """The reasons of this process. `answers`: the cluster has just answered."""
         late = time.monotonic() - self._answered_at > _SILENT_AFTER
         found = daemon_reasons(
             self._status(),
@@ -278,7 +280,7 @@ class Service:
         return found
 
     def _reasons(self) -> list[Reason]:
-        """All that is wrong, each thing once; empty where it is ready."""
+        """All reasons, each once; empty if the daemon is ready."""
         stopping = [Reason("stopping", "daemon", "stopping")] if self._stopping.is_set() else []
         every = [*stopping, *self._own_reasons(), *self._shared]
         return list({(each.code, each.subject): each for each in reversed(every)}.values())[::-1]
@@ -337,12 +339,12 @@ def _newest_event(client: OpenSearch, settings: Settings) -> float | None:
         "aggs": {"newest": {"max": {"field": "@timestamp"}}},
         "track_total_hits": False,
     }
-    # Asked again in a moment anyway: whether the cluster answers must not be known late.
+    # No retry: it is asked again soon, and whether the cluster answers must be known in time.
     reader = IndexReader(client, templates.Names(settings.prefix).days, busy_seconds=0)
     try:
         reply = reader.search(body)
     except RequestFailedError:
-        return None  # of days that a shard is missing of, the newest event is not known
+        return None  # a shard is missing: the newest event is not known
     value = reply.get("aggregations", {}).get("newest", {}).get("value")
     return value / 1000 if value else None
 

@@ -10,7 +10,7 @@ from trailhound.settings.provenance import Location
 
 
 def check(settings: Settings) -> Iterator[tuple[Location, str]]:
-    """Filters that are not valid Sigma, files that cannot be read, a source that is given twice."""
+    """Faults: filters that are not valid Sigma, unreadable files, a source that is given twice."""
     yield from check_filter(settings)
     for location, file in _files(settings):
         if file is not None:
@@ -28,7 +28,7 @@ def check(settings: Settings) -> Iterator[tuple[Location, str]]:
 
 
 def check_filter(settings: Settings) -> Iterator[tuple[Location, str]]:
-    """All that is wrong with `filter:`, fields that no CloudTrail event has included."""
+    """Faults of `filter`, including fields that no CloudTrail event has."""
     if not settings.filter:
         return
     # Imported here: the Sigma matcher takes longer to load than the rest of a backfill.

@@ -1,4 +1,4 @@
-"""One event, whole: the record as CloudTrail wrote it, what was added, and where it came from."""
+"""One event: the record as CloudTrail wrote it, what was added, and where it came from."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ from trailhound.state.objects import Integrity, ObjectState, names_in_events, sh
 from trailhound.state.store import StateStore
 
 _SHORTEST = 8
-"""Characters of a beginning of an eventID that is looked for."""
+"""The fewest characters of a prefix of an eventID."""
 _SHOWN = 20
-"""Other documents with the same eventID that are named."""
+"""The most documents with the same eventID that are named."""
 
 
 class AlsoBy(msgspec.Struct, frozen=True):
-    """A file by which `events` of another file came too, and what a verification found of it."""
+    """Another file that delivered `events` of this file, and the verdict of a verification on
+    it."""
 
     object: str
     events: int
@@ -37,12 +38,13 @@ class AlsoBy(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """`record` is the record's canonical JSON text (keys sorted, every value exact), with all of it
-    back in its place that was moved to `trail.original`; `added` the members that Trailhound put
-    beside it. `object` is the name of the trail file, or what the event holds of it where the
-    ledger has no entry (any more); `integrity` what a verification found of that file since, None
-    where nothing was. `others` are the ids of further documents with this eventID:
-    different records, marked `trail.conflict`.
+    """An event and its provenance.
+
+    `record` is the record's canonical JSON text (keys sorted, every value exact), with what was
+    moved to `trail.original` back in place; `added` are the members that Trailhound put beside it.
+    `object` is the name of the trail file, or its short id where the ledger has no entry for it.
+    `integrity` is the verdict of a verification on that file, None where there is none. `others`
+    are the ids of further documents with this eventID: different records, marked `trail.conflict`.
     """
 
     id: str
@@ -53,7 +55,7 @@ class StoredEvent:
     others: tuple[str, ...] = ()
     integrity: Integrity | None = None
     also_by: tuple[AlsoBy, ...] = ()
-    """Other files by which events of this file came too, perhaps this one."""
+    """Other files that delivered events of this file, perhaps this event."""
 
     def as_json(self) -> bytes:
         """As `--json` prints it: one object; the record's numbers are not rounded."""
@@ -72,9 +74,9 @@ class StoredEvent:
 
 
 def stored_event(client: OpenSearch, settings: Settings, wanted: str) -> StoredEvent:
-    """The event with this `_id` or eventID, or a beginning of it that no other has; of several with
-    the eventID, the one stored first under it. Raises `UsageError` where there is none, or several
-    begin with it, `ClusterError`, opensearch-py's errors.
+    """The event with this `_id` or eventID, or with a unique prefix of it. Of several with the same
+    eventID, the one that was stored first. Raises `UsageError` if there is none or the prefix is
+    not unique, `ClusterError`, opensearch-py's errors.
     """
     names = Names(settings.prefix)
     named: list[dict[str, Any]] = [{"ids": {"values": [wanted]}}, {"term": {"eventID": wanted}}]
@@ -141,8 +143,8 @@ def _found(events: EventIndex, either: Sequence[Mapping[str, Any]]) -> list[tupl
 def _object(
     client: OpenSearch, settings: Settings, document: dict[str, Any]
 ) -> tuple[str, ObjectState | None]:
-    """The name of the trail file, and its entry: the ledger has them for the short id that the
-    event holds."""
+    """The name of the trail file and its ledger entry, found by the short id that the event
+    holds."""
     held = str((document.get("trail") or {}).get("object") or "")
     entries = StateStore(client, settings, ObjectState).all({"term": {"object": short_id(held)}})
     found = next((each for each in entries if held in names_in_events(each.uri)), None)
@@ -150,7 +152,7 @@ def _object(
 
 
 def _also_by(client: OpenSearch, settings: Settings, document: dict[str, Any]) -> Iterator[AlsoBy]:
-    """The files whose duplicates are events of this event's file."""
+    """The files that delivered events of this event's file again."""
     held = short_id(str((document.get("trail") or {}).get("object") or ""))
     if not held:
         return

@@ -1,4 +1,4 @@
-"""What a backfill has indexed that no rule looks at by itself.
+"""Events that a backfill indexed and that no scheduled rule looks at.
 
 Scheduled rules cover events that were ingested up to `detections.late_hours` after they happened,
 and only while a daemon runs them. Everything else needs `trailhound detect`.
@@ -24,12 +24,13 @@ from trailhound.state.daemons import Daemons
 from trailhound.state.jobs import Jobs
 
 _SILENT: Final = timedelta(minutes=5)
-"""A daemon runs due rules every few seconds; while rules catch up, a run takes a minute."""
+"""Time without a run after which no daemon runs the rules. They run every few seconds; while rules
+catch up, a run takes a minute."""
 
 
 @dataclass(frozen=True, slots=True)
 class Undetected:
-    """Events that no rule looks at by itself, and the times of the first and the last of them."""
+    """Events that no scheduled rule looks at, and the times of the first and the last of them."""
 
     events: int
     first: datetime
@@ -37,7 +38,7 @@ class Undetected:
 
     @property
     def days(self) -> tuple[str, str]:
-        """For `--since` and `--until` of `trailhound detect`: UTC days, both included."""
+        """The first and last UTC day, for `--since` and `--until` of `trailhound detect`."""
         return f"{self.first:%Y-%m-%d}", f"{self.last:%Y-%m-%d}"
 
     def as_dict(self) -> dict[str, Any]:
@@ -47,7 +48,7 @@ class Undetected:
 
 
 def undetected(client: OpenSearch, settings: Settings, started: datetime) -> Undetected | None:
-    """Of what was indexed since a moment; None where rules cover all of it.
+    """The undetected events that were indexed since a moment; None where rules cover all of them.
 
     Raises `ClusterError` and opensearch-py's exceptions.
     """
@@ -80,7 +81,7 @@ def undetected(client: OpenSearch, settings: Settings, started: datetime) -> Und
 
 
 def rules_are_run(client: OpenSearch, settings: Settings, now: datetime | None = None) -> bool:
-    """Whether a daemon runs the scheduled rules at the moment."""
+    """Whether a daemon currently runs the scheduled rules."""
     if not Daemons(client, settings).active(now):
         return False
     last = Jobs(client, settings).get(JOB).last_success

@@ -1,4 +1,4 @@
-"""What `backfill --verify` does besides reading: digests before, alerts of what is wrong after."""
+"""What `backfill --verify` does besides reading: verify digests before, raise alerts after."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from trailhound.state.store import StateStore
 
 @dataclass(slots=True)
 class CheckedChains:
-    """Digests that were verified before a backfill: `expected` are the hashes that they list."""
+    """Digests that were verified before a backfill; `expected` are the hashes that they list."""
 
     expected: ExpectedHashes
     whole: Verdict
@@ -75,8 +75,8 @@ def check_chains(
 
 
 def alert_of_read(client: OpenSearch, settings: Settings, since: datetime) -> set[str]:
-    """Raise an alert for each object that was found wrong since then while it was read; the ids of
-    the new ones."""
+    """Raise an alert for each object that differed from its digest when it was read, since a
+    moment. Returns the ids of the new alerts."""
     store = StateStore(client, settings, ObjectState)
     clauses = (
         {"terms": {"integrity.verdict": list(BAD)}},
