@@ -46,9 +46,9 @@ class DailyIndices:
     expression: str
     skipped: tuple[SkippedDay, ...] = ()
 
-    def skipped_in(self, span: Span) -> tuple[SkippedDay, ...]:
-        """The skipped indices that overlap a span of event time."""
-        return tuple(each for each in self.skipped if each.touches(span))
+    def skipped_in(self, span: Span | None) -> tuple[SkippedDay, ...]:
+        """The skipped indices that overlap a span of event time; all of them without a span."""
+        return tuple(each for each in self.skipped if span is None or each.touches(span))
 
 
 def daily_indices(client: OpenSearch, settings: Settings) -> DailyIndices:

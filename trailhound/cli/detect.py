@@ -17,6 +17,7 @@ from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Output, form_of
 from trailhound.cli.options import Config, Json, Namespace, Since, Until, Url, settings_from
 from trailhound.cli.screen import emit, out, plural, say, table, warn
+from trailhound.cli.skipped_days import skipped_days, warn_skipped
 from trailhound.cli.stages import show_stages
 from trailhound.cli.stopping import stopped_by_signals
 from trailhound.errors import NoEventsIndexError, UsageError
@@ -25,7 +26,6 @@ with late_imports():
     from opensearchpy import OpenSearch
 
     from detections.automation.left_out import LeftOut
-    from detections.events.daily_indices import SkippedDay
     from detections.history import BEGINNING, END, Piece, Survey
     from detections.packs.describe import problem_lines
     from detections.packs.pack import Pack
@@ -305,16 +305,3 @@ def show(
     )
     if new and not dry_run:
         say("read them with `trailhound incidents list`, each with `trailhound alerts list`")
-
-
-def skipped_days(skipped: Sequence[SkippedDay]) -> list[dict[str, str]]:
-    """Days that could not be read, as `--json` prints them."""
-    return [{"index": each.index, "reason": each.reason} for each in skipped]
-
-
-def warn_skipped(skipped: Sequence[SkippedDay]) -> None:
-    """Name every day that could not be read."""
-    if skipped:
-        warn(f"{plural(len(skipped), 'day')} not searched:")
-    for each in skipped:
-        warn(f"  {each}")

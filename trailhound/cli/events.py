@@ -25,6 +25,7 @@ from trailhound.cli.options import (
     span_of,
 )
 from trailhound.cli.screen import warn
+from trailhound.cli.skipped_days import not_searched, skipped_days
 
 with late_imports():
     from detections.alerts.alert_events import events_of
@@ -223,8 +224,8 @@ def events(
                 warn(f"{name} does not name all of its events: these are not exactly those")
         any_alert = [either([each.query for _, each in named])] if named else []
         search = EventSearch(client, settings, wanted, any_alert)
-        for day in search.skipped:
-            warn(f"not searched: {day}")
+        for sentence in not_searched(search.skipped):
+            warn(sentence)
         if follow:
             with suppress(KeyboardInterrupt):  # how this command ends well
                 LISTING.follow(search.follow(fields=fields), form)
@@ -232,7 +233,7 @@ def events(
         with search.found() as found:
             most = None if every else limit
             more = most is not None and found.total > most
-            skipped = [{"index": each.index, "reason": each.reason} for each in search.skipped]
+            skipped = skipped_days(search.skipped)
             LISTING.show(
                 found.newest(most, fields),
                 form,

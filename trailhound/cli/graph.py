@@ -8,7 +8,6 @@ import typer
 
 from trailhound.cli import dates
 from trailhound.cli.columns import Column, Kind
-from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of, note
 from trailhound.cli.nothing import nothing_in
@@ -25,6 +24,7 @@ from trailhound.cli.options import (
     span_of,
 )
 from trailhound.cli.screen import plural, say, warn
+from trailhound.cli.skipped_days import end_with_skipped, not_searched, skipped_days
 from trailhound.cli.stages import show_stages
 
 with late_imports():
@@ -142,10 +142,10 @@ def graph(
                 client=client,
                 settings=settings,
                 span=span,
-                notes=[f"not searched: {day}" for day in days.skipped],
+                notes=not_searched(days.skipped_in(span)),
             )
             write_activity(html, page)
-    skipped = days.skipped_in(span) if span else days.skipped
+    skipped = days.skipped_in(span)
     if nothing:
         warn(nothing)
     around = found.around
@@ -163,7 +163,7 @@ def graph(
                 "total": total,
                 "nameless": made.nameless,
                 "more": around.edges_left_out > 0,
-                "skipped_days": [{"index": each.index, "reason": each.reason} for each in skipped],
+                "skipped_days": skipped_days(skipped),
             },
         )
         if around.edges_left_out:
@@ -172,7 +172,4 @@ def graph(
             note(plural(total, "edge"), form)
         if made.nameless:
             warn(f"{plural(made.nameless, 'event')} name nobody who acted: on no edge")
-    for day in skipped:
-        warn(f"not searched: {day}")
-    if skipped:
-        raise typer.Exit(ExitCode.INCOMPLETE)
+    end_with_skipped(skipped)

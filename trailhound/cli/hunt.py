@@ -20,6 +20,7 @@ from trailhound.cli.listing import Form, Listing, Output, form_of, is_table, not
 from trailhound.cli.nothing import nothing_in
 from trailhound.cli.options import Config, Json, Namespace, Since, Until, Url, settings_from
 from trailhound.cli.screen import plural, say, warn
+from trailhound.cli.skipped_days import not_searched, skipped_days
 from trailhound.cli.stages import show_stages
 from trailhound.errors import UsageError
 
@@ -208,10 +209,10 @@ def _of_index(
             f"{plural(signs.unread, 'other call')} with refusals before a success were not read: "
             "narrow the time"
         )
-    warnings += [f"not searched: {day}" for day in skipped]
+    warnings += not_searched(skipped)
     beside = {
         "unread_sequences": signs.unread,
-        "skipped_days": [{"index": each.index, "reason": each.reason} for each in skipped],
+        "skipped_days": skipped_days(skipped),
     }
     return Hunted(leads, span, beside, warnings, complete=not skipped, empty=bool(nothing))
 

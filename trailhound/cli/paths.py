@@ -11,7 +11,6 @@ import typer
 
 from trailhound.cli import dates
 from trailhound.cli.columns import Column, Kind
-from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of, note
 from trailhound.cli.nothing import nothing_in
@@ -28,6 +27,7 @@ from trailhound.cli.options import (
     span_of,
 )
 from trailhound.cli.screen import plural, warn
+from trailhound.cli.skipped_days import end_with_skipped, not_searched, skipped_days
 from trailhound.cli.stages import Stage, show_stages
 from trailhound.errors import UsageError
 
@@ -203,7 +203,7 @@ def paths(
                     progress=stage,
                 )
                 title = f"Paths from {', '.join(from_)} to {', '.join(targets)}"
-                notes = _page_notes(search, limit, days.skipped_in(span) if span else days.skipped)
+                notes = _page_notes(search, limit, days.skipped_in(span))
                 page = activity_page_of(
                     around,
                     title,
@@ -218,12 +218,10 @@ def paths(
             stage("following roles", 0, 0)
             moved = lateral(index, span.query() if span else None, limit)
         nothing = "" if (from_ and found.found) else nothing_in(client, days, span)
-    skipped = days.skipped_in(span) if span else days.skipped
+    skipped = days.skipped_in(span)
     if nothing:
         warn(nothing)
-    beside: dict[str, Any] = {
-        "skipped_days": [{"index": each.index, "reason": each.reason} for each in skipped]
-    }
+    beside: dict[str, Any] = {"skipped_days": skipped_days(skipped)}
     if from_:
         rows = [each.as_json(found) for each in found.found[:limit]]
         more = len(found.found) > limit
@@ -263,10 +261,7 @@ def paths(
                 f"only the first {MOST_CHAINED:,} calls with a session's credentials were "
                 f"followed; {moved.more:,} were left out: narrow the time"
             )
-    for day in skipped:
-        warn(f"not searched: {day}")
-    if skipped:
-        raise typer.Exit(ExitCode.INCOMPLETE)
+    end_with_skipped(skipped)
 
 
 def _listing(rows: Sequence[Row], form: Form) -> Listing[Row]:
@@ -348,7 +343,7 @@ class _Seeker:
 
 def _page_notes(search: _Search, limit: int, skipped: Sequence[SkippedDay]) -> list[str]:
     """What the page does not have."""
-    found, made = search.found, [f"not searched: {day}" for day in skipped]
+    found, made = search.found, not_searched(skipped)
     if not found.found:
         made.append("no path was found; this is what is around where it would begin and end")
     if len(found.found) > limit:

@@ -10,12 +10,13 @@ from typing import Annotated
 import typer
 
 from trailhound.cli.columns import Column, Kind
-from trailhound.cli.detect import asked, warn_skipped
+from trailhound.cli.detect import asked
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of, note
 from trailhound.cli.options import Config, Json, Namespace, Since, Until, Url, settings_from
 from trailhound.cli.screen import emit, plural, say, warn, write
+from trailhound.cli.skipped_days import warn_skipped
 from trailhound.errors import ClusterError, UsageError
 
 with late_imports():

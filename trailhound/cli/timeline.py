@@ -26,6 +26,7 @@ from trailhound.cli.options import (
     span_of,
 )
 from trailhound.cli.screen import plural, say, warn
+from trailhound.cli.skipped_days import not_searched, skipped_days
 from trailhound.cli.stages import show_stages
 from trailhound.errors import UsageError
 
@@ -205,9 +206,9 @@ def timeline(
         )
         nothing = "" if found.total else nothing_of(client, days, index, about, span)
     _check_lines(wanted, found)
-    skipped = days.skipped_in(span) if span else days.skipped
-    for day in skipped:
-        warn(f"not searched: {day}")
+    skipped = days.skipped_in(span)
+    for each in not_searched(skipped):
+        warn(each)
     if nothing:
         warn(nothing)
     if html is not None:
@@ -242,7 +243,7 @@ def _show(
             "opened_sessions": found.opened,
             "left_out": found.left_out,
             "more": len(shown) < len(rows),
-            "skipped_days": [{"index": each.index, "reason": each.reason} for each in skipped],
+            "skipped_days": skipped_days(skipped),
         },
     )
     if rows:

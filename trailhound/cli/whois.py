@@ -12,7 +12,6 @@ from rich.text import Text
 from detections.investigation.comparison import RECENT, WEEKS
 from trailhound.cli import dates
 from trailhound.cli.columns import instant
-from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.nothing import nothing_of
 from trailhound.cli.options import (
@@ -26,6 +25,7 @@ from trailhound.cli.options import (
     span_of,
 )
 from trailhound.cli.screen import emit, out, plural, safe, say, say_field, say_folded, warn
+from trailhound.cli.skipped_days import end_with_skipped, skipped_days
 from trailhound.cli.table_layout import LEVEL_COLOURS
 
 with late_imports():
@@ -108,20 +108,14 @@ def whois(
             about, span, recent=timedelta(hours=hours), weeks=weeks
         )
         nothing = "" if found.events else nothing_of(client, days, index, about, span)
-    skipped = days.skipped_in(span) if span else days.skipped
+    skipped = days.skipped_in(span)
     if json:
-        emit(
-            found.as_json()
-            | {"skipped_days": [{"index": each.index, "reason": each.reason} for each in skipped]}
-        )
+        emit(found.as_json() | {"skipped_days": skipped_days(skipped)})
     elif not nothing:
         _show(found)
     if nothing:
         warn(nothing)
-    for day in skipped:
-        warn(f"not searched: {day}")
-    if skipped:
-        raise typer.Exit(ExitCode.INCOMPLETE)
+    end_with_skipped(skipped)
 
 
 def _show(found: Profile) -> None:
