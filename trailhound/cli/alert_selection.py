@@ -1,4 +1,4 @@
-"""Which alerts a command of `trailhound alerts` is about: options that several of them have."""
+"""The options that select alerts, of several commands, and the query that they make."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class State(StrEnum):
 
 
 def disposition(text: str) -> Disposition:
-    """For `typer.Option(parser=disposition)`.
+    """Parses a disposition, for `typer.Option(parser=disposition)`.
 
     >>> disposition("False_Positive")
     'false-positive'
@@ -155,7 +155,7 @@ def alert_query(
     text: str | None,
     disposition: str | None = None,
 ) -> AlertQuery:
-    """The query that the options make. Raises `UsageError` where `since` is after `until`."""
+    """The query that the options make. Raises `UsageError` if `since` is not before `until`."""
     dates.check_order(since, until)
     return AlertQuery(
         () if State.ALL in states else tuple(states),

@@ -61,7 +61,7 @@ with late_imports():
 app = typer.Typer(no_args_is_help=True, help="Alerts: list, read, acknowledge, assign, close.")
 
 _EVENTS = 10
-"""Events of an alert that are shown; `--json` has all that it names."""
+"""The most events of an alert that are shown; `--json` has all that it names."""
 
 
 class Sort(StrEnum):
@@ -100,10 +100,10 @@ LISTING = Listing[dict[str, Any]](
     dict,
     empty="no alerts",
 )
-"""`trailhound alerts list`. What alerts of the last release lack is empty."""
+"""`trailhound alerts list`. Fields that alerts of the last release lack are empty."""
 
 FOLDED = replace(INCIDENTS, empty=LISTING.empty)
-"""The same on a terminal, where alerts are folded by incident."""
+"""`trailhound alerts list` on a terminal: a row for each incident."""
 
 
 @app.command("list")
@@ -155,7 +155,7 @@ def list_alerts(
     """
     form = form_of(output, json)
     settings = settings_from(config, url, namespace)
-    # A disposition is one of closed alerts.
+    # Only closed alerts have a disposition.
     states = state or ([State.CLOSED] if disposition else [State.OPEN, State.ACKNOWLEDGED])
     wanted = alert_query(
         states,
@@ -197,7 +197,7 @@ def list_alerts(
 
 
 def _show_folded(found: Sequence[Mapping[str, Any]], limit: int) -> None:
-    """A row for each incident that alerts are of, with the id of the most telling alert."""
+    """A row for each incident of the alerts, with the id of its most significant alert."""
     rows = fold_incidents({**each, "id": each["alert"]} for each in found)
     FOLDED.show(rows[:limit])
     note_folded(rows[:limit], Form.TABLE, "--flat")
@@ -248,7 +248,7 @@ def _entity(alert: dict[str, Any], kind: str) -> list[str]:
 
 
 def _files(alert: dict[str, Any]) -> list[str]:
-    """The file that an alert of a verification is about."""
+    """The trail file that an alert of a verification is about."""
     return [alert["file"]["object"]] if "file" in alert else []
 
 
@@ -270,7 +270,7 @@ def _before(alert: dict[str, Any]) -> str:
 
 
 def _events(alert: dict[str, Any]) -> list[tuple[str, object]]:
-    """The first events, and how the others are found."""
+    """The first events of an alert, and the command that shows the others."""
     evidence = alert["evidence"]
     ids = evidence["event_id"]
     lines: list[tuple[str, object]] = [("event", each) for each in ids[:_EVENTS]]

@@ -1,4 +1,4 @@
-"""`trailhound automation`: what is known automation, and what people decide about it."""
+"""`trailhound automation`: lists known automation, learns it, and changes it by hand."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Note = Annotated[
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask about a very large network.")]
 _LARGEST: Final = {4: 8, 6: 16}
-"""By version of IP, the shortest prefix that is trusted without asking."""
+"""The shortest prefix of a network that is trusted without asking, by IP version."""
 
 LISTING = Listing[dict[str, Any]](
     "entries",
@@ -95,7 +95,7 @@ def list_entries(
 
 
 def _by_settings(settings: Settings, now: datetime) -> list[dict[str, Any]]:
-    """What `detections.known_automation.trusted` lists, as entries without an id."""
+    """The entries of `detections.known_automation.trusted`; these have no id."""
     return [
         {
             **dict.fromkeys(("id", "rule_id", "rule", "account", "role_id", "source"), ""),
@@ -187,7 +187,7 @@ def learn(
 
 
 def _is_wide(text: str) -> bool:
-    """Whether it is a network larger than any organisation's; False for what is none."""
+    """Whether a network is larger than any organisation's; False for text that is not a network."""
     try:
         found = ipaddress.ip_network(text, strict=False)
     except ValueError:

@@ -116,7 +116,7 @@ def alarms(
 
 
 def show_differences() -> None:
-    """What no pattern can say as the rule does."""
+    """Print where the pattern of an alarm can't match exactly what its rule does."""
     say("")
     say("where an alarm differs from the rule of its name:")
     for each in ALARMS:

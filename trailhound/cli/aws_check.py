@@ -46,9 +46,9 @@ _COLOURS: Final[dict[Verdict, str]] = {
 }
 _INDENT: Final = 5
 _ALIKE: Final = 3
-"""From how many findings with one cause on they are one paragraph."""
+"""The least number of findings with one cause that are joined to one paragraph."""
 _NODE: Final = "s3:"
-"""Before a bucket's name among `investigation.crown_jewels`."""
+"""The prefix of buckets in `investigation.crown_jewels`."""
 
 
 class Severity(StrEnum):
@@ -61,7 +61,7 @@ class Severity(StrEnum):
 
 
 def listing(posture: Posture) -> Listing[Finding]:
-    """Findings as programs get them; people get them as paragraphs (`show`)."""
+    """The listing of findings for pipes and programs; `show` prints paragraphs for people."""
     return Listing[Finding](
         "findings",
         (
@@ -199,13 +199,14 @@ def check(
 
 
 def examined(own: Account, request: Request) -> Posture:
-    """The same, with progress on stderr."""
+    """Examine accounts, with progress on stderr."""
     with show_stages("aws check", unit="accounts") as stage:
         return examine(own, request, stage)
 
 
 def show(posture: Posture) -> None:
-    """For people: what failed first, each with its fix; what passed, a line each."""
+    """Print findings for people: failed ones first, each with its fix; passed ones on a line
+    each."""
     several = len(posture.accounts) > 1
     for named in posture.accounts:
         mine = [each for each in posture.findings if each.account == named.account]
@@ -229,7 +230,7 @@ def show(posture: Posture) -> None:
 
 
 def _show(posture: Posture, finding: Finding) -> None:
-    """A paragraph; of what passed one line and its evidence."""
+    """Print a finding as a paragraph; a passed one on a line with its evidence."""
     of = posture.check(finding)
     head = (_WORDS[finding.verdict], _COLOURS[finding.verdict])
     cis = (f" [CIS {', '.join(of.cis)}]" if of.cis else "", "dim")
@@ -245,12 +246,12 @@ def _show(posture: Posture, finding: Finding) -> None:
 
 
 def _sameness(finding: Finding) -> tuple[str, ...]:
-    """What makes findings one paragraph."""
+    """The key by which findings are joined to one paragraph."""
     return finding.verdict, finding.resource, finding.evidence, finding.fix
 
 
 def _together(findings: list[Finding]) -> list[Finding]:
-    """In the same order, but those that are alike behind the first of them."""
+    """The findings in their order, those with the same key moved up behind the first of them."""
     alike: dict[tuple[str, ...], list[Finding]] = {}
     for each in findings:
         alike.setdefault(_sameness(each), []).append(each)
@@ -258,7 +259,7 @@ def _together(findings: list[Finding]) -> list[Finding]:
 
 
 def _show_alike(posture: Posture, findings: list[Finding]) -> None:
-    """Checks that one cause fails, as one paragraph."""
+    """Print the checks that fail for one cause as one paragraph."""
     first = findings[0]
     head = Text(_WORDS[first.verdict], style=_COLOURS[first.verdict])
     said = f"  {plural(len(findings), 'check')}: {_where(first)}{first.evidence}"
@@ -278,7 +279,7 @@ def _show_alike(posture: Posture, findings: list[Finding]) -> None:
 
 
 def _where(finding: Finding) -> str:
-    """The resource, where it is not the account itself."""
+    """The resource; empty if it is the account itself."""
     if finding.resource == finding.account:
         return ""
     short = finding.resource.split(":", 5)[-1] if finding.resource.startswith("arn:") else ""
@@ -290,7 +291,7 @@ def _part(text: str) -> None:
 
 
 def _show_fix(command: str) -> None:
-    """On one line, however long: it is to be copied."""
+    """Print a command on one line, however long, so that it can be copied."""
     out.print(Text(" " * _INDENT), Text("try: ", style="cyan"), safe(command), sep="")
 
 
@@ -310,7 +311,7 @@ def _counts(posture: Posture, account: str | None = None) -> str:
 
 
 def summary(posture: Posture) -> str:
-    """The last line."""
+    """The last line: the numbers of findings by verdict."""
     by = [
         f"{number} {severity}"
         for severity in SEVERITIES

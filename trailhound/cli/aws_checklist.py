@@ -120,7 +120,7 @@ def _of(line: Line, phase: int) -> bool:
 
 
 def _show(lines: list[Line]) -> None:
-    """Phase by phase, each item with its evidence and what is left."""
+    """Print the items by phase, each with its evidence and what is left to do."""
     for number, title in PHASES.items():
         mine = [each for each in lines if _of(each, number)]
         done = sum(each.answer.state == "done" for each in mine)

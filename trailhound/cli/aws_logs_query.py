@@ -75,7 +75,7 @@ Timeout = Annotated[
 
 
 def listing(fields: Iterable[str]) -> Listing[Found]:
-    """Rows with these fields of the query's."""
+    """The listing of rows that have these fields."""
     return Listing[Found](
         "rows",
         (
@@ -97,7 +97,7 @@ def _column(name: str) -> Column[Found]:
 
 
 LISTING = listing(())
-"""Without the query's own fields, which follow."""
+"""The columns that are always there; those of the query's fields follow."""
 
 
 def logs_query(
@@ -164,7 +164,7 @@ def logs_query(
 
 
 def _remarks(result: Result, query: Query, groups: Sequence[LogGroup]) -> Iterable[str]:
-    """What a reader could take the rows for, and they are not."""
+    """Remarks against misreading the rows."""
     if result.unordered:
         yield result.unordered
     if result.limited:
@@ -183,8 +183,8 @@ def clients_of(config: Config, regions: Sequence[str] | None) -> dict[str, Any]:
 
 
 def groups_of(clients: dict[str, Any], names: Sequence[str]) -> list[LogGroup]:
-    """The log groups of these names, those that are not in one of the regions named. Raises
-    `UsageError` where one is in none, `AwsError`."""
+    """The log groups with these names, and warnings about regions that lack one. Raises
+    `UsageError` if no region has one of them, `AwsError`."""
     found, absent = described(clients, names)
     there = {each.name for each in found}
     missing = sorted({name for _, name in absent} - there)
@@ -207,7 +207,7 @@ def asked_about(
     *,
     yes: bool,
 ) -> dict[str, Any]:
-    """Say what the query scans and costs, and ask as `agree` does."""
+    """Say what a query scans and costs, and ask whether to run it, as `agree` does."""
     scanned = sum(each.bytes_of(*span, now) for each in groups)
     cost = dollars(scanned, price)
     sentence = (
@@ -232,7 +232,7 @@ def run(
     at_once: int,
     seconds: float,
 ) -> Result:
-    """The query over the span of every group, with its progress; a signal stops it at AWS."""
+    """Run the query over the span of every group, with progress. A signal stops it at AWS."""
     since, until = (int(each.timestamp()) for each in span)
     whole = Span(since, max(since, until - 1))
     with show_stages("logs-query", unit="queries") as stage:
@@ -242,12 +242,12 @@ def run(
 
 
 def stopping(job: LogsInsights) -> AbstractContextManager[None]:
-    """The first signal stops what runs at AWS, and what came is shown."""
+    """Has the first signal stop the queries at AWS; the rows so far are shown."""
     return stopped_by_signals(job, "stopping the queries at AWS (repeat to stop at once)")
 
 
 def name_faults(failed: Sequence[Fault], cut: Sequence[Fault]) -> None:
-    """A line on stderr for each time of a log group that lacks something."""
+    """Warn of each time of a log group whose answer is missing or cut."""
     for each in failed:
         rows = f"; {plural(each.rows, 'row')} kept" if each.rows else ""
         warn(f"{each.state}: {each.piece.text}: {each.reason}{rows}")

@@ -40,7 +40,7 @@ _ESTIMATE: Final = frozenset(
     ("data_events_a_day", "management_events_a_day", "files_a_day", "file_bytes")
 )
 _OF_A_PLAN: Final = _ESTIMATE | {"years", "plan", "apply", "output", "json"}
-"""Flags that a plan has and its `--apply` does without."""
+"""Flags of a plan that the printed `--apply` command leaves out."""
 
 
 class Format(StrEnum):
@@ -50,7 +50,7 @@ class Format(StrEnum):
 
 
 class LockMode(StrEnum):
-    """Who may shorten the retention of a locked file: some, or nobody."""
+    """The mode of S3 Object Lock."""
 
     GOVERNANCE = "GOVERNANCE"
     COMPLIANCE = "COMPLIANCE"
@@ -289,7 +289,7 @@ def setup(
 
 
 def _checked(wanted: TrailSetup) -> TrailSetup:
-    """Names that AWS takes. Raises `UsageError`."""
+    """The set-up, if AWS accepts its names and its options fit together. Raises `UsageError`."""
     for flag, value, form in (
         ("--name", wanted.name, _NAME),
         ("--bucket", wanted.bucket, _BUCKET),
@@ -320,7 +320,7 @@ def _checked(wanted: TrailSetup) -> TrailSetup:
 
 
 def _apply(trail: Trail, changes: list[Change]) -> None:
-    """The key first: the rest names it by an ARN that is known only then."""
+    """Apply the changes: first the KMS key, whose ARN the other parts need."""
     keys = len(trail.key_parts())
     done = applied(changes[:keys], told_change)
     rest = changes[keys:]
@@ -330,7 +330,7 @@ def _apply(trail: Trail, changes: list[Change]) -> None:
 
 
 def _assumed(context: typer.Context) -> list[str]:
-    """The numbers of the estimate that nobody gave, by their flags."""
+    """The flags of those numbers of the estimate that were not given."""
     return [
         each.opts[0]
         for each in context.command.params
@@ -344,7 +344,7 @@ def _is_given(context: typer.Context, name: str | None) -> bool:
 
 
 def _apply_command(context: typer.Context) -> str:
-    """The command that makes what is planned: the same flags, with `--apply`."""
+    """The command that applies the plan: the given flags with `--apply`."""
     words = [*context.command_path.split(" ")[1:], "--apply"]
     for each in context.command.params:
         if each.name in _OF_A_PLAN or not _is_given(context, each.name):
@@ -359,7 +359,7 @@ def _apply_command(context: typer.Context) -> str:
 
 
 def _last(trail: Trail, changes: list[Change], form: Form, apply_by: str | None = None) -> None:
-    """What was done, or how to do it; and which commands read what is set up."""
+    """Say what was done or how to do it, and which commands read the trail."""
     if apply_by is None:
         note(done(changes), form)
     if not trail.setup.subscriber:

@@ -235,7 +235,7 @@ def backfill(
 
 
 def _detect(settings: Settings, report: RunReport, started: datetime, *, json: bool) -> Detected:
-    """Run the rules over what was indexed; nothing after an interruption."""
+    """Run the rules over what was indexed; not after an interruption."""
     from trailhound.cli.detect import Detected, detect_ingested
 
     if report.interrupted:
@@ -254,7 +254,7 @@ def run_backfill(
     quiet: bool = False,
     expected: ExpectedHashes | None = None,
 ) -> RunReport:
-    """A backfill that shows its progress (not with `quiet`), and that Ctrl-C stops gracefully."""
+    """Run a backfill; unless `quiet`, with progress. Ctrl-C stops it gracefully."""
     if workers > 1:
         if any(text.startswith(HISTORY) for text in sources):
             raise UsageError(

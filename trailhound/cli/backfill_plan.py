@@ -16,9 +16,9 @@ with late_imports():
 
 
 _MOST_DAYS = 31
-"""Days that are listed one by one; more are listed by month."""
+"""The most days that are listed one by one; more are listed by month."""
 _UNLIKE = 4
-"""How many times larger or smaller the measured objects are from which on it is said."""
+"""The factor between the sizes of measured and planned objects from which on it is mentioned."""
 _UNNAMED = "not named"
 
 
@@ -30,7 +30,7 @@ def kinds(counted: Counter[str], most: int = 8) -> str:
 
 
 def stored(number: int) -> str:
-    """Bytes as stored, in brackets; nothing where they are not known."""
+    """Stored bytes in brackets; empty if they are not known."""
     return f" ({size(number)})" if number else ""
 
 
@@ -42,7 +42,8 @@ def show_plan(
     json: bool,
     history: Estimate | None = None,
 ) -> None:
-    """The plan for people, or for programs. `history`: of the event history that is in it."""
+    """Print the plan, for people or as JSON. `history`: the estimate for the event history in
+    it."""
     seconds = found.bytes / rate.bytes + (history.seconds if history is not None else 0)
     if json:
         estimate = {

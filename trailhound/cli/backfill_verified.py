@@ -1,4 +1,4 @@
-"""`backfill --verify`: the digests before, and what became of the files after."""
+"""`backfill --verify`: verifies the digests before, and reports altered files after."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SHOWN: Final = 10
 
 
 def require_verifiable(sources: Sequence[str], *, enqueue: bool, dry_run: bool) -> None:
-    """Raise `UsageError` where there are no digests to be found, or nothing is read."""
+    """Raise `UsageError` for sources that have no digests, and for runs that read nothing."""
     if enqueue or dry_run:
         other = "--enqueue" if enqueue else "--dry-run"
         raise UsageError(
@@ -42,9 +42,9 @@ def require_verifiable(sources: Sequence[str], *, enqueue: bool, dry_run: bool) 
 def check_first(
     settings: Settings, sources: Sequence[str], selection: Selection, *, quiet: bool
 ) -> CheckedChains:
-    """The digests of what is to be read, verified; shown unless `quiet`. Raises as `check_chains`
-    does."""
-    # Imported here: a backfill without it starts in less time.
+    """Verify the digests of the selected files, and print the result unless `quiet`. Raises as
+    `check_chains` does."""
+    # Imported here, so that a backfill without `--verify` starts faster.
     from trailhound.app.verified_backfill import check_chains
 
     with show_stages("verify") as stage:
@@ -75,8 +75,8 @@ def check_first(
 def settle(
     settings: Settings, chains: CheckedChains, started: datetime, *, quiet: bool
 ) -> dict[str, Any]:
-    """Raise alerts of the files that were found wrong while they were read; what `--json` prints of
-    the verification."""
+    """Raise alerts about files that differed from their digests when they were read. Returns the
+    verification as `--json` prints it."""
     from trailhound.app.verified_backfill import alert_of_read
 
     recorded = chains.recorded

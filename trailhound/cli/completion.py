@@ -1,7 +1,7 @@
 """Completion for bash, zsh and fish: commands, options, levels, rules, ids, namespaces.
 
-What is completed is looked up anew at each Tab, within a second: no rule is compiled for it, and a
-cluster that does not answer completes nothing.
+Each Tab looks the values up again, within a second: no rule is compiled for it, and nothing is
+completed from a cluster that does not answer.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ VARIABLE = "_TRAILHOUND_COMPLETE"
 _PROGRAM = "trailhound"
 _ANSWER_SECONDS = 0.8
 _LATEST = 200
-"""Alerts whose ids are completed."""
+"""The number of latest alerts whose ids are completed."""
 
 _BASH = """\
 _trailhound_completion() {
@@ -40,19 +40,20 @@ _trailhound_completion() {
 
 complete -o default -F _trailhound_completion trailhound
 """
-"""Titles of rules hold blanks: each line is one word, quoted for the shell unless it is already."""
+"""Titles of rules contain blanks, so each line of the output is one word, which the shell quotes
+unless it is quoted already."""
 
 _TITLE = re.compile(rb"^title: *([^\n]+)$", re.MULTILINE)
 _QUOTES = "\"'"
 
 
 def prepare() -> None:
-    """Make the shells known that ask by the environment variable."""
+    """Register the classes of the shells, which ask by an environment variable."""
     completion_init()
 
 
 def script(shell: str) -> str:
-    """What a shell has to read, by its name. Raises `UsageError` for another."""
+    """The completion script of a shell. Raises `UsageError` for an unknown shell."""
     if shell not in SHELLS:
         raise UsageError(f"no completion for {shell!r}", hint=f"name one of {', '.join(SHELLS)}")
     if shell == "bash":
@@ -61,7 +62,7 @@ def script(shell: str) -> str:
 
 
 def installed(shell: str) -> Path:
-    """The file of the home folder that the shell reads from now on. Raises `UsageError`."""
+    """Install completion for a shell. Returns the file in the home folder. Raises `UsageError`."""
     text = script(shell)
     _, path = install(shell=shell, prog_name=_PROGRAM, complete_var=VARIABLE)
     if shell == "bash":
@@ -70,7 +71,7 @@ def installed(shell: str) -> Path:
 
 
 def shell_of(given: str, environment: str | None) -> str:
-    """The shell that is meant: as given, else that of `$SHELL`.
+    """The given shell, or else that of `$SHELL`.
 
     >>> shell_of("", "/usr/bin/zsh"), shell_of("fish", "/usr/bin/zsh")
     ('zsh', 'fish')
@@ -79,7 +80,7 @@ def shell_of(given: str, environment: str | None) -> str:
 
 
 def rule_titles(incomplete: str) -> list[str]:
-    """Titles of the shipped rules and the settings' that begin so."""
+    """Titles of the active rules that begin so."""
     begun = incomplete.strip(_QUOTES)
     return sorted(title for title in set(_titles()) if title.startswith(begun))
 
@@ -120,7 +121,7 @@ def namespaces(incomplete: str) -> list[str]:
 
 
 def dispositions(incomplete: str) -> list[str]:
-    """What an alert may be closed as."""
+    """Dispositions that begin so."""
     from detections.alerts.disposition import DISPOSITIONS
 
     return [each for each in DISPOSITIONS if each.startswith(incomplete)]
@@ -133,7 +134,7 @@ def alert_ids(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
 
 
 def incident_ids(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """The same of the incidents of the latest alerts, each with its most severe one of these."""
+    """Ids of the incidents of the latest alerts that begin so, each with its most severe alert."""
     return _ids(ctx, incomplete, "incident")
 
 

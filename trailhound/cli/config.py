@@ -1,4 +1,4 @@
-"""`trailhound config`: the settings in force, and a file to begin with."""
+"""`trailhound config`: shows the settings in force, and writes a settings file."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _value(each: Effective) -> str:
 
 
 def _redacted(value: Any) -> Any:
-    """A setting's value without the logins that addresses may hold."""
+    """A setting's value, with logins in addresses redacted."""
     if isinstance(value, str) and "://" in value and "@" in value:
         return redact_url(value)
     if isinstance(value, list):

@@ -12,9 +12,9 @@ from trailhound.errors import UsageError
 
 
 def agree(question: str, refusal: str, hint: str, *, left: str = "nothing was changed") -> None:
-    """Ask at the terminal; whoever says no ends the command with 1, told what was `left`.
+    """Ask at the terminal. A no prints what was `left` undone and ends the command with 1.
 
-    Raises `UsageError` with `refusal` and `hint` where nobody can be asked.
+    Raises `UsageError` with `refusal` and `hint` if stdin is not a terminal.
     """
     if not sys.stdin.isatty():
         raise UsageError(f"{refusal}, and nobody can be asked", hint=hint)

@@ -58,13 +58,13 @@ def show_daemons(daemons: list[dict[str, Any]]) -> None:
 
 
 def show_reasons(found: list[Reason]) -> None:
-    """Why it is not ready, one line per reason."""
+    """The reasons why it is not ready, one per line."""
     for number, each in enumerate(found):
         say(f"{'not ready' if not number else '':<10}{each.message}", 9)
 
 
 def _not_read(daemons: list[dict[str, Any]]) -> Iterator[tuple[object, ...]]:
-    """Of a queue: messages that should name an object and do not; messages that need no reading."""
+    """Messages of a queue that name no object but should, and messages that need no reading."""
     for name, what in (("unknown", "left on the queue"), ("ignored", "ignored and deleted")):
         counts: Counter[tuple[str, str]] = Counter()
         for source in (source for each in daemons for source in each["sources"]):
@@ -180,7 +180,7 @@ def show_channels(channels: list[ChannelStatus]) -> None:
 
 
 def _sources(daemons: list[dict[str, Any]]) -> Iterator[tuple[object, ...]]:
-    """Each source once, as seen by the daemon with the latest delivery from it."""
+    """Each source once, as reported by the daemon with its latest delivery."""
     latest: dict[str, dict[str, Any]] = {}
     for source in (source for each in daemons for source in each["sources"]):
         known = latest.get(source["name"])

@@ -1,7 +1,7 @@
 """Times on the command line: their forms, and the check of their order.
 
-Everywhere a time is taken it is a date (`2025-03-01`), an instant in ISO 8601 (without an offset
-in UTC), or a duration before now (`7d`, `36h`, `90m`, `2w`, `1d12h`).
+A time is a date (`2025-03-01`), an instant in ISO 8601 (in UTC if it has no offset), or a duration
+before now (`7d`, `36h`, `90m`, `2w`, `1d12h`).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from trailhound.errors import UsageError
 
 METAVAR = "TIME"
 FORMS = "7d, 36h, 2025-03-01 or 2025-03-01T12:30:00Z (UTC)"
-"""Every form by an example, for a message."""
+"""An example of every form, for messages."""
 _FIRST, _LAST = 1970, 2199
 """Years. Earlier and later ones are typing errors, and some are beyond what dates can hold."""
 _DAY = "%Y-%m-%d"
 _WEEKS = timedelta(weeks=4)
-"""What is longer ago is shown as a date."""
+"""Times longer ago are shown as a date."""
 _SKEW = timedelta(minutes=1)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _INSTANT = re.compile(
@@ -35,7 +35,7 @@ _DURATION = re.compile(
 
 
 class Day(datetime):
-    """The beginning of a UTC day that was given as a date: as an end, it means the whole day."""
+    """The beginning of a UTC day that was given as a date. As an end, it includes that day."""
 
 
 def day(text: str | datetime) -> datetime:
@@ -68,8 +68,8 @@ def time(text: str | datetime) -> datetime:
 
 
 def coming(text: str | datetime) -> datetime:
-    """When something ends that holds from now on, for `typer.Option(parser=coming)`: a duration is
-    after now, and of a date all of the day is meant. Refuses what has passed.
+    """A time in the future, for `typer.Option(parser=coming)`: a duration counts from now, a date
+    includes that day. Rejects times in the past.
 
     >>> coming("2199-03-01").isoformat()
     '2199-03-02T00:00:00+00:00'
@@ -91,7 +91,7 @@ def coming(text: str | datetime) -> datetime:
 
 
 def _parsed(text: str) -> datetime | None:
-    """Raises `ValueError` or `OverflowError` for what has the form of a time, and is none."""
+    """The time. Raises `ValueError` or `OverflowError` for text that only looks like a time."""
     if _DATE.fullmatch(text):
         return Day.strptime(text, _DAY).replace(tzinfo=UTC)
     if duration := _DURATION.fullmatch(text):
@@ -117,7 +117,7 @@ def check_order(since: datetime | None, until: datetime | None) -> None:
 
 
 def check_begun(since: datetime | None, now: datetime) -> None:
-    """Raises `UsageError` for a span that begins after now: that it is empty says nothing."""
+    """Raises `UsageError` for a span that begins after now, which can't hold any event."""
     if since is not None and since > now:
         raise UsageError(
             f"--since {_shown(since)} is after now, {_shown(now)}", hint=f"write {FORMS}"
@@ -148,8 +148,8 @@ def _shown(moment: datetime) -> str:
 
 
 def ago(moment: datetime | str) -> str:
-    """How long before now or until then, in its largest unit; beyond some weeks the UTC day. Text
-    that is no instant stays as it is.
+    """The time before or after now in its largest unit; the UTC day if it is some weeks away. Text
+    that is not an instant is returned unchanged.
 
     >>> ago(datetime.now(UTC) - timedelta(hours=3, minutes=20))
     '3 h ago'
@@ -164,7 +164,7 @@ def ago(moment: datetime | str) -> str:
             return moment.astimezone(UTC).strftime(_DAY)
         # Clocks of two machines differ by seconds: what has just been written isn't to come.
         if -passed > _SKEW:
-            # What was said as "13d" a moment ago is "in 13 d".
+            # So that "13d", given a moment ago, is "in 13 d".
             return f"in {span((_SKEW - passed).total_seconds())}"
         return f"{span(passed.total_seconds())} ago"
     try:

@@ -31,7 +31,7 @@ with late_imports():
 app = typer.Typer(no_args_is_help=True, help="Dead letters: records that could not be indexed.")
 
 _GROUPED: Final = 10_000
-"""The latest dead letters, which are looked through for equal reasons."""
+"""The number of latest dead letters that are grouped by reason."""
 
 LISTING = Listing[dict[str, Any]](
     "deadletters",
@@ -69,7 +69,7 @@ REASONS = Listing[Reason](
     ),
     asdict,
 )
-"""For a terminal: hundreds of records of a folder may have one and the same reason."""
+"""The listing for a terminal, by reason: hundreds of records may have the same one."""
 
 
 @app.command("list")
@@ -248,7 +248,7 @@ def retry_deadletters(
 
 
 def warn_of_days(tried: Retried) -> None:
-    """Name the days that could not be opened for the letters, or not be restored."""
+    """Warn of days that could not be opened for the letters, or not be restored."""
     for index, reason in tried.days.refused.items():
         warn(f"{index} could not be opened for writing: {reason}")
     for index, reason in tried.days.not_restored.items():

@@ -1,4 +1,4 @@
-"""`trailhound demo`: a sample trail is written, ingested, searched by the rules, reported."""
+"""`trailhound demo`: writes a sample trail, ingests it, runs the rules, writes a report."""
 
 from __future__ import annotations
 
@@ -83,14 +83,14 @@ def demo(
 
 
 def _write_trail(trail: Path, events: int) -> None:
-    """The sample, written once; one that an interrupted run left incomplete is written again."""
+    """Write the sample, unless an earlier run wrote it completely."""
     if trail.exists():
         say(f"the sample trail is in {trail}")
         return
     unfinished = trail.with_name(trail.name + ".part")
     shutil.rmtree(unfinished, ignore_errors=True)
     spec = SampleSpec(events=events)
-    # The seven days before today, since dashboards open on the last seven days.
+    # The seven days before today: dashboards open on the last seven days.
     first = datetime.now(UTC).date() - timedelta(days=spec.days)
     made = write_sample(unfinished, replace(spec, start=first))
     unfinished.rename(trail)
@@ -101,7 +101,7 @@ def _write_trail(trail: Path, events: int) -> None:
 
 
 def show_summary(found: Summary) -> None:
-    """What the index holds."""
+    """Print what the index holds."""
     out.heading("in the index")
     say(
         f"{plural(found.events, 'event')} on {plural(found.days, 'day')}, "
@@ -117,13 +117,13 @@ def show_summary(found: Summary) -> None:
 
 
 def detect_all(client: OpenSearch, settings: Settings, pack: Pack) -> None:
-    """Run the rules over all that the index holds."""
+    """Run the rules over all events of the index."""
     history = History(client, settings, pack, asked(None, None))
     show(pack, run_history(history), history.survey, history.left_out())
 
 
 def write_report(client: OpenSearch, settings: Settings, pack: Pack, page: Path) -> None:
-    """The report of all that the index holds."""
+    """Write the report on all events of the index."""
     files.check([page], settings)
     files.write(compose(client, settings, Window(), rules=pack.rules), [page], settings)
 
@@ -145,7 +145,7 @@ def _say_where(settings: Settings, trail: Path, page: Path) -> None:
 
 
 def _command() -> str:
-    """How to run this Trailhound from here: by name, or by path where it isn't on PATH."""
+    """How to call this Trailhound: by name, or by path if it is not on PATH."""
     if shutil.which("trailhound"):
         return "trailhound"
     own = Path(sys.argv[0])

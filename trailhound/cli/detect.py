@@ -79,12 +79,12 @@ def detect(
 ) -> None:
     """Run the rules over history, by the time events happened, and raise alerts.
 
-    Without `--since` and `--until`, over all events. It is safe to run again: what was found
-    before is the same alert. Exits with 1 if a rule failed or a day could not be searched; the
+    Without `--since` and `--until`, over all events. It is safe to run again: a finding raises its
+    alert once. Exits with 1 if a rule failed or a day could not be searched; the
     other rules and days are still searched.
 
-    With `--files`, over the events of files: what would be alerts is shown, and nothing is written.
-    Rules that compare with the past are not run, and named.
+    With `--files`, over the events of files: shows the alerts that would be raised, and writes
+    nothing. Rules that compare with the past are not run, and are named.
 
     With `--fail-on`, exits with 4 where a rule of that level or above found something, new or not.
 
@@ -140,7 +140,7 @@ def _detect_files(
     *,
     json: bool,
 ) -> tuple[bool, set[Level]]:
-    """Whether all of it was read and run, and the levels of the rules that found something."""
+    """Whether everything was read and run, and the levels of the rules that found something."""
     # Imported here: no other run reads files.
     from trailhound.cli.detect_files import detect_files
 
@@ -152,8 +152,8 @@ def _detect_files(
 
 @dataclass(frozen=True, slots=True)
 class Detected:
-    """What the rules found. `faults` are those of rules, exceptions and files that were left out;
-    without `searched_all`, a day could not be searched. `trusted` is what was left out as known
+    """What the rules found. `faults`: those of rules, exceptions and files that were left out.
+    `searched_all`: every day could be searched. `trusted`: what was left out as known
     automation."""
 
     found: dict[str, DetectionTotals] = field(default_factory=dict)
@@ -168,7 +168,7 @@ class Detected:
         return self.searched_all and not self.faults and not failed
 
     def as_dict(self) -> dict[str, Any]:
-        """For `--json`, beside the report of what was read."""
+        """The members that `--json` adds to the report of the backfill."""
         errors = {each.rule.title: list(each.errors) for each in self.found.values() if each.errors}
         return {
             "alerts": new_alerts(self.found),
@@ -181,7 +181,7 @@ class Detected:
 def detect_ingested(
     client: OpenSearch, settings: Settings, since: datetime, *, json: bool
 ) -> Detected:
-    """Alerts on what a backfill indexed since a moment, whatever the age of the events."""
+    """Run the rules over what a backfill indexed since a moment, whatever the age of the events."""
     pack = rules_in_force(settings)
     margin = timedelta(seconds=5)
     span = Span(since - margin, datetime.now(UTC) + margin, "event.ingested")
@@ -208,8 +208,8 @@ def new_alerts(found: dict[str, DetectionTotals]) -> int:
 def run_history(
     history: History, *, record: bool = True, quiet: bool = False
 ) -> dict[str, DetectionTotals]:
-    """A history that shows its progress, and that Ctrl-C ends after the piece under way. What it
-    raised is joined into incidents."""
+    """Run rules over a history, with progress, and join their alerts into incidents. Ctrl-C ends it
+    after the current piece."""
     done = 0
     with (
         stopped_by_signals(history),
@@ -232,7 +232,7 @@ def run_history(
 
 
 def _days(span: Span) -> str:
-    """The days of a piece: those with few events are searched together.
+    """The days of a piece of history, which can be several days with few events.
 
     >>> _days(Span(datetime(2025, 3, 1, 6), datetime(2025, 3, 2)))
     '2025-03-01'
@@ -246,9 +246,9 @@ def _days(span: Span) -> str:
 
 
 def asked(since: datetime | None, until: datetime | None) -> Span:
-    """The span that two options name; an `until` at midnight means the whole of that day.
+    """The span of two options; an `until` that is a date includes that day.
 
-    Raises `UsageError` where both are given and nothing is between them.
+    Raises `UsageError` if `since` is not before `until`.
     """
     dates.check_order(since, until)
     begin = since or BEGINNING
@@ -265,7 +265,7 @@ def show(
     dry_run: bool = False,
     json: bool = False,
 ) -> None:
-    """The result, for people or for programs."""
+    """Print the result, for people or as JSON."""
     fired = [each for each in found.values() if each.findings or each.errors]
     new = new_alerts(found)
     known = sum(len(each.updated) for each in fired)

@@ -26,7 +26,7 @@ with late_imports():
 
 
 NOT_TRUSTED = "files hold no history"
-"""Why no call is known automation but what the settings list."""
+"""Why only calls that the settings list are known automation."""
 
 
 def detect_files(
@@ -74,7 +74,7 @@ def _run(job: FileDetection, opened: Sequence[Source]) -> list[RuleResult]:
 def _explain(
     job: FileDetection, pack: Pack, results: Sequence[RuleResult], settings: Settings, form: Form
 ) -> None:
-    """What was read, what ran and what did not, beside the alerts."""
+    """Print what was read, which rules ran and which did not."""
     show_reading(job.reading, "distinct")
     if job.conflicts:
         warn(f"{plural(job.conflicts, 'record')} had the eventID of a different record; both count")
@@ -106,7 +106,7 @@ def _explain(
 
 
 def _asking(pack: Pack) -> int:
-    """How many rules, or parts of rules, leave known automation out."""
+    """The number of rules, or parts of rules, that leave out known automation."""
     return sum(map(asks, pack.compiled.values()))
 
 

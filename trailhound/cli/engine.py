@@ -179,8 +179,8 @@ def _cluster(settings: Settings) -> dict[str, Any]:
 def _detections(
     settings: Settings,
 ) -> tuple[list[RuleCheckpoint], list[ChannelStatus], CatchUp | None]:
-    """How far each rule has run, the state of each channel, and a catch-up under way; none before
-    `trailhound init`."""
+    """How far each rule has run, the state of each channel, and a catch-up in progress; empty
+    before `trailhound init`."""
     with cluster_errors(settings):
         client = connect(settings, timeout=10)
         checkpoints = list(RuleCheckpoints(client, settings).read().values())
@@ -190,13 +190,13 @@ def _detections(
 
 
 def _known(settings: Settings) -> KnownSummary:
-    """What is known automation, and since when there is history."""
+    """The summary of known automation."""
     with cluster_errors(settings):
         return known_summary(connect(settings, timeout=10), settings, datetime.now(UTC))
 
 
 def _reasons(settings: Settings) -> list[Reason]:
-    """The reasons why it is not ready; the same as in the answer of `/readyz`."""
+    """The reasons why it is not ready, as `/readyz` gives them."""
     with cluster_errors(settings):
         return status_reasons(connect(settings, timeout=10), settings)
 

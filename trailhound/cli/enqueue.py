@@ -19,8 +19,8 @@ with late_imports():
 def put_on_queue(
     job: Enqueue, places: list[str], *, json: bool, explain: Callable[[Enqueued], list[str]]
 ) -> None:
-    """Run it with a line of progress; exits with 1 if it was interrupted, or if `explain`
-    finds that something the selection names does not exist."""
+    """Put objects on a queue, with a line of progress. Exits with 1 if it was interrupted, or if
+    `explain` returns problems."""
     ended = threading.Event()
     with stopped_by_signals(job), err.status("looking for objects …") as line:
         if json:

@@ -35,7 +35,7 @@ with late_imports():
 
 _SHOWN = 10
 _BLOCK = 500
-"""Lines that are written at once."""
+"""Lines per write."""
 
 
 class Output(StrEnum):
@@ -107,7 +107,7 @@ def enrich(
     )
     unused: Sequence[str] = ()
     if output is Output.CSV:
-        # Imported here: the rules' matcher takes longer to load than all else.
+        # Imported here: the matcher takes longer to load than everything else.
         from trailhound.cli.event_table import COLUMNS, EventTable
 
         made = EventTable(_columns(fields) if fields is not None else COLUMNS)
@@ -120,7 +120,7 @@ def enrich(
     else:
         whole = _write_all(read, (_ndjson(batch) for batch in read.batches(opened)))
     if not whole:
-        return  # who reads the output has seen enough
+        return  # the reader of the output has ended
     for name in unused:
         warn(f"no event has the field {name}")
     show_reading(read.report, "written")
@@ -155,7 +155,7 @@ def _ndjson(batch: Batch) -> bytes:
 
 
 def _write_all(read: OfflineRead, blocks: Iterable[bytes]) -> bool:
-    """Whether the reader of the output was there to its end."""
+    """Write all blocks. False if the reader of the output ended before."""
     progress = show_stages("enrich") if is_piped() else nullcontext(_no_stage)
     with progress as stage:
         for block in blocks:
@@ -166,14 +166,14 @@ def _write_all(read: OfflineRead, blocks: Iterable[bytes]) -> bool:
 
 
 def _no_stage(_what: str, _done: int, _total: int) -> None:
-    """Events on a terminal are progress enough."""
+    """No progress: the events themselves are on the terminal."""
 
 
 def unread(
     report: OfflineReport, settings: Settings, files: list[str], selection: Selection
 ) -> list[str]:
-    """Print what the selection or a name stands for and is not there; returns what makes it
-    incomplete."""
+    """Warn of accounts, regions, days and files that were asked for and do not exist. Returns those
+    that make the run incomplete."""
     opened = [open_source(text, settings) for text in files if not is_stream(text)]
     problems, notes = unmatched(report, opened, selection, report.selected)
     for each in (*problems, *notes):
@@ -182,8 +182,8 @@ def unread(
 
 
 def show_reading(report: OfflineReport, outcome: str) -> None:
-    """What became of the records, on stderr; `outcome` is the column of those that were used.
-    With `-q` only what could not be read."""
+    """Print the counts of the records on stderr; `outcome` heads the column of used ones. With `-q`
+    only what could not be read."""
     if not is_quiet():
         _show_counts(report, outcome)
     for each in report.unreadable:

@@ -45,7 +45,7 @@ def event(
         out.print(safe(line))
     out.heading("added by Trailhound")
     for name, value in _leaves(found.added):
-        # What was moved is in its place in the record.
+        # Values that were moved are back in place in the record.
         if name != "trail.original":
             say_field(name, value, 26)
     out.heading("source")
@@ -63,7 +63,7 @@ def event(
 
 
 def _indented(record: bytes) -> list[str]:
-    """A record's text in lines; one that is no JSON (it was kept whole) as it is."""
+    """A record's JSON, indented; text that is not JSON unchanged."""
     with suppress(DecodeError):
         record = formatted(record, indent=2)
     return record.decode("utf-8", "backslashreplace").splitlines()

@@ -1,4 +1,4 @@
-"""Events as rows of a CSV table: one column a field, whatever the event holds there."""
+"""Events as rows of a CSV table: a column for each field, whatever the event holds there."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ Event = Mapping[str, Any]
 
 
 class EventTable:
-    """Makes the CSV of events, as `listing` writes it.
+    """The CSV of events, in the form of `trailhound.cli.listing`.
 
-    A field is a path, an ECS alias too. Several values are in one cell, an object is its JSON text.
+    A field is a path or an ECS alias. Several values share one cell; an object is its JSON text.
     """
 
     def __init__(self, fields: Sequence[str] = COLUMNS) -> None:
@@ -59,7 +59,7 @@ class EventTable:
         return [name for name, seen in self._seen.items() if not seen]
 
     def lines(self, documents: Iterable[bytes]) -> Iterator[str]:
-        """The line with the columns' names, then one for each event, given as JSON."""
+        """The line of column names, then one for each event; events are given as JSON."""
         return self._listing.csv_lines(map(_whole, documents))
 
     def _column(self, field: str) -> Column[Event]:
@@ -90,7 +90,7 @@ def _number(path: str) -> Callable[[Event], Any]:
 
 
 def _values(path: str) -> Callable[[Event], list[str]]:
-    """The different values of a field, as text; of an object its JSON text."""
+    """The distinct values of a field as text; an object as its JSON text."""
     collect = values_at(path)
     parts = path.split(".")
 

@@ -41,7 +41,7 @@ with late_imports():
 
 _DEFAULT_LIMIT = 100
 _LONGEST_CODE = 22
-"""Characters of an error code that is shown beside its call on a terminal."""
+"""The most characters of an error code that a terminal shows beside the call."""
 
 
 class Outcome(StrEnum):
@@ -52,7 +52,7 @@ class Outcome(StrEnum):
 
 
 def _text(event: Event, path: str) -> str:
-    """The text at a path; a repaired record can have anything in its place, or nothing."""
+    """The text at a path; empty if a repaired record has another value there, or none."""
     value: Any = event
     for name in path.split("."):
         value = value.get(name) if isinstance(value, dict) else None
@@ -68,7 +68,7 @@ def _called(event: Event) -> str:
 
 
 def _resources(event: Event) -> list[str]:
-    """What the call touches, ARNs last: a name says the same in less room."""
+    """The resources of the call, ARNs last: names are shorter."""
     found = event.get("resource")
     values = found if isinstance(found, dict) else {}
     ordered = sorted(values.items(), key=lambda each: each[0] == "arn")
@@ -100,7 +100,7 @@ _FIELDS = (
     *("recipientAccountId", "awsRegion", "eventSource", "event.outcome", "errorCode"),
     "event_category",
 )
-"""What the columns need of an event."""
+"""The fields of an event that the columns need."""
 
 _SELECT = "Selection (each may be repeated: one or the other)"
 
@@ -227,7 +227,7 @@ def events(
         for sentence in not_searched(search.skipped):
             warn(sentence)
         if follow:
-            with suppress(KeyboardInterrupt):  # how this command ends well
+            with suppress(KeyboardInterrupt):  # the usual end of --follow
                 LISTING.follow(search.follow(fields=fields), form)
             return
         with search.found() as found:

@@ -3,7 +3,7 @@
 | code | means |
 |---|---|
 | 0 | success |
-| 1 | incomplete: some of it was left out or failed |
+| 1 | incomplete: something was left out or failed |
 | 2 | usage error: a flag, a setting, a rule, a path that does not exist |
 | 3 | the cluster, Dashboards or the local engine can't be reached, or refused |
 | 4 | `detect --fail-on LEVEL`: a rule of that level or above found something |
@@ -28,7 +28,7 @@ from trailhound.errors import (
 
 
 class ExitCode(IntEnum):
-    """What a calling program can rely on."""
+    """The exit codes, stable for calling programs."""
 
     SUCCESS = 0
     INCOMPLETE = 1
@@ -49,11 +49,11 @@ _BY_CLASS: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (DashboardsError, ExitCode.CLUSTER),
     (EngineError, ExitCode.CLUSTER),
 )
-"""The first class that the error is an instance of decides; every other error is `INCOMPLETE`."""
+"""The first class that an error is an instance of decides; other errors are `INCOMPLETE`."""
 
 
 def exit_code(error: BaseException) -> ExitCode:
-    """The code of the command that an error ended.
+    """The exit code for an error that ends a command.
 
     >>> exit_code(UsageError("no such flag")), exit_code(ValueError("?"))
     (<ExitCode.USAGE: 2>, <ExitCode.INCOMPLETE: 1>)

@@ -1,4 +1,4 @@
-"""`trailhound hunt`: what is worth a look, ranked, with evidence; and the threat report."""
+"""`trailhound hunt`: leads, ranked and with evidence, and the threat report."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _LOGS = "Without a cluster"
 
 
 def _what(lead: Lead) -> str:
-    """The pattern; of an address, whose pattern says nothing of it, with the reasons."""
+    """The pattern of a lead; of an address also the reasons, which its pattern does not tell."""
     if lead.family != "address":
         return lead.pattern
     return f"{lead.pattern}: {lead.description.partition(': ')[2]}"
@@ -149,9 +149,9 @@ def hunt(
 ) -> None:
     """Look for what no single event shows: patterns, anomalies, suspicious addresses, new names.
 
-    Without `--since` over the seven days up to the last event; what is before them is what is
-    known. One list, the highest score first. With `--log-group` the threats alone, from
-    CloudWatch, without a cluster. Exits with 1 if anything could not be searched.
+    Without `--since`, searches the seven days up to the last event and compares them with what came
+    before. The highest score comes first. With `--log-group`, finds only threats, in CloudWatch and
+    without a cluster. Exits with 1 if anything could not be searched.
 
     Examples: `trailhound hunt --since 30d --report`, `trailhound hunt --log-group trail --hours 6`
     """
@@ -220,7 +220,7 @@ def _of_index(
 def _show(
     hunted: Hunted, form: Form, limit: int, expand: Sequence[str], folder: Path | None
 ) -> None:
-    """The leads, what has to be said of them, and the report where it has a folder."""
+    """Print the leads and the remarks on them, and write the report if a folder is given."""
     found = ranked(hunted.leads)
     _check_kinds(expand, found)
     now = datetime.now(UTC)
@@ -251,10 +251,10 @@ def _show(
 
 
 def _check_kinds(expand: Sequence[str], found: Sequence[Lead]) -> None:
-    """Raises `UsageError` for a kind that is to be expanded and of which no lead is."""
+    """Raises `UsageError` for a kind to expand that no lead has."""
     kinds = sorted({each.pattern for each in found})
     missing = [each for each in expand if each not in ("all", *kinds)]
-    if missing and kinds:  # where nothing was found, that is said
+    if missing and kinds:  # without any lead, another message says so
         raise UsageError(
             f"there is no lead of the kind {', '.join(missing)} to expand",
             hint=f"there are: {', '.join(kinds)}",
@@ -262,7 +262,7 @@ def _check_kinds(expand: Sequence[str], found: Sequence[Lead]) -> None:
 
 
 def _write(made: dict[str, object], found: list[Lead], path: Path, form: Form) -> None:
-    """The threat report; without a threat there is a sentence and no file."""
+    """Write the threat report; without a threat, only say so."""
     threats = threats_of(found)
     tell = say if is_table(form) else lambda text: note(text, form)
     if not threats:

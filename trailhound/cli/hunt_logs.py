@@ -31,8 +31,8 @@ _QUERY: Final = "fields @timestamp, @message"
 
 @dataclass(frozen=True)
 class Hunted:
-    """What a hunt found in a span. `beside`: further members of the object for programs;
-    `complete`: whether everything that was asked for was read; `empty`: there was nothing."""
+    """What a hunt found in a span. `beside`: further members of the JSON object; `complete`:
+    whether everything that was asked for was read; `empty`: whether there was no event."""
 
     leads: list[Lead]
     span: Span
@@ -51,7 +51,7 @@ def hunt_log_groups(
     *,
     yes: bool,
 ) -> Hunted:
-    """The threats of a span in these log groups. What could not be used is named on stderr. Raises
+    """The threats of a span in these log groups. Warns of log events that could not be used. Raises
     `UsageError`, `AwsError`, `SettingsError`, `typer.Abort`."""
     settings = settings_from(config)
     clients = clients_of(config, regions)

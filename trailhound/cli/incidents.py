@@ -1,4 +1,4 @@
-"""`trailhound incidents`: what one intruder did, read and decided upon as one."""
+"""`trailhound incidents`: lists incidents, shows them, and records decisions about them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ with late_imports():
 app = typer.Typer(no_args_is_help=True, help="Incidents: list, read, acknowledge, assign, close.")
 
 _RULES = 10
-"""Rules that `show` names; `--json` has all."""
+"""The most rules that `show` names; `--json` has all."""
 
 
 class Sort(StrEnum):
@@ -101,7 +101,7 @@ LISTING = Listing[dict[str, Any]](
 
 
 def with_file(title: str, files: Sequence[str]) -> str:
-    """A title with the trail file that it is about: its name, or its folder's, and how many more.
+    """A title with the name of the trail file or folder that it is about, and how many others.
 
     >>> with_file("Trail file missing", ["s3://logs/AWSLogs/1/x.json.gz", "s3://logs/y"])
     'Trail file missing: x.json.gz +1'
@@ -159,7 +159,7 @@ def list_incidents(
     )
     with cluster_errors(settings.hosts[0]):
         found = IncidentStore(connect(settings), settings).find(wanted, sort)
-    rows = folded(found) if is_table(form) and not every else found  # a program gets each
+    rows = folded(found) if is_table(form) and not every else found  # programs get every incident
     most = len(rows) if every else limit
     more, rows = len(rows) - most, rows[:most]
     LISTING.show(rows, form, beside={"more": more > 0})
@@ -169,7 +169,7 @@ def list_incidents(
 
 
 def note_folded(rows: Sequence[Mapping[str, Any]], form: Form, flag: str) -> None:
-    """How many incidents are in the rows that stand for several, and the flag that shows each."""
+    """Say how many incidents are in rows that stand for several, and which flag shows each."""
     several = [each["incidents"] for each in rows if each.get("incidents", 1) > 1]
     if several:
         rows_ = plural(len(several), "row")
@@ -302,8 +302,8 @@ def assign(
 
 
 def _decide(settings: Settings, ids: Sequence[str], decision: Decision, *, json: bool) -> None:
-    """Write a decision to all alerts of incidents, and report each. Exits with 1 if any was not
-    changed. Raises `UsageError` if none of the ids is an incident's."""
+    """Write a decision to all alerts of incidents, and print what became of each incident. Exits
+    with 1 if an alert was not changed. Raises `UsageError` if none of the ids is an incident's."""
     with cluster_errors(settings.hosts[0]):
         store = IncidentStore(connect(settings), settings)
         found = store.resolve(dict.fromkeys(ids))
@@ -333,7 +333,7 @@ def _became(incident: Mapping[str, Any], decision: Decision, done: Mapping[str, 
     if decision.verb == "close":
         closed = incident["alerts"] - incident["open"]
         what = f" as {decision.disposition}" if decision.disposition else " without a disposition"
-        by = f"{what}, by {decision.by}" if changed else ""  # others closed them before, as theirs
+        by = f"{what}, by {decision.by}" if changed else ""  # someone else closed them before
         return (
             f"{incident['id']} {incident['state']}{by}: "
             f"{closed:,} of {plural(incident['alerts'], 'alert')} closed"
@@ -342,7 +342,7 @@ def _became(incident: Mapping[str, Any], decision: Decision, done: Mapping[str, 
 
 
 def _resolved(found: Found) -> list[str]:
-    """The ids that are meant. Raises `UsageError` where none is an incident's."""
+    """The ids of the incidents. Raises `UsageError` if no id is an incident's."""
     if found.names:
         return list(dict.fromkeys(found.names.values()))
     if all(why.startswith("there is no") for why in found.left.values()):
@@ -354,7 +354,8 @@ def _resolved(found: Found) -> list[str]:
 
 
 def closed_ways(incident: Mapping[str, Any]) -> Iterator[str]:
-    """How its alerts were closed: as what, by whom, why; each with its number where they differ."""
+    """How the alerts were closed: disposition, by whom, why. With numbers if there are several
+    ways."""
     ways = incident["closed_as"]
     for each in ways:
         as_ = f"as {each['disposition']}" if each["disposition"] else "without a disposition"

@@ -1,10 +1,10 @@
-"""Imports of a command's module that wait until a command is run.
+"""Imports in a command's module that are put off until a command runs.
 
-A command's options are made when its module is imported, and its help needs no more than those:
-what the command works with takes up to a second to import. So each module of `trailhound.cli`
+The options of a command are made when its module is imported, and its help needs only these; what
+the command works with takes up to a second to import. So each module of `trailhound.cli`
 imports what only its functions use under `with late_imports():`. In the `trailhound` program those
 names are placeholders at first; `import_now` puts all of them in place before a command runs, or a
-value is completed. Elsewhere (tests, other programs) such imports are as any other.
+value is completed. Elsewhere (tests, other programs) they are ordinary imports.
 
 What a module uses while it is imported (types of options, tables of columns, base classes,
 decorators) is imported as usual. Python 3.15 has the same as `lazy from … import …` (PEP 810).
@@ -21,7 +21,7 @@ from typing import Any
 _Globals = dict[str, Any]
 
 _waiting: list[_Globals] = []
-"""The globals of modules with placeholders."""
+"""The globals of modules that have placeholders."""
 _state = SimpleNamespace(puts_off=False)
 
 
@@ -35,7 +35,7 @@ class _Placeholder:
         return f"<{self.name} of {self.module}, which is not imported yet>"
 
     def found(self) -> Any:
-        """What it stands for, imported."""
+        """Import the module and return the named object."""
         module = builtins.__import__(self.module, fromlist=[self.name])
         return getattr(module, self.name)
 
@@ -52,7 +52,8 @@ class _Module:
 
 @contextmanager
 def late_imports() -> Iterator[None]:
-    """For a block of `from module import name` at the top of a module of `trailhound.cli`."""
+    """A context for a block of `from module import name` at the top of a module of
+    `trailhound.cli`."""
     if not _state.puts_off:
         yield
         return
@@ -79,12 +80,12 @@ def late_imports() -> Iterator[None]:
 
 
 def put_off() -> None:
-    """Let the imports of modules that are imported from now on wait for `import_now`."""
+    """Put off such imports of modules that are imported from now on, until `import_now`."""
     _state.puts_off = True
 
 
 def import_now() -> None:
-    """Import all that waits; from now on nothing does."""
+    """Import everything that was put off; later imports are not put off."""
     _state.puts_off = False
     while _waiting:
         module = _waiting.pop()

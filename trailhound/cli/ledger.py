@@ -94,7 +94,7 @@ LISTING = Listing[dict[str, Any]](
 
 
 def _why(row: dict[str, Any]) -> str:
-    """Without the object's name, which has a column of its own."""
+    """The reason, without the object's name, which has its own column."""
     judged = row.get("integrity")
     if judged and judged["verdict"] in BAD and row["state"] in ("done", "released"):
         return f"expected {judged.get('expected', '')}, found {judged.get('found', '')}"
@@ -237,7 +237,7 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, object]]:
 
 
 def _judged(judged: dict[str, Any] | None) -> list[tuple[str, object]]:
-    """What a recorded verification found."""
+    """The verdict of a recorded verification, for people."""
     if judged is None:
         return []
     return [
@@ -249,7 +249,7 @@ def _judged(judged: dict[str, Any] | None) -> list[tuple[str, object]]:
 
 
 def _criteria(criteria: dict[str, Any]) -> str:
-    """By which selection an object was read."""
+    """The selection by which an object was read, for people."""
     named = [f"{name} {_joined(value)}" for name, value in criteria.items()]
     return ", ".join(named) or "no selection: all records"
 
