@@ -55,7 +55,7 @@ unreachable or refusing, 130 interrupted. With `--json`, an error is an object o
 
 
 _NEW_OBJECTS = 20_000
-"""Between two looks for garbage."""
+"""The number of new objects between two runs of the garbage collector."""
 
 
 def _version(show: bool) -> None:
@@ -124,8 +124,8 @@ def _main(
 
 def run() -> None:
     """The console script."""
-    # Imports make many objects and leave no garbage: to look for it so often, as Python does from
-    # 700 new ones on, takes a twentieth of a start.
+    # Imports make many objects and no garbage. Collecting after every 700 new ones, Python's
+    # default, takes a twentieth of the start.
     gc.set_threshold(_NEW_OBJECTS)
     put_off()
     prepare_streams()
@@ -145,8 +145,8 @@ def main(given: Sequence[str]) -> int:
     """Run a command line, without the program's name, and show whatever error ends it.
 
     `--debug`, `-q` and `-v` may be anywhere, `--config`, `--url` and `--namespace` also before the
-    command. `trailhound.cli.exit_codes` decides the exit code of
-    an error; a command whose result is incomplete raises it itself; a signal makes it 130.
+    command. `trailhound.cli.exit_codes` decides the exit code of an error; a command whose result
+    is incomplete raises its exit code; a signal makes it 130.
     """
     arguments = _ordered(given)
     debug = "--debug" in arguments or bool(os.environ.get("TRAILHOUND_DEBUG"))
@@ -155,7 +155,7 @@ def main(given: Sequence[str]) -> int:
     with interrupted_by_sigterm():
         try:
             code = app(args=arguments, prog_name="trailhound", standalone_mode=False)
-            if code == ExitCode.INTERRUPTED and not stopped():  # typer's answer, without a word
+            if code == ExitCode.INTERRUPTED and not stopped():  # raised by typer, without a message
                 raise KeyboardInterrupt
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last before a user
             if debug:
@@ -172,9 +172,9 @@ def main(given: Sequence[str]) -> int:
 
 
 def _ordered(given: Sequence[str]) -> list[str]:
-    """The command line with the options before its command that were given after it.
+    """The command line with global options moved before the command.
 
-    An option that may name a shell names that of the environment where it does not.
+    A completion option without a shell gets that of the environment.
     """
     end = given.index("--") if "--" in given else len(given)
     moved = [each for each in given[:end] if each in _ANYWHERE]
@@ -188,7 +188,7 @@ def _ordered(given: Sequence[str]) -> list[str]:
 
 
 def _after_command(given: Sequence[str]) -> list[str]:
-    """With the options of every command that stand before its name put behind all of it.
+    """The command line with options of the command moved from before its name to its end.
 
     >>> _after_command(["--config", "a.yaml", "--url=http://x", "alerts", "list"])
     ['alerts', 'list', '--config', 'a.yaml', '--url=http://x']
@@ -213,14 +213,14 @@ def _for_programs(arguments: Sequence[str]) -> bool:
 
 
 def as_error(error: Exception | KeyboardInterrupt) -> BaseException:
-    """An error as its command shows it: of our tree, of the command line, or an interruption.
+    """An error as a command shows it: a `TrailhoundError`, a usage error or an interruption.
 
-    What nobody foresaw is an internal error.
+    Any other exception becomes an internal error.
     """
     if isinstance(error, TrailhoundError | TyperException | KeyboardInterrupt | typer.Abort):
         return error
     if type(error).__module__.startswith("opensearchpy"):
-        # Not at the start: to import it takes longer than to show the help.
+        # Imported here: it takes longer than showing the help.
         from trailhound.cluster.refusals import from_response
 
         return from_response(error)  # type: ignore[arg-type]
@@ -246,7 +246,7 @@ def as_error(error: Exception | KeyboardInterrupt) -> BaseException:
 
 
 def _show(error: BaseException) -> None:
-    """An error on stderr, for people."""
+    """Print an error on stderr, for people."""
     if isinstance(error, TrailhoundError):
         fail(error)
     elif isinstance(error, TyperException):
@@ -256,7 +256,7 @@ def _show(error: BaseException) -> None:
 
 
 def _as_object(error: BaseException) -> dict[str, str]:
-    """The same for programs: what kind, what happened, what to do."""
+    """Print an error as one JSON object on stdout."""
     if isinstance(error, TrailhoundError):
         kind = "InternalError" if type(error) is TrailhoundError else type(error).__name__
         return {"kind": kind, "message": error.message, "hint": error.hint}
@@ -266,7 +266,7 @@ def _as_object(error: BaseException) -> dict[str, str]:
 
 
 def _show_usage(error: TyperException) -> None:
-    """Wrong use of a flag: the usage line and the fault. Typer's parser formats most of them."""
+    """Print a usage error: the usage line and the fault. Typer's parser formats most of them."""
     show = getattr(_suggested(error), "show", None)
     if callable(show):
         show()
@@ -275,8 +275,8 @@ def _show_usage(error: TyperException) -> None:
 
 
 def _suggested(error: TyperException) -> TyperException:
-    """With the option that was probably meant instead of the few that are near, in the words in
-    which a command is suggested, and without the words of the parser."""
+    """The error with a suggestion of the most similar option, worded like that for commands, and
+    without the parser's own words."""
     near, given = getattr(error, "possibilities", None), getattr(error, "option_name", None)
     if near and given:
         best = get_close_matches(given, near, n=1, cutoff=0.0)

@@ -1,4 +1,4 @@
-"""What is said where a search found nothing because there was nothing to search."""
+"""Explains an empty result: there are no events in the span, or none of the subject."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ with late_imports():
 
 
 _END: Final = datetime(2200, 1, 1, tzinfo=UTC)
-"""Until when a span without `--until` is (`trailhound.cli.options`)."""
+"""The end of a span without `--until` (`trailhound.cli.options`)."""
 
 
 def nothing_in(client: OpenSearch, days: DailyIndices, span: Span | None = None) -> str:
-    """A sentence that there are no events in a span, and from when to when there are any; empty
-    where there are some. Raises `ClusterError`."""
+    """A sentence saying that a span has no events, and when there are events; empty if the span has
+    events. Raises `ClusterError`."""
     known = bounds(client, days)
     if known is None:
         return "there are no events in the index"
     if span is None or EventIndex(client, days.expression).count(span.query()):
         return ""
-    if span.until <= span.since:  # until the last event, since later
+    if span.until <= span.since:  # from after the last event on
         return (
             f"there are no events from {stamp(span.since)} on: the last one in the index is at "
             f"{stamp(known[1])}"
@@ -47,9 +47,8 @@ def nothing_in(client: OpenSearch, days: DailyIndices, span: Span | None = None)
 def nothing_of(
     client: OpenSearch, days: DailyIndices, index: EventIndex, subject: Subject, span: Span | None
 ) -> str:
-    """The same of a subject without an event in a span, which others may have. Raises
-    `UsageError` with the nearest names where no day could be left out and the index does not know
-    it; `ClusterError`."""
+    """A sentence saying that a subject has no event in a span. Raises `UsageError` with the nearest
+    names if no day was skipped and the index has no event of the subject at all; `ClusterError`."""
     if nothing := nothing_in(client, days, span):
         return nothing
     if not days.skipped:

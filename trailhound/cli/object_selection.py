@@ -1,4 +1,4 @@
-"""The options that select objects by day, account and region, and what they mean together."""
+"""The options that select objects by day, account and region, and the selection they make."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def selection_of(
     accounts: Sequence[str] | None,
     regions: Sequence[str] | None,
 ) -> Selection:
-    """What the options select. Raises `UsageError` where the last day is before the first."""
+    """The selection. Raises `UsageError` if the last day is before the first."""
     dates.check_order(since, until)
     return Selection(
         since=since.date() if since else None,

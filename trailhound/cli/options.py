@@ -76,7 +76,7 @@ Html = Annotated[
     ),
 ]
 PAGE_EDGES = 300
-"""Edges of a page of the activity graph, unless more are asked for: more are hard to read."""
+"""The default number of edges on a page of the activity graph: more are hard to read."""
 Accounts = Annotated[
     list[str] | None,
     typer.Option("--account", metavar="ID", help="Only this account; may be repeated."),
@@ -94,7 +94,7 @@ def settings_from(
     check: Check | None = None,
     **more: dict[str, Any],
 ) -> Settings:
-    """Settings with the common flags on top; `more` holds flags of a section, by its name."""
+    """The settings, overridden by the common flags; `more` has flags of a section, by its name."""
     flags = {section: values for section, values in more.items() if values}
     flags |= flags_of(url, namespace)
     settings = load(config, flags, check)
@@ -103,7 +103,7 @@ def settings_from(
 
 
 def flags_of(url: str | None, namespace: str | None) -> dict[str, Any]:
-    """The common flags that were given, as the settings they stand for."""
+    """The settings that the given common flags stand for."""
     flags: dict[str, Any] = {}
     if url:
         flags["cluster"] = {"hosts": [url]}
@@ -113,12 +113,12 @@ def flags_of(url: str | None, namespace: str | None) -> dict[str, Any]:
 
 
 def command_flags(*, url: str | None, namespace: str | None, config: Path | None) -> str:
-    """The flags that another command needs to find the same events; a blank before each.
+    """The flags by which another command uses the same cluster and settings; a blank before each.
 
     >>> command_flags(url=None, namespace="a b", config=None)
     " --namespace 'a b'"
     """
-    from trailhound.cluster.refusals import redact_url  # it brings the client, which takes long
+    from trailhound.cluster.refusals import redact_url  # imports the client, which is slow
 
     named = {
         "--url": redact_url(url) if url else None,
@@ -129,7 +129,7 @@ def command_flags(*, url: str | None, namespace: str | None, config: Path | None
 
 
 def span_of(since: datetime | None, until: datetime | None) -> Span | None:
-    """The span of event time that was asked for; None for all times."""
+    """The span of event time of the options; None for all times."""
     from detections.span import Span
 
     if since is None and until is None:

@@ -1,4 +1,4 @@
-"""`trailhound paths`: how somebody got from one node of the activity graph to another."""
+"""`trailhound paths`: paths between nodes of the activity graph, and lateral movement."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ Row = dict[str, Any]
 
 
 def _step(name: str, place: int | None = None) -> Callable[[Row], Any]:
-    """Something of one step of a path, or of all, each once."""
+    """A value of one step of a path, or the distinct values of all steps."""
     if place is not None:
         return lambda row: row["steps"][place][name]
     return lambda row: list(dict.fromkeys(step[name] for step in row["steps"]))
@@ -84,8 +84,8 @@ def _call(name: str, place: int) -> Callable[[Row], Any]:
 
 
 def _roles(row: Row) -> str:
-    """The roles of a chain one after the other; those of an address, which are no chain, beside
-    each other, each with its number of calls."""
+    """The roles of a chain in their order; the roles of an address, which are not a chain, each
+    with its number of calls."""
     if row["type"] == "role_chain":
         return " → ".join(row["role_chain"])
     runs = [(role, len(list(calls))) for role, calls in groupby(row["role_chain"])]
@@ -265,7 +265,7 @@ def paths(
 
 
 def _listing(rows: Sequence[Row], form: Form) -> Listing[Row]:
-    """Without the column of other addresses on a terminal where no path has one."""
+    """The listing; on a terminal without the column of other addresses if no path has one."""
     if form is not Form.TABLE or any(each["other_addresses"] for each in rows):
         return PATHS
     return replace(
@@ -281,8 +281,8 @@ def _index(client: OpenSearch, days: DailyIndices) -> EventIndex:
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    """`found` has one path more than asked for if there are more. `missing`: targets of the
-    settings that are in no event."""
+    """The result of a search. `found` has one path more than the limit if there are more.
+    `missing`: targets of the settings that no event has."""
 
     graph: ActivityGraph
     found: Paths
@@ -304,8 +304,8 @@ class _Seeker:
     def search(
         self, starts: list[str], targets: list[str], limit: int, *, by_name: bool, whole: bool
     ) -> _Search:
-        """The paths. A target `by_name` that is in no event is an error. `whole`: the graph has
-        what the paths do not need, too."""
+        """Find paths. `by_name`: a target that no event has is an error. `whole`: build the
+        complete graph, not only what paths need."""
         self.stage("building the graph", 0, 0)
         query = self.span.query() if self.span else None
         ends = [*starts, *targets]
@@ -330,8 +330,8 @@ class _Seeker:
         return _Search(graph, found, begin, reached, missing)
 
     def _nodes(self, graph: ActivityGraph, text: str) -> list[Node]:
-        """The nodes that a text names; none for one that is in events, but leads nowhere.
-        Raises `UsageError` with the nearest names for one that is in no event."""
+        """The nodes that a text names; empty if events have the name, but no edge does. Raises
+        `UsageError` with the nearest names if no event has it."""
         if found := named(graph.graph.nodes, text):
             return found
         about = subject_of(self.client, self.settings, self.index, text)
@@ -342,7 +342,7 @@ class _Seeker:
 
 
 def _page_notes(search: _Search, limit: int, skipped: Sequence[SkippedDay]) -> list[str]:
-    """What the page does not have."""
+    """Notes on what the page leaves out."""
     found, made = search.found, not_searched(skipped)
     if not found.found:
         made.append("no path was found; this is what is around where it would begin and end")
@@ -360,7 +360,7 @@ def _edges_of(around: Activity) -> str:
 
 
 def _steps(row: Row, number: int, form: Form) -> None:
-    """The steps of a path, below the table."""
+    """Print the steps of a path, below the table."""
     note(f"steps of path {number}, {' → '.join(row['path'])}:", form, indent=2)
     for step in row["steps"]:
         edge = step["edge"]

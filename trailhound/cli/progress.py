@@ -1,4 +1,4 @@
-"""The progress of a backfill: objects of those that there are, events, the rate, the time left."""
+"""The progress of a backfill: finished objects of all, events, the rate, the time left."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _LOOK_EVERY = 0.25
 
 
 class Listing:
-    """How many objects sources have: listed beside the run, which lists no further than it reads.
+    """Counts the objects of sources in a thread: the run itself lists only as far as it reads.
 
-    A listing costs one request a thousand objects. Where it fails nothing is known: the run says
-    why.
+    A listing costs one request per thousand objects. If it fails the number stays unknown, and the
+    run reports the reason.
     """
 
     def __init__(self, settings: Settings, sources: Sequence[str], selection: Selection) -> None:
@@ -74,10 +74,10 @@ class Listing:
 
 
 def share_done(now: RunReport, listed: Listing, total: int) -> float | None:
-    """How much of the work is done: of the bytes that are to be read those that were, and of their
-    records those whose outcome is known. Objects count as done with the last reply about any event
-    of them, many at once, and files are read long before. `total`: objects of those `listed` that
-    are the run's. None where the bytes are not known."""
+    """The share of the work that is done, from 0 to 1: the share of bytes that were read, times the
+    share of their records whose outcome is known. (Finished objects are no good measure: they are
+    counted with the reply to their last event, many at once.) `total`: the objects among those
+    `listed` that the run reads. None if the bytes are not known."""
     if not listed.bytes or not total:
         return None
     due = listed.bytes * max(0, total - now.skipped_objects) / listed.found
@@ -88,14 +88,14 @@ def share_done(now: RunReport, listed: Listing, total: int) -> float | None:
 
 
 class RecentRate:
-    """How many a second, over the last `seconds`: replies come in bursts."""
+    """The rate per second over the last `seconds`, since replies come in bursts."""
 
     def __init__(self, seconds: float = 10.0) -> None:
         self._seconds = seconds
         self._seen: deque[tuple[float, int]] = deque()
 
     def of(self, number: int, moment: float) -> float:
-        """With `number` done in all at a moment, in seconds of any clock.
+        """The rate, given the total `number` done at a moment, in seconds of any clock.
 
         >>> rate = RecentRate(10)
         >>> [rate.of(number, moment) for number, moment in ((0, 0), (50, 5), (100, 10), (100, 20))]
@@ -118,7 +118,7 @@ def show_progress(
     quiet: bool,
     limit: int | None = None,
 ) -> Iterator[None]:
-    """What a backfill has done, and how long the rest takes once all objects are listed."""
+    """Show the progress of a backfill; the time left is shown once all objects are listed."""
     if quiet or is_quiet():
         yield
         return

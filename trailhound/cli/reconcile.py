@@ -49,7 +49,7 @@ _SHOWN_FAILURES: Final = 10
 
 
 class Commands:
-    """The command lines that repair findings, with the flags that this command was given."""
+    """The command lines that repair findings, with the flags of this command."""
 
     def __init__(self, source: str, flags: str) -> None:
         self._flags = flags
@@ -69,7 +69,7 @@ class Commands:
         if repair not in (Repair.READ, Repair.READ_AGAIN, Repair.NOTE_GONE):
             return command + self._flags
         if repair is not Repair.NOTE_GONE and _is_pattern(finding.object):
-            return self.all_of_it  # no source can be named like it
+            return self.all_of_it  # no source can be given that name
         return f"{command} {shlex.quote(finding.object)}{self._flags}"
 
 
@@ -137,10 +137,10 @@ def reconcile(
 
     It finds objects that were never read (missing), of which an event is in no index (partial),
     that are no longer in the source (extra; lost where their events are not in the index either),
-    or whose content has changed since. What the settings filter, and what is past retention, is not
-    missed.
+    or whose content has changed since. Records that the settings filter or that are past retention
+    do not count as missing.
 
-    Exit code 1 where anything was found, with --repair where anything is left.
+    Exits with 1 if there is a difference; with `--repair`, if one is left.
 
     Examples:
 
@@ -178,7 +178,7 @@ def reconcile(
 
 
 def _report(done: Repaired, commands: Commands) -> dict[str, Any]:
-    """For `--json`."""
+    """The JSON object."""
     return done.as_dict() | {"left": [listing(commands).record(each) for each in done.left]}
 
 
@@ -202,8 +202,8 @@ def _show(job: Reconciliation, form: Form, commands: Commands, *, advise: bool) 
 
 
 def _show_finding(each: Finding, commands: Commands) -> None:
-    """On a terminal: folded at its width, and the object's name once, in the command that is for
-    it, where there is one. A name is not broken: it could not be copied."""
+    """Print a finding on a terminal, folded at its width. The name of the object is printed once,
+    in the repair command if there is one, and never broken, so that it can be copied."""
     lines = commands.of(each)
     kind = Text().append(f"{each.kind.value:<11}", style="red")
     name = shlex.quote(each.object)
@@ -220,7 +220,7 @@ def _show_finding(each: Finding, commands: Commands) -> None:
 
 
 def _sentences(found: Summary, letters: str) -> list[str]:
-    """The numbers, for people."""
+    """Print the numbers of findings, for people."""
     first = f"{plural(found.objects, 'object')} listed, {found.whole:,} whole"
     first += "".join(f", {found.found[kind]:,} {kind.value}" for kind in Kind if found.found[kind])
     first += f"; the content of {found.read:,} was compared with the index"

@@ -1,4 +1,4 @@
-"""What `trailhound backfill --restore` shows and asks."""
+"""`trailhound backfill --restore`: requests archived objects from S3 and reads them."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ with late_imports():
 
 
 DAYS: Final = 7
-"""How long S3 keeps the readable copies."""
+"""Days for which S3 keeps the restored copies."""
 _LOOK_EVERY: Final = 300.0
 _SHOWN: Final = 10
 _CENT: Final = 0.01
 
 
 def check_restore(sources: Sequence[str]) -> None:
-    """Raises `UsageError` where a source is no bucket."""
+    """Raises `UsageError` if a source is not a bucket."""
     for text in sources:
         if not text.startswith("s3://"):
             raise UsageError(
@@ -49,9 +49,9 @@ def restore(
     yes: bool,
     quiet: bool,
 ) -> dict[str, Any]:
-    """Ask for what is archived, and read it as it comes back; `report` gets what was read.
+    """Request the archived objects, and read them once they are restored, into `report`.
 
-    Returns members of `--json`. Raises `UsageError` where nobody can be asked about the cost.
+    Returns members of the JSON object. Raises `UsageError` if nobody can be asked about the cost.
     """
     asked = 0
     still = 0
@@ -107,7 +107,8 @@ def _read(
     *,
     quiet: bool,
 ) -> int:
-    """Read what comes back until all is there, or a signal ends it; how many are archived still."""
+    """Read objects as they are restored, until all are or a signal ends it. Returns how many are
+    still archived."""
     returned = Returned(job, source, found, _LOOK_EVERY)
     backfill = Backfill(
         connect(settings), settings, enricher_from(settings, warn), selection=selection

@@ -32,7 +32,7 @@ _MOST = Decimal(10) ** 15
 
 
 def _number(text: str | Decimal) -> Decimal:
-    """A number of zero or more, perhaps with commas."""
+    """A number of zero or more; commas are allowed."""
     try:
         number = Decimal(str(text).replace(",", "").removeprefix("$"))
     except InvalidOperation:
@@ -48,7 +48,7 @@ def _input(help_: str, panel: str) -> Any:
 
 @dataclass(frozen=True)
 class _Row:
-    """A line of the table; the last lines are the sums. Amounts are dollars, or a percentage."""
+    """A row of the table; the last rows are sums. Amounts are dollars or a percentage."""
 
     side: str
     item: str
@@ -60,7 +60,7 @@ class _Row:
 
 
 def _plain(amount: Decimal | None) -> float | int | None:
-    """A number as JSON has it, to the cent."""
+    """An amount for JSON, rounded to the cent."""
     if amount is None:
         return None
     rounded = round(amount, 2)
@@ -101,7 +101,7 @@ LISTING = Listing[_Row](
     },
 )
 _NOT_MEASURED = Listing[_Row](LISTING.name, LISTING.columns[:4], LISTING.record)
-"""Without `--measured`: two empty columns would say that something was measured."""
+"""The listing without `--measured`, which lacks the two columns of measured values."""
 
 
 def roi(

@@ -21,7 +21,7 @@ with late_imports():
 
 
 _NAMED = 10
-"""Other alerts that it would hide, by id."""
+"""The most other alerts that are named by id."""
 
 
 def write_exception(
@@ -59,7 +59,7 @@ def write_exception(
     Example: `trailhound rules except 5f1c0a --by principal --by address --dry-run`
     """
     settings = settings_from(config, url, namespace)
-    # Before anything is looked for: there has to be a place for it.
+    # Checked first: an exception needs a folder to be saved in.
     folder = None if dry_run else exceptions_folder(settings.detections)
     name = who(author)
     with cluster_errors(settings.hosts[0]):
@@ -77,7 +77,7 @@ def write_exception(
         if found["state"] != "closed":
             close = f"`trailhound alerts close {found['id']} --as false-positive`"
             lines.append(("", f"this alert stays until it is closed: {close}"))
-    screen = err if file is None else out  # so that the file alone can be piped
+    screen = err if file is None else out  # so that stdout has only the file
     for label, text in lines:
         sentence(Text(f"{label:<13}", style="dim") + safe(text), 13, screen=screen)
     if file is None:

@@ -195,7 +195,7 @@ def _tests(done: RuleTests) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class UsedField:
-    """A field that rules use and that nothing matches, and the rules' titles."""
+    """A field that rules use and no event has, and the titles of the rules."""
 
     path: str
     state: str
@@ -337,9 +337,9 @@ def export(
 
 
 def _require_alerting(settings: Settings) -> None:
-    """Raises `UsageError` if the settings name a cluster that is known to have no monitors.
+    """Raises `UsageError` if the cluster of the settings is known not to support monitors.
 
-    A cluster that does not answer is ignored: the export needs none.
+    A cluster that does not answer is ignored: the export does not need it.
     """
     if not settings.cluster.hosts:
         return
@@ -360,7 +360,7 @@ def _pretty(value: object) -> str:
 
 
 def _pack(settings: Settings, rules: list[Path] | None, *, only: bool) -> Pack:
-    """The active pack. Faults are printed as warnings; the other rules are used."""
+    """The active rules. Faults are printed as warnings, and the other rules are used."""
     wanted = settings.detections
     if only:
         if not rules:

@@ -137,8 +137,8 @@ def check(
 
     Exceptions, overrides and placeholders of the settings that match no rule are named too,
     faults in `filter:`, and fields that `index.unsearched` hides from a rule.
-    Exits with 1 if there is any fault, or no rule at all. A warning (a repeated id, a rule named by
-    its title) is none, unless `--strict`.
+    Exits with 1 if there is any fault, or no rule at all. Warnings (a repeated id, a rule named by
+    its title) count as faults only with `--strict`.
 
     Example: `trailhound rules check ./my-rules`
     """
@@ -146,7 +146,7 @@ def check(
     pack = load(settings.detections, paths or [])
     lost = kept_apart(pack, settings.index.unsearched)
     checked = [rule for rule in (*pack.rules, *pack.disabled) if _among(rule.place.path, paths)]
-    # In a folder that the settings name too, each is there twice.
+    # Rules in a folder that the settings name too would be there twice.
     exceptions = {
         each.place for each in pack.exceptions if paths and _among(each.place.path, paths)
     }
@@ -204,7 +204,7 @@ def _exception(exception: dict[str, Any]) -> str:
 
 
 def _filter_faults(config: Path | None) -> list[str]:
-    """What is wrong with `filter:`, each fault with its file and line."""
+    """Faults of `filter`, each with its file and line."""
     try:
         settings_from(config, check=check_filter)
     except SettingsError as error:
@@ -213,13 +213,13 @@ def _filter_faults(config: Path | None) -> list[str]:
 
 
 def _among(file: Path, paths: list[Path] | None) -> bool:
-    """Whether a file is one of `paths`, or below one; any is where there are none."""
+    """Whether a file is one of `paths` or below one of them; always true without paths."""
     resolved = file.resolve()
     return not paths or any(resolved.is_relative_to(path.expanduser().resolve()) for path in paths)
 
 
 def _with_problems(rules: list[Rule], pack: Pack) -> set[str]:
-    """The ids of those rules that have a problem in their document."""
+    """The ids of the rules that have a fault in their document."""
     found: set[str] = set()
     for problem in (each for each in pack.problems if each.what != "warning"):
         above = [

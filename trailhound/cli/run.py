@@ -28,7 +28,7 @@ with late_imports():
 
 LOG = logging.getLogger("trailhound")
 _GRACE = 5.0
-"""Seconds after `run.stop_seconds` for which a hanging request is waited for."""
+"""Seconds after `run.stop_seconds` to wait for a hanging request."""
 
 
 def run(
@@ -57,7 +57,7 @@ def run(
     """Ingest new trail files continuously from a queue, a bucket or a folder, and run the rules.
 
     Start any number of daemons, on one machine or many: they share the work. On SIGTERM or Ctrl-C
-    it finishes or hands back what is under way; a second one stops it at once (exit code 130).
+    a daemon finishes or hands back its work; a second signal stops it at once (exit code 130).
     SIGHUP reloads the rules and most settings; the log names those that need a restart.
 
     Example: `trailhound run --queue trail-notifications`
@@ -97,7 +97,7 @@ def _obey_signals(service: Service, stop_seconds: float) -> None:
         last = threading.Timer(stop_seconds + _GRACE, os._exit, args=(ExitCode.INTERRUPTED,))
         last.daemon = True
         last.start()
-        # Not in the handler: it may have interrupted a thread that holds the very lock.
+        # Not in the handler, which may have interrupted the holder of the lock that this needs.
         threading.Thread(target=service.stop, name="stop", daemon=True).start()
 
     signal.signal(signal.SIGINT, stop)

@@ -22,14 +22,14 @@ from rich.text import Text
 from trailhound.errors import TrailhoundError, UnusablePathError
 
 _PIPED_WIDTH = 1_000_000
-"""Of tables that go into a file or another program: no line is broken, whatever `COLUMNS` says."""
+"""The width of output to a file or program, so that no line is broken, whatever `COLUMNS` says."""
 _LEAST_WIDTH = 80
-"""Of tables on a terminal: in less, columns would vanish; a line that is broken can be read."""
+"""The least width on a terminal: with less, columns would vanish; a broken line can be read."""
 _LEAST_HELP = 40
 
 
 class Screen(Console):
-    """A console whose reader may end (`| head`): the command continues, and ends normally."""
+    """A console whose reader may end first (`| head`): the command continues and ends normally."""
 
     def on_broken_pipe(self) -> None:
         silence_stdout()
@@ -43,7 +43,7 @@ _gone = [False]
 
 
 def silence_stdout() -> None:
-    """The reader of our output is gone: further output is discarded."""
+    """Discard further output, since its reader has ended."""
     _gone[0] = True
     null = os.open(os.devnull, os.O_WRONLY)
     with suppress(OSError, ValueError):
@@ -52,12 +52,12 @@ def silence_stdout() -> None:
 
 
 def is_reader_gone() -> bool:
-    """Whether nobody reads our output any more: what would only be shown needs no further work."""
+    """Whether the reader of stdout has ended, so that nothing more needs to be shown."""
     return _gone[0]
 
 
 def prepare_streams() -> None:
-    """Make stdout and stderr take any text: closed ones, other encodings, half a surrogate pair.
+    """Have stdout and stderr accept any text, also if they are closed or have another encoding.
 
     What the encoding lacks is written as `\\x…` or `\\u…`.
     """
@@ -65,7 +65,7 @@ def prepare_streams() -> None:
     if (
         asked.isdecimal() and int(asked) < _LEAST_HELP
     ) or shutil.get_terminal_size().columns < _LEAST_HELP:
-        os.environ["COLUMNS"] = str(_LEAST_WIDTH)  # else the help is empty boxes
+        os.environ["COLUMNS"] = str(_LEAST_WIDTH)  # else the help would be empty boxes
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed by the parent process
@@ -75,7 +75,7 @@ def prepare_streams() -> None:
 
 
 def write(text: str) -> None:
-    """Text on stdout as it is. A reader that has ended is not an error.
+    """Write text to stdout unchanged. A reader that has ended is not an error.
 
     Raises `UnusablePathError`, as on a full disk.
     """
@@ -92,7 +92,7 @@ def write(text: str) -> None:
 
 
 def write_bytes(data: bytes) -> bool:
-    """Data for programs on stdout, byte for byte; False where its reader has ended.
+    """Write data for programs to stdout, byte for byte. Returns False if the reader has ended.
 
     On a terminal, control characters of more than one byte are escaped as JSON does.
     Raises `UnusablePathError`, as on a full disk.
@@ -115,7 +115,7 @@ def write_bytes(data: bytes) -> bool:
 
 
 def _width(stream: TextIO | None) -> int:
-    """Rich's own measure, but at least wide enough for a column."""
+    """The width that Rich finds, but at least `_LEAST_WIDTH`."""
     if stream is None or not stream.isatty():
         return _PIPED_WIDTH
     asked = os.environ.get("COLUMNS", "")
@@ -125,13 +125,13 @@ def _width(stream: TextIO | None) -> int:
 
 
 _HIDDEN = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]")
-"""DEL, the C1 controls, and marks that turn the direction of text, in UTF-8."""
+"""DEL, the C1 controls, and marks that change the direction of text, in UTF-8."""
 
 out = Screen(highlight=False, soft_wrap=True, width=_width(sys.stdout))
 err = Screen(stderr=True, highlight=False, soft_wrap=True)
 
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {
-    # Line ends of Unicode, and what reverses or hides the text after it.
+    # Line ends of Unicode, and characters that reverse or hide the text after them.
     code: f"\\u{code:04x}"
     for code in (
         0x061C,
@@ -144,7 +144,7 @@ _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} 
 
 
 def safe(text: object) -> Text:
-    """Text from an event, a key or a cluster: no markup, no control characters.
+    """Text from an event, a key or a cluster, without markup, control characters escaped.
 
     >>> safe("[red]a\\x1b[2Jb").plain
     '[red]a\\\\x1b[2Jb'
@@ -153,8 +153,8 @@ def safe(text: object) -> Text:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> Table:
-    """A plain table. A column whose name starts with `#` holds numbers and is set right; one named
-    `id` holds what people copy, and is never cut."""
+    """A plain table. A column whose name starts with `#` has numbers and is aligned to the right;
+    one named `id` is never cut, so that ids can be copied."""
     made = Table(title=title or None, box=None, title_justify="left", pad_edge=False)
     for column in columns:
         made.add_column(
@@ -171,7 +171,7 @@ _quiet = [False]
 
 
 def set_quiet(quiet: bool) -> None:
-    """Whether progress and notes are left out (`-q`)."""
+    """Set whether progress and notes are left out (`-q`)."""
     _quiet[0] = quiet
 
 
@@ -181,13 +181,13 @@ def is_quiet() -> bool:
 
 
 def say_field(name: str, value: object, indent: int = 13) -> None:
-    """A name and its value, as `show` commands have them; on a terminal folded below where the
-    value begins."""
+    """Print a name and its value, as `show` commands do; on a terminal further lines are aligned
+    with the value."""
     say_folded(Text(f"{name:<{indent - 1}} ", style="dim") + safe(value), indent)
 
 
 def say_folded(text: Text, indent: int) -> None:
-    """A text that on a terminal is folded at its width, its further lines indented; in a pipe one
+    """Print a text; on a terminal folded at its width, further lines indented; in a pipe on one
     line."""
     if out.width >= _PIPED_WIDTH or text.cell_len <= out.width:
         out.print(text)
@@ -199,12 +199,13 @@ def say_folded(text: Text, indent: int) -> None:
 
 
 _WORD = re.compile(r"`[^`]*`\S*|\S+")
-"""What is not divided between two lines: commands are copied."""
+"""A piece of text that is not folded: a word, or a command in backquotes."""
 
 
 def sentence(text: Text, indent: int = 2, *, screen: Screen | None = None) -> None:
-    """A text for people on stdout, or another `screen`. On a terminal it is folded between words
-    and around commands in backquotes, its further lines indented; in a pipe it is one line."""
+    """Print a text for people on stdout or another `screen`. On a terminal it is folded between
+    words, but not within commands in backquotes, and further lines are indented; in a pipe it is
+    one line."""
     screen = screen or out
     width = out.width if screen is out else _width(sys.stderr)
     for number, line in enumerate(_folded(text, indent, width)):
@@ -212,7 +213,7 @@ def sentence(text: Text, indent: int = 2, *, screen: Screen | None = None) -> No
 
 
 def _folded(text: Text, indent: int, width: int) -> Iterator[Text]:
-    """A word that is longer than a line has one of its own."""
+    """The lines of a text; a word that is longer than a line has its own line."""
     begin = end = 0
     room = width
     for word in _WORD.finditer(text.plain):
@@ -224,27 +225,27 @@ def _folded(text: Text, indent: int, width: int) -> Iterator[Text]:
 
 
 def say(text: str, indent: int = 2) -> None:
-    """A line for people, without markup of its own."""
+    """Print a line for people on stdout; markup is not interpreted."""
     sentence(safe(text), indent)
 
 
 def tell(text: str, indent: int = 2) -> None:
-    """The same on stderr."""
+    """Print a line for people on stderr; markup is not interpreted."""
     sentence(safe(text), indent, screen=err)
 
 
 def say_fix(text: str, indent: int) -> None:
-    """What to do about something said at this indent. On a terminal it is folded between words."""
+    """Print what to do, at this indent. On a terminal it is folded between words."""
     sentence(Text(" " * indent) + Text("try: ", style="cyan") + safe(text), indent + 5)
 
 
 def warn(text: str) -> None:
-    """A warning on stderr; the command continues."""
+    """Print a warning on stderr."""
     sentence(Text("warning: ", style="yellow") + safe(text), 9, screen=err)
 
 
 def fail(error: TrailhoundError) -> None:
-    """An error's two sentences: what happened, what to do."""
+    """Print an error on stderr: what happened, what to do."""
     for number, line in enumerate(error.message.splitlines() or [""]):
         head = Text("error: ", style="bold red") if number == 0 else Text()
         sentence(head + safe(line), 7, screen=err)
@@ -253,7 +254,7 @@ def fail(error: TrailhoundError) -> None:
 
 
 def emit(value: dict[str, Any]) -> None:
-    """One JSON object on stdout."""
+    """Print one JSON object on stdout."""
     write(json.dumps(value) + "\n")
 
 

@@ -28,11 +28,11 @@ LINE_EVERY = 10.0
 
 
 _NARROW = 100
-"""Columns of a terminal below which the time that has passed is left out for the rest."""
+"""The width of a terminal below which the elapsed time is left out."""
 
 
 class Done(ProgressColumn):
-    """How many of how many; where nobody knows how many there are, what is done alone."""
+    """The number done of the total; only the number done if the total is not known."""
 
     def render(self, task: Task) -> Text:
         done, total = task.fields["done"], task.fields["of"]
@@ -42,7 +42,7 @@ class Done(ProgressColumn):
 
 
 class Left(ProgressColumn):
-    """How long the rest takes at the rate so far, as `_left` says it."""
+    """The time left, estimated by the rate so far (`_left`)."""
 
     def render(self, task: Task) -> Text:
         left = _left(task.elapsed or 0.0, task.completed) if task.total else ""
@@ -50,7 +50,7 @@ class Left(ProgressColumn):
 
 
 class What(ProgressColumn):
-    """What is under way, cut at its end where the terminal is too narrow for it."""
+    """The name of the stage, cut if the terminal is too narrow."""
 
     def __init__(self, command: str) -> None:
         super().__init__(Column(overflow="ellipsis", no_wrap=True, ratio=1))
@@ -61,9 +61,9 @@ class What(ProgressColumn):
 
 
 class Stage(Protocol):
-    """Called as a stage begins: what it does, how many are done, and how many there are in all (0
-    where nobody knows). `share`: how much of the work that is, from 0 to 1, where the number does
-    not say it; by it the time left is estimated."""
+    """Called as a stage begins and progresses: its name, the number done, and the total (0 if it is
+    not known). `share`: the share of the work that is done, from 0 to 1, if it differs from that of
+    the numbers; the time left is estimated by it."""
 
     def __call__(self, what: str, done: int, total: int, share: float | None = None, /) -> None: ...
 
@@ -72,9 +72,9 @@ class Stage(Protocol):
 def show_stages(
     command: str, *, unit: str = "", quiet: bool = False, line_every: float = LINE_EVERY
 ) -> Iterator[Stage]:
-    """What is under way, on stderr; a command that is done within `line_every` writes no line.
+    """Show progress on stderr; a command that ends within `line_every` seconds writes no line.
 
-    With `unit` (`events`) what is done is counted in it, and the rate is shown.
+    `unit` (such as `events`) is what is counted; with it the rate is shown.
     """
     if quiet or is_quiet():
         yield lambda _what, _done, _total, _share=None, /: None
@@ -88,7 +88,7 @@ def show_stages(
 
 @contextmanager
 def bar_of(command: str, screen: Console) -> Iterator[tuple[Progress, Stage]]:
-    """A bar on a terminal, and what moves it."""
+    """A progress bar on a terminal; yields the function that updates it."""
     columns = [
         What(command),
         BarColumn(bar_width=16),
@@ -141,8 +141,8 @@ def _line(now: tuple[str, int, int, float | None], unit: str, seconds: float) ->
 def said(
     what: str, done: int, total: int, unit: str, seconds: float, share: float | None = None
 ) -> str:
-    """What is under way, how far it is, and how long the rest takes at the rate so far; too little
-    was done to tell before a thirtieth of it.
+    """A line of progress: the stage, how far it is, the elapsed time, and the time left at the rate
+    so far, which is left out until a thirtieth of the work is done.
 
     >>> said("2025-03-01", 500, 2000, "events", 10)
     '2025-03-01, 500 of 2,000 events done, 50/s (10 s, about 30 s left)'
@@ -161,7 +161,7 @@ def said(
 
 
 def _part(done: int, total: int, share: float | None) -> float:
-    """How much of the work is done, from 0 to 1."""
+    """The share of the work that is done, from 0 to 1."""
     return done / total if share is None and total else share or 0.0
 
 
@@ -172,7 +172,7 @@ def _left(seconds: float, part: float) -> str:
 
 
 def _elapsed(seconds: float) -> str:
-    """A time in which two lines differ: whole minutes alone would write the same twice.
+    """An elapsed time with seconds, so that two successive lines differ.
 
     >>> _elapsed(10), _elapsed(70), _elapsed(3_720)
     ('10 s', '1 min 10 s', '1 h 2 min')
