@@ -1,4 +1,4 @@
-"""What keeps writes out of an index: blocks that someone set, a full disk's, a closed index."""
+"""What keeps an index from accepting writes: blocks, a full disk, or being closed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OF_WRITES = ("read_only", "read_only_allow_delete", "write")
 
 @dataclass(frozen=True, slots=True)
 class IndexState:
-    """Whether an index is closed, and its blocks, without `index.blocks.` before their names."""
+    """Whether an index is closed, and its blocks, named without the prefix `index.blocks.`."""
 
     closed: bool = False
     blocks: frozenset[str] = frozenset()
@@ -27,8 +27,8 @@ class IndexState:
 
 
 def index_states(client: OpenSearch, index: str) -> dict[str, IndexState]:
-    """The state of each index that a name or a pattern matches. By the cluster's state, which no
-    block of metadata hides. Raises opensearch-py's exceptions.
+    """The state of each index that a name or pattern matches, from the cluster's state, which a
+    block on metadata does not hide. Raises opensearch-py's exceptions.
     """
     reply: dict[str, Any] = client.transport.perform_request(
         "GET",
@@ -50,13 +50,14 @@ def _state(about: Mapping[str, Any]) -> IndexState:
 
 
 def index_state(client: OpenSearch, index: str) -> IndexState:
-    """The state of one index, as it is for one that is not there. Raises as `index_states`."""
+    """The state of one index; the default state if it does not exist. Raises as `index_states`."""
     return index_states(client, index).get(index, IndexState())
 
 
 def writes_blocked(client: OpenSearch, index: str) -> str:
-    """Why an index takes no writes, as `index.blocks.write` or `closed`; empty where it does, is
-    not there, or the role may not read the cluster's state. Raises opensearch-py's exceptions.
+    """Why an index rejects writes, such as `index.blocks.write` or `closed`. Empty if it accepts
+    them, does not exist, or the role may not read the cluster's state. Raises opensearch-py's
+    exceptions.
     """
     try:
         state = index_state(client, index)

@@ -1,8 +1,7 @@
 """The cluster's client, made from settings: addresses, login, TLS, signature.
 
-It sends a request once: the caller decides what to retry. Where a node accepts no
-connection, nothing was sent, and the next node is tried. It logs nothing, since opensearch-py would
-log whole bodies.
+It sends a request once; the caller decides what to retry. If a node accepts no connection, nothing
+was sent, and the next node is tried. The log of opensearch-py is off, since it has whole bodies.
 """
 
 from __future__ import annotations
@@ -45,28 +44,29 @@ logging.getLogger("botocore.auth").setLevel(logging.INFO)
 
 ANSWER_SECONDS = 5
 _PRODUCT_HEADER = "x-elastic-product"
-"""Elasticsearch names itself in every answer since 7.14; OpenSearch never does."""
+"""A header of every reply of Elasticsearch since 7.14, and of none of OpenSearch."""
 
 
 class _Serializer(JSONSerializer):
-    """Reads the replies to bulk requests, thousands of items long, in a tenth of the time.
+    """Decodes replies to bulk requests, which have thousands of items, ten times faster.
 
-    They are recognised by their start, as `filter_path` leaves it (`ingest.bulk.replies`), and hold
-    statuses and reasons. All else may hold events, whose numbers are for Python's own decoder.
+    They are recognised by their first bytes, as `filter_path` leaves them (`ingest.bulk.replies`),
+    and hold statuses and reasons. Other replies may hold events, whose numbers need Python's own
+    decoder.
     """
 
     def loads(self, s: str) -> Any:
         if s.startswith('{"errors":'):
             try:
                 return orjson.loads(s)
-            except orjson.JSONDecodeError:  # a lone surrogate in a reason
+            except orjson.JSONDecodeError:  # a reason has a lone surrogate
                 pass
         return super().loads(s)
 
 
 class _Connection(Urllib3HttpConnection):
-    """One node. Its errors carry the node's address as `url`, and as `product` the name of what
-    answered there before, if anything did. Its log names requests (at `debug`), and no content.
+    """One node. Its errors carry the node's address as `url`, and as `product` the product that has
+    answered there before, if any. Its log names requests (at `debug`) without their content.
     """
 
     product = ""
@@ -85,16 +85,16 @@ class _Connection(Urllib3HttpConnection):
     def log_request_success(
         self, method: str, _url: str, path: str, _body: Any, status: int, _: Any, seconds: float
     ) -> None:
-        """Method, path and time: the body may hold events, and the address a login."""
+        """Log method, path and time, but not the body, which may hold events, nor the address."""
         fields = {"status": status, "seconds": round(seconds, 3)}
         LOG.debug("%s %s", method, path, extra={"fields": fields})
 
     def log_request_fail(self, *arguments: Any, **named: Any) -> None:
-        """Nothing: whoever catches the error shows it."""
+        """Log nothing: the error is reported where it is caught."""
 
 
 class _Transport(Transport):
-    """All nodes. Tries each of them once, until one accepts a connection."""
+    """All nodes. Each is tried once, until one accepts a connection."""
 
     def perform_request(self, *arguments: Any, **named: Any) -> Any:
         for left in reversed(range(len(self.hosts))):
@@ -107,17 +107,17 @@ class _Transport(Transport):
 
 
 def _never_sent(error: NoConnection) -> bool:
-    """Whether there was no connection to send the request by."""
+    """Whether the request was not sent, for lack of a connection."""
     return isinstance(error.info, (NewConnectionError, ConnectTimeoutError))
 
 
 def connect(
     settings: Settings, *, pool_maxsize: int = 10, timeout: float | None = None
 ) -> OpenSearch:
-    """A client of the cluster that `settings` name; no request is made yet.
+    """A client of the cluster of `settings`; makes no request yet.
 
-    `pool_maxsize` is how many connections to a node are kept open: one for each thread that uses
-    the client. `timeout` (seconds) overrides `cluster.timeout`.
+    `pool_maxsize` is the number of connections to a node that are kept open: one for each thread
+    that uses the client. `timeout` (seconds) overrides `cluster.timeout`.
     Raises `SettingsError` for a login or a file that can't be used, and for OpenSearch Serverless.
     """
     cluster = settings.cluster
@@ -141,7 +141,7 @@ def connect(
 
 
 def answers(client: OpenSearch) -> bool:
-    """Whether the cluster answers at all: a request that got no answer then failed by itself."""
+    """Whether the cluster answers at all. If so, a request without a reply failed for itself."""
     try:
         client.info(params={"request_timeout": ANSWER_SECONDS})
     except TransportError as error:
@@ -152,10 +152,10 @@ def answers(client: OpenSearch) -> bool:
 
 
 def raw_request(client: OpenSearch, method: str, path: str, body: bytes) -> bytes:
-    """The text of a reply, as the cluster wrote it.
+    """The text of a reply, exactly as the cluster wrote it.
 
-    The client's own decoding turns numbers into floats, and 1e400 into infinity: no basis for
-    comparing records. Raises opensearch-py's exceptions, as any request does.
+    The client's own decoding turns numbers into floats, and 1e400 into infinity, so that records
+    could not be compared. Raises opensearch-py's exceptions.
     """
     headers = {"content-type": "application/json"}
     _, _, text = client.transport.get_connection().perform_request(
@@ -165,12 +165,12 @@ def raw_request(client: OpenSearch, method: str, path: str, body: bytes) -> byte
 
 
 def _fits(name: str | None) -> bool:
-    """Whether a text can be the name of a host at all."""
+    """Whether a text can be the name of a host."""
     return bool(name) and not any(each.isspace() or not each.isprintable() for each in name or "")
 
 
 def _address(host: str) -> SplitResult:
-    """A host of the settings, taken apart: `https://user:pass@name:port/prefix` or `name:port`."""
+    """A host of the settings in its parts: `https://user:pass@name:port/prefix` or `name:port`."""
     try:
         address = urlsplit(host if "://" in host else f"http://{host}")
         fits = address.scheme in ("http", "https") and _fits(address.hostname) and address.port != 0
@@ -187,9 +187,9 @@ def _address(host: str) -> SplitResult:
 def refuse_serverless(hosts: Iterable[str], service: str = "es") -> None:
     """Raise `SettingsError` for a collection of Amazon OpenSearch Serverless.
 
-    No command works on a collection of OpenSearch Serverless ("Supported OpenSearch API
-    operations and permissions"): no ids of one's own in a time series or vector collection, no
-    `_cluster`, `_nodes`, `_refresh` and index template simulation.
+    No command works on one: time series and vector collections take no ids of documents, and there
+    is no `_cluster`, `_nodes`, `_refresh` or index template simulation ("Supported OpenSearch API
+    operations and permissions").
     """
     named = next((host for host in hosts if _SERVERLESS.search(host)), None)
     if named is None and service != "aoss":
@@ -203,12 +203,12 @@ def refuse_serverless(hosts: Iterable[str], service: str = "es") -> None:
 
 
 def _unless_secret(host: str) -> str:
-    """The host for a message; nothing of it where it can't be distinguished from a password."""
+    """The host for a message; empty if it could be a password."""
     return "what is given" if "@" in host else repr(host)
 
 
 def _node(address: SplitResult) -> dict[str, Any]:
-    """The arguments of one node's connection, without its login: they show in `repr`."""
+    """The arguments of a node's connection, without its login, since `repr` shows them."""
     https = address.scheme == "https"
     return {
         "host": address.hostname,
@@ -238,15 +238,15 @@ def _headers(cluster: ClusterSettings, addresses: list[SplitResult]) -> dict[str
             hint="set TRAILHOUND_CLUSTER__USERNAME, and TRAILHOUND_CLUSTER__PASSWORD or "
             "cluster.password_file",
         )
-    # By hand: urllib3 would take a password for Latin-1.
+    # Encoded here: urllib3 would encode a password as Latin-1.
     login = base64.b64encode(f"{username}:{password}".encode()).decode()
     return {**headers, "authorization": f"Basic {login}"}
 
 
 def _api_key(cluster: ClusterSettings) -> str | None:
-    """The encoded key to log in with; None where the login is another.
+    """The encoded API key; None if the login is another.
 
-    Raises `SettingsError` where one is wanted and there is none, or none that a header can hold.
+    Raises `SettingsError` if a key is needed and missing, or if a header can't hold it.
     """
     if cluster.auth == "basic":
         return None
@@ -273,7 +273,7 @@ def _signature(settings: Settings, addresses: list[SplitResult]) -> dict[str, An
     """
     if settings.cluster.auth != "sigv4":
         return {}
-    # Imported here: every command would wait for it, and few need it.
+    # Imported here: it is slow, and few commands need it.
     import boto3
     from botocore.exceptions import BotoCoreError
 

@@ -1,7 +1,7 @@
-"""Storage of a cluster that is colder than the disks of its data nodes, as far as it has any.
+"""Storage of a cluster that is colder than the disks of its data nodes, if it has any.
 
-UltraWarm and cold storage are those of Amazon OpenSearch Service, written from "UltraWarm storage"
-and "Cold storage" of its developer guide; searchable snapshots are those of both products.
+UltraWarm and cold storage are features of Amazon OpenSearch Service, used as its developer guide
+describes ("UltraWarm storage", "Cold storage"); searchable snapshots exist in both products.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ABSENT: Final = frozenset({400, 404, 405})
 _AUTOMATED: Final = "cs-automated"
 """Repositories of a managed domain's own snapshots; nothing else may be stored there."""
 _LICENSES: Final = frozenset({"enterprise", "trial"})
-"""Of Elasticsearch, with which it mounts snapshots."""
+"""The licenses with which Elasticsearch mounts snapshots."""
 _MOUNTS_AND_DELETES: Final = (3, 3)
 """The first OpenSearch whose ISM replaces an index by its snapshot in one action."""
 _PAGE: Final = 1_000
@@ -28,7 +28,7 @@ _PAGE: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class ColderStorage:
-    """What there is. `repository` is empty where no snapshot can be mounted; `why` says why."""
+    """The colder storage. `repository` is empty if no snapshot can be mounted; `why` says why."""
 
     ultrawarm: bool = False
     cold: bool = False
@@ -37,14 +37,15 @@ class ColderStorage:
 
     @property
     def beyond_warm(self) -> bool:
-        """Whether there is anything colder than a read-only index."""
+        """Whether there is storage that is colder than a read-only index."""
         return self.cold or bool(self.repository)
 
 
 def ask(
     client: OpenSearch, path: str, params: dict[str, str] | None = None
 ) -> dict[str, Any] | None:
-    """What a part of the cluster answers; None where it has no such part, or the role may not ask.
+    """The reply of a feature of the cluster; None if it lacks the feature or the role may not use
+    it.
 
     Raises opensearch-py's other exceptions.
     """
@@ -60,7 +61,7 @@ def ask(
 
 
 def colder_storage(client: OpenSearch, settings: Settings) -> ColderStorage:
-    """What the cluster offers. Raises opensearch-py's exceptions."""
+    """The colder storage of the cluster. Raises opensearch-py's exceptions."""
     lifecycle = dialect_of(client).lifecycle
     if lifecycle == "ism" and ask(client, "/_ultrawarm/migration/_status") is not None:
         cold = ask(client, "/_cold/indices/_search", {"page_size": "1"}) is not None
@@ -87,7 +88,7 @@ def colder_storage(client: OpenSearch, settings: Settings) -> ColderStorage:
 def cold_days(client: OpenSearch, names: Names) -> dict[str, str]:
     """The days (`YYYY.MM.DD`) in a managed domain's cold storage, and their indices.
 
-    They are not searched, and no part of the cluster's own lists. Empty elsewhere.
+    These days are not searched, and are not in the lists of indices. Empty for other clusters.
     """
     found: dict[str, str] = {}
     params, body = {"page_size": str(_PAGE)}, None
@@ -105,7 +106,7 @@ def cold_days(client: OpenSearch, names: Names) -> dict[str, str]:
 
 
 def ultrawarm_indices(client: OpenSearch, names: Names) -> frozenset[str]:
-    """The daily indices in a managed domain's UltraWarm. Empty elsewhere."""
+    """The daily indices in a managed domain's UltraWarm. Empty for other clusters."""
     try:
         rows = client.transport.perform_request(
             "GET", "/_cat/indices/_warm", params={"format": "json", "h": "index"}
@@ -119,7 +120,7 @@ def ultrawarm_indices(client: OpenSearch, names: Names) -> frozenset[str]:
 
 
 def _mounts_with_ism(client: OpenSearch) -> str:
-    """Why ISM mounts no snapshots; empty where it does."""
+    """Why ISM can't mount snapshots; empty if it can."""
     version = dialect_of(client).version.split(".")
     if tuple(int(part) for part in version[:2] if part.isdigit()) < _MOUNTS_AND_DELETES:
         return "ISM mounts searchable snapshots from OpenSearch 3.3 on"
@@ -133,7 +134,7 @@ def _mounts_with_ism(client: OpenSearch) -> str:
 
 
 def _mounts_with_ilm(client: OpenSearch) -> str:
-    """Why ILM mounts no snapshots; empty where it does."""
+    """Why ILM can't mount snapshots; empty if it can."""
     if ask(client, "/_ilm/status") is None:
         return "searchable snapshots are made by ILM, which it has not"
     license_type = ((ask(client, "/_license") or {}).get("license") or {}).get("type")

@@ -1,9 +1,9 @@
 """What differs between the products: one dialect for each, chosen once from `GET /`.
 
-Queries and mappings depend on the product here alone. All are written for OpenSearch; for
-Elasticsearch the few things that differ are translated here:
+This is the only place where queries and mappings depend on the product. They are written for
+OpenSearch, and translated for Elasticsearch where it differs:
 
-- free-form objects are `flattened` there and `flat_object` here, which takes fewer queries: see
+- free-form objects are `flattened`, which takes fewer kinds of queries than `flat_object`: see
   `trailhound.cluster.flattened`;
 - a point in time is opened by `POST /INDEX/_pit` and named by `id`.
 """
@@ -27,31 +27,32 @@ Query = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """OpenSearch. `version` is the server's, empty where it does not report one."""
+    """OpenSearch. `version` is that of the server; empty if it does not report one."""
 
     version: str = ""
     product: str = "OpenSearch"
     codecs: frozenset[str] = frozenset({"default", "best_compression", "zstd", "zstd_no_dict"})
-    """Values of `index.codec`; one of them may need a plugin that a cluster lacks."""
+    """Values of `index.codec`. Some need a plugin that a cluster may lack."""
     oldest: tuple[int, int] = (2, 19)
     """The oldest version that the tests run on."""
     monitors: bool = True
-    """Whether there are monitors as those of OpenSearch's Alerting plugin."""
+    """Whether the product has monitors like those of OpenSearch's Alerting plugin."""
     lifecycle: Literal["ism", "ilm"] = "ism"
-    """What deletes days past retention, where the cluster has it."""
+    """The feature that deletes days past retention, if the cluster has it."""
     any_order: tuple[Mapping[str, str], ...] = ()
-    """A sort of the documents at a point in time, unique and without cost; empty where there is
+    """A unique sort of the documents at a point in time that costs nothing; empty if there is
     none."""
     kibana: bool = False
-    """Whether its dashboards are Kibana's."""
+    """Whether its dashboards are for Kibana."""
     marks_flat: bool = False
-    """Whether events get `trail.flat`, by which `trailhound.cluster.flattened` asks less."""
+    """Whether events are marked with `trail.flat`, which makes queries of
+    `trailhound.cluster.flattened` cheaper."""
     parts: tuple[tuple[str, str], ...] = (
         ("security", "opensearch-security"),
         ("alerting", "opensearch-alerting"),
         ("index-management", "opensearch-index-management"),
     )
-    """Parts that make a difference to an operator, and the plugin or module that is each."""
+    """Features that matter to an operator, and the plugin or module of each."""
 
     @property
     def name(self) -> str:
@@ -77,20 +78,19 @@ class Dialect:
         return fields
 
     def translated(self, query: Query) -> tuple[Query, bool]:
-        """A query as this product takes it, and whether it still matches exactly the same.
+        """A query in this product's form, and whether it matches exactly the same documents.
 
-        If not, it matches more: the caller decides on each hit.
+        If not, it matches more, and the caller decides on each hit.
         """
         return query, True
 
     def certain(self, query: Query) -> Query:
-        """A query, as this product takes it, for a subset of what `query` matches."""
+        """A query in this product's form for a subset of what `query` matches."""
         return query
 
     def broad(self, query: Query) -> Query | None:  # noqa: ARG002
-        """A query for a superset of what `query` matches, without clauses that cost much here.
-
-        None where it would match everything, or nothing costs much.
+        """A query for a superset of what `query` matches, without clauses that are expensive on
+        this product. None if it would match everything, or if no clause is expensive.
         """
         return None
 
@@ -99,7 +99,7 @@ class Dialect:
         return query
 
     def open_point_in_time(self, client: OpenSearch, index: str, keep_alive: str) -> str:
-        """Its id. Raises opensearch-py's exceptions."""
+        """Open a point in time and return its id. Raises opensearch-py's exceptions."""
         made = client.create_pit(
             index=index,
             params={
@@ -116,7 +116,7 @@ class Dialect:
         return str(made["pit_id"])
 
     def close_point_in_time(self, client: OpenSearch, identifier: str) -> None:
-        """Free what it holds. Raises opensearch-py's exceptions."""
+        """Close a point in time. Raises opensearch-py's exceptions."""
         client.delete_pit(body={"pit_id": [identifier]})
 
 
@@ -159,13 +159,13 @@ class Elasticsearch(Dialect):
         return flattened.translated(query, wider=False)
 
     def broad(self, query: Query) -> Query | None:
-        """Without expressions on the root of a free-form object: they are tried on the values of
-        all paths. What can be asked of a leaf of flat events is."""
+        """Leaves out expressions on the root of a free-form object, which are tried on the values
+        of all paths. Expressions that can be asked of a leaf of flat events stay."""
         made = flattened.broad(query)
         return None if made == flattened.EVERYTHING else made
 
     def presence(self, path: str, query: Query) -> Query:
-        """On a leaf `exists` sees a value at that very path, and none below it."""
+        """`exists` on a leaf finds a value at exactly that path, and none below it."""
         made, exact = self.translated(query)
         return made if exact else {"exists": {"field": path}}
 
@@ -187,14 +187,14 @@ _CHOSEN: WeakKeyDictionary[OpenSearch, Dialect] = WeakKeyDictionary()
 
 
 def dialect_of(client: OpenSearch) -> Dialect:
-    """The dialect of the cluster behind a client; asked once a client. Raises `ClusterError`."""
+    """The dialect of a client's cluster, which is asked once. Raises `ClusterError`."""
     chosen = _CHOSEN.get(client)
     if chosen is None:
         try:
             with cluster_errors():
                 chosen = _CHOSEN[client] = from_answer(client.info())
         except AccessDeniedError:
-            return OPENSEARCH  # the request that follows names the permission it needs
+            return OPENSEARCH  # the next request names the permission that it needs
     return chosen
 
 

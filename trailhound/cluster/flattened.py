@@ -1,13 +1,13 @@
 """Queries inside the free-form objects of events, for Elasticsearch's `flattened` fields.
 
 On a keyed leaf (`root.a.b`) of such a field only `term`, `terms`, `prefix` and `exists` work, and
-see that very leaf, not what lies below it; `wildcard` and `regexp` are refused. So a query on a
-leaf becomes one on the root, which finds the value under any key: a superset, and the rule's
-matcher decides. Under a negation it becomes what certainly matches: the leaf alone, or nothing.
+they see exactly that leaf, not what lies below it; `wildcard` and `regexp` are rejected. So a query
+on a leaf becomes one on the root, which finds the value under any key: a superset, of which the
+rule's matcher decides each hit. Under a negation it becomes a subset: the leaf alone, or nothing.
 
-Events whose free-form objects hold no objects are marked when they are indexed (`trail.flat`). Of
-these nothing lies below a leaf: a presence or a short value is asked of the leaf, and is exact.
-An event without the mark (of another tool, repaired, or with objects) is asked at the root.
+Events whose free-form objects hold no objects are marked when they are indexed (`trail.flat`). In
+these nothing lies below a leaf, so a query for presence or for a short value on the leaf is exact.
+Events without the mark (of another tool, repaired, or with objects) are queried at the root.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ _NOTHING: Final[Query] = {"match_none": {}}
 _IS_FLAT: Final[Query] = {"term": {"trail.flat": {"value": True}}}
 _ROOTS: Final = frozenset(mappings.free_form_fields())
 _MARKED: Final = frozenset(FREE_FORM)
-"""The roots that the mark is about."""
+"""The roots that the mark covers."""
 _LEAST: Final = "minimum_should_match"
 _ANY_OF: Final = frozenset({"should", _LEAST})
 _LEAF_CLAUSES: Final = frozenset({"regexp", "wildcard", "term", "terms", "prefix", "exists"})
 
 
 class _Inside(NamedTuple):
-    """A clause on a path inside a free-form object, as it can be asked."""
+    """The queries that replace a clause on a path inside a free-form object."""
 
     root: str
     whole: Query
-    """Of the root: a superset."""
+    """A query on the root: a superset."""
     is_presence: bool
     leaf: Query | None
-    """Of the very leaf, without what lies below it: a subset. None where it can't be asked."""
+    """A query on exactly the leaf: a subset. None if the product has none."""
 
     def superset(self, whole: Query) -> Query:
-        """With `whole` asked of the events of which the leaf does not decide."""
+        """The leaf for marked events, and `whole` for the others."""
         if self.leaf is None or self.root not in _MARKED:
             return whole
         others = {} if whole == EVERYTHING else {"filter": [whole]}
@@ -59,7 +59,7 @@ class _Inside(NamedTuple):
 
 
 def translated(query: Query, *, wider: bool) -> Query:
-    """A query for the same events; `wider`: for a superset of them, else for a subset."""
+    """The query translated; `wider`: to a superset of the events, otherwise to a subset."""
     found = _clause(query)
     if isinstance(found, _Inside):
         return found.superset(found.whole) if wider else found.leaf or _NOTHING
@@ -73,7 +73,7 @@ def translated(query: Query, *, wider: bool) -> Query:
 
 
 def broad(query: Query) -> Query:
-    """A query for a superset, without expressions on a root; perhaps for everything."""
+    """A query for a superset without expressions on a root; it may match everything."""
     found = _clause(query)
     if isinstance(found, _Inside):
         whole = found.whole if found.is_presence and found.leaf else EVERYTHING
@@ -111,7 +111,7 @@ def _bool(body: Mapping[str, Any], *, wider: bool) -> dict[str, Any]:
 
 
 def _clause(query: Query) -> Query | _Inside:
-    """A clause inside a free-form object as it can be asked; any other query as it is."""
+    """The replacement of a clause inside a free-form object; any other query unchanged."""
     if len(query) != 1:
         return query
     ((kind, body),) = query.items()
@@ -134,7 +134,7 @@ def _present(root: str) -> Query:
 
 
 def _is_anything(kind: str, asked: Any) -> bool:
-    """Whether any value matches: presence on the root is the same and costs less."""
+    """Whether any value matches. Presence on the root is equivalent and costs less."""
     value = asked if kind in ("regexp", "wildcard") else None
     text = value.get("value") if isinstance(value, Mapping) else value
     return text in ((".*",) if kind == "regexp" else ("*",))
@@ -145,7 +145,7 @@ _WRITTEN: Final = re.compile(r"\(\\\.\[\^=\]\*\)\?$")
 
 
 def _on_leaf(kind: str, asked: Any, root: str, below: str) -> Query | None:
-    """A query on the very leaf, where the product takes one."""
+    """A query on exactly the leaf, if the product has one."""
     written = _WRITTEN.sub("", below)
     leaf = ".".join((root, _ESCAPED.sub(r"\1", written)))
     if kind in ("term", "terms", "prefix"):
@@ -162,13 +162,13 @@ def _on_leaf(kind: str, asked: Any, root: str, below: str) -> Query | None:
 
 _ESCAPED: Final = re.compile(r"\\(.)")
 _PLAIN: Final = re.compile(r"(?:[\w-]|\\.)+")
-"""A regular expression for one text."""
+"""A regular expression that matches one text only."""
 _LETTER: Final = re.compile(r"\[(\w)(\w)\]|\\(.)|([\w-])")
 _MOST_SPELLINGS: Final = 512
 
 
 def _spellings(asked: Any) -> list[str]:
-    """All texts that an expression such as `[yY][eE][sS]` matches; none where it is another."""
+    """All texts that an expression like `[yY][eE][sS]` matches; empty for other expressions."""
     expression = asked.get("value") if isinstance(asked, Mapping) else asked
     found = [""]
     at = 0

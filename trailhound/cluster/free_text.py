@@ -1,9 +1,9 @@
 """Queries that a person wrote in Lucene's language, as the query bar of Dashboards takes them.
 
-A word without a field is looked for in all fields, also in those of other types: this takes a
-lenient query. A lenient query silently finds nothing for a broken regular expression, a number
-that is none or an address that is none. So it is asked once more strictly, with one text field for
-the words without one, only to learn whether it can be read.
+A word without a field is searched in all fields, including those of other types, which needs a
+lenient query. A lenient query silently finds nothing for a broken regular expression or an invalid
+number or address. So the query is also run strictly once, with one keyword field for words without
+a field, only to find out whether it can be parsed.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from trailhound.errors import RequestFailedError, UsageError
 
 _LONGEST_REASON = 200
 _SEVERAL_FIELDS = re.compile(r"\*[^\s:\"]*:")
-"""A name that stands for several fields, whose types may differ."""
+"""A pattern of field names, which can stand for fields of several types."""
 _SAID_BEFORE = ("Failed to parse query ", "failed to create query: ")
 
 
 def free_text(text: str, **options: Any) -> Query:
-    """The clause. A word alone is looked for in numbers and dates too."""
+    """The clause for a text. Words without a field are searched in numbers and dates too."""
     return {
         "query_string": {"query": text, "lenient": True, "analyze_wildcard": True, **options},
     }
@@ -31,8 +31,8 @@ def free_text(text: str, **options: Any) -> Query:
 def check_free_text(
     reader: IndexReader, text: str, field: str, *, example: str, **options: Any
 ) -> None:
-    """Raises `UsageError` for text that can't be read. `field` is one of type keyword; `example` a
-    query as it should be."""
+    """Raises `UsageError` for text that can't be parsed. `field`: a keyword field; `example`: a
+    correct query, for the message."""
     strict = not _SEVERAL_FIELDS.search(text)
     more = {"lenient": False, "default_field": field} if strict else {}
     try:
@@ -47,7 +47,7 @@ def check_free_text(
 
 
 def _reason(message: str) -> str:
-    """What the engine says of the text, once and without how it says so.
+    """The reason in an engine's message, without its wrapping and repetitions.
 
     >>> _reason("all shards failed: failed to create query: a: b: a: b (status 400)")
     'a: b'

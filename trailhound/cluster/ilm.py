@@ -1,4 +1,4 @@
-"""Elasticsearch's index lifecycle management. It cannot close an index: the daemon does.
+"""Elasticsearch's index lifecycle management. It can't close indices; the daemon does that.
 
 Written from "Index lifecycle management APIs" of Elasticsearch's documentation.
 """
@@ -20,7 +20,8 @@ _SINCE: Final = "index.lifecycle.origination_date"
 
 
 class Ilm(Lifecycle):
-    """One policy with a phase for each tier. Each day tells it from when its age counts."""
+    """One policy with a phase for each tier. A setting of each index says from when its age
+    counts."""
 
     def available(self) -> bool:
         return self._has_phases() and ask(self._client, "/_ilm/status") is not None
@@ -95,7 +96,7 @@ class Ilm(Lifecycle):
         self._request("PUT", f"/{','.join(indices)}/_settings", dict(settings))
 
     def _failures(self, due: Mapping[str, Tier]) -> dict[str, str]:
-        """The indices at which ILM stopped with an error."""
+        """The indices for which ILM stopped with an error."""
         params = {"only_errors": "true", "only_managed": "true"}
         reply = ask(self._client, f"/{self._names.days}/_ilm/explain", params) or {}
         failed: dict[str, str] = {}

@@ -31,8 +31,8 @@ _MIGRATION: Final = {
 
 
 class Ism(Lifecycle):
-    """One policy for each tier, which acts at once: ISM knows an index's age from its creation
-    alone. A day gets the next tier's policy once that of the last one has ended."""
+    """One policy for each tier, which acts at once, because ISM counts an index's age only from its
+    creation. A day gets the policy of the next tier after the previous one has ended."""
 
     def __init__(self, client: OpenSearch, settings: Settings, storage: ColderStorage) -> None:
         super().__init__(client, settings, storage)
@@ -108,7 +108,7 @@ class Ism(Lifecycle):
         states = [state]
         days = self._retention.days
         if tier == "cold" and self._storage.cold and days and self._retention.action == "delete":
-            # In cold storage it is in no list of the cluster: ISM alone can find it again.
+            # In cold storage the cluster does not list it: only ISM can find it again.
             name = _STATES["past"]
             state["transitions"] = [
                 {"state_name": name, "conditions": {"min_index_age": age(days)}}
@@ -148,14 +148,14 @@ class Ism(Lifecycle):
             self._request("PUT", path, wanted, guard)
 
     def _add(self, indices: Sequence[str], tier: Tier) -> Collection[str]:
-        """Give them the policy; those that did not take it."""
+        """Assign the policy to indices. Returns those that did not accept it."""
         path = f"{_API}/add/{','.join(indices)}"
         reply = self._request("POST", path, {"policy_id": self._policy_id(tier)})
         return {each["index_name"] for each in reply.get("failed_indices") or ()}
 
 
 def _failure(about: Mapping[str, Any]) -> str:
-    """Why a policy failed at an index, as ISM explains it; empty where it did not."""
+    """Why a policy failed for an index, as ISM explains it; empty if it did not."""
     action, retry = about.get("action") or {}, about.get("retry_info") or {}
     if not (action.get("failed") or retry.get("failed")):
         return ""

@@ -1,8 +1,8 @@
 """What moves days from tier to tier: the cluster's own lifecycle management, or the daemon.
 
-Both count an index's age from its creation, so that a day that was backfilled yesterday would be
-kept for years too long. So the daemon selects the days by their names. Neither policy has a
-template of its own: by pattern it would take foreign indices too.
+ISM and ILM count an index's age from its creation, so a day that was backfilled yesterday would be
+kept for years too long. The daemon therefore selects the days by their names, and assigns the
+policies itself: a policy with an index pattern would apply to foreign indices too.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ INDICES_IN_A_PATH: Final = 50
 
 @dataclass(slots=True)
 class Plan:
-    """What is to be done now: index → tier. `managed` have a policy of somebody else's and are left
-    to it; `failed` are those that did not get to their tier, with the reason."""
+    """The steps to take now, as index → tier. `managed`: indices with a policy of somebody else,
+    which are left to it; `failed`: indices that did not reach their tier, with the reason."""
 
     steps: dict[str, Tier] = field(default_factory=dict)
     managed: list[str] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Lifecycle(ABC):
     """One way to move days. Methods raise opensearch-py's exceptions."""
 
     by_policy = True
-    """Whether the cluster does it, some minutes later."""
+    """Whether the cluster acts itself, some minutes later."""
 
     def __init__(self, client: OpenSearch, settings: Settings, storage: ColderStorage) -> None:
         self._client = client
@@ -53,19 +53,20 @@ class Lifecycle(ABC):
 
     @abstractmethod
     def available(self) -> bool:
-        """Whether the cluster has it, and lets us use it."""
+        """Whether the cluster has this feature and allows its use."""
 
     @abstractmethod
     def can(self, tier: Tier) -> bool:
-        """Whether it can bring days there."""
+        """Whether it can move days to this tier."""
 
     @abstractmethod
     def plan(self, due: Mapping[str, Tier]) -> Plan:
-        """What these indices, which are due for a tier, need now. Changes nothing."""
+        """The steps that these indices need now to reach the tier they are due for. Changes
+        nothing."""
 
     @abstractmethod
     def apply(self, steps: Mapping[str, Tier]) -> dict[str, str]:
-        """Do it; the indices that did not take it, with the reason."""
+        """Take the steps. Returns the indices for which that failed, with the reason."""
 
     def _mounted(self, index: str) -> bool:
         return index != self._names.day(self._names.day_of(index) or "")
@@ -84,7 +85,7 @@ class Lifecycle(ABC):
 
 
 def due_tier(retention: RetentionSettings, day: str, today: date) -> Tier:
-    """The tier that a day (`YYYY.MM.DD`) is due for: its age counts from the day itself.
+    """The tier that a day (`YYYY.MM.DD`) is due for. Its age counts from the day itself.
 
     >>> settings = RetentionSettings(warm_after=7, days=30)
     >>> [due_tier(settings, f"2025.03.{day:02}", date(2025, 3, 31)) for day in (24, 23, 1)]
@@ -106,7 +107,7 @@ def due_tier(retention: RetentionSettings, day: str, today: date) -> Tier:
 
 
 def age(days: int) -> str:
-    """From a day's start, the age at which it is more than `days` days old.
+    """The age from the start of a day at which it is more than `days` days old.
 
     >>> age(30)
     '31d'
@@ -115,7 +116,7 @@ def age(days: int) -> str:
 
 
 def covers(found: Any, wanted: Any) -> bool:
-    """Whether a policy is the wanted one: a cluster adds defaults to what it was given.
+    """Whether a policy is the wanted one, apart from defaults that the cluster added.
 
     >>> covers({"delete": {"retry": 3}}, {"delete": {}}), covers({"close": {}}, {"delete": {}})
     (True, False)

@@ -1,7 +1,7 @@
-"""Logins as settings give them: API keys, TLS with a certificate of one's own.
+"""Logins from settings: API keys, and TLS with a client certificate.
 
-The sections `cluster` and `dashboards` of the settings have the same keys for it; `section` is the
-name for messages.
+The sections `cluster` and `dashboards` have the same keys for them; `section` is the name in
+messages.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ENCODED_KEY: Final = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 
 
 class Login(Protocol):
-    """What both sections have."""
+    """The keys that both sections have."""
 
     @property
     def api_key(self) -> SecretStr | None: ...
@@ -38,7 +38,7 @@ class Login(Protocol):
 
 
 def api_key(login: Login, section: str) -> str | None:
-    """The encoded key to log in with; None where there is none.
+    """The encoded API key; None if there is none.
 
     Raises `SettingsError` for one that cannot be read, or that a header cannot hold.
     """
@@ -52,7 +52,8 @@ def api_key(login: Login, section: str) -> str | None:
 
 
 def tls_context(login: Login, section: str) -> ssl.SSLContext:
-    """The CA bundle, else the system's and certifi's; the client's certificate where there is one.
+    """A context with the CA bundle, or else the CAs of the system and of certifi, and with the
+    client certificate, if there is one.
 
     Raises `SettingsError` for a file that cannot be used.
     """
@@ -85,7 +86,7 @@ def tls_context(login: Login, section: str) -> ssl.SSLContext:
 
 
 def _file(name: str, path: Path | None) -> str | None:
-    """The path of a PEM file that is there; `None` where none is set."""
+    """The path of an existing PEM file; None if none is set."""
     if path is None:
         return None
     try:

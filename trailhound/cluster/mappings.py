@@ -1,9 +1,9 @@
 """The mapping of events: every field of a daily index and its type.
 
-`dynamic: false` keeps the mapping unchanged whatever a record holds, so a record can never
-grow it, and a field that is not named here is stored but not searched. The raw half is every
-scalar of CloudTrail's record reference ("CloudTrail record contents", AWS CloudTrail User Guide)
-as a keyword, and the free-form objects as `flat_object`. The added half is the data model's.
+`dynamic: false` keeps records from changing the mapping; a field that is not named here is stored
+but not searched. The raw fields are every scalar of CloudTrail's record reference ("CloudTrail
+record contents", AWS CloudTrail User Guide) as a keyword, and the free-form objects as
+`flat_object`. The added fields are those of the enrichment.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def free_form_fields(fields: Mapping | None = None, before: str = "") -> list[st
 
 
 def alias(path: str) -> Mapping:
-    """An ECS name for a raw field; it needs no disk space."""
+    """An ECS name for a raw field; takes no disk space."""
     return {"type": "alias", "path": path}
 
 
@@ -192,25 +192,26 @@ ADDED: Mapping = {
             # No free-form object of the event holds an object. On Elasticsearch alone, and only
             # `true`: see `Dialect.marks_flat`.
             "flat": {"type": "boolean", "doc_values": False},
-            # What a repair moved out of its place: stored whole, not searchable.
+            # Values that a repair moved here: stored, not searchable.
             "original": dict(STORED),
             # Texts too long for a term, as `path=value`: where a rule on that path looks as well.
             "text": dict(LONG_TEXT),
         }
     ),
 }
-"""What Trailhound adds. A record that brings such a name has it moved to `trail.original`."""
+"""The fields that Trailhound adds. If a record has such a name, its value moves to
+`trail.original`."""
 
 DOC_VALUES_ONLY: tuple[str, ...] = get_args(IndexedField)
 """Fields without a search index of their own, unless `index.indexed` names them.
 
-Nearly every event has another value of them, or another field answers what they are searched for
-(`@timestamp`, `geolocation.location`). Their doc values find an exact value too, more slowly.
+Nearly every event has a different value of them, or another field serves the searches
+(`@timestamp`, `geolocation.location`). Their doc values also find an exact value, more slowly.
 """
 
 
 def event(indexed: Collection[str] = ()) -> Mapping:
-    """The mapping of a daily index, with search indices on these of `DOC_VALUES_ONLY` too.
+    """The mapping of a daily index; `indexed` are those of `DOC_VALUES_ONLY` to index for search.
 
     >>> event(["eventID"])["properties"]["eventID"], event()["properties"]["eventID"]
     ({'type': 'keyword'}, {'type': 'keyword', 'index': False})
@@ -223,7 +224,7 @@ def event(indexed: Collection[str] = ()) -> Mapping:
 
 
 def _with(fields: Mapping, path: list[str], parameters: Mapping) -> Mapping:
-    """A mapping in which a field has further parameters."""
+    """The mapping, with further parameters for one field."""
     if not path:
         return fields | parameters
     properties = fields["properties"]
@@ -232,12 +233,12 @@ def _with(fields: Mapping, path: list[str], parameters: Mapping) -> Mapping:
 
 
 EVENT: Mapping = event()
-"""The mapping of a daily index by default: every field, each of its type."""
+"""The default mapping of a daily index."""
 
 LEDGER: Mapping = {
     "dynamic": False,
     "properties": {
-        # Which class of `trailhound.state` a document is of.
+        # Names the class of `trailhound.state` that a document belongs to.
         **fields("kind"),
         **fields("uri", "object", "etag", "state", "worker", "reason", "events_under"),
         **fields("claimed_at", "finished_at", "heartbeat", "last", kind=DATE),
@@ -246,7 +247,7 @@ LEDGER: Mapping = {
         ),
         "by_folder": dict(LONG),
         "integrity": tree({**fields("verdict"), "at": dict(DATE)}),
-        # The objects that an object's duplicates are of.
+        # The objects that first delivered an object's duplicates.
         "shared": tree({**fields("object"), "events": dict(LONG)}),
     },
 }
@@ -258,11 +259,11 @@ DEADLETTER: Mapping = {
         **fields("object", "etag", "code", "reason", "encoding", "day"),
         "position": dict(LONG),
         "at": dict(DATE),
-        # The record as it was read; never parsed again by the engine.
+        # The record as it was read; the engine does not parse it.
         "raw": {"type": "keyword", "index": False, "doc_values": False},
     },
 }
-"""One document a record that could not be indexed."""
+"""One document for each record that could not be indexed."""
 
 ALERT_AS_EVENT: Mapping = {
     "user": tree({"name": alias("entity.principal")}),
@@ -270,7 +271,7 @@ ALERT_AS_EVENT: Mapping = {
     "recipientAccountId": alias("entity.account"),
     "awsRegion": alias("entity.region"),
 }
-"""Names of events for what an alert is about, so that one filter of a dashboard fits both."""
+"""Event field names for the subjects of an alert, so that a dashboard filter applies to both."""
 
 ALERT: Mapping = {
     "dynamic": False,
@@ -285,7 +286,7 @@ ALERT: Mapping = {
         **fields("attempt", "lowered", kind=BOOLEAN),
         "before": tree({**fields("relation"), "count": dict(LONG), "last": dict(DATE)}),
         **fields("level", "state", "state_by", "group", "group_key", "count_relation"),
-        # `catch_up` names the repair whose digest has the alert: it is in no message of its own.
+        # `catch_up` names the catch-up whose digest has the alert; it gets no message of its own.
         **fields("merged_into", "catch_up"),
         # What a closed alert was, and who owns it.
         **fields("disposition", "assignee"),
@@ -323,13 +324,13 @@ ALERT: Mapping = {
         **fields("references", kind={"type": "keyword", "index": False, "doc_values": False}),
         # Who, when and why, of each change of state.
         "history": dict(STORED),
-        # Digests of the events that were counted: what makes a second count change nothing.
+        # Digests of the counted events, so that counting one again changes nothing.
         "counted": dict(STORED),
         "delivery": tree(
-            # Channels that have it, or never will; channels that were tried, or held back.
+            # Channels that are done with it; channels that were tried, or held it back.
             {**fields("done", "pending"), "log": dict(STORED)}
         ),
         **ALERT_AS_EVENT,
     },
 }
-"""One document an alert."""
+"""One document for each alert."""

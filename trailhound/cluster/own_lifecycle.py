@@ -1,4 +1,4 @@
-"""Days moved by the daemon itself, where the cluster has neither ISM nor ILM for it."""
+"""Days moved by the daemon itself, where the cluster has neither ISM nor ILM."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from trailhound.cluster.lifecycle import Lifecycle, Plan, Tier
 from trailhound.cluster.refusals import from_response
 
 _MERGES_AT_ONCE: Final = 20
-"""Merges that one run begins. The cluster does one after the other on each node."""
+"""Merges that one run starts. The cluster does them one after the other on each node."""
 
 _MERGE_SECONDS: Final = 20
-"""How long the daemon waits for them."""
+"""Seconds that the daemon waits for them."""
 
 
 class OwnLifecycle(Lifecycle):
-    """A write block and a merge to one segment; a day that is due for cold storage gets the same.
+    """Blocks writes to a day and merges it to one segment, also a day that is due for cold storage.
 
-    Past retention it deletes or closes.
+    Days past retention are deleted or closed.
     """
 
     by_policy = False
@@ -58,14 +58,14 @@ class OwnLifecycle(Lifecycle):
             except OpenSearchException as error:
                 refused[index] = from_response(error).message
         if merge := merge[:_MERGES_AT_ONCE]:
-            # Not in the background of the cluster: a refusal would be seen nowhere.
+            # Not as a background task of the cluster, whose refusal nobody would see.
             try:
                 self._client.indices.forcemerge(
                     index=",".join(merge),
                     params={"max_num_segments": "1", "request_timeout": _MERGE_SECONDS},
                 )
             except ConnectionTimeout:
-                pass  # the cluster goes on with it
+                pass  # the cluster continues with the merge
             except OpenSearchException as error:
                 refused |= dict.fromkeys(merge, from_response(error).message)
         return refused
@@ -77,7 +77,7 @@ class OwnLifecycle(Lifecycle):
             self._client.indices.close(index=index)
 
     def _merged(self) -> set[str]:
-        """The daily indices that have one segment in each shard, or none."""
+        """The daily indices that have at most one segment in each shard."""
         reply = self._request(
             "GET",
             f"/{self._names.days}/_stats/segments",

@@ -1,4 +1,4 @@
-"""Clauses for what a user gives: a value is a term, and only a `*` in it is a pattern."""
+"""Clauses for values that users give: only `*` in a value is a wildcard."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Query = dict[str, Any]
 
 
 def any_of(value: str, fields: Sequence[str]) -> Query:
-    """A text in one of several keyword fields, without regard to case; `*` in it is any text.
+    """A text in one of several keyword fields, ignoring case; `*` in it stands for any text.
 
     >>> any_of("a?*", ["user.name"])
     {'wildcard': {'user.name': {'value': 'a\\\\?*', 'case_insensitive': True}}}
@@ -32,11 +32,12 @@ def either(clauses: Sequence[Query]) -> Query:
 
 
 MOST_CLAUSES = 900
-"""Of the 1,024 that an engine takes in one query by default; the rest is for spans and limits."""
+"""Clauses that values may take of the 1,024 that an engine allows in one query by default; the rest
+is for spans and limits."""
 
 
 def clauses(query: Any) -> int:
-    """How many clauses an engine counts of a query.
+    """The number of clauses that an engine counts in a query.
 
     >>> clauses({"bool": {"filter": [{"term": {}}], "must_not": [{"exists": {}}]}})
     2
@@ -52,5 +53,5 @@ def clauses(query: Any) -> int:
 
 
 def both(*clauses: Query) -> Query:
-    """All of these clauses, which do not count for a score."""
+    """All of these clauses, without scoring."""
     return {"bool": {"filter": list(clauses)}}

@@ -1,6 +1,6 @@
-"""Documents by index and `_id`, their `_source` to the letter.
+"""Documents by index and `_id`, with their exact `_source`.
 
-The client's own decoding would round numbers: no basis for comparing or showing a record.
+The client's own decoding would round numbers, so that records could not be compared or shown.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from trailhound.cluster.client import raw_request
 
 
 class RawDocument(msgspec.Struct):
-    """`error`: why it could not be looked for; its index may be closed or not readable. `seq_no`
-    and `primary_term` are of its version."""
+    """A document. `error`: why it could not be read, such as a closed index. `seq_no` and
+    `primary_term` are those of its version."""
 
     found: bool = False
     source: msgspec.Raw = msgspec.field(name="_source", default=msgspec.Raw())
@@ -33,8 +33,8 @@ _replies = msgspec.json.Decoder(_Reply)
 
 
 def raw_documents(client: OpenSearch, targets: Sequence[tuple[str, str]]) -> list[RawDocument]:
-    """Those of these indices and ids, in their order, in one request. Raises opensearch-py's
-    exceptions, and `ValueError` for a reply that is not whole."""
+    """The documents of these indices and ids, in their order, by one request. Raises
+    opensearch-py's exceptions, and `ValueError` for an incomplete reply."""
     body = msgspec.json.encode(
         {"docs": [{"_index": index, "_id": identifier} for index, identifier in targets]}
     )

@@ -1,7 +1,7 @@
-"""What a cluster's refusal means: opensearch-py's exceptions as errors of our own tree.
+"""Translates opensearch-py's exceptions, and rejected items, into `ClusterError`s.
 
-A message never holds a credential: addresses are shown without user and password, and of a request
-nothing but the address is repeated.
+A message never holds a credential: addresses are shown without user and password, and nothing else
+of a request is repeated.
 """
 
 from __future__ import annotations
@@ -12,15 +12,8 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from opensearchpy.exceptions import (
-    ConnectionError as NoConnection,
-)
-from opensearchpy.exceptions import (
-    ConnectionTimeout,
-    OpenSearchException,
-    SSLError,
-    TransportError,
-)
+from opensearchpy.exceptions import ConnectionError as NoConnection
+from opensearchpy.exceptions import ConnectionTimeout, OpenSearchException, SSLError, TransportError
 
 from trailhound.errors import (
     AccessDeniedError,
@@ -71,7 +64,8 @@ _BLOCKS: tuple[tuple[str, str, str], ...] = (
     ),
     ("", "an index or the cluster is read-only", "lift the block, then run the same command again"),
 )
-"""Pattern in the reason → what is wrong, what to do. The first that fits; the last always does."""
+"""Pattern in the reason → what is wrong, what to do. The first match decides; the last always
+matches."""
 
 _TLS: tuple[tuple[str, str], ...] = (
     ("Hostname mismatch|doesn't match|IP address mismatch", "use the name the certificate is for"),
@@ -96,9 +90,9 @@ def redact_url(url: str) -> str:
 
 
 def from_response(error: OpenSearchException, url: str = "") -> ClusterError:
-    """What opensearch-py raised, as an error that says what happened and what to do.
+    """An exception of opensearch-py as an error that says what happened and what to do.
 
-    `url` is the cluster's address; a client made by `connect` knows it by itself.
+    `url` is the cluster's address; exceptions of a client made by `connect` carry it.
     """
     where = redact_url(getattr(error, "url", "") or url) if getattr(error, "url", "") or url else ""
     product = getattr(error, "product", "") or "the cluster"
@@ -122,8 +116,8 @@ def from_response(error: OpenSearchException, url: str = "") -> ClusterError:
 
 
 def is_index_block(error: TransportError) -> bool:
-    """Whether a request was refused for a block on one index (read-only, metadata), not for a full
-    disk, a block of the whole cluster or a permission.
+    """Whether a request was rejected by a block on one index (read-only, metadata), not by a full
+    disk, a block of the whole cluster or a missing permission.
     """
     kind, reason = _reason_of(error)
     return (
@@ -149,7 +143,8 @@ def refused_item(index: str, status: int, kind: str, reason: str) -> ClusterErro
 
 @contextmanager
 def cluster_errors(where: Settings | str = "") -> Iterator[None]:
-    """Within, opensearch-py's exceptions become `ClusterError`s about the cluster `where`."""
+    """Turns opensearch-py's exceptions in its block into `ClusterError`s about the cluster
+    `where`."""
     try:
         yield
     except OpenSearchException as error:
@@ -245,11 +240,11 @@ _REPLIES: tuple[tuple[_Applies, _Make], ...] = (
     (lambda status, _kind, _reason: status == 429, _too_busy),
     (lambda _status, kind, _reason: kind == "index_not_found_exception", _no_index),
 )
-"""Which replies mean what, by status, error type and reason. The first that applies."""
+"""The meaning of replies by status, error type and reason. The first match decides."""
 
 
 def _reason_of(error: TransportError) -> tuple[str, str]:
-    """Type and reason of a reply: OpenSearch's, a cloud gateway's, or its bare text."""
+    """Error type and reason of a reply of OpenSearch or a cloud gateway; else its text."""
     info = error.args[2] if len(error.args) > 2 else None  # where `.info` would raise
     reply: Any = info if isinstance(info, Mapping) else {}
     fault: Any = reply.get("error", reply)

@@ -1,6 +1,6 @@
-"""Days by their age: read-only, in colder storage, closed or deleted, and nothing else touched.
+"""Moves days by their age: to read-only, to colder storage, then closed or deleted.
 
-Where the cluster has the ISM plugin or Elasticsearch's ILM, that does it; elsewhere we do.
+The ISM plugin or Elasticsearch's ILM does it if the cluster has one; otherwise the daemon.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ from trailhound.cluster.waiting import days_with_letters
 from trailhound.settings import Settings
 
 _LIFECYCLES: Final[Mapping[str, type[Ism | Ilm]]] = {"ism": Ism, "ilm": Ilm}
-"""Of each product: see `Dialect.lifecycle`."""
+"""The lifecycle management of each product: see `Dialect.lifecycle`."""
 
 
 @dataclass(slots=True)
 class RetentionReport:
-    """Names of indices. `foreign` have the name of a day, and are not Trailhound's.
+    """What a run did, as names of indices.
 
-    `moved` were brought to a tier before the end now, or given to ISM or ILM for that. `handed`
-    were given to it past retention; `managed` have a policy of somebody else's there and are left
-    to it. `waiting`: days that stay as they are, with the number of dead letters that wait for
-    them. `failed`: days that did not get where they should be, with the reason.
+    `foreign`: have the name of a day, but are not Trailhound's. `moved`: were moved to a warm or
+    cold tier, or given to ISM or ILM for that. `handed`: past retention, and given to ISM or ILM.
+    `managed`: have a policy of somebody else, and are left to it. `waiting`: days that stay because
+    dead letters wait for them, with their number. `failed`: days that did not reach their tier,
+    with the reason.
     """
 
     deleted: list[str] = field(default_factory=list)
@@ -49,7 +50,8 @@ class RetentionReport:
 def lifecycles(
     client: OpenSearch, settings: Settings, storage: ColderStorage
 ) -> tuple[Lifecycle, ...]:
-    """What moves days here: for each tier the first that can. Raises opensearch-py's exceptions."""
+    """The ways to move days on this cluster: the first that can serves a tier. Raises
+    opensearch-py's exceptions."""
     own = OwnLifecycle(client, settings, storage)
     theirs = _LIFECYCLES[dialect_of(client).lifecycle](client, settings, storage)
     if settings.retention.ism and theirs.available():
@@ -58,7 +60,7 @@ def lifecycles(
 
 
 def storage_of(client: OpenSearch, settings: Settings) -> ColderStorage:
-    """What is colder than the nodes' disks; nothing is asked where no setting could use it."""
+    """The colder storage of the cluster; not queried if no setting could use it."""
     retention = settings.retention
     if not retention.tiered:
         return ColderStorage()
@@ -68,16 +70,16 @@ def storage_of(client: OpenSearch, settings: Settings) -> ColderStorage:
 
 
 def reachable(tier: Tier, storage: ColderStorage) -> Tier:
-    """The tier that a day gets to: a cold one gets to warm where nothing colder exists."""
+    """The tier that can be reached: warm instead of cold, if there is no colder storage."""
     return "warm" if tier == "cold" and not storage.beyond_warm else tier
 
 
 def enforce(client: OpenSearch, settings: Settings, today: date) -> RetentionReport:
-    """Bring each day to the tier that it is due for at its age on `today` (UTC).
+    """Move each day to the tier that it is due for at its age on `today` (UTC).
 
-    A day that dead letters wait for stays writable until they are retried or deleted, and is
-    deleted with the others. Only an index that has a day's name and our template's mark is touched.
-    Nothing happens while no number of days is set. Raises opensearch-py's exceptions.
+    A day that dead letters wait for stays writable until they are retried or deleted, but is
+    deleted with the others. Only indices with the name of a day and the mark of our template are
+    touched. Does nothing while no number of days is set. Raises opensearch-py's exceptions.
     """
     report = RetentionReport()
     retention = settings.retention
@@ -125,7 +127,7 @@ def _move(
 ) -> None:
     plan = lifecycle.plan(due)
     steps = plan.steps
-    # Its dead letters could not be written any more once a day is closed or has moved.
+    # Once a day is closed or moved, its dead letters could not be written to it any more.
     held = {i: names.day_of(i) or "" for i, tier in steps.items() if tier != "past" or not deletes}
     if held:
         waits = days_with_letters(client, names, held.values())

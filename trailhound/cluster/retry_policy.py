@@ -1,6 +1,6 @@
 """Waiting for a cluster that is busy or unreachable.
 
-Without end by default: a backfill that stops because a node restarted overnight has lost a night.
+There is no time limit by default, so that a restarting node does not end a backfill overnight.
 """
 
 from __future__ import annotations
@@ -25,26 +25,27 @@ _LOOK_UP = 0.5
 
 
 class Stopped(Exception):
-    """The run was asked to stop while it waited. Internal: never shown."""
+    """The run was asked to stop while it waited. Never shown to users."""
 
 
 def is_transient(error: TransportError) -> bool:
-    """Whether the same request may succeed later. A refused certificate never does."""
+    """Whether the same request may succeed later. After a rejected certificate it can't."""
     if isinstance(error, SSLError):
         return False
     return isinstance(error, NoConnection) or error.status_code in TRANSIENT
 
 
 def is_busy(error: TransportError) -> bool:
-    """Whether the cluster answered that it is busy; one that can't be reached gave no answer."""
+    """Whether the cluster answered that it is busy; False if it did not answer."""
     return error.status_code in TRANSIENT
 
 
 def may_have_arrived(error: TransportError) -> bool:
     """Whether the request may have been carried out although its reply is lost.
 
-    429 is a refusal before the work; a lost connection, a time-out and a gateway's 502 and 504
-    do not show what the node did, and 503 can follow a partly completed request.
+    A 429 refuses a request before it is carried out. After a lost connection, a timeout or a
+    gateway's 502 or 504 it is unknown what the node did, and a 503 can follow a partly completed
+    request.
     """
     return isinstance(error, NoConnection) or error.status_code in {502, 503, 504}
 
@@ -76,7 +77,8 @@ class RetryPolicy:
         self._deadline = time.monotonic() + seconds
 
     def wait(self, attempt: int, since: float, reason: str) -> None:
-        """Sleep before try number `attempt` + 2; `since` is when it first failed (monotonic).
+        """Sleep before try number `attempt` + 2; `since` is the monotonic time of the first
+        failure.
 
         Raises `ClusterUnreachableError` when it is time to give up, and `Stopped` when `stop`
         is set.
@@ -100,7 +102,8 @@ class RetryPolicy:
                 raise Stopped
 
     def run(self, call: Callable[[], T]) -> T:
-        """`call()`, retried while the cluster is busy or unreachable. Only for idempotent calls.
+        """The result of `call()`, which must be idempotent: it is retried while the cluster is busy
+        or unreachable.
 
         Raises `ClusterError` for any other refusal.
         """

@@ -1,8 +1,8 @@
 """Index templates and the indices made from them: created once, upgraded in place.
 
-Every template and every mapping carries a `_meta.trailhound` with the kind of index and a
-fingerprint of its mapping. By it a writer distinguishes our index from another tool's of the same
-name, and `init` knows what has to be upgraded.
+Every template and mapping carries a mark, `_meta.trailhound`, with the kind of index and a
+fingerprint of the mapping. By it writers tell our indices from those of other tools with the same
+name, and `init` finds what must be upgraded.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from trailhound.errors import ForeignTemplateError, SettingsError
 from trailhound.settings import Settings
 
 _NO_DAY = "1970.01.01"
-"""A day before CloudTrail: never created, only used to resolve the template."""
+"""A day before CloudTrail existed: never created, only used to resolve the template."""
 _DAY = re.compile(r"\d{4}\.\d\d\.\d\d")
 _MOUNTED = ("restored-", "partial-")
-"""What ILM puts before the name of an index that it mounts from a snapshot; ISM puts `_remote`
-after it."""
+"""Prefixes that ILM adds to the name of an index mounted from a snapshot. ISM appends
+`_remote`."""
 PRIORITY = 500
-"""Above a catch-all template (commonly 0 to 200); a higher one than ours is found and refused."""
+"""Above catch-all templates, which commonly have 0 to 200; a template above ours is an error."""
 
 Kind = Literal["events", "ledger", "deadletter", "alerts"]
 
@@ -40,12 +40,12 @@ MAPPINGS: dict[Kind, mappings.Mapping] = {
     "deadletter": mappings.DEADLETTER,
     "alerts": mappings.ALERT,
 }
-"""Every field of every kind. `mapping` applies the settings."""
+"""The mapping of each kind, before `mapping` applies the settings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Every name that Trailhound uses in a cluster, for one namespace.
+    """The names that Trailhound uses in a cluster, for one namespace.
 
     >>> Names("team-").day("2025.03.01"), Names("").ledger
     ('team-cloudtrail-2025.03.01', 'trailhound-ledger')
@@ -55,7 +55,7 @@ class Names:
 
     @property
     def alias(self) -> str:
-        """All days at once."""
+        """The alias of all daily indices."""
         return f"{self.prefix}cloudtrail"
 
     @property
@@ -104,30 +104,30 @@ class Names:
         return f"{self.prefix}trailhound-{kind}"
 
     def single(self, kind: Kind) -> str:
-        """The one index of a kind that isn't split by day."""
+        """The index of a kind that is not divided by day."""
         return {"ledger": self.ledger, "deadletter": self.deadletter, "alerts": self.alerts}[kind]
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that `init` looked at: its name, and what it did to it."""
+    """The name of a template or index that `init` looked at, and what was done to it."""
 
     name: str
     action: Literal["created", "upgraded", "unchanged", "kept", "skipped"]
-    """`kept`: an old index whose fields have other types; only a reindex could change them.
+    """`kept`: an old index whose fields have other types, which only a reindex could change.
     `skipped`: an index that is read-only or whose metadata is blocked."""
     detail: str = ""
 
 
 def mapping(kind: Kind, settings: Settings, dialect: Dialect = OPENSEARCH) -> mappings.Mapping:
-    """The mapping, with Trailhound's mark and its fingerprint."""
+    """The mapping, with Trailhound's mark."""
     chosen = mappings.event(settings.index.indexed) if kind == "events" else MAPPINGS[kind]
     fields = dialect.mapping(chosen)
     return {"_meta": {"trailhound": {"kind": kind, "fingerprint": _digest(fields)}}, **fields}
 
 
 def _fingerprint(kind: Kind, settings: Settings, dialect: Dialect) -> str:
-    """Changes when the mapping of this kind does."""
+    """A hash of the mapping of this kind."""
     return str(_owner(mapping(kind, settings, dialect))["fingerprint"])
 
 
@@ -164,7 +164,7 @@ def _digest(body: dict[str, Any]) -> str:
 
 
 def _owner(meta_holder: dict[str, Any]) -> dict[str, Any]:
-    """`_meta.trailhound` of a template or mapping; empty where it is not Trailhound's."""
+    """The mark of a template or mapping; empty if it is not Trailhound's."""
     mark = (meta_holder.get("_meta") or {}).get("trailhound")
     return mark if isinstance(mark, dict) else {}
 
@@ -194,7 +194,7 @@ def _init_template(client: OpenSearch, settings: Settings, kind: Kind) -> Change
             f"the index template {name} was not made by Trailhound",
             hint="rename or delete it, or set a namespace",
         )
-    # Both marks: a mapping that somebody edited by hand has another one than its template.
+    # Compare both marks: that of a mapping edited by hand differs from its template's.
     inside = _owner((found["index_template"].get("template") or {}).get("mappings") or {})
     expected = wanted["_meta"]["trailhound"], _owner(wanted["template"]["mappings"])
     if (mark, inside) == expected:
@@ -240,7 +240,7 @@ def _init_index(client: OpenSearch, settings: Settings, kind: Kind) -> Change:
 
 
 def _upgrade(client: OpenSearch, settings: Settings) -> list[Change]:
-    """Bring the mappings of existing indices up to date. New fields only: types stay."""
+    """Add new fields to the mappings of existing indices; types do not change."""
     names = Names(settings.prefix)
     dialect = dialect_of(client)
     found = marks(client, f"{names.days},{names.prefix}trailhound-*")
@@ -269,10 +269,10 @@ def _upgrade(client: OpenSearch, settings: Settings) -> list[Change]:
 
 
 def _kept(wanted: mappings.Mapping, there: mappings.Mapping) -> mappings.Mapping:
-    """The fields wanted; those that an index has with other parameters, as it has them.
+    """The wanted fields, but with the parameters that the index has for them.
 
-    An index keeps the parameters of a field (`index`, `doc_values`) for good. A field of another
-    type stays as it is wanted: the cluster refuses it, and so it is seen.
+    An index can't change the parameters of a field (`index`, `doc_values`). A field of another type
+    is left as wanted, so that the cluster rejects it and the difference is reported.
     """
     made: mappings.Mapping = {}
     for name, field in wanted.items():
@@ -287,9 +287,9 @@ def _kept(wanted: mappings.Mapping, there: mappings.Mapping) -> mappings.Mapping
 
 
 def marks(client: OpenSearch, pattern: str) -> dict[str, dict[str, Any]]:
-    """Index name → `_meta.trailhound` of its mapping.
+    """Index name → mark of its mapping.
 
-    A foreign index has an empty value, or is left out.
+    A foreign index has an empty value or is left out.
     """
     which = {
         "expand_wildcards": "all",
@@ -311,7 +311,7 @@ def marks(client: OpenSearch, pattern: str) -> dict[str, dict[str, Any]]:
 def _marks_of_state(
     client: OpenSearch, pattern: str, which: dict[str, str]
 ) -> dict[str, dict[str, Any]]:
-    """`marks` by the cluster's state, which no `index.blocks.metadata` of a single day hides."""
+    """The marks from the cluster's state, which `index.blocks.metadata` of a day does not hide."""
     paths = {"filter_path": "metadata.indices.*.mappings._doc._meta,metadata.indices.*.state"}
     reply = client.transport.perform_request(
         "GET", f"/_cluster/state/metadata/{pattern}", params=paths | which
@@ -324,10 +324,11 @@ def _marks_of_state(
 
 
 def _check_single(client: OpenSearch, settings: Settings) -> set[Kind]:
-    """The kinds whose one index is there with today's mapping. Raises `ForeignTemplateError`."""
+    """The kinds whose single index exists with the current mapping. Raises
+    `ForeignTemplateError`."""
     names = Names(settings.prefix)
     singles = [names.single(kind) for kind in MAPPINGS if kind != "events"]
-    # The whole of each: of an index without a mark `marks` says nothing at all.
+    # The complete state: `marks` leaves out an index without a mark.
     found = client.indices.get_mapping(
         index=",".join(singles), params={"ignore_unavailable": "true", "allow_no_indices": "true"}
     )
@@ -347,12 +348,12 @@ def _check_single(client: OpenSearch, settings: Settings) -> set[Kind]:
 
 
 def check(client: OpenSearch, settings: Settings) -> None:
-    """Refuse to write where the template that would apply isn't ours, or isn't today's.
+    """Refuse to write if the template that would apply is not ours, or not of this release.
 
-    Auto-creation under another template would bring dynamic mapping: rejected events and a
-    thousand fields. Asks the cluster to resolve the template for a day that never existed.
-    Nor may the ledger and its like be indices of somebody else. Where they are there with today's
-    mapping, no template would apply, and none is resolved. Raises `ForeignTemplateError`.
+    An index created by another template would have a dynamic mapping: rejected events and a
+    thousand fields. The cluster is asked to resolve the template for a day that never existed. The
+    ledger, dead letters and alerts must be our indices too; those that exist with the current
+    mapping need no template. Raises `ForeignTemplateError`.
     """
     names = Names(settings.prefix)
     current = _check_single(client, settings)

@@ -24,7 +24,7 @@ _RANK: Final[Mapping[str, int]] = {"hot": 0, "warm": 1, "cold": 2, "closed": 3, 
 
 @dataclass(frozen=True, slots=True)
 class TierState:
-    """The days of one tier: how many, and the first and last of them (`YYYY.MM.DD`)."""
+    """The days of one tier: their number, and the first and last of them (`YYYY.MM.DD`)."""
 
     tier: Place
     days: int
@@ -37,8 +37,9 @@ class TierState:
 
 @dataclass(frozen=True, slots=True)
 class Tiers:
-    """`late`: days that are due for a tier and not there yet, without those that `failed`.
-    `note`: why `cold_after` does no more than `warm_after`; empty where it does, or is not set."""
+    """The tiers. `late`: days that have not reached the tier they are due for, without those that
+    `failed`. `note`: why `cold_after` has no effect beyond `warm_after`; empty if it has or is not
+    set."""
 
     states: tuple[TierState, ...] = ()
     late: tuple[str, ...] = ()
@@ -68,7 +69,7 @@ class Tiers:
         return ", ".join(parts) or "no days yet"
 
     def problems(self) -> list[str]:
-        """What is not as the settings want it, a sentence each."""
+        """A sentence for each deviation from the settings."""
         lines = []
         if self.late:
             lines.append(
@@ -89,7 +90,7 @@ def _named(days: Sequence[str]) -> str:
 
 
 def unwritable_days(client: OpenSearch, settings: Settings) -> int:
-    """How many days are read-only or closed, whatever made them so. Raises opensearch-py's
+    """The number of days that are read-only or closed, for whatever reason. Raises opensearch-py's
     exceptions."""
     names = Names(settings.prefix)
     found = index_states(client, names.days).items()
@@ -97,7 +98,7 @@ def unwritable_days(client: OpenSearch, settings: Settings) -> int:
 
 
 def read_tiers(client: OpenSearch, settings: Settings, today: date) -> Tiers | None:
-    """Where the days are; None where the settings have no tiers. Raises opensearch-py's
+    """The tiers of the days; None if the settings have no tiers. Raises opensearch-py's
     exceptions."""
     retention = settings.retention
     if not retention.tiered:
@@ -143,7 +144,7 @@ def read_tiers(client: OpenSearch, settings: Settings, today: date) -> Tiers | N
 def _failed(
     client: OpenSearch, settings: Settings, storage: ColderStorage, due: Mapping[str, Tier]
 ) -> dict[str, str]:
-    """Where ISM or ILM failed; what fails here is the error of the job."""
+    """The days for which ISM or ILM failed. (Failures of the daemon are the error of its job.)"""
     first = lifecycles(client, settings, storage)[0]
     mine = {index: tier for index, tier in due.items() if tier != "hot" and first.can(tier)}
     return first.plan(mine).failed if mine and first.by_policy else {}

@@ -1,4 +1,4 @@
-"""Documents read with their versions, and written only if nobody wrote in between."""
+"""Documents that are read with their version, and written only if it is unchanged."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ LOOK_AT_ONCE = 1_000
 WRITE_BYTES = 4 * 1024 * 1024
 TRIES = 20
 OVERTAKEN = Backoff(first=0.01, longest=0.2)
-"""Seconds before another try where another writer was faster."""
+"""Seconds before the next try after another writer was faster."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A document as it was read."""
+    """A document and its version."""
 
     document: dict[str, Any]
     seq_no: int
@@ -34,15 +34,15 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A document to write over the one that was read; where `over` is None there is none yet."""
+    """A document to write over the version `over`; None: it must not exist yet."""
 
     document: Mapping[str, Any]
     over: Stored | None
 
 
 def read_many(client: OpenSearch, index: str, names: Iterable[str]) -> dict[str, Stored]:
-    """The documents that exist, as last written: no refresh is waited for. None where there is no
-    such index."""
+    """The existing documents, as last written (a refresh is not needed). Empty if there is no such
+    index."""
     found: dict[str, Stored] = {}
     for ids in batched(sorted(set(names)), READ_AT_ONCE):
         reply = client.mget(index=index, body={"ids": ids}, params={"realtime": "true"})
@@ -57,7 +57,7 @@ def read_many(client: OpenSearch, index: str, names: Iterable[str]) -> dict[str,
 
 
 def existing(client: OpenSearch, index: str, names: Iterable[str]) -> set[str]:
-    """Which of these documents exist, as last written."""
+    """The names of the existing documents, including those written a moment ago."""
     found: set[str] = set()
     for ids in batched(sorted(set(names)), LOOK_AT_ONCE):
         reply = client.mget(index=index, body={"ids": ids}, params={"_source": "false"})
@@ -96,11 +96,11 @@ def revise(
     *,
     start: Mapping[str, Any] | None = None,
 ) -> dict[str, Any] | None:
-    """Change one document; read it again whenever another writer was faster.
+    """Change one document, and read it again whenever another writer was faster.
 
-    `change` gives the new document, or None where it is to stay. Where there is none, it begins
-    with `start`. The document as it is at the end; None where there is none and no `start`.
-    Raises `RequestFailedError` when overtaken over and over.
+    `change` returns the new document, or None to leave it unchanged. A document that does not exist
+    begins as `start`. Returns the final document; None if there is none and no `start`. Raises
+    `RequestFailedError` if other writers are faster again and again.
     """
     for number in range(TRIES):
         before: dict[str, Any]
@@ -130,7 +130,7 @@ def revise(
 
 
 def _bodies(index: str, writes: Mapping[str, Write]) -> Iterator[bytes]:
-    """Bulk bodies of a few megabytes at most each."""
+    """Bulk bodies of a few megabytes each."""
     body = bytearray()
     for name, write in writes.items():
         meta: dict[str, Any] = {"_index": index, "_id": name}

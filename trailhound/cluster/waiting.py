@@ -1,4 +1,4 @@
-"""Waiting dead letters: how many, since when, and for which days."""
+"""Counts dead letters: by code, and by the day that they wait for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.templates import Names
 
 BLOCKED_CODES = ("day_read_only", "day_closed", "day_unreadable")
-"""Codes of dead letters whose day takes no writes: `retry-deadletters --reopen` opens it."""
+"""Codes of dead letters whose day rejects writes: `retry-deadletters --reopen` opens it."""
 
 _DAYS_AT_ONCE = 500
 
