@@ -1,8 +1,7 @@
-"""Which alerts there are of one rule about one group, and the time that each covers.
+"""The alerts of one rule about one group, and the time that each covers.
 
-One document for each rule and group, so that two writers cannot both decide that there is no alert
-yet.
-`detections.alerts` decides about groups; this module stores them.
+There is one document for each rule and group, so that two writers cannot both decide that there is
+no alert yet. `detections.alerts` decides about groups; this module stores them.
 """
 
 from __future__ import annotations
@@ -32,8 +31,8 @@ class GroupedAlert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class AlertGroup(StateDocument, frozen=True, kw_only=True):
-    """`forgotten`: an alert up to here may exist without being listed in `alerts`; `last` is the
-    latest time that any of those covers."""
+    """The alerts of a group. `forgotten`: alerts up to this time may exist without being in
+    `alerts`; `last` is the latest time that any of `alerts` covers."""
 
     kind: ClassVar[str] = "alert_group"
     id_prefix: ClassVar[str] = "alert-group-"
@@ -76,7 +75,7 @@ _REMOVED = AlertGroup.kind
 
 @dataclass(frozen=True, slots=True)
 class StoredGroup:
-    """A group as it was read, and which version of it that was."""
+    """A group and the version of its document."""
 
     group: AlertGroup
     version: Stored
@@ -91,7 +90,7 @@ class AlertGroups:
         self._removals = StateStore(client, settings, Removal)
 
     def read(self, keys: Iterable[str]) -> dict[str, StoredGroup]:
-        """Those that exist, by key, as last written: no refresh is waited for."""
+        """The existing groups by key, as last written (a refresh is not needed)."""
         names = {AlertGroup.id_prefix + key: key for key in keys}
         found = read_many(self._client, self._index, names)
         return {
@@ -100,15 +99,16 @@ class AlertGroups:
         }
 
     def removed_until(self) -> datetime | None:
-        """Groups whose alerts all ended before then may have been removed; None: none ever were.
+        """The time before which groups may have been removed, if all their alerts had ended; None
+        if none ever was.
 
-        For a group that does not exist, such alerts are searched.
+        If a group does not exist, its alerts from before that time must be searched.
         """
         found = self._removals.get([_REMOVED]).get(_REMOVED)
         return found.until if found else None
 
     def remove_before(self, until: datetime) -> int:
-        """Remove the groups whose alerts all ended before a time; how many there were.
+        """Remove the groups whose alerts all ended before a time. Returns their number.
 
         The time is written first, so that no writer mistakes a removed group for one without
         alerts.
@@ -127,8 +127,8 @@ class AlertGroups:
         return delete_hits(self._client, self._index, found)
 
     def write(self, groups: Mapping[str, tuple[AlertGroup, StoredGroup | None]]) -> set[str]:
-        """Write each over the version that was read; None: it must be new. The keys of those that
-        were written; the others were overtaken."""
+        """Write each group over the version that was read; None: it must be new. Returns the keys
+        of those written; for the others, another writer was faster."""
         writes = {
             AlertGroup.id_prefix + key: Write(group.document(), before.version if before else None)
             for key, (group, before) in groups.items()

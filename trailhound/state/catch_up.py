@@ -1,8 +1,8 @@
 """The span that scheduled rules have to repeat after an upgrade.
 
-The last release switched all scheduled rules off where a daemon polled a bucket. `init` finds that
-and writes this document; the rules then run over all that was ingested meanwhile, and each channel
-gets one digest of the alerts instead of one message each.
+The last release ran no scheduled rules while a daemon polled a bucket. `init` detects that and
+writes this document; the rules then run over everything that was ingested meanwhile, and each
+channel gets one digest of the alerts instead of a message for each.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ SCHEDULED_RULES = "scheduled-rules"
 
 
 class CatchUp(StateDocument, frozen=True, kw_only=True):
-    """Times are UTC. A rule without a checkpoint begins at `since`, when the first event was
-    ingested (None: there was no event). What was ingested before `until` belongs to the catch-up;
-    None until the first daemon begins with it. `done` once every rule has caught up.
-    `notified` names the channels that have their digest.
+    """A catch-up; times are UTC. A rule without a checkpoint begins at `since`, the time when the
+    first event was ingested (None: there was no event). Events ingested before `until` belong to
+    the catch-up; it is None until a daemon begins. `done`: every rule has caught up. `notified`:
+    the channels that have sent their digest.
     """
 
     kind: ClassVar[str] = "catch_up"
@@ -46,7 +46,7 @@ class CatchUp(StateDocument, frozen=True, kw_only=True):
         return self.name
 
     def describe(self) -> str:
-        """What the rules run over, as a sentence."""
+        """A sentence about what the rules run over."""
         start = f"{self.since:%F %T} UTC" if self.since is not None else "the first event"
         end = f"{self.until:%F %T} UTC" if self.until is not None else "the next daemon's start"
         return (
@@ -60,7 +60,7 @@ class CatchUp(StateDocument, frozen=True, kw_only=True):
         return made
 
     def covers(self, moment: datetime) -> bool:
-        """Whether what was ingested at a moment belongs to the catch-up."""
+        """Whether events ingested at a moment belong to the catch-up."""
         return not self.done and (self.until is None or moment < self.until)
 
 
@@ -71,11 +71,11 @@ class CatchUps:
         self._store = StateStore(client, settings, CatchUp)
 
     def get(self, name: str) -> CatchUp | None:
-        """As last written; None where there is nothing to catch up on."""
+        """A catch-up as last written; None if there is none."""
         return self._store.get([name]).get(name)
 
     def begin(self, catch_up: CatchUp) -> bool:
-        """Write a catch-up unless one of its name exists; whether it was written."""
+        """Write a catch-up unless one of its name exists. Returns whether it was written."""
         try:
             self._store.client.index(
                 index=self._store.index,
@@ -88,5 +88,5 @@ class CatchUps:
         return True
 
     def revise(self, catch_up: CatchUp, change: Callable[[CatchUp], CatchUp]) -> CatchUp:
-        """Change one; repeated where another writer was faster."""
+        """Change a catch-up; repeated if another writer was faster."""
         return self._store.revise(catch_up, change)

@@ -1,4 +1,4 @@
-"""The channels that alerts are sent to, one document each, which all daemons share."""
+"""The channels that alerts are sent to: one document for each, which all daemons share."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from trailhound.state.store import StateStore
 
 
 class ChannelState(StateDocument, frozen=True, kw_only=True):
-    """`sent` messages in the minute `minute` (counted since 1970), and the minute in which the last
-    `digest` was sent; alerts that wait; when it last accepted one, and its last error (ISO 8601 in
-    UTC, empty where there was none)."""
+    """A channel. It has `sent` messages in the minute `minute` and its last digest in the minute
+    `digest` (minutes since 1970). Further: alerts that wait, the time of the last success, and the
+    last error with its time (ISO 8601 in UTC; empty if there was none)."""
 
     kind: ClassVar[str] = "channel"
     id_prefix: ClassVar[str] = "channel-"
@@ -42,9 +42,9 @@ class Channels:
         self._store = StateStore(client, settings, ChannelState)
 
     def all(self) -> dict[str, ChannelState]:
-        """Every channel that ever sent, by name."""
+        """Every channel that ever sent a message, by name."""
         return {each.name: each for each in self._store.all()}
 
     def revise(self, name: str, change: Callable[[ChannelState], ChannelState]) -> None:
-        """Change one; repeated where another writer was faster."""
+        """Change a channel; repeated if another writer was faster."""
         self._store.revise(ChannelState(name=name), change)

@@ -1,7 +1,7 @@
 """The daemons: each writes its status every few seconds, for `trailhound status`.
 
-A document is removed when its daemon ends. One that has not been renewed for a minute belongs to a
-daemon that was killed, or that can't reach the cluster; it is removed when it is old.
+A daemon removes its document when it ends. A document that was not renewed for a minute belongs to
+a daemon that was killed or can't reach the cluster; it is removed when it is old.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MARKS = frozenset({"kind", "state"})
 
 
 class DaemonState(StateDocument, frozen=True, kw_only=True):
-    """One daemon. `report` is its own status, in plain values, as `status` prints it."""
+    """A daemon. `report` is its status in plain values, as `trailhound status` prints it."""
 
     kind: ClassVar[str] = "daemon"
     id_prefix: ClassVar[str] = "daemon-"
@@ -40,7 +40,7 @@ class DaemonState(StateDocument, frozen=True, kw_only=True):
         return self.id
 
     def document(self) -> dict[str, Any]:
-        """Its report is stored flat, as in the last release."""
+        """The document; the members of the report are at its top level, as in the last release."""
         made = super().document()
         report: dict[str, Any] = made.pop("report")
         return report | made
@@ -63,15 +63,15 @@ class Daemons:
         self._store = StateStore(client, settings, DaemonState)
 
     def write(self, daemon: DaemonState) -> None:
-        """Register it, or renew its status."""
+        """Register a daemon, or renew its status."""
         self._store.write([daemon])
 
     def deregister(self, identifier: str) -> None:
-        """Remove it, if it exists."""
+        """Remove a daemon, if it exists."""
         self._store.delete([identifier])
 
     def active(self, now: datetime | None = None) -> list[DaemonState]:
-        """Those that wrote within the last minute, by host and process."""
+        """The daemons that wrote within the last minute, by host and process."""
         since = (now or datetime.now(UTC)) - SILENT
         found = self._store.all({"range": {"heartbeat": {"gte": since.isoformat()}}})
         return sorted(found, key=lambda each: (each.host, each.pid))

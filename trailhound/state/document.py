@@ -1,8 +1,8 @@
 """A document of the ledger index as a typed value.
 
-Every class names its own `kind`, which is stored, and its own prefix of `_id`s: no two kinds can
-be confused. A class is a frozen `msgspec.Struct`; its fields are what is stored.
-Fields that a document has and its class does not are ignored, so that a later release may add some.
+Every class has its own `kind`, which is stored, and its own prefix of `_id`s, so that no two kinds
+can be confused. A class is a frozen `msgspec.Struct`, whose fields are stored. Fields that a class
+does not know are ignored, so that later releases can add some.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from trailhound.errors import TrailhoundError
 
 
 class StateDocumentError(TrailhoundError):
-    """A document that does not have the fields of its kind."""
+    """A document lacks a field of its kind, or has it with another type."""
 
 
 class StateDocument(msgspec.Struct, frozen=True, kw_only=True):
     """The base of all kinds.
 
-    `legacy_state` is the value of `state` by which releases before `kind` distinguished documents.
-    It is still written for one release, so that a daemon of such a release finds what it reads;
-    empty where such a daemon must not find the document, or where the class has `state` as a field.
+    `legacy_state` is the value of `state` by which releases without `kind` distinguished documents.
+    It is written for one more release, so that daemons of such a release find their documents. It
+    is empty if they must not find the document, or if the class has a field `state`.
     """
 
     kind: ClassVar[str]
     id_prefix: ClassVar[str] = ""
     legacy_state: ClassVar[str] = ""
     key_field: ClassVar[str] = ""
-    """The field that releases before `kind` kept in the `_id` alone."""
+    """The field that releases without `kind` stored only in the `_id`."""
 
     @property
     def key(self) -> str:
@@ -44,7 +44,7 @@ class StateDocument(msgspec.Struct, frozen=True, kw_only=True):
         return self.id_prefix + self.key
 
     def document(self) -> dict[str, Any]:
-        """As it is stored; times in ISO 8601."""
+        """The stored form; times in ISO 8601."""
         made: dict[str, Any] = {"kind": self.kind}
         if self.legacy_state:
             made["state"] = self.legacy_state
@@ -53,9 +53,9 @@ class StateDocument(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def parse(cls, identifier: str, source: Mapping[str, Any]) -> Self:
-        """A stored document, in today's form or that of the last release.
+        """A stored document in the current form or that of the last release.
 
-        Raises `StateDocumentError` where it lacks a field or has one of another type.
+        Raises `StateDocumentError` if a field is missing or has another type.
         """
         try:
             fields = cls.upgraded(source)
@@ -70,17 +70,19 @@ class StateDocument(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def upgraded(cls, source: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The fields of a document of the last release under today's names."""
+        """The fields of a document of the last release, under the current names."""
         return source
 
     @classmethod
     def legacy_query(cls) -> dict[str, Any] | None:
-        """Finds what the last release wrote of this kind; None where it had no such kind."""
+        """A query for documents of this kind from the last release; None if it did not have the
+        kind."""
         return {"term": {"state": cls.legacy_state}} if cls.legacy_state else None
 
     @classmethod
     def query(cls) -> dict[str, Any]:
-        """Finds all of this kind, in today's form and in that of the last release."""
+        """A query for all documents of this kind, in the current form and that of the last
+        release."""
         today: dict[str, Any] = {"term": {"kind": cls.kind}}
         before = cls.legacy_query()
         if before is None:

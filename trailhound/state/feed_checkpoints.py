@@ -1,7 +1,7 @@
-"""How far each region's folder of a polled bucket has been followed: one document a folder.
+"""How far each region's folder of a polled bucket has been read: one document for each folder.
 
-Everything delivered up to a checkpoint is finished, so of two the later one is valid: none ever
-moves back.
+Everything delivered up to a checkpoint is finished, so the later of two checkpoints is valid, and
+none ever moves back.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from trailhound.state.store import StateStore
 
 
 class FeedCheckpoint(StateDocument, frozen=True, kw_only=True):
-    """`uri` of a folder; `mark` is the time, to the second, up to which all is finished."""
+    """A checkpoint: the `uri` of a folder, and the time `mark`, to the second, up to which
+    everything is finished."""
 
     kind: ClassVar[str] = "feed_checkpoint"
     id_prefix: ClassVar[str] = "feed-checkpoint-"
@@ -34,7 +35,7 @@ class FeedCheckpoint(StateDocument, frozen=True, kw_only=True):
 
     @staticmethod
     def key_of(uri: str) -> str:
-        """A folder's name can be longer than an `_id` may be."""
+        """A hash of the folder's name, which can be too long for an `_id`."""
         return hashlib.sha256(uri.encode("utf-8", "surrogatepass")).hexdigest()
 
     @classmethod
@@ -51,7 +52,7 @@ class FeedCheckpoints:
         self._settings = settings
 
     def get(self, root: str) -> dict[str, datetime]:
-        """The checkpoints of the folders below a URI, those of the last release included."""
+        """The checkpoints of the folders below a URI, including those of the last release."""
         found: dict[str, datetime] = {}
         with cluster_errors(self._settings):
             for each in self._store.all({"prefix": {"uri": root}}):
@@ -60,7 +61,7 @@ class FeedCheckpoints:
         return found
 
     def put(self, marks: Mapping[str, datetime]) -> None:
-        """Write those that are later than what is stored."""
+        """Write the checkpoints that are later than the stored ones."""
         keys = {FeedCheckpoint.key_of(uri): uri for uri in marks}
         if not keys:
             return

@@ -1,7 +1,7 @@
 """Removes stale documents: called by one of the daemons, and by `init`.
 
-These are of processes that ended without removing them (killed, or cut off from the cluster), and
-of groups of alerts whose events are all past retention.
+These belong to processes that ended without removing them (killed, or cut off from the cluster),
+and to groups of alerts whose events are all past retention.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from trailhound.state.store import delete_hits, pages
 from trailhound.state.workers import WorkerState
 
 STALE: Final = timedelta(days=1)
-"""A daemon writes every few seconds, a worker several times in `ingest.claim_seconds`. One that has
-been silent for so long and is still active writes its document again."""
+"""The time without a renewal after which a document is stale. Daemons write every few seconds,
+workers several times in `ingest.claim_seconds`; one that is still active writes its document
+again."""
 _KINDS: Final[tuple[type[StateDocument], ...]] = (DaemonState, WorkerState)
 
 
 def remove_stale(client: OpenSearch, settings: Settings, now: datetime) -> Counter[str]:
-    """Remove the documents of daemons and workers that have been silent since `STALE`; how many of
-    each kind. Raises `ClusterError` and opensearch-py's exceptions."""
+    """Remove the documents of daemons and workers that were not renewed for `STALE`. Returns the
+    number for each kind. Raises `ClusterError` and opensearch-py's exceptions."""
     index = Names(settings.prefix).ledger
     age = max(STALE, 2 * timedelta(seconds=settings.ingest.claim_seconds))
     silent = {"range": {"heartbeat": {"lt": (now - age).isoformat()}}}
@@ -44,8 +45,8 @@ def remove_stale(client: OpenSearch, settings: Settings, now: datetime) -> Count
 
 
 def clean_ledger(client: OpenSearch, settings: Settings, now: datetime) -> Counter[str]:
-    """Remove what is stale, known automation that ended long ago, and groups of alerts that all
-    ended before the days that `retention.days` keeps; how many documents of each kind.
+    """Remove stale documents, known automation that ended long ago, and groups whose alerts all
+    ended before the days that `retention.days` keeps. Returns the number for each kind.
 
     Raises `ClusterError` and opensearch-py's exceptions.
     """

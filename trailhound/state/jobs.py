@@ -1,4 +1,4 @@
-"""The scheduled jobs, one document each: when it last ran and succeeded, and its last error."""
+"""The scheduled jobs, one document for each: last run, last success, last error."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from trailhound.state.store import StateStore
 
 
 class JobState(StateDocument, frozen=True, kw_only=True):
-    """Times are ISO 8601 in UTC, empty where there was none yet. `failures` counts all there were;
-    `last_error` is empty after a success."""
+    """A job. Times are ISO 8601 in UTC; empty if there was none yet. `failures` is the total number
+    of failures; `last_error` is empty after a success."""
 
     kind: ClassVar[str] = "job"
     id_prefix: ClassVar[str] = "job-"
@@ -42,11 +42,11 @@ class Jobs:
         self._store = StateStore(client, settings, JobState)
 
     def get(self, name: str) -> JobState:
-        """A job as last written; one that never ran where there is none."""
+        """A job as last written; if there is none, one that never ran."""
         return self._store.get([name]).get(name, JobState(name=name))
 
     def write(self, job: JobState) -> None:
-        """Set it."""
+        """Write a job."""
         self._store.write([job])
 
     def all(self) -> list[JobState]:

@@ -1,7 +1,7 @@
-"""Known automation: one document an entry, learned from the account's history or set by somebody.
+"""Known automation: one document for each entry, learned from the account's history or set by hand.
 
-An entry says which calls of which role, from which network, a rule leaves out, and in which time.
-`detections.automation` learns entries and asks them.
+An entry says which call of which role from which network a rule leaves out, and in which time.
+`detections.automation` learns entries and applies them.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from trailhound.state.document import StateDocument
 from trailhound.state.store import StateStore
 
 KEPT = timedelta(days=400)
-"""How long an entry that has ended is kept: until then `detect` judges as it was judged before."""
+"""How long an ended entry is kept. Until then `detect` over old events gives the same result."""
 
 
 class KnownAutomation(StateDocument, frozen=True, kw_only=True):
-    """Times are UTC. Events from `since` on, before `until`, are excused. `days` are the days on
-    which the call was counted when it was last learned, `last_day` the latest of these. An empty
-    `rule_id` is any rule; `rule` is its title. After `forgotten` nothing that happened before
-    counts. `by` is who set or forgot it."""
+    """An entry; times are UTC. It applies to events from `since` on and before `until`. `days` is
+    the number of days on which the call was counted when it was last learned, `last_day` the latest
+    of them. An empty `rule_id` means any rule; `rule` is the rule's title. Days before `forgotten`
+    do not count for learning it again. `by` is who set or forgot it."""
 
     kind: ClassVar[str] = "known_automation"
     id_prefix: ClassVar[str] = "known-automation-"
@@ -52,7 +52,7 @@ class KnownAutomation(StateDocument, frozen=True, kw_only=True):
 
     @property
     def what(self) -> tuple[str, ...]:
-        """What is excused, without the time."""
+        """What the entry applies to, without its time."""
         return (
             *(self.rule_id, self.account, self.role, self.role_id),
             *(self.source, self.call, self.network, self.endpoint),
@@ -67,11 +67,11 @@ class KnownAutomation(StateDocument, frozen=True, kw_only=True):
         return whole.hexdigest()
 
     def holds(self, when: datetime) -> bool:
-        """Whether it excuses events of a moment."""
+        """Whether the entry applies to events of a moment."""
         return self.since <= when < self.until
 
     def as_dict(self) -> dict[str, Any]:
-        """As it is printed; times in ISO 8601."""
+        """As `--json` prints it; times in ISO 8601."""
         made: dict[str, Any] = msgspec.to_builtins(self)
         return {"id": self.key, **{name: made[name] for name in made if name != "alerted"}}
 
@@ -83,16 +83,16 @@ class KnownAutomations:
         self._store = StateStore(client, settings, KnownAutomation)
 
     def all(self) -> list[KnownAutomation]:
-        """Every entry, those that have ended too; by role, call, network and time."""
+        """Every entry, including ended ones, by role, call, network and time."""
         return sorted(
             self._store.all(), key=lambda each: (each.role, each.call, each.network, each.since)
         )
 
     def write(self, entries: Iterable[KnownAutomation]) -> None:
-        """Set these."""
+        """Write entries."""
         self._store.write(entries)
 
     def remove_before(self, until: datetime) -> int:
-        """Remove those that ended `KEPT` before a time; how many."""
+        """Remove entries that ended `KEPT` before a time. Returns their number."""
         old = [each.key for each in self._store.all() if each.until < until - KEPT]
         return self._store.delete(old) if old else 0

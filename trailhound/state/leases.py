@@ -1,8 +1,8 @@
-"""A lease that a single process of many holds, in one document of the ledger index.
+"""A lease, held by one process at a time, in one document of the ledger index.
 
 No clock of another machine is trusted. A contender takes over a lease that it has seen unchanged
-for its whole time by the contender's monotonic clock; a holder that could not renew it stops
-earlier than that by its own. Writes are guarded by `if_seq_no` and `if_primary_term`.
+for the lease's time by its own monotonic clock; a holder that could not renew the lease stops
+earlier than that by its own clock. Writes are guarded by `if_seq_no` and `if_primary_term`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from trailhound.threads import SupervisedThread
 
 LOG = logging.getLogger("trailhound.lease")
 _MARGIN = 0.2
-"""Part of the lease's time: the holder stops this much earlier than another starts."""
+"""The share of the lease's time by which a holder stops before another process starts."""
 
 
 class LeaseState(StateDocument, frozen=True, kw_only=True):
-    """Who holds a lease (empty: nobody); `term` grows with each change of holder.
+    """The holder of a lease (empty: nobody); `term` grows with each change of holder.
 
-    Daemons of the last release contend for the same document, so it has their form beside `kind`.
+    Daemons of the last release use the same document, so it also has the fields of that release.
     """
 
     kind: ClassVar[str] = "lease"
@@ -46,7 +46,7 @@ class LeaseState(StateDocument, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """The document as it was, and since when (monotonic) it has been so."""
+    """The document as last seen, and the monotonic time since which it is unchanged."""
 
     version: tuple[int, int]
     since: float
@@ -55,7 +55,7 @@ class _Seen:
 
 
 class Lease:
-    """The lease `name`. Its thread tries to get and to keep it from `start` to `stop`."""
+    """The lease `name`. From `start` to `stop` a thread tries to acquire and keep it."""
 
     def __init__(
         self, client: OpenSearch, index: str, name: str, *, owner: str, seconds: float = 30.0
@@ -79,14 +79,14 @@ class Lease:
 
     @property
     def term(self) -> int:
-        """Grows with each change of holder: a write of an earlier term is by a former holder."""
+        """A number that grows with each change of holder, so that writes of former holders show."""
         return self._term
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
-        """Release it, so that another process gets it at once."""
+        """Stop, and release the lease, so that another process gets it at once."""
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join(self._seconds)
@@ -113,7 +113,7 @@ class Lease:
             self._ended.wait(self._seconds / 6)
 
     def _tell_loss(self, reason: str) -> None:
-        """Once for each loss, also where it was free and this process has it again."""
+        """Report a loss once, also if the lease was free and this process acquired it again."""
         owner = self._seen.owner if self._seen is not None else ""
         taken = bool(owner) and owner != self._owner
         then = "it is held again" if self.held else "another daemon takes over what it is for"
@@ -127,7 +127,7 @@ class Lease:
         )
 
     def _turn(self) -> None:
-        """Renew it if held; acquire it if it is free, or was not renewed for too long."""
+        """Renew the lease if held; acquire it if it is free or was not renewed for too long."""
         before = self._seen
         now = self._look()
         if now is None:
@@ -144,7 +144,7 @@ class Lease:
             self._write(now, owner=self._owner, term=now.term + 1)
 
     def _look(self) -> _Seen | None:
-        """The document as stored; None where there is none yet."""
+        """The stored document; None if there is none yet."""
         try:
             found = self._client.get(index=self._index, id=self._id, params={"realtime": "true"})
         except NotFoundError:
@@ -156,7 +156,7 @@ class Lease:
         return self._seen
 
     def _write(self, over: _Seen | None, *, owner: str, term: int) -> None:
-        """Write the document over the version that was read; held from the time of the request."""
+        """Write the document over the version that was read. The lease counts from the request."""
         asked = time.monotonic()
         params: dict[str, Any] = {"op_type": "create"}
         if over is not None:

@@ -1,6 +1,6 @@
-"""Documents of the ledger index that do not have the fields of their kind.
+"""Documents of the ledger index that lack fields of their kind.
 
-Every reader leaves them out, so a job, a rule or a channel would be missing without a reason.
+Readers leave them out, so without this check a job, rule or channel would be missing silently.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _KINDS: Final[dict[str, type[StateDocument]]] = {
         RuleCheckpoint,
     )
 }
-"""Kinds of which there are few. The next run that reads an object replaces its entry, and a
-malformed group of alerts raises an error."""
+"""Kinds with few documents. Of the others, an object's entry is replaced when the object is read
+again, and a malformed group of alerts raises an error."""
 
 
 def malformed_documents(client: OpenSearch, settings: Settings) -> dict[str, str]:
-    """By `_id`, what is wrong with each. Documents without a `kind` are named by `init`, which
-    upgrades them.
+    """What is wrong with malformed documents, by `_id`. Documents without a `kind` are left to
+    `init`, which upgrades or names them.
 
     Raises opensearch-py's exceptions and `RequestFailedError`.
     """

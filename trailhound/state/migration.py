@@ -1,9 +1,9 @@
 """Ledger documents of the last release, upgraded to the present form.
 
-Each document is read as its class reads it and written back with its `kind`, guarded by its
-version: a document that was changed meanwhile is kept and read again. A checkpoint gets an `_id`
-of its kind, and the old document is deleted only when the new one exists. So the next run completes
-one that was interrupted, and a run over present documents changes nothing.
+Each document is parsed by its class and written back with its `kind`, guarded by its version: a
+document that was changed meanwhile is read again. A checkpoint gets an `_id` of its kind, and the
+old document is deleted only after the new one exists. So an interrupted run is completed by the
+next, and a run over upgraded documents changes nothing.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ LOG = logging.getLogger("trailhound.state")
 BULK_BYTES = 4 * 1024 * 1024
 BULK_DOCUMENTS = 2_000
 PASSES = 5
-"""Passes over documents that others keep writing to; the next run continues, and readers accept
-them as they are."""
+"""The most passes over documents that others keep writing to. The next run continues; until then
+readers accept the old form."""
 
 _WITHOUT_KIND: Query = {"bool": {"must_not": [{"exists": {"field": "kind"}}]}}
 
 
 @dataclass(slots=True)
 class Migrated:
-    """How many documents of each kind were upgraded to the present form; `unreadable` names those
-    that do not have the fields of their kind, with the reason, and were left as they are."""
+    """The number of upgraded documents by kind. `unreadable` names documents that lack fields of
+    their kind, with the reason; these are left unchanged."""
 
     kinds: Counter[str] = field(default_factory=Counter)
     unreadable: dict[str, str] = field(default_factory=dict)
@@ -52,8 +52,9 @@ class Migrated:
 
 
 def begin_catch_up(client: OpenSearch, settings: Settings) -> CatchUp | None:
-    """Where the last release polled a bucket, no scheduled rule could run: record it, before the
-    documents that show it are changed. The catch-up if it was not noted before.
+    """Record a catch-up if a daemon of the last release polled a bucket, so that no scheduled rule
+    ran. Must be called before the documents that show this are upgraded. Returns the catch-up if it
+    is new.
 
     A rule that never ran begins with the first event that was ever ingested.
     """
@@ -76,9 +77,10 @@ def _first_ingested(client: OpenSearch, settings: Settings) -> datetime | None:
 
 
 def migrate(client: OpenSearch, settings: Settings) -> Migrated:
-    """Upgrade every document to the present form. Raises `ClusterError` and opensearch-py's
-    exceptions;
-    what was done stays done, and the next call continues."""
+    """Upgrade every document to the current form.
+
+    Raises `ClusterError` and opensearch-py's exceptions; what was done stays done, and the next
+    call continues."""
     made = Migrated()
     index = Names(settings.prefix).ledger
     for kind in KINDS:
@@ -101,7 +103,7 @@ def _migrate(
     legacy: Query,
     made: Migrated,
 ) -> int:
-    """One pass over the documents of a kind. How many were overtaken by another writer."""
+    """One pass over the documents of a kind. Returns for how many another writer was faster."""
     index, overtaken = Names(settings.prefix).ledger, 0
     for part in _parts(_parsed(kind, pages(client, index, [legacy, _WITHOUT_KIND]), made)):
         moved: list[tuple[Hit, StateDocument]] = []
@@ -126,8 +128,8 @@ def _move(
     moved: list[tuple[Hit, StateDocument]],
     made: Migrated,
 ) -> int:
-    """Give documents the `_id`s of their kind. One that exists already is of this release, and
-    stays; of a feed's two checkpoints the later one stays."""
+    """Give documents the `_id`s of their kind. An existing document of this release stays; of two
+    checkpoints of a feed, the later one."""
     if not moved:
         return 0
     index = Names(settings.prefix).ledger
@@ -156,7 +158,7 @@ def _parsed(
 def _parts(
     documents: Iterable[tuple[Hit, StateDocument]],
 ) -> Iterator[list[tuple[Hit, StateDocument]]]:
-    """Parts of the size of one request."""
+    """The documents in parts of the size of one request."""
     part: list[tuple[Hit, StateDocument]] = []
     size = 0
     for hit, document in documents:

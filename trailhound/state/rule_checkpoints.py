@@ -1,7 +1,7 @@
-"""How far each rule has run: one document a rule.
+"""How far each rule has run: one document for each rule.
 
-Everything that was ingested before `seen_until` has been searched by the rule, without a gap. A
-run that failed leaves it where it was, so the next one covers the same time again.
+The rule has searched everything that was ingested before `seen_until`, without a gap. A failed run
+does not change it, so the next one covers the same time again.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _LONGEST = 480
 
 
 class RuleCheckpoint(StateDocument, frozen=True):
-    """How far a rule has run. Times are UTC; `ran_at` is when its last run began; `failures` counts
-    since the last success. An `inactive` rule does not run; if it is activated again, it continues
-    from here."""
+    """How far a rule has run. Times are UTC. `ran_at` is the beginning of its last run, `failures`
+    the number of failures since the last success. An `inactive` rule does not run; when it is
+    activated again, it continues from here."""
 
     kind: ClassVar[str] = "rule_checkpoint"
     id_prefix: ClassVar[str] = "rule-checkpoint-"
@@ -41,12 +41,12 @@ class RuleCheckpoint(StateDocument, frozen=True):
 
     @property
     def key(self) -> str:
-        """A rule's id, or its hash where it is longer than an `_id` may be (512 bytes)."""
+        """The rule's id, or a hash of it if it is too long for an `_id` (512 bytes)."""
         raw = self.rule_id.encode("utf-8", "surrogatepass")
         return self.rule_id if len(raw) <= _LONGEST else hashlib.sha256(raw).hexdigest()
 
     def as_dict(self) -> dict[str, Any]:
-        """As it is printed; times in ISO 8601."""
+        """As `--json` prints it; times in ISO 8601."""
         times = {"seen_until": self.seen_until.isoformat(), "ran_at": self.ran_at.isoformat()}
         return msgspec.structs.asdict(self) | times
 
@@ -74,12 +74,12 @@ class RuleCheckpoints:
         self._store = StateStore(client, settings, RuleCheckpoint)
 
     def read(self) -> dict[str, RuleCheckpoint]:
-        """Every rule's checkpoint by its id, the latest write included.
+        """Every rule's checkpoint by its id, including the latest write.
 
-        Of a rule that has one in the last release's form as well, today's counts: the other may
-        have been started again by a daemon of that release. Raises opensearch-py's exceptions;
-        `RequestFailedError` where a shard did not answer, since a checkpoint that is not seen
-        would be started again, and leave a gap.
+        If a rule also has a checkpoint in the form of the last release, the one in the current form
+        counts: a daemon of that release may have restarted the other. Raises opensearch-py's
+        exceptions, and `RequestFailedError` if a shard did not answer, since a missing checkpoint
+        would be started again and leave a gap.
         """
         found: dict[str, RuleCheckpoint] = {}
         for each, legacy in self._store.both():
@@ -88,6 +88,6 @@ class RuleCheckpoints:
         return found
 
     def write(self, checkpoints: Iterable[RuleCheckpoint]) -> None:
-        """Set these. Raises opensearch-py's exceptions, and `RequestFailedError` for a refused
-        one."""
+        """Write checkpoints. Raises opensearch-py's exceptions, and `RequestFailedError` if one is
+        rejected."""
         self._store.write(checkpoints)

@@ -1,4 +1,4 @@
-"""Set-up of a namespace: templates and indices, and the ledger's documents in the present form."""
+"""Set-up of a namespace: templates, indices, and the upgrade of the ledger's documents."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from trailhound.state.migration import begin_catch_up, migrate
 def init_namespace(client: OpenSearch, settings: Settings) -> list[Change]:
     """Create or upgrade everything of a namespace; idempotent, and safe to interrupt.
 
-    Raises `ForeignTemplateError` where one of Trailhound's names is taken by something else,
+    Raises `ForeignTemplateError` if another tool uses one of Trailhound's names,
     `ClusterError`, and opensearch-py's exceptions.
     """
-    # Before the templates: until they exist no daemon of this release starts; one would give rules
+    # Before the templates, without which no daemon of this release starts: it would give rules
     # that never ran checkpoints of now.
     catch_up = begin_catch_up(client, settings)
     changes = templates.init(client, settings)

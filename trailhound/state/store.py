@@ -1,7 +1,7 @@
-"""Documents of one kind: all of them read, whole documents written.
+"""Reads and writes the documents of one kind.
 
-A reader pages through a point in time: no limit hides any document, and a shard that did not
-answer is an error. A writer looks at the answer for each document.
+A reader pages through a point in time, so that no limit hides a document, and a shard that did not
+answer is an error. A writer checks the reply for each document.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class StateStore(Generic[Doc]):
         self.kind = kind
 
     def get(self, keys: Iterable[str]) -> dict[str, Doc]:
-        """Those of these keys that exist, by key, as last written: no refresh is waited for."""
+        """The existing documents of these keys, by key, as last written (a refresh is not
+        needed)."""
         names = {self.kind.id_prefix + key: key for key in keys}
         found = read_many(self.client, self.index, names)
         return {
@@ -49,10 +50,10 @@ class StateStore(Generic[Doc]):
         }
 
     def all(self, *clauses: Query) -> Iterator[Doc]:
-        """Every document that matches all the clauses, the latest writes included.
+        """Every document that matches all clauses, including the latest writes.
 
-        None where there is no ledger index yet. A document that does not have the fields of its
-        kind is left out, and named in the log.
+        Empty if there is no ledger index yet. A document that lacks fields of its kind is left out,
+        and named in the log.
         """
         return self._read([self.kind.query(), *clauses])
 
@@ -63,7 +64,8 @@ class StateStore(Generic[Doc]):
                 yield document
 
     def both(self) -> Iterator[tuple[Doc, bool]]:
-        """Every document in the last release's form (True), then every one in today's (False)."""
+        """Every document in the form of the last release (True), then every one in the current form
+        (False)."""
         legacy = self.kind.legacy_query()
         unmigrated = {"bool": {"must_not": [{"exists": {"field": "kind"}}]}}
         if legacy is not None:
@@ -73,15 +75,15 @@ class StateStore(Generic[Doc]):
             yield each, False
 
     def write(self, documents: Iterable[Doc]) -> None:
-        """Write these, replacing what exists."""
+        """Write documents, replacing existing ones."""
         write(self.client, self.index, documents)
 
     def delete(self, keys: Iterable[str]) -> int:
-        """Remove those that exist; returns their number."""
+        """Remove documents. Returns the number of those that existed."""
         return delete(self.client, self.index, [self.kind.id_prefix + key for key in keys])
 
     def revise(self, start: Doc, change: Callable[[Doc], Doc]) -> Doc:
-        """Change the document that has the key of `start`, or begin with it where there is none.
+        """Change the document with the key of `start`, or `start` itself if there is none.
 
         It is read again whenever another writer was faster.
         """
@@ -95,9 +97,9 @@ class StateStore(Generic[Doc]):
         return start if after is None else self.kind.parse(name, after)
 
     def change(self, key: str, change: Callable[[Doc], Doc]) -> Doc | None:
-        """Change the document that has the key; None where there is none that can be used.
+        """Change the document with a key. Returns None if there is no usable one.
 
-        Fields that its class does not have, such as those of a later release, stay as they are.
+        Fields that its class does not know, such as those of a later release, stay unchanged.
         """
         name = self.kind.id_prefix + key
 
@@ -120,7 +122,7 @@ class StateStore(Generic[Doc]):
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A document that a search found; `guard` ties a bulk action to this version of it."""
+    """A document that a search found; `guard` limits a bulk action to this version of it."""
 
     identifier: str
     source: dict[str, Any]
@@ -134,9 +136,9 @@ def pages(
     *,
     fields: Sequence[str] | None = None,
 ) -> Iterator[Hit]:
-    """Every document that matches all the clauses, at one point in time, the latest write included.
+    """Every document that matches all clauses, at one point in time, including the latest writes.
 
-    Nothing where the index does not exist. `fields` limits the source.
+    Empty if the index does not exist. `fields` limits the source.
     """
     reader = IndexReader(client, index, hits_page=PAGE)
     request: dict[str, Any] = {"seq_no_primary_term": True}
@@ -149,7 +151,7 @@ def pages(
 
 
 def write(client: OpenSearch, index: str, documents: Iterable[StateDocument]) -> None:
-    """Set documents of any kind. Raises `RequestFailedError` that names the first one refused."""
+    """Write documents of any kind. Raises `RequestFailedError` about the first rejected one."""
     waiting = iter(documents)
     while part := list(islice(waiting, WRITTEN_AT_ONCE)):
         lines: list[Mapping[str, Any]] = []
@@ -159,7 +161,7 @@ def write(client: OpenSearch, index: str, documents: Iterable[StateDocument]) ->
 
 
 def delete(client: OpenSearch, index: str, identifiers: Iterable[str]) -> int:
-    """Remove documents; returns how many existed."""
+    """Remove documents. Returns the number of those that existed."""
     waiting, gone = iter(identifiers), 0
     while part := list(islice(waiting, WRITTEN_AT_ONCE)):
         reply = bulk(client, index, [{"delete": {"_id": each}} for each in part], allowed={404})
@@ -168,7 +170,8 @@ def delete(client: OpenSearch, index: str, identifiers: Iterable[str]) -> int:
 
 
 def delete_hits(client: OpenSearch, index: str, hits: Iterable[Hit]) -> int:
-    """Remove documents that were not changed since they were found; returns their number."""
+    """Remove documents, unless they changed since they were found. Returns the number of those
+    removed."""
     waiting, gone = iter(hits), 0
     while part := list(islice(waiting, WRITTEN_AT_ONCE)):
         lines = [{"delete": {"_id": hit.identifier, **hit.guard}} for hit in part]
@@ -184,8 +187,8 @@ def bulk(
     *,
     allowed: frozenset[int] | set[int] = frozenset(),
 ) -> list[dict[str, Any]]:
-    """Send actions; the answer for each. Raises `RequestFailedError` for the first refused one
-    whose status is not `allowed`."""
+    """Send bulk actions, and return the reply for each. Raises `RequestFailedError` about the first
+    rejected one whose status is not `allowed`."""
     if not lines:
         return []
     reply = client.bulk(

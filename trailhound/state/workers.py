@@ -1,4 +1,4 @@
-"""The workers that read objects: one document each, renewed while its process runs.
+"""The workers that read objects: one document for each, renewed while its process runs.
 
 A worker's claims are valid while its document is fresh and its process is not known to have ended.
 """
