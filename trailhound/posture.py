@@ -1,4 +1,4 @@
-"""How an AWS account is logged and watched: checks, what was found, and its JSON.
+"""How AWS accounts are logged and watched: the checks, their findings, and the JSON of both.
 
 `trailhound aws check` makes it, `trailhound report --posture` and `trailhound aws checklist` read
 it. Its JSON is described in docs/json.md.
@@ -18,16 +18,16 @@ from trailhound.errors import UsageError
 Severity = Literal["critical", "high", "medium", "low"]
 Verdict = Literal["pass", "fail", "unknown", "not_applicable"]
 SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
-"""The most severe first."""
+"""By falling severity."""
 VERDICTS: Final[tuple[Verdict, ...]] = get_args(Verdict)
 _ORDER: Final[tuple[Verdict, ...]] = ("fail", "unknown", "pass", "not_applicable")
 VERSION: Final = 1
-"""Of the JSON."""
+"""The version of the JSON."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """What is checked. `cis` are controls of the CIS AWS Foundations Benchmark 3.0."""
+    """A check. `cis` are its controls of the CIS AWS Foundations Benchmark 3.0."""
 
     id: str
     title: str
@@ -39,9 +39,9 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What one check found of one thing. `evidence` says by what; of an `unknown` one why it is not
-    known, and `permission` which one is missing, if that is why. `fix` is a command, or a sentence
-    where no command does it."""
+    """The result of a check for one resource. `evidence` is what it follows from, or why it is
+    `unknown`; `permission` is the missing permission, if that is why. `fix` is a command, or a
+    sentence if no command does it."""
 
     check: str
     verdict: Verdict
@@ -55,19 +55,19 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Unreached:
-    """An account, or a region of one, that could not be looked at."""
+    """An account, or a region of an account, that could not be checked."""
 
     account: str
     reason: str
     hint: str = ""
     region: str = ""
     closed: bool = False
-    """Nothing can happen there: a suspended account, a region that is not enabled."""
+    """Nothing can happen there: the account is suspended, or the region not enabled."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckedAccount:
-    """An account; its name where Organizations gave it."""
+    """A checked account; its name is known only from Organizations."""
 
     account: str
     name: str = ""
@@ -75,7 +75,7 @@ class CheckedAccount:
 
 @dataclass(frozen=True, kw_only=True)
 class Posture:
-    """What was found in all accounts. `taken` is a moment in UTC, as ISO text."""
+    """The result for all accounts. `taken` is its time in UTC, as ISO text."""
 
     taken: str
     accounts: tuple[CheckedAccount, ...]
@@ -84,11 +84,11 @@ class Posture:
     unreached: tuple[Unreached, ...] = ()
 
     def check(self, finding: Finding) -> Check:
-        """The check that a finding is of."""
+        """The check of a finding."""
         return next(each for each in self.checks if each.id == finding.check)
 
     def of_accounts(self, accounts: Collection[str]) -> Posture:
-        """What is about these accounts; all where none is named."""
+        """The part about these accounts; everything if none is named."""
         if not accounts:
             return self
         return replace(
@@ -99,11 +99,11 @@ class Posture:
         )
 
     def count(self, account: str | None = None) -> Counter[Verdict]:
-        """Findings by verdict, of one account or of all."""
+        """The numbers of findings by verdict, of one account or of all."""
         return Counter(each.verdict for each in self.findings if account in (None, each.account))
 
     def open(self, least: Severity = "low") -> list[Finding]:
-        """What failed or is not known, of this severity and above, the most severe first."""
+        """Failed and unknown findings of this severity and above, by rank."""
         found = [
             each
             for each in self.findings
@@ -113,11 +113,11 @@ class Posture:
         return sorted(found, key=self.rank)
 
     def rank(self, finding: Finding) -> tuple[int, int]:
-        """Failed before unknown, and the most severe first."""
+        """The sort key of findings: failed before unknown, then by falling severity."""
         return _ORDER.index(finding.verdict), SEVERITIES.index(self.check(finding).severity)
 
     def checked(self) -> Posture:
-        """Itself. Raises `ValueError` where it names what is not there."""
+        """The posture itself. Raises `ValueError` if a severity, verdict or check is unknown."""
         known = {each.id for each in self.checks}
         for check in self.checks:
             if check.severity not in SEVERITIES:
@@ -142,7 +142,7 @@ class Posture:
         }
 
     def row(self, finding: Finding) -> dict[str, Any]:
-        """A finding in the JSON, with what people ask of its check."""
+        """The JSON object of a finding, with the title, severity and controls of its check."""
         of = self.check(finding)
         return {**asdict(finding), "title": of.title, "severity": of.severity, "cis": list(of.cis)}
 
@@ -156,7 +156,7 @@ def _totals(counted: Mapping[Verdict, int]) -> dict[str, int]:
 
 
 def read_posture(path: Path) -> Posture:
-    """What `trailhound aws check --json` wrote to a file. Raises `UsageError`."""
+    """The posture that `trailhound aws check --json` wrote to a file. Raises `UsageError`."""
     try:
         found = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
@@ -192,5 +192,5 @@ def _each(kind: type[Made], rows: Iterable[Mapping[str, Any]]) -> tuple[Made, ..
 
 
 def _own(kind: Any, row: Mapping[str, Any]) -> dict[str, Any]:
-    """The members that a class has; others belong to the JSON alone."""
+    """Those members of a JSON object that are fields of a class."""
     return {each.name: row[each.name] for each in fields(kind) if each.name in row}

@@ -1,4 +1,4 @@
-"""A report written to files, each in the form that its name ends with."""
+"""Writes a report to files, each in the form of its file name extension."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FORMS = (".html", ".json", ".pdf")
 
 
 def check(paths: Sequence[Path], settings: Settings) -> None:
-    """Checks made before the work of a report. Raises `UsageError`,
+    """Check before the work on a report that it can be written. Raises `UsageError`,
     `BrowserNotFoundError`.
     """
     for path in paths:
@@ -34,8 +34,8 @@ def check(paths: Sequence[Path], settings: Settings) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Made before the work for a file. Raises `UsageError` where its folder is missing, or it is
-    one."""
+    """Check before the work on a file that it can be written. Raises `UsageError` if its folder is
+    missing, or if it is a folder."""
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise UsageError(
             f"{path} can't be written: there is no such folder", hint="create it first"
@@ -43,7 +43,7 @@ def check_writable(path: Path) -> None:
 
 
 def write(report: Report, paths: Sequence[Path], settings: Settings) -> None:
-    """Write each file whole or not at all. Raises `ReportError`."""
+    """Write each file atomically. Raises `ReportError`."""
     page = as_html(report) if any(path.suffix.lower() != ".json" for path in paths) else ""
     for path in paths:
         match path.suffix.lower():
@@ -56,8 +56,8 @@ def write(report: Report, paths: Sequence[Path], settings: Settings) -> None:
 
 
 def put(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: by way of a file beside it, readable by its owner alone
-    until it is whole. Raises `ReportError`."""
+    """Write a file atomically, through a temporary file beside it that only the owner can read.
+    Raises `ReportError`."""
     try:
         handle, part = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
         try:

@@ -1,4 +1,4 @@
-"""The report as a mail: a summary, with the whole report attached; sent on schedule."""
+"""The report by mail: a summary with the report attached, sent on schedule."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from trailhound.settings.secret import read_secret
 LOG = logging.getLogger("trailhound.report")
 
 _LOOK_EVERY = 300.0
-"""Seconds between two checks of the clock; also the delay before a failed mail is retried."""
+"""Seconds between two checks whether a mail is due, and before a failed mail is retried."""
 _MONDAY = 0
 _LOGGED_IN = 235
 _LONGEST_LINE = 1_000
 
 
 def message(report: Report, mail: MailSettings) -> EmailMessage:
-    """The mail, ready to be sent. Raises `SettingsError` where `report.mail` lacks something."""
+    """The mail, ready to be sent. Raises `SettingsError` if a setting is missing."""
     if not mail.to or mail.sender is None:
         missing = "sender" if mail.to else "to"
         raise SettingsError(f"report.mail.{missing} is not set", hint="see docs/settings.md")
@@ -63,7 +63,7 @@ def message(report: Report, mail: MailSettings) -> EmailMessage:
 
 
 def summary(report: Report) -> str:
-    """The report in plain text: its summary, and the first of its high alerts."""
+    """The text of the mail: the report's summary and its first high alerts."""
     lines = [_subject(report), ""]
     lines += [f"- {sentence}" for sentence in report.story]
     high = report.findings.bands[0] if report.findings.bands else None
@@ -96,7 +96,7 @@ def _subject(report: Report) -> str:
 def send(mail: EmailMessage, settings: MailSettings) -> tuple[str, ...]:
     """Send a mail; returns the addresses that the server refused, if it accepted others.
 
-    Raises `MailError` where it can't be reached or took none, `SettingsError` for what is not set.
+    Raises `MailError` if the server can't be reached or refused all, `SettingsError`.
     """
     if settings.host is None:
         raise SettingsError("report.mail.host is not set", hint="name the mail server")
@@ -130,7 +130,8 @@ def send(mail: EmailMessage, settings: MailSettings) -> tuple[str, ...]:
 
 
 def _log_in(server: smtplib.SMTP, username: str, password: str) -> None:
-    """By a method that the server offers; in UTF-8 (RFC 4616), as `smtplib` uses ASCII only."""
+    """Log in by a method that the server offers. Done here in UTF-8 (RFC 4616), since `smtplib` is
+    limited to ASCII."""
     if (username + password).isascii():
         server.login(username, password)
         return
@@ -184,7 +185,7 @@ def send_report(report: Report, settings: MailSettings) -> tuple[str, ...]:
     return send(message(report, settings), settings)
 
 
-# On schedule.
+# The schedule.
 
 
 def last_due(mail: MailSettings, now: datetime) -> datetime:
@@ -204,7 +205,7 @@ def last_due(mail: MailSettings, now: datetime) -> datetime:
 
 
 def window_of(mail: MailSettings, due: datetime) -> Window:
-    """The whole UTC days before: one, or the seven of the week."""
+    """The complete UTC days before: one day, or seven for a weekly mail."""
     until = due.replace(hour=0)
     return Window(until - timedelta(days=7 if mail.every == "weekly" else 1), until)
 
@@ -217,8 +218,8 @@ def mail_job(
 ) -> Job | None:
     """The job that mails the report once for each time it is due; None without a recipient.
 
-    It depends on when the job last succeeded: a mail that was due while no
-    daemon ran is sent late, one that failed is tried again, and a first run waits for its hour.
+    Whether it is due depends on the job's last success: a mail that was due while no daemon ran is
+    sent late, a failed one is retried, and the first one waits for its hour.
     """
     mail = settings.report.mail
     if not mail.to:

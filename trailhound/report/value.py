@@ -1,7 +1,7 @@
 """The content of a report, as plain values: everything that HTML, JSON and PDF show.
 
-Times are in UTC. Texts that come from events are as they were recorded: whoever shows them makes
-them harmless (`visible`). The JSON form of `Report` is published as `docs/report.schema.json`.
+Times are in UTC. Texts from events are as they were recorded; renderers make them safe to show
+(`visible`). The JSON form of `Report` is published as `docs/report.schema.json`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 """A time with its zone, which is UTC."""
 
 Band = Literal["high", "medium", "low"]
-"""Of a severity or risk score from 1 to 10: high from 8, medium from 5, low below."""
+"""The band of a severity or risk score from 1 to 10: high from 8, medium from 5, low below."""
 
 BANDS: tuple[Band, ...] = ("high", "medium", "low")
 HIGH, MEDIUM = 8, 5
@@ -37,10 +37,10 @@ def band_of(score: int) -> Band:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What the report is about. `since` is included, `until` is left out.
+    """What the report covers. `since` is included, `until` is not.
 
-    A limit that was not asked for is that of the events; without events it is null. `accounts` is
-    empty for all.
+    A limit that was not given is that of the events, or null without events. `accounts` is empty
+    for all accounts.
     """
 
     since: Moment | None
@@ -51,7 +51,8 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Exact counts. `high_risk` has a risk score of 8 or more; `principals` and so on are distinct.
+    """Exact counts. `high_risk`: events with a risk score of 8 or more. `accounts` to `countries`:
+    numbers of distinct values.
 
     `first` and `last` are the times of the first and the last event.
     """
@@ -70,9 +71,9 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class TimeBucket:
-    """One stretch of the timeline, from `start`, `Timeline.seconds` long.
+    """A bucket of the timeline, `Timeline.seconds` long from `start`.
 
-    `other` are events whose outcome is not known. Alerts count at their first event.
+    `other`: events with an unknown outcome. Alerts count at their first event.
     """
 
     start: Moment
@@ -86,7 +87,7 @@ class TimeBucket:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Events by outcome and alerts by severity, over time; stretches without any are there too."""
+    """Events by outcome and alerts by severity over time, including empty buckets."""
 
     seconds: int
     slots: tuple[TimeBucket, ...] = ()
@@ -94,7 +95,7 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """How many events have a risk score."""
+    """The number of events with a risk score."""
 
     score: int
     events: int
@@ -102,7 +103,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class CountryPoint:
-    """A country's events, at the middle of where they came from (degrees)."""
+    """The events of a country, at the centre of their places (degrees)."""
 
     country: str
     code: str
@@ -114,9 +115,9 @@ class CountryPoint:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """How many events have a place on the map, and why the others have none: `inside` came from
-    AWS services, private addresses or none, `unknown` from addresses outside whose location is not
-    known. The three add up to all events.
+    """The number of events on the map, and of the others: `inside` came from AWS services, private
+    addresses or none, `unknown` from external addresses without a known location. The sum of the
+    three is the number of all events.
     """
 
     mapped: int = 0
@@ -126,7 +127,7 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a ranking. `note` adds what the value alone does not say."""
+    """A row of a ranking. `note` adds information about the value."""
 
     value: str
     events: int
@@ -138,8 +139,8 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The values of a field with the most events. `distinct` counts all values, `events` all
-    events that have one; both are exact.
+    """The values of a field with the most events. `distinct` is the exact number of all values,
+    `events` that of all events that have one.
     """
 
     distinct: int
@@ -149,7 +150,7 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """Something that a call touched: the kind is a leaf of `resource.*`, such as `bucket`."""
+    """A resource of a call. `kind` is the last part of a `resource.*` field, such as `bucket`."""
 
     kind: str
     name: str
@@ -157,7 +158,7 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event, in the few fields that a reader looks at first; absent ones are empty."""
+    """An event, with its most important fields; absent ones are empty."""
 
     id: str
     time: Moment
@@ -178,7 +179,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class CallCount:
-    """A call of an alert or a step: how many of its events there are, and how many failed."""
+    """A call, its number of events, and how many of them failed."""
 
     name: str
     events: int
@@ -187,10 +188,10 @@ class CallCount:
 
 @dataclass(frozen=True, slots=True)
 class DetailedAlert:
-    """One alert. `evidence` are the first of its events, at most 100; `held` of its events are
-    known by id, `missing` of those `evidence` are no longer in the index. `count` is how many
-    there were in all; where `exact` is false, at least so many. `alike` is how many alerts its
-    rule raised about the same principals, this one included.
+    """An alert in full. `count` is its number of events; if `exact` is false, at least so many.
+    `evidence` are the first of them, at most 100; `held` is the number of events known by id, and
+    `missing` the number of those that are no longer in the index. `alike` is the number of alerts
+    of its rule about the same principals, this one included.
     """
 
     id: str
@@ -220,8 +221,8 @@ class DetailedAlert:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """One way in which alerts were closed: as what (`disposition`, empty where none was given), by
-    whom, with which note; and how many alerts."""
+    """A way in which alerts were closed: the disposition (empty if none was given), by whom, with
+    which note; and the number of alerts."""
 
     disposition: str
     by: str
@@ -231,10 +232,10 @@ class Closing:
 
 @dataclass(frozen=True, slots=True)
 class AlertRow:
-    """One alert in a line of the list of all. `count` is its number of events; where `exact` is
-    false, at least so many. `calls` are empty for alerts of releases that did not record them;
-    `attempt`: nothing of it succeeded. `incident` is the id of the incident that it belongs to.
-    `closed_as`: how it was closed; empty where it is not.
+    """An alert in the list of all alerts. `count` is its number of events; if `exact` is false, at
+    least so many. `calls` is empty for alerts of releases that did not record them. `attempt`: none
+    of its calls succeeded. `incident` is the id of its incident. `closed_as`: how it was closed;
+    empty if it is not.
     """
 
     id: str
@@ -261,11 +262,11 @@ EntryKind = Literal["incident", "alert"]
 
 @dataclass(frozen=True, slots=True)
 class RankedEntry:
-    """What a reader has to decide on: an incident, or the alerts of one rule about the same
-    principals. `id` is that of the incident or of the first of `ids`, which name the alerts by
-    rank. `alerts` are how many, `open` those of them that nobody has closed; `events` is the sum
-    of their counts, where `exact` is false at least so many: alerts of an incident may count the
-    same events. `closed_as`: how its closed alerts were closed, the most frequent way first.
+    """An entry that a reader decides on: an incident, or the alerts of one rule about the same
+    principals. `ids` are the alerts by rank; `id` is that of the incident or the first of `ids`.
+    `alerts` is their number, `open` that of those not closed. `events` is the number of events; if
+    `exact` is false at least so many, since alerts of an incident may count the same events.
+    `closed_as`: how the closed alerts were closed, the most frequent way first.
     """
 
     kind: EntryKind
@@ -292,9 +293,9 @@ class RankedEntry:
 
 @dataclass(frozen=True, slots=True)
 class FindingBand:
-    """A band's alerts: how many in all, how many of them nobody has closed, and the first by rank
-    in full. `top` has one alert for a rule and principal, and one of each rule before a rule's
-    second one.
+    """The alerts of a band: their number, the number of those not closed, and the first by rank in
+    full. `top` has one alert for each rule and principal, and one of each rule before the second
+    of any rule.
     """
 
     band: Band
@@ -305,16 +306,16 @@ class FindingBand:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Alerts of the time, by severity. `open` are those that nobody has closed. `all` is every
+    """The alerts of the report's time. `open` is the number of those not closed. `all` has every
     alert by rank: open before closed, then by falling severity and number of events.
 
-    `critical` counts the alerts of that level, `critical_open` those that nobody has closed; both
-    are in the high band too. `entries` are the incidents and the alerts of none, one entry for a
-    rule and principal, by rank: open before closed, incidents before alerts, then as `all`.
-    `top` are the first five of those by falling severity alone.
+    `critical` and `critical_open` are the numbers of critical alerts and of those not closed; these
+    are in the high band too. `entries` are the incidents, and one entry for each rule and principal
+    of the other alerts, by rank: open before closed, incidents before alerts, then as in `all`.
+    `top` are the first five entries by falling severity.
 
-    `watched` is when rules last ran on schedule; null where they never did. Whether they were run
-    over history by hand is not recorded.
+    `watched` is when rules last ran on schedule; null if they never did. Whether `detect` was run
+    is not recorded.
     """
 
     total: int
@@ -330,7 +331,7 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Technique:
-    """An ATT&CK technique that rules cover. `alerts` is what they found."""
+    """An ATT&CK technique, with the numbers of rules that cover it and of their alerts."""
 
     id: str
     rules: int
@@ -339,7 +340,8 @@ class Technique:
 
 @dataclass(frozen=True, slots=True)
 class Tactic:
-    """An ATT&CK tactic: rules that cover it, alerts they raised, techniques they name."""
+    """An ATT&CK tactic, with the numbers of rules that cover it and of their alerts, and the
+    techniques they name."""
 
     id: str
     name: str
@@ -350,8 +352,8 @@ class Tactic:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What of ATT&CK is watched for. `rules` counts those that raise alerts; 0 where none were
-    given, and then only what the alerts name is known.
+    """ATT&CK coverage. `rules` is the number of rules that raise alerts. It is 0 if no rules were
+    given; then the tactics are only those that alerts name.
     """
 
     rules: int
@@ -361,10 +363,10 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """Who, a call, or something: `lane` 0, 1 or 2. `bad` marks those with events of high risk.
+    """A principal, call or resource, in lane 0, 1 or 2. `bad` marks nodes with events of high risk.
 
-    `failed` of its events were refused. `folded` is 0 for one of them; a node for several that
-    have no room of their own says how many they are. `account` is the principal's.
+    `failed` is the number of failed events. `folded` is 0, or the number of principals, calls or
+    resources that share this node for lack of room. `account` is that of a principal.
     """
 
     id: str
@@ -380,7 +382,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """From one node to another; `failed` of its events were refused."""
+    """An edge between two nodes; `failed` of its events failed."""
 
     source: str
     target: str
@@ -390,12 +392,12 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Who called what on which resource, in the evidence of all high alerts; where none is high,
-    of those shown in full; without alerts, in the events of the highest risk.
+    """Who called what on which resource, in the evidence of all high alerts; if there are none, of
+    the alerts shown in full; without alerts, in the events of the highest risk.
 
-    `left_out` counts the principals, calls and resources that have no place of their own: they are
-    folded into one node of their lane. `events` are those drawn, `events_left_out` those of the
-    alerts that were not read, for their number.
+    `left_out` is the number of principals, calls and resources that are folded into the last node
+    of their lane. `events` is the number of drawn events, `events_left_out` that of further events
+    of the alerts, which were too many to read.
     """
 
     nodes: tuple[Node, ...] = ()
@@ -407,12 +409,12 @@ class Graph:
 
 @dataclass(frozen=True, slots=True)
 class Integrity:
-    """Whether the files that events came from were proved genuine by CloudTrail's digests.
+    """Numbers of events by the integrity of their files, as CloudTrail's digests prove it.
 
-    Counts of events. `corrupt` are from files whose gzip checksum is wrong; `missing`, of the
-    verified and unverified ones, from files that were deleted since; `conflicts` bear the id of a
-    different event; `repaired` were changed to be indexed, `incomplete` have resources that could
-    not all be identified.
+    `corrupt`: from files with a wrong gzip checksum. `missing`: those of the verified and
+    unverified ones whose file was deleted since. `conflicts`: have the id of a different event.
+    `repaired`: were changed to be indexed. `incomplete`: not all of their resources could be
+    identified.
     """
 
     verified: int = 0
@@ -428,7 +430,7 @@ class Integrity:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Something that this report cannot show, and what to do about it.
+    """Something that the report cannot show, and what to do about it.
 
     `grave` is the name that `important` had in the last release; both are written for one release.
     """
@@ -445,8 +447,8 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """One kind of evidence for a control: how many events, the last one, who made most of them,
-    and how many of them are calls that failed.
+    """A kind of evidence for a control: the number of events, the time of the last one, the
+    principals with the most of them, and how many are failed calls.
     """
 
     what: str
@@ -457,13 +459,13 @@ class Proof:
 
 
 Verdict = Literal["look", "evidence", "none"]
-"""`look`: what was found asks for a person's judgement; `evidence`: the index holds what the
-control asks to be recorded; `none`: the index holds nothing on it."""
+"""`look`: a person should review what was found; `evidence`: the index has the events that the
+control requires to be recorded; `none`: the index has nothing on it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A control of a framework and what the index has to say on it."""
+    """A control of a framework, and what the index shows for it."""
 
     id: str
     title: str
@@ -475,7 +477,7 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Compliance:
-    """The controls of one framework on which a trail can say anything at all."""
+    """The controls of a framework for which a trail has evidence."""
 
     framework: str
     title: str
@@ -485,7 +487,7 @@ class Compliance:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The whole report. `story` holds the sentences of its summary, the most important first.
+    """The complete report. `story` has the sentences of the summary, the most important first.
 
     `riskiest` are the events with the highest risk scores, whether a rule found them or not.
     """
@@ -512,5 +514,5 @@ class Report:
     compliance: tuple[Compliance, ...] = ()
     places: Places = Places()
     posture: Posture | None = None
-    """What `trailhound aws check` found, if the report was given it."""
+    """The result of `trailhound aws check`, if it was given."""
     format: Literal["trailhound-report/1"] = FORMAT

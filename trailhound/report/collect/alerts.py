@@ -1,7 +1,7 @@
 """Findings: every alert of a window, ranked, and the first of each band in full.
 
-What is shown in full takes one alert of each rule and principal, and one of each rule before a
-rule's second one, so that one busy rule does not hide the others.
+Shown in full is one alert for each rule and principal, and one of each rule before the second of
+any rule, so that a busy rule does not hide the others.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from trailhound.report.value import (
 
 CRITICAL = "critical"
 EVIDENCE = 100
-"""Events of an alert that the report reads, the earliest."""
+"""The number of events of an alert that the report reads, the earliest ones."""
 IDS_AT_ONCE = 5_000
 
 _NO_TITLE = "an alert without a name"
@@ -67,20 +67,20 @@ _ROW_FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """All alerts of a window by rank, and how many name which rule (id), tactic, technique."""
+    """All alerts of a window by rank, and their numbers by rule id, tactic and technique."""
 
     ranked: tuple[AlertRow, ...] = ()
     rules: Mapping[str, int] = field(default_factory=dict)
     tactics: Mapping[str, int] = field(default_factory=dict)
     techniques: Mapping[str, int] = field(default_factory=dict)
     pairs: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """A tactic's techniques, as the alerts name them together."""
+    """The techniques that alerts name together with a tactic."""
     asked: Sequence[Query] = ()
-    """The clauses that find them."""
+    """The clauses that select the alerts."""
     twins: Mapping[str, str] = field(default_factory=dict)
-    """By id of an alert that may have a twin, the key that both have."""
+    """By id of an alert that may have a twin, the key that twins share."""
     incidents: tuple[RankedEntry, ...] = ()
-    """Those of more than one alert."""
+    """Incidents with more than one alert."""
 
     @property
     def total(self) -> int:
@@ -92,7 +92,7 @@ class Counted:
 
 
 def clauses(index: Index) -> list[Query]:
-    """The alerts whose events overlap the window; those that another alert took in are not."""
+    """Clauses for alerts whose events overlap the window, without those merged into another."""
     return [*_in_time(index), *_of_accounts(index)]
 
 
@@ -107,11 +107,12 @@ def _in_time(index: Index) -> list[Query]:
 
 
 def _of_accounts(index: Index) -> list[Query]:
-    """Alerts on events of the accounts: by the account that they name, or by their evidence.
+    """A clause for alerts on events of the accounts: by the account they name, or by their
+    evidence.
 
-    An alert does not name the account of the folder that an event was delivered to, so alerts that
-    name another account are asked for their events. That takes a search only where there is any
-    event that was delivered to one of the accounts and is of another.
+    Alerts do not name the account of the folder that an event was delivered to. So if any event of
+    another account was delivered to one of the accounts, the events of alerts that name other
+    accounts are searched.
     """
     accounts = list(index.window.accounts)
     if not accounts:
@@ -144,7 +145,7 @@ def _with_events(index: Index, asked: Sequence[Query], events: Sequence[Query]) 
 
 
 def counted(index: Index) -> Counted:
-    """Every alert of the window, read page by page: none is beyond a limit."""
+    """Every alert of the window, read page by page, without a limit."""
     rules: Counter[str] = Counter()
     tactics: Counter[str] = Counter()
     techniques: Counter[str] = Counter()
@@ -203,7 +204,7 @@ def _row(name: str, source: Mapping[str, Any]) -> AlertRow:
 
 
 def _calls(found: Any) -> tuple[CallCount, ...]:
-    """The calls that an alert counted; alerts of the last release name none."""
+    """The calls that an alert counted; empty for alerts of the last release."""
     return tuple(
         CallCount(str(each["name"]), int(each.get("count") or 0), int(each.get("failed") or 0))
         for each in (found if isinstance(found, list) else ())
@@ -214,7 +215,7 @@ def _calls(found: Any) -> tuple[CallCount, ...]:
 def alert_times(
     rows: Iterable[AlertRow], since: datetime, until: datetime, seconds: int
 ) -> dict[datetime, dict[str, int]]:
-    """Alerts by band and by the stretch in which they began; earlier ones in the first stretch."""
+    """Alerts by band and time bucket of their first event; earlier ones are in the first bucket."""
     found: dict[datetime, dict[str, int]] = {}
     first, last = floor(since, seconds), floor(until, seconds)
     for row in rows:
@@ -228,10 +229,10 @@ def alert_times(
 def findings(
     index: Index, count: Counted, rules: Sequence[Rule], watched: datetime | None
 ) -> Findings:
-    """All alerts by rank, and the first of each band with the events that prove them."""
+    """All alerts by rank, and the first of each band with their evidence."""
     known = {rule.id: rule for rule in rules}
     about = subjects(count.ranked, count.twins)
-    # Twins are one alert here, under the names of their rules.
+    # Twins are shown as one alert, under the names of their rules.
     pairs = {(about[row.id], count.twins.get(row.id, row.id)) for row in count.ranked}
     alike = Counter(key for key, _ in pairs)
     titles: dict[str, list[str]] = {}
@@ -280,7 +281,7 @@ def findings(
 
 
 def _stored(index: Index, names: list[str]) -> dict[str, dict[str, Any]]:
-    """The whole documents of these alerts, by `_id`."""
+    """The complete documents of these alerts, by `_id`."""
     if not names:
         return {}
     body = {
@@ -332,12 +333,12 @@ def _finding(
 
 
 def _events(index: Index, ids: Iterable[str]) -> dict[str, Event]:
-    """Events by id, whenever they were: an alert may reach back before the window."""
+    """Events by id, of any time: an alert may begin before the window."""
     return {event.id: event for event in events_of(index, ids)}
 
 
 def events_of(index: Index, ids: Iterable[str]) -> Iterator[Event]:
-    """The events with these ids, in the order of the ids' batches."""
+    """The events with these ids, batch by batch."""
     wanted = iter(sorted(set(ids)))
     while part := list(islice(wanted, IDS_AT_ONCE)):
         for hit in index.all_events(part, FIELDS):
@@ -347,9 +348,9 @@ def events_of(index: Index, ids: Iterable[str]) -> Iterator[Event]:
 def evidence_ids(
     index: Index, count: Counted, most: int, each: int = EVIDENCE
 ) -> tuple[set[str], int]:
-    """Ids of the events of all high alerts, and how many events of them are not among these.
+    """Ids of the events of all high alerts, and the number of their other events.
 
-    Every alert has its share, at most `each`, of `most` ids; ids that several have count once.
+    Each alert gets an equal share of `most` ids, at most `each`; ids of several alerts count once.
     """
     high = [row for row in count.ranked if row.severity >= HIGH]
     if not high:

@@ -1,9 +1,9 @@
 """ATT&CK's tactics, and which of them a technique serves.
 
-An alert or a rule names tactics and techniques side by side, not which technique is meant for which
-tactic. So that none is shown where it does not belong, those that clouds know are listed here.
+Alerts and rules name tactics and techniques, but not which technique belongs to which tactic. The
+techniques of cloud platforms are listed here, so that none is shown under a wrong tactic.
 Source: https://attack.mitre.org/matrices/enterprise/cloud/ (version 18.1, the last that
-knows Defense Evasion: version 19 parts it into Stealth and Defense Impairment)
+has Defense Evasion: version 19 divides it into Stealth and Defense Impairment)
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TACTICS: Mapping[str, str] = {
     "exfiltration": "Exfiltration",
     "impact": "Impact",
 }
-"""ATT&CK's enterprise tactics in its own order."""
+"""ATT&CK's enterprise tactics, in its order."""
 
 _SERVE: Mapping[str, str] = {
     "initial-access": "T1078 T1133 T1189 T1190 T1195 T1199 T1566",
@@ -64,18 +64,18 @@ for _tactic, _techniques in _SERVE.items():
         _TACTICS_OF[_technique] = _TACTICS_OF.get(_technique, frozenset()) | {_tactic}
 
 BEFORE_THE_TRAIL = frozenset({"reconnaissance", "resource-development"})
-"""What an attacker does before the first call leaves no record in a trail."""
+"""Tactics before the first call of an attacker, which leave no record in a trail."""
 
 
 _SINCE_19: Mapping[str, str] = {
     "stealth": "defense-evasion",
     "defense-impairment": "defense-evasion",
 }
-"""What version 19 made of Defense Evasion. Rules from elsewhere are tagged so."""
+"""The tactics that replaced Defense Evasion in version 19, which other rules are tagged with."""
 
 
 def tactic_id(text: str) -> str:
-    """A tactic however it was written, by the names of version 18.
+    """The name of a tactic in version 18, however it is written.
 
     >>> tactic_id("Defense_Evasion"), tactic_id("attack.stealth")
     ('defense-evasion', 'defense-evasion')

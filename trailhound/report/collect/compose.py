@@ -31,18 +31,18 @@ from trailhound.settings import Settings
 from trailhound.state.rule_checkpoints import RuleCheckpoints
 
 _ROWS = 15
-"""Lines of a ranking."""
+"""The number of rows in a ranking."""
 _RISKIEST = 15
 _GRAPH_EVENTS = 30_000
-"""Events of high alerts that are read for the attack graph."""
+"""The number of events of high alerts that are read for the attack graph."""
 
 
 Progress = Callable[[str, int, int], None]
-"""What begins, how many stages are done, and how many there are."""
+"""Called with the stage that begins, and the numbers of finished and of all stages."""
 
 
 def _silent(what: str, done: int, total: int) -> None:
-    """Nobody watches."""
+    """Shows no progress."""
 
 
 _STAGES = (
@@ -67,12 +67,12 @@ def compose(
     now: datetime | None = None,
     progress: Progress = _silent,
 ) -> Report:
-    """The whole report of a window. `rules` are the active ones; `posture` is what was found of
-    accounts, of which those of the window are taken; `progress` is called as a stage of the work
-    begins.
+    """The complete report of a window.
 
-    Raises `NoEventsIndexError` where there is no index that can be searched, `RequestFailedError`
-    where a reply is not whole, and opensearch-py's exceptions.
+    `rules` are the active rules. `posture` is the result of an account check; only accounts of the
+    window are used. `progress` is called at the beginning of each stage. Raises
+    `NoEventsIndexError` if no index can be searched, `RequestFailedError` for an incomplete reply,
+    and opensearch-py's exceptions.
     """
     now = now or datetime.now(UTC)
     index = Index(client, settings, window)
@@ -186,8 +186,8 @@ def compose(
 def _graph(
     index: Index, count: alerts.Counted, found: Findings, riskiest: Sequence[Event]
 ) -> Graph:
-    """Of all high alerts; of what is shown in full where none is high; of the riskiest events
-    without alerts."""
+    """The attack graph: of all high alerts, or else of the alerts shown in full, or else of the
+    riskiest events."""
     ids, left_out = alerts.evidence_ids(index, count, _GRAPH_EVENTS)
     if ids:
         return attack_graph(alerts.events_of(index, ids), left_out)
@@ -196,14 +196,14 @@ def _graph(
 
 
 def _accounts(client: OpenSearch, settings: Settings) -> list[str]:
-    """The accounts of all events, whichever the report covers."""
+    """The accounts of all events, not only of those that the report covers."""
     every = Index(client, settings, Window())
     names = ("recipientAccountId", "trail.account")
     return [each.value for name in names for each in every.tally(name, {}, None).first]
 
 
 def _nothing_to_search(client: OpenSearch, index: Index) -> NoEventsIndexError:
-    """No day is open: because there are none, or all are closed."""
+    """The error for an index without an open day: there is none, or all are closed."""
     params = {"h": "index", "expand_wildcards": "all"}
     if client.cat.indices(index=index.names.days, format="json", params=params):
         return NoEventsIndexError(
@@ -216,7 +216,7 @@ def _nothing_to_search(client: OpenSearch, index: Index) -> NoEventsIndexError:
 
 
 def _riskiest(index: Index) -> tuple[Event, ...]:
-    """The events with the highest scores, of these the latest, whether a rule found them or not."""
+    """The latest of the events with the highest scores, whether a rule found them or not."""
     sort: list[dict[str, Any]] = [
         {"risk_score": {"order": "desc", "missing": 0}},
         {"@timestamp": "desc"},

@@ -11,7 +11,7 @@ from trailhound.report.value import Coverage, Tactic, Technique
 
 
 def coverage(rules: Sequence[Rule], count: Counted) -> Coverage:
-    """Each tactic, in ATT&CK's order: rules for it, alerts, techniques. Unknown ones come last."""
+    """Each tactic with its rules, alerts and techniques, in ATT&CK's order, unknown ones last."""
     watching = [rule for rule in rules if rule.alerts]
     alerts: dict[str, int] = {}
     named: dict[str, set[str]] = {}

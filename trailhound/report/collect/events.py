@@ -1,4 +1,4 @@
-"""An event's document as the line of a report."""
+"""Events as the report shows them."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ FIELDS = (
     "risk_reasons",
     "resource",
 )
-"""What of `_source` is needed."""
+"""The fields of `_source` that are needed."""
 
 _UNTELLING = ("arn", "id", "account")
-"""Leaves that name a resource only where no finer one does."""
+"""Kinds of resources that are shown only if an event has no more specific one."""
 _MOST = 8
 
 
 def event_line(hit: Mapping[str, Any]) -> Event:
-    """A hit with `FIELDS` in its `_source`; whatever shape a record gave them, they become text."""
+    """The event of a hit with `FIELDS` in its `_source`. Values of any type become text."""
     source = hit["_source"]
     return Event(
         id=str(hit["_id"]),
@@ -56,7 +56,7 @@ def event_line(hit: Mapping[str, Any]) -> Event:
 
 
 def instant(value: Any) -> datetime:
-    """A time as our documents hold it: ISO 8601 text, or milliseconds since the epoch."""
+    """A time in ISO 8601 or in milliseconds since the epoch, as documents have it."""
     if isinstance(value, int | float):
         return datetime.fromtimestamp(value / 1000, UTC)
     made = datetime.fromisoformat(str(value))
@@ -64,7 +64,7 @@ def instant(value: Any) -> datetime:
 
 
 def texts(value: Any) -> tuple[str, ...]:
-    """One text or several, as several.
+    """One text or several, as a tuple.
 
     >>> texts("a"), texts(["a", 1]), texts(None)
     (('a',), ('a', '1'), ())

@@ -1,4 +1,4 @@
-"""What the report can't see: silence, records left out, calls that the trail does not record."""
+"""What the report can't show: missing days, records left out, calls that are not recorded."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from trailhound.report.value import Coverage, Findings, Gap, Integrity, Scope, T
 from trailhound.state.objects import ObjectState
 
 MISSING_ACCOUNTS = "Accounts that are not in the index"
-"""The title of the gap where `--account` names what no event has."""
+"""The title of the gap about accounts of `--account` that have no event."""
 UNCHECKED_ACCOUNTS = "Accounts that were not checked"
 _SILENT = timedelta(days=1)
 _FEW_PLACES = 0.05
-"""Share of external events that may lack a location before it is reported."""
+"""The share of external events without a location from which on it is a gap."""
 _DAY = re.compile(r"(\d{4})\.(\d\d)\.(\d\d)$")
 _GLOBAL_REGIONS = ("us-east-1", "us-gov-west-1", "cn-north-1", "cn-northwest-1")
-"""Where a partition records the calls of its global services."""
+"""The region of each partition that records the calls of its global services."""
 _READS_OF_SECRETS = (
     "GetSecretValue",
     "BatchGetSecretValue",
@@ -40,16 +40,16 @@ _READS_OF_SECRETS = (
     "GetAuthorizationToken",
     "GetFunction",
 )
-"""Management calls that return content: they are recorded where no data event is."""
+"""Management calls that return content, which are recorded also without data events."""
 _GLOBAL_SERVICES = ("iam.amazonaws.com", "organizations.amazonaws.com")
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The inputs of the gaps, beside the index itself. `failing` are titles of rules whose last run
-    on schedule failed; `elsewhere` are the accounts of all events where the report asks for
-    accounts, else empty; `known` is what is known automation, and `left_out` what rules left out
-    for it; `now` is when the report was made."""
+    """What gaps are found by, besides the index. `failing`: titles of rules whose last scheduled
+    run failed; `elsewhere`: the accounts of all events if the report selects accounts, else empty;
+    `known` and `left_out`: known automation, and what rules left out as such; `now`: the time of
+    the report."""
 
     totals: Totals
     scope: Scope
@@ -81,7 +81,7 @@ def gaps(index: Index, client: OpenSearch, seen: Seen) -> tuple[Gap, ...]:
 
 
 def unchecked(posture: Posture, accounts: Sequence[str]) -> list[Gap]:
-    """Accounts with events of which it is not known how they are logged."""
+    """A gap about accounts that have events and are not in the posture."""
     seen = {each.account for each in posture.accounts}
     missing = [each for each in accounts if each not in seen]
     if not missing:
@@ -116,7 +116,7 @@ def _known_automation(seen: Seen) -> Iterator[Gap]:
 
 
 def missing_accounts(scope: Scope, elsewhere: Collection[str]) -> list[str]:
-    """Accounts of the selection that have no event at any time."""
+    """Selected accounts that have no event at any time."""
     return [account for account in scope.accounts if account not in elsewhere]
 
 
@@ -227,7 +227,7 @@ def _silence(index: Index, seen: Seen, closed: ClosedDays) -> Iterator[Gap]:
 
 
 def _end(seen: Seen) -> datetime:
-    """The end of the report's time, at most now; that of the last event where none was given."""
+    """The end of the report's time, at most now."""
     return min(seen.scope.until or seen.now, seen.now)
 
 
@@ -248,7 +248,7 @@ def _empty_days(index: Index, seen: Seen) -> list[str]:
 
 
 def _ingest(index: Index) -> Iterator[Gap]:
-    """Gaps from the ledger and the dead letters; they are of all times, not of the window."""
+    """Gaps from the ledger and the dead letters. They cover all time, not only the window."""
     letters = index.search(index.names.deadletter, {})["hits"]["total"]["value"]
     if letters:
         yield Gap(
@@ -259,7 +259,7 @@ def _ingest(index: Index) -> Iterator[Gap]:
         )
     entries = index.search(
         index.names.ledger,
-        # Objects alone: daemons count the same records once more.
+        # Only objects: daemons count the same records again.
         {"query": ObjectState.query()},
         {
             "failed": {"filter": {"terms": {"state": ["failed", "archived"]}}},
@@ -294,7 +294,7 @@ class ClosedDays:
 
 
 def closed_days(index: Index, client: OpenSearch) -> ClosedDays:
-    """Which days can't be searched. One whose name holds no day is among `names`."""
+    """The closed days of the window, and closed indices without a day in their name."""
     rows = client.cat.indices(
         index=index.names.days,
         format="json",
@@ -396,7 +396,7 @@ def _recorded(index: Index, seen: Seen) -> Iterator[Gap]:
 
 
 def _recorded_reads(calls: Mapping[str, int]) -> str:
-    """The calls that return content all the same, so that no reader takes them to be missing.
+    """The calls that return content and are recorded nevertheless, so that nobody misses them.
 
     >>> _recorded_reads({})
     ''

@@ -10,16 +10,16 @@ from itertools import pairwise
 from trailhound.report.value import HIGH, Edge, Event, Graph, Node
 
 _ROOM = (10, 16, 16)
-"""Most principals, calls and resources in a readable picture; the last place is for the others."""
+"""The most principals, calls and resources in a readable picture. The last place is for others."""
 _OTHERS = ("other principals", "other calls", "other resources")
 _PER_EVENT = 2
-"""Most resources drawn of one event: a call names its target first."""
+"""The most resources drawn for one event; a call names its target first."""
 UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Name:
-    """What events are folded by. `account` tells principals of the same name apart."""
+    """The key by which events are folded. `account` distinguishes principals of the same name."""
 
     lane: int
     kind: str
@@ -29,7 +29,7 @@ class _Name:
 
 @dataclass(slots=True)
 class _Flow:
-    """Events of each node and each line, and how many of them failed."""
+    """The numbers of events, and of failed ones, of each node and edge."""
 
     weight: Counter[_Name] = field(default_factory=Counter)
     refused: Counter[_Name] = field(default_factory=Counter)
@@ -55,9 +55,9 @@ class _Flow:
 
 
 def attack_graph(events: Iterable[Event], events_left_out: int = 0) -> Graph:
-    """Of any number of events, each once: they are folded as they come.
+    """The attack graph of any number of events, which are folded one by one.
 
-    What has no room in its lane is folded into one node, so that every event is drawn.
+    Nodes without room in their lane are folded into one, so that every event is drawn.
     """
     flow = _Flow()
     seen: set[str] = set()
@@ -113,7 +113,7 @@ def _path(event: Event) -> tuple[list[_Name], list[_Name], list[_Name]]:
 
 
 def _most_telling(flow: _Flow) -> list[_Name]:
-    """Of each lane as many as there is room for: those of high risk first, then the busiest."""
+    """The nodes that have room in their lane: those of high risk first, then the busiest."""
     kept: list[_Name] = []
     for lane, room in enumerate(_ROOM):
         of = [name for name in flow.weight if name.lane == lane]

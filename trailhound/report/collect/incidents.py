@@ -1,4 +1,4 @@
-"""Incidents of the window: one entry for what one intruder did, and a sentence about it."""
+"""Incidents of the window: an entry for each, and sentences about the most important ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trailhound.report.render.words import count, listed, when
 from trailhound.report.value import AlertRow, CallCount, Closing, Findings, RankedEntry
 
 TOLD = 5
-"""Incidents that the story tells, by rank."""
+"""The number of incidents in the summary, by rank."""
 _CALLS = 4
 _MOST_CALLS = 20
 _NAMES = 3
@@ -24,9 +24,9 @@ Source = Mapping[str, Any]
 def incident_entries(
     ranked: Sequence[AlertRow], sources: Mapping[str, Source], twins: Mapping[str, str]
 ) -> list[RankedEntry]:
-    """An entry for each incident with more than one alert here. `ranked`: all alerts by rank;
-    `sources`: of those that name an incident, by id. `twins`: id → what alerts have in common that
-    variants of a rule raised of the same events, which are one alert to a reader."""
+    """An entry for each incident with more than one alert in the window. `ranked`: all alerts by
+    rank; `sources`: the documents of those that name an incident, by id; `twins`: id → key that
+    twins share (alerts of several rules about the same events, which count as one)."""
     groups: dict[str, list[AlertRow]] = {}
     for row in ranked:
         if row.incident:
@@ -39,7 +39,8 @@ def incident_entries(
 
 
 def _entry(rows: Sequence[AlertRow], sources: Mapping[str, Source]) -> RankedEntry:
-    """Several alerts may count the same events: no fewer than the largest of them has."""
+    """The entry of an incident. Its alerts may count the same events, so its number of events is at
+    least that of its largest alert."""
     by_time = sorted(sources.items(), key=lambda each: (each[1]["first_seen"], each[0]))
     found = made(by_time)
     days = {name for name, source in sources.items() if is_of_days(source)}
@@ -69,8 +70,8 @@ def _entry(rows: Sequence[AlertRow], sources: Mapping[str, Source]) -> RankedEnt
 
 
 def _calls(rows: Iterable[AlertRow]) -> tuple[CallCount, ...]:
-    """The calls, in the order of the alerts, as often as the alert says that has most of them. One
-    that succeeded once has not failed each time."""
+    """The calls in the order of the alerts, each with its largest number among them. A call that
+    succeeded in one alert does not count as failed throughout."""
     most: dict[str, CallCount] = {}
     succeeded: set[str] = set()
     for row in rows:
@@ -87,7 +88,7 @@ def _calls(rows: Iterable[AlertRow]) -> tuple[CallCount, ...]:
 
 
 def sentences(findings: Findings) -> list[str]:
-    """The incidents that matter most, in the order in which they began: who, from where, what, with
+    """Sentences about the most important incidents, in order of time: who, from where, what, with
     what result."""
     found = [each for each in findings.entries if each.kind == "incident"][:TOLD]
     return [_sentence(each) for each in sorted(found, key=lambda each: each.first)]
@@ -106,7 +107,7 @@ def _sentence(entry: RankedEntry) -> str:
 
 
 def _as(entry: RankedEntry) -> str:
-    """As what its alerts were closed; empty where nothing is known of it."""
+    """The dispositions of its closed alerts; empty if there are none."""
     ways = list(dict.fromkeys(way.disposition for way in entry.closed_as))
     said = [f"as {way}" if way else "without a disposition" for way in ways]
     return f" {listed(said)}" if said else ""

@@ -1,7 +1,7 @@
 """Trail integrity: what the digests proved, and which events had to be changed.
 
-An event says what was known of its file when it was indexed; the ledger has what was found since,
-by object, and counts before it.
+An event has the state of its file when it was indexed; the ledger has later verdicts by object,
+which take precedence.
 """
 
 from __future__ import annotations
@@ -18,12 +18,11 @@ from trailhound.state.objects import names_in_events
 
 _UNKNOWN: Final = "unverified"
 _OBJECTS: Final = 5_000
-"""Objects of one search: an engine takes 65,536 terms."""
+"""Objects in one search; an engine allows 65,536 terms."""
 
 
 def integrity(index: Index) -> Integrity:
-    """Counts of events by what is known of their files; a value that is not known counts as
-    unverified."""
+    """Counts of events by the state of their files; an unknown state counts as unverified."""
     reply = index.ask(
         {
             "proof": _PROOF,
@@ -61,9 +60,9 @@ def _by_value(aggregations: Mapping[str, Any]) -> Counter[str]:
 
 
 def _join(index: Index, proof: Counter[str]) -> None:
-    """Count events as the ledger's verdicts on their objects say, instead of as they say
-    themselves. `missing` is counted beside the others: what was read before a file was gone is
-    verified, if its hash was the one in the digest, or else not."""
+    """Count events by the ledger's verdicts on their objects, instead of by their own field.
+    `missing` counts in addition: events read before their file was deleted are verified if its hash
+    was that in the digest, and unverified otherwise."""
     for verdict, genuine in _KINDS:
         objects = _objects(index, verdict, genuine=genuine)
         while part := list(islice(objects, _OBJECTS)):
@@ -87,11 +86,11 @@ _KINDS: Final = (
     ("missing", True),
     ("missing", False),
 )
-"""The verdicts that change what an event counts as; whether what was read was genuine."""
+"""The verdicts that change the count of an event, and whether the content read was genuine."""
 
 
 def _objects(index: Index, verdict: str, *, genuine: bool) -> Iterator[str]:
-    """What `trail.object` of the events of objects may hold."""
+    """The values that `trail.object` of the events of objects may have."""
     for entry in index.entries({"term": {"integrity.verdict": verdict}}, _FIELDS):
         digest = (entry.get("integrity") or {}).get("expected")
         read = verdict == "verified" or bool(digest and entry.get("sha256") == digest)
@@ -103,7 +102,7 @@ _FIELDS: Final = ("uri", "sha256", "integrity.expected")
 
 
 def sentence(events: int, verified: int, tampered: int, corrupt: int = 0, missing: int = 0) -> str:
-    """What the figures mean.
+    """A sentence about the numbers.
 
     >>> sentence(10, 0, 0).split(":")[0]
     'Nothing was verified'

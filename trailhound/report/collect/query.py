@@ -1,6 +1,6 @@
-"""Queries of the index about one span of time, answered exactly or not at all.
+"""Queries about one span of time, with exact answers.
 
-A reply that timed out, or lacks a shard, is an error: an incomplete report would not show it.
+A reply that timed out or lacks a shard is an error, since it would not show in the report.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ Query = dict[str, Any]
 Aggregations = Mapping[str, Any]
 
 PAGE = 10_000
-"""Values of a field that come with one request."""
+"""Values of a field in one request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """`since` is included, `until` left out; None is no limit. No accounts are all accounts."""
+    """What a report covers. `since` is included, `until` is not; None means no limit. Without
+    accounts it covers all."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -44,7 +45,7 @@ class Window:
             )
 
     def clause(self, field: str = "@timestamp") -> list[Query]:
-        """The time as clauses of a filter: one, or none without limits."""
+        """The time as clauses of a filter; empty without limits."""
         limits = {
             name: moment.isoformat()
             for name, moment in (("gte", self.since), ("lt", self.until))
@@ -53,7 +54,7 @@ class Window:
         return [{"range": {field: limits}}] if limits else []
 
     def events(self) -> list[Query]:
-        """Which events are meant."""
+        """The query for events of the window."""
         return [*self.clause(), *self.of_accounts()]
 
     def of_accounts(self) -> list[Query]:
@@ -67,7 +68,8 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Tallied:
-    """A value of a field: how many events, how many of those by name of a filter, the last one."""
+    """A value of a field: its number of events, those that match each named filter, and the time of
+    the last event."""
 
     value: str
     events: int
@@ -78,7 +80,7 @@ class Tallied:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """The first values by falling number of events, and how many values and events in all."""
+    """The values with the most events, and the total numbers of values and events."""
 
     distinct: int
     events: int
@@ -94,7 +96,7 @@ class Index:
         self._client = client
 
     def refresh(self) -> None:
-        """Make everything searchable that has been sent. Raises opensearch-py's exceptions."""
+        """Make everything that was written searchable. Raises opensearch-py's exceptions."""
         for index in (self.names.days, self.names.alerts):
             make_searchable(self._client, index)
 
@@ -105,17 +107,17 @@ class Index:
         query: Sequence[Query] = (),
         **more: Any,
     ) -> Mapping[str, Any]:
-        """A search of the events: exact total, every shard, within the time limit."""
+        """A search of the events, with an exact total of every shard, within the time limit."""
         body = {"query": {"bool": {"filter": [*self.window.events(), *query]}}, **more}
         return self.search(self.names.alias, body, aggregations)
 
     def all_events(self, ids: Sequence[str], fields: Sequence[str]) -> Iterator[Mapping[str, Any]]:
-        """Every event that has one of these ids, whenever it was, as hits in the order of time."""
+        """Every event that has one of these ids, of any time, as hits in order of time."""
         events = EventIndex(self._client, self.names.alias)
         yield from events.documents({"ids": {"values": ids}}, {"_source": list(fields)})
 
     def matching(self, ids: Collection[str], query: Sequence[Query]) -> Iterator[str]:
-        """Which of the events with these ids match, whenever they were."""
+        """The ids of those events that match, of any time."""
         clauses = [{"ids": {"values": sorted(ids)}}, *query]
         events = EventIndex(self._client, self.names.alias)
         for hit in events.documents({"bool": {"filter": clauses}}, {"_source": False}):
@@ -124,7 +126,7 @@ class Index:
     def search(
         self, index: str, body: Mapping[str, Any], aggregations: Aggregations | None = None
     ) -> Mapping[str, Any]:
-        """A search of any index of ours; one that does not exist is empty."""
+        """A search of one of Trailhound's indices; empty if it does not exist."""
         asked = {**body, "aggs": dict(aggregations)} if aggregations else body
         return IndexReader(self._client, index).search(asked)
 
@@ -150,12 +152,12 @@ class Index:
         note: str | None = None,
         only: Sequence[Query] = (),
     ) -> Tally:
-        """The values of a field, exactly: their number, and the `rows` with the most events.
+        """The exact number of values of a field, and the `rows` values with the most events (None:
+        all values).
 
-        `rows` of None are all of them.
-
-        `note` is a field whose most frequent value describes a value. Where one request can't hold
-        all values, they are paged through, for a shard's own first ones would not add up.
+        `note` is a field whose most frequent value describes a value. If one request can't hold all
+        values, they are read page by page, since the first values of each shard would not add up to
+        exact numbers.
         """
         inner = _inner(filters, note)
         terms = {"terms": {"field": field, "size": PAGE}, "aggs": inner}
@@ -174,7 +176,7 @@ class Index:
     def _all_buckets(
         self, field: str, inner: Aggregations, only: Sequence[Query]
     ) -> list[Mapping[str, Any]]:
-        """Every value of a field, by pages in the order of the values."""
+        """Every value of a field in order, read page by page."""
         query = {"bool": {"filter": [*self.window.events(), *only]}}
         sources = [{"value": {"terms": {"field": field}}}]
         found = IndexReader(self._client, self.names.alias).buckets(query, sources, inner)
@@ -182,11 +184,11 @@ class Index:
 
 
 _LENIENT = {"ignore_unavailable": "true", "allow_no_indices": "true"}
-"""A closed day, or an index that was never created, is reported as a gap, not an error."""
+"""Closed days, and indices that were never created, are reported as gaps, not as errors."""
 
 
 def moment(milliseconds: float | None) -> datetime | None:
-    """A time as aggregations give it."""
+    """The time of an aggregation, given in milliseconds."""
     if milliseconds is None:
         return None
     return datetime.fromtimestamp(milliseconds / 1000, UTC)

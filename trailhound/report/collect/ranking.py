@@ -1,8 +1,8 @@
-"""The order in which findings matter now, and one entry for what a reader decides on together.
+"""Ranks findings, and joins alerts that a reader decides on together to one entry.
 
-Open before closed, incidents before alerts, then by severity, by number of events, by the first
-event's time. The alerts of one rule about the same principals are one entry with its counts, and so
-are those that variants of a rule raised of the same events.
+The order is open before closed, incidents before alerts, then by severity, by number of events, and
+by the time of the first event. The alerts of one rule about the same principals are one entry, and
+so are twins (alerts of several rules about the same events).
 """
 
 from __future__ import annotations
@@ -18,25 +18,24 @@ from detections.incidents.closings import CLOSED
 from trailhound.report.value import AlertRow, CallCount, Closing, RankedEntry
 
 TOP = 5
-"""Entries that are shown first: of all, and of a band."""
+"""The number of entries that are shown first: of all, and of a band."""
 _STATES = ("open", "acknowledged", CLOSED)
 _NAMES = 20
-"""Principals, addresses and calls that an entry names."""
+"""The number of principals, addresses and calls that an entry names."""
 
 
 def rank(row: AlertRow) -> tuple[Any, ...]:
-    """Sorts alerts: open ones first, then by falling severity and number of events."""
+    """The sort key of alerts: open ones first, then by falling severity and number of events."""
     return (row.state == CLOSED, -row.severity, -row.count, row.first, row.rule, row.id)
 
 
 def subjects(
     rows: Iterable[AlertRow], twins: Mapping[str, str] = MappingProxyType({})
 ) -> dict[str, Hashable]:
-    """By id of each alert, what those of one entry share: their rule and principals, or addresses
-    without any.
+    """By id of each alert, the key of its entry: the rule and its principals, or its addresses if
+    it has no principal.
 
-    `twins`: id → what alerts have in common that variants of a rule raised of the same events. The
-    entries of two twins are one.
+    `twins`: id → key that twins share. Twins belong to the same entry.
     """
     own: dict[str, Hashable] = {
         row.id: (row.rule or row.title, row.principals or row.addresses or (row.id,))
@@ -63,8 +62,8 @@ def folded(
     twins: Mapping[str, str] = MappingProxyType({}),
     incidents: Sequence[RankedEntry] = (),
 ) -> list[RankedEntry]:
-    """The incidents, and one entry for each rule and principal of the alerts that are in none of
-    these, by rank. `rows` come by rank (`rank`); `twins` as of `subjects`."""
+    """The incidents, and an entry for each rule and principal of the other alerts, by rank. `rows`
+    are in the order of `rank`; `twins` as in `subjects`."""
     within = {name for incident in incidents for name in incident.ids}
     several = [row for row in rows if row.id not in within]
     about = subjects(several, twins)
@@ -77,7 +76,7 @@ def folded(
 
 def _entry(rows: Sequence[AlertRow], twins: Mapping[str, str]) -> RankedEntry:
     first = rows[0]
-    # The events of twins are the same ones.
+    # Twins are about the same events.
     once = list({twins.get(row.id, row.id): row for row in reversed(rows)}.values())[::-1]
     still_open = [row for row in rows if row.state != CLOSED]
     return RankedEntry(
@@ -105,7 +104,7 @@ def _entry(rows: Sequence[AlertRow], twins: Mapping[str, str]) -> RankedEntry:
 
 
 def _closings(rows: Iterable[AlertRow]) -> tuple[Closing, ...]:
-    """How alerts were closed, each way once with their number."""
+    """The ways in which alerts were closed, each with its number."""
     ways: Counter[Closing] = Counter()
     for row in rows:
         for way in row.closed_as:
@@ -114,7 +113,7 @@ def _closings(rows: Iterable[AlertRow]) -> tuple[Closing, ...]:
 
 
 def named(several: Iterable[Iterable[str]]) -> tuple[str, ...]:
-    """The names of all, each once, in the order in which they come."""
+    """The distinct names, in their order."""
     return tuple(dict.fromkeys(name for names in several for name in names))[:_NAMES]
 
 
@@ -135,7 +134,7 @@ def _progress(state: str) -> int:
 
 
 def entry_rank(entry: RankedEntry) -> tuple[Any, ...]:
-    """Sorts entries by what matters now."""
+    """The sort key of entries, by rank."""
     return (
         entry.state == CLOSED,
         entry.kind != "incident",
@@ -148,7 +147,7 @@ def entry_rank(entry: RankedEntry) -> tuple[Any, ...]:
 
 
 def top_of_all(entries: Sequence[RankedEntry], most: int = TOP) -> tuple[RankedEntry, ...]:
-    """The first by falling severity; of the same severity by rank, and by different rules."""
+    """The first entries by falling severity, then by rank, of different rules."""
     keys = [(-each.severity, each.state == CLOSED, each.rule or each.id) for each in entries]
     turns = sorted(
         (severity, closed, turn, place)
@@ -162,9 +161,10 @@ def in_full(
     most: int = TOP,
     twins: Mapping[str, str] = MappingProxyType({}),
 ) -> list[AlertRow]:
-    """Which of the ranked alerts of a band are shown in full, by rank: the first of an entry each.
+    """The alerts of a band that are shown in full: the first alert of each entry, by rank.
 
-    Open ones come first; among those, and among the closed, each rule's first before its second.
+    Open ones come first; among open and among closed ones, the first of each rule comes before the
+    second of any.
     """
     about = subjects(ranked, twins)
     firsts: dict[Hashable, AlertRow] = {}
@@ -180,7 +180,7 @@ def in_full(
 
 
 def _turns(keys: Iterable[Hashable]) -> Iterator[int]:
-    """How many of the same key came before each."""
+    """For each key, how often it occurred before."""
     before: Counter[Hashable] = Counter()
     for key in keys:
         yield before[key]

@@ -22,7 +22,7 @@ FAILED: Query = {"term": {"event.outcome": "failure"}}
 NAMED_ERROR: Query = {"bool": {"must_not": {"term": {"errorCode": ""}}}}
 HIGH_RISK: Query = {"range": {"risk_score": {"gte": HIGH}}}
 OUTSIDE: Query = {"term": {"risk_reasons": "external_address"}}
-"""From an address that is neither AWS's nor private."""
+"""A clause for events from addresses that are neither AWS's nor private."""
 PLACED: Query = {"exists": {"field": "geolocation.country"}}
 OF = {"failed": FAILED, "high_risk": HIGH_RISK}
 
@@ -31,10 +31,10 @@ _STEPS = (
     *(1, 5, 10, 30, _MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR, 3 * _HOUR, 6 * _HOUR, 12 * _HOUR),
     *(_DAY, 7 * _DAY, 30 * _DAY, 365 * _DAY),
 )
-"""Widths of a stretch of the timeline, in seconds; the first that needs no more than `_SLOTS`."""
+"""Widths of a time bucket in seconds; the first that needs at most `_SLOTS` buckets is used."""
 _SLOTS = 84
 _FEW_SLOTS = 12
-"""So many stretches are not a picture of time: then it shows the time of the events alone."""
+"""If events are in at most so many buckets, the timeline shows only the time of the events."""
 _COUNTRIES = 1_000
 
 
@@ -59,7 +59,7 @@ def totals(index: Index) -> Totals:
 
 
 def ranking(tally: Tally) -> Ranking:
-    """A tally as the lines of a table."""
+    """A tally as a ranking."""
     rows = tuple(
         Row(
             each.value,
@@ -75,12 +75,12 @@ def ranking(tally: Tally) -> Ranking:
 
 
 def ranked(index: Index, field: str, rows: int, *, note: str | None = None) -> Ranking:
-    """The values of a field with the most events."""
+    """The ranking of a field's values."""
     return ranking(index.tally(field, OF, rows, note=note))
 
 
 def step(since: datetime, until: datetime) -> int:
-    """Seconds of one stretch of a timeline between two times.
+    """The width of a time bucket, in seconds, for a timeline between two times.
 
     >>> step(datetime(2025, 3, 1), datetime(2025, 3, 8))
     10800
@@ -92,8 +92,8 @@ def step(since: datetime, until: datetime) -> int:
 def drawn_span(
     since: datetime, until: datetime, first: datetime, last: datetime
 ) -> tuple[datetime, datetime]:
-    """The time that a timeline shows: what was asked for, or where the events (`first` to `last`)
-    are in a few of its stretches, their time alone.
+    """The time that a timeline shows: the requested time, or only that of the events (`first` to
+    `last`) if they are in a few of its buckets.
 
     >>> day = datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 3, 2, tzinfo=UTC)
     >>> at = day[0] + timedelta(hours=9)
@@ -108,7 +108,8 @@ def drawn_span(
 def timeline(
     index: Index, since: datetime, until: datetime, alerts: dict[datetime, dict[str, int]]
 ) -> Timeline:
-    """Events by outcome; `alerts` by the start of their stretch and band (`alert_times`)."""
+    """The timeline of events by outcome; `alerts` are counted by start of bucket and band
+    (`alert_times`)."""
     seconds = step(since, until)
     reply = index.ask(
         {
@@ -148,7 +149,7 @@ def timeline(
 
 
 def floor(when: datetime, seconds: int) -> datetime:
-    """The start of the stretch that holds a time, as OpenSearch's `fixed_interval` sets it.
+    """The start of the bucket of a time, as OpenSearch's `fixed_interval` sets it.
 
     >>> floor(datetime(2025, 3, 1, 4, 30, tzinfo=UTC), 10_800).isoformat()
     '2025-03-01T03:00:00+00:00'
@@ -157,14 +158,14 @@ def floor(when: datetime, seconds: int) -> datetime:
 
 
 def risk(index: Index) -> tuple[Bar, ...]:
-    """Events by risk score, 1 to 10; scores that no event has are there with 0."""
+    """Events by risk score, 1 to 10, including scores without events."""
     reply = index.ask({"risk": {"terms": {"field": "risk_score", "size": 300}}})
     found = {each["key"]: each["doc_count"] for each in reply["aggregations"]["risk"]["buckets"]}
     return tuple(Bar(score, found.get(score, 0)) for score in range(1, max(10, *found, 10) + 1))
 
 
 def spots(index: Index) -> tuple[CountryPoint, ...]:
-    """Countries that events came from, the most events first, each at the middle of its places."""
+    """The countries of events, the most events first, each at the centre of its places."""
     reply = index.ask(
         {
             "countries": {
@@ -196,7 +197,7 @@ def spots(index: Index) -> tuple[CountryPoint, ...]:
 
 
 def places(index: Index, mapped: Sequence[CountryPoint]) -> Places:
-    """How many events the map shows, and why the others have no place on it."""
+    """The number of events on the map, and why others are not on it."""
     on_map = sum(spot.events for spot in mapped)
     reply = index.ask(
         {"inside": {"filter": {"bool": {"must_not": [OUTSIDE, PLACED]}}}},

@@ -26,8 +26,8 @@ _TRAIL_CHANGES = (
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Events that the summary names. Root's are those that root itself called;
-    what ends in `_failed` is part of the number before it."""
+    """Numbers of events in the summary. Those of root are calls by root itself; a number that ends
+    in `_failed` is part of the one before it."""
 
     root: int = 0
     root_logins: int = 0
@@ -39,7 +39,7 @@ class Facts:
 
 
 def facts(index: Index) -> Facts:
-    """How many there are of each."""
+    """Count the events of each kind."""
     login: Query = {"term": {"eventName": "ConsoleLogin"}}
     root: Query = {"term": {"userIdentity.type": "Root"}}
     failed: Query = {"term": {"event.outcome": "failure"}}
@@ -100,7 +100,7 @@ def story(
 
 
 def _time(scope: Scope) -> str:
-    """The limits that are known: those asked for, else those of the events.
+    """The time of the report: the requested limits, or else those of the events.
 
     >>> _time(Scope(None, None)), _time(Scope(None, datetime(2030, 1, 1, tzinfo=UTC)))
     ('', ' before 1 January 2030, 00:00 UTC')
@@ -141,7 +141,7 @@ def _alerts(findings: Findings, scope: Scope) -> Iterator[str]:
 
 
 def _still_open(number: int, total: int) -> str:
-    """How many alerts nobody has closed.
+    """How many alerts are not closed, in words.
 
     >>> _still_open(1, 1), _still_open(0, 2), _still_open(1, 3)
     ('it is not closed', 'all of them are closed', '1 of them is not closed')
@@ -156,7 +156,7 @@ def _still_open(number: int, total: int) -> str:
 
 
 def _most_severe(findings: Findings) -> Iterator[str]:
-    """The first by rank: a closed one is named only where all are closed, and as closed."""
+    """The most severe entry: an open one, or, if all are closed, a closed one named as such."""
     top = top_findings(findings)
     if top:
         which = "alert that is not closed" if findings.open else "alert (closed)"

@@ -44,15 +44,15 @@ def framework(name: str) -> Framework:
 
 
 def compliance(index: Index, name: str, count: Counted, integrity: Integrity) -> Compliance:
-    """Each control of a framework, with the evidence in the index's window. `integrity`: what is
-    known of the files that its events came from."""
+    """Each control of a framework with its evidence in the window. `integrity`: the counts of
+    events by the state of their files."""
     of = framework(name)
     wanted = sorted({each for row in of.rows for each in row.evidence} & EVIDENCE.keys())
     proofs = _proofs(index, wanted) | {
         "alerts": Proof("alerts raised", count.total),
         "alerts_closed": Proof("alerts that are closed", count.closed),
     }
-    # The ledger knows more of them than the events do.
+    # Counted from the ledger, which has later verdicts than the events.
     for known, events in (("verified", integrity.verified), ("tampered", integrity.tampered)):
         if known in proofs:
             proofs[known] = replace(proofs[known], events=events)
@@ -76,7 +76,7 @@ def _proofs(index: Index, wanted: list[str]) -> dict[str, Proof]:
             "aggs": {
                 "last": {"max": {"field": "@timestamp"}},
                 "failed": {"filter": FAILED},
-                # The principals with the most events; their numbers are not shown.
+                # Only the names of the principals with the most events are shown.
                 "who": {"terms": {"field": "user.name", "size": 2, "shard_size": 1_000}},
             },
         }

@@ -1,4 +1,4 @@
-"""The shape of a framework's table."""
+"""The types of a framework's table of controls."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Literal
 class ControlRow:
     """A control: its number, what it requires (in our words), and the names of its evidence.
 
-    `found` is what evidence means: `look` where a person should review each event,
-    `evidence` where the control requires such events to be recorded.
+    `found` is the verdict if there is evidence: `look` if a person should review each event,
+    `evidence` if the control requires such events to be recorded.
     """
 
     id: str

@@ -11,7 +11,7 @@ from trailhound.report.value import HIGH
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """`what` follows a number: "12 calls by root"."""
+    """A query, and what it finds: `what` follows a number, as in "12 calls by root"."""
 
     what: str
     query: Query
@@ -54,7 +54,7 @@ SUCCEEDED = term("event.outcome", "success")
 DATA = either(
     term("eventCategory", "Data"),
     term("managementEvent", "false"),
-    # Records of before event version 1.06 do not say what they are: by their calls.
+    # Records before event version 1.06 have no category: by their calls.
     both(
         source("s3"),
         call(
@@ -73,7 +73,7 @@ DATA = either(
         source("dynamodb"), call("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan")
     ),
 )
-"""Data events: calls on objects and items, which a trail records only where it is set to."""
+"""Data events: calls on objects and items, which a trail records only if configured."""
 READS = term("readOnly", "true")
 WRITES = term("readOnly", "false")
 HIGH_RISK: Query = {"range": {"risk_score": {"gte": HIGH}}}

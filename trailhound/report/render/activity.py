@@ -1,9 +1,8 @@
-"""The activity graph as one HTML file that needs nothing else: drawn by Cytoscape.js, with tables
-of the same for who reads it without a script.
+"""The activity graph as one self-contained HTML file: drawn by Cytoscape.js, and as tables that
+need no script.
 
-The page's data is JSON within the page, in which no character can end the element; the script puts
-texts into the page as texts alone. The page's own policy (CSP) allows these two scripts and no
-address.
+The data is JSON within the page, escaped so that no character can end its element; the script
+inserts text only as text nodes. The page's policy (CSP) allows these two scripts and no address.
 """
 
 from __future__ import annotations
@@ -35,13 +34,13 @@ from trailhound.report.render.visible import visible
 
 _HERE = Path(__file__).parent
 _LONGEST: Final = 1_000
-"""Characters of a text in the page; of the rest, the number is said."""
+"""The most characters of a text in the page; the number of the others is shown."""
 _LABEL: Final = 24
-"""Characters of a name in the drawing; the panel beside it has all."""
+"""The most characters of a name in the drawing; the panel shows the full name."""
 SHOWN_EDGES: Final = 2_000
-"""Rows of the table of all edges."""
+"""The most rows of the table of all edges."""
 _NAMED_ON: Final = 20
-"""Resources of an event that are named."""
+"""The most resources of an event that are named."""
 KIND_NAMES: Final[Mapping[str, str]] = {
     "user": "IAM user, root or person",
     "role": "role",
@@ -58,12 +57,12 @@ KIND_NAMES: Final[Mapping[str, str]] = {
 }
 
 Link = Callable[[str, datetime], str]
-"""The address of an event in Dashboards, by its id and time; "" where there is none."""
+"""The address of an event in Dashboards, by its id and time; "" if there is none."""
 
 
 @dataclass(slots=True)
 class ActivityPage:
-    """What a page is made of. `names`: how nodes are shown; `notes`: what was left out, and why."""
+    """The content of a page. `names`: how nodes are shown; `notes`: what was left out, and why."""
 
     title: str
     graph: ActivityGraph
@@ -78,13 +77,13 @@ class ActivityPage:
 
 
 def write_activity(path: Path, page: ActivityPage) -> None:
-    """Write the page, whole or not at all. Raises `ReportError`; `LibraryNotFoundError` where the
-    graph library is not installed."""
+    """Write the page atomically. Raises `ReportError`, and `LibraryNotFoundError` if the graph
+    library is not installed."""
     put(path, activity_page(page).encode())
 
 
 def activity_page(page: ActivityPage) -> str:
-    """The whole file. Raises `LibraryNotFoundError`."""
+    """The page. Raises `LibraryNotFoundError`."""
     assets = _HERE / "assets"
     style = "".join((assets / name).read_text("utf-8") for name in ("report.css", "activity.css"))
     scripts = (graph_library(), (assets / "activity.js").read_text("utf-8"))
@@ -114,7 +113,7 @@ def activity_page(page: ActivityPage) -> str:
 
 
 def embedded(data: Any) -> str:
-    """JSON for an element of the page: no `<`, `>` or `&`, and ASCII alone.
+    """JSON for an element of the page: ASCII, without `<`, `>` and `&`.
 
     >>> embedded(["</script>&\\u2028"])
     '["\\\\u003c/script\\\\u003e\\\\u0026\\\\u2028"]'
@@ -126,7 +125,7 @@ def embedded(data: Any) -> str:
 
 
 def _bound(when: datetime) -> datetime | None:
-    """An end of the span; None where none was asked for."""
+    """An end of the span; None if there is none."""
     return when if 1970 < when.year < 2200 else None
 
 
@@ -198,7 +197,7 @@ def _data(page: ActivityPage) -> dict[str, Any]:
 
 
 def _label(node: Node, name: str) -> str:
-    """A name that fits: of calls without `.amazonaws.com`, which they all have."""
+    """A short name; of services without `.amazonaws.com`."""
     if node.kind == "resource":
         service, _, call = node.name.rpartition(":")
         name = f"{service.removesuffix('.amazonaws.com')}:{call}"
@@ -231,7 +230,7 @@ def _edge(page: ActivityPage, pair: tuple[Node, Node]) -> dict[str, Any]:
 
 
 def _values(counts: Counter[str]) -> list[list[Any]]:
-    """The most frequent, each with its number of events."""
+    """The most frequent values, each with its number of events."""
     made: list[list[Any]] = [
         [visible(value, _LONGEST), number] for value, number in counts.most_common(MOST_VALUES)
     ]
@@ -261,13 +260,13 @@ def _event(page: ActivityPage, event: NamedEvent) -> dict[str, Any]:
 
 
 def _leads(page: ActivityPage, event: str, time: int) -> dict[str, str]:
-    """How one gets to an event: the command, and its place in Dashboards."""
+    """How to get to an event: the command, and its address in Dashboards."""
     return {"command": _command("event", event), "link": page.link(event, moment(time))}
 
 
 def _command(name: str, argument: str) -> str:
-    """A command to copy, its argument quoted for a shell. None for a text that no shell should get:
-    with control or invisible characters, or taken for an option."""
+    """A command to copy, with its argument quoted for a shell. None for an argument that is not
+    safe in a shell: with control or invisible characters, or like an option."""
     if not argument.isprintable() or argument.startswith("-") or len(argument) > _LONGEST:
         return ""
     return shlex.join(["trailhound", name, argument])

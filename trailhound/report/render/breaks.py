@@ -1,4 +1,4 @@
-"""Where a long name may continue on the next line: never within a word of it."""
+"""Where a long name may be broken over lines: between its words, not within one."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from trailhound.report.render.visible import visible
 
 _AFTER = "/:.@_,;=&?|+"
 _WHOLE = 20
-"""So short a name is never broken."""
+"""The longest name that is never broken."""
 _LONGEST = 24
-"""Characters without a place to break, such as an id, that are kept on one line."""
+"""The most characters without a place to break, such as an id, that stay on one line."""
 _PLACES = re.compile(
     # after a separator, but not within a number, a time or an address
     rf"(?<=[{re.escape(_AFTER)}])(?<!\d[.,:](?=\d))(?=[^\s{re.escape(_AFTER)}])"
@@ -24,8 +24,8 @@ _WBR = Markup("<wbr>")
 
 def breakable(text: str, longest: int = 1_000) -> Markup:
     """The text as HTML, with `<wbr>` where a line may end: after separators and between the words
-    of CamelCase. What has no such place for 24 characters is an id, not a word, and may be broken
-    there.
+    of CamelCase. After 24 characters without such a place (an id, not a word) a line may end
+    anywhere.
 
     >>> str(breakable("Client.UnauthorizedOperation")), str(breakable("i-0abc <b>"))
     ('Client.<wbr>Unauthorized<wbr>Operation', 'i-0abc &lt;b&gt;')
@@ -37,7 +37,7 @@ def breakable(text: str, longest: int = 1_000) -> Markup:
 
 
 def _parted(text: str) -> list[str]:
-    """Between runs and runs, alternating: the runs have the odd places."""
+    """The text as separators and runs in turn; runs have the odd indices."""
     made, at = [], 0
     for run in _RUN.finditer(text):
         made += [text[at : run.start()], run[0]]
@@ -46,7 +46,7 @@ def _parted(text: str) -> list[str]:
 
 
 def pieces(run: str) -> list[str]:
-    """A run of characters without blanks in the pieces that stay on one line.
+    """The pieces of a run without blanks; each piece stays on one line.
 
     >>> pieces("arn:aws:iam::1:user/ada-lovelace")
     ['arn:', 'aws:', 'iam::', '1:', 'user/', 'ada-lovelace']

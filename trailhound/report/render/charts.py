@@ -20,10 +20,10 @@ from trailhound.report.value import BANDS, Bar, CountryPoint, TimeBucket, Timeli
 Spec = dict[str, Any]
 
 WIDTH = 900
-"""Of a chart in its own units; the page scales it to its column."""
+"""The width of a chart in its own units; the page scales it to its column."""
 
 _CONFIG: Spec = {
-    "aria": False,  # the drawing is one image, with a title and a description of ours
+    "aria": False,  # the drawing is one image, with our title and description
     "background": None,
     "font": "sans-serif",
     "view": {"stroke": None},
@@ -37,7 +37,7 @@ _CONFIG: Spec = {
         "domainColor": GREY,
         "tickColor": GREY,
     },
-    # Room between entries: the reader's font may be wider than the one that was measured by.
+    # Room between entries: the reader's font may be wider than the measured one.
     "legend": {
         "labelFontSize": 11,
         "labelColor": INK,
@@ -65,7 +65,7 @@ def events_over_time(timeline: Timeline) -> Markup:
 
 
 def failures_over_time(timeline: Timeline) -> Markup:
-    """The failed calls on a scale of their own, so that they are visible."""
+    """Bars of failed calls, on their own scale, so that they are visible."""
     total = sum(slot.failure for slot in timeline.slots)
     parts, colours = {"failure": "failure"}, {"failure": OUTCOME["failure"]}
     return _over_time(
@@ -81,7 +81,7 @@ def failures_over_time(timeline: Timeline) -> Markup:
 
 
 def alerts_over_time(timeline: Timeline) -> Markup:
-    """Bars of alerts, stacked by band, where their first event was."""
+    """Bars of alerts, stacked by band, at the time of their first event."""
     parts: dict[str, str] = {name: name for name in reversed(BANDS)}
     total = sum(slot.high + slot.medium + slot.low for slot in timeline.slots)
     return _over_time(
@@ -138,7 +138,7 @@ def risk_histogram(bars: Sequence[Bar]) -> Markup:
 
 
 def world_map(spots: Sequence[CountryPoint]) -> Markup:
-    """A circle per country, its area by events; a red rim if any of them is of high risk."""
+    """A circle for each country, its area by events, with a red rim if any has a high risk."""
     places = [
         {
             "longitude": spot.longitude,
@@ -179,7 +179,7 @@ def world_map(spots: Sequence[CountryPoint]) -> Markup:
     spec = {
         "width": 620,
         "height": 285,
-        # Set by hand: the shapes from Cape Horn to Greenland fill the whole width.
+        # Set so that the shapes from Cape Horn to Greenland fill the width.
         "projection": {"type": "naturalEarth1", "scale": 113, "translate": [310, 165]},
         "layer": [land, circles],
     }
@@ -201,7 +201,7 @@ def _over_time(
     total: int,
     height: int,
 ) -> Markup:
-    """Bars stacked in the order of `parts`: a slot's attribute and what it is called."""
+    """Bars stacked in the order of `parts`: attributes of a time bucket and their names."""
     wide = timedelta(seconds=timeline.seconds)
     values = list(_stacked(timeline.slots, parts, wide))
     present = {each["part"] for each in values if each["top"] > each["bottom"]}
@@ -239,7 +239,7 @@ def _over_time(
 
 
 def _steps(values: Iterable[Mapping[str, Any]]) -> Spec:
-    """How the axis of counts is marked: where they are few, at each whole number."""
+    """The ticks of the axis of counts: at each whole number if counts are small."""
     top = max((each["top"] for each in values), default=0)
     if top <= _FEW:
         return {"values": list(range(top + 1)), "format": "d"}
@@ -278,7 +278,7 @@ def _told(timeline: Timeline, parts: Mapping[str, str], noun: str, total: int) -
 
 
 def _width(seconds: int) -> str:
-    """How wide a bar is, in words.
+    """The width of a time bucket in words.
 
     >>> _width(10800), _width(86400)
     ('3 hours', '1 day')
@@ -311,7 +311,7 @@ def _draw(spec: Spec, name: str, title: str, description: str) -> Markup:
             "the charts can't be drawn: vl-convert-python is not installed",
             hint="install Trailhound with its extra `report`",
         ) from None
-    # A character that XML lacks would end the process in the library, so none is passed to it.
+    # The library would end the process at a character that XML lacks, so those are removed.
     clean = _clean({"$schema": "https://vega.github.io/schema/vega-lite/v5.json", **spec})
     drawn: str = library.vegalite_to_svg(
         clean, config=_CONFIG, show_warnings=False, allowed_base_urls=[]

@@ -17,14 +17,14 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 def as_json(report: Report) -> str:
     """The report as an indented JSON object, in ASCII.
 
-    Event texts are as recorded, only half a surrogate pair, which is no text, becomes U+FFFD.
+    Texts of events are as recorded, except that a lone surrogate becomes U+FFFD.
     """
     plain = _without_half_pairs(msgspec.to_builtins(report))
     return json.dumps(plain, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
 
 
 def schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of the report, closed: a name that is not here is not written."""
+    """The JSON Schema (2020-12) of the report. It allows no further properties."""
     made = msgspec.json.schema(Report)
     for definition in made["$defs"].values():
         definition["description"] = inspect.cleandoc(definition["description"])

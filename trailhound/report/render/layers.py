@@ -1,8 +1,8 @@
 """Where the nodes of an activity graph are drawn: layers from left to right, along the calls.
 
-The nodes that one asked about are a band through the middle. Above and below it are the others of
-each layer, as a grid, so that names do not cover each other and the whole is as wide as a screen.
-The places are the same for the same graph.
+The requested nodes form a band through the middle. The other nodes of each layer are above and
+below it in a grid, so that names do not overlap and the drawing has the shape of a screen. The same
+graph gets the same positions.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from detections.investigation.nodes import Node
 from detections.investigation.surroundings import Pair, Surroundings
 
 WIDTH: Final = 220
-"""From one column to the next; a name takes less."""
+"""The distance between columns, which is more than the width of a name."""
 HEIGHT: Final = 80
 _GAP: Final = 110
-"""Between two layers, for their lines."""
+"""The distance between two layers, for the lines."""
 _SHAPE: Final = 1.5
-"""Width to height of the whole that is aimed at."""
+"""The intended ratio of width to height."""
 _MOST_ROWS: Final = 60
 
 Places = dict[Node, tuple[int, int]]
@@ -33,7 +33,7 @@ def places(made: Surroundings) -> Places:
     rows = _rows(made, layers)
     found: Places = {}
     left = 0
-    # From the layer where it begins outwards, so that each has a neighbour that has its place.
+    # From the first layer outwards, so that each node has a neighbour that is placed already.
     order = _near(made.edges)
     for number in sorted(layers):
         spine = sorted(each for each in layers[number] if each in made.spine)
@@ -43,7 +43,7 @@ def places(made: Surroundings) -> Places:
         _put_spine(found, _ordered(spine, order, found), middle)
         placed = _ordered(others, order, found)
         upper = len(placed) // 2
-        # Beside the middle there is room for the bent lines of paths.
+        # Leave room beside the middle for the curved lines of paths.
         beyond = (len(spine) + 1 + bool(spine)) * HEIGHT // 2
         _put_grid(found, placed[:upper], left, columns, (-beyond, -HEIGHT))
         _put_grid(found, placed[upper:], left, columns, (beyond, HEIGHT))
@@ -52,7 +52,7 @@ def places(made: Surroundings) -> Places:
 
 
 def _rows(made: Surroundings, layers: Mapping[int, Sequence[Node]]) -> int:
-    """Rows of a layer with which the whole has about the shape of a screen."""
+    """The number of rows in a layer by which the drawing has about the shape of a screen."""
     others = [sum(each not in made.spine for each in layer) for layer in layers.values()]
     deepest = max(
         (sum(each in made.spine for each in layer) for layer in layers.values()), default=1
@@ -79,7 +79,8 @@ def _ordered(
     near: Mapping[Node, Sequence[Node]],
     found: Mapping[Node, tuple[int, int]],
 ) -> list[Node]:
-    """Beside those that they are joined to, so that few lines cross; of the same place by kind."""
+    """The nodes in the order of their neighbours' positions, so that few lines cross, then by
+    kind."""
 
     def height(node: Node) -> float:
         beside = [found[each][1] for each in near.get(node, ()) if each in found]
@@ -97,8 +98,8 @@ def _put_spine(found: Places, nodes: Sequence[Node], middle: int) -> None:
 def _put_grid(
     found: Places, nodes: Sequence[Node], left: int, columns: int, rows: tuple[int, int]
 ) -> None:
-    """Row by row, away from the middle; every other row a little aside, for the lines between.
-    `rows`: where the first is, and from one to the next."""
+    """Place nodes row by row, away from the middle, every other row shifted for the lines between.
+    `rows`: the position of the first row, and the distance between rows."""
     first, step = rows
     for number, node in enumerate(nodes):
         row, column = divmod(number, columns)

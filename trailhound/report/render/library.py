@@ -1,4 +1,4 @@
-"""The graph library of the interactive pages: Cytoscape.js, in every wheel, fetched in a checkout.
+"""The graph library of the interactive pages, Cytoscape.js: part of wheels, fetched in a checkout.
 
 `libraries/cytoscape.json` pins it; `requirements/graph_library.py` fetches it by npm and checks it.
 """
@@ -16,8 +16,8 @@ PIN = Path(__file__).parent / "libraries" / "cytoscape.json"
 
 
 def graph_library(pin_file: Path = PIN) -> str:
-    """The library's one script, with its licence at its head. Raises `LibraryNotFoundError` where
-    it is missing or other than pinned."""
+    """The script of the library, with its licence at the top. Raises `LibraryNotFoundError` if it
+    is missing or is not the pinned one."""
     pin = json.loads(pin_file.read_text("utf-8"))
     files: dict[str, str] = pin["files"]
     name, wanted = next(each for each in files.items() if each[0].endswith(".js"))

@@ -1,4 +1,4 @@
-"""The attack graph laid out: three lanes, few crossings, curves as wide as they carry events."""
+"""The layout of the attack graph: three lanes, few crossings, curves as wide as their events."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from trailhound.report.value import Edge, Graph, Node
 WIDTH = 960
 LANES = (0, 360, 640)
 BOXES = (250, 200, 320)
-"""Where each lane begins, and how wide its boxes are."""
+"""The left edge of each lane, and the width of its boxes."""
 HEIGHT, GAP, TOP = 34, 12, 30
 _LETTERS = (31, 24, 42)
 """Characters that fit in a box of each lane."""
 _SWEEPS = 6
 _APART = 4.0
-"""From the middle of an edge to each of its two lines."""
+"""The distance of each of an edge's two lines from its middle."""
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A node in its place; `short` is the label cut to fit, `note` the line below it.
-
-    `refused`: every event of it failed.
+    """A placed node. `short` is its label cut to fit, `note` the line below it. `refused`: all of
+    its events failed.
     """
 
     node: Node
@@ -38,7 +37,8 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """The events of an edge that failed (`refused`), or its others, as the `d` of a path."""
+    """A curve for the failed events of an edge (`refused`) or for its others, as the `d` of a
+    path."""
 
     edge: Edge
     path: str
@@ -49,7 +49,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A picture of `WIDTH` by `height`, and the same in words."""
+    """The picture, `WIDTH` by `height`, and its description in words."""
 
     height: float
     boxes: tuple[Box, ...]
@@ -58,7 +58,7 @@ class Layout:
 
 
 def layout(graph: Graph) -> Layout:
-    """Each lane ordered by the places of its neighbours, until little changes."""
+    """Lay out a graph: order each lane by the positions of its neighbours, until little changes."""
     lanes: list[list[Node]] = [
         [node for node in graph.nodes if node.lane == lane] for lane in range(len(LANES))
     ]
@@ -87,19 +87,19 @@ def layout(graph: Graph) -> Layout:
 
 
 def _middle(node: Node, edges: tuple[Edge, ...], place: dict[str, float]) -> float:
-    """The mean place of a node's neighbours; its own place for a node without any."""
+    """The mean position of a node's neighbours; its own position if it has none."""
     near = [place[edge.source] for edge in edges if edge.target == node.id]
     near += [place[edge.target] for edge in edges if edge.source == node.id]
     return sum(near) / len(near) if near else place[node.id]
 
 
 def label(node: Node) -> str:
-    """What a node is called."""
+    """The label of a node."""
     return f"{node.folded:,} {node.label}" if node.folded else name(node.label)
 
 
 def _note(node: Node) -> str:
-    """What a node is, and how many of its events failed.
+    """The kind of a node, its number of events, and how many of them failed.
 
     >>> _note(Node("n", 1, "iam", "CreateUser", 3, failed=1))
     'iam · 3 events, 1 failed'
@@ -116,7 +116,8 @@ def _note(node: Node) -> str:
 
 
 def _curves(edge: Edge, boxes: dict[str, Box]) -> list[Curve]:
-    """One for the events that did not fail and one for those that did, side by side."""
+    """The curves of an edge: one for events that succeeded and one for failed ones, side by
+    side."""
     succeeded = edge.events - edge.failed
     if not edge.failed or not succeeded:
         return [_curve(edge, boxes, edge.events, 0.0, refused=edge.failed > 0)]
@@ -136,7 +137,7 @@ def _curve(edge: Edge, boxes: dict[str, Box], events: int, aside: float, *, refu
 
 
 def _cut(text: str, letters: int) -> str:
-    """The text, its middle left out where it is too long: both ends of a name are informative.
+    """The text; if it is too long without its middle, since both ends of a name are informative.
 
     >>> _cut("a-very-long-name-of-a-role", 12)
     'a-ver…a-role'

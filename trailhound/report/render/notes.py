@@ -1,4 +1,4 @@
-"""What is said beside a picture or in a cell: of what it is, and what it leaves out."""
+"""Notes beside pictures and in cells: what they show, and what they leave out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from trailhound.report.value import CallCount, Places, Report
 
 
 def calls(found: Sequence[CallCount], most: int) -> str:
-    """Calls with their numbers, and those that failed.
+    """Calls with their numbers of events and of failures.
 
     >>> calls([CallCount("StopLogging", 2, 1), CallCount("DeleteTrail", 1, 1)], 3)
     'StopLogging ×2 (1 failed) and DeleteTrail (failed)'
@@ -60,7 +60,7 @@ def places_note(places: Places) -> str:
 
 
 def timeline_note(report: Report) -> str:
-    """Where the pictures show less time than the report is about."""
+    """A note if the pictures show less time than the report covers."""
     slots, scope = report.timeline.slots, report.scope
     if not slots or scope.since is None or scope.until is None:
         return ""

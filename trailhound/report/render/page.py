@@ -1,7 +1,7 @@
-"""The report as one HTML file that needs nothing else: no network, and no script to read it.
+"""The report as one self-contained HTML file, which can be read without network and script.
 
-Every value is escaped by the template engine, after what would act or hide was made visible
-(`visible`). The page's own policy (CSP) allows its one style and its one script, by their hashes.
+The template engine escapes every value, after `visible` has replaced active and invisible
+characters. The page's policy (CSP) allows its one style and its one script, by their hashes.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from trailhound.report.value import Event, Report, band_of
 _HERE = Path(__file__).parent
 _TICKS = re.compile(r"`([^`]+)`")
 SHOWN_EVENTS = 8
-"""Events of a finding that are shown; the JSON has all that are known."""
+"""The most events of a finding that are shown; the JSON has all that are known."""
 SHOWN_ALERTS = 10_000
-"""Lines of the list of all alerts that a browser still shows well; the JSON has all."""
+"""The most rows of the list of all alerts, for the sake of browsers; the JSON has all."""
 
 
 def as_html(report: Report) -> str:
-    """The whole file. Raises `ReportError` where the charts can't be drawn."""
+    """The page. Raises `ReportError` if the charts can't be drawn."""
     style = (_HERE / "assets" / "report.css").read_text("utf-8")
     script = (_HERE / "assets" / "sort.js").read_text("utf-8")
     return (
@@ -56,7 +56,8 @@ def as_html(report: Report) -> str:
 
 
 def telling(evidence: Sequence[Event], most: int) -> list[Event]:
-    """So many of the events: the first of each call and outcome, then the earliest, by time."""
+    """The most informative events: the first of each call and outcome, then the earliest, by
+    time."""
     firsts: dict[tuple[str, str, str], Event] = {}
     for event in evidence:
         firsts.setdefault((event.source, event.call, event.outcome), event)
@@ -66,7 +67,7 @@ def telling(evidence: Sequence[Event], most: int) -> list[Event]:
 
 
 def _charts(report: Report) -> dict[str, Markup]:
-    """The charts by name; without events there are none."""
+    """The charts by name; empty without events."""
     if not report.totals.events or not report.timeline.slots:
         return {}
     nothing = Markup()
@@ -80,7 +81,7 @@ def _charts(report: Report) -> dict[str, Markup]:
 
 
 def environment() -> Environment:
-    """The template engine, with our filters; every value is escaped."""
+    """The template engine with our filters; it escapes every value."""
     made = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,
@@ -122,7 +123,7 @@ def environment() -> Environment:
 
 
 def _fit_to_be_seen(value: Any) -> Any:
-    """What the engine does to every value before it escapes it."""
+    """Applied by the engine to every value before it is escaped."""
     if isinstance(value, Markup):
         return value
     if value is None:
@@ -131,12 +132,12 @@ def _fit_to_be_seen(value: Any) -> Any:
 
 
 def _cut(text: str, longest: int = 120) -> str:
-    """A name short enough for a cell. The JSON has all of it."""
+    """A name cut to fit a cell. The JSON has the full name."""
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _ticks(text: str) -> Markup:
-    """A sentence with `names` between ticks shown as code. It is escaped first."""
+    """A sentence as HTML, with names between backquotes shown as code. It is escaped first."""
     return Markup(_TICKS.sub(r"<code>\1</code>", str(escape(visible(text, 1_000)))))  # noqa: S704
 
 
@@ -152,7 +153,7 @@ def _moment(value: datetime | None, between: str = " ") -> Markup:
 
 
 def _until(last: datetime, first: datetime) -> Markup:
-    """The later of two times below the earlier one; of the same day its hour alone."""
+    """The later of two times, shown below the earlier one; without its date if that is the same."""
     if last == first:
         return Markup()
     utc, since = last.astimezone(UTC), first.astimezone(UTC)

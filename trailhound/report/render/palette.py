@@ -1,7 +1,7 @@
 """Colours that people with any colour vision can distinguish, by hue and by lightness.
 
-Blue and orange are of Okabe and Ito's set (https://jfly.uni-koeln.de/color/); red is for bad things
-alone. Text on white has a contrast of 4.5 to 1 at least.
+Blue and orange are from Okabe and Ito's set (https://jfly.uni-koeln.de/color/); red is only for bad
+things. Text on white has a contrast of at least 4.5 to 1.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The report printed by a Chromium that is on the machine: the same page, by its print style."""
+"""The report as PDF: the HTML page with its print style, printed by a local Chromium."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ NAMES: tuple[str, ...] = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
 )
-"""Where Chromium may be, by name on the PATH or by path; the first that is there."""
+"""Names on the PATH, and paths, where Chromium may be; the first that exists is used."""
 
 SECONDS = 180.0
 
 
 def find_browser(given: Path | None = None, names: Sequence[str] = NAMES) -> Path:
-    """The Chromium to print with: the one that is given, or the first of `names`.
+    """The Chromium to print with: `given`, or the first of `names` that exists.
 
     Raises `BrowserNotFoundError`.
     """
@@ -49,7 +49,7 @@ def find_browser(given: Path | None = None, names: Sequence[str] = NAMES) -> Pat
 
 
 def as_pdf(page: str, browser: Path, seconds: float = SECONDS) -> bytes:
-    """A PDF of an HTML page. Raises `ReportError` where the browser makes none."""
+    """A PDF of an HTML page. Raises `ReportError` if the browser fails."""
     with tempfile.TemporaryDirectory(prefix="trailhound-pdf-") as folder:
         source, target = Path(folder) / "report.html", Path(folder) / "report.pdf"
         source.write_text(page, "utf-8")
@@ -83,5 +83,6 @@ _HINT = "write .html and print that in a browser, or name another Chromium with 
 
 
 def sandbox() -> list[str]:
-    """Chromium's sandbox does not work for root, and root alone goes without it."""
+    """The flag for Chromium's sandbox, which is switched off only for root, for whom it does not
+    work."""
     return ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []

@@ -1,4 +1,4 @@
-"""A finding's events on a line of time, as an image of one row of dots."""
+"""The events of a finding over time, as an image of one row of dots."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ WIDTH, HEIGHT, MARGIN = 900, 22, 8
 
 
 def strip(finding: DetailedAlert, name: str) -> Markup:
-    """Dots where its known events were, orange ones failed; nothing for one moment's events."""
+    """Dots at the times of the known events, orange for failed ones; empty if all have the same
+    time."""
     times = [event.time for event in finding.evidence]
     if not times or times[0] == times[-1]:
         return Markup()

@@ -45,14 +45,14 @@ _ATTRIBUTES = {
     "text-anchor",
 }
 _VALUE = re.compile(r"[-\w\s.,#()%+]*")
-"""What an attribute's value may hold: numbers, names, path commands, colours. No `url(…)` has a
-colon, a slash or a quote left."""
+"""Allowed values of attributes: numbers, names, path commands, colours. A `url(…)` can't have a
+colon, a slash or a quote."""
 
 
 def admitted(drawing: str, name: str, title: str, description: str) -> Markup:
-    """The SVG as an image with a title and a description, without anything not listed.
+    """The SVG as an image with a title and a description; everything unlisted is removed.
 
-    `name` makes its ids unique in the page. Raises `ValueError` for what is no SVG.
+    `name` makes its ids unique in the page. Raises `ValueError` for text that is not an SVG.
 
     >>> str(admitted('<svg xmlns="http://www.w3.org/2000/svg" onload="x()"><script/></svg>',
     ...     "a", "T", "D"))[-61:]

@@ -1,5 +1,5 @@
-"""A time line as one HTML file that needs nothing else. Its folds open without a script, which only
-filters lines."""
+"""A time line as one self-contained HTML file. Its script only filters lines; folds open without
+it."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from trailhound.report.render.page import environment, page_policy
 
 _HERE = Path(__file__).parent
 MOST_LINES = 5_000
-"""Lines that a browser still shows well, the latest; the JSON has all."""
+"""The most lines on the page, the latest ones, for the sake of browsers; the JSON has all."""
 
 
 def write_timeline(path: Path, found: Timeline, span: Span | None, *, namespace: str) -> None:
-    """Write the page, whole or not at all. Raises `ReportError`."""
+    """Write the page atomically. Raises `ReportError`."""
     put(path, timeline_page(found, span, namespace=namespace).encode())
 
 
 def timeline_page(found: Timeline, span: Span | None, *, namespace: str = "") -> str:
-    """The whole file."""
+    """The page."""
     assets = _HERE / "assets"
     style = "".join((assets / name).read_text("utf-8") for name in ("report.css", "timeline.css"))
     script = (assets / "timeline.js").read_text("utf-8")
@@ -58,5 +58,5 @@ def _row(each: Line | Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _bound(moment: datetime) -> datetime | None:
-    """An end of the span; None where none was asked for."""
+    """An end of the span; None if there is none."""
     return moment if 1970 < moment.year < 2200 else None

@@ -5,14 +5,15 @@ from __future__ import annotations
 import unicodedata
 
 LONGEST = 400
-"""Characters of a text that are shown; of the rest, only the number is."""
+"""The most characters of a text that are shown; the number of the others is shown."""
 
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-"""Controls, format and bidirectional marks, surrogates, unassigned ones, line separators."""
+"""Categories of characters that are replaced: controls, format and bidirectional marks, surrogates,
+unassigned ones, line separators."""
 
 
 def visible(text: str, longest: int = LONGEST) -> str:
-    """The text in one line without control, bidirectional or invisible characters.
+    """The text on one line, with control, bidirectional and invisible characters replaced by marks.
 
     >>> visible("a\\x00b\\u202ec\\n"), visible("é ✓ 日本")
     ('a⟨U+0000⟩b⟨U+202E⟩c⟨U+000A⟩', 'é ✓ 日本')

@@ -19,7 +19,7 @@ def count(number: int, one: str, many: str = "") -> str:
 
 
 def share(part: int, whole: int) -> str:
-    """A percentage that never rounds something down to nothing, or less than all up to all.
+    """A percentage that never rounds a part down to 0 %, or less than all up to 100 %.
 
     >>> share(1, 3), share(1, 100_000), share(99_999, 100_000), share(2, 2), share(0, 0)
     ('33 %', 'under 1 %', 'over 99 %', '100 %', '0 %')
@@ -43,7 +43,7 @@ def when(moment: datetime) -> str:
 
 
 def span(scope: Scope) -> str:
-    """The time that a report is about.
+    """The time that a report covers, in words.
 
     >>> span(Scope(None, None)), span(Scope(datetime(2030, 1, 1, tzinfo=UTC), None))
     ('all time', 'from 1 January 2030, 00:00 UTC on')
@@ -56,7 +56,7 @@ def span(scope: Scope) -> str:
 
 
 def name(text: str) -> str:
-    """A name for people: a placeholder is none.
+    """A name for people; CloudTrail's placeholder is replaced.
 
     >>> name("ada"), name("HIDDEN_DUE_TO_SECURITY_REASONS")
     ('ada', 'a hidden user name')
@@ -65,8 +65,7 @@ def name(text: str) -> str:
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:
-    """Names in a row, one that CloudTrail hides behind the others; of many, the first and how many
-    more.
+    """Names as a list, a hidden one last; of many, the first ones and the number of others.
 
     >>> listed(["a"]), listed(["a", "b", "c"]), listed(["a", "b", "c"], most=2)
     ('a', 'a, b and c', 'a, b and 1 more')
@@ -80,7 +79,7 @@ def listed(names: Sequence[str], most: int = 5) -> str:
 
 
 def without_alerts(findings: Findings, scope: Scope) -> str:
-    """Why there may be no alerts."""
+    """Sentences about why there may be no alerts."""
     of = ""
     if scope.accounts:
         of = " and this account" if len(scope.accounts) == 1 else " and these accounts"
