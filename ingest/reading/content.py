@@ -30,6 +30,10 @@ from trailhound.errors import (
 
 _LEAD = 16
 _BLOCK = 1024 * 1024
+_MOST_BLOCKS = 4
+_AT_ONCE = 32 * 1024 * 1024
+"""Blocks as stored, and bytes of content, of a file that is inflated in one go. A larger one is
+inflated in pieces, which takes longer and bounds what a file that claims too much can cost."""
 
 _OTHER_FORMATS = (
     (b"PK\x03\x04", "a zip archive"),
@@ -76,9 +80,11 @@ class Content:
     def whole(self) -> bytes | None:
         """All of the content, or None where it is larger than `slice_whole`."""
         blocks = self._blocks()
-        begun = list(islice(blocks, 2))
-        content = one_member(begun[0]) if len(begun) == 1 else None
-        if content is not None and len(content) <= self._whole_limit:
+        begun = list(islice(blocks, _MOST_BLOCKS + 1))
+        content = None
+        if len(begun) <= _MOST_BLOCKS:
+            content = one_member(b"".join(begun), min(_AT_ONCE, self._whole_limit))
+        if content is not None:
             self._held, self.bytes_out, self.is_whole = None, len(content), True
             if self._hashes:
                 self._sha256 = hashlib.sha256(content).hexdigest()

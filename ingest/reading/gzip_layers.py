@@ -19,6 +19,7 @@ MOST_LAYERS: Final = 4
 """Layers of gzip that are inflated; Firehose that compresses compressed data makes two."""
 GZIP: Final = b"\x1f\x8b"
 _MEMBER: Final = b"\x1f\x8b\x08"
+_FIRST: Final = _MEMBER[0]
 _WBITS: Final = 31
 _LEAST_MEMBER: Final = 18  # header 10 and trailer 8 bytes (RFC 1952): a shorter one has no content
 _DAMAGE: Any = (zlib.error, igzip_lib.IsalError)
@@ -78,22 +79,31 @@ def inflated(
     return blocks
 
 
-def one_member(data: bytes) -> bytes | None:
-    """What `inflated` makes of `data` where that is one gzip member with up to 4 MiB of plain
-    content, as CloudTrail writes it; None for anything else, damage included.
+def one_member(data: bytes, limit: int) -> bytes | None:
+    """What `inflated` makes of `data` where that is one gzip member with up to `limit` bytes of
+    plain content, as CloudTrail writes it; None for anything else, damage included.
 
-    In a file of few records, the layers' steps would take longer than to inflate it.
+    The layers' steps, and their pieces of content, take longer than to inflate it.
     """
     if not data.startswith(GZIP):
         return None
     engine = isal_zlib.decompressobj(_WBITS)
     try:
-        content: bytes = engine.decompress(data, _STEP)
+        content: bytes = engine.decompress(data, limit)
     except _DAMAGE:
         return None
-    if not engine.eof or engine.unused_data or content.startswith(GZIP) or _MEMBER in content:
+    if not engine.eof or engine.unused_data or content.startswith(GZIP):
         return None
-    return content
+    return None if _member_in(content) >= 0 else content
+
+
+def _member_in(data: bytes, start: int = 0) -> int:
+    """Where the first gzip member in `data` may begin; -1 without any.
+
+    JSON cannot hold its first byte: one byte is found ten times as fast as three.
+    """
+    at = data.find(_FIRST, start)
+    return at if at < 0 else data.find(_MEMBER, at)
 
 
 class _Layer:
@@ -155,9 +165,9 @@ class _Layer:
         """Plain content up to a gzip member in it; the member and what follows."""
         data = self._held + data
         self._held = b""
-        at = data.find(_MEMBER)
+        at = _member_in(data)
         while at >= 0 and (data[at - 1] if at else self._last) not in _ENDS:
-            at = data.find(_MEMBER, at + 1)
+            at = _member_in(data, at + 1)
         if at >= 0:
             self._plain = False
             if at:
