@@ -18,9 +18,6 @@ from enrich.view import RecordView
 
 _SHORTEST = len(b'{"a":""}')
 _AFTER = rb'[ \t]*+:[ \t]*+("(?:[^"\\]|\\.)*+")'
-_PLAIN = rb':"([ !#-\[\]-~]*+)"'
-"""A value that is written in JSON as it is: ASCII without quote and backslash."""
-_BEFORE_A_NAME = (b"{", b",")
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
@@ -32,13 +29,11 @@ class Shortened(NamedTuple):
 
 
 class _Path(NamedTuple):
-    keys: tuple[str, ...]
     mark: bytes
     """The last key as it is written."""
+    keys: tuple[str, ...]
     way: bytes
-    """How the object that holds it begins, where that is not the root: `"credentials":{`."""
-    plain: re.Pattern[bytes]
-    """The member, its value written as it is."""
+    """How a root begins in which the way to the member comes first: `{"credentials":{`."""
     before: bytes
     """What is written in `trail.original` before a plain value."""
 
@@ -57,7 +52,10 @@ class Unsearched:
         for path in paths:
             root, *keys = path.split(".")
             roots.setdefault(root, []).append(_path(root, keys))
-        self._roots = tuple((root, tuple(below)) for root, below in roots.items())
+        self._roots = tuple(
+            (root, tuple(below), {path.mark: path for path in below}, _any_of(below).findall)
+            for root, below in roots.items()
+        )
         marks = {path.mark for below in roots.values() for path in below}
         self._members = {mark: re.compile(re.escape(mark) + _AFTER, re.DOTALL) for mark in marks}
 
@@ -65,29 +63,22 @@ class Unsearched:
         """None where the record has none of them, or has them in a form that is left as it is:
         no text, repeated, or alone in its object.
         """
-        found: tuple[_Path, bytes] | None = None
-        for root, paths in self._roots:
+        found = None
+        for root, _, by_mark, marks_in in self._roots:
             raw = getattr(view, root)
-            if len(raw) < _SHORTEST:
-                continue
-            text = bytes(raw)
-            for path in paths:
-                if path.mark in text:
-                    if found is not None:
-                        return self._decoded(view, record)
-                    found = path, text
+            if len(raw) >= _SHORTEST and (marks := marks_in(raw)):
+                if found is not None or len(marks) > 1:
+                    return self._decoded(view, record)
+                found = by_mark[marks[0]], raw
         if found is None:
             return None
         return _plainly(record, *found) or self._decoded(view, record)
 
     def _decoded(self, view: RecordView, record: bytes) -> Shortened | None:
         found: list[_Found] = []
-        for root, paths in self._roots:
+        for root, paths, _, marks_in in self._roots:
             raw = getattr(view, root)
-            if len(raw) < _SHORTEST:
-                continue
-            text = bytes(raw)
-            if any(path.mark in text for path in paths):
+            if len(raw) >= _SHORTEST and marks_in(raw):
                 found += _values(root, raw, paths)
         return self._cut(record, found) if found else None
 
@@ -121,46 +112,48 @@ class Unsearched:
         return Shortened(record, msgspec.json.encode(moved))
 
 
+def _any_of(paths: list[_Path]) -> re.Pattern[bytes]:
+    """Finds the marks of a root in one pass, which takes half the time of one for each."""
+    return re.compile(b"|".join(re.escape(path.mark) for path in paths))
+
+
 def _path(root: str, keys: list[str]) -> _Path:
-    mark = msgspec.json.encode(keys[-1])
-    pointer = msgspec.json.encode(_pointer(root, keys))
+    pointer, mark = msgspec.json.encode(_pointer(root, keys)), msgspec.json.encode(keys[-1])
     return _Path(
-        tuple(keys),
         mark,
-        b"".join(msgspec.json.encode(key) + b":{" for key in keys[:-1]),
-        re.compile(re.escape(mark) + _PLAIN),
+        tuple(keys),
+        b"{" + b"".join(msgspec.json.encode(key) + b":{" for key in keys[:-1]),
         b'[{"pointer":' + pointer + b',"json":"\\"',
     )
 
 
-def _plainly(record: bytes, path: _Path, text: bytes) -> Shortened | None:
-    """The usual case, read off the root's text: one member of this name in the whole record, its
-    value plain, and nothing before it that opens another object. None: it must be decoded.
+def _plainly(record: bytes, path: _Path, raw: msgspec.Raw) -> Shortened | None:
+    """The usual case, read off the text of its root: one member of this name in the whole record,
+    its value a text without escapes, and nothing before it that opens an object beside the way.
+    None: it must be decoded.
     """
-    mark, way = path.mark, path.way
-    start = record.index(mark)
-    found = path.plain.match(record, start)
-    if found is None or record.find(mark, start + 1) >= 0:
-        return None
+    mark, _, way, before = path
+    text = bytes(raw)
     at = text.index(mark)
-    opened = text.rfind(b"{", 0, at) + 1
-    edge = opened - len(way)
     if (
-        text.count(b"{", 0, at) != len(path.keys)
-        or not text.endswith(way, 0, opened)
-        or text[edge - 1 : edge] not in _BEFORE_A_NAME
+        text.rfind(b"{", 0, at) != len(way) - 1
         or text.find(b"}", 0, at) >= 0
-        or b"\\u" in text  # maybe the same name, written otherwise
+        or not text.startswith(way)
+        or b"\\" in text  # the value's, or maybe the same name, written otherwise
     ):
         return None
-    end = found.end()
-    if record[start - 1 : start] == b",":
-        start -= 1
-    elif record[start - 1 : start] == b"{" and record[end : end + 1] == b",":
-        end += 1
+    parts = record.split(mark)
+    if len(parts) != 2 or not parts[1].startswith(b':"'):
+        return None
+    left, right = parts
+    end = right.index(b'"', 2)
+    if left.endswith(b","):
+        short = left[:-1] + right[end + 1 :]
+    elif left.endswith(b"{") and right.startswith(b",", end + 1):
+        short = left + right[end + 2 :]
     else:
         return None
-    return Shortened(record[:start] + record[end:], path.before + found[1] + b'\\""}]')
+    return Shortened(short, before + right[2:end] + b'\\""}]')
 
 
 def _values(root: str, raw: msgspec.Raw, paths: Iterable[_Path]) -> list[_Found]:

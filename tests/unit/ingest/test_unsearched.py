@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detections.matcher.moved import put_back
@@ -136,6 +136,30 @@ def test_a_record_is_the_same_when_put_back(
         assert before[last] == json.loads(each["json"])
     trail = {"trail": {"object": "o", "original": original}}
     assert restore(text(left | trail)) == canonical(written)
+
+
+MEMBERS = (
+    '"x-amz-id-2":"v"', '"x-amz-id-2":"é"', '"x-amz-id-2":"a\\\\"', '"x-amz-id-2":"v\\u0022"',
+    '"a":1', '"a":["x-amz-id-2"]', '"b":"}"', '"c":{}', '"sessionToken":"t"',
+    '"credentials":{"a":1,"sessionToken":"t","b":2}', '"credentials":{"sessionToken":"t"}',
+)  # fmt: skip
+OTHERS = ('"eventID":"x"', '"x-amz-id-2":"v"', '"x-amz-id-2" : 1', '"a":{"sessionToken":"t"}')
+
+
+@given(
+    st.lists(st.sampled_from(MEMBERS), min_size=1, max_size=4),
+    st.sampled_from(["responseElements", "additionalEventData"]),
+    st.sampled_from(OTHERS),
+)
+@settings(max_examples=400)
+def test_what_is_read_off_the_text_is_what_decoding_gives(
+    members: list[str], root: str, other: str
+) -> None:
+    written = f'{{{other},"{root}":{{{",".join(members)}}}}}'.encode()
+    taking = Unsearched(UNSEARCHED)
+    view = view_of(written)
+    short = taking.shortened(view, written)
+    assert short == taking._decoded(view, written)
 
 
 def test_no_path_takes_nothing() -> None:
