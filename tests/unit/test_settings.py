@@ -221,3 +221,43 @@ def test_a_setting_without_its_form_is_answered_by_what_to_write(
     with pytest.raises(SettingsError, match=said) as caught:
         load()
     assert "pattern" not in str(caught.value)
+
+
+def test_names_of_the_first_level_may_be_in_capitals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("Namespace: team\nCLUSTER: {timeout: 7}\n", encoding="utf-8")
+    monkeypatch.setenv("trailhound_home", "/srv/a")
+    made = load(file)
+    assert (made.namespace, made.cluster.timeout, made.home) == ("team", 7, Path("/srv/a"))
+
+
+def test_each_layer_lies_above_the_next_name_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "settings.yaml"
+    cluster = "{hosts: [http://file:1], timeout: 7, region: file, username: file}"
+    file.write_text(f"cluster: {cluster}\nengine: {{port: 9220}}\n", encoding="utf-8")
+    monkeypatch.setenv("TRAILHOUND_CLUSTER", '{"timeout": 8, "region": "json", "service": "es"}')
+    monkeypatch.setenv("TRAILHOUND_CLUSTER__REGION", "variable")
+    made = load(file, {"cluster": {"hosts": ["http://flag:1"]}})
+    assert made.cluster.model_dump(include={"hosts", "timeout", "region", "username"}) == {
+        "hosts": ["http://flag:1"],
+        "timeout": 8,
+        "region": "variable",
+        "username": "file",
+    }
+    assert made.engine.port == 9220
+    assert Settings(cluster={"timeout": 9}).cluster.region == "variable"
+    assert Settings(cluster={"timeout": 9}).cluster.timeout == 9
+
+
+def test_what_nobody_gave_is_as_if_it_were_validated() -> None:
+    """The default sections are made without their validators."""
+    assert Settings.model_validate(Settings().model_dump()).model_dump() == Settings().model_dump()
+    assert load().model_dump() == Settings().model_dump()
+    for name in type(load()).model_fields:
+        section = getattr(load(), name)
+        if isinstance(section, BaseModel):
+            assert type(section)() == section, name

@@ -127,7 +127,9 @@ class DetectionSettings(Section):
     """The values of `%name%` where a rule uses `expand`."""
     overrides: dict[str, OverrideSettings] = {}
     """By rule id."""
-    known_automation: KnownAutomationSettings = KnownAutomationSettings()
+    known_automation: KnownAutomationSettings = Field(
+        default_factory=KnownAutomationSettings.model_construct
+    )
     scheduled: bool = True
     """Whether `trailhound run` runs the rules."""
     lookback_minutes: Annotated[float, Field(ge=1)] = 5.0

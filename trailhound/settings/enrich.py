@@ -38,4 +38,4 @@ class EnrichSettings(Section):
     asn_database: Path | None = None
     geolocation: bool = True
     threat_lists: list[ThreatListSettings] = []
-    risk: RiskSettings = Field(default_factory=RiskSettings)
+    risk: RiskSettings = Field(default_factory=RiskSettings.model_construct)

@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import yaml
-from pydantic import ValidationError
-from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    InitSettingsSource,
-    PydanticBaseSettingsSource,
-)
-from pydantic_settings import SettingsError as PydanticSettingsError
+from pydantic import TypeAdapter, ValidationError
 
 from trailhound.errors import SettingsError
 from trailhound.settings import written
+from trailhound.settings.environment import environment, layered
 from trailhound.settings.model import Settings
 from trailhound.settings.provenance import Location, Origins
-from trailhound.settings.section import FORMS
+from trailhound.settings.section import FORMS, Section
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 DEFAULT_FILE = "trailhound.yaml"
-COMPARED = ("filter",)
-"""Settings whose scalars are compared with events, as they were written."""
-
 _LONGEST = 4 * 1024 * 1024
 _MOST_VALUES = 200_000
 """Bytes and values of a settings file."""
@@ -54,74 +44,66 @@ def load(
     content = _read(path, explicit=explicit)
     origins = Origins(path, flags or {})
     faults = [f"  {name}: it is given twice ({place})" for name, place in origins.twice()]
-    unreadable: list[str] = []
-
-    class Layered(Settings):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            environment = _Environment(settings_cls)
-            unreadable.extend(_leave_out_unreadable(environment))
-            return init_settings, environment, InitSettingsSource(settings_cls, content)
-
-    made: Settings | None = None
-    try:
-        made = Layered(**(flags or {}))
-    except ValidationError as error:
-        faults += [
-            _fault(origins, fault["loc"], _said(fault))
-            for fault in error.errors(include_input=False, include_url=False)
-        ]
-    except PydanticSettingsError as error:
-        faults.append(f"  {error}")
+    variables, unreadable = environment(Settings)
+    given = layered([_by_field(flags or {}), variables, _by_field(content)])
+    values, errors = _validated(given)
+    faults += [_fault(origins, error["loc"], _said(error)) for error in errors]
     faults = [f"  {name.upper()}: it is not JSON" for name in unreadable] + faults
-    if made is not None and check is not None:
+    made = Settings.model_construct(_fields_set=set(given), **values)
+    if not errors and check is not None:
         faults += [_fault(origins, location, said) for location, said in check(made)]
-    if made is None or faults:
+    if faults:
         raise SettingsError(
             "\n".join(["invalid settings:", *faults]),
             hint="see docs/settings.md",
         )
-    # A plain instance: the class above cannot be found again by another process.
-    values = {name: getattr(made, name) for name in Settings.model_fields}
-    return Settings.model_construct(_fields_set=made.model_fields_set, **values)
+    return made
+
+
+def _by_field(content: Mapping[str, Any]) -> dict[str, Any]:
+    """With the names of the first level as the fields have them, however they are capitalised."""
+    fields = Settings.model_fields
+    return {name.lower() if name.lower() in fields else name: content[name] for name in content}
+
+
+def _validated(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[ErrorDetails]]:
+    """The values of what was given, and what is wrong with it.
+
+    Each section is validated by itself, if there is anything of it: to build the validators of all
+    takes longer than all else that a command does before it begins.
+    """
+    values: dict[str, Any] = {}
+    errors: list[ErrorDetails] = []
+    for name, field in Settings.model_fields.items():
+        if name not in given:
+            continue
+        kind: Any = field.annotation
+        try:
+            if isinstance(kind, type) and issubclass(kind, Section):
+                values[name] = kind.model_validate(given[name])
+            else:
+                kind = Annotated[(kind, *field.metadata)] if field.metadata else kind
+                values[name] = TypeAdapter(kind).validate_python(given[name])
+        except ValidationError as error:
+            errors += [
+                {**each, "loc": (name, *each["loc"])}
+                for each in error.errors(include_input=False, include_url=False)
+            ]
+    for name in given:
+        if name not in Settings.model_fields:
+            errors.append(_unknown(name))
+    return values, errors
+
+
+def _unknown(name: str) -> ErrorDetails:
+    """As pydantic has it for a model that forbids what it has no field for."""
+    return {"type": "extra_forbidden", "loc": (name,), "msg": "", "input": None}
 
 
 def settings_file(file: Path | None = None) -> Path:
     """The file that is read: the one given, else the environment's (an empty variable names
     none), else the default one, which need not exist."""
     return file or Path(os.environ.get("TRAILHOUND_CONFIG") or DEFAULT_FILE)
-
-
-class _Environment(EnvSettingsSource):
-    """The environment, with JSON whose numbers stay as they were written."""
-
-    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:  # noqa: ARG002
-        decoded = written.load_json(value)
-        if field_name in COMPARED or not isinstance(value, str | bytes):
-            return decoded
-        return written.mapped(decoded, written.setting)
-
-
-def _leave_out_unreadable(source: EnvSettingsSource) -> list[str]:
-    """Variables that should hold JSON and do not: one of them would hide all other faults."""
-    everything = dict(source.env_vars)
-    unreadable = []
-    for name, value in everything.items():
-        if name.startswith("trailhound_"):
-            source.env_vars = {name: value}
-            try:
-                source()
-            except PydanticSettingsError:
-                unreadable.append(name)
-    source.env_vars = {name: each for name, each in everything.items() if name not in unreadable}
-    return unreadable
 
 
 def _said(fault: ErrorDetails) -> str:
@@ -197,7 +179,7 @@ def _read(path: Path, *, explicit: bool) -> dict[str, Any]:
 
 def _readable(name: str, value: Any) -> Any:
     """A setting for pydantic, which reads numbers and booleans from texts."""
-    if name in COMPARED:
+    if name in written.COMPARED:
         return None if isinstance(value, written.Plain) and value in written.NULLS else value
     if name == "detections" and isinstance(value, dict) and "placeholders" in value:
         values = written.mapped(value["placeholders"], str)

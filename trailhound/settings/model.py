@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field
 
+from trailhound.errors import SettingsError
 from trailhound.settings.cluster import (
     ClusterSettings,
     EngineSettings,
@@ -17,11 +17,12 @@ from trailhound.settings.cluster import (
 )
 from trailhound.settings.detections import DetectionSettings, NotifySettings
 from trailhound.settings.enrich import EnrichSettings
+from trailhound.settings.environment import environment, layered
 from trailhound.settings.ingest import AwsSettings, IngestSettings, RunSettings
 from trailhound.settings.integrity import IntegritySettings
 from trailhound.settings.investigation import InvestigationSettings
 from trailhound.settings.report import DashboardsSettings, ReportSettings
-from trailhound.settings.section import form
+from trailhound.settings.section import Section, form
 
 
 def default_home() -> Path:
@@ -29,55 +30,58 @@ def default_home() -> Path:
     return Path(os.environ.get("TRAILHOUND_HOME") or Path.home() / ".trailhound")
 
 
-class Settings(BaseSettings):
-    """The tree. `Settings()` reads the environment; `load()` reads a file beneath it."""
+def _expanded(value: Any) -> Any:
+    return Path(value).expanduser() if isinstance(value, str | Path) else value
 
-    model_config = SettingsConfigDict(
-        env_prefix="TRAILHOUND_",
-        env_nested_delimiter="__",
-        env_parse_none_str="null",
-        extra="forbid",
-        frozen=True,
-        defer_build=True,
-    )
-    """A variable that holds `null` sets what can be null to nothing, as the file does."""
 
-    home: Path = Field(default_factory=default_home)
+def _own_pattern(value: str) -> str:
+    if value.startswith("cloudtrail"):
+        raise ValueError("`cloudtrail-*` is the pattern of the indices without a namespace")
+    return value
+
+
+class Settings(Section):
+    """The tree. `Settings()` reads the environment; `load()` reads a file beneath it.
+
+    Raises `SettingsError` for a variable that should hold JSON and does not, and pydantic's
+    `ValidationError`; `load` says more of what is wrong, and where.
+    """
+
+    home: Annotated[Path, BeforeValidator(_expanded)] = Field(default_factory=default_home)
     namespace: Annotated[
         str,
         form(
             r"^([a-z0-9][a-z0-9_.-]{0,60})?$",
             "write at most 61 lower-case letters, digits, `_`, `.` or `-`, a letter or digit first",
         ),
+        AfterValidator(_own_pattern),
     ] = ""
-    cluster: ClusterSettings = Field(default_factory=ClusterSettings)
-    engine: EngineSettings = Field(default_factory=EngineSettings)
-    aws: AwsSettings = Field(default_factory=AwsSettings)
-    index: IndexSettings = Field(default_factory=IndexSettings)
-    retention: RetentionSettings = Field(default_factory=RetentionSettings)
-    ingest: IngestSettings = Field(default_factory=IngestSettings)
-    enrich: EnrichSettings = Field(default_factory=EnrichSettings)
-    run: RunSettings = Field(default_factory=RunSettings)
-    integrity: IntegritySettings = Field(default_factory=IntegritySettings)
-    detections: DetectionSettings = Field(default_factory=DetectionSettings)
-    notify: NotifySettings = Field(default_factory=NotifySettings)
-    investigation: InvestigationSettings = Field(default_factory=InvestigationSettings)
-    report: ReportSettings = Field(default_factory=ReportSettings)
-    dashboards: DashboardsSettings = Field(default_factory=DashboardsSettings)
+    cluster: ClusterSettings = Field(default_factory=ClusterSettings.model_construct)
+    engine: EngineSettings = Field(default_factory=EngineSettings.model_construct)
+    aws: AwsSettings = Field(default_factory=AwsSettings.model_construct)
+    index: IndexSettings = Field(default_factory=IndexSettings.model_construct)
+    retention: RetentionSettings = Field(default_factory=RetentionSettings.model_construct)
+    ingest: IngestSettings = Field(default_factory=IngestSettings.model_construct)
+    enrich: EnrichSettings = Field(default_factory=EnrichSettings.model_construct)
+    run: RunSettings = Field(default_factory=RunSettings.model_construct)
+    integrity: IntegritySettings = Field(default_factory=IntegritySettings.model_construct)
+    detections: DetectionSettings = Field(default_factory=DetectionSettings.model_construct)
+    notify: NotifySettings = Field(default_factory=NotifySettings.model_construct)
+    investigation: InvestigationSettings = Field(
+        default_factory=InvestigationSettings.model_construct
+    )
+    report: ReportSettings = Field(default_factory=ReportSettings.model_construct)
+    dashboards: DashboardsSettings = Field(default_factory=DashboardsSettings.model_construct)
     filter: list[dict[str, Any]] = []
     """Sigma `detection` blocks; an event that matches any of them is counted, not indexed."""
 
-    @field_validator("namespace")
-    @classmethod
-    def _own_pattern(cls, value: str) -> str:
-        if value.startswith("cloudtrail"):
-            raise ValueError("`cloudtrail-*` is the pattern of the indices without a namespace")
-        return value
-
-    @field_validator("home", mode="before")
-    @classmethod
-    def _expand_home(cls, value: Any) -> Any:
-        return Path(value).expanduser() if isinstance(value, str | Path) else value
+    def __init__(self, **given: Any) -> None:
+        variables, unreadable = environment(type(self))
+        if unreadable:
+            raise SettingsError(
+                f"{', '.join(unreadable).upper()}: not JSON", hint="see the settings in README.md"
+            )
+        super().__init__(**layered([given, variables]))
 
     @property
     def prefix(self) -> str:

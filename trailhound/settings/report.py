@@ -34,7 +34,7 @@ class ReportSettings(Section):
 
     browser: Path | None = None
     """Chromium, to print PDF with. Default: the first that is found."""
-    mail: MailSettings = Field(default_factory=MailSettings)
+    mail: MailSettings = Field(default_factory=MailSettings.model_construct)
 
 
 class DashboardsSettings(Section):

@@ -16,6 +16,8 @@ import yaml
 
 SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+COMPARED = ("filter",)
+"""Settings whose scalars are compared with events, as they were written."""
 NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 """What YAML 1.2's core schema takes for null."""
 BOOLEANS: Mapping[str, bool] = {
