@@ -19,6 +19,7 @@ from trailhound.cli import completion
 from trailhound.cli.commands import Commands
 from trailhound.cli.exit_codes import ExitCode, exit_code
 from trailhound.cli.late_imports import put_off
+from trailhound.cli.partial_packages import import_in_part
 from trailhound.cli.screen import (
     emit,
     err,
@@ -127,7 +128,10 @@ def run() -> None:
     # Imports make many objects and no garbage. Collecting after every 700 new ones, Python's
     # default, takes a twentieth of the start.
     gc.set_threshold(_NEW_OBJECTS)
+    # To look for plugins, pydantic reads the metadata of every package that is installed.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     put_off()
+    import_in_part()
     prepare_streams()
     code = main(sys.argv[1:])
     try:

@@ -14,13 +14,7 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import orjson
-from opensearchpy import (
-    JSONSerializer,
-    OpenSearch,
-    Transport,
-    Urllib3AWSV4SignerAuth,
-    Urllib3HttpConnection,
-)
+from opensearchpy import JSONSerializer, OpenSearch, Transport, Urllib3HttpConnection
 from opensearchpy.exceptions import ConnectionError as NoConnection
 from opensearchpy.exceptions import OpenSearchException, TransportError
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
@@ -40,6 +34,8 @@ _AWS_REGION = re.compile(r"\.([a-z]{2}(?:-[a-z]+)+-\d)\.es\.amazonaws\.com")
 # botocore logs the request it signs, session token included, at DEBUG.
 LOG = logging.getLogger("trailhound.requests")
 logging.getLogger("botocore.auth").setLevel(logging.INFO)
+# Where opensearch-py is imported in part (`trailhound.cli.partial_packages`), it does not do this.
+logging.getLogger("opensearch").addHandler(logging.NullHandler())
 
 
 ANSWER_SECONDS = 5
@@ -276,6 +272,7 @@ def _signature(settings: Settings, addresses: list[SplitResult]) -> dict[str, An
     # Imported here: it is slow, and few commands need it.
     import boto3
     from botocore.exceptions import BotoCoreError
+    from opensearchpy import Urllib3AWSV4SignerAuth
 
     try:
         session = boto3.Session(profile_name=settings.aws.profile)
