@@ -1,1 +1,1 @@
-"""Records findings as alerts: one for each, however often and by however many it is found."""
+"""Records findings as alerts: one alert for each finding, however often it is found."""

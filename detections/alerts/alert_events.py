@@ -13,16 +13,16 @@ from trailhound.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class OfAlert:
-    """The events of an alert, as a clause. `exact`: of it there are these and no others."""
+    """A clause for the events of an alert. `exact`: it matches all of these and no others."""
 
     query: Query
     exact: bool
 
 
 def events_of(client: OpenSearch, settings: Settings, identifier: str) -> OfAlert:
-    """The events that an alert names; of one with more, those that its stored query finds.
+    """The events that an alert names, or, if it has more, those that its stored query finds.
 
-    `identifier` is the alert's id or a unique beginning of it.
+    `identifier` is the alert's id or a unique prefix of it.
 
     Raises `UsageError` where there is no such alert, and opensearch-py's errors.
     """

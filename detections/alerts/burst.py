@@ -19,13 +19,13 @@ from detections.alerts.text import one_line
 from detections.finding import EVIDENCE, Finding
 
 COUNTED = 10_000
-"""Events of an alert with a digest each: 107 KB in its document."""
+"""The most events of an alert that have a digest: 107 KB in its document."""
 
 FULL = 9_000
-"""A plain rule's alert of this many events is not extended; the next event raises another."""
+"""The number of events at which a plain rule's alert is full; the next event raises another."""
 
 ENTITIES = 100
-"""Values of a kind (principal, address, …) kept in an alert."""
+"""The most values of a kind (principal, address, …) that an alert keeps."""
 
 LONGEST_DETAIL = 4_000
 _DIGEST = 8
@@ -51,7 +51,7 @@ def unpack(text: str) -> frozenset[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """Time, entities, call and result of one event. `failed`: None where it does not say."""
+    """Time, entities, call and result of one event. `failed`: None if the event does not say."""
 
     time: datetime
     entities: Entities = field(default_factory=dict)
@@ -64,8 +64,8 @@ FAILED: Final = {"failure": True, "success": False}
 
 
 class Evidence(NamedTuple):
-    """One event of an alert. Of one that could not be read, or that the last release recorded,
-    the call is "" and the result None."""
+    """One event of an alert. If it could not be read, or was recorded by the last release, its call
+    is "" and its result None."""
 
     time: datetime
     id: str
@@ -161,7 +161,7 @@ def _earliest(*several: Iterable[Evidence]) -> tuple[Evidence, ...]:
 
 
 def joined(*several: Entities) -> dict[str, frozenset[str]]:
-    """All entities; of each kind at most `ENTITIES`, the first in sort order."""
+    """The distinct entities; of each kind at most the first `ENTITIES` in sort order."""
     made: dict[str, set[str]] = {}
     for entities in several:
         for kind, values in entities.items():

@@ -1,8 +1,8 @@
-"""Alerts in memory: the ones that recording the same findings in a cluster would make.
+"""Alerts in memory, for rules over files: the same ones that `recorder` would write to a cluster.
 
-For rules over files. Which events belong to one alert, its id and its level are decided by the
-same functions as in `recorder`; only where they are kept differs. One rule at a time: of a group at
-most `ENTRIES` alerts wait for further events, the earlier ones are handed over.
+The same functions as in `recorder` decide which events belong to one alert, its id and its level;
+only the storage differs. Rules are processed one at a time. Of a group, at most `ENTRIES` alerts
+wait for further events; earlier ones are returned.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ Facts = Callable[[Sequence[Finding]], Mapping[str, Fact]]
 
 
 class Collected(NamedTuple):
-    """An alert as `detections.alerts.document.shown` gives it, and what it has in common with its
-    twins; empty where it can have none."""
+    """An alert as `detections.alerts.document.shown` returns it, and the key that its twins share;
+    empty if it can't have any."""
 
     alert: Document
     twin_key: str
@@ -45,7 +45,8 @@ class Collected(NamedTuple):
 
 @dataclass(slots=True)
 class _OfGroup:
-    """A group's alerts. `ended` counts those handed over, the last of which ended at `last`."""
+    """The alerts of a group. `ended` is the number of those returned, the last of which ended at
+    `last`."""
 
     merger: AlertMerger
     ended: int = 0
@@ -53,13 +54,13 @@ class _OfGroup:
 
 
 Counts = Callable[[Group, datetime, datetime], Totals]
-"""All events that an alert about a group may count, between two times."""
+"""Counts all events between two times that an alert about a group may count."""
 
 
 @dataclass(slots=True)
 class CollectedAlerts:
-    """The alerts of one rule. `add` findings, those of a plain rule by time; then take the rest
-    with `finish`."""
+    """The alerts of one rule: `add` its findings (those of a plain rule in order of time), then get
+    the remaining alerts from `finish`."""
 
     rule: Rule
     facts: Facts
@@ -69,7 +70,7 @@ class CollectedAlerts:
     _named: set[str] = field(default_factory=set)
 
     def add(self, findings: Sequence[Finding]) -> Iterator[Collected]:
-        """Some findings; the earliest alerts that are complete."""
+        """Add findings. Returns the alerts that are complete by now, the earliest first."""
         facts = self.facts(findings)
         grouped: dict[Group, list[Finding]] = {}
         for each in findings:
@@ -85,15 +86,15 @@ class CollectedAlerts:
             yield from self._ended(group, of_group, len(merger.directory.entries) - ENTRIES)
 
     def finish(self) -> Iterator[Collected]:
-        """All alerts that are left."""
+        """The remaining alerts."""
         for group, of_group in self._groups.items():
             yield from self._ended(group, of_group, len(of_group.merger.directory.entries))
         self._groups.clear()
 
     def _alone(self, finding: Finding, facts: Mapping[str, Fact]) -> Iterator[Collected]:
-        """An alert of one event, counting the earlier ones about the same principal."""
+        """An alert of one event, with the number of earlier ones about the same principal."""
         name = alert_id(finding.rule_id, (), finding.events[0])
-        if name in self._named:  # the same id on another day: the first one has the alert
+        if name in self._named:  # the same id on another day: the alert is about the first
             return
         self._named.add(name)
         document = self._document((), burst_of(finding, facts))
@@ -111,7 +112,7 @@ class CollectedAlerts:
         return made
 
     def _ended(self, group: Group, of_group: _OfGroup, number: int) -> Iterator[Collected]:
-        """Hand over a group's earliest alerts, and forget them."""
+        """Return a group's earliest alerts, and forget them."""
         if number <= 0:
             return
         merger = of_group.merger
@@ -152,7 +153,7 @@ class CollectedAlerts:
 
 
 def _known(merger: AlertMerger) -> Mapping[str, Fact]:
-    """What the alerts of a group know of their events."""
+    """The known facts about the events of a group's alerts."""
     return {
         each.id: Fact(each.time, {}, each.call, each.failed)
         for alert in merger.alerts.values()

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from urllib.parse import quote
 
 LINKED = 20
-"""Events named in a link."""
+"""The most events named in a link."""
 
 LONGEST = 8_000
-"""Characters of a link: below the limits of browsers and proxies."""
+"""The most characters of a link, below the limits of browsers and proxies."""
 
 _MARGIN = timedelta(minutes=1)
 

@@ -1,4 +1,4 @@
-"""What a closed alert was."""
+"""The dispositions of closed alerts."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ Disposition = Literal["true-positive", "false-positive", "benign", "duplicate"]
 DISPOSITIONS: Final[tuple[Disposition, ...]] = (
     *("true-positive", "false-positive", "benign", "duplicate"),
 )
-"""`benign`: the rule was right, and what it found was meant to happen."""
+"""`benign`: the rule was right, but the activity was intended."""

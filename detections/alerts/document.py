@@ -21,23 +21,24 @@ if TYPE_CHECKING:
     from detections.alerts.event_query import EventQuery, Totals
 
 CALL_SUMMARY = "call_summary"
-"""The calls in words: a column of a dashboard can't show `calls`, a list of objects."""
+"""The field with the calls in words, since a dashboard column can't show `calls`, a list of
+objects."""
 _IN_A_COLUMN = 2
-"""Calls that it names: a longer text takes the room of the other columns at 1280 pixels."""
+"""The most calls in it: more would crowd out the other columns at 1280 pixels."""
 
 PRIVATE = (CALL_SUMMARY, "counted", "delivery", "group_key", "incident_due", "links", "twin_key")
 """Internal fields, which no command and no message shows."""
 
 _KEY_TOKEN = "key:"  # noqa: S105 - the kind of a link
-"""What a link has before an access key (`detections.incidents.actors`)."""
+"""The prefix of access keys among links (`detections.incidents.actors`)."""
 
 HISTORY = 100
-"""Changes of state kept, the latest."""
+"""The number of latest changes of state that are kept."""
 
 Document = dict[str, Any]
 
 LONGEST_TEXT = 4_000
-"""Characters kept of a note."""
+"""The most characters of a note that are kept."""
 
 
 def stamp(when: datetime) -> str:
@@ -49,7 +50,7 @@ def stamp(when: datetime) -> str:
 
 
 def raised(rule: Rule, group: Group, key: str, now: datetime) -> Document:
-    """The document of a new alert, without what `counting` adds."""
+    """The document of a new alert, without the fields of `counting`."""
     return {
         "@timestamp": stamp(now),
         "rule": {
@@ -116,7 +117,7 @@ def counting(
 
 
 def _counts(burst: Burst, totals: Totals | None) -> Document:
-    """How many events there are, of which calls, and with what results."""
+    """The fields with the numbers of events, by call and by result."""
     succeeded, only_attempts = burst.succeeded, burst.only_attempts
     if totals is not None:
         succeeded = succeeded or totals.succeeded > 0
@@ -164,7 +165,7 @@ def _outcome(*, succeeded: bool, failed: bool, only_attempts: bool) -> Document:
 
 
 def levelled(document: Document, rule: Rule, now: datetime) -> Document:
-    """An alert at the level of what it counted: lowered once where nothing succeeded.
+    """An alert with its level, which is lowered by one if no call succeeded.
 
     Only a new alert is lowered. One that is stored rises to its rule's level with the first
     success, and every channel that takes it is sent it again.
@@ -193,7 +194,7 @@ def levelled(document: Document, rule: Rule, now: datetime) -> Document:
 
 
 def worded(document: Document) -> Document:
-    """An alert with its sentence, and its calls in words."""
+    """An alert with its summary sentence, and its calls in words."""
     return document | {
         "summary": summary(document),
         CALL_SUMMARY: what(document, _IN_A_COLUMN),
@@ -201,7 +202,7 @@ def worded(document: Document) -> Document:
 
 
 def known(document: Mapping[str, Any], *, full: int | None) -> Known:
-    """The burst of a stored alert. From the count `full` on it is not extended."""
+    """The burst of a stored alert. With `full` or more events it is not extended."""
     evidence = document["evidence"]
     burst = Burst(
         datetime.fromisoformat(document["first_seen"]),
@@ -228,13 +229,13 @@ def known(document: Mapping[str, Any], *, full: int | None) -> Known:
 
 
 def _filled(evidence: Mapping[str, Any], name: str) -> list[str]:
-    """One text an event; alerts of the last release have none."""
+    """A text for each event; empty texts for alerts of the last release."""
     found = list(evidence.get(name, ()))
     return found or [""] * len(evidence["event_id"])
 
 
 def changed_state(document: Document, state: str, by: str, now: datetime, note: str) -> Document:
-    """The document in another state, with who, when and why."""
+    """The document in another state, with who changed it, when and why."""
     who = one_line(by, LONGEST_VALUE)
     entry = {"state": state, "by": who, "at": stamp(now)}
     if note:
@@ -249,7 +250,7 @@ def changed_state(document: Document, state: str, by: str, now: datetime, note: 
 
 
 def access_keys(document: Mapping[str, Any]) -> list[str]:
-    """The access keys that whoever the alert is linked by used; none where it was never joined.
+    """The access keys of the actor that an alert is linked by; empty if it was never joined.
 
     >>> access_keys({"links": {"own": ["key:AKIAEXAMPLE", "user:111122223333:ada"]}})
     ['AKIAEXAMPLE']

@@ -1,4 +1,4 @@
-"""How often a rule has raised an alert before, about the same principal: for alerts of one event.
+"""How many alerts a rule raised before about the same principal, for alerts of one event.
 
 Alerts of a group need no search: the group's directory lists them (`Directory.before`).
 """
@@ -21,8 +21,8 @@ _AT_ONCE = 100
 def earlier_alerts(
     client: OpenSearch, index: str, alerts: Mapping[str, Document]
 ) -> dict[str, Document]:
-    """For each new alert, by `_id`, `count` and `relation` of those before it: the stored ones and
-    those among the others here. Raises `ClusterError`."""
+    """For each new alert, by `_id`, `count` and `relation` of the earlier ones, both stored and
+    among the new ones. Raises `ClusterError`."""
     if not alerts:
         return {}
     make_searchable(client, index, required=True)
@@ -46,7 +46,7 @@ def earlier_alerts(
 
 
 def about(alert: Document) -> tuple[str, ...]:
-    """The rule and who acted: whose alerts before are counted."""
+    """The key of alerts that are counted together: the rule and the principals."""
     entity = alert["entity"]
     return alert["rule"]["id"], *(entity.get("arn") or entity.get("principal") or ())
 

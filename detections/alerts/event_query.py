@@ -1,8 +1,9 @@
 """The query that finds all events of an alert that has more of them than it names.
 
-Of a correlation: the events of its rules, in its group, from the alert's first event to its last.
-Every window of a burst shares an event with the next, so nothing of the group lies between them
-that is not counted; where a rule's query finds more than the rule does, it is said to be wider.
+For a correlation these are the events of its rules in its group, from the alert's first event to
+its last. Successive windows of a burst share an event, so the alert has counted every event of the
+group in between. If a rule's query finds more than the rule does, the query is marked as not
+exact.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _COUNTED_EXACTLY = frozenset({"event_count", "temporal", "temporal_ordered"})
 
 @dataclass(frozen=True, slots=True)
 class EventQuery:
-    """`exact`: it finds the alert's events and no others."""
+    """A query for the events of an alert. `exact`: it finds these and no others."""
 
     query: Query
     exact: bool
@@ -39,8 +40,8 @@ class EventQuery:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Of all events that a query finds: their number, how many succeeded, and by call, the most
-    frequent first, (name, number, of which failed)."""
+    """Numbers about the events that a query finds: all, those that succeeded, and for each call,
+    the most frequent first, (name, number, number of failed ones)."""
 
     count: int
     succeeded: int
@@ -57,7 +58,7 @@ class EventQueries:
     def of(
         self, dialect: Dialect, rule: Rule, group: Group, first: datetime, last: datetime
     ) -> EventQuery | None:
-        """The query for one alert; None for a rule that isn't compiled."""
+        """The query for an alert; None if its rule is not compiled."""
         if not self._compiled:
             return None
         named, exact = counted_parts(rule, group)
@@ -75,8 +76,8 @@ class EventQueries:
 
 
 def counted_parts(rule: Rule, group: Group) -> tuple[list[tuple[str, Mapping[str, str]]], bool]:
-    """The plain rules whose events an alert about a group counts, by id, each with the values that
-    these have by its own fields; and whether the alert counts every such event of its time."""
+    """The plain rules whose events an alert about a group counts, by id, each with the group's
+    values by its own fields; and whether the alert counts every such event of its time."""
     values = dict(group)
     if not rule.is_correlation:
         return [(rule.id, values)], counts_exactly(rule)
@@ -114,7 +115,7 @@ def by_name_alone(values: Mapping[str, str]) -> bool:
 
 
 def totals(client: OpenSearch, index: str, asked: EventQuery) -> Totals:
-    """What the daily indices hold for a query. Raises `ClusterError`."""
+    """The totals of a query over the daily indices. Raises `ClusterError`."""
     failed = {"filter": {"term": {"event.outcome": "failure"}}}
     reply = EventIndex(client, index).search(
         {

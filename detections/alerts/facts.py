@@ -1,4 +1,4 @@
-"""What alerts want of their events, read from the daily indices many at a time."""
+"""The facts about events that alerts need, read from the daily indices in batches."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from trailhound.batching import batched
 from trailhound.cluster.templates import Names
 
 CALLS = 100
-"""Calls of an alert, the most frequent."""
+"""The number of most frequent calls in an alert."""
 _AT_ONCE = 1_000
 LONGEST_VALUE = 1_000
-"""Characters kept of an entity: a name of thousands is an attack on the reader."""
+"""The most characters kept of an entity: callers choose names, of thousands of characters too."""
 LONGEST_CALL = 128
-"""Characters kept of a call's name: AWS's own are shorter."""
+"""The most characters kept of a call's name; AWS's names are shorter."""
 
 FIELDS = (
     "@timestamp",
@@ -58,7 +58,8 @@ def read_facts(client: OpenSearch, names: Names, findings: Sequence[Finding]) ->
 
 
 def _parts(findings: Sequence[Finding]) -> Iterator[list[Finding]]:
-    """Findings of about one request each, neighbours in time together: fewer days to look in."""
+    """The findings in parts for one request each. Neighbours in time are together, so that each
+    request searches few days."""
     part: list[Finding] = []
     events = 0
     for finding in sorted(findings, key=lambda each: each.first_seen):
@@ -109,7 +110,7 @@ def fact_of(source: Mapping[str, Any]) -> Fact:
 
 
 def _failed(source: Mapping[str, Any]) -> bool | None:
-    """Whether the call failed; None for an event that does not say."""
+    """Whether the call failed; None if the event does not say."""
     failed = FAILED.get(str(_at(source, "event.outcome")))
     return True if failed is None and source.get("errorCode") else failed
 
@@ -128,7 +129,7 @@ def _texts(values: Iterable[Any]) -> frozenset[str]:
 
 
 def _is_address(text: str) -> bool:
-    """Whether a field of type `ip` takes it."""
+    """Whether a field of type `ip` accepts the text."""
     try:
         ipaddress.ip_address(text)
     except ValueError:

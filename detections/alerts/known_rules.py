@@ -1,4 +1,4 @@
-"""The rules whose alerts can be asked for: whether a name that found no alert is one of them."""
+"""Checks the name of a rule by which no alert was found."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from trailhound.settings import Settings
 
 
 def check_rule(client: OpenSearch, settings: Settings, rule: str | None) -> None:
-    """Raises `UsageError` with the nearest title where no rule, active or not, has this id or title
-    and no alert is of one that had: to be asked where nothing was found. Raises `ClusterError` and
+    """Raises `UsageError` with the nearest title if no rule, active or not, and no stored alert has
+    this id or title. To be called when a search by rule found nothing. Raises `ClusterError` and
     opensearch-py's exceptions."""
     if rule is None:
         return

@@ -18,7 +18,7 @@ from detections.finding import Group
 from trailhound.state.alert_groups import AlertGroup, GroupedAlert
 
 ENTRIES = 500
-"""Alerts listed in a directory, the latest; older ones are searched for."""
+"""The number of latest alerts listed in a directory; older ones are found by a search."""
 
 
 def group_key(rule_id: str, group: Group) -> str:
@@ -51,7 +51,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A stored alert. A frozen one (closed, or full) is not updated any more; `merged`: its
+    """A stored alert. A frozen alert (closed or full) is not updated any more. `merged`: its
     document names the alert that it was merged into."""
 
     burst: Burst
@@ -61,7 +61,7 @@ class Known:
 
 @dataclass(slots=True)
 class Directory:
-    """`forgotten`: an alert up to this time may exist without an entry."""
+    """The directory of a group. `forgotten`: alerts up to this time may exist without an entry."""
 
     entries: dict[str, Entry] = field(default_factory=dict)
     forgotten: datetime | None = None
@@ -91,8 +91,8 @@ class Directory:
         )
 
     def before(self, name: str) -> dict[str, Any]:
-        """How many alerts of the group ended before one of them began, and the last one's end:
-        `count`, `relation` (`gte` where older ones may not be listed) and `last`."""
+        """About the alerts of the group that ended before this one began: their `count`, its
+        `relation` (`gte` if older ones may not be listed), and the end of the `last`."""
         first = self.entries[name].first
         ends = [each.last for each in self.entries.values() if not each.into and each.last < first]
         return {
@@ -138,7 +138,7 @@ class AlertMerger:
         left = [rest for burst in bursts if (rest := self._uncounted(burst)) is not None]
         left.sort(key=lambda each: (each.first, each.last, each.evidence))
         for burst in _chains(left, self.nearness.gap) if self.plain else left:
-            # Again, since an alert may have become full meanwhile.
+            # Checked again, since an alert may have become full meanwhile.
             rest = self._uncounted(burst)
             if rest is not None:
                 self._place(rest)

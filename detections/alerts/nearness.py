@@ -1,4 +1,4 @@
-"""When two stretches of time are near enough for their events to be one alert."""
+"""When two spans of time are near enough for their events to be one alert."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ _NONE = timedelta(0)
 
 @dataclass(frozen=True, slots=True)
 class Nearness:
-    """`gap`: the longest pause within an alert. `window`: of rules that judge whole windows (since
-    1970, in UTC), whose alerts on following windows are one however long the pause is."""
+    """`gap`: the longest pause within an alert. `window`: for rules that evaluate fixed windows
+    (counted from 1970, in UTC), whose findings in successive windows are one alert, whatever the
+    pause."""
 
     gap: timedelta = _NONE
     window: timedelta = _NONE
 
     @property
     def reach(self) -> timedelta:
-        """No two events further apart are near."""
+        """The longest pause between two events that can be near."""
         return max(self.gap, 2 * self.window)
 
     def near(
         self, first: datetime, last: datetime, other_first: datetime, other_last: datetime
     ) -> bool:
-        """Whether two stretches, ends included, overlap or are near.
+        """Whether two spans, ends included, overlap or are near.
 
         >>> day = timedelta(days=1)
         >>> early, late = (datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 3, 2, 23, tzinfo=UTC))

@@ -1,4 +1,4 @@
-"""Every alert that a query finds: no limit hides any."""
+"""Reads every alert that a query finds, without a limit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trailhound.cluster.reader import BY_SEQUENCE, IndexReader
 
 PAGE = 500
 WHOLE_PAGE = 50
-"""Whole alerts of one reply: one may name 10,000 events, in half a megabyte."""
+"""Complete alerts in one reply; an alert may name 10,000 events in half a megabyte."""
 
 
 def every(
@@ -25,12 +25,12 @@ def every(
     limit: int | None = None,
     page: int | None = None,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(`_id`, `_source`) of the alerts that match all of `asked` and none of `but`, as they are at
-    one point in time; none where there is no index of alerts.
+    """(`_id`, `_source`) of the alerts that match all of `asked` and none of `but`, at one point in
+    time; empty if there is no index of alerts.
 
-    Without `fields` the whole document, less the events that it counted; without any of them, only
-    ids. `page`: documents of one reply. Whoever has to see what
-    was written a moment ago refreshes first. Raises `ClusterError`.
+    `fields`: None for the complete document except the digests of counted events; empty for ids
+    only. `page`: documents in one reply. To see what was written a moment ago, refresh first.
+    Raises `ClusterError`.
     """
     # Not by `_id`: sorting by it loads all of them into memory.
     order = [*sort, {"group_key": "asc"}, {"first_seen": "asc"}, *BY_SEQUENCE]

@@ -1,4 +1,4 @@
-"""How often a rule was right, by what its closed alerts were said to be."""
+"""How often a rule was right, by the dispositions of its closed alerts."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from trailhound.settings import Settings
 class Precision:
     """The alerts of one rule, or of all (`id` is then empty).
 
-    `as_` counts those closed with each disposition, `unsaid` those closed without, `not_closed`
-    the others. Precision is the share of true positives among the true and false positives and the
-    benign; duplicates say nothing of a rule, and are not in it.
+    `as_` counts those closed with each disposition, `unsaid` those closed without one, `not_closed`
+    the others. Precision is the share of true positives among the alerts closed as true positive,
+    false positive or benign; duplicates are not counted.
     """
 
     id: str
@@ -33,17 +33,17 @@ class Precision:
 
     @property
     def judged(self) -> int:
-        """The denominator."""
+        """The number of alerts that count for the precision."""
         return self.as_.total() - self.as_["duplicate"]
 
     @property
     def closed(self) -> int:
-        """All that were closed."""
+        """The number of closed alerts."""
         return self.as_.total() + self.unsaid
 
     @property
     def ratio(self) -> float | None:
-        """From 0 to 1; None where nothing was judged."""
+        """The precision, from 0 to 1; None if no alert counts for it."""
         return self.as_["true-positive"] / self.judged if self.judged else None
 
     @property
@@ -64,8 +64,8 @@ class Precision:
 
 
 def precision(client: OpenSearch, settings: Settings, query: AlertQuery) -> list[Precision]:
-    """Every rule with an alert that matches: those that were least often right first, those of
-    which nothing was judged last. Raises `ClusterError`."""
+    """Every rule with an alert that matches: the lowest precision first, rules without one last.
+    Raises `ClusterError`."""
     index = Names(settings.prefix).alerts
     make_searchable(client, index, required=True)
     sources: list[dict[str, Any]] = [

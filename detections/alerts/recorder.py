@@ -1,12 +1,12 @@
-"""Records findings as alerts: one for each, however often and by however many it is found.
+"""Records findings as alerts: one alert for each finding, however often it is found.
 
-A finding of a plain rule without a group has its own `_id`: it is created or exists already. All
-others are recorded by group. A round reads the group's directory and the alerts near the findings,
-merges the findings, and writes the directory, guarded by its version; only a writer that could
-write it writes the alerts, guarded by theirs. On a conflict the group is repeated with what the
-other writer stored. The directory is written first, so that two writers give an alert the same id;
-a writer that stops in between leaves an id without an alert, which the next run with the same
-findings writes.
+A finding of a plain rule without a group has its own `_id`, so it is created or exists already. All
+other findings are recorded by group. A round reads the group's directory and the alerts near the
+findings, merges the findings, and writes the directory, guarded by its version. Only a writer that
+could write the directory writes the alerts, guarded by their versions. On a conflict the round is
+repeated with what the other writer stored. The directory is written first, so that two writers give
+an alert the same id; a writer that stops in between leaves an id without an alert, which the next
+run with the same findings writes.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ ROUNDS = 100
 
 @dataclass(slots=True)
 class Recorded:
-    """`_id`s of the alerts written. `merged` were closed, since they were merged into others."""
+    """`_id`s of the written alerts. `merged`: those that were closed as merged into others."""
 
     created: set[str] = field(default_factory=set)
     updated: set[str] = field(default_factory=set)
@@ -129,7 +129,7 @@ class Recorder:
             self._record_groups(some, made)
 
     def _create(self, findings: Sequence[Finding], made: Recorded) -> None:
-        """Alerts of one event each: created, or there already."""
+        """Create alerts of one event each, unless they exist already."""
         named = {alert_id(each.rule_id, (), each.events[0]): each for each in findings}
         for name in existing(self._client, self._names.alerts, named):
             del named[name]
@@ -237,7 +237,9 @@ class Recorder:
         made.pop(TWIN_KEY, None)
         made |= twin_key(rule, document)
         if not self.catch_up and made.get("raised_from") and not document.get("raised_from"):
-            made.pop("catch_up", None)  # what rose is sent by itself, though a digest had it
+            made.pop(
+                "catch_up", None
+            )  # an alert whose level rose is sent itself, also if a digest had it
         return worded(made) | {DUE: True}
 
     def _closing(self, plan: _Plan, name: str, now: datetime) -> Write | None:
@@ -273,8 +275,8 @@ class Recorder:
         )
 
     def _totals(self, query: EventQuery, burst: Burst) -> Totals | None:
-        """What the index holds for a burst's query; None if that is less than was counted, since
-        a day is gone or closed."""
+        """The totals of a burst's query; None if they are less than was counted, because a day is
+        deleted or closed."""
         found = totals(self._client, self._names.days, query)
         return found if found.count >= burst.count else None
 
@@ -312,7 +314,7 @@ class _Plan:
         )
 
     def unnamed(self) -> Iterator[Finding]:
-        """The findings, with only those events that no alert near them names."""
+        """The findings, reduced to events that no alert near them names."""
         named = {
             event
             for each in self.stored.values()
@@ -330,7 +332,7 @@ class _Plan:
             name: known(self.stored[name].document, full=full) if name in self.stored else None
             for name in self.needed
         }
-        # What an alert names already is not read again.
+        # Events that an alert names already are not read again.
         named = {
             each.id: Fact(each.time, {}, each.call, each.failed)
             for alert in self.merger.alerts.values()

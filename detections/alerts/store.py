@@ -1,4 +1,4 @@
-"""Find and read alerts, and write what people decide about them."""
+"""Finds and reads alerts, and writes decisions of people about them."""
 
 from __future__ import annotations
 
@@ -56,24 +56,24 @@ SORTS: Final[Mapping[str, str]] = {
     "level": "severity",
     "count": "count",
 }
-"""What alerts can be sorted by, and the field of it; the latest or largest come first."""
+"""Sort order → field; the latest or largest come first."""
 
 SHORTEST_PREFIX = 4
-"""Characters of an id that may stand for it, as in git."""
+"""The fewest characters of a prefix of an id, as in git."""
 NO_ALERT = "there is no alert with this id"
 _EXAMPLE = "'rule.level:high AND calls.name:PutKeyPolicy'"
 _CANDIDATES = 10
-"""Alerts that are named where a prefix is ambiguous."""
+"""The most alerts that are named for an ambiguous prefix."""
 _ID_PAGE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class AlertQuery:
-    """Which alerts. `level`: this one and above; `rule`: id or title; `principal`: who acted, as
-    `by_principal` has it; `since`: last seen at or after it; `until`: first seen before it;
-    `account`: an event's or its folder's; `assignee`: the owner, or "nobody"; `text`: in Lucene's
-    query language, over the fields of alerts; `incident`: the id of theirs, whole. Alerts that
-    were merged into others are left out.
+    """Selects alerts. `level`: this level and above; `rule`: id or title; `principal`: as in
+    `by_principal`; `since`: last seen at or after it; `until`: first seen before it; `account`: of
+    an event or of its folder; `assignee`: the owner, or "nobody"; `text`: a Lucene query over the
+    fields of alerts; `incident`: the complete id of their incident. Alerts that were merged into
+    others are left out.
     """
 
     states: tuple[str, ...] = ()
@@ -115,7 +115,7 @@ class AlertQuery:
         elif self.assignee is not None:
             clauses.append(_either(self.assignee, "assignee"))
         if self.incident is not None:
-            # An alert that was not joined yet is an incident by itself.
+            # An alert that was not joined yet is its own incident.
             its_own = {"ids": {"values": [self.incident]}}
             clauses.append(either([{"term": {"incident": self.incident}}, its_own]))
         if self.text is not None:
@@ -136,7 +136,7 @@ def _either(text: str, *fields: str) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class Resolved:
-    """Ids as they were given: `names` → the alert's id, and `left` → why there is none."""
+    """Given ids: `names` maps them to ids of alerts, `left` to the reason why there is none."""
 
     names: dict[str, str] = field(default_factory=dict)
     left: dict[str, str] = field(default_factory=dict)
@@ -144,8 +144,8 @@ class Resolved:
 
 @dataclass(slots=True)
 class Decided:
-    """What became of a decision, by id: the alerts that are as decided, and for the others the
-    reason. `fault` ended it before all were tried."""
+    """The result of a decision: the alerts that are as decided, by id, and for the others (`left`)
+    the reason. `fault`: the error that ended it before all were tried."""
 
     alerts: dict[str, Document] = field(default_factory=dict)
     left: dict[str, str] = field(default_factory=dict)
@@ -162,22 +162,22 @@ class AlertStore:
     def find(
         self, query: AlertQuery, limit: int | None = None, sort: str = "last-seen"
     ) -> list[Document]:
-        """The alerts, each with its `twins`, if any; `sort` is one of `SORTS`. Raises `UsageError`
-        for a text that is no query."""
+        """The alerts, each with its `twins`, if any. `sort` is one of `SORTS`. Raises `UsageError`
+        for an invalid `text`."""
         make_searchable(self._client, self._index, required=True)
         found = dict(self._every(query, limit, sort))
         twins = self._twins(found)
         return [shown(name, document) | twins.get(name, {}) for name, document in found.items()]
 
     def matching(self, query: AlertQuery) -> dict[str, Document]:
-        """Rule, level and state of every alert that matches, by id. Raises as `find`."""
+        """The rule, level and state of every matching alert, by id. Raises as `find`."""
         make_searchable(self._client, self._index, required=True)
         return dict(self._every(query, fields=("rule", "level", "state")))
 
     def documents(
         self, query: AlertQuery, fields: Sequence[str], sort: str = "last-seen"
     ) -> Iterator[tuple[str, Document]]:
-        """These fields of every alert that matches, with its id. Raises as `find`."""
+        """These fields of every matching alert, with its id. Raises as `find`."""
         make_searchable(self._client, self._index, required=True)
         return self._every(query, fields=fields, sort=sort)
 
@@ -202,7 +202,7 @@ class AlertStore:
         )
 
     def get(self, name: str) -> Document:
-        """One alert, with its deliveries. Raises `UsageError` where there is none."""
+        """An alert, with its deliveries. Raises `UsageError` if there is none."""
         if not name:
             raise unknown(name)
         found = document_of(self._client, self._index, name, {"_source_excludes": "counted"})
@@ -215,7 +215,7 @@ class AlertStore:
         return shown(name, source) | self._twins({name: source}).get(name, {}) | delivery
 
     def twins(self, names: Sequence[str]) -> dict[str, list[Document]]:
-        """The twins of alerts, by id, as `twins_of`; those without one are left out."""
+        """The twins of alerts by id, as in `twins_of`; alerts without twins are left out."""
         make_searchable(self._client, self._index, required=True)
         keys: dict[str, str] = {}
         for part in batched(names, _ID_PAGE):
@@ -226,14 +226,14 @@ class AlertStore:
         return twins_of(self._client, self._index, keys)
 
     def _twins(self, found: Mapping[str, Document]) -> dict[str, Document]:
-        """The member `twins` of those that have one."""
+        """The member `twins` of the alerts that have twins, by id."""
         keys = {name: each[TWIN_KEY] for name, each in found.items() if TWIN_KEY in each}
         twins = twins_of(self._client, self._index, keys) if keys else {}
         return {name: {"twins": several} for name, several in twins.items()}
 
     def named(self, given: str) -> Document:
-        """`get` of the alert that an id, or the unique beginning of one, names. Raises
-        `UsageError` where there is none, or several begin with it."""
+        """`get` for an id or a unique prefix of one. Raises `UsageError` if no or several ids begin
+        with it."""
         found = self.resolve([given])
         if given in found.names:
             return self.get(found.names[given])
@@ -242,8 +242,8 @@ class AlertStore:
         raise UsageError(f"{given}: {found.left[given]}", hint="give more of the id")
 
     def resolve(self, given: Iterable[str]) -> Resolved:
-        """The alerts that ids or unique beginnings of ids name, in the order given."""
-        # A table may have cut it.
+        """The alerts of ids or unique prefixes of ids, in their order."""
+        # A table may have cut the id.
         wanted = {each: each.strip().rstrip("…").removesuffix("...") for each in given}
         there = existing(self._client, self._index, [name for name in wanted.values() if name])
         short = {
@@ -264,7 +264,8 @@ class AlertStore:
         return made
 
     def _beginning_with(self, prefixes: Iterable[str]) -> dict[str, list[str]]:
-        """The ids that begin with each prefix. Reads all ids: no engine searches parts of them."""
+        """The ids that begin with each prefix. Reads all ids, since engines can't search `_id` by
+        prefix."""
         wanted = tuple(prefixes)
         found: dict[str, list[str]] = {}
         make_searchable(self._client, self._index, required=True)
@@ -276,7 +277,7 @@ class AlertStore:
         return found
 
     def _named(self, names: Sequence[str]) -> str:
-        """Alerts with what tells them apart."""
+        """Alerts, described so that they can be distinguished."""
         ordered = sorted(names)[:_CANDIDATES]
         stored = read_many(self._client, self._index, ordered)
         said = [
@@ -287,11 +288,11 @@ class AlertStore:
         return "; ".join([*said, *(["…"] if len(names) > len(ordered) else [])])
 
     def decide(self, names: Sequence[str], decision: Decision) -> Decided:
-        """Writes a decision to each of the alerts, unless it is so already.
+        """Writes a decision to each of the alerts, unless it is as decided already.
 
-        Every write is conditional: where another writer was faster the alert is read and decided
-        again. Never raises: what could not be written is in the result, and deciding the same
-        again completes it.
+        Every write is conditional: if another writer was faster, the alert is read and decided
+        again. Never raises: what could not be written is in the result, and the same call again
+        completes it.
         """
         made = Decided()
         try:
@@ -313,8 +314,8 @@ class AlertStore:
         return made
 
     def _require(self, decision: Decision) -> None:
-        """Raises `ForeignTemplateError` where the index would keep what was decided and not find
-        it: it is as the last release left it."""
+        """Raises `ForeignTemplateError` if the index still has the mapping of the last release, in
+        which the decision would be stored but not searchable."""
         needed = {"assignee"} if decision.verb == "assign" else set()
         needed |= {"disposition"} if decision.disposition is not None else set()
         if not needed:
@@ -330,7 +331,8 @@ class AlertStore:
                 )
 
     def _decide(self, names: Sequence[str], decision: Decision, made: Decided) -> None:
-        """One batch. What is overtaken too often stays in `made.left`."""
+        """Decide one batch. Alerts for which other writers were faster too often go to
+        `made.left`."""
         policy = RetryPolicy(BUSY_SECONDS, retry=is_busy)
         waiting = list(names)
         for number in range(TRIES):
@@ -369,7 +371,8 @@ class AlertStore:
         return self._decided(name, Decision("close", by, note, disposition))
 
     def _decided(self, name: str, decision: Decision) -> Document:
-        """One alert as decided. Raises `UsageError` where there is none, or it can't be."""
+        """Decide one alert. Raises `UsageError` if there is none, or its state does not allow
+        it."""
         if not name or name not in existing(self._client, self._index, [name]):
             raise unknown(name)
         made = self.decide([name], decision)

@@ -1,6 +1,6 @@
-"""What happened, in one sentence that can be read on a phone; made of an alert's document.
+"""A sentence about an alert, short enough for a phone, made from its document.
 
-Alerts of the last release name no calls: theirs gives the number of events instead.
+For alerts of the last release, which have no calls, it has the number of events instead.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 NAMED: Final = 4
-"""Calls that a sentence names, in the order in which they were first made."""
+"""The most calls in a sentence, in the order of their first event."""
 _LONGEST_NAME: Final = 64
 
 
@@ -31,7 +31,7 @@ def summary(alert: Mapping[str, Any]) -> str:
 
 
 def what(alert: Mapping[str, Any], most: int = NAMED) -> str:
-    """The calls: `StopLogging ×2, DeleteTrail`, or how many events where they are not known.
+    """The calls, `StopLogging ×2, DeleteTrail`, or the number of events if calls are not known.
 
     Names at most `most` of them.
     """
@@ -91,7 +91,7 @@ def _before(alert: Mapping[str, Any]) -> str:
 
 
 def at_least(relation: str | None) -> str:
-    """What comes before a number that is a lower bound, as `count_relation` says."""
+    """The words before a number that is a lower bound; empty for an exact one."""
     return "at least " if relation == "gte" else ""
 
 

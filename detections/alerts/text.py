@@ -1,4 +1,4 @@
-"""Text of events as one line for a chat, a mail or a terminal."""
+"""Text from events as one safe line, for a chat, a mail or a terminal."""
 
 from __future__ import annotations
 

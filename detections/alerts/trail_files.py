@@ -1,8 +1,8 @@
 """Alerts about trail files that are not, or no longer, what CloudTrail delivered.
 
-No rule finds them: a verification by CloudTrail's digests does. They are alerts as others are, are
-joined, sent, triaged and reported. The id follows from what was found: the next verification that
-finds the same writes nothing.
+Verifications by CloudTrail's digests raise them, not rules. Otherwise they are ordinary alerts,
+which are joined, sent, triaged and reported. Their id is derived from the finding, so a further
+verification with the same finding writes nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from trailhound.settings import Settings
 
 RULE_ID: Final = "trailhound-trail-file"
 KIND: Final = "integrity"
-"""`rule.kind` of these alerts: no kind of rule."""
+"""`rule.kind` of these alerts; it is not a kind of rule."""
 _AT_ONCE: Final = 500
 _GUIDE: Final = "https://docs.aws.amazon.com/awscloudtrail/latest/userguide/"
 
@@ -77,8 +77,8 @@ UNCOVERED: Final = replace(
 
 @dataclass(frozen=True, slots=True)
 class WrongFile:
-    """A log file or digest: its address, what is wrong with it in a sentence, and what CloudTrail's
-    digests say of it against what is there. `events`: how many of it are indexed."""
+    """A log file or digest: its address, a sentence about what is wrong, and what the digests
+    expect and what was found. `events`: how many of its events are indexed."""
 
     object: str
     detail: str
@@ -88,14 +88,15 @@ class WrongFile:
     region: str = ""
     events: int = 0
     uncovered: bool = False
-    """No digest is of it: of a lower level than a file that a digest disowns."""
+    """No digest covers it. Such alerts have a lower level than those about a file that differs from
+    its digest."""
 
 
 def record(
     client: OpenSearch, settings: Settings, wrong: Iterable[WrongFile], now: datetime
 ) -> set[str]:
-    """Raise an alert for each file; the ids of those that were not there yet. Raises
-    `RequestFailedError` and opensearch-py's exceptions."""
+    """Raise an alert for each file. Returns the ids of new alerts. Raises `RequestFailedError` and
+    opensearch-py's exceptions."""
     index = Names(settings.prefix).alerts
     documents = {_id(each): _document(each, now) for each in wrong}
     made: set[str] = set()
@@ -107,7 +108,8 @@ def record(
 
 
 def _id(wrong: WrongFile) -> str:
-    """A folder's of files that no digest lists does not depend on how many there are."""
+    """The id of an alert. For the files in a folder that no digest lists, it does not depend on
+    their number."""
     about = wrong.found if wrong.uncovered else wrong.object
     rule = _rule(wrong)
     return alert_id(rule.id, (("object", about),), f"{wrong.expected}\n{wrong.found}")

@@ -1,4 +1,4 @@
-"""What people decide about alerts, as changes of their documents. Pure: `store` writes them."""
+"""Decisions about alerts as changes of their documents. Pure; `store` writes them."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from trailhound.errors import UsageError
 Verb = Literal["ack", "close", "reopen", "assign", "note"]
 
 NOBODY: Final = "nobody"
-"""As an assignee: none."""
+"""The assignee of unassigned alerts."""
 
 _STATES: Final[Mapping[Verb, str]] = {"ack": "acknowledged", "close": "closed", "reopen": "open"}
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One decision, which may be about many alerts. `by`: who made it; `note`: why.
+    """A decision, perhaps about many alerts. `by`: who made it; `note`: why.
 
-    `disposition` belongs to `close`, `assignee` to `assign`. Deciding the same again changes
-    nothing, so that a command that was interrupted can be repeated.
+    `disposition` belongs to `close`, `assignee` to `assign`. Applying it again changes
+    nothing, so that an interrupted command can be repeated.
     """
 
     verb: Verb
@@ -36,9 +36,9 @@ class Decision:
     assignee: str = NOBODY
 
     def applied(self, name: str, document: Document, now: datetime) -> Document | None:
-        """The alert's document as decided; None where it is so already.
+        """The alert's document as decided; None if it is as decided already.
 
-        Raises `UsageError` where the alert's state does not allow it.
+        Raises `UsageError` if the alert's state does not allow it.
         """
         self._check(name, document)
         who, note = one_line(self.by, LONGEST_VALUE), one_line(self.note, LONGEST_TEXT)
@@ -93,11 +93,12 @@ class Decision:
 
 
 _REMOVED = ("disposition", "assignee")
-"""Fields that a document has only with a value."""
+"""Fields that are removed from a document when they have no value."""
 
 
 def _is_noted(document: Mapping[str, Any], who: str, note: str) -> bool:
-    """Whether somebody's note is in the history already: they repeated their command."""
+    """Whether the history has this note of this person already, because the command was
+    repeated."""
     return any(
         (each["by"], each.get("note")) == (who, note) for each in document.get("history", ())
     )

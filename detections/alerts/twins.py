@@ -1,7 +1,7 @@
-"""Twins: alerts that variants of one rule raised of exactly the same events.
+"""Twins: alerts of variants of one rule about exactly the same events.
 
-Each pattern is counted by user and, apart, by address. Where one user acts from one address both
-find the same events: two alerts, each of its rule, that a person reads and decides upon as one.
+Each pattern has a rule that counts by user and one that counts by address. If one user acts from
+one address, both find the same events and raise an alert, which people read and decide as one.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from trailhound.batching import batched
 TWIN_KEY: Final = "twin_key"
 _AT_ONCE = 1_000
 _LINKING = frozenset({"by", "of", "in"})
-"""Words that stay with what follows them in a title."""
+"""Words that are kept together with the next word of a title."""
 
 
 def twin_key(rule: Rule, document: Mapping[str, Any]) -> Document:
-    """The field of an alert's document by which its twins are found; none for other rules'.
+    """The field of an alert's document that its twins share; empty for rules without variants.
 
-    Of an alert that counts more events than it names, the first ones and their number decide.
+    For an alert with more events than it names, it is derived from the first ones and their
+    number.
     """
     if not rule.variant_of:
         return {}
@@ -42,8 +43,8 @@ def twin_key(rule: Rule, document: Mapping[str, Any]) -> Document:
 def twins_of(
     client: OpenSearch, index: str, keys: Mapping[str, str]
 ) -> dict[str, list[dict[str, Any]]]:
-    """The twins of alerts: `keys` are their `twin_key`s by id. Of each twin `id`, `rule` (`id`,
-    `name`) and `state`; ids without one are left out. Raises `ClusterError`."""
+    """The twins of alerts, whose `twin_key`s are `keys` by id. Each twin has `id`, `rule` (`id`,
+    `name`) and `state`; alerts without twins are left out. Raises `ClusterError`."""
     found: dict[str, list[dict[str, Any]]] = {}
     for wanted in batched(sorted(set(keys.values())), _AT_ONCE):
         asked = [{"terms": {TWIN_KEY: wanted}}]
@@ -61,8 +62,8 @@ def twins_of(
 
 
 def with_twins(alerts: Sequence[Document]) -> list[Document]:
-    """Alerts, each with those of its `twins` (as of `twins_of`) that are among them, and without
-    the field by which they are found."""
+    """The alerts with their `twins` (as in `twins_of`) among each other, without the field that
+    twins share."""
     groups: dict[str, list[Document]] = {}
     for alert in alerts:
         groups.setdefault(alert.get(TWIN_KEY) or alert["id"], []).append(alert)
@@ -81,8 +82,8 @@ def with_twins(alerts: Sequence[Document]) -> list[Document]:
 
 
 def folded(alerts: Iterable[Document]) -> list[Document]:
-    """Alerts with twins among them, in the same state, shown as one: the first, under the names of
-    all their rules. `twins` are as the store adds them."""
+    """The alerts, with twins of the same state joined: the first one stays, with the names of all
+    their rules. `twins` are as the store adds them."""
     made: list[Document] = []
     taken: set[str] = set()
     several = list(alerts)

@@ -1,1 +1,1 @@
-"""Known automation: calls of roles from networks that the account's own history excuses."""
+"""Known automation: calls of roles from networks that are usual in the account's history."""

@@ -1,4 +1,4 @@
-"""What is doubtful about calls that somebody trusts: names that nothing knows."""
+"""Warnings about calls that somebody trusts: names that no event and no rule has."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 
 _NAMES: Final = 5_000
-"""Names of calls, the most frequent first, among which the nearest is looked for."""
+"""The number of most frequent calls that are compared for a suggestion."""
 _CALL: Final = "eventName"
 
 
@@ -28,8 +28,7 @@ def doubts(
     role: str,
     calls: Sequence[str],
 ) -> list[str]:
-    """A sentence for each name that is in no event, or that no rule asks about by name. Raises
-    `ClusterError`."""
+    """A sentence for each name that no event has, or that no rule names. Raises `ClusterError`."""
     index = EventIndex(client, Names(settings.prefix).days)
     terms = [{ISSUER: role}, *({_CALL: call} for call in calls)]
     seen = [not none for none in index.none_match([{"term": each} for each in terms])]

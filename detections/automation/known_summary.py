@@ -1,4 +1,4 @@
-"""What is known automation at a moment, in a sentence: for `status`, the report and the list."""
+"""A summary of known automation, for `status`, the report and the list."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ JOB: Final = "known automation"
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The days with events before today: the first and the last event's time, how many days, and
-    how many of these are among those that count."""
+    """The days with events before today: the times of the first and last event, the number of days,
+    and how many of them are recent enough to count."""
 
     first: datetime | None = None
     last: datetime | None = None
@@ -40,8 +40,8 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class KnownSummary:
-    """What is known at a moment, and of which days there is history. `needed`: days of history, in
-    the `within` days before; `ran`: whether learning ever took place."""
+    """The numbers of entries at a moment, and the history. `needed`: the days of history that
+    learning takes, in the `within` days before; `ran`: whether learning ever ran."""
 
     active: int
     learned: int
@@ -52,7 +52,7 @@ class KnownSummary:
     ran: bool
 
     def sentence(self) -> str:
-        """For people.
+        """The summary as a sentence.
 
         >>> KnownSummary(0, 0, History(), 10, 30, True, False).sentence()[:60]
         'no call is known automation: there are no events before toda'
@@ -95,7 +95,7 @@ class KnownSummary:
 
 
 def known_summary(client: OpenSearch, settings: Settings, now: datetime) -> KnownSummary:
-    """What is known automation now. Raises opensearch-py's exceptions, `ClusterError`."""
+    """The summary at a moment. Raises opensearch-py's exceptions, `ClusterError`."""
     chosen = settings.detections.known_automation
     every = KnownAutomations(client, settings).all()
     stored = [each for each in every if each.holds(now)]

@@ -46,7 +46,7 @@ NEW_ENTRY: Final = Rule(
         "If not: `trailhound automation forget ID`, and look at what the role did.",
     ),
 )
-"""The rule of the alerts about new entries. It is no rule of the pack: nothing is searched for."""
+"""The rule of alerts about new entries. It is not in the pack, since it searches for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Learner:
     def run(self, now: datetime, *, record: bool = True) -> LearnedToday:
         """Learns from the days before `now`; without `record` nothing is written.
 
-        Running it again changes nothing, until a day has passed or an alert was closed. Raises
+        A further run changes nothing until a day has passed or an alert was closed. Raises
         `ClusterError`, opensearch-py's exceptions, and `RequestFailedError`.
         """
         today = now.astimezone(UTC).date()
@@ -92,8 +92,8 @@ class Learner:
 
 
 def raise_alerts(client: OpenSearch, settings: Settings, now: datetime) -> None:
-    """Raises the alert of each entry that has none yet. An entry whose calls are no longer in the
-    index, or were never made, has none: it is in the list all the same."""
+    """Raises the alert of each entry that has none yet. An entry without a call in the index gets
+    none; it is in the list nevertheless."""
     store = KnownAutomations(client, settings)
     recorder = Recorder(client, settings, {NEW_ENTRY.id: NEW_ENTRY})
     for entry in store.all():

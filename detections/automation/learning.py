@@ -1,8 +1,8 @@
-"""What becomes known automation, and until when: by days alone. Pure.
+"""Decides what becomes known automation, and until when, by days. Pure.
 
 A call of a role from a network is known on a day if it was made on enough of the days before, the
-last of them not long ago. Days on which it raised an alert that nobody closed as benign don't
-count, and neither do days before somebody forgot it.
+last of which is recent. Days on which it raised an alert that was not closed as benign don't count,
+nor do days before the entry was ended with `forget`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from trailhound.state.known_automation import KnownAutomation
 
 
 class Pattern(NamedTuple):
-    """Who makes which call from where, for which rule: as `KnownAutomation.what` has it."""
+    """Who makes which call from where, for which rule; as `KnownAutomation.what`."""
 
     rule_id: str
     account: str
@@ -34,8 +34,8 @@ class Pattern(NamedTuple):
 def known_until(
     days: Collection[date], today: date, settings: KnownAutomationSettings
 ) -> date | None:
-    """The first day on which a pattern is no longer known without further events; None if it is not
-    known `today`. `days` are those that count; today and what follows do not.
+    """The first day on which a pattern without further events is no longer known; None if it is not
+    known `today`. `days` are those that count; today and later days do not.
 
     >>> settings = KnownAutomationSettings(days=2, within_days=30, expires_days=14)
     >>> known_until({date(2025, 3, 1), date(2025, 3, 3)}, date(2025, 3, 4), settings)
@@ -65,9 +65,9 @@ def learn(
     settings: KnownAutomationSettings,
     titles: Mapping[str, str],
 ) -> Learned:
-    """What is known today, of the days that count by pattern, and what was known so far.
+    """Decide what is known today, from the days that count for each pattern and the stored entries.
 
-    An entry begins with today at the earliest: it excuses nothing that happened before.
+    An entry begins today at the earliest, so it does not apply to earlier events.
     """
     start = midnight(today)
     forgotten: dict[tuple[str, ...], date] = {}

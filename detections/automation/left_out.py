@@ -1,6 +1,6 @@
 """How many events rules left out as known automation, in a span of time.
 
-An event counts for a rule whose query finds it where nothing is known, and that an entry excuses.
+These are events that the query of a rule finds without known automation, and that an entry covers.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _AT_ONCE = 50
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """The events that a rule left out. None where the entries are too many for one query. Not
-    `exact`: the rule may have found fewer of them, since its query finds more than it does."""
+    """The number of events that a rule left out; None if the entries are too many for one query.
+    Not `exact`: the rule's query finds more than the rule, so it may be fewer."""
 
     rule_id: str
     rule: str
@@ -40,7 +40,7 @@ class LeftOut:
     exact: bool = True
 
     def sentence(self) -> str:
-        """For people.
+        """The number as a sentence.
 
         >>> LeftOut("1", "Bucket deleted", 1).sentence()
         'Bucket deleted: 1 event left out as known automation'
@@ -68,10 +68,10 @@ def left_out(
     within: Sequence[Query],
     index: str | None = None,
 ) -> list[LeftOut]:
-    """By rule, those that left out any; nothing is asked where no entry concerns a rule.
+    """The rules that left out events. Without entries that concern a rule, nothing is searched.
 
-    `loaded` gives the pack as it was loaded, where nothing is known; `within` are further clauses,
-    such as a span's. `index` is an expression of daily indices; default: all. Raises
+    `loaded` returns the pack without known automation; `within` are further clauses, such as that
+    of a span; `index` is an expression of daily indices (default: all). Raises
     `ClusterError` and opensearch-py's exceptions.
     """
     known = relation_of(

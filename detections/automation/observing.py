@@ -1,8 +1,8 @@
-"""On which days roles made the calls that rules ask about, and on which days these raised alerts.
+"""Reads on which days roles made the calls that rules ask about, and on which these raised alerts.
 
-Both are read of the days before the one that is judged, from the index of events and from that of
-alerts. A rule's events are found by its query, which may find a few more than the rule does: these
-are the same call of the same role.
+Both come from the days before, from the indices of events and of alerts. The events of a rule are
+found by its query, which may find a few more than the rule; these are still the same call of the
+same role.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from trailhound.settings.detections import KnownAutomationSettings
 
 DAY: Final = 86_400_000
 EVIDENCE: Final = 10
-"""Events that the alert about a new entry names: the first ones of the last day."""
+"""The most events that the alert about a new entry names, the first ones of the last day."""
 BENIGN: Final = ("benign", "false-positive")
-"""How an alert was closed whose days count."""
+"""Dispositions of closed alerts whose days count nevertheless."""
 
 A_ROLES_SESSION: Final[Query] = {
     "bool": {
@@ -42,7 +42,7 @@ A_ROLES_SESSION: Final[Query] = {
             {"exists": {"field": ADDRESS}},
         ],
         "must_not": [
-            # People, not programs. Only Identity Center makes roles under this path.
+            # Roles of people, not programs: only Identity Center creates roles under this path.
             {"wildcard": {ISSUER: f"*{OF_IDENTITY_CENTER}*"}},
             {"exists": {"field": "userIdentity.invokedBy"}},
         ],
@@ -109,23 +109,23 @@ def _or_missing(field: str) -> dict[str, Any]:
 
 
 class Session(NamedTuple):
-    """A role as alerts name it: by the ARNs of its sessions."""
+    """A role, as it is known from the ARNs of its sessions in alerts."""
 
     account: str
     name: str
 
 
 class AlertDays:
-    """The days on which calls of roles raised alerts that nobody closed as benign.
+    """The days on which calls of roles raised alerts that were not closed as benign.
 
-    An alert of many principals or calls names only the most frequent: it then counts against all.
+    An alert with many principals or calls names only the most frequent, so it counts against all.
     """
 
     def __init__(self) -> None:
         self._days: dict[tuple[Session | None, str | None], set[date]] = defaultdict(set)
 
     def add(self, alert: Mapping[str, Any]) -> None:
-        """An alert that counts against its days."""
+        """Add an alert, which counts against its days."""
         first = datetime.fromisoformat(alert["first_seen"])
         last = datetime.fromisoformat(alert["last_seen"])
         arns = (alert.get("entity") or {}).get("arn") or ()
@@ -160,7 +160,7 @@ def session_of(arn: str) -> Session | None:
 
 
 def session_of_role(arn: str) -> Session:
-    """The same of the role's own ARN, whose path sessions do not have.
+    """The role of a role's own ARN, without its path, which sessions do not have.
 
     >>> session_of_role("arn:aws:iam::111122223333:role/ci/deploy")
     Session(account='111122223333', name='deploy')
@@ -170,8 +170,8 @@ def session_of_role(arn: str) -> Session:
 
 
 def alert_days(client: OpenSearch, settings: Settings, span: Span, but_rule: str) -> AlertDays:
-    """Of all alerts with an event in a span, but those of one rule and those of rules that are
-    informational. Raises `ClusterError`."""
+    """The alert days of a span. Alerts of `but_rule` and of informational rules do not count.
+    Raises `ClusterError`."""
     found = AlertDays()
     asked = [
         {"range": {"last_seen": {"gte": span.since.isoformat()}}},
@@ -179,7 +179,7 @@ def alert_days(client: OpenSearch, settings: Settings, span: Span, but_rule: str
     ]
     but: list[Query] = [
         {"term": {"rule.id": but_rule}},
-        # It records what happens, also of what is known, and asks nobody to look.
+        # Informational rules record what happens, including known automation; they are no warning.
         {"term": {"rule.level": "informational"}},
         {"exists": {"field": "merged_into"}},
         {"bool": {"filter": [{"term": {"state": "closed"}}, {"terms": {"disposition": BENIGN}}]}},
@@ -213,6 +213,6 @@ def examples(
 
 
 def span_before(today: date, settings: KnownAutomationSettings) -> Span:
-    """The days before one that are looked at."""
+    """The days before `today` that learning looks at."""
     until = datetime(today.year, today.month, today.day, tzinfo=UTC)
     return Span(until - timedelta(days=settings.within_days), until)

@@ -1,7 +1,7 @@
 """The relation `known_automation`: who makes which call from where, and from when until when.
 
-Asked of one event by `Relation.knows`, and of an index by `Relation.clause`; the two agree. Trust
-is that of the event's own time, so what was learned later excuses nothing before.
+`Relation.knows` decides for one event, `Relation.clause` is the equivalent query. The time of the
+event decides, so entries that were learned later do not apply to it.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ ENDPOINT: Final = "vpcEndpointId"
 
 @dataclass(frozen=True, slots=True)
 class Trusted:
-    """What one entry excuses. An empty `rule_id`, `account`, `role_id` or `source` means any.
+    """The calls that one entry covers. An empty `rule_id`, `account`, `role_id` or `source` means
+    any.
 
-    `role` is the role's ARN, `role_id` its unique id (AROA…): a role that was deleted and made
-    again under its name is another. `network` is a CIDR. `endpoint` is the VPC endpoint that the
-    call came through, empty for none: the owner of a VPC chooses its addresses freely, so behind an
-    endpoint an address alone says nothing. Trusted are events from `since` on, before `until`; None
-    for always.
+    `role` is the role's ARN, `role_id` its unique id (AROA…), which differs after the role is
+    deleted and created again. `network` is a CIDR. `endpoint` is the VPC endpoint of the call,
+    empty for none: the owner of a VPC chooses its addresses freely, so an address from an endpoint
+    proves nothing by itself. The entry covers events from `since` on and before `until`; None means
+    no limit.
     """
 
     role: str
@@ -47,7 +48,8 @@ class Trusted:
     until: datetime | None = None
 
     def concerns(self, rule_id: str, possible: RecordTest | None) -> bool:
-        """Whether it may excuse events of a rule, whose `precheck` on the call is `possible`."""
+        """Whether it may cover events of a rule; `possible` is the rule's `precheck` on the
+        call."""
         if self.rule_id not in ("", rule_id):
             return False
         if possible is None or not self.source:
@@ -63,7 +65,7 @@ _Test = Callable[[Record], bool]
 
 
 class Relation:
-    """Some entries, to be asked."""
+    """The relation made of some entries."""
 
     def __init__(self, entries: Iterable[Trusted] = ()) -> None:
         self.entries = tuple(entries)
@@ -72,7 +74,7 @@ class Relation:
             self._by_role[each.role].append((each, _test(each)))
 
     def knows(self, rule_id: str, record: Record) -> bool:
-        """Whether an event, given as it would be indexed, is excused from a rule."""
+        """Whether an event, given as it would be indexed, is known automation for a rule."""
         for role in _READ[ISSUER](record):
             for each, test in self._by_role.get(text(role), ()):
                 if each.rule_id in ("", rule_id) and test(record):
@@ -80,7 +82,7 @@ class Relation:
         return False
 
     def clause(self, rule_id: str, possible: RecordTest | None) -> Query | None:
-        """The same as a query; None where no entry concerns the rule."""
+        """The query for such events; None if no entry concerns the rule."""
         calls: dict[Trusted, set[str]] = defaultdict(set)
         for each in self.entries:
             if each.concerns(rule_id, possible):
@@ -132,7 +134,7 @@ def relation_of(settings: KnownAutomationSettings, entries: Iterable[KnownAutoma
 
 
 def query_of(entry: Trusted, calls: Sequence[str]) -> Query:
-    """The events that an entry excuses, for some calls instead of its own."""
+    """The query for the events that an entry covers, with `calls` instead of its own call."""
     fields = {
         ISSUER: entry.role,
         ROLE_ID: entry.role_id,
@@ -155,7 +157,7 @@ def query_of(entry: Trusted, calls: Sequence[str]) -> Query:
 
 
 def network_of(address: str, ipv4_prefix: int, ipv6_prefix: int) -> str:
-    """The network of an address, by which it is known again; empty for a text that is none.
+    """The network by which an address is recognised; empty for text that is not an address.
 
     >>> network_of("203.0.113.7", 24, 48), network_of("2001:db8:1:2::3", 24, 48)
     ('203.0.113.0/24', '2001:db8:1::/48')

@@ -1,4 +1,4 @@
-"""Rules that leave known automation out, with what is known put into their queries and matchers."""
+"""Rules that leave out known automation: puts the relation into their queries and matchers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CALL: Final = ("eventSource", "eventName")
 
 
 def asks(compiled: Compiled) -> bool:
-    """Whether a rule, or what it was before any exception, asks for known automation."""
+    """Whether a rule, or the rule before its exceptions, asks for known automation."""
     matcher = compiled.matcher
     before = compiled.before_exceptions
     return (matcher is not None and KNOWN in matcher.fields) or (
@@ -28,8 +28,8 @@ def asks(compiled: Compiled) -> bool:
 
 
 def trusting(compiled: Compiled, rule_id: str, relation: Relation) -> Compiled:
-    """A rule with a relation to ask. The query stays exact; where it would become too large for the
-    engine, it finds a superset and the matcher decides each hit."""
+    """A rule that uses the relation. Its query stays exact, unless it would become too large for
+    the engine; then it finds a superset, and the matcher decides each hit."""
     if not asks(compiled):
         return compiled
     before = compiled.before_exceptions
@@ -65,7 +65,8 @@ def _asked(compiled: Compiled, rule_id: str, relation: Relation) -> Compiled:
 
 
 def _with(query: Query, known: Query, known_if_negated: Query) -> Query:
-    """A query with the place of known automation filled; the second under a `must_not`."""
+    """A query with its placeholder for known automation replaced: by `known`, or under a `must_not`
+    by `known_if_negated`."""
     if query == KNOWN_AUTOMATION:
         return known
     inner = query.get("bool")
@@ -81,7 +82,7 @@ def _with(query: Query, known: Query, known_if_negated: Query) -> Query:
 
 
 class TrustingRules(Mapping[str, Compiled]):
-    """The compiled rules of a pack under the relation that `use` was given last."""
+    """The compiled rules of a pack with the relation that was last given to `use`."""
 
     def __init__(self, compiled: Mapping[str, Compiled]) -> None:
         self._compiled = compiled
@@ -90,11 +91,11 @@ class TrustingRules(Mapping[str, Compiled]):
 
     @property
     def asking(self) -> Mapping[str, Compiled]:
-        """The rules that ask for known automation, as they are where nothing is known."""
+        """The rules that ask for known automation, with an empty relation."""
         return self._asking
 
     def use(self, relation: Relation) -> None:
-        """Ask this relation from now on."""
+        """Use this relation from now on."""
         self._made = {name: trusting(each, name, relation) for name, each in self._asking.items()}
 
     def __getitem__(self, name: str) -> Compiled:

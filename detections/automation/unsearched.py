@@ -1,8 +1,8 @@
-"""Days that learning counts as harmless although perhaps no rule has looked at them.
+"""Days that count for learning although perhaps no rule has looked at them.
 
-A day without an alert counts. Where a backfill brought it late, and nobody ran `detect`, that says
-nothing. Which days `detect` went over is recorded nowhere, so these are the days that neither the
-schedule can have covered nor any alert is about.
+A day without alerts counts for learning, but if a backfill indexed it late and nobody ran `detect`,
+the lack of alerts means nothing. It is not recorded which days `detect` covered, so these are the
+days that the schedule can't have covered and that no alert is about.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _DAY = timedelta(days=1)
 def unsearched_days(
     client: OpenSearch, settings: Settings, span: Span, but_rule: str
 ) -> list[date]:
-    """The days with events in a span of whole UTC days that no rule seems to have looked at, the
-    earliest first. Alerts of `but_rule` say nothing of a search. Raises `ClusterError`."""
+    """The days with events, in a span of complete UTC days, that no rule seems to have looked at,
+    the earliest first. Alerts of `but_rule` do not count. Raises `ClusterError`."""
     late = pace_of(settings).late
     runs = bool(RuleCheckpoints(client, settings).read())
     found = EventIndex(client, Names(settings.prefix).days).search(
