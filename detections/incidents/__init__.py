@@ -1,1 +1,1 @@
-"""Joins alerts into incidents: what one intruder did, as far as the alerts show it."""
+"""Joins alerts into incidents: the alerts about what one intruder did."""

@@ -1,8 +1,8 @@
-"""Who made a call, as far as incidents are concerned: a person, or a session with its key.
+"""Who made a call, for joining alerts: a person, or a session with its key.
 
-A role is nobody: pipelines and people share it, so a session of a role is known by ARN and
-creation date together, and by its key. Who assumed the role is found by the call that issued the
-key. AWS services and service-linked roles are no actors.
+A role is not an actor, since pipelines and people share it. A session of a role is identified by
+its ARN and creation date together, and by its key. Who assumed the role is found by the call that
+issued the key. AWS services and service-linked roles are not actors.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ FIELDS: Final = (
     "userIdentity",
     "recipientAccountId",
 )
-"""Of a stored event, what `actor_of` reads."""
+"""The fields of a stored event that `actor_of` reads."""
 
 _SERVICE_ROLE: Final = "/aws-service-role/"
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """`name` tells actors apart; it is the person's token where one is known. `own` are the tokens
-    of person, session and key. `key` is the access key that was used, empty if none; `role` the
+    """An actor. `name` identifies it: the token of the person, if known. `own` are the tokens of
+    person, session and key. `key` is the access key that was used, empty if none; `role` is the
     token of the role."""
 
     name: str
@@ -42,7 +42,7 @@ class Actor:
 
 
 def actor_of(source: Source) -> Actor | None:
-    """The actor of a stored event; None for AWS services, and where nobody is named."""
+    """The actor of a stored event; None for AWS services, and if the event names nobody."""
     identity = source.get("userIdentity")
     if not isinstance(identity, Mapping) or source.get("user_type") == "aws_service":
         return None
@@ -90,7 +90,7 @@ def account_of(source: Source) -> str:
 
 
 def at(source: Source, *path: str) -> str:
-    """The text at a path, empty if there is none."""
+    """The text at a path; empty if there is none."""
     found: Any = source
     for step in path:
         found = found.get(step) if isinstance(found, Mapping) else None

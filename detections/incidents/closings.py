@@ -1,4 +1,4 @@
-"""How the alerts of an incident were closed: as what, by whom, and why."""
+"""How the alerts of an incident were closed: disposition, by whom, and why."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ CLOSED: Final = "closed"
 
 
 def closed_as(documents: Iterable[Document]) -> list[dict[str, Any]]:
-    """How the closed ones among alerts were closed, each way once, the most frequent first:
-    `disposition` (empty where none was given), `by` whom, the `note`, and how many `alerts`."""
+    """The distinct ways in which alerts were closed, the most frequent first: `disposition` (empty
+    if none was given), `by` whom, the `note`, and the number of `alerts`."""
     ways: Counter[tuple[str, str, str]] = Counter()
     for document in documents:
         if document.get("state") == CLOSED:

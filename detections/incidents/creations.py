@@ -1,4 +1,4 @@
-"""What a successful call creates, and the tokens by which resources are told apart."""
+"""What successful calls create, and the tokens that identify resources."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 LONGEST: Final = 512
-"""Characters of a token. A longer name is left out: cut short it could be another one's."""
+"""The most characters of a token. Longer names are left out: cut, they could be ambiguous."""
 
 CREATED: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -47,8 +47,8 @@ CREATED: Final[Mapping[str, str]] = MappingProxyType(
 ISSUING: Final = tuple(
     name for name, leaf in CREATED.items() if leaf == "access_key" and name != "CreateAccessKey"
 )
-"""Calls that issue temporary credentials to whoever makes them: still the same person. A key made
-for a user is somebody else's."""
+"""Calls that issue temporary credentials to their caller, who stays the same person. A key created
+for a user may belong to somebody else."""
 
 LEAVES: Final = frozenset(CREATED.values())
 
@@ -57,11 +57,11 @@ _GLOBAL: Final = {
     **{name: name for name in ("bucket", "instance", "image", "snapshot", "volume", "vpc")},
     "security_group": "security_group",
 }
-"""Leaves whose values are unique in all of AWS, and the token's kind."""
+"""Leaves of `resource.*` whose values are unique in all of AWS → kind of token."""
 
 
 def token(kind: str, *parts: str) -> str:
-    """One token; empty where a part is empty, or all of it too long.
+    """A token; empty if a part is empty, or if it would be too long.
 
     >>> token("user", "111122223333", "ada")
     'user:111122223333:ada'
@@ -71,7 +71,7 @@ def token(kind: str, *parts: str) -> str:
 
 
 def resource_token(leaf: str, value: str, account: str) -> str:
-    """The token of a resource; names are told apart by account.
+    """The token of a resource; names include the account.
 
     >>> resource_token("role", "arn:aws:iam::111122223333:role/team/Ops", "111122223333")
     'role:111122223333:Ops'

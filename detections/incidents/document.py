@@ -1,7 +1,7 @@
-"""What joining keeps on an alert: its links, the id of its incident, and whether it is due.
+"""The fields of an alert for joining: its links, the id of its incident, and whether it is due.
 
-Every write of an alert's events marks it as due (`DUE`); the updater takes the mark off with the
-same write that names the incident.
+Every write of an alert's events marks it as due (`DUE`); the updater removes the mark with the
+write that names the incident.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LINKS: Final = "links"
 MERGED: Final = "merged_into"
 
 FIELDS: Final = ("first_seen", "last_seen", MERGED, INCIDENT, LINKS)
-"""Of an alert, what `stored` reads."""
+"""The fields of an alert that `stored` reads."""
 
 _ACTED: Final = ("first", "last")
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,7 +29,7 @@ Document = Mapping[str, Any]
 
 
 def joined(links: Links, incident: str, usable: Iterable[AddressDay] = ()) -> dict[str, Any]:
-    """The fields of an alert that has been joined. `usable`: the addresses it was joined by."""
+    """The fields of a joined alert. `usable`: the addresses by which it was joined."""
     times = map(stamp, links.acted) if links.acted else (None, None)
     return {
         LINKS: {
@@ -49,7 +49,7 @@ def joined(links: Links, incident: str, usable: Iterable[AddressDay] = ()) -> di
 
 
 def linked_alert(name: str, document: Document) -> LinkedAlert:
-    """A stored alert with its links; without any where it was never joined."""
+    """A stored alert with its links; without links if it was never joined."""
     first, last = span(document)
     stored = document.get(LINKS) or {}
     return LinkedAlert(
@@ -70,13 +70,13 @@ def linked_alert(name: str, document: Document) -> LinkedAlert:
 
 
 def stored(name: str, document: Document) -> Stored:
-    """A stored alert, and the incident that it names."""
+    """A stored alert, with the incident that it names."""
     return Stored(linked_alert(name, document), document.get(INCIDENT) or "")
 
 
 def acted(document: Document) -> tuple[datetime, datetime]:
-    """The times of the first and the last event that the alert is linked by; of all its events
-    where it has no links."""
+    """The times of the first and the last event that the alert is linked by, or of all its events
+    if it has no links."""
     stored = document.get(LINKS) or {}
     if not all(stored.get(name) for name in _ACTED):
         return span(document)
@@ -85,13 +85,14 @@ def acted(document: Document) -> tuple[datetime, datetime]:
 
 
 def is_of_days(document: Document) -> bool:
-    """Whether the alert's rule judges whole days, so that it begins and ends with those."""
+    """Whether the alert's rule evaluates complete days, so that the alert begins and ends with
+    them."""
     return (document.get("rule") or {}).get("kind") == "anomaly"
 
 
 def span(document: Document) -> tuple[datetime, datetime]:
-    """The times of an alert's first and last event; a document that has none is of 1970, and so an
-    incident of its own."""
+    """The times of an alert's first and last event; 1970 if the document has none, so that it joins
+    no other alert."""
     try:
         first = datetime.fromisoformat(document["first_seen"])
         last = datetime.fromisoformat(document.get("last_seen") or document["first_seen"])

@@ -1,5 +1,5 @@
-"""What the daily indices say about alerts that are to be joined: their events, who was issued the
-keys, and how many share an address or a role."""
+"""Reads from the daily indices what joining needs: events of alerts, who was issued their keys, and
+how many principals share an address or a role."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from trailhound.batching import batched
 from trailhound.cluster.templates import Names
 
 EVENTS: Final = 1_000
-"""Events of an alert by which it is linked, the earliest."""
+"""The number of earliest events by which an alert is linked."""
 _AT_ONCE: Final = 1_000
 _SEARCHES: Final = 100
 _ISSUED: Final = timedelta(hours=36)
-"""How long temporary credentials are valid at most: GetSessionToken's."""
+"""The longest validity of temporary credentials: that of GetSessionToken."""
 _HOPS: Final = 5
-"""Roles assumed one with another's credentials that are followed."""
+"""The longest chain of roles that is followed, each assumed with the credentials of another."""
 _EVENT_FIELDS: Final = (
     *FIELDS,
     "@timestamp",
@@ -48,8 +48,8 @@ _EVENT_FIELDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class AlertEvents:
-    """An alert's id and span, and the ids of its earliest events; `more`: there are others.
-    `before`: the links that it has."""
+    """An alert's id, its span, and the ids of its earliest events. `more`: it has others. `before`:
+    its stored links."""
 
     id: str
     first: datetime
@@ -60,7 +60,7 @@ class AlertEvents:
 
 
 class Facts:
-    """Reads of one updater's run; what was counted is kept. Raises `ClusterError`."""
+    """The reads of one run of the updater; counts are kept. Raises `ClusterError`."""
 
     def __init__(self, client: OpenSearch, names: Names) -> None:
         self._index = EventIndex(client, names.days)
@@ -68,8 +68,8 @@ class Facts:
         self._roles: dict[str, int] = {}
 
     def linked(self, alerts: Sequence[AlertEvents]) -> dict[str, LinkedAlert]:
-        """The alerts with the links that their events give, by id. What is known of events that
-        are gone (their day was deleted) stays."""
+        """The alerts with the links of their events, by id. Stored links of events that are gone
+        (their day was deleted) stay."""
         sources = self._events(alerts)
         of = {
             each.id: [sources[name] for name in each.events[:EVENTS] if name in sources]
@@ -82,7 +82,7 @@ class Facts:
         }
 
     def sharing(self, alerts: Iterable[LinkedAlert]) -> Sharing:
-        """Who shares what these alerts have, and what was asked for before."""
+        """How many principals share what these alerts have, and what earlier ones had."""
         several = list(alerts)
         days = {each for alert in several for each in alert.links.addresses}
         self._count_addresses(sorted(days - self._addresses.keys()))
@@ -112,7 +112,7 @@ class Facts:
     def _issuers(
         self, alerts: Sequence[AlertEvents], events: Iterable[Source]
     ) -> Mapping[str, Actor]:
-        """Who is behind the temporary keys of these events."""
+        """The actors who were issued the temporary keys of these events."""
         actors = (actor_of(each) for each in events)
         keys = {each.key for each in actors if each is not None and not each.person and each.key}
         since = min((each.first for each in alerts), default=None)
@@ -150,8 +150,8 @@ class Facts:
         return found
 
     def _count_addresses(self, days: Sequence[AddressDay]) -> None:
-        """Principals that used an address on a day. A failed sign-in is no use: whoever tries
-        a hundred names would hide behind them."""
+        """Count the principals that used an address on a day. Failed sign-ins do not count, since
+        an attacker could try many names to make the address look shared."""
         tried = [{"term": {"eventSource": "signin.amazonaws.com"}}, _FAILED]
         for part in batched(days, _SEARCHES):
             bodies = [
@@ -166,7 +166,7 @@ class Facts:
                 self._addresses[name] = _counted(reply)
 
     def _count_roles(self, roles: Mapping[str, tuple[datetime, datetime]]) -> None:
-        """People who assumed a role around the time of the alerts that created it."""
+        """Count the people who assumed a role around the time of the alerts that created it."""
         names = list(roles)
         margin = timedelta(days=1)
         for part in batched(names, _SEARCHES):
@@ -201,7 +201,7 @@ _FAILED: Final = {"term": {"event.outcome": "failure"}}
 def _principals(
     asked: Sequence[Mapping[str, Any]], but: Sequence[Mapping[str, Any]], most: int
 ) -> dict[str, Any]:
-    """Counts principals, as everywhere, by ARN, and by name those that have none."""
+    """A search that counts principals by ARN, and those without an ARN by name."""
     service = {"term": {"user_type": "aws_service"}}
     return {
         "query": {"bool": {"filter": list(asked), "must_not": [*but, service]}},
@@ -224,7 +224,7 @@ def _counted(reply: Mapping[str, Any]) -> int:
 
 
 def _between(since: datetime, until: datetime) -> dict[str, Any]:
-    # Alerts keep whole milliseconds.
+    # Times of alerts are in whole milliseconds.
     last = until + timedelta(milliseconds=1)
     return {"range": {"@timestamp": {"gte": since.isoformat(), "lte": last.isoformat()}}}
 

@@ -1,4 +1,4 @@
-"""Incidents that say the same, as one row: on an ordinary day most are one alert of one rule."""
+"""Joins rows of similar incidents, since on an ordinary day most are one alert of one rule."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 FROM: Final = 3
-"""So many incidents of the same rule, level and state are one row."""
+"""The number of incidents of the same rule, level and state from which on they are one row."""
 
 Incident = Mapping[str, Any]
 
 
 def folded(incidents: Iterable[Incident]) -> list[dict[str, Any]]:
-    """Incidents in their order, those of one rule alone folded where there are `FROM` or more of
-    the same level and state; a row of several has `incidents`, how many it stands for, and no id.
+    """Incidents in their order. Those of a single rule are one row if at least `FROM` have the same
+    level and state; that row has their number as `incidents`, and no id.
 
     >>> one = {"id": "a", "title": "x", "level": "low", "state": "open", "rules": {"x": 1},
     ...        "first_seen": "1", "last_seen": "2", "alerts": 1, "open": 1, "principals": ["ada"],
@@ -36,7 +36,7 @@ def folded(incidents: Iterable[Incident]) -> list[dict[str, Any]]:
 
 
 def _kind(incident: Incident) -> object:
-    """What incidents of one row share; of one with several rules its id."""
+    """The key of incidents that share a row; the id, for an incident with several rules."""
     if len(incident["rules"]) > 1:
         return incident["id"]
     return incident["title"], incident["level"], incident["state"]

@@ -17,10 +17,11 @@ _IDS_AT_ONCE: Final = 10_000
 
 
 def events_of_incident(client: OpenSearch, settings: Settings, identifier: str) -> OfAlert:
-    """The events that the alerts of an incident name; of alerts with more, those that their stored
-    queries find. `identifier` is its id, or that of an alert in it, or a unique beginning.
+    """The events that the alerts of an incident name, or, of alerts with more, those that their
+    stored queries find. `identifier` is the id of the incident or of an alert in it, or a unique
+    prefix.
 
-    Raises `UsageError` where there is no such incident, and opensearch-py's errors.
+    Raises `UsageError` if there is no such incident, and opensearch-py's errors.
     """
     name = IncidentStore(client, settings).named(identifier)
     ids: dict[str, None] = {}

@@ -1,11 +1,11 @@
-"""Which alerts are one incident. Pure: what is known of alerts and events in, incidents out.
+"""Decides which alerts are one incident. Pure.
 
 Two alerts join if they are near in time and have the same person, session, key or address, or if
-one of them created a resource that the other one uses or is. An incident is whatever is connected
-by such pairs, so no order of arrival makes a difference.
+one of them created a resource that the other one uses or is. An incident is a set of alerts that
+are connected by such pairs, so the order of arrival makes no difference.
 
-Left out, since what many share connects nobody: addresses of more than `ADDRESS_PRINCIPALS`
-principals a day, and roles that more than `ROLE_PEOPLE` people assumed.
+Links that many share do not join alerts: addresses with more than `ADDRESS_PRINCIPALS` principals a
+day, and roles that more than `ROLE_PEOPLE` people assumed.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ AddressDay = tuple[str, date]
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """What an alert is known by.
+    """The links of an alert.
 
-    `own`: its person, sessions and keys; `created` and `used`: resources. All as tokens
+    `own`: its person, sessions and keys; `created` and `used`: resources. All are tokens
     (`key:AKIA…`, `user:111122223333:ada`), so that a created user is also a person, and a created
-    key also a key. `addresses` by UTC day; `joined`: those that joined it last. What joins
-    nothing: `acted`, the times of the first and the last event from there, `names` and `accounts`,
-    who made them and where.
+    key also a key. `addresses`: by UTC day; `joined`: the addresses by which it was last joined.
+    The others do not join alerts: `acted`, the times of the first and last event of the actor,
+    `names` and `accounts`.
     """
 
     own: frozenset[str] = frozenset()
@@ -47,7 +47,7 @@ NO_LINKS: Final = Links()
 
 @dataclass(frozen=True, slots=True)
 class LinkedAlert:
-    """An alert for the purpose of joining; `first` and `last` are those of its events."""
+    """An alert with its links; `first` and `last` are the times of its events."""
 
     id: str
     first: datetime
@@ -57,19 +57,19 @@ class LinkedAlert:
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
-    """How many used what may be shared. What is not listed nobody else used.
+    """How many principals share addresses and roles. What is not listed is not shared.
 
-    `addresses`: principals that used an address on a day, 0 where nothing is known of the day any
-    more; `roles`: people who assumed a role, by its token.
+    `addresses`: the number of principals that used an address on a day, 0 if the day is no longer
+    in the index; `roles`: the number of people who assumed a role, by its token.
     """
 
     addresses: Mapping[AddressDay, int] = field(default_factory=dict)
     roles: Mapping[str, int] = field(default_factory=dict)
 
     def usable(self, alert: LinkedAlert) -> Links:
-        """The links of an alert without those that too many share. An address that is shared on
-        one of the alert's days is left out altogether; of a day of which nothing is known any more,
-        it is a link if it was one."""
+        """The links of an alert without those that too many share. An address that is shared on any
+        of the alert's days is left out. For a day that is no longer in the index, an address stays
+        a link if it was one."""
         shared = {
             each[0]
             for each in alert.links.addresses
@@ -89,19 +89,19 @@ class Sharing:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """`id` is that of its earliest alert; `alerts` are ids by time."""
+    """An incident. Its `id` is that of its earliest alert; `alerts` are ids in order of time."""
 
     id: str
     alerts: tuple[str, ...]
 
 
 def near(one: LinkedAlert, other: LinkedAlert, gap: timedelta) -> bool:
-    """Whether no more than `gap` lies between two alerts."""
+    """Whether the time between two alerts is at most `gap`."""
     return one.first - gap <= other.last and other.first <= one.last + gap
 
 
 def linked(one: Links, other: Links) -> bool:
-    """Whether two alerts have a link in common, whatever their times. The links are usable ones.
+    """Whether two alerts have a link in common, whatever their times. Links must be usable ones.
 
     >>> made = Links(created=frozenset({"key:AKIA1"}))
     >>> linked(made, Links(own=frozenset({"key:AKIA1"})))
@@ -125,10 +125,10 @@ def incidents(
     gap: timedelta,
     known: Iterable[Sequence[str]] = (),
 ) -> tuple[Incident, ...]:
-    """All incidents of these alerts, by time; an alert that joins no other is one by itself.
+    """All incidents of these alerts, in order of time; an alert that joins no other is an incident.
 
-    An alert that is given twice counts once, as it is given last. `known`: ids of alerts that are
-    connected by others which are not given.
+    An alert that is given twice counts once, as given last. `known`: ids of alerts that are
+    connected through alerts which are not given.
     """
     by_id = {each.id: each for each in alerts}
     parent = {name: name for name in by_id}
@@ -162,7 +162,7 @@ def _place(alert: LinkedAlert) -> tuple[datetime, str]:
 def _pairs(
     alerts: Mapping[str, LinkedAlert], sharing: Sharing, gap: timedelta
 ) -> Iterator[tuple[str, str]]:
-    """Pairs that connect all that join, not every pair: found by token, then by time."""
+    """Pairs that connect all alerts that join (not every pair), found by token, then by time."""
     holders: dict[str, list[LinkedAlert]] = {}
     makers: dict[str, list[LinkedAlert]] = {}
     users: dict[str, list[LinkedAlert]] = {}
@@ -184,7 +184,7 @@ def _pairs(
 
 
 def _neighbours(alerts: list[LinkedAlert], gap: timedelta) -> Iterator[tuple[str, str]]:
-    """Each alert with the one before it that reaches furthest: that connects all that are near."""
+    """Each alert with the earlier one that ends last, which connects all that are near."""
     alerts.sort(key=_place)
     furthest = alerts[0]
     for each in alerts[1:]:

@@ -1,10 +1,10 @@
-"""The links of an alert, from its events: those of whoever made the most of them.
+"""The links of an alert, from its events: those of the actor with the most events.
 
-An alert of many principals must not join the incidents of all of them: an alarm that sums over the
-account counts an intruder's 125 reads and three of ordinary workloads. So an alert is linked by its
-leading actor alone, and by none if that one has less than `LEAD` of the events. Failed sign-ins
-name nobody who acted: they count for whoever then acted from the same address, else for the
-address.
+An alert with many principals must not join the incidents of all of them: an alarm that counts over
+the account may have 125 reads by an intruder and three by ordinary workloads. So an alert is linked
+only by its leading actor, and not at all if that actor has less than `LEAD` of the events. Failed
+sign-ins name no actor: they count for the actor of other events from the same address, or else for
+the address.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from detections.incidents.joining import AddressDay, Links
 from enrich.address import INTERNAL_NETWORKS
 
 LEAD: Final = 1 / 3
-"""The least share of an alert's events that its leading actor has."""
+"""The least share of an alert's events that its leading actor must have."""
 
 MOST: Final = 200
-"""Tokens of a kind kept for an alert: the first by name, of resources the created ones first."""
+"""The most tokens of a kind kept for an alert: the first by name, created resources first."""
 
 NAMES: Final = 20
-"""Names and accounts kept: those of one person are few."""
+"""The most names and accounts kept; one person has few."""
 
 _SIGN_IN: Final = "signin.amazonaws.com"
 
 Issuers = Mapping[str, Actor]
-"""By temporary access key, who was issued it."""
+"""Temporary access key → the actor who was issued it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Act:
-    """One event: who, from where, and what it created and used."""
+    """One event: actor, address, and the resources it created and used."""
 
     actor: Actor | None
     address: str
@@ -54,8 +54,9 @@ class _Act:
 def links_of(events: Iterable[Source], issuers: Issuers) -> Links:
     """The links of an alert with these stored events.
 
-    Whoever holds a stolen key also has its owner's ordinary work in some alerts. So where half of
-    what the leading actor did is from one address, the others are no links, and don't say when.
+    With a stolen key, an alert may also count the ordinary work of its owner. So if half of the
+    leading actor's events are from one address, events from others are not used for links and
+    times.
     """
     acts = [_act(each, issuers) for each in events]
     lead = _lead(acts)
@@ -95,7 +96,7 @@ def both(one: Links, other: Links) -> Links:
 
 
 def _lead(acts: Sequence[_Act]) -> list[_Act] | None:
-    """The events of the leading actor, or of the leading address."""
+    """The events of the leading actor or the leading address."""
     by_address: dict[str, Counter[str]] = {}
     for act in acts:
         if act.actor is not None:
@@ -145,7 +146,8 @@ def _act(source: Source, issuers: Issuers) -> _Act:
 
 
 def _resolved(actor: Actor | None, issuers: Issuers) -> Actor | None:
-    """An actor as the person behind the session, where the call that issued its key is known."""
+    """The person behind an actor's session, if the call that issued its key is known; else the
+    actor."""
     if actor is None or actor.person:
         return actor
     issuer = issuers.get(actor.key)
@@ -155,9 +157,10 @@ def _resolved(actor: Actor | None, issuers: Issuers) -> Actor | None:
 
 
 def issued_to(chain: Mapping[str, Actor], hops: int = 5) -> dict[str, Actor]:
-    """By key, the first of a chain of actors who were issued credentials one with another's.
+    """By key, the first actor of a chain in which each was issued credentials with those of
+    another.
 
-    `chain` has by key who made the call that issued it.
+    `chain` maps a key to the actor who made the call that issued it.
     """
     found: dict[str, Actor] = {}
     for key, issuer in chain.items():
@@ -180,7 +183,7 @@ def _tokens(source: Source, leaf: str, account: str) -> Iterator[str]:
 
 
 def public_address(text: str) -> str:
-    """An address that can be told from all others; empty for private ones and any other text.
+    """A public address; empty for private ones and other text.
 
     >>> public_address("203.0.113.7"), public_address("10.0.0.1")
     ('203.0.113.7', '')
@@ -203,5 +206,5 @@ def _first(tokens: Iterable[str]) -> list[str]:
 
 
 def _most(counts: Mapping[str, int], tokens: Iterable[str]) -> list[str]:
-    """The most frequent ones: a person before the many sessions of it."""
+    """The most frequent tokens, a person before its many sessions."""
     return sorted(set(tokens), key=lambda each: (-counts[each], each))[:MOST]

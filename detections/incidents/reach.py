@@ -1,9 +1,9 @@
-"""Which alerts change their incident when some alerts are new or were changed.
+"""Decides which alerts change their incident when some alerts are new or changed.
 
-An incident may go on for months, so it is not read as a whole. An alert whose links only grew is
-still joined to whatever it was joined to, and what it joins now is found by its own links: the
-incidents of those become one. Only where links are gone, or the alert that an incident is named
-after, all alerts of that incident are read and joined anew.
+An incident may last for months, so it is not read completely. If an alert only gained links, it
+stays joined to its incident, and the alerts that it joins now are found by its links: their
+incidents become one. Only if links are gone, or the alert that an incident is named after, all
+alerts of that incident are read and joined again.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ from detections.incidents.joining import LinkedAlert, Sharing, incidents, linked
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An alert and the incident that it names, empty if it was never joined."""
+    """An alert and the id of its incident; empty if it was never joined."""
 
     alert: LinkedAlert
     incident: str = ""
 
 
 class Shelf(Protocol):
-    """All alerts as they are stored, those that were merged into others left out."""
+    """All stored alerts, without those that were merged into others."""
 
     def joining(self, alerts: Sequence[LinkedAlert]) -> Iterable[Stored]:
-        """At least all alerts that join one of the given ones, whose links are usable ones."""
+        """A superset of the alerts that join one of these, whose links are usable ones."""
 
     def members(self, incidents: Iterable[str]) -> Iterable[Stored]:
         """All alerts that name one of these incidents."""
 
     def named(self, names: Iterable[str]) -> Iterable[Stored]:
-        """The alerts with these ids, those that exist."""
+        """The existing alerts with these ids."""
 
     def sharing(self, alerts: Iterable[LinkedAlert]) -> Sharing:
-        """How many share what these alerts have, and whatever was asked for before."""
+        """How many principals share what these alerts have, and what earlier ones had."""
 
 
 @dataclass(slots=True)
 class Decision:
-    """The incident of each alert that is due or has to name another one. `lost` are ids of
-    incidents that are part of another one now."""
+    """The incident of each alert that is due or has to change. `lost`: ids of incidents that are
+    now part of another."""
 
     incident: dict[str, str] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
@@ -56,8 +56,8 @@ def decided(
     gap: timedelta,
     renewed: Iterable[str] = (),
 ) -> Decision:
-    """The incidents of the alerts that are due. `before`: the same as they were joined last;
-    `renewed`: incidents that have lost an alert, and are joined anew."""
+    """The incidents of the alerts that are due. `before`: these alerts as they were last joined;
+    `renewed`: incidents that have lost an alert, and are joined again."""
     sharing = shelf.sharing([*due.values(), *(each.alert for each in before.values())])
     made = _Joining(due, before, shelf, gap)
     made.take_whole(renewed)
@@ -71,8 +71,8 @@ def decided(
 
 
 class _Joining:
-    """`here`: what was read of the shelf, and the alerts that are due; `whole`: incidents of which
-    all alerts are here, which are joined anew."""
+    """A decision being made. `here`: the alerts that are due, and those read from the shelf;
+    `whole`: incidents all of whose alerts are here, which are joined again."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class _Joining:
         """Alerts whose neighbours are to be searched."""
 
     def take_whole(self, names: Iterable[str]) -> None:
-        """Read all alerts of incidents, to join them anew."""
+        """Read all alerts of incidents, to join them again."""
         wanted = set(names) - self._whole - {""}
         self._whole |= wanted
         for each in self._shelf.members(sorted(wanted)) if wanted else ():
@@ -100,9 +100,9 @@ class _Joining:
                 self._waiting.append(name)
 
     def look_around(self) -> None:
-        """Read what the alerts join that are joined anew, and what the incidents of that are named
-        after: it may be the earliest. An incident whose alert is gone, or names another one, is
-        joined anew as well."""
+        """Read the alerts that join those being joined again, and the alerts that their incidents
+        are named after, which may be the earliest. An incident is also joined again if the alert it
+        is named after is gone or names another incident."""
         while self._waiting:
             alerts = [self._here[name].alert for name in self._waiting]
             self._waiting = []

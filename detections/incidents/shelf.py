@@ -1,4 +1,4 @@
-"""The alerts of a namespace as joining reads and writes them."""
+"""Reads and writes the alerts of a namespace for joining."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from trailhound.cluster.templates import Names
 from trailhound.state.store import bulk
 
 _PAGE: Final = 50
-"""Alerts of one reply that name their events: up to 10,000 each."""
+"""Alerts in one reply that include their events, up to 10,000 each."""
 _AT_ONCE: Final = 1_000
 _WAVE: Final = 100
-"""Alerts whose links are searched at once: up to 600 terms each, of the 65,536 of a query."""
+"""Alerts whose links one search looks for: up to 600 terms each, of the 65,536 of a query."""
 _NOT_MERGED: Final = {"exists": {"field": MERGED}}
 _VERSIONED: Final = {"seq_no_primary_term": True}
 
@@ -29,8 +29,8 @@ Changes = Mapping[str, Mapping[str, Any]]
 
 
 class AlertShelf:
-    """A `Shelf` (see `reach`) for one batch: every alert is written over the version of it that
-    was read first. Raises `ClusterError` and opensearch-py's exceptions."""
+    """A `Shelf` (see `reach`) for one batch. An alert is written only if it is unchanged since it
+    was first read. Raises `ClusterError` and opensearch-py's exceptions."""
 
     def __init__(self, client: OpenSearch, names: Names, gap: timedelta) -> None:
         self.facts = Facts(client, names)
@@ -40,7 +40,7 @@ class AlertShelf:
         self._guards: dict[str, dict[str, int]] = {}
 
     def due(self, due: Mapping[str, Any], most: int) -> Iterator[Hit]:
-        """The earliest alerts that match, with the ids of their earliest events."""
+        """The earliest matching alerts, with the ids of their earliest events."""
         order = [{"first_seen": "asc"}, *BY_SEQUENCE]
         reader = IndexReader(self._client, self._index, order=order, hits_page=_PAGE)
         request = {"_source": [*FIELDS, "count", "evidence.event_id"], **_VERSIONED}
@@ -84,20 +84,21 @@ class AlertShelf:
             yield from self._read([{"terms": {INCIDENT: names}}])
 
     def named(self, names: Iterable[str]) -> Iterator[Stored]:
-        """The alerts with these ids, those that exist."""
+        """The existing alerts with these ids."""
         for some in batched(list(names), _AT_ONCE):
             yield from self._read([{"ids": {"values": some}}])
 
     def sharing(self, alerts: Iterable[LinkedAlert]) -> Sharing:
-        """How many share what these alerts have, and whatever was asked for before."""
+        """How many principals share what these alerts have, and what earlier ones had."""
         return self.facts.sharing(alerts)
 
     def write(self, changes: Changes) -> set[str]:
-        """Change fields of alerts that nobody has changed since they were read; which ones."""
+        """Change fields of alerts, unless they changed since they were read. Returns the ids of
+        those written."""
         return self._update(changes, self._guards)
 
     def mark_due(self, names: Iterable[str]) -> None:
-        """Have alerts joined again, whatever becomes of them meanwhile."""
+        """Mark alerts to be joined again, whatever their version."""
         self._update({name: {DUE: True} for name in names}, {})
 
     def _update(self, changes: Changes, guards: Mapping[str, Mapping[str, int]]) -> set[str]:

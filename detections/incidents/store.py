@@ -1,4 +1,4 @@
-"""Incidents as people read them: made of the alerts that name them, never stored."""
+"""Incidents as people read them: made from the alerts that name them; they are not stored."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Document = Mapping[str, Any]
 Incident = dict[str, Any]
 
 SORTS: Final = ("level", "last-seen", "first-seen", "alerts")
-"""What incidents can be sorted by; the most severe, latest or largest come first."""
+"""Sort orders; the most severe, latest or largest come first."""
 
 FIELDS: Final = (
     *("rule", "level", "severity", "state", "disposition", "assignee", "first_seen", "last_seen"),
@@ -38,7 +38,7 @@ FIELDS: Final = (
     *("entity.principal", "entity.address", "entity.account", "file.object", INCIDENT, TWIN_KEY),
     *(f"{LINKS}.{name}" for name in ("first", "last", "principal", "address", "account", "own")),
 )
-"""Of each alert, what an incident is made of."""
+"""The fields of alerts that an incident is made from."""
 
 _STATES: Final = ("open", "acknowledged", CLOSED)
 _DECIDED: Final[Mapping[Verb, tuple[str, ...]]] = {
@@ -48,7 +48,7 @@ _DECIDED: Final[Mapping[Verb, tuple[str, ...]]] = {
     "assign": (),
     "note": (),
 }
-"""The states of alerts that a decision about an incident changes; without any, all."""
+"""Verb → states of the alerts that a decision about an incident changes; all if not listed."""
 _NAMED: Final = 20
 _NONE: Final = "there is no incident"
 _IDS_AT_ONCE: Final = 1_000
@@ -58,7 +58,7 @@ _NOT_MERGED: Final = {"exists": {"field": "merged_into"}}
 
 @dataclass(slots=True)
 class Found:
-    """Ids as they were given: `names` → the incident's id, and `left` → why there is none."""
+    """Given ids: `names` maps them to ids of incidents, `left` to the reason why there is none."""
 
     names: dict[str, str] = field(default_factory=dict)
     left: dict[str, str] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class IncidentStore:
         self._alerts = AlertStore(client, settings)
 
     def find(self, query: AlertQuery, sort: str = "level") -> list[Incident]:
-        """The incidents with an alert that matches, whole; `states` are those of the incident.
+        """The incidents that have a matching alert, complete; `states` are those of the incident.
 
         `sort` is one of `SORTS`; closed incidents come last.
         """
@@ -90,16 +90,16 @@ class IncidentStore:
         return sorted(found, key=lambda each: _order(each, sort))
 
     def get(self, name: str) -> Incident:
-        """One incident by its id, with its timeline: an entry for each alert, by time. Raises
-        `UsageError` where there is none."""
+        """An incident by its id, with its timeline: an entry for each alert, in order of time.
+        Raises `UsageError` if there is none."""
         make_searchable(self._client, self._index, required=True)
         for alerts in self._groups([name]).values():
             return made(alerts) | {"timeline": timeline(alerts)}
         raise no_incident(name)
 
     def resolve(self, given: Iterable[str]) -> Found:
-        """The incidents that ids, or unique beginnings of ids, name: their own, and those of any
-        alert in them, so that the id of an incident that became part of another finds that one."""
+        """The incidents of ids or unique prefixes of ids, which may be those of any alert in them.
+        So the id of an incident that became part of another finds that one."""
         make_searchable(self._client, self._index, required=True)
         result = Found()
         wanted = {each: each.strip().rstrip("…").removesuffix("...") for each in given}
@@ -124,16 +124,16 @@ class IncidentStore:
         return result
 
     def of_alerts(self, query: AlertQuery, sort: str = "last-seen") -> list[Incident]:
-        """What the alerts that match are of: an incident for each, made of those alone, in the
-        order in which `sort` (one of `detections.alerts.store.SORTS`) has their first."""
+        """The incidents of matching alerts, made only from these, in the order of their first alert
+        by `sort` (one of `detections.alerts.store.SORTS`)."""
         groups: dict[str, list[tuple[str, Document]]] = {}
         for name, document in self._alerts.documents(query, FIELDS, sort):
             groups.setdefault(document.get(INCIDENT) or name, []).append((name, document))
         return [made(sorted(alerts, key=_by_time)) for alerts in groups.values()]
 
     def named(self, given: str) -> str:
-        """The id of the incident that an id, or the unique beginning of one, names. Raises
-        `UsageError` where there is none, or several begin with it."""
+        """The id of the incident of an id or a unique prefix. Raises `UsageError` if no or several
+        ids begin with it."""
         found = self.resolve([given])
         if given in found.names:
             return found.names[given]
@@ -142,7 +142,8 @@ class IncidentStore:
         raise UsageError(f"{given}: {found.left[given]}", hint="give more of the id")
 
     def members(self, names: Sequence[str], states: Sequence[str] = ()) -> dict[str, list[str]]:
-        """The ids of the alerts of incidents, by incident; of these states, else of all."""
+        """The ids of the alerts of incidents, by incident; only of these states, if any are
+        given."""
         make_searchable(self._client, self._index, required=True)
         return {
             name: [alert for alert, document in alerts if not states or document["state"] in states]
@@ -151,7 +152,7 @@ class IncidentStore:
 
     def decide(self, names: Sequence[str], decision: Decision) -> Decided:
         """Write a decision to the alerts of incidents that it can change. What could not be written
-        is in the result; the same again completes it."""
+        is in the result; the same call again completes it."""
         members = self.members(names, _DECIDED[decision.verb])
         return self._alerts.decide(
             [each for alerts in members.values() for each in alerts], decision
@@ -162,8 +163,8 @@ class IncidentStore:
             yield made(alerts)
 
     def _groups(self, names: Sequence[str]) -> dict[str, list[tuple[str, Document]]]:
-        """The alerts of each incident, by time; an alert that was not joined yet is one by
-        itself."""
+        """The alerts of each incident, in order of time; an alert that was not joined yet is an
+        incident."""
         found: dict[str, list[tuple[str, Document]]] = {}
         for part in batched(list(names), _IDS_AT_ONCE):
             alone = {
@@ -187,7 +188,7 @@ class IncidentStore:
         return every(self._client, self._index, clauses, but=[_NOT_MERGED], fields=fields)
 
     def _beginning_with(self, prefix: str) -> list[str]:
-        """Ids of incidents that begin with it, a few more than are named."""
+        """Ids of incidents that begin with a prefix, a few more than messages name."""
         reply = IndexReader(self._client, self._index).search(
             {
                 "query": {
@@ -210,7 +211,7 @@ class IncidentStore:
         return [str(each["key"]) for each in reply["aggregations"]["ids"]["buckets"]]
 
     def _incidents_of(self, names: set[str]) -> dict[str, str]:
-        """The incident of each alert; of one that was merged into another, that one's."""
+        """The incident of each alert; for a merged alert, that of the alert it was merged into."""
         found: dict[str, str] = {}
         merged: dict[str, str] = {}
         clause = {"ids": {"values": sorted(names)}}
@@ -235,10 +236,10 @@ def no_incident(*names: str) -> UsageError:
 
 
 def made(alerts: Sequence[tuple[str, Document]]) -> Incident:
-    """An incident from its alerts, by time, as `--json` prints it.
+    """An incident from its alerts in order of time, as `--json` prints it.
 
-    It has the level and severity of its most severe alert, the name of the most telling one, and
-    is open while any of them is.
+    It has the level and severity of its most severe alert and the title of its most significant
+    one, and is open while any of them is.
     """
     documents = [document for _, document in alerts]
     worst = min(documents, key=lambda it: (-LEVELS.index(it["level"]), -it["severity"]))
@@ -284,8 +285,9 @@ def _by_time(alert: tuple[str, Document]) -> tuple[str, str]:
 
 
 def _steps(documents: Sequence[Document]) -> list[Document]:
-    """The alerts that say when it began and who it is about. One that covers whole days may be of
-    ordinary work in the main, unless it is of the same address as another one."""
+    """The alerts that decide when the incident began and who it is about. Alerts over complete
+    days, which may count mainly ordinary work, are left out unless they share an address with
+    another."""
     steps = [it for it in documents if not is_of_days(it)]
     addresses = {address for it in steps for address in _about(it, "address")}
     return [
@@ -296,8 +298,8 @@ def _steps(documents: Sequence[Document]) -> list[Document]:
 
 
 def timeline(alerts: Sequence[tuple[str, Document]]) -> list[dict[str, Any]]:
-    """An entry for each alert, by when whoever it is about acted first. Alerts that variants of a
-    rule raised of the same events are one, with the `twins` of the first."""
+    """An entry for each alert, ordered by the first event of its actor. Twins (alerts of variants
+    of a rule about the same events) are one entry, which names the others in `twins`."""
     entries = []
     variants: dict[str, list[tuple[str, Document]]] = {}
     for name, document in alerts:
@@ -329,13 +331,13 @@ def _is_twin(one: Document, other: Document) -> bool:
 
 
 def _about(document: Document, kind: str) -> Iterable[str]:
-    """The principals, addresses or accounts of whoever the alert is linked by; all that it names
-    where it has no links."""
+    """The principals, addresses or accounts of the actor that the alert is linked by, or all that
+    the alert names if it has no links."""
     links = document.get(LINKS) or {}
     found: list[str] = links.get(kind) or []
     if found or (links.get("first") and kind == "principal"):
-        return found  # of failed sign-ins alone: nobody acted
-    # A file in a folder that says no account is of nobody, nowhere.
+        return found  # only failed sign-ins: there is no actor
+    # A file in a folder without an account has no principal and no account.
     return list((document.get("entity") or {}).get(kind, ()))
 
 

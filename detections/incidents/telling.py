@@ -1,9 +1,8 @@
-"""Which alert of an incident says most about it: its rule names the incident.
+"""Decides which alert of an incident is most significant; its rule gives the incident its title.
 
-Of the most severe level, one of something that succeeded comes before one of mere attempts, one of
-single acts before one that judges whole days, and a rule whose title says what happened before the
-named ones, which any call of a list raises (`S3BucketPolicyChanges`) or any three
-(`defense_evasion`).
+Among alerts of the highest level, alerts about successful calls come before attempts, alerts about
+single calls before those over complete days, and rules whose title says what happened before those
+that any call of a list raises (`S3BucketPolicyChanges`) or any three (`defense_evasion`).
 """
 
 from __future__ import annotations
@@ -47,11 +46,11 @@ NAMED: Final = frozenset(
         "87dc8d7c-c547-496a-a07d-74c8de1e75ad",
     }
 )
-"""Ids of the shipped rules that have a name instead of a title that says what happened."""
+"""Ids of shipped rules whose title is a name that does not say what happened."""
 
 
 def telling(document: Document) -> tuple[Any, ...]:
-    """A key by which the alerts of an incident are sorted: the most telling one is first."""
+    """The sort key of an incident's alerts: the most significant one is first."""
     return (
         -LEVELS.index(document["level"]),
         document.get("attempt") is True,

@@ -1,11 +1,10 @@
-"""Gives every alert its incident: those that were written since the last run, and all others whose
-incident changes with them.
+"""Gives every alert its incident: alerts written since the last run, and others whose incident
+changes with them.
 
-An incident is no document. Each alert names the incident that it belongs to, by the id of that
-one's earliest alert, so whatever an incident is follows from its alerts. Every write is guarded by
-the version of the alert that the decision was made on; alerts that are due are written last. So a
-run that ends in between, or that another writer overtakes, leaves alerts due, and the next one
-completes it.
+An incident is not a document. Each alert names its incident by the id of the incident's earliest
+alert. Every write is guarded by the version of the alert that was read; alerts that are due are
+written last. So an interrupted run, or one that another writer overtakes, leaves alerts due, and
+the next run completes it.
 """
 
 from __future__ import annotations
@@ -33,13 +32,13 @@ from trailhound.settings import Settings
 LOG = logging.getLogger("trailhound.incidents")
 
 AT_ONCE: Final = 200
-"""Due alerts of one batch, the earliest first."""
+"""The number of due alerts in a batch, the earliest first."""
 
 
 @dataclass(slots=True)
 class Updated:
-    """What a run did: alerts that were due, alerts whose incident changed. `refused`: why nothing
-    could be done, else empty."""
+    """The numbers of alerts that were due, and of those whose incident changed. `refused`: why
+    nothing could be done; empty otherwise."""
 
     due: int = 0
     changed: int = 0
@@ -48,8 +47,8 @@ class Updated:
 
 @dataclass(slots=True)
 class _Batch:
-    """Alerts that are due, as their events say now, and as they were joined last. `merged` became
-    part of others: what they were joined to is joined anew."""
+    """Alerts that are due, with the links of their events now, and as they were last joined.
+    `merged`: alerts that were merged into others; their incidents are joined again."""
 
     due: dict[str, LinkedAlert] = field(default_factory=dict)
     before: dict[str, Stored] = field(default_factory=dict)
@@ -69,7 +68,7 @@ class IncidentUpdater:
         self._mapped = False
 
     def run(self, may_continue: Callable[[], bool] = lambda: True) -> Updated:
-        """Join all alerts that are due; `may_continue` is asked before each batch."""
+        """Join all alerts that are due; `may_continue` is called before each batch."""
         done = Updated()
         if not self._is_mapped():
             done.refused = (
@@ -96,7 +95,7 @@ class IncidentUpdater:
         return done
 
     def _is_mapped(self) -> bool:
-        """Whether what is due can be found: an index of the last release has no such field."""
+        """Whether due alerts can be found: an index of the last release lacks the field."""
         if not self._mapped:
             reply = self._client.indices.get_mapping(
                 index=self._names.alerts,
@@ -108,8 +107,8 @@ class IncidentUpdater:
         return self._mapped
 
     def _due(self, shelf: AlertShelf) -> _Batch:
-        """The next alerts that are due, with the links of their events as they are now. Those of
-        the last release, which may be many, come after the ones that were just written."""
+        """The next alerts that are due, with the links of their events now. Recently written alerts
+        come before those of the last release, which may be many."""
         make_searchable(self._client, self._names.alerts, required=True)
         never = {
             "bool": {"must_not": [{"exists": {"field": INCIDENT}}, {"exists": {"field": MERGED}}]}
@@ -130,7 +129,7 @@ class IncidentUpdater:
         return batch
 
     def _join(self, batch: _Batch, shelf: AlertShelf, done: Updated) -> int:
-        """Join the alerts of a batch. How many of them were written."""
+        """Join the alerts of a batch. Returns how many were written."""
         made = decided(batch.due, batch.before, shelf, self._gap, batch.merged.values())
         sharing = shelf.sharing(batch.due.values())
         moved = {
@@ -140,7 +139,7 @@ class IncidentUpdater:
         }
         written = shelf.write(moved)
         done.changed += len(written)
-        # An incident that another writer changed meanwhile is joined again from what it wrote.
+        # An incident that another writer changed meanwhile is joined again.
         waiting = {made.incident[name] for name in moved if name not in written}
         writes: dict[str, dict[str, Any]] = {
             name: joined(alert.links, made.incident[name], sharing.usable(alert).addresses)
@@ -159,9 +158,8 @@ class IncidentUpdater:
         return len(written)
 
     def _stale(self, batch: _Batch, made: Decision, shelf: AlertShelf) -> set[str]:
-        """Alerts that must be joined again: those that another writer put into an incident that
-        is part of another one now, and those that were joined by an address which more principals
-        have used since."""
+        """Alerts that must be joined again: those that another writer added to an incident that is
+        now part of another, and those joined by an address that more principals have used since."""
         make_searchable(self._client, self._names.alerts, required=True)
         ids = {made.incident[name] for name in batch.due}
         named = {each.alert.id: each.incident for each in shelf.named(sorted(ids))}

@@ -1,4 +1,4 @@
-"""A subject of which there is no event: whether it is in the index at all, and what is near it."""
+"""Finds out whether a subject without events is in the index at all, and suggests similar names."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _NAMES: Final[tuple[tuple[str, str, Query], ...]] = (
     ("ec2", "resource.instance", {"match_all": {}}),
     ("key", KEY, {"match_all": {}}),
 )
-"""Kinds of names that are near, the field of each and its events."""
+"""Kinds of names that are suggested, with the field and the events of each."""
 _ACCOUNTS: Final = 20
-"""Accounts that are named, those with the most events."""
+"""The number of accounts that are named, those with the most events."""
 _MOST: Final = 2_000
-"""Names of a kind that are compared."""
+"""The most names of a kind that are compared."""
 
 
 def check_known(index: EventIndex, subject: Subject) -> None:
-    """Raises `UsageError` with the nearest names where no event of the index, of any time, is about
-    the subject; `ClusterError`."""
+    """Raises `UsageError` with similar names if no event of the index, of any time, is about the
+    subject; `ClusterError`."""
     clauses = [each for each in (subject.did, subject.target, subject.evidence) if each]
     if clauses and index.count(either(clauses)):
         return
@@ -47,7 +47,7 @@ def check_known(index: EventIndex, subject: Subject) -> None:
 
 
 def unknown_node(index: EventIndex, known: Iterable[Node], text: str) -> UsageError:
-    """The error for a node that is in no event, with the nearest names. Raises `ClusterError`."""
+    """The error for a node that no event has, with similar names. Raises `ClusterError`."""
     kind, _, name = text.strip().partition(":")
     nodes = {*known, *_nodes(index, name.rpartition("@")[0] or name)}
     return UsageError(f"there is no node {text}", hint=nearest(nodes, kind, name))
@@ -56,9 +56,8 @@ def unknown_node(index: EventIndex, known: Iterable[Node], text: str) -> UsageEr
 def unknown_values(
     index: EventIndex, principals: Iterable[str], accounts: Iterable[str]
 ) -> list[str]:
-    """A sentence for each principal and account that no event of the index, of any time, has: with
-    the nearest names, or the accounts that there are. Patterns are left out. Raises
-    `ClusterError`."""
+    """A sentence for each principal and account that no event of the index, of any time, has, with
+    similar names or the existing accounts. Patterns are left out. Raises `ClusterError`."""
     said = []
     for name in principals:
         if "*" not in name and not index.count(by_principal(name)):
@@ -79,8 +78,8 @@ def unknown_values(
 
 
 def _nodes(index: EventIndex, name: str) -> list[Node]:
-    """The names that are spelled much like a name or have it in them, and the most frequent ones:
-    what is nearest is decided among these."""
+    """Names that are spelled like a name or contain it, and the most frequent names. The suggestion
+    is chosen among these."""
     bodies = []
     for _, field, query in _NAMES:
         fuzzy: Query = {"fuzzy": {field: {"value": name, "fuzziness": 2}}}

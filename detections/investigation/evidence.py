@@ -1,5 +1,5 @@
-"""What the edges of an activity graph stand on: calls, outcomes, addresses and tools, when, and the
-events that tell the most. Asked of the index for the edges that are shown, not for all.
+"""The evidence of edges of an activity graph: calls, outcomes, addresses, tools, times, and the
+most significant events. It is read only for edges that are shown.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from trailhound.batching import batched
 from trailhound.cluster.queries import MOST_CLAUSES, Query, both, clauses, either
 
 MOST_EVENTS: Final = 5
-"""Events of an edge that are named: the highest risk score first, of the same the earliest."""
+"""The most events named for an edge: those with the highest risk score, then the earliest."""
 MOST_VALUES: Final = 20
-"""Calls, addresses, tools, names and errors of an edge that are named, the most frequent."""
+"""The number of most frequent calls, addresses, tools, names and errors named for an edge."""
 MOST_SPANS: Final = 120
-"""Spans of time into which the events of all edges are divided."""
+"""The most spans into which the time of all edges is divided."""
 _LENGTHS: Final = tuple(
     1_000 * seconds
     for seconds in (1, 10, 60, 300, 900, 3_600, 3 * 3_600, 6 * 3_600, 43_200, 86_400)
 )
-"""Lengths of such a span, in milliseconds; beyond the last, whole days."""
+"""Possible lengths of such a span in milliseconds; longer ones are whole days."""
 _SEARCHES: Final = 4
-"""Searches of one request."""
+"""Searches in one request."""
 _PACK: Final = 15
-"""Edges of one search, at most: of 1, 5, 15 and 60, the fastest."""
+"""The most edges in one search; the fastest of 1, 5, 15 and 60."""
 _FAILED: Final[Query] = {"term": {"event.outcome": "failure"}}
 _NAMED: Final[Mapping[str, str]] = {
     "addresses": "sourceIPAddress",
@@ -90,8 +90,8 @@ class SpanCount:
 
 @dataclass(slots=True)
 class EdgeEvidence:
-    """`calls` and `named` are the most frequent; `more` says how many events have others, or none.
-    `spans`: by number of span."""
+    """The evidence of an edge. `calls` and `named` are the most frequent values; `more` is the
+    number of events with other values or none. `spans`: by number of span."""
 
     calls: dict[str, CallCount] = field(default_factory=dict)
     named: dict[str, Counter[str]] = field(
@@ -104,7 +104,8 @@ class EdgeEvidence:
 
 @dataclass(slots=True)
 class Evidence:
-    """Of each edge. Span `n` begins at `start` + `n` × `length`, in milliseconds since 1970."""
+    """The evidence of all edges. Span `n` begins at `start` + `n` × `length`, in milliseconds since
+    1970."""
 
     edges: dict[Pair, EdgeEvidence] = field(default_factory=dict)
     start: int = 0
@@ -113,8 +114,8 @@ class Evidence:
 
 
 def span_length(first: int, last: int) -> int:
-    """How long each of at most `MOST_SPANS` spans must be, in milliseconds; a whole number of
-    seconds, minutes, hours or days.
+    """The length in milliseconds of at most `MOST_SPANS` spans; a whole number of seconds, minutes,
+    hours or days.
 
     >>> span_length(0, 30_000), span_length(0, 86_400_000), span_length(0, 400 * 86_400_000)
     (1000, 900000, 345600000)
@@ -151,7 +152,7 @@ def collect(
     limits = [span] if span else []
     asked = [
         (pair, {"bool": {"filter": [query, _between(edge)]}})
-        # Those of a time together, so that a search has few days.
+        # Edges of the same time together, so that a search covers few days.
         for pair, edge in sorted(edges.items(), key=lambda each: (each[1].first, each[1].last))
         for query in edge.every_query()
     ]
@@ -174,14 +175,13 @@ def collect(
 
 
 def _between(edge: Edge) -> Query:
-    """By it days without events of the edge are not searched."""
+    """The time of an edge as a clause, so that other days are not searched."""
     times = {"gte": edge.first, "lte": edge.last, "format": "epoch_millis"}
     return {"range": {"@timestamp": times}}
 
 
 def _packed(asked: Sequence[tuple[Pair, Query]]) -> Iterator[list[tuple[Pair, Query]]]:
-    """As many in one search as an engine takes: a search for each edge would ask every day for
-    each."""
+    """The edges in packs for one search each, since every search has to ask every day."""
     pack: list[tuple[Pair, Query]] = []
     held = 0
     for pair, query in asked:

@@ -1,8 +1,9 @@
-"""The threats of the report over events that are in no index: of files, or of log groups.
+"""The threats of the report over events of files or log groups, without an index.
 
-`FileThreats.add` is given every event once, in any order; `found` counts. Patterns run as rules do
-over files (`detections.running.file_rules`), anomalies and addresses are counted in a temporary
-file as `threats.py` has the engine count them. Rules, scores and sentences are the same.
+`FileThreats.add` gets every event once, in any order; `found` evaluates them. Patterns run like
+rules over files (`detections.running.file_rules`); anomalies and addresses are counted in a
+temporary file, as `threats.py` has the engine count them. Rules, scores and sentences are the
+same.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ _ACCOUNTS: Final = 100
 
 
 class FileThreats:
-    """The threats of a span. A context manager that gives up its temporary files."""
+    """The threats of a span. A context manager, which removes its temporary files."""
 
     def __init__(self, settings: Settings, span: Span) -> None:
         pack = load_paths([SHIPPED / "patterns"], settings.detections)
@@ -93,7 +94,8 @@ class FileThreats:
         self._tables.close()
 
     def add(self, name: str, time: int, source: Mapping[str, Any]) -> None:
-        """One event: its `_id`, its time in milliseconds, and it as it would be indexed."""
+        """Add an event: its `_id`, its time in milliseconds, and the event as it would be
+        indexed."""
         if rules := self._patterns.matches(source):
             self._patterns.events.add(name, time, source, rules)
         fields = DocValues(source)
@@ -232,8 +234,8 @@ class FileThreats:
                 yield figures.lead(users, calls, [name for (name,) in ids])
 
     def _top(self, column: str, address: str, most: int) -> list[str]:
-        """The most frequent values of a column; of the same number by name, as the engine has it.
-        `column` is a literal of this module."""
+        """The most frequent values of a column, then by name, in the engine's order. `column` is a
+        literal of this module."""
         query = (
             f"SELECT {column} FROM event WHERE address = ? AND {column} <> '' "  # noqa: S608
             f"GROUP BY {column} ORDER BY count(*) DESC, {column} LIMIT ?"
@@ -242,22 +244,22 @@ class FileThreats:
 
 
 def _one(fields: Mapping[str, Sequence[Any]], name: str) -> str:
-    """The value of a field that has one; empty where there is none."""
+    """The single value of a field; empty if there is none."""
     return _storable(str(next(iter(fields.get(name, ())), "")))
 
 
 def _storable(text: str) -> str:
-    """A text that a table takes: JSON can hold half a surrogate pair."""
+    """A text that the table can store, without the lone surrogates that JSON allows."""
     return text.encode("utf-8", "replace").decode()
 
 
 def _user(fields: DocValues) -> str | None:
-    """By what users are told apart: account and ARN, or account and name; None for AWS services and
-    events of nobody."""
+    """The key that identifies a user: account and ARN, or account and name; None for AWS services
+    and events without a user."""
     if "aws_service" in fields.get("user_type", ()):
         return None
     if holds(HAS_ARN, fields):
-        return f"arn {_one(fields, ARN)}"  # it has the account
+        return f"arn {_one(fields, ARN)}"  # the ARN contains the account
     if not (fields.get(NAME) and fields.get(ACCOUNT)):
         return None
     return f"name {_one(fields, ACCOUNT)} {_one(fields, NAME)}"

@@ -1,7 +1,7 @@
 """The activity graph: who called what on which target, built from aggregations over the index.
 
-A composite aggregation of each view of the events (`views.py`) gives its edges. An edge knows the
-views and keys that it came from, so that its events can be asked for again exactly.
+A composite aggregation of each view of the events (`views.py`) gives its edges. An edge keeps the
+views and keys that it came from, so that exactly its events can be queried again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from trailhound.cluster.reader import Snapshot
 @dataclass(slots=True)
 class Edge:
     """All events from one node to another. Times are milliseconds since 1970; `since` and `until`
-    are of those that succeeded, None where none did."""
+    are those of successful events, None without any."""
 
     calls: dict[str, int] = field(default_factory=dict)
     succeeded_calls: set[str] = field(default_factory=set)
@@ -34,14 +34,14 @@ class Edge:
     since: int | None = None
     until: int | None = None
     groups: list[tuple[View, tuple[str, ...]]] = field(default_factory=list)
-    """Of those that succeeded, the views and keys by which they are found again."""
+    """The views and keys of successful events."""
     refused: list[tuple[View, tuple[str, ...]]] = field(default_factory=list)
-    """The same of those that failed."""
+    """The views and keys of failed events."""
     risk: int = 0
-    """The highest risk score of its events; 0 where the graph was built without."""
+    """The highest risk score of its events; 0 if the graph was built without risk."""
 
     def add(self, bucket: Mapping[str, Any], view: View, values: tuple[str, ...]) -> None:
-        """One group of events of the same call and outcome."""
+        """Add a group of events with the same call and outcome."""
         about = dict(zip(view.fields, values, strict=True))
         count = int(bucket["doc_count"])
         first, last = int(bucket["first"]["value"]), int(bucket["last"]["value"])
@@ -62,24 +62,24 @@ class Edge:
         self.groups.append((view, values))
 
     def query(self) -> list[Query]:
-        """The events that succeeded, as queries of not too many clauses each."""
+        """Queries for the successful events, each with a limited number of clauses."""
         return _queries(self.groups)
 
     def every_query(self) -> list[Query]:
-        """The same of all events; no event is in two of them."""
+        """Queries for all events; no event matches two of them."""
         return _queries([*self.groups, *self.refused], any_outcome=True)
 
 
 _CLAUSES: Final = 20
-"""Sets of groups of a query: each has at most 42 clauses, and an engine takes 1,024 in all."""
+"""Sets of groups in a query: each has at most 42 clauses, and an engine allows 1,024."""
 _CALLS: Final = 500
-"""Calls of such a set: the longest list that is sent."""
+"""The most calls in such a set."""
 
 
 def _queries(
     groups: Sequence[tuple[View, tuple[str, ...]]], *, any_outcome: bool = False
 ) -> list[Query]:
-    """The events of groups, as few queries: groups that differ by their call are one set."""
+    """Few queries for the events of groups; groups that differ only by call are one set."""
     sets: dict[tuple[int, tuple[str | None, ...]], tuple[View, dict[str, None]]] = {}
     for view, values in groups:
         left_open = {CALL, OUTCOME} if any_outcome else {CALL}
@@ -98,18 +98,19 @@ def _queries(
 
 
 GROUPS: Final = 60_000
-"""Groups of a page: each page reads all events of its view; the engine allows 65,535 buckets."""
+"""Groups in a page. Each page reads all events of its view; the engine allows 65,535 buckets."""
 
 
 @dataclass(slots=True)
 class ActivityGraph:
-    """`graph` has an `Edge` at each edge, under `edge`. `nameless`: events that name no source."""
+    """The graph: each edge of `graph` has an `Edge` under `edge`. `nameless`: the number of events
+    without a source."""
 
     graph: nx.DiGraph[Node] = field(default_factory=nx.DiGraph)
     nameless: int = 0
 
     def edge(self, source: Node, target: Node) -> Edge:
-        """The edge between two nodes. Raises `KeyError` where there is none."""
+        """The edge between two nodes. Raises `KeyError` if there is none."""
         found: Edge = self.graph.edges[source, target]["edge"]
         return found
 
@@ -123,13 +124,13 @@ def build(
     towards: Sequence[str] | None = None,
     risk: bool = False,
 ) -> ActivityGraph:
-    """The graph of the events in a span. `keys` and `addresses` are nodes as well; keys of users
-    always are. `towards`: of the nodes that never act (`s3:`, `ec2:`, `secret:`, `function:`,
-    `resource:`) only those that these texts name, which is all that paths to them need; None for
-    all. `risk`: edges have the risk score of their events. Raises `ClusterError`."""
+    """The graph of the events in a span. `keys` and `addresses` become nodes too; keys of users
+    always are. `towards`: limits the nodes that never act (`s3:`, `ec2:`, `secret:`, `function:`,
+    `resource:`) to those that these texts name, which is enough for paths to them; None for all.
+    `risk`: edges get the risk score of their events. Raises `ClusterError`."""
     made = ActivityGraph()
     long_term: Sequence[str] | None = None
-    if towards is not None:  # a path comes through a key that was made, or begins with one
+    if towards is not None:  # a path goes through a created key, or begins with a key
         long_term = sorted({*made_keys(index, span), *keys})
     limits = [span] if span else []
     if not index.count(limits[0] if limits else {"match_all": {}}):
@@ -142,7 +143,7 @@ def build(
 
 
 def _add(made: ActivityGraph, snapshot: Snapshot, view: View, query: Query, *, risk: bool) -> int:
-    """Adds a view's edges; how many of its events name no source."""
+    """Adds the edges of a view. Returns the number of events without a source."""
     nameless = 0
     sources = [{name: {"terms": {"field": name, "missing_bucket": True}}} for name in view.fields]
     times = {

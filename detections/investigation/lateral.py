@@ -19,11 +19,11 @@ from detections.span import moment
 from trailhound.cluster.queries import Query, both
 
 MOST_CALLS: Final = 100
-"""Calls of one address that are named."""
+"""The most calls named for an address."""
 MOST_CHAINED: Final = 20_000
-"""Calls with a session's credentials that are read for chains."""
+"""The most calls with a session's credentials that are read for chains."""
 _LEAST: Final = 3
-"""AssumeRole calls from one address that succeeded: more than two."""
+"""The least number of successful AssumeRole calls from an address: more than two."""
 _FIELDS: Final = (*FIELDS, "@timestamp", "eventName", "event.outcome", "resource")
 _SUCCEEDED: Final[Query] = {"term": {"event.outcome": "success"}}
 _REFUSED: Final[Query] = {"term": {"event.outcome": "failure"}}
@@ -31,8 +31,8 @@ _REFUSED: Final[Query] = {"term": {"event.outcome": "failure"}}
 
 @dataclass(slots=True)
 class Movement:
-    """The AssumeRole calls of one address that succeeded: nobody moves by a refused one. `roles`
-    are those that the calls name, one for each call; `refused` counts the calls that failed."""
+    """The successful AssumeRole calls of an address. `roles` has the role of each call; `refused`
+    is the number of failed calls."""
 
     address: str
     count: int
@@ -60,7 +60,8 @@ class Movement:
 
 @dataclass(slots=True)
 class RoleChain:
-    """Sessions opened one with another's credentials, from whoever began it to the last role."""
+    """A chain of sessions, each opened with the credentials of the one before, from the first actor
+    to the last role."""
 
     origin: str
     traced: bool
@@ -87,8 +88,8 @@ class RoleChain:
 
 @dataclass(slots=True)
 class Lateral:
-    """`more`: chained calls beyond `MOST_CHAINED` that were not read. `total_movements` and
-    `total_chains` count those, too, that are not among the first so many."""
+    """The result. `more`: the number of chained calls beyond `MOST_CHAINED`, which were not read.
+    `total_movements` and `total_chains` include those beyond the limit."""
 
     movements: list[Movement] = field(default_factory=list)
     chains: list[RoleChain] = field(default_factory=list)
@@ -98,8 +99,8 @@ class Lateral:
 
 
 def lateral(index: EventIndex, span: Query | None = None, limit: int | None = None) -> Lateral:
-    """All of it in a span, the highest score and the longest chain first; of both kinds the first
-    `limit`. Raises `ClusterError`."""
+    """The lateral movement in a span, the highest score and the longest chain first; at most
+    `limit` of each kind. Raises `ClusterError`."""
     made = Lateral()
     limits = [span] if span else []
     found = sorted(_counted(index, limits), key=lambda each: (-each[1], each[0]))
@@ -112,8 +113,8 @@ def lateral(index: EventIndex, span: Query | None = None, limit: int | None = No
 
 
 def _counted(index: EventIndex, span: list[Query]) -> Iterator[tuple[str, int, int]]:
-    """Each address (an AWS service has none) that assumed roles more than twice, how often, and
-    how often it was refused."""
+    """Each address (AWS services have none) that assumed roles more than twice, with the numbers of
+    successful and of failed calls."""
     asked: Query = {"bool": {"filter": [{"term": {"eventName": "AssumeRole"}}, *span]}}
     outcomes = {"succeeded": {"filter": _SUCCEEDED}, "refused": {"filter": _REFUSED}}
     for bucket in index.buckets(asked, [terms("address", ADDRESS)], outcomes):

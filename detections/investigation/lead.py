@@ -1,4 +1,4 @@
-"""What a hunt found, and the threat report that is made of it."""
+"""The leads that a hunt found, and the threat report made from them."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any, Final, Literal
 from detections.alerts.document import stamp
 
 Progress = Callable[[str, int, int], None]
-"""Called as a part of a hunt begins: what is looked for, how many parts are done, of how many."""
+"""Called as a part of a hunt begins: its name, the number of finished parts, and of all parts."""
 ActivityType = Literal["user", "ip", "account"]
 HIGH, MEDIUM = 8, 5
 THREATS: Final = ("pattern", "anomaly", "address")
-"""Families that are in the threat report; the others are leads of the hunt alone."""
+"""Families of leads that are in the threat report."""
 TOP: Final = 5
-"""Threats of a report that are printed."""
+"""The number of threats that are printed."""
 EVIDENCE: Final = 20
 NUMEROUS: Final = ("anomaly", "first")
-"""Families that have a lead for many a principal on an ordinary day: last among those of their
-score, and together on a terminal."""
+"""Families that have many leads on an ordinary day. They come last within a score, and are grouped
+on a terminal."""
 _FEW: Final = 3
-"""Leads of a kind that are shown one by one all the same."""
+"""The most leads of a kind that are not grouped."""
 
 
 @dataclass(slots=True)
 class Lead:
-    """One thing to look at. `score` is 1 to 10; `events` are the ids of the first of its events."""
+    """A lead. `score` is 1 to 10; `events` are the ids of its first events."""
 
     family: str
     pattern: str
@@ -51,7 +51,7 @@ class Lead:
         }
 
     def as_threat(self) -> dict[str, Any]:
-        """As the threat report has it."""
+        """The lead as an entry of the threat report."""
         return {
             "pattern": self.pattern,
             "risk_score": self.score,
@@ -67,7 +67,8 @@ class Lead:
 
 
 def ranked(leads: Iterable[Lead]) -> list[Lead]:
-    """The highest score first; of the same, those of `NUMEROUS` last, else the latest first."""
+    """The leads by falling score; within a score those of `NUMEROUS` last, then the latest
+    first."""
     return sorted(
         leads,
         key=lambda each: (
@@ -81,8 +82,8 @@ def ranked(leads: Iterable[Lead]) -> list[Lead]:
 
 
 def together(leads: Sequence[Lead], apart: Collection[str] = ()) -> list[Lead]:
-    """Ranked leads, those of `NUMEROUS` families with more than a few of one pattern and score as
-    one lead, which stands for all of them; but not the patterns that are `apart`.
+    """Ranked leads, in which one lead stands for more than a few of the same pattern and score of a
+    `NUMEROUS` family; patterns in `apart` are not grouped.
 
     >>> many = [Lead("anomaly", "odd", 6, f"u{n}", "user", "", count=n) for n in range(1, 6)]
     >>> [(each.identifier, each.count) for each in together(many)]
@@ -117,7 +118,8 @@ def _one(alike: Sequence[Lead]) -> Lead:
 
 
 def twins_joined(threats: Sequence[Lead]) -> list[Lead]:
-    """Threats, those of one pattern and of exactly the same events, by user and by address, as one.
+    """The threats; those of one pattern about exactly the same events, by user and by address, are
+    joined to one.
 
     >>> both = [Lead("pattern", "p", 9, name, "ip", "", count=3) for name in ("ada", "1.2.3.4")]
     >>> [each.identifier for each in twins_joined(both)]
@@ -139,7 +141,7 @@ def threats_of(leads: Sequence[Lead]) -> list[Lead]:
 
 
 def threat_report(leads: Sequence[Lead], now: datetime) -> dict[str, Any]:
-    """The threat report: pattern matches, anomalies and suspicious addresses, by falling score."""
+    """The threat report: pattern matches, anomalies and suspicious addresses by falling score."""
     threats = threats_of(leads)
     return {
         "analysis_timestamp": stamp(now),

@@ -1,7 +1,7 @@
 """The alerts that name one of a subject's events.
 
-Asked from the alerts: of these there are few, of the events there may be millions. An alert of many
-events names the first of them.
+The search starts from the alerts, of which there are few; there may be millions of events. An alert
+of many events names the first of them.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _FIELDS: Final = (
     "evidence.event_id",
 )
 _AT_ONCE: Final = 10_000
-"""Events that are looked up by one search, which replies with no more."""
+"""The most events that one search looks up, which is also its limit of hits."""
 
 Alert = dict[str, Any]
 
 
 def alerts_naming(client: OpenSearch, alerts: str, index: EventIndex, query: Query) -> list[Alert]:
-    """The alerts that name an event of `query`, merged ones left out: the most severe first, of the
-    same the earliest. Raises `ClusterError`."""
+    """The alerts that name an event of `query`, without merged ones; the most severe first, then
+    the earliest. Raises `ClusterError`."""
     ends = _ends(index, query)
     if ends is None:
         return []
@@ -45,7 +45,7 @@ def alerts_naming(client: OpenSearch, alerts: str, index: EventIndex, query: Que
 
 
 def _ends(index: EventIndex, query: Query) -> tuple[str, str] | None:
-    """When the first and the last event are; None where there is none."""
+    """The times of the first and the last event; None without events."""
     aggregations = {
         "first": {"min": {"field": "@timestamp"}},
         "last": {"max": {"field": "@timestamp"}},
@@ -61,7 +61,7 @@ def _ends(index: EventIndex, query: Query) -> tuple[str, str] | None:
 def _batches(
     client: OpenSearch, alerts: str, first: str, last: str
 ) -> Iterator[list[tuple[Alert, Sequence[str]]]]:
-    """Alerts of a span with the events that they name, together at most `_AT_ONCE`."""
+    """Alerts of a span with the events that they name, in batches of at most `_AT_ONCE` events."""
     asked: list[Query] = [
         {"range": {"first_seen": {"lte": last}}},
         {"range": {"last_seen": {"gte": first}}},
@@ -81,7 +81,7 @@ def _batches(
 
 
 def _known(index: EventIndex, query: Query, ids: Sequence[str]) -> frozenset[str]:
-    """Those of some events that are of the query."""
+    """The ids of those events that the query matches."""
     reply = index.search(
         {
             "query": {"bool": {"filter": [query, {"ids": {"values": list(ids)}}]}},

@@ -1,9 +1,9 @@
-"""The nodes of an investigation: actors and targets, keyed by account and name, shown short.
+"""The nodes of an investigation: actors and targets, identified by account and name.
 
-The source and target of an event are those of the activity graph: an IAM user is `user:NAME`, an
-assumed role `role:NAME`, root `user:root`, an AWS service `service:EVENTSOURCE`; a call on S3
-leads to `s3:BUCKET`, one of IAM to the user, else the role that it names, one of EC2 to the
-instance, AssumeRole to the role, and any other to `resource:EVENTSOURCE:EVENTNAME`.
+They are the source and target of an event in the activity graph. An IAM user is `user:NAME`, an
+assumed role `role:NAME`, root `user:root`, an AWS service `service:EVENTSOURCE`. A call on S3 leads
+to `s3:BUCKET`, a call of IAM to the user or else the role that it names, a call of EC2 to the
+instance, AssumeRole to the role, and any other call to `resource:EVENTSOURCE:EVENTNAME`.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ TARGET_LEAVES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "lambda.amazonaws.com": (("function", "function"),),
 }
 ROLE_ARN: Final = "arn:aws[a-z-]*:iam::[^:]*:role/.*"
-"""The ARN of a role itself, as an expression that both Python and the engine take."""
+"""The ARN of a role, as a regular expression for both Python and the engine."""
 GLOBAL: Final = frozenset({"s3", "ec2", "key", "ip", "service", "resource", "account"})
-"""Kinds whose names are unique by themselves; the others are told apart by account."""
+"""Kinds whose names are unique without the account."""
 
 
 class Node(NamedTuple):
@@ -61,12 +61,12 @@ class Node(NamedTuple):
 
 
 def node(kind: str, name: str, account: str = "") -> Node:
-    """A node; the account is left out where the name is unique without it."""
+    """A node, without the account if its name is unique without it."""
     return Node(kind, name, "" if kind in GLOBAL else account)
 
 
 def shown(nodes: Iterable[Node]) -> dict[Node, str]:
-    """How each is shown: short where that is unique among them, else with its account.
+    """How each node is shown: without its account if that is unique among them.
 
     >>> list(shown([Node("user", "a", "1"), Node("user", "a", "2"), Node("s3", "b")]).values())
     ['user:a@1', 'user:a@2', 's3:b']
@@ -81,7 +81,7 @@ def shown(nodes: Iterable[Node]) -> dict[Node, str]:
 
 
 def of_role_arn(arn: str) -> Node | None:
-    """The role of an ARN, of a session's as well; None for any other.
+    """The role of a role's or session's ARN; None for other ARNs.
 
     >>> of_role_arn("arn:aws:iam::111122223333:role/team/Ops")
     Node(kind='role', name='Ops', account='111122223333')
@@ -100,7 +100,7 @@ def of_role_arn(arn: str) -> Node | None:
 
 
 def actor_node(source: Source) -> Node | None:
-    """The source node of a stored event; None where it names nobody."""
+    """The source node of a stored event; None if it names nobody."""
     identity = source.get("userIdentity")
     identity = identity if isinstance(identity, Mapping) else {}
     arn = at(identity, "arn")
@@ -128,7 +128,7 @@ def actor_of_fields(
     event_source: str = "",
     address: str = "",
 ) -> Node | None:
-    """The same from single fields, as an aggregation gives them."""
+    """The source node of single fields, as an aggregation returns them."""
     arn_account = arn.split(":", 5)[4] if arn.count(":") >= 5 else ""
     if kind == "AWSService" or user_type == "aws_service":
         return node("service", event_source) if event_source else None
@@ -162,7 +162,7 @@ def target_nodes(source: Source) -> list[Node]:
     found = source.get("resource")
     leaves = found if isinstance(found, Mapping) else {}
     if service == "sts.amazonaws.com" and call in ASSUMING:
-        # Only the role's own ARN: the reply has the session's, too.
+        # Only the role's own ARN: the reply also has that of the session.
         arns = [each for each in texts(leaves.get("arn")) if re.fullmatch(ROLE_ARN, each)]
         roles = [of_role_arn(each) for each in arns]
         if roles:

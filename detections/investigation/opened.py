@@ -14,19 +14,19 @@ from trailhound.batching import batched
 from trailhound.cluster.queries import Query, both, either
 
 MOST_KEYS: Final = 50_000
-"""Keys that are followed; a search takes no more than 65,536 terms."""
+"""The most keys that are followed; a search allows 65,536 terms."""
 _AT_ONCE: Final = 5_000
 _STARTS_AT_ONCE: Final = 500
 MOST_NAMES: Final = 300
-"""Names of sessions without a key that a query tells; a query takes no more than 1,024 clauses."""
+"""The most names of sessions without a key in a query, which allows 1,024 clauses."""
 _SUCCESS: Final = {"term": {"event.outcome": "success"}}
 _ISSUED: Final = {"terms": {"eventName": list(ISSUING)}}
 
 
 @dataclass(slots=True)
 class Opened:
-    """The keys of the sessions that were opened, and sessions whose events name no key: by ARN and
-    creation date. `more`: there are keys beyond `MOST_KEYS`, which were not followed.
+    """The opened sessions: their keys, and, for sessions whose events have no key, ARN and creation
+    date. `more`: there are keys beyond `MOST_KEYS`, which were not followed.
     """
 
     keys: set[str] = field(default_factory=set)
@@ -34,7 +34,7 @@ class Opened:
     more: bool = False
 
     def query(self) -> Query | None:
-        """The events of these sessions; None where there are none."""
+        """A query for the events of these sessions; None without sessions."""
         clauses: list[Query] = []
         if self.keys:
             clauses.append({"terms": {KEY: sorted(self.keys)}})
@@ -49,7 +49,8 @@ class Opened:
         return either(clauses) if clauses else None
 
     def left_out(self) -> list[str]:
-        """What of them the query does not find, and why, as sentences without an end."""
+        """Which of their events the query does not find, and why, as sentences without a full
+        stop."""
         said = []
         if self.more:
             said.append(f"more than {MOST_KEYS:,} session keys: the others were not followed")
@@ -70,8 +71,8 @@ class Opened:
 
 
 def opened_by(index: EventIndex, did: Query, sessions: Sessions) -> Opened:
-    """The sessions that whoever made the events of `did` opened, those opened with these, and so
-    on; a session opened by more than one way counts. Raises `ClusterError`."""
+    """The sessions that the actor of the events `did` opened, those opened with these, and so on.
+    Raises `ClusterError`."""
     made = Opened()
     frontier = _issued(index, did)
     while frontier:
@@ -93,8 +94,8 @@ def opened_by(index: EventIndex, did: Query, sessions: Sessions) -> Opened:
 
 
 def _issued(index: EventIndex, did: Query) -> set[str]:
-    """The keys that calls issued; of calls into other accounts also where only the other account's
-    trail names the key."""
+    """The keys that calls issued, including calls into other accounts whose key only the trail of
+    the other account names."""
     asked: Query = {"bool": {"filter": [did, _ISSUED, _SUCCESS]}}
     keys: set[str] = set()
     shared: set[str] = set()
@@ -116,8 +117,8 @@ def _issued(index: EventIndex, did: Query) -> set[str]:
 
 
 def _derived(index: EventIndex, made: Opened, sessions: Sessions) -> set[str]:
-    """Keys that nobody issued and that stand for these sessions: AWS services make calls with them
-    on a session's behalf. Each is traced by itself, since names of sessions prove nothing."""
+    """Keys derived from these sessions, which no call issued: AWS services use them for calls on a
+    session's behalf. Each is traced itself, since names of sessions prove nothing."""
     starts: set[tuple[str, str]] = set()
     for part in batched(sorted(made.keys), _AT_ONCE):
         for bucket in index.buckets(

@@ -1,9 +1,9 @@
 """Paths through the activity graph that respect time, each proven by its events.
 
-A path goes from node to node by calls that succeeded, none earlier than the one before it. The
-first and last times of an edge only say where a path may be: on a to b at 5, b to c at 0 and 10, c
-to d at 7 there is none. So the edges give candidates, and of each the earliest event of every step,
-at or after that of the step before, is looked up in the index.
+A path goes from node to node by successful calls, none earlier than the one before it. The first
+and last times of edges only show where a path is possible: with calls from a to b at 5, from b to c
+at 0 and 10, and from c to d at 7 there is no path from a to d. So the edges give candidates, and
+for each step of a candidate the earliest event at or after that of the step before is looked up.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from trailhound.errors import UsageError
 
 MOST_STEPS: Final = 5
 MOST_EXPANSIONS: Final = 300_000
-"""Partial paths that a search makes, short ones first."""
+"""The most partial paths that a search makes, short ones first."""
 MOST_CANDIDATES: Final = 2_000
-"""Candidates that are looked up, those with the highest scores."""
+"""The most candidates that are looked up, those with the highest scores."""
 _AT_ONCE: Final = 50
-"""Candidates that are looked up together."""
+"""The number of candidates that are looked up together."""
 _SEARCHES: Final = 100
 _WITH_ADDRESS: Final = ("ip", "key")
-"""Kinds of nodes from which a path has an address where it begins."""
+"""Kinds of nodes whose paths begin at an address."""
 _ALWAYS: Final = -(2**62)
-"""Before any event."""
+"""A time before any event."""
 _NEAR: Final = 5
 _NAMED: Final = 20
 _CALLS_2: Final = (
@@ -50,7 +50,7 @@ _CALLS_3: Final = ("DeleteUser", "DeleteRole")
 
 Route = tuple[Node, ...]
 _Wanted = tuple[Node, Node, int, str]
-"""A step between two nodes, at or after a time, from an address where that is named."""
+"""A step between two nodes, at or after a time, and from an address if one is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Path:
 
     @property
     def address(self) -> str:
-        """Where a path from an address or a key begins; empty of one from another node."""
+        """The address where a path from an address or a key begins; empty for other paths."""
         start = self.nodes[0]
         if start.kind == "ip":
             return start.name
@@ -83,7 +83,7 @@ class Path:
 
     @property
     def other_addresses(self) -> list[str]:
-        """Addresses of its steps that are not the one where it begins, each once."""
+        """The other distinct addresses of its steps."""
         begun = self.address
         found = dict.fromkeys(step.address for step in self.steps if step.address != begun)
         return list(found) if begun else []
@@ -116,10 +116,9 @@ class Path:
 
 @dataclass(slots=True)
 class Paths:
-    """The proven paths by falling score, of the same those that stay with the address where they
-    begin, then the shorter first. `cut`: why there may be
-    others; empty if there are none. `names`: how nodes are shown; `about`: what the edges of the
-    paths carry."""
+    """The proven paths by falling score; within a score, paths that stay with the address where
+    they begin come first, then shorter ones. `cut`: why there may be other paths; empty if there
+    are none. `names`: how nodes are shown; `about`: the evidence of the paths' edges."""
 
     found: list[Path] = field(default_factory=list)
     candidates: int = 0
@@ -129,8 +128,8 @@ class Paths:
 
 
 def named(nodes: Iterable[Node], text: str) -> list[Node]:
-    """The nodes that a text names: `user:ada` of every account, `user:ada@ACCOUNT` of one; a `*`
-    is any text. Raises `UsageError` for a text that names no kind."""
+    """The nodes that a text names: `user:ada` in every account, `user:ada@ACCOUNT` in one; `*`
+    stands for any text. Raises `UsageError` for a text without a kind."""
     kind, colon, rest = text.strip().partition(":")
     if not colon or kind not in KINDS or not rest:
         near = nearest(nodes, "", text.strip(), unknown=f"the kinds: {', '.join(KINDS)}")
@@ -149,8 +148,8 @@ def named(nodes: Iterable[Node], text: str) -> list[Node]:
 
 
 def resolve(graph: ActivityGraph, text: str) -> list[Node]:
-    """The nodes of a whole graph that a text names. Raises `UsageError` with the nearest names
-    where there is none."""
+    """The nodes of a complete graph that a text names. Raises `UsageError` with similar names if
+    there is none."""
     if found := named(graph.graph.nodes, text):
         return found
     kind, _, rest = text.strip().partition(":")
@@ -169,8 +168,8 @@ _UNKNOWN: Final = (
 
 
 def nearest(nodes: Iterable[Node], kind: str, name: str, *, unknown: str = _UNKNOWN) -> str:
-    """A hint with the nearest names: of this kind, else of any; where no kind is named, of all.
-    `unknown`: the hint where none is near."""
+    """A hint with similar names: of this kind, or else of any. `unknown`: the hint if no name is
+    similar."""
     every = sorted(nodes)
     same = {each.name: each for each in every if not kind or each.kind == kind}
     near = [same[each].short for each in difflib.get_close_matches(name, same, _NEAR, 0.5)]
@@ -206,15 +205,15 @@ class PathFinder:
     def find(
         self, starts: Sequence[Node], targets: Sequence[Node], limit: int | None = None
     ) -> Paths:
-        """The proven paths from any start to any target, at most `limit`, with what their edges
-        carry. The highest score is looked up first, and no more than `limit` needs."""
+        """At most `limit` proven paths from any start to any target, with the evidence of their
+        edges. Candidates are looked up by falling score, only as many as `limit` needs."""
         made = Paths()
         scored = [(self._risk(each), each) for each in self._routes(starts, targets, made)]
         scored.sort(key=lambda each: (-each[0], len(each[1]), each[1]))
         made.candidates = len(scored)
         if limit is None and len(scored) > self._candidates:
             made.cut = made.cut or self._too_many()
-        # Of one score those that stay with an address come first: all of the score are looked up.
+        # All candidates of a score are looked up, since those that stay with an address come first.
         whole = any(each.kind in _WITH_ADDRESS for each in starts)
         for part in batched(scored[: self._candidates], _AT_ONCE):
             if (
@@ -238,8 +237,7 @@ class PathFinder:
         return made
 
     def _staying(self, found: list[Path]) -> list[Path]:
-        """The same; where a path can be proven by events of the address where it begins alone, by
-        these."""
+        """The paths, proven only by events of the address where they begin if that is possible."""
         leaving: dict[str, list[Path]] = {}
         for each in found:
             if each.other_addresses:
@@ -254,7 +252,7 @@ class PathFinder:
         return f"only the {self._candidates:,} candidates with the highest scores were looked up"
 
     def _routes(self, starts: Iterable[Node], targets: Iterable[Node], made: Paths) -> list[Route]:
-        """Candidates: simple, at most so many steps, and possible by the times of the edges."""
+        """Candidates: simple paths of limited length that the times of the edges allow."""
         graph = self._graph.graph
         ends = set(targets)
         left: dict[Node, int] = {}
@@ -265,7 +263,7 @@ class PathFinder:
             for each, length in lengths.items():
                 left[each] = min(left.get(each, length), length)
         found: list[Route] = []
-        # Short ones first, of all starts: where the search is cut off, long ones are missing.
+        # Short ones first, from all starts: if the search is cut off, only long ones are missing.
         begin: list[tuple[Route, int]] = [((each,), _ALWAYS) for each in sorted(set(starts))]
         waiting = deque(begin)
         expanded = len(waiting)
@@ -288,8 +286,8 @@ class PathFinder:
         return found
 
     def _prove(self, routes: Sequence[Route], address: str = "") -> dict[Route, list[Step]]:
-        """Those along which there are events in the order of time, from an address where that is
-        named, with the earliest ones."""
+        """The routes that have events in order of time (from an address, if one is given), with the
+        earliest such events."""
         alive: dict[Route, list[Step]] = {route: [] for route in routes}
         for place in range(self._most_steps):
             wanted = {
@@ -315,7 +313,7 @@ class PathFinder:
         owners: list[_Wanted] = []
         for source, target, after, address in wanted:
             edge = self._graph.edge(source, target)
-            # The earliest event of all is known by its time: only its day is searched.
+            # The time of an edge's first event is known, so only that day is searched.
             first, last = edge.since or 0, edge.until or 0
             earliest = after <= first and not address
             when = [_between(first, first) if earliest else _between(max(after, first), last)]
@@ -357,8 +355,8 @@ class PathFinder:
         )
 
     def _about(self, pairs: Sequence[tuple[Node, Node]]) -> dict[tuple[Node, Node], dict[str, Any]]:
-        """What edges carry. Addresses and tools are the most frequent of the calls that
-        succeeded."""
+        """The evidence of edges; addresses and tools are the most frequent ones of successful
+        calls."""
         named = {"addresses": "sourceIPAddress", "user_agents": "userAgent"}
         counts: dict[tuple[Node, Node], dict[str, Counter[str]]] = {
             pair: {name: Counter() for name in named} for pair in pairs

@@ -1,8 +1,8 @@
-"""One page about a subject: when, where, what, with whom, and what is unusual now against its own
-weeks before.
+"""The profile of a subject: when, where, what, with whom, and what differs now from its own past
+weeks.
 
-All of it is counted by the engine. "Now" is the time up to the subject's last event (or the end of
-the span), `RECENT` long; it is compared with the `WEEKS` weeks before (`unusual.py`).
+The engine counts all of it. "Now" is the time of length `RECENT` up to the subject's last event (or
+the end of the span); it is compared with the `WEEKS` weeks before (`unusual.py`).
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 
 MOST: Final = 15
-"""Values of a kind that are named, the most frequent."""
+"""The number of most frequent values of a kind that are named."""
 NAMES: Final = 100
-"""Values of a kind, and alerts, that a page has at most."""
+"""The most values of a kind, and the most alerts, in a profile."""
 WITHOUT: Final = ("countries", "cities", "addresses", "tools")
-"""Kinds that every event could have, so that those without are counted."""
+"""Kinds of values that every event could have, so that events without them are counted."""
 _HOUR: Final = 3_600_000
 
 
 @dataclass(slots=True)
 class Profile:
-    """`alerts` are those that name one of its events, the most severe first, at most `NAMES`;
-    `counts` has by kind (`FIELDS`) the most frequent values with their events; `hours` the
-    events of each hour of the day (UTC), `weekdays` those of each day from Monday."""
+    """A profile. `alerts`: those that name one of its events, the most severe first, at most
+    `NAMES`; `counts`: by kind (`FIELDS`) the most frequent values with their numbers of events;
+    `hours`: events by hour of the day (UTC); `weekdays`: events by day of the week from Monday."""
 
     subject: str
     principals: list[str] = field(default_factory=list)
-    """Users and roles that have the subject's name, each with its account."""
+    """The users and roles with the subject's name, each with its account."""
     events: int = 0
     failed: int = 0
     first: datetime | None = None
@@ -55,7 +55,7 @@ class Profile:
     opened: int = 0
     counts: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
     without: dict[str, int] = field(default_factory=dict)
-    """Events that have no value of a kind (`WITHOUT`), which its counts leave out."""
+    """The numbers of events without a value of a kind (`WITHOUT`), which `counts` leaves out."""
     hours: list[int] = field(default_factory=lambda: [0] * 24)
     weekdays: list[int] = field(default_factory=lambda: [0] * 7)
     peers: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
@@ -114,8 +114,8 @@ class Profiler:
         recent: timedelta = RECENT,
         weeks: int = WEEKS,
     ) -> Profile:
-        """The profile of a subject: of what it did, or where it does nothing (a bucket), of what
-        was done to it."""
+        """The profile of a subject: of what it did, or, for subjects that never act (a bucket), of
+        what was done to it."""
         made = Profile(subject.text)
         opened = Opened()
         if subject.did is not None and subject.follow:
@@ -181,7 +181,7 @@ class Profiler:
         }
 
     def _principals(self, subject: Subject, asked: Query) -> list[str]:
-        """Who acts under a name that users and roles of several accounts can have."""
+        """The users and roles that act under a name, which several accounts can have."""
         if subject.did is None or subject.kind not in ("name", "user", "role"):
             return []
         name = subject.text.partition(":")[2] or subject.text
@@ -202,7 +202,7 @@ class Profiler:
             made.weekdays[hour.weekday()] += bucket["doc_count"]
 
     def _peers(self, made: Profile, subject: Subject, asked: Query, own: Query) -> None:
-        """Who else used its addresses, acted on it, and on whom it acted."""
+        """The principals that used its addresses, that acted on it, and that it acted on."""
         addresses = [value for value, _ in made.counts["addresses"]]
         bodies = {
             "same_address": _top(

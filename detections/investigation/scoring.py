@@ -1,7 +1,6 @@
-"""Findings and figures as threats: what is said of them and how they are scored.
+"""Makes threats from findings and numbers: their texts and scores.
 
-It is the same wherever the events were counted: `threats.py` asks an index, `file_threats.py`
-counts those of files.
+`threats.py` counts in an index and `file_threats.py` in files; both use this module.
 """
 
 from __future__ import annotations
@@ -19,17 +18,17 @@ from detections.span import moment
 
 ANOMALY: Final = "a378c706-16eb-4739-88e9-c1a3c72b8c30"
 USERS, EVENTS, ERRORS = 3, 100, 10
-"""What a suspicious address has more than."""
+"""The numbers that a suspicious address exceeds."""
 POINTS: Final = {"users": 5, "events": 4, "errors": 6, "geography": 3}
 FLAGGED: Final = 7
 CALLS: Final = 1_000
-"""Calls of a threat that are named, the most frequent: nobody makes as many different ones."""
+"""The number of most frequent calls named for a threat; nobody makes so many different ones."""
 _KNOWN: Final = timedelta(days=7)
-"""How long an account must have been known before a country counts as new to it."""
+"""How long an account must be known before a country counts as new for it."""
 
 Countries = Mapping[tuple[str, str], int]
-"""When each account had its first event, and its first from each country: by (account, "") and
-(account, country), in milliseconds; of all events up to the end of the span."""
+"""(account, "") → the time of the account's first event, (account, country) → that of its first
+event from a country; in milliseconds, of all events up to the end of the span."""
 
 
 def leads_of(
@@ -39,8 +38,8 @@ def leads_of(
     findings: Iterable[Finding],
     calls_of: Callable[[Finding], Sequence[str]],
 ) -> list[Lead]:
-    """One lead for each user or address, of all findings of a rule that it has in the span.
-    `calls_of`: the calls of a finding's events, the most frequent first."""
+    """A lead for each user or address, from all its findings of a rule in the span. `calls_of`: the
+    calls of a finding's events, the most frequent first."""
     made: dict[str, Lead] = {}
     said: dict[str, list[Finding]] = {}
     for finding in sorted(findings, key=lambda each: (each.first_seen, each.events[:1])):
@@ -53,7 +52,7 @@ def leads_of(
             or "".join(value for _, value in finding.group[-1:])
         )
         account = values.get(RECIPIENT, "")
-        # A person without an ARN can be in several accounts.
+        # A person without an ARN can have several accounts.
         key = name if name.startswith("arn:") or address else f"{account}/{name}"
         known = made.get(key)
         if known is None:
@@ -78,8 +77,8 @@ def leads_of(
 
 
 def _detail(family: str, findings: Sequence[Finding]) -> str:
-    """What is said of several findings of one principal: of anomalies the largest, of others the
-    first, and how many there are."""
+    """The text for several findings of a principal: of the largest anomaly or the first other
+    finding, and the number of all."""
     if family == "anomaly":
         chosen = max(findings, key=lambda each: (each.count, -each.first_seen.timestamp()))
         which = f", the most of {len(findings):,} such windows"
@@ -91,8 +90,8 @@ def _detail(family: str, findings: Sequence[Finding]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class AddressFigures:
-    """What was counted of one address in the span; `first` and `last` in milliseconds. `unusual`:
-    why its country is suspicious, empty where it is not."""
+    """The numbers of an address in the span; `first` and `last` in milliseconds. `unusual`: why its
+    country is suspicious; empty if it is not."""
 
     address: str
     events: int
@@ -102,7 +101,7 @@ class AddressFigures:
     unusual: str = ""
 
     def points(self, users: int) -> int:
-        """Of 10; `users` are those told apart by account and ARN."""
+        """The score, from 0 to 10; `users` is the number of distinct users by account and ARN."""
         return (
             POINTS["users"] * (users > USERS)
             + POINTS["events"] * (self.events > EVENTS)
@@ -141,8 +140,9 @@ def unusual_country(
     since: Countries,
     listed: Collection[str],
 ) -> str:
-    """Why a country is suspicious, if it is: listed in the settings (`listed`, case-folded), or new
-    to an account that is known. `first`: the address's first event, in milliseconds."""
+    """Why a country is suspicious, empty if it is not: listed in the settings (`listed`,
+    case-folded), or new for a known account. `first`: the time of the address's first event, in
+    milliseconds."""
     if not country:
         return ""
     if country.casefold() in listed:

@@ -1,10 +1,10 @@
-"""Who is behind a session: the call that issued its credentials, who made that call, and so on.
+"""Traces a session to its person: by the call that issued its credentials, who made it, and so on.
 
-A session is told by its access key, which the call that opened it names in
+A session is identified by its access key, which the call that opened it names in
 `responseElements.credentials.accessKeyId` (`resource.access_key`), in the trail of either account.
-Credentials that an AWS service derives for a call on somebody's behalf have a key that nobody
-issued: they have the ARN and the creation date of the session that they stand for. Names of
-sessions are chosen by who opens them: they are a hint where nothing else is known, never a proof.
+Credentials that an AWS service derives for a call on a session's behalf have a key that no call
+issued; they have the ARN and creation date of that session. Names of sessions are chosen by those
+who open them, so they are at most a hint, never a proof.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FIELDS: Final = (
     "eventSource",
     "source.ip",
 )
-"""Of a stored event, what `session_of` and `actor_node` read."""
+"""The fields of a stored event that `session_of` and `actor_node` read."""
 _ISSUE_FIELDS: Final = (
     *FIELDS,
     "@timestamp",
@@ -56,7 +56,7 @@ class Session(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One call that issued credentials: `by` made it, `to` is what they act as."""
+    """A call that issued credentials: made by `by`, for credentials that act as `to`."""
 
     event: str
     time: str
@@ -83,8 +83,8 @@ class Hop:
 class Trace:
     """Who is behind a session. `hops` are the calls that led to it, the first one first.
 
-    `origin` is the person, the service or the account that it began with. Where that is not known
-    (`traced` false), it is the last that is, and `reason` says why.
+    `origin` is the person, service or account at its beginning. If that is not known (`traced` is
+    false), it is the earliest known one, and `reason` says why.
     """
 
     origin: Node
@@ -119,12 +119,12 @@ class _Issue:
 
     @property
     def is_foreign(self) -> bool:
-        """Whether the trail of the called account names only the caller's account."""
+        """Whether the trail of the called account names only the account of the caller."""
         return at(self.source, "userIdentity", "type") == "AWSAccount"
 
 
 def session_of(source: Source) -> Session | None:
-    """The temporary session that made a stored event; None for keys of users and for no key."""
+    """The temporary session that made a stored event; None for keys of users and without a key."""
     identity = source.get("userIdentity")
     if not isinstance(identity, Mapping):
         return None
@@ -136,7 +136,7 @@ def session_of(source: Source) -> Session | None:
 
 
 class Sessions:
-    """Traces sessions; what was found is kept. Raises `ClusterError`."""
+    """Traces sessions, and keeps the results. Raises `ClusterError`."""
 
     def __init__(self, index: EventIndex) -> None:
         self._index = index
@@ -144,7 +144,7 @@ class Sessions:
         """By session, the call that issued its credentials, or why none is known."""
 
     def trace(self, events: Iterable[Source]) -> dict[Session, Trace]:
-        """Who is behind the sessions that made these stored events, by session."""
+        """The traces of the sessions that made these stored events, by session."""
         begun: dict[Session, Source] = {}
         for event in events:
             session = session_of(event)
@@ -190,7 +190,8 @@ class Sessions:
         return _ended(at_last, tuple(hops), how, reason)
 
     def _find(self, sessions: Sequence[Session]) -> None:
-        """The issuing calls of sessions: by key, else by what the session is called and began."""
+        """The calls that issued sessions: by key, or else by the session's ARN and creation
+        date."""
         by_key = self._by_key(sorted({each.key for each in sessions if each.key}))
         rest: list[Session] = []
         for session in sessions:
@@ -262,8 +263,8 @@ class Sessions:
                 yield _issue(hit, to, key)
 
     def _add_callers(self, found: dict[str, list[_Issue]]) -> None:
-        """Adds to calls from another account (by key) what that account's trail says of the caller,
-        where its record does not name the key."""
+        """Adds the caller to calls from another account, from the trail of that account, whose
+        record may not name the key."""
         shared = {
             each.shared: key
             for key, several in found.items()
@@ -296,23 +297,23 @@ def _issue(hit: Mapping[str, Any], to: str, key: str) -> _Issue:
 
 
 def direct(source: Source) -> Trace:
-    """Who made an event that no temporary session made."""
+    """The trace of an event that no temporary session made."""
     return _ended(source, (), "identity", "")
 
 
 def _best(issues: Sequence[_Issue]) -> _Issue:
-    """Of one call in the trails of two accounts, the one that names the caller; of the same key
-    issued twice (a forged record), the first."""
+    """The best of several records of a call: the one that names the caller, of a call in the trails
+    of two accounts; the first, of a key issued twice (one record is forged)."""
     return min(issues, key=lambda each: (each.is_foreign, each.time, each.event))
 
 
 def _is_session(source: Source) -> bool:
-    """Whether temporary credentials made a call whose person is not named by the event itself."""
+    """Whether an event was made with temporary credentials and does not name the person itself."""
     return at(source, "userIdentity", "type") in ("AssumedRole", "FederatedUser")
 
 
 def _ended(source: Source, hops: tuple[Hop, ...], how: str, reason: str) -> Trace:
-    """The trace from the first call that is known: its own identity, or what it says beside it."""
+    """The trace from the first known call: its identity, or what its other fields say."""
     identity = source.get("userIdentity")
     identity = identity if isinstance(identity, Mapping) else {}
     actor = actor_node(source) or node("account", account_of(source))

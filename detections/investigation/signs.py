@@ -1,7 +1,8 @@
-"""Further signs that a hunt looks for: what is new, what wakes, what is tried, what moves.
+"""Further signs of a hunt: first calls and regions, dormant identities, probing, moving
+credentials.
 
-Each is found by aggregations over the span, and compared with all that is in the index before it.
-Principals are told apart by ARN, those of a role's sessions by the role.
+Each is found by aggregations over the span, and compared with everything that the index has from
+before. Principals are identified by ARN, sessions by their role.
 """
 
 from __future__ import annotations
@@ -23,19 +24,19 @@ from trailhound.batching import batched
 from trailhound.cluster.queries import Query, both, either
 
 DORMANT: Final = timedelta(days=30)
-"""The pause after which an identity or a key that acts again was dormant."""
+"""The pause after which an identity or key counts as dormant."""
 WINDOW: Final = timedelta(hours=1)
 FAILURES: Final = 3
-"""Refusals of one call before a success, within `WINDOW`."""
+"""The least number of failures of a call before a success, within `WINDOW`."""
 MOST_SEQUENCES: Final = 500
-"""Pairs of principal and call whose events are read, those with the most refusals."""
+"""The most pairs of principal and call whose events are read, those with the most failures."""
 DENIED: Final = 10
-"""Different calls that are denied within `WINDOW`."""
+"""The least number of different calls that are denied within `WINDOW`."""
 _AT_ONCE: Final = 200
 _RANGES: Final = 500
-"""Times in one query."""
+"""The most time ranges in one query."""
 _ADDRESSES: Final = 50
-"""Addresses of a key by which its networks are told."""
+"""The most addresses of a key from which its networks are derived."""
 _NO_SERVICE: Final[Query] = {"bool": {"must_not": [{"term": {"user_type": "aws_service"}}]}}
 _FAILED: Final[Query] = {"term": {"event.outcome": "failure"}}
 _SUCCEEDED: Final[Query] = {"term": {"event.outcome": "success"}}
@@ -51,7 +52,7 @@ _DENIED: Final[Query] = either(
         {"bool": {"filter": [_FAILED, {"term": {"eventSource": "signin.amazonaws.com"}}]}},
     ]
 )
-"""Refused calls and sign-ins: an object that is not there or a throttled call is no attempt."""
+"""Denied calls and sign-ins. A missing object or a throttled call does not count."""
 _WRITES: Final[Query] = {"term": {"readOnly": "false"}}
 _TIMES: Final = {
     "first": {"min": {"field": "@timestamp"}},
@@ -62,7 +63,7 @@ _ACTORS: Final[tuple[tuple[str, Query], ...]] = (
     (ISSUER, {"term": {TYPE: "AssumedRole"}}),
     (ARN, {"terms": {TYPE: ["IAMUser", "Root", "FederatedUser"]}}),
 )
-"""The field that tells a kind of actors apart, and which events are theirs."""
+"""Kinds of actors: the field that identifies them, and the query for their events."""
 
 
 class Signs:
@@ -90,13 +91,13 @@ class Signs:
             yield from signs(span)
 
     def _waking(self, span: Span) -> Iterator[Lead]:
-        """Keys of users, and identities, that act after `DORMANT` without an event."""
+        """Keys of users, and identities, that act again after a pause of `DORMANT`."""
         kinds = [("dormant_key", KEY, LONG_TERM)]
         kinds += [("dormant_identity", name, of) for name, of in _ACTORS]
         if not self._index.count(_before(span)):
             return
         for pattern, name, of in kinds:
-            # Whoever was there in the pause before is awake: of the others there are few.
+            # Those that acted in the pause are not dormant; few others remain.
             by = [terms("who", name)]
             late = {"range": {"@timestamp": {"gte": (span.since - DORMANT).isoformat()}}}
             awake = {
@@ -135,7 +136,7 @@ class Signs:
                         )
 
     def _first_calls(self, span: Span) -> Iterator[Lead]:
-        """Calls of high risk, or that change something, that an account never saw before."""
+        """High-risk or write calls that are the first of their kind in an account."""
         sources = [terms("account", RECIPIENT), terms("call", "eventName")]
         asked = both(span.query(), _SUCCEEDED, _NO_SERVICE, either([_WRITES, _risky(8)]))
         new = list(self._index.buckets(asked, sources, {"risk": {"max": {"field": "risk_score"}}}))
@@ -152,8 +153,7 @@ class Signs:
             )
 
     def _regions(self, span: Span) -> Iterator[Lead]:
-        """Regions that were switched on, and those in which something is changed for the first
-        time."""
+        """Regions that were enabled, and regions with a first write call."""
         enabled = both(span.query(), {"term": {"eventName": "EnableRegion"}}, _SUCCEEDED)
         for bucket in self._index.buckets(enabled, [terms("account", RECIPIENT)]):
             account = str(bucket["key"]["account"])
@@ -184,8 +184,8 @@ class Signs:
     def _unseen(
         self, span: Span, buckets: Sequence[Mapping[str, Any]], fields: tuple[str, str]
     ) -> Iterator[tuple[Mapping[str, Any], list[Query]]]:
-        """Those of pairs (account, value) that the account did not have before, where it is known
-        from before, with their clauses."""
+        """The pairs (account, value) that are new for an account which has earlier events, with
+        their clauses."""
         known: dict[str, bool] = {}
         for part in batched(buckets, _AT_ONCE):
             pairs = []
@@ -204,7 +204,8 @@ class Signs:
                     yield each, clauses
 
     def _failed_then_succeeded(self, span: Span) -> Iterator[Lead]:
-        """`FAILURES` refusals of a call by one principal, then a success, within `WINDOW`."""
+        """At least `FAILURES` failures of a call by a principal, then a success, within
+        `WINDOW`."""
         outcomes = {"denied": {"filter": _DENIED}, "succeeded": {"filter": _SUCCEEDED}}
         candidates: list[tuple[int, str, str, str, Query]] = []
         for name, of in _ACTORS:
@@ -242,10 +243,10 @@ class Signs:
     def _dense_refusals(
         self, candidates: Sequence[tuple[int, str, str, str, Query]]
     ) -> dict[tuple[str, str, str], list[tuple[datetime, datetime]]]:
-        """Of each candidate (field, principal, call), the times in which a success may follow
-        `FAILURES` refusals: `WINDOW` from the first of those that are as near to each other.
+        """For each candidate (field, principal, call), the times in which a success may follow
+        `FAILURES` failures: `WINDOW` from the first of failures that are near enough together.
 
-        The refusals of all are read together, and no success: of most nothing else is to be read.
+        The failures of all candidates are read together; for most, nothing else has to be read.
         """
         made: dict[tuple[str, str, str], list[tuple[datetime, datetime]]] = defaultdict(list)
         for name, of_field in groupby(sorted(candidates, key=itemgetter(3)), key=itemgetter(3)):
@@ -276,12 +277,12 @@ class Signs:
         return made
 
     def _enumeration(self, span: Span) -> Iterator[Lead]:
-        """`DENIED` different calls of one principal denied within `WINDOW`."""
+        """At least `DENIED` different calls of a principal that are denied within `WINDOW`."""
         for name, of in _ACTORS:
             asked = both(span.query(), of, _REFUSED)
             distinct = {"calls": {"cardinality": {"field": "eventName"}}}
             for bucket in self._index.buckets(asked, [terms("who", name)], distinct):
-                # The engine's number is approximate: what is near the limit is read.
+                # The engine's number is approximate, so candidates near the limit are read.
                 if bucket["calls"]["value"] < DENIED * 0.8:
                     continue
                 who = str(bucket["key"]["who"])
@@ -305,7 +306,7 @@ class Signs:
 
     def _moved(self, span: Span) -> Iterator[Lead]:
         """Credentials that are used from a second network in the span (public addresses of another
-        /16, /32 of IPv6), the more so from a second country and with a second tool."""
+        /16, or /32 of IPv6); the score rises with a second country and a second tool."""
         here = {
             "networks": {"terms": {"field": ADDRESS, "size": _ADDRESSES}},
             "countries": {"terms": {"field": "geolocation.country", "size": 20}},
@@ -335,7 +336,7 @@ class Signs:
             )
 
     def _events(self, query: Query, name: str) -> Iterator[tuple[datetime, str]]:
-        """When each was, and its value of a field, without reading the event."""
+        """The time of each event and its value of a field, from doc values."""
         for hit in self._index.documents(query, {"_source": False, "docvalue_fields": [name]}):
             values = hit.get("fields", {}).get(name) or [""]
             yield moment(int(hit["sort"][0])), str(values[0])
@@ -377,12 +378,12 @@ class Signs:
 
 
 def _within(last: int | None, first: int) -> bool:
-    """Whether the pause between two times, in milliseconds, is too short to be dormant."""
+    """Whether the pause between two times, in milliseconds, is shorter than `DORMANT`."""
     return last is not None and first - last < DORMANT // timedelta(milliseconds=1)
 
 
 def _clauses(ranges: Sequence[tuple[datetime, datetime]]) -> list[Query]:
-    """Times as clauses; of very many, one that holds them all."""
+    """Time ranges as clauses; one clause that covers all, if there are too many."""
     few = ranges if len(ranges) <= _RANGES else [(ranges[0][0], ranges[-1][1])]
     return [
         {"range": {"@timestamp": {"gte": since.isoformat(), "lte": until.isoformat()}}}

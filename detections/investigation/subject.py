@@ -1,5 +1,5 @@
-"""Whom or what an investigation is about: a principal, key, address, resource, alert or incident,
-as a person names it.
+"""The subject of an investigation, from the text that names it: a principal, key, address,
+resource, alert or incident.
 """
 
 from __future__ import annotations
@@ -35,14 +35,15 @@ from trailhound.settings import Settings
 _KEY: Final = re.compile(r"A(?:KIA|SIA|BIA|CCA)[A-Z0-9]{4,}")
 _HEX: Final = re.compile(r"[0-9a-f]{4,64}(?:…|\.\.\.)?")
 _IN_ACCOUNT: Final = re.compile(r"(.+)@([0-9]{12})")
-"""A name in one account; no address of mail ends so."""
+"""A name with an account; no mail address ends so."""
 _ACCOUNTS: Final = (ACCOUNT, RECIPIENT)
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """`did`: the events that it made. `target`: those that are about it. `evidence`: those that an
-    incident's alerts name. `follow`: whether the sessions that it opened are its own as well."""
+    """A subject. `did`: a query for the events it made; `target`: for those about it; `evidence`:
+    for those that an incident's alerts name. `follow`: whether sessions that it opened belong to
+    it."""
 
     text: str
     kind: str
@@ -53,10 +54,11 @@ class Subject:
 
 
 def subject_of(client: OpenSearch, settings: Settings, index: EventIndex, text: str) -> Subject:
-    """What a text names. A kind before it (`user:`, `role:`, `key:`, `ip:`, `s3:`, `incident:` …)
-    decides; without one it is a key, an address, an incident or alert, or a name.
+    """The subject that a text names. A kind before it (`user:`, `role:`, `key:`, `ip:`, `s3:`,
+    `incident:` …) decides; without a kind it is a key, an address, an incident or alert, or a name.
 
-    Raises `UsageError` for nothing, and an incident that does not exist; opensearch-py's errors.
+    Raises `UsageError` for an empty text and an incident that does not exist, and opensearch-py's
+    errors.
     """
     text = text.strip()
     if not text:
@@ -117,7 +119,7 @@ def _of_key(key: str) -> Subject:
 
 
 def _of_address(text: str) -> Subject:
-    # Whoever else shares it: their sessions are not the address's.
+    # Others may share the address, so sessions opened from it do not belong to it.
     return Subject(f"ip:{text}", "ip", did=by_address(text), follow=False)
 
 
@@ -156,7 +158,7 @@ def _is_address(text: str) -> bool:
 
 
 def _incidents(client: OpenSearch, settings: Settings, text: str) -> str:
-    """The id of the incident that a text names, or is an alert of; empty if there is none."""
+    """The id of the incident whose id, or whose alert's id, the text is; empty if there is none."""
     found = IncidentStore(client, settings).resolve([text])
     if text in found.names:
         return found.names[text]
@@ -167,8 +169,8 @@ def _incidents(client: OpenSearch, settings: Settings, text: str) -> str:
 
 
 def _of_incident(client: OpenSearch, settings: Settings, index: EventIndex, name: str) -> Subject:
-    """The events of its alerts, and what else was done with the keys that its principals used in
-    them, from its addresses."""
+    """The events of an incident's alerts, and further events from its addresses with the keys that
+    its principals used."""
     store = IncidentStore(client, settings)
     incident = store.get(name)
     ids: list[str] = []

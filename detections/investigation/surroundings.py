@@ -1,7 +1,7 @@
-"""The part of an activity graph that one looks at: what is near some nodes, at most so many edges.
+"""The shown part of an activity graph: what is near some nodes, with a limited number of edges.
 
-A page can't show a graph of 20,000 nodes, and nobody could read it. So the edges are ranked, and
-what is left out is counted.
+A page can't show a graph of 20,000 nodes, nor could anybody read it. So the edges are ranked, and
+those left out are counted.
 """
 
 from __future__ import annotations
@@ -16,16 +16,15 @@ from detections.investigation.graph import ActivityGraph
 from detections.investigation.nodes import Node
 
 MOST_EDGES: Final = 2_000
-"""Edges that a page still draws fluidly."""
+"""The most edges on a page, so that it still draws fluidly."""
 UNFOLLOWED: Final = frozenset({"resource", "service"})
-"""Kinds of nodes that are shown but not gone beyond: a call that anybody makes is no place where
-two actors meet."""
+"""Kinds of nodes whose other edges are not followed: a call that anybody makes connects nobody."""
 _COLUMNS: Final = {
     **dict.fromkeys(("ip", "key"), 0),
     **dict.fromkeys(("user", "federated", "account", "service"), 1),
     "role": 2,
 }
-"""From left to right, where there is nothing to begin with; targets are last."""
+"""Columns of kinds from left to right, for a graph without a centre; targets are last."""
 
 Pair = tuple[Node, Node]
 Route = tuple[Node, ...]
@@ -33,9 +32,10 @@ Route = tuple[Node, ...]
 
 @dataclass(slots=True)
 class Surroundings:
-    """`edges`: those of the routes, then the nearest. `layers`: how many calls from the centre a
-    node is, each node of an edge has one; negative before it. `spine`: nodes of routes, or the
-    centre. `edges_left_out` and `nodes_left_out`: within reach, but beyond the number of edges."""
+    """The shown part. `edges`: those of the routes, then the nearest. `layers`: the distance of
+    each node from the centre in calls, negative for nodes before it. `spine`: the nodes of routes,
+    or the centre. `edges_left_out` and `nodes_left_out`: numbers of those within reach but beyond
+    the limit."""
 
     edges: list[Pair] = field(default_factory=list)
     layers: dict[Node, int] = field(default_factory=dict)
@@ -54,10 +54,10 @@ def surroundings(
     hops: int = 1,
     most: int = MOST_EDGES,
 ) -> Surroundings:
-    """The edges of `routes`, and those that are reached from them, from the `centre` and from the
-    `ends` by so many hops, whatever their direction; without any, all. Nearer edges come first, of
-    the same distance those of the highest risk score, then those of the most events. All edges of
-    the routes are in it, even where these are more than `most`."""
+    """The edges of `routes`, and those within `hops` of them, of the `centre` and of the `ends`, in
+    either direction; without any of these, all edges. Nearer edges come first, then those with the
+    highest risk score, then those with the most events. All edges of the routes are included, even
+    if there are more than `most`."""
     centre, ends = list(centre), list(ends)
     spine = {*centre, *ends, *(node for route in routes for node in route)}
     made = Surroundings(spine=set(spine), hops=hops)
@@ -81,7 +81,7 @@ def surroundings(
 
 
 def _within(near: dict[Node, int], one: Node, other: Node, hops: int) -> bool:
-    """An edge from a node that is followed, at less than the last hop."""
+    """Whether an edge is within reach: at a node that is followed, before the last hop."""
     return any(
         node in near and (near[node] == 0 or (near[node] < hops and node.kind not in UNFOLLOWED))
         for node in (one, other)
@@ -89,7 +89,7 @@ def _within(near: dict[Node, int], one: Node, other: Node, hops: int) -> bool:
 
 
 def _distances(graph: ActivityGraph, centre: Iterable[Node], hops: int) -> dict[Node, int]:
-    """Of each node within so many hops, how many it is away."""
+    """The distance in hops of each node within reach."""
     known = {node: 0 for node in centre if node in graph.graph}
     waiting = deque(sorted(known))
     while waiting:
@@ -110,8 +110,8 @@ def _layers(
     routes: Sequence[Route],
     ends: Sequence[Node],
 ) -> dict[Node, int]:
-    """From left to right along calls: a node of a route is as far as the longest of these leads to
-    it, an end is last, any other one call from the nearest that has its place."""
+    """The layers, from left to right along calls: a node of routes is placed by the longest route
+    to it, an end is last, and any other node is next to the nearest placed one."""
     made: dict[Node, int] = {}
     for route in routes:
         for place, node in enumerate(route):

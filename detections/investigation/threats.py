@@ -40,9 +40,9 @@ from trailhound.settings import Settings
 TRAVEL: Final = "edc1380b-4877-4b7b-a07f-17427e00090c"
 _ACCOUNTS: Final = 1_000
 _AT_ONCE: Final = 100
-"""Searches of one request."""
+"""Searches in one request."""
 _ADDRESSES: Final = 1_000
-"""Addresses whose users and calls are counted together."""
+"""The number of addresses whose users and calls one search counts."""
 _CALLED: Final = {"calls": {"terms": {"field": "eventName", "size": CALLS}}}
 
 
@@ -63,7 +63,7 @@ _NAME_VIEW: Final = _but(HAS_ARN, _SERVICE)
 
 class Threats:
     """Finds threats in a span. Raises `ClusterError`, and `RuleError` for a rule that an override
-    made impossible."""
+    made invalid."""
 
     def __init__(
         self, client: OpenSearch, settings: Settings, index: EventIndex, expression: str
@@ -92,7 +92,7 @@ class Threats:
         yield from self._addresses(span)
 
     def _patterns(self, rule: Rule, span: Span) -> Iterable[Lead]:
-        """One threat for each user or address, of all bursts of it in the span."""
+        """A threat for each user or address, from all its bursts of a rule in the span."""
         return self._findings("pattern", rule.variant_of, rule, span)
 
     def _findings(self, family: str, pattern: str, rule: Rule, span: Span) -> Iterable[Lead]:
@@ -161,10 +161,10 @@ class Threats:
         )
 
     def _users(self, query: Query) -> Counter[str]:
-        """Users of each address, told apart by account and ARN, those without an ARN by account and
-        name. Buckets come in the order of addresses: only their number is kept."""
+        """The number of distinct users of each address, by account and ARN, or by account and name
+        without an ARN. Buckets come in order of addresses, so only the number is kept."""
         address = terms("address", ADDRESS)
-        # A role of one account is the same user in the trails of others.
+        # A role of an account is the same user in the trails of others.
         views = [
             (_ARN_VIEW, [address, terms("user", ARN)]),
             (_NAME_VIEW, [address, terms("user", NAME), terms("account", ACCOUNT)]),

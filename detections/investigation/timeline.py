@@ -1,7 +1,7 @@
 """The time line of a subject: what it did and what was done to it, repeated calls folded.
 
-Calls that are alike (who is behind them, as what, the call, its result, from where, with what) and
-not more than `FOLD` apart are one line, whatever they touch and in however many sessions.
+Calls with the same person, identity, call, result, address and tool that are at most `FOLD` apart
+are one line, whatever they touch and in however many sessions.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ Progress = Callable[[str, int, int], None]
 FOLD: Final = timedelta(hours=1)
 """The longest pause between two calls of one line."""
 MOST_LINES: Final = 50_000
-"""Lines that are made; events that would need another are counted."""
+"""The most lines; events that would need another line are counted."""
 EXPANDED: Final = 10_000
-"""Events that are shown of one line."""
+"""The most events that are shown of a line."""
 _PAGE: Final = 5_000
 _RESOURCES: Final = 10
-"""Resources that a line names; further ones are counted up to `_COUNTED`."""
+"""The most resources that a line names; others are counted, up to `_COUNTED`."""
 _COUNTED: Final = 10_000
 _LATER: Final = ("policy", "access_key", "account", "arn")
-"""Kinds of resources that are named after all others of a call, in this order."""
+"""Kinds of resources that are named last, in this order."""
 _SESSIONS: Final = 10_000
 _EVENT_FIELDS: Final = (
     *FIELDS,
@@ -69,15 +69,15 @@ _ALERT_FIELDS: Final = (
     *("entity", "outcome", "calls", "count_relation", "incident", TWIN_KEY),
 )
 RELATIONS: Final = ("evidence", "did", "session", "target")
-"""How an event is related to the subject: an alert names it, the subject made it, a session that
-it opened did, or it is about the subject. The first that applies."""
+"""The relations of an event to the subject: an alert names it, the subject made it, a session that
+the subject opened made it, or it is about the subject. The first that applies counts."""
 
 _Key = tuple[str, ...]
 
 
 @dataclass(slots=True)
 class Line:
-    """Calls that are alike. `number` is stable while the events are the same."""
+    """A line of folded calls. `number` is stable while the events are the same."""
 
     number: int
     first: datetime
@@ -100,7 +100,7 @@ class Line:
     event: str = ""
     """The id of its first event."""
     events: list[dict[str, Any]] = field(default_factory=list)
-    """Of a line that is expanded, its events, at most `EXPANDED`."""
+    """The events of an expanded line, at most `EXPANDED`."""
 
     def as_json(self) -> dict[str, Any]:
         """As `--json` prints it."""
@@ -134,8 +134,9 @@ class Line:
 
 @dataclass(slots=True)
 class Timeline:
-    """The lines by time, and the alerts that name one of their events. `total`: events; `folded`
-    ones are in the lines, the others would have needed more than `MOST_LINES`."""
+    """The lines in order of time, and the alerts that name one of their events. `total` is the
+    number of events, `folded` that of events in the lines; the others would have needed more than
+    `MOST_LINES`."""
 
     subject: str
     lines: list[Line] = field(default_factory=list)
@@ -143,9 +144,9 @@ class Timeline:
     total: int = 0
     folded: int = 0
     opened: int = 0
-    """Keys of sessions that the subject opened."""
+    """The number of keys of sessions that the subject opened."""
     left_out: list[str] = field(default_factory=list)
-    """Which of its sessions are not in it, and why."""
+    """Which of the subject's sessions are left out, and why."""
 
 
 class TimelineReader:
@@ -166,8 +167,8 @@ class TimelineReader:
         most_events: int = EXPANDED,
         progress: Progress = lambda _what, _done, _total: None,
     ) -> Timeline:
-        """The time line of a subject in a span of event time. `expand`: numbers of lines of which
-        `most_events` events each are kept; None for all lines."""
+        """The time line of a subject in a span of event time. `expand`: numbers of lines whose
+        events are kept, at most `most_events` each; None for all lines."""
         made = Timeline(subject.text)
         progress("following sessions", 0, 0)
         opened = Opened()
@@ -204,7 +205,7 @@ class TimelineReader:
 
 
 class _Fold:
-    """Folds events that come by time into lines."""
+    """Folds events, which come in order of time, into lines."""
 
     def __init__(self, made: Timeline, expand: Collection[int] | None, most: int) -> None:
         self._made = made
@@ -271,7 +272,7 @@ class _Fold:
 
 
 def query_of(subject: Subject, opened: Opened, span: Span | None) -> Query:
-    """All events of a subject, each clause named by its relation."""
+    """The query for all events of a subject; each clause is named by its relation."""
     named = {
         "evidence": subject.evidence,
         "did": subject.did,
@@ -289,8 +290,8 @@ def query_of(subject: Subject, opened: Opened, span: Span | None) -> Query:
 
 
 def _resources(source: Source) -> list[str]:
-    """What a call touches: whom or what it changes before what that is given or shared with, and
-    names before ARNs that say the same."""
+    """The resources of a call: what it changes before what that is given to or shared with, and
+    names before ARNs of the same."""
     found = source.get("resource")
     leaves = found if isinstance(found, Mapping) else {}
     named: dict[str, None] = {}
@@ -311,8 +312,8 @@ def _key_of_twins(document: Source) -> dict[str, Any]:
 
 
 def in_order(made: Timeline, *, joined: bool = False) -> Iterator[Line | dict[str, Any]]:
-    """Lines and alerts by time; an alert after the line with which it begins. `joined`: alerts
-    that variants of a rule raised of the same events are one."""
+    """Lines and alerts in order of time; an alert comes after the line where it begins. `joined`:
+    twins are shown as one alert."""
     alerts = iter(folded(made.alerts) if joined else made.alerts)
     alert = next(alerts, None)
     for line in made.lines:

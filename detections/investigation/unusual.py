@@ -1,7 +1,7 @@
-"""What is unusual about a subject now against its own weeks before: what it never had, and what it
-has much more of.
+"""What is unusual about a subject compared with its own past weeks: new values, and much larger
+numbers.
 
-All of it is counted by the engine, by searches whose number and size do not grow with the events.
+The engine counts all of it, by searches whose number and size do not grow with the events.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from detections.span import Span, moment
 from trailhound.cluster.queries import Query, both
 
 _NEW: Final = 200
-"""Values of the recent time that are looked for in the weeks before, the most frequent."""
+"""The number of most frequent recent values that are looked for in the weeks before."""
 _FEW_DAYS: Final = 5
-"""Days with events before which a volume is not compared."""
+"""The fewest days with events for which volumes are compared."""
 _FEW_EVENTS: Final = 50
-"""Events before which hours are not compared."""
+"""The fewest events for which hours are compared."""
 _MANY: Final = 10
-"""Events from which a value can be unusual by their number."""
+"""The fewest events by which a value can be unusual."""
 _HOUR: Final = 3_600_000
 FAILED: Final = {"term": {"event.outcome": "failure"}}
 
@@ -42,26 +42,26 @@ FIELDS: Final[Mapping[str, str]] = {
     "regions": "awsRegion",
     "errors": "errorCode",
 }
-"""What is counted, and the field of it."""
+"""Kinds of values → their field."""
 COMPARED: Final = (
     *("calls", "countries", "addresses", "tools", "regions", "roles", "accounts", "errors"),
 )
-"""What is unusual where it was never seen in the weeks before."""
+"""Kinds whose values are unusual if they were not seen in the weeks before."""
 NETWORKS: Final = "networks"
 _BUCKETS: Final = 9_000
-"""Values of a kind times spans of time that are counted by one search."""
+"""The most values times spans of time in one search."""
 COUNTED: Final = ("calls", "addresses", "tools", "regions", "errors")
-"""What is unusual, too, where there is much more of it than before."""
+"""Kinds whose values are also unusual if they are much more frequent than before."""
 _OFTEN: Final = 20
-"""Values of a kind whose number is compared, the most frequent."""
+"""The number of most frequent values of a kind whose frequency is compared."""
 
 
 class Comparison:
-    """Compares `now` with the time `before`. `unusual` is what it found; `cut` what was not
-    compared, and why. Raises `ClusterError`."""
+    """Compares `now` with the time `before`. `unusual`: the result; `cut`: what was not compared,
+    and why. Raises `ClusterError`."""
 
     def __init__(self, index: EventIndex, own: Query, now: Span, before: Span) -> None:
-        """`own`: the events of the subject."""
+        """`own`: the query for the subject's events."""
         self._index = index
         self.now, self.before = now, before
         self.unusual: list[dict[str, Any]] = []
@@ -90,7 +90,7 @@ class Comparison:
             self._more_often(values, before, recent, active)
 
     def _new_values(self, now: Query, before: Query) -> dict[str, list[tuple[str, int]]]:
-        """Adds the values that are new; by kind the others, the most frequent first."""
+        """Adds new values to the result. Returns the others by kind, the most frequent first."""
         found = self._aggregated(
             now, {kind: {"terms": {"field": FIELDS[kind], "size": _NEW}} for kind in COMPARED}
         )
@@ -120,7 +120,7 @@ class Comparison:
         return others
 
     def _new_networks(self, addresses: Sequence[tuple[str, int]], before: Query) -> None:
-        """Adds the networks of new addresses from which there was no event either."""
+        """Adds the networks of new addresses that had no event before."""
         counts: dict[str, int] = {}
         for address, count in addresses:
             network = network_of(address)
@@ -140,8 +140,8 @@ class Comparison:
         recent: timedelta,
         active: int,
     ) -> None:
-        """Values that were there before, but not nearly as often: more than the mean and two
-        standard deviations of the spans of the same length in which the subject was active."""
+        """Adds values that are much more frequent than before: above the mean plus two standard
+        deviations of spans of the same length in which the subject was active."""
         slots, length = _slots(self.before, recent)
         most = max(1, min(_OFTEN, _BUCKETS // slots))
         by_time = {
@@ -203,8 +203,9 @@ class Comparison:
             )
 
     def _volume(self, now: Query, before: Query, recent: timedelta) -> int:
-        """More events, or more failures, than its mean and two standard deviations of the spans of
-        the same length before; in how many of these it was active."""
+        """Adds the volume if the number of events or failures is above the mean plus two standard
+        deviations of earlier spans of the same length. Returns in how many of these it was
+        active."""
         number, length = _slots(self.before, recent)
         end = self.before.milliseconds()[1]
         active = 0
@@ -237,7 +238,7 @@ class Comparison:
 
 
 def _slots(before: Span, recent: timedelta) -> tuple[int, int]:
-    """How many spans of the length of `recent` there are before, and that length in
+    """The number of spans of the length of `recent` in the time before, and that length in
     milliseconds."""
     begin, end = before.milliseconds()
     length = int(recent.total_seconds() * 1000)

@@ -1,8 +1,8 @@
-"""Views of the events: by how their source is named, and by how their target is.
+"""Views of the events: by how their source and their target are named.
 
-Each event is in one view of calls, and a composite aggregation of its view groups it. Beside these
-are the views of credentials: a key, or an address that was asked for, leads to whoever acted with
-it or from it, and a call that makes a key leads to the key.
+Each event is in one view of calls, and a composite aggregation of each view groups its events.
+Further views are about credentials: a key or a requested address leads to those who acted with it
+or from it, and a call that creates a key leads to the key.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ Clauses = Callable[[Values], "list[Query]"]
 
 
 def _always(*clauses: Query) -> Clauses:
-    """The same for all groups."""
+    """A value that is the same for all groups."""
     return lambda _: list(clauses)
 
 
@@ -95,21 +95,21 @@ _NOTHING: Final = _always()
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One way in which a source or a target is named: which events, by which fields, as what."""
+    """A way in which a source or target is named: a query for the events, the fields, the node."""
 
     where: Query
     fields: tuple[str, ...]
     node: Nodes
     kind: str = ""
-    """Of targets that never act, and of credentials: the kind of their nodes."""
+    """The kind of node, for targets that never act and for credentials."""
     beyond: Clauses = _NOTHING
-    """What of `where` the values of a group, its call and service do not say. To look up an event
-    of a group by values is cheap; the patterns of `where` would be expanded in every shard."""
+    """The part of `where` that does not follow from a group's values, call and service. Looking up
+    events by values is cheap; the patterns of `where` would be expanded in every shard."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The events with one kind of actor and one of target or credential, and the fields that group
+    """The events with a kind of actor and a kind of target or credential, and the fields that group
     them. A credential `leads` to the actor."""
 
     actor: Side
@@ -118,12 +118,12 @@ class View:
 
     @property
     def where(self) -> Query:
-        """The events of the view."""
+        """The query for the events of the view."""
         return both(self.actor.where, self.other.where)
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The fields that group them."""
+        """The fields that group the events."""
         first, second = (self.other, self.actor) if self.leads else (self.actor, self.other)
         fields = ("eventSource", CALL, OUTCOME, *first.fields, *second.fields)
         return tuple(dict.fromkeys(fields))
@@ -134,8 +134,8 @@ class View:
         return found[::-1] if self.leads else found
 
     def event_query(self, values: Sequence[str | None], calls: Sequence[str]) -> Query:
-        """The events of the groups of these values and any of these calls, which are of one
-        service. A value of None is any, an empty one none."""
+        """A query for the events of groups with these values and any of these calls, which belong
+        to one service. None stands for any value, an empty text for no value."""
         about = {**dict(zip(self.fields, values, strict=True)), CALL: calls[0]}
         known = {name: value or "" for name, value in about.items()}
         clauses: list[Query] = [*self.actor.beyond(known), *self.other.beyond(known)]
@@ -148,7 +148,7 @@ class View:
 
 
 def _has(name: str, values: Sequence[str]) -> Query:
-    """A field with one of some values; an empty one is none."""
+    """A clause for a field with one of these values; an empty text stands for no value."""
     found = [value for value in values if value]
     clauses: list[Query] = [{"terms": {name: found}}] if found else []
     if len(found) < len(values):
@@ -163,8 +163,8 @@ def views(
     towards: Sequence[str] | None,
     long_term: Sequence[str] | None,
 ) -> list[View]:
-    """All views. `towards`: of the targets that never act only those that these texts name; None
-    for all. `long_term`: only the use of these keys; None for that of all keys of users."""
+    """All views. `towards`: limits targets that never act to those that these texts name; None for
+    all. `long_term`: limits the use of keys to these; None for all keys of users."""
     targets = _targets()
     if towards is not None:
         targets = [few for each in targets if (few := _narrowed(each, towards)) is not None]
@@ -174,7 +174,7 @@ def views(
 
 
 def occupied(snapshot: Snapshot, every: Sequence[View], limits: Sequence[Query]) -> list[View]:
-    """Those that have events; most have none. One search: each would cost as much by itself."""
+    """The views that have events, which are few. One search finds out, at the cost of one view."""
     sides = {id(view.other): view.other for view in every}
     actors = {id(view.actor): view.actor for view in every}
     nested: dict[str, Any] = {
@@ -205,8 +205,8 @@ def nodes_of(
     did: Query | None,
     target: Query | None,
 ) -> set[Node]:
-    """The nodes of some events: who made those of `did`, what those of `target` are about, and the
-    keys and addresses that made the former."""
+    """The nodes of events: who made those of `did`, with which keys and from which addresses, and
+    what those of `target` are about."""
     made: set[Node] = set()
     limits = [span] if span else []
     credentials = [
@@ -231,7 +231,7 @@ def nodes_of(
 
 
 def made_keys(index: EventIndex, span: Query | None) -> Iterator[str]:
-    """The keys of users that were made in a span."""
+    """The keys of users that were created in a span."""
     for bucket in index.buckets(
         both(_MAKES_KEY, *([span] if span else [])), [terms("key", MADE_KEY)]
     ):
@@ -239,7 +239,7 @@ def made_keys(index: EventIndex, span: Query | None) -> Iterator[str]:
 
 
 def _sources() -> list[Side]:
-    """Every event is of one of these."""
+    """The kinds of sources; every event has exactly one."""
 
     def actor(about: Values) -> Node | None:
         return actor_of_fields(
@@ -277,7 +277,8 @@ def _sources() -> list[Side]:
 
 
 def _targets() -> list[Side]:
-    """Every event is of one of these; one that names several resources has several targets."""
+    """The kinds of targets; every event has one kind, but several targets if it names several
+    resources."""
     made = [Side(_ASSUMES, ("resource.arn",), lambda about: _role(about["resource.arn"]))]
     of_service: dict[str, list[Query]] = {_STS: [_ASSUMES]}
     for service, leaves in TARGET_LEAVES.items():
@@ -309,7 +310,8 @@ def _targets() -> list[Side]:
 
 
 def _narrowed(side: Side, towards: Sequence[str]) -> Side | None:
-    """A target side with only the nodes that texts name; None where they name none of its kind."""
+    """A kind of targets limited to the nodes that texts name; None if they name none of its
+    kind."""
     if not side.kind:
         return side
     clauses: list[Query] = []
@@ -317,7 +319,7 @@ def _narrowed(side: Side, towards: Sequence[str]) -> Side | None:
         if kind != side.kind:
             continue
         if kind == "resource":
-            # A call that names no bucket is in this view under its own name, as all others.
+            # A call without a bucket is in this view under its own name, like all other calls.
             service, _, call = rest.rpartition(":")
             both = [any_of(service, ("eventSource",)), any_of(call, ("eventName",))]
             clauses.append({"bool": {"filter": both}})
@@ -342,7 +344,7 @@ def _other(about: Values) -> Node:
 
 
 def _role(arn: str) -> Node | None:
-    """The role of its own ARN; the session's ARN, which the event has too, is no target."""
+    """The role of a role's ARN; the session's ARN, which events have too, is not a target."""
     return of_role_arn(arn) if re.fullmatch(ROLE_ARN, arn) else None
 
 
@@ -352,7 +354,7 @@ def _credentials(
     addresses: Sequence[str],
     long_term: Sequence[str] | None,
 ) -> Iterator[View]:
-    """Edges of credentials: who made a key, and who acted with it or from an address."""
+    """The views of credentials: who created a key, and who acted with it or from an address."""
     asked = sorted({each for each in keys if not each.startswith("AKIA")})
     used: Query = either([LONG_TERM, {"terms": {KEY: asked}}]) if asked else LONG_TERM
     if long_term is not None:
