@@ -7,14 +7,17 @@ The part of reading that knows no cluster. A backfill and the daemon send the do
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from ingest.documents.assembler import Assembled, Assembler
+from ingest.documents.day_limit import TOO_MANY_NEW_DAYS
 from ingest.documents.record_filter import RecordFilter
 from ingest.integrity.expected import ExpectedHashes
 from ingest.object_progress import ObjectProgress, Proof
 from ingest.reading import ReadLimits, TrailReader
+from trailhound.cluster.waiting import BLOCKED_CODES
 from trailhound.errors import (
+    CorruptFileError,
     NotATrailFileError,
     NotCloudTrailError,
     ObjectArchivedError,
@@ -22,6 +25,14 @@ from trailhound.errors import (
     TrailFileError,
 )
 from trailhound.settings import IngestSettings
+
+MOST_UNREADABLE: Final = 100_000
+"""Values of one object that become dead letters because they are no records. A file of 1 MB can
+hold hundreds of millions of them, each of which would have a document in the index."""
+
+
+_WAITING: Final = frozenset({TOO_MANY_NEW_DAYS, *BLOCKED_CODES})
+"""Of records that wait for their day's index."""
 
 
 def read_limits(settings: IngestSettings) -> ReadLimits:
@@ -76,9 +87,16 @@ class ObjectReader:
             reader = TrailReader(stream, self._limits, name=run.item.uri, hashes=self._hashes)
             fault = ""
             try:
+                unreadable = 0
                 for chunk in reader.chunks():
                     if run.aborted:
                         break
+                    if unreadable > MOST_UNREADABLE:
+                        raise CorruptFileError(
+                            f"{run.item.uri}: more than {MOST_UNREADABLE:,} values in it are no "
+                            "CloudTrail records: the rest was not read",
+                            hint="check what wrote this object",
+                        )
                     run.bytes = reader.bytes_in
                     if run.expected:
                         run.proof = "corrupt" if chunk.doubtful else _proof(reader, run.expected)
@@ -88,6 +106,7 @@ class ObjectReader:
                             run.record("filtered", made.filtered)
                         if made.duplicates:
                             run.record("duplicates", made.duplicates)
+                        unreadable += sum(each.code not in _WAITING for each in made.dead)
                         yield made
             except NotATrailFileError as error:
                 if error.kind and run.place is None and not run.counts.read:

@@ -42,6 +42,8 @@ _CORRUPT = "corrupt"
 _MANY = 16_384
 _NUMBERS = tuple(b"%d" % number for number in range(_MANY))
 _PIECE_BYTES = 1024 * 1024
+_LETTER_BYTES = 500
+"""Of a dead letter in memory, beside its record."""
 _NOTHING: Mapping[int, str] = MappingProxyType({})
 
 
@@ -109,12 +111,17 @@ class Assembler:
         remembered = self._stored is not None and not is_history(owner.item)
         digests = out.batch.digests if remembered else None
         recent, older = self._known()
-        size = 0
+        size = letters = 0
         # A record is decoded right before its view is used, and not all of a file in one go:
         # what was just read is still in the processor's cache, which is worth a third of the time.
         for number, (record, position) in enumerate(
             zip(chunk.records, chunk.positions, strict=True)
         ):
+            if size >= _PIECE_BYTES:
+                yield _closed(out, owner, size - letters)
+                out, size, letters = Assembled(), 0, 0
+                heads, ends, positions = out.batch.heads, out.batch.ends, out.batch.positions
+                digests = out.batch.digests if digests is not None else None
             text = bytes(record)
             known = False
             if digests is not None:
@@ -149,6 +156,8 @@ class Assembler:
                 header = headers.get(day) or self._header(day, owner)
             except RecordError as error:
                 out.dead.append(DeadLetter(owner, position, text, error.reason, error.message))
+                letters += len(text) + _LETTER_BYTES
+                size += len(text) + _LETTER_BYTES
                 continue
             short = shortened(view, text)
             end = flat_after if mark_flat and is_flat(view) else after
@@ -177,12 +186,7 @@ class Assembler:
             ends.append(len(header) + len(identifier) + len(_OPEN) + len(content))
             positions.append(position)
             size += len(head)
-            if size >= _PIECE_BYTES:
-                yield _closed(out, owner, size)
-                out, size = Assembled(), 0
-                heads, ends, positions = out.batch.heads, out.batch.ends, out.batch.positions
-                digests = out.batch.digests if digests is not None else None
-        yield _closed(out, owner, size)
+        yield _closed(out, owner, size - letters)
 
     def _known(self) -> tuple[Mapping[int, str], Mapping[int, str]]:
         if self._stored is None or not self._skip_stored:

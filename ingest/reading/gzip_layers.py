@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from isal import igzip_lib, isal_zlib
@@ -24,8 +24,13 @@ _WBITS: Final = 31
 _LEAST_MEMBER: Final = 18  # header 10 and trailer 8 bytes (RFC 1952): a shorter one has no content
 _DAMAGE: Any = (zlib.error, igzip_lib.IsalError)
 _CAREFUL_BLOCK: Final = 16 * 1024  # inflates to 16 MiB at the most: deflate's best ratio is 1,032
+_FIRST_FEED: Final = 1024
+_LARGEST_FEED: Final = 1024 * 1024
 _STEP: Final = 4 * 1024 * 1024
-_PADDING: Final = b"\0 \t\r\n"
+_MEMBER_COST: Final = 1024
+"""Bytes that a member of a layer within another counts for beside its own: one of 20 bytes takes as
+much time, and a layer of nothing but those compresses a thousandfold."""
+_PADDING: Final = re.compile(rb"[\0 \t\r\n]*+")
 _PLAIN: Final = re.compile(rb'(?:\xef\xbb\xbf[ \t\r\n]*)?(?:[{\["]|\d{4}-\d\d-\d\d)')
 """What JSON, JSON Lines and CloudWatch Logs' exports begin with."""
 _ENDS: Final = frozenset(b'}]"\0 \t\r\n')
@@ -107,7 +112,11 @@ def _member_in(data: bytes, start: int = 0) -> int:
 
 
 class _Layer:
-    """The state between blocks: in a member, in plain content, or before what comes next."""
+    """The state between blocks: in a member, in plain content, or before what comes next.
+
+    `_data` is the block at hand, of which everything before `_at` is done with: nothing of it is
+    copied for each member, of which a block may hold thousands.
+    """
 
     def __init__(self, *, careful: bool, limit: int | None, hashed: StreamHash | None) -> None:
         self._hashed = hashed
@@ -115,22 +124,26 @@ class _Layer:
         self._careful = careful
         self._room = limit
         self._engine: Any = None
+        self._feed = _FIRST_FEED
+        """Bytes that the engine gets next: more with each call, as members are small or large."""
         self._plain = False
         self._last = 0
         """The byte of plain content before the next one; 0 at its start."""
+        self._data = b""
+        self._at = 0
         self._held = b""
         self._count = 0
 
     def undo(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         for piece in pieces:
-            data = piece
-            while data:
+            self._data, self._at, self._held = self._held + piece, 0, b""
+            while self._at < len(self._data):
                 if self._engine is not None:
-                    data = yield from self._inflate(data)
+                    yield from self._inflate()
                 elif self._plain:
-                    data = yield from self._pass(data)
+                    yield from self._pass()
                 else:
-                    data = self._begin(data)
+                    self._begin()
         if self._engine is not None:
             raise GzipDamage("the gzip data ends early")
         if self._hashed is not None:
@@ -139,76 +152,79 @@ class _Layer:
         if self._held and (self._plain or not self._count):
             yield self._held
 
-    def _begin(self, data: bytes) -> bytes:
-        """Decide on what comes next; empty until there is enough to decide by."""
-        data = self._held + data
-        self._held = b""
-        if self._count and self._hashed is not None:
-            self._hashed.mixed = True
+    def _begin(self) -> None:
+        """Decide on what comes next, or hold it until there is enough to decide by."""
+        data, at = self._data, self._at
         if self._count:  # zero padding after a member is skipped, as gzip(1) does
-            self._use(len(data))
-            data = data.lstrip(_PADDING)
-        if data.startswith(GZIP):
-            self._engine = self._new(_WBITS)
+            if self._hashed is not None:
+                self._hashed.mixed = True
+            padding = _PADDING.match(data, at)
+            assert padding is not None, "it matches nothing too"  # noqa: S101
+            self._use(padding.end() - at)
+            at = padding.end()
+        if data.startswith(GZIP, at):
+            self._use(_MEMBER_COST)
+            self._engine, self._feed = self._new(_WBITS), _FIRST_FEED
             self._count += 1
-        elif len(data) < (_LEAST_MEMBER if self._count else len(GZIP)):
-            self._held = data
-            return b""
-        elif self._count and (data[1:3] == _MEMBER[1:] or not _PLAIN.match(data)):
+        elif len(data) - at < (_LEAST_MEMBER if self._count else len(GZIP)):
+            self._held, at = data[at:], len(data)
+        elif self._count and (data[at + 1 : at + 3] == _MEMBER[1:] or not _PLAIN.match(data, at)):
             # Also a member whose first byte was changed to one that JSON begins with.
             raise GzipDamage("something that isn't gzip follows the gzip data")
         else:
             self._plain, self._last = True, 0
-        return data
+        self._at = at
 
-    def _pass(self, data: bytes) -> Generator[bytes, None, bytes]:
-        """Plain content up to a gzip member in it; the member and what follows."""
-        data = self._held + data
-        self._held = b""
-        at = _member_in(data)
-        while at >= 0 and (data[at - 1] if at else self._last) not in _ENDS:
+    def _pass(self) -> Iterator[bytes]:
+        """Plain content up to a gzip member in it."""
+        data, start = self._data, self._at
+        at = _member_in(data, start)
+        while at >= 0 and (data[at - 1] if at > start else self._last) not in _ENDS:
             at = _member_in(data, at + 1)
         if at >= 0:
-            self._plain = False
-            if at:
-                yield data[:at]
-            return data[at:]
+            self._plain, self._at = False, at
+            if at > start:
+                yield data[start:at]
+            return
         cut = len(data)
         for length in (2, 1):
-            if data.endswith(_MEMBER[:length]):
+            if data.endswith(_MEMBER[:length], start):
                 cut -= length
                 break
-        self._held = data[cut:]
-        if cut:
+        self._held, self._at = data[cut:], len(data)
+        if cut > start:
             self._last = data[cut - 1]
-            yield data[:cut] if self._held else data
-        return b""
+            yield data[start:cut]
 
-    def _inflate(self, data: bytes) -> Generator[bytes, None, bytes]:
-        """Inflate until `data` is used up or the member ends; the bytes after it."""
-        if self._careful and len(data) > _CAREFUL_BLOCK:
-            rest = yield from self._inflate(data[:_CAREFUL_BLOCK])
-            return rest + data[_CAREFUL_BLOCK:]
+    def _inflate(self) -> Iterator[bytes]:
+        """Inflate until the block is used up or the member ends."""
         engine = self._engine
-        self._use(len(data))
-        while True:
-            saved = engine.copy() if self._careful else None
-            try:
-                out = engine.decompress(data, _STEP)
-            except _DAMAGE as error:
-                if saved is not None:
-                    yield from _salvage(saved, data)
-                raise GzipDamage(f"the gzip data is damaged ({_reason(error)})") from error
-            if out:
-                if self._hashed is not None:
-                    self._hashed.update(out)
-                yield out
-            if engine.eof:
-                self._engine = None
-                return bytes(engine.unused_data)
-            data = engine.unconsumed_tail
-            if not data and len(out) < _STEP:
-                return b""
+        while self._at < len(self._data):
+            fed = block = self._data[self._at : self._at + self._feed]
+            self._use(len(fed))
+            while True:
+                saved = engine.copy() if self._careful else None
+                try:
+                    out = engine.decompress(block, _STEP)
+                except _DAMAGE as error:
+                    if saved is not None:
+                        yield from _salvage(saved, block)
+                    raise GzipDamage(f"the gzip data is damaged ({_reason(error)})") from error
+                if out:
+                    if self._hashed is not None:
+                        self._hashed.update(out)
+                    yield out
+                if engine.eof:
+                    after = len(engine.unused_data)
+                    self._use(-after)
+                    self._at += len(fed) - after
+                    self._engine = None
+                    return
+                block = engine.unconsumed_tail
+                if not block and len(out) < _STEP:
+                    break
+            self._at += len(fed)
+            self._feed = min(2 * self._feed, _CAREFUL_BLOCK if self._careful else _LARGEST_FEED)
 
     def _use(self, number: int) -> None:
         """Count bytes of a layer that is compressed itself."""

@@ -25,6 +25,10 @@ _TRAIL_FILE = msgspec.json.Decoder(_TrailFile)
 _HEAD = re.compile(rb'[ \t\r\n]*+\{[ \t\r\n]*+"Records"[ \t\r\n]*+:[ \t\r\n]*+\[(?=\{)')
 _TAIL = re.compile(rb"(?<=\})\][ \t\r\n]*+\}[ \t\r\n]*+\Z")
 _TAIL_ROOM = 256
+_LARGE = 1024 * 1024
+_BYTES_A_COMMA = 16
+"""CloudTrail's records have some 25. A list of millions of tiny values would be that many objects,
+fifty times as large as its text: it is read a window at a time."""
 _START = 4096
 """Bytes by which to recognise a file that holds no record."""
 
@@ -151,6 +155,8 @@ def _slices(content: bytes) -> list[msgspec.Raw]:
     lengths are added up: where nothing but head, records, commas and tail is in the content,
     nothing was skipped.
     """
+    if len(content) > _LARGE and content.count(b",") * _BYTES_A_COMMA > len(content):
+        return []
     head = _HEAD.match(content)
     tail = _TAIL.search(content, max(0, len(content) - _TAIL_ROOM))
     if not head or not tail:

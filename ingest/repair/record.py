@@ -3,9 +3,10 @@
 Only what cannot stay is moved: a value of the wrong kind for its place in the mapping, a text or
 key beyond Lucene's term limit, a name that is Trailhound's own, a number of over 1,000 digits.
 What moves goes to `trail.original` as `{pointer, json}` (RFC 6901 pointer, JSON text), its path to
-`trail.repaired`, and texts to `trail.text` as `path=value`, where rules on that path look as well.
-A record whose very text is at fault (repeated keys, invalid UTF-8, NaN, depth) is kept whole, at
-pointer `""`.
+`trail.repaired`, and texts to `trail.text` as `path=value`, for who searches there. A record whose
+very text is at fault (repeated keys, invalid UTF-8, NaN, depth) is kept whole, at pointer `""`. So
+is one of which too much would move value by value: each has its path beside it, and a path of 30 KB
+with a hundred thousand values below it would make gigabytes of one small record.
 
 The cases were each tried on the engine, 2.19 and 3.8; tests/integration/test_repair.py tries them
 again.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,6 +44,17 @@ DEEPEST = 200
 
 LONGEST_KEY = 30_000
 """Bytes of a key; with its path it must stay under Lucene's term limit."""
+
+MOST_MOVED = 1_000
+MOST_POINTED = 1024 * 1024
+"""Values that are moved one by one from a field of the record, and characters of their paths. With
+more, the field moves as a whole: rules look at the record put together again all the same."""
+MOST_PATHS = 10_000
+"""Of a record, in `trail.repaired`."""
+LONGEST_PATH = 1_024
+MOST_TEXTS = 10_000
+MOST_TEXT = 1024 * 1024
+"""Texts of a record in `trail.text`, and their characters, paths included."""
 
 
 @dataclass(slots=True)
@@ -146,8 +159,16 @@ def _object(value: canonical.Value) -> dict[canonical.Key, list[canonical.Value]
     return value
 
 
+class _TooMuch(Exception):
+    """Too much of one field would move."""
+
+
 class _Repair:
     def __init__(self, raw: bytes, *, thorough: bool, deep: bool = False) -> None:
+        self._moved = self._pointed = 0
+        """Of the field at hand."""
+        self._text = 0
+        """Characters in `trail.text`."""
         self._raw = raw
         self._thorough = thorough
         self._deep = deep
@@ -161,14 +182,34 @@ class _Repair:
             out.paths.append(diagnose(self._raw))
             out.original.append(_kept_whole(self._raw))
         record = self._loads(text)
-        out.paths += sorted(set(self._repeated))
+        out.paths += sorted({key[:LONGEST_PATH] for key in self._repeated})[:MOST_MOVED]
         if (self._repeated or self._deep) and not out.original:
             out.original.append(_kept_whole(self._raw))
         # What is moved from a record that is kept whole need not be kept again.
         self._kept_whole = bool(out.original)
-        self._object(record, EVENT["properties"], ())
+        for key in list(record):
+            self._field(record, key)
         out.record = _encode(record)
         return out
+
+    def _field(self, record: dict[str, Any], key: str) -> None:
+        """A field of the record: as little of it moved as possible."""
+        out = self._out
+        before = len(out.paths), len(out.original)
+        self._moved = self._pointed = 0
+        try:
+            self._member(record, key, EVENT["properties"], ())
+        except _TooMuch:
+            del out.paths[before[0] :], out.original[before[1] :]
+            record.pop(key)
+            out.paths.append(key[:LONGEST_PATH])
+            self._keep_whole()
+
+    def _keep_whole(self) -> None:
+        """Keep the record's own text, instead of what has been moved so far."""
+        if not self._kept_whole:
+            self._kept_whole = True
+            self._out.original = [_kept_whole(self._raw)]
 
     def _loads(self, text: str) -> dict[str, Any]:
         try:
@@ -212,23 +253,28 @@ class _Repair:
         self, record: dict[str, Any], schema: dict[str, Any], path: tuple[str, ...]
     ) -> None:
         for key in list(record):
-            here = (*path, key)
-            value = record[key]
-            kind = schema.get(key, {})
-            if _bad_name(key) or (not path and collides(key)):
+            self._member(record, key, schema, path)
+
+    def _member(
+        self, record: dict[str, Any], key: str, schema: dict[str, Any], path: tuple[str, ...]
+    ) -> None:
+        here = (*path, key)
+        value = record[key]
+        kind = schema.get(key, {})
+        if _bad_name(key) or (not path and collides(key)):
+            self._move(record, key, here)
+        elif "properties" in kind:
+            self._mapped(record, key, kind["properties"], here)
+        elif kind.get("type") == "flat_object":
+            if value is not None and (not isinstance(value, dict) or self._thorough):
                 self._move(record, key, here)
-            elif "properties" in kind:
-                self._mapped(record, key, kind["properties"], here)
-            elif kind.get("type") == "flat_object":
-                if value is not None and (not isinstance(value, dict) or self._thorough):
-                    self._move(record, key, here)
-                elif value is not None:
-                    self._flat(value, here, here)
-            elif kind:
-                if not _fits_keyword(value):
-                    self._move(record, key, here)
-            elif self._thorough or not _readable(value, 0):
+            elif value is not None:
+                self._flat(value, here, here)
+        elif kind:
+            if not _fits_keyword(value):
                 self._move(record, key, here)
+        elif self._thorough or not _readable(value, 0):
+            self._move(record, key, here)
 
     def _mapped(
         self, record: dict[str, Any], key: str, schema: dict[str, Any], here: tuple[str, ...]
@@ -267,13 +313,31 @@ class _Repair:
                         self._flat(item, here, (*below, str(index)))
 
     def _move(self, record: dict[str, Any], key: str, path: tuple[str, ...]) -> None:
+        self._moved += 1
+        self._pointed += sum(map(len, path))
+        if self._moved > 1 and (self._moved > MOST_MOVED or self._pointed > MOST_POINTED):
+            raise _TooMuch
         value = record.pop(key)
-        dotted = ".".join(part for part in path if not part.isdigit())[:1024] or '""'
+        if len(self._out.paths) >= MOST_PATHS:
+            self._keep_whole()
+            return
+        dotted = ".".join(part for part in path if not part.isdigit())[:LONGEST_PATH] or '""'
         self._out.paths.append(dotted)
-        self._out.text += [f"{dotted}={text}" for text in _texts(value)]
+        self._search(dotted, value)
         if not self._kept_whole:
             pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
             self._out.original.append({"pointer": pointer, "json": _encode(value).decode()})
+
+    def _search(self, path: str, value: Any) -> None:
+        """Put the texts of a moved value into `trail.text`, as far as there is room."""
+        out = self._out.text
+        for text in _texts(value):
+            if len(out) >= MOST_TEXTS:
+                return
+            entry = f"{path}={text}"
+            if self._text + len(entry) <= MOST_TEXT:
+                self._text += len(entry)
+                out.append(entry)
 
 
 @dataclass(slots=True)
@@ -343,15 +407,18 @@ def _flat_list(values: list[Any], room: int) -> bool:
     )
 
 
-def _texts(value: Any) -> list[str]:
+def _texts(value: Any) -> Iterator[str]:
     """Every text in a value, for the search on its path."""
-    if isinstance(value, str):
-        return [value] if value else []
-    if isinstance(value, dict):
-        return [text for item in value.values() for text in _texts(item)]
-    if isinstance(value, list):
-        return [text for item in value for text in _texts(item)]
-    return []
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, str):
+            if each:
+                yield each
+        elif isinstance(each, dict):
+            waiting += reversed(each.values())
+        elif isinstance(each, list):
+            waiting += reversed(each)
 
 
 def _encode(value: Any) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.reading.gzip_layers import GzipDamage, inflated, one_member
+from ingest.reading.gzip_layers import GzipDamage, LayerTooLarge, inflated, one_member
 
 LIMIT = 64 * 1024 * 1024
 JSON = b'{"Records":[{"eventName":"a"}]}'
@@ -59,3 +59,55 @@ def test_an_ordinary_file_takes_it(content: bytes) -> None:
 )
 def test_what_is_not_one_plain_member_is_left(data: bytes) -> None:
     assert one_member(data, 4 * 1024 * 1024) is None
+
+
+@pytest.mark.parametrize("careful", [False, True])
+def test_many_small_members_take_linear_work(careful: bool) -> None:
+    """20 bytes each: copying the rest of a block for each of them would take minutes."""
+    data = gzip.compress(b"") * 100_000 + gzip.compress(JSON)
+    assert b"".join(inflated(iter([data]), LIMIT, careful=careful)) == JSON
+
+
+@pytest.mark.parametrize("careful", [False, True])
+def test_members_within_a_layer_count_for_what_they_are(careful: bool) -> None:
+    """Firehose compresses what CloudWatch Logs compressed, message by message."""
+    contents = [b'{"number":%d,"text":"%s"}' % (number, b"x" * 500) for number in range(2_000)]
+    layer = b"".join(map(gzip.compress, contents))
+    stored = gzip.compress(layer)
+    limit = len(layer) + 2_000 * 1_024
+    found = inflated(iter([stored]), limit, careful=careful)
+    assert b"".join(found) == b"".join(contents)
+    with pytest.raises(LayerTooLarge):
+        list(inflated(iter([stored]), limit - 1, careful=careful))
+
+
+def test_a_layer_of_nothing_but_members_is_too_large_before_it_is_done() -> None:
+    bomb = gzip.compress(gzip.compress(b"") * 1_000_000)
+    assert len(bomb) < 100_000
+    with pytest.raises(LayerTooLarge):
+        list(inflated(iter([bomb]), 20 * 1024 * 1024))
+
+
+@given(
+    st.lists(st.tuples(st.binary(max_size=3_000), st.integers(0, 9)), min_size=1, max_size=6),
+    st.sampled_from([b"", b"\0", b"\n\n", JSON, b"\n" + JSON]),
+    st.lists(st.integers(1, 4_000), max_size=8),
+    st.booleans(),
+)
+def test_blocks_may_end_anywhere(
+    members: list[tuple[bytes, int]], after: bytes, sizes: list[int], careful: bool
+) -> None:
+    data = b"".join(gzip.compress(content, level) for content, level in members) + after
+    blocks, at = [], 0
+    for size in sizes:
+        blocks.append(data[at : at + size])
+        at += size
+    blocks.append(data[at:])
+
+    def read(pieces: list[bytes]) -> bytes | None:
+        try:
+            return b"".join(inflated(iter(pieces), LIMIT, careful=careful))
+        except GzipDamage:
+            return None
+
+    assert read(blocks) == read([data])

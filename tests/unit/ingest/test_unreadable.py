@@ -1,0 +1,65 @@
+"""A small file of very many values that are no records costs little, and is said to be none."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from enrich.enricher import Enricher
+from ingest.object_reader import MOST_UNREADABLE
+from ingest.objects import Selection
+from ingest.offline import OfflineRead, OfflineReport
+from ingest.sources import open_source
+from tests.helpers.trails import record
+from trailhound.settings import Settings
+
+MIB = 1024 * 1024
+
+
+def read(content: bytes, tmp_path: Path) -> OfflineReport:
+    file = tmp_path / "a.json.gz"
+    file.write_bytes(gzip.compress(content, 1))
+    settings = Settings()
+    read = OfflineRead(settings, Enricher(), selection=Selection())
+    for _ in read.batches([open_source(str(file), settings)]):
+        pass
+    return read.report
+
+
+@pytest.mark.parametrize("value", ["1", "{}", '"x"', '{"a":1}'])
+def test_the_rest_is_not_read(value: str, tmp_path: Path) -> None:
+    values = ",".join(
+        [json.dumps(record()), *[value] * (3 * MOST_UNREADABLE), json.dumps(record())]
+    )
+    report = read(f'{{"Records":[{values}]}}'.encode(), tmp_path)
+    counts = report.counts
+    assert counts.indexed >= 1
+    assert counts.dead_lettered > MOST_UNREADABLE
+    assert counts.read == counts.indexed + counts.dead_lettered
+    if counts.dead_lettered < 3 * MOST_UNREADABLE:
+        (said,) = (reason for _, reason in report.failures)
+        assert f"{MOST_UNREADABLE:,}" in said
+        assert report.failed_objects == 1
+
+
+def test_values_up_to_the_limit_hide_no_record(tmp_path: Path) -> None:
+    values = ",".join([*["1"] * (MOST_UNREADABLE - 1), json.dumps(record())])
+    report = read(f'{{"Records":[{json.dumps(record())},{values}]}}'.encode(), tmp_path)
+    assert (report.failed_objects, report.counts.indexed) == (0, 2)
+    assert report.counts.dead_lettered == MOST_UNREADABLE - 1
+
+
+def test_memory_follows_the_size_of_the_file(tmp_path: Path) -> None:
+    """Each value as an object of its own takes fifty times its text."""
+    content = b'{"Records":[{}' + b",{}" * (MIB // 2) + b"]}"
+    tracemalloc.start()
+    try:
+        read(content, tmp_path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * len(content)
