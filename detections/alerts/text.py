@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters, line breaks of every kind, characters that change the text direction, and
-lone surrogates, which no encoding accepts."""
+from trailhound.acting_characters import marked
 
 
 def one_line(text: str, longest: int) -> str:
-    """A single line of bounded length.
+    """A single line of bounded length, without characters that act or hide, and that every encoding
+    accepts.
 
     >>> one_line("a\\nb\\x1b[2J", 4)
     'a b '
     """
-    return _CONTROLS.sub(" ", text[:longest])
+    return marked(text[:longest], lambda _: " ")

@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+from trailhound.acting_characters import escaped
 
 
 def set_up(style: Literal["console", "json"], level: str) -> None:
@@ -53,7 +53,7 @@ class Lines(logging.Formatter):
 
 
 class Console(logging.Formatter):
-    """`HH:MM:SS level message name=value …`; control characters, as in keys, made visible."""
+    """`HH:MM:SS level message name=value …`; what would act or hide, as in keys, made visible."""
 
     def format(self, record: logging.LogRecord) -> str:
         words = [
@@ -62,7 +62,7 @@ class Console(logging.Formatter):
             record.getMessage(),
             *(f"{name}={value}" for name, value in _fields(record).items()),
         ]
-        return " ".join(words).translate(_CONTROLS)
+        return escaped(" ".join(words))
 
 
 def _when(record: logging.LogRecord) -> datetime:

@@ -14,7 +14,7 @@ from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of
 from trailhound.cli.options import Config, Json, Namespace, settings_from
-from trailhound.cli.screen import out, plural, safe, say, write
+from trailhound.cli.screen import out, plural, safe, say, write_bytes
 from trailhound.errors import DashboardsError, UsageError
 
 with late_imports():
@@ -234,7 +234,7 @@ def export(
     wanted = [("dashboard", shipped.object_id(name, settings.prefix)) for name in names]
     content = DashboardsServer(settings.dashboards).export_objects(wanted)
     if output is None:
-        write(content.decode().rstrip("\n") + "\n")
+        write_bytes(content.rstrip(b"\n") + b"\n")
         return
     output.write_bytes(content)
     say(f"{plural(len(content.splitlines()), 'object')} in {output}")

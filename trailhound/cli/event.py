@@ -10,7 +10,7 @@ import typer
 
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cli.screen import out, plural, safe, say, say_field, warn, write
+from trailhound.cli.screen import out, plural, safe, say, say_field, warn, write_bytes
 
 with late_imports():
     from msgspec import DecodeError
@@ -23,7 +23,12 @@ with late_imports():
 
 def event(
     id_: Annotated[
-        str, typer.Argument(metavar="ID", help="The event's `_id` or eventID, as alerts name it.")
+        str,
+        typer.Argument(
+            metavar="ID",
+            help="An event's `_id` or eventID, as alerts name them; INDEX/ID where several days "
+            "have one of the same id.",
+        ),
     ],
     url: Url = None,
     namespace: Namespace = None,
@@ -38,7 +43,7 @@ def event(
     with cluster_errors(settings.hosts[0]):
         found = stored_event(connect(settings), settings, id_)
     if json:
-        write(found.as_json().decode() + "\n")
+        write_bytes(found.as_json() + b"\n")
         return
     out.heading("record")
     for line in _indented(found.record):

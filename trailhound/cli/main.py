@@ -163,7 +163,8 @@ def main(given: Sequence[str]) -> int:
                 raise KeyboardInterrupt
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last before a user
             if debug:
-                traceback.print_exc()
+                for line in traceback.format_exc().splitlines():
+                    err.print(safe(line))
             ended_by = as_error(error)
             code = exit_code(ended_by)
             _show(ended_by)

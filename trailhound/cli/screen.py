@@ -19,6 +19,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from trailhound.acting_characters import escaped, marked
 from trailhound.errors import TrailhoundError, UnusablePathError
 
 _PIPED_WIDTH = 1_000_000
@@ -94,11 +95,13 @@ def write(text: str) -> None:
 def write_bytes(data: bytes) -> bool:
     """Write data for programs to stdout, byte for byte. Returns False if the reader has ended.
 
-    On a terminal, control characters of more than one byte are escaped as JSON does.
+    On a terminal, characters that act or hide are escaped as JSON does; line breaks and tabs are
+    between the values of a JSON text, never in one.
     Raises `UnusablePathError`, as on a full disk.
     """
     if sys.stdout.isatty():
-        data = _HIDDEN.sub(lambda found: f"\\u{ord(found[0].decode()):04x}".encode(), data)
+        text = data.decode("utf-8", "surrogateescape")
+        data = marked(text, _in_json, kept="\n\t").encode()
     try:
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
@@ -114,6 +117,12 @@ def write_bytes(data: bytes) -> bool:
     return True
 
 
+def _in_json(character: str) -> str:
+    """A character as a JSON text in ASCII has it."""
+    code = ord(character)
+    return json.dumps(character)[1:-1] if code > 0x7F else f"\\u{code:04x}"
+
+
 def _width(stream: TextIO | None) -> int:
     """The width that Rich finds, but at least `_LEAST_WIDTH`."""
     if stream is None or not stream.isatty():
@@ -124,23 +133,8 @@ def _width(stream: TextIO | None) -> int:
     return max(shutil.get_terminal_size((80, 24)).columns, _LEAST_WIDTH)
 
 
-_HIDDEN = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]")
-"""DEL, the C1 controls, and marks that change the direction of text, in UTF-8."""
-
 out = Screen(highlight=False, soft_wrap=True, width=_width(sys.stdout))
 err = Screen(stderr=True, highlight=False, soft_wrap=True)
-
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {
-    # Line ends of Unicode, and characters that reverse or hide the text after them.
-    code: f"\\u{code:04x}"
-    for code in (
-        0x061C,
-        *range(0x200B, 0x2010),
-        *range(0x2028, 0x202F),
-        *range(0x2060, 0x206A),
-        0xFEFF,
-    )
-}
 
 
 def safe(text: object) -> Text:
@@ -149,7 +143,7 @@ def safe(text: object) -> Text:
     >>> safe("[red]a\\x1b[2Jb").plain
     '[red]a\\\\x1b[2Jb'
     """
-    return Text(str(text).translate(_CONTROLS))
+    return Text(escaped(str(text)))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> Table:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
+from trailhound.acting_characters import ACTING, marked
 
 LONGEST = 400
 """The most characters of a text that are shown; the number of the others is shown."""
 
-_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-"""Categories of characters that are replaced: controls, format and bidirectional marks, surrogates,
-unassigned ones, line separators."""
+_HIDDEN = ACTING | {"Co", "Cn"}
+"""And what has a glyph in few fonts: characters for private use, and unassigned ones."""
 
 
 def visible(text: str, longest: int = LONGEST) -> str:
@@ -20,15 +19,11 @@ def visible(text: str, longest: int = LONGEST) -> str:
     >>> visible("a" * 500).endswith("a… (100 more characters)")
     True
     """
-    kept = text[:longest]
-    if not kept.isprintable():
-        kept = "".join(map(_mark, kept))
+    kept = marked(text[:longest], _mark, _HIDDEN)
     if len(text) > longest:
         kept += f"… ({len(text) - longest:,} more characters)"
     return kept
 
 
 def _mark(character: str) -> str:
-    if unicodedata.category(character) in _HIDDEN:
-        return f"⟨U+{ord(character):04X}⟩"
-    return character
+    return f"⟨U+{ord(character):04X}⟩"
