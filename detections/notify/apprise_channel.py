@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import Any
+from typing import Any, Final
 
 from detections.notify.channel import Message, Session, channel_kind
 from trailhound.errors import NotifyError, SettingsError
@@ -18,8 +18,15 @@ from trailhound.settings.secret import require_secret
 _KINDS = {"informational": "info", "low": "info", "medium": "warning"}
 """Apprise's type for a level; more severe levels are failures."""
 
-_MENTION = re.compile(r"<(?=[!@#])|@(?=(?:here|channel|everyone|all|team)\b)", re.IGNORECASE)
-"""Text of an event that would notify everybody in a chat."""
+_MENTION: Final = re.compile(r"<(?=[!@#]|users/)|(?<![\w.+-])@(?=[\w*&!])", re.IGNORECASE)
+"""What would notify people in a chat: `<!here>`, `<@U1>`, `<users/all>`, `@here`, `@**all**`; not
+the `@` of an address of mail."""
+_LINK: Final = re.compile(r"\](?=[(\[:])|<(?=[a-z][a-z0-9+.-]*:)", re.IGNORECASE)
+"""Within what would be a link or an image with a text of its own: `[text](address)`, `[text][name]`
+and `[name]: address` of Markdown, `<address|text>` of Slack. Many chats read plain text so, and
+apprise escapes it for some of them only. An address that stands by itself stays a link: it shows
+where it leads."""
+_BREAK: Final = "\u200b"
 
 
 class AppriseChannel:
@@ -63,8 +70,8 @@ class AppriseChannel:
         text = message.markup or message.text
         try:
             delivered = self._apprise.notify(
-                body=_MENTION.sub(lambda found: f"{found[0]}\u200b", text),
-                title=_MENTION.sub(lambda found: f"{found[0]}\u200b", message.subject),
+                body=_broken(_MENTION, text if message.markup else _broken(_LINK, text)),
+                title=_broken(_MENTION, _broken(_LINK, message.subject)),
                 notify_type=_KINDS.get(message.level, "failure"),
                 body_format=self._format if message.markup else "text",
                 timeout=self._timeout,
@@ -76,6 +83,11 @@ class AppriseChannel:
                 f"{self._name}: the service did not accept the message",
                 hint="check the channel's url with `trailhound notify test`",
             )
+
+
+def _broken(pattern: re.Pattern[str], text: str) -> str:
+    """The text with a space of no width after each match: no service takes it for that any more."""
+    return pattern.sub(lambda found: f"{found[0]}{_BREAK}", text)
 
 
 @channel_kind("apprise")

@@ -94,8 +94,7 @@ class Webhook:
                 "POST", self._url, body=body, headers=headers, redirect=False, preload_content=False
             )
             status = reply.status
-            reply.read(64 * 1024)  # the content is not used, and may be endless
-            reply.close()
+            reply.close()  # the content is not used, and may come without end or a byte at a time
         except (HTTPError, OSError, ValueError) as error:
             # Not the error's own text: it contains the URL with its path.
             raise NotifyError(

@@ -175,6 +175,48 @@ def test_apprise_sends_to_what_its_address_names() -> None:
     assert request.json["message"] == "<\u200b!here> {{ app_id }} <b>"
 
 
+@pytest.mark.parametrize(
+    "active",
+    [
+        "[Events](https://evil.example/a)",
+        "![x](https://evil.example/pixel.png)",
+        "[Events][1]",
+        "[1]: https://evil.example",
+        "<https://evil.example|Events>",
+        "<mailto:x@evil.example|Events>",
+        "<users/all>",
+        "<@&1234>",
+        "@**all**",
+        "@ada",
+        "@everyone",
+    ],
+)
+def test_a_text_of_an_event_is_no_link_and_no_mention_in_a_chat(active: str) -> None:
+    """A plain text is Markdown to Discord, Mattermost and Zulip, and links to Google Chat."""
+    with Receiver() as receiver:
+        address = f"json://127.0.0.1:{receiver.port}/x"
+        send(channel("apprise", url=address), Message("k", "alert", active, f"ada: {active}"))
+    (request,) = receiver.received
+    for sent in (request.json["title"], request.json["message"]):
+        assert active not in sent
+        assert active in sent.replace("\u200b", "")
+
+
+def test_what_is_harmless_is_sent_as_it_is_and_so_is_our_own_markup() -> None:
+    text = "ada@example.com read a[0] (https://console.example/x) <b> #1"
+    markup = "**HIGH**\n\n[Events](https://dashboards.example/x)"
+    with Receiver() as receiver:
+        address = f"json://127.0.0.1:{receiver.port}/x"
+        send(channel("apprise", url=address), Message("k", "alert", text, text))
+        send(
+            channel("apprise", url=f"{address}?format=markdown", format="markdown"),
+            Message("k", "alert", "s", "s", markup=markup),
+        )
+    plain, marked = receiver.received
+    assert (plain.json["title"], plain.json["message"]) == (text, text)
+    assert marked.json["message"] == markup
+
+
 def test_apprise_that_is_refused_is_a_failure_without_a_secret() -> None:
     with Receiver(lambda _: 500) as receiver, pytest.raises(NotifyError) as caught:
         send(channel("apprise", url=f"json://127.0.0.1:{receiver.port}/{SECRET}"))
