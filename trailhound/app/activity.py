@@ -138,7 +138,7 @@ def left_out(activity: Activity) -> list[str]:
 
 def _link(client: OpenSearch, settings: Settings) -> Link:
     """Where an event is in Dashboards, if `dashboards.url` is set."""
-    base = settings.dashboards.url
+    base = settings.dashboards.link_base
     if not base:
         return lambda _event, _time: ""
     kibana = dialect_of(client).kibana

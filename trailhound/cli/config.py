@@ -29,19 +29,27 @@ app = typer.Typer(
 )
 
 
+_BARE_ADDRESSES = frozenset({"cluster.hosts"})
+"""Settings whose addresses may stand without `https://` before them."""
+
+
 def _value(each: Effective) -> str:
-    value = _redacted(each.value)
+    value = _shown(each)
     return value if isinstance(value, str) else jsonlib.dumps(value, ensure_ascii=False)
 
 
-def _redacted(value: Any) -> Any:
-    """A setting's value, with logins in addresses redacted."""
-    if isinstance(value, str) and "://" in value and "@" in value:
+def _shown(each: Effective) -> Any:
+    """A setting's value without the logins that addresses may hold."""
+    return _redacted(each.value, bare=each.name in _BARE_ADDRESSES)
+
+
+def _redacted(value: Any, *, bare: bool) -> Any:
+    if isinstance(value, str) and "@" in value and (bare or "://" in value):
         return redact_url(value)
     if isinstance(value, list):
-        return [_redacted(each) for each in value]
+        return [_redacted(each, bare=bare) for each in value]
     if isinstance(value, dict):
-        return {name: _redacted(each) for name, each in value.items()}
+        return {name: _redacted(each, bare=bare) for name, each in value.items()}
     return value
 
 
@@ -52,7 +60,7 @@ LISTING = Listing[Effective](
         Column("value", _value, "value", whole=True, yields=16),
         Column("from", lambda each: each.origin, "from", whole=True),
     ),
-    lambda each: each.as_dict() | {"value": _redacted(each.value)},
+    lambda each: each.as_dict() | {"value": _shown(each)},
     empty="every setting has its default",
 )
 

@@ -80,12 +80,17 @@ _TLS: tuple[tuple[str, str], ...] = (
 
 
 def redact_url(url: str) -> str:
-    """An address without user, password and query, fit for a message.
+    """An address without user, password and query, fit for a message; nothing of what is none.
 
     >>> redact_url("https://admin:secret@search.example:9200/x?a=b")
     'https://search.example:9200/x'
+    >>> redact_url("admin:secret@[search.example")
+    'what is no address'
     """
-    parts = urlsplit(url if "://" in url else f"http://{url}")
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+    except ValueError:
+        return "what is no address"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
 
 

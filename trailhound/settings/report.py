@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, SecretStr
 
 from trailhound.settings.section import Section, form
+
+_LOGIN: Final = re.compile(r"^(https?://)[^/?#]*@")
 
 
 class MailSettings(Section):
@@ -69,3 +72,9 @@ class DashboardsSettings(Section):
     def address(self) -> str:
         """Where the commands find it."""
         return self.url or self.LOCAL
+
+    @property
+    def link_base(self) -> str:
+        """With what links to it begin, which go into alerts, messages and pages; empty where it is
+        not set. A login that the address has is not for their readers."""
+        return _LOGIN.sub(r"\1", self.url or "")

@@ -54,6 +54,20 @@ def test_each_setting_has_the_place_that_decided_it(
     assert (found["cluster.timeout"].value, found["run.stop_seconds"].origin) == (6.0, "default")
 
 
+@pytest.mark.parametrize("host", ["ada:hunter2@a:9200", "https://ada:hunter2@[a", "ada:hunter2@[a"])
+def test_a_login_is_not_shown_whatever_the_address(
+    host: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TRAILHOUND_CLUSTER__HOSTS", json.dumps([host]))
+    for form in ([], ["--json"]):
+        assert main(["config", "show", "cluster.hosts", *form]) == 0
+        printed = capsys.readouterr()
+        assert "hunter2" not in printed.out + printed.err
+        assert "cluster.hosts" in printed.out
+    assert main(["config", "show", "--url", host]) == 0
+    assert "hunter2" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("form", [[], ["--json"], ["--output", "ndjson"], ["--output", "csv"]])
 def test_no_form_shows_a_secret(
     form: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from detections.alerts.discover import LONGEST, discover_url
+from trailhound.settings import DashboardsSettings
 
 FIRST, LAST = datetime(2025, 3, 1, 12, tzinfo=UTC), datetime(2025, 3, 1, 13, tzinfo=UTC)
 
@@ -32,6 +33,13 @@ def test_kibana_opens_discover_on_the_events() -> None:
             "time:(from:'2025-03-01T11:59:00.000Z',to:'2025-03-01T13:01:00.000Z'))"
         )
     ]
+
+
+def test_a_login_of_the_address_is_in_no_link() -> None:
+    settings = DashboardsSettings(url="https://ada:hunter2@siem.example/s/red")
+    assert settings.link_base == "https://siem.example/s/red"
+    assert DashboardsSettings(url="https://siem.example/@x").link_base == "https://siem.example/@x"
+    assert DashboardsSettings().link_base == ""
 
 
 def test_dashboards_opens_its_data_explorer() -> None:
