@@ -65,6 +65,25 @@ def test_any_settings_file_is_answered_by_a_sentence(
     assert said(capsys, ["rules", "list", "--config", str(file)], 2).startswith("error: ")
 
 
+def test_a_strangers_settings_in_a_folder_of_everybody_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever runs a command in /tmp must not run a program that somebody else has named there."""
+    file = tmp_path / "trailhound.yaml"
+    file.write_text("notify: {channels: [{name: a, kind: command, command: [/tmp/evil]}]}")
+    if os.geteuid():
+        monkeypatch.setattr(os, "geteuid", lambda: file.stat().st_uid + 1)
+    else:
+        os.chown(file, 65_534, -1)
+    tmp_path.chmod(0o1777)
+    reported = said(capsys, ["config", "show", "notify"], 2)
+    assert "belongs to another user" in reported
+    assert "--config" in reported
+    said(capsys, ["config", "show", "notify", "--config", str(file)], 0)
+    tmp_path.chmod(0o755)
+    said(capsys, ["config", "show", "notify"], 0)
+
+
 @pytest.fixture
 def _few_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests of processes that list rules, whichever: each would compile the shipped pack."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -25,6 +26,7 @@ DEFAULT_FILE = "trailhound.yaml"
 _LONGEST = 4 * 1024 * 1024
 _MOST_VALUES = 200_000
 """Bytes and values of a settings file."""
+_ROOT = 0
 
 Check = Callable[["Settings"], Iterable[tuple[Location, str]]]
 """Finds faults that no type shows, such as a filter that is not Sigma: (setting path, fault)."""
@@ -41,6 +43,8 @@ def load(
     """
     path = settings_file(file)
     explicit = file is not None or bool(os.environ.get("TRAILHOUND_CONFIG"))
+    if not explicit:
+        _refuse_strangers(path)
     content = _read(path, explicit=explicit)
     origins = Origins(path, flags or {})
     faults = [f"  {name}: it is given twice ({place})" for name, place in origins.twice()]
@@ -104,6 +108,22 @@ def settings_file(file: Path | None = None) -> Path:
     """The file that is read: the one given, else the environment's (an empty variable names
     none), else the default one, which need not exist."""
     return file or Path(os.environ.get("TRAILHOUND_CONFIG") or DEFAULT_FILE)
+
+
+def _refuse_strangers(path: Path) -> None:
+    """Raise `SettingsError` for a file that nobody named, that another user has put into a folder
+    which everybody can write to, such as /tmp: settings name programs to run."""
+    try:
+        owners = {path.lstat().st_uid, path.stat().st_uid}
+        shared = path.absolute().parent.stat().st_mode & stat.S_IWOTH
+    except OSError:  # reading it says why
+        return
+    if shared and owners - {os.geteuid(), _ROOT}:
+        raise SettingsError(
+            f"{path.absolute()} belongs to another user, and its folder is open to everybody: it "
+            "is not read",
+            hint="name it with --config if its settings are meant",
+        )
 
 
 def _said(fault: ErrorDetails) -> str:
