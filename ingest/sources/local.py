@@ -201,7 +201,9 @@ def _uri(path: str) -> str:
 
 
 def _path(uri: str) -> str | bytes:
-    """The path that `_uri` wrote down."""
+    """The path that `_uri` wrote down: only bytes that are no UTF-8, from 0x80 on."""
     if "\\x" not in uri or os.path.lexists(uri):
         return uri
-    return re.sub(rb"\\x([0-9a-f]{2})", lambda found: bytes([int(found[1], 16)]), os.fsencode(uri))
+    return re.sub(
+        rb"\\x([89a-f][0-9a-f])", lambda found: bytes([int(found[1], 16)]), os.fsencode(uri)
+    )

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
@@ -16,6 +19,9 @@ from trailhound.errors import UsageError
 from trailhound.threads import SupervisedThread
 
 _IDLE_SECONDS = 10
+_LONGEST_SECONDS = 30.0
+"""Of a connection, however slowly it sends or reads; there is one request in it."""
+_MOST_CONNECTIONS = 64
 _TEXT = "text/plain; charset=utf-8"
 
 
@@ -65,6 +71,9 @@ class Endpoint:
 
 
 class _Server(ThreadingHTTPServer):
+    """Every connection has a thread, so those of whoever sends nothing, or a byte now and then, are
+    ended: after a time, and the oldest first where there are too many."""
+
     daemon_threads = True
 
     def __init__(
@@ -74,7 +83,37 @@ class _Server(ThreadingHTTPServer):
         self.health = health
         if ":" in host:
             self.address_family = socket.AF_INET6
+        self._since: dict[socket.socket, float] = {}
+        self._lock = threading.Lock()
         super().__init__((host, port), _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._lock:
+            self._since[request] = time.monotonic()
+            surplus = len(self._since) - _MOST_CONNECTIONS
+            oldest = [*self._since][: max(0, surplus)]
+        self._end(oldest)
+        super().process_request(request, client_address)
+
+    def service_actions(self) -> None:
+        """Called several times a second."""
+        due = time.monotonic() - _LONGEST_SECONDS
+        with self._lock:
+            late = [request for request, since in self._since.items() if since < due]
+        self._end(late)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._lock:
+            self._since.pop(request, None)
+        super().shutdown_request(request)
+
+    def _end(self, requests: Iterable[socket.socket]) -> None:
+        """End connections; their threads find nothing more to read."""
+        for request in requests:
+            with self._lock:
+                self._since.pop(request, None)
+            with suppress(OSError):
+                request.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, *_: object) -> None:
         """Nothing: a client that disconnects is no error here."""

@@ -178,6 +178,14 @@ def test_a_name_that_is_no_text(tmp_path: Path) -> None:
     assert opened.open(item).read() == b"{}"
 
 
+def test_a_name_leads_out_of_no_folder(tmp_path: Path) -> None:
+    """A file's own name may look like the bytes of another path."""
+    put(tmp_path, "secret.json", "watched/a/b.json")
+    item = TrailObject(f"{tmp_path}/watched/a\\x2f..\\x2f..\\x2fsecret.json", "", 2)
+    with pytest.raises(ObjectNotFoundError):
+        source(tmp_path / "watched").open(item)
+
+
 def test_the_depth_of_a_folder_costs_nothing(tmp_path: Path) -> None:
     here = Path.cwd()
     try:

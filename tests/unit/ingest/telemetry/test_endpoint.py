@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 import urllib.request
+from contextlib import suppress
 from urllib.error import HTTPError
 
 import pytest
@@ -12,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ingest.counts import Counts
 from ingest.daemon.status import DaemonStatus
 from ingest.feeds.feed import FeedStatus
+from ingest.telemetry import endpoint as endpoint_module
 from ingest.telemetry.endpoint import Endpoint, Health
 from ingest.telemetry.metrics import Metrics
 from trailhound.errors import UsageError
@@ -61,6 +65,43 @@ def test_health_and_metrics(address: str) -> None:
     assert values["trailhound_feed_total", 'q"\n', "messages"] == 3
     assert values["trailhound_ready",] == values["trailhound_leader",] == 1
     assert values["trailhound_delivery_to_indexed_seconds_count",] == 1
+
+
+def test_who_sends_nothing_keeps_nobody_else_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint_module, "_MOST_CONNECTIONS", 8)
+    metrics = Metrics(lambda: None, lambda: True, lambda: True)
+    endpoint = Endpoint("127.0.0.1:0", metrics, lambda: Health(ready=True))
+    endpoint.start()
+    port = int(endpoint.url.rpartition(":")[2])
+    idle = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(40)]
+    try:
+        for each in idle:
+            with suppress(OSError):  # ended already
+                each.sendall(b"GET /readyz HTTP/1.1\r\nX: ")
+        assert get(endpoint.url + "/readyz")[0] == 200
+        for each in idle[:30]:
+            with suppress(ConnectionResetError):
+                assert each.recv(1) == b"", "it was ended"
+        handlers = [each for each in threading.enumerate() if "process_request" in each.name]
+        assert len(handlers) <= 10
+    finally:
+        for each in idle:
+            each.close()
+        endpoint.close()
+
+
+def test_a_connection_ends_however_slowly_it_sends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint_module, "_LONGEST_SECONDS", 0.0)
+    metrics = Metrics(lambda: None, lambda: True, lambda: True)
+    endpoint = Endpoint("127.0.0.1:0", metrics, lambda: Health(ready=True))
+    endpoint.start()
+    try:
+        port = int(endpoint.url.rpartition(":")[2])
+        slow = socket.create_connection(("127.0.0.1", port), 10)
+        with slow, suppress(ConnectionResetError):
+            assert slow.recv(1) == b""
+    finally:
+        endpoint.close()
 
 
 def test_a_taken_address_is_a_sentence() -> None:
