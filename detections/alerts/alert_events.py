@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from opensearchpy import OpenSearch
 
 from detections.alerts.store import AlertStore
-from trailhound.cluster.queries import Query
+from trailhound.cluster.queries import Query, both
 from trailhound.settings import Settings
 
 
@@ -17,6 +17,8 @@ class OfAlert:
 
     query: Query
     exact: bool
+    ids: tuple[str, ...] = ()
+    """The events, where the clause names them."""
 
 
 def events_of(client: OpenSearch, settings: Settings, identifier: str) -> OfAlert:
@@ -31,4 +33,7 @@ def events_of(client: OpenSearch, settings: Settings, identifier: str) -> OfAler
     ids = list(evidence.get("event_id", ()))
     if "query" in evidence and alert["count"] > len(ids):
         return OfAlert(evidence["query"], bool(evidence.get("query_exact")))
-    return OfAlert({"ids": {"values": ids}}, alert["count"] <= len(ids))
+    # An eventID may be in use on another day as well: one of the two events is forged.
+    when = {"range": {"@timestamp": {"gte": alert["first_seen"], "lte": alert["last_seen"]}}}
+    query = both({"ids": {"values": ids}}, when)
+    return OfAlert(query, alert["count"] <= len(ids), tuple(ids))

@@ -49,12 +49,21 @@ def read_facts(client: OpenSearch, names: Names, findings: Sequence[Finding]) ->
     """
     facts: dict[str, Fact] = {}
     for part in _parts(findings):
-        events = sorted({event for finding in part for event in finding.events})
-        since = min(finding.first_seen for finding in part)
-        until = max(finding.last_seen for finding in part)
-        for ids in batched(events, _AT_ONCE):
-            facts |= _read(client, names.days, ids, since, until)
+        spans = _spans(part)
+        for ids in batched(sorted(spans), _AT_ONCE):
+            facts |= _read(client, names.days, {each: spans[each] for each in ids})
     return facts
+
+
+def _spans(findings: Iterable[Finding]) -> dict[str, tuple[datetime, datetime]]:
+    """For each event that findings name, the time in which it is."""
+    spans: dict[str, tuple[datetime, datetime]] = {}
+    for finding in findings:
+        first, last = moment(finding.first_seen), moment(finding.last_seen)
+        for event in finding.events:
+            known = spans.get(event, (first, last))
+            spans[event] = min(known[0], first), max(known[1], last)
+    return spans
 
 
 def _parts(findings: Sequence[Finding]) -> Iterator[list[Finding]]:
@@ -73,14 +82,23 @@ def _parts(findings: Sequence[Finding]) -> Iterator[list[Finding]]:
 
 
 def _read(
-    client: OpenSearch, index: str, events: list[str], since: datetime, until: datetime
+    client: OpenSearch, index: str, spans: Mapping[str, tuple[datetime, datetime]]
 ) -> dict[str, Fact]:
-    when = {"gte": moment(since).isoformat(), "lte": until.isoformat()}
-    query = {"bool": {"filter": [{"ids": {"values": events}}, {"range": {"@timestamp": when}}]}}
+    since, until = (
+        min(first for first, _ in spans.values()),
+        max(last for _, last in spans.values()),
+    )
+    when = {"gte": since.isoformat(), "lte": until.isoformat()}
+    ids = {"ids": {"values": list(spans)}}
+    query = {"bool": {"filter": [ids, {"range": {"@timestamp": when}}]}}
     facts: dict[str, Fact] = {}
     for hit in EventIndex(client, index).documents(query, {"_source": list(FIELDS)}):
-        # The same `_id` may be in several days: one is the event, the others are forged.
-        facts.setdefault(hit["_id"], fact_of(hit["_source"]))
+        name, fact = hit["_id"], fact_of(hit["_source"])
+        # The same `_id` may be in several days: the event is of its finding's time, others are
+        # forged.
+        first, last = spans[name]
+        if name not in facts or first <= fact.time <= last:
+            facts[name] = fact
     return facts
 
 

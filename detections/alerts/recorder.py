@@ -1,12 +1,13 @@
 """Records findings as alerts: one alert for each finding, however often it is found.
 
-A finding of a plain rule without a group has its own `_id`, so it is created or exists already. All
-other findings are recorded by group. A round reads the group's directory and the alerts near the
-findings, merges the findings, and writes the directory, guarded by its version. Only a writer that
-could write the directory writes the alerts, guarded by their versions. On a conflict the round is
-repeated with what the other writer stored. The directory is written first, so that two writers give
-an alert the same id; a writer that stops in between leaves an id without an alert, which the next
-run with the same findings writes.
+A finding of a plain rule without a group has its own `_id`, so it is created or exists already. Who
+can write to the trail's bucket may put a forged event of another day under an eventID that is in
+use: that is another finding, under a number. All other findings are recorded by group. A round
+reads the group's directory and the alerts near the findings, merges the findings, and writes the
+directory, guarded by its version. Only a writer that could write the directory writes the alerts,
+guarded by their versions. On a conflict the round is repeated with what the other writer stored.
+The directory is written first, so that two writers give an alert the same id; a writer that stops
+in between leaves an id without an alert, which the next run with the same findings writes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import islice
 from typing import Any
 
@@ -45,7 +46,7 @@ from trailhound.batching import batched
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.reader import make_searchable
 from trailhound.cluster.templates import Names
-from trailhound.cluster.versions import OVERTAKEN, Stored, Write, existing, read_many, write_many
+from trailhound.cluster.versions import OVERTAKEN, Stored, Write, read_many, values_of, write_many
 from trailhound.errors import RequestFailedError
 from trailhound.settings import Settings
 from trailhound.state.alert_groups import AlertGroup, AlertGroups, StoredGroup
@@ -93,7 +94,7 @@ class Recorder:
         self._queries = queries or EventQueries({})
         self._names = Names(settings.prefix)
         self._rules = rules
-        self._dashboards = settings.dashboards.url or ""
+        self._dashboards = settings.dashboards.link_base
         self._groups = AlertGroups(client, settings)
         self.catch_up = ""
         """The catch-up that new alerts belong to: only its digest mentions them."""
@@ -129,10 +130,27 @@ class Recorder:
             self._record_groups(some, made)
 
     def _create(self, findings: Sequence[Finding], made: Recorded) -> None:
-        """Create alerts of one event each, unless they exist already."""
-        named = {alert_id(each.rule_id, (), each.events[0]): each for each in findings}
-        for name in existing(self._client, self._names.alerts, named):
-            del named[name]
+        """Alerts of one event each: created, or there already."""
+        for part in _of_one_day_each(findings):
+            self._create_new(self._new(part), made)
+
+    def _new(self, findings: Iterable[Finding]) -> dict[str, Finding]:
+        """The findings that have no alert yet, by its id."""
+        new: dict[str, Finding] = {}
+        left, number = list(findings), 0
+        while left:
+            named = {alert_id(each.rule_id, (), each.events[0], number): each for each in left}
+            times = values_of(self._client, self._names.alerts, named, "first_seen")
+            new |= {name: each for name, each in named.items() if name not in times}
+            left = [
+                each
+                for name, each in named.items()
+                if name in times and datetime.fromisoformat(times[name]).date() != _day(each)
+            ]
+            number += 1
+        return new
+
+    def _create_new(self, named: Mapping[str, Finding], made: Recorded) -> None:
         facts = read_facts(self._client, self._names, list(named.values()))
         now = datetime.now(UTC)
         documents = {
@@ -279,6 +297,25 @@ class Recorder:
         deleted or closed."""
         found = totals(self._client, self._names.days, query)
         return found if found.count >= burst.count else None
+
+
+def _day(finding: Finding) -> date:
+    """The UTC day of a finding's first event."""
+    return finding.first_seen.astimezone(UTC).date()
+
+
+def _of_one_day_each(findings: Iterable[Finding]) -> Iterator[list[Finding]]:
+    """The findings, in parts in each of which an `_id` is that of one day's event."""
+    days: dict[str, list[date]] = {}
+    parts: list[list[Finding]] = []
+    for finding in findings:
+        known = days.setdefault(finding.events[0], [])
+        if (day := _day(finding)) not in known:
+            known.append(day)
+        if (place := known.index(day)) == len(parts):
+            parts.append([])
+        parts[place].append(finding)
+    return iter(parts)
 
 
 class _Plan:

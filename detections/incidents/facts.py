@@ -105,8 +105,12 @@ class Facts:
             clauses = [{"ids": {"values": part}}, _between(since, until)]
             request = {"_source": list(_EVENT_FIELDS)}
             for hit in self._index.documents({"bool": {"filter": clauses}}, request):
-                # The same `_id` may be in several days: one is the event, the others are forged.
-                found.setdefault(hit["_id"], hit["_source"])
+                # The same `_id` may be in several days: the event is of its alert's time, others
+                # are forged.
+                name, source = hit["_id"], hit["_source"]
+                when = datetime.fromisoformat(str(source["@timestamp"]))
+                if name not in found or wanted[name].first <= when <= wanted[name].last:
+                    found[name] = source
         return found
 
     def _issuers(

@@ -176,11 +176,11 @@ def _of_incident(client: OpenSearch, settings: Settings, index: EventIndex, name
     ids: list[str] = []
     clauses: list[Query] = []
     for alert in store.members([name]).get(name, ()):
-        query = events_of(client, settings, alert).query
-        if "ids" in query:
-            ids += query["ids"]["values"]
+        found = events_of(client, settings, alert)
+        if found.ids:
+            ids += found.ids
         else:
-            clauses.append(query)
+            clauses.append(found.query)
     evidence = either([{"ids": {"values": sorted(set(ids))}}, *clauses])
     did = _by_incident(index, incident, evidence)
     return Subject(f"incident:{name}", "incident", did=did, evidence=evidence)

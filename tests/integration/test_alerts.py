@@ -28,7 +28,17 @@ from tests.helpers.commands import command
 from tests.helpers.detection_rules import BURST as BURSTS
 from tests.helpers.detection_rules import write_rules
 from tests.helpers.engines import remove_namespace
-from tests.helpers.findings import ADA, at, burst, emptied, event_id, put_events, rule, single
+from tests.helpers.findings import (
+    ADA,
+    START,
+    at,
+    burst,
+    emptied,
+    event_id,
+    put_events,
+    rule,
+    single,
+)
 from tests.helpers.trails import own_settings, prepared
 from trailhound.cluster.client import connect
 from trailhound.cluster.dialect import dialect_of
@@ -50,7 +60,7 @@ def settings(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         engine,
         namespace,
         tmp_path_factory.mktemp("home"),
-        dashboards={"url": "https://dashboards.example/"},
+        dashboards={"url": "https://ada:hunter2@dashboards.example/"},  # no link has the login
     )
     prepared(made)
     yield made
@@ -453,6 +463,53 @@ def test_hostile_events_reach_neither_the_terminal_nor_the_mapping(
         assert shown.exit_code == 0, shown.output
         assert "\x1b" not in shown.stdout
         assert "evil" in shown.stdout
+
+
+def test_a_forged_event_of_another_day_takes_no_alert_from_the_event_of_its_id(
+    client: OpenSearch, settings: Settings, recorder: Recorder, desk: AlertStore
+) -> None:
+    """Who can write to the trail's bucket learns an eventID and puts it into a file of another day,
+    as a harmless or failed call of somebody else."""
+    day_before = START - timedelta(days=1)
+    forged = {"user": {"name": "eve"}, "event": {"outcome": "failure"}, "errorCode": "AccessDenied"}
+    put_events(client, settings, [5], day_before, **forged)
+    put_events(client, settings, [5, 6], event={"outcome": "success"})
+    first = recorder.record([single(PLAIN.id, 5, start=day_before)])
+    findings = [single(PLAIN.id, second) for second in (5, 6)]
+    second = recorder.record([*findings, single(PLAIN.id, 5, start=day_before)])
+    assert (len(first.created), len(second.created)) == (1, 2)
+    assert recorder.record(findings).created == set(), "found again, they are the same alerts"
+    said = {
+        (each["first_seen"][:10], *each["evidence"]["event_id"]): (
+            each["entity"]["principal"],
+            each["level"],
+        )
+        for each in desk.find(AlertQuery())
+    }
+    assert said == {
+        ("2025-02-28", event_id(5)): (["eve"], "medium"),
+        ("2025-03-01", event_id(5)): (["ada"], "high"),
+        ("2025-03-01", event_id(6)): (["ada"], "high"),
+    }
+    (real,) = (
+        each
+        for each in desk.find(AlertQuery(since=START))
+        if each["evidence"]["event_id"] == [event_id(5)]
+    )
+    listed = command(settings, "events", "--alert", real["id"], "--json")
+    assert [each["user"]["name"] for each in json.loads(listed.stdout)["events"]] == ["ada"]
+
+
+def test_both_of_one_id_at_once_are_two_alerts_with_their_own_facts(
+    client: OpenSearch, settings: Settings, recorder: Recorder, desk: AlertStore
+) -> None:
+    day_before = START - timedelta(days=1)
+    put_events(client, settings, [5], day_before, user={"name": "eve"})
+    put_events(client, settings, [5])
+    recorder.record([single(PLAIN.id, 5, start=start) for start in (START, day_before)])
+    assert {
+        (each["first_seen"][:10], *each["entity"]["principal"]) for each in desk.find(AlertQuery())
+    } == {("2025-02-28", "eve"), ("2025-03-01", "ada")}
 
 
 def test_the_commands(client: OpenSearch, settings: Settings, recorder: Recorder) -> None:

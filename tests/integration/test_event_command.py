@@ -74,6 +74,26 @@ def test_another_record_with_the_same_id_is_named(settings: Settings, tmp_path: 
     assert second in command(settings, "event", one["eventID"]).output
 
 
+def test_an_event_of_another_day_with_the_same_id_hides_none(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """Each day has an index of its own, in which the id is free."""
+    real = record(eventTime="2025-03-05T12:00:00Z", eventName="DeleteTrail")
+    forged = {**real, "eventTime": "2025-03-01T12:00:00Z", "eventName": "DescribeTrails"}
+    for name, each in (("a", real), ("b", forged)):
+        write_trail(tmp_path / name, [each])
+        assert backfill(settings, tmp_path / name).counts.indexed == 1
+    found = shown(settings, real["eventID"])
+    assert found["record"] == real, "the first that came, not the one of the first day"
+    (other,) = found["others"]
+    assert other == f"{settings.namespace}-cloudtrail-2025.03.01/{real['eventID']}"
+    assert shown(settings, other)["record"] == forged
+    assert shown(settings, other)["others"] == [f"{found['index']}/{real['eventID']}"]
+    assert other in command(settings, "event", real["eventID"]).output
+    nowhere = command(settings, "event", other.replace("03.01", "03.02"))
+    assert isinstance(nowhere.exception, UsageError)
+
+
 def test_an_id_of_no_event_is_a_usage_error(settings: Settings) -> None:
     done = command(settings, "event", "nosuch")
     assert isinstance(done.exception, UsageError)

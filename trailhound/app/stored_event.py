@@ -44,7 +44,8 @@ class StoredEvent:
     moved to `trail.original` back in place; `added` are the members that Trailhound put beside it.
     `object` is the name of the trail file, or its short id where the ledger has no entry for it.
     `integrity` is the verdict of a verification on that file, None where there is none. `others`
-    are the ids of further documents with this eventID: different records, marked `trail.conflict`.
+    name further documents with this eventID, as `stored_event` takes them: different records, by
+    their ids (marked `trail.conflict`), or by index and id where another day has one of this id.
     """
 
     id: str
@@ -75,10 +76,15 @@ class StoredEvent:
 
 def stored_event(client: OpenSearch, settings: Settings, wanted: str) -> StoredEvent:
     """The event with this `_id` or eventID, or with a unique prefix of it. Of several with the same
-    eventID, the one that was stored first. Raises `UsageError` if there is none or the prefix is
-    not unique, `ClusterError`, opensearch-py's errors.
+    eventID, the one that was stored first; `INDEX/ID` is the one of that day. Raises `UsageError`
+    if there is none or the prefix is not unique, `ClusterError`, opensearch-py's errors.
     """
     names = Names(settings.prefix)
+    day, slash, rest = wanted.partition("/")
+    if slash and names.day_of(day):
+        wanted = rest
+    else:
+        day = ""
     named: list[dict[str, Any]] = [{"ids": {"values": [wanted]}}, {"term": {"eventID": wanted}}]
     make_searchable(client, names.days)
     events = EventIndex(client, names.days)
@@ -97,7 +103,10 @@ def stored_event(client: OpenSearch, settings: Settings, wanted: str) -> StoredE
             f"no event has the id {wanted!r}",
             hint="check the id and --namespace; days that are closed are not searched",
         )
-    identifier, index, _ = next((hit for hit in hits if hit[0] == wanted), hits[0])
+    meant = [hit for hit in hits if hit[0] == wanted] or hits
+    identifier, index, _ = next((hit for hit in meant if hit[1] == day), meant[0])
+    if day and index != day:
+        raise UsageError(f"{day} has no event with the id {wanted!r}", hint="check the day")
     (stored,) = raw_documents(client, [(index, identifier)])
     if not stored.found:  # removed, or its day closed, since it was searched for
         raise RequestFailedError(
@@ -119,25 +128,33 @@ def stored_event(client: OpenSearch, settings: Settings, wanted: str) -> StoredE
         record,
         {name: value for name, value in document.items() if name in OUR_NAMES},
         uri,
-        tuple(name for name, _, _ in hits if name != identifier),
+        tuple(
+            name if name != identifier else f"{where}/{name}"
+            for name, where, _ in hits
+            if (name, where) != (identifier, index)
+        ),
         entry.integrity if entry is not None else None,
         tuple(_also_by(client, settings, document)),
     )
 
 
 def _found(events: EventIndex, either: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
-    """Id, index and eventID of events that match one of the clauses, in the order of their ids."""
+    """Id, index and eventID of events that match one of the clauses, in the order of their ids; of
+    several days' events with one id, that which was indexed first is the first."""
     reply = events.search(
         {
             "query": {"bool": {"should": list(either), "minimum_should_match": 1}},
             "size": _SHOWN,
-            "_source": ["eventID"],
+            "_source": ["eventID", "event.ingested"],
         }
     )
-    return sorted(
-        (str(hit["_id"]), str(hit["_index"]), str(hit["_source"].get("eventID")))
-        for hit in reply.get("hits", {}).get("hits", ())
+    hits = sorted(
+        reply.get("hits", {}).get("hits", ()),
+        key=lambda hit: (hit["_id"], (hit["_source"].get("event") or {}).get("ingested") or ""),
     )
+    return [
+        (str(hit["_id"]), str(hit["_index"]), str(hit["_source"].get("eventID"))) for hit in hits
+    ]
 
 
 def _object(

@@ -69,6 +69,20 @@ def existing(client: OpenSearch, index: str, names: Iterable[str]) -> set[str]:
     return found
 
 
+def values_of(client: OpenSearch, index: str, names: Iterable[str], field: str) -> dict[str, Any]:
+    """The value of a top-level field of each existing document, by name, including those written a
+    moment ago."""
+    found: dict[str, Any] = {}
+    for ids in batched(sorted(set(names)), LOOK_AT_ONCE):
+        reply = client.mget(index=index, body={"ids": ids}, params={"_source": field})
+        for each in reply["docs"]:
+            if "error" in each:
+                raise _failed(index, each["error"])
+            if each["found"]:
+                found[each["_id"]] = each["_source"].get(field)
+    return found
+
+
 def write_many(client: OpenSearch, index: str, writes: Mapping[str, Write]) -> set[str]:
     """Which were written; the others were overtaken. Raises `RequestFailedError` for any other
     fault.
