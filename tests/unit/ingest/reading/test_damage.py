@@ -7,7 +7,7 @@ import zlib
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from ingest.reading import ReadLimits
@@ -15,7 +15,8 @@ from tests.unit.ingest.reading.formats import FORMATS, TINY, Reading, Record, co
 from tests.unit.ingest.reading.test_formats import events
 from trailhound.errors import CorruptFileError, NotATrailFileError, TrailFileError
 
-LIMITS = pytest.mark.parametrize("limits", [ReadLimits(), TINY], ids=["whole", "window"])
+BOTH = {"whole": ReadLimits(), "window": TINY}
+LIMITS = pytest.mark.parametrize("limits", BOTH.values(), ids=BOTH)
 WRITTEN_AS_TEXT = ["records", "records spaced", "records pretty", "lines", "array", "concatenated"]
 _records = st.lists(events, min_size=1, max_size=6)
 
@@ -37,42 +38,46 @@ def _spans(text: bytes, records: list[Record]) -> list[tuple[int, int]]:
     return spans
 
 
-@LIMITS
-@pytest.mark.parametrize("name", WRITTEN_AS_TEXT)
-@settings(max_examples=30, deadline=None)
+# To make up records takes twenty times as long as to read them: each example is tried in all forms.
+@settings(max_examples=60, deadline=None)
 @given(records=_records, data=st.data())
 def test_a_text_cut_off_gives_all_records_before_the_cut(
-    name: str, limits: ReadLimits, records: list[Record], data: st.DataObject
+    records: list[Record], data: st.DataObject
 ) -> None:
-    text = FORMATS[name][1](records).encode()
-    cut = data.draw(st.integers(0, len(text)), label="cut")
-    whole = [
-        record
-        for record, (_, end) in zip(records, _spans(text, records), strict=True)
-        if end <= cut
-    ]
+    for name in WRITTEN_AS_TEXT:
+        text = FORMATS[name][1](records).encode()
+        cut = data.draw(st.integers(0, len(text)), label=f"cut of {name}")
+        whole = [
+            record
+            for record, (_, end) in zip(records, _spans(text, records), strict=True)
+            if end <= cut
+        ]
+        for way, limits in BOTH.items():
+            reading = Reading(text[:cut], limits)
+            assert reading.records == whole, (name, way)
+            assert reading.faults == [], (name, way)
 
-    reading = Reading(text[:cut], limits)
 
-    assert reading.records == whole
-    assert reading.faults == []
-
-
-@LIMITS
-@pytest.mark.parametrize("name", WRITTEN_AS_TEXT)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(records=_records, data=st.data())
 def test_a_byte_changed_costs_the_record_it_is_in_at_most(
-    name: str, limits: ReadLimits, records: list[Record], data: st.DataObject
+    records: list[Record], data: st.DataObject
 ) -> None:
-    text = FORMATS[name][1](records).encode()
+    for name in WRITTEN_AS_TEXT:
+        text = FORMATS[name][1](records).encode()
+        spans = _spans(text, records)
+        place = data.draw(st.integers(spans[0][0], len(text) - 1), label=f"place in {name}")
+        byte = data.draw(st.sampled_from(list(b'{}[]",:\\ \n0x\x00\xff')) | st.integers(0, 255))
+        damaged = text[:place] + bytes([byte]) + text[place + 1 :]
+        for way, limits in BOTH.items():
+            note(f"{name}, {way}")
+            _costs_one_record_at_most(Reading(damaged, limits), text, records, place)
+
+
+def _costs_one_record_at_most(
+    reading: Reading, text: bytes, records: list[Record], place: int
+) -> None:
     spans = _spans(text, records)
-    place = data.draw(st.integers(spans[0][0], len(text) - 1), label="place")
-    byte = data.draw(st.sampled_from(list(b'{}[]",:\\ \n0x\x00\xff')) | st.integers(0, 255))
-    damaged = text[:place] + bytes([byte]) + text[place + 1 :]
-
-    reading = Reading(damaged, limits)
-
     before = [record for record, (_, end) in zip(records, spans, strict=True) if end <= place]
     read = reading.texts
     known = {_canonical(record) for record in records}
@@ -96,9 +101,8 @@ def test_a_byte_can_divide_a_record_in_two_and_no_more(limits: ReadLimits) -> No
 
 @settings(max_examples=50, deadline=None)
 @given(records=_records, data=st.data())
-@LIMITS
 def test_gzip_cut_off_gives_all_records_that_still_inflate(
-    limits: ReadLimits, records: list[Record], data: st.DataObject
+    records: list[Record], data: st.DataObject
 ) -> None:
     stored = gzipped(compact({"Records": records}))
     cut = data.draw(st.integers(2, len(stored) - 1))
@@ -109,40 +113,40 @@ def test_gzip_cut_off_gives_all_records_that_still_inflate(
         for record, (_, end) in zip(records, _spans(text, records), strict=True)
         if end <= len(left)
     ]
+    most = data.draw(st.sampled_from([1, 50, 1 << 20]))
 
-    reading = Reading(stored[:cut], limits, most=data.draw(st.sampled_from([1, 50, 1 << 20])))
+    for way, limits in BOTH.items():
+        reading = Reading(stored[:cut], limits, most=most)
+        assert isinstance(reading.error, CorruptFileError), way
+        assert reading.records == whole, way
+        assert reading.faults == [], way
 
-    assert isinstance(reading.error, CorruptFileError)
-    assert reading.records == whole
-    assert reading.faults == []
 
-
-@LIMITS
 @given(records=_records, data=st.data())
 def test_gzip_with_a_byte_changed_keeps_what_lies_before_and_says_so(
-    limits: ReadLimits, records: list[Record], data: st.DataObject
+    records: list[Record], data: st.DataObject
 ) -> None:
     text = compact({"Records": records}).encode()
     first, rest = gzipped(text[: len(text) // 2]), gzipped(text[len(text) // 2 :])
     place = data.draw(st.integers(len(first), len(first + rest) - 1))
     byte = data.draw(st.integers(0, 255))
     stored = (first + rest)[:place] + bytes([byte]) + (first + rest)[place + 1 :]
-
-    reading = Reading(stored, limits)
-
-    if reading.error is None:
-        # Header fields such as the time, or no change at all.
-        assert reading.records == records
-        return
-    assert isinstance(reading.error, TrailFileError)
     before = [
         record
         for record, (_, end) in zip(records, _spans(text, records), strict=True)
         if end <= len(text) // 2
     ]
-    assert [json.loads(one) for one in reading.texts[: len(before)]] == before
-    if limits is not TINY:
-        assert all(chunk.doubtful for chunk in reading.chunks)
+
+    for way, limits in BOTH.items():
+        reading = Reading(stored, limits)
+        if reading.error is None:
+            # Header fields such as the time, or no change at all.
+            assert reading.records == records, way
+            continue
+        assert isinstance(reading.error, TrailFileError), way
+        assert [json.loads(one) for one in reading.texts[: len(before)]] == before, way
+        if limits is not TINY:
+            assert all(chunk.doubtful for chunk in reading.chunks)
 
 
 @LIMITS
