@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
 from copy import copy
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -269,6 +270,24 @@ def without_switch_types(parameters: list[Any]) -> list[Any]:
     return parameters
 
 
+@cache
+def loaded(name: str, markup: Any) -> Any:
+    """The command or group of a name of `COMMANDS`, made once: to make one takes as long as many a
+    command does. Raises `KeyError`.
+    """
+    panel, place, _ = COMMANDS[name]
+    module, _, attribute = place.partition(":")
+    found = getattr(import_module(f"trailhound.cli.{module}"), attribute)
+    alone = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=markup)
+    if isinstance(found, typer.Typer):
+        for each in found.registered_commands:
+            each.cls = Command
+        alone.add_typer(found, name=name, cls=CommandGroup, rich_help_panel=panel)
+    else:
+        alone.command(name, cls=Command, rich_help_panel=panel)(found)
+    return typer.main.get_group(alone).commands[name]
+
+
 class _Loaded(MutableMapping[str, Any]):
     """Name → command; its module is imported at the first lookup."""
 
@@ -277,19 +296,7 @@ class _Loaded(MutableMapping[str, Any]):
         self._made: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
-        if name not in self._made:
-            panel, place, _ = COMMANDS[name]
-            module, _, attribute = place.partition(":")
-            found = getattr(import_module(f"trailhound.cli.{module}"), attribute)
-            alone = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=self._markup)
-            if isinstance(found, typer.Typer):
-                for each in found.registered_commands:
-                    each.cls = Command
-                alone.add_typer(found, name=name, cls=CommandGroup, rich_help_panel=panel)
-            else:
-                alone.command(name, cls=Command, rich_help_panel=panel)(found)
-            self._made[name] = typer.main.get_group(alone).commands[name]
-        return self._made[name]
+        return self._made[name] if name in self._made else loaded(name, self._markup)
 
     def __contains__(self, name: object) -> bool:
         return name in COMMANDS or name in self._made
