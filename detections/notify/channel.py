@@ -18,7 +18,7 @@ import orjson
 from trailhound.settings import AwsSettings, ChannelSettings
 
 if TYPE_CHECKING:
-    import boto3
+    import botocore.session
 
 MessageKind = Literal["alert", "digest", "test"]
 
@@ -59,7 +59,7 @@ class Channel(Protocol):
     def send(self, message: Message) -> None: ...
 
 
-Session = Callable[[AwsSettings], "boto3.Session"]
+Session = Callable[[AwsSettings], "botocore.session.Session"]
 """The AWS session of these settings."""
 OpenChannel = Callable[[ChannelSettings, AwsSettings, Session], Channel]
 """Creates a channel; sends nothing. Raises `SettingsError` for invalid settings."""

@@ -35,7 +35,7 @@ class SnsChannel:
         self._arn = channel.topic or ""
         parts = self._arn.split(":")
         try:
-            self._client: SNSClient = session(aws).client(
+            made: Any = session(aws).create_client(
                 "sns",
                 region_name=parts[3] if len(parts) > 3 and parts[3] else None,
                 endpoint_url=aws.endpoint_url,
@@ -50,6 +50,7 @@ class SnsChannel:
                 f"{self._name}: invalid AWS settings ({type(error).__name__})",
                 hint="check the topic's ARN, aws.region and aws.endpoint_url",
             ) from None
+        self._client: SNSClient = made
 
     def send(self, message: Message) -> None:
         arguments: dict[str, Any] = {

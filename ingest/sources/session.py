@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 import botocore
@@ -15,13 +15,13 @@ from botocore.credentials import (
     DeferredRefreshableCredentials,
 )
 from botocore.exceptions import BotoCoreError, ProfileNotFound
+from botocore.loaders import Loader, create_loader
 
 from trailhound import __version__
 from trailhound.errors import SettingsError, SourceUnreachableError
 from trailhound.settings import AwsSettings
 
 if TYPE_CHECKING:
-    import boto3
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
@@ -51,23 +51,15 @@ class _AssumedRole(CredentialProvider):
         )
 
 
-def aws_session(aws: AwsSettings) -> boto3.Session:
-    """The session that settings describe; no request is made yet. Raises as `core_session` does."""
-    # Imported here: the clients below need botocore alone, which loads in half the time.
-    import boto3
-
-    return boto3.Session(botocore_session=core_session(aws))
-
-
-def core_session(aws: AwsSettings) -> botocore.session.Session:
-    """botocore's session that settings describe; no request is made yet.
+def aws_session(aws: AwsSettings) -> botocore.session.Session:
+    """The session that settings describe; no request is made yet.
 
     The role is assumed at the endpoint of the session's region, or at `AWS_ENDPOINT_URL_STS`.
     Raises `SettingsError` for an unknown profile, `SourceUnreachableError` where a role is to be
     assumed and there are no credentials to assume it with.
     """
     try:
-        core = _in_region(botocore.session.Session(profile=aws.profile), aws.region)
+        core = _in_region(_session(aws.profile), aws.region)
         core.get_scoped_config()  # where there is no such profile, it says so here
         region = core.get_config_variable("region")
         if aws.role_arn is None:
@@ -104,9 +96,23 @@ def _in_role(
         extra_args={"RoleSessionName": aws.role_session_name}
         | ({"ExternalId": aws.external_id.get_secret_value()} if aws.external_id else {}),
     )
-    assumed = botocore.session.Session(profile=aws.profile)
+    assumed = _session(aws.profile)
     assumed.get_component("credential_provider").providers.insert(0, _AssumedRole(fetcher))
     return _in_region(assumed, region)
+
+
+def _session(profile: str | None) -> botocore.session.Session:
+    session = botocore.session.Session(profile=profile)
+    loader = _descriptions(session.get_config_variable("data_path"))
+    session.register_component("data_loader", loader)
+    return session
+
+
+@cache
+def _descriptions(data_path: str | None) -> Loader:
+    """What services there are and what each can do, read once and not for every session: to read
+    one takes up to a quarter of a second."""
+    return create_loader(data_path)
 
 
 def _in_region(session: botocore.session.Session, region: str | None) -> botocore.session.Session:
@@ -116,7 +122,7 @@ def _in_region(session: botocore.session.Session, region: str | None) -> botocor
 
 
 def s3_client(aws: AwsSettings, *, connections: int) -> S3Client:
-    """An S3 client that `connections` threads can use at once. Raises as `core_session` does."""
+    """An S3 client that `connections` threads can use at once. Raises as `aws_session` does."""
     options: dict[str, Any] = {}
     if aws.signature is not None:
         options["signature_version"] = _SIGNATURES[aws.signature]
@@ -125,14 +131,14 @@ def s3_client(aws: AwsSettings, *, connections: int) -> S3Client:
 
 
 def sqs_client(aws: AwsSettings, *, connections: int) -> SQSClient:
-    """An SQS client that `connections` threads can use at once. Raises as `core_session` does."""
+    """An SQS client that `connections` threads can use at once. Raises as `aws_session` does."""
     made: SQSClient = _client(aws, "sqs", connections, {})
     return made
 
 
 def cloudtrail_client(aws: AwsSettings, region: str) -> Any:
     """A client of CloudTrail's API in a region, at AWS or at `AWS_ENDPOINT_URL_CLOUDTRAIL`: a store
-    at `aws.endpoint_url` has none. Raises as `core_session` does."""
+    at `aws.endpoint_url` has none. Raises as `aws_session` does."""
     there = aws.model_copy(update={"region": region, "endpoint_url": None})
     return _client(there, "cloudtrail", 1, {})
 
@@ -141,19 +147,16 @@ class Clients:
     """Clients of several services and regions with one session: a role is assumed once."""
 
     def __init__(self, aws: AwsSettings, session: botocore.session.Session | None = None) -> None:
-        """Raises as `core_session` does."""
+        """Raises as `aws_session` does."""
         self.aws = aws
-        self.session = session or core_session(aws)
+        self.session = session or aws_session(aws)
 
     def assuming(self, role_arn: str, region: str) -> Clients:
         """Clients of a role that this session's identity assumes, with `aws.external_id`. Raises
         `SourceUnreachableError` without credentials; whether STS agrees is known at the first call.
         """
         credentials = self.session.get_credentials()
-        session = _in_role(self.session, credentials, self.aws, role_arn, region)
-        # What services there are is read from the package once, not once an account.
-        session.register_component("data_loader", self.session.get_component("data_loader"))
-        return Clients(self.aws, session)
+        return Clients(self.aws, _in_role(self.session, credentials, self.aws, role_arn, region))
 
     def of(self, service: str, region: str, *, attempts: int = _ATTEMPTS) -> Any:
         """A client at AWS, or at `AWS_ENDPOINT_URL_…`; `attempts` of a request in all."""
@@ -172,7 +175,7 @@ class Clients:
 
 def _client(aws: AwsSettings, service: Any, connections: int, options: dict[str, Any]) -> Any:
     try:
-        return core_session(aws).create_client(
+        return aws_session(aws).create_client(
             service,
             endpoint_url=aws.endpoint_url,
             config=Config(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
@@ -286,7 +286,8 @@ def _identity(settings: Settings) -> Check:
     from ingest.sources.session import aws_session
 
     try:
-        client = aws_session(settings.aws).client("sts", endpoint_url=settings.aws.endpoint_url)
+        session = aws_session(settings.aws)
+        client: Any = session.create_client("sts", endpoint_url=settings.aws.endpoint_url)
         return Check("AWS identity", "ok", client.get_caller_identity()["Arn"])
     except TrailhoundError as error:
         return _failed("AWS identity", error)

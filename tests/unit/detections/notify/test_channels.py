@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
+import botocore.session
 import pytest
 
 from detections.notify.channel import Message, open_channel
@@ -32,7 +32,7 @@ def channel(kind: str, **given: Any) -> ChannelSettings:
 
 
 def send(settings: ChannelSettings, message: Message = MESSAGE) -> None:
-    open_channel(settings, AwsSettings(), lambda _: boto3.Session()).send(message)
+    open_channel(settings, AwsSettings(), lambda _: botocore.session.Session()).send(message)
 
 
 def webhook(port: int, **given: Any) -> ChannelSettings:
