@@ -36,6 +36,7 @@ recorded            recorded events on which an independent Sigma engine counted
 records             hand-made records, one of every shape that enrichment must take
 reports             reports of any shape, with any text
 roles               the shipped least-privilege roles, for a namespace
+schemas             what `--json` prints, against the schemas in docs/
 secured             an OpenSearch with the security plugin, TLS, users and roles
 session             what the workers of a test session share, and how it ends
 session_trails      random trails of sessions in two accounts, and who is behind each event

@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import jsonschema
 import pytest
 from typer.testing import CliRunner, Result
 
 from tests.helpers.aws_api import AwsApi
+from tests.helpers.schemas import require_listing
 from trailhound.aws.names import TrailSetup
 from trailhound.cli.main import app
 from trailhound.errors import AwsError
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs/listings.schema.json").read_text("utf-8"))
 ACCOUNT = "123456789012"
 
 
@@ -33,7 +32,7 @@ def run(name: str, *more: str) -> Result:
 def printed(done: Result, schema: str, code: int = 0) -> dict[str, Any]:
     assert done.exit_code == code, f"{done.output}{done.exception}"
     found: dict[str, Any] = json.loads(done.stdout)
-    jsonschema.validate(found, SCHEMA | {"$ref": f"#/$defs/{schema}"})
+    require_listing(found, schema)
     return found
 
 

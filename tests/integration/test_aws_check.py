@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import jsonschema
 import pytest
 from typer.testing import CliRunner, Result
 
 from tests.helpers.aws_api import AwsApi
+from tests.helpers.schemas import require_listing
 from trailhound.cli.main import app
 from trailhound.errors import AwsError, SettingsError, UsageError
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = json.loads((ROOT / "docs/listings.schema.json").read_text("utf-8"))
 ACCOUNT = "123456789012"
 REGIONS = ("--region", "us-east-1", "--region", "eu-west-1")
 LEFT = {
@@ -52,7 +51,7 @@ def checked(*arguments: str, code: int = 1) -> dict[str, Any]:
     done = aws("check", "--json", *arguments)
     assert done.exit_code == code, f"{done.output}{done.exception}"
     found: dict[str, Any] = json.loads(done.stdout)
-    jsonschema.validate(found, SCHEMA | {"$ref": "#/$defs/aws check"})
+    require_listing(found, "aws check")
     return found
 
 

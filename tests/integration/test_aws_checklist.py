@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import jsonschema
-
 from tests.helpers.commands import command
 from tests.helpers.postures import posture
+from tests.helpers.schemas import require_listing
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
-
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs/listings.schema.json").read_text("utf-8"))
 
 
 def test_items_are_answered_by_the_cluster_or_not_at_all(
@@ -28,7 +25,7 @@ def test_items_are_answered_by_the_cluster_or_not_at_all(
     done = command(settings, *arguments)
     assert done.exit_code == 0, f"{done.output}{done.exception}"
     found = json.loads(done.stdout)
-    jsonschema.validate(found, SCHEMA | {"$ref": "#/$defs/aws checklist"})
+    require_listing(found, "aws checklist")
     assert found["posture_taken"] == posture().taken
     items = {each["id"]: each for each in found["items"]}
     assert items["all-regions"]["state"] == "done"

@@ -14,16 +14,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 from typer.testing import CliRunner, Result
 
 from tests.helpers.aws_api import AwsApi
 from tests.helpers.logs_insights import Group, LogsInsightsApi
+from tests.helpers.schemas import require_listing
 from trailhound.cli.main import app
 from trailhound.errors import AwsError, UsageError
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs/listings.schema.json").read_text("utf-8"))
 NOON = int(datetime(2025, 3, 1, 12, tzinfo=UTC).timestamp()) * 1_000
 DAY = ("--since", "2025-03-01", "--until", "2025-03-01", "--yes")
 
@@ -53,7 +52,7 @@ def run(query: str, groups: list[str], *more: str, regions: tuple[str, ...] = ()
 def printed(done: Result, code: int = 0) -> dict[str, Any]:
     assert done.exit_code == code, f"{done.output}{done.exception}"
     found: dict[str, Any] = json.loads(done.stdout)
-    jsonschema.validate(found, SCHEMA | {"$ref": "#/$defs/aws logs-query"})
+    require_listing(found, "aws logs-query")
     return found
 
 

@@ -11,18 +11,17 @@ from typing import Any
 from urllib.parse import unquote
 
 import boto3
-import jsonschema
 import pytest
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner, Result
 
 from tests.helpers.aws_api import AwsApi
+from tests.helpers.schemas import require_listing
 from trailhound.aws.names import TAG
 from trailhound.cli.main import app
 from trailhound.errors import AwsError, SettingsError, UsageError
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = json.loads((ROOT / "docs/listings.schema.json").read_text("utf-8"))
 ACCOUNT = "123456789012"
 
 OF_THE_TESTS = {
@@ -82,7 +81,7 @@ def actions(done: Result) -> dict[str, str]:
     """Part → what is to be done, of a plan."""
     assert done.exit_code == 0, f"{done.output}{done.exception}"
     found = json.loads(done.stdout)
-    jsonschema.validate(found, SCHEMA | {"$ref": "#/$defs/aws setup"})
+    require_listing(found, "aws setup")
     return {each["part"]: each["action"] for each in found["parts"]}
 
 
@@ -288,7 +287,7 @@ def test_only_what_is_tagged_is_removed_and_the_bucket_only_by_its_name(
     assert isinstance(wrong.exception, UsageError)
     assert cloudtrail.get_trail(Name=name)
     removed = json.loads(setup("--destroy", "--yes", "--json").stdout)
-    jsonschema.validate(removed, SCHEMA | {"$ref": "#/$defs/aws setup --destroy"})
+    require_listing(removed, "aws setup --destroy")
     kept = {each["what"] for each in removed["removals"] if each["action"] == "keep"}
     assert kept == {f"bucket {bucket}", f"key alias/{name}-trail"}
     assert (

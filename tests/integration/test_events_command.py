@@ -10,11 +10,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
 from tests.helpers.commands import command
 from tests.helpers.detection_rules import write_rules
+from tests.helpers.schemas import require_listing
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.app.event_search import EventFilter, EventSearch
 from trailhound.cluster.client import connect
@@ -22,7 +22,6 @@ from trailhound.errors import UsageError
 from trailhound.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = json.loads((ROOT / "docs/listings.schema.json").read_text("utf-8"))
 HOSTILE = '=1+1\x1b[2J\n"x" OR *\u202e'
 SESSION = {
     "type": "AssumedRole",
@@ -142,7 +141,7 @@ def test_every_form_has_the_rows_and_says_how_many_there_are(
     backfill(settings, tmp_path / "trail")
 
     whole = found(settings, "--limit", "2")
-    jsonschema.validate(whole, {**SCHEMA, "$ref": "#/$defs/events"})
+    require_listing(whole, "events")
     assert (whole["total"], whole["more"], len(whole["events"])) == (5, True, 2)
     assert whole["events"][0]["requestParameters"] == {"name": "our-trail"}
 
@@ -185,7 +184,7 @@ def test_the_events_of_an_alert(settings: Settings, tmp_path: Path) -> None:
         again = command(settings, "detect", "--rules", rules, "--fail-on", level, env=env)
         assert again.exit_code == code
     alerts = json.loads(command(settings, "alerts", "list", "--json").stdout)
-    jsonschema.validate(alerts, {**SCHEMA, "$ref": "#/$defs/alerts list"})
+    require_listing(alerts, "alerts list")
     refused, deleted = (each["id"] for each in alerts["alerts"])  # the latest first
     of_it = found(settings, "--alert", refused[:10])
     assert [each["eventID"] for each in of_it["events"]] == [those["refused"]["eventID"]]

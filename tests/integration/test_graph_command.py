@@ -8,18 +8,17 @@ import re
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
 from tests.helpers.activity_pages import need_library
 from tests.helpers.commands import command
 from tests.helpers.engines import remove_namespace
+from tests.helpers.schemas import require_listing
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.errors import LibraryNotFoundError, UsageError
 from trailhound.report.render import library
 from trailhound.settings import Settings
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs/listings.schema.json").read_text("utf-8"))
 HOME = "111122223333"
 ADA = f"arn:aws:iam::{HOME}:user/ada"
 READ = "11111111-2222-4333-8444-555555555555"
@@ -90,7 +89,7 @@ def data_of(page: Path) -> dict[str, Any]:
 
 def test_edges_are_listed_the_nearest_first(settings: Settings) -> None:
     found = told(settings, "graph", "user:ada", "--hops", "2")
-    jsonschema.validate(found, {"$ref": "#/$defs/graph", **SCHEMA})
+    require_listing(found, "graph")
     assert [(each["from"], each["to"]) for each in found["edges"]] == [
         ("user:ada", "role:Ops"),
         ("role:Ops", "s3:payroll"),

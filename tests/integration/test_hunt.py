@@ -7,14 +7,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-import jsonschema
-
 from tests.helpers.commands import command
+from tests.helpers.schemas import require_listing
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = json.loads((ROOT / "docs/listings.schema.json").read_text("utf-8"))
 ACCOUNT = "111122223333"
 OUTSIDE, SHARED = "81.2.69.142", "203.0.113.50"
 DAY = "2025-03-10"
@@ -109,7 +107,7 @@ def hunted(settings: Settings, *arguments: str) -> dict[str, Any]:
     done = command(settings, "hunt", *arguments, "--json", "--limit", "500")
     assert done.exit_code == 0, done.output
     made = json.loads(done.stdout)
-    jsonschema.validate(made, {**SCHEMA, "$ref": "#/$defs/hunt"})
+    require_listing(made, "hunt")
     assert isinstance(made, dict)
     return made
 

@@ -9,18 +9,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
 from tests.helpers.aws_api import AwsApi
 from tests.helpers.commands import command
 from tests.helpers.logs_insights import Group, LogsInsightsApi
+from tests.helpers.schemas import require_listing
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.errors import UsageError
 from trailhound.sample import SampleSpec, write_sample
 from trailhound.settings import Settings
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs/listings.schema.json").read_text("utf-8"))
 GROUPS = ("--log-group=trail", "--log-group=other", "--region=us-east-1", "--yes")
 WEEK = ("--since", "2025-03-03", "--until", "2025-03-09")
 HOSTILE = {"type": "IAMUser", "arn": "arn:aws:iam::1:user/\ud800x", "userName": "\ud800x"}
@@ -52,7 +51,7 @@ def report(settings: Settings, folder: Path, *arguments: str, code: int = 0) -> 
     folder.mkdir()
     done = command(settings, "hunt", *arguments, "--folder", str(folder), "--json")
     assert done.exit_code == code, f"{done.output}{done.exception}"
-    jsonschema.validate(json.loads(done.stdout), {**SCHEMA, "$ref": "#/$defs/hunt"})
+    require_listing(json.loads(done.stdout), "hunt")
     (file,) = folder.iterdir()
     found: dict[str, Any] = json.loads(file.read_text())
     return {name: value for name, value in found.items() if name != "analysis_timestamp"}
@@ -123,7 +122,7 @@ def test_what_is_no_record_is_named_and_the_rest_is_used(
     done = command(settings, *arguments, "--folder", str(tmp_path))
     assert done.exit_code == 1, f"{done.output}{done.exception}"
     found = json.loads(done.stdout)
-    jsonschema.validate(found, {**SCHEMA, "$ref": "#/$defs/hunt"})
+    require_listing(found, "hunt")
     assert [each["pattern"] for each in found["leads"]] == ["reconnaissance", "reconnaissance"]
     logs = found["logs"]
     assert logs["left_out"] == {"cut": 1, "no CloudTrail record": 1, "not JSON": 1}

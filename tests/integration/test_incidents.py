@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 from opensearchpy import OpenSearch
 
@@ -19,6 +18,7 @@ from detections.incidents import updater as updater_module
 from detections.incidents.updater import IncidentUpdater
 from tests.helpers.commands import command
 from tests.helpers.engines import remove_namespace
+from tests.helpers.schemas import require_listing
 from tests.helpers.terminal import on_a_terminal
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.cluster.client import connect
@@ -26,7 +26,6 @@ from trailhound.cluster.templates import Names
 from trailhound.sample import AttackLabel, SampleSpec, write_sample
 from trailhound.settings import Settings
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs/listings.schema.json").read_text("utf-8"))
 ACCOUNT = "111122223333"
 OFFICE = "198.51.100.7"
 TOGETHER, CHAIN, HOME = "2025-03-20", "2025-03-25", "2025-03-30"
@@ -217,7 +216,7 @@ def test_each_labelled_attack_is_one_incident_with_all_of_it_and_nothing_else(
         covered = {event for name in touching for event in alerts[name]["evidence"]["event_id"]}
         times = sorted(step.event_time for step in label.steps if step.event_id in covered)
         shown = json.loads(command(world.settings, "incidents", "show", incident, "--json").stdout)
-        jsonschema.validate(shown, {**SCHEMA, "$ref": "#/$defs/incidents show"})
+        require_listing(shown, "incidents show")
         assert shown["first_seen"][:19] == times[0][:19], label.name
         assert shown["last_seen"][:19] == times[-1][:19], label.name
         entries = [name for each in shown["timeline"] for name in (each["alert"], *each["twins"])]
@@ -339,7 +338,7 @@ def test_it_is_found_by_any_of_its_alerts_and_closing_it_closes_all(world: World
     assert [each["state"] for each in said["incidents"]] == ["closed"]
     assert set(said["closed"]) == alerts.keys() - {some}
     listed = json.loads(command(world.settings, "incidents", "list", "--json").stdout)
-    jsonschema.validate(listed, {**SCHEMA, "$ref": "#/$defs/incidents list"})
+    require_listing(listed, "incidents list")
     assert incident not in {each["id"] for each in listed["incidents"]}
     closed = command(world.settings, "incidents", "list", "--state", "closed", "--json")
     assert [each["id"] for each in json.loads(closed.stdout)["incidents"]] == [incident]

@@ -7,16 +7,15 @@ import re
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
 from tests.helpers.commands import command
+from tests.helpers.schemas import require_listing
 from tests.helpers.terminal import on_a_terminal
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs/listings.schema.json").read_text("utf-8"))
 HOSTILE = "[red]\x1b[2J\u202e"
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
@@ -39,7 +38,7 @@ def listed(settings: Settings, *arguments: str) -> dict[str, Any]:
     done = command(settings, *arguments, "--json")
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
-    jsonschema.validate(found, {**SCHEMA, "$ref": f"#/$defs/{' '.join(arguments[:2])}"})
+    require_listing(found, " ".join(arguments[:2]))
     assert isinstance(found, dict)
     return found
 

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,12 +21,12 @@ from enrich.enricher import Enricher
 from tests.helpers.activity_trails import ACCOUNTS, activity, brute_graph, brute_paths
 from tests.helpers.commands import command
 from tests.helpers.event_store import EventStore, event_store
+from tests.helpers.schemas import require_listing
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = json.loads((ROOT / "docs/listings.schema.json").read_text("utf-8"))
 ENRICHER = Enricher()
 BEGIN = datetime(2025, 3, 1, tzinfo=UTC)
 _DAYS = iter(range(10_000))
@@ -151,7 +150,7 @@ def asked(settings: Settings, *arguments: str, code: int = 0, **env: str) -> dic
     done = command(settings, "paths", *arguments, "--json", env=env)
     assert done.exit_code == code, done.output
     made = json.loads(done.stdout)
-    jsonschema.validate(made, {**SCHEMA, "$ref": "#/$defs/paths"})
+    require_listing(made, "paths")
     assert isinstance(made, dict)
     return made
 

@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jsonschema
 import pytest
 from opensearchpy import OpenSearch
 
 from tests.helpers.commands import command
+from tests.helpers.schemas import require_listing
 from tests.helpers.trails import (
     backfill,
     documents,
@@ -32,7 +32,6 @@ from trailhound.state.objects import short_id
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs/listings.schema.json").read_text("utf-8"))
 TODAY = datetime.now(UTC).date()
 NOISE = [{"eventName": "Decrypt"}]
 
@@ -75,7 +74,7 @@ class Bucket:
         done = self.run("reconcile", self.uri, "--json", *arguments)
         assert done.exit_code == code, done.output
         found: dict[str, Any] = json.loads(done.stdout)
-        jsonschema.validate(found, {**SCHEMA, "$ref": "#/$defs/reconcile"})
+        require_listing(found, "reconcile")
         return found
 
     def kinds(self, found: dict[str, Any]) -> dict[str, str]:
@@ -344,7 +343,7 @@ def test_a_repair_tries_the_dead_letters_that_it_made_itself_and_names_what_is_l
     again = command(settings, "reconcile", str(folder), "--repair", "--json", env=env)
     assert again.exit_code == 0, again.output
     found = json.loads(again.stdout)
-    jsonschema.validate(found, {**SCHEMA, "$ref": "#/$defs/reconcile"})
+    require_listing(found, "reconcile")
     assert found["repaired"]["left"] == []
     assert len(documents(client, settings)) == 4
 

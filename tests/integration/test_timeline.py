@@ -6,16 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
 from tests.helpers.commands import command
 from tests.helpers.detection_rules import DELETED, write_rules
+from tests.helpers.schemas import require_listing
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = json.loads((ROOT / "docs/listings.schema.json").read_text("utf-8"))
 HOSTILE = "<script>alert(1)</script>\x1b[2J"
 HOME, AWAY = "111122223333", "444455556666"
 ROLE = f"arn:aws:iam::{AWAY}:role/Deploy"
@@ -99,7 +98,7 @@ def told(settings: Settings, *arguments: str) -> dict[str, Any]:
     done = command(settings, "timeline", *arguments, "--json")
     assert done.exit_code == 0, done.output
     made = json.loads(done.stdout)
-    jsonschema.validate(made, {**SCHEMA, "$ref": "#/$defs/timeline"})
+    require_listing(made, "timeline")
     assert isinstance(made, dict)
     return made
 

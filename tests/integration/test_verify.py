@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
-import jsonschema
 import pytest
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -28,13 +27,13 @@ from tests.helpers.digests import (
     listed_keys,
     public_der,
 )
+from tests.helpers.schemas import require_listing
 from trailhound.cli.main import app
 from trailhound.errors import UsageError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs/listings.schema.json").read_text("utf-8"))
 UNTIL = ("--until", "2025-03-05")
 
 
@@ -56,7 +55,7 @@ def verify(
     def run(source: str, *more: str) -> tuple[int, dict[str, Any]]:
         found = CliRunner().invoke(app, ["verify", source, "--json", *more])
         said = json.loads(found.stdout)
-        jsonschema.validate(said, SCHEMA | {"$ref": "#/$defs/verify"})
+        require_listing(said, "verify")
         return found.exit_code, said
 
     return run

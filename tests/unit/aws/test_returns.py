@@ -9,24 +9,23 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 from typer.testing import CliRunner
 
+from tests.helpers.schemas import require_listing
 from trailhound.app.measured_volume import measured
 from trailhound.aws.returns import Assumptions, grouped, returns_of, yearly
 from trailhound.cli.main import app
 from trailhound.errors import UsageError
 
 ROOT = Path(__file__).parents[3]
-SCHEMA = json.loads((ROOT / "docs/listings.schema.json").read_text("utf-8"))
 
 
 def roi(*arguments: str) -> dict[str, Any]:
     done = CliRunner().invoke(app, ["roi", "--json", *arguments])
     assert done.exit_code == 0, done.output
     found: dict[str, Any] = json.loads(done.stdout)
-    jsonschema.validate(found, SCHEMA | {"$ref": "#/$defs/roi"})
+    require_listing(found, "roi")
     return found
 
 

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
+from tests.helpers.schemas import require_listing
 from tests.unit.sample import trails
 from trailhound.cli.main import app
 from trailhound.errors import UsageError
@@ -18,7 +18,6 @@ from trailhound.sample import SampleSpec
 from trailhound.sample.exercise import ANSWERS, SEALED, Solution, sealed, write_exercise
 from trailhound.sample.grading import POINTS, answers_of, graded, total
 
-SCHEMA = json.loads((Path(__file__).parents[3] / "docs/listings.schema.json").read_text("utf-8"))
 SPEC = SampleSpec(events=6_000, seed=4, days=2, accounts=2)
 
 
@@ -87,7 +86,7 @@ def answers_of_right(path: Path, solution: Solution) -> dict[str, tuple[str, ...
 def test_right_wrong_and_missed_are_told_apart(folder: Path) -> None:
     solution = sealed(folder)
     best = json.loads(grade(folder, right(solution), "--json").stdout)
-    jsonschema.validate(best, SCHEMA | {"$ref": "#/$defs/sample --grade"})
+    require_listing(best, "sample --grade")
     assert best["total"] == sum(POINTS.values()) == 100
     some = right(solution) | {
         "from": [solution.addresses[0], "192.0.2.1"],
