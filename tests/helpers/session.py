@@ -39,7 +39,9 @@ def folder() -> Path | None:
 
 def begin() -> None:
     """Make the folder. A request to end (SIGTERM) ends the session as Ctrl-C does."""
-    os.environ[MARK] = tempfile.mkdtemp(prefix="trailhound-tests-", dir=_memory())
+    shared = os.environ[MARK] = tempfile.mkdtemp(prefix="trailhound-tests-", dir=_memory())
+    # The tests' own folders go with it; `--basetemp` keeps them.
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = shared
     os.environ.setdefault("JAVA_TOOL_OPTIONS", JVM)
     # Each of the session's processes would compile every module anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
