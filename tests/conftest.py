@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import os
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import typer.testing
 
 from tests.helpers import session
 from tests.helpers.elasticsearch import session_elasticsearch
@@ -27,6 +29,10 @@ for profile, examples in {"quick": 50, "thorough": 200}.items():
     # No deadline: a busy machine is no failure.
     hypothesis.settings.register_profile(profile, deadline=None, max_examples=examples)
 hypothesis.settings.load_profile(os.environ.get("TRAILHOUND_TEST_EXAMPLES", "quick"))
+# A program makes its commands once. Typer makes all of them anew for each command line, which
+# takes a process that runs hundreds as long as many of these do.
+typer.main.get_command = functools.cache(typer.main.get_command)
+typer.testing._get_command = typer.main.get_command  # type: ignore[attr-defined]
 TESTS = Path(__file__).parent
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 ORDER = ("unit", "integration", "scenarios", "faults")

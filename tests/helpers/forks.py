@@ -10,6 +10,7 @@ standard streams, signals and exit code, as any other.
 from __future__ import annotations
 
 import atexit
+import gc
 import importlib
 import json
 import os
@@ -30,7 +31,10 @@ from functools import cache
 from pathlib import Path
 
 from detections.packs.loading import load
-from trailhound.settings import DetectionSettings
+from ingest.sources.session import aws_session
+from trailhound.cli.commands import COMMANDS, loaded
+from trailhound.cli.main import app
+from trailhound.settings import AwsSettings, DetectionSettings
 
 CHECKOUT = Path(__file__).parents[2]
 _LENGTH = struct.Struct("!I")
@@ -159,7 +163,16 @@ def _serve(address: str) -> None:
         module = importlib.import_module(package)
         for each in pkgutil.walk_packages(module.__path__, f"{package}."):
             importlib.import_module(each.name)
-    load(DetectionSettings())  # most commands need the shipped pack: compiled once for all of them
+    # What most commands need, made once for all of them: the shipped pack, their options, what
+    # botocore reads of each service.
+    load(DetectionSettings())
+    for name in COMMANDS:
+        loaded(name, app.rich_markup_mode)
+    session = aws_session(AwsSettings(region="us-east-1"))
+    session.set_credentials("none", "none")
+    for service in ("s3", "sqs", "sts", "sns", "cloudtrail"):
+        session.create_client(service)
+    gc.freeze()  # what no fork looks through for garbage stays common memory
     assert threading.active_count() == 1, "a fork would leave locks of other threads held"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
