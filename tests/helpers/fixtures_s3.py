@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import uuid
 from collections.abc import Iterator
@@ -9,11 +10,16 @@ from typing import TYPE_CHECKING
 
 import boto3
 import pytest
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.server import ThreadedMotoServer
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+# For every request, moto looks through its package's folders for the service that is meant.
+DomainDispatcherApplication.get_backend_for_host = functools.cache(  # type: ignore[method-assign]
+    DomainDispatcherApplication.get_backend_for_host
+)
 
 LOGIN = {
     "AWS_ACCESS_KEY_ID": "testing",
