@@ -77,6 +77,11 @@ class Enricher:
         them: the object `event` is left open for what the caller adds (`"ingested":"…"}`).
         Raises `RecordError`, with a `reason`, where `eventTime` is missing, no date, or absurd.
         """
+        parts, day = self.parts(view)
+        return b"".join(parts), day
+
+    def parts(self, view: RecordView) -> tuple[tuple[bytes, ...], str]:
+        """The same in the parts that it is made of, for whoever joins them with more."""
         moment = view.eventTime
         if isinstance(moment, str):
             stamp, day = self._time(moment)
@@ -97,10 +102,7 @@ class Enricher:
             outcome = _FAILURE if is_error(code) else _SUCCESS
         if reports:
             outcome = _FAILURE if failed(view) else _SUCCESS
-        return (
-            b"".join((stamp, self._risks[risk], call, who, where, tool, touched(view), outcome)),
-            day,
-        )
+        return (stamp, self._risks[risk], call, who, where, tool, touched(view), outcome), day
 
     def document_fields(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """The same for a decoded record, as a dict. Raises `RecordError` as `fields` does.

@@ -82,7 +82,7 @@ class Source(NamedTuple):
 
     field: str
     tree: Tree
-    decoder: msgspec.json.Decoder[Any]
+    decode: Callable[[msgspec.Raw], Any]
 
 
 Plan = tuple[Source, ...]
@@ -126,12 +126,12 @@ def resources(view: RecordView, reading: Plan, *, ids: bool = False) -> Found:
     """
     found: Found = {}
     arns: Arns = {}
-    for field, tree, decoder in reading:
+    for field, tree, decode in reading:
         raw = getattr(view, field)
         if len(raw) <= _NULL:  # absent, `{}` or `null`: nothing to decode
             continue
         try:
-            body = decoder.decode(raw)
+            body = decode(raw)
         except _UNREADABLE:
             body = part(raw)
             body = _unwrapped(body) if isinstance(body, dict) else None
@@ -306,7 +306,7 @@ def _compiled(paths: dict[str, str]) -> Plan:
         below = tree[keys[-1]].below if keys[-1] in tree else {}
         tree[keys[-1]] = Step(leaf, below, READINGS.get(leaf))
     return tuple(
-        Source(_FIELDS[root], step.below, msgspec.json.Decoder(_shape(step.below) | None))
+        Source(_FIELDS[root], step.below, msgspec.json.Decoder(_shape(step.below) | None).decode)
         for root, step in roots.items()
     )
 

@@ -84,7 +84,7 @@ class Assembler:
         self._mark_flat = mark_flat
         self._object_names = object_names
         self._shortened = Unsearched(unsearched).shortened
-        self._enrich = enricher.fields
+        self._enrich, self._parts = enricher.fields, enricher.parts
         self._index_of = index_of
         self._limit = limit
         self._headers: dict[str, bytes] = {}
@@ -95,7 +95,7 @@ class Assembler:
         self, chunk: Chunk, owner: ObjectProgress, keep: Keep | None = None
     ) -> Iterator[Assembled]:
         """The documents of a chunk of one object, in pieces of about a MiB."""
-        enrich, headers, decode = self._enrich, self._headers, strict_schema.decode
+        enrich, headers, decode = self._parts, self._headers, strict_schema.decode
         shortened = self._shortened
         before = b',"trail":' + msgspec.json.encode(self._origin(owner))[:-1] + b',"position":'
         integrity = _CORRUPT if chunk.doubtful else owner.proof
@@ -110,6 +110,7 @@ class Assembler:
         # its events are (`ObjectProgress.events_under`).
         remembered = self._stored is not None and not is_history(owner.item)
         digests = out.batch.digests if remembered else None
+        skips = self._skip_stored
         recent, older = self._known()
         size = letters = 0
         # A record is decoded right before its view is used, and not all of a file in one go:
@@ -126,7 +127,7 @@ class Assembler:
             known = False
             if digests is not None:
                 digest = digest_of(text)
-                known = digest in recent or digest in older
+                known = skips and (digest in recent or digest in older)
                 if known and keep is None:
                     owner.share(recent.get(digest) or older.get(digest) or "")
                     out.duplicates += 1
@@ -162,11 +163,10 @@ class Assembler:
             short = shortened(view, text)
             end = flat_after if mark_flat and is_flat(view) else after
             if short is None:
-                # One copy of the record's bytes, its closing brace left out.
-                content = memoryview(text)[:-1]
+                content = text[:-1]  # for some KB faster than a memoryview without copying
             else:
-                content = memoryview(short.record)[:-1]
-                end = end[:-2] + b',"original":%b},' % short.original
+                content = short[0][:-1]
+                end = end[:-2] + b',"original":%b},' % short[1]
                 out.batch.shortened[len(heads)] = text
             head = b"".join(
                 (
@@ -177,7 +177,7 @@ class Assembler:
                     before,
                     _NUMBERS[position] if position < _MANY else b"%d" % position,
                     end,
-                    fields,
+                    *fields,
                 )
             )
             if digests is not None:

@@ -21,11 +21,8 @@ _AFTER = rb'[ \t]*+:[ \t]*+("(?:[^"\\]|\\.)*+")'
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
-class Shortened(NamedTuple):
-    """A record without some fields, and the text of these for `trail.original`."""
-
-    record: bytes
-    original: bytes
+Shortened = tuple[bytes, bytes]
+"""A record without some fields, and the text of these for `trail.original`."""
 
 
 class _Path(NamedTuple):
@@ -109,7 +106,7 @@ class Unsearched:
             else:
                 return None
             record = before + after
-        return Shortened(record, msgspec.json.encode(moved))
+        return record, msgspec.json.encode(moved)
 
 
 def _any_of(paths: list[_Path]) -> re.Pattern[bytes]:
@@ -153,7 +150,7 @@ def _plainly(record: bytes, path: _Path, raw: msgspec.Raw) -> Shortened | None:
         short = left + right[end + 2 :]
     else:
         return None
-    return Shortened(short, before + right[2:end] + b'\\""}]')
+    return short, before + right[2:end] + b'\\""}]'
 
 
 def _values(root: str, raw: msgspec.Raw, paths: Iterable[_Path]) -> list[_Found]:
