@@ -14,7 +14,7 @@ from opensearchpy import OpenSearch
 from detections.alerts.paging import every
 from detections.automation.learning import days_between
 from detections.events.index import BY_DAY, EventIndex
-from detections.running.due_rules import pace_of
+from detections.running.pace import pace_of
 from detections.span import Span, milliseconds, moment
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings

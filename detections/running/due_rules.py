@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -17,7 +17,8 @@ from opensearchpy import OpenSearch
 
 from detections.rule import Rule
 from detections.running.detector import Detector, RuleRun
-from detections.running.schedule import RuleBatch, RulePace, batches
+from detections.running.pace import pace_of
+from detections.running.schedule import RuleBatch, batches
 from detections.running.scheduler import Turn
 from trailhound.settings import Settings
 from trailhound.state.catch_up import SCHEDULED_RULES, CatchUp, CatchUps
@@ -28,15 +29,6 @@ SLOW_SECONDS = 10.0
 """A rule that takes longer is logged as slow."""
 
 Ran = Callable[[RuleRun], None]
-
-
-def pace_of(settings: Settings) -> RulePace:
-    """The pace of the schedule, from the settings."""
-    chosen = settings.detections
-    return RulePace(
-        lookback=timedelta(minutes=chosen.lookback_minutes),
-        late=timedelta(hours=chosen.late_hours),
-    )
 
 
 class DueRules:

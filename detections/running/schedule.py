@@ -14,25 +14,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from detections.rule import Rule
+from detections.running.pace import RulePace
 from detections.span import Span
 from trailhound.state.rule_checkpoints import RuleCheckpoint
 
 RETRY = timedelta(seconds=30)
 """Delay after a failed run, or the rule's interval if that is shorter."""
-
-
-@dataclass(frozen=True, slots=True)
-class RulePace:
-    """The timing of a schedule.
-
-    `lookback` covers request timeout, refresh and clock skew. An event is found if it was ingested
-    up to `late` after it happened. A gap is processed in steps of `step`, so that progress in a
-    long one is kept.
-    """
-
-    lookback: timedelta = timedelta(minutes=5)
-    late: timedelta = timedelta(hours=24)
-    step: timedelta = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from detections.alerts.store import AlertQuery, AlertStore
 from detections.finding import Finding
 from detections.rule import Rule
 from detections.running.detector import Detector
-from detections.running.due_rules import DueRules, pace_of
+from detections.running.due_rules import DueRules
+from detections.running.pace import pace_of
 from detections.running.schedule import batches
 from detections.running.scheduler import Turn
 from detections.span import Span

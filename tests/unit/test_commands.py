@@ -122,6 +122,12 @@ def test_a_name_that_is_not_imported_yet_says_which_it_is() -> None:
     )
 
 
+def test_what_a_backfill_says_of_rules_at_its_end_needs_none_of_them() -> None:
+    found = imported("import trailhound.app.undetected")
+    assert "opensearchpy" in found
+    assert not {"sigma", "pyparsing", "re2", "detections.running.detector"} & found
+
+
 def test_a_bucket_needs_no_more_of_aws_than_its_client() -> None:
     script = (
         "from ingest.sources import open_source\n"

@@ -19,10 +19,9 @@ from ingest.sources.session import aws_session
 from trailhound.app.detection import detector, rules_in_force
 from trailhound.errors import TrailhoundError, UsageError
 from trailhound.settings import Settings
+from trailhound.state.jobs import DETECTIONS
 
 LOG = logging.getLogger("trailhound.detections")
-JOB = "detections"
-"""The scheduled job's name."""
 EVERY = 5.0
 """Seconds between two checks of which rules are due."""
 JOINING = 20.0
@@ -54,7 +53,7 @@ class ScheduledDetections:
 
     def job(self) -> Job:
         """The job, for the scheduler that one of the daemons runs."""
-        return Job(JOB, EVERY, self.turn)
+        return Job(DETECTIONS, EVERY, self.turn)
 
     def take(self, settings: Settings) -> None:
         """Use these settings, and the current rule files, from the next run on.

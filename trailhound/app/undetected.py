@@ -14,14 +14,13 @@ from opensearchpy import OpenSearch
 
 from detections.events.daily_indices import daily_indices
 from detections.events.index import EventIndex
-from detections.running.due_rules import pace_of
+from detections.running.pace import pace_of
 from detections.span import milliseconds, moment
-from trailhound.app.scheduled_detections import JOB
 from trailhound.cluster.reader import make_searchable
 from trailhound.errors import NoEventsIndexError
 from trailhound.settings import Settings
 from trailhound.state.daemons import Daemons
-from trailhound.state.jobs import Jobs
+from trailhound.state.jobs import DETECTIONS, Jobs
 
 _SILENT: Final = timedelta(minutes=5)
 """Time without a run after which no daemon runs the rules. They run every few seconds; while rules
@@ -84,6 +83,6 @@ def rules_are_run(client: OpenSearch, settings: Settings, now: datetime | None =
     """Whether a daemon currently runs the scheduled rules."""
     if not Daemons(client, settings).active(now):
         return False
-    last = Jobs(client, settings).get(JOB).last_success
+    last = Jobs(client, settings).get(DETECTIONS).last_success
     recent = (now or datetime.now(UTC)) - _SILENT
     return bool(last) and datetime.fromisoformat(last) >= recent

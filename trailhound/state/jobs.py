@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import msgspec
 from opensearchpy import OpenSearch
@@ -10,6 +10,9 @@ from opensearchpy import OpenSearch
 from trailhound.settings import Settings
 from trailhound.state.document import StateDocument
 from trailhound.state.store import StateStore
+
+DETECTIONS: Final = "detections"
+"""The job that runs the due rules."""
 
 
 class JobState(StateDocument, frozen=True, kw_only=True):

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detections.rule import FilePosition, Rule
-from detections.running.schedule import RulePace, batches
+from detections.running.pace import RulePace
+from detections.running.schedule import batches
 from trailhound.state.rule_checkpoints import RuleCheckpoint
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
