@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ingest.backfill.worker_pool import WorkerPool
 
 _LOOK_EVERY = 0.25
+_COUNT_AFTER = 3.0
+"""Seconds after which the objects are counted: a run that ends sooner needs no time left."""
 
 
 class Listing:
@@ -35,8 +37,17 @@ class Listing:
     run reports the reason.
     """
 
-    def __init__(self, settings: Settings, sources: Sequence[str], selection: Selection) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        sources: Sequence[str],
+        selection: Selection,
+        *,
+        after: float = _COUNT_AFTER,
+    ) -> None:
+        """`after`: seconds until it begins."""
         self._settings = settings
+        self._after = after
         self._sources = sources
         self._selection = selection
         self._ended = threading.Event()
@@ -55,6 +66,8 @@ class Listing:
         self._ended.set()
 
     def _count(self) -> None:
+        if self._ended.wait(self._after):
+            return
         sized = True
         with suppress(TrailhoundError, OSError):
             for text in self._sources:

@@ -81,11 +81,21 @@ def test_the_objects_of_all_sources_are_counted(tmp_path: Path) -> None:
         write_trail(tmp_path / "trail", [record()], f"{number}")
     sources = [str(tmp_path / "trail"), str(tmp_path / "trail" / "0.json.gz")]
     for wanted, found in ((sources, 4), ([*sources, str(tmp_path / "nowhere")], None)):
-        with Listing(settings, wanted, Selection(until=date(2025, 3, 2))) as listing:
+        selection = Selection(until=date(2025, 3, 2))
+        with Listing(settings, wanted, selection, after=0) as listing:
             listing._thread.join()
             assert (listing.found if listing.complete else None) == found
     with Listing(settings, ["-"], Selection()) as listing:
         assert not listing.complete
+
+
+def test_the_objects_of_a_run_that_ends_soon_are_not_counted(tmp_path: Path) -> None:
+    settings = own_settings("http://127.0.0.1:1", "", tmp_path / "home")
+    write_trail(tmp_path / "trail", [record()])
+    with Listing(settings, [str(tmp_path / "trail")], Selection()) as listing:
+        pass
+    listing._thread.join()
+    assert listing.found == 0
 
 
 def test_a_bar_of_an_unknown_number_does_not_ask_for_it() -> None:
