@@ -1,7 +1,7 @@
-"""Tells events apart as the index does, without one: each once, by its id and its content.
+"""Finds duplicate events without an index, by the rules of the index: by id and content.
 
-The index keeps one document under an id of a day. An equal record again is a duplicate; a
-different one gets an id of its own (`ingest.bulk.result_handler`). Here a digest of each record is
+The index keeps one document for an id and day. An equal record is a duplicate; a different one gets
+its own id (`ingest.bulk.result_handler`). Here a digest of each record is
 kept in a temporary file, some 60 bytes an event, of which only a cache is in memory.
 """
 
@@ -18,8 +18,8 @@ _BYTES = 16
 
 
 class DistinctEvents:
-    """`duplicates` and `conflicts` count, in whatever order records come, those that were there
-    already and those that have the id of a different one."""
+    """`duplicates` counts records that were added before, `conflicts` those that have the id of a
+    different record, whatever the order of records."""
 
     def __init__(self) -> None:
         self._tables = TemporaryTables(_TABLES)
@@ -27,7 +27,7 @@ class DistinctEvents:
         self.conflicts = 0
 
     def new_id(self, index: str, identifier: str, record: bytes) -> str | None:
-        """The `_id` under which a record would be indexed; None where it is a duplicate.
+        """The `_id` under which a record would be indexed; None if it is a duplicate.
 
         >>> events = DistinctEvents()
         >>> [events.new_id("day", "a", each) for each in (b'{"b":1}', b'{"b": 1}')]
@@ -45,7 +45,7 @@ class DistinctEvents:
         return identifier
 
     def close(self) -> None:
-        """Give up the file."""
+        """Remove the temporary file."""
         self._tables.close()
 
     def _is_new(self, key: str, content: bytes) -> bool:

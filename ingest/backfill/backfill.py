@@ -1,4 +1,4 @@
-"""The backfill: every selected object is read, enriched, indexed and noted in the ledger.
+"""The backfill: every selected object is read, enriched, indexed and recorded in the ledger.
 
 source → claim → fetch → read → assemble → bulk writer, each overlapping the next. One process
 reads and enriches; a few threads list, fetch and send, and the cluster works meanwhile.

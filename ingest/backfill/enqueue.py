@@ -1,4 +1,4 @@
-"""Objects put on the daemons' queue, so that the daemons do the backfill.
+"""Puts objects on the daemons' queue, so that the daemons do the backfill.
 
 Each message names one object, in the form of S3's own notification, so that an object that cannot
 be read reaches the queue's redrive policy without others. Objects already ingested are left out;
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 _BATCH: Final = 10
-"""Messages a request, SQS's own limit."""
+"""Messages in a request; SQS's limit."""
 _LOOKED_UP: Final = 1_000
 _SENDERS: Final = 8
 _TRIES: Final = 8
@@ -44,7 +44,8 @@ _BACKOFF: Final = Backoff(first=0.2, longest=20.0)
 
 @dataclass(slots=True)
 class Enqueued:
-    """What was put on the queue. `objects` = messages; `bytes` as stored in the bucket."""
+    """What was put on the queue: `objects` is also the number of messages; `bytes` are as
+    stored."""
 
     objects: int = 0
     skipped_objects: int = 0
@@ -100,7 +101,7 @@ class Enqueue:
         self._stopping.set()
 
     def run(self, places: Sequence[str]) -> Enqueued:
-        """Send what these buckets hold, each given as `s3://bucket/prefix`.
+        """Send the objects of these buckets, each given as `s3://bucket/prefix`.
 
         Raises `SourceUnreachableError` (a bucket, the queue), `UsageError`, `ClusterError`.
         """
@@ -151,7 +152,7 @@ class Enqueue:
     def _send_all(
         self, items: Iterator[TrailObject], send: Callable[[list[TrailObject]], None]
     ) -> None:
-        """Some requests at once, and never more than twice as many groups in memory."""
+        """Send several requests at once, with at most twice as many groups in memory."""
         under_way: set[Future[None]] = set()
         with ThreadPoolExecutor(_SENDERS, "enqueue") as senders:
             try:

@@ -22,7 +22,7 @@ class Matched:
     unplaced: int = 0
 
     def add(self, item: TrailObject) -> Place | None:
-        """One more object; its place."""
+        """Add an object. Returns its place."""
         place = place_of(item.path)
         if place is None or place.account is None or place.region is None:
             self.unplaced += 1
@@ -42,10 +42,10 @@ class Matched:
 
 @dataclass(slots=True)
 class Selected:
-    """What a selection did with records. `by_folder` were selected by their object's folder alone;
-    `named` says why, `left_out` names accounts and regions of records that were not selected,
-    `matched` the selected ones that records had as their own. `past` are records of days before
-    those that the retention keeps; `oldest` (`YYYY.MM.DD`) is the first kept."""
+    """What a selection did with records. `by_folder`: records that were selected only by their
+    object's folder, `named`: the reasons for that; `left_out`: accounts and regions of records that
+    were not selected; `matched`: selected accounts and regions that records had themselves; `past`:
+    records past retention; `oldest`: the first day that is kept (`YYYY.MM.DD`)."""
 
     by_folder: int = 0
     named: Counter[tuple[Dimension, str]] = field(default_factory=Counter)

@@ -12,8 +12,8 @@ from ingest.sources.layout import Place
 
 
 class PlaceName(NamedTuple):
-    """Empty where a folder does not show it. `day` is `YYYY-MM-DD`, of a month's or a year's
-    folder `YYYY-MM` or `YYYY`."""
+    """Account, region and day of a folder; empty if the folder does not show them. `day` is
+    `YYYY-MM-DD`, or `YYYY-MM` or `YYYY` for the folder of a month or year."""
 
     account: str
     region: str
@@ -39,14 +39,14 @@ class PlaceSizes:
     sizes: dict[PlaceName, Sizes] = field(default_factory=dict)
 
     def add(self, item: TrailObject, place: Place | None) -> None:
-        """One more object, whose folder shows `place`."""
+        """Add an object whose folder shows `place`."""
         name = PlaceName("", "", "")
         if place is not None:
             name = PlaceName(place.account or "", place.region or "", _day(place.span))
         self.sizes.setdefault(name, Sizes()).add(Sizes(1, item.size))
 
     def by(self, part: Callable[[PlaceName], tuple[str, ...]]) -> Mapping[tuple[str, ...], Sizes]:
-        """The sizes of places that share a part of their names, in its order."""
+        """The sizes, summed by a part of the places' names, in its order."""
         found: dict[tuple[str, ...], Sizes] = {}
         for name, sizes in self.sizes.items():
             found.setdefault(part(name), Sizes()).add(sizes)

@@ -1,4 +1,4 @@
-"""What a backfill would read: the listing compared with the ledger, with nothing written."""
+"""What a backfill would read: compares the listing with the ledger, without writing."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Plan:
 
     @property
     def ignored_objects(self) -> int:
-        """Objects that hold something else than CloudTrail records, as far as is known."""
+        """Objects that are known not to hold CloudTrail records."""
         return self.ignored_kinds.total()
 
     def as_dict(self) -> dict[str, Any]:
@@ -78,7 +78,8 @@ def plan(
     force: bool = False,
     limit: int | None = None,
 ) -> Plan:
-    """List the sources and look each object up. Raises `ClusterError`, `SourceUnreachableError`."""
+    """List the sources and look up each object in the ledger. Raises `ClusterError`,
+    `SourceUnreachableError`."""
     ledger = Ledger(
         client,
         Names(settings.prefix).ledger,

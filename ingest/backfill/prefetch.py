@@ -19,13 +19,14 @@ from trailhound.errors import ObjectUnreadableError, SourceError, SourceUnreacha
 
 LOG = logging.getLogger("trailhound.prefetch")
 LISTED_AHEAD: Final = 512
-"""Most objects listed ahead: listing claims them, and must not claim a whole bucket."""
+"""The most objects listed ahead: listing claims them, and must not claim a whole bucket."""
 _NEARBY: Final = (LocalSource, StreamSource)
-"""Sources where opening takes microseconds: a thread's hand-over would cost more than it saves."""
+"""Schemes of sources that open in microseconds, for which handing over between threads costs
+more."""
 _CLOSING_SECONDS: Final = 2.0
 _WAKING_SECONDS: Final = 1.0
-"""The consumer is the main thread, where Python runs the handlers of signals: one that came just
-before it began to wait, or to another thread, is handled only when it wakes."""
+"""The longest wait of the consumer. It is the main thread, where Python runs signal handlers: a
+signal that arrives just before a wait, or in another thread, is handled only when it wakes."""
 
 _Fetched = BinaryIO | SourceError | None
 """The bytes, or why there are none; None where the object is to be opened by the consumer."""
@@ -119,7 +120,7 @@ class Prefetcher:
         self.close()
 
     def _next(self) -> tuple[TrailObject, _Fetched] | None:
-        """What is handed out next; None at the end."""
+        """The next object; None at the end."""
         with self._lock:
             while True:
                 if self._ready:

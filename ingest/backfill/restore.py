@@ -40,7 +40,7 @@ _TIERED: Final = "INTELLIGENT_TIERING"
 
 @dataclass(frozen=True, slots=True)
 class Archived:
-    """One object. `asked`: a restore is under way; `back`: it can be read."""
+    """An archived object. `asked`: a restore is in progress; `back`: it can be read."""
 
     item: TrailObject
     storage_class: str
@@ -50,7 +50,7 @@ class Archived:
 
 @dataclass(slots=True)
 class Cost:
-    """US dollars. `classes`: objects by storage class."""
+    """The cost of a restore in US dollars. `classes`: numbers of objects by storage class."""
 
     objects: int = 0
     bytes: int = 0
@@ -72,7 +72,8 @@ class Restore:
         """Objects of which S3 does not say what they are, or that it does not restore, and why."""
 
     def find(self) -> list[Archived]:
-        """What the ledger has as archived and is in the bucket, as S3 has it now."""
+        """The objects that are archived in the ledger and still in the bucket, with their state in
+        S3."""
         clauses = (
             {"term": {"state": "archived"}},
             {"prefix": {"uri": self._source.uri_prefix}},
@@ -85,11 +86,11 @@ class Restore:
         return self.look(items)
 
     def look(self, items: Iterable[TrailObject]) -> list[Archived]:
-        """Each of these as S3 has it now; the others are in `unknown`."""
+        """The state of each object in S3; those that can't be inspected go to `unknown`."""
         return [each for each in self._each(self._look, items) if each is not None]
 
     def ask(self, archived: Iterable[Archived], days: int) -> int:
-        """Ask for a bulk restore of those that none is under way for; how many were asked for."""
+        """Request a bulk restore of the objects without one in progress. Returns their number."""
         left = [each for each in archived if not (each.asked or each.back)]
         return sum(1 for done in self._each(lambda each: self._ask(each, days), left) if done)
 
@@ -135,7 +136,7 @@ class Restore:
 
 
 def cost_of(archived: Iterable[Archived], days: int) -> Cost:
-    """What asking for those costs that no restore is under way for."""
+    """The cost of restoring the objects without a restore in progress."""
     found = Cost()
     for each in archived:
         if each.asked or each.back:
@@ -152,24 +153,24 @@ def cost_of(archived: Iterable[Archived], days: int) -> Cost:
 
 
 class Returned:
-    """Archived objects as a source: each is handed out when it can be read again."""
+    """Archived objects as a source, which yields each when it can be read again."""
 
     ignored: Mapping[str, int] = MappingProxyType({})
 
     def __init__(
         self, restore: Restore, source: S3Source, archived: Iterable[Archived], every: float
     ) -> None:
-        """Looks every so many seconds for what is back."""
+        """`every`: seconds between two looks for restored objects."""
         self._restore, self._source, self._every = restore, source, every
         self._ended = threading.Event()
         self.waiting = list(archived)
 
     def stop(self) -> None:
-        """Wait for no further one."""
+        """Stop waiting for further objects."""
         self._ended.set()
 
     def objects(self, selection: Selection) -> Iterator[TrailObject]:  # noqa: ARG002
-        """As they come back; ends when all are, or after `stop`."""
+        """The objects as they are restored; ends when all are, or after `stop`."""
         while self.waiting:
             yield from (each.item for each in self.waiting if each.back)
             self.waiting = [each for each in self.waiting if not each.back]

@@ -1,4 +1,5 @@
-"""A selection that names something that does not exist is a typing error, not a success."""
+"""Finds accounts, regions, days and sources that were asked for and do not exist: a typing error is
+no success."""
 
 from __future__ import annotations
 
@@ -54,16 +55,16 @@ def unmatched(
     selected: Selected | None = None,
     known_events: InIndex = lambda _kind, _value: True,
 ) -> tuple[list[str], list[str]]:
-    """(faults, notes): what the selection or the source names and is not there, and what else
-    explains that nothing was read. A fault makes the run incomplete.
+    """(faults, notes): what was asked for and does not exist, and other reasons why nothing was
+    read. A fault makes the run incomplete.
 
-    `selected` is what the records said, where they were read. Of objects in folders that name no
-    account and no region, and were read by an earlier run, `known_events` is asked. Lists the
-    sources again, up to a limit, where something is missing. Raises `SourceUnreachableError`, and
-    `ClusterError` where the index is asked.
+    `selected`: what the selection did with records, if any were read. `known_events` is called for
+    objects that an earlier run read and whose folders name no account and region. If something is
+    missing, the sources are listed again, up to a limit. Raises `SourceUnreachableError`, and
+    `ClusterError` if the index is searched.
     """
     records = selected or Selected()
-    # Of objects that were not read now, only their folders are known.
+    # For objects that were not read now, only their folders are known.
     unsure = run.matched.unplaced and (selected is None or run.skipped_objects)
     accounts = _missing("account", selection.accounts, run.matched.accounts, records)
     regions = _missing("region", selection.regions, run.matched.regions, records)

@@ -1,4 +1,4 @@
-"""Several processes on one backfill: each has a shard of the objects, and a whole pipeline.
+"""Several processes for one backfill: each has a shard of the objects and a complete pipeline.
 
 Objects are divided by their name's hash, so no event and no list of objects ever crosses a
 process boundary: workers get the settings and send counts.
@@ -37,7 +37,7 @@ _STOP = "stop"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What each worker is to do. The two functions must be importable by name."""
+    """The task of each worker. The two functions must be importable by name."""
 
     settings: Settings
     sources: tuple[str, ...]
@@ -85,7 +85,7 @@ class WorkerPool:
         self._lines: list[Connection] = []
 
     def stop(self) -> None:
-        """Every worker reads no further object."""
+        """Have every worker read no further object."""
         for line in self._lines:
             try:
                 line.send(_STOP)
@@ -158,13 +158,13 @@ def _sum(reports: list[RunReport]) -> RunReport:
 
 
 def _error(kind: str, message: str, hint: str) -> TrailhoundError:
-    """An error of another process, as itself."""
+    """An error of another process, recreated."""
     made = getattr(errors, kind, TrailhoundError)
     return made(message, hint=hint)
 
 
 def _work(job: Job, shard: int, of: int, line: Connection) -> None:
-    """A worker's whole life."""
+    """The main function of a worker process."""
     # Ctrl-C reaches the whole process group; the parent sends its own message.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -19,14 +19,15 @@ _HEADER = re.compile(rb'\{"create":\{"_index":"([^"]+)","_id":("(?:[^"\\]|\\.)*"
 
 
 def stamp(now: datetime) -> str:
-    """`event.ingested` of an instant: UTC at fixed width, so that text order is time order."""
+    """The text of `event.ingested`: UTC at fixed width, so that its order is that of time."""
     return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{now.microsecond // 1000:03d}Z"
 
 
 def make_head(
     index: str, identifier: str, record: bytes, members: dict[str, Any]
 ) -> tuple[bytes, int]:
-    """A head from parts, for the few documents that aren't spliced: the head, and the record's end.
+    """Make a head from parts, for the few documents that aren't spliced: the head, and where the
+    record ends.
 
     `members` are ours, `event` among them; the `event` object is left open for the tail.
     """
@@ -75,7 +76,7 @@ class Batch:
         return len(self.heads)
 
     def body(self, sent: str) -> bytes:
-        """The request's body, stamped with `sent`."""
+        """The body of the request, with `sent` as `event.ingested`."""
         end = tail(sent)
         return end.join(self.heads) + end
 
@@ -86,18 +87,18 @@ class Batch:
         return match[1].decode(), msgspec.json.decode(match[2], type=str)
 
     def spliced(self, item: int) -> bytes:
-        """The record's own bytes as they are in the document."""
+        """The bytes of the record as they are in the document."""
         head = self.heads[item]
         return head[head.index(b"\n") + 1 : self.ends[item]] + b"}"
 
     def record(self, item: int) -> bytes:
-        """The record's own bytes, as they were read."""
+        """The bytes of the record as they were read."""
         if self.raws is not None:
             return self.raws[item]
         return self.shortened.get(item) or self.spliced(item)
 
     def after(self, item: int) -> bytes:
-        """What follows the record's own bytes in a head: our members."""
+        """The part of a head after the bytes of the record: our members."""
         return self.heads[item][self.ends[item] :]
 
     def members(self, item: int) -> dict[str, Any]:
@@ -133,7 +134,7 @@ class Batch:
         )
 
     def join(self, part: Batch) -> None:
-        """Append the documents of another batch; both as they were read."""
+        """Append the documents of another batch; both must be unrepaired."""
         before = len(self.heads)
         self.shortened |= {before + item: record for item, record in part.shortened.items()}
         self.heads += part.heads
@@ -152,7 +153,7 @@ class Batch:
     def append(
         self, head: bytes, end: int, owner: ObjectProgress, position: int, raw: bytes | None = None
     ) -> None:
-        """One more document; `raw` where the head holds a repaired record."""
+        """Append a document; `raw` is its record as read, if the head holds a repaired one."""
         if self.raws is not None:
             self.raws.append(raw or b"")
         self.heads.append(head)

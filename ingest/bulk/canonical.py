@@ -1,10 +1,10 @@
-"""One text for one record, however it was written: the basis of ids and of comparison.
+"""The canonical text of a record, however it was written: the basis of ids and of comparison.
 
 The same event comes as a trail file, as `lookup-events` output or through CloudWatch Logs, with
-other white space and key order. Its canonical text has sorted keys, no white space, ASCII escapes
-and numbers by value. The text is written token by token, so that no value of a record can imitate
-another: a repeated key is repeated, NaN is written bare, a number is written with all its digits,
-a byte that is no UTF-8 as `\\xHH`, which is no JSON escape.
+different white space and key order. Its canonical text has sorted keys, no white space, ASCII
+escapes and numbers by value. The text is written token by token, so that no value of a record can
+imitate another: a repeated key is repeated, NaN is written bare, a number is written with all its
+digits, a byte that is no UTF-8 as `\\xHH`, which is no JSON escape.
 
 Most records go through Python's own JSON reader and writer. Whatever those would change (repeated
 keys, numbers beyond a float, invalid UTF-8, depth) is read here, without recursion.
@@ -63,7 +63,7 @@ class _NeedsCare(Exception):
 
 
 def canonical(record: bytes) -> bytes:
-    """The canonical text of a JSON value; of what is no JSON, its own bytes.
+    """The canonical text of a JSON value; other bytes unchanged.
 
     Two texts have the same canonical text if and only if they are the same value: objects with
     the same members in any order (values of a repeated key in the same order), numbers of the

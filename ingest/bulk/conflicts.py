@@ -1,7 +1,7 @@
-"""409: the `_id` exists already, for the same event delivered twice or for another one.
+"""Compares records after a 409: the `_id` exists already, for the same event or a different one.
 
-Trusting the id would let anyone who can write a trail file hide an event under the eventID of a
-harmless one. So the stored record is read back and compared.
+If the id alone decided, anyone who can write a trail file could hide an event under the eventID of
+a harmless one. So the stored record is read and compared.
 """
 
 from __future__ import annotations
@@ -95,11 +95,11 @@ def history_object(source: bytes) -> str:
 
 
 def same_event(source: bytes, record: bytes, *, looked_up: bool) -> bool:
-    """Whether a stored document and a record are one event in two forms: that of the event history
-    and that of a trail. Of two records of a trail only the same content is one event.
+    """Whether a stored document and a record are the same event in two forms: that of the event
+    history and that of a trail. Two records of trails are the same event only if they are equal.
 
-    The forms may differ in nulls, in fields that one lacks, in values beside the core. The core is
-    id, time, name, source, account and identity. `looked_up`: the record comes from the history.
+    The two forms may differ in nulls, in missing fields and in values outside the core, which is
+    id, time, name, source, account and identity. `looked_up`: the record is from the history.
     """
     if not (looked_up or history_object(source)):
         return False
@@ -125,17 +125,17 @@ def _account(record: dict[str, Any]) -> Any:
 
 
 class Conflicts:
-    """Reads stored records back."""
+    """Reads stored records."""
 
     def __init__(self, client: OpenSearch, retry_policy: RetryPolicy) -> None:
         self._client = client
         self._retry_policy = retry_policy
 
     def stored(self, batch: Batch, items: list[int]) -> list[bytes | Reply | None]:
-        """The text of `_source` of each of these items; None where there is no such document.
+        """The text of `_source` of each item; None if there is no such document, and a `Reply` if
+        the day's index is closed or may not be read.
 
-        A `Reply` where the day's index is closed or may not be read.
-        Raises `ClusterBlockedError` where the cluster does not let it be read otherwise.
+        Raises `ClusterBlockedError` if it can't be read for another reason.
         """
         targets = [batch.target(item) for item in items]
         docs = self._retry_policy.run(lambda: raw_documents(self._client, targets))
@@ -156,7 +156,7 @@ def _stored(doc: RawDocument, index: str) -> bytes | Reply | None:
 
 
 def object_in(source: bytes) -> str:
-    """What `trail.object` of a stored document holds; empty where that can't be read."""
+    """The `trail.object` of a stored document; empty if it can't be read."""
     try:
         found = _ours.decode(source)
     except msgspec.MsgspecError:
@@ -165,7 +165,8 @@ def object_in(source: bytes) -> str:
 
 
 def written_by_us(source: bytes, batch: Batch, item: int) -> bool:
-    """Whether an earlier send of this batch, its reply lost, stored this very document.
+    """Whether an earlier request with this batch, whose reply was lost, stored exactly this
+    document.
 
     An earlier run's document has the same provenance, and an older stamp than our first send.
     """

@@ -1,4 +1,4 @@
-"""The daily indices: created before the first document of a day, by our template only."""
+"""The daily indices, which are created before the first document of a day, by our template."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from trailhound.errors import ClusterBlockedError, ForeignTemplateError, RecordE
 from trailhound.settings import Settings
 
 _ROOM_READ_EVERY = 20
-"""New days; two requests each."""
+"""The number of new days after which the shard limit is read again, by two requests."""
 
 
 class Days:
     """Knows which daily indices exist, and creates the missing ones.
 
-    Explicitly rather than by the first bulk request: so our template's mark is checked before
-    anything is written, and a shard limit is found before any event is sent.
+    They are created explicitly, not by the first bulk request, so that the mark of our template is
+    checked before anything is written, and a shard limit is found before any event is sent.
     """
 
     def __init__(self, client: OpenSearch, settings: Settings, retry_policy: RetryPolicy) -> None:
@@ -43,10 +43,10 @@ class Days:
         self._created = 0
 
     def ensure(self, day: str) -> str:
-        """The index of a UTC day (`YYYY.MM.DD`), which exists and is ours.
+        """The index of a UTC day (`YYYY.MM.DD`), which is created if necessary.
 
-        That of a day that was replaced by its snapshot is the copy mounted from it, which takes no
-        writes. Raises `RecordError` where the day is in a domain's cold storage,
+        For a day that was replaced by its snapshot it is the mounted copy, which rejects writes.
+        Raises `RecordError` if the day is in a domain's cold storage,
         `ForeignTemplateError`, or `ClusterBlockedError` at the shard limit.
         """
         index = self._names.day(day)
@@ -83,8 +83,8 @@ class Days:
         )
 
     def _refuse_cold(self, day: str) -> None:
-        """Raise `RecordError` where a day without an index is in cold storage: a new index would
-        hold a part of the day alone, and keep the rest from coming back."""
+        """Raise `RecordError` if a day without an index is in cold storage: a new index would hold
+        only a part of the day, and keep the rest from being restored."""
         if self._cold_after is None:
             return
         begin = datetime.strptime(day, "%Y.%m.%d").replace(tzinfo=UTC)
@@ -101,7 +101,7 @@ class Days:
     def recreate(self, index: str) -> None:
         """Create an index again that was deleted meanwhile (by retention or by a user).
 
-        Raises `RecordError` where its day has moved to another index or to cold storage.
+        Raises `RecordError` if its day has moved to another index or to cold storage.
         """
         with self._lock:
             self._known.discard(index)
@@ -117,8 +117,8 @@ class Days:
             )
 
     def reserve(self, day: str) -> None:
-        """Count a day whose events will be indexed. Raises `ClusterBlockedError` once the new ones
-        would pass the shard limit.
+        """Count a day whose events will be indexed. Raises `ClusterBlockedError` if the new days
+        would exceed the shard limit.
 
         Called while listing, so that a run stops before the cluster rejects a write.
         """
@@ -145,7 +145,7 @@ class Days:
             )
 
     def _read_room(self) -> None:
-        """Ask for it at the first new day: most runs over a trail that is there bring none."""
+        """Read the remaining shards; at the first new day, since most runs have none."""
         if not self._room_read:
             self._room = self._retry_policy.run(lambda: shard_room(self._client))
             self._first_room, self._room_read = self._room, True
@@ -172,9 +172,9 @@ class Days:
 
 
 def shard_room(client: OpenSearch) -> int | None:
-    """Shards that can still be created in this cluster; None where it does not report that.
+    """The number of shards that this cluster can still create; None if it does not report that.
 
-    Those of closed indices are not limited: `cluster.max_shards_per_node` is of open ones.
+    `cluster.max_shards_per_node` does not count shards of closed indices.
     """
     settings: dict[str, Any] = client.transport.perform_request(
         "GET",

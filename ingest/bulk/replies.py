@@ -12,7 +12,7 @@ from opensearchpy import OpenSearch
 FILTER_PATH = (
     "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by"
 )
-"""The parts of a reply that are read; the rest would cost time on both sides."""
+"""The parts of a reply that are requested; the rest would cost time on both sides."""
 
 
 class Disposition(Enum):
@@ -20,13 +20,13 @@ class Disposition(Enum):
 
     INDEXED = auto()
     CONFLICT = auto()
-    """409: the `_id` is there already; its record has to be compared."""
+    """409: the `_id` exists already; its record has to be compared."""
     RETRY = auto()
     """The cluster was too busy for it."""
     TOO_LARGE = auto()
-    """It takes more memory than the node ever gives to one request: send it alone, then give up."""
+    """It needs more memory than the node ever gives to one request: send it alone, then give up."""
     REJECTED = auto()
-    """The document's own fault: repair it, or store it as a dead letter."""
+    """Rejected for its content: repair it, or store it as a dead letter."""
     MISSING_INDEX = auto()
     """The index was deleted meanwhile: create it and send again."""
     DAY_BLOCKED = auto()
@@ -43,7 +43,7 @@ _ENVIRONMENT = {
     "invalid_index_name_exception",
     "invalid_alias_name_exception",
 }
-"""Error types of status 400 and 403 that are not about the document."""
+"""Error types of status 400 and 403 that do not concern the document."""
 
 _BUSY = {429, 500, 502, 503, 504}
 _NEEDS = re.compile(r"\b(?:coordinating|primary)_operation_bytes=(\d+), max_\w+=(\d+)")
@@ -64,7 +64,7 @@ class Reply:
 
 
 INDEXED = Reply(Disposition.INDEXED, 201)
-"""The usual one; always the same object, so that a batch of nothing else is found by `count`."""
+"""The usual reply; always the same object, so that `count` finds batches of only these."""
 _TAKEN = Reply(Disposition.CONFLICT, 409)
 
 
@@ -86,7 +86,7 @@ def post_bulk(
 
 
 def read(reply: dict[str, Any], expected: int) -> list[Reply]:
-    """One `Reply` a document, in the order sent. Raises ValueError where the numbers differ.
+    """A `Reply` for each document, in the order sent. Raises `ValueError` if the numbers differ.
 
     >>> [r.disposition.name for r in read({"items": [{"create": {"status": 201}}]}, 1)]
     ['INDEXED']
@@ -100,7 +100,7 @@ def read(reply: dict[str, Any], expected: int) -> list[Reply]:
 
 
 def too_large(reason: str) -> bool:
-    """Whether a 429 is for the size of the request itself, so that waiting changes nothing.
+    """Whether a 429 is due to the size of the request itself, so that waiting does not help.
 
     The limit is `indexing_pressure.memory.limit`, a tenth of the heap; Elasticsearch from 9.1 on
     counts large documents several times over.
@@ -115,7 +115,7 @@ def too_large(reason: str) -> bool:
 
 
 def day_block(kind: str, reason: str) -> str:
-    """The dead-letter code of a block that somebody put on one index; empty for any other.
+    """The dead-letter code for a block that somebody set on one index; empty for other blocks.
 
     A full disk blocks indices too, but ends by itself; a block of the whole cluster names none.
 

@@ -38,7 +38,7 @@ from trailhound.errors import RecordError
 _COMPARED_AT_ONCE = 500
 _MAX_REPAIR_LEVEL = 2
 _MAX_RETRIES_OF_500 = 6
-"""Tries of a document that gets a 500 while others pass; then it counts as rejected."""
+"""Tries of a document that gets a 500 while others succeed; then it counts as rejected."""
 
 
 @dataclass(slots=True)
@@ -128,15 +128,15 @@ class BulkResultHandler:
         return again
 
     def _remember(self, batch: Batch, items: list[int], name: str = "") -> None:
-        """Items that are stored, from their own object or from `name`."""
+        """Remember items as stored, indexed from their own object or from `name`."""
         if batch.digests:
             names = (name or batch.owners[item].item.uri for item in items)
             self._stored.add([batch.digests[item] for item in items], names)
 
     def _not_known(self, batch: Batch, items: list[int]) -> list[int]:
-        """Count as duplicates what this run knows to be stored; returns the others.
+        """Count items that this run knows to be stored as duplicates; returns the others.
 
-        Not where a reply was lost: what is stored may be these very documents.
+        Not after a lost reply: the stored documents may be these.
         """
         if not batch.digests or batch.lost_reply:
             return items
@@ -148,7 +148,7 @@ class BulkResultHandler:
         return [item for item in items if item not in known]
 
     def _compare(self, batch: Batch, items: list[int]) -> None:
-        """409: the same record is a duplicate; another one gets an id of its own."""
+        """After a 409: an equal record is a duplicate, a different one gets its own id."""
         others = batch.sibling()
         dead: list[DeadLetter] = []
         same: dict[Term, list[ObjectProgress]] = {"indexed": [], "duplicates": []}
@@ -174,7 +174,7 @@ class BulkResultHandler:
         self.process(others)
 
     def _wait_for_day(self, batch: Batch, items: list[int], replies: list[Reply]) -> None:
-        """Their day is read-only or closed: dead letters, unless they are indexed already."""
+        """Make dead letters of items whose day is read-only or closed, unless they are indexed."""
         others = batch.sibling()
         dead: list[DeadLetter] = []
         readable = [item for item in items if _code(replies[item]) == "day_read_only"]
@@ -199,7 +199,8 @@ class BulkResultHandler:
         self.process(others)
 
     def _repair(self, batch: Batch, items: list[int], replies: list[Reply]) -> None:
-        """Rejected for its content: repaired, then thoroughly repaired, then a dead letter."""
+        """Repair items that were rejected for their content; then repair them thoroughly; then make
+        dead letters of them."""
         repaired = batch.sibling(repair_level=batch.repair_level + 1)
         dead = []
         for item in items:
@@ -221,7 +222,8 @@ class BulkResultHandler:
 
 
 def _same(source: bytes, record: bytes, owner: ObjectProgress) -> bool:
-    """Whether a stored document is the same event; the owner notes where the history has it."""
+    """Whether a stored document is the same event. If it is from the event history, the owner
+    records under which window."""
     looked_up = is_history(owner.item)
     if not (same_record(source, record) or same_event(source, record, looked_up=looked_up)):
         return False
@@ -231,7 +233,7 @@ def _same(source: bytes, record: bytes, owner: ObjectProgress) -> bool:
 
 
 def _record(owners: list[ObjectProgress], term: Term) -> None:
-    """One result of a document for each of these objects."""
+    """Record an outcome of one document for each of these objects."""
     for owner, number in Counter(owners).items():
         owner.record(term, number)
 
@@ -263,7 +265,7 @@ def _waiting(batch: Batch, item: int, reply: Reply) -> DeadLetter:
 
 
 def _moved(batch: Batch, item: int, why: Mapping[str, RecordError]) -> DeadLetter:
-    """The dead letter of an event whose day has no index that takes it any more."""
+    """The dead letter of an event whose day has no index any more that accepts it."""
     index = batch.target(item)[0]
     error = why[index]
     return DeadLetter(
@@ -277,7 +279,8 @@ def _moved(batch: Batch, item: int, why: Mapping[str, RecordError]) -> DeadLette
 
 
 def _renamed(batch: Batch, item: int) -> tuple[bytes, int]:
-    """A head for a record whose eventID another one has: an id of its own, and `trail.conflict`."""
+    """A head for a record whose eventID a different one has: with its own id, and
+    `trail.conflict`."""
     index, identifier = batch.target(item)
     members = batch.members(item)
     members["trail"]["conflict"] = identifier
@@ -286,7 +289,7 @@ def _renamed(batch: Batch, item: int) -> tuple[bytes, int]:
 
 
 def repaired_head(batch: Batch, item: int, *, thorough: bool = False) -> tuple[bytes, int]:
-    """A head for a record with everything moved that the engine would refuse."""
+    """A head for a record in which everything that the engine would reject is moved."""
     index, identifier = batch.target(item)
     fixed = repair(batch.record(item), thorough=thorough)
     members: dict[str, Any] = batch.members(item)

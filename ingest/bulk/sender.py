@@ -23,7 +23,7 @@ _REFUSED_WHOLE = {400, 413}
 
 @dataclass(slots=True)
 class SenderStats:
-    """Requests that got a reply, their bytes, and the tries that got none."""
+    """The numbers of requests with a reply, their bytes, and the tries without a reply."""
 
     requests: int = 0
     bytes: int = 0
@@ -77,7 +77,7 @@ class Sender:
             return self._apart(batch, replies.read(reply, len(batch)))
 
     def _apart(self, batch: Batch, said: list[Reply]) -> list[Reply]:
-        """What was too large together is sent in parts; what is so alone is rejected."""
+        """Send documents that were too large together in parts; a single one is rejected."""
         if said.count(INDEXED) == len(said):
             return said
         large = [
@@ -108,7 +108,8 @@ class Sender:
         return said
 
     def _halve(self, batch: Batch, error: TransportError) -> list[Reply]:
-        """400, 413 and some 429 are for the whole request; halving finds the document at fault."""
+        """Halve a batch whose complete request was rejected (400, 413, some 429), to find the
+        document at fault."""
         if len(batch) == 1:
             reason = from_response(error).message
             if error.status_code == 429:

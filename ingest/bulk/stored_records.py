@@ -1,4 +1,4 @@
-"""The records that this run knows to be in the index, so that a copy need not be compared there.
+"""The records that this run knows to be in the index, whose copies need no comparison there.
 
 CloudTrail delivers an event more than once, mostly within minutes. A record enters here when the
 cluster has replied 201 for it, or when it was read back and found the same; never before.
@@ -14,12 +14,13 @@ from itertools import repeat
 from typing import Final
 
 _GENERATION: Final = 65_536
-"""Records of a generation. Two are kept: the latest 65,536 to 131,072 records, in at most 12 MB."""
+"""Records in a generation. Two generations are kept: the latest 65,536 to 131,072 records, in at
+most 12 MB."""
 
 
 def _keyed() -> bool:
-    """Whether Python's hash of bytes has a secret key (SipHash, PEP 456): it has unless it was
-    fixed, and nobody can then make two records with one hash."""
+    """Whether Python's hash of bytes has a secret key (SipHash, PEP 456), so that nobody can
+    construct two records with the same hash. It has, unless PYTHONHASHSEED fixes it."""
     return os.environ.get("PYTHONHASHSEED", "") in ("", "random")
 
 
@@ -51,18 +52,18 @@ class StoredRecords:
         return digest in self._recent or digest in self._older
 
     def object_of(self, digest: int) -> str:
-        """The name of the object that a record was indexed from; empty where that is not known."""
+        """The name of the object that a record was indexed from; empty if it is not known."""
         return self._recent.get(digest) or self._older.get(digest) or ""
 
     def add(self, digests: Iterable[int], objects: Iterable[str] = repeat("")) -> None:
-        """Records that are stored, and the object of each; the oldest ones are forgotten."""
+        """Add stored records, and the object of each; the oldest ones are forgotten."""
         with self._lock:
             self._recent.update(zip(digests, objects, strict=False))
             if len(self._recent) >= self._generation:
                 self._older, self._recent = self._recent, {}
 
     def clear(self) -> None:
-        """An index was deleted: what was in it is not stored any more."""
+        """Forget all records, since an index was deleted."""
         with self._lock:
             self._recent.clear()
             self._older.clear()

@@ -1,7 +1,7 @@
 """The bulk writer: batches by size and age, a few senders, bounded memory.
 
-`add` blocks while enough requests are under way, so memory is bounded whatever the cluster does.
-A document leaves here indexed, counted as a duplicate, or in the dead letters.
+`add` blocks while enough requests are in flight, so memory is bounded whatever the cluster does.
+Every document ends up indexed, counted as a duplicate, or in the dead letters.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from trailhound.settings import IngestSettings
 
 
 class BulkWriter:
-    """Sends batches in threads of its own.
+    """Sends batches in its own threads.
 
     `add` raises the first error of any sender, so the reader stops at the next batch.
     """
@@ -49,7 +49,7 @@ class BulkWriter:
     # The reader's side.
 
     def add(self, part: Batch) -> None:
-        """Take these documents over; blocks while enough requests are under way."""
+        """Add documents; blocks while enough requests are in flight."""
         full = None
         with self._lock:
             self._raise_error()
@@ -63,7 +63,7 @@ class BulkWriter:
             self.submit(full)
 
     def flush(self) -> None:
-        """Send what there is, without waiting for it."""
+        """Send the current batch, without waiting for the reply."""
         with self._lock:
             batch, self._batch = self._batch, Batch()
         if batch.heads:
@@ -89,7 +89,7 @@ class BulkWriter:
         self._closing.set()
 
     def abandon(self) -> None:
-        """Stop sending, after an error; documents without a result stay without one."""
+        """Stop sending, after an error; documents without a result get none."""
         self.halt()
         for thread in (*self._threads, self._clock):
             thread.join()
@@ -100,7 +100,7 @@ class BulkWriter:
         return self._error
 
     def submit(self, batch: Batch) -> None:
-        """Send a batch as it is, not joined with others."""
+        """Send a batch without joining it with others."""
         self._put(batch)
         self._raise_error()
 

@@ -39,7 +39,7 @@ _BACKOFF = Backoff(first=1.0, longest=60.0)
 _EVERYTHING = Selection()
 _MOST_BUCKETS = 1_000
 STUCK_SECONDS = 600.0
-"""An object in flight for this long without progress is named in `/readyz`."""
+"""Seconds in flight without progress after which `/readyz` names an object."""
 
 
 ObjectDone = Callable[[ObjectProgress, Delivery, Outcome], None]
@@ -113,7 +113,7 @@ class Daemon:
             self._settings, self._enricher = changed, enricher
 
     def status(self) -> DaemonStatus:
-        """A copy of the present status."""
+        """A copy of the current status."""
         with self._lock:
             now = self._status
             counts = Counts()
@@ -142,8 +142,8 @@ class Daemon:
             )
 
     def _stuck(self) -> str:
-        """An object that was claimed long ago, while neither it nor, before it is read, anything
-        else has made progress for long."""
+        """An object that was claimed long ago and has made no progress since; before it is read,
+        only if nothing else has made progress either."""
         uri, seconds = self._deliveries.longest_open()
         if seconds < STUCK_SECONDS or self._faults.waiting_for:
             return ""
@@ -156,7 +156,7 @@ class Daemon:
     # The main thread.
 
     def run(self) -> DaemonStatus:
-        """Until stopped. Raises `ClusterError` where the cluster refuses at the start."""
+        """Run until stopped. Raises `ClusterError` if the cluster refuses at the start."""
         attempt = 0
         try:
             while not self._stopping.is_set():
@@ -189,7 +189,7 @@ class Daemon:
         self._stopping.wait(seconds)
 
     def _session(self) -> None:
-        """One pipeline: until the daemon stops, or the cluster refuses."""
+        """Run one pipeline, until the daemon stops or the cluster refuses."""
         retry_policy = RetryPolicy(on_wait=self._on_wait)
         with cluster_errors(self._settings):
             client = self._connect(self._settings)
@@ -214,8 +214,8 @@ class Daemon:
                 client.close()
 
     def _session_failed(self, error: Exception) -> None:
-        """An internal error in a thread that serves all objects: the object at fault is found by
-        reading those that were open one by one."""
+        """Handle an internal error in a thread that serves all objects: the object at fault is
+        found by reading the open ones one by one."""
         reason = f"{type(error).__name__}: {error}"
         culprit = self._deliveries.suspect(f"internal error (please report it): {reason}")
         said = f"internal error (please report it): {reason}" + (
@@ -228,7 +228,7 @@ class Daemon:
         self._faults.session_failed(said)
 
     def _not_claimed(self, uri: str, reason: str) -> None:
-        """An object that the ledger cannot hold: logged, and returned to its feed as failed."""
+        """Handle an object that the ledger cannot hold: it is logged, and failed at its feed."""
         shown = uri.encode("utf-8", "backslashreplace").decode()[:500]
         self._record_error(f"{shown}: {reason}")
         LOG.error("object not read: %s", reason, extra={"fields": {"object": shown}})
@@ -284,8 +284,8 @@ class Daemon:
             )
 
     def _outcome_unread(self, stream: BinaryIO | SourceError, delivery: Delivery | None) -> Outcome:
-        """Of an object that was not opened. What names a bucket that does not exist, and from which
-        nothing was read before, is the fault of who named it, and not of a source."""
+        """The outcome of an object that was not opened. A bucket that does not exist, and from
+        which nothing was read before, is a fault of the message, not of a source."""
         if not isinstance(stream, Unreachable) or delivery is None:
             return Outcome.RETURNED
         if stream.no_bucket and _bucket(delivery.item) not in self._read_from:
@@ -294,7 +294,7 @@ class Daemon:
         return Outcome.RETURNED
 
     def _done(self, pipeline: Pipeline, run: ObjectProgress, delivery: Delivery) -> None:
-        """An object is complete: write it into the ledger, then report it to its feed."""
+        """Handle a complete object: write it to the ledger, then report it to its feed."""
         run.counts.check(run.item.uri)
         uri = run.item.uri
         self._runs.pop(uri, None)
@@ -370,7 +370,7 @@ class Daemon:
         self._deliveries.give_back()
 
     def _requests(self) -> tuple[int, int]:
-        """Bulk requests that got a reply, and tries that got none, of all sessions."""
+        """The numbers of bulk requests with a reply, and of tries without one, of all sessions."""
         requests, retries = self._earlier
         if self._pipeline is not None:
             stats = self._pipeline.sender.stats

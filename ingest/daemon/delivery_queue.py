@@ -1,7 +1,7 @@
 """Deliveries from the feeds to the reader: bounded, claimed, and finished with an outcome.
 
-A delivery counts against the capacity from `submit` to `finish`, so that while the cluster is
-unreachable the queue fills up and no more, and the rest waits at its source.
+A delivery counts against the capacity from `submit` to `finish`, so that the queue is bounded while
+the cluster is unreachable, and the rest waits at its source.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ _POSTPONED_SECONDS = 2.0
 _DEFERRAL = Backoff(first=5.0, longest=30.0)
 _MOST_FAULTY = 1_000
 _MOST_URI = 8_192
-"""Bytes: an object's name is a keyword in the ledger, and no store has longer names."""
+"""The most bytes of an object's name, which is a keyword in the ledger; no store has longer
+names."""
 _MOST_ETAG = 1_024
 _MOST_SIZE = 2**63 - 1
 
@@ -89,7 +90,7 @@ class DeliveryQueue:
         self._closed.set()
 
     def give_back(self) -> int:
-        """Return whatever is not finished; how many there were."""
+        """Return all unfinished deliveries to their feeds. Returns their number."""
         with self._lock:
             left = [*self._open.values(), *(delivery for _, delivery in self._postponed)]
             self._open.clear()
@@ -112,7 +113,7 @@ class DeliveryQueue:
         return len(self._open)
 
     def claimed(self, ledger: Ledger, ended: threading.Event) -> Iterator[TrailObject]:
-        """Objects to read, each claimed, as they come; until closed or `ended`."""
+        """Claimed objects to read, as they arrive; until closed or `ended`."""
         while group := self._next(ended):
             yield from self._claim(ledger, group)
 
@@ -174,7 +175,7 @@ class DeliveryQueue:
     # Faults.
 
     def defer(self, item: TrailObject) -> None:
-        """Read an object again later, for a fault outside of it (a full disk).
+        """Read an object again later, after a fault that is not its own (a full disk).
 
         Its message stays hidden, so that its queue does not count another receipt. Deferred
         objects take at most half of the capacity: the others are returned to their feed.
@@ -191,10 +192,10 @@ class DeliveryQueue:
             self.finish(item, Outcome.RETURNED)
 
     def suspect(self, reason: str) -> str:
-        """An internal error ends a session: the object at fault, or "" where it may be any.
+        """Find the object at fault after an internal error ended a session; "" if it may be any.
 
-        Those that were open become suspects, each to be read with no other beside it. One that
-        was alone is at fault: it fails from now on, with this reason.
+        The open objects become suspects, each of which is read alone. An object that was alone is
+        at fault, and fails from now on with this reason.
         """
         with self._lock:
             open_now = list(self._open.values())
@@ -217,7 +218,7 @@ class DeliveryQueue:
             return uri, time.monotonic() - self._claimed_at[uri]
 
     def _postpone(self, delivery: Delivery, seconds: float = _POSTPONED_SECONDS) -> None:
-        """In flight already, here or at another worker: tried again a little later.
+        """Postpone a delivery whose object is in flight already, here or at another worker.
 
         It counts against the capacity, and its message stays hidden: returned, it would soon have
         been received too often for its queue's redrive policy.
@@ -226,7 +227,7 @@ class DeliveryQueue:
             self._postponed.append((time.monotonic() + seconds, delivery))
 
     def _next(self, ended: threading.Event) -> list[Delivery]:
-        """What has been submitted, as soon as there is any; empty at the end."""
+        """The submitted deliveries, as soon as there are any; empty at the end."""
         while not (self._closed.is_set() or ended.is_set()):
             group = self._due()
             try:
@@ -239,7 +240,7 @@ class DeliveryQueue:
         return []
 
     def _one_by_one(self, group: list[Delivery]) -> list[Delivery]:
-        """The group; where it holds a suspect, only that one, once nothing else is open."""
+        """The group; if it has a suspect, only that one, once nothing else is open."""
         if not self._suspects:
             return group
         if self._suspects & self._open.keys():  # the one under test
@@ -294,7 +295,7 @@ class DeliveryQueue:
     # A source, for the prefetcher.
 
     def objects(self, _: Selection) -> Iterator[TrailObject]:
-        """Nothing: what there is to read comes from `claimed`."""
+        """Always empty: objects to read come from `claimed`."""
         return iter(())
 
     def open(self, item: TrailObject) -> BinaryIO:
@@ -325,7 +326,7 @@ class DeliveryQueue:
 
 
 class Unreachable(ObjectUnreadableError):
-    """An object that cannot be read because its whole source cannot. Internal: it is returned.
+    """An object cannot be read because its whole source cannot. Internal: the object is returned.
 
     `no_bucket`: its bucket does not exist.
     """
@@ -336,7 +337,7 @@ class Unreachable(ObjectUnreadableError):
 
 
 def unusable(item: TrailObject) -> str:
-    """Why no ledger entry can be made of an object; empty where one can.
+    """Why an object can't have a ledger entry; empty if it can.
 
     >>> unusable(TrailObject("s3://b/k", "e", 2**64))
     'its size (18446744073709551616) is not possible for an object'

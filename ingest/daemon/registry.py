@@ -28,7 +28,7 @@ class DaemonRegistry:
         self._last: tuple[float, int] | None = None
 
     def renew(self, client: OpenSearch, status: DaemonStatus, **more: Any) -> None:
-        """Write it. Raises opensearch-py's exceptions; the next try is soon."""
+        """Write the document. Raises opensearch-py's exceptions; it is retried soon."""
         now = datetime.now(UTC)
         rate = 0.0
         if self._last is not None and now.timestamp() > self._last[0]:
@@ -72,12 +72,12 @@ class DaemonRegistry:
         Daemons(client, self._settings).write(daemon)
 
     def deregister(self, client: OpenSearch) -> None:
-        """Remove it. Raises opensearch-py's exceptions."""
+        """Remove the document. Raises opensearch-py's exceptions."""
         Daemons(client, self._settings).deregister(self._id)
 
 
 def _encodable(value: Any) -> Any:
-    """The same with all text fit for JSON: a path or an error may hold text that is not Unicode.
+    """A value with all text fit for JSON: paths and errors may have text that is not Unicode.
 
     >>> _encodable({"last_error": ["/trail/\\udcff.json"]})
     {'last_error': ['/trail/\\\\udcff.json']}
@@ -90,7 +90,7 @@ def _encodable(value: Any) -> Any:
 
 
 def _rows(counts: Mapping[str, int]) -> list[dict[str, Any]]:
-    """As a list: the names come from outside, and may not be keys of a document."""
+    """Counts as a list, since their names come from outside and must not be keys of a document."""
     return [{"what": name, "number": number} for name, number in counts.items()]
 
 

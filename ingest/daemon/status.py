@@ -1,7 +1,7 @@
-"""What a daemon reports about itself: its totals, and the faults that last.
+"""What a daemon reports about itself: its totals, and its current faults.
 
-A fault is reported for a while after it was seen: each try that fails in the same way records it
-again, and nothing has to notice that it is gone.
+A fault is reported for some time after it was last seen: each failed try records it again, and
+nothing has to detect its end.
 """
 
 from __future__ import annotations
@@ -17,19 +17,21 @@ _GRACE = 5.0
 """Seconds after a wait in which the next request may still be in flight."""
 _FAULT_SHOWN = 120.0
 _UNREACHABLE_SHOWN = 60.0
-"""Seconds; longer than a returned object takes to be delivered again."""
+"""Seconds for which an unreachable feed is shown; longer than until an object is delivered
+again."""
 _DEFERRED_SHOWN = 300.0
-"""Seconds; longer than the longest wait between two tries."""
+"""Seconds for which a deferred object is shown; longer than the longest wait between two tries."""
 
 
 @dataclass(slots=True)
 class DaemonStatus:
-    """Totals since the start, and the present state. `waiting_for` is empty unless it waits."""
+    """Totals since the start, and the current state. `waiting_for` is empty unless the daemon
+    waits."""
 
     started: float
     counts: Counts = field(default_factory=Counts)
     objects: dict[str, int] = field(default_factory=dict)
-    """By outcome: `done`, `skipped`, `failed`, `returned`."""
+    """Numbers of objects by outcome: `done`, `skipped`, `failed`, `returned`."""
     ignored: Counter[str] = field(default_factory=Counter)
     """Objects that hold something else than CloudTrail records, by kind."""
     bytes: int = 0
@@ -46,17 +48,17 @@ class DaemonStatus:
     failing: str = ""
     """The last such error, for two minutes after it; empty otherwise."""
     stuck: str = ""
-    """The object that has been in flight for long without progress; empty for none."""
+    """An object that has been in flight for long without progress; empty if there is none."""
     deferred: int = 0
     """Objects that wait until a fault of this machine is fixed, such as a full disk."""
     deferred_for: str = ""
-    """That fault."""
+    """The fault that deferred objects wait for."""
     unreachable: dict[str, str] = field(default_factory=dict)
     """By feed: why its objects cannot be fetched, where the cause is not a single object."""
 
 
 class CurrentFaults:
-    """Faults with the time at which each was seen last. Written by several threads."""
+    """Faults, with the time at which each was last seen. Several threads write to it."""
 
     def __init__(self) -> None:
         self._waiting = (0.0, "")
@@ -65,7 +67,7 @@ class CurrentFaults:
         self._unreachable: dict[str, tuple[float, str]] = {}
 
     def wait(self, seconds: float, why: str) -> None:
-        """The daemon waits for the cluster for some seconds."""
+        """Record that the daemon waits for the cluster for some seconds."""
         self._waiting = (time.monotonic() + seconds + _GRACE, why)
 
     @property
@@ -75,7 +77,7 @@ class CurrentFaults:
         return why if time.monotonic() < until else ""
 
     def session_failed(self, why: str) -> None:
-        """An internal error ended a session."""
+        """Record that an internal error ended a session."""
         self._session = (time.monotonic(), why)
 
     @property
@@ -85,11 +87,11 @@ class CurrentFaults:
         return why if time.monotonic() - moment < _FAULT_SHOWN else ""
 
     def defer(self, uri: str, why: str) -> None:
-        """An object is read again later."""
+        """Record that an object is deferred."""
         self._deferred[uri] = (time.monotonic(), why)
 
     def read(self, uri: str) -> None:
-        """An object was read to its end."""
+        """Record that an object was read to its end."""
         self._deferred.pop(uri, None)
 
     def deferred(self) -> list[str]:
@@ -98,11 +100,11 @@ class CurrentFaults:
         return [why for moment, why in list(self._deferred.values()) if moment > since]
 
     def not_fetched(self, feed: str, why: str) -> None:
-        """An object of a feed could not be fetched, for a cause that is not the object's."""
+        """Record that an object of a feed could not be fetched, for a cause beyond the object."""
         self._unreachable[feed] = (time.monotonic(), why)
 
     def fetched(self, feed: str) -> None:
-        """An object of a feed was read."""
+        """Record that an object of a feed was read."""
         self._unreachable.pop(feed, None)
 
     def unreachable(self) -> dict[str, str]:

@@ -1,1 +1,1 @@
-"""Records that could not be indexed: kept with their reason, and sent again."""
+"""Records that could not be indexed: stored with their reason, and indexed again later."""

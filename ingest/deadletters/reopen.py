@@ -1,7 +1,8 @@
-"""Days that reject writes, opened for the events that wait for them, and restored afterwards.
+"""Opens days that reject writes for the events that wait for them, and restores them afterwards.
 
-A block is lifted by a request of its own: the cluster refuses any other change of settings beside
-it. A full disk's block (`read_only_allow_delete`) is the cluster's own and stays.
+Each block is removed by a separate request, since the cluster rejects other changes of settings in
+the same request. The block of a full disk (`read_only_allow_delete`) belongs to the cluster and
+stays.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from trailhound.cluster.blocks import index_state
 from trailhound.cluster.refusals import from_response
 
 _BLOCKS = ("read_only", "metadata", "write", "read")
-"""In the order in which they are lifted: the first two forbid to lift the others."""
+"""Blocks in the order in which they are removed: the first two forbid removing the others."""
 
 
 @dataclass(slots=True)
@@ -33,9 +34,9 @@ class Reopened:
 
 @contextmanager
 def opened(client: OpenSearch, index: str, report: Reopened) -> Iterator[None]:
-    """Within the block the index accepts writes; afterwards it is blocked or closed as before.
+    """Makes the index accept writes in its block; afterwards it is blocked or closed as before.
 
-    Where the cluster refuses either, the report says so. An index that does not exist, or accepts
+    If the cluster refuses either, the report says so. An index that does not exist, or accepts
     writes already, is left unchanged. An interruption restores it; a kill does not.
     """
     undo: list[Callable[[], object]] = []
@@ -56,7 +57,7 @@ def opened(client: OpenSearch, index: str, report: Reopened) -> Iterator[None]:
 
 
 def _open(client: OpenSearch, index: str, undo: list[Callable[[], object]]) -> None:
-    """Lift what keeps writes out; `undo` gets a step for each thing that was changed."""
+    """Remove what blocks writes; `undo` gets a step for each change."""
     state = index_state(client, index)
     for name in (each for each in _BLOCKS if each in state.blocks):
         setting = f"index.blocks.{name}"

@@ -1,4 +1,4 @@
-"""Dead letters sent again: after an upgrade, a new setting, or a repaired cluster.
+"""Indexes dead letters again: after an upgrade, a new setting, or a repair of the cluster.
 
 Each letter is processed like any record. One that is indexed now, or is a duplicate, is removed
 from the dead letters, and the counts of its object in the ledger are corrected; the others stay.
@@ -39,7 +39,7 @@ from trailhound.state.store import StateStore, delete
 
 _PAGE = 200
 _ALL_MADE = 2**31
-"""More new days than any limit allows."""
+"""A number of new days that no limit reaches."""
 _SORT: Sequence[Mapping[str, Any]] = [
     {"day": {"order": "asc", "missing": "_first", "unmapped_type": "keyword"}},
     # The index has one shard.
@@ -55,9 +55,10 @@ class Retried:
     counts: Counts
     days: Reopened = field(default_factory=Reopened)
     codes: dict[str, int] = field(default_factory=dict)
-    """Why those that remain do: how many by code."""
+    """The numbers of remaining letters by code."""
     new_days: list[str] = field(default_factory=list)
-    """Days without an index that letters remain for, as too many for one object."""
+    """Days without an index for which letters remain, because they exceed the limit of an
+    object."""
 
     def as_dict(self) -> dict[str, Any]:
         return self.counts.as_dict() | {
@@ -80,8 +81,8 @@ class Retry:
         *,
         new_days: bool = False,
     ) -> None:
-        """With `new_days`, days without an index are made however many one object needs; without,
-        its letters that were too many stay, and its others make as many as its own reading may."""
+        """With `new_days`, daily indices are created without a limit for each object. Without it,
+        the limit applies as when the object is read, and letters beyond it stay."""
         self._client = client
         self._names = Names(settings.prefix)
         self._objects = StateStore(client, settings, ObjectState)
@@ -133,7 +134,7 @@ class Retry:
         return Retried(total, report, dict(self._job.deadletters.codes), left)
 
     def _pages(self) -> Iterator[list[dict[str, Any]]]:
-        """All letters that are there now, page by page and day by day, from a point in time."""
+        """All current letters, page by page and day by day, at one point in time."""
         reader = IndexReader(self._client, self._names.deadletter, order=_SORT, hits_page=_PAGE)
         letters = reader.documents({"match_all": {}}, refresh=True)
         while page := list(islice(letters, _PAGE)):
@@ -141,7 +142,7 @@ class Retry:
 
     @property
     def _taken(self) -> Path:
-        """The spool file while its letters are tried."""
+        """The name of the spool file while its letters are tried."""
         return self._job.deadletters.spool.file.with_suffix(".retrying")
 
     def _spooled(self) -> tuple[dict[str, dict[str, Any]], list[bytes]]:
@@ -164,7 +165,8 @@ class Retry:
         return letters, torn
 
     def _close_spool(self, torn: list[bytes]) -> None:
-        """All its letters were tried: those that failed are stored, or in the new spool file."""
+        """Remove the spool file, whose letters were all tried: those that failed are stored, or in
+        the new spool file."""
         if torn:  # kept for inspection
             with self._taken.with_suffix(".torn").open("ab") as kept:
                 kept.writelines(line + b"\n" for line in torn)
@@ -212,7 +214,7 @@ class Retry:
 
 
 class _OpenDay:
-    """The one day that is open for writing at a time; `switch("")` puts the last one back."""
+    """The single day that is opened for writing; `switch("")` restores the last one."""
 
     def __init__(self, client: OpenSearch, names: Names) -> None:
         self.report = Reopened()

@@ -1,9 +1,8 @@
 """The spool: a file of this machine for records that even the dead-letter index rejects.
 
-One JSON object a line, each with the `id` of its dead letter, and each id once. Several processes
-may append: a lock of the folder orders them. A write that fails leaves the file as it was
-before, so that
-no torn line is ever followed by a whole one.
+Each line is a JSON object with the `id` of its dead letter, and each id occurs once. Several
+processes may append, under a lock of the folder. A write that fails leaves the file unchanged, so
+that no torn line is ever followed by a complete one.
 """
 
 from __future__ import annotations
@@ -28,7 +27,8 @@ class _Line(msgspec.Struct):
 
 
 class Spool:
-    """The spool file of a folder. Folder and file are made at the first write, for us alone."""
+    """The spool file of a folder. Both are created at the first write, readable only by the
+    owner."""
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / SPOOL_FILE
@@ -40,9 +40,9 @@ class Spool:
         """The last line was cut off by a crash: it gets its end before another one follows."""
 
     def append(self, identifier: str, line: bytes) -> bool:
-        """Write a line, unless the file has one of this id; whether it was written.
+        """Write a line, unless the file has one with this id. Returns whether it was written.
 
-        Raises `SpoolError` where the file cannot be written; it is then as it was before.
+        Raises `SpoolError` if the file cannot be written; it is then unchanged.
         """
         try:
             with self._lock, self._exclusive():
@@ -55,10 +55,10 @@ class Spool:
             raise self._error(error) from error
 
     def rotate(self, to: Path) -> bool:
-        """Give the file another name, so that a new one is begun; False where there is none.
+        """Rename the file, so that a new one is begun. Returns False if there is none.
 
-        Where a file of that name is there still, the lines are added to it: a letter may then be
-        in it twice.
+        If a file of that name exists, the lines are appended to it, perhaps with letters that it
+        has already.
 
         Raises `SpoolError`.
         """
@@ -86,7 +86,7 @@ class Spool:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
-            os.close(descriptor)  # which gives the lock back
+            os.close(descriptor)  # which releases the lock
 
     def _append(self, descriptor: int, identifier: str, line: bytes) -> bool:
         about = os.fstat(descriptor)

@@ -1,7 +1,7 @@
 """Records that could not be indexed: stored raw, with the reason, where they can be inspected.
 
-In the dead-letter index; where even that refuses one, in a file of the spool folder. A dead letter
-has a deterministic `_id` of object, position and bytes, so a second run makes no second one.
+They are stored in the dead-letter index, or, if it rejects one, in a file of the spool folder. The
+`_id` of a dead letter is derived from object, position and bytes, so a second run adds none.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _REQUEST_BYTES = 5 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One record that cannot be a document. `code` is one word for tables, `reason` a sentence."""
+    """A record that could not be indexed. `code` is a word for tables, `reason` a sentence."""
 
     owner: ObjectProgress
     position: int
@@ -41,7 +41,7 @@ class DeadLetter:
     code: str
     reason: str
     day: str = ""
-    """The UTC day (`YYYY.MM.DD`) that the record belongs to, where that is known."""
+    """The UTC day (`YYYY.MM.DD`) of the record, if known."""
 
     @property
     def id(self) -> str:
@@ -90,7 +90,7 @@ class DeadLetters:
         self.codes: dict[str, int] = {}
 
     def put(self, letters: Iterable[DeadLetter]) -> None:
-        """Store these, then count them. Waits for the cluster like any write."""
+        """Store letters, then count them. Waits for the cluster like any write."""
         group: list[DeadLetter] = []
         size = 0
         for letter in letters:
@@ -117,7 +117,7 @@ class DeadLetters:
             letter.owner.record("dead_lettered")
 
     def _send(self, letters: list[DeadLetter], now: datetime) -> list[DeadLetter]:
-        """One request; what the cluster was too busy for is returned."""
+        """Send one request. Returns the letters for which the cluster was too busy."""
         lines = []
         for letter in letters:
             action = {"create": {"_index": self._index, "_id": letter.id}}
@@ -155,8 +155,8 @@ class DeadLetters:
             raise
 
     def _spool(self, letter: DeadLetter, now: datetime, why: str) -> None:
-        """Into the spool file, once. Where that cannot be written, the letter's whole object is
-        aborted until it can: no record is counted without being stored."""
+        """Write a letter to the spool file, once. If that fails, the letter's object is aborted and
+        read again later, so that no record is counted without being stored."""
         entry = letter.document(now) | {"id": letter.id, "refused": why}
         try:
             new = self.spool.append(letter.id, msgspec.json.encode(entry))

@@ -1,4 +1,4 @@
-"""What feeds share that list a place at intervals: one thread, its errors, its counters."""
+"""The base of feeds that list a place at intervals: a thread, its errors, its counters."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ListingFeed(ABC):
     """Errors of the place or the cluster, after which the next listing is delayed."""
 
     def __init__(self, name: str, place: str, every: float, log: logging.Logger) -> None:
-        """`place` names it in the log, such as `folder /var/log`. Starts nothing."""
+        """`place` names the feed in the log, such as `folder /var/log`. Starts nothing."""
         self.name = name
         self._every = every
         self._lock = threading.Lock()
@@ -40,7 +40,7 @@ class ListingFeed(ABC):
 
     @abstractmethod
     def _list(self) -> None:
-        """List the place once, and submit what is new."""
+        """List the place once, and submit new objects."""
 
     @abstractmethod
     def _backlog(self) -> int:

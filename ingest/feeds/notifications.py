@@ -1,4 +1,4 @@
-"""Messages of a queue: which objects they name.
+"""Reads the messages of a queue: which objects they name.
 
 Three services send notifications of trail files. S3: directly, through SNS (enveloped, or raw) and
 through EventBridge ("Event message structure" in the Amazon S3 user guide; "Parsing message
@@ -28,7 +28,7 @@ from ingest.sources.layout import NameClass, classify, other_kind
 _ENVELOPES: Final = 8
 _LABEL: Final = 80
 _MOST_BYTES: Final = 2**50
-"""No object of S3 is larger: a size beyond it is none."""
+"""The largest object in S3; a larger size is not valid."""
 _KEY_BYTES: Final = 1024
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 """Of another service: a trail's own folders have a place."""
@@ -38,13 +38,14 @@ _SET_UP = re.compile(
 )
 _CONFIRMATIONS: Final = ("SubscriptionConfirmation", "UnsubscribeConfirmation")
 _OURS: Final = frozenset({"Records", "s3Bucket", "s3ObjectKey"})
-"""Members of what S3 and CloudTrail send: a broken one is not another service's message."""
+"""Members of S3's and CloudTrail's messages; a broken message with one is not of another
+service."""
 _WRITES: Final = ("PutObject", "PostObject", "CopyObject", "CompleteMultipartUpload")
 
 
 @dataclass(slots=True)
 class NamedObject:
-    """An object that a message names; `delivered` in seconds since the epoch, 0 if not known."""
+    """An object that a message names; `delivered` is in seconds since the epoch, 0 if unknown."""
 
     bucket: str
     item: TrailObject
@@ -149,7 +150,7 @@ def _records(records: list[Any], found: Notification, depth: int) -> None:
 
 
 def _s3(record: dict[str, Any], found: Notification) -> None:
-    """One record of S3's own. Its key is encoded as in a form; `+` is a space."""
+    """Read a record of S3. Its key is encoded as in a form, with `+` for a space."""
     name = record["eventName"].removeprefix("s3:")
     if not name.startswith("ObjectCreated:"):
         found.ignored[_label(f"S3 {name}")] += 1
@@ -160,7 +161,7 @@ def _s3(record: dict[str, Any], found: Notification) -> None:
 
 
 def _trail(content: dict[str, Any], found: Notification) -> None:
-    """A trail's own notification: keys as they are, one or several."""
+    """Read a notification of a trail, with one or several unencoded keys."""
     if isinstance(content.get("messageType"), str):  # AWS Config names its files likewise
         found.ignored[_label(f"AWS Config {content['messageType']}")] += 1
         return
@@ -179,7 +180,7 @@ def _trail(content: dict[str, Any], found: Notification) -> None:
 
 
 def _event_bridge(content: dict[str, Any], found: Notification) -> None:
-    """EventBridge gives the key as it is."""
+    """Read an event of EventBridge, whose key is not encoded."""
     source, kind, detail = content["source"], content["detail-type"], content.get("detail")
     if source == "aws.s3" and kind == "Object Created":
         _detail(detail, found, content.get("time"))
@@ -218,7 +219,7 @@ def _call(detail: dict[str, Any], found: Notification, when: Any) -> None:
 def _add(
     found: Notification, bucket: Any, key: Any, thing: dict[str, Any], etag: str, when: Any
 ) -> None:
-    """Add an object, or raise `ValueError` for what no object of S3 can be."""
+    """Add an object. Raises `ValueError` if it can't be an object of S3."""
     if not (isinstance(bucket, str) and _BUCKET.fullmatch(bucket)):
         raise ValueError("it names no bucket")
     if not (isinstance(key, str) and key):
@@ -243,7 +244,7 @@ def _add(
 
 
 def _size(value: Any) -> int:
-    """A plausible size, else 0: it is a hint only."""
+    """A plausible size, else 0; it is only a hint."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return 0
     return int(value) if 0 <= value <= _MOST_BYTES else 0
@@ -257,7 +258,7 @@ def _epoch(when: Any) -> float:
 
 
 def _other_service(content: dict[str, Any]) -> str:
-    """What another service's message is called; empty for what is of no known form."""
+    """The name of another service's message; empty for messages of no known form."""
     if content.get("Event") == "s3:TestEvent":
         return "S3 test event"
     if isinstance(content.get("Service"), str) and isinstance(content.get("Event"), str):
@@ -293,7 +294,7 @@ def _label(text: str) -> str:
 
 
 def messages(items: Iterator[TrailObject], per_message: int) -> Iterator[str]:
-    """Messages that name these objects of S3, in the form of S3's own."""
+    """Messages that name these objects, in the form of S3's notifications."""
     while group := list(islice(items, per_message)):
         records = []
         for item in group:

@@ -1,4 +1,4 @@
-"""A bucket that is listed at intervals: for accounts without a queue.
+"""A feed that lists a bucket at intervals, for accounts without a queue.
 
 Accounts and regions are found in every listing, and of each region's folder only what was delivered
 since its checkpoint is listed, and an overlap before it for files that come late. A file's name
@@ -33,7 +33,7 @@ _EVERY = 60.0
 _SWEEP_EVERY = 86_400.0
 _TRIES = 5
 _FIRST_YEAR = datetime(2006, 1, 1, tzinfo=UTC)
-"""Before S3 existed: no file was delivered earlier, whatever its name says."""
+"""A year before S3 existed; earlier times in names are invalid."""
 _PLACE = re.compile(
     r"^(?P<folder>s3://.*?(?P<account>\d{12})/(?P<kind>CloudTrail(?:-[A-Za-z]+)?)/(?P<region>[^/]+)/)"
     r"\d{4}/\d{2}/\d{2}/[^/]*?_(?P<time>\d{8}T\d{4})\d{0,2}Z"
@@ -57,7 +57,7 @@ class _File:
     state: _State
     tries: int = 0
     look: int = 0
-    """The listing in which it was submitted last."""
+    """The number of the listing in which it was last submitted."""
 
 
 class PollFeed(ListingFeed):
@@ -120,7 +120,7 @@ class PollFeed(ListingFeed):
         self._move_checkpoints()
 
     def _look(self) -> None:
-        """List what may be new, and submit what is."""
+        """List possibly new objects, and submit the new ones."""
         self._looks += 1
         self._sweeping = bool(self._late) and time.monotonic() >= self._sweep_at
         since = self._since or datetime.now(UTC).date() - timedelta(days=1)
@@ -195,7 +195,7 @@ class PollFeed(ListingFeed):
     # Checkpoints.
 
     def _edge(self, mark: datetime) -> datetime:
-        """What was delivered before is not listed this time; to the minute, as in names."""
+        """The time from which on objects are listed; to the minute, as in names."""
         edge = self._overlap_edge(mark)
         if not self._sweeping:
             return edge
@@ -219,7 +219,7 @@ class PollFeed(ListingFeed):
         return f"{folder}{moment:%Y/%m/%d}/{name}"
 
     def _move_checkpoints(self) -> None:
-        """Each folder's checkpoint moves up to its oldest unfinished file, or its newest one."""
+        """Move each folder's checkpoint up to its oldest unfinished file, or its newest file."""
         with self._lock:
             moved: dict[str, datetime] = {}
             unsettled: dict[str, datetime] = {}

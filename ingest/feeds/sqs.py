@@ -1,7 +1,8 @@
-"""An SQS queue with notifications of new trail files.
+"""A feed that reads notifications of new trail files from an SQS queue.
 
 A message is hidden from other consumers while it is processed (a heartbeat extends that), and
-deleted only when every object in it is done. What fails stays on the queue, for its redrive policy.
+deleted only when every object in it is done. Failed messages stay on the queue, for its redrive
+policy.
 """
 
 from __future__ import annotations
@@ -35,24 +36,26 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("trailhound.sqs")
 _AT_ONCE: Final = 10
-"""Messages a request, SQS's own limit."""
+"""Messages in a request; SQS's limit."""
 _POLL_SECONDS: Final = 4
-"""A long poll; short, since a stop waits for it: its messages would stay hidden for minutes."""
+"""Seconds of a long poll. Short, since a stop waits for it; its messages would otherwise stay
+hidden for minutes."""
 _DEPTH_EVERY: Final = 30.0
 _RETURN_SECONDS: Final = 15
-"""A returned message (for example, its bucket is unreachable) is delivered again after this
-time."""
+"""Seconds after which a returned message (for example, of an unreachable bucket) is delivered
+again."""
 _TICK: Final = 0.25
 _SHOWN: Final = 60.0
 _MOST_KINDS: Final = 50
-"""Kinds of messages that are counted by name; bodies come from outside, and memory is bounded."""
+"""The most kinds of messages that are counted by name; bodies are untrusted, so memory must be
+bounded."""
 _BUCKET_NAME: Final = 63
 _MOST_BUCKETS: Final = 64
 
 
 @dataclass(slots=True)
 class _Message:
-    """A message in process. `open` counts its objects that are not finished."""
+    """A message in process. `open` is the number of its unfinished objects."""
 
     id: str
     receipt: str
@@ -62,7 +65,7 @@ class _Message:
 
 
 class SqsFeed:
-    """Submits the objects that a queue's messages name."""
+    """Submits the objects that the messages of a queue name."""
 
     def __init__(self, settings: Settings, feed: FeedSettings) -> None:
         """Makes no request. Raises `SettingsError`, `SourceUnreachableError`."""
@@ -168,7 +171,7 @@ class SqsFeed:
     def _take(
         self, identifier: str, receipt: str, body: str
     ) -> tuple[_Message, Notification] | None:
-        """A message to process, and its content; None for one that is in process already."""
+        """A message to process, and its content; None if it is in process already."""
         found = _read(body)
         message = _Message(identifier, receipt, 1, extended=time.monotonic())
         with self._lock:
@@ -185,7 +188,7 @@ class SqsFeed:
         return message, found
 
     def _note(self, identifier: str, found: Notification) -> None:
-        """Count what is not read, by its kind or reason; a kind is logged the first time."""
+        """Count the parts that are not read, by kind or reason; each kind is logged once."""
         for kind, number in found.ignored.items():
             if kind not in self._ignored:
                 LOG.info("queue %s: ignored: %s", self.name, kind)
@@ -289,7 +292,7 @@ class SqsFeed:
                 return
 
     def _end(self, ended: list[_Message]) -> None:
-        """Delete what is done, return what is not; what failed becomes visible again by itself.
+        """Delete done messages, and return unfinished ones; failed ones become visible again.
 
         Repeated requests are harmless.
         """
@@ -316,13 +319,13 @@ class SqsFeed:
             self._counters["done_messages"] += len(done)
 
     def _again(self, refused: Iterable[Any], group: list[_Message]) -> None:
-        """What SQS could not delete for a fault of its own is tried again in the next round."""
+        """Keep messages that SQS failed to delete, to be deleted in the next round."""
         left = [group[int(each["Id"])] for each in refused if not each["SenderFault"]]
         with self._lock:
             self._ended += left
 
     def _extend(self) -> None:
-        """The heartbeat: what is in process stays hidden."""
+        """The heartbeat: keep the messages in process hidden."""
         due = time.monotonic() - self._visibility / 3
         with self._lock:
             old = [message for message in self._work.values() if message.extended < due]
@@ -371,7 +374,8 @@ def _open(settings: Settings, feed: FeedSettings, _: OpenSearch) -> SqsFeed:
 
 
 def _read(body: str) -> Notification:
-    """The notification in a body. No body stops the receiver, not even by an internal error."""
+    """The notification in a body. No body stops the receiver, even if it causes an internal
+    error."""
     try:
         return notifications.read(body)
     except Exception as error:  # noqa: BLE001 - untrusted text; it stays on the queue, with the reason

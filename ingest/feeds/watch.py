@@ -1,4 +1,4 @@
-"""A folder that trail files are copied into, listed at intervals."""
+"""A feed that lists a folder at intervals, into which trail files are copied."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ LOG = logging.getLogger("trailhound.watch")
 _EVERY = 5.0
 _BACKOFF = Backoff(first=60.0, longest=3600.0)
 _UNCHANGED_SECONDS = 60.0
-"""A file that has not changed for this long is complete, as is one that two listings find
+"""Seconds without a change after which a file is complete; so is one that two listings find
 unchanged."""
 
 
 @dataclass(slots=True)
 class _Seen:
-    """A file as it was at the last listing; `etag` is its size and time of change."""
+    """A file as of the last listing; `etag` is made of its size and time of change."""
 
     etag: str
     submitted: bool = False
     failures: int = 0
     retry_at: float = 0.0
-    """When (monotonic) a file that could not be read is submitted again; 0 for never."""
+    """The monotonic time at which a file that could not be read is submitted again; 0: never."""
 
 
 class WatchFeed(ListingFeed):
-    """Submits files that are new or changed, once they have stopped growing."""
+    """Submits new and changed files, once they have stopped growing."""
 
     kind = "folder"
     setting = "watch"
@@ -78,7 +78,7 @@ class WatchFeed(ListingFeed):
             del self._seen[gone]
 
     def _consider(self, source: LocalSource, item: TrailObject) -> None:
-        """Submit a file that is new or changed and complete, or that is to be tried again."""
+        """Submit a complete file that is new or changed, or that is due for another try."""
         seen = self._seen.get(item.uri)
         unchanged = seen is not None and seen.etag == item.etag
         if seen is None or not unchanged:
@@ -113,8 +113,8 @@ def _open(_: Settings, feed: FeedSettings, __: OpenSearch) -> WatchFeed:
 
 
 def _changed(item: TrailObject) -> float:
-    """When a file was last changed, in seconds since the epoch; 0 for what cannot be looked at,
-    such as a broken link."""
+    """The time when a file was last changed, in seconds since the epoch; 0 if it cannot be
+    inspected, such as a broken link."""
     try:
         return int(item.etag.rpartition("-")[2]) / 1e9
     except ValueError:
