@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from opensearchpy import OpenSearch
@@ -12,6 +13,7 @@ from opensearchpy import OpenSearch
 from detections.alerts.burst import FAILED, Fact, moment
 from detections.alerts.text import one_line
 from detections.events.index import EventIndex
+from detections.events.light import Mapped
 from detections.finding import Finding
 from detections.matcher.event_values import leaves
 from trailhound.batching import batched
@@ -22,6 +24,8 @@ CALLS = 100
 _AT_ONCE = 1_000
 LONGEST_VALUE = 1_000
 """The most characters kept of an entity: callers choose names, of thousands of characters too."""
+REMEMBERED = 8_192
+"""The number of values whose text is remembered: principals, addresses and resources come again."""
 LONGEST_CALL = 128
 """The most characters kept of a call's name; AWS's names are shorter."""
 
@@ -92,7 +96,7 @@ def _read(
     ids = {"ids": {"values": list(spans)}}
     query = {"bool": {"filter": [ids, {"range": {"@timestamp": when}}]}}
     facts: dict[str, Fact] = {}
-    for hit in EventIndex(client, index).documents(query, {"_source": list(FIELDS)}):
+    for hit in EventIndex(client, index).documents(query, {"_source": Mapped(FIELDS)}):
         name, fact = hit["_id"], fact_of(hit["_source"])
         # The same `_id` may be in several days: the event is of its finding's time, others are
         # forged.
@@ -136,16 +140,22 @@ def _failed(source: Mapping[str, Any]) -> bool | None:
 def _at(source: Mapping[str, Any], path: str) -> Any:
     found: Any = source
     for step in path.split("."):
-        found = found.get(step) if isinstance(found, Mapping) else None
+        # The cheap test first: it is made several times for each event.
+        known = type(found) is dict or isinstance(found, Mapping)
+        found = found.get(step) if known else None
     return found
 
 
 def _texts(values: Iterable[Any]) -> frozenset[str]:
-    return frozenset(
-        one_line(value, LONGEST_VALUE) for value in values if isinstance(value, str) and value
-    )
+    return frozenset(_kept(value) for value in values if isinstance(value, str) and value)
 
 
+@lru_cache(maxsize=REMEMBERED)
+def _kept(value: str) -> str:
+    return one_line(value, LONGEST_VALUE)
+
+
+@lru_cache(maxsize=REMEMBERED)
 def _is_address(text: str) -> bool:
     """Whether a field of type `ip` accepts the text."""
     try:

@@ -29,11 +29,16 @@ _VALUE = "value"
 
 
 def candidates(
-    snapshot: Snapshot, correlation: Correlation, parts: PlainParts, interval: Interval
+    snapshot: Snapshot,
+    correlation: Correlation,
+    parts: PlainParts,
+    interval: Interval,
+    by_leaf: Sequence[int],
 ) -> Iterator[tuple[GroupKey, tuple[Interval, ...]]]:
     """Groups that may meet the condition, each once, with the intervals to read.
 
-    Requires that all parts are plain rules and that the engine can group by all of their fields.
+    `by_leaf` are the leaves' events in the interval. Requires that all parts are plain rules and
+    that the engine can group by all of their fields.
     """
     groupings = list(parts.groupings.items())
     if correlation.type in ("event_count", "value_count") and len(groupings) == 1:
@@ -41,7 +46,7 @@ def candidates(
         if correlation.threshold.minimum > 1:
             yield from _crowded(snapshot, correlation, parts, fields, leaves, interval)
             return
-    cover = _cover(snapshot, correlation, parts, interval)
+    cover = correlation.cover(by_leaf)
     earlier: list[tuple[tuple[str, ...], list[Leaf]]] = []
     for fields, leaves in groupings:
         chosen = [leaf for leaf in leaves if leaf.position in cover]
@@ -146,16 +151,6 @@ def _clipped(runs: Iterable[Interval], interval: Interval) -> Iterator[Interval]
     """Runs of buckets, cut to the interval: buckets begin before it and end after it."""
     for since, until in runs:
         yield max(since, interval[0]), min(until, interval[1])
-
-
-def _cover(
-    snapshot: Snapshot, correlation: Correlation, parts: PlainParts, interval: Interval
-) -> frozenset[int]:
-    """The positions of the rarest rules of which every finding needs at least one."""
-    named = {leaf.name: {"filter": leaf.compiled.query} for leaf in parts.leaves}
-    reply = snapshot.search(parts.found_by(parts.leaves, interval), aggs=named)
-    found = reply["aggregations"]
-    return correlation.cover([found[leaf.name]["doc_count"] for leaf in parts.leaves])
 
 
 def _groups(

@@ -163,6 +163,13 @@ class Correlation:
             return self.threshold.holds(len(present))
         return _evaluated(self.expression, self._positions(), present)
 
+    def possible(self, by_part: Sequence[int]) -> bool:
+        """Whether a window with at most so many events of each part may meet the condition. All
+        parts have to be plain rules."""
+        if self.type == "event_count":
+            return sum(by_part) >= max(1, self.threshold.minimum)
+        return any(by_part[part] for part in self.cover(by_part))
+
     def cover(self, costs: Sequence[int]) -> frozenset[int]:
         """Parts of which every window that can meet the condition holds at least one's event.
 

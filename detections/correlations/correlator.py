@@ -8,28 +8,27 @@ that continues at an edge is followed beyond it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 
-from sigma.rule import SigmaRule
-
-from detections.compiled import Compiled, Query
 from detections.correlations.candidates import BATCH_GROUPS, batches, candidates
 from detections.correlations.correlation import Correlation
 from detections.correlations.occurrences import GroupKey, Occurrence
-from detections.correlations.parts import Compile, Interval, PlainParts, Some, Touch, any_of
+from detections.correlations.parts import Compile, Counts, Interval, PlainParts, Some, Touch
+from detections.correlations.prospects import Known, Promising, Prospect, near, viewed
 from detections.correlations.sweep import MAX_HELD, Sweep
 from detections.correlations.windows import Burst
-from detections.events.anchors import Anchor, anchors
+from detections.events.anchors import Anchor, anchor_of, anchors
+from detections.events.fields import Hit
 from detections.events.index import EventIndex
-from detections.events.principal import View, views
 from detections.finding import Finding
 from detections.span import Span, duration, moment
 from trailhound.cluster.reader import Snapshot
 
-WHOLE = 10_000
-"""Up to this number, events are read at once, without looking for candidate groups first."""
+WHOLE = 300
+"""Up to this number, events are read at once. A look for candidate groups costs the engine about as
+much as reading so many."""
 MAX_EXTENSIONS = 6
 """How often a burst is followed, twice as far each time: 1 + 2 + … + 32 timespans per side."""
 PENDING = 200
@@ -56,39 +55,37 @@ class Correlator:
         correlation: Correlation,
         compile_rule: Compile,
         limits: Limits | None = None,
+        *,
+        known: Known | None = None,
     ) -> None:
+        """`known`: of the span that `findings` is called with."""
         self._index = index
+        self._known = known
         self._correlation = correlation
         self._compile = compile_rule
         self._limits = limits or Limits()
 
-    def findings(self, rule_id: str, span: Span) -> Iterator[Finding]:
+    def findings(
+        self, rule_id: str, span: Span, promising: Iterable[Promising] | None = None
+    ) -> Iterator[Finding]:
         """Every burst with at least one event in the span, in no particular order.
 
-        Raises `ClusterError` where the index cannot answer in full, and `RuleError` where the
-        correlation has more events in its windows than `max_held`.
+        `promising`: its views that may find something, where that is known. Raises `ClusterError`
+        where the index cannot answer in full, and `RuleError` where the correlation has more events
+        in its windows than `max_held`.
         """
-        names = self._correlation.group_by
-        if not self._correlation.grouped_alike:  # aliases: the parts' own fields are compared
-            yield from self._findings(self._correlation, self._compile, rule_id, span)
-            return
-        for view in views(names):
-            viewed = self._correlation.grouped_by(dict(zip(names, view.fields, strict=True)))
-            compile_rule = partial(_viewed, view, self._compile)
-            yield from self._findings(viewed, compile_rule, rule_id, span)
+        for each in self._promising(span) if promising is None else promising:
+            with ExitStack() as opened:
+                search = _Search(each, self._index, self._limits, span, self._known, opened)
+                for key, burst in search.bursts():
+                    yield burst_finding(each.correlation, rule_id, key, burst)
 
-    def _findings(
-        self, correlation: Correlation, compile_rule: Compile, rule_id: str, span: Span
-    ) -> Iterator[Finding]:
-        leaves = any_of([compile_rule(rule).query for rule in correlation.leaves()])
-        touched: Query = {"bool": {"filter": [leaves, span.query()]}}
-        if not self._index.count(touched):
-            return
-        with self._index.snapshot() as snapshot:
-            search = _Search(correlation, compile_rule, self._limits, snapshot, span)
-            for anchor in anchors(snapshot, span, touched, correlation.max_window):
-                for key, burst in search.bursts(anchor):
-                    yield burst_finding(correlation, rule_id, key, burst)
+    def _promising(self, span: Span) -> Iterator[Promising]:
+        for correlation, compile_rule in viewed(self._correlation, self._compile):
+            prospect = Prospect(correlation, compile_rule, span, self._known)
+            found = prospect.promising(self._index.search(prospect.body))
+            if found is not None:
+                yield found
 
 
 def burst_finding(correlation: Correlation, rule_id: str, key: GroupKey, burst: Burst) -> Finding:
@@ -105,34 +102,56 @@ def burst_finding(correlation: Correlation, rule_id: str, key: GroupKey, burst: 
     )
 
 
-def _viewed(view: View, compile_rule: Compile, rule: SigmaRule) -> Compiled:
-    return view.of(compile_rule(rule))
-
-
 class _Search:
-    """One evaluation: a correlation, a snapshot, a span."""
+    """One evaluation: a correlation in a view, an index, a span.
+
+    A few events are read by one search; for more, a snapshot is taken, which `opened` closes.
+    """
 
     def __init__(
         self,
-        correlation: Correlation,
-        compile_rule: Compile,
+        promising: Promising,
+        index: EventIndex,
         limits: Limits,
-        snapshot: Snapshot,
         span: Span,
+        known: Known | None,
+        opened: ExitStack,
     ) -> None:
+        correlation = promising.correlation
+        self._promising = promising
         self._correlation = correlation
-        self._compile = compile_rule
+        self._compile = promising.compile_rule
+        self._index = index
         self._limits = limits
-        self._snapshot = snapshot
+        self._span = span
+        self._known = known
+        self._opened = opened
+        self._taken: Snapshot | None = None
+        self._few = False
         self._touch = Touch(span)
-        self._parts: dict[int, PlainParts] = {}
+        self._parts: dict[tuple[int, bool], PlainParts] = {}
         self._given: set[tuple[GroupKey, int, str]] = set()
         self._sweep = Sweep(correlation, self, limits.max_held)
 
-    def bursts(self, anchor: Anchor) -> Iterator[tuple[GroupKey, Burst]]:
-        """The complete bursts of the anchor's windows with a touched event."""
+    @property
+    def _snapshot(self) -> Snapshot:
+        if self._taken is None:
+            self._taken = self._opened.enter_context(self._index.snapshot())
+        return self._taken
+
+    def bursts(self) -> Iterator[tuple[GroupKey, Burst]]:
+        """The complete bursts with a touched event."""
+        reach = self._correlation.max_window
+        if self._span.clock == "@timestamp":
+            yield from self._of(anchor_of(self._span, reach), self._promising.counts)
+            return
+        for anchor in anchors(self._snapshot, self._span, self._promising.touched, reach):
+            yield from self._of(anchor, None)
+
+    def _of(self, anchor: Anchor, counts: Counts | None) -> Iterator[tuple[GroupKey, Burst]]:
+        """Those of the anchor's windows. `counts`: of what `near` it, where known."""
         pending: list[tuple[GroupKey, Burst]] = []
-        for key, burst in self._near(anchor):
+        for key, burst in self._near(anchor, counts):
             if self._open(burst, anchor):
                 pending.append((key, burst))
             elif burst.touched:
@@ -193,20 +212,28 @@ class _Search:
                     yield key, burst
         yield from pending
 
-    def _near(self, anchor: Anchor) -> Iterator[tuple[GroupKey, Burst]]:
+    def _near(self, anchor: Anchor, counts: Counts | None) -> Iterator[tuple[GroupKey, Burst]]:
         """The bursts of the anchor's windows, by the cheaper way."""
         correlation = self._correlation
-        parts = self._plain(correlation)
-        interval = anchor.since - correlation.timespan, anchor.until
-        if (
-            correlation.nested
-            or not parts.grouped_by_engine
-            or self._snapshot.count(parts.found_by(parts.leaves, interval)) <= self._limits.whole
-            or (not correlation.group_by and correlation.threshold.minimum <= 1)
-        ):
+        interval = near(anchor, correlation)
+        parts = self._plain(correlation, interval)
+        if correlation.nested:
             yield from self._sweep.bursts(anchor)
             return
-        found = candidates(self._snapshot, correlation, parts, interval)
+        if counts is None:
+            counts = parts.counts(self._snapshot.search(**parts.counting(interval)))
+        if not correlation.possible(counts.by_leaf):
+            return
+        if (
+            not parts.grouped_by_engine
+            or counts.total <= self._limits.whole
+            or (not correlation.group_by and correlation.threshold.minimum <= 1)
+        ):
+            self._few = counts.total <= self._limits.whole
+            yield from self._sweep.bursts(anchor)
+            self._few = False
+            return
+        found = candidates(self._snapshot, correlation, parts, interval, counts.by_leaf)
         for groups in batches(found, self._limits.batch):
             yield from self._sweep.bursts(anchor, groups)
 
@@ -214,13 +241,28 @@ class _Search:
         self, correlation: Correlation, interval: Interval, groups: Sequence[Some] | None
     ) -> Iterator[tuple[GroupKey, Occurrence]]:
         """As `sweep.Occurrences`, from the index."""
-        return self._plain(correlation).read(self._snapshot, interval, groups)
+        parts = self._plain(correlation, interval)
+        if not parts.leaves or groups == []:
+            return iter(())
+        return parts.occurrences(self._hits(parts, interval, groups), groups)
 
-    def _plain(self, correlation: Correlation) -> PlainParts:
-        parts = self._parts.get(id(correlation))
+    def _hits(
+        self, parts: PlainParts, interval: Interval, groups: Sequence[Some] | None
+    ) -> Iterator[Hit]:
+        query = parts.query(interval, groups)
+        if self._few:
+            hits = list(self._index.documents(query, parts.request))
+            if not any(map(parts.must_be_entire, hits)):
+                return iter(hits)
+        return self._snapshot.hits(query, parts.request, entire=parts.must_be_entire)
+
+    def _plain(self, correlation: Correlation, interval: Interval) -> PlainParts:
+        known = self._known
+        compile_rule = self._compile if known is None else known.compiling(self._compile, interval)
+        key = id(correlation), compile_rule is self._compile
+        parts = self._parts.get(key)
         if parts is None:
-            parts = PlainParts(correlation, self._compile, self._touch)
-            self._parts[id(correlation)] = parts
+            parts = self._parts[key] = PlainParts(correlation, compile_rule, self._touch)
         return parts
 
 

@@ -6,7 +6,7 @@ clauses), and a rule's matcher decides where its query is only a superset.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 from typing import Any
@@ -18,7 +18,6 @@ from detections.correlations.correlation import Correlation
 from detections.correlations.occurrences import GroupKey, Occurrence
 from detections.events.fields import FieldReader, Hit, groupable
 from detections.span import Span
-from trailhound.cluster.reader import Snapshot
 
 Compile = Callable[[SigmaRule], Compiled]
 Interval = tuple[int, int]
@@ -50,6 +49,24 @@ class Leaf:
     def name(self) -> str:
         """Of its clause in the query."""
         return f"part{self.position}"
+
+    @property
+    def query(self) -> Query:
+        """Its events that may be in a group: one without a value to group by is in none."""
+        grouped = [{"exists": {"field": name}} for name in self.group_by if groupable(name)]
+        if not grouped:
+            return self.compiled.query
+        return {"bool": {"filter": [self.compiled.query, *grouped]}}
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Events of the plain rules in an interval: in all, those in the span that is searched, and by
+    leaf. Where matchers decide, some of them may not match: there may be fewer, never more."""
+
+    total: int
+    touched: int
+    by_leaf: tuple[int, ...]
 
 
 class Touch:
@@ -106,22 +123,42 @@ class PlainParts:
 
     def found_by(self, leaves: Sequence[Leaf], interval: Interval) -> Query:
         """Every event of some leaves in an interval."""
-        return {
-            "bool": {"filter": [during(interval), any_of([each.compiled.query for each in leaves])]}
-        }
+        return {"bool": {"filter": [during(interval), any_of([each.query for each in leaves])]}}
 
-    def read(
-        self, snapshot: Snapshot, interval: Interval, groups: Sequence[Some] | None
+    def counting(self, interval: Interval) -> dict[str, Any]:
+        """The body of a search for the events in an interval, counted by leaf: see `counts`."""
+        asked = {_TOUCHED: {"filter": self._touch.query}}
+        if self._named:
+            asked |= {leaf.name: {"filter": leaf.query} for leaf in self.leaves}
+        query = self.found_by(self.leaves, interval)
+        return {"query": query, "size": 0, "track_total_hits": True, "aggs": asked}
+
+    def counts(self, answer: Mapping[str, Any]) -> Counts:
+        """How many events there are, given the answer to `counting`."""
+        total = int(answer["hits"]["total"]["value"])
+        if not total:
+            return Counts(0, 0, (0,) * len(self.leaves))
+        found = answer["aggregations"]
+        each = [found[leaf.name]["doc_count"] for leaf in self.leaves] if self._named else [total]
+        return Counts(total, found[_TOUCHED]["doc_count"], tuple(each))
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """The part of a search body that fetches what is read of each event."""
+        return self._reader.request()
+
+    def must_be_entire(self, hit: Hit) -> bool:
+        """Whether a hit has to come with the whole of its `_source`."""
+        return self._reader.must_be_entire(hit)
+
+    def occurrences(
+        self, hits: Iterable[Hit], groups: Sequence[Some] | None
     ) -> Iterator[tuple[GroupKey, Occurrence]]:
-        """The occurrences in an interval, of all groups or of some."""
-        if not self.leaves or groups == []:
-            return
+        """What the events count as, of all groups or of some. `hits` are of `query`, by time."""
         wanted: dict[GroupKey, tuple[Interval, ...]] | None = None
         if groups is not None:
             wanted = {key: each.intervals for each in groups for key in each.keys}
-        request = self._reader.request()
-        entire = self._reader.must_be_entire
-        for hit in snapshot.hits(self._query(interval, groups), request, entire=entire):
+        for hit in hits:
             time = int(hit["sort"][0])
             matched = [leaf for leaf in self.leaves if self._matches(hit, leaf)]
             touched = self._touch.of(hit, time)
@@ -129,10 +166,11 @@ class PlainParts:
                 if wanted is None or _within(time, wanted.get(key, ())):
                     yield key, occurrence
 
-    def _query(self, interval: Interval, groups: Sequence[Some] | None) -> Query:
+    def query(self, interval: Interval, groups: Sequence[Some] | None) -> Query:
+        """The events in an interval, of all groups or of some."""
         clauses = []
         for leaf in self.leaves:
-            filters = [leaf.compiled.query]
+            filters = [leaf.query]
             if groups is not None:
                 filters.append(any_of([_restricted(each, leaf.group_by) for each in groups]))
             name = {"_name": leaf.name} if self._named else {}

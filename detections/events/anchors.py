@@ -33,8 +33,7 @@ def anchors(snapshot: Snapshot, span: Span, touched: Query, reach: int) -> Itera
     where that would be many, as after a backfill.
     """
     if span.clock == "@timestamp":
-        since, until = span.milliseconds()
-        yield Anchor(since, until - 1 + reach)
+        yield anchor_of(span, reach)
         return
     times = {"first": {"min": {"field": "@timestamp"}}, "last": {"max": {"field": "@timestamp"}}}
     found = [
@@ -47,6 +46,12 @@ def anchors(snapshot: Snapshot, span: Span, touched: Query, reach: int) -> Itera
         gap *= 2
         joined = _joined(joined, gap)
     yield from joined
+
+
+def anchor_of(span: Span, reach: int) -> Anchor:
+    """The interval of a span by `@timestamp`."""
+    since, until = span.milliseconds()
+    return Anchor(since, until - 1 + reach)
 
 
 def _joined(apart: Sequence[Anchor], gap: int) -> list[Anchor]:

@@ -22,6 +22,7 @@ from detections.events.counting import Counting, within
 from detections.events.fields import Hit
 from detections.events.found import finding, grouping
 from detections.events.index import SORT, EventIndex
+from detections.events.light import LightHits
 from detections.events.matching import Matching, decided, reader_for
 from detections.events.vocabulary import Vocabulary
 from detections.finding import Finding
@@ -107,6 +108,7 @@ class Search:
         self._where = settings.hosts[0]
         self._cut_off = rule_seconds or settings.cluster.timeout / 2
         self._index = EventIndex(client, self._days, hits_page=hits_page, seconds=self._cut_off)
+        self._light = LightHits()
         self._counted_by = Counting(self._index, self._cut_off)
 
     def find(
@@ -219,12 +221,14 @@ class Search:
         return list(replies)
 
     def _first_page(self, rule: Rule, compiled: Compiled, span: Span) -> dict[str, Any]:
+        asked = reader_for(compiled, grouping(rule)).request()
+        lighter = self._light.request(asked)
         return {
             "query": within(compiled.query, span),
             "size": self._first,
             "track_total_hits": True,
-            "sort": SORT,
-            **reader_for(compiled, grouping(rule)).request(),
+            "sort": SORT if lighter is None else ["_doc"],
+            **(lighter or asked),
             **cut_off(self._cut_off),
         }
 
@@ -238,8 +242,13 @@ class Search:
     ) -> Iterator[Finding]:
         reader = reader_for(compiled, grouping(rule))
         first = _answer(reply)["hits"]
-        hits: list[Hit] = first["hits"]
-        if first["total"]["value"] == len(hits) and not any(map(reader.must_be_entire, hits)):
+        hits: list[Hit] | None = first["hits"]
+        if first["total"]["value"] > len(first["hits"]):
+            hits = None  # only some of them
+        elif hits and self._light.request(reader.request()) is not None:
+            hits = self._light.hits(reader.request(), hits)
+            hits = hits and self._light.ordered(hits)
+        if hits is not None and not any(map(reader.must_be_entire, hits)):
             for hit in decided(compiled, reader, hits):
                 yield finding(rule, reader, hit)
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -70,6 +71,7 @@ def token(kind: str, *parts: str) -> str:
     return made if all(parts) and len(made) <= LONGEST else ""
 
 
+@lru_cache(maxsize=16_384)
 def resource_token(leaf: str, value: str, account: str) -> str:
     """The token of a resource; names include the account.
 

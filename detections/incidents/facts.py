@@ -11,6 +11,7 @@ from typing import Any, Final
 from opensearchpy import OpenSearch
 
 from detections.events.index import EventIndex
+from detections.events.light import Mapped
 from detections.events.principal import HAS_ARN
 from detections.incidents.actors import FIELDS, Actor, Source, actor_of
 from detections.incidents.creations import ISSUING
@@ -103,7 +104,7 @@ class Facts:
             since = min(wanted[name].first for name in part)
             until = max(wanted[name].last for name in part)
             clauses = [{"ids": {"values": part}}, _between(since, until)]
-            request = {"_source": list(_EVENT_FIELDS)}
+            request = {"_source": Mapped(_EVENT_FIELDS)}
             for hit in self._index.documents({"bool": {"filter": clauses}}, request):
                 # The same `_id` may be in several days: the event is of its alert's time, others
                 # are forged.
@@ -137,7 +138,7 @@ class Facts:
 
     def _issued(self, keys: Sequence[str], since: datetime, until: datetime) -> dict[str, Actor]:
         found: dict[str, Actor] = {}
-        request = {"_source": [*FIELDS, "resource.access_key"]}
+        request = {"_source": Mapped([*FIELDS, "resource.access_key"])}
         for part in batched(keys, _AT_ONCE):
             clauses = [
                 {"terms": {"resource.access_key": list(part)}},

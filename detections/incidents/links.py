@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from detections.alerts.text import one_line
@@ -130,7 +131,9 @@ def _act(source: Source, issuers: Issuers) -> _Act:
     created = frozenset[str]()
     if not failed and (leaf := CREATED.get(at(source, "eventName"))):
         created = frozenset(_tokens(source, leaf, account))
-    used = {each for leaf in LEAVES for each in _tokens(source, leaf, account)}
+    named: Any = source.get("resource")
+    kinds = LEAVES.intersection(named) if isinstance(named, Mapping) else ()
+    used = {each for leaf in kinds for each in _tokens(source, leaf, account)}
     if actor is not None and actor.role:
         used.add(actor.role)
     return _Act(
@@ -182,6 +185,7 @@ def _tokens(source: Source, leaf: str, account: str) -> Iterator[str]:
             yield made
 
 
+@lru_cache(maxsize=8_192)
 def public_address(text: str) -> str:
     """A public address; empty for private ones and other text.
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 from detections.alerts.document import stamp
 from detections.events.identity import ADDRESS, MADE_KEY, TYPE
 from detections.events.index import EventIndex, terms
+from detections.events.light import Mapped
 from detections.incidents.actors import at
 from detections.incidents.creations import ISSUING
 from detections.investigation.nodes import of_role_arn, target_nodes, texts
@@ -128,7 +129,7 @@ def _movement(
 ) -> Movement:
     own = both({"term": {"eventName": "AssumeRole"}}, _SUCCEEDED, {"term": {ADDRESS: address}})
     roles, timeline = [], []
-    for hit in index.documents(both(own, *span), {"_source": list(_FIELDS)}, limit=MOST_CALLS):
+    for hit in index.documents(both(own, *span), {"_source": Mapped(_FIELDS)}, limit=MOST_CALLS):
         source = hit["_source"]
         # A call without the ARN of its role leads to no role.
         role = next((each.full for each in target_nodes(source) if each.kind == "role"), "")
@@ -158,7 +159,7 @@ def _chains(index: EventIndex, span: list[Query]) -> tuple[list[RoleChain], int]
         }
     }
     total = index.count(asked)
-    hits = list(index.documents(asked, {"_source": list(_FIELDS)}, limit=MOST_CHAINED))
+    hits = list(index.documents(asked, {"_source": Mapped(_FIELDS)}, limit=MOST_CHAINED))
     traces = Sessions(index).trace(hit["_source"] for hit in hits)
     ends: dict[str, tuple[Hop, ...]] = {}
     about: dict[str, tuple[str, bool]] = {}

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from detections.events.identity import OF_IDENTITY_CENTER
 from detections.events.index import EventIndex
+from detections.events.light import Mapped
 from detections.incidents.actors import account_of, at
 from detections.incidents.creations import ISSUING
 from detections.investigation.nodes import Node, actor_node, node, texts
@@ -252,7 +253,7 @@ class Sessions:
             {"terms": {"eventName": list(ISSUING)}},
             {"term": {"event.outcome": "success"}},
         ]
-        request = {"_source": list(_ISSUE_FIELDS)}
+        request = {"_source": Mapped(_ISSUE_FIELDS)}
         for hit in self._index.documents({"bool": {"filter": asked}}, request):
             source = hit["_source"]
             leaves = source.get("resource") or {}
@@ -274,7 +275,7 @@ class Sessions:
         }
         for names in batched(sorted(shared), _AT_ONCE):
             asked = {"terms": {"sharedEventID": list(names)}}
-            for hit in self._index.documents(asked, {"_source": list(_ISSUE_FIELDS)}):
+            for hit in self._index.documents(asked, {"_source": Mapped(_ISSUE_FIELDS)}):
                 source = hit["_source"]
                 key = shared[at(source, "sharedEventID")]
                 issue = _issue(hit, found[key][0].to, key)

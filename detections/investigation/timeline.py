@@ -19,6 +19,7 @@ from detections.alerts.document import stamp
 from detections.alerts.paging import every
 from detections.alerts.twins import TWIN_KEY, folded, with_twins
 from detections.events.index import EventIndex
+from detections.events.light import Mapped
 from detections.incidents.actors import account_of, at
 from detections.investigation.nodes import Node, actor_node, node, texts
 from detections.investigation.opened import Opened, opened_by
@@ -180,7 +181,7 @@ class TimelineReader:
         alerts: dict[str, dict[str, Any]] = {}
         with self._index.snapshot() as snapshot:
             total = snapshot.count(query)
-            hits = snapshot.hits(query, {"_source": list(_EVENT_FIELDS)})
+            hits = snapshot.hits(query, {"_source": Mapped(_EVENT_FIELDS)})
             while page := list(islice(hits, _PAGE)):
                 progress("reading events", made.total, total)
                 traces = self._sessions.trace(hit["_source"] for hit in page)

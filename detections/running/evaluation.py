@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
 
 from opensearchpy import OpenSearch
 from sigma.rule import SigmaRule
@@ -11,7 +13,15 @@ from detections.backend.clause import NOTHING
 from detections.compiled import Compiled, Query
 from detections.correlations.correlation import Correlation
 from detections.correlations.correlator import Correlator
-from detections.correlations.parts import any_of
+from detections.correlations.prospects import (
+    Known,
+    Promising,
+    Prospect,
+    has_any,
+    in_span,
+    is_any,
+    viewed,
+)
 from detections.events.index import EventIndex
 from detections.events.search import RULES_A_REQUEST, WORTH_A_LOOK, Search
 from detections.finding import Finding
@@ -24,6 +34,17 @@ from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.templates import Names
 from trailhound.errors import ClusterError, ClusterUnreachableError, RuleError
 from trailhound.settings import Settings
+
+
+@dataclass(slots=True)
+class _Looked:
+    """What a look at many rules showed of a span: the views of correlations that may find
+    something, by rule id. Of the `unanswered`, their own run has to ask again."""
+
+    span: Span | None = None
+    known: Known | None = None
+    promising: dict[str, list[Promising]] = field(default_factory=dict)
+    unanswered: set[str] = field(default_factory=set)
 
 
 class Evaluator:
@@ -49,6 +70,7 @@ class Evaluator:
         self._client = client
         self._compiled = compiled
         self._correlations: dict[str, Correlation] = {}
+        self._looked = _Looked()
 
     def evaluate(self, rule: Rule, span: Span) -> Iterator[Finding]:
         """Every finding of a rule in a span, in no particular order.
@@ -61,50 +83,87 @@ class Evaluator:
         if own is not None:
             return own.findings(self._index, rule.id, rule.definition, self._events(rule), span)
         if rule.is_correlation:
-            correlator = Correlator(self._index, self._correlation(rule), self._of)
-            return correlator.findings(rule.id, span)
+            looked = self._looked if self._looked.span == span else _Looked()
+            correlator = Correlator(
+                self._index, self._correlation(rule), self._of, known=looked.known
+            )
+            return correlator.findings(rule.id, span, looked.promising.get(rule.id))
         return self._plain(rule, span)
 
     def idle(self, rules: Sequence[Rule], span: Span) -> frozenset[str]:
-        """The ids of the rules without any of their events in the span, which can find nothing.
+        """The ids of the rules that can find nothing in the span: their events are not there, or
+        too few.
 
         One request for many rules: most have no events in most intervals, and need no requests of
         their own. Raises `ClusterUnreachableError`; a rule whose query fails is not
         idle.
         """
-        found: set[str] = set()
-        known = self._search.vocabulary(span) if len(rules) >= WORTH_A_LOOK else None
-        for some in batched(rules, RULES_A_REQUEST):
-            queries = [
-                (rule.id, query)
-                for rule in some
-                for query in [self._events_of(rule)]
-                if query is not None
-            ]
-            if known is not None:
-                # Most name calls that nobody made: they need not be asked of each day.
-                queries = [(key, known.narrowed(query)) for key, query in queries]
-                found.update(key for key, query in queries if query == NOTHING)
-                queries = [each for each in queries if each[1] != NOTHING]
-            touched = [{"bool": {"filter": [query, span.query()]}} for _, query in queries]
+        known = self._look_around(rules, span) if len(rules) >= WORTH_A_LOOK else None
+        self._looked = looked = _Looked(span, known)
+        hopeful: set[str] = set()
+        asked: list[tuple[str, Prospect | Query]] = []
+        for rule in rules:
             try:
-                none = self._index.none_match(touched) if touched else []
+                prospects = self._prospects(rule, span, known)
+            except RuleError:
+                hopeful.add(rule.id)  # its own run gives the error
+                continue
+            asked += [(rule.id, each) for each in prospects]
+        for some in batched(asked, RULES_A_REQUEST):
+            bodies = [
+                each.body if isinstance(each, Prospect) else has_any(each) for _, each in some
+            ]
+            try:
+                answers = self._index.answers(bodies)
             except ClusterUnreachableError:
                 raise
             except ClusterError:
-                continue  # each rule's own run gives the error
-            found.update(key for (key, _), nothing in zip(queries, none, strict=True) if nothing)
-        return frozenset(found)
+                answers = [None] * len(some)
+            for (key, each), answer in zip(some, answers, strict=True):
+                if answer is None:
+                    hopeful.add(key)
+                    looked.unanswered.add(key)
+                elif not isinstance(each, Prospect):
+                    hopeful |= {key} if is_any(answer) else set()
+                elif found := each.promising(answer):
+                    hopeful.add(key)
+                    looked.promising.setdefault(key, []).append(found)
+        for key in looked.unanswered:
+            looked.promising.pop(key, None)
+        return frozenset(rule.id for rule in rules if rule.id not in hopeful)
 
-    def _events_of(self, rule: Rule) -> Query | None:
-        """A query for every event of a rule; None if there is none."""
+    def _look_around(self, rules: Sequence[Rule], span: Span) -> Known | None:
+        """What is known of the span's events, and by `@timestamp` of those that windows with these
+        may hold."""
+        around = span
+        if span.clock == "@timestamp":
+            widest = max(map(self._reach, rules), default=timedelta(0))
+            around = Span(span.since - widest, span.until + widest)
+        known = self._search.vocabulary(around)
+        return None if known is None else Known(span, around, known)
+
+    def _reach(self, rule: Rule) -> timedelta:
+        """How far from an event in the span the others of its windows may be."""
         try:
-            if rule.is_correlation:
-                leaves = self._correlation(rule).leaves()
-                return any_of([self._of(leaf).query for leaf in leaves])
-            return self._events(rule).query
+            window = self._correlation(rule).max_window if rule.is_correlation else 0
         except RuleError:
-            return None
+            window = 0
+        return timedelta(milliseconds=window)
+
+    def _prospects(
+        self, rule: Rule, span: Span, known: Known | None
+    ) -> list[Prospect] | list[Query]:
+        """What to ask of a rule, without what is known not to be there: most rules name calls that
+        nobody made. Raises `RuleError`."""
+        if not rule.is_correlation:
+            touched = in_span(self._events(rule).query, span, known)
+            return [] if touched == NOTHING else [touched]
+        correlation = self._correlation(rule)
+        found = [
+            Prospect(each, compile_rule, span, known)
+            for each, compile_rule in viewed(correlation, self._of)
+        ]
+        return [each for each in found if each.touched != NOTHING]
 
     def _plain(self, rule: Rule, span: Span) -> Iterator[Finding]:
         for found in self._search.find([rule], self._compiled, span):

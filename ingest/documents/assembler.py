@@ -14,13 +14,14 @@ from typing import Any
 import msgspec
 
 from enrich.enricher import Enricher
+from enrich.uuids import HEX_TO_X, UUID_FORM
 from enrich.view import RecordView, is_flat, view_of
 from ingest.bulk.batch import Batch, make_head
 from ingest.bulk.conflicts import LOOKUP
 from ingest.bulk.stored_records import StoredRecords, digest_of
 from ingest.deadletters.store import DeadLetter
 from ingest.documents.day_limit import TOO_MANY_NEW_DAYS, DayLimit
-from ingest.documents.document_id import HEX_TO_X, UUID_FORM, document_id
+from ingest.documents.document_id import document_id
 from ingest.documents.record_form import require_form
 from ingest.documents.unsearched import Unsearched
 from ingest.object_progress import ObjectProgress

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
 from hypothesis import strategies as st
 
 from detections.correlations.correlator import Correlator, Limits
+from detections.correlations.prospects import Known
 from detections.events.index import EventIndex
+from detections.events.vocabulary import Vocabulary
 from detections.span import Clock, Span
 from tests.helpers.correlation_oracle import Event, Found
 from tests.helpers.event_store import DAY, EventStore, at
@@ -106,14 +108,27 @@ def in_span(found: set[Found], events: Sequence[Event], span: Asked) -> set[Foun
 def answers(
     store: EventStore, mark: str, documents: Sequence[dict[str, Any]], span: Asked
 ) -> list[set[Found]]:
-    """What the correlation finds: by reading all, by way of candidates, and by the matcher."""
+    """What the correlation finds: by reading all, by way of candidates, by the matcher, and by
+    queries narrowed to what is known of the span and the times around it."""
     rule = loaded(*documents)
     clock, since, until = span
+    asked = Span(at(since), at(until), clock)
+    around = timedelta(milliseconds=rule.max_window) if clock == "@timestamp" else timedelta(0)
     found = []
-    for whole, compiled in ((10_000, exactly(mark)), (0, exactly(mark)), (0, loosely(mark))):
+    for whole, compiled, narrow in (
+        (10_000, exactly(mark), False),
+        (0, exactly(mark), False),
+        (0, loosely(mark), False),
+        (0, exactly(mark), True),
+        (10_000, loosely(mark), True),
+    ):
         index = EventIndex(store.client, store.index, hits_page=11, groups_page=4)
-        correlator = Correlator(index, rule, compiled, Limits(whole=whole, batch=2))
-        findings = list(correlator.findings("rule", Span(at(since), at(until), clock)))
+        known = None
+        if narrow:
+            wide = Span(asked.since - around, asked.until + around, clock)
+            known = Known(asked, wide, Vocabulary.of(index.search(Vocabulary.request(wide))))
+        correlator = Correlator(index, rule, compiled, Limits(whole=whole, batch=2), known=known)
+        findings = list(correlator.findings("rule", asked))
         assert all(each.count == len(each.events) for each in findings)
         found.append(
             {

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from opensearchpy import OpenSearch
 
@@ -83,6 +83,20 @@ def make_searchable(client: OpenSearch, index: str, *, required: bool = False) -
     while_busy(lambda: client.indices.refresh(index=index, params=params))
 
 
+class Light(Protocol):
+    """Makes hits of doc values alone, for what is asked of the stored record."""
+
+    def request(self, asked: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """What to ask for in place of `asked`; None where nothing is lighter."""
+
+    def hits(self, asked: Mapping[str, Any], hits: Sequence[Hit]) -> list[Hit] | None:
+        """The hits of such a search as `asked` would have brought them; None where one of them has
+        to be asked for as it was."""
+
+    def ordered(self, hits: Sequence[Hit]) -> list[Hit]:
+        """Those of a search that did not sort, in the reader's order, with its `sort` values."""
+
+
 class IndexReader:
     """The documents of an index, an alias or a pattern of indices.
 
@@ -99,10 +113,13 @@ class IndexReader:
         groups_page: int = GROUPS_PAGE,
         seconds: float | None = None,
         busy_seconds: float = BUSY_SECONDS,
+        light: Light | None = None,
     ) -> None:
         """`seconds`: after which the engine stops a search, which is then an error; None for no
-        limit. `busy_seconds`: for which requests to a busy cluster are retried.
+        limit. `busy_seconds`: for which requests to a busy cluster are retried. `light`: how hits
+        can be read for less.
         """
+        self._light = light
         self._client = client
         self._index = index
         self._order = list(order)
@@ -167,7 +184,17 @@ class IndexReader:
         alone reports the reason.
         """
         bodies = [{"query": query, "track_total_hits": 1} for query in queries]
-        return [_nothing(reply) for reply in self._replies(bodies)]
+        return [
+            answer is not None and answer["hits"]["total"]["value"] == 0
+            for answer in self.answers(bodies)
+        ]
+
+    def answers(
+        self, bodies: Sequence[Mapping[str, Any]], *, few_days: bool = False
+    ) -> list[Mapping[str, Any] | None]:
+        """As `searches`, with None for each search that the engine could not answer in full."""
+        params = _FEW_SHARDS if few_days else {}
+        return [_if_whole(reply) for reply in self._replies(bodies, params)]
 
     def _replies(
         self, bodies: Sequence[Mapping[str, Any]], params: Mapping[str, str] = MappingProxyType({})
@@ -197,7 +224,9 @@ class IndexReader:
             lambda: dialect.open_point_in_time(self._client, self._index, KEEP_ALIVE)
         )
         pages = (self._hits_page, self._groups_page)
-        snapshot = Snapshot(self._client, identifier, self._policy, self._order, pages, self._limit)
+        snapshot = Snapshot(
+            self._client, identifier, self._policy, self._order, pages, self._limit, self._light
+        )
         try:
             yield snapshot
         finally:
@@ -223,6 +252,17 @@ class IndexReader:
         if refresh:
             self.refresh()
         wanted = dict(request or {})
+        lighter = None if self._light is None or limit is not None else self._light.request(wanted)
+        if self._light is not None and lighter is not None:
+            found = self.search(_one_page(query, lighter, self._hits_page))["hits"]
+            if found["total"]["value"] > self._hits_page:
+                with self.snapshot() as snapshot:
+                    yield from snapshot.hits(query, wanted, many=True)
+                return
+            light = self._light.hits(wanted, found["hits"])
+            if light is not None:
+                yield from self._light.ordered(light)
+                return
         size = min(self._hits_page, limit or _FIRST_LOOK)
         first = {"query": query, "size": size, "sort": self._order, "track_total_hits": size + 1}
         found = self.search({**first, **wanted})["hits"]
@@ -257,7 +297,9 @@ class Snapshot:
         order: Sequence[Mapping[str, str]],
         pages: tuple[int, int],
         limit: Mapping[str, Any],
+        light: Light | None,
     ) -> None:
+        self._light = light
         self._client = client
         self.pit = pit
         self._policy = policy
@@ -297,29 +339,35 @@ class Snapshot:
         entire: Callable[[Mapping[str, Any]], bool] | None = None,
         page: int | None = None,
         ordered: bool = True,
+        many: bool = False,
     ) -> Iterator[Mapping[str, Any]]:
         """Every hit, in the reader's order or, not `ordered`, in the engine's cheapest order.
 
         `request` is merged into the search body, such as `_source`. Hits for which `entire` is true
         have their complete `_source` nevertheless. `page`: hits to fetch in one request, where the
-        caller may stop after few.
+        caller may stop after few. `many`: there are known to be more than a page.
         """
         page = min(page or self._hits_page, self._hits_page)
+        lighter = None if self._light is None else self._light.request(request)
+        if self._light is not None and lighter is not None and not many:
+            # The engine sorts at a cost that is more than the search's.
+            found = self.search(**_one_page(query, lighter, page))["hits"]
+            light = None
+            if found["total"]["value"] <= page:
+                light = self._light.hits(request, found["hits"])
+            if light is not None:
+                light = self._light.ordered(light) if ordered else light
+                yield from light if entire is None else self._with_sources(light, entire)
+                return
         after: dict[str, Any] = {}
         total = seen = 0
         while True:
             first = not after
-            reply = self.search(
-                query,
-                size=page,
-                sort=self._order if ordered else self._any_order,
-                track_total_hits=first,
-                **request,
-                **after,
-            )
-            hits = reply["hits"]["hits"]
+            sort = self._order if ordered else self._any_order
+            asked = {"size": page, "sort": sort, "track_total_hits": first, **after}
+            found, hits = self._page(query, request, lighter, asked)
             if first:
-                total = reply["hits"]["total"]["value"]
+                total = found["total"]["value"]
             seen += len(hits)
             if entire is not None:
                 hits = self._with_sources(hits, entire)
@@ -332,6 +380,22 @@ class Snapshot:
                 f"the cluster returned {seen} of {total} documents",
                 hint="see the health of its shards (`trailhound doctor`)",
             )
+
+    def _page(
+        self,
+        query: Query,
+        request: Mapping[str, Any],
+        lighter: Mapping[str, Any] | None,
+        asked: Mapping[str, Any],
+    ) -> tuple[Mapping[str, Any], Sequence[Hit]]:
+        """What a search found, and its hits as `request` would bring them."""
+        if self._light is not None and lighter is not None:
+            found = self.search(query, **lighter, **asked)["hits"]
+            light = self._light.hits(request, found["hits"])
+            if light is not None:
+                return found, light
+        found = self.search(query, **request, **asked)["hits"]
+        return found, found["hits"]
 
     def buckets(
         self,
@@ -387,11 +451,22 @@ class Snapshot:
         return {**body, **self._limit, "pit": {"id": self.pit, "keep_alive": KEEP_ALIVE}}
 
 
-def _nothing(reply: Mapping[str, Any]) -> bool:
+def _one_page(query: Query, request: Mapping[str, Any], size: int) -> dict[str, Any]:
+    """The body of a search that returns hits in any order, if there are no more than `size`."""
+    return {
+        "query": query,
+        "size": size,
+        "sort": ["_doc"],
+        "track_total_hits": size + 1,
+        **request,
+    }
+
+
+def _if_whole(reply: Mapping[str, Any]) -> Mapping[str, Any] | None:
     try:
-        return bool(whole(reply)["hits"]["total"]["value"] == 0)
+        return whole(reply)
     except ClusterError:
-        return False
+        return None
 
 
 def _interval_of(sources: Sequence[dict[str, Any]]) -> int | None:

@@ -1,0 +1,133 @@
+"""Whether a correlation can find anything in a span, from counts of its events alone.
+
+Of most correlations one search says that they can't: a rule that they need has no event near the
+span, or there are too few in all. Many such searches fit into one request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from sigma.rule import SigmaRule
+
+from detections.backend.clause import NOTHING
+from detections.compiled import Compiled, Query
+from detections.correlations.correlation import Correlation
+from detections.correlations.parts import Compile, Counts, Interval, PlainParts, Touch, any_of
+from detections.events.anchors import Anchor, anchor_of
+from detections.events.principal import View, views
+from detections.events.vocabulary import Vocabulary
+from detections.span import Span
+
+
+def viewed(
+    correlation: Correlation, compile_rule: Compile
+) -> Iterator[tuple[Correlation, Compile]]:
+    """The correlation in each view of the principals it groups by, and what compiles its rules."""
+    names = correlation.group_by
+    if not correlation.grouped_alike:  # aliases: the parts' own fields are compared
+        yield correlation, compile_rule
+        return
+    for view in views(names):
+        by_view = correlation.grouped_by(dict(zip(names, view.fields, strict=True)))
+        yield by_view, partial(_in_view, view, compile_rule)
+
+
+def near(anchor: Anchor, correlation: Correlation) -> Interval:
+    """The event times of all windows that end in an interval."""
+    return anchor.since - correlation.timespan, anchor.until
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of the events of a span that rules are evaluated over, and around it.
+
+    A query that is narrowed by it may miss events that became searchable since.
+    """
+
+    span: Span
+    around: Span
+    vocabulary: Vocabulary
+
+    def touched(self, query: Query) -> Query:
+        """A query for events of the span, narrowed."""
+        return self.vocabulary.narrowed(query)
+
+    def compiling(self, compile_rule: Compile, interval: Interval) -> Compile:
+        """What compiles rules for the events of an interval, narrowed where all of it is known."""
+        if self.around.clock != "@timestamp":
+            return compile_rule
+        since, until = self.around.milliseconds()
+        if interval[0] < since or interval[1] >= until:
+            return compile_rule
+        return lambda rule: compile_rule(rule).narrowed(self.vocabulary.narrowed)
+
+
+@dataclass(frozen=True, slots=True)
+class Promising:
+    """A correlation in one view that may find something. `touched` finds its events in the span;
+    `counts`, where they are known, are of all its windows."""
+
+    correlation: Correlation
+    compile_rule: Compile
+    touched: Query
+    counts: Counts | None
+
+
+class Prospect:
+    """A correlation in one view and a span: `body` is the search whose answer says enough."""
+
+    def __init__(
+        self,
+        correlation: Correlation,
+        compile_rule: Compile,
+        span: Span,
+        known: Known | None = None,
+    ) -> None:
+        leaves = any_of([compile_rule(rule).query for rule in correlation.leaves()])
+        self.touched = in_span(leaves, span, known)
+        self.body = has_any(self.touched)
+        self._correlation = correlation
+        self._compile = compile_rule
+        self._parts: PlainParts | None = None
+        # By `event.ingested` the other events of its windows may be of any time.
+        if not correlation.nested and span.clock == "@timestamp":
+            interval = near(anchor_of(span, correlation.max_window), correlation)
+            narrow = compile_rule if known is None else known.compiling(compile_rule, interval)
+            self._parts = PlainParts(correlation, narrow, Touch(span))
+            self.body = self._parts.counting(interval)
+
+    def promising(self, answer: Mapping[str, Any]) -> Promising | None:
+        """What to search further, by the answer to `body`; None where there is nothing to find."""
+        counts: Counts | None = None
+        if self._parts is None:
+            worth = is_any(answer)
+        else:
+            counts = self._parts.counts(answer)
+            worth = bool(counts.touched) and self._correlation.possible(counts.by_leaf)
+        if not worth:
+            return None
+        return Promising(self._correlation, self._compile, self.touched, counts)
+
+
+def in_span(query: Query, span: Span, known: Known | None = None) -> Query:
+    """The events of a query in a span; `NOTHING` where it is known that there are none."""
+    narrowed = query if known is None else known.touched(query)
+    return NOTHING if narrowed == NOTHING else {"bool": {"filter": [narrowed, span.query()]}}
+
+
+def has_any(query: Query) -> dict[str, Any]:
+    """The body of a search whether there is any such event: see `is_any`."""
+    return {"query": query, "size": 0, "track_total_hits": 1}
+
+
+def is_any(answer: Mapping[str, Any]) -> bool:
+    """The answer to `has_any`."""
+    return bool(answer["hits"]["total"]["value"])
+
+
+def _in_view(view: View, compile_rule: Compile, rule: SigmaRule) -> Compiled:
+    return view.of(compile_rule(rule))

@@ -1,0 +1,147 @@
+"""Hits by doc values alone say what the stored records say, and come in the same order."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opensearchpy import OpenSearch
+
+from detections.alerts import facts
+from detections.events.index import SORT, EventIndex
+from detections.events.light import LightHits, Mapped
+from detections.incidents.actors import actor_of
+from detections.incidents.links import links_of
+from detections.investigation.nodes import actor_node
+from detections.investigation.sessions import session_of
+from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
+from trailhound.cluster.reader import Hit, IndexReader
+from trailhound.cluster.templates import Names
+from trailhound.sample import SampleSpec, write_sample
+from trailhound.settings import Settings
+
+FIELDS = [
+    *facts.FIELDS,
+    *("userIdentity", "user_type", "eventSource", "sharedEventID", "user_agent.name", "risk_score"),
+]
+EVERYTHING: Mapping[str, Any] = {"match_all": {}}
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sample")
+    write_sample(folder, SampleSpec(events=3_000, days=2, events_per_file=250))
+    return folder
+
+
+@pytest.fixture
+def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
+    return own_settings(engine, namespace, tmp_path / "home")
+
+
+def both(
+    client: OpenSearch, settings: Settings, page: int, query: Mapping[str, Any] = EVERYTHING
+) -> tuple[list[Hit], list[Hit]]:
+    """The hits by doc values, and those of the stored records."""
+    days = Names(settings.prefix).days
+    light = EventIndex(client, days, hits_page=page)
+    stored = IndexReader(client, days, order=SORT)
+    wanted = list(FIELDS)
+    return (
+        list(light.documents(query, {"_source": Mapped(wanted)})),
+        list(stored.documents(query, {"_source": wanted})),
+    )
+
+
+def said(hit: Hit) -> tuple[object, ...]:
+    """What the product reads of an event."""
+    source = hit["_source"]
+    named = [source.get(name) for name in ("user_type", "user", "eventSource", "sharedEventID")]
+    return (
+        hit["_id"],
+        hit["_index"],
+        int(hit["sort"][0]),
+        facts.fact_of(source),
+        actor_of(source),
+        actor_node(source),
+        session_of(source),
+        links_of([source], {}),
+        source.get("user_agent"),
+        source.get("risk_score"),
+        source.get("errorCode"),
+        *named,
+    )
+
+
+@pytest.mark.parametrize("page", [5_000, 700])
+def test_a_sample_is_the_same_by_doc_values(settings: Settings, sample: Path, page: int) -> None:
+    client = prepared(settings)
+    backfill(settings, sample)
+    client.indices.refresh(index=Names(settings.prefix).days)
+    light, stored = both(client, settings, page)
+    assert len(stored) == 3_000
+    assert [said(each) for each in light] == [said(each) for each in stored]
+    with EventIndex(client, Names(settings.prefix).days, hits_page=page).snapshot() as snapshot:
+        asked = {"_source": False, "docvalue_fields": ["eventName"]}
+        ids = [hit["_id"] for hit in snapshot.hits(EVERYTHING, asked)]
+        some = [hit["_id"] for hit in snapshot.hits(EVERYTHING, asked, ordered=False)]
+    assert ids == [each["_id"] for each in stored]
+    assert sorted(some) == sorted(ids)
+
+
+def test_recordings_are_the_same_by_doc_values(
+    settings: Settings, tmp_path: Path, shared_data: Path
+) -> None:
+    client = prepared(settings)
+    records = []
+    for path in sorted((shared_data / "stratus").rglob("*.json*"))[:12]:
+        content = path.read_bytes()
+        content = gzip.decompress(content) if path.suffix == ".gz" else content
+        held = json.loads(content)
+        records += held["Records"] if isinstance(held, dict) else held
+    assert records
+    write_trail(tmp_path / "trail", records)
+    backfill(settings, tmp_path / "trail")
+    client.indices.refresh(index=Names(settings.prefix).days)
+    light, stored = both(client, settings, 5_000)
+    assert stored
+    assert [said(each) for each in light] == [said(each) for each in stored]
+
+
+def test_ids_that_are_no_event_id_are_read_as_they_are(settings: Settings, tmp_path: Path) -> None:
+    """An eventID that is no UUID, none at all, and two records of one eventID."""
+    client = prepared(settings)
+    twice = "3038ebd2-c98a-4c65-9b6e-e22506292313"
+    events = [
+        record(eventID="redacted"),
+        record(eventID=None),
+        record(eventID=twice, eventName="GetObject"),
+        record(eventID=twice, eventName="PutObject"),
+        record(),
+    ]
+    write_trail(tmp_path / "trail", events)
+    backfill(settings, tmp_path / "trail")
+    client.indices.refresh(index=Names(settings.prefix).days)
+    for page in (5_000, 2):
+        light, stored = both(client, settings, page)
+        assert len(stored) == 5
+        assert [said(each) for each in light] == [said(each) for each in stored]
+    plain = {"bool": {"must_not": [{"exists": {"field": "trail.conflict"}}]}}
+    conflicts = len(both(client, settings, 5_000, plain)[1])
+    assert conflicts < 5, "one of the two is marked"
+
+
+def test_what_the_mapping_does_not_say_is_not_light() -> None:
+    light = LightHits()
+    assert light.request({"_source": Mapped(["userIdentity", "resource"])}) is not None
+    assert light.request({"_source": False}) is not None
+    assert light.request({"_source": ["userIdentity"]}) is None, "it may have more members"
+    assert light.request({"_source": Mapped(["requestParameters.bucketName"])}) is None
+    assert light.request({"_source": Mapped(["readOnly"])}) is None, "a boolean in the record"
+    assert light.request({"_source": True}) is None
+    assert light.request({}) is None
+    assert light.request({"_source": False, "version": True}) is None

@@ -1,0 +1,85 @@
+"""What counts of events alone say of a correlation, and when they say nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from detections.backend.clause import NOTHING
+from detections.correlations.prospects import Known, Prospect
+from detections.events.vocabulary import Vocabulary
+from detections.span import Span
+from tests.helpers.sigma_correlations import correlation, exactly, loaded, plain
+
+SPAN = Span(datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 3, 2, tzinfo=UTC))
+HOUR = timedelta(hours=1)
+WHO = ["userIdentity.arn"]
+
+
+def of(type_: str, condition: Any, *names: str) -> Any:
+    rules = [plain(name, "mark") for name in names]
+    body: dict[str, Any] = {"type": type_, "rules": list(names)}
+    body |= {"timespan": "1h", "group_by": WHO}
+    return loaded(*rules, correlation(condition=condition, **body))
+
+
+@pytest.mark.parametrize(
+    ("type_", "condition", "counts", "possible"),
+    [
+        ("event_count", {"gte": 5}, (2, 3), True),
+        ("event_count", {"gte": 5}, (2, 2), False),
+        ("event_count", {"lt": 5}, (1, 0), True),
+        ("event_count", {"lt": 5}, (0, 0), False),
+        ("temporal", {"gte": 2}, (9, 1), True),
+        ("temporal", {"gte": 2}, (9, 0), False),
+        ("temporal", {"gte": 1}, (9, 0), True),
+        ("temporal", {"gte": 3}, (9, 9), False),
+        ("temporal_ordered", {"gte": 2}, (0, 9), False),
+        ("value_count", {"gte": 3, "field": "awsRegion"}, (1, 0), True),
+        ("value_count", {"gte": 3, "field": "awsRegion"}, (0, 0), False),
+    ],
+)
+def test_counts_decide_what_is_possible(
+    type_: str, condition: dict[str, Any], counts: tuple[int, int], *, possible: bool
+) -> None:
+    assert of(type_, condition, "A", "B").possible(counts) is possible
+
+
+def answer(total: int, touched: int, **parts: int) -> dict[str, Any]:
+    found = {"touched": {"doc_count": touched}}
+    found |= {name: {"doc_count": count} for name, count in parts.items()}
+    return {"hits": {"total": {"value": total}}, "aggregations": found}
+
+
+def test_a_correlation_needs_an_event_in_the_span_and_enough_around_it() -> None:
+    asked = Prospect(of("temporal", {"gte": 2}, "A", "B"), exactly("mark"), SPAN)
+    assert asked.promising(answer(9, 1, part0=8, part1=1)) is not None
+    assert asked.promising(answer(9, 1, part0=9, part1=0)) is None, "one of the rules is missing"
+    assert asked.promising(answer(9, 0, part0=8, part1=1)) is None, "none is in the span"
+    assert asked.promising({"hits": {"total": {"value": 0}}}) is None
+
+
+def test_by_arrival_only_an_event_in_the_span_is_asked_for() -> None:
+    span = Span(SPAN.since, SPAN.until, "event.ingested")
+    asked = Prospect(of("temporal", {"gte": 2}, "A", "B"), exactly("mark"), span)
+    assert "aggs" not in asked.body
+    found = asked.promising({"hits": {"total": {"value": 1}}})
+    assert found is not None
+    assert found.counts is None
+
+
+def known(names: set[str], around: Span) -> Known:
+    return Known(SPAN, around, Vocabulary({"eventName": frozenset(names)}))
+
+
+def test_queries_are_narrowed_only_where_all_of_the_times_are_known() -> None:
+    rule = of("temporal", {"gte": 2}, "A", "B")
+    wide = Span(SPAN.since - HOUR, SPAN.until + HOUR)
+    narrow = Prospect(rule, exactly("mark"), SPAN, known({"B"}, wide))
+    assert "match_none" in str(narrow.body["aggs"]["part0"])
+    assert "match_none" not in str(narrow.body["aggs"]["part1"])
+    unknown = Prospect(rule, exactly("mark"), SPAN, known({"B"}, SPAN))
+    assert "match_none" not in str(unknown.body["aggs"]), "windows begin before what is known"
+    assert Prospect(rule, exactly("mark"), SPAN, known({"C"}, SPAN)).touched == NOTHING
