@@ -52,6 +52,7 @@ class Bench:
     refresh: str = "30s"
     data: Path | None = None
     nodes: int = investigation.NODES
+    days: int = detect_runs.DAYS
     results: dict[str, Any] = field(default_factory=dict)
     _trails: dict[tuple[int, int | None], Path] = field(default_factory=dict)
 
@@ -160,7 +161,9 @@ class Bench:
         self.results["rules"] = rules.costs(self.benchmark, self.events, self.rounds, console.print)
 
     def detect(self) -> None:
-        self.results["detect"] = detect_runs.whole_runs(self.benchmark, self.events, console.print)
+        self.results["detect"] = detect_runs.whole_runs(
+            self.benchmark, self.events, self.days, console.print
+        )
 
     def cost(self) -> None:
         found = cost.costs(self.benchmark, self.data, self.events, self.rounds)
@@ -267,6 +270,12 @@ def main() -> None:
         default=investigation.NODES,
         help="of the activity graph; default: %(default)s",
     )
+    parser.add_argument(
+        "--days",
+        type=int,
+        default=detect_runs.DAYS,
+        help="of detect: of the events; default: %(default)s",
+    )
     parser.add_argument("--url", help="an engine that runs; default: one of their own")
     wanted = parser.parse_args()
     console.print(
@@ -285,7 +294,14 @@ def main() -> None:
     if on_an_engine := [name for name in parts if name != RULES]:
         with environment(wanted.url) as where:
             bench = Bench(
-                where, EVENTS, ROUNDS, wanted.minutes, wanted.refresh, wanted.data, wanted.nodes
+                where,
+                EVENTS,
+                ROUNDS,
+                wanted.minutes,
+                wanted.refresh,
+                wanted.data,
+                wanted.nodes,
+                wanted.days,
             )
             for name in on_an_engine:
                 bench.events = wanted.events or EVENTS_OF.get(name, EVENTS)
