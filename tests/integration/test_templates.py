@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import pytest
 from opensearchpy import OpenSearch
+from opensearchpy.exceptions import RequestError
 
 from detections.events.index import ORDER
 from ingest.backfill.backfill import Backfill
@@ -191,6 +192,68 @@ def test_a_day_with_more_search_indices_stays_beside_the_new(
     }
     found = client.search(index=names.alias, body=body)
     assert len(found["hits"]["hits"]) == found["aggregations"]["ids"]["value"] == 200
+
+
+WRITTEN: tuple[str | int, ...] = (
+    *("2025", "2025-03", "2025-03-01", "2025-03-01T10", "2025-03-01T10:00", "2025-03-01T10:00:00"),
+    *("2025-02-28T23:59:59.999Z", "2025-03-01T10:00:00Z", "2025-03-01T10:00:00.000Z"),
+    *("2025-03-01T10:00:00.001Z", "2025-03-01T10:00:00.999Z", "2025-03-01T10:00:59.999Z"),
+    *("2025-03-01T10:59:59.5Z", "2025-03-01T10:00:00+01:00", "2025-03-01T23:59:59.999-02:00"),
+    *("2025-12-31T23:59:59.999Z", "1740823200000", 1740823200001),
+)
+"""Times as documents and queries may write them."""
+NO_TIMES = ("2025-02-30T00:00:00.000Z", "2025-03-01 10:00:00Z", "2025-3-1", "yesterday")
+ASKED = ("2025-03-01T10:00:00.000Z||/d", "2025-03-01||/M", "2025-03-01T10:00:00Z||+1h/h", "now-1y")
+
+
+def test_a_day_with_the_dates_of_the_last_release_answers_as_the_new(
+    each_engine: str, namespace: str, tmp_path: Path, trail: Path
+) -> None:
+    settings = own_settings(each_engine, namespace, tmp_path / "home")
+    client = prepared(settings)
+    names = Names(settings.prefix)
+    earlier = get_template(client, names.template("events"))
+    inside = earlier["template"]["mappings"]
+    inside["properties"]["event"]["properties"]["ingested"] = {"type": "date"}
+    for mark in (inside["_meta"], earlier["_meta"]):
+        mark["trailhound"]["fingerprint"] = "0" * 16
+    client.indices.put_index_template(name=names.template("events"), body=earlier)
+    old, new = names.day("2025.03.01"), names.day("2025.03.02")
+    client.indices.create(index=old)
+    assert actions(templates.init(client, settings))[old] == "upgraded"
+    assert backfill(settings, trail).counts.indexed == 200
+    assert mapped(client, old)["event"]["properties"]["ingested"] == {"type": "date"}
+
+    def answers(index: str) -> Iterator[object]:
+        for number, text in enumerate((*WRITTEN, *NO_TIMES)):
+            written = {"event": {"ingested": text}}
+            try:
+                client.index(index=index, id=f"written-{number}", body=written)
+            except RequestError:
+                yield "refused", text
+        client.indices.refresh(index=index)
+        for limit in (*WRITTEN, *ASKED):
+            for side in ("gt", "gte", "lt", "lte"):
+                for zone in ("Z", "+01:00"):
+                    about = {"event.ingested": {side: limit, "time_zone": zone}}
+                    try:
+                        yield client.count(index=index, body={"query": {"range": about}})["count"]
+                    except RequestError:
+                        yield "refused", limit, zone
+        body: dict[str, Any] = {
+            "query": {"range": {"event.ingested": {"lt": "2026-01-01"}}},
+            "size": 100,
+            "sort": ["event.ingested"],
+            "docvalue_fields": ["event.ingested"],
+            "aggs": {
+                "days": {"date_histogram": {"field": "event.ingested", "fixed_interval": "1d"}}
+            },
+        }
+        found = client.search(index=index, body=body)
+        yield [(hit["sort"], hit["fields"]) for hit in found["hits"]["hits"]]
+        yield found["aggregations"]
+
+    assert list(answers(old)) == list(answers(new))
 
 
 def test_a_setting_gives_search_indices_back(settings: Settings) -> None:

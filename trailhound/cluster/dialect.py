@@ -147,6 +147,8 @@ class Elasticsearch(Dialect):
                 made[name] = {"type": "flattened", "depth_limit": 1_000}
             elif value.get("type") == "wildcard":
                 made[name] = {"type": "keyword", "index": False, "doc_values": False}
+            elif value == mappings.STAMP:
+                made[name] = dict(mappings.DATE)
             else:
                 made[name] = self.mapping(dict(value))
         return made

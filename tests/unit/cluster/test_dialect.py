@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from trailhound.cluster import mappings
 from trailhound.cluster.dialect import Dialect, Elasticsearch, from_answer
 from trailhound.errors import RequestFailedError
 
@@ -38,6 +39,13 @@ def test_elasticsearch_serverless_is_refused_by_name() -> None:
 )
 def test_versions_older_than_the_tested_ones(number: str, older: bool) -> None:
     assert Elasticsearch(number).is_older is older
+
+
+def test_elasticsearch_gets_no_parameter_of_opensearch() -> None:
+    ours = mappings.EVENT["properties"]["event"]["properties"]["ingested"]
+    there = Elasticsearch("9.5.3").mapping(mappings.EVENT)["properties"]["event"]["properties"]
+    assert "print_format" in ours
+    assert there["ingested"] == {"type": "date"}
 
 
 LEAF = "requestParameters.policy.name"
