@@ -98,7 +98,9 @@ class Assembler:
         """The documents of a chunk of one object, in pieces of about a MiB."""
         enrich, headers, decode = self._parts, self._headers, strict_schema.decode
         shortened = self._shortened
-        before = b',"trail":' + msgspec.json.encode(self._origin(owner))[:-1] + b',"position":'
+        folder = _folder_account(owner)
+        in_own = _opened(self._origin(owner, folder))
+        elsewhere = _opened(self._origin(owner, None))
         integrity = _CORRUPT if chunk.doubtful else owner.proof
         after = b',"integrity":"%b"},' % integrity.encode()
         mark_flat, flat_after = self._mark_flat, after[:-2] + b',"flat":true},'
@@ -175,7 +177,7 @@ class Assembler:
                     identifier,
                     _OPEN,
                     content,
-                    before,
+                    in_own if view.recipientAccountId == folder else elsewhere,
                     _NUMBERS[position] if position < _MANY else b"%d" % position,
                     end,
                     *fields,
@@ -248,20 +250,36 @@ class Assembler:
             return
         members: dict[str, Any] = msgspec.json.decode(b"{" + fields + b'"ingested":null}}')
         trail = {"position": position, "integrity": integrity}
-        members["trail"] = self._origin(owner) | trail | fixed.trail()
+        origin = self._origin(owner, view.recipientAccountId)
+        members["trail"] = origin | trail | fixed.trail()
         identifier = document_id(view.eventID, raw)
         head, end = make_head(self._index(day, owner), identifier, fixed.record, members)
         out.repaired.append(head, end, owner, position, raw)
 
-    def _origin(self, owner: ObjectProgress) -> dict[str, str]:
-        """Where a record comes from: its object, and the account whose folder that is in."""
+    def _origin(self, owner: ObjectProgress, recipient: str | None) -> dict[str, str]:
+        """Where a record comes from: its object, and the account whose folder that is in.
+
+        Not the account that the record itself names as its recipient, as nearly all do: whatever
+        reads `trail.account` reads `recipientAccountId` beside it.
+        """
         name = owner.item.uri
         origin = {"object": name if self._object_names else short_id(name)}
-        if owner.place is not None and owner.place.account is not None:
-            origin["account"] = owner.place.account
+        folder = _folder_account(owner)
+        if folder is not None and folder != recipient:
+            origin["account"] = folder
         if is_history(owner.item):
             origin["via"] = LOOKUP
         return origin
+
+
+def _folder_account(owner: ObjectProgress) -> str | None:
+    """The account whose folder the object is in, where its name shows one."""
+    return owner.place.account if owner.place is not None else None
+
+
+def _opened(origin: dict[str, str]) -> bytes:
+    """The member `trail` up to the number of the record."""
+    return b',"trail":' + msgspec.json.encode(origin)[:-1] + b',"position":'
 
 
 def _closed(out: Assembled, owner: ObjectProgress, size: int) -> Assembled:

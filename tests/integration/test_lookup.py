@@ -178,7 +178,7 @@ def test_accounts_by_role(settings: Settings, history: EventHistory) -> None:
     found = ran(settings, "lookup://us-east-1", "--since", SINCE, *accounts, env=role)
     assert counts(found) == (4, 2, 2)
     stored = documents(prepared(settings), settings).values()
-    assert {each["trail"]["account"] for each in stored} == {"111122223333", "444455556666"}
+    assert {each["recipientAccountId"] for each in stored} == {"111122223333", "444455556666"}
     assert {each["trail"]["via"] for each in stored} == {"lookup"}
     done = command(settings, "backfill", "lookup://us-east-1", env=role)
     assert isinstance(done.exception, UsageError)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,14 +138,21 @@ def test_an_entry_of_the_last_release_that_was_filtered_is_read_again(
     assert source["trail"]["object"] == short_id(str(file))
 
 
-def test_the_folders_account_is_in_the_document(settings: Settings, tmp_path: Path) -> None:
-    odd = record(recipientAccountId=TWO, risk_score=3)  # one of our names: the slow path
-    write_trail(day_folder(tmp_path / "t", date(2025, 3, 1)), [record(recipientAccountId=TWO), odd])
+def test_the_folders_account_is_in_the_document_where_the_event_does_not_name_it(
+    settings: Settings, tmp_path: Path
+) -> None:
+    odd = {"risk_score": 3}  # one of our names: the slow path
+    both = [record(recipientAccountId=name, **more) for name in (ONE, TWO) for more in ({}, odd)]
+    nameless = record()
+    nameless.pop("recipientAccountId", None)
+    write_trail(day_folder(tmp_path / "t", date(2025, 3, 1)), [*both, nameless])
     write_trail(tmp_path / "t/exports", [record(recipientAccountId=THREE)])
-    assert backfill(settings, tmp_path / "t").counts.indexed == 3
+    assert backfill(settings, tmp_path / "t").counts.indexed == 6
     found = documents(connect(settings), settings).values()
-    accounts = {(each["recipientAccountId"], each["trail"].get("account")) for each in found}
-    assert accounts == {(TWO, ONE), (THREE, None)}
+    accounts = Counter(
+        (each.get("recipientAccountId"), each["trail"].get("account")) for each in found
+    )
+    assert accounts == {(ONE, None): 2, (TWO, ONE): 2, (None, ONE): 1, (THREE, None): 1}
 
 
 def ended(settings: Settings, *arguments: str | Path) -> tuple[int, str]:
