@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from trailhound.settings.written import SafeLoader
+
 Location = Sequence[str | int]
 """A setting's path as pydantic gives it: `("run", "sources", 0, "queue")`."""
 
@@ -83,7 +85,7 @@ class Origins:
 
 def _compose(file: Path) -> yaml.Node | None:
     try:
-        return yaml.compose(file.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
+        return yaml.compose(file.read_text(encoding="utf-8-sig"), Loader=SafeLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError):
         return None
 
