@@ -5,9 +5,6 @@ from __future__ import annotations
 from opensearchpy import OpenSearch
 
 from detections.alerts.store import AlertQuery, AlertStore
-from detections.alerts.trail_files import RULE, UNCOVERED
-from detections.packs.loading import load
-from detections.packs.near import did_you_mean
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
 
@@ -18,6 +15,11 @@ def check_rule(client: OpenSearch, settings: Settings, rule: str | None) -> None
     opensearch-py's exceptions."""
     if rule is None:
         return
+    # Imported here: nearly every list of alerts is without a rule, or finds some.
+    from detections.alerts.trail_files import RULE, UNCOVERED
+    from detections.packs.loading import load
+    from detections.packs.near import did_you_mean
+
     pack = load(settings.detections)
     known = [*pack.rules, *pack.disabled, RULE, UNCOVERED]
     names = {name.lower() for each in known for name in (each.id, each.title)}

@@ -8,8 +8,8 @@ from typing import Final
 from detections.events.identity import ISSUER_NAME, KEY, NAME, RECIPIENT, TYPE
 from detections.events.index import EventIndex
 from detections.events.selection import by_principal
+from detections.investigation.near_nodes import nearest
 from detections.investigation.nodes import KINDS, Node
-from detections.investigation.paths import nearest
 from detections.investigation.subject import Subject
 from trailhound.cluster.queries import Query, any_of, both, either
 from trailhound.errors import UsageError

@@ -8,7 +8,6 @@ for each step of a candidate the earliest event at or after that of the step bef
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from detections.events.identity import RECIPIENT
 from detections.events.index import SORT, EventIndex
 from detections.incidents.actors import at
 from detections.investigation.graph import ActivityGraph, Edge
+from detections.investigation.near_nodes import nearest
 from detections.investigation.nodes import KINDS, Node, shown
 from detections.span import moment
 from trailhound.batching import batched
@@ -40,7 +40,6 @@ _WITH_ADDRESS: Final = ("ip", "key")
 """Kinds of nodes whose paths begin at an address."""
 _ALWAYS: Final = -(2**62)
 """A time before any event."""
-_NEAR: Final = 5
 _NAMED: Final = 20
 _CALLS_2: Final = (
     *("CreateRole", "AssumeRole"),
@@ -160,26 +159,6 @@ def _matches(name: str, pattern: str) -> bool:
     if "*" not in pattern:
         return name == pattern
     return fnmatchcase(name, pattern.replace("[", "[[]").replace("?", "[?]"))
-
-
-_UNKNOWN: Final = (
-    "see the events of the span with `trailhound events`, or change --since and --until"
-)
-
-
-def nearest(nodes: Iterable[Node], kind: str, name: str, *, unknown: str = _UNKNOWN) -> str:
-    """A hint with similar names: of this kind, or else of any. `unknown`: the hint if no name is
-    similar."""
-    every = sorted(nodes)
-    same = {each.name: each for each in every if not kind or each.kind == kind}
-    near = [same[each].short for each in difflib.get_close_matches(name, same, _NEAR, 0.5)]
-    others = {each.name: each for each in every if each.name not in same}
-    near += [others[each].short for each in difflib.get_close_matches(name, others, _NEAR, 0.8)]
-    if not near:
-        near = [each.short for each in every if name.casefold() in each.name.casefold()]
-    if near:
-        return f"the nearest: {', '.join(near[:_NEAR])}"
-    return unknown
 
 
 class PathFinder:

@@ -128,6 +128,28 @@ def test_what_a_backfill_says_of_rules_at_its_end_needs_none_of_them() -> None:
     assert not {"sigma", "pyparsing", "re2", "detections.running.detector"} & found
 
 
+@pytest.mark.parametrize(
+    ("command", "others"),
+    [
+        ("alerts", {"sigma", "pyparsing"}),
+        ("events", {"networkx", "sigma"}),
+        ("ledger", {"ingest.backfill.backfill", "ingest.documents.assembler"}),
+        ("timeline", {"jinja2", "networkx", "sigma"}),
+        ("whois", {"networkx", "sigma"}),
+    ],
+)
+def test_a_command_that_looks_things_up_imports_no_more_than_that(
+    command: str, others: set[str]
+) -> None:
+    found = imported(
+        "from trailhound.cli.late_imports import import_now\n"
+        f"import trailhound.cli.{command}\n"
+        "import_now()"
+    )
+    assert "opensearchpy" in found
+    assert not others & found
+
+
 def test_a_bucket_needs_no_more_of_aws_than_its_client() -> None:
     script = (
         "from ingest.sources import open_source\n"

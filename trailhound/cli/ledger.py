@@ -18,7 +18,6 @@ from trailhound.errors import UsageError
 
 with late_imports():
     from ingest.objects import HISTORY
-    from ingest.reconcile.repair import note_gone
     from trailhound.app.ledger_search import LedgerSearch
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
@@ -201,6 +200,8 @@ def gone(
 
     Example: `trailhound ledger gone s3://my-trail-bucket/AWSLogs/…/a.json.gz`
     """
+    from ingest.reconcile.repair import note_gone  # brings all that reads objects
+
     settings = settings_from(config, url, namespace)
     with cluster_errors(settings.hosts[0]):
         objects = StateStore(connect(settings), settings, ObjectState)

@@ -44,8 +44,6 @@ with late_imports():
     )
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
-    from trailhound.report.files import check_writable
-    from trailhound.report.render.timeline import write_timeline
 
 
 _DEFAULT_LIMIT = 500
@@ -187,6 +185,8 @@ def timeline(
     dates.check_order(since, until)
     form = form_of(output, json)
     if html is not None:
+        from trailhound.report.files import check_writable  # brings the templates
+
         check_writable(html)
     wanted = _lines_wanted(expand or [])
     settings = settings_from(config, url, namespace)
@@ -212,6 +212,8 @@ def timeline(
     if nothing:
         warn(nothing)
     if html is not None:
+        from trailhound.report.render.timeline import write_timeline
+
         write_timeline(html, found, span, namespace=settings.namespace)
         say(f"the time line is in {html}")
     elif not nothing or form is not Form.TABLE:
