@@ -26,6 +26,9 @@ LONGEST_VALUE = 1_000
 """The most characters kept of an entity: callers choose names, of thousands of characters too."""
 REMEMBERED = 8_192
 """The number of values whose text is remembered: principals, addresses and resources come again."""
+SHORT = 256
+"""The most characters of a value that is remembered: longer ones would take much memory."""
+_NONE: frozenset[str] = frozenset()
 LONGEST_CALL = 128
 """The most characters kept of a call's name; AWS's names are shorter."""
 
@@ -98,66 +101,69 @@ def _read(
     facts: dict[str, Fact] = {}
     for hit in EventIndex(client, index).documents(query, {"_source": Mapped(FIELDS)}):
         name, fact = hit["_id"], fact_of(hit["_source"])
-        # The same `_id` may be in several days: the event is of its finding's time, others are
-        # forged.
+        # The same `_id` may be in several days: the event is the earliest of its finding's time,
+        # others are forged.
         first, last = spans[name]
-        if name not in facts or first <= fact.time <= last:
+        known = facts.get(name)
+        if known is None or (known.time < first <= fact.time <= last):
             facts[name] = fact
     return facts
 
 
 def fact_of(source: Mapping[str, Any]) -> Fact:
     """The facts of one event, of which `FIELDS` are read."""
-    address = _at(source, "source.ip") or _at(source, "sourceIPAddress")
+    address = _at(source, "source", "ip") or source.get("sourceIPAddress")
+    account = source.get("recipientAccountId") or _at(source, "userIdentity", "accountId")
     entities = {
-        "principal": _texts([_at(source, "user.name")]),
-        "arn": _texts([_at(source, "userIdentity.arn")]),
-        "address": frozenset(text for text in _texts([address]) if _is_address(text)),
-        "account": _texts(
-            [
-                _at(source, "recipientAccountId") or _at(source, "userIdentity.accountId"),
-                _at(source, "trail.account"),
-            ]
-        ),
-        "region": _texts([_at(source, "awsRegion")]),
-        "resource": _texts(leaves(source.get("resource"))),
+        "principal": _one(_at(source, "user", "name")),
+        "arn": _one(_at(source, "userIdentity", "arn")),
+        "address": _one(address) if _is_address(address) else _NONE,
+        "account": _one(account) | _one(_at(source, "trail", "account")),
+        "region": _one(source.get("awsRegion")),
+        "resource": _NONE.union(*map(_one, leaves(source.get("resource")))),
     }
-    time = datetime.fromisoformat(str(source["@timestamp"]))
     return Fact(
-        moment(time),
+        moment(datetime.fromisoformat(str(source["@timestamp"]))),
         {kind: values for kind, values in entities.items() if values},
-        next(iter(_texts([_at(source, "eventName")])), "")[:LONGEST_CALL],
+        next(iter(_one(source.get("eventName"))), "")[:LONGEST_CALL],
         _failed(source),
     )
 
 
 def _failed(source: Mapping[str, Any]) -> bool | None:
     """Whether the call failed; None if the event does not say."""
-    failed = FAILED.get(str(_at(source, "event.outcome")))
+    failed = FAILED.get(str(_at(source, "event", "outcome")))
     return True if failed is None and source.get("errorCode") else failed
 
 
-def _at(source: Mapping[str, Any], path: str) -> Any:
-    found: Any = source
-    for step in path.split("."):
-        # The cheap test first: it is made several times for each event.
-        known = type(found) is dict or isinstance(found, Mapping)
-        found = found.get(step) if known else None
-    return found
+def _at(source: Mapping[str, Any], above: str, name: str) -> Any:
+    found: Any = source.get(above)
+    # The cheap test first: it is made several times for each event.
+    known = type(found) is dict or isinstance(found, Mapping)
+    return found.get(name) if known else None
 
 
-def _texts(values: Iterable[Any]) -> frozenset[str]:
-    return frozenset(_kept(value) for value in values if isinstance(value, str) and value)
+def _one(value: Any) -> frozenset[str]:
+    """A text that is kept; nothing where there is none."""
+    if not isinstance(value, str) or not value:
+        return _NONE
+    return _remembered(value) if len(value) <= SHORT else _kept(value)
+
+
+def _kept(value: str) -> frozenset[str]:
+    return frozenset([one_line(value, LONGEST_VALUE)])
+
+
+_remembered = lru_cache(maxsize=REMEMBERED)(_kept)
+
+
+def _is_address(value: Any) -> bool:
+    """Whether a field of type `ip` accepts the value."""
+    return isinstance(value, str) and len(value) <= SHORT and _parses(value)
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _kept(value: str) -> str:
-    return one_line(value, LONGEST_VALUE)
-
-
-@lru_cache(maxsize=REMEMBERED)
-def _is_address(text: str) -> bool:
-    """Whether a field of type `ip` accepts the text."""
+def _parses(text: str) -> bool:
     try:
         ipaddress.ip_address(text)
     except ValueError:

@@ -71,7 +71,6 @@ def token(kind: str, *parts: str) -> str:
     return made if all(parts) and len(made) <= LONGEST else ""
 
 
-@lru_cache(maxsize=16_384)
 def resource_token(leaf: str, value: str, account: str) -> str:
     """The token of a resource; names include the account.
 
@@ -80,6 +79,11 @@ def resource_token(leaf: str, value: str, account: str) -> str:
     >>> resource_token("security_group", "default", "111122223333")
     'security_group:111122223333:default'
     """
+    # The same come again. Of a name of kilobytes nothing is remembered.
+    return _remembered(leaf, value, account) if len(value) <= 1_024 else _of(leaf, value, account)
+
+
+def _of(leaf: str, value: str, account: str) -> str:
     if value.startswith("arn:"):
         parts = value.split(":", 5)
         account = (len(parts) > 5 and parts[4]) or account
@@ -89,6 +93,9 @@ def resource_token(leaf: str, value: str, account: str) -> str:
     if leaf in _GLOBAL:
         return token(_GLOBAL[leaf], value)
     return token(leaf, account, value)
+
+
+_remembered = lru_cache(maxsize=16_384)(_of)
 
 
 def last_part(arn: str) -> str:

@@ -33,7 +33,9 @@ def leaves(value: Any) -> list[Any]:
     waiting = [value]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, Mapping):
+        if type(node) is str:  # most are, and no other test is as cheap
+            found.append(node)
+        elif isinstance(node, Mapping):
             waiting.extend(reversed(node.values()) if type(node) is dict else node.values())
         elif isinstance(node, (list, tuple)):
             waiting.extend(reversed(node))
