@@ -16,19 +16,11 @@ from trailhound.cli.backfill_report import (
     show_undetected,
 )
 from trailhound.cli.backfill_verified import check_first, require_verifiable, settle
+from trailhound.cli.common_flags import command_flags
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.object_selection import SinceDay, UntilDay, selection_of
-from trailhound.cli.options import (
-    Accounts,
-    Config,
-    Json,
-    Namespace,
-    Regions,
-    Url,
-    command_flags,
-    settings_from,
-)
+from trailhound.cli.options import Accounts, Config, Json, Namespace, Regions, Url, settings_from
 from trailhound.cli.progress import show_progress
 from trailhound.cli.screen import emit, warn
 from trailhound.cli.stopping import stopped_by_signals

@@ -18,6 +18,7 @@ from typer.completion import (  # type: ignore[attr-defined]
     install,
 )
 
+from trailhound.cli.common_flags import flags_of
 from trailhound.errors import UsageError
 
 SHELLS = ("bash", "zsh", "fish")
@@ -140,7 +141,6 @@ def incident_ids(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
 
 def _ids(ctx: typer.Context, incomplete: str, name: str) -> list[tuple[str, str]]:
     with suppress(Exception):
-        from trailhound.cli.options import flags_of
         from trailhound.cluster.client import connect
         from trailhound.cluster.templates import Names
         from trailhound.settings import load

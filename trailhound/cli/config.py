@@ -10,9 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from trailhound.cli.columns import Column, Kind
+from trailhound.cli.common_flags import flags_of
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Listing, Output, form_of, note
-from trailhound.cli.options import Config, Json, Namespace, Url, flags_of, settings_from
+from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import plural, say
 from trailhound.errors import UnusablePathError, UsageError
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trailhound.cli import completion, dates
+from trailhound.cli.common_flags import flags_of
 from trailhound.cli.late_imports import late_imports
 
 with late_imports():
@@ -100,32 +100,6 @@ def settings_from(
     settings = load(config, flags, check)
     tighten(settings.home, settings.spool)
     return settings
-
-
-def flags_of(url: str | None, namespace: str | None) -> dict[str, Any]:
-    """The settings that the given common flags stand for."""
-    flags: dict[str, Any] = {}
-    if url:
-        flags["cluster"] = {"hosts": [url]}
-    if namespace is not None:
-        flags["namespace"] = namespace
-    return flags
-
-
-def command_flags(*, url: str | None, namespace: str | None, config: Path | None) -> str:
-    """The flags by which another command uses the same cluster and settings; a blank before each.
-
-    >>> command_flags(url=None, namespace="a b", config=None)
-    " --namespace 'a b'"
-    """
-    from trailhound.cluster.refusals import redact_url  # imports the client, which is slow
-
-    named = {
-        "--url": redact_url(url) if url else None,
-        "--namespace": namespace,
-        "--config": str(config) if config else None,
-    }
-    return "".join(f" {flag} {shlex.quote(value)}" for flag, value in named.items() if value)
 
 
 def span_of(since: datetime | None, until: datetime | None) -> Span | None:

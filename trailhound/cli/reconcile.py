@@ -13,21 +13,13 @@ from rich.text import Text
 from trailhound.cli.backfill_plan import kinds
 from trailhound.cli.columns import Column
 from trailhound.cli.columns import Kind as Holds
+from trailhound.cli.common_flags import command_flags
 from trailhound.cli.deadletters import warn_of_days
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of, is_table, note
 from trailhound.cli.object_selection import SinceDay, UntilDay, selection_of
-from trailhound.cli.options import (
-    Accounts,
-    Config,
-    Json,
-    Namespace,
-    Regions,
-    Url,
-    command_flags,
-    settings_from,
-)
+from trailhound.cli.options import Accounts, Config, Json, Namespace, Regions, Url, settings_from
 from trailhound.cli.screen import err, out, plural, safe, say, say_folded, tell, warn
 from trailhound.cli.stages import Stage, show_stages
 from trailhound.cli.stopping import stopped_by_signals
