@@ -64,6 +64,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "fresh_namespace: its namespace was never used")
     if not hasattr(config, "workerinput"):
         session.begin()
+        if config.getoption("numprocesses", None):
+            gc.enable()  # it collects no tests itself
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
