@@ -288,6 +288,8 @@ def _security_settings() -> dict[str, Any]:
         "plugins.security.authcz.admin_dn": ["CN=admin"],
         "plugins.security.nodes_dn": ["CN=node"],
         "plugins.security.allow_default_init_securityindex": True,
+        # A hash is made to be slow, and each change of a role has all passwords checked again.
+        "plugins.security.password.hashing.bcrypt.rounds": 4,
     }
 
 
@@ -307,6 +309,7 @@ def _health(secured: SecuredEngine) -> Mapping[str, Any] | None:
     try:
         _, plugin = secured.ask("GET", "/_plugins/_security/health")
         if plugin["status"] != "UP":
+            time.sleep(0.5)  # each look is a handshake, by a program that is not compiled yet
             return None
         status, health = secured.ask("GET", "/_cluster/health")
     except (OSError, http.client.HTTPException, ValueError):
