@@ -42,13 +42,17 @@ def settings(each_engine: str, namespace: str, tmp_path: Path) -> Settings:
     return own_settings(each_engine, namespace, tmp_path / "home", ingest={"batch_seconds": 0.2})
 
 
-def test_the_same_trail_gives_the_same_alerts_and_report(
-    settings: Settings, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sample") / "trail"
+    write_sample(folder, SampleSpec(events=EVENTS, days=2))
+    return folder
+
+
+def test_the_same_trail_gives_the_same_alerts_and_report(settings: Settings, sample: Path) -> None:
     """Every shipped rule, correlation and baseline; ids, counts and levels of their alerts."""
     client = prepared(settings)
-    write_sample(tmp_path / "trail", SampleSpec(events=EVENTS, days=2))
-    assert backfill(settings, tmp_path / "trail").counts.indexed >= EVENTS
+    assert backfill(settings, sample).counts.indexed >= EVENTS
     detected = command(settings, "detect")
     assert detected.exit_code == 0, detected.output
     alerts = AlertStore(client, settings).find(AlertQuery())
