@@ -84,12 +84,24 @@ def home(tmp_path: Path) -> Iterator[Home]:
         made.engine.stop()
 
 
+@dataclass
+class Started(Home):
+    """A home whose engine runs, started by two commands at once."""
+
+    before: tuple[int, str, str] = (0, "", "")
+    """What `status` said before."""
+    ends: tuple[tuple[int, str, str], ...] = ()
+    """How both commands ended."""
+
+
 @pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    """A home whose engine runs, for tests that leave it as it is."""
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
+    """For tests that leave its engine running."""
     with own_port() as port:
-        made = Home(tmp_path_factory.mktemp("started") / "home", port)
-        made.engine.start()
+        made = Started(tmp_path_factory.mktemp("started") / "home", port)
+        made.before = made.run("status", "--json")
+        both = [made.begin("up"), made.begin("up")]
+        made.ends = tuple(_finish(process) for process in both)
         yield made
         made.engine.stop()
 
@@ -110,14 +122,13 @@ def test_takes_documents_and_finds_them(address: str, namespace: str) -> None:
     assert found["hits"]["total"] == {"value": 1, "relation": "eq"}
 
 
-def test_up_twice_at_once_down_and_up_again(home: Home) -> None:
-    code, out, _ = home.run("status", "--json")
+def test_up_twice_at_once_down_and_up_again(started: Started) -> None:
+    home = started
+    code, out, _ = home.before
     assert (code, json.loads(out)["state"]) == (3, "stopped")
 
-    both = [home.begin("up"), home.begin("up")]
-    ends = [_finish(process) for process in both]
-    assert [code for code, _, _ in ends] == [0, 0], ends
-    said = sorted(out for _, out, _ in ends)
+    assert [code for code, _, _ in home.ends] == [0, 0], home.ends
+    said = sorted(out for _, out, _ in home.ends)
     assert "is already running at" in said[0]
     assert "is ready at" in said[1]
 
@@ -141,7 +152,7 @@ def test_up_twice_at_once_down_and_up_again(home: Home) -> None:
 
 
 @ON_LINUX
-def test_listens_on_the_loopback_address_alone(started: Home) -> None:
+def test_listens_on_the_loopback_address_alone(started: Started) -> None:
     pid = started.run_file()["pid"]
     sockets = set()
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
@@ -219,7 +230,7 @@ def test_an_engine_that_ends_is_told_with_its_last_words(home: Home) -> None:
     assert not engine.is_running
 
 
-def test_another_programs_process_is_never_stopped(home: Home, started: Home) -> None:
+def test_another_programs_process_is_never_stopped(home: Home, started: Started) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
         engine = home.engine
         stale = {"pid": other.pid, "port": home.port, "version": "3.8.0"}
