@@ -62,6 +62,12 @@ def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
     return own_settings(engine, namespace, tmp_path / "home")
 
 
+@pytest.fixture
+def ism_settings(opensearch: str, namespace: str, tmp_path: Path) -> Settings:
+    """On OpenSearch whatever the product is: Elasticsearch has no ISM."""
+    return own_settings(opensearch, namespace, tmp_path / "home")
+
+
 def test_the_daemon_makes_old_days_read_only_and_merges_them(
     settings: Settings, tmp_path: Path
 ) -> None:
@@ -174,10 +180,10 @@ class Managed:
         return [key for each in self.states(tier)[0]["actions"] for key in each if key not in known]
 
 
-def test_ism_takes_a_day_from_tier_to_tier(settings: Settings) -> None:
-    it = Managed(settings, IsmPlugin(repositories=["trails"]))
+def test_ism_takes_a_day_from_tier_to_tier(ism_settings: Settings) -> None:
+    it = Managed(ism_settings, IsmPlugin(repositories=["trails"]))
     warm, cold, past = (it.names.day(day) for day in (WARM, COLD, PAST))
-    policy = f"{settings.prefix}trailhound-retention"
+    policy = f"{ism_settings.prefix}trailhound-retention"
     report = it.enforce()
     # A day that was hot until now is merged first, however old it is.
     assert report.moved == {warm: "warm", cold: "warm"}
@@ -204,9 +210,9 @@ def test_ism_takes_a_day_from_tier_to_tier(settings: Settings) -> None:
     assert it.plugin.writes == writes
 
 
-def test_a_managed_domain_has_ultrawarm_and_cold_storage(settings: Settings) -> None:
-    gone = Names(settings.prefix).day("2025.01.20")
-    it = Managed(settings, IsmPlugin(ultrawarm=True, cold=[gone]))
+def test_a_managed_domain_has_ultrawarm_and_cold_storage(ism_settings: Settings) -> None:
+    gone = Names(ism_settings.prefix).day("2025.01.20")
+    it = Managed(ism_settings, IsmPlugin(ultrawarm=True, cold=[gone]))
     it.enforce()
     assert it.actions("-warm") == ["warm_migration"]
     it.plugin.ended = {it.names.day(COLD)}
