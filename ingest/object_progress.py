@@ -6,13 +6,15 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from ingest.counts import Counts
-from ingest.documents.record_filter import Choice
 from ingest.objects import TrailObject
 from ingest.sources.layout import place_of
 from trailhound.state.objects import EVERYTHING, short_id
+
+if TYPE_CHECKING:  # it brings all that decodes and repairs records
+    from ingest.documents.record_filter import Choice
 
 Proof = Literal["unverified", "verified", "tampered", "corrupt"]
 Term = Literal["indexed", "duplicates", "dead_lettered", "filtered"]
