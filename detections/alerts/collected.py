@@ -7,16 +7,17 @@ wait for further events; earlier ones are returned.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 from detections.alerts.burst import Burst, Fact, burst_of
 from detections.alerts.document import Document, counting, levelled, raised, shown
 from detections.alerts.earlier import about
 from detections.alerts.event_query import Totals
+from detections.alerts.facts import day_of, of_one_day_each
 from detections.alerts.merging import (
     ENTRIES,
     AlertMerger,
@@ -67,17 +68,23 @@ class CollectedAlerts:
     counts: Counts
     _groups: dict[Group, _OfGroup] = field(default_factory=dict)
     _times: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
-    _named: set[str] = field(default_factory=set)
+    _named: dict[str, date] = field(default_factory=dict)
+    """The days of alerts of one event, by id."""
 
     def add(self, findings: Sequence[Finding]) -> Iterator[Collected]:
         """Add findings. Returns the alerts that are complete by now, the earliest first."""
-        facts = self.facts(findings)
         grouped: dict[Group, list[Finding]] = {}
+        alone: list[Finding] = []
         for each in findings:
             if each.group or self.rule.suppress or self.rule.kind not in SINGLES:
                 grouped.setdefault(each.group, []).append(each)
             else:
+                alone.append(each)
+        for part in of_one_day_each(alone):
+            facts = self.facts(part)
+            for each in part:
                 yield from self._alone(each, facts)
+        facts = self.facts(findings) if grouped else {}
         for group, several in grouped.items():
             of_group = self._groups.get(group) or self._begun(group)
             merger = of_group.merger
@@ -93,14 +100,16 @@ class CollectedAlerts:
 
     def _alone(self, finding: Finding, facts: Mapping[str, Fact]) -> Iterator[Collected]:
         """An alert of one event, with the number of earlier ones about the same principal."""
-        name = alert_id(finding.rule_id, (), finding.events[0])
-        if name in self._named:  # the same id on another day: the alert is about the first
-            return
-        self._named.add(name)
+        day, number = day_of(finding), 0
+        while (name := alert_id(finding.rule_id, (), finding.events[0], number)) in self._named:
+            if self._named[name] == day:
+                return
+            number += 1  # the same id on another day is another event's
+        self._named[name] = day
         document = self._document((), burst_of(finding, facts))
         times = self._times.setdefault(about(document), [])
         before = {"count": bisect_left(times, document["first_seen"]), "relation": "eq"}
-        times.append(document["first_seen"])
+        insort(times, document["first_seen"])
         yield self._finished(name, document, before)
 
     def _begun(self, group: Group) -> _OfGroup:

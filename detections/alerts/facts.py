@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -56,13 +56,32 @@ def read_facts(client: OpenSearch, names: Names, findings: Sequence[Finding]) ->
     """
     facts: dict[str, Fact] = {}
     for part in _parts(findings):
-        spans = _spans(part)
+        spans = spans_of(part)
         for ids in batched(sorted(spans), _AT_ONCE):
             facts |= _read(client, names.days, {each: spans[each] for each in ids})
     return facts
 
 
-def _spans(findings: Iterable[Finding]) -> dict[str, tuple[datetime, datetime]]:
+def of_one_day_each(findings: Iterable[Finding]) -> list[list[Finding]]:
+    """Findings of one event each, in parts in each of which an `_id` is that of one day's event."""
+    days: dict[str, list[date]] = {}
+    parts: list[list[Finding]] = []
+    for finding in findings:
+        known = days.setdefault(finding.events[0], [])
+        if (day := day_of(finding)) not in known:
+            known.append(day)
+        if (place := known.index(day)) == len(parts):
+            parts.append([])
+        parts[place].append(finding)
+    return parts
+
+
+def day_of(finding: Finding) -> date:
+    """The UTC day of a finding's first event."""
+    return finding.first_seen.astimezone(UTC).date()
+
+
+def spans_of(findings: Iterable[Finding]) -> dict[str, tuple[datetime, datetime]]:
     """For each event that findings name, the time in which it is."""
     spans: dict[str, tuple[datetime, datetime]] = {}
     for finding in findings:
@@ -100,14 +119,22 @@ def _read(
     query = {"bool": {"filter": [ids, {"range": {"@timestamp": when}}]}}
     facts: dict[str, Fact] = {}
     for hit in EventIndex(client, index).documents(query, {"_source": Mapped(FIELDS)}):
-        name, fact = hit["_id"], fact_of(hit["_source"])
-        # The same `_id` may be in several days: the event is the earliest of its finding's time,
-        # others are forged.
-        first, last = spans[name]
-        known = facts.get(name)
-        if known is None or (known.time < first <= fact.time <= last):
-            facts[name] = fact
+        add_fact(facts, hit["_id"], hit["_source"], spans)
     return facts
+
+
+def add_fact(
+    facts: dict[str, Fact],
+    name: str,
+    source: Mapping[str, Any],
+    spans: Mapping[str, tuple[datetime, datetime]],
+) -> None:
+    """Add the facts of an event. The same `_id` may be in several days: the event is of its
+    finding's time (`spans_of`), the others are forged."""
+    known, fact = facts.get(name), fact_of(source)
+    first, last = spans[name]
+    if known is None or (first <= fact.time <= last and not first <= known.time <= last):
+        facts[name] = fact
 
 
 def fact_of(source: Mapping[str, Any]) -> Fact:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -33,7 +33,7 @@ from detections.alerts.document import (
 )
 from detections.alerts.earlier import earlier_alerts
 from detections.alerts.event_query import EventQueries, EventQuery, Totals, totals
-from detections.alerts.facts import read_facts
+from detections.alerts.facts import day_of, of_one_day_each, read_facts
 from detections.alerts.merging import AlertMerger, Directory, Entry, alert_id, group_key, intervals
 from detections.alerts.nearness import Nearness
 from detections.alerts.paging import every
@@ -131,7 +131,7 @@ class Recorder:
 
     def _create(self, findings: Sequence[Finding], made: Recorded) -> None:
         """Alerts of one event each: created, or there already."""
-        for part in _of_one_day_each(findings):
+        for part in of_one_day_each(findings):
             self._create_new(self._new(part), made)
 
     def _new(self, findings: Iterable[Finding]) -> dict[str, Finding]:
@@ -145,7 +145,7 @@ class Recorder:
             left = [
                 each
                 for name, each in named.items()
-                if name in times and datetime.fromisoformat(times[name]).date() != _day(each)
+                if name in times and datetime.fromisoformat(times[name]).date() != day_of(each)
             ]
             number += 1
         return new
@@ -297,25 +297,6 @@ class Recorder:
         deleted or closed."""
         found = totals(self._client, self._names.days, query)
         return found if found.count >= burst.count else None
-
-
-def _day(finding: Finding) -> date:
-    """The UTC day of a finding's first event."""
-    return finding.first_seen.astimezone(UTC).date()
-
-
-def _of_one_day_each(findings: Iterable[Finding]) -> Iterator[list[Finding]]:
-    """The findings, in parts in each of which an `_id` is that of one day's event."""
-    days: dict[str, list[date]] = {}
-    parts: list[list[Finding]] = []
-    for finding in findings:
-        known = days.setdefault(finding.events[0], [])
-        if (day := _day(finding)) not in known:
-            known.append(day)
-        if (place := known.index(day)) == len(parts):
-            parts.append([])
-        parts[place].append(finding)
-    return iter(parts)
 
 
 class _Plan:

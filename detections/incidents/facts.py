@@ -98,6 +98,7 @@ class Facts:
 
     def _events(self, alerts: Sequence[AlertEvents]) -> dict[str, Source]:
         found: dict[str, Source] = {}
+        in_time: set[str] = set()
         wanted = {name: each for each in alerts for name in each.events[:EVENTS]}
         names = list(wanted)
         for part in batched(names, _AT_ONCE):
@@ -110,8 +111,11 @@ class Facts:
                 # are forged.
                 name, source = hit["_id"], hit["_source"]
                 when = datetime.fromisoformat(str(source["@timestamp"]))
-                if name not in found or wanted[name].first <= when <= wanted[name].last:
+                fits = wanted[name].first <= when <= wanted[name].last
+                if name not in found or (fits and name not in in_time):
                     found[name] = source
+                if fits:
+                    in_time.add(name)
         return found
 
     def _issuers(

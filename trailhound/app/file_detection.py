@@ -19,7 +19,7 @@ from typing import Any, Final
 from detections.alerts.burst import Fact
 from detections.alerts.collected import Collected, CollectedAlerts
 from detections.alerts.document import Document
-from detections.alerts.facts import fact_of
+from detections.alerts.facts import add_fact, spans_of
 from detections.alerts.twins import together
 from detections.automation.relation import relation_of
 from detections.automation.trusting import TrustingRules
@@ -212,12 +212,12 @@ class FileDetection:
             yield ahead.before(piece.span.until)
 
     def _facts(self, findings: Sequence[Finding]) -> dict[str, Fact]:
-        ids = sorted({event for finding in findings for event in finding.events})
+        spans = spans_of(findings)
         since = milliseconds(min(each.first_seen for each in findings))
         until = milliseconds(max(each.last_seen for each in findings))
         facts: dict[str, Fact] = {}
-        for name, source in self._rules.events.sources(ids, since, until):
-            facts.setdefault(name, fact_of(source))
+        for name, source in self._rules.events.sources(sorted(spans), since, until):
+            add_fact(facts, name, source, spans)
         return facts
 
     def _keep(self, found: Collected) -> None:
