@@ -27,6 +27,7 @@ from ingest.reading.values import (
     Broken,
     Cut,
     Follower,
+    balance,
     balanced_end,
     end_of_value,
     key_at,
@@ -46,6 +47,8 @@ _STAMP = re.compile(
 what `aws logs tail` prints (a time and the stream's name)."""
 _LONGEST_STAMP = 600
 _NO_ITEM = re.compile(rb"\[[ \t\r\n]*+(?:\]|\Z)")
+_MOST_OPEN = 1_000_000
+"""Brackets remembered as open."""
 _DIGITS = frozenset(b"0123456789")
 _BOM, _BOM_FIRST = b"\xef\xbb\xbf", 0xEF
 _SEPARATORS = b" \t\r\n\0,[]{}"
@@ -83,6 +86,12 @@ class Scan:
         self._limits = limits
         self._already_damaged = already_damaged
         self._hint = b""
+        self._open: frozenset[int] = frozenset()
+        """Places of brackets that are not closed; `_open_at`: not before that place of the content,
+        None where one of the other kind closes the last of them."""
+        self._open_at: int | None = None
+        self._no_line = -1
+        """The end of content in which no line ends any more."""
         self._lines = False
         self._stamped = False
 
@@ -349,7 +358,7 @@ class Scan:
     def _broken(self, form: str, error: Broken) -> None:
         """The value at the cursor isn't JSON: sanitized or a fault if its end is clear."""
         window = self._window
-        while (end := balanced_end(window.buffer, window.at)) == 0:
+        while (end := self._balanced_end()) == 0:
             if window.left > self._limits.max_record or not window.more():
                 break
         if end and self._may_follow(form, end):
@@ -361,6 +370,19 @@ class Scan:
         window.at = end
         if form:
             self._items.take(form, text, broken=str(error))
+
+    def _balanced_end(self) -> int | None:
+        """`balanced_end` of the value at the cursor. Of values within one that has none it is known
+        already: each of thousands would be followed to the end of the content.
+        """
+        window = self._window
+        if window.offset in self._open and self._open_at in (None, window.end):
+            return None if self._open_at is None else 0
+        end, opened = balance(window.buffer, window.at)
+        if not end:
+            self._open = frozenset(window.base + at for at in opened[:_MOST_OPEN])
+            self._open_at = window.end if end == 0 else None
+        return end
 
     def _may_follow(self, form: str, end: int) -> bool:
         """Whether what comes after a value is what should."""
@@ -374,8 +396,11 @@ class Scan:
     def _end_of_bad_line(self) -> int:
         """In JSON Lines a broken line ends where it ends, if the next begins an object."""
         window = self._window
+        if window.end == self._no_line:
+            return 0
         while (end := window.buffer.find(b"\n", window.at)) < 0:
             if window.left > self._limits.max_record or not window.more():
+                self._no_line = window.end
                 return 0
         at = skip_space(window.buffer, end)
         if window.buffer[at : at + 1] != b"{":

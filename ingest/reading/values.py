@@ -10,6 +10,7 @@ at Python's recursion limit, about 1,000 levels; OpenSearch's own limit is 1,000
 from __future__ import annotations
 
 import re
+from array import array
 
 import msgspec
 
@@ -84,24 +85,35 @@ def balanced_end(buffer: bytes, at: int) -> int | None:
     >>> balanced_end(b'{"a": [NaN, "}"]} ...', 0)
     17
     """
+    return balance(buffer, at)[0]
+
+
+def balance(buffer: bytes, at: int) -> tuple[int | None, array[int]]:
+    """`balanced_end`, and where there is none, the indices of the brackets that were open then:
+    of a value that begins at one of them, it is the same.
+    """
+    opened = array("q")
     if buffer[at] not in _OPENING:
         scalar = KEY.match(buffer, at) or _SCALAR.match(buffer, at)
-        return scalar.end() if scalar else None
+        return scalar.end() if scalar else None, opened
     due = bytearray()
     size = len(buffer)
     while True:
         step = _TO_BRACKET.match(buffer, at)
         at = step.end() if step else size
         if at == size or buffer[at] == _QUOTE:
-            return 0
+            return 0, opened
         bracket = buffer[at]
-        at += 1
         if bracket in _OPENING:
             due.append(bracket + 2)  # in ASCII a closing bracket is its opening one plus two
+            opened.append(at)
         elif due.pop() != bracket:
-            return None
-        elif not due:
-            return at
+            return None, opened
+        else:
+            opened.pop()
+            if not due:
+                return at + 1, opened
+        at += 1
 
 
 def key_at(buffer: bytes, at: int) -> tuple[str | None, int]:

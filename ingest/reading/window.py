@@ -35,6 +35,11 @@ class Window:
         """The cursor's place in the content."""
         return self.base + self.at
 
+    @property
+    def end(self) -> int:
+        """The place of the buffer's end in the content."""
+        return self.base + len(self.buffer)
+
     def more(self) -> bool:
         """Drop what is before the cursor and read more: the longer the value, the more.
 

@@ -11,6 +11,7 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from ingest.reading import ReadLimits
+from ingest.reading.values import balance, balanced_end
 from tests.unit.ingest.reading.formats import FORMATS, TINY, Reading, Record, compact, gzipped
 from tests.unit.ingest.reading.test_formats import events
 from trailhound.errors import CorruptFileError, NotATrailFileError, TrailFileError
@@ -257,6 +258,24 @@ def test_hostile_nesting_of_candidates_takes_linear_work() -> None:
     reading = Reading(text)
     assert reading.records == []
     assert isinstance(reading.error, CorruptFileError | NotATrailFileError)
+
+
+@pytest.mark.parametrize("opened", [b",[", b',{"a":[', b',{"a":'])
+def test_values_that_are_never_closed_take_linear_work(opened: bytes) -> None:
+    """Past some thousand levels each is broken; to follow each to the end would take minutes."""
+    good = compact({"eventVersion": "1", "eventTime": "t", "eventID": "1"}).encode()
+    reading = Reading(b'{"Records":[' + (good + opened) * 20_000)
+    assert isinstance(reading.error, TrailFileError)
+    assert good.decode() in map(compact, reading.records)
+
+
+@given(st.lists(st.sampled_from([*"[]{}", '"', "\\", ",", "1", '"a":', "[1]"]), max_size=30))
+def test_what_is_open_in_a_value_without_an_end_has_none_either(parts: list[str]) -> None:
+    text = b"[" + "".join(parts).encode()
+    end, opened = balance(text, 0)
+    assert end == balanced_end(text, 0)
+    if not end:
+        assert {balanced_end(text, at) for at in opened} == {end}
 
 
 @pytest.mark.parametrize("first", list(b'{["2\0 '))
