@@ -18,7 +18,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -168,8 +168,7 @@ class SecuredEngine:
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[int, Any]:
         """Status and JSON of the reply to a request with the administrator's certificate."""
-        context = ssl.create_default_context(cafile=str(self.authority.bundle))
-        context.load_cert_chain(self.administrator.certificate, self.administrator.key)
+        context = _context(self.authority, self.administrator)
         connection = http.client.HTTPSConnection(
             machine.LOOPBACK, self.port, context=context, timeout=30
         )
@@ -203,6 +202,15 @@ class SecuredEngine:
         """Settings that reach it over TLS; `cluster` holds the login."""
         named = {"hosts": [self.url], "ca_bundle": self.authority.bundle, **cluster}
         return Settings(namespace=namespace, cluster=ClusterSettings.model_validate(named))
+
+
+@cache
+def _context(authority: Authority, own: Certificate) -> ssl.SSLContext:
+    """To trust this authority and show one's own certificate; made once, for it is asked for at
+    every look whether the engine is there."""
+    context = ssl.create_default_context(cafile=str(authority.bundle))
+    context.load_cert_chain(own.certificate, own.key)
+    return context
 
 
 @contextmanager
