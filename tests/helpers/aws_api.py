@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -227,7 +228,9 @@ def serving(moto: str) -> Iterator[AwsApi]:
 
 @pytest.fixture(scope="module")
 def aws_api(moto_endpoint: str) -> Iterator[AwsApi]:
-    """AWS for a module of tests: every client of the process speaks to it."""
+    """AWS for a module of tests: every client of the process speaks to it. Nothing is in its
+    accounts at first: what checks an account judges whatever it finds there."""
+    urlopen(Request(f"{moto_endpoint}/moto-api/reset", method="POST")).close()
     with serving(moto_endpoint) as api, pytest.MonkeyPatch.context() as patch:
         for name, value in (LOGIN | {"AWS_ENDPOINT_URL": api.url}).items():
             patch.setenv(name, value)

@@ -79,7 +79,6 @@ def test_what_was_set_up_passes_with_the_documented_permissions(
     aws_api.calls.clear()
     found = checked(*REGIONS)
     asked = set(aws_api.calls)
-    # Trails of other tests that share the server are judged too.
     bucket = f"{standing}-logs-{ACCOUNT}-us-east-1"
     mine = [
         each
