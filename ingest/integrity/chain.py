@@ -1,9 +1,9 @@
-"""One chain of digests, followed backwards from its newest.
+"""Follows one chain of digests backwards from its newest.
 
-A digest counts as valid where it lies at the place that it names, its signature is CloudTrail's,
-and it is what the digest after it says: hash and signature. Only a valid one is believed what it
-says of its files and of the digest before it; after any other the walk goes on with the next older
-one that is there, as `aws cloudtrail validate-logs` does.
+A digest is valid where it lies at the place that it names, where its signature is CloudTrail's, and
+where its hash and signature are those that the digest after it names. What a digest says of its
+files and of the digest before it counts only if the digest is valid; after any other, the walk
+continues with the next older digest that is there, as `aws cloudtrail validate-logs` does.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from ingest.integrity.store import Name, Signed, Store, unpacked
 from trailhound.errors import ObjectNotFoundError, SourceError, TrailFileError
 
 SLACK: Final = timedelta(minutes=1)
-"""Two digests follow each other where no more than this lies between them."""
+"""Two digests follow each other where the time between them is at most this."""
 
 Listed = tuple[str, datetime]
-"""A digest's key, and the end of its hour by its name."""
+"""A digest's key, and the end of its hour as its name has it."""
 CheckFiles = Callable[[str, Sequence[LogFile]], Iterable[Finding | None]]
-"""Of each file of a chain below a base, whether something is wrong with it."""
+"""Yields, for each file of a chain below a base, what is wrong with it, or None."""
 AskKeys = Callable[[Chain, Digest], None]
-"""Fetch the keys in force in a digest's hours."""
+"""Fetch the keys that were in force in a digest's hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +49,15 @@ class _Expected:
     digest: str | None
     signature: str | None
     by: datetime
-    """The start of the hour after it."""
+    """The start of the hour of the digest that says it."""
 
 
 class _Refused(Exception):
-    """Why a digest is not valid."""
+    """A digest is not valid; the message says why."""
 
 
 class ChainWalk:
-    """Verifies one chain. `since`: digests whose hour ended before it are not looked at."""
+    """Verifies one chain. Digests whose hour ended before `since` are not looked at."""
 
     def __init__(
         self,
@@ -85,7 +85,8 @@ class ChainWalk:
         """Start of the digest that was just verified, where it names none before it."""
 
     def walk(self, digests: Sequence[Listed]) -> Verdict:
-        """From the newest to the oldest of the digests that are there, in ascending order."""
+        """Verify from the newest to the oldest of these digests, which are given in ascending
+        order."""
         left = list(digests)
         at: Listed | None = left.pop() if left else None
         expected: _Expected | None = None
@@ -107,7 +108,8 @@ class ChainWalk:
         return self._since is not None and moment < self._since
 
     def _step(self, key: str, expected: _Expected | None, *, newest: bool) -> _Expected | None:
-        """Verify one digest; what it says of the one before it, None where it can't be asked."""
+        """Verify one digest. Returns what it says of the digest before it; None where it names
+        none, or where what it says does not count."""
         self._begins = None
         name = Name(expected.bucket if expected is not None else "", key)
         address = self._store.address(name)
@@ -158,7 +160,8 @@ class ChainWalk:
         *,
         newest: bool,
     ) -> bool:
-        """Whether a signature holds; False where none is known of the newest. Raises `_Refused`."""
+        """Whether a digest's signature holds; False for the newest one where no signature is known.
+        Raises `_Refused`."""
         if not self._store.is_at(digest, name):
             raise _Refused(
                 f"moved: it names s3://{digest.digestS3Bucket}/{digest.digestS3Object} as its place"
@@ -192,7 +195,7 @@ class ChainWalk:
         return True
 
     def _accept(self, digest: Digest) -> None:
-        """Count what a digest lists."""
+        """Count what a valid digest lists."""
         verdict, files = self.verdict, self.verdict.files
         verdict.covers(digest.start, digest.end)
         if not digest.logFiles:
@@ -225,7 +228,8 @@ class ChainWalk:
         )
 
     def _older(self, left: list[Listed], key: str, end: datetime) -> Listed | None:
-        """The next older digest that is there. Where a chain began before it, that is a gap."""
+        """The next older digest that is there. If the digest just looked at is the first of its
+        chain, the hours between the two are a gap."""
         while left:
             found = left.pop()
             if found[0] in self._met or found[1] >= end:
@@ -238,7 +242,7 @@ class ChainWalk:
         return None
 
     def _beside(self, digests: Sequence[Listed]) -> None:
-        """Digests of this chain's hours that it does not lead to."""
+        """Digests within this chain's hours that the chain does not lead to."""
         first = self.verdict.first
         for key, end in digests:
             if key in self._met or self._is_before(end):

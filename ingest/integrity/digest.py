@@ -1,4 +1,5 @@
-"""A digest: what it says of the files of an hour and of the digest before it, and what is signed.
+"""A digest: what it says of the files of an hour and of the digest before it, and what is signed of
+it.
 
 "CloudTrail digest file structure" of the AWS CloudTrail user guide.
 """
@@ -28,28 +29,29 @@ _FILE = re.compile(
 )
 _LAYOUT: Final = "AWSLogs/"
 MINUTE: Final = "%Y-%m-%dT%H:%MZ"
-"""How a finding writes a time."""
+"""The format in which a finding shows a time."""
 SHA_256: Final = "SHA-256"
 
 
 class Place(NamedTuple):
-    """Whose digests or files lie in a folder."""
+    """The account and region whose digests or files lie in a folder."""
 
     base: str
-    """What is before the account's folder: `prefix/AWSLogs/`, with the organisation's id."""
+    """The part of a key before the account's folder: `prefix/AWSLogs/`, with the organisation's id.
+    """
     account: str
     region: str
 
 
 class Chain(NamedTuple):
-    """The digests that one trail delivers of one region: each one names the one before it."""
+    """The digests that one trail delivers for one region; each one names the one before it."""
 
     place: Place
     trail: str
     home: str
     """The region in which the trail was made."""
     backfill: bool
-    """Delivered later than their hours, in a chain of their own."""
+    """Whether they were delivered later than their hours, in a chain of their own."""
 
 
 class LogFile(msgspec.Struct, frozen=True):
@@ -62,7 +64,7 @@ class LogFile(msgspec.Struct, frozen=True):
 
 
 class Digest(msgspec.Struct, frozen=True):
-    """The members that matter; `previous…` are null in a chain's first digest."""
+    """The members of a digest that matter here; `previous…` are null in a chain's first digest."""
 
     digestStartTime: str  # noqa: N815 - CloudTrail's own names
     digestEndTime: str  # noqa: N815
@@ -86,7 +88,7 @@ class Digest(msgspec.Struct, frozen=True):
 
 
 def parse(content: bytes) -> Digest:
-    """The digest of its uncompressed JSON. Raises `TrailFileError` where it is none."""
+    """The digest in this uncompressed JSON. Raises `TrailFileError` where it is not one."""
     try:
         digest = msgspec.json.decode(content, type=Digest)
         _ = digest.start, digest.end
@@ -96,8 +98,8 @@ def parse(content: bytes) -> Digest:
 
 
 def signed_text(digest: Digest, content: bytes) -> bytes:
-    """What CloudTrail signs: the end, the place, the hash of the uncompressed digest, and the
-    signature of the digest before it."""
+    """The text that CloudTrail signs: the end of the hour, the place, the hash of the uncompressed
+    digest, and the signature of the digest before it."""
     return "\n".join(
         (
             digest.digestEndTime,
@@ -109,7 +111,7 @@ def signed_text(digest: Digest, content: bytes) -> bytes:
 
 
 def chain_of(key: str) -> tuple[Chain, datetime] | None:
-    """Of a digest's key: its chain and the end of its hour; None where it is no digest's.
+    """The chain of a digest's key and the end of its hour; None where the key is not a digest's.
 
     >>> key = (
     ...     "AWSLogs/111122223333/CloudTrail-Digest/eu-west-1/2025/03/01/111122223333_"
@@ -131,9 +133,10 @@ def chain_of(key: str) -> tuple[Chain, datetime] | None:
 
 
 def file_of(key: str) -> tuple[Place, datetime] | None:
-    """Of a trail file's key: whose it is, and when it was delivered; None for any other key.
+    """Place and time of delivery of a trail file's key; None for any other key.
 
-    Files of Insights and network activity are none: the guide promises digests of events alone.
+    Files of Insights and network activity count as other keys: the guide promises digests of event
+    files alone.
     """
     found = _FILE.fullmatch(key)
     if found is None:

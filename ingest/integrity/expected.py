@@ -1,4 +1,4 @@
-"""The hashes that verified digests list, by object: what a reader compares with what it reads."""
+"""The hashes that verified digests list, by object. Readers compare them with what they read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 
 
 class ExpectedHashes:
-    """SHA-256 by address; some 150 bytes of memory each. Can be sent to another process."""
+    """SHA-256 by address, at about 150 bytes of memory each. Can be sent to another process."""
 
     def __init__(self) -> None:
         self._known: dict[bytes, bytes] = {}
@@ -15,14 +15,14 @@ class ExpectedHashes:
         return len(self._known)
 
     def add(self, uri: str, sha256: str) -> None:
-        """`sha256` in hexadecimal; what is none is left out: nothing equals it."""
+        """Note a hash, `sha256` in hexadecimal; a text that is not hexadecimal is left out."""
         try:
             self._known[_key(uri)] = bytes.fromhex(sha256)
         except ValueError:
             return
 
     def of(self, uri: str) -> str:
-        """In hexadecimal; empty where no digest lists the object."""
+        """The hash in hexadecimal; empty where no digest lists the object."""
         return self._known.get(_key(uri), b"").hex()
 
 

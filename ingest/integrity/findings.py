@@ -11,35 +11,36 @@ from trailhound.state.objects import ObjectVerdict
 
 
 class Kind(StrEnum):
-    """What is wrong with an object, or what could not be said of it."""
+    """What is wrong with an object, or what could not be found out about it."""
 
     INVALID = "invalid"
-    """Not what CloudTrail wrote: its hash, its signature, its place or its form."""
+    """Not what CloudTrail wrote: its hash, its signature, its place or its form differs."""
     MISSING = "missing"
-    """Named by a digest, or by the layout, and not there."""
+    """Named by a digest, or expected by the layout, and not there."""
     UNREADABLE = "unreadable"
-    """There, but it could not be read: nothing is known of it."""
+    """There, but it could not be read, so it could not be verified."""
     UNLISTED = "unlisted"
-    """There, and no digest lists it, although one is of its hour."""
+    """There, and no digest lists it, although there is a digest of its hour."""
     GAP = "gap"
-    """Hours without a digest between two that are there: logging was off, or they were deleted."""
+    """Hours without a digest between two digests: logging was off, or the digests were deleted."""
     STALE = "stale"
     """The newest digest is too old: logging stopped, or later ones were deleted."""
     UNSIGNED = "unsigned"
-    """The newest digest of a folder: its signature was metadata in S3, and nothing later has it."""
+    """The newest digest of a folder: its signature was metadata in S3 and is lost, and no later
+    digest repeats it."""
     EARLIER = "earlier"
     """Files delivered before the first digest: validation was switched on after them."""
 
     @property
     def fails(self) -> bool:
-        """Whether it makes a verification fail: the others are no sign of tampering."""
+        """Whether it makes a verification fail. The other kinds are no sign of tampering."""
         return self not in (Kind.UNSIGNED, Kind.EARLIER)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One object, by its address, and what was expected and found. `expected` and `found` are only
-    there for files and digests that are not, or no longer, what CloudTrail delivered."""
+    """One object, by its address, and what was expected and found. `expected` and `found` are set
+    only for files and digests that differ from what CloudTrail delivered."""
 
     kind: Kind
     object: str
@@ -54,7 +55,7 @@ class Finding:
 @dataclass(frozen=True, slots=True)
 class FileVerdict:
     """What was found of one file. `object` is its address, `etag` that of the content that was
-    judged; `expected` and `found` are hashes, or what else was found."""
+    judged; `expected` and `found` are hashes, or `found` says what else was there."""
 
     object: str
     verdict: ObjectVerdict
@@ -65,11 +66,11 @@ class FileVerdict:
 
 AFTER: Final = "data after the end of the compressed stream"
 DAMAGED: Final = "not gzip, or damaged"
-"""What is found instead of a hash."""
+"""What `found` says where a file is damaged, so that it has no hash."""
 
 
 def described(found: str, expected: str) -> str:
-    """What is wrong with a file, in a sentence: `found` is its hash, or already says it.
+    """What is wrong with a file, in a sentence. `found` is its hash, or already such a sentence.
 
     >>> described("more than 9 bytes uncompressed", "ab" * 32)
     'more than 9 bytes uncompressed'
@@ -81,14 +82,14 @@ def described(found: str, expected: str) -> str:
 
 @dataclass(slots=True)
 class Tally:
-    """Digests or files."""
+    """Counts of digests or of files."""
 
     valid: int = 0
     invalid: int = 0
     missing: int = 0
     unreadable: int = 0
     unlisted: int = 0
-    """Of digests: those that no chain leads to."""
+    """For digests: those that no chain leads to."""
     unsigned: int = 0
 
     def add(self, other: Tally) -> None:
@@ -98,12 +99,13 @@ class Tally:
 
 @dataclass(slots=True)
 class Verdict:
-    """Of one chain, or of all together. `first` and `last`: the hours that valid digests are of."""
+    """The result for one account and region, or for all together. `first` and `last` are the first
+    and the last hour of valid digests."""
 
     digests: Tally = field(default_factory=Tally)
     files: Tally = field(default_factory=Tally)
     empty_hours: int = 0
-    """Digests without a file: nothing was called, or nothing was logged."""
+    """Digests that list no file: nothing was called, or nothing was logged."""
     pending: int = 0
     """Files delivered after the newest digest: the next one lists them."""
     unverified: int = 0
@@ -117,7 +119,7 @@ class Verdict:
         return any(each.kind.fails for each in self.findings)
 
     def covers(self, start: datetime, end: datetime) -> None:
-        """A valid digest is of these hours."""
+        """Note that a valid digest covers these hours."""
         self.first = start if self.first is None else min(self.first, start)
         self.last = end if self.last is None else max(self.last, end)
 
@@ -132,7 +134,7 @@ class Verdict:
             self.covers(other.first, other.last)
 
     def as_dict(self) -> dict[str, Any]:
-        """docs/integrity.md describes it."""
+        """The form that docs/integrity.md describes."""
         digests, files = self.digests, self.files
         return {
             "digests": {

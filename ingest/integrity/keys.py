@@ -1,7 +1,7 @@
 """The public keys with which CloudTrail's signatures are verified.
 
-CloudTrail has keys of its own in each region, and a new one every few weeks ("ListPublicKeys" of
-the CloudTrail API reference). A key's fingerprint is the MD5 of its DER.
+CloudTrail has its own keys in each region, and a new one every few weeks ("ListPublicKeys" of the
+CloudTrail API reference). A key's fingerprint is the MD5 of its DER.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from trailhound.errors import SourceUnreachableError, UsageError
 
 LOG = logging.getLogger("trailhound.integrity")
 _BESIDE = timedelta(hours=2)
-"""Keys are asked for so long before and after a digest: it is signed after its hour has ended."""
+"""How much before and after the hours of a digest keys are asked for: it is signed after its hour
+has ended."""
 
 
 class KeysApi(Protocol):
@@ -39,7 +40,8 @@ class KeysApi(Protocol):
 
 
 class PublicKeys:
-    """Keys by fingerprint: of a file, or asked of a region once they are needed, and kept."""
+    """Keys by fingerprint: read from a file, or asked of a region when they are first needed, and
+    kept."""
 
     def __init__(self, known: Iterable[Mapping[str, Any]] = ()) -> None:
         self._keys: dict[str, RSAPublicKey] = {}
@@ -48,7 +50,7 @@ class PublicKeys:
 
     @classmethod
     def of_file(cls, path: Path) -> PublicKeys:
-        """What `aws cloudtrail list-public-keys` wrote. Raises `UsageError`."""
+        """The keys in a file that `aws cloudtrail list-public-keys` wrote. Raises `UsageError`."""
         try:
             content = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
         except OSError as error:
@@ -72,7 +74,7 @@ class PublicKeys:
         return fingerprint in self._keys
 
     def ask(self, api: KeysApi, start: datetime, end: datetime) -> None:
-        """Add the keys of the region that `api` is of, for a digest's hours.
+        """Add the keys of the region that `api` is for, for a digest's hours.
 
         Raises `SourceUnreachableError` where the region does not answer.
         """
@@ -93,7 +95,8 @@ class PublicKeys:
             ) from None
 
     def signs(self, fingerprint: str, signature: str, text: bytes) -> bool:
-        """Whether a signature, in hexadecimal, is of this text: RSA PKCS#1 v1.5 over SHA-256."""
+        """Whether a signature, in hexadecimal, is one of this text by this key: RSA PKCS#1 v1.5
+        over SHA-256."""
         try:
             self._keys[fingerprint].verify(
                 binascii.unhexlify(signature), text, padding.PKCS1v15(), SHA256()
@@ -103,8 +106,8 @@ class PublicKeys:
         return True
 
     def _add(self, listed: Mapping[str, Any]) -> None:
-        """A key as the API gives it (its DER as bytes) or as a file has it (in base64); PKCS#1 or
-        SubjectPublicKeyInfo. One that is not what its fingerprint says is left out, and named."""
+        """Add a key as the API gives it (its DER as bytes) or as a file has it (in base64); PKCS#1
+        or SubjectPublicKeyInfo. A key that does not have its fingerprint is left out, and named."""
         values = {name.lower(): value for name, value in listed.items()}
         named, value = str(values.get("fingerprint", "")), values.get("value", b"")
         try:

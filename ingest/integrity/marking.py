@@ -1,8 +1,8 @@
-"""`trail.integrity` of events that are indexed already, set to what became known of their object.
+"""Sets `trail.integrity` of events that are in the index already, once their object was verified.
 
-A document is written again with one member of `trail` changed and every other byte as it was: the
-engine's own updates would round the record's numbers. Days that take no writes keep their events
-as they are, and are named.
+A document is written again with that one member of `trail` changed and every other byte as it was:
+an update by the engine would round the record's numbers. Events of days that are read-only or
+closed are not changed; these days are named.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from trailhound.state.objects import ObjectVerdict, names_in_events
 _AT_ONCE: Final = 500
 _TRIES: Final = 5
 _DAYS: Final = 31
-"""Days of an object's folder that are looked at: a month's at most."""
+"""How many days of an object's folder are looked at: at most a month's."""
 _TEXT: Final = rb'"(?:[^"\\]|\\.)*+"'
 _BEGIN: Final = re.compile(
     rb'\{"object":%b(?:,"account":%b)?+,"position":\d++,"integrity":"(\w++)"' % (_TEXT, _TEXT)
 )
-"""What a `trail` of ours begins with."""
+"""How the member `trail` that we write begins."""
 
 Target = tuple[str, str]
 
@@ -48,7 +48,8 @@ _documents = msgspec.json.Decoder(_Document)
 
 
 def with_integrity(source: bytes, verdict: ObjectVerdict) -> bytes | None:
-    """A stored document with another `trail.integrity`; None where it is not as we write it.
+    """A stored document with another `trail.integrity`; None where it is not written as we write
+    it.
 
     >>> stored = b'{"a":1.10,"trail":{"object":"x","position":0,"integrity":"unverified"}}'
     >>> with_integrity(stored, "tampered")
@@ -77,8 +78,8 @@ class EventMarker:
         """Events that were changed."""
 
     def mark(self, uri: str, verdict: ObjectVerdict) -> list[str]:
-        """Mark all events of an object. The indices whose events could not be marked, each with the
-        reason: `cloudtrail-2025.03.01: read-only (3 events)`."""
+        """Mark all events of an object. Returns the indices whose events could not be marked, each
+        with the reason: `cloudtrail-2025.03.01: read-only (3 events)`."""
         make_searchable(self._client, self._names.days)
         query = {
             "bool": {
@@ -110,7 +111,8 @@ class EventMarker:
         *,
         last: bool,
     ) -> list[Target]:
-        """Write documents with their new member; those that another writer was faster at."""
+        """Write documents with their new member. Returns those that another writer changed
+        meanwhile."""
         lines: list[bytes] = []
         sent: list[Target] = []
 
@@ -160,8 +162,8 @@ class EventMarker:
         return again
 
     def _closed(self, uri: str) -> list[str]:
-        """The closed days that may have events of the object: those of its folder's days, and the
-        ones before, since events are delivered late."""
+        """The closed days that may have events of the object: those of its folder and the days
+        before, since events are delivered late."""
         place = place_of(uri)
         if place is None or place.span is None:
             return []

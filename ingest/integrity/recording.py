@@ -1,8 +1,9 @@
-"""Verdicts on files, kept in the ledger's entries of the objects.
+"""Keeps the verdicts on files in the ledger's entries of the objects.
 
-An entry is written only where its verdict changes, over the version that was read: a worker that
-reads the object meanwhile keeps the verdict in what it writes. Files that are wrong and were never
-read get an entry too, `released`; others without an entry are left alone.
+An entry is written only where its verdict changes, and only over the version that was read: a
+worker that reads the object at the same time keeps the verdict in what it writes. Files that are
+wrong and were never read get an entry too, in the state `released`; other files without an entry
+get none.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from trailhound.state.store import StateStore
 
 _AT_ONCE: Final = 500
 Mark = Callable[[ObjectState], Sequence[str]]
-"""Sets `trail.integrity` of an object's events; the indices in which it could not, and why."""
+"""Sets `trail.integrity` of an object's events. Returns the indices in which it could not, and why.
+"""
 
 
 class LedgerRecord:
@@ -54,13 +56,13 @@ class LedgerRecord:
         return {each.uri: each for each in found.values()}
 
     def judge(self, found: FileVerdict) -> None:
-        """Keep a verdict; it is written with the next ones."""
+        """Keep a verdict; it is written together with later ones."""
         self._waiting.append(found)
         if len(self._waiting) >= _AT_ONCE:
             self.close()
 
     def close(self) -> None:
-        """Write what is not written yet."""
+        """Write the verdicts that are not written yet."""
         waiting, self._waiting = self._waiting, []
         left = {object_id(each.object): each for each in waiting}
         for number in range(TRIES):
@@ -74,7 +76,7 @@ class LedgerRecord:
         )
 
     def _write(self, found: dict[str, FileVerdict]) -> dict[str, FileVerdict]:
-        """Write verdicts; those that another writer was faster at."""
+        """Write verdicts. Returns those whose entry another writer changed meanwhile."""
         stored = read_many(self._client, self._index, found)
         writes: dict[str, Write] = {}
         for name, verdict in found.items():
@@ -90,7 +92,7 @@ class LedgerRecord:
         return left
 
     def _changed(self, name: str, found: FileVerdict, stored: Stored | None) -> Write | None:
-        """The entry with its verdict; None where it has it already."""
+        """The entry with its verdict; None where it has that verdict already."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         judged = Integrity(
             verdict=found.verdict,
@@ -118,8 +120,8 @@ class LedgerRecord:
         return Write(stored.document | document, stored)
 
     def _marked(self, entry: ObjectState, judged: Integrity) -> Integrity:
-        """With the events of an object marked, unless they were: those of an earlier, genuine
-        content are left as they are."""
+        """The entry, after the object's events have been marked, unless they were before. Events of
+        an earlier, genuine content are left as they are."""
         entry = msgspec.structs.replace(entry, integrity=judged)
         if judged.verdict not in ("tampered", "corrupt") or entry.is_genuine:
             return judged

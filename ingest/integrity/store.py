@@ -1,5 +1,5 @@
-"""Where digests and files lie: a bucket, which has the digests' signatures as metadata, or a copy
-of it in a folder, which has lost them."""
+"""The places where digests and files lie: a bucket, which has the digests' signatures as metadata,
+or a copy of it in a folder, which has lost them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _PIECE: Final = 16 * 1024
-"""Bytes inflated at once: deflate makes at most a thousand times as many of them."""
+"""Bytes of compressed data that are inflated at once; they can become a thousand times as many."""
 _GZIP: Final = 31
 """zlib's `wbits` for a stream with gzip's header and checksum."""
 _BROKEN: tuple[type[Exception], ...] = (*FAILURES, HTTPError, OSError)
@@ -45,21 +45,21 @@ _BROKEN: tuple[type[Exception], ...] = (*FAILURES, HTTPError, OSError)
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A digest as it is stored, and what is beside it. `signature` is None where that is lost."""
+    """A digest as it is stored, with its signature, which is None where it is lost."""
 
     stream: BinaryIO
     signature: str | None = None
 
 
 class Name(NamedTuple):
-    """What a digest calls an object. Without a bucket it is in the store's own."""
+    """The name that a digest has for an object. Without a bucket it is in the store's own."""
 
     bucket: str
     key: str
 
 
 class Store(Protocol):
-    """What is verified."""
+    """A place that is verified."""
 
     signed: bool
     """Whether it has signatures at all."""
@@ -207,8 +207,8 @@ class FolderStore:
 
 
 def unpacked(stream: BinaryIO, name: str, limit: int) -> bytes:
-    """What one whole gzip stream holds. Raises as `hashed` does, and `CorruptFileError` where the
-    stream has no end."""
+    """The content of one whole gzip stream. Raises as `hashed` does, and `CorruptFileError` where
+    the stream has no end."""
     pieces: list[bytes] = []
     if not _unpack(stream, name, limit, pieces.append):
         raise CorruptFileError("the compressed stream has no end")
@@ -229,8 +229,8 @@ def hashed(stream: BinaryIO, name: str, limit: int) -> str:
 
 
 def _unpack(stream: BinaryIO, name: str, limit: int, take: Callable[[bytes], object]) -> bool:
-    """Whether the stream has an end. By zlib: how much of a stream that breaks off can be read
-    must not depend on the library."""
+    """Whether the stream has an end. Inflated by zlib, since how much can be read of a stream that
+    breaks off must not depend on the library."""
     inflate = zlib.decompressobj(_GZIP)
     size = 0
     with stream:

@@ -1,4 +1,5 @@
-"""All of a bucket or folder: every chain, every file that a digest lists, and what none lists."""
+"""Verifies all of a bucket or folder: every chain, every file that a digest lists, and the files
+that no digest lists."""
 
 from __future__ import annotations
 
@@ -30,9 +31,10 @@ from trailhound.errors import CorruptFileError, ObjectNotFoundError, SourceError
 from trailhound.state.objects import ObjectState, ObjectVerdict
 
 STALE: Final = timedelta(hours=3)
-"""A digest comes each hour, mostly within the next one."""
+"""A newest digest older than this is reported. A digest comes each hour, mostly within the next
+one."""
 LATE: Final = timedelta(minutes=15)
-"""Files delivered so shortly before a digest's end may be listed by the next one."""
+"""Files delivered this shortly before the end of a digest's hour may be listed by the next one."""
 PENDING: Final = timedelta(hours=6)
 """How long a file may wait for the digest that lists it."""
 _HOUR: Final = timedelta(hours=1)
@@ -53,13 +55,13 @@ class Wanted:
         )
 
     def digest(self, end: datetime) -> bool:
-        """Whether a digest's hour, by its end, overlaps the span."""
+        """Whether a digest's hour, given by its end, overlaps the span."""
         return (self.since is None or end >= self.since) and (
             self.until is None or end <= self.until + _HOUR
         )
 
     def days(self, span: tuple[date, date] | None) -> bool:
-        """Whether days may overlap the span; those that are not known may."""
+        """Whether these days may overlap the span; true where they are not known."""
         return span is None or (
             (self.since is None or span[1] >= self.since.date())
             and (self.until is None or span[0] <= self.until.date())
@@ -70,7 +72,7 @@ class Wanted:
 
 
 class Record(Protocol):
-    """What is known of files from their reading, and where the verdicts on them go."""
+    """What is known of files since they were read, and where the verdicts on them are kept."""
 
     def known(self, addresses: Sequence[str], /) -> Mapping[str, ObjectState]:
         """Of these files those that were read, by address."""
@@ -80,13 +82,13 @@ class Record(Protocol):
 
 
 class Nobody:
-    """No `Record`: every file is read, and its verdict is only counted."""
+    """A `Record` without memory: every file is read, and its verdict is only counted."""
 
     def known(self, addresses: Sequence[str]) -> Mapping[str, ObjectState]:  # noqa: ARG002
         return {}
 
     def judge(self, found: FileVerdict) -> None:
-        """Nothing."""
+        """Does nothing."""
 
 
 @dataclass(slots=True)
@@ -107,13 +109,12 @@ class _Files:
 
 
 class Verification:
-    """One verification. `api_of(region)` gives CloudTrail's API there, None: only known keys.
-
-    `threads` files are hashed at once. `told` is called after each file and each 1,000 listed keys
-    (with 0), and may raise to end it. A file that `record` knows by the etag it has today is not
-    read. With `expects` none is: it is called with the address and the hash of each file that a
-    valid digest lists, and of these only those are asked for that were not listed.
-    """
+    """One verification. `api_of(region)` gives CloudTrail's API in a region; without it only the
+    keys that are known are used. `threads` files are hashed at once. `told` is called after each
+    file and after each 1,000 listed keys (with 0), and may raise to end the run. A file that
+    `record` knows by the etag that it has today is not read. With `expects` no file is read:
+    `expects` is called with the address and the hash of each file that a valid digest lists, and S3
+    is asked only for the files that the listing did not show."""
 
     def __init__(
         self,
@@ -201,7 +202,8 @@ class Verification:
                 self._after[chain] = key, end
 
     def _place(self, place: Place) -> Verdict:
-        """All chains of an account and region together: trails come and go."""
+        """Verify all chains of an account and region: several trails may have delivered there, one
+        after the other or at once."""
         whole = Verdict()
         if self._expects is not None:
             self._here = set(self._files[place].hashes)
@@ -241,7 +243,8 @@ class Verification:
     def _require_newest(
         self, place: Place, spans: list[tuple[datetime, datetime]], whole: Verdict
     ) -> None:
-        """`spans`: the hours of each chain's valid digests."""
+        """Report files without any digest, hours between the trails' digests, and a newest digest
+        that is too old. `spans` are the hours of each chain's valid digests."""
         folder = f"{place.base}{place.account}/CloudTrail-Digest/{place.region}/"
         if not any(chain.place == place for chain in self._chains):
             number = len(self._files[place].hashes)
@@ -267,7 +270,7 @@ class Verification:
             self._find(whole, Kind.STALE, folder, detail)
 
     def _unlisted(self, place: Place, listed: set[int], whole: Verdict) -> None:
-        """Files that no digest lists, named by a second listing if there are any."""
+        """Report files that no digest lists; if there are any, a second listing names them."""
         first, last = whole.first, whole.last
         if first is None or last is None:
             return
@@ -295,7 +298,8 @@ class Verification:
                     self._judge(key, "unlisted")
 
     def _ask(self, chain: Chain, digest: Digest) -> None:
-        """A digest is signed with a key of its own region; the guide names the trail's as well."""
+        """Fetch the keys for a digest. It is signed with a key of its own region; the guide names
+        the trail's region as well."""
         if self._api_of is None:
             return
         for region in dict.fromkeys((chain.place.region, chain.home)):
@@ -323,7 +327,8 @@ class Verification:
             yield self._found(address, file, found)
 
     def _expected(self, name: Name, address: str, file: LogFile) -> Finding | None:
-        """Pass a file's hash on; what is wrong as far as it can be said without reading it."""
+        """Pass a file's hash on. Returns what is wrong with it as far as that is known without
+        reading it."""
         assert self._expects is not None  # noqa: S101 - the caller asked
         if file.hashAlgorithm != SHA_256:
             return Finding(Kind.UNREADABLE, address, f"its hash is {file.hashAlgorithm!r}")
@@ -346,7 +351,7 @@ class Verification:
     def _found(
         self, address: str, file: LogFile, found: FileVerdict | SourceError | str
     ) -> Finding | None:
-        """What is wrong with a file that a digest lists; None: it is as it was delivered."""
+        """What is wrong with a file that a digest lists; None if it is as it was delivered."""
         if isinstance(found, str):
             return Finding(Kind.UNREADABLE, address, found)
         if isinstance(found, SourceError):

@@ -1,4 +1,4 @@
-"""One object read again without a word to the index: which of its events no day has."""
+"""Reads an object again without writing to the index, and finds which of its events no day has."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from trailhound.settings import Settings
 
 @dataclass(slots=True)
 class Content:
-    """`absent` are the positions of wanted events that are in no day's index. `other_kind`: what
-    the object holds instead of events. `fault`: why it, or a day, could not be read. `sha256`: of
-    what its gzip stream holds, as in the ledger; empty where it is not one whole stream."""
+    """What the comparison of one object found. `absent` are the positions of wanted events that are
+    in no day's index. `other_kind` says what the object holds where that is not events. `fault` is
+    why it, or a day, could not be read. `sha256` is the hash of what its gzip stream holds, as in
+    the ledger; empty where the object is not one whole stream."""
 
     absent: set[int] = field(default_factory=set)
     events: int = 0

@@ -1,8 +1,8 @@
-"""Objects that the ledger has and the source no longer: whether their events are in the index.
+"""Objects that the ledger has and the source has no longer: whether their events are in the index.
 
-Their content can't be read, so the number of events that name them is all that can be asked. It is
-compared with what the entry says was indexed of them; duplicates of other objects are under the
-names of these.
+Their content cannot be read any more. So the number of events in the index that name them is
+compared with the number that their entry says was indexed. Their duplicates are not counted: these
+events were indexed from other objects, and name those.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from trailhound.state.objects import MOST_SHARED, ObjectState
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """What the ledger has of an object. `indexed` are the events that should be under its own name,
-    `shared` those that came by other objects first; `finished` is a day (`YYYY-MM-DD`)."""
+    """What the ledger has of an object. `indexed` is the number of events that should be in the
+    index under its own name, `shared` the number that came by other objects first; `finished` is a
+    day (`YYYY-MM-DD`)."""
 
     uri: str
     state: str
@@ -36,9 +37,13 @@ class Known(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
     @classmethod
     def of(cls, entry: ObjectState, uri: str) -> Known:
-        """A forced reading, which found its own events there, counts these as duplicates, and names
-        no other object for them. Beside indexed ones they may be second copies in the same file, of
-        which there is one event: then they are not expected."""
+        """What an entry says of its object.
+
+        A reading with `--force` that found the object's own events in the index counts these as
+        duplicates, and names no other object for them. Duplicates beside indexed events may also be
+        second copies within the same file, of which there is one event: those are not expected in
+        the index.
+        """
         shared = sum(each.events for each in entry.shared)
         forced = not (entry.indexed or entry.events_under) and len(entry.shared) < MOST_SHARED
         own = max(0, entry.duplicates - shared) if forced else 0
@@ -56,7 +61,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
 class Extras:
     """Decides on objects that are gone. `oldest` is the first day that the retention keeps
-    (`YYYY-MM-DD`), empty without one."""
+    (`YYYY-MM-DD`), empty where there is no retention."""
 
     def __init__(self, client: OpenSearch, names: Names, stored: StoredEvents, oldest: str) -> None:
         self._stored = stored
@@ -64,12 +69,12 @@ class Extras:
         self._closed = sorted(_closed_days(client, names))
 
     def counts(self, group: Sequence[Known]) -> dict[str, int]:
-        """How many events name each of them. Raises `ClusterError`."""
+        """How many events name each of these objects. Raises `ClusterError`."""
         return self._stored.counts([each.uri for each in group])
 
     def is_past(self, each: Known) -> bool:
         """Whether its events may be on days that the retention no longer keeps: they happened
-        before it was delivered, perhaps a day before, and before it was read."""
+        before the object was delivered (perhaps a day before) and before it was read."""
         if not self._oldest:
             return False
         place = place_of(each.uri)
@@ -78,7 +83,8 @@ class Extras:
         return bool(each.finished) and each.finished < self._oldest
 
     def closed_day(self, each: Known) -> str:
-        """A closed day that may have its events (`YYYY.MM.DD`): no count sees them there."""
+        """A closed day (`YYYY.MM.DD`) that may have its events: a count does not include closed
+        days."""
         place = place_of(each.uri)
         if place is None or place.span is None:
             return self._closed[0] if self._closed else ""
@@ -88,7 +94,7 @@ class Extras:
 
 
 def there(each: Known, found: int) -> str:
-    """What of its events is in the index, for people."""
+    """How many of its events are in the index, in words."""
     said = (
         f"{min(found, each.indexed):,} of the {each.indexed:,} events that it indexed are in the "
         "index"

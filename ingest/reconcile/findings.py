@@ -20,24 +20,24 @@ class Kind(StrEnum):
     MISSING = "missing"
     """It is in the source, and was never read to its end."""
     CHANGED = "changed"
-    """Its content is another one than that which was read."""
+    """Its content differs from the content that was read."""
     PARTIAL = "partial"
-    """It was read, and an event of it is in no day's index."""
+    """It was read, and at least one of its events is in no day's index."""
     LOST = "lost"
-    """It is no longer in the source, and events of it are not in the index."""
+    """It is no longer in the source, and some of its events are not in the index."""
     EXTRA = "extra"
-    """It was read, and is no longer in the source; its events are in the index, or past
+    """It was read, and is no longer in the source; its events are in the index, or older than the
     retention."""
     UNREADABLE = "unreadable"
-    """It, or a day of its events, can't be read: nothing is known of it."""
+    """The object, or a day of its events, cannot be read: it may lack events or not."""
 
 
 class Repair(StrEnum):
-    """What repairs it."""
+    """What repairs a finding."""
 
     READ = "read"
     READ_AGAIN = "read again"
-    """As `backfill --force`: the ledger says that it is done."""
+    """Read as by `backfill --force`, since the ledger says that it is done."""
     RETRY = "retry dead letters"
     RETRY_REOPENED = "retry dead letters, days reopened"
     RETRY_NEW_DAYS = "retry dead letters, days made"
@@ -48,8 +48,8 @@ RETRIES: Final = frozenset({Repair.RETRY, Repair.RETRY_REOPENED, Repair.RETRY_NE
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One object. `events` are those of it that are in no index; `dead_letters` of them wait in the
-    dead letters. `size` is in bytes as stored."""
+    """One object. `events` is the number of its events that are in no index; `dead_letters` of them
+    wait in the dead letters. `size` is in bytes as stored."""
 
     kind: Kind
     object: str
@@ -65,7 +65,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 def finding_of(
     item: TrailObject, kind: Kind, detail: str, *repairs: Repair, events: int = 0, dead: int = 0
 ) -> Finding:
-    """A finding about an object of a source; its name is not repeated in `detail`."""
+    """A finding about an object of a source. Where `detail` begins with the object's name, the name
+    is removed: the finding has it."""
     return Finding(
         kind=kind,
         object=item.uri,
@@ -81,18 +82,20 @@ def finding_of(
 
 @dataclass(slots=True)
 class Summary:
-    """A reconciliation in numbers. Every object listed is in one of `whole`, `in_progress`,
-    `past_retention`, `ignored_kinds` or a finding; an `extra` or `lost` one was not listed."""
+    """A reconciliation in numbers. Every object listed is counted in one of `whole`, `in_progress`,
+    `past_retention` and `ignored_kinds`, or is a finding. `extra` and `lost` objects were not
+    listed."""
 
     objects: int = 0
-    """Listed, without those whose names say that they are something else."""
+    """Listed objects, without those whose names say that they are something else."""
     whole: int = 0
     in_progress: int = 0
-    """Being read by an active worker at the moment."""
+    """Objects that an active worker is reading at the moment."""
     past_retention: int = 0
-    """Delivered before the first day that the retention keeps."""
+    """Objects delivered before the first day that the retention keeps."""
     same_content: int = 0
-    """Compared, of another etag than what was read, and of the same content."""
+    """Compared objects whose etag differs from the one that was read, and whose content is the
+    same."""
     ignored_kinds: Counter[str] = field(default_factory=Counter)
     found: Counter[Kind] = field(default_factory=Counter)
     events: int = 0
@@ -101,11 +104,11 @@ class Summary:
     read: int = 0
     """Objects whose content was compared with the index, event by event."""
     gone: int = 0
-    """Entries of objects that were noted as gone before, and are not in the source."""
+    """Entries of objects that are not in the source and that an earlier run noted as gone."""
     gone_lost: int = 0
-    """Of these, those that have fewer events in the index than were indexed of them."""
+    """Those of `gone` that have fewer events in the index than were indexed of them."""
     gone_events: int = 0
-    """Events of those that are in no index."""
+    """Events of `gone_lost` that are in no index."""
     unusable: int = 0
     """Dead letters of whole objects: no event with a day can be made of these records."""
     seconds: float = 0.0
@@ -159,9 +162,9 @@ class Findings:
             yield msgspec.msgpack.decode(text, type=Finding)
 
     def needing(self, *repairs: Repair) -> Iterator[Finding]:
-        """Those that one of these repairs is for."""
+        """The findings that one of these repairs is for."""
         return (each for each in self if not set(repairs).isdisjoint(each.repairs))
 
     def close(self) -> None:
-        """Give up the file."""
+        """Delete the file."""
         self._tables.close()

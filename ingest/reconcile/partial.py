@@ -1,4 +1,4 @@
-"""Says of an object whose content was compared what is missing, and what repairs it."""
+"""What is missing of an object whose content was compared, and what repairs it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from trailhound.cluster.waiting import BLOCKED_CODES
 
 
 def retry_for(code: str) -> Repair:
-    """What writes the events of dead letters with this code."""
+    """The repair that writes the events of dead letters with this code."""
     if code in BLOCKED_CODES:
         return Repair.RETRY_REOPENED
     return Repair.RETRY_NEW_DAYS if code == TOO_MANY_NEW_DAYS else Repair.RETRY
 
 
 def partial(item: TrailObject, content: Content, letters: Mapping[int, str]) -> Finding:
-    """The finding of an object with absent events; `letters` are its dead letters' codes by the
-    position of their record."""
+    """The finding for an object with absent events; `letters` are the codes of its dead letters by
+    the position of their record."""
     waiting = {letters[position] for position in content.absent if position in letters}
     dead = sum(position in letters for position in content.absent)
     repairs = [Repair.READ_AGAIN] if len(content.absent) > dead else []

@@ -1,11 +1,12 @@
-"""Every object of a source against the ledger and the index.
+"""Compares every object of a source with the ledger and the index.
 
-The ledger and the number of events that name an object choose the candidates; of these the content
-decides. An object is partial when one of its events is in no day's index, by id, though its day is
-within the retention and no filter drops it. An object whose events another trail delivered too has
-its duplicates there, under the other one's name, and is whole.
+The candidates are chosen by the ledger and by the number of events that name an object; then their
+content is read and decides. An object is partial when at least one of its events is, by its id, in
+no day's index, although its day is within the retention and no filter drops it. An object whose
+events another trail delivered too is whole: its events are in the index under the other object's
+name.
 
-Objects, candidates and findings are kept in temporary files: memory stays flat.
+Objects, candidates and findings are kept in temporary files, so memory stays flat.
 """
 
 from __future__ import annotations
@@ -32,12 +33,7 @@ from ingest.reconcile.stored import StoredEvents
 from ingest.sources.layout import NameClass, classify, place_of, wanted
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.templates import Names
-from trailhound.errors import (
-    ObjectNotFoundError,
-    SourceError,
-    SourceUnreachableError,
-    UsageError,
-)
+from trailhound.errors import ObjectNotFoundError, SourceError, SourceUnreachableError, UsageError
 from trailhound.settings import Settings
 from trailhound.state.objects import ObjectState
 from trailhound.state.store import StateStore
@@ -53,14 +49,15 @@ CREATE TABLE candidates (
 """
 
 Told = Callable[[str, int, int], None]
-"""What is under way, how many objects are done, and how many there are (0: not known)."""
+"""Progress: what is under way, how many objects are done, and how many there are (0: not known)."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """An object whose content is to be compared. `why`: `unread` where no entry says that it was
-    read to its end, `read` where one does, `changed` where one does of another etag, whose content
-    had the hash `sha256`; `dead`: its records in the dead letters."""
+    """An object whose content is to be compared. `why` is `unread` where no entry says that it was
+    read to its end, `read` where one does, `changed` where it was read with another etag, and
+    `sha256` is then the hash of the content that was read. `dead` is the number of its records in
+    the dead letters."""
 
     item: TrailObject
     why: str
@@ -70,7 +67,7 @@ class _Candidate:
 
 
 class Reconciliation:
-    """One run over one source. `findings` are there once `run` has returned; `close` gives up the
+    """One run over one source. `findings` are there once `run` has returned; `close` deletes the
     temporary files."""
 
     def __init__(
@@ -81,8 +78,8 @@ class Reconciliation:
         selection: Selection,
         told: Told = lambda _what, _done, _total: None,
     ) -> None:
-        """Raises `UsageError` for a source whose objects have no common beginning of their names:
-        which of the ledger's are its own would not be known."""
+        """Raises `UsageError` for a source whose objects have no common prefix: it would not be
+        known which entries of the ledger belong to it."""
         prefix = getattr(source, "uri_prefix", None)
         if not isinstance(prefix, str):
             raise UsageError(
@@ -113,7 +110,7 @@ class Reconciliation:
         self.summary = Summary()
 
     def close(self) -> None:
-        """Give up the temporary files."""
+        """Delete the temporary files."""
         self._tables.close()
         self.findings.close()
 
@@ -182,7 +179,8 @@ class Reconciliation:
         self._count(done)
 
     def _unknown(self, item: TrailObject) -> None:
-        """Missing; where its name does not show that it is a trail file, its content decides."""
+        """An object without an entry: missing. Where its name does not show that it is a trail
+        file, its content decides."""
         detail = "no entry in the ledger"
         if self._is_past(item):
             self.summary.past_retention += 1
@@ -192,8 +190,9 @@ class Reconciliation:
             self._choose(_Candidate(item, "unread", detail))
 
     def _other_etag(self, item: TrailObject, entry: ObjectState) -> None:
-        """Of a file, the etag is its size and time, and of an object a copy in other parts has
-        another one: the hash of what was read tells whether the content is another one too."""
+        """An object with an entry under another etag. A file's etag is its size and time, and an S3
+        object that was copied in parts of another size has another one, so the hash of what was
+        read tells whether the content changed."""
         when = f"read {(entry.finished_at or '')[:19]}"
         if entry.sha256:
             detail = f"its content has changed since it was {when}"
@@ -206,8 +205,8 @@ class Reconciliation:
             self._found(item, Kind.CHANGED, detail, Repair.READ)
 
     def _count(self, done: list[tuple[TrailObject, ObjectState]]) -> None:
-        """Of objects that were read: those with fewer events than their entry has are candidates,
-        and those that another selection, filter or retention left parts of."""
+        """Of objects that were read, note as candidates those that fewer events name than their
+        entry says, and those of which another selection, filter or retention left out a part."""
         counts = self._stored.counts([item.uri for item, _ in done])
         for item, entry in done:
             covered = entry.is_done_for(item.etag, self._wanted)
@@ -218,7 +217,7 @@ class Reconciliation:
                 self._choose(_Candidate(item, "read", "", entry.dead_lettered))
 
     def _is_past(self, item: TrailObject) -> bool:
-        """Whether it was delivered, and so its events happened, before the retention's days."""
+        """Whether it was delivered (so its events happened) before the retention's first day."""
         place = place_of(item.path)
         span = place.span if place is not None else None
         return span is not None and span[1].isoformat() < self._wanted.oldest
@@ -322,8 +321,8 @@ class Reconciliation:
             self._found(item, Kind.EXTRA, what + there(each, found), Repair.NOTE_GONE)
 
     def _is_there(self, uri: str) -> bool:
-        """Whether an object exists that no listing takes for a trail file: it was named whole when
-        it was read."""
+        """Whether an object exists although no listing takes it for a trail file: it was read
+        because its full name was given."""
         if classify(uri)[0] is not NameClass.OTHER:
             return False
         try:
@@ -342,7 +341,8 @@ def _key(uri: str) -> bytes:
 
 
 def _text(value: str) -> str:
-    """As SQLite takes it: no half of a surrogate pair, which no key and no path here has."""
+    """The text as SQLite accepts it: without unpaired surrogates, which no key and no path has
+    here."""
     return value.encode("utf-8", "backslashreplace").decode()
 
 

@@ -1,4 +1,4 @@
-"""Carries out what repairs the findings of a reconciliation."""
+"""Carries out the repairs of the findings of a reconciliation."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _AT_ONCE: Final = 500
 
 
 class Chosen:
-    """Some objects of a source, as a source."""
+    """Some objects of a source, as a source of their own."""
 
     ignored: Mapping[str, int] = MappingProxyType({})
 
@@ -42,7 +42,7 @@ class Chosen:
         self._findings = findings
 
     def objects(self, selection: Selection) -> Iterator[TrailObject]:  # noqa: ARG002
-        """Each of them; they are chosen already."""
+        """Each of them, whatever is selected: they are chosen already."""
         for each in self._findings:
             yield TrailObject(each.object, each.etag, each.size, each.walked)
 
@@ -55,16 +55,17 @@ class Chosen:
 
 @dataclass(slots=True)
 class Repaired:
-    """What was done. `unrepaired` findings have no repair: their reason has to be fixed first."""
+    """What was done. `unrepaired` are the findings that have no repair: their reason has to be
+    fixed first."""
 
     backfills: RunReport = field(default_factory=RunReport)
     retried: Retried | None = None
     left: Findings = field(default_factory=Findings)
-    """Objects that events are still in no index of, or that can't be compared, though they were
+    """Objects that still lack events in the index, or that cannot be compared, although they were
     read or their dead letters were tried again."""
     left_objects: int = 0
     still_absent: int = 0
-    """Events of those that are in no index."""
+    """Events of those objects that are in no index."""
     unusable: int = 0
     """Dead letters of objects that were read, of which no event can be made."""
     noted_gone: int = 0
@@ -72,7 +73,8 @@ class Repaired:
 
     @property
     def complete(self) -> bool:
-        """Whether all was repaired: a dead letter of a reading may have been written since."""
+        """Whether everything was repaired. Dead letters that a reading wrote do not count by
+        themselves: a later repair may have indexed their events."""
         read = self.backfills
         unread = read.failed_objects or read.archived_objects or read.interrupted
         open_days = self.retried is not None and self.retried.days.not_restored
@@ -115,14 +117,14 @@ class Repairs:
         self.report = Repaired()
 
     def stop(self) -> None:
-        """Begin nothing further."""
+        """Begin no further repair."""
         self._stopping = True
         if self._running is not None:
             self._running.stop()
 
     def run(self, told: Callable[[str, int], None] = lambda _what, _events: None) -> Repaired:
-        """Do all of it. Raises `ClusterError`, `SourceUnreachableError`, `SpoolError`; what was
-        done stays done."""
+        """Carry out all repairs. Raises `ClusterError`, `SourceUnreachableError`, `SpoolError`;
+        what was done before stays done."""
         report = self.report
         self._told = told
         report.unrepaired = sum(1 for each in self._findings if not each.repairs)
@@ -164,8 +166,8 @@ class Repairs:
         self._running = None
 
     def _compare_again(self) -> None:
-        """Compares the objects with dead letters once more. Other letters that remain are no matter
-        of this source, or hold no event at all."""
+        """Compare the objects with dead letters once more. Dead letters that remain belong to other
+        sources, or hold no event at all."""
         stored = StoredEvents(
             self._client, self._settings, RetryPolicy(self._settings.ingest.give_up_after)
         )
@@ -193,8 +195,8 @@ class Repairs:
                     self.report.unusable += dead
 
     def _with_letters(self, letters: dict[str, int]) -> Iterator[Finding]:
-        """Findings whose dead letters were tried, and those whose object has some now, with their
-        number in `letters`."""
+        """Findings whose dead letters were tried again, and those whose object has dead letters
+        now, with their number in `letters`."""
         objects = StateStore(self._client, self._settings, ObjectState)
         findings = self._findings.needing(Repair.READ, Repair.READ_AGAIN, *RETRIES)
         while group := list(islice(findings, _AT_ONCE)):
@@ -213,7 +215,7 @@ class Repairs:
 
     @contextmanager
     def _watched(self, running: Backfill, repair: Repair) -> Iterator[None]:
-        """Reports what is done while it runs."""
+        """Report progress while a repair runs."""
         ended = threading.Event()
 
         def watch() -> None:

@@ -16,11 +16,11 @@ from trailhound.settings import Settings
 from trailhound.state.objects import names_in_events
 
 _IDS: Final = 1_000
-"""Looked for in one request."""
+"""Ids that one request looks for."""
 
 
 class DayUnreadableError(RequestFailedError):
-    """The index of a day is there, and can't be read: it is closed, say."""
+    """A day's index exists and cannot be read, for example because it is closed."""
 
 
 class StoredEvents:
@@ -35,12 +35,12 @@ class StoredEvents:
         self._letters = IndexReader(client, names.deadletter)
 
     def refresh(self) -> None:
-        """What was written up to now is found from now on."""
+        """Make everything that was written so far visible to searches."""
         make_searchable(self._client, self._days)
 
     def counts(self, uris: Sequence[str]) -> dict[str, int]:
-        """How many events name each of these objects, some hundreds at once; those with none are
-        left out."""
+        """How many events name each of these objects (some hundreds at once); objects that none
+        names are left out."""
         owners = {name: uri for uri in uris for name in names_in_events(uri)}
         if not owners:
             return {}
@@ -60,9 +60,9 @@ class StoredEvents:
         return found
 
     def absent(self, targets: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-        """Of these days' indices and ids, those whose id no day has.
+        """Of these pairs of a day's index and an id, those whose id no day has.
 
-        Each is looked for in its own day, and where it is not there, in all. Raises
+        Each id is looked for in its own day, and in all days where it is not there. Raises
         `DayUnreadableError`.
         """
         waiting = iter(targets)
