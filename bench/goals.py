@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gzip
 import random
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,16 +60,21 @@ def measured(
     distinct, _ = benchmark.sample(TINY_FILES * TINY_EVENTS, None)
     tiny = tiny_trail(distinct, benchmark.folder / "tiny-copies")
     for size in (130, 5_000):
-        bare, finished = against_replays(benchmark, trail(size), rounds)
-        yield Goal(f"backfill ÷ replay of bare records, files of {size:,}", *_of(bare, 0.8))
-        yield Goal(f"backfill ÷ replay of finished documents, files of {size:,}", *_of(finished, 1))
+        seconds, cpu = against_replays(benchmark, trail(size), rounds)
+        for kind, what, goal in (
+            ("bare", "bare records", 0.8),
+            ("finished", "finished documents", 1),
+        ):
+            name = f"backfill ÷ replay of {what}, files of {size:,}"
+            yield Goal(name, *_of(seconds[kind], goal))
+            yield Goal(f"{name}, by CPU{_whose(benchmark)}", *_of(cpu[kind], None))
     for name, folder, goal in (
         ("files of 5,000", trail(5_000), 1.1),
         (f"{TINY_FILES:,} files of {TINY_EVENTS}, a fifth copies", tiny, 1.0),
     ):
-        seconds, cpu = against_script(benchmark, folder, rounds)
-        yield Goal(f"backfill ÷ plain script, {name}", *_of(seconds, goal))
-        yield Goal(f"the same by CPU{_whose(benchmark)}", *_of(cpu, None))
+        took, used = against_script(benchmark, folder, rounds)
+        yield Goal(f"backfill ÷ plain script, {name}", *_of(took, goal))
+        yield Goal(f"backfill ÷ plain script, {name}, by CPU{_whose(benchmark)}", *_of(used, None))
     idle = nothing_to_do(benchmark, trail(5_000), rounds)
     yield Goal("backfill with nothing to do, CPU seconds", *_of(idle, 0.5), at_most=True)
     for size, goal in ((5_000, 1.3), (64, 0.8)):
@@ -80,30 +86,36 @@ def _of(each: list[float], goal: float | None) -> tuple[float, float | None, lis
     return median(each), goal, each
 
 
-def against_replays(
-    benchmark: BenchEnvironment, trail: Path, rounds: int
-) -> tuple[list[float], list[float]]:
-    """Seconds of a replay ÷ of the backfill: of the bare records, and of the finished documents.
+Ratios = dict[str, list[float]]
+
+
+def against_replays(benchmark: BenchEnvironment, trail: Path, rounds: int) -> tuple[Ratios, Ratios]:
+    """A replay ÷ the backfill: seconds, CPU seconds; of the `bare` records, and of the `finished`
+    documents.
 
     The three take turns at being first. A first round, while the JVM still compiles, isn't counted.
     """
-    bare: list[float] = []
-    finished: list[float] = []
+    ratios: Ratios = {"bare": [], "finished": []}
+    costs: Ratios = {"bare": [], "finished": []}
     for number in range(rounds + 1):
         seconds: dict[str, float] = {}
+        cpu: dict[str, float] = {}
         kinds = ["backfill", "bare", "finished"]
         for kind in kinds[number % 3 :] + kinds[: number % 3]:
             with fresh_namespace(benchmark, f"goals-{kind}{number}") as (client, settings):
+                of = bodies if kind == "finished" else bare_bodies
+                made = of(settings, trail) if kind != "backfill" else []
+                before = time.process_time() + _engine_cpu(benchmark)
                 if kind == "backfill":
                     seconds[kind] = backfill_seconds(client, settings, trail)
-                    continue
-                of = bodies if kind == "finished" else bare_bodies
-                made = of(settings, trail)
-                seconds[kind] = replay(client, made, settings.ingest.in_flight).seconds
+                else:
+                    seconds[kind] = replay(client, made, settings.ingest.in_flight).seconds
+                cpu[kind] = time.process_time() + _engine_cpu(benchmark) - before
         if number:
-            bare.append(seconds["bare"] / seconds["backfill"])
-            finished.append(seconds["finished"] / seconds["backfill"])
-    return bare, finished
+            for kind in ratios:
+                ratios[kind].append(seconds[kind] / seconds["backfill"])
+                costs[kind].append(cpu[kind] / cpu["backfill"])
+    return ratios, costs
 
 
 def bare_bodies(settings: Settings, trail: Path) -> list[tuple[bytes, int]]:
