@@ -1,4 +1,4 @@
-"""Errors of `LookupEvents`, as Trailhound's: a sentence, and what to do."""
+"""Makes errors of `LookupEvents` errors of Trailhound: a sentence, and what to do."""
 
 from __future__ import annotations
 
@@ -23,24 +23,25 @@ _EVERYWHERE: Final = {
     "InvalidSignatureException": "the signature is not accepted",
     "RequestExpired": "the request is too old",
 }
-"""Codes that every further request would get too."""
+"""Codes that every further request would get as well."""
 NOT_ENABLED: Final = frozenset(
     {"UnrecognizedClientException", "InvalidClientTokenId", "OptInRequired"}
 )
-"""What a region answers that the account has not enabled; or what any answers to unknown keys."""
+"""The code for a region that the account has not enabled; unknown access keys get it from every
+region."""
 _DENIED: Final = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
 
 
 def code_of(error: Exception) -> str:
-    """The service's own code; empty where it did not answer."""
+    """The service's own code; empty where the service did not answer."""
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code") or "unknown")
     return ""
 
 
 def lookup_error(error: Exception, place: str) -> SourceError:
-    """Why `place` could not be asked. `SourceUnreachableError` where every other place would fail
-    too."""
+    """Why `place` could not be asked. It is a `SourceUnreachableError` where every other place
+    would fail too."""
     if isinstance(error, LOGIN_FAILURES):
         return SourceUnreachableError(f"{place}: no usable AWS credentials", hint=NO_CREDENTIALS)
     code = code_of(error)

@@ -1,4 +1,4 @@
-"""What reading the event history takes, before it is read."""
+"""Estimates how long reading the event history takes, before it is read."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from ingest.objects import Selection
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """`events` and `requests` are extrapolated from the newest page of each of the `lanes`, which
-    are accounts and regions; `seconds` is that of the slowest one, since all are read at once."""
+    """`events` and `requests` are extrapolated from the newest page of each lane (an account and
+    region), of which there are `lanes`. `seconds` is the time of the slowest one, since all are
+    read at once."""
 
     lanes: int = 0
     windows: int = 0
@@ -27,14 +28,14 @@ class Estimate:
 
 @runtime_checkable
 class Estimated(Protocol):
-    """A source that says how long it takes."""
+    """A source that can estimate how long reading it takes."""
 
     def estimate(self, selection: Selection) -> Estimate:
         """Raises `SourceUnreachableError`."""
 
 
 def sum_of(estimates: Sequence[Estimate]) -> Estimate | None:
-    """Several, read one after the other; None where there are none."""
+    """The sum of several, for sources read one after the other; None where there are none."""
     if not estimates:
         return None
     return Estimate(

@@ -26,7 +26,7 @@ _SPACING: Final = 1 / REQUESTS_A_SECOND
 _BACKOFF: Final = Backoff(first=1.0, longest=30.0)
 _TRIES: Final = 10
 _RESTARTS: Final = 5
-"""Tokens that may expire in a row without one new event."""
+"""How many tokens may expire in a row without one new event."""
 _AGAIN: Final = frozenset(
     {
         *THROTTLED,
@@ -42,15 +42,15 @@ _NO_TOKEN: Final = frozenset({"InvalidNextTokenException", "ExpiredNextTokenExce
 
 
 class LookupApi(Protocol):
-    """What is used of botocore's client."""
+    """The call of botocore's client that is used."""
 
     def lookup_events(self, **request: Any) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The newest page: how many events it has, how many seconds they span, and whether there are
-    older ones."""
+    """What the newest page shows: how many events it has, how many seconds they span, and whether
+    there are older ones."""
 
     events: int
     seconds: float
@@ -58,11 +58,11 @@ class Pace:
 
 
 class _TokenExpiredError(Exception):
-    """The page token is not accepted any more. Internal: never shown."""
+    """The page token is no longer accepted. Internal: never shown."""
 
 
 class Lane:
-    """Many threads may use one. `stop` is set when the run ends."""
+    """One account and region; many threads may use it. `stop` is set when the run ends."""
 
     def __init__(
         self, api: LookupApi, account: str, region: str, stop: threading.Event | None = None
@@ -77,11 +77,11 @@ class Lane:
 
     @property
     def place(self) -> str:
-        """For messages."""
+        """The account and region, for messages."""
         return f"event history of {self.account} in {self.region}"
 
     def check(self) -> None:
-        """One request, whether anything may be read here; `error` is set where not."""
+        """Make one request, to see whether anything may be read here; where not, `error` is set."""
         try:
             self._asked({"MaxResults": 1})
         except SourceError as error:
@@ -90,8 +90,8 @@ class Lane:
     def events(self, window: Window, now: datetime) -> Iterator[dict[str, Any]]:
         """The window's events as CloudTrail lists them, the newest first, each once.
 
-        Where a page token has expired, the window goes on from its last event. Raises
-        `SourceError`s.
+        Where a page token has expired, the window continues from its last event. Raises errors that
+        are a `SourceError`.
         """
         start, end = window.times(now)
         request: dict[str, Any] = {"MaxResults": PAGE, "StartTime": start, "EndTime": end}
@@ -124,14 +124,14 @@ class Lane:
             request["NextToken"] = page["NextToken"]
 
     def pace(self, choice: Choice, now: datetime) -> Pace:
-        """How dense the newest events are: one request. Raises `SourceError`s."""
+        """How dense the newest events are, by one request. Raises what `events` raises."""
         page = self._asked({"MaxResults": PAGE, **_condition(choice)})
         times = [each["EventTime"] for each in page.get("Events", ())]
         span = (now - min(times)).total_seconds() if times else 0.0
         return Pace(len(times), max(1.0, span), bool(page.get("NextToken")))
 
     def _asked(self, request: dict[str, Any]) -> Any:
-        """One page; asked again while CloudTrail throttles or does not answer."""
+        """One page. The request is repeated while CloudTrail throttles or does not answer."""
         for failures in range(1, _TRIES + 1):
             self._take_turn()
             try:
@@ -147,7 +147,7 @@ class Lane:
         raise AssertionError  # the last try returns or raises
 
     def _take_turn(self) -> None:
-        """Wait for this request's place in the quota. Raises `SourceError` once the run ends."""
+        """Wait until the quota allows this request. Raises a `SourceError` once the run ends."""
         with self._lock:
             at = max(time.monotonic(), self._next)
             self._next = at + _SPACING
@@ -157,7 +157,7 @@ class Lane:
             )
 
     def _pause(self, seconds: float) -> None:
-        """No thread asks here for a while."""
+        """Let no thread make a request here for a while."""
         with self._lock:
             self._next = max(self._next, time.monotonic() + seconds)
 

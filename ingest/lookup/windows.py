@@ -1,6 +1,7 @@
-"""The event history in windows of six hours: each is an object, read whole and noted as done.
+"""The event history in windows of six hours: each is an object, which is read whole and noted as
+done.
 
-Page tokens expire, windows do not: a run that ended continues with the windows that are not done.
+Page tokens expire, windows do not: after an interruption the windows that are not done are read.
 """
 
 from __future__ import annotations
@@ -14,16 +15,17 @@ from typing import Final, Literal, Self
 from ingest.objects import Selection, TrailObject
 
 HISTORY: Final = timedelta(days=90)
-""""Viewing recent management events with CloudTrail Event history", CloudTrail user guide."""
+"""How far the event history goes back. "Viewing recent management events with CloudTrail Event
+history", CloudTrail user guide."""
 LENGTH: Final = timedelta(hours=6)
 SETTLED: Final = timedelta(hours=2)
-"""After a window's end, before it counts as closed: events come some minutes late."""
+"""How long after its end a window counts as closed: events arrive some minutes late."""
 _MARGIN: Final = timedelta(minutes=5)
-"""Of the oldest time asked for: what is older than 90 days is refused."""
+"""How much less than 90 days is asked for: a request for anything older is refused."""
 
 Choice = Literal["writes", "all"]
-"""`writes` are those with `readOnly` false. `all` is asked without a condition, and not for reads
-alone: an event may have no `readOnly`, and would be in neither."""
+"""`writes` are the events with `readOnly` false. `all` is asked for without a condition, and there
+is no choice of reads alone: an event may have no `readOnly`, and would be in neither of the two."""
 
 _NAME = re.compile(
     r"lookup://(\d{12})/CloudTrail/([a-z0-9-]+)/(\d{4})/(\d\d)/(\d\d)/(\d\d)00\.(writes|all)\.json"
@@ -46,7 +48,7 @@ class Window:
 
     @property
     def uri(self) -> str:
-        """Its name in the ledger: its folders are those of a trail, so selections know it."""
+        """Its name in the ledger. Its folders are those of a trail: selections apply to it."""
         return (
             f"lookup://{self.account}/CloudTrail/{self.region}/{self.start:%Y/%m/%d/%H}00."
             f"{self.choice}.json"
@@ -54,7 +56,7 @@ class Window:
 
     @classmethod
     def of(cls, uri: str) -> Self | None:
-        """The window of a name; None of any other name.
+        """The window with this name; None for a name that is not a window's.
 
         >>> uri = "lookup://111122223333/CloudTrail/eu-west-1/2025/03/01/0600.writes.json"
         >>> Window.of(uri).uri == uri
@@ -69,19 +71,20 @@ class Window:
         return cls(account, region, start, "writes" if choice == "writes" else "all")
 
     def item(self, now: datetime) -> TrailObject:
-        """As an object. One that is not closed yet changes with each run, and is read again."""
+        """The window as an object. The etag of one that is not closed yet differs in each run, so
+        that it is read again."""
         closed = self.end + SETTLED <= now
         return TrailObject(self.uri, "closed" if closed else f"until {now:%Y-%m-%dT%H:%M:%SZ}", 0)
 
     def times(self, now: datetime) -> tuple[datetime, datetime]:
-        """The first and the last second to ask for; CloudTrail takes both as included."""
+        """The first and the last second to ask for; CloudTrail includes both."""
         first = max(self.start, now - HISTORY + _MARGIN)
         return first.replace(microsecond=0), min(self.end - timedelta(seconds=1), now)
 
 
 def starts(selection: Selection, now: datetime, oldest: date | None = None) -> Iterator[datetime]:
-    """Starts of the windows that hold selected days, the newest first. `oldest`: the first day that
-    the retention keeps."""
+    """The starts of the windows that hold selected days, the newest first. `oldest` is the first
+    day that the retention keeps."""
     start = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     start = start.replace(hour=start.hour - start.hour % 6)
     while start + LENGTH > now - HISTORY + _MARGIN and (oldest is None or start.date() >= oldest):
@@ -91,5 +94,5 @@ def starts(selection: Selection, now: datetime, oldest: date | None = None) -> I
 
 
 def first_day(now: datetime) -> date:
-    """The first UTC day that the history has, perhaps not all of it."""
+    """The first UTC day of which the history has events, perhaps not all of them."""
     return (now - HISTORY).date()

@@ -1,6 +1,8 @@
-"""Error codes that all of AWS's services share, as do stores that speak S3, and what to do.
+"""Error codes that all services of AWS share, as do stores that speak S3, and what to do about
+them.
 
-Whoever reports one adds what is its own: that it may be run again, or which setting it is about.
+The caller adds what is specific to it: that the command can be run again, or which setting is
+concerned.
 """
 
 from __future__ import annotations
@@ -20,9 +22,11 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 NO_ANSWER: Final = (BotoCoreError, ResponseParserError)
-"""What botocore raises where AWS does not answer, or something else does, such as a proxy."""
+"""The exceptions of botocore where AWS does not answer, or something else answers, such as a proxy.
+"""
 FAILURES: Final = (ClientError, *NO_ANSWER)
-"""All that a call raises; the last where a proxy or a captive portal answered in AWS's place."""
+"""All exceptions that a call raises; the last one where a proxy or a captive portal answered in
+AWS's place."""
 LOGIN_FAILURES: Final = (
     NoCredentialsError,
     PartialCredentialsError,
@@ -30,7 +34,7 @@ LOGIN_FAILURES: Final = (
     TokenRetrievalError,
     SSOError,
 )
-"""No usable credentials: no request was made."""
+"""No usable credentials were found: no request was made."""
 
 _RENEW: Final = "renew the credentials (`aws sso login`, or new AWS_* variables)"
 _UNKNOWN: Final = "this endpoint does not know the access key: check the profile"
@@ -48,7 +52,7 @@ CREDENTIALS: Final[Mapping[str, str]] = {
     "RequestExpired": _CLOCK,
     "RequestTimeTooSkewed": _CLOCK,
 }
-"""Codes that every further request would get too."""
+"""Codes that every further request would get as well."""
 
 THROTTLED: Final = frozenset(
     {
@@ -56,4 +60,4 @@ THROTTLED: Final = frozenset(
         *("SlowDown", "503"),
     }
 )
-"""Too many requests at the moment."""
+"""Codes for too many requests at the moment."""

@@ -1,4 +1,5 @@
-"""Which accounts and regions a source has, whatever days: for a selection that matched nothing."""
+"""Finds which accounts and regions a source has, on whatever days: for a selection that matched
+nothing."""
 
 from __future__ import annotations
 
@@ -12,13 +13,13 @@ from ingest.sources.layout import NameClass, classify, place_of
 from ingest.sources.stream import StreamSource
 
 _MOST_LISTED: Final = 200_000
-"""Names that are examined where a source has no folders."""
+"""How many names are examined where a source has no folders."""
 
 
 @dataclass(slots=True)
 class Inventory:
-    """`unplaced` objects are in folders that name none; `absent` are sources under whose name
-    nothing exists, with the names beside them."""
+    """What a source has. `unplaced` counts objects whose folders name no account or region;
+    `absent` are sources under whose name nothing exists, with what exists beside them."""
 
     accounts: set[str] = field(default_factory=set)
     regions: set[str] = field(default_factory=set)
@@ -26,14 +27,15 @@ class Inventory:
     absent: list[str] = field(default_factory=list)
 
     def merge(self, other: Inventory) -> None:
-        """What another source has."""
+        """Add what another source has."""
         self.accounts |= other.accounts
         self.regions |= other.regions
         self.unplaced += other.unplaced
         self.absent += other.absent
 
     def add(self, path: str, *, folder: bool = False) -> None:
-        """A name that was found; `folder` where it is one, so that it may say less."""
+        """Add a name that was found. `folder`: it is a folder, whose name may show less than an
+        object's."""
         place = place_of(f"{path}2000/01/01/" if folder else path)
         if place is None:
             self.unplaced += not folder and classify(path)[0] is not NameClass.OTHER
@@ -46,13 +48,13 @@ class Inventory:
 
 @runtime_checkable
 class Foldered(Protocol):
-    """A source that can be descended by folders."""
+    """A source whose folders can be listed one level at a time."""
 
     def folders(self) -> Iterator[tuple[str, bool]]:
-        """The names found, and whether each is a folder: no deeper than the regions'."""
+        """The names found down to the regions' folders, and whether each is a folder."""
 
     def neighbours(self) -> list[str]:
-        """Names where the source's own name leads nowhere; empty where it leads somewhere."""
+        """What exists beside the source's own name where nothing exists under that; else empty."""
 
 
 def inventory_of(source: Source) -> Inventory:

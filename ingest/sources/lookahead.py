@@ -1,7 +1,7 @@
-"""Requests made a little ahead of their use, results in order.
+"""Makes requests a little before their results are used, and gives the results in order.
 
-The threads are daemons, unlike those of `concurrent.futures`: a request that hangs must not keep
-a process from ending after Ctrl-C.
+The threads are daemons, unlike those of `concurrent.futures`: a request that hangs must not keep a
+process from ending after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -80,6 +80,6 @@ class Lookahead:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Lets the threads end after what they are at; does not wait for it."""
+        """Let each thread end after its current request, without waiting for it."""
         for _ in self._threads:
             self._tasks.put(None)

@@ -1,8 +1,8 @@
 """CloudTrail's event history as a source: `lookup://`, `lookup://eu-west-1,us-east-1`.
 
-Management events of the last 90 days, with or without a trail. Its objects are windows of six hours
-of an account and region (`ingest.lookup.windows`): those of the writes first, the newest first,
-then those of all events.
+It has the management events of the last 90 days, with or without a trail. Its objects are windows
+of six hours of an account and region (`ingest.lookup.windows`): first the windows of writes, the
+newest first, then those of all events.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from trailhound.errors import ObjectUnreadableError, SourceUnreachableError, Usa
 from trailhound.settings import Settings
 
 _ACCOUNT: Final = "{account}"
-"""In `aws.role_arn`: stands for each `--account`."""
+"""The text in `aws.role_arn` that stands for each `--account`."""
 _CHOICES: Final[tuple[Choice, ...]] = ("writes", "all")
 _CHECKED_AT_ONCE: Final = 16
 _IN_MEMORY: Final = 1024 * 1024
-"""Bytes of a window before it is written into a temporary file."""
+"""The most bytes of a window that are kept in memory; larger ones go to a temporary file."""
 _DEFAULT_REGION: Final = "us-east-1"
 
 
@@ -66,13 +66,13 @@ class LookupSource:
         """What the history cannot have, or a region that is left out; for people."""
 
     def stop(self) -> None:
-        """Windows being read end with an error; no further one begins."""
+        """End reading with an error for windows under way, and begin no further one."""
         self._stop.set()
 
     def objects(self, selection: Selection) -> Iterator[TrailObject]:
         """The windows selected. Raises `SourceUnreachableError` and `UsageError`.
 
-        Of an account and region that may not be read there is one object, which says why.
+        An account and region that may not be read has one object, and opening it raises the reason.
         """
         self._note_limits(selection)
         lanes = self._checked(selection)
@@ -83,12 +83,12 @@ class LookupSource:
             yield window.item(self._now)
 
     def count(self, selection: Selection) -> int:
-        """How many objects there are, without asking CloudTrail."""
+        """How many objects there are, without a request to CloudTrail."""
         lanes = [(lane.account, lane.region) for lane in self._lanes_of(selection)]
         return len(lanes) * len(_CHOICES) * sum(1 for _ in self._starts(selection))
 
     def estimate(self, selection: Selection) -> Estimate:
-        """What reading all of it takes: two requests for each account and region."""
+        """How long reading all of it takes, by two requests for each account and region."""
         lanes = [each for each in self._checked(selection) if each.error is None]
         begins = list(self._starts(selection))
         if not begins or not lanes:
@@ -161,7 +161,8 @@ class LookupSource:
             ]
 
     def _lanes_of(self, selection: Selection) -> list[Lane]:
-        """One for each account and region, the same each time. Raises `SourceUnreachableError`."""
+        """One lane for each account and region, the same ones each time. Raises
+        `SourceUnreachableError`."""
         with self._lock:
             if not self._lanes:
                 for clients, account in self._accounts(selection):
@@ -176,7 +177,8 @@ class LookupSource:
         ]
 
     def _checked(self, selection: Selection) -> list[Lane]:
-        """The lanes, each asked once. Raises `SourceUnreachableError` where none can be asked."""
+        """The lanes, each after one request. Raises `SourceUnreachableError` for a fault that every
+        lane would have."""
         lanes = self._lanes_of(selection)
         if lanes:
             with ThreadPoolExecutor(min(_CHECKED_AT_ONCE, len(lanes))) as asking:
@@ -202,7 +204,7 @@ class LookupSource:
             yield Clients(there), account
 
     def _regions(self, clients: Clients, account: str) -> list[str]:
-        """Those named, else all that the account has enabled."""
+        """The regions named by the source, or else all that the account has enabled."""
         if self._named:
             return list(self._named)
         try:
@@ -216,7 +218,8 @@ class LookupSource:
         return sorted(each["RegionName"] for each in reply["Regions"])
 
     def _enabled(self, clients: Clients, account: str, regions: list[str]) -> list[str]:
-        """Where `ec2:DescribeRegions` is denied: those that answer; the others are named."""
+        """The regions that answer, for an account that denies `ec2:DescribeRegions`; the others are
+        named."""
 
         def answers(region: str) -> bool:
             try:
