@@ -31,14 +31,14 @@ class Resync:
         self.passed = b""
         self.size = 0
 
-    def to_record(self, give_up_after: int | None) -> bool:
+    def to_record(self, give_up_after: int | None, *, hopeless: bool = False) -> bool:
         """Put the cursor on the next certain record. False if there is none.
 
-        `give_up_after`: the most bytes to skip, or None for no such limit.
+        `give_up_after`: the most bytes to skip, or None for no such limit. `hopeless`: skip all.
         """
         window = self._window
         at = window.at + 1
-        while self._work <= _FREE_WORK + _MOST_WORK * self.size:
+        while not hopeless and self._work <= _FREE_WORK + _MOST_WORK * self.size:
             if give_up_after is not None and self.size > give_up_after:
                 return False
             candidate = _CANDIDATE.search(window.buffer, at)

@@ -49,6 +49,8 @@ _LONGEST_STAMP = 600
 _NO_ITEM = re.compile(rb"\[[ \t\r\n]*+(?:\]|\Z)")
 _MOST_OPEN = 1_000_000
 """Brackets remembered as open."""
+_FREE_WORK, _MOST_WORK = 64 * 1024 * 1024, 16
+"""How much is followed in vain: so many bytes, and so many times what is there."""
 _DIGITS = frozenset(b"0123456789")
 _BOM, _BOM_FIRST = b"\xef\xbb\xbf", 0xEF
 _SEPARATORS = b" \t\r\n\0,[]{}"
@@ -86,10 +88,14 @@ class Scan:
         self._limits = limits
         self._already_damaged = already_damaged
         self._hint = b""
-        self._open: frozenset[int] = frozenset()
-        """Places of brackets that are not closed; `_open_at`: not before that place of the content,
-        None where one of the other kind closes the last of them."""
-        self._open_at: int | None = None
+        self._open: set[int] = set()
+        """Places of brackets that are not closed up to `_open_at`."""
+        self._open_at = -1
+        self._mismatched: set[int] = set()
+        """Places of brackets of which a bracket of the other kind closes the last one open."""
+        self._in_vain = 0
+        """Bytes that were followed for the end of a value and had none."""
+        self._gave_up = False
         self._no_line = -1
         """The end of content in which no line ends any more."""
         self._lines = False
@@ -116,7 +122,7 @@ class Scan:
         builder = self._builder
         self.damage = self.damage or f"{reason}, near byte {self._window.offset:,} of the content"
         resync = Resync(self._window, self._limits)
-        found = resync.to_record(None if builder.kind else _HELD_BACK)
+        found = resync.to_record(None if builder.kind else _HELD_BACK, hopeless=self._gave_up)
         if resync.passed.strip(_SEPARATORS) and (found or not self._already_damaged()):
             raw = resync.passed.rstrip(BLANK + b",")
             builder.fault(raw, reason, size=resync.size if resync.size > FAULT_RAW else 0)
@@ -374,14 +380,24 @@ class Scan:
     def _balanced_end(self) -> int | None:
         """`balanced_end` of the value at the cursor. Of values within one that has none it is known
         already: each of thousands would be followed to the end of the content.
+
+        Raises `_LostSync` where too much was followed in vain: the rest is a fault.
         """
         window = self._window
-        if window.offset in self._open and self._open_at in (None, window.end):
-            return None if self._open_at is None else 0
+        if self._open_at != window.end:
+            self._open, self._open_at = set(), window.end
+        if window.offset in self._open:
+            return 0
+        if window.offset in self._mismatched:
+            return None
+        if self._in_vain > _FREE_WORK + _MOST_WORK * window.end:
+            self._gave_up = True
+            raise _LostSync("broken_json: too much of it is damaged")
         end, opened = balance(window.buffer, window.at)
-        if not end:
-            self._open = frozenset(window.base + at for at in opened[:_MOST_OPEN])
-            self._open_at = window.end if end == 0 else None
+        if not end and opened:
+            known = self._mismatched if end is None else self._open
+            known.update(window.base + at for at in opened[: _MOST_OPEN - len(known)])
+            self._in_vain += (window.end if end == 0 else window.base + opened[-1]) - window.offset
         return end
 
     def _may_follow(self, form: str, end: int) -> bool:

@@ -269,6 +269,23 @@ def test_values_that_are_never_closed_take_linear_work(opened: bytes) -> None:
     assert good.decode() in map(compact, reading.records)
 
 
+@pytest.mark.parametrize("lost", [b'{ "NaN', b'"{"x":[1,2[["', b'{"logEvents":[{"message":"{"'])
+def test_lost_quotes_by_the_thousand_take_linear_work(lost: bytes) -> None:
+    """Each turns texts into structure and structure into texts up to the end of the content."""
+    good = compact({"eventVersion": "1", "eventTime": "t", "eventID": "1"}).encode()
+    reading = Reading(b'{"Records":[' + (good + lost) * 8_000)
+    assert isinstance(reading.error, TrailFileError)
+    assert good.decode() in map(compact, reading.records)
+
+
+def test_a_dozen_lost_quotes_lose_no_more_than_what_lies_between_two() -> None:
+    """From one to the next, texts are structure; after the next, all is read again."""
+    good = compact({"eventVersion": "1", "eventTime": "t", "eventID": "1"})
+    part = ",".join([good] * 400 + [good.replace('"t"', '"t')] + [good] * 3)
+    reading = Reading(f'{{"Records":[{",".join([part] * 12)}]}}'.encode())
+    assert len(reading.records) == 6 * (400 + 3)
+
+
 @given(st.lists(st.sampled_from([*"[]{}", '"', "\\", ",", "1", '"a":', "[1]"]), max_size=30))
 def test_what_is_open_in_a_value_without_an_end_has_none_either(parts: list[str]) -> None:
     text = b"[" + "".join(parts).encode()
