@@ -20,7 +20,8 @@ Proof = Literal["unverified", "verified", "tampered", "corrupt"]
 Term = Literal["indexed", "duplicates", "dead_lettered", "filtered"]
 
 MOST_UNDER: Final = 64
-"""Windows noted of an object: its events lie in a few hours, unless it was put together."""
+"""How many windows are noted for an object. Its events lie within a few hours, unless somebody put
+it together."""
 
 
 class ObjectProgress:
@@ -92,7 +93,8 @@ class ObjectProgress:
             self._on_done(self)
 
     def found_under(self, name: str) -> None:
-        """An event of it is stored under the name of a window of the event history."""
+        """Note that an event of this object is stored under the name of a window of the event
+        history."""
         with self._lock:
             if len(self._under) < MOST_UNDER:
                 self._under.add(name)
@@ -122,7 +124,7 @@ class ObjectProgress:
             self._on_done(self)
 
     def skip(self, kind: str) -> None:
-        """It holds no CloudTrail records but something else. `on_done` is called."""
+        """Note that it holds something other than CloudTrail records. `on_done` is called."""
         self.other_kind = kind
         self.finish_reading()
 

@@ -1,6 +1,6 @@
-"""Reads one object to its end: its records as finished documents, its faults noted.
+"""Reads one object to its end: its records become finished documents, its faults are noted.
 
-The part of reading that knows no cluster. A backfill and the daemon send the documents
+This part of reading needs no cluster. A backfill and the daemon send the documents
 (`ingest.pipeline`); without a cluster they are written or matched (`ingest.offline`).
 """
 
@@ -36,7 +36,7 @@ _WAITING: Final = frozenset({TOO_MANY_NEW_DAYS, *BLOCKED_CODES})
 
 
 def read_limits(settings: IngestSettings) -> ReadLimits:
-    """The limits of the settings."""
+    """The limits of reading that the settings have."""
     return ReadLimits(
         max_uncompressed=settings.max_uncompressed_bytes,
         slice_whole=settings.slice_whole_bytes,
@@ -44,10 +44,11 @@ def read_limits(settings: IngestSettings) -> ReadLimits:
 
 
 class ObjectReader:
-    """Reads objects by one set of rules; a reload of the settings makes another one.
+    """Reads objects by one set of settings; after a reload of the settings another reader is made.
 
-    With `hashes`, `run.sha256` is set, for the ledger. What is read of objects in `expected` is
-    compared with it, before its events are made, if it is small enough to be inflated whole.
+    With `hashes`, `run.sha256` is set, for the ledger. The content of an object in `expected` is
+    compared with the hash there before events are made of it, if it is small enough to be inflated
+    whole.
     """
 
     def __init__(
@@ -68,10 +69,10 @@ class ObjectReader:
     def read(self, stream: BinaryIO | SourceError, run: ObjectProgress) -> Iterator[Assembled]:
         """The object's documents, in order, in pieces; `run` counts the records.
 
-        What was filtered or known is counted here; the outcome of documents and dead letters is
-        the consumer's to record. Reading ends for `run` when the consumer asks for more after the
-        last piece, with the reason why the object could not be read to its end, or why it is none
-        of CloudTrail's. Raises nothing of that.
+        Records that were filtered or are known are counted here; the consumer records the outcome
+        of documents and dead letters. Reading ends for `run` when the consumer asks for more after
+        the last piece. The reason why the object could not be read to its end, or why it holds no
+        CloudTrail records, is noted in `run`, and never raised.
         """
         if isinstance(stream, NotCloudTrailError):
             run.skip(stream.kind)
@@ -126,7 +127,8 @@ class ObjectReader:
 
 
 def _proof(reader: TrailReader, expected: str) -> Proof:
-    """What is known of content that has been inflated; of a part of it nothing is yet."""
+    """What the comparison with its digest says of content that was inflated whole; nothing yet of a
+    part of it."""
     if reader.sha256:
         return "verified" if reader.sha256 == expected else "tampered"
     return "tampered" if reader.is_whole else "unverified"  # something beside one gzip stream

@@ -1,8 +1,9 @@
 """Reads trail files without a cluster: every event as the document that a backfill would index.
 
-What a backfill learns of the cluster is missing: what only the engine refuses is not repaired, and
-unless asked for (`distinct`), an event that was delivered twice comes twice, and one with the
-eventID of a different event has no `trail.conflict`. There is no ledger and no limit of new days.
+What only a cluster could tell is missing. Records that the engine alone would refuse are not
+repaired. Unless it is asked for (`distinct`), an event that was delivered twice comes twice, and an
+event that has the eventID of a different event gets no `trail.conflict`. There is no ledger, and no
+limit on new days.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from trailhound.settings import Settings
 
 @dataclass(slots=True)
 class Unreadable:
-    """Records of one object of which no event can be made, for one reason."""
+    """Records of one object of which no event can be made, for one and the same reason."""
 
     uri: str
     code: str
@@ -46,13 +47,13 @@ class Unreadable:
 
 @dataclass(slots=True)
 class OfflineReport:
-    """What was read. In `counts`, `indexed` are the documents handed out, `dead_lettered` the
-    records that could not be read. `unreadable` and `failures` name the first thousand."""
+    """What was read. In `counts`, `indexed` is the number of documents handed out, `dead_lettered`
+    that of records that could not be read. `unreadable` and `failures` name the first thousand."""
 
     objects: int = 0
     failed_objects: int = 0
     skipped_objects: int = 0
-    """Objects that sources name more than once: read the first time."""
+    """Objects that sources name more than once; only the first time counts as read."""
     ignored_kinds: Counter[str] = field(default_factory=Counter)
     counts: Counts = field(default_factory=Counts)
     bytes: int = 0
@@ -97,7 +98,7 @@ class OfflineReport:
 
     @property
     def ignored_objects(self) -> int:
-        """How many objects hold something else."""
+        """How many objects hold something other than CloudTrail records."""
         return self.ignored_kinds.total()
 
 
@@ -166,7 +167,7 @@ class OfflineRead:
                             run.record("indexed", len(batch))
 
     def _once(self, batch: Batch, run: ObjectProgress) -> Batch:
-        """A batch without the events that came before."""
+        """A batch without the events that came in earlier batches."""
         if self._distinct is None:
             return batch
         kept: list[int] = []
@@ -184,7 +185,7 @@ class OfflineRead:
         return batch
 
     def _listed(self, source: Source) -> Iterator[TrailObject]:
-        """The objects that no source before has named. Runs in the prefetcher's thread."""
+        """The objects that no earlier source has named. Runs in the prefetcher's thread."""
         for item in source.objects(self._selection):
             name = hashlib.blake2b(item.uri.encode("utf-8", "surrogatepass"), digest_size=16)
             if name.digest() in self._seen:
@@ -229,7 +230,7 @@ class OfflineRead:
 
 
 def _rename(batch: Batch, item: int, name: str) -> None:
-    """Give a document another `_id`: its own is that of a different record."""
+    """Give a document another `_id`, because its own is that of a different record."""
     index, identifier = batch.target(item)
     members = batch.members(item)
     members["trail"]["conflict"] = identifier

@@ -20,9 +20,9 @@ class RunReport:
     skipped_objects: int = 0
     failed_objects: int = 0
     archived_objects: int = 0
-    """Objects in an archive tier of S3, which can't be read before they are restored."""
+    """Objects in an archive tier of S3, which cannot be read until they are restored."""
     ignored_kinds: Counter[str] = field(default_factory=Counter)
-    """Objects that hold something else than CloudTrail records, by kind."""
+    """Objects that hold something other than CloudTrail records, by kind."""
     counts: Counts = field(default_factory=Counts)
     bytes: int = 0
     seconds: float = 0.0
@@ -32,7 +32,7 @@ class RunReport:
     retries: int = 0
     spooled: int = 0
     objects_read_again: int = 0
-    """Of `objects`, those that an earlier run had read by another selection or filter."""
+    """Those of `objects` that an earlier run had read with another selection or filter."""
     lost_claims: int = 0
     """Objects that another worker took over before they were finished here."""
     matched: Matched = field(default_factory=Matched)
@@ -48,11 +48,11 @@ class RunReport:
 
     @property
     def ignored_objects(self) -> int:
-        """How many objects hold something else."""
+        """How many objects hold something other than CloudTrail records."""
         return self.ignored_kinds.total()
 
     def add(self, other: RunReport) -> None:
-        """Another worker's report on other objects of the same run; `seconds` is left alone."""
+        """Add another worker's report on other objects of the run; `seconds` stays as it is."""
         self.counts.add(other.counts)
         self.ignored_kinds.update(other.ignored_kinds)
         for name in _SUMMED:

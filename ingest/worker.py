@@ -1,4 +1,4 @@
-"""This process as a holder of claims in the ledger, and whether another such process has ended."""
+"""A process that holds claims in the ledger, and whether another such process has ended."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from trailhound.state.workers import WorkerState
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A process that claims. `host` and `boot` identify the machine of `pid`."""
+    """A process that claims objects. `host` and `boot` identify the machine on which `pid` is
+    valid."""
 
     id: str
     host: str

@@ -27,8 +27,8 @@ _TEXT = "text/plain; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`ready`: whether everything works. `reasons`: why not, as sentences; `details`: the same by
-    code and subject."""
+    """`ready` is whether everything works; `reasons` are sentences that say why not, and `details`
+    the same by code and subject."""
 
     ready: bool
     reasons: tuple[str, ...] = ()
@@ -116,7 +116,7 @@ class _Server(ThreadingHTTPServer):
                 request.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, *_: object) -> None:
-        """Nothing: a client that disconnects is no error here."""
+        """Do nothing: a client that disconnects is not an error here."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -144,7 +144,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815 - http.server's name
 
     def _ready(self, health: Health) -> None:
-        """As JSON; as lines of text for who accepts nothing else."""
+        """Answer as JSON, or as lines of text where the client accepts text alone."""
         status = 200 if health.ready else 503
         if self.headers.get("Accept", "").startswith("text/plain"):
             lines = health.reasons if not health.ready else ("ready",)
@@ -171,11 +171,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Nothing: scrapes come every few seconds."""
+        """Do nothing: scrapes come every few seconds."""
 
 
 def _computed(health: Callable[[], Health]) -> Health:
-    """The health; if it cannot be computed, not ready."""
+    """The health, or "not ready" where it cannot be computed."""
     try:
         return health()
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not look healthy

@@ -1,7 +1,8 @@
 """The daemon's metrics, for Prometheus.
 
-What other parts keep (counts, queues' depths) is read from them at a scrape, so that nothing is
-counted twice; only what is seen once, such as a delay, is observed as it happens.
+What other parts count anyway (records, depths of queues) is read from them at each scrape, so that
+nothing is counted twice. Only what can be seen just once, such as a delay, is observed as it
+happens.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from trailhound.threads import supervised_threads
 
 PREFIX = "trailhound"
 _DELAYS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 21_600, 86_400)
-"""Seconds: from a quiet queue's couple of seconds to a day's outage."""
+"""Limits of the buckets in seconds: from the two seconds of a quiet queue to an outage of a day."""
 _RULE_SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60)
 
 
 class JobRuns(Protocol):
-    """Of one scheduled job: how often it ran and failed here, and the seconds spent."""
+    """One scheduled job: how often it ran and failed in this process, and the seconds taken."""
 
     runs: int
     failures: int
@@ -38,7 +39,8 @@ def _no_jobs() -> Mapping[str, JobRuns]:
 
 
 class Metrics:
-    """A registry of its own. `status` gives the daemon's status; None before it started."""
+    """A registry of its own. `status` gives the daemon's status, None before the daemon has
+    started."""
 
     def __init__(
         self,
@@ -48,7 +50,7 @@ class Metrics:
         jobs: Callable[[], Mapping[str, JobRuns]] = _no_jobs,
         reasons: Callable[[], Iterable[str]] = tuple,
     ) -> None:
-        """`reasons`: a code for each reason why it is not ready."""
+        """`reasons` gives a code for each reason why the daemon is not ready."""
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._delay = Histogram(
@@ -91,16 +93,18 @@ class Metrics:
         self.registry.register(_Mirror(self, status, ready, leads, jobs, reasons))
 
     def delivered(self, moment: float) -> None:
-        """An object that was delivered at this moment (seconds since the epoch) is indexed now."""
+        """Observe that an object is indexed which was delivered at this moment (seconds since the
+        epoch)."""
         if moment:
             self._delay.observe(max(0.0, time.time() - moment))
 
     def searchable(self, seconds: float) -> None:
-        """The events of an object that was delivered so long ago have just been found."""
+        """Observe that the events of an object have just been found, so many seconds after its
+        delivery."""
         self._searchable.observe(max(0.0, seconds))
 
     def detected(self, seconds: float, level: str, alerts: int, *, failed: bool) -> None:
-        """A rule of this level has run for some seconds and raised a number of alerts."""
+        """Observe that a rule of this level ran for some seconds and raised a number of alerts."""
         self._rule_runs.labels("failed" if failed else "done").inc()
         self._rule_seconds.observe(seconds)
         self._alerts.labels(level).inc(alerts)
@@ -128,7 +132,7 @@ class _Mirror(Collector):
         self._ready = ready
 
     def describe(self) -> list[Metric]:
-        """Nothing in advance: the metrics depend on the sources."""
+        """Nothing in advance, since the metrics depend on the sources."""
         return []
 
     def collect(self) -> Iterator[Metric]:

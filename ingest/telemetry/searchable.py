@@ -1,7 +1,8 @@
-"""The time from delivery to searchable, measured on one object at a time.
+"""Measures the time from delivery to searchable, on one object at a time.
 
-An acknowledged document is searchable after the next refresh, whose time is not reported. So one
-object is chosen and searched for each second until all of its events are found, then the next.
+An acknowledged document is searchable after the next refresh, and when that is the cluster does not
+say. So one object is chosen and searched for each second until all of its events are found, then
+the next one.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from trailhound.state.objects import names_in_events
 
 _LOOK_EVERY = 1.0
 _GIVE_UP_AFTER = 900.0
-"""Seconds after which the search for an object ends: its days were deleted, say."""
+"""Seconds after which the search for an object ends, for example because its days were deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,10 @@ class SearchProbe:
         """The last measured time, in seconds."""
 
     def indexed(self, uri: str, delivered: float, events: int) -> None:
-        """An object is acknowledged, `events` of it new; used if no other one is being searched
-        for.
+        """An object is acknowledged, with `events` new ones. It is used if no other object is being
+        searched for.
 
-        `delivered` in seconds since the epoch, 0 where it is not known.
+        `delivered` is in seconds since the epoch, 0 where it is not known.
         """
         if self._sample is None and delivered and events:
             self._sample = _Sample(uri, delivered, events, time.monotonic())
