@@ -34,10 +34,10 @@ LIGHT = {
 }
 """What typer and rich bring: all that the help of a command may import of others."""
 OURS = {"trailhound.app.logs", "trailhound.aws.returns", "trailhound.errors"} | {
-    "trailhound.aws.insights_query",
+    *("trailhound.acting_characters", "trailhound.aws.insights_query"),
     *("detections.alerts.disposition", "detections.investigation.comparison", "detections.rule"),
 }
-"""What the options of commands are made of, below the commands themselves."""
+"""What the options of commands are made of, and what shows an error, below the commands."""
 PACKAGES = ("trailhound", "ingest", "enrich", "detections", "dashboards")
 AS_PROGRAM = "from trailhound.cli.late_imports import put_off; put_off()\n"
 """As `trailhound.cli.main.run` begins."""
