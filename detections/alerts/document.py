@@ -180,17 +180,21 @@ def levelled(document: Document, rule: Rule, now: datetime) -> Document:
         return document
     own = document["rule"]
     note = f"raised from {document['level']} to {own['level']}: a call succeeded"
-    entry = {"state": document["state"], "by": "trailhound", "at": stamp(now), "note": note}
     risen = {
         "level": own["level"],
         "severity": own["severity"],
         "lowered": False,
         "raised_from": document["level"],
-        "history": [*document.get("history", ()), entry][-HISTORY:],
     }
     if delivery := document.get("delivery"):
         risen["delivery"] = delivery | {"done": []}
-    return document | risen
+    return noted(document, now, note) | risen
+
+
+def noted(document: Document, now: datetime, note: str) -> Document:
+    """The document with a note of ours in its history, in the same state."""
+    entry = {"state": document["state"], "by": "trailhound", "at": stamp(now), "note": note}
+    return document | {"history": [*document.get("history", ()), entry][-HISTORY:]}
 
 
 def worded(document: Document) -> Document:

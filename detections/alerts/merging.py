@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -102,14 +102,34 @@ class Directory:
         }
 
     def near(self, first: datetime, last: datetime, nearness: Nearness) -> list[str]:
-        """The alerts that a burst of this time may belong to, with those merged into them."""
+        """The alerts that a burst of this time may belong to, with all that were merged into them,
+        directly or through others."""
         found = {
             name
             for name, each in self.entries.items()
             if nearness.near(each.first, each.last, first, last)
         }
-        found |= {each.into for name, each in self.entries.items() if name in found and each.into}
-        return sorted(found | {name for name, each in self.entries.items() if each.into in found})
+        merged = {name: each.into for name, each in self.entries.items() if each.into}
+        more = found
+        while more:
+            more = {into for name, into in merged.items() if name in found}
+            more |= {name for name, into in merged.items() if into in found}
+            more -= found
+            found |= more
+        return sorted(found)
+
+    def mergers(self) -> list[str]:
+        """The alerts that were merged into others, each after the one that it was merged into."""
+        merged = [name for name, each in self.entries.items() if each.into]
+        return sorted(merged, key=lambda name: len(self.targets(name)))
+
+    def targets(self, name: str) -> list[str]:
+        """The alert that another one was merged into, the one that this was merged into, …"""
+        made: list[str] = []
+        while (each := self.entries.get(name)) is not None and each.into:
+            name = each.into
+            made.append(name)
+        return made
 
 
 @dataclass(slots=True)
@@ -162,22 +182,59 @@ class AlertMerger:
             self._absorb(target, other)
         self._grow(target, burst)
 
-    def complete_mergers(self) -> None:
+    def complete_mergers(self) -> bool:
         """Completes mergers that another writer began and did not finish.
 
         The directory says that an alert was merged, and the alert's document doesn't yet. If the
-        target was closed before it counted the events, the merger is cancelled.
+        target was closed before it counted the events, the merger is cancelled. If it had counted
+        some of them, because a slow writer added others to the alert since, the alert is first
+        reduced to the others. An alert that was never written is closed by creating it, so that a
+        slow writer can't any more.
+
+        Returns whether bursts may be merged now. If not, the changes have to be written first,
+        and the group has to be read again: until then another alert may count the same events.
         """
-        for name, entry in list(self.directory.entries.items()):
-            left, target = self.alerts.get(name), self.alerts.get(entry.into)
-            if not entry.into or left is None or left.merged:
+        ready = True
+        for name in self.directory.mergers():
+            into = self.directory.targets(name)[-1]
+            left, target = self.alerts.get(name), self.alerts.get(into)
+            if left is None:
+                if target is not None:
+                    self.absorbed.add(name)
+                    ready = ready and not target.frozen
+            elif left.merged:
                 continue
-            if target is not None and target.frozen and not holds(target.burst, left.burst):
+            elif target is None or not target.frozen:
+                self._grow(into, left.burst)
+                self.absorbed.add(name)
+            elif holds(target.burst, left.burst):
+                self.absorbed.add(name)
+            elif (rest := _others(left.burst, target.burst)) is not None:
+                self._store(name, rest)
+                ready = False
+            elif self._depends(name, target.burst):
+                ready = False
+            else:
+                entry = self.directory.entries[name]
                 self.directory.entries[name] = Entry(entry.first, entry.last)
-                continue
-            if target is None or not target.frozen:
-                self._grow(entry.into, left.burst)
-            self.absorbed.add(name)
+        return ready
+
+    def _depends(self, name: str, counted: Burst) -> bool:
+        """Whether a merger can't be cancelled yet: mergers through the same alerts, into one that
+        has `counted` these events, are to be completed first."""
+        if not all(self._is_merged(each) for each in self.directory.targets(name)[:-1]):
+            return True
+        return any(
+            known is not None
+            and not known.merged
+            and (holds(counted, known.burst) or _others(known.burst, counted) is not None)
+            for other, known in self.alerts.items()
+            if name in self.directory.targets(other)
+        )
+
+    def _is_merged(self, name: str) -> bool:
+        known = self.alerts.get(name)
+        return known is not None and known.merged
 
     def _near(self, burst: Burst, *, frozen: bool) -> list[str]:
         """Alerts near a burst, the earliest first."""
@@ -211,18 +268,14 @@ class AlertMerger:
             self._store(name, union(known.burst, burst))
 
     def _absorb(self, target: str, other: str) -> None:
-        entry = self.directory.entries[other]
-        self.directory.entries[other] = Entry(entry.first, entry.last, target)
-        known = self.alerts.get(other)
+        known, entries = self.alerts.get(other), self.directory.entries
         if known is not None:
             self._grow(target, known.burst)
-            self.absorbed.add(other)
-            self.changed.discard(other)
-        else:
-            first = self.directory.entries[target].first
-            self.directory.entries[target] = Entry(
-                min(first, entry.first), max(self.directory.entries[target].last, entry.last)
-            )
+        self.changed.discard(other)
+        self.absorbed.add(other)  # one that was never written, too: see `complete_mergers`
+        entry, whole = entries[other], entries[target]
+        entries[other] = Entry(entry.first, entry.last, target)
+        entries[target] = Entry(min(whole.first, entry.first), max(whole.last, entry.last))
 
     def _store(self, name: str, burst: Burst) -> None:
         known = self.alerts.get(name)
@@ -230,6 +283,20 @@ class AlertMerger:
             return
         self.alerts[name] = Known(burst, frozen=self.plain and burst.count >= FULL)
         self.changed.add(name)
+
+
+def _others(burst: Burst, counted: Burst) -> Burst | None:
+    """The burst without the events that are known to be counted; None if that changes nothing.
+
+    Its entities stay those of all its events, and so does a success that no named event shows.
+    """
+    if not burst.known & counted.known:
+        return None
+    rest = beyond(burst, counted, {})
+    if rest is None:
+        return None
+    succeeded = rest.succeeded or (burst.succeeded and not burst.named)
+    return replace(rest, entities=burst.entities, succeeded=succeeded)
 
 
 def _already_counted(known: Burst, burst: Burst) -> bool:

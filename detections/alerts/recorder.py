@@ -8,6 +8,12 @@ directory, guarded by its version. Only a writer that could write the directory 
 guarded by their versions. On a conflict the round is repeated with what the other writer stored.
 The directory is written first, so that two writers give an alert the same id; a writer that stops
 in between leaves an id without an alert, which the next run with the same findings writes.
+
+The directory may change between a writer's reading it and its writing of alerts. What such a slow
+writer can still write is what others merge meanwhile: an alert that is being merged into another,
+whose closing then has a version conflict, or one that it raised and that nobody has written, which
+is created as closed. If a person closes the target in between, the events that it has counted are
+taken out of the merged alert (`AlertMerger.complete_mergers`).
 """
 
 from __future__ import annotations
@@ -28,6 +34,7 @@ from detections.alerts.document import (
     counting,
     known,
     levelled,
+    noted,
     raised,
     worded,
 )
@@ -201,13 +208,14 @@ class Recorder:
     def _round(
         self, batches: list[_Batch], facts: Mapping[str, Fact], made: Recorded
     ) -> list[_Batch]:
-        """One attempt for each group. Returns those with a version conflict."""
+        """One attempt for each group. Returns those that need another one: after a version
+        conflict, or once mergers were completed."""
         plans = self._plans(batches, facts)
         changed = {plan.batch.key: plan.group_write() for plan in plans if plan.group_changed}
         written = self._groups.write(changed)
         ours = [plan for plan in plans if not plan.group_changed or plan.batch.key in written]
         whole = self._write(ours, made)
-        return [plan.batch for plan in plans if plan not in whole]
+        return [plan.batch for plan in plans if not plan.ready or plan not in whole]
 
     def _write(self, plans: list[_Plan], made: Recorded) -> list[_Plan]:
         """Writes the groups' alerts. Returns the groups without a version conflict."""
@@ -219,11 +227,8 @@ class Recorder:
             owners: dict[str, _Plan] = {}
             for plan in whole:
                 for name in plan.merger.absorbed if absorbed else plan.merger.changed:
-                    write = (
-                        self._closing(plan, name, now) if absorbed else self._text(plan, name, now)
-                    )
-                    if write is not None:
-                        writes[name], owners[name] = write, plan
+                    make = self._closing if absorbed else self._text
+                    writes[name], owners[name] = make(plan, name, now), plan
             done = write_many(self._client, self._names.alerts, writes)
             if absorbed:
                 made.merged |= done
@@ -244,8 +249,12 @@ class Recorder:
             if before is not None
             else self._raised(batch.rule, batch.group, batch.key, now)
         )
-        document |= self._counting(batch.rule, batch.group, held.burst)
         entries = plan.merger.directory
+        fewer = document["count"] - held.burst.count if before else 0
+        if fewer > 0:
+            counting_them = entries.targets(name)[-1]
+            document = noted(document, now, f"counted by {counting_them}: {fewer:,} of its events")
+        document |= self._counting(batch.rule, batch.group, held.burst)
         return Write(self._finished(document, entries.before(name), now), before)
 
     def _finished(self, document: Document, before: Document, now: datetime) -> Document:
@@ -260,17 +269,27 @@ class Recorder:
             )  # an alert whose level rose is sent itself, also if a digest had it
         return worded(made) | {DUE: True}
 
-    def _closing(self, plan: _Plan, name: str, now: datetime) -> Write | None:
-        """Closes an alert that was merged into another; None if it was never written."""
+    def _closing(self, plan: _Plan, name: str, now: datetime) -> Write:
+        """Closes an alert that was merged into another.
+
+        If it was never written, it is created as closed, without events: a slow writer that raised
+        it finds that it exists, and reads what became of it.
+        """
+        directory = plan.merger.directory
+        entry = directory.entries[name]
         before = plan.stored.get(name)
-        if before is None:
-            return None
-        into = plan.merger.directory.entries[name].into
-        document = before.document
+        if before is not None:
+            document = before.document
+        else:
+            rule, group = plan.batch.rule, plan.batch.group
+            nothing = Burst(entry.first, entry.last, 0, frozenset())
+            document = self._raised(rule, group, plan.batch.key, now)
+            document |= self._counting(rule, group, nothing)
+            document = self._finished(document, directory.before(name), now)
         if document["state"] != "closed":
-            note = f"merged into {into}"
+            note = f"merged into {entry.into}"
             document = changed_state(document, "closed", "trailhound", now, note)
-        return Write(document | {"merged_into": into, DUE: True}, before)
+        return Write(document | {"merged_into": entry.into, DUE: True}, before)
 
     def _raised(self, rule: Rule, group: Group, key: str, now: datetime) -> dict[str, Any]:
         document = raised(rule, group, key, now)
@@ -319,6 +338,8 @@ class _Plan:
         reach = nearness.reach
         self.plain = batch.rule.kind in SINGLES
         self.stored: dict[str, Stored] = {}
+        self.ready = True
+        """False: mergers are completed first, and the findings need another attempt."""
         spans = intervals([Entry(*covered(finding)) for finding in batch.findings], reach)
         if directory.forgotten is not None and spans[0][0] - reach <= directory.forgotten:
             since, until = spans[0][0] - reach, min(spans[-1][1] + reach, directory.forgotten)
@@ -359,8 +380,9 @@ class _Plan:
         }
         facts = {**named, **self._facts}
         self.merger.facts = facts
-        self.merger.complete_mergers()
-        self.merger.merge([burst_of(finding, facts) for finding in self.batch.findings])
+        self.ready = self.merger.complete_mergers()
+        if self.ready:
+            self.merger.merge([burst_of(finding, facts) for finding in self.batch.findings])
 
     @property
     def changes(self) -> bool:

@@ -6,7 +6,7 @@ import json
 import random
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from detections.alerts import paging
 from detections.alerts.event_query import EventQueries
 from detections.alerts.recorder import Recorder
 from detections.alerts.store import AlertQuery, AlertStore
+from detections.finding import Finding
 from detections.packs.loading import load_paths
 from tests.faults.proxy import DROP, Fault, Proxy, Request
 from tests.helpers.commands import command
@@ -87,6 +88,34 @@ def spans(desk: AlertStore, rule_id: str = "") -> list[tuple[str, str, int]]:
     return sorted(
         (each["first_seen"][14:19], each["last_seen"][14:19], each["count"])
         for each in desk.find(AlertQuery(rule=rule_id or None))
+    )
+
+
+def sent_late(settings: Settings, findings: Sequence[Finding]) -> bytes:
+    """The alerts that a slow writer of findings sends, and that have not arrived yet."""
+    sent: list[bytes] = []
+
+    def hold(request: Request) -> Fault | None:
+        if _brings_alerts(request, settings):
+            sent.append(request.body)
+        return DROP if sent else None
+
+    with Proxy(settings.hosts[0], hold) as proxy:
+        own = _through(proxy, settings)
+        with suppress(OpenSearchException, ClusterError):
+            Recorder(connect(own), own, RULES).record(findings)
+    return sent[0]
+
+
+def _brings_alerts(request: Request, settings: Settings) -> bool:
+    return request.path.startswith("/_bulk") and Names(settings.prefix).alerts.encode() in (
+        request.body
+    )
+
+
+def _through(proxy: Proxy, settings: Settings) -> Settings:
+    return settings.model_copy(
+        update={"cluster": settings.cluster.model_copy(update={"hosts": [proxy.url]})}
     )
 
 
@@ -183,8 +212,7 @@ def test_the_same_findings_again_write_nothing_and_read_no_event(
         asked.append(request.path)
 
     with Proxy(settings.hosts[0], look) as proxy:
-        cluster = settings.cluster.model_copy(update={"hosts": [proxy.url]})
-        own = settings.model_copy(update={"cluster": cluster})
+        own = _through(proxy, settings)
         recorder = Recorder(connect(own), own, RULES)
         assert len(recorder.record(findings).created) == 5
         asked.clear()
@@ -288,6 +316,54 @@ def test_writers_and_whoever_closes_at_once_count_every_event_once(
     assert sorted(seen) == sorted(map(event_id, seconds))
 
 
+def test_an_alert_that_grows_while_it_is_merged_into_one_that_is_closed_counts_the_rest(
+    client: OpenSearch, settings: Settings, recorder: Recorder, desk: AlertStore
+) -> None:
+    put_events(client, settings, range(0, 160, 40))
+    (earlier,) = recorder.record([single("grouped", 0, ADA)]).created
+    (later,) = recorder.record([single("grouped", 80, ADA)]).created
+    late = sent_late(settings, [single("grouped", 120, ADA)])
+    seen: list[Request] = []
+
+    def come_between(request: Request) -> None:
+        """The other request arrives, and a person closes the target, before the merged alert is
+        closed."""
+        if _brings_alerts(request, settings):
+            seen.append(request)
+            if len(seen) == 2:
+                assert not client.bulk(body=late)["errors"]
+                desk.close(earlier, "ada")
+
+    with Proxy(settings.hosts[0], come_between) as proxy:
+        own = _through(proxy, settings)
+        Recorder(connect(own), own, RULES).record([single("grouped", 40, ADA)])
+    assert spans(desk) == [("00:00", "01:20", 3), ("02:00", "02:00", 1)]
+    rest = desk.get(later)
+    assert (rest["state"], rest["evidence"]["event_id"]) == ("open", [event_id(120)])
+    assert rest["history"][-1]["note"] == f"counted by {earlier}: 1 of its events"
+    assert rest["entity"]["principal"] == ["ada"]
+    findings = [single("grouped", second, ADA) for second in range(0, 160, 40)]
+    assert recorder.record(findings).updated == set()
+    assert spans(desk) == [("00:00", "01:20", 3), ("02:00", "02:00", 1)]
+
+
+def test_an_alert_that_was_merged_before_it_arrived_does_not_arrive(
+    client: OpenSearch, settings: Settings, recorder: Recorder, desk: AlertStore
+) -> None:
+    put_events(client, settings, range(0, 120, 40))
+    (name,) = recorder.record([single("grouped", 0, ADA)]).created
+    late = sent_late(settings, [single("grouped", 80, ADA)])
+    (merged,) = recorder.record([single("grouped", second, ADA) for second in (40, 80)]).merged
+    (item,) = client.bulk(body=late)["items"]
+    assert (item["create"]["_id"], item["create"]["status"]) == (merged, 409)
+    assert spans(desk) == [("00:00", "01:20", 3)]
+    closed = desk.get(merged)
+    assert (closed["state"], closed["merged_into"], closed["count"]) == ("closed", name, 0)
+    shown = command(settings, "alerts", "show", merged)
+    assert shown.exit_code == 0, shown.output
+    assert name in shown.output
+
+
 def test_a_writer_that_dies_halfway_is_made_up_by_the_next_run(
     client: OpenSearch, settings: Settings, desk: AlertStore
 ) -> None:
@@ -303,8 +379,7 @@ def test_a_writer_that_dies_halfway_is_made_up_by_the_next_run(
             return DROP if seen[0] > allowed else None
 
         with Proxy(settings.hosts[0], cut) as proxy:
-            cluster = settings.cluster.model_copy(update={"hosts": [proxy.url]})
-            cut_off = settings.model_copy(update={"cluster": cluster})
+            cut_off = _through(proxy, settings)
             weak = Recorder(connect(cut_off, timeout=5), cut_off, RULES)
             for findings in (first, second):
                 seen[0] = 0

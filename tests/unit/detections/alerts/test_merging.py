@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import random
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -21,13 +23,15 @@ from detections.alerts.burst import (
     union,
     unpack,
 )
-from detections.alerts.merging import AlertMerger, Directory, Known, alert_id, intervals
+from detections.alerts.merging import AlertMerger, Directory, Entry, Known, alert_id, intervals
 from detections.alerts.nearness import Nearness
 from detections.finding import EVIDENCE, Finding
 from trailhound.state.alert_groups import AlertGroup
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 GROUP = (("user.name", "ada"),)
+SCHEDULES = 400
+"""Orders of the writers' requests that are tried."""
 
 
 def at(second: float) -> datetime:
@@ -55,37 +59,75 @@ class Shelf:
         self.alerts: dict[str, Burst] = {}
         self.closed: set[str] = set()
         self.merged: set[str] = set()
+        self.versions: Counter[str] = Counter()
 
     def record(self, *findings: Finding, lose: bool = False) -> None:
         """With `lose`, its writer dies after the directory was written."""
+        finish(self.writer(*findings, lose=lose))
+
+    def writer(self, *findings: Finding, lose: bool = False) -> Iterator[None]:
+        """Records findings as `Recorder` does. Stops before each document that it reads or writes,
+        so that others may come first."""
+        done = False
+        while not done:
+            done = yield from self._attempt(findings, lose=lose)
+
+    def _attempt(self, findings: Sequence[Finding], *, lose: bool) -> Generator[None, None, bool]:
         facts = {
             name: Fact(at(int(name[1:].partition(".")[0])), {"principal": frozenset({name})})
             for finding in findings
             for name in finding.events
         }
         bursts = [burst_of(finding, facts) for finding in findings]
-        directory = Directory.read(self.head)
-        wanted = {
+        head = self.head
+        directory = Directory.read(head)
+        versions = {}
+        merger = AlertMerger("r", GROUP, self.nearness, self.plain, directory, {}, facts)
+        for name in {
             name
             for since, until in intervals(bursts, self.nearness.reach)
             for name in directory.near(since, until, self.nearness)
-        }
-        merger = AlertMerger("r", GROUP, self.nearness, self.plain, directory, {}, facts)
-        merger.alerts = {name: self._known(name) for name in wanted}
-        merger.complete_mergers()
-        merger.merge(bursts)
-        self.head = directory.write("g", "r")
+        }:
+            yield
+            merger.alerts[name], versions[name] = self._known(name), self.versions[name]
+        ready = merger.complete_mergers()
+        if ready:
+            merger.merge(bursts)
+        yield
+        written = directory.write("g", "r")
+        if written != head:
+            if self.head is not head:
+                return False
+            self.head = written
         if lose:
-            return
-        for name in merger.changed:
-            assert name not in self.closed, "a closed alert changes no more"
-            known = merger.alerts[name]
-            assert known is not None
-            self.alerts[name] = known.burst
-        for name in merger.absorbed:
-            if name in self.alerts:
-                self.closed.add(name)
-                self.merged.add(name)
+            return True
+        for names, write in ((merger.changed, self._write), (merger.absorbed, self._merge)):
+            whole = True
+            for name in sorted(names):
+                yield
+                if self.versions[name] != versions.get(name, 0):
+                    whole = False
+                    continue
+                write(name, merger)
+                self.versions[name] += 1
+            if not whole:
+                return False
+        return ready
+
+    def _write(self, name: str, merger: AlertMerger) -> None:
+        assert name not in self.merged, "a merged alert changes no more"
+        known = merger.alerts[name]
+        assert known is not None
+        before = self.alerts.get(name, known.burst)
+        if name in self.closed:
+            assert known.burst.known < before.known, "a closed alert counts no more events"
+        self.alerts[name] = known.burst
+
+    def _merge(self, name: str, merger: AlertMerger) -> None:
+        entry = merger.directory.entries[name]
+        self.alerts.setdefault(name, Burst(entry.first, entry.last, 0, frozenset()))
+        self.closed.add(name)
+        self.merged.add(name)
 
     def _known(self, name: str) -> Known | None:
         if name not in self.alerts:
@@ -97,7 +139,14 @@ class Shelf:
     def close(self, number: int) -> None:
         open_ones = sorted(set(self.alerts) - self.closed)
         if open_ones:
-            self.closed.add(open_ones[number % len(open_ones)])
+            self.close_alert(open_ones[number % len(open_ones)])
+
+    def close_alert(self, name: str) -> None:
+        self.closed.add(name)
+        self.versions[name] += 1
+
+    def entry(self, name: str) -> Entry:
+        return Directory.read(self.head).entries[name]
 
     @property
     def standing(self) -> dict[str, Burst]:
@@ -123,6 +172,21 @@ def components(seconds: Iterable[int], gap: int) -> list[tuple[float, float, int
         else:
             runs.append([second])
     return [(run[0], run[-1], len(run)) for run in runs]
+
+
+def until(writer: Iterator[None], reached: Callable[[], bool]) -> None:
+    """A writer's next steps, up to a state."""
+    for _ in writer:
+        if reached():
+            break
+    assert reached()
+
+
+def finish(*writers: Iterator[None]) -> None:
+    """All the other steps of writers."""
+    for writer in writers:
+        for _ in writer:
+            pass
 
 
 batches = st.lists(st.lists(st.integers(0, 120), min_size=1, max_size=8), min_size=1, max_size=10)
@@ -185,6 +249,76 @@ def test_a_closed_alert_stays_and_every_event_is_counted_once(
         known = [each for burst in shelf.standing.values() for each in burst.known]
         assert sorted(known) == sorted(map(digest, seen))
         assert all(each.complete for each in shelf.standing.values())
+
+
+DONE = object()
+EARLIER, LATER, LATEST = (alert_id("r", GROUP, name) for name in ("e0", "e20", "e40"))
+
+
+def test_an_alert_that_grew_while_it_was_merged_keeps_what_its_target_did_not_count() -> None:
+    """The target is closed before the merger is completed."""
+    shelf = Shelf(10)
+    shelf.record(event(0), event(20))
+    slow, joining = shelf.writer(event(30)), shelf.writer(event(10))
+    until(slow, lambda: shelf.entry(LATER).last == at(30))
+    until(joining, lambda: shelf.alerts[EARLIER].count == 3)
+    until(slow, lambda: shelf.alerts[LATER].count == 2)
+    shelf.close_alert(EARLIER)
+    finish(joining, slow)
+    assert shelf.spans() == [(0, 20, 3), (30, 30, 1)]
+
+
+def test_an_alert_that_was_merged_before_it_was_written_is_not_written_any_more() -> None:
+    shelf = Shelf(10)
+    shelf.record(event(0))
+    slow = shelf.writer(event(20))
+    until(slow, lambda: len(shelf.head.alerts) == 2)
+    shelf.record(event(10), event(20))
+    finish(slow)
+    assert shelf.spans() == [(0, 20, 3)]
+    assert shelf.merged == {LATER}
+
+
+@pytest.mark.parametrize("dies", [True, False])
+def test_an_alert_merged_into_one_that_is_merged_counts_in_the_last(dies: bool) -> None:
+    """The last one is closed before either merger is completed. `dies`: so does the writer that
+    completes them, after the first of its writes."""
+    shelf = Shelf(10)
+    shelf.record(event(0), event(20), event(40))
+    slow, joining = shelf.writer(event(30)), shelf.writer(event(10))
+    until(slow, lambda: shelf.entry(LATEST).into == LATER)
+    until(joining, lambda: shelf.alerts[EARLIER].count == 4)
+    until(slow, lambda: shelf.alerts[LATER].count == 3)
+    shelf.close_alert(EARLIER)
+    until(joining, lambda: shelf.alerts[LATER].count == 1)
+    if dies:
+        shelf.record(event(30))
+    else:
+        finish(joining, slow)
+    assert shelf.spans() == [(0, 40, 4), (30, 30, 1)]
+    assert shelf.merged == {LATEST}
+
+
+def test_whoever_comes_in_between_every_event_is_counted_once() -> None:
+    for seed in range(SCHEDULES):
+        chance = random.Random(seed)
+        shelf = Shelf(10)
+        seconds = [10 * number for number in range(chance.randint(4, 6))]
+        shelf.record(*(event(each) for each in seconds[::2]))
+        late = [*seconds[1::2], seconds[-1] + 10]
+        writers = [
+            shelf.writer(*map(event, chance.sample(late, chance.randint(1, 2)))) for _ in range(3)
+        ]
+        while writers:
+            if not chance.randrange(12):
+                shelf.close(chance.randrange(6))
+            each = chance.choice(writers)
+            if not chance.randrange(60) or next(each, DONE) is DONE:  # some die
+                writers.remove(each)
+        shelf.record(*map(event, [*seconds, late[-1]]))
+        known = [each for burst in shelf.standing.values() for each in burst.known]
+        expected = [digest(f"e{second}") for second in [*seconds, late[-1]]]
+        assert sorted(known) == sorted(expected), f"schedule {seed}"
 
 
 def test_an_event_between_two_alerts_makes_them_one_that_keeps_the_earlier_name() -> None:
