@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from trailhound.cli.exit_codes import ExitCode, exit_code
 from trailhound.cli.main import app, main
 
 NOWHERE = "/nowhere/at/all"
+CONSOLE_SCRIPT = "from trailhound.cli.main import run; run()"
 
 
 def _commands() -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -177,6 +180,20 @@ def test_every_error_has_the_code_that_the_tree_names() -> None:
         tree.replace("│", " ").replace("├──", " ").replace("└──", " ").split()
     )
     assert "| 130 |" in (exit_codes.__doc__ or "")
+
+
+@pytest.mark.parametrize("program", [("-m", "trailhound"), ("-c", CONSOLE_SCRIPT)])
+@pytest.mark.parametrize("group", [[], ["rules"]])
+def test_a_group_without_a_command_shows_its_help(
+    program: tuple[str, str], group: list[str]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, *program, *group], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
+    assert (
+        f"Usage: trailhound {' '.join([*group, ''])}[OPTIONS] COMMAND" in done.stdout + done.stderr
+    )
 
 
 @pytest.mark.parametrize("command", EVERY, ids=" ".join)

@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from difflib import get_close_matches
+from itertools import pairwise
 from typing import Annotated
 
 import typer
@@ -211,8 +212,7 @@ _NAMES_A_SHELL = frozenset({"--show-completion", "--install-completion"})
 
 def _for_programs(arguments: Sequence[str]) -> bool:
     """Whether JSON was asked for on stdout: `--json`, `--output json` or `--output ndjson`."""
-    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
-    given = {value for flag, value in pairs if flag == "--output"}
+    given = {value for flag, value in pairwise(arguments) if flag == "--output"}
     given |= {each.partition("=")[2] for each in arguments if each.startswith("--output=")}
     return "--json" in arguments or bool(given & {"json", "ndjson"})
 
