@@ -209,6 +209,11 @@ def test_paths_respect_time_and_name_their_events(
     assert elsewhere[0]["steps"][-1]["time"][17:19] == "52"
     row = command(settings, "paths", "--from", "ip:203.0.113.9", "--to", "s3:ours-a").output
     assert "1 path with steps from another address" in row
+    ends = ("--from", "ip:203.0.113.9", "--to", "s3:ours-*")
+    first = command(settings, "paths", *ends, "--limit", "1").output
+    assert "1 path shown, there are more: --limit N" in first
+    whole = command(settings, "paths", *ends, "--limit", str(len(elsewhere))).output
+    assert "shown" not in whole
 
     said = command(settings, "paths", "--from", "user:ada", "--to", "s3:open").output
     assert "steps of path 1, user:ada → role:b → role:c → s3:open:" in said

@@ -240,7 +240,7 @@ def paths(
         if left := sum(bool(each["other_addresses"]) for each in rows):
             note(f"{plural(left, 'path')} with steps from another address than the first", form)
         if more:
-            note(f"{limit:,} of {plural(len(found.found), 'path')} shown: --limit N", form)
+            note(_more_than(limit), form)
         for each in missing:
             warn(f"no event is about the crown jewel {each}")
         if found.cut:
@@ -347,10 +347,15 @@ def _page_notes(search: _Search, limit: int, skipped: Sequence[SkippedDay]) -> l
     if not found.found:
         made.append("no path was found; this is what is around where it would begin and end")
     if len(found.found) > limit:
-        made.append(f"the first {limit:,} paths are here; there are others: --limit N")
+        made.append(_more_than(limit))
     if found.cut:
         made.append(f"there may be other paths: {found.cut}; narrow the time or name nodes")
     return made + [f"no event is about the crown jewel {each}" for each in search.missing]
+
+
+def _more_than(limit: int) -> str:
+    """How many there are is not known: only one more than the limit was looked for."""
+    return f"{plural(limit, 'path')} shown, there are more: --limit N"
 
 
 def _edges_of(around: Activity) -> str:
