@@ -227,11 +227,10 @@ def test_the_same_events_by_the_trail_are_duplicates_and_its_object_is_known(
     assert backfill(settings, tmp_path / "forged").conflicts == 1
 
 
-def test_ctrl_c_and_resume_read_each_window_once(
-    settings: Settings, history: EventHistory, namespace: str
-) -> None:
+def test_ctrl_c_and_resume_read_each_window_once(settings: Settings, history: EventHistory) -> None:
     history.add(*(event(hours) for hours in range(3, 45)))
-    process = start(settings, "backfill", "lookup://us-east-1", "--since", SINCE, "--json")
+    given = ("backfill", "lookup://us-east-1", "--since", SINCE, "--detect", "--json")
+    process = start(settings, *given)
     stopped = threading.Event()
 
     def interrupt(number: int) -> None:
@@ -241,11 +240,19 @@ def test_ctrl_c_and_resume_read_each_window_once(
             time.sleep(0.2)
 
     history.before = interrupt
-    process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     done = {e["uri"] for e in ledger(prepared(settings), settings) if e["state"] == "done"}
     assert done
+    # With --detect neither, no rule has looked at what was indexed before the interruption.
+    days = sorted(
+        each["@timestamp"][:10] for each in documents(prepared(settings), settings).values()
+    )
+    named = {"events": len(days), "since": days[0], "until": days[-1]}
+    assert json.loads(out)["undetected"] == named
     found = ran(settings, "lookup://us-east-1", "--since", SINCE)
     assert found["skipped_objects"] >= len(done) - 2
     assert len(documents(prepared(settings), settings)) == 42
+    rest = found["undetected"]["events"] if found["undetected"] else 0
+    assert len(days) + rest == 42
     assert found["failed_objects"] == 0

@@ -215,7 +215,8 @@ def backfill(
             detected = _detect(settings, report, started, json=json)
             found |= detected.as_dict()
             complete = complete and detected.complete
-        elif report.counts.indexed and not report.interrupted:
+        # An interrupted run names its own events: the run that resumes it names only the rest.
+        if report.counts.indexed and (report.interrupted or not detect):
             flags = command_flags(url=url, namespace=namespace, config=config)
             found["undetected"] = show_undetected(settings, started, flags, json=json)
     if json:
