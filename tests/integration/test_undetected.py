@@ -13,6 +13,7 @@ import pytest
 
 from tests.helpers.commands import command
 from tests.helpers.installation import key_of, stamp
+from tests.helpers.processes import printed, run
 from tests.helpers.trails import own_settings, prepared, record, trail_bytes, write_trail
 from trailhound.cluster.client import connect
 from trailhound.settings import Settings
@@ -48,6 +49,22 @@ def test_the_command_that_is_named_covers_the_events(settings: Settings, tmp_pat
     write_trail(tmp_path / "trail", [record()], "b")
     done = command(settings, "backfill", str(tmp_path / "trail"), "--detect")
     assert "rules have not looked" not in done.stdout
+
+
+def test_the_command_that_makes_the_indices_is_of_this_namespace(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    write_trail(tmp_path / "trail", [record()])
+    elsewhere = own_settings(engine, "elsewhere", tmp_path / "home")
+    wanted = ("backfill", tmp_path / "trail", "--namespace", namespace, "--json")
+    refused = run(elsewhere, *wanted)
+    assert refused.returncode == 3, refused.stderr
+    hint = printed(refused.stdout)["error"]["hint"]
+    (named,) = re.findall(r"`trailhound (init [^`]*)`", hint)
+    assert named == f"init --namespace {namespace}"
+    assert f"`trailhound {named}`" in " ".join(refused.stderr.decode().split())
+    assert run(elsewhere, *shlex.split(named)).returncode == 0
+    assert run(elsewhere, *wanted).returncode == 0
 
 
 def test_what_a_daemons_rules_cover_is_not_named(settings: Settings, tmp_path: Path) -> None:

@@ -178,7 +178,7 @@ def _dead_letters(client: OpenSearch, settings: Settings) -> Check:
         "dead letters",
         "warning",
         fact,
-        "see why: trailhound deadletters list; then run trailhound retry-deadletters",
+        "see why: `trailhound deadletters list`; then run `trailhound retry-deadletters`",
     )
 
 

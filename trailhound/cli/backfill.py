@@ -16,7 +16,6 @@ from trailhound.cli.backfill_report import (
     show_undetected,
 )
 from trailhound.cli.backfill_verified import check_first, require_verifiable, settle
-from trailhound.cli.common_flags import command_flags
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.object_selection import SinceDay, UntilDay, selection_of
@@ -217,12 +216,11 @@ def backfill(
             complete = complete and detected.complete
         # An interrupted run names its own events: the run that resumes it names only the rest.
         if report.counts.indexed and (report.interrupted or not detect):
-            flags = command_flags(url=url, namespace=namespace, config=config)
-            found["undetected"] = show_undetected(settings, started, flags, json=json)
+            found["undetected"] = show_undetected(settings, started, json=json)
     if json:
         emit(report.as_dict() | found)
     else:
-        point_to_left(report, command_flags(url=url, namespace=namespace, config=config))
+        point_to_left(report)
     if not complete:
         raise typer.Exit(ExitCode.INCOMPLETE)
 

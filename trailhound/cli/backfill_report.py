@@ -21,21 +21,19 @@ with late_imports():
     from trailhound.settings import Settings
 
 
-def point_to_left(report: RunReport, flags: str) -> None:
+def point_to_left(report: RunReport) -> None:
     """Name the commands that list what was not indexed."""
     if report.dead_letter_codes:
-        say(f"which records are dead letters, and why: `trailhound deadletters list{flags}`")
+        say("which records are dead letters, and why: `trailhound deadletters list`")
     if report.failures:
-        say(f"which objects were not fully read, and why: `trailhound ledger list{flags}`")
+        say("which objects were not fully read, and why: `trailhound ledger list`")
 
 
-def show_undetected(
-    settings: Settings, started: datetime, flags: str, *, json: bool
-) -> dict[str, Any] | None:
+def show_undetected(settings: Settings, started: datetime, *, json: bool) -> dict[str, Any] | None:
     """The indexed events that are too old for the scheduled rules, as JSON; None where there are
     none. Without `json` also prints the command that runs the rules over them.
 
-    The backfill is complete at this point, so a cluster that does not answer is only a warning.
+    The backfill has ended at this point, so a cluster that does not answer is only a warning.
     """
     from trailhound.app.undetected import undetected
 
@@ -50,7 +48,7 @@ def show_undetected(
         since, until = left.days
         say(
             f"rules have not looked at {plural(left.events, 'event')} of these: run "
-            f"`trailhound detect --since {since} --until {until}{flags}`"
+            f"`trailhound detect --since {since} --until {until}`"
         )
     return left.as_dict()
 

@@ -20,6 +20,7 @@ from trailhound.cli import completion
 from trailhound.cli.commands import Commands
 from trailhound.cli.exit_codes import ExitCode, exit_code
 from trailhound.cli.late_imports import put_off
+from trailhound.cli.named_commands import with_flags
 from trailhound.cli.partial_packages import import_in_part
 from trailhound.cli.screen import (
     emit,
@@ -264,7 +265,11 @@ def _as_object(error: BaseException) -> dict[str, str]:
     """Print an error as one JSON object on stdout."""
     if isinstance(error, TrailhoundError):
         kind = "InternalError" if type(error) is TrailhoundError else type(error).__name__
-        return {"kind": kind, "message": error.message, "hint": error.hint}
+        return {
+            "kind": kind,
+            "message": with_flags(error.message),
+            "hint": with_flags(error.hint),
+        }
     if isinstance(error, TyperException):
         return {"kind": "UsageError", "message": _suggested(error).format_message(), "hint": ""}
     return {"kind": "Interrupted", "message": "interrupted", "hint": ""}

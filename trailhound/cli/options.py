@@ -11,6 +11,7 @@ import typer
 from trailhound.cli import completion, dates
 from trailhound.cli.common_flags import flags_of
 from trailhound.cli.late_imports import late_imports
+from trailhound.cli.named_commands import set_given
 
 with late_imports():
     from trailhound.private_files import tighten
@@ -94,7 +95,10 @@ def settings_from(
     check: Check | None = None,
     **more: dict[str, Any],
 ) -> Settings:
-    """The settings, overridden by the common flags; `more` has flags of a section, by its name."""
+    """The settings, overridden by the common flags; `more` has flags of a section, by its name.
+
+    Messages from now on name commands with these flags."""
+    set_given(url=url, namespace=namespace, config=config)
     flags = {section: values for section, values in more.items() if values}
     flags |= flags_of(url, namespace)
     settings = load(config, flags, check)

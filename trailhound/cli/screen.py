@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trailhound.acting_characters import escaped, marked
+from trailhound.cli.named_commands import with_flags
 from trailhound.errors import TrailhoundError, UnusablePathError
 
 _PIPED_WIDTH = 1_000_000
@@ -220,31 +221,31 @@ def _folded(text: Text, indent: int, width: int) -> Iterator[Text]:
 
 def say(text: str, indent: int = 2) -> None:
     """Print a line for people on stdout; markup is not interpreted."""
-    sentence(safe(text), indent)
+    sentence(safe(with_flags(text)), indent)
 
 
 def tell(text: str, indent: int = 2) -> None:
     """Print a line for people on stderr; markup is not interpreted."""
-    sentence(safe(text), indent, screen=err)
+    sentence(safe(with_flags(text)), indent, screen=err)
 
 
 def say_fix(text: str, indent: int) -> None:
     """Print what to do, at this indent. On a terminal it is folded between words."""
-    sentence(Text(" " * indent) + Text("try: ", style="cyan") + safe(text), indent + 5)
+    sentence(Text(" " * indent) + Text("try: ", style="cyan") + safe(with_flags(text)), indent + 5)
 
 
 def warn(text: str) -> None:
     """Print a warning on stderr."""
-    sentence(Text("warning: ", style="yellow") + safe(text), 9, screen=err)
+    sentence(Text("warning: ", style="yellow") + safe(with_flags(text)), 9, screen=err)
 
 
 def fail(error: TrailhoundError) -> None:
     """Print an error on stderr: what happened, what to do."""
-    for number, line in enumerate(error.message.splitlines() or [""]):
+    for number, line in enumerate(with_flags(error.message).splitlines() or [""]):
         head = Text("error: ", style="bold red") if number == 0 else Text()
         sentence(head + safe(line), 7, screen=err)
     if error.hint:
-        sentence(Text("  try: ", style="cyan") + safe(error.hint), 7, screen=err)
+        sentence(Text("  try: ", style="cyan") + safe(with_flags(error.hint)), 7, screen=err)
 
 
 def emit(value: dict[str, Any]) -> None:
