@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
@@ -13,6 +14,8 @@ from pydantic import BaseModel
 from trailhound.app.settings_check import check
 from trailhound.errors import SettingsError
 from trailhound.settings import Settings, load
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -202,6 +205,65 @@ def test_an_unknown_setting_names_the_one_that_may_be_meant(
     (line,) = caught.value.message.splitlines()[1:]
     assert line.startswith(f"  {setting}: ")
     assert f"did you mean {meant!r}?" in line
+
+
+@pytest.mark.parametrize(
+    ("text", "setting", "meant"),
+    [
+        ("  port: 9220\n", "port", ["engine.port", "report.mail.port"]),
+        ("cluster:\n  heap_mb: 900\n", "cluster.heap_mb", ["engine.heap_mb"]),
+        ("cluster:\n  host: [a]\n", "cluster.host", ["hosts"]),
+        ("tiemout: 9\n", "tiemout", []),
+    ],
+)
+def test_a_setting_without_the_line_of_its_section_is_answered_by_its_full_name(
+    text: str, setting: str, meant: list[str], tmp_path: Path
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(written(tmp_path, text))
+    (line,) = caught.value.message.splitlines()[1:]
+    assert line.startswith(f"  {setting}: there is no such setting")
+    suggested = " or ".join(repr(each) for each in meant)
+    assert (f"; did you mean {suggested}? (" in line) if meant else ("did you mean" not in line)
+
+
+@pytest.mark.parametrize(
+    ("variable", "said"),
+    [
+        ("CLUSTR__HOSTS", "clustr: there is no such setting; did you mean 'cluster'?"),
+        ("trailhound_clustr__hosts", "did you mean 'cluster'? (trailhound_clustr__hosts)"),
+        ("COLOURS__OF__IT", "colours: there is no such setting (TRAILHOUND_COLOURS__OF__IT)"),
+        ("NAMESPCE", "namespce: there is no such setting; did you mean 'namespace'?"),
+        ("CLUSTER_HOSTS", "did you mean 'TRAILHOUND_CLUSTER__HOSTS'? (TRAILHOUND_CLUSTER_HOSTS)"),
+        ("REPORT_MAIL_PORT", "did you mean 'TRAILHOUND_REPORT__MAIL__PORT'?"),
+    ],
+)
+def test_a_variable_of_no_section_is_a_fault(
+    variable: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = variable if variable.islower() else f"TRAILHOUND_{variable}"
+    monkeypatch.setenv(own, "hunter2")
+    with pytest.raises(SettingsError) as caught:
+        load()
+    (line,) = caught.value.message.splitlines()[1:]
+    assert said in line
+    assert "hunter2" not in caught.value.message
+
+
+def test_variables_that_have_the_prefix_and_are_no_settings_are_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compose = (ROOT / "compose.yaml").read_text("utf-8")
+    own = set(re.findall(r"\$\{(TRAILHOUND_\w+)", compose))
+    assert own >= {"TRAILHOUND_LOGS", "TRAILHOUND_QUEUE"}
+    tests = {"TRAILHOUND_TEST_ENGINE", "TRAILHOUND_TEST_PRODUCT", "TRAILHOUND_TEST_EXAMPLES"}
+    for name in own | tests | {"TRAILHOUND_DEBUG", "TRAILHOUND_ALERT_ID", "TRAILHOUND_USER"}:
+        monkeypatch.setenv(name, "x")
+    # What Kubernetes sets for services named `trailhound` and `trailhound-engine`.
+    for name in ("PORT", "PORT_9108_TCP", "ENGINE_PORT", "ENGINE_PORT_9200_TCP"):
+        monkeypatch.setenv(f"TRAILHOUND_{name}", "tcp://10.0.0.1:9108")
+    monkeypatch.setenv("TRAILHOUND_ENGINE_SERVICE_HOST", "10.0.0.1")
+    assert load().model_dump() == Settings().model_dump()
 
 
 @pytest.mark.parametrize(

@@ -125,4 +125,7 @@ def init(
         ) from None
     with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
         opened.write(text)
-    say(f"{file} is written: remove `# ` where a setting is to have another value")
+    say(
+        f"{file} is written: remove `# ` where a setting is to have another value, and from the "
+        "line of its section"
+    )

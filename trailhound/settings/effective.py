@@ -57,6 +57,7 @@ def _leaves(
 
 _HEAD = (
     "## Settings of Trailhound. What stays commented out has its default, which is shown.",
+    "## A setting within a section needs the line of its section too: `engine:` above `  port: …`.",
     "## An environment variable has precedence: cluster.username is TRAILHOUND_CLUSTER__USERNAME.",
     "## `trailhound config show` prints what is in force, and where it comes from.",
 )

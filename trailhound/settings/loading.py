@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from trailhound.errors import SettingsError
 from trailhound.settings import written
-from trailhound.settings.environment import environment, layered
+from trailhound.settings.environment import environment, layered, settings_in, unknown_variables
 from trailhound.settings.model import Settings
 from trailhound.settings.provenance import Location, Origins
 from trailhound.settings.section import FORMS, Section
@@ -27,6 +27,8 @@ _LONGEST = 4 * 1024 * 1024
 _MOST_VALUES = 200_000
 """Bytes and values of a settings file."""
 _ROOT = 0
+_MOST_MEANT = 3
+"""Settings that an unknown name is answered by."""
 
 Check = Callable[["Settings"], Iterable[tuple[Location, str]]]
 """Finds faults that no type shows, such as a filter that is not Sigma: (setting path, fault)."""
@@ -52,6 +54,10 @@ def load(
     given = layered([_by_field(flags or {}), variables, _by_field(content)])
     values, errors = _validated(given)
     faults += [_fault(origins, error["loc"], _said(error)) for error in errors]
+    faults += [
+        f"  {name}: {_no_such([meant] if meant else [])} ({variable})"
+        for variable, name, meant in unknown_variables(Settings)
+    ]
     faults = [f"  {name.upper()}: it is not JSON" for name in unreadable] + faults
     made = Settings.model_construct(_fields_set=set(given), **values)
     if not errors and check is not None:
@@ -135,9 +141,24 @@ def _said(fault: ErrorDetails) -> str:
         return FORMS.get(pattern, fault["msg"])
     if fault["type"] != "extra_forbidden":
         return fault["msg"].removeprefix("Value error, ")
-    known = _names(Settings, location[:-1])
-    near = get_close_matches(str(location[-1]), known, n=1, cutoff=0.7)
-    return "there is no such setting" + (f"; did you mean {near[0]!r}?" if near else "")
+    return _no_such(_meant(location))
+
+
+def _no_such(meant: Sequence[str]) -> str:
+    suggested = " or ".join(repr(each) for each in meant)
+    return "there is no such setting" + (f"; did you mean {suggested}?" if meant else "")
+
+
+def _meant(location: Location) -> list[str]:
+    """The names that may be meant by an unknown one: a similar one beside it, or the full names of
+    the few settings elsewhere that have it. At the first level these come first: the line of their
+    section may be missing."""
+    name = str(location[-1])
+    near = get_close_matches(name, _names(Settings, location[:-1]), n=1, cutoff=0.7)
+    if near and len(location) > 1:
+        return near
+    elsewhere = [".".join(each) for each in settings_in(Settings) if each[-1] == name]
+    return elsewhere if 0 < len(elsewhere) <= _MOST_MEANT else near
 
 
 def _names(section: Any, location: Location) -> list[str]:

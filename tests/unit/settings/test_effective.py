@@ -95,6 +95,7 @@ def test_the_file_to_begin_with_changes_nothing_and_is_not_written_twice(
     file = tmp_path / "trailhound.yaml"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert all(line.startswith("#") for line in file.read_text("utf-8").splitlines() if line)
+    assert "`engine:` above `  port: …`" in file.read_text("utf-8")
     defaults = load()
     assert main(["config", "init"]) == 2
     assert "not overwritten" in capsys.readouterr().err
