@@ -212,6 +212,8 @@ def test_an_unknown_setting_names_the_one_that_may_be_meant(
     [
         ("  port: 9220\n", "port", ["engine.port", "report.mail.port"]),
         ("cluster:\n  heap_mb: 900\n", "cluster.heap_mb", ["engine.heap_mb"]),
+        ("  mail:\n    port: 25\n", "mail", ["report.mail"]),
+        ("cluster:\n  engine: {}\n", "cluster.engine", ["engine"]),
         ("cluster:\n  host: [a]\n", "cluster.host", ["hosts"]),
         ("tiemout: 9\n", "tiemout", []),
     ],

@@ -67,13 +67,12 @@ def unknown_variables(settings: type[BaseModel]) -> Iterator[tuple[str, str, str
 def settings_in(
     section: type[BaseModel], before: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, ...]]:
-    """The paths of all settings: `("cluster", "hosts")`."""
+    """The paths of all sections and settings: `("cluster",)`, `("cluster", "hosts")`."""
     for name, field in section.model_fields.items():
         inner = field.annotation
+        yield (*before, name)
         if isinstance(inner, type) and hasattr(inner, "model_fields"):
             yield from settings_in(inner, (*before, name))
-        else:
-            yield (*before, name)
 
 
 def layered(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -151,8 +151,8 @@ def _no_such(meant: Sequence[str]) -> str:
 
 def _meant(location: Location) -> list[str]:
     """The names that may be meant by an unknown one: a similar one beside it, or the full names of
-    the few settings elsewhere that have it. At the first level these come first: the line of their
-    section may be missing."""
+    the few settings and sections elsewhere that have it. At the first level these come first: the
+    line of their section may be missing."""
     name = str(location[-1])
     near = get_close_matches(name, _names(Settings, location[:-1]), n=1, cutoff=0.7)
     if near and len(location) > 1:
