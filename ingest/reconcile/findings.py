@@ -98,6 +98,8 @@ class Summary:
     same."""
     ignored_kinds: Counter[str] = field(default_factory=Counter)
     found: Counter[Kind] = field(default_factory=Counter)
+    without_repair: Counter[Kind] = field(default_factory=Counter)
+    """Those of `found` that no command repairs: their reason has to be fixed first."""
     events: int = 0
     """Events of partial and lost objects that are in no index."""
     dead_letters: int = 0

@@ -280,6 +280,8 @@ class Reconciliation:
 
     def _add(self, finding: Finding) -> None:
         self.summary.found[finding.kind] += 1
+        if not finding.repairs:
+            self.summary.without_repair[finding.kind] += 1
         self.summary.events += finding.events
         self.summary.dead_letters += finding.dead_letters
         self.findings.add(finding)

@@ -234,20 +234,28 @@ def test_a_folder_and_entries_that_no_run_finished(
     folder = tmp_path / "trail"
     write_trail(folder, [record()], "done")
     (folder / "torn.json").write_text('{"Records": [')
+    (folder / "empty.json.gz").touch()
     backfill(settings, folder)
+    said = command(settings, "reconcile", str(folder))
+    assert "no command repairs 2 unreadable objects: replace them or make" in said.stderr
+    assert "--repair" not in said.stderr
+    (folder / "empty.json.gz").write_bytes(trail_bytes([record()]))
     write_trail(folder, [record()], "new")
     said = command(settings, "reconcile", str(folder), "--output", "ndjson")
     assert said.exit_code == 1
     rows = {Path(row["object"]).name: row for row in map(json.loads, said.stdout.splitlines())}
     assert {name: row["kind"] for name, row in rows.items()} == {
         "torn.json": "unreadable",
+        "empty.json.gz": "missing",
         "new.json.gz": "missing",
     }
     assert rows["torn.json"]["repair"] == []
+    assert "no command repairs 1 unreadable object: replace" in said.stderr
+    assert "to repair the others: trailhound reconcile" in said.stderr
     done = command(settings, "reconcile", str(folder), "--repair")
     assert done.exit_code == 1
     assert "1 finding without a repair" in done.stderr
-    assert len(ledger(prepared(settings), settings)) == 3
+    assert len(ledger(prepared(settings), settings)) == 4
     for given in (str(folder / "done.json.gz"), f"{folder}/*.gz"):
         assert isinstance(command(settings, "reconcile", given).exception, UsageError)
 

@@ -189,8 +189,27 @@ def _show(job: Reconciliation, form: Form, commands: Commands, *, advise: bool) 
             say(f"{more:,} more: --output csv, ndjson or json has all")
     for line in _sentences(found, commands.letters):
         note(line, form)
-    if found.found and advise:
-        note(f"to repair all of it: {commands.all_of_it}", form)
+    if advise:
+        for line in _advice(found, commands.all_of_it):
+            note(line, form)
+
+
+_FIRST: Final = {
+    Kind.UNREADABLE: "replace them or make them readable first (where a day is closed, open it)",
+    Kind.LOST: "put them back into the source first",
+}
+
+
+def _advice(found: Summary, repair: str) -> list[str]:
+    """What to do about the findings: what has to be done by hand, and the command for the rest."""
+    lines = [
+        f"no command repairs {plural(number, f'{kind.value} object')}: "
+        f"{_FIRST.get(kind, 'fix the reason that is named first')}, and run again"
+        for kind, number in found.without_repair.items()
+    ]
+    if found.found.total() > found.without_repair.total():
+        lines.append(f"to repair {'the others' if lines else 'all of it'}: {repair}")
+    return lines
 
 
 def _show_finding(each: Finding, commands: Commands) -> None:
