@@ -149,6 +149,10 @@ def test_a_page_says_what_it_leaves_out(settings: Settings, tmp_path: Path) -> N
     said = "2 of 3 edges are left out, and 2 nodes with them"
     assert said in " ".join(done.output.split())
     assert said in page.read_text("utf-8").replace("<wbr>", "")
+    some = ("--from", "user:ada", "--to", "s3:*", "--limit", "1", "--html", str(page))
+    said = "1 path shown, there are more: --limit N"
+    assert said in " ".join(command(settings, "paths", *some).output.split())
+    assert said in page.read_text("utf-8").replace("<wbr>", "")
     done = command(
         settings, "paths", "--from", "s3:logs", "--to", "s3:payroll", "--html", str(page)
     )
