@@ -194,17 +194,16 @@ def _show(job: Reconciliation, form: Form, commands: Commands, *, advise: bool) 
             note(line, form)
 
 
-_FIRST: Final = {
-    Kind.UNREADABLE: "replace them or make them readable first (where a day is closed, open it)",
-    Kind.LOST: "put them back into the source first",
-}
-
-
 def _advice(found: Summary, repair: str) -> list[str]:
     """What to do about the findings: what has to be done by hand, and the command for the rest."""
+    first = {
+        Kind.UNREADABLE: "replace them or make them readable first (where a day is closed, open "
+        "it)",
+        Kind.LOST: "put them back into the source first",
+    }
     lines = [
         f"no command repairs {plural(number, f'{kind.value} object')}: "
-        f"{_FIRST.get(kind, 'fix the reason that is named first')}, and run again"
+        f"{first.get(kind, 'fix the reason that is named first')}, and run again"
         for kind, number in found.without_repair.items()
     ]
     if found.found.total() > found.without_repair.total():
