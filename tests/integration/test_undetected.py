@@ -67,6 +67,21 @@ def test_the_command_that_makes_the_indices_is_of_this_namespace(
     assert run(elsewhere, *wanted).returncode == 0
 
 
+@pytest.mark.parametrize("asked", ["incidents list", "events"])
+def test_where_nothing_is_the_namespaces_that_there_are_are_named(
+    settings: Settings, asked: str
+) -> None:
+    elsewhere = settings.model_copy(update={"namespace": f"{settings.namespace}-not"})
+    refused = run(elsewhere, *asked.split(), "--json")
+    assert refused.returncode in (1, 3), refused.stderr
+    hint = printed(refused.stdout)["error"]["hint"]
+    there = hint.partition("--namespace (there are: ")[2]
+    # A shared cluster has more than the first ten that are named.
+    assert settings.namespace in there or " more)" in there
+    assert f"{settings.namespace}-not" not in there
+    assert there.rstrip(")") in " ".join(refused.stderr.decode().split())
+
+
 def test_what_a_daemons_rules_cover_is_not_named(settings: Settings, tmp_path: Path) -> None:
     client, now = connect(settings), datetime.now(UTC)
     recent = stamp(now - timedelta(hours=2))

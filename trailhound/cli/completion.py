@@ -112,12 +112,11 @@ def namespaces(incomplete: str) -> list[str]:
     """Namespaces on the settings' cluster that begin so; none where it does not answer."""
     with suppress(Exception):
         from trailhound.cluster.client import connect
+        from trailhound.cluster.namespaces import namespaces_of
         from trailhound.settings import load
 
         client = connect(load(None, {}), timeout=_ANSWER_SECONDS)
-        rows = client.cat.indices(index="*-trailhound-ledger", format="json", params={"h": "index"})
-        found = sorted({str(row["index"]).removesuffix("-trailhound-ledger") for row in rows})
-        return [name for name in found if name.startswith(incomplete)]
+        return [name for name in namespaces_of(client) if name and name.startswith(incomplete)]
     return []
 
 

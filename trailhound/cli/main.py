@@ -21,6 +21,7 @@ from trailhound.cli.commands import Commands
 from trailhound.cli.exit_codes import ExitCode, exit_code
 from trailhound.cli.late_imports import put_off
 from trailhound.cli.named_commands import with_flags
+from trailhound.cli.namespace_hint import name_namespaces
 from trailhound.cli.partial_packages import import_in_part
 from trailhound.cli.screen import (
     emit,
@@ -168,6 +169,7 @@ def main(given: Sequence[str]) -> int:
                 for line in traceback.format_exc().splitlines():
                     err.print(safe(line))
             ended_by = as_error(error)
+            name_namespaces(ended_by)
             code = exit_code(ended_by)
             _show(ended_by)
             if _for_programs(arguments):

@@ -88,6 +88,14 @@ Regions = Annotated[
 ]
 
 
+_in_force: list[Settings] = []
+
+
+def settings_in_force() -> Settings | None:
+    """The settings that this command was given; None before they are read."""
+    return _in_force[0] if _in_force else None
+
+
 def settings_from(
     config: Path | None = None,
     url: str | None = None,
@@ -98,10 +106,12 @@ def settings_from(
     """The settings, overridden by the common flags; `more` has flags of a section, by its name.
 
     Messages from now on name commands with these flags."""
+    _in_force.clear()
     set_given(url=url, namespace=namespace, config=config)
     flags = {section: values for section, values in more.items() if values}
     flags |= flags_of(url, namespace)
     settings = load(config, flags, check)
+    _in_force[:] = [settings]
     tighten(settings.home, settings.spool)
     return settings
 

@@ -1,0 +1,15 @@
+"""The namespaces that there are on a cluster."""
+
+from __future__ import annotations
+
+from opensearchpy import OpenSearch
+
+_LEDGER = "trailhound-ledger"
+
+
+def namespaces_of(client: OpenSearch) -> list[str]:
+    """Every namespace, sorted; "" is that of indices without a prefix. Raises opensearch-py's
+    exceptions."""
+    rows = client.cat.indices(index=f"*{_LEDGER}", format="json", params={"h": "index"})
+    prefixes = {str(row["index"]).removesuffix(_LEDGER) for row in rows}
+    return sorted(each.removesuffix("-") for each in prefixes if not each or each.endswith("-"))
