@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.commands import command
+from tests.helpers.engines import remove_namespace
 from tests.helpers.installation import key_of, stamp
 from tests.helpers.processes import printed, run
 from tests.helpers.trails import own_settings, prepared, record, trail_bytes, write_trail
@@ -54,6 +55,7 @@ def test_the_command_that_is_named_covers_the_events(settings: Settings, tmp_pat
 def test_the_command_that_makes_the_indices_is_of_this_namespace(
     engine: str, namespace: str, tmp_path: Path
 ) -> None:
+    remove_namespace(engine, namespace)  # an earlier test may have prepared it
     write_trail(tmp_path / "trail", [record()])
     elsewhere = own_settings(engine, "elsewhere", tmp_path / "home")
     wanted = ("backfill", tmp_path / "trail", "--namespace", namespace, "--json")
