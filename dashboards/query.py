@@ -23,14 +23,18 @@ def services(*names: str) -> str:
 
 
 def both(*queries: str) -> str:
-    """>>> both("a:1", "b:2 OR c:3")
+    """What all of these queries find.
+
+    >>> both("a:1", "b:2 OR c:3")
     '(a:1) AND (b:2 OR c:3)'
     """
     return " AND ".join(f"({query})" for query in queries)
 
 
 def either(*queries: str) -> str:
-    """>>> either("a:1", "b:2")
+    """What any of these queries finds.
+
+    >>> either("a:1", "b:2")
     '(a:1) OR (b:2)'
     """
     return " OR ".join(f"({query})" for query in queries)

@@ -42,7 +42,9 @@ LONGEST_TEXT = 4_000
 
 
 def stamp(when: datetime) -> str:
-    """>>> stamp(datetime(2025, 3, 1, tzinfo=UTC))
+    """A moment as documents have it: UTC, milliseconds, `Z`.
+
+    >>> stamp(datetime(2025, 3, 1, tzinfo=UTC))
     '2025-03-01T00:00:00.000Z'
     """
     utc = when.astimezone(UTC)

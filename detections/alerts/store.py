@@ -124,7 +124,9 @@ class AlertQuery:
 
 
 def levels_from(level: Level) -> tuple[Level, ...]:
-    """>>> levels_from("high")
+    """This level and the more severe ones.
+
+    >>> levels_from("high")
     ('high', 'critical')
     """
     return LEVELS[LEVELS.index(level) :]

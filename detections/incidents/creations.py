@@ -99,7 +99,9 @@ _remembered = lru_cache(maxsize=16_384)(_of)
 
 
 def last_part(arn: str) -> str:
-    """>>> last_part("arn:aws:iam::111122223333:user/team/ada")
+    """The name at the end of an ARN.
+
+    >>> last_part("arn:aws:iam::111122223333:user/team/ada")
     'ada'
     """
     return arn.rsplit(":", 1)[-1].rsplit("/", 1)[-1]

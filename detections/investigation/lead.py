@@ -154,7 +154,9 @@ def threat_report(leads: Sequence[Lead], now: datetime) -> dict[str, Any]:
 
 
 def report_name(now: datetime) -> str:
-    """>>> from datetime import UTC
+    """The name of a threat report's file.
+
+    >>> from datetime import UTC
     >>> report_name(datetime(2025, 3, 1, 9, 5, 7, tzinfo=UTC))
     'cloudtrail_threat_report_20250301_090507.json'
     """

@@ -47,14 +47,18 @@ class Node(NamedTuple):
 
     @property
     def short(self) -> str:
-        """>>> Node("user", "ada", "111122223333").short
+        """Kind and name.
+
+        >>> Node("user", "ada", "111122223333").short
         'user:ada'
         """
         return f"{self.kind}:{self.name}"
 
     @property
     def full(self) -> str:
-        """>>> Node("user", "ada", "111122223333").full, Node("s3", "logs").full
+        """Kind, name and, where there is one, account.
+
+        >>> Node("user", "ada", "111122223333").full, Node("s3", "logs").full
         ('user:ada@111122223333', 's3:logs')
         """
         return f"{self.short}@{self.account}" if self.account else self.short

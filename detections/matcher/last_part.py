@@ -33,7 +33,9 @@ reverse_modifier_mapping[LastPartModifier.__name__] = NAME
 
 
 def last_part(text: str) -> str:
-    """>>> last_part("arn:aws:sts::1:assumed-role/Ops/dana"), last_part("dana")
+    """What follows the last slash; all of a text without one.
+
+    >>> last_part("arn:aws:sts::1:assumed-role/Ops/dana"), last_part("dana")
     ('dana', 'dana')
     """
     return text.rpartition("/")[2]

@@ -267,7 +267,9 @@ def size(number: float) -> str:
 
 
 def plural(number: int, noun: str) -> str:
-    """>>> plural(1, "object"), plural(2000, "object")
+    """A number with its noun.
+
+    >>> plural(1, "object"), plural(2000, "object")
     ('1 object', '2,000 objects')
     """
     return f"{number:,} {noun}" + ("" if number == 1 else "s")

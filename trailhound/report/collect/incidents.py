@@ -121,7 +121,9 @@ def _result(entry: RankedEntry) -> str:
 
 
 def _span(first: datetime, last: datetime) -> str:
-    """>>> from datetime import UTC
+    """The times from first to last, as the beginning of a sentence.
+
+    >>> from datetime import UTC
     >>> _span(datetime(2025, 3, 1, 4, 5, tzinfo=UTC), datetime(2025, 3, 1, 6, 7, tzinfo=UTC))
     'From 1 March 2025, 04:05 to 06:07 UTC'
     """

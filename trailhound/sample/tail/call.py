@@ -59,7 +59,7 @@ def ranked(weight: float, actor: Actor, by: str, shapes: tuple[Shape, ...]) -> l
     """Calls that divide one weight by their rank: each is less frequent than the one before.
 
     >>> two = (call("eks", "ListClusters"), call("ecs", "ListClusters"))
-    >>> [each.weight for each in ranked(7.0, Actor.PERSON, "console", two)]
+    >>> [round(each.weight, 9) for each in ranked(7.0, Actor.PERSON, "console", two)]
     [4.0, 3.0]
     """
     parts = [1 / (rank + _FLATTEN) for rank in range(len(shapes))]
