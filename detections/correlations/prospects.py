@@ -21,6 +21,7 @@ from detections.events.anchors import Anchor, anchor_of
 from detections.events.principal import View, views
 from detections.events.vocabulary import Vocabulary
 from detections.span import Span
+from trailhound.cluster.reader import has_any, is_any
 
 
 def viewed(
@@ -117,16 +118,6 @@ def in_span(query: Query, span: Span, known: Known | None = None) -> Query:
     """The events of a query in a span; `NOTHING` where it is known that there are none."""
     narrowed = query if known is None else known.touched(query)
     return NOTHING if narrowed == NOTHING else {"bool": {"filter": [narrowed, span.query()]}}
-
-
-def has_any(query: Query) -> dict[str, Any]:
-    """The body of a search whether there is any such event: see `is_any`."""
-    return {"query": query, "size": 0, "track_total_hits": 1}
-
-
-def is_any(answer: Mapping[str, Any]) -> bool:
-    """The answer to `has_any`."""
-    return bool(answer["hits"]["total"]["value"])
 
 
 def _in_view(view: View, compile_rule: Compile, rule: SigmaRule) -> Compiled:

@@ -17,9 +17,7 @@ from detections.correlations.prospects import (
     Known,
     Promising,
     Prospect,
-    has_any,
     in_span,
-    is_any,
     viewed,
 )
 from detections.events.index import EventIndex
@@ -31,6 +29,7 @@ from detections.rule import Rule
 from detections.span import Span
 from trailhound.batching import batched
 from trailhound.cluster.dialect import dialect_of
+from trailhound.cluster.reader import has_any, is_any
 from trailhound.cluster.templates import Names
 from trailhound.errors import ClusterError, ClusterUnreachableError, RuleError
 from trailhound.settings import Settings

@@ -183,18 +183,12 @@ class IndexReader:
         False if something matches, or if the engine could not answer: a search with that query
         alone reports the reason.
         """
-        bodies = [{"query": query, "track_total_hits": 1} for query in queries]
-        return [
-            answer is not None and answer["hits"]["total"]["value"] == 0
-            for answer in self.answers(bodies)
-        ]
+        answers = self.answers([has_any(query) for query in queries])
+        return [answer is not None and not is_any(answer) for answer in answers]
 
-    def answers(
-        self, bodies: Sequence[Mapping[str, Any]], *, few_days: bool = False
-    ) -> list[Mapping[str, Any] | None]:
+    def answers(self, bodies: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any] | None]:
         """As `searches`, with None for each search that the engine could not answer in full."""
-        params = _FEW_SHARDS if few_days else {}
-        return [_if_whole(reply) for reply in self._replies(bodies, params)]
+        return [_if_whole(reply) for reply in self._replies(bodies)]
 
     def _replies(
         self, bodies: Sequence[Mapping[str, Any]], params: Mapping[str, str] = MappingProxyType({})
@@ -352,13 +346,13 @@ class Snapshot:
         if self._light is not None and lighter is not None and not many:
             # The engine sorts at a cost that is more than the search's.
             found = self.search(**_one_page(query, lighter, page))["hits"]
-            light = None
             if found["total"]["value"] <= page:
                 light = self._light.hits(request, found["hits"])
-            if light is not None:
-                light = self._light.ordered(light) if ordered else light
-                yield from light if entire is None else self._with_sources(light, entire)
-                return
+                if light is not None:
+                    light = self._light.ordered(light) if ordered else light
+                    yield from light if entire is None else self._with_sources(light, entire)
+                    return
+                lighter = None  # one of these has to be asked for as it was
         after: dict[str, Any] = {}
         total = seen = 0
         while True:
@@ -449,6 +443,16 @@ class Snapshot:
 
     def _body(self, body: dict[str, Any]) -> dict[str, Any]:
         return {**body, **self._limit, "pit": {"id": self.pit, "keep_alive": KEEP_ALIVE}}
+
+
+def has_any(query: Query) -> dict[str, Any]:
+    """The body of a search for whether any document matches: see `is_any`."""
+    return {"query": query, "size": 0, "track_total_hits": 1}
+
+
+def is_any(answer: Mapping[str, Any]) -> bool:
+    """Whether one does, by the answer to `has_any`."""
+    return bool(answer["hits"]["total"]["value"])
 
 
 def _one_page(query: Query, request: Mapping[str, Any], size: int) -> dict[str, Any]:
