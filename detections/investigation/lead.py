@@ -18,9 +18,11 @@ THREATS: Final = ("pattern", "anomaly", "address")
 TOP: Final = 5
 """The number of threats that are printed."""
 EVIDENCE: Final = 20
-NUMEROUS: Final = ("anomaly", "first")
-"""Families that have many leads on an ordinary day. They come last within a score, and are grouped
-on a terminal."""
+COUNTED: Final = ("address", "anomaly", "first")
+"""Families that tell how much or what is new, not what was done: an ordinary day has many, of any
+score. They come after the others."""
+GROUPED: Final = (*COUNTED, "credential")
+"""Families of which a terminal has one line for many of a kind."""
 _FEW: Final = 3
 """The most leads of a kind that are not grouped."""
 
@@ -67,35 +69,31 @@ class Lead:
 
 
 def ranked(leads: Iterable[Lead]) -> list[Lead]:
-    """The leads by falling score; within a score those of `NUMEROUS` last, then the latest
-    first."""
-    return sorted(
-        leads,
-        key=lambda each: (
-            -each.score,
-            each.family in NUMEROUS,
-            -(each.last.timestamp() if each.last else 0),
-            each.pattern,
-            each.identifier,
-        ),
-    )
+    """The leads as an analyst reads them: what was done by falling score, then `COUNTED` ones by
+    falling score; within a score those of the most different calls, then of the most events."""
+    return sorted(leads, key=lambda each: (each.family in COUNTED, *_by_score(each)))
+
+
+def _by_score(each: Lead) -> tuple[Any, ...]:
+    last = each.last.timestamp() if each.last else 0
+    return -each.score, -len(each.calls), -each.count, -last, each.pattern, each.identifier
 
 
 def together(leads: Sequence[Lead], apart: Collection[str] = ()) -> list[Lead]:
-    """Ranked leads, in which one lead stands for more than a few of the same pattern and score of a
-    `NUMEROUS` family; patterns in `apart` are not grouped.
+    """Ranked leads, in which one lead stands for more than a few of the same pattern of a `GROUPED`
+    family, with the first of them named; patterns in `apart` are not grouped.
 
     >>> many = [Lead("anomaly", "odd", 6, f"u{n}", "user", "", count=n) for n in range(1, 6)]
     >>> [(each.identifier, each.count) for each in together(many)]
     [('5 of them', 15)]
     """
-    kinds: dict[tuple[str, int], list[Lead]] = {}
+    kinds: dict[str, list[Lead]] = {}
     for each in leads:
-        if each.family in NUMEROUS and each.pattern not in apart:
-            kinds.setdefault((each.pattern, each.score), []).append(each)
+        if each.family in GROUPED and each.pattern not in apart:
+            kinds.setdefault(each.pattern, []).append(each)
     made: list[Lead] = []
     for each in leads:
-        alike = kinds.get((each.pattern, each.score), [])
+        alike = kinds.get(each.pattern, [])
         if len(alike) <= _FEW:
             made.append(each)
         elif each is alike[0]:
@@ -104,11 +102,12 @@ def together(leads: Sequence[Lead], apart: Collection[str] = ()) -> list[Lead]:
 
 
 def _one(alike: Sequence[Lead]) -> Lead:
-    most = max(alike, key=lambda each: each.count)
+    """One lead for ranked ones of a pattern: the score of the highest, all events."""
+    highest = ranked(alike)[0]
     return replace(
-        most,
+        highest,
         identifier=f"{len(alike):,} of them",
-        description=f"the most events: {most.identifier}, {most.description}",
+        description=f"the highest: {highest.identifier}, {highest.description}",
         calls=(),
         count=sum(each.count for each in alike),
         first=min((each.first for each in alike if each.first), default=None),
@@ -137,7 +136,7 @@ def twins_joined(threats: Sequence[Lead]) -> list[Lead]:
 
 def threats_of(leads: Sequence[Lead]) -> list[Lead]:
     """The threats among leads, by falling score."""
-    return [each for each in ranked(leads) if each.family in THREATS]
+    return sorted((each for each in leads if each.family in THREATS), key=_by_score)
 
 
 def threat_report(leads: Sequence[Lead], now: datetime) -> dict[str, Any]:

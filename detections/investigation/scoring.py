@@ -21,6 +21,8 @@ USERS, EVENTS, ERRORS = 3, 100, 10
 """The numbers that a suspicious address exceeds."""
 POINTS: Final = {"users": 5, "events": 4, "errors": 6, "geography": 3}
 FLAGGED: Final = 7
+SUSPICIOUS: Final = "Suspicious address: "
+"""How the description of a suspicious address begins; its reasons follow."""
 CALLS: Final = 1_000
 """The number of most frequent calls named for a threat; nobody makes so many different ones."""
 _KNOWN: Final = timedelta(days=7)
@@ -123,7 +125,7 @@ class AddressFigures:
             min(self.points(users), 10),
             self.address,
             "ip",
-            f"Suspicious address: {', '.join(reasons)}",
+            SUSPICIOUS + ", ".join(reasons),
             tuple(calls),
             self.events,
             moment(self.first),

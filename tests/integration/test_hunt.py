@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from detections.investigation.lead import COUNTED
 from tests.helpers.commands import command
 from tests.helpers.schemas import require_listing
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
@@ -123,9 +124,8 @@ def test_threats_and_signs_are_one_ranked_list_and_the_threats_a_report(
     folder.mkdir()
 
     leads = hunted(settings, "--since", DAY, "--report", "--folder", str(folder))["leads"]
-    assert [each["risk_score"] for each in leads] == sorted(
-        (each["risk_score"] for each in leads), reverse=True
-    )
+    order = [(each["family"] in COUNTED, -each["risk_score"]) for each in leads]
+    assert order == sorted(order)
     found = {(each["pattern"], each["identifier"].rpartition("/")[2]): each for each in leads}
     recon = found["reconnaissance", "ada"]
     assert (recon["risk_score"], recon["event_count"], recon["activity_type"]) == (5, 4, "user")
@@ -167,6 +167,8 @@ def test_threats_and_signs_are_one_ranked_list_and_the_threats_a_report(
         *({"anomalous_activity"} & {each["pattern"] for each in threats}),
     }
     assert report["total_threats"] == len(threats)
+    scores = [each["risk_score"] for each in threats]
+    assert scores == sorted(scores, reverse=True)
     assert report["high_risk_threats"] == sum(each["risk_score"] >= 8 for each in threats)
     assert all(
         each["anomaly_type"] == "high_frequency"

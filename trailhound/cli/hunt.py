@@ -39,6 +39,7 @@ with late_imports():
         together,
         twins_joined,
     )
+    from detections.investigation.scoring import SUSPICIOUS
     from detections.investigation.signs import Signs
     from detections.investigation.threats import Threats
     from detections.span import Span
@@ -56,7 +57,7 @@ def _what(lead: Lead) -> str:
     """The pattern of a lead; of an address also the reasons, which its pattern does not tell."""
     if lead.family != "address":
         return lead.pattern
-    return f"{lead.pattern}: {lead.description.partition(': ')[2]}"
+    return f"{lead.pattern}: {lead.description.replace(SUSPICIOUS, '')}"
 
 
 LISTING = Listing[Lead](
@@ -150,8 +151,9 @@ def hunt(
     """Look for what no single event shows: patterns, anomalies, suspicious addresses, new names.
 
     Without `--since`, searches the seven days up to the last event and compares them with what came
-    before. The highest score comes first. With `--log-group`, finds only threats, in CloudWatch and
-    without a cluster. Exits with 1 if anything could not be searched.
+    before. What was done comes first, by falling score; then addresses, anomalies and first calls,
+    which on a terminal are one line a kind where there are many. With `--log-group`, finds only
+    threats, in CloudWatch and without a cluster. Exits with 1 if anything could not be searched.
 
     Examples: `trailhound hunt --since 30d --report`, `trailhound hunt --log-group trail --hours 6`
     """

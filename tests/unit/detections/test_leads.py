@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from detections.investigation.lead import Lead, ranked, together, twins_joined
+from dataclasses import replace
+
+from detections.investigation.lead import Lead, ranked, threats_of, together, twins_joined
 from detections.investigation.opened import MOST_NAMES, Opened
 
 
@@ -10,18 +12,39 @@ def lead(family: str, pattern: str, score: int, number: int) -> Lead:
     return Lead(family, pattern, score, f"u{number}", "user", "said", count=number)
 
 
-def test_numerous_kinds_are_last_of_their_score_and_one_line() -> None:
+def test_what_was_done_is_first_and_many_of_a_counted_kind_are_one_line() -> None:
     odd = [lead("anomaly", "odd", 6, number) for number in (1, 9, 3, 4)]
-    few = [lead("first", "new", 6, number) for number in (1, 2, 3)]
-    others = [lead("sequence", "tried", 6, 1), lead("pattern", "recon", 5, 1)]
-    found = ranked([*odd, *few, *others])
-    assert [each.pattern for each in found] == ["tried", *["new"] * 3, *["odd"] * 4, "recon"]
+    addresses = [lead("address", "ip", score, score) for score in (10, 9, 9, 7)]
+    moved = [lead("credential", "moved", 3, number) for number in (1, 2, 3, 4)]
+    few = [lead("first", "new", 5, number) for number in (1, 2, 3)]
+    done = [lead("sequence", "tried", 6, 1), lead("pattern", "recon", 5, 1)]
+    found = ranked([*odd, *few, *addresses, *moved, *done])
+    assert [each.pattern for each in found] == [
+        *("tried", "recon", *["moved"] * 4),
+        *(*["ip"] * 4, *["odd"] * 4, *["new"] * 3),
+    ]
     lines = together(found)
-    assert [each.pattern for each in lines] == ["tried", *["new"] * 3, "odd", "recon"]
-    (one,) = [each for each in lines if each.pattern == "odd"]
-    assert (one.identifier, one.count) == ("4 of them", 17)
-    assert one.description == "the most events: u9, said"
-    assert together(found, ["odd"]) == found
+    assert [each.pattern for each in lines] == [
+        "tried",
+        "recon",
+        "moved",
+        "ip",
+        "odd",
+        *["new"] * 3,
+    ]
+    one = {each.pattern: each for each in lines}
+    assert (one["odd"].identifier, one["odd"].count) == ("4 of them", 17)
+    assert one["odd"].description == "the highest: u9, said"
+    assert (one["ip"].score, one["ip"].count) == (10, 35)
+    assert together(found, ["odd", "ip", "moved"]) == found
+
+
+def test_the_most_evidence_is_first_of_a_score_and_threats_go_by_score_alone() -> None:
+    calls = replace(lead("pattern", "p", 8, 3), calls=("a", "b", "c", "d"))
+    events = replace(lead("pattern", "p", 8, 90), calls=("a", "b", "c"))
+    address = lead("address", "ip", 9, 500)
+    assert ranked([address, events, calls]) == [calls, events, address]
+    assert threats_of([calls, address, events]) == [address, calls, events]
 
 
 def test_sessions_without_a_key_are_told_by_name_and_those_beyond_are_counted() -> None:
