@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from opensearchpy import OpenSearch
 from bench.activity import BUSY_PERSON, BUSY_ROLE, JEWEL, STOLEN_KEY, write_activity
 from bench.environment import BenchEnvironment, fresh_namespace
 from bench.indexing import backfill_seconds
+from bench.processes import launched
 from detections.events.daily_indices import daily_indices
 from detections.events.index import EventIndex
 from detections.investigation.graph import GROUPS, build
@@ -105,17 +105,10 @@ def _run(
         call = f"whole_graph({url!r}, {namespace!r}, {str(benchmark.folder)!r})"
         command = [sys.executable, "-c", f"from bench.investigation import *; {call}"]
     environment = os.environ | {"TRAILHOUND_HOME": str(benchmark.folder / "home")}
-    before, started = _engine_cpu(client), time.monotonic()
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return Run(
-        time.monotonic() - started,
-        usage.ru_utime + usage.ru_stime,
-        _engine_cpu(client) - before,
-        usage.ru_maxrss / 1024,
-        process.returncode,
-    )
+    before = _engine_cpu(client)
+    used = launched(command, environment, subprocess.DEVNULL)
+    engine = _engine_cpu(client) - before
+    return Run(used.seconds, used.cpu, engine, used.peak_mb, used.code)
 
 
 def _engine_cpu(client: OpenSearch) -> float:

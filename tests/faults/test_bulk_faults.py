@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import subprocess
-import threading
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any, BinaryIO
 import pytest
 from opensearchpy import OpenSearch
 
+from bench.processes import launched
 from ingest.backfill.backfill import Backfill
 from ingest.deadletters.spool import SPOOL_FILE
 from ingest.objects import Selection, Source, TrailObject
@@ -37,7 +36,6 @@ from tests.faults.proxy import (
     bulk,
 )
 from tests.helpers.processes import (
-    CHECKOUT,
     PROGRAM,
     environment,
     identity_holds,
@@ -428,25 +426,11 @@ def peak_memory(settings: Settings, trail: Path) -> int:
         "TRAILHOUND_INGEST__GIVE_UP_AFTER": "4",
         "TRAILHOUND_INGEST__BATCH_BYTES": "262144",
     }
-    # Our own child, for `wait4`.
-    process = subprocess.Popen(
-        [*PROGRAM, "backfill", trail],
-        cwd=CHECKOUT,
-        env=environment(settings, variables),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    output = threading.Thread(target=lambda: process.stderr and process.stderr.read())
-    output.start()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    output.join()
-    for pipe in (process.stdout, process.stderr):
-        if pipe:
-            pipe.close()
-    assert process.returncode == 3
-    return usage.ru_maxrss * 1024
+    with tempfile.TemporaryFile() as output:
+        command = [*PROGRAM, "backfill", str(trail)]
+        used = launched(command, environment(settings, variables), output, output)
+    assert used.code == 3
+    return int(used.peak_mb * 2**20)
 
 
 def test_memory_does_not_grow_with_what_waits(
