@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +12,7 @@ from trailhound.cli import dates
 from trailhound.cli.columns import Column, Kind
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of, note
+from trailhound.cli.movements import MOVEMENTS
 from trailhound.cli.nothing import nothing_in
 from trailhound.cli.options import (
     PAGE_EDGES,
@@ -77,38 +77,6 @@ PATHS = Listing[Row](
     empty="no path was found",
 )
 """`trailhound paths --from`."""
-
-
-def _call(name: str, place: int) -> Callable[[Row], Any]:
-    return lambda row: row["timeline"][place][name]
-
-
-def _roles(row: Row) -> str:
-    """The roles of a chain in their order; the roles of an address, which are not a chain, each
-    with its number of calls."""
-    if row["type"] == "role_chain":
-        return " → ".join(row["role_chain"])
-    runs = [(role, len(list(calls))) for role, calls in groupby(row["role_chain"])]
-    named = [f"{role} ×{number:,}" if number > 1 else role for role, number in runs]
-    return ", ".join(named) or "no call names its role"
-
-
-MOVEMENTS = Listing[Row](
-    "movements",
-    (
-        Column("type", lambda each: each["type"], "type"),
-        Column("risk", lambda each: each.get("risk_score"), "score", Kind.NUMBER),
-        Column("origin", lambda each: each.get("source_ip") or each["origin"], "who or where"),
-        Column("roles", _roles, "roles", whole=True),
-        Column("count", lambda each: each["count"], "count", Kind.NUMBER),
-        Column("refused", lambda each: each.get("refused"), "refused", Kind.NUMBER, priority=3),
-        Column("first", _call("time", 0), "first", Kind.INSTANT, priority=1),
-        Column("last", _call("time", -1), "last", Kind.INSTANT, priority=2),
-    ),
-    dict,
-    empty="no address assumed roles more than twice, and no role assumed another",
-)
-"""`trailhound paths --lateral`."""
 
 
 def paths(
