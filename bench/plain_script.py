@@ -1,4 +1,4 @@
-"""What a user would write instead: gunzip, `json`, opensearch-py's `parallel_bulk`.
+"""What a user would write instead: gunzip, `json`, opensearch-py's `parallel_bulk`, a refresh.
 
 `python bench/plain_script.py URL PREFIX FOLDER` prints how many documents were indexed and how many
 were refused. It enriches nothing, compares no duplicate and forgets what was refused.
@@ -30,6 +30,8 @@ def main(url: str, prefix: str, folder: str) -> None:
     client = OpenSearch([url], timeout=60)
     made = actions(folder, prefix)
     done = [good for good, _ in parallel_bulk(client, made, raise_on_error=False)]
+    # A backfill ends once searches find its events, so this does too.
+    client.indices.refresh(index=f"{prefix}cloudtrail-*", request_timeout=600)
     print(done.count(True), done.count(False))
 
 

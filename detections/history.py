@@ -11,7 +11,7 @@ from opensearchpy import OpenSearch
 from detections.events.daily_indices import DailyIndices, SkippedDay, daily_indices
 from detections.events.index import EventIndex, histogram
 from detections.span import Span, moment
-from trailhound.cluster.reader import make_searchable
+from trailhound.cluster.refreshing import make_searchable
 from trailhound.settings import Settings
 
 DAY = timedelta(days=1)

@@ -39,6 +39,8 @@ class RunReport:
     selected: Selected = field(default_factory=Selected)
     failures: list[tuple[str, str]] = field(default_factory=list)
     dead_letter_codes: dict[str, int] = field(default_factory=dict)
+    indices: set[str] = field(default_factory=set)
+    """The daily indices that events were sent to."""
 
     @property
     def complete(self) -> bool:
@@ -60,6 +62,7 @@ class RunReport:
         self.matched.merge(other.matched)
         self.selected.merge(other.selected)
         self.interrupted = self.interrupted or other.interrupted
+        self.indices |= other.indices
         self.failures = (self.failures + other.failures)[:FAILURES_KEPT]
         for code, number in other.dead_letter_codes.items():
             self.dead_letter_codes[code] = self.dead_letter_codes.get(code, 0) + number

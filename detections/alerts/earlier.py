@@ -13,7 +13,8 @@ from opensearchpy import OpenSearch
 
 from detections.alerts.document import Document
 from trailhound.batching import batched
-from trailhound.cluster.reader import IndexReader, make_searchable
+from trailhound.cluster.reader import IndexReader
+from trailhound.cluster.refreshing import make_searchable
 
 _AT_ONCE = 100
 

@@ -11,7 +11,8 @@ from opensearchpy import OpenSearch
 
 from detections.alerts.disposition import DISPOSITIONS
 from detections.alerts.store import AlertQuery
-from trailhound.cluster.reader import IndexReader, make_searchable
+from trailhound.cluster.reader import IndexReader
+from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 

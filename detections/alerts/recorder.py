@@ -51,7 +51,7 @@ from detections.packs.kinds import SINGLES, window_of
 from detections.rule import Rule
 from trailhound.batching import batched
 from trailhound.cluster.dialect import dialect_of
-from trailhound.cluster.reader import make_searchable
+from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import OVERTAKEN, Stored, Write, read_many, values_of, write_many
 from trailhound.errors import RequestFailedError

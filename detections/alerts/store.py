@@ -22,13 +22,9 @@ from detections.rule import LEVELS, Level
 from trailhound.batching import batched
 from trailhound.cluster.free_text import check_free_text, free_text
 from trailhound.cluster.queries import either
-from trailhound.cluster.reader import (
-    BUSY_SECONDS,
-    IndexReader,
-    document_of,
-    make_searchable,
-)
-from trailhound.cluster.retry_policy import RetryPolicy, is_busy
+from trailhound.cluster.reader import IndexReader, document_of
+from trailhound.cluster.refreshing import make_searchable
+from trailhound.cluster.retry_policy import BUSY_SECONDS, RetryPolicy, is_busy
 from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import (
     OVERTAKEN,

@@ -20,7 +20,8 @@ from detections.incidents.document import INCIDENT, LINKS, acted, is_of_days
 from detections.incidents.telling import telling
 from detections.rule import LEVELS
 from trailhound.batching import batched
-from trailhound.cluster.reader import IndexReader, make_searchable
+from trailhound.cluster.reader import IndexReader
+from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.errors import UsageError
 from trailhound.settings import Settings

@@ -23,7 +23,7 @@ from detections.incidents.facts import EVENTS, AlertEvents
 from detections.incidents.joining import LinkedAlert
 from detections.incidents.reach import Decision, Stored, decided
 from detections.incidents.shelf import AlertShelf
-from trailhound.cluster.reader import make_searchable
+from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import OVERTAKEN, TRIES
 from trailhound.errors import RequestFailedError

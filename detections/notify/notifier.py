@@ -40,7 +40,7 @@ from detections.notify.channel import Channel, Session, open_channel
 from detections.notify.rate_limiter import RateLimiter
 from detections.notify.renderer import MessageRenderer
 from trailhound.backoff import Backoff
-from trailhound.cluster.reader import make_searchable
+from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import Write, read_many, revise, write_many
 from trailhound.errors import NotifyError, TrailhoundError

@@ -128,6 +128,7 @@ class Backfill:
         report.retries = self.pipeline.sender.stats.retries
         report.spooled = self.pipeline.deadletters.spooled
         report.dead_letter_codes = dict(self.pipeline.deadletters.codes)
+        report.indices = self.pipeline.days.ensured()
         report.counts.check("the run")
         if self._active:
             raise AccountingError(

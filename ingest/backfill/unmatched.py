@@ -11,7 +11,8 @@ from opensearchpy import OpenSearch
 from ingest.backfill.matched import Matched, Selected
 from ingest.objects import Selection, Source
 from ingest.sources.inventory import Inventory, inventory_of
-from trailhound.cluster.reader import IndexReader, make_searchable
+from trailhound.cluster.reader import IndexReader
+from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 

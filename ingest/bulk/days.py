@@ -42,6 +42,11 @@ class Days:
         self._coming = 0
         self._created = 0
 
+    def ensured(self) -> set[str]:
+        """The daily indices that `ensure` has given so far, without mounted copies."""
+        with self._lock:
+            return set(self._known)
+
     def ensure(self, day: str) -> str:
         """The index of a UTC day (`YYYY.MM.DD`), which is created if necessary.
 

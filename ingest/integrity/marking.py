@@ -21,7 +21,7 @@ from ingest.bulk import replies
 from ingest.sources.layout import place_of
 from trailhound.cluster.blocks import index_state
 from trailhound.cluster.raw_documents import raw_documents
-from trailhound.cluster.reader import make_searchable
+from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.errors import RequestFailedError
 from trailhound.settings import Settings

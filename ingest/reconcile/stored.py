@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from opensearchpy import OpenSearch
 
-from trailhound.cluster.reader import IndexReader, make_searchable
+from trailhound.cluster.reader import IndexReader
+from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.templates import Names
 from trailhound.errors import RequestFailedError

@@ -77,4 +77,4 @@ def test_one_module_alone_refreshes() -> None:
         for path in (CHECKOUT / folder).rglob("*.py")
         if "indices.refresh(" in path.read_text()
     }
-    assert named == {"trailhound/cluster/reader.py"}
+    assert named == {"trailhound/cluster/refreshing.py"}

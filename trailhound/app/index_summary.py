@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from opensearchpy import OpenSearch
 
-from trailhound.cluster.reader import IndexReader, make_searchable
+from trailhound.cluster.reader import IndexReader
+from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names
 
 HIGH_RISK = 8

@@ -15,7 +15,8 @@ from opensearchpy import OpenSearch
 from ingest.deadletters.spool import SPOOL_FILE
 from ingest.deadletters.store import raw_of
 from trailhound.cluster.queries import Query, any_of, either
-from trailhound.cluster.reader import IndexReader, document_of, make_searchable
+from trailhound.cluster.reader import IndexReader, document_of
+from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.errors import UsageError
 from trailhound.settings import Settings

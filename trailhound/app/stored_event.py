@@ -14,7 +14,7 @@ from opensearchpy import OpenSearch
 from detections.events.index import EventIndex
 from ingest.repair.record import OUR_NAMES, restore
 from trailhound.cluster.raw_documents import raw_documents
-from trailhound.cluster.reader import make_searchable
+from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.errors import RequestFailedError, UsageError
 from trailhound.settings import Settings

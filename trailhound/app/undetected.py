@@ -6,6 +6,7 @@ and only while a daemon runs them. Everything else needs `trailhound detect`.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -16,7 +17,7 @@ from detections.events.daily_indices import daily_indices
 from detections.events.index import EventIndex
 from detections.running.pace import pace_of
 from detections.span import milliseconds, moment
-from trailhound.cluster.reader import make_searchable
+from trailhound.cluster.refreshing import make_searchable, refresh_ahead
 from trailhound.errors import NoEventsIndexError
 from trailhound.settings import Settings
 from trailhound.state.daemons import Daemons
@@ -46,8 +47,12 @@ class Undetected:
         return {"events": self.events, "since": since, "until": until}
 
 
-def undetected(client: OpenSearch, settings: Settings, started: datetime) -> Undetected | None:
+def undetected(
+    client: OpenSearch, settings: Settings, started: datetime, written: Collection[str] = ()
+) -> Undetected | None:
     """The undetected events that were indexed since a moment; None where rules cover all of them.
+
+    `written`: the daily indices that were written to, where they are known.
 
     Raises `ClusterError` and opensearch-py's exceptions.
     """
@@ -55,6 +60,7 @@ def undetected(client: OpenSearch, settings: Settings, started: datetime) -> Und
         indices = daily_indices(client, settings)
     except NoEventsIndexError:
         return None
+    refresh_ahead(client, written, settings.ingest.in_flight)
     make_searchable(client, indices.expression)
     # In whole milliseconds, as `event.ingested` is, and by the same machine's clock.
     since = moment(milliseconds(started)).isoformat()

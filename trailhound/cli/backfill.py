@@ -216,7 +216,7 @@ def backfill(
             complete = complete and detected.complete
         # An interrupted run names its own events: the run that resumes it names only the rest.
         if report.counts.indexed and (report.interrupted or not detect):
-            found["undetected"] = show_undetected(settings, started, json=json)
+            found["undetected"] = show_undetected(settings, report, started, json=json)
     if json:
         emit(report.as_dict() | found)
     else:

@@ -29,7 +29,9 @@ def point_to_left(report: RunReport) -> None:
         say("which objects were not fully read, and why: `trailhound ledger list`")
 
 
-def show_undetected(settings: Settings, started: datetime, *, json: bool) -> dict[str, Any] | None:
+def show_undetected(
+    settings: Settings, report: RunReport, started: datetime, *, json: bool
+) -> dict[str, Any] | None:
     """The indexed events that are too old for the scheduled rules, as JSON; None where there are
     none. Without `json` also prints the command that runs the rules over them.
 
@@ -38,7 +40,7 @@ def show_undetected(settings: Settings, started: datetime, *, json: bool) -> dic
     from trailhound.app.undetected import undetected
 
     try:
-        left = undetected(connect(settings), settings, started)
+        left = undetected(connect(settings), settings, started, report.indices)
     except ClusterError as error:
         warn(f"can't say which of these events rules have not looked at: {error}")
         return None

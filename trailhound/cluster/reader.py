@@ -19,8 +19,9 @@ from opensearchpy import OpenSearch
 from trailhound.batching import batched
 from trailhound.cluster.complete_reply import cut_off, whole
 from trailhound.cluster.dialect import dialect_of
+from trailhound.cluster.refreshing import OF_WHAT_IS_THERE, make_searchable
 from trailhound.cluster.refusals import cluster_errors
-from trailhound.cluster.retry_policy import RetryPolicy, is_busy
+from trailhound.cluster.retry_policy import BUSY_SECONDS, RetryPolicy, is_busy, while_busy
 from trailhound.errors import ClusterError, RequestFailedError
 
 T = TypeVar("T")
@@ -40,21 +41,10 @@ _ENTIRE = 100
 BY_SEQUENCE: tuple[Mapping[str, str], ...] = ({"_seq_no": "asc"},)
 """A total order within one shard: of the indices that have one, such as the ledger."""
 _WHOLE = {"allow_partial_search_results": "false"}
-_REFRESH = {"ignore_unavailable": "true", "allow_no_indices": "true"}
-_LENIENT = {**_WHOLE, **_REFRESH}
+_LENIENT = {**_WHOLE, **OF_WHAT_IS_THERE}
 _FEW_SHARDS = {"pre_filter_shard_size": "1"}
 """Has the engine skip shards whose times are outside the query: most of the work of a search of
 one day among many."""
-BUSY_SECONDS = 30.0
-"""Seconds for which requests to a busy cluster are retried before that is an error."""
-
-
-def while_busy(call: Callable[[], T]) -> T:
-    """The reply to an idempotent request, which is sent again while the cluster is busy (429, 502
-    to 504), for at most `BUSY_SECONDS`. Raises `ClusterError` for any other refusal: a 404 is a
-    `RequestFailedError`.
-    """
-    return RetryPolicy(BUSY_SECONDS, retry=is_busy).run(call)
 
 
 def document_of(
@@ -71,16 +61,6 @@ def document_of(
             return None
         raise
     return found
-
-
-def make_searchable(client: OpenSearch, index: str, *, required: bool = False) -> None:
-    """Refresh an index, so that searches find what was written a moment ago.
-
-    Retried on 503: a refresh asks every copy, and fails until the cluster has noticed that a node
-    is lost. `required`: an index that does not exist is an error. Raises `ClusterError`.
-    """
-    params = {} if required else dict(_REFRESH)
-    while_busy(lambda: client.indices.refresh(index=index, params=params))
 
 
 class Light(Protocol):

@@ -22,6 +22,8 @@ T = TypeVar("T")
 TRANSIENT = frozenset({429, 502, 503, 504})
 BACKOFF = Backoff(first=0.5, longest=30.0)
 _LOOK_UP = 0.5
+BUSY_SECONDS = 30.0
+"""Seconds for which requests to a busy cluster are retried before that is an error."""
 
 
 class Stopped(Exception):
@@ -118,3 +120,11 @@ class RetryPolicy:
                 since = since or time.monotonic()
                 self.wait(attempt, since, from_response(error).message)
                 attempt += 1
+
+
+def while_busy(call: Callable[[], T]) -> T:
+    """The reply to an idempotent request, which is sent again while the cluster is busy (429, 502
+    to 504), for at most `BUSY_SECONDS`. Raises `ClusterError` for any other refusal: a 404 is a
+    `RequestFailedError`.
+    """
+    return RetryPolicy(BUSY_SECONDS, retry=is_busy).run(call)

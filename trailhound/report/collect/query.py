@@ -14,7 +14,8 @@ from opensearchpy import OpenSearch
 
 from detections.alerts.paging import every
 from detections.events.index import EventIndex
-from trailhound.cluster.reader import IndexReader, make_searchable
+from trailhound.cluster.reader import IndexReader
+from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.errors import UsageError
 from trailhound.settings import Settings

@@ -1,0 +1,51 @@
+"""Refreshes: from then on, searches find what was written before."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Final
+
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import OpenSearchException
+
+from trailhound.cluster.retry_policy import while_busy
+
+OF_WHAT_IS_THERE: Final = {"ignore_unavailable": "true", "allow_no_indices": "true"}
+"""Parameters by which an index that does not exist, or is closed, is none."""
+_NO_DOCUMENT: Final = "none"
+
+
+def make_searchable(client: OpenSearch, index: str, *, required: bool = False) -> None:
+    """Refresh an index, so that searches find what was written a moment ago.
+
+    Retried on 503: a refresh asks every copy, and fails until the cluster has noticed that a node
+    is lost. `required`: an index that does not exist is an error. Raises `ClusterError`.
+    """
+    params = {} if required else dict(OF_WHAT_IS_THERE)
+    while_busy(lambda: client.indices.refresh(index=index, params=params))
+
+
+def refresh_ahead(client: OpenSearch, indices: Collection[str], at_once: int) -> None:
+    """Have most of the work of a `make_searchable` done for several indices beside each other.
+
+    The engine refreshes on half of its cores at most, which of two is one, and after a backfill
+    every index has seconds of work to do. A GET with `refresh` does an index's work on the threads
+    for reading instead. So this asks each index for a document that it does not have, so many at a
+    time. Nothing depends on it: it need not reach every shard, and whatever fails here,
+    `make_searchable` does afterwards, or reports.
+    """
+    if len(indices) < 2:
+        return
+
+    def ask(index: str) -> None:
+        with suppress(OpenSearchException):
+            client.get(
+                index=index,
+                id=_NO_DOCUMENT,
+                params={"refresh": "true", "realtime": "false", "ignore": 404},
+            )
+
+    with ThreadPoolExecutor(at_once, "refresh") as threads:
+        list(threads.map(ask, sorted(indices)))
