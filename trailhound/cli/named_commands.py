@@ -7,12 +7,37 @@ Errors and warnings come from layers that do not know the command line: they nam
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from trailhound.cli.common_flags import command_flags
 
 _NAMED = re.compile(r"`trailhound ([^`]+)`")
 _given: dict[str, str] = {}
+_ALL: Final = frozenset({"--url", "--namespace", "--config"})
+_CONFIG: Final = frozenset({"--config"})
+_GROUP: Final = ":app"
+"""How the place of a command ends that has commands of its own, see `COMMANDS`."""
+
+TAKES_FEWER: Final[Mapping[str, frozenset[str]]] = {
+    **dict.fromkeys(("sample", "demo", "help", "config init", "dashboards build"), frozenset()),
+    **dict.fromkeys(("up", "down", "enrich", "notify test"), _CONFIG),
+    **dict.fromkeys(
+        (f"aws {name}" for name in ("setup", "alarms", "check", "logs-query")), _CONFIG
+    ),
+    **dict.fromkeys(
+        (f"rules {name}" for name in ("coverage", "list", "show", "check", "explain")), _CONFIG
+    ),
+    "rules export": _ALL - {"--url"},
+    # Their `--url` is the address of Dashboards.
+    "dashboards import": _ALL - {"--url"},
+}
+"""The commands that do not take all common flags, and which they take.
+
+Read off here, since a command's options are known only once its module is imported, and with it,
+while another command runs, all that it works with.
+"""
 
 
 def set_given(*, url: str | None, namespace: str | None, config: Path | None) -> None:
@@ -41,15 +66,16 @@ def _flagged(found: re.Match[str]) -> str:
     return f"`trailhound {named}{more}`"
 
 
-def _taken(words: list[str]) -> set[str]:
-    """The options of a command by the words of its line; none where there is no such command."""
-    from trailhound.cli.commands import COMMANDS, loaded  # imports the command's module
+def _taken(words: list[str]) -> frozenset[str]:
+    """The common flags that a command takes, by the words of its line; none where there is no such
+    command."""
+    from trailhound.cli.commands import COMMANDS
 
-    if words[0] not in COMMANDS:
-        return set()
-    command = loaded(words[0], None)
-    if hasattr(command, "commands"):
-        command = command.commands.get(words[1] if len(words) > 1 else "")
-    options = {name for each in getattr(command, "params", ()) for name in each.opts}
-    # The address of Dashboards, not of the cluster.
-    return options - {"--url"} if words[0] == "dashboards" else options
+    name = words[0]
+    if name not in COMMANDS:
+        return frozenset()
+    if COMMANDS[name][1].endswith(_GROUP):
+        if len(words) == 1:
+            return frozenset()
+        name = f"{name} {words[1]}"
+    return TAKES_FEWER.get(name, _ALL)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from trailhound.cli.named_commands import set_given, with_flags
+from trailhound.cli.commands import COMMANDS, loaded
+from trailhound.cli.named_commands import TAKES_FEWER, set_given, with_flags
 
 
 @pytest.fixture(autouse=True)
@@ -54,3 +55,21 @@ def test_a_named_command_has_the_flags_that_it_takes(text: str, shown: str | Non
 def test_without_common_flags_a_message_is_as_it_was() -> None:
     set_given(url=None, namespace=None, config=None)
     assert with_flags("run `trailhound init`") == "run `trailhound init`"
+
+
+def test_every_command_is_said_to_take_what_it_takes() -> None:
+    common = {"--url", "--namespace", "--config"}
+    options: dict[str, set[str]] = {}
+    for name in COMMANDS:
+        command = loaded(name, None)
+        parts = getattr(command, "commands", None)
+        named = {name: command} if parts is None else {f"{name} {k}": parts[k] for k in parts}
+        for full, each in named.items():
+            options[full] = {option for param in each.params for option in param.opts} & common
+    assert options["dashboards import"] == common
+    options["dashboards import"].remove("--url")  # of Dashboards
+    fewer = {name: taken for name, taken in options.items() if taken != common}
+    assert fewer == {name: set(taken) for name, taken in TAKES_FEWER.items()}
+    for name, taken in options.items():
+        shown = with_flags(f"`trailhound {name}`")
+        assert {word for word in shown.strip("`").split() if word.startswith("--")} == taken
