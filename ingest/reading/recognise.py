@@ -37,7 +37,10 @@ _JSON: Final = (
     (re.compile(rb'"configurationItems?"|"configSnapshotId"'), "AWS Config history"),
     (re.compile(rb'"class_uid"'), "OCSF (CloudTrail's own files are read, not Security Lake's)"),
 )
+_LABELS: Final = re.compile(rb'\{\s*"spec":\s*\{\s*"events":')
 _TEXT: Final = (
+    (re.compile(rb"# What happened here\? One intruder"), "answers to a Trailhound exercise"),
+    (re.compile(rb"The solution of a Trailhound exercise"), "solution of a Trailhound exercise"),
     (re.compile(rb"version account-id|\d+ \d{12} eni-"), "VPC flow log"),
     (re.compile(rb"(?:https?|h2|wss?|grpcs?|tls) \d{4}-\d\d-\d\dT"), "load balancer log"),
     (re.compile(rb"[0-9a-f]{64} \S+ \[\d\d/\w{3}/\d{4}"), "S3 access log"),
@@ -76,7 +79,8 @@ def kind_of(head: bytes) -> str:
     if not text:
         return "empty file"
     if text[:1] in b"{[":
-        return _json_kind(text) or "other JSON"
+        sample = "labels of a Trailhound sample" if _LABELS.match(text) else None
+        return _json_kind(text) or sample or "other JSON"
     for pattern, name in _TEXT:
         if pattern.match(text):
             return name

@@ -13,13 +13,14 @@ from trailhound.sample import SampleSpec, write_sample
 def test_three_workers_do_what_one_does(engine: str, namespace: str, tmp_path: Path) -> None:
     trail = tmp_path / "trail"
     write_sample(trail, SampleSpec(events=3_000, days=2, duplicates=0.1))
+    (trail / "other.json").write_text("{}")
     settings = own_settings(engine, namespace, tmp_path / "home")
     client = prepared(settings)
 
     first = printed(run(settings, "backfill", str(trail), "--workers", "3", "--json").stdout)
     assert identity_holds(first)
     assert (first["indexed"], first["duplicates"]) == (3_000, 300)
-    assert first["ignored_kinds"] == {"other JSON": 1}  # labels.json, counted once
+    assert first["ignored_kinds"] == {"other JSON": 1}  # counted once
     assert len(documents(client, settings)) == 3_000
     entries = ledger(client, settings)
     states = Counter(entry["state"] for entry in entries)

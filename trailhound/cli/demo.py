@@ -35,6 +35,7 @@ with late_imports():
     from trailhound.report.collect.compose import compose
     from trailhound.report.collect.query import Window
     from trailhound.sample import SampleSpec, write_sample
+    from trailhound.sample.write import LABELS, beside
     from trailhound.settings import Settings
     from trailhound.state.setup import init_namespace
 
@@ -133,7 +134,7 @@ def _say_where(settings: Settings, trail: Path, page: Path) -> None:
     url = settings.hosts[0]
     out.heading("next")
     say(f"the data is in {settings.home / 'engine'}, and searchable at {url}/{names.alias}")
-    say(f"the attacks in the sample are listed in {trail / 'labels.json'}")
+    say(f"the attacks in the sample are listed in {beside(trail, LABELS)}")
     command = _command()
     say(f"  {command} status --namespace {settings.namespace}")
     say(f"  {command} incidents list --namespace {settings.namespace}")

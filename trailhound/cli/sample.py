@@ -23,6 +23,7 @@ with late_imports():
     from trailhound.sample import SampleSpec, write_sample
     from trailhound.sample.exercise import ANSWERS, SEALED, sealed, write_exercise
     from trailhound.sample.grading import Graded, answers_of, graded, total
+    from trailhound.sample.write import LABELS, beside
 
 
 _TRAINING = "Training"
@@ -102,7 +103,7 @@ def sample(
 ) -> None:
     """Write a realistic, labelled CloudTrail trail as `AWSLogs/….json.gz` files.
 
-    The attacks are listed in `labels.json` beside `AWSLogs`. With `--exercise` there is one, which
+    The attacks are listed in `DIR/.sample/labels.json`. With `--exercise` there is one, which
     is another with each `--seed` (a random one by default), and its labels are sealed.
 
     Examples: `trailhound sample /tmp/trail --events 100000 && trailhound backfill /tmp/trail`,
@@ -145,12 +146,14 @@ def sample(
         f"{plural(summary.events, 'event')} in {plural(summary.files, 'file')} "
         f"({size(summary.bytes)}) below {directory}"
     )
+    if summary.attacks:
+        say(f"{beside(directory, LABELS)} lists {plural(len(summary.attacks), 'attack')} in it")
     say(f"try: trailhound backfill {directory}")
     if exercise:
         form = directory / ANSWERS
         say(f"one intruder is in it: write what you find into {form}")
         say(f"then: trailhound sample {directory} --grade {form}")
-        say(f"{directory / SEALED} holds the solution: leave it alone until then")
+        say(f"{beside(directory, SEALED)} holds the solution: leave it alone until then")
 
 
 def _grade(directory: Path, answers: Path, form: Form) -> None:

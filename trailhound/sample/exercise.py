@@ -24,7 +24,7 @@ from trailhound.sample.incident import Incident
 from trailhound.sample.plan import Bucket, quotas
 from trailhound.sample.records import Record
 from trailhound.sample.spec import SampleSpec, SampleSummary, Step
-from trailhound.sample.write import BULK, ROOM, homes_of, write_records
+from trailhound.sample.write import BULK, ROOM, beside, homes_of, write_records
 
 SEALED: Final = "exercise.sealed"
 ANSWERS: Final = "answers.yaml"
@@ -97,7 +97,9 @@ def write_exercise(
         directory.mkdir(parents=True, exist_ok=True)
         if any(directory.iterdir()):
             raise UsageError(f"{directory} is not empty", hint="name a new folder")
-        (directory / SEALED).write_bytes(content)
+        solved = beside(directory, SEALED)
+        solved.parent.mkdir()
+        solved.write_bytes(content)
         (directory / ANSWERS).write_text(FORM, "utf-8")
     except OSError as error:
         raise UsageError(
@@ -108,7 +110,7 @@ def write_exercise(
 
 def sealed(directory: Path) -> Solution:
     """The solution of an exercise. Raises `UsageError` where there is none."""
-    path = directory / SEALED
+    path = beside(directory, SEALED)
     try:
         stored = path.read_bytes()
         if not stored.startswith(_HEAD):

@@ -20,6 +20,9 @@ from trailhound.sample.records import Record, Recorder
 from trailhound.sample.spec import AttackLabel, SampleSpec, SampleSummary
 
 LABELS = "labels.json"
+_BESIDE = ".sample"
+"""The folder of what is written beside the trail and is no part of it. Hidden, so that reading the
+sample's folder lists the trail alone."""
 ROOM = 0.5
 """The largest share of a day's events, in an account and region, that an attack may have."""
 BULK = 150
@@ -30,7 +33,8 @@ _EVENTS_PER_BULK = 160
 def write_sample(
     directory: Path, spec: SampleSpec, progress: Callable[[int], None] | None = None
 ) -> SampleSummary:
-    """Write the sample of a spec into a folder, and its labels beside `AWSLogs` as `labels.json`.
+    """Write the sample of a spec into a folder, and its labels beside `AWSLogs` as
+    `.sample/labels.json`.
 
     `progress` is called after each file with the number of records in it. A folder that contains
     the same sample is overwritten with the same bytes; raises `UsageError` where it contains
@@ -164,6 +168,17 @@ def _delivered(bucket: Bucket, second: int, rng: Random) -> datetime:
     return midnight + timedelta(seconds=second + 180 + int(rng.random() * 300))
 
 
+def beside(directory: Path, name: str) -> Path:
+    """Where a file about the sample of a folder is: its labels, a solution. In samples of earlier
+    releases it is beside `AWSLogs` itself.
+
+    >>> beside(Path("trail"), LABELS).as_posix()
+    'trail/.sample/labels.json'
+    """
+    earlier = directory / name
+    return earlier if earlier.is_file() else directory / _BESIDE / name
+
+
 def _claim(
     directory: Path, spec: SampleSpec, labels: tuple[AttackLabel, ...], dropped: tuple[str, ...]
 ) -> None:
@@ -174,7 +189,7 @@ def _claim(
         "dropped_attacks": list(dropped),
     }
     text = json.dumps(document, indent=2) + "\n"
-    path = directory / LABELS
+    path = beside(directory, LABELS)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         if any(directory.iterdir()) and not (path.is_file() and path.read_text("utf-8") == text):
@@ -182,6 +197,7 @@ def _claim(
                 f"{directory} is not empty and holds something other than this sample",
                 hint="give an empty folder, or one that is not there yet",
             )
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text, "utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
+from ingest.reading.recognise import kind_of
 from tests.helpers.schemas import require_listing
 from tests.unit.sample import trails
 from trailhound.cli.main import app
@@ -39,6 +40,10 @@ def right(solution: Solution) -> dict[str, Any]:
     }
 
 
+def sealed_file(folder: Path) -> Path:
+    return folder / ".sample" / SEALED
+
+
 def grade(folder: Path, answers: object, *more: str) -> Result:
     form = folder.parent / "form.yaml"
     form.write_text(answers if isinstance(answers, str) else yaml.safe_dump(answers))
@@ -52,19 +57,21 @@ def test_the_solution_is_of_events_of_the_trail_and_nothing_says_which(folder: P
     attack = [events[step.event_id] for step in solution.steps]
     assert [event["eventName"] for event in attack] == [s.event_name for s in solution.steps]
     assert {event["sourceIPAddress"] for event in attack} == set(solution.addresses)
-    assert sorted(each.name for each in folder.iterdir()) == ["AWSLogs", ANSWERS, SEALED]
+    assert sorted(each.name for each in folder.iterdir()) == [".sample", "AWSLogs", ANSWERS]
+    assert kind_of((folder / ANSWERS).read_bytes()) == "answers to a Trailhound exercise"
+    assert kind_of(sealed_file(folder).read_bytes()) == "solution of a Trailhound exercise"
     # A reader of the folder reads the trail alone, not the labels.
     read = CliRunner().invoke(app, ["enrich", str(folder)])
     assert read.exit_code == 0, read.exception
     assert len(read.stdout.splitlines()) == SPEC.events
     for text in (solution.steps[0].event_id, solution.addresses[0], solution.attack):
-        assert text.encode() not in (folder / SEALED).read_bytes()
+        assert text.encode() not in sealed_file(folder).read_bytes()
 
 
 def test_the_attack_differs_by_seed_and_is_the_same_for_one(folder: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
     write_exercise(again, SPEC)
-    assert (again / SEALED).read_bytes() == (folder / SEALED).read_bytes()
+    assert sealed_file(again).read_bytes() == sealed_file(folder).read_bytes()
     found = []
     for seed in range(8):
         write_exercise(
@@ -115,6 +122,8 @@ def test_a_form_that_has_no_answers_shows_no_solution(folder: Path, text: str) -
 
 def test_what_is_no_exercise_is_said(folder: Path, tmp_path: Path) -> None:
     assert isinstance(grade(tmp_path / "nowhere", {"who": "x"}).exception, UsageError)
+    (tmp_path / SEALED).write_bytes(sealed_file(folder).read_bytes())  # an earlier release's place
+    assert sealed(tmp_path) == sealed(folder)
     (tmp_path / SEALED).write_bytes(b"x")
     with pytest.raises(UsageError, match="not a solution"):
         sealed(tmp_path)

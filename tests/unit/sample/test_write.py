@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from ingest.objects import Selection
+from ingest.reading.recognise import kind_of
+from ingest.sources.local import LocalSource
 from tests.unit.sample import trails
 from trailhound.errors import UsageError
 from trailhound.sample import SampleSpec, write_sample
@@ -44,9 +47,7 @@ def test_the_same_spec_gives_the_same_files(sample: Path, tmp_path: Path) -> Non
     assert [path.stat().st_mtime_ns for path in first] == [
         path.stat().st_mtime_ns for path in second
     ]
-    assert (sample / "labels.json").read_bytes() == (
-        tmp_path / "again" / "labels.json"
-    ).read_bytes()
+    assert trails.labels(sample) == trails.labels(tmp_path / "again")
 
 
 @pytest.mark.parametrize("hash_seed", ["1", "2"])
@@ -78,6 +79,27 @@ def test_it_is_written_over_itself_but_over_nothing_else(sample: Path) -> None:
     with pytest.raises(UsageError, match="something other than this sample"):
         write_sample(sample, SampleSpec(events=3_000, seed=12))
     assert {path: path.stat().st_mtime_ns for path in trails.files(sample)} == before
+
+
+def test_a_reader_of_the_folder_lists_the_trail_alone(sample: Path) -> None:
+    source = LocalSource(str(sample))
+    listed = [item.uri for item in source.objects(Selection())]
+    assert sorted(listed) == [str(path.resolve()) for path in trails.files(sample)]
+    assert source.ignored == {}
+
+
+def test_a_sample_of_an_earlier_release_is_still_known(tmp_path: Path) -> None:
+    """There the labels were beside `AWSLogs`."""
+    trail = tmp_path / "trail"
+    write_sample(trail, SampleSpec(events=500))
+    labels = trail / "labels.json"
+    (trail / ".sample/labels.json").rename(labels)
+    (trail / ".sample").rmdir()
+    write_sample(trail, SampleSpec(events=500))
+    assert sorted(each.name for each in trail.iterdir()) == ["AWSLogs", "labels.json"]
+    assert kind_of(labels.read_bytes()) == "labels of a Trailhound sample"
+    with pytest.raises(UsageError, match="something other than this sample"):
+        write_sample(trail, SampleSpec(events=501))
 
 
 @pytest.mark.parametrize("events", [1, 2, 62, 63, 64, 999, 5_000])

@@ -35,6 +35,6 @@ def events(directory: Path) -> list[Event]:
 
 
 def labels(directory: Path) -> dict[str, Any]:
-    """`labels.json`."""
-    found: dict[str, Any] = json.loads((directory / "labels.json").read_text("utf-8"))
+    """What a sample says about its attacks."""
+    found: dict[str, Any] = json.loads((directory / ".sample/labels.json").read_text("utf-8"))
     return found
