@@ -265,7 +265,7 @@ class RankedEntry:
     """An entry that a reader decides on: an incident, or the alerts of one rule about the same
     principals. `ids` are the alerts by rank; `id` is that of the incident or the first of `ids`.
     `alerts` is their number, `open` that of those not closed. `events` is the number of events; if
-    `exact` is false at least so many, since alerts of an incident may count the same events.
+    `exact` is false at least so many.
     `closed_as`: how the closed alerts were closed, the most frequent way first.
     """
 

@@ -77,6 +77,20 @@ def test_an_incident_is_one_entry_before_alerts_of_higher_severity() -> None:
     assert incident.calls == (CallCount("ListUsers", 2, 1), CallCount("DeleteTrail", 1, 1))
 
 
+def test_the_events_that_alerts_name_together_are_counted_once() -> None:
+    rows = [row("a", 5, "a", count=2), row("b", 8, "a", count=2)]
+    sources = {each.id: source(each) for each in rows}
+    both = {"a": frozenset({"e1", "e2"}), "b": frozenset({"e2", "e3"})}
+    (made,) = incident_entries(rows, sources, {}, both)
+    assert (made.events, made.exact) == (3, True)
+    # One names fewer than it counts, or knows only how many there are at least.
+    (made,) = incident_entries(rows, sources, {}, {**both, "b": frozenset({"e2"})})
+    assert (made.events, made.exact) == (2, False)
+    rows[1] = row("b", 8, "a", count=2, exact=False)
+    (made,) = incident_entries(rows, sources, {}, both)
+    assert (made.events, made.exact) == (3, False)
+
+
 def test_the_alerts_of_two_variants_of_a_rule_are_no_incident() -> None:
     both = [row(name, 5, "twin-a", rule="r") for name in ("twin-a", "twin-b")]
     assert [(each.kind, each.alerts) for each in entries(*both)] == [("alert", 2)]

@@ -40,6 +40,8 @@ from trailhound.report.value import (
 CRITICAL = "critical"
 EVIDENCE = 100
 """The number of events of an alert that the report reads, the earliest ones."""
+EVENTS_NAMED = 1_000
+"""The most events of an alert that are read to count those of its incident."""
 IDS_AT_ONCE = 5_000
 
 _NO_TITLE = "an alert without a name"
@@ -176,8 +178,20 @@ def counted(index: Index) -> Counted:
         {tactic: frozenset(named) for tactic, named in pairs.items()},
         asked,
         twins,
-        tuple(incident_entries(ranked, joined, twins)),
+        tuple(incident_entries(ranked, joined, twins, _named(index, asked))),
     )
+
+
+def _named(index: Index, asked: Sequence[Query]) -> dict[str, frozenset[str]]:
+    """The events of the alerts of incidents, but for alerts of very many."""
+    few: list[Query] = [
+        {"exists": {"field": INCIDENT}},
+        {"range": {"count": {"lte": EVENTS_NAMED}}},
+    ]
+    return {
+        name: frozenset(texts((source.get("evidence") or {}).get("event_id")))
+        for name, source in index.alerts([*asked, *few], ["evidence.event_id"])
+    }
 
 
 def _row(name: str, source: Mapping[str, Any]) -> AlertRow:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from detections.incidents.document import is_of_days
@@ -22,25 +23,33 @@ Source = Mapping[str, Any]
 
 
 def incident_entries(
-    ranked: Sequence[AlertRow], sources: Mapping[str, Source], twins: Mapping[str, str]
+    ranked: Sequence[AlertRow],
+    sources: Mapping[str, Source],
+    twins: Mapping[str, str],
+    named: Mapping[str, frozenset[str]] = MappingProxyType({}),
 ) -> list[RankedEntry]:
     """An entry for each incident with more than one alert in the window. `ranked`: all alerts by
     rank; `sources`: the documents of those that name an incident, by id; `twins`: id → key that
-    twins share (alerts of several rules about the same events, which count as one)."""
+    twins share (alerts of several rules about the same events, which count as one); `named`: the
+    events of alerts, as far as they were read."""
     groups: dict[str, list[AlertRow]] = {}
     for row in ranked:
         if row.incident:
             groups.setdefault(row.incident, []).append(row)
     return [
-        _entry(rows, {row.id: sources[row.id] for row in rows})
+        _entry(rows, {row.id: sources[row.id] for row in rows}, named)
         for rows in groups.values()
         if len({twins.get(row.id, row.id) for row in rows}) > 1
     ]
 
 
-def _entry(rows: Sequence[AlertRow], sources: Mapping[str, Source]) -> RankedEntry:
-    """The entry of an incident. Its alerts may count the same events, so its number of events is at
-    least that of its largest alert."""
+def _entry(
+    rows: Sequence[AlertRow], sources: Mapping[str, Source], named: Mapping[str, frozenset[str]]
+) -> RankedEntry:
+    """The entry of an incident. Its alerts may count the same events, so it has those that they
+    name together, and at least as many as its largest alert if one does not name all of its."""
+    events = len(frozenset().union(*(named.get(row.id, ()) for row in rows)))
+    exact = all(row.exact and row.count == len(named.get(row.id, ())) for row in rows)
     by_time = sorted(sources.items(), key=lambda each: (each[1]["first_seen"], each[0]))
     found = made(by_time)
     days = {name for name, source in sources.items() if is_of_days(source)}
@@ -55,10 +64,10 @@ def _entry(rows: Sequence[AlertRow], sources: Mapping[str, Source]) -> RankedEnt
         state=found["state"],
         alerts=found["alerts"],
         open=found["open"],
-        events=max(row.count for row in rows),
+        events=events if exact else max(events, *(row.count for row in rows)),
         first=instant(found["first_seen"]),
         last=instant(found["last_seen"]),
-        exact=False,
+        exact=exact,
         attempt=found["attempt"],
         principals=tuple(found["principals"]),
         accounts=tuple(found["accounts"]),
