@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import orjson
 
+from detections.notify.deadline import WithDeadline
 from trailhound.settings import AwsSettings, ChannelSettings
 
 if TYPE_CHECKING:
@@ -86,4 +87,5 @@ def open_channel(channel: ChannelSettings, aws: AwsSettings, session: Session) -
     """
     for module in iter_modules([str(Path(__file__).parent)]):
         import_module(f"detections.notify.{module.name}")
-    return _KINDS[channel.kind](channel, aws, session)
+    opened = _KINDS[channel.kind](channel, aws, session)
+    return WithDeadline(opened, channel.name, channel.timeout)

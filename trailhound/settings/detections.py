@@ -172,7 +172,8 @@ class ChannelSettings(Section):
     command: list[str] = []
     """command: the program and its arguments; there is no shell."""
     timeout: Annotated[float, Field(gt=0, le=300)] = 10.0
-    """Seconds for one message."""
+    """Seconds for a step of a delivery: to connect, for an answer. A delivery has six times as long
+    altogether; a command has only this."""
     format: Literal["text", "html", "markdown"] = "text"
     """apprise: the template of the message."""
 

@@ -6,9 +6,12 @@ import json
 import logging
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import botocore.session
@@ -90,6 +93,40 @@ def test_a_webhook_that_is_silent_or_away_is_a_failure_without_a_secret() -> Non
     with pytest.raises(NotifyError, match="cannot be reached") as caught:
         send(webhook(port))
     assert SECRET not in str(caught.value)
+
+
+def test_a_receiver_that_answers_a_byte_at_a_time_does_not_hold_the_notifier() -> None:
+    """Each byte comes within the timeout; all of them take longer than the deadline."""
+    came, released = [], Event()
+
+    def drip(listening: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                came.append(connection)
+                for byte in b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 1_000 + b"\r\n\r\n":
+                    connection.sendall(bytes([byte]))
+                    if released.wait(0.02):
+                        break
+                connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        Thread(target=drip, args=(listening,), daemon=True).start()
+        settings = webhook(listening.getsockname()[1], timeout=0.1)
+        opened = open_channel(settings, AwsSettings(), lambda _: botocore.session.Session())
+        with pytest.raises(NotifyError, match=r"did not end within 0\.6 s") as caught:
+            opened.send(MESSAGE)
+        assert SECRET not in f"{caught.value!r}{caught.value.hint}"
+        with pytest.raises(NotifyError, match="before has not ended"):
+            opened.send(MESSAGE)
+        assert len(came) == 1
+        released.set()
+    # It ends when the receiver does, and the channel is used again.
+    for thread in threading.enumerate():
+        if thread.name == "notify-mine":
+            thread.join(30)
+    with pytest.raises(NotifyError, match="cannot be reached"):
+        opened.send(MESSAGE)
 
 
 def test_a_webhook_trusts_no_unknown_certificate(tmp_path: Path) -> None:
