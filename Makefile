@@ -35,14 +35,15 @@ demo: $(VENV)/run.stamp
 	$(BIN)/trailhound demo
 
 check: $(VENV)/dev.stamp
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BESIDE) $(BIN)/ruff check .
+	$(BESIDE) $(BIN)/ruff format --check .
+	$(BESIDE) $(BIN)/mypy
+	$(BESIDE) $(BIN)/lint-imports
 
-# The checks keep one processor busy for a minute, so the tests run beside them.
+# The checks keep one processor busy for a minute. Beside the tests they take only what those leave
+# while they wait.
 test: $(VENV)/dev.stamp $(LIBRARY)
-	@$(MAKE) --no-print-directory -j2 check suite
+	@$(MAKE) --no-print-directory -j2 BESIDE="nice -n 19" check suite
 
 suite: $(VENV)/dev.stamp $(LIBRARY)
 	$(PYTEST)

@@ -38,17 +38,19 @@ typer.main.get_command = functools.cache(typer.main.get_command)
 typer.testing._get_command = typer.main.get_command  # type: ignore[attr-defined]
 TESTS = Path(__file__).parent
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
-ORDER = ("unit", "integration", "scenarios", "faults")
+FOLDERS = ("unit", "integration", "scenarios", "faults")
 LONGEST = (
-    *("test_aws_setup", "test_lookup", "test_aws_check", "test_reconcile", "test_aws_alarms"),
-    *("test_verify", "test_s3_source", "test_sessions", "test_contract", "test_incidents"),
-    *("test_health", "test_engine", "test_backend_laws", "test_backfill", "test_selections"),
-    *("test_sqs_feed", "test_secured_commands", "test_secured", "test_corpus", "test_products"),
-    *("test_documented_commands", "test_three_nodes", "test_day", "test_after_upgrade"),
-    *("test_daemon_storms", "test_kill", "test_bulk_faults", "test_daemon_faults"),
+    *("test_aws_setup", "test_daemon_storms", "test_lookup", "test_aws_check", "test_day"),
+    *("test_reconcile", "test_kill", "test_aws_alarms", "test_verify", "test_three_nodes"),
+    *("test_s3_source", "test_daemon_poison", "test_sessions", "test_documented_commands"),
+    *("test_bulk_faults", "test_contract", "test_incidents", "test_daemon_faults", "test_engine"),
+    *("test_backend_laws", "test_after_upgrade", "test_backfill", "test_health", "test_selections"),
+    *("test_detection_kill", "test_secured_commands", "test_secured", "test_integrity"),
+    *("test_sqs_feed", "test_corpus", "test_products"),
 )
-"""Files that take longest (`--durations=0`): first of their folder, so that no worker is left with
-one of them at the end."""
+"""Files that take longest (`--durations=0`): right after the unit tests, so that no worker is left
+with one of them at the end. Those that mostly wait (for a lease, a message, an engine to come back)
+stand apart from each other: what keeps the processors busy runs beside each."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -59,7 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    for folder in ORDER:
+    for folder in FOLDERS:
         config.addinivalue_line("markers", f"{folder}: every test below tests/{folder}")
     config.addinivalue_line("markers", "fresh_namespace: its namespace was never used")
     if not hasattr(config, "workerinput"):
@@ -90,14 +92,14 @@ def pytest_collection(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Unit tests first, then integration, then scenarios: the cheapest first. Faults come last:
-    their many files of some seconds fill the workers to the end. Within a folder those of
-    `LONGEST` are first. Each test gets its folder's name as a marker, for `pytest -m unit`.
+    """Unit tests first: they are the cheapest. Then the files of `LONGEST` in their order, and then
+    all others: many files of some seconds fill the workers to the end. Each test gets its folder's
+    name as a marker, for `pytest -m unit`.
 
     The workers take whole files (`--dist loadfile`), for what a file's tests share.
     """
     for item in items:
-        if _folder(item) in ORDER:
+        if _folder(item) in FOLDERS:
             item.add_marker(_folder(item))
     items.sort(key=_rank)
 
@@ -113,10 +115,10 @@ def _folder(item: pytest.Item) -> str:
     return item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
 
 
-def _rank(item: pytest.Item) -> tuple[int, int]:
-    folder, file = _folder(item), item.path.stem
+def _rank(item: pytest.Item) -> tuple[bool, int]:
+    file = item.path.stem
     return (
-        ORDER.index(folder) if folder in ORDER else len(ORDER),
+        _folder(item) != "unit",
         LONGEST.index(file) if file in LONGEST else len(LONGEST),
     )
 
